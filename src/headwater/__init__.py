@@ -1,0 +1,1 @@
+"""Streaming agents: one run is one ordered, truthful stream of events."""

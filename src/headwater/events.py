@@ -1,0 +1,453 @@
+"""The event union: everything that can happen in a run, as frozen values.
+
+An event holds data only. `seq`, `time`, `run` and `path` are stamped when it is appended to its log, by one function
+in `runtime`; until then they hold their defaults, and decoders know none of them. Names follow `<noun>.<verb>`; a
+streamed thing is started, has deltas, and is ended. This file owns the shapes; what they add up to is `fold`'s.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from headwater.messages import AnyPart, Message, Usage
+
+__all__ = (
+    "ApprovalAnswered",
+    "ApprovalAsked",
+    "AttemptFailed",
+    "AttemptStarted",
+    "CallDelta",
+    "CallReady",
+    "CallRejected",
+    "CallStarted",
+    "ChildFinished",
+    "ChildStarted",
+    "Custom",
+    "End",
+    "ErrorInfo",
+    "Event",
+    "FileMade",
+    "Handoff",
+    "MessageAdded",
+    "ProviderItemMade",
+    "Raw",
+    "ReasoningDelta",
+    "ReasoningEnded",
+    "ReasoningStarted",
+    "Retracted",
+    "RunCancelled",
+    "RunFailed",
+    "RunFinished",
+    "RunStarted",
+    "RunWaiting",
+    "SourceFound",
+    "StepFinished",
+    "StepStarted",
+    "TextDelta",
+    "TextEnded",
+    "TextStarted",
+    "ToolFinished",
+    "ToolProgress",
+    "ToolStarted",
+    "Unknown",
+    "UsageReported",
+    "Warned",
+)
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error as data: its class's name, what it says, and what can be done."""
+
+    type: str
+    message: str
+    hint: str = ""
+    status: int | None = None
+    retryable: bool = False
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", kw_only=True, omit_defaults=True):
+    """What every event has: its place in the log.
+
+    `seq` is dense from 0 in its log, `time` Unix seconds that never fall, `run` the id of the run it belongs to and
+    `path` the names from the outermost run down to that one.
+    """
+
+    seq: int = 0
+    time: float = 0.0
+    run: str = ""
+    path: tuple[str, ...] = ()
+    extra: dict[str, Any] | None = None
+    """Fields that a newer writer knew and this reader does not; the codec writes them back where they stood."""
+
+    @property
+    def agent(self) -> str:
+        """Whose event it is: the last part of the path."""
+        return self.path[-1] if self.path else ""
+
+    @property
+    def type(self) -> str:
+        """The event's name on the wire, such as `text.delta`."""
+        return type(self).__struct_config__.tag  # type: ignore[return-value]
+
+
+# --- the run
+
+
+class RunStarted(Event, frozen=True, gc=False, tag="run.started"):
+    """The first event of every run."""
+
+    agent_name: str = msgspec.field(name="agent", default="")
+    input: tuple[Message, ...] = ()
+    history: tuple[Message, ...] = ()
+    model: str = ""
+    settings: dict[str, Any] = {}
+    context: Any = None
+    parent: str | None = None
+    """The id of the run that this one is part of."""
+    call: str | None = None
+    """The call in the parent that this run answers."""
+    definition_hash: str = ""
+
+
+class RunWaiting(Event, frozen=True, gc=False, tag="run.waiting"):
+    """The run is parked; this is not its end."""
+
+    on: Literal["approval", "input", "children", "time"] = "input"
+    ids: tuple[str, ...] = ()
+    until: float | None = None
+
+
+class RunFinished(Event, frozen=True, gc=False, tag="run.finished"):
+    """The end: the run came to its answer."""
+
+    finish_reason: str | None = None
+    output: Any = None
+    usage: Usage = Usage()
+
+
+class RunFailed(Event, frozen=True, gc=False, tag="run.failed"):
+    """The end: an error that nothing could mend."""
+
+    error: ErrorInfo
+    usage: Usage = Usage()
+
+
+class RunCancelled(Event, frozen=True, gc=False, tag="run.cancelled"):
+    """The end: someone stopped it."""
+
+    by: Literal["caller", "left", "deadline", "parent", "shutdown"] = "caller"
+    usage: Usage = Usage()
+
+
+# --- steps and attempts
+
+
+class StepStarted(Event, frozen=True, gc=False, tag="step.started"):
+    """One model request, and all that comes of it."""
+
+    step: int
+
+
+class StepFinished(Event, frozen=True, gc=False, tag="step.finished"):
+    """`message` is the durable truth of the step, with signatures and items that must be sent back."""
+
+    step: int
+    finish_reason: str | None = None
+    provider_finish_reason: str | None = None
+    message: Message | None = None
+    usage: Usage = Usage()
+
+
+class AttemptStarted(Event, frozen=True, gc=False, tag="attempt.started"):
+    """A provider is asked; `attempt` counts from 1 within its step."""
+
+    step: int
+    attempt: int = 1
+    model: str = ""
+    provider: str = ""
+    cause: Literal["first", "retry", "fallback", "restart", "resume"] = "first"
+
+
+class AttemptFailed(Event, frozen=True, gc=False, tag="attempt.failed"):
+    """It did not work out; `then` says what happens next, after `wait` seconds."""
+
+    step: int
+    attempt: int
+    error: ErrorInfo
+    then: Literal["retry", "fallback", "restart", "raise"] = "raise"
+    wait: float = 0.0
+    usage: Usage = Usage()
+
+
+class Retracted(Event, frozen=True, gc=False, tag="retracted"):
+    """The last `chars` characters shown are taken back; stands before the next attempt, only where some were shown."""
+
+    step: int
+    attempt: int
+    chars: int
+    cause: str = ""
+
+
+# --- what a model says
+
+
+class TextStarted(Event, frozen=True, gc=False, tag="text.started"):
+    """A part of text begins. `lead` is what parts it from the text of the step before it."""
+
+    step: int
+    part: int
+    kind: Literal["answer", "refusal"] = "answer"
+    lead: str = ""
+
+
+class TextDelta(Event, frozen=True, gc=False, tag="text.delta"):
+    """The next piece of the part's text, never empty."""
+
+    step: int
+    part: int
+    text: str
+
+
+class TextEnded(Event, frozen=True, gc=False, tag="text.ended"):
+    """The part is whole, or cut where the step was."""
+
+    step: int
+    part: int
+    signature: str | None = None
+
+
+class ReasoningStarted(Event, frozen=True, gc=False, tag="reasoning.started"):
+    """A part of reasoning begins: the model's own words, or a summary of them."""
+
+    step: int
+    part: int
+    kind: Literal["summary", "full"] = "full"
+
+
+class ReasoningDelta(Event, frozen=True, gc=False, tag="reasoning.delta"):
+    """The next piece of the part's reasoning, never empty."""
+
+    step: int
+    part: int
+    text: str
+
+
+class ReasoningEnded(Event, frozen=True, gc=False, tag="reasoning.ended"):
+    """The part is whole. `redacted` is its encrypted form, where that is all the provider shows."""
+
+    step: int
+    part: int
+    signature: str | None = None
+    redacted: str | None = None
+
+
+class SourceFound(Event, frozen=True, gc=False, tag="source"):
+    """A citation. `span` is where in the step's text it stands, in characters: [start, end)."""
+
+    step: int
+    kind: Literal["url", "document", "file"] = "url"
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+    span: tuple[int, int] | None = None
+
+
+class FileMade(Event, frozen=True, gc=False, tag="file"):
+    """A picture or file that the model made: its bytes, a URL, or the provider's id (`ref`)."""
+
+    step: int
+    media_type: str = ""
+    data: bytes | None = None
+    url: str | None = None
+    ref: str | None = None
+    name: str = ""
+    signature: str | None = None
+
+
+class ProviderItemMade(Event, frozen=True, gc=False, tag="provider.item"):
+    """Something that only the provider's API `api` understands and wants back at this place."""
+
+    step: int
+    api: str
+    item: dict[str, Any]
+
+
+# --- tool calls: what the model wrote
+
+
+class CallStarted(Event, frozen=True, gc=False, tag="call.started"):
+    """The model begins to write a call. `call` is unique in the run; `id` is the provider's own where that is not."""
+
+    step: int
+    call: str
+    name: str
+    id: str = ""
+    by: Literal["agent", "provider", "client"] = "agent"
+
+
+class CallDelta(Event, frozen=True, gc=False, tag="call.delta"):
+    """The next piece of the call's argument JSON, never empty."""
+
+    step: int
+    call: str
+    json: str
+
+
+class CallReady(Event, frozen=True, gc=False, tag="call.ready"):
+    """The arguments are whole: a dict, or the text of a custom tool's input."""
+
+    step: int
+    call: str
+    name: str
+    arguments: dict[str, Any] | str
+    by: Literal["agent", "provider", "client"] = "agent"
+    custom: bool = False
+    signature: str | None = None
+    item_id: str | None = None
+
+
+class CallRejected(Event, frozen=True, gc=False, tag="call.rejected"):
+    """The arguments are cut or no JSON object: `raw` is what came. Such a call is never run."""
+
+    step: int
+    call: str
+    name: str
+    raw: str
+    error: str
+    by: Literal["agent", "provider", "client"] = "agent"
+    signature: str | None = None
+    item_id: str | None = None
+
+
+# --- tools: what ran
+
+
+class ToolStarted(Event, frozen=True, gc=False, tag="tool.started"):
+    """A tool begins to run, after its call was ready."""
+
+    step: int
+    call: str
+    name: str
+    try_: int = msgspec.field(name="try", default=1)
+    idempotency_key: str = ""
+
+
+class ToolProgress(Event, frozen=True, gc=False, tag="tool.progress"):
+    """Something the tool says while it runs; JSON-able."""
+
+    step: int
+    call: str
+    name: str
+    data: Any
+
+
+class ToolFinished(Event, frozen=True, gc=False, tag="tool.finished"):
+    """The tool ended: exactly one a call. `result` is what the model will read."""
+
+    step: int
+    call: str
+    name: str
+    result: str | tuple[AnyPart, ...] = ""
+    error: str | None = None
+    duration: float = 0.0
+    truncated_from: int | None = None
+    """How long the result was, in characters, where it was cut to the bound."""
+
+
+class ApprovalAsked(Event, frozen=True, gc=False, tag="approval.asked"):
+    """A call waits for someone's leave."""
+
+    approval: str
+    call: str
+    name: str
+    arguments: dict[str, Any] = {}
+    reason: str = ""
+    until: float | None = None
+
+
+class ApprovalAnswered(Event, frozen=True, gc=False, tag="approval.answered"):
+    """Someone allowed or refused it."""
+
+    approval: str
+    allowed: bool
+    by: str = ""
+    note: str = ""
+    arguments: dict[str, Any] | None = None
+
+
+# --- the tree of runs, and the rest
+
+
+class ChildStarted(Event, frozen=True, gc=False, tag="child.started"):
+    """A run inside this one begins."""
+
+    child: str
+    name: str
+    call: str | None = None
+
+
+class ChildFinished(Event, frozen=True, gc=False, tag="child.finished"):
+    """It ended: `outcome` is finished, failed or cancelled."""
+
+    child: str
+    name: str
+    call: str | None = None
+    outcome: Literal["finished", "failed", "cancelled"] = "finished"
+    usage: Usage = Usage()
+
+
+class Handoff(Event, frozen=True, gc=False, tag="handoff"):
+    """The conversation goes to another agent."""
+
+    to: str
+    note: str = ""
+
+
+class MessageAdded(Event, frozen=True, gc=False, tag="message.added"):
+    """A message joined the conversation that neither the task nor a step brought."""
+
+    message: Message
+    cause: Literal["steer", "loop", "input", "handoff", "repair"] = "input"
+
+
+class UsageReported(Event, frozen=True, gc=False, tag="usage.reported"):
+    """What the attempt has cost so far: cumulative, the last one counts."""
+
+    step: int
+    attempt: int
+    usage: Usage
+    origin: Literal["measured", "estimated", "unknown"] = "measured"
+
+
+class Warned(Event, frozen=True, gc=False, tag="warning"):
+    """Something to know that changes nothing of the run."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Custom(Event, frozen=True, gc=False, tag="custom"):
+    """A program's own event; `data` is JSON-able."""
+
+    name: str
+    data: Any = None
+
+
+class Raw(Event, frozen=True, gc=False, tag="raw"):
+    """The provider's own words, only where asked for, never kept."""
+
+    body: Any = None
+
+
+class Unknown(Event, frozen=True, gc=False, tag="unknown"):
+    """An event of a newer writer: `name` is its type, `body` all of it, passed on whole."""
+
+    name: str
+    body: dict[str, Any]
+
+
+End: TypeAlias = RunFinished | RunFailed | RunCancelled
+"""What ends a run: exactly one a run."""

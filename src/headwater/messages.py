@@ -1,0 +1,359 @@
+"""What is said, as values: messages and their parts, usage, and the Response a run gives back.
+
+Values only: nothing here knows a provider's wire, an event or a loop. Providers translate messages to their own JSON
+and back; `fold` is the only place that assembles them from events.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator, Sequence
+from typing import Any, Generic, Literal, Self, TypeAlias
+
+import msgspec
+from typing_extensions import TypeVar
+
+__all__ = (
+    "File",
+    "FinishReason",
+    "Image",
+    "Message",
+    "Part",
+    "ProviderItem",
+    "Reasoning",
+    "Response",
+    "Role",
+    "Source",
+    "Text",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+)
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "cancelled"]
+
+OutputT = TypeVar("OutputT", default=str)
+
+
+class Part(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
+    """One piece of a message's content. `signature` is what its provider wants back with it, unread by us."""
+
+    signature: str | None = None
+
+
+class Text(Part, frozen=True, tag="text"):
+    """What a person or a model wrote. `refusal` marks a model's refusal, which is not an answer."""
+
+    text: str
+    refusal: bool = False
+    cache: bool = False
+    """A prompt-caching mark: what stands up to here may be cached by the provider, where it takes such marks."""
+
+
+class Reasoning(Part, frozen=True, tag="reasoning"):
+    """What a model thought. `redacted` is its encrypted form, for providers that send only that."""
+
+    text: str = ""
+    kind: Literal["summary", "full"] = "full"
+    redacted: str | None = None
+
+
+class Image(Part, frozen=True, tag="image"):
+    """A picture: either its bytes or a URL that the provider can reach."""
+
+    data: bytes | None = None
+    url: str | None = None
+    media_type: str = ""
+    detail: Literal["low", "high", "auto"] | None = None
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.data is None) == (self.url is None):
+            raise TypeError("An Image is either data= (bytes) or url=.")
+        if self.data is not None and not self.media_type:
+            # msgspec calls this after the fields are set; a frozen value is still ours to finish here.
+            msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "image/png"))
+
+
+class File(Part, frozen=True, tag="file"):
+    """A document, sound or any other file: its bytes, a URL, or the id under which the provider keeps it."""
+
+    data: bytes | None = None
+    url: str | None = None
+    id: str | None = None
+    name: str = ""
+    media_type: str = ""
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        if sum(x is not None for x in (self.data, self.url, self.id)) != 1:
+            raise TypeError("A File is one of data= (bytes), url= or id=.")
+        if self.data is not None and not self.media_type:
+            msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "text/plain"))
+
+
+class ToolCall(Part, frozen=True, tag="tool_call"):
+    """A model's wish to have a tool called.
+
+    `arguments` is a dict, or the raw string where what the model wrote is not a JSON object (cut, or a custom tool's
+    input). `by` says who runs it: us ("agent"), the provider on its side ("provider"), or the caller ("client").
+    """
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | str
+    by: Literal["agent", "provider", "client"] = "agent"
+    custom: bool = False
+    """Called by free text instead of JSON (OpenAI's custom tools): `arguments` is that text."""
+    item_id: str | None = None
+    """The provider's second id of the call, where it has one (OpenAI Responses items)."""
+
+
+class ToolResult(Part, frozen=True, tag="tool_result"):
+    """What a tool gave back for the call `id`. `content` is text, or parts where it holds pictures or files."""
+
+    id: str
+    name: str
+    content: str | tuple[Text | Image | File, ...]
+    error: bool = False
+    custom: bool = False
+    cache: bool = False
+
+
+class Source(Part, frozen=True, tag="source"):
+    """A citation. `span` is where in the message's text it stands, in characters: [start, end)."""
+
+    kind: Literal["url", "document", "file"] = "url"
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+    span: tuple[int, int] | None = None
+
+
+class ProviderItem(Part, frozen=True, tag="provider_item"):
+    """Something only the provider `api` understands and wants back as it was, at this place in the message."""
+
+    api: str
+    item: dict[str, Any]
+
+
+AnyPart: TypeAlias = Text | Reasoning | Image | File | ToolCall | ToolResult | Source | ProviderItem
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One turn of a conversation.
+
+    `api` and `model` say who wrote an assistant message: signatures and provider items go back to that API alone.
+    """
+
+    role: Role
+    content: tuple[AnyPart, ...] = ()
+    name: str = ""
+    api: str = ""
+    model: str = ""
+
+    @property
+    def text(self) -> str:
+        """The message's text, its parts joined; refusals and reasoning are not part of it."""
+        return "".join(part.text for part in self.content if isinstance(part, Text) and not part.refusal)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls in it, in the order in which they were begun."""
+        return tuple(part for part in self.content if isinstance(part, ToolCall))
+
+    @classmethod
+    def system(cls, text: str) -> Message:
+        """What the model is told before anyone speaks."""
+        return cls(role="system", content=(Text(text=text),))
+
+    @classmethod
+    def user(cls, *parts: str | Text | Image | File) -> Message:
+        """What a person says: strings, images and files, in order."""
+        return cls(role="user", content=tuple(Text(text=p) if isinstance(p, str) else p for p in parts))
+
+    @classmethod
+    def assistant(cls, *parts: str | Text | Reasoning | ToolCall | Source | ProviderItem) -> Message:
+        """What a model said."""
+        return cls(role="assistant", content=tuple(Text(text=p) if isinstance(p, str) else p for p in parts))
+
+    @classmethod
+    def tool(cls, *results: ToolResult) -> Message:
+        """What tools gave back, in the order of the calls."""
+        return cls(role="tool", content=results)
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens, counted as OpenTelemetry's GenAI conventions count them; what was not reported is None, never 0.
+
+    `input_tokens` include the cached ones, `output_tokens` the reasoning ones. `raw` is the provider's own report.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    raw: dict[str, Any] | None = None
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input and output together; None where either was not reported."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        counts: dict[str, Any] = {name: _plus(getattr(self, name), getattr(other, name)) for name in _COUNTS}
+        return Usage(**counts)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) is not None for name in _COUNTS)
+
+    def to_dict(self) -> dict[str, int]:
+        """The counts that are known, JSON-able, with `total_tokens`."""
+        known = {name: value for name in _COUNTS if (value := getattr(self, name)) is not None}
+        if self.total_tokens is not None:
+            known["total_tokens"] = self.total_tokens
+        return known
+
+
+_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
+
+
+class Response(str, Generic[OutputT]):
+    """What a run came to: the answer's text, as a string that knows how it came about.
+
+    It is a `str`: print it, join it, `json.dumps` it, compare it. An answer without text is falsy. Awaiting one gives
+    itself, so that `agent.run(…)` and `await agent.run(…)` may both be written where a run blocks.
+    """
+
+    transcript: str
+    """All the text that was shown, over all steps."""
+    output: OutputT
+    """The answer as the output type that was asked for; the text where none was."""
+    reasoning: str
+    refusal: str
+    tool_calls: tuple[ToolCall, ...]
+    """Every call the model made, over all steps, in order."""
+    sources: tuple[Source, ...]
+    files: tuple[Image | File, ...]
+    finish_reason: FinishReason | None
+    provider_finish_reason: str | None
+    """The provider's own word for the finish reason."""
+    usage: Usage
+    model: str
+    provider: str
+    messages: tuple[Message, ...]
+    """Valid history to go on from: the conversation up to and including this answer."""
+    run_id: str
+    agent: str
+    duration: float
+    """Seconds from the start of the run to its end."""
+    time_to_first_token: float | None
+    """Seconds from the start of the run to the first text, reasoning or tool call; None where there was none."""
+    tokens_per_second: float | None
+    partial: bool
+    """True where the answer was cut: cancelled, failed, or left."""
+    callback_errors: int
+
+    def __new__(cls, text: str = "", **fields: Any) -> Self:
+        """Made by `fold`; `fields` are the attributes below by name. Raises TypeError for any other."""
+        self = super().__new__(cls, text)
+        self.__dict__.update(_UNSAID)
+        self.__dict__["transcript"] = text
+        self.__dict__["output"] = text
+        unknown = fields.keys() - self.__dict__.keys()
+        if unknown:
+            raise TypeError(f"Response has no field {min(unknown)!r}.")
+        self.__dict__.update(fields)
+        return self
+
+    @property
+    def text(self) -> str:
+        """The answer as a plain string: the text of the last step that has any."""
+        return str.__str__(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer and how it came about, JSON-able, without the messages."""
+        fields = {name: self.__dict__[name] for name in _PLAIN}
+        return {"text": self.text, **fields, "usage": self.usage.to_dict()}
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        return (self.text,), dict(self.__dict__)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield  # type: ignore[unreachable]  # makes this function the generator that `await` wants
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+_UNSAID: dict[str, Any] = {
+    "transcript": "",
+    "output": "",
+    "reasoning": "",
+    "refusal": "",
+    "tool_calls": (),
+    "sources": (),
+    "files": (),
+    "finish_reason": None,
+    "provider_finish_reason": None,
+    "usage": Usage(),
+    "model": "",
+    "provider": "",
+    "messages": (),
+    "run_id": "",
+    "agent": "",
+    "duration": 0.0,
+    "time_to_first_token": None,
+    "tokens_per_second": None,
+    "partial": False,
+    "callback_errors": 0,
+}
+_PLAIN = (
+    "transcript",
+    "reasoning",
+    "refusal",
+    "finish_reason",
+    "provider_finish_reason",
+    "model",
+    "provider",
+    "run_id",
+    "agent",
+    "duration",
+    "time_to_first_token",
+    "tokens_per_second",
+    "partial",
+)
+
+_MAGIC: Sequence[tuple[bytes, str]] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+)
+
+
+def sniff_media_type(data: bytes, otherwise: str) -> str:
+    """The media type that the first bytes of `data` show, else `otherwise`."""
+    for magic, media_type in _MAGIC:
+        if data.startswith(magic):
+            return media_type
+    if data[:4] == b"RIFF" and data[8:12] in (b"WEBP", b"WAVE"):
+        return "image/webp" if data[8:12] == b"WEBP" else "audio/wav"
+    return otherwise
+
+
+def data_url(data: bytes, media_type: str) -> str:
+    """`data` as a `data:` URL (RFC 2397)."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"

@@ -1,0 +1,1 @@
+"""Byte grammars: bytes in, frames out. No JSON, no events, no I/O."""
