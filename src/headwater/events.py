@@ -316,6 +316,8 @@ class CallRejected(Event, frozen=True, gc=False, tag="call.rejected"):
     name: str
     raw: str
     error: str
+    cut: bool = False
+    """Whether the input ended before the call did; else what came is whole and the model may mend it."""
     by: Literal["agent", "provider", "client"] = "agent"
     signature: str | None = None
     item_id: str | None = None

@@ -467,6 +467,7 @@ class Decoder:
                     name=call.name,
                     raw=text,
                     error="The arguments were cut off." if cut else "The arguments are not a JSON object.",
+                    cut=cut,
                     by=call.by,
                     signature=call.signature,
                     item_id=call.item_id,

@@ -1,0 +1,606 @@
+"""Events to messages, usage and the Response: the only assembler there is.
+
+A `Fold` reads the events of one run in order, as they are appended, and can say at any moment what they come to; so
+the fold of any prefix of a log is what was known then. Nothing here decides anything: what happens next is `loop`'s.
+It must never read a clock or make up an id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from headwater.events import (
+    AttemptFailed,
+    AttemptStarted,
+    CallDelta,
+    CallReady,
+    CallRejected,
+    CallStarted,
+    ChildFinished,
+    ChildStarted,
+    ErrorInfo,
+    Event,
+    FileMade,
+    MessageAdded,
+    ProviderItemMade,
+    ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
+    Retracted,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    SourceFound,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+    ToolFinished,
+    ToolStarted,
+    UsageReported,
+)
+from headwater.messages import (
+    AnyPart,
+    File,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Response,
+    Source,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+
+__all__ = ("Fold", "fold")
+
+NOT_RUN: Final = "Not run: the run ended first."
+"""What a call that was never answered gets for a result, so that the history stays valid for every provider."""
+
+
+class _Stream:
+    """A part of text or reasoning as it grows."""
+
+    __slots__ = ("kind", "open", "pieces", "redacted", "signature")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.pieces: list[str] = []
+        self.open = True
+        self.signature: str | None = None
+        self.redacted: str | None = None
+
+
+class _Call:
+    """A tool call as it grows, and what came of it."""
+
+    __slots__ = ("answered", "call", "cut", "error", "key", "pieces", "result", "started")
+
+    def __init__(self, event: CallStarted) -> None:
+        self.key = event.call
+        self.call = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
+        self.pieces: list[str] | None = []
+        self.cut = False
+        self.error: str | None = None
+        self.started = False
+        self.answered = False
+        self.result: ToolResult | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.pieces is not None
+
+
+class _Step:
+    """One step's content, in the order in which its parts were begun."""
+
+    __slots__ = ("attempt", "calls", "content", "entries", "lead", "number", "refusal", "text")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.attempt: int | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        self.lead = ""
+        self.text: list[str] = []
+        self.refusal: list[str] = []
+        self.entries: dict[int, _Stream] = {}
+        self.calls: dict[str, _Call] = {}
+        self.content: list[_Stream | _Call | AnyPart] = []
+
+
+class Fold:
+    """Reads one run's events; knows what they come to."""
+
+    def __init__(self) -> None:
+        self.started: RunStarted | None = None
+        self.end: RunFinished | RunFailed | RunCancelled | None = None
+        self.messages: list[Message] = []
+        """The conversation so far: history, input, finished steps and their tool results."""
+        self.sources: list[Source] = []
+        self.files: list[Image | File] = []
+        self.finish_reason: str | None = None
+        self.provider_finish_reason: str | None = None
+        self.model = ""
+        self.provider = ""
+        self.first_token_at: float | None = None
+        self.last_token_at: float | None = None
+        self._step: _Step | None = None
+        self._texts: list[str] = []
+        """The text of each step that has any, without its lead."""
+        self._shown: list[str] = []
+        """The same with the leads."""
+        self._reasonings: list[str] = []
+        self._refusals: list[str] = []
+        self._calls: list[_Call] = []
+        self._awaited: list[_Call] = []
+        """The calls of the last finished step, whose results are still to be a message."""
+        self._usages: dict[tuple[int, int], Usage] = {}
+        self._children: dict[str, ChildStarted] = {}
+        self._child_usage = Usage()
+
+    # --- reading
+
+    def add(self, event: Event) -> None:
+        """Take in the next event; those that change nothing here pass by."""
+        if handler := _HANDLERS.get(event.__class__):
+            handler(self, event)
+
+    def text_delta(self, event: TextDelta) -> None:
+        """`add` for what comes most: called outright where the class is known."""
+        step = self._step
+        assert step is not None, "a delta outside a step"
+        stream = step.entries[event.part]
+        stream.pieces.append(event.text)
+        if stream.kind == "answer":
+            step.text.append(event.text)
+        else:
+            step.refusal.append(event.text)
+
+    def _run_started(self, event: RunStarted) -> None:
+        self.started = event
+        self.messages = [*event.history, *event.input]
+
+    def _step_started(self, event: StepStarted) -> None:
+        self._settle_tools()
+        self._step = _Step(event.step)
+
+    def _attempt_started(self, event: AttemptStarted) -> None:
+        self.model, self.provider = event.model, event.provider
+        if self._step is not None:
+            # What an attempt before it had said was retracted, or never shown.
+            self._step.clear()
+            self._step.attempt = event.attempt
+
+    def _attempt_failed(self, event: AttemptFailed) -> None:
+        if self._step is not None and self._step.attempt == event.attempt:
+            self._step.attempt = None
+
+    def _retracted(self, event: Retracted) -> None:
+        if self._step is not None:
+            self._step.clear()
+
+    def _text_started(self, event: TextStarted) -> None:
+        self._see(event)
+        step = self._now()
+        stream = step.entries[event.part] = _Stream(event.kind)
+        step.content.append(stream)
+        step.lead = step.lead or event.lead
+
+    def _reasoning_started(self, event: ReasoningStarted) -> None:
+        self._see(event)
+        step = self._now()
+        stream = step.entries[event.part] = _Stream(event.kind)
+        step.content.append(stream)
+
+    def _reasoning_delta(self, event: ReasoningDelta) -> None:
+        self._now().entries[event.part].pieces.append(event.text)
+
+    def _part_ended(self, event: TextEnded | ReasoningEnded) -> None:
+        stream = self._now().entries[event.part]
+        stream.open = False
+        stream.signature = event.signature
+        if isinstance(event, ReasoningEnded):
+            stream.redacted = event.redacted
+        self.last_token_at = event.time
+
+    def _source(self, event: SourceFound) -> None:
+        source = Source(kind=event.kind, url=event.url, title=event.title, quote=event.quote, span=event.span)
+        self._now().content.append(source)
+
+    def _file(self, event: FileMade) -> None:
+        self._now().content.append(_made(event))
+
+    def _item(self, event: ProviderItemMade) -> None:
+        self._now().content.append(ProviderItem(api=event.api, item=event.item))
+
+    def _call_started(self, event: CallStarted) -> None:
+        self._see(event)
+        step = self._now()
+        call = step.calls[event.call] = _Call(event)
+        step.content.append(call)
+
+    def _call_delta(self, event: CallDelta) -> None:
+        pieces = self._now().calls[event.call].pieces
+        if pieces is not None:
+            pieces.append(event.json)
+
+    def _call_ended(self, event: CallReady | CallRejected) -> None:
+        call = self._now().calls[event.call]
+        call.call = ToolCall(
+            id=call.call.id,
+            name=event.name,
+            arguments=event.arguments if isinstance(event, CallReady) else event.raw,
+            by=event.by,
+            custom=isinstance(event, CallReady) and event.custom,
+            signature=event.signature,
+            item_id=event.item_id,
+        )
+        call.pieces = None
+        if isinstance(event, CallRejected):
+            call.cut, call.error = event.cut, event.error
+        self.last_token_at = event.time
+
+    def _usage(self, event: UsageReported) -> None:
+        self._usages[event.step, event.attempt] = event.usage
+
+    def _step_finished(self, event: StepFinished) -> None:
+        step = self._now()
+        self.finish_reason = event.finish_reason
+        self.provider_finish_reason = event.provider_finish_reason
+        text = "".join(step.text)
+        if not step.content and event.message is not None:
+            text = event.message.text  # the deltas were compacted away: the message is the durable truth
+        if text:
+            self._texts.append(text)
+            self._shown.append(step.lead + text)
+        self._refusals.extend(step.refusal)
+        reasoning = _reasoning_of(step)
+        if reasoning:
+            self._reasonings.append(reasoning)
+        for part in step.content:
+            if isinstance(part, Source):
+                self.sources.append(part)
+            elif isinstance(part, (Image, File)):
+                self.files.append(part)
+        self._calls.extend(step.calls.values())
+        self._awaited = [call for call in step.calls.values() if call.call.by == "agent" and not call.cut]
+        if event.message is not None and event.message.content:
+            self.messages.append(event.message)
+        self._step = None
+
+    def _tool_started(self, event: ToolStarted) -> None:
+        for call in self._awaited:
+            if call.key == event.call:
+                call.started = True
+
+    def _tool_finished(self, event: ToolFinished) -> None:
+        for call in self._awaited:
+            if call.key == event.call:
+                call.answered = True
+                call.result = ToolResult(
+                    id=call.call.id,
+                    name=call.call.name,
+                    content=event.result,  # type: ignore[arg-type]
+                    error=event.error is not None,
+                    custom=call.call.custom,
+                )
+        if all(call.answered or call.error for call in self._awaited):
+            self._settle_tools()
+
+    def _settle_tools(self) -> None:
+        """Make the results of the last step's calls a message, in the order of the calls."""
+        if self._awaited:
+            self.messages.append(Message(role="tool", content=tuple(_answer(call) for call in self._awaited)))
+            self._awaited = []
+
+    def _message_added(self, event: MessageAdded) -> None:
+        self._settle_tools()
+        self.messages.append(event.message)
+
+    def _child_started(self, event: ChildStarted) -> None:
+        self._children[event.child] = event
+
+    def _child_finished(self, event: ChildFinished) -> None:
+        self._children.pop(event.child, None)
+        self._child_usage = self._child_usage + event.usage
+
+    def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
+        self._settle_tools()
+        self.end = event
+
+    def _see(self, event: Event) -> None:
+        if self.first_token_at is None:
+            self.first_token_at = event.time
+
+    def _now(self) -> _Step:
+        if self._step is None:
+            raise ValueError("An event of a step stands outside any step.")
+        return self._step
+
+    # --- what it comes to
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts and children have cost so far, as far as it was reported."""
+        total = self._child_usage
+        for usage in self._usages.values():
+            total = total + usage
+        return total
+
+    @property
+    def text(self) -> str:
+        """The text of the last step that has any."""
+        if self._step is not None and self._step.text:
+            return "".join(self._step.text)
+        return self._texts[-1] if self._texts else ""
+
+    @property
+    def transcript(self) -> str:
+        """All the text shown and not taken back, steps parted by their leads."""
+        shown = "".join(self._shown)
+        if self._step is not None and self._step.text:
+            shown += self._step.lead + "".join(self._step.text)
+        return shown
+
+    @property
+    def has_text(self) -> bool:
+        """Whether anything was shown so far, so that a further step's text wants a lead."""
+        return bool(self._texts) or bool(self._step is not None and self._step.text)
+
+    @property
+    def visible(self) -> bool:
+        """Whether the current attempt has shown anything: text, reasoning, or the beginning of a call."""
+        return self._step is not None and bool(self._step.entries or self._step.calls)
+
+    @property
+    def shown_chars(self) -> int:
+        """How many characters of answer text the current attempt has shown."""
+        return sum(map(len, self._step.text)) if self._step is not None else 0
+
+    @property
+    def in_step(self) -> int | None:
+        """The number of the step that is open, if one is."""
+        return self._step.number if self._step is not None else None
+
+    def unanswered(self) -> tuple[ToolCall, ...]:
+        """The calls of the last finished step that are ours to run and not yet answered."""
+        return tuple(call.call for call in self._awaited if not call.answered and call.error is None)
+
+    def rejected(self) -> tuple[ToolCall, ...]:
+        """The calls of the last finished step whose arguments were no JSON object; they answer themselves."""
+        return tuple(call.call for call in self._awaited if call.error is not None)
+
+    def calls_to_run(self) -> tuple[tuple[str, ToolCall], ...]:
+        """The same as `unanswered`, each with its key in this run."""
+        return tuple((c.key, c.call) for c in self._awaited if not c.answered and c.error is None)
+
+    def message(self, api: str = "", model: str = "") -> Message:
+        """The open step's message so far; calls that were cut are left out, for nobody can answer them."""
+        step = self._step
+        parts: list[AnyPart] = []
+        for entry in step.content if step is not None else ():
+            if isinstance(entry, _Stream):
+                parts.extend(_part_of(entry))
+            elif isinstance(entry, _Call):
+                if not entry.cut and not entry.open:
+                    parts.append(entry.call)
+            else:
+                parts.append(entry)
+        return Message(role="assistant", content=tuple(parts), api=api, model=model)
+
+    def response(self, *, output: Any = None, callback_errors: int = 0, now: float | None = None) -> Response[Any]:
+        """The Response that the events so far come to; `partial` unless the run finished.
+
+        `output` is the validated answer where a type was asked for; `now` stands for the end where there is none yet.
+        """
+        begun = self.started.time if self.started else 0.0
+        ended = self.end.time if self.end is not None else now if now is not None else begun
+        usage = self.usage
+        rate = None
+        if usage.output_tokens and self.first_token_at is not None and self.last_token_at is not None:
+            span = self.last_token_at - self.first_token_at
+            rate = usage.output_tokens / span if span > 0 else None
+        reasonings, refusals, messages = list(self._reasonings), list(self._refusals), list(self.messages)
+        calls, sources, files = [c.call for c in self._calls], list(self.sources), list(self.files)
+        if self._step is not None:
+            reasonings += [text] if (text := _reasoning_of(self._step)) else []
+            refusals += self._step.refusal
+            calls += [_so_far(call) for call in self._step.calls.values()]
+            sources += [part for part in self._step.content if isinstance(part, Source)]
+            files += [part for part in self._step.content if isinstance(part, (Image, File))]
+            message = self.message()
+            messages += [message] if message.content else []
+        messages = _answered(messages, self._awaited)
+        text = self.text
+        return Response(
+            text,
+            transcript=self.transcript,
+            output=text if output is None else output,
+            reasoning="\n\n".join(reasonings),
+            refusal="".join(refusals),
+            tool_calls=tuple(calls),
+            sources=tuple(sources),
+            files=tuple(files),
+            finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,
+            provider_finish_reason=self.provider_finish_reason,
+            usage=usage,
+            model=self.model,
+            provider=self.provider,
+            messages=tuple(messages),
+            run_id=self.started.run if self.started else "",
+            agent=self.started.agent_name if self.started else "",
+            duration=max(0.0, ended - begun),
+            time_to_first_token=None if self.first_token_at is None else max(0.0, self.first_token_at - begun),
+            tokens_per_second=rate,
+            partial=not isinstance(self.end, RunFinished),
+            callback_errors=callback_errors,
+        )
+
+    # --- leaving in good order
+
+    def closing(self, why: str, *, api: str = "", finish_reason: str | None = None) -> list[Event]:
+        """The events that end all that is open, innermost first, so that the run's end may follow.
+
+        `why` is what unfinished calls and tools are told.
+        """
+        events: list[Event] = []
+        if (step := self._step) is not None:
+            for number, stream in step.entries.items():
+                if stream.open and stream.kind in ("answer", "refusal"):
+                    events.append(TextEnded(step=step.number, part=number))
+                elif stream.open:
+                    events.append(ReasoningEnded(step=step.number, part=number))
+            events += [
+                CallRejected(
+                    step=step.number,
+                    call=call.key,
+                    name=call.call.name,
+                    raw="".join(call.pieces or ()),
+                    error=why,
+                    cut=True,
+                    by=call.call.by,
+                )
+                for call in step.calls.values()
+                if call.open
+            ]
+        events += [
+            ToolFinished(step=0, call=call.key, name=call.call.name, result=why, error=why)
+            for call in self._awaited
+            if call.started and not call.answered
+        ]
+        events += [
+            ChildFinished(child=child.child, name=child.name, call=child.call, outcome="cancelled")
+            for child in self._children.values()
+        ]
+        return events
+
+    def step_end(self, *, api: str, model: str, finish_reason: str | None, word: str | None = None) -> StepFinished:
+        """The event that ends the open step with all that it said; to be made once `closing` has been appended."""
+        step = self._now()
+        return StepFinished(
+            step=step.number,
+            finish_reason=finish_reason,
+            provider_finish_reason=word,
+            message=self.message(api, model),
+            usage=self._usages.get((step.number, step.attempt or 1), Usage()),
+        )
+
+
+_HANDLERS: dict[type[Event], Callable[[Fold, Any], None]] = {
+    RunStarted: Fold._run_started,
+    RunFinished: Fold._ended,
+    RunFailed: Fold._ended,
+    RunCancelled: Fold._ended,
+    StepStarted: Fold._step_started,
+    StepFinished: Fold._step_finished,
+    AttemptStarted: Fold._attempt_started,
+    AttemptFailed: Fold._attempt_failed,
+    Retracted: Fold._retracted,
+    TextStarted: Fold._text_started,
+    TextDelta: Fold.text_delta,
+    TextEnded: Fold._part_ended,
+    ReasoningStarted: Fold._reasoning_started,
+    ReasoningDelta: Fold._reasoning_delta,
+    ReasoningEnded: Fold._part_ended,
+    SourceFound: Fold._source,
+    FileMade: Fold._file,
+    ProviderItemMade: Fold._item,
+    CallStarted: Fold._call_started,
+    CallDelta: Fold._call_delta,
+    CallReady: Fold._call_ended,
+    CallRejected: Fold._call_ended,
+    ToolStarted: Fold._tool_started,
+    ToolFinished: Fold._tool_finished,
+    ChildStarted: Fold._child_started,
+    ChildFinished: Fold._child_finished,
+    MessageAdded: Fold._message_added,
+    UsageReported: Fold._usage,
+}
+
+
+def fold(events: Iterable[Event]) -> Fold:
+    """The Fold of a log, or of any prefix of one. Events of other runs in the same log are passed over."""
+    folded = Fold()
+    for event in events:
+        if folded.started is None or event.run == folded.started.run:
+            folded.add(event)
+    return folded
+
+
+def error_info(error: BaseException) -> ErrorInfo:
+    """An exception as an event holds it."""
+    return ErrorInfo(
+        type=type(error).__name__,
+        message=getattr(error, "message", None) or str(error) or type(error).__name__,
+        hint=getattr(error, "hint", ""),
+        status=getattr(error, "status", None),
+        retryable=getattr(error, "retryable", False),
+    )
+
+
+def _part_of(stream: _Stream) -> list[AnyPart]:
+    text = "".join(stream.pieces)
+    if stream.kind in ("answer", "refusal"):
+        if not text and stream.signature is None:
+            return []
+        return [Text(text=text, refusal=stream.kind == "refusal", signature=stream.signature)]
+    kind: Any = stream.kind
+    if not text and stream.signature is None and stream.redacted is None:
+        return []
+    return [Reasoning(text=text, kind=kind, signature=stream.signature, redacted=stream.redacted)]
+
+
+def _reasoning_of(step: _Step) -> str:
+    return "".join("".join(s.pieces) for s in step.entries.values() if s.kind not in ("answer", "refusal"))
+
+
+def _made(event: FileMade) -> Image | File:
+    if event.media_type.startswith("image/") and event.ref is None:
+        return Image(data=event.data, url=event.url, media_type=event.media_type, signature=event.signature)
+    return File(
+        data=event.data,
+        url=event.url if event.data is None else None,
+        id=event.ref if event.data is None and event.url is None else None,
+        name=event.name,
+        media_type=event.media_type,
+        signature=event.signature,
+    )
+
+
+def _so_far(call: _Call) -> ToolCall:
+    if call.pieces is None:
+        return call.call
+    return ToolCall(id=call.call.id, name=call.call.name, arguments="".join(call.pieces), by=call.call.by)
+
+
+def _answer(call: _Call) -> ToolResult:
+    if call.result is not None:
+        return call.result
+    return ToolResult(
+        id=call.call.id,
+        name=call.call.name,
+        content=call.error or NOT_RUN,
+        error=True,
+        custom=call.call.custom,
+    )
+
+
+def _answered(messages: list[Message], awaited: list[_Call]) -> list[Message]:
+    """`messages` with every call of the last one answered, so that any provider takes them as history."""
+    if awaited:
+        return [*messages, Message(role="tool", content=tuple(_answer(call) for call in awaited))]
+    if messages and messages[-1].role == "assistant":
+        open_calls = [call for call in messages[-1].tool_calls if call.by == "agent"]
+        if open_calls:
+            results = tuple(
+                ToolResult(id=c.id, name=c.name, content=NOT_RUN, error=True, custom=c.custom) for c in open_calls
+            )
+            return [*messages, Message(role="tool", content=results)]
+    return messages

@@ -1,0 +1,176 @@
+"""The agent loop as a state machine: a signal in, a command out.
+
+Theory of operation. A run is READY until it is told to begin. From then on it asks a model (ASKING) until an answer is
+whole; where the answer holds calls, their tools run (TOOLING) and the model is asked again; where it holds none, the
+answer is checked (CHECKING) and the run either ends, goes on from its own answer, or asks for it to be mended. Every
+state can fail or be cancelled; ENDED takes nothing more.
+
+Rule 1: what may follow what stands in `TRANSITIONS` and nowhere else.
+Rule 2: counting (steps, loops, repairs) is done here; doing is done in `runtime`.
+Rule 3: nothing here knows a model, a tool, a message or a clock.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+__all__ = ("TRANSITIONS", "Command", "Limits", "Loop", "Signal", "State")
+
+MAX_STEPS: Final = 25
+"""Model requests in one answer: more than any sane chain of tool calls, few enough that a model that circles stops."""
+
+MAX_REPAIRS: Final = 2
+"""How often an answer of the wrong shape is sent back: the second try mends most, the third nearly all there is."""
+
+MAX_BAD_CALL_STEPS: Final = 3
+"""Steps in a row in which every call was wrong, before the run fails: a model that errs thrice alike goes on so."""
+
+
+class State(Enum):
+    """Where a run stands."""
+
+    READY = "ready"
+    ASKING = "asking"
+    TOOLING = "tooling"
+    CHECKING = "checking"
+    ENDED = "ended"
+
+
+class Signal(Enum):
+    """What has happened."""
+
+    BEGIN = "begin"
+    CALLED = "called"
+    """The model's answer holds calls that are ours to run."""
+    ANSWERED = "answered"
+    """The model's answer is whole and holds none."""
+    TOOLS_DONE = "tools done"
+    VALID = "valid"
+    INVALID = "invalid"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Command(Enum):
+    """What to do now."""
+
+    ASK = "ask"
+    RUN_TOOLS = "run tools"
+    CHECK = "check"
+    GO_ON = "go on"
+    """Ask the model to go on from its own answer, then as ASK."""
+    REPAIR = "repair"
+    """Tell the model what is wrong with its answer, then as ASK."""
+    FINISH = "finish"
+    FAIL_STEPS = "fail: too many steps"
+    FAIL_OUTPUT = "fail: output invalid"
+    FAIL_CALLS = "fail: calls invalid"
+    FAIL = "fail"
+    CANCEL = "cancel"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a run may go."""
+
+    max_loops: int = 1
+    max_steps: int = MAX_STEPS
+    max_repairs: int = MAX_REPAIRS
+    max_bad_call_steps: int = MAX_BAD_CALL_STEPS
+
+
+# For each state and signal, what follows: rows are tried in order, the first whose guard holds is taken. A guard is the
+# name of a property of Loop, or None for always.
+_Row = tuple[str | None, State, Command]
+TRANSITIONS: Final[dict[tuple[State, Signal], tuple[_Row, ...]]] = {
+    (State.READY, Signal.BEGIN): ((None, State.ASKING, Command.ASK),),
+    (State.ASKING, Signal.CALLED): (
+        ("out_of_steps", State.ENDED, Command.FAIL_STEPS),
+        (None, State.TOOLING, Command.RUN_TOOLS),
+    ),
+    (State.ASKING, Signal.ANSWERED): ((None, State.CHECKING, Command.CHECK),),
+    (State.TOOLING, Signal.TOOLS_DONE): (
+        ("too_many_bad_calls", State.ENDED, Command.FAIL_CALLS),
+        (None, State.ASKING, Command.ASK),
+    ),
+    (State.CHECKING, Signal.VALID): (
+        ("more_loops", State.ASKING, Command.GO_ON),
+        (None, State.ENDED, Command.FINISH),
+    ),
+    (State.CHECKING, Signal.INVALID): (
+        ("out_of_repairs", State.ENDED, Command.FAIL_OUTPUT),
+        ("out_of_steps", State.ENDED, Command.FAIL_STEPS),
+        (None, State.ASKING, Command.REPAIR),
+    ),
+    **{
+        (state, signal): ((None, State.ENDED, command),)
+        for state in (State.READY, State.ASKING, State.TOOLING, State.CHECKING)
+        for signal, command in ((Signal.FAILED, Command.FAIL), (Signal.CANCELLED, Command.CANCEL))
+    },
+}
+
+
+class Loop:
+    """One run's place in the table, and its counts."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.state = State.READY
+        self.steps = 0
+        """Model requests so far, over all loops: the number of the current step."""
+        self.loops = 1
+        self.repairs = 0
+        self._steps_of_loop = 0
+        self._bad_call_steps = 0
+
+    def take(self, signal: Signal, *, all_calls_bad: bool = False) -> Command:
+        """What to do after `signal`.
+
+        `all_calls_bad`, with TOOLS_DONE: every call of the step was refused for what the model wrote.
+        Raises ValueError where the table has no row: a mistake in the caller, never in a model or a user.
+        """
+        if signal is Signal.TOOLS_DONE:
+            self._bad_call_steps = self._bad_call_steps + 1 if all_calls_bad else 0
+        try:
+            rows = TRANSITIONS[self.state, signal]
+        except KeyError:
+            raise ValueError(f"{signal} in state {self.state}: the table has no such row.") from None
+        for guard, state, command in rows:
+            if guard is None or getattr(self, guard):
+                self.state = state
+                self._count(command)
+                return command
+        raise AssertionError("every entry ends with a row that has no guard")
+
+    def _count(self, command: Command) -> None:
+        if command is Command.GO_ON:
+            self.loops += 1
+            self.repairs = 0
+            self._steps_of_loop = 0
+        if command is Command.REPAIR:
+            self.repairs += 1
+        if command in (Command.ASK, Command.GO_ON, Command.REPAIR):
+            self.steps += 1
+            self._steps_of_loop += 1
+
+    @property
+    def out_of_steps(self) -> bool:
+        """Whether this loop has made all the requests it may."""
+        return self._steps_of_loop >= self.limits.max_steps
+
+    @property
+    def too_many_bad_calls(self) -> bool:
+        """Whether the model erred in its calls too often in a row."""
+        return self._bad_call_steps >= self.limits.max_bad_call_steps
+
+    @property
+    def more_loops(self) -> bool:
+        """Whether the agent is to go on from its own answer."""
+        return self.loops < self.limits.max_loops
+
+    @property
+    def out_of_repairs(self) -> bool:
+        """Whether the answer was sent back often enough."""
+        return self.repairs >= self.limits.max_repairs
