@@ -8,6 +8,7 @@
     │   │   ├── MissingKey          the provider wants a key and none was found
     │   │   ├── UnsupportedSetting  the provider cannot honour this setting
     │   │   └── InvalidTool         a function that cannot be offered as a tool
+    │   ├── InvalidRecord           what was to be read is no event, message or Response of ours
     │   ├── ThreadBusy              one conversation, two runs at once
     │   └── LoopMisuse              the plain face inside a running loop, or the async one outside
     ├── ProviderError               theirs: .provider .status .request_id
@@ -52,6 +53,7 @@ __all__ = (
     "HeadwaterError",
     "IdleTimeout",
     "IncompleteStream",
+    "InvalidRecord",
     "InvalidRequest",
     "InvalidTool",
     "LimitExceeded",
@@ -137,6 +139,10 @@ class UnsupportedSetting(ConfigurationError):
 
 class InvalidTool(ConfigurationError):
     """A function that cannot be offered as a tool."""
+
+
+class InvalidRecord(UsageError):
+    """What was to be read or written is no event, message or Response as JSON has them."""
 
 
 class ThreadBusy(UsageError):

@@ -184,9 +184,24 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     api: str
     base_url: str
     key: Secret | None = None
+    key_header: str = ""
+    """The header the key goes in, where it is not the API's own: "api-key" (Azure), "authorization" (a bearer token)."""
+    token: Literal["", "azure", "google"] = ""
+    """Whose credentials to ask for a bearer token before each request, where there is no key; see `registry`."""
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     quirks: Quirks = Quirks()
+
+    def key_headers(self, header: str) -> dict[str, str]:
+        """The header that holds the key, by the API's own way (`header`) where the endpoint names no other; {} without.
+
+        In `authorization` the key stands as a bearer token, anywhere else as it is.
+        """
+        if not self.key:
+            return {}
+        name = self.key_header or header
+        value = self.key.reveal()
+        return {name: f"Bearer {value}" if name.lower() == "authorization" else value}
 
 
 class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
