@@ -185,7 +185,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str
     key: Secret | None = None
     key_header: str = ""
-    """The header the key goes in, where it is not the API's own: "api-key" (Azure), "authorization" (a bearer token)."""
+    """The header for the key, where it is not the API's own: "api-key" (Azure), "authorization" (a bearer token)."""
     token: Literal["", "azure", "google"] = ""
     """Whose credentials to ask for a bearer token before each request, where there is no key; see `registry`."""
     headers: Mapping[str, str] = {}
