@@ -1,0 +1,791 @@
+"""The Gemini API: requests for `streamGenerateContent`, and its stream of `GenerateContentResponse` chunks as events.
+
+Owns Google's wire and nothing else: it must never do I/O, read a clock, or know who runs the tools. Sources: the
+`google-genai` package's types, https://ai.google.dev/api/generate-content, and the recordings. The same wire is spoken
+by Vertex AI, which alone streams a call's arguments (`partialArgs`).
+
+A signature belongs to the part it came on and goes back on that part, never on one that was joined from several
+(https://ai.google.dev/gemini-api/docs/thought-signatures). So a signed text is a part of its own, and a signature on
+an empty text, which no reader of text should see, is kept as a provider item.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from headwater import errors
+from headwater.events import Event
+from headwater.messages import (
+    AnyPart,
+    File,
+    FinishReason,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+    read_data_url,
+)
+from headwater.providers import base
+from headwater.providers.base import Endpoint, HTTPRequest, Place, Quirks, Request, Settings, in_band_error
+from headwater.wire.sse import MAX_EVENT_BYTES, SSEDecoder
+
+__all__ = ("Decoder", "encode")
+
+API: Final = "gemini"
+
+
+# --- what comes back
+
+_ABSENT: Final = msgspec.Raw()
+"""In place of what is decoded only when it is wanted."""
+
+
+class _FunctionCall(msgspec.Struct, gc=False):
+    id: str | None = None
+    name: str | None = None
+    args: dict[str, Any] | None = None
+    partialArgs: list[dict[str, Any]] | None = None  # noqa: N815
+    willContinue: bool | None = None  # noqa: N815
+
+
+class _Part(msgspec.Struct, gc=False):
+    text: str | None = None
+    thought: bool | None = None
+    thoughtSignature: str | None = None  # noqa: N815
+    functionCall: _FunctionCall | None = None  # noqa: N815
+
+
+class _Content(msgspec.Struct, gc=False):
+    parts: list[_Part] | None = None
+
+
+class _Candidate(msgspec.Struct, gc=False):
+    content: _Content | None = None
+    index: int | None = None
+    finishReason: str | None = None  # noqa: N815
+    finishMessage: str | None = None  # noqa: N815
+    groundingMetadata: msgspec.Raw = _ABSENT  # noqa: N815
+    citationMetadata: msgspec.Raw = _ABSENT  # noqa: N815
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    candidates: list[_Candidate] | None = None
+    usageMetadata: msgspec.Raw = _ABSENT  # noqa: N815
+    modelVersion: str | None = None  # noqa: N815
+    responseId: str | None = None  # noqa: N815
+    promptFeedback: dict[str, Any] | None = None  # noqa: N815
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+_decode_any = msgspec.json.Decoder().decode
+
+_FINISH: Final[dict[str, FinishReason]] = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+}
+"""Words that have a common one. The rest (MALFORMED_FUNCTION_CALL, OTHER, NO_IMAGE, …) mean that the model or the
+server went wrong: the common word is None, and a warning says what happened."""
+
+
+class Decoder(base.Decoder):
+    """One response of streamGenerateContent, as server-sent events or (without alt=sse) as a JSON array.
+
+    `finishReason` is the end marker, and `ended` is True from there on; usage, sources or an error may follow it, so
+    `complete` is set at the end of input.
+    """
+
+    api = API
+
+    def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
+        super().__init__(place, quirks)
+        self.ended = False
+        self._sse = SSEDecoder()
+        self._json: _JSONObjects | None = None
+        self._head: bytes | None = b""
+        """What came before the first byte that is no white space; None once the framing is known."""
+        self._blocked = False
+        self._said: list[str] = []
+        """The answer so far, because citations point into it by bytes."""
+        self._usage: msgspec.Raw = _ABSENT
+        self._streamed: tuple[base.Call, dict[str, Any]] | None = None
+        """The call whose arguments are still coming, and what they are so far."""
+        self._grounds: list[dict[str, Any]] = []
+        self._sources: set[tuple[str, str, tuple[int, int] | None]] = set()
+
+    # --- the contract
+
+    def _feed(self, data: bytes) -> None:
+        if self._head is not None:
+            data = self._head + data
+            first = data.lstrip()[:1]
+            if not first:
+                self._head = data
+                return
+            self._head = None
+            if first in b"[{":
+                self._json = _JSONObjects()
+        if self._json is not None:
+            for document in self._json.feed(data):
+                self._chunk(document)
+        else:
+            for _, frame in self._sse.feed(data):
+                self._chunk(frame)
+
+    def _finish(self) -> None:
+        try:
+            for _, frame in self._sse.finish():
+                self._chunk(frame)
+        finally:
+            self.complete = self.ended
+            self._settle()
+
+    def finish(self) -> list[Event]:
+        """See `base.Decoder.finish`; what had come is settled after an error too."""
+        if self.error is not None:
+            self._settle()
+        return super().finish()
+
+    def _settle(self) -> None:
+        """Say what was kept for the end: a call still open, sources that nothing pointed to, the last usage."""
+        if self.ended:
+            self._name_finish()
+        self._end_streamed(cut=not self.ended or self.finish_reason not in ("stop", "tool_calls"))
+        cited = {(url, title) for url, title, _ in self._sources}
+        for ground in self._grounds:
+            if (ground.get("url", ""), ground.get("title", "")) not in cited:
+                self._source(ground, None)
+        self._report()
+
+    # --- a chunk
+
+    def _chunk(self, data: bytes) -> None:
+        if data == b"[DONE]" or data.isspace():  # what some gateways end with
+            return
+        chunk = _decode(data)
+        if self.model is None:
+            self.model = chunk.modelVersion
+            self.response_id = chunk.responseId
+        if chunk.usageMetadata is not _ABSENT:
+            first = self._usage is _ABSENT
+            self._usage = chunk.usageMetadata
+            # What the input cost is known from the first report; those between it and the last are not worth an event.
+            if first or self.ended:
+                self._report()
+        candidates = chunk.candidates
+        if candidates is not None and len(candidates) == 1:
+            candidate = candidates[0]
+            if not candidate.index and candidate.content is not None:
+                parts = candidate.content.parts
+                if parts is not None and len(parts) == 1:
+                    part = parts[0]
+                    text = part.text
+                    if (
+                        text
+                        and candidate.finishReason is None
+                        and not part.thought
+                        and part.thoughtSignature is None
+                        and candidate.groundingMetadata is _ABSENT
+                        and candidate.citationMetadata is _ABSENT
+                    ):
+                        # Nearly every chunk ends here.
+                        self._said.append(text)
+                        self.text(text)
+                        candidates = None
+        if candidates is not None:
+            for place, candidate in enumerate(candidates):
+                self._candidate(candidate, data, place)
+        if chunk.promptFeedback is not None:
+            self._prompt_feedback(chunk.promptFeedback)
+        if chunk.error:
+            raise in_band_error(API, {"error": chunk.error})
+
+    def _candidate(self, candidate: _Candidate, data: bytes, place: int) -> None:
+        if candidate.index:
+            self.warn("other_candidates", "More than one candidate came; only the first is read.")
+            return
+        if candidate.content is not None:
+            for number, part in enumerate(candidate.content.parts or ()):
+                if part.functionCall is not None:
+                    self._function_call(part.functionCall, part.thoughtSignature)
+                elif part.text is not None:
+                    self._text(part.text, bool(part.thought), part.thoughtSignature)
+                else:
+                    self._other_part(_decode_any(data)["candidates"][place]["content"]["parts"][number])
+        if candidate.groundingMetadata is not _ABSENT:
+            self._grounding(_decode_any(candidate.groundingMetadata))
+        if candidate.citationMetadata is not _ABSENT:
+            self._citations(_decode_any(candidate.citationMetadata))
+        if candidate.finishReason:
+            self.ended = True
+            self.provider_finish_reason = candidate.finishReason
+            self._name_finish()
+            self._report()
+            if self.finish_reason is None:
+                word = candidate.finishReason
+                self.warn(word.lower(), candidate.finishMessage or f"The model stopped with {word}.")
+
+    def _name_finish(self) -> None:
+        word = self.provider_finish_reason or ""
+        if self._blocked:
+            self.finish_reason = "content_filter"
+        else:
+            self.finish_reason = "tool_calls" if word == "STOP" and self.calls else _FINISH.get(word)
+
+    def _prompt_feedback(self, feedback: dict[str, Any]) -> None:
+        reason = feedback.get("blockReason")
+        if not isinstance(reason, str) or not reason:
+            return
+        self.ended = self._blocked = True
+        self.provider_finish_reason = reason
+        self._name_finish()
+        self._report()
+        message = feedback.get("blockReasonMessage")
+        self.warn("prompt_blocked", str(message) if message else f"The prompt was blocked: {reason}.")
+
+    # --- parts
+
+    def _text(self, text: str, thought: bool, signature: str | None) -> None:
+        if signature is None:
+            if thought:
+                self.reasoning(text, "summary")
+            else:
+                self._said.append(text)
+                self.text(text)
+            return
+        if self.current is not None:
+            self.close_part(self.current)
+        if not text:
+            item: dict[str, Any] = {"text": "", "thoughtSignature": signature}
+            self.item({**item, "thought": True} if thought else item)
+            return
+        part = self.open_part("summary" if thought else "answer")
+        part.signature = signature
+        self.part_delta(part, text)
+        self.close_part(part)
+        if not thought:
+            self._said.append(text)
+
+    def _other_part(self, part: dict[str, Any]) -> None:
+        """Anything but text and a function call, whole: pictures and files are shown, the rest is kept to go back."""
+        if not part.keys() - {"thought"}:
+            return
+        if self.current is not None:
+            self.close_part(self.current)
+        signature = part.get("thoughtSignature")
+        blob, reference = part.get("inlineData"), part.get("fileData")
+        if part.get("thought"):  # a picture drawn on the way is no part of the answer
+            self.item(part)
+        elif isinstance(blob, dict):
+            try:
+                content = base64.b64decode(blob.get("data") or "", validate=True)
+            except (binascii.Error, ValueError, TypeError) as error:
+                raise base.malformed(API, error) from None
+            media_type, name = blob.get("mimeType") or "", blob.get("displayName") or ""
+            self.file(media_type=media_type, data=content, name=name, signature=signature)
+        elif isinstance(reference, dict):
+            media_type = reference.get("mimeType") or ""
+            self.file(media_type=media_type, url=reference.get("fileUri") or "", signature=signature)
+        else:
+            self.item(part)
+
+    # --- calls
+
+    def _function_call(self, wire: _FunctionCall, signature: str | None) -> None:
+        whole = wire.partialArgs is None and not wire.willContinue and (self._streamed is None or bool(wire.name))
+        if whole and not wire.name and not wire.args:
+            return  # the last, empty piece of a call that had already ended
+        if whole:
+            self.end_call(self._start(wire, signature), wire.args or {})
+            return
+        if wire.name:
+            self._end_streamed()
+            self._streamed = self._start(wire, signature), dict(wire.args or {})
+        if self._streamed is None:
+            self.warn("stray_arguments", "A piece of a call's arguments came without its call; it is left out.")
+            return
+        call = self._streamed[0]
+        call.signature = call.signature or signature
+        for piece in wire.partialArgs or ():
+            _join(self._streamed[1], piece)
+        if not wire.willContinue:
+            self._end_streamed()
+
+    def _start(self, wire: _FunctionCall, signature: str | None) -> base.Call:
+        call = self.start_call(wire.id, wire.name or "")
+        call.signature = signature
+        call.item_id = wire.id or None  # so that only an id of theirs goes back, never one of ours
+        return call
+
+    def _end_streamed(self, *, cut: bool = False) -> None:
+        if self._streamed is not None:
+            (call, arguments), self._streamed = self._streamed, None
+            self.end_call(call, arguments, cut=cut)
+
+    # --- usage and sources
+
+    def _report(self) -> None:
+        if self._usage is not _ABSENT:
+            self.report(_usage(_decode_any(self._usage)))
+
+    def _grounding(self, metadata: Any) -> None:
+        if not isinstance(metadata, dict):
+            return
+        chunks = metadata.get("groundingChunks")
+        if chunks:
+            self._grounds = [_ground(chunk) for chunk in chunks]
+        for support in metadata.get("groundingSupports") or ():
+            span = self._span(support.get("segment") or {})
+            for index in support.get("groundingChunkIndices") or ():
+                if 0 <= index < len(self._grounds):
+                    self._source(self._grounds[index], span)
+
+    def _citations(self, metadata: Any) -> None:
+        if isinstance(metadata, dict):
+            for citation in metadata.get("citations") or metadata.get("citationSources") or ():
+                ground = {"kind": "url", "url": citation.get("uri") or "", "title": citation.get("title") or ""}
+                self._source(ground, self._span(citation))
+
+    def _source(self, ground: dict[str, Any], span: tuple[int, int] | None) -> None:
+        # The same citations may stand in several chunks.
+        key = (ground.get("url", ""), ground.get("title", ""), span)
+        if ground and key not in self._sources:
+            self._sources.add(key)
+            self.source(**ground, span=span)
+
+    def _span(self, segment: dict[str, Any]) -> tuple[int, int] | None:
+        """Where a segment given in bytes stands in the answer, in characters; None where it does not fit it.
+
+        The offsets count within one part of the final message, the answer may have several: the quoted text decides.
+        """
+        text = "".join(self._said)
+        start, end, quoted = segment.get("startIndex") or 0, segment.get("endIndex") or 0, segment.get("text")
+        encoded = text.encode()
+        piece = encoded[start:end].decode(errors="replace")
+        if 0 <= start < end <= len(encoded) and (not quoted or piece == quoted):
+            before = len(encoded[:start].decode(errors="replace"))
+            return before, before + len(piece)
+        found = text.find(quoted) if quoted else -1
+        return (found, found + len(quoted)) if found >= 0 and quoted else None
+
+
+class _JSONObjects:
+    """The objects of a JSON array (or a bare one) from bytes that arrive in any pieces: found by their braces."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._at = 0
+        self._depth = 0
+        self._in_string = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The top-level objects that these bytes complete. Raises: LimitExceeded, where one is too long."""
+        self._rest += data
+        found: list[bytes] = []
+        start = 0
+        while mark := (_IN_STRING if self._in_string else _BETWEEN).search(self._rest, self._at):
+            self._at = mark.end()
+            match mark.group():
+                case b"\\":
+                    self._at += 1  # whatever is escaped; it may be still to come
+                case b'"':
+                    self._in_string = not self._in_string
+                case b"{":
+                    start = mark.start() if self._depth == 0 else start
+                    self._depth += 1
+                case _:
+                    self._depth -= 1
+                    if self._depth == 0:
+                        found.append(self._rest[start : self._at])
+                        start = self._at
+        if not self._depth:
+            start = len(self._rest)
+        self._at = max(self._at, len(self._rest)) - start
+        self._rest = self._rest[start:]
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise errors.LimitExceeded(
+                f"One chunk is longer than {MAX_EVENT_BYTES:,} bytes.", limit="max_event_bytes", size=MAX_EVENT_BYTES
+            )
+        return found
+
+
+_BETWEEN = re.compile(rb'["{}]')
+_IN_STRING = re.compile(rb'["\\]')
+
+MAX_INDEX: Final = 100_000
+"""The largest array index that streamed arguments may name: one past the end is filled up with nulls."""
+
+_STEP = re.compile(r"""\.?([^.\[\]'"$]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
+
+
+def _join(arguments: dict[str, Any], piece: dict[str, Any]) -> None:
+    """Put one of `partialArgs` in its place: {jsonPath: "$.a.b[0]", stringValue | numberValue | boolValue | nullValue}.
+
+    Strings for the same path are joined. Raises: MalformedResponse, where the path leads through what is no container.
+    """
+    value = next((piece[name] for name in ("stringValue", "numberValue", "boolValue") if name in piece), None)
+    path = piece.get("jsonPath")
+    steps = _path(path if isinstance(path, str) else "$")
+    node: Any = arguments
+    for step, following in zip(steps, [*steps[1:], None], strict=True):
+        old = _entry(node, step)
+        if following is None:
+            if isinstance(old, str) and isinstance(value, str):
+                node[step] = old + value
+            elif old is None or value not in (None, ""):
+                node[step] = value
+        else:
+            if old is None:
+                old = node[step] = [] if isinstance(following, int) else {}
+            node = old
+
+
+def _entry(node: Any, step: str | int) -> Any:
+    """What stands at `step` of `node`, None where nothing does; a list is made long enough to hold it."""
+    if isinstance(node, list) and isinstance(step, int):
+        node.extend([None] * (step + 1 - len(node)))
+        return node[step]
+    if isinstance(node, dict) and isinstance(step, str):
+        return node.get(step)
+    raise base.malformed(API, ValueError(f"streamed arguments have {step!r} in a {type(node).__name__}"))
+
+
+def _path(path: str) -> list[str | int]:
+    """The steps of a JSON Path of names and indexes (RFC 9535), without its root."""
+    steps: list[str | int] = []
+    for name, index, single, double in _STEP.findall(path.removeprefix("$")):
+        if index:
+            if int(index) > MAX_INDEX:
+                raise base.malformed(API, ValueError(f"arguments with the index {index}"))
+            steps.append(int(index))
+        else:
+            steps.append(name or re.sub(r"\\(.)", r"\1", single or double))
+    return steps
+
+
+def _usage(wire: Any) -> Usage:
+    """`usageMetadata` by the common names. A count of zero is left out on this wire; the total then tells it."""
+    if not isinstance(wire, dict):
+        return Usage()
+
+    def count(name: str) -> int | None:
+        value = wire.get(name)
+        return value if isinstance(value, int) else None
+
+    prompt, tools, total = count("promptTokenCount"), count("toolUsePromptTokenCount"), count("totalTokenCount")
+    answer, thoughts = count("candidatesTokenCount"), count("thoughtsTokenCount")
+    inputs = None if prompt is None and tools is None else (prompt or 0) + (tools or 0)
+    outputs = None if answer is None and thoughts is None else (answer or 0) + (thoughts or 0)
+    if outputs is None and total is not None and inputs is not None:
+        outputs = max(0, total - inputs)
+    return Usage(
+        input_tokens=inputs,
+        output_tokens=outputs,
+        cached_input_tokens=count("cachedContentTokenCount"),
+        reasoning_tokens=thoughts,
+        raw=wire,
+    )
+
+
+def _ground(chunk: Any) -> dict[str, Any]:
+    """The fields of a source, from a grounding chunk: {web | maps | image | retrievedContext: {…}}."""
+    if not isinstance(chunk, dict):
+        return {}
+    for name, kind in (("web", "url"), ("maps", "url"), ("image", "url"), ("retrievedContext", "document")):
+        found = chunk.get(name)
+        if isinstance(found, dict):
+            url = found.get("uri") or found.get("sourceUri") or ""
+            return {"kind": kind, "url": url, "title": found.get("title") or "", "quote": found.get("text") or ""}
+    return {}
+
+
+# --- what is asked
+
+_VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*$")
+_GENERATION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
+_RESOURCES: Final = ("models/", "tunedModels/", "publishers/", "projects/", "endpoints/")
+
+_BUDGETS: Final = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
+"""Thinking tokens for an effort, for models that know only budgets; as Google's own OpenAI endpoint maps them, but for
+"minimal", where that makes no difference to "low"."""
+
+NO_SIGNATURE: Final = "skip_thought_signature_validator"
+"""What Google documents to be put on a call that was not made by its model: Gemini 3 refuses one without."""
+
+
+def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
+    """The request as `streamGenerateContent` takes it, answered as server-sent events.
+
+    `settings.extra` is merged in last: objects into objects, `tools` behind ours, anything else in place of ours. An
+    image's `detail` is a hint, sent to the generations that take one for each part.
+
+    Raises: UnsupportedSetting; InvalidRequest for content that Gemini has no place for.
+    """
+    settings, generation = request.settings, _generation(request.model)
+    _refuse(settings, endpoint)
+    writer = _Writer(endpoint, generation)
+    body: dict[str, Any] = {"contents": writer.contents(request.messages)}
+    if writer.system:
+        body["systemInstruction"] = {"parts": writer.system}
+    if request.tools:
+        body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in request.tools]}]
+    if settings.tool_choice is not None:
+        body["toolConfig"] = {"functionCallingConfig": _tool_choice(settings.tool_choice)}
+    config = _generation_config(request, generation)
+    if config:
+        body["generationConfig"] = config
+    if settings.service_tier is not None:
+        body["serviceTier"] = settings.service_tier
+    if settings.store is not None:
+        body["store"] = settings.store
+    _merge(body, settings.extra or {})
+    headers = {"content-type": "application/json", **endpoint.key_headers("x-goog-api-key"), **endpoint.headers}
+    return HTTPRequest(url=_url(endpoint, request.model), headers=headers, body=msgspec.json.encode(body))
+
+
+def _generation(model: str) -> tuple[int, int] | None:
+    """Which Gemini a name means, as (major, minor); None where it does not say. `-latest` names mean 3 or later."""
+    if found := _GENERATION.search(model):
+        return int(found[1]), int(found[2] or 0)
+    return (3, 0) if model.endswith("-latest") else None
+
+
+def _root(endpoint: Endpoint) -> str:
+    root = endpoint.base_url.rstrip("/")
+    return root if _VERSION.search(root) or "/projects/" in root else f"{root}/v1beta"
+
+
+def _url(endpoint: Endpoint, model: str) -> str:
+    path = model if model.startswith(_RESOURCES) else f"models/{model}"
+    query = urlencode({"alt": "sse", **endpoint.query})
+    return f"{_root(endpoint)}/{quote(path)}:streamGenerateContent?{query}"
+
+
+def _refuse(settings: Settings, endpoint: Endpoint) -> None:
+    given = settings.given()
+    if settings.parallel_tool_calls:
+        given.pop("parallel_tool_calls")  # what Gemini does anyway
+    refused = {"verbosity", "user", "parallel_tool_calls"} | endpoint.quirks.unsupported
+    for name in given:
+        if name in refused:
+            raise errors.UnsupportedSetting(
+                f"{endpoint.provider or API} cannot honour {name}={given[name]!r}.",
+                hint=f"Leave {name} out, or say it in the API's own words with extra=.",
+            )
+
+
+def _declaration(tool: base.ToolSpec) -> dict[str, Any]:
+    declaration: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        declaration["description"] = tool.description
+    if tool.parameters.get("properties"):
+        declaration["parametersJsonSchema"] = tool.parameters
+    return declaration
+
+
+def _tool_choice(choice: str) -> dict[str, Any]:
+    modes = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+    return {"mode": modes[choice]} if choice in modes else {"mode": "ANY", "allowedFunctionNames": [choice]}
+
+
+_CONFIG: Final = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "max_tokens": "maxOutputTokens",
+    "stop": "stopSequences",
+    "seed": "seed",
+    "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+}
+
+
+def _generation_config(request: Request, generation: tuple[int, int] | None) -> dict[str, Any]:
+    given = request.settings.given()
+    config: dict[str, Any] = {wire: given[name] for name, wire in _CONFIG.items() if name in given}
+    if request.output is not None:
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = request.output.schema
+    if request.settings.reasoning is not None:
+        thinking = _thinking(request.model, generation, request.settings.reasoning)
+        if thinking:
+            config["thinkingConfig"] = thinking
+    return config
+
+
+def _thinking(model: str, generation: tuple[int, int] | None, reasoning: str | bool | int) -> dict[str, Any]:
+    """`thinkingConfig`: Gemini 3 and later take a level, those before it a budget, those before 2.5 do not think."""
+    off = reasoning is False or reasoning == "none" or (reasoning == 0 and reasoning is not True)
+    old = generation is not None and generation < (2, 5)
+    levels = generation is not None and generation >= (3, 0)
+    if off:
+        if old:
+            return {}
+        if levels or "2.5-pro" in model:
+            raise errors.UnsupportedSetting(
+                f"{model} cannot stop thinking, as reasoning={reasoning!r} asks.", hint='The least is reasoning="low".'
+            )
+        return {"thinkingBudget": 0}
+    if old:
+        raise errors.UnsupportedSetting(
+            f"{model} cannot think, as reasoning={reasoning!r} asks.", hint="Gemini 2.5 and later can."
+        )
+    if reasoning is True:
+        return {"includeThoughts": True} if levels else {"includeThoughts": True, "thinkingBudget": -1}
+    if isinstance(reasoning, int):
+        return {"includeThoughts": True, "thinkingBudget": reasoning}
+    if levels:
+        return {"includeThoughts": True, "thinkingLevel": reasoning}
+    if reasoning not in _BUDGETS:
+        raise errors.UnsupportedSetting(
+            f"{model} has no reasoning={reasoning!r}.", hint='The most is reasoning="high", or a budget in tokens.'
+        )
+    return {"includeThoughts": True, "thinkingBudget": _BUDGETS[reasoning]}
+
+
+def _merge(ours: dict[str, Any], theirs: dict[str, Any], depth: int = 0) -> None:
+    for name, value in theirs.items():
+        mine = ours.get(name)
+        if isinstance(mine, dict) and isinstance(value, dict):
+            ours[name] = merged = dict(mine)
+            _merge(merged, value, depth + 1)
+        elif depth == 0 and name == "tools" and isinstance(mine, list) and isinstance(value, (list, tuple)):
+            ours[name] = [*mine, *value]
+        else:
+            ours[name] = value
+
+
+class _Writer:
+    """Writes messages as contents; keeps the system's words and the ids of calls that are Gemini's own."""
+
+    def __init__(self, endpoint: Endpoint, generation: tuple[int, int] | None) -> None:
+        self.system: list[dict[str, Any]] = []
+        self._endpoint = endpoint
+        self._current = generation is not None and generation >= (3, 0)
+        self._ids: dict[str, str] = {}
+
+    def contents(self, messages: Iterable[Message]) -> list[dict[str, Any]]:
+        """All but the system's messages, in order. The results for one step's calls stand in one content."""
+        contents: list[dict[str, Any]] = []
+        before = ""
+        for message in messages:
+            parts: list[dict[str, Any]]
+            match message.role:
+                case "system":
+                    self.system += [self._said_part(part) for part in message.content]
+                    continue
+                case "assistant":
+                    role, parts = "model", self._model_parts(message)
+                case "tool":
+                    role, parts = "user", self._results(message)
+                case _:
+                    role, parts = "user", [self._said_part(part) for part in message.content]
+            if before == message.role == "tool":
+                contents[-1]["parts"] += parts
+            elif parts:
+                contents.append({"role": role, "parts": parts})
+            before = message.role
+        return contents
+
+    def _said_part(self, part: AnyPart) -> dict[str, Any]:
+        if isinstance(part, Text):
+            return {"text": part.text}
+        if isinstance(part, (Image, File)):
+            return self._media(part)
+        raise errors.InvalidRequest(
+            f"Gemini takes no {type(part).__name__} in a message that is not the model's.", provider=API
+        )
+
+    def _model_parts(self, message: Message) -> list[dict[str, Any]]:
+        own = message.api == API
+        parts: list[dict[str, Any]] = []
+        called = False
+        for part in message.content:
+            wire: dict[str, Any] | None = None
+            match part:
+                case Text() if part.text:
+                    wire = {"text": part.text}
+                case Reasoning() if own and part.text:
+                    wire = {"text": part.text, "thought": True}
+                case ToolCall() if part.by != "provider":
+                    wire = self._call(part, own)
+                    if self._current and not called and not (own and part.signature):
+                        wire["thoughtSignature"] = NO_SIGNATURE
+                    called = True
+                case Image() | File():
+                    wire = self._media(part)
+                case ProviderItem(api="gemini"):
+                    wire = dict(part.item)
+                case _:
+                    pass
+            if wire is not None:
+                if own and part.signature:
+                    wire["thoughtSignature"] = part.signature
+                parts.append(wire)
+        return parts
+
+    def _call(self, call: ToolCall, own: bool) -> dict[str, Any]:
+        # Gemini's arguments are an object; words that are none go back under one name, rather than be lost.
+        arguments = call.arguments if isinstance(call.arguments, dict) else {"input": call.arguments}
+        wire: dict[str, Any] = {"name": call.name, "args": arguments}
+        if own and call.item_id:
+            wire["id"] = self._ids[call.id] = call.item_id
+        return {"functionCall": wire}
+
+    def _results(self, message: Message) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = []
+        beside: list[dict[str, Any]] = []
+        for result in message.content:
+            if not isinstance(result, ToolResult):
+                raise errors.InvalidRequest(f"A tool's message holds a {type(result).__name__}.", provider=API)
+            content = (Text(text=result.content),) if isinstance(result.content, str) else result.content
+            text = "\n".join(part.text for part in content if isinstance(part, Text))
+            media = [self._media(part) for part in content if not isinstance(part, Text)]
+            wire: dict[str, Any] = {"name": result.name, "response": {"error" if result.error else "output": text}}
+            if result.id in self._ids:
+                wire["id"] = self._ids[result.id]
+            if media and self._current:
+                wire["parts"] = media
+            else:
+                beside += media  # before Gemini 3, media stand behind the responses, which must come first
+            parts.append({"functionResponse": wire})
+        return parts + beside
+
+    def _media(self, part: Image | File) -> dict[str, Any]:
+        data, media_type, uri = part.data, part.media_type, part.url
+        if uri is not None and (inline := read_data_url(uri)) is not None:
+            data, media_type = inline
+        if data is not None:
+            wire: dict[str, Any] = {
+                "inlineData": {"mimeType": media_type, "data": base64.b64encode(data).decode("ascii")}
+            }
+        else:
+            if isinstance(part, File) and part.id is not None:
+                uri = f"{_root(self._endpoint)}/{part.id}" if part.id.startswith("files/") else part.id
+            wire = {"fileData": {"fileUri": uri}}
+            if media_type:
+                wire["fileData"]["mimeType"] = media_type
+        if self._current and isinstance(part, Image) and part.detail in ("low", "high"):
+            wire["mediaResolution"] = {"level": f"MEDIA_RESOLUTION_{part.detail.upper()}"}
+        return wire
