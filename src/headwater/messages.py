@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Generator, Sequence
 from typing import Any, Generic, Literal, Self, TypeAlias
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from typing_extensions import TypeVar
@@ -357,3 +358,20 @@ def sniff_media_type(data: bytes, otherwise: str) -> str:
 def data_url(data: bytes, media_type: str) -> str:
     """`data` as a `data:` URL (RFC 2397)."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def read_data_url(url: str) -> tuple[bytes, str] | None:
+    """The bytes and the media type that a `data:` URL holds (RFC 2397); None where `url` is no such URL, or broken."""
+    if not url.startswith("data:"):
+        return None
+    head, comma, body = url[5:].partition(",")
+    if not comma:
+        return None
+    media_type, *parameters = head.split(";")
+    data = unquote_to_bytes(body)
+    if "base64" in parameters:
+        try:
+            data = base64.b64decode(data, validate=True)
+        except ValueError:
+            return None
+    return data, media_type or "text/plain"
