@@ -1,4 +1,7 @@
-"""Newline-delimited JSON from bytes that arrive in any pieces: lines out, undecoded."""
+"""Newline-delimited JSON from bytes that arrive in any pieces: lines out, undecoded.
+
+Owns framing only, and never copies what it holds back more often than once.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,50 @@ class JSONLinesDecoder:
 
     def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self._max = max_line_bytes
-        self._rest = b""
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._failure: LimitExceeded | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The non-empty lines that these bytes complete, in order.
+        """The lines that these bytes complete and that are not blank, in order.
 
-        Raises: LimitExceeded, where one line is longer than the bound.
+        Raises: LimitExceeded, where one line is longer than the bound; lines before it are given out first.
         """
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) > self._max:
-            raise LimitExceeded(f"One line is longer than {self._max:,} bytes.", limit="max_line_bytes", size=self._max)
+        if self._failure is not None:
+            raise self._failure
+        lines = data.split(b"\n")
+        rest = lines.pop()
+        if self._pieces and lines:
+            lines[0] = b"".join((*self._pieces, lines[0]))
+            self._pieces, self._held = [], 0
+        if rest:
+            self._pieces.append(rest)
+            self._held += len(rest)
+        if self._held > self._max or len(data) > self._max:
+            lines = self._within_bound(lines)
         return [line for line in lines if line and not line.isspace()]
 
     def finish(self) -> list[bytes]:
-        """What an end of input leaves."""
-        rest, self._rest = self._rest, b""
+        """What an end of input leaves: a last line without its end.
+
+        Raises: LimitExceeded, as `feed` does.
+        """
+        if self._failure is not None:
+            raise self._failure
+        rest = b"".join(self._pieces)
+        self._pieces, self._held = [], 0
         return [rest] if rest and not rest.isspace() else []
+
+    def _within_bound(self, lines: list[bytes]) -> list[bytes]:
+        good = 0
+        while good < len(lines) and len(lines[good]) <= self._max:
+            good += 1
+        if good == len(lines) and self._held <= self._max:
+            return lines
+        self._pieces, self._held = [], 0
+        self._failure = LimitExceeded(
+            f"One line is longer than {self._max:,} bytes.", limit="max_line_bytes", size=self._max
+        )
+        if not good:
+            raise self._failure
+        return lines[:good]

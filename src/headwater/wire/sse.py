@@ -1,6 +1,10 @@
 """Server-sent events, as the WHATWG HTML standard has them (section 9.2.6), from bytes that arrive in any pieces.
 
-Owns framing only: lines, fields, dispatch. It never looks inside the data.
+Owns framing only: lines, fields, dispatch. It must never look inside the data, and never copy what it holds back more
+often than once: a line that arrives in a million pieces costs a million appends and one join.
+
+Two things go beyond the standard, because servers do them: an event whose blank line was forgotten at the end of the
+stream is handed out by `finish`, and a bare line `error: …` comes out as an event named "error", in its order.
 """
 
 from __future__ import annotations
@@ -21,87 +25,190 @@ _BOM = b"\xef\xbb\xbf"
 class SSEDecoder:
     """`feed` bytes as they come and get the events that are whole; `finish` gives what an ended stream left over.
 
-    `stray` collects lines that are no field of the standard (some servers put a bare `error: {…}` line on the wire).
+    `stray` collects the lines that are no field of the standard, `error:` lines among them, as far as
+    the bound on one event goes.
     """
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.stray: list[bytes] = []
         self._max = max_event_bytes
-        self._rest = b""
+        self._pieces: list[bytes] = []
+        """The line that is not whole yet, in the pieces in which it came."""
+        self._held = 0
         self._name = ""
         self._data: list[bytes] = []
         self._size = 0
+        self._stray_size = 0
         self._started = False
+        self._after_cr = False
+        self._failure: LimitExceeded | None = None
+        self._clean = False
+        """Nothing is held back and nothing is pending: the next bytes begin an event. The common case by far."""
 
     def feed(self, data: bytes) -> list[Frame]:
         """The events that these bytes complete, in order.
 
-        Raises: LimitExceeded, where one event is longer than the bound.
+        Raises: LimitExceeded, where one event is longer than the bound; events before it are given out first.
         """
-        if self._rest:
-            data = self._rest + data
-        if not self._started:
-            if len(data) < 3 and _BOM.startswith(data):
-                self._rest = data
-                return []
-            self._started = True
-            data = data.removeprefix(_BOM)
         frames: list[Frame] = []
-        if b"\r" in data:
-            # A lone CR ends a line too; one at the very end may be half of a CRLF, so it waits.
-            held = b"\r" if data.endswith(b"\r") else b""
-            data = data[: len(data) - len(held)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        else:
-            held = b""
-        end = data.rfind(b"\n") + 1
-        if not end:
-            self._keep(data + held)
-            return frames
-        for line in data[:end].split(b"\n")[:-1]:
-            self._line(line, frames)
-        self._keep(data[end:] + held)
+        if not self._clean or b"\r" in data or len(data) > self._max:
+            data = self._prepare(data, frames)
+        elif data[:6] == b"data: " and data.find(b"\n") == len(data) - 2 and data[-1] == 10:
+            return [("", data[6:-2])]  # one event a read, which is how a model that is waited for writes
+        end = data.rfind(b"\n\n")
+        if end > 0 and data[:6] == b"data: ":
+            # Nearly always all of a read is events of one line of data: one split then does all the work.
+            payloads = data[6:end].split(b"\n\ndata: ")
+            if data.count(b"\n", 0, end) == 2 * len(payloads) - 2:
+                plain = [("", payload) for payload in payloads]
+                if end + 2 < len(data):
+                    self._tail(data[end + 2 :], plain)
+                return frames + plain if frames else plain
+        blocks = data.split(b"\n\n")
+        rest = blocks.pop()
+        for block in blocks:
+            self._block(block, frames)
+        if rest:
+            self._tail(rest, frames)
         return frames
 
     def finish(self) -> list[Frame]:
-        """What an end of input leaves: a last event without its blank line, where its lines are whole.
+        """What an end of input leaves: a last event without its blank line, and a last line without its end.
 
-        The standard drops it. It is handed out here, because servers do forget the last blank line, and whether
+        The standard drops them. They are handed out here, because servers do forget the last blank line, and whether
         anything is missing is for the API's end marker to say.
+
+        Raises: LimitExceeded, as `feed` does.
         """
+        if self._failure is not None:
+            raise self._failure
         frames: list[Frame] = []
-        rest, self._rest = self._rest, b""
-        if rest.endswith(b"\r"):
-            rest = rest[:-1]
+        rest = b"".join(self._pieces)
+        self._pieces, self._held, self._clean = [], 0, False
         if rest:
             self._line(rest, frames)
         self._dispatch(frames)
         return frames
 
-    def _keep(self, rest: bytes) -> None:
-        self._rest = rest
-        if len(rest) + self._size > self._max:
-            raise LimitExceeded(
-                f"One server-sent event is longer than {self._max:,} bytes.", limit="max_event_bytes", size=self._max
-            )
+    def _block(self, block: bytes, frames: list[Frame]) -> None:
+        """The lines before a blank line, where nothing is pending from before."""
+        if block.startswith(b"event: "):
+            name, _, data = block.partition(b"\n")
+            if data.startswith(b"data: ") and b"\n" not in data:
+                frames.append((name[7:].decode("utf-8", "replace"), data[6:]))
+                return
+        for line in block.split(b"\n"):
+            self._line(line, frames)
+        self._dispatch(frames)
+
+    def _tail(self, rest: bytes, frames: list[Frame]) -> None:
+        """The beginning of an event whose blank line has not come."""
+        *lines, last = rest.split(b"\n")
+        for line in lines:
+            self._line(line, frames)
+        if last:
+            self._hold(last)
+        elif self._data or self._name:
+            self._clean = False
+
+    # --- what was cut, or is not in the common form
+
+    def _prepare(self, data: bytes, frames: list[Frame]) -> bytes:
+        """What is left of `data`, lines ended by line feeds, once all that was held back is dealt with; or nothing."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            data = self._joined(self._with_line_feeds(data))
+            if data and (self._data or self._name):
+                data = self._end_pending(data, frames)
+            if len(data) > self._max:
+                self._tail(data, frames)
+                data = b""
+        except LimitExceeded as failure:
+            self._failure, self._clean = failure, False
+            if not frames:
+                raise
+            return b""
+        self._clean = self._started and not (self._pieces or self._data or self._name or self._after_cr)
+        return data
+
+    def _with_line_feeds(self, data: bytes) -> bytes:
+        if self._after_cr and data:
+            self._after_cr = False
+            if data[:1] == b"\n":  # the second half of a CRLF, whose first half has ended the line already
+                data = data[1:]
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return data
+
+    def _joined(self, data: bytes) -> bytes:
+        """`data` after the pieces held back, if it ends a line; else it joins them and nothing is left."""
+        if not self._started:
+            data = b"".join((*self._pieces, data))
+            self._pieces, self._held = [], 0
+            self._started = not _BOM.startswith(data[: len(_BOM)]) or len(data) >= len(_BOM)
+            if self._started:
+                data = data.removeprefix(_BOM)
+        if b"\n" not in data:
+            if data:
+                self._hold(data)
+            return b""
+        if self._pieces:
+            data = b"".join((*self._pieces, data))
+            self._pieces, self._held = [], 0
+        return data
+
+    def _end_pending(self, data: bytes, frames: list[Frame]) -> bytes:
+        """The lines up to the blank one that ends the event begun before; what comes after them is left."""
+        if data.startswith(b"\n"):
+            self._dispatch(frames)
+            return data[1:]
+        lines, blank, left = data.partition(b"\n\n")
+        if not blank:
+            self._tail(data, frames)
+            return b""
+        for line in lines.split(b"\n"):
+            self._line(line, frames)
+        self._dispatch(frames)
+        return left
+
+    def _hold(self, rest: bytes) -> None:
+        self._clean = False
+        self._pieces.append(rest)
+        self._held += len(rest)
+        if self._held + self._size > self._max:
+            raise self._too_long()
 
     def _line(self, line: bytes, frames: list[Frame]) -> None:
         if line.startswith(b"data:"):
-            value = line[6:] if line[5:6] == b" " else line[5:]
-            self._data.append(value)
-            self._size += len(value)
+            self._append(line[6:] if line[5:6] == b" " else line[5:])
         elif not line:
             self._dispatch(frames)
-        elif line.startswith(b":"):
-            return
-        else:
-            field, _, value = line.partition(b":")
-            value = value.removeprefix(b" ")
-            if field == b"event":
-                self._name = value.decode("utf-8", "replace")
-            elif field == b"data":
-                self._data.append(value)
-            elif field not in (b"id", b"retry"):
+        elif not line.startswith(b":"):
+            self._field(line, frames)
+
+    def _field(self, line: bytes, frames: list[Frame]) -> None:
+        """A line that is neither data with a colon, nor blank, nor a comment."""
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"event":
+            self._name = value.decode("utf-8", "replace")
+        elif field == b"data":
+            self._append(value)
+        elif field not in (b"id", b"retry"):
+            self._stray_size += len(line) + 1
+            if self._stray_size <= self._max:
                 self.stray.append(line)
+            if field == b"error" and value:
+                self._dispatch(frames)
+                frames.append(("error", value))
+
+    def _append(self, value: bytes) -> None:
+        self._size += len(value) + 1
+        if self._size > self._max:
+            raise self._too_long()
+        self._data.append(value)
 
     def _dispatch(self, frames: list[Frame]) -> None:
         if self._data:
@@ -109,3 +216,8 @@ class SSEDecoder:
             self._data = []
             self._size = 0
         self._name = ""
+
+    def _too_long(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"One server-sent event is longer than {self._max:,} bytes.", limit="max_event_bytes", size=self._max
+        )
