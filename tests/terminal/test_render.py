@@ -69,7 +69,7 @@ def test_a_tool_turns_from_running_to_done_on_its_own_line() -> None:
     running = screen(written(TOOLS[:6]))
     assert running == [*HEADER, "Let me look.", "", "◌ search …"]
     both = screen(written(TOOLS))
-    assert both == [*HEADER, "Let me look.", "", '◌ 2 running: search(query="tides"): pa…']
+    assert both == [*HEADER, "Let me look.", "", '◌ 2 running: search(query="tides"): p…']
     one_done = logs.joined(TOOLS, logs.tool_finished("weather", "c2", 0.05))
     assert screen(written(one_done))[5:] == [
         '✓ weather(city="Brest")  50 ms',
@@ -94,7 +94,7 @@ def test_what_a_program_prints_meanwhile_is_never_overwritten() -> None:
     output = renderer.render(Running(("search()",)))
     output += "printed by the tool\n"
     output += renderer.render(ToolEnded("search()", 0.2)) + renderer.render(Running()) + renderer.render(Ended())
-    assert screen(output) == ["◌ search() …printed by the tool", "✓ search()  0.2 s"]
+    assert screen(output) == ["◌ search() … printed by the tool", "✓ search()  0.2 s"]
 
 
 def test_a_line_to_be_rewritten_never_wraps() -> None:
@@ -108,7 +108,7 @@ def test_a_resize_is_seen_by_the_next_line() -> None:
     renderer = Terminal(lambda: columns, color=False)
     renderer.render(Running(("x" * 60,)))
     columns = 10
-    assert renderer.render(Running(("y" * 60,))) == "\r\x1b[K◌ yyyyyy…"
+    assert renderer.render(Running(("y" * 60,))) == "\r\x1b[K◌ yyyyy… "
 
 
 def test_what_stays_under_way_is_not_written_again() -> None:

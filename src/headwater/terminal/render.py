@@ -180,8 +180,9 @@ class Terminal:
             return self._erase()
         told = " · ".join(map(one_line, phrases)) if self._marks is UNICODE else ", ".join(map(one_line, phrases))
         count = f"{len(phrases)} running: " if len(phrases) > 1 else ""
-        # One cell stays free: a full line would wrap, and a wrapped one cannot be rewritten in place.
-        line = fit(f"{self._marks.running} {count}{told} {self._marks.cut}", self._columns() - 1, self._marks.cut)
+        # One cell stays free: a full line would wrap, and a wrapped one cannot be rewritten in place. The space parts
+        # it from what a tool may print meanwhile.
+        line = fit(f"{self._marks.running} {count}{told} {self._marks.cut}", self._columns() - 2, self._marks.cut) + " "
         if line == self._running:
             return ""
         before = _ERASE_LINE if self._running else self._open("line")
