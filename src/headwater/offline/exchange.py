@@ -50,6 +50,9 @@ class OfflineExchange:
             raise failure
         return []
 
+    def shut(self) -> None:
+        """See `Exchange`: there is no other side to tell."""
+
     def abort(self) -> None:
         """Stop at once; a `pull` that waits returns an empty list. Never waits, may be called twice."""
         self._over = True
