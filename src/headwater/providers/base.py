@@ -164,15 +164,29 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     stream_options: bool = True
     """Whether `stream_options: {"include_usage": true}` is taken."""
     system_role: Literal["system", "developer"] = "system"
-    reasoning_field: Literal["reasoning_effort", "reasoning", "thinking", "none"] = "reasoning_effort"
+    reasoning_field: Literal[
+        "reasoning_effort", "reasoning", "thinking", "enable_thinking", "chat_template_kwargs", "none"
+    ] = "reasoning_effort"
     """Where the reasoning setting goes."""
-    reasoning_back: Literal["", "reasoning_content", "reasoning", "reasoning_details"] = ""
-    """Under which name earlier reasoning is sent back, where the server wants it."""
+    reasoning_back: Literal["", "reasoning_content", "reasoning", "reasoning_details", "thinking"] = ""
+    """Under which name earlier reasoning is sent back, where the server wants it; "thinking" is a part of the content."""
     strict_tools: bool = True
     """Whether `strict` may stand in a tool's function."""
     json_schema: bool = True
     """Whether `response_format: json_schema` is taken; else json_object and the schema in words."""
     parallel_tool_calls: bool = True
+    """Whether `parallel_tool_calls` is taken; where it is not, calls may always come in parallel."""
+    seed_field: str = "seed"
+    thread_field: str = ""
+    """Where a conversation's name goes, for servers that cache prompts by it; "" sends none."""
+    cache_marks: bool = False
+    """Whether content may carry `cache_control`."""
+    message_names: bool = False
+    """Whether a message may say by `name` who speaks."""
+    files_by_url: Literal["", "file_data", "document_url"] = ""
+    """How a file that the server is to fetch is written; "" where it fetches none."""
+    call_id_length: int = 0
+    """How long a call's id must be, in letters and digits; 0 where any will do."""
     unsupported: frozenset[str] = frozenset()
     """Names of Settings that this server refuses or ignores."""
 
@@ -281,6 +295,7 @@ class Decoder:
     ended. Afterwards (and already before) the attributes say how it went:
 
     * `complete`: the API's end marker was seen. Without it the answer is cut, whatever the connection said.
+    * `ended`: what makes the answer whole was seen, but more may follow (usage after a finish reason).
     * `error`: an error that the provider reported inside the stream, or bytes that are none of its API's.
     * `finish_reason`, `provider_finish_reason`: the common word and the provider's own; None where it said none.
     * `model`, `usage`, `response_id`: as reported.
@@ -296,6 +311,7 @@ class Decoder:
         self.place = place or Place()
         self.quirks = quirks or Quirks()
         self.complete = False
+        self.ended = False
         self.error: errors.HeadwaterError | None = None
         self.finish_reason: FinishReason | None = None
         self.provider_finish_reason: str | None = None
@@ -340,6 +356,16 @@ class Decoder:
         for call in self.calls:
             self.end_call(call, cut=not self.complete)
         return self.take()
+
+    @property
+    def visible(self) -> bool:
+        """Whether anything of the answer was said: text, reasoning or the beginning of a call."""
+        return bool(self.calls) or self._next_part > self.place.part
+
+    @property
+    def next_part(self) -> int:
+        """The first part number that is free after what was said."""
+        return self._next_part
 
     def take(self) -> list[Event]:
         """The events made since the last call."""
