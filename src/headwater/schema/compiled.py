@@ -1,0 +1,34 @@
+"""A Python type as pydantic's validator of it and its JSON Schema: the one place that asks pydantic for either."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from headwater.schema.shapes import JSONSchema
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = ("UnfitType", "compile_type")
+
+
+class UnfitType(ValueError):
+    """A type that pydantic does not take, or that JSON Schema cannot say; `hint` is what to use instead."""
+
+    hint: ClassVar[str] = "Use plain types, Literal, Enum, dataclasses, typing_extensions.TypedDict or pydantic models."
+
+
+def compile_type(type_: Any) -> tuple[TypeAdapter[Any], JSONSchema]:
+    """The validator and the schema of `type_`. Raises UnfitType."""
+    from pydantic import PydanticUserError, TypeAdapter
+    from pydantic.json_schema import GenerateJsonSchema
+
+    class Quiet(GenerateJsonSchema):
+        # A default that JSON cannot say is left out of the schema, and nobody needs to hear of it.
+        ignored_warning_kinds: ClassVar[set[Any]] = {"skipped-choice", "non-serializable-default"}  # type: ignore[misc]
+
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(type_)
+        return adapter, adapter.json_schema(schema_generator=Quiet)
+    except (PydanticUserError, TypeError, NameError) as error:
+        raise UnfitType(str(error).partition("\n")[0].rstrip(".") + ".") from None

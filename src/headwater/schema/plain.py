@@ -1,0 +1,97 @@
+"""Any Python value as JSON: what a tool gave back, what it says on its way, what an answer came to.
+
+It never fails: what JSON cannot say is said by `str`. It never imports pydantic; a model brings its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Set
+from typing import Any
+
+import msgspec
+
+__all__ = ("to_json", "to_plain", "well_formed")
+
+MAX_DEPTH = 100
+"""How deep a value is followed where it has to be walked by hand; deeper is a cycle, or nothing that anyone reads."""
+
+
+def to_json(value: Any) -> str:
+    """`value` as JSON: dataclasses, models, enums, dates and sets as usual, bytes as base64, the rest by its `str`."""
+    try:
+        return msgspec.json.encode(value, enc_hook=_say).decode()
+    except Exception:
+        # Odd keys, lone surrogates, cycles, a `str` that raises: one such value must not lose the rest.
+        return msgspec.json.encode(_walk(value, ())).decode()
+
+
+def to_plain(value: Any) -> Any:
+    """`value` as what JSON knows (dicts, lists, strings, numbers, booleans, None), shared with nobody."""
+    kind = type(value)
+    if kind is str:
+        return well_formed(value)
+    if value is None or kind is bool or kind is int:
+        return value
+    return msgspec.json.decode(to_json(value))
+
+
+def well_formed(text: str) -> str:
+    """`text` with lone surrogates, which no encoding of a log can hold, as question marks."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode()
+
+
+def _say(value: Any) -> Any:
+    """What msgspec does not know, as something that it does."""
+    if isinstance(value, str):  # subclasses are said as what they are
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, (int, float)):
+        return int(value) if isinstance(value, int) else float(value)
+    if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
+        try:
+            return dump(mode="json")
+        except Exception:  # a field that JSON cannot say: by field then
+            return dump()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, range) or type(value).__name__ == "deque":
+        return list(value)
+    if callable(listed := getattr(value, "tolist", None)):  # numpy's scalars and arrays, without importing it
+        return listed()
+    return str(value)
+
+
+def _walk(value: Any, above: tuple[int, ...]) -> Any:
+    """By hand, where the fast way failed; `above` are the containers that this value stands in."""
+    if isinstance(value, str):
+        return well_formed(str.__str__(value))
+    if id(value) in above or len(above) >= MAX_DEPTH:
+        return "…"
+    inside = (*above, id(value))
+    if isinstance(value, Mapping):
+        return {_key(key): _walk(inner, inside) for key, inner in value.items()}
+    if isinstance(value, (list, tuple, Set)):
+        return [_walk(inner, inside) for inner in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _walk(getattr(value, field.name), inside) for field in dataclasses.fields(value)}
+    try:
+        simple = msgspec.to_builtins(value, enc_hook=_say, str_keys=True)
+        msgspec.json.encode(simple)
+    except Exception:
+        return _string(value)
+    return simple
+
+
+def _key(key: Any) -> str:
+    return well_formed(str.__str__(key)) if isinstance(key, str) else _string(key)
+
+
+def _string(value: Any) -> str:
+    try:
+        return well_formed(str(value))
+    except Exception:
+        return f"<{type(value).__name__}>"

@@ -1,0 +1,156 @@
+"""JSON Schema to JSON Schema: made small for a prompt, or strict for providers that hold a model to it.
+
+Values in, values out; nothing here knows a Python type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+__all__ = ("JSONSchema", "nullable", "strict", "tidy")
+
+JSONSchema: TypeAlias = dict[str, Any]
+
+_MAPS = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
+_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_SINGLES = frozenset(
+    {"items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "unevaluatedProperties"}
+)
+_REF = "#/$defs/"
+_NOISE = frozenset({"title", "discriminator"})  # a name said twice, and a keyword of OpenAPI's
+
+
+def tidy(schema: JSONSchema) -> JSONSchema:
+    """`schema` without titles and null defaults, an object at its root where it is one, what is used once in place."""
+    definitions: dict[str, JSONSchema] = schema.get("$defs", {})
+    root = {key: value for key, value in schema.items() if key != "$defs"}
+    seen: set[str] = set()
+    while (name := _target(root)) in definitions and name not in seen:
+        seen.add(name)
+        root = {**definitions[name], **{key: value for key, value in root.items() if key != "$ref"}}
+    uses: Counter[str] = Counter()
+    for part in (root, *definitions.values()):
+        _rewrite(part, lambda node: _count(node, uses))
+    kept: dict[str, JSONSchema] = {}
+
+    def settle(node: JSONSchema) -> JSONSchema:
+        name = _target(node)
+        if name in definitions and uses[name] == 1 and name not in seen:
+            siblings = {key: value for key, value in node.items() if key != "$ref"}
+            return {**_rewrite(definitions[name], settle), **siblings}
+        if name in definitions and name not in kept:
+            kept[name] = {}  # taken before its own body is read, which may name it again
+            kept[name] = _rewrite(definitions[name], settle)
+        return _plain(node)
+
+    root = _rewrite(root, settle)
+    return {**root, "$defs": kept} if kept else root
+
+
+def strict(schema: JSONSchema) -> JSONSchema | None:
+    """`schema` as strict providers want it: closed objects, everything required, only keywords that they all take.
+
+    A constraint that they do not take is said in the description instead. None where it cannot be said strictly: a
+    dict with free keys, anything at all, a tuple with a type for each place.
+    """
+    try:
+        return _rewrite(schema, _strict)
+    except _NotStrict:
+        return None
+
+
+def nullable(schema: JSONSchema) -> JSONSchema:
+    """`schema`, or null; the description stays outside."""
+    options = schema.get("anyOf", [])
+    if schema.get("type") == "null" or {"type": "null"} in options:
+        return schema
+    if not schema.keys() - {"description", "default"}:
+        return schema  # takes anything already
+    inner = {key: value for key, value in schema.items() if key not in ("description", "default")}
+    outer = {key: value for key, value in schema.items() if key in ("description", "default")}
+    options = [*options, {"type": "null"}] if inner.keys() == {"anyOf"} else [inner, {"type": "null"}]
+    return {"anyOf": options, **outer}
+
+
+def _rewrite(schema: JSONSchema, change: Callable[[JSONSchema], JSONSchema]) -> JSONSchema:
+    """`schema` with `change` done to every schema in it, the inner ones first; values such as defaults are let be."""
+    out: JSONSchema = {}
+    for key, value in schema.items():
+        if key in _MAPS and isinstance(value, dict):
+            out[key] = {name: _rewrite(inner, change) for name, inner in value.items()}
+        elif key in _LISTS and isinstance(value, list):
+            out[key] = [_rewrite(inner, change) for inner in value]
+        elif key in _SINGLES and isinstance(value, dict):
+            out[key] = _rewrite(value, change)
+        else:
+            out[key] = value
+    return change(out)
+
+
+def _target(node: JSONSchema) -> str:
+    return str(node.get("$ref", "")).removeprefix(_REF)
+
+
+def _count(node: JSONSchema, uses: Counter[str]) -> JSONSchema:
+    if "$ref" in node:
+        uses[_target(node)] += 1
+    return node
+
+
+def _plain(node: JSONSchema) -> JSONSchema:
+    return {key: value for key, value in node.items() if key not in _NOISE and not (key == "default" and value is None)}
+
+
+# --- strictness
+
+# What OpenAI's structured outputs take (and Anthropic's, less a few that are harmless there).
+_STRICT_KEYWORDS = frozenset(
+    {"type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "$ref", "$defs"}
+    | {"description", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+    | {"minItems", "maxItems", "format"}
+)
+_STRICT_FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"},
+)
+_SAYS_SOMETHING = frozenset({"type", "anyOf", "$ref", "enum", "const"})
+
+
+class _NotStrict(Exception):
+    """This schema cannot be said strictly."""
+
+
+def _strict(node: JSONSchema) -> JSONSchema:
+    node = {key: value for key, value in node.items() if key != "examples"}
+    if "oneOf" in node:
+        node["anyOf"] = [*node.get("anyOf", []), *node.pop("oneOf")]
+    if len(node.get("allOf", ())) == 1:
+        node = {**node.pop("allOf")[0], **node}
+    if not node.keys() & _SAYS_SOMETHING or node.keys() & {"allOf", "prefixItems", "patternProperties", "not", "if"}:
+        raise _NotStrict
+    if node.get("type") == "object":
+        if "properties" not in node or node.get("additionalProperties"):
+            raise _NotStrict
+        node["additionalProperties"] = False
+        node["required"] = list(node["properties"])
+    if node.get("type") == "array" and "items" not in node:
+        raise _NotStrict
+    node = _in_words(node)
+    if "$ref" in node and node.keys() - {"$ref", "$defs"}:
+        node["anyOf"] = [{"$ref": node.pop("$ref")}]  # a reference may have no neighbours
+    return node
+
+
+def _in_words(node: JSONSchema) -> JSONSchema:
+    out: JSONSchema = {}
+    said: list[str] = []
+    for key, value in node.items():
+        if key in _STRICT_KEYWORDS and (key != "format" or value in _STRICT_FORMATS):
+            out[key] = value
+        else:
+            said.append(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
+    if said:
+        out["description"] = f"{out.get('description', '')} ({', '.join(said)})".strip()
+    return out

@@ -1,0 +1,80 @@
+"""What a tool may ask of the run that called it.
+
+Owns what the tool sees; how its words reach the run's loop from another thread is `execution`'s. Everything here may
+be used from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Generic
+
+from typing_extensions import TypeVar
+
+from headwater.errors import Cancelled
+from headwater.schema import to_plain
+
+__all__ = ("ToolContext",)
+
+ContextT = TypeVar("ContextT", default=Any)
+
+
+class ToolContext(Generic[ContextT]):
+    """The run as one call of a tool sees it; given to each parameter that is annotated with it.
+
+    `context` is what the run was given as its context, `call_id` the call's id, `run_id` the run's. `deadline` is
+    when the tool must be done, in seconds of `time.monotonic`; None where nothing limits it.
+    """
+
+    __slots__ = ("_emit", "_stopped", "call_id", "context", "deadline", "run_id", "tool_name")
+
+    def __init__(
+        self,
+        context: ContextT,
+        *,
+        call_id: str = "",
+        tool_name: str = "",
+        run_id: str = "",
+        deadline: float | None = None,
+        emit: Callable[[Any], None] | None = None,
+    ) -> None:
+        """Made for each call; make one yourself to try a tool out, with an `emit` to see what it says."""
+        self.context = context
+        self.call_id = call_id
+        self.tool_name = tool_name
+        self.run_id = run_id
+        self.deadline = deadline
+        self._emit = emit
+        self._stopped = threading.Event()
+
+    def emit(self, data: Any) -> None:
+        """Say something while the tool runs: an event of the run, its data made plain JSON.
+
+        In a thread it waits where the run is far behind. After the call has ended nothing is said.
+        """
+        if self._emit is not None and not self._stopped.is_set():
+            self._emit(to_plain(data))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the call was cancelled or timed out, so that its result goes nowhere."""
+        return self._stopped.is_set()
+
+    def check(self) -> None:
+        """Raise Cancelled where the call was cancelled or timed out: a plain tool's way out of a long loop."""
+        if self._stopped.is_set():
+            raise Cancelled(f"The call of {self.tool_name or 'the tool'} was stopped.")
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep in a plain tool, at most `seconds`; returns True at once when the call is stopped."""
+        return self._stopped.wait(seconds)
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, never below 0; None where there is none."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def stop(self) -> None:
+        """Tell the tool that nobody waits for it any more; done by the run."""
+        self._stopped.set()

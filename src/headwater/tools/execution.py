@@ -1,0 +1,245 @@
+"""One call of a tool, carried out: arguments checked, run where it belongs, timed, bounded, and made an outcome.
+
+An async tool runs in the task that asks for it, a plain one in a thread of `pool`. Nothing here outlives the call but
+a thread that will not end, which is told so by its context. It appends no event; it says progress by `emit`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from typing import Any
+
+from headwater.errors import ToolFailed, ToolTimeout
+from headwater.schema import ValidationFailed
+from headwater.tools import pool
+from headwater.tools.context import ToolContext
+from headwater.tools.outcome import ToolOutcome
+from headwater.tools.tool import Tool
+
+__all__ = ("run_tool",)
+
+MAX_PROGRESS_WAITING = 256
+"""Progress that a thread may be ahead of the loop: more than any screen shows between two looks; then it waits."""
+
+_LOOK_AGAIN = 1.0
+"""Seconds after which a waiting thread looks whether its loop is still there at all."""
+
+
+async def run_tool(
+    tool: Tool[..., Any],
+    arguments: Mapping[str, Any] | str,
+    context: Any = None,
+    *,
+    emit: Callable[[Any], None] | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109  # part of the contract: the outcome says that it ran out
+    deadline: float | None = None,
+    call_id: str = "",
+    run_id: str = "",
+) -> ToolOutcome:
+    """Call `tool` with what a model wrote, and say what came of it.
+
+    `context` is the run's context. `emit` is called in this loop's thread with each progress, plain JSON data, never
+    after the return. `timeout` is in seconds, where the tool has none of its own; `deadline` is the run's, in seconds
+    of `time.monotonic`, which the tool is told of and the run itself enforces.
+    Raises: ToolFailed and whatever is no Exception, as the tool raised it; CancelledError where this task is cancelled.
+    """
+    try:
+        values = tool.validate(arguments)
+    except ValidationFailed as error:
+        return ToolOutcome.failed(str(error), invalid=True, max_chars=tool.max_result_chars)
+    except Exception as error:  # a validator of the user's that raises something else
+        return ToolOutcome.raised(error, invalid=True, max_chars=tool.max_result_chars)
+    seconds = timeout if tool.timeout is None else tool.timeout
+    progress = _Progress(emit)
+    known = ToolContext(
+        context,
+        call_id=call_id,
+        tool_name=tool.name,
+        run_id=run_id,
+        deadline=_earlier(deadline, None if seconds is None else time.monotonic() + seconds),
+        emit=progress.say,
+    )
+    try:
+        return await _timed(_Call(tool, values, known), seconds)
+    except BaseException:
+        known.stop()
+        raise
+    finally:
+        progress.close()
+
+
+async def _timed(call: _Call, seconds: float | None) -> ToolOutcome:
+    """The call under its clock, with what it raises made an outcome where that is the model's to hear."""
+    task = asyncio.current_task()
+    cancels = task.cancelling() if task is not None else 0
+    clock = asyncio.timeout(seconds)
+    try:
+        async with clock:
+            return await (call.here() if call.tool.is_async else call.in_thread())
+    except ToolFailed:
+        raise
+    except Exception as error:
+        if not clock.expired():
+            return call.raised(error)
+        call.context.stop()
+        return call.raised(_too_late(call, seconds or 0.0))
+    except asyncio.CancelledError as error:
+        if task is None or task.cancelling() > cancels:
+            raise
+        # Somebody cancelled something that the tool was waiting for; of this task nobody asked anything.
+        return call.raised(error)
+
+
+class _Progress:
+    """The way of a tool's words to the loop: at once from the loop's own thread, in order and bounded from others."""
+
+    def __init__(self, emit: Callable[[Any], None] | None) -> None:
+        self._emit = emit
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._room = threading.Semaphore(MAX_PROGRESS_WAITING)
+        self._closed = False
+
+    def say(self, data: Any) -> None:
+        if self._emit is None or self._closed:
+            return
+        if threading.get_ident() == self._thread:
+            self._emit(data)
+            return
+        while not self._room.acquire(timeout=_LOOK_AGAIN):
+            if self._loop.is_closed():
+                return
+        # Closing gives room for one; handing it on lets the next of those that wait see that it is over.
+        if self._closed or not _call_soon(self._loop, self._deliver, data):
+            self._room.release()
+
+    def close(self) -> None:
+        self._closed = True
+        self._room.release()
+
+    def _deliver(self, data: Any) -> None:
+        self._room.release()
+        if not self._closed and self._emit is not None:
+            self._emit(data)
+
+
+class _Call:
+    """One call under way. `began` is False while it waits for a thread."""
+
+    __slots__ = ("began", "context", "tool", "values")
+
+    def __init__(self, tool: Tool[..., Any], values: Mapping[str, Any], context: ToolContext[Any]) -> None:
+        self.tool = tool
+        self.values = values
+        self.context = context
+        self.began = True
+
+    def raised(self, error: BaseException) -> ToolOutcome:
+        return ToolOutcome.raised(error, max_chars=self.tool.max_result_chars)
+
+    async def here(self) -> ToolOutcome:
+        """In the task, where async tools belong."""
+        return await self._settled(self.tool.call(self.values, self.context))
+
+    async def in_thread(self) -> ToolOutcome:
+        """In a thread of the pool; where this task is cancelled, what comes of it there goes nowhere."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+
+        def job() -> None:
+            self.began = True
+            end: tuple[Any, BaseException | None]
+            try:
+                end = (self._called(), None)
+            except BaseException as error:
+                end = (None, error)
+            _call_soon(loop, _settle, done, end)
+
+        self.began = False
+        take_back = pool.submit(job)
+        try:
+            value, error = await done
+        except asyncio.CancelledError:
+            self.context.stop()
+            take_back()
+            raise
+        if error is not None:
+            raise error
+        return value if isinstance(value, ToolOutcome) else await self._settled(value)
+
+    def _called(self) -> Any:
+        """In the thread: the outcome, made here so that a large value is not put into words in the loop.
+
+        Where a plain function turns out to be async, what it returned is handed back to be awaited.
+        """
+        try:
+            value = self.tool.call(self.values, self.context)
+            if isinstance(value, Generator):
+                value = _drained(value, self.context)
+            if inspect.isawaitable(value) or isinstance(value, AsyncGenerator):
+                return value
+            return ToolOutcome.of(value, max_chars=self.tool.max_result_chars)
+        except ToolFailed:
+            raise
+        except Exception as error:  # here and not in the task, which a StopIteration cannot be raised in
+            return self.raised(error)
+
+    async def _settled(self, value: Any) -> ToolOutcome:
+        """The outcome of what an async tool returned: something to await, or a generator to go through."""
+        if inspect.isawaitable(value):
+            value = await value
+        if isinstance(value, AsyncGenerator):
+            value = await _last(value, self.context)
+        return ToolOutcome.of(value, max_chars=self.tool.max_result_chars)
+
+
+async def _last(generator: AsyncGenerator[Any, None], context: ToolContext[Any]) -> Any:
+    last: Any = None
+    async with contextlib.aclosing(generator):
+        async for last in generator:
+            context.emit(last)
+            await asyncio.sleep(0)  # one that never waits would leave nobody the time to read
+    return last
+
+
+def _drained(generator: Generator[Any, None, Any], context: ToolContext[Any]) -> Any:
+    try:
+        while not context.cancelled:
+            context.emit(next(generator))
+    except StopIteration as end:
+        return end.value
+    finally:
+        generator.close()
+    return None
+
+
+def _settle(done: asyncio.Future[tuple[Any, BaseException | None]], end: tuple[Any, BaseException | None]) -> None:
+    if not done.done():
+        done.set_result(end)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> bool:
+    try:
+        loop.call_soon_threadsafe(function, *args)
+    except RuntimeError:  # the loop is closed, and nobody is there to hear it
+        return False
+    return True
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _too_late(call: _Call, seconds: float) -> ToolTimeout:
+    if call.began:
+        message = f"{call.tool.name} took longer than {seconds:g} seconds."
+    else:
+        message = (
+            f"{call.tool.name} waited {seconds:g} seconds for a thread: {pool.MAX_TOOL_THREADS} tools are at work."
+        )
+    return ToolTimeout(message, clock="tool", seconds=seconds)

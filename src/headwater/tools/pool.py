@@ -1,0 +1,127 @@
+"""The threads that plain (not async) tools run in: bounded, daemons, gone when idle.
+
+Not the loop's executor, which others fill, and not concurrent.futures, whose exit hook waits for every thread: a tool
+that hangs must not keep the program from ending. Owns threads only; it knows nothing of tools, loops or results.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+
+__all__ = ("MAX_TOOL_THREADS", "Pool", "submit")
+
+MAX_TOOL_THREADS = 64
+"""Plain tools at work at once, for each depth: they mostly wait for a network or a disk, so more than there are cores;
+each costs a stack and a place at the interpreter's lock, so not as many as there are runs. Others wait their turn."""
+
+IDLE_SECONDS = 5.0
+"""How long a thread waits for another job: over the pause between two steps of a run, and soon gone after the last."""
+
+
+class Pool:
+    """Runs jobs, each in one of at most `limit` threads, in the order in which they came."""
+
+    def __init__(self, limit: int = MAX_TOOL_THREADS, *, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._limit = limit
+        self._idle_seconds = idle_seconds
+        self._changed = threading.Condition()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._threads = 0
+        self._idle = 0
+
+    @property
+    def threads(self) -> int:
+        """How many threads there are, at work or idle."""
+        return self._threads
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for a thread."""
+        return len(self._jobs)
+
+    def submit(self, job: Callable[[], None]) -> Callable[[], bool]:
+        """Have `job` run; it must not raise. What is returned takes it back, and says whether it had not begun.
+
+        Raises: RuntimeError, where the system gives no thread and none of ours is there to take the job.
+        """
+        with self._changed:
+            self._jobs.append(job)
+            if self._idle >= len(self._jobs):
+                self._changed.notify()
+            elif self._threads < self._limit:
+                self._start(job)
+        return lambda: self._take_back(job)
+
+    def _start(self, job: Callable[[], None]) -> None:
+        self._threads += 1
+        try:
+            threading.Thread(target=self._work, name=f"headwater-tool-{self._threads}", daemon=True).start()
+        except RuntimeError:
+            self._threads -= 1
+            if not self._threads:
+                self._jobs.remove(job)
+                raise
+
+    def _take_back(self, job: Callable[[], None]) -> bool:
+        with self._changed:
+            try:
+                self._jobs.remove(job)
+            except ValueError:
+                return False
+            return True
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            job()
+            del job  # it holds the tool's arguments, which need not live as long as an idle thread
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self._jobs:
+                self._idle += 1
+                woken = self._changed.wait(self._idle_seconds)
+                self._idle -= 1
+                if not woken and not self._jobs:
+                    self._threads -= 1
+                    return None
+            return self._jobs.popleft()
+
+
+# A plain tool may run an agent whose tools are plain too, and waits for them. Were they to share one bound, that many
+# waiting tools would leave no thread for those they wait for; so each depth has its own.
+_depth: contextvars.ContextVar[int] = contextvars.ContextVar("headwater_tool_depth", default=0)
+_pools: dict[int, Pool] = {}
+_lock = threading.Lock()
+
+
+def submit(job: Callable[[], None]) -> Callable[[], bool]:
+    """Have `job` run in a tool thread, in a copy of the context variables of here; see `Pool.submit`."""
+    depth = _depth.get()
+    with _lock:
+        pool = _pools.get(depth)
+        if pool is None:
+            pool = _pools[depth] = Pool()
+    variables = contextvars.copy_context()
+    variables.run(_depth.set, depth + 1)
+    return pool.submit(lambda: variables.run(job))
+
+
+def live_threads() -> int:
+    """How many tool threads the process has."""
+    with _lock:
+        return sum(pool.threads for pool in _pools.values())
+
+
+def _forget() -> None:
+    global _lock
+    # The child of a fork has none of its parent's threads, and a lock that one of them held stays locked.
+    _lock = threading.Lock()
+    _pools.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,287 @@
+"""`tool`, and the `Tool` it makes: a function as a declaration that a model can be told of.
+
+A Tool holds no state of a run, so that a thousand runs share it. Whatever is wrong with a function is found here,
+when it is made a tool, and never in the middle of a run.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType, MethodType, UnionType
+from typing import Annotated, Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+
+from headwater.errors import InvalidTool
+from headwater.providers.base import ToolSpec
+from headwater.schema import BadSignature, parameters
+from headwater.schema.parameters import written
+from headwater.tools.context import ToolContext
+from headwater.tools.outcome import MAX_RESULT_CHARS
+
+__all__ = ("Tool", "ToolLike", "as_tool", "as_tools", "tool")
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+class Tool(Generic[P, R_co]):
+    """A function that a model may call; calling it calls the function, as it was.
+
+    `timeout` is in seconds (None: the agent's), `retries` how often bad arguments are sent back to the model (None:
+    the agent's), `strict` whether the provider is asked to hold the model to the schema (None: as it does by itself),
+    `max_result_chars` where a result is cut. `spec` is what a provider is told, `is_async` whether it runs in the event
+    loop, `unbound` whether it is a method that still wants its object.
+    Raises: InvalidTool.
+    """
+
+    def __init__(
+        self,
+        function: Callable[P, R_co],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        strict: bool | None = None,
+        max_result_chars: int = MAX_RESULT_CHARS,
+    ) -> None:
+        _check_function(function)
+        self.function: Callable[P, R_co] = function
+        self.name = _checked_name(name, function)
+        self.timeout = timeout
+        self.retries = retries
+        self.strict = strict
+        self.max_result_chars = max_result_chars
+        _check_settings(self)
+        self.unbound = _takes_self(function)
+        self.is_async = _is_async(function)
+        origin = written(function)
+        try:
+            self.parameters = parameters(
+                function, injected=_is_context, namespace=_enclosing_names(origin), unbound=self.unbound
+            )
+        except BadSignature as error:
+            raise InvalidTool(f"{self.name} cannot be a tool. {error.message}", hint=error.hint) from None
+        self.description = self.parameters.description if description is None else inspect.cleandoc(description)
+        self.spec = ToolSpec(name=self.name, description=self.description, parameters=self._shape(), strict=self.strict)
+        # What reads functions (help, inspect.signature, documentation tools) finds the one that was written.
+        self.__wrapped__ = function
+        self.__name__ = getattr(origin, "__name__", self.name)
+        self.__qualname__ = getattr(origin, "__qualname__", self.name)
+        self.__module__ = getattr(origin, "__module__", __name__)
+        self.__doc__ = inspect.getdoc(origin)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function, as if it were no tool."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Tool({self.name}({', '.join(self.parameters.names)}))"
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Tool[P, R_co]: ...
+    @overload
+    def __get__(self: Tool[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Tool[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Tool[..., Any]:
+        """The tool of a method, bound to its object."""
+        if instance is None or not self.unbound:
+            return self
+        bound: Tool[..., Any] = copy.copy(self)
+        bound.function = bound.__wrapped__ = MethodType(self.function, instance)
+        bound.unbound = False
+        return bound
+
+    def validate(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
+        """The keyword arguments that a model's `arguments` stand for, without those that the run gives.
+
+        Raises: schema.ValidationFailed, whose text says what to mend.
+        """
+        return self.parameters.validate(arguments)
+
+    def call(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
+        """Call the function with validated arguments and, where it asks for it, the context; nothing is awaited."""
+        function: Callable[..., Any] = self.function
+        return function(**arguments, **dict.fromkeys(self.parameters.injected, context))
+
+    def _shape(self) -> dict[str, Any]:
+        if not self.strict:
+            return self.parameters.schema
+        shape = self.parameters.strict_schema()
+        if shape is None:
+            raise InvalidTool(
+                f"{self.name} cannot be strict: a parameter takes free keys, a tuple, or anything at all.",
+                hint="Give it a closed type, or leave strict= out.",
+            )
+        return shape
+
+
+class SupportsAsTool(Protocol):
+    """Something that makes a tool of itself, such as an agent."""
+
+    def as_tool(self) -> Tool[..., Any]:
+        """Itself as a tool."""
+
+
+ToolLike: TypeAlias = Tool[..., Any] | SupportsAsTool | Callable[..., Any]
+"""What may stand in an agent's `tools`."""
+
+
+class ToolDecorator(Protocol):
+    """`tool` with its settings, waiting for the function."""
+
+    def __call__(self, function: Callable[P, R], /) -> Tool[P, R]:
+        """The function as a tool."""
+
+
+@overload
+def tool(
+    function: Callable[P, R],
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = None,
+    retries: int | None = None,
+    strict: bool | None = None,
+    max_result_chars: int = MAX_RESULT_CHARS,
+) -> Tool[P, R]: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    timeout: float | None = None,
+    retries: int | None = None,
+    strict: bool | None = None,
+    max_result_chars: int = MAX_RESULT_CHARS,
+) -> ToolDecorator: ...
+def tool(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
+    """Make a function a tool: `@tool`, `@tool(name=…, timeout=…)`, or `tool(function)`.
+
+    The function may be plain or async, return or yield (what it yields is progress; a plain generator's return value
+    is the result, an async one's last yield). Its type hints and its docstring become the schema. See `Tool` for the
+    settings.
+    Raises: InvalidTool, where it cannot be told to a model.
+    """
+    if function is None:
+        return functools.partial(tool, **settings)
+    if isinstance(function, Tool):
+        raise InvalidTool(
+            f"{function.name} is a tool already.", hint="To change it, make another: tool(it.function, …)."
+        )
+    return Tool(function, **settings)
+
+
+def as_tool(item: ToolLike) -> Tool[..., Any]:
+    """`item` as a tool an agent can use: a Tool as it is, an agent by its `as_tool`, a function with its defaults.
+
+    Raises: InvalidTool.
+    """
+    if isinstance(item, MethodType) and isinstance(item.__func__, Tool):
+        item = item.__func__.__get__(item.__self__)  # what @classmethod makes of a tool
+    if isinstance(item, Tool):
+        if item.unbound:
+            raise InvalidTool(
+                f"{item.__qualname__} is a method without its object.",
+                hint=f"Make the object and pass the tool from it: obj.{item.__name__}.",
+            )
+        return item
+    if not isinstance(item, type) and callable(make := getattr(item, "as_tool", None)):
+        made: Tool[..., Any] = make()
+        return made
+    return Tool(typing.cast("Callable[..., Any]", item))
+
+
+def as_tools(items: Iterable[ToolLike]) -> tuple[Tool[..., Any], ...]:
+    """Each of `items` as a tool. Raises InvalidTool, also where two have the same name."""
+    if callable(items):
+        raise InvalidTool(f"tools is {items!r}.", hint="Give a list of tools: tools=[…].")
+    made = tuple(map(as_tool, items))
+    seen: set[str] = set()
+    for one in made:
+        if one.name in seen:
+            raise InvalidTool(f"Two tools have the name {one.name!r}.", hint="Give one another: @tool(name=…).")
+        seen.add(one.name)
+    return made
+
+
+def _check_function(function: Any) -> None:
+    if isinstance(function, classmethod):
+        raise InvalidTool("@tool stands above @classmethod.", hint="Put @classmethod above @tool.")
+    if isinstance(function, type):
+        raise InvalidTool(f"{function.__name__} is a class.", hint="Pass a function, or an object that is callable.")
+    if not callable(function):
+        raise InvalidTool(f"{function!r} cannot be called.", hint="A tool is a function, a Tool, or an agent.")
+
+
+def _checked_name(name: str | None, function: Any) -> str:
+    if name is None:
+        origin = written(function)
+        name = getattr(origin, "__name__", "")
+        if name == "__call__":  # a callable object is known by its class
+            name = getattr(origin, "__qualname__", name).split(".")[-2]
+    if not _NAME.fullmatch(name):
+        raise InvalidTool(
+            f"{name!r} is no name for a tool: every provider takes up to 64 ASCII letters, digits, _ and -.",
+            hint="Name it: @tool(name=…) or tool(function, name=…).",
+        )
+    return name
+
+
+def _check_settings(made: Tool[..., Any]) -> None:
+    if made.timeout is not None and not made.timeout > 0:
+        raise InvalidTool(f"{made.name}: timeout is {made.timeout!r}.", hint="Give seconds above 0, or None.")
+    if made.retries is not None and made.retries < 0:
+        raise InvalidTool(f"{made.name}: retries is {made.retries!r}.", hint="Give 0 or more, or None.")
+    if made.max_result_chars < 1:
+        raise InvalidTool(f"{made.name}: max_result_chars is {made.max_result_chars!r}.", hint="Give 1 or more.")
+
+
+def _is_async(function: Any) -> bool:
+    """Whether it belongs in the event loop; a plain function runs in a thread."""
+    if not inspect.isroutine(function) and not isinstance(function, functools.partial):
+        function = type(function).__call__
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _takes_self(function: Any) -> bool:
+    """Whether this is a method that is still being written down in its class: the decorator sees a plain function."""
+    if not inspect.isfunction(function):
+        return False
+    outer = function.__qualname__.rpartition(".")[0]
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    inside_class = bool(outer) and not outer.endswith("<locals>")
+    return inside_class and first is not None and first.name in ("self", "cls") and first.annotation is first.empty
+
+
+def _is_context(hint: Any) -> bool:
+    """Whether a type hint asks for the context: ToolContext, ToolContext[X], either of them optional."""
+    origin = typing.get_origin(hint)
+    if origin is Annotated:
+        return _is_context(typing.get_args(hint)[0])
+    if origin in (typing.Union, UnionType):
+        return any(_is_context(member) for member in typing.get_args(hint))
+    kind = origin or hint
+    return isinstance(kind, type) and issubclass(kind, ToolContext)
+
+
+def _enclosing_names(origin: Any) -> Mapping[str, Any]:
+    """The names of the functions around `origin`, while they run: a hint may be of a class that one of them made."""
+    outer: str = getattr(origin, "__qualname__", "").rpartition(".<locals>")[0]
+    scope = getattr(origin, "__globals__", None)
+    names: dict[str, Any] = {}
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and outer:
+        if frame.f_globals is scope and f"{outer}.".startswith(f"{frame.f_code.co_qualname}."):
+            names = {**frame.f_locals, **names}
+        frame = frame.f_back
+    return names
