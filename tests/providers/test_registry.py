@@ -1,0 +1,682 @@
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headwater import errors
+from headwater.providers import registry
+from headwater.providers.base import Endpoint, Quirks
+from headwater.providers.registry import (
+    API_MODULES,
+    PROVIDERS,
+    KeyVariable,
+    Resolved,
+    is_offline,
+    known_keys,
+    load_api,
+    model_name,
+    ollama_base_url,
+    replay_path,
+    resolve,
+)
+
+EVERY_KEY: Mapping[str, str] = {
+    **{
+        variable: f"key-of-{provider.name}"
+        for provider in PROVIDERS.values()
+        for variable in provider.key_variables[:1]
+    },
+    "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com/",
+    "AWS_REGION": "eu-central-1",
+    "GOOGLE_CLOUD_PROJECT": "my-project",
+}
+
+
+def find(name: str | None, *, env: Mapping[str, str] = EVERY_KEY, **given: Any) -> Resolved:
+    return resolve(name, env=env, **given)
+
+
+def place(resolved: Resolved) -> tuple[str, str, str, str]:
+    end = resolved.endpoint
+    return end.provider, end.api, end.base_url, resolved.model
+
+
+def key_of(endpoint: Endpoint) -> str | None:
+    return endpoint.key.reveal() if endpoint.key else None
+
+
+# --- the table
+
+
+def test_every_example_resolves_to_its_provider() -> None:
+    for provider in PROVIDERS.values():
+        end = find(f"{provider.name}/{provider.example}").endpoint
+        assert end.provider == provider.name
+        assert end.api == provider.apis[0]
+        assert end.base_url.startswith("http")
+        assert not end.base_url.endswith("/")
+
+
+def test_every_alias_is_the_provider_and_no_name_stands_twice() -> None:
+    names = [name for provider in PROVIDERS.values() for name in (provider.name, *provider.aliases)]
+    assert len(names) == len(set(names))
+    for provider in PROVIDERS.values():
+        for alias in provider.aliases:
+            assert find(f"{alias}/some/model").endpoint.provider == provider.name
+
+
+def test_every_provider_names_apis_that_exist_and_a_place_to_get_a_key() -> None:
+    for provider in PROVIDERS.values():
+        assert provider.apis
+        assert set(provider.apis) <= set(API_MODULES)
+        assert provider.homepage.startswith("https://")
+        assert provider.key_variables or provider.token
+        assert not provider.token or provider.token in registry.TOKEN_SCOPES
+
+
+@pytest.mark.parametrize("api", API_MODULES)
+def test_an_api_is_a_module_that_encodes_and_decodes(api: str) -> None:
+    module = load_api(api)
+    assert callable(module.encode)
+    assert isinstance(module.Decoder, type)
+
+
+def test_an_unknown_api_is_an_error() -> None:
+    with pytest.raises(errors.ConfigurationError, match="no API 'soap'"):
+        load_api("soap")
+
+
+def test_the_table_brings_no_api_module_in() -> None:
+    program = (
+        "import sys, headwater.providers.registry as r; r.resolve('claude-sonnet-5', api_key='k', env={});"
+        f"print([m for m in {list(API_MODULES.values())} if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
+    from headwater.providers import openai_chat
+
+    assert set(openai_chat.QUIRKS) <= {provider.quirks or provider.name for provider in PROVIDERS.values()}
+    for name in openai_chat.QUIRKS:
+        assert find(f"openai-chat/{name}/m").endpoint.quirks == openai_chat.QUIRKS[name]
+    other = find("openai/m", env={"OPENAI_BASE_URL": "http://localhost:8000/v1"}).endpoint
+    assert other.quirks == Quirks()  # not OpenAI's server, whatever its prefix
+    assert find("m", base_url="http://localhost:8000/v1").endpoint.quirks == Quirks()
+
+
+# --- names
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "api", "model"),
+    [
+        ("openai/gpt-5.4", "openai", "openai-responses", "gpt-5.4"),
+        ("openai:gpt-5.4", "openai", "openai-responses", "gpt-5.4"),
+        ("OpenAI/gpt-5.4", "openai", "openai-responses", "gpt-5.4"),
+        ("  openai/gpt-5.4\n", "openai", "openai-responses", "gpt-5.4"),
+        ("openai-chat/gpt-5.4", "openai", "openai-chat", "gpt-5.4"),
+        ("openai-responses:gpt-5.4", "openai", "openai-responses", "gpt-5.4"),
+        ("openai-responses/azure/mine", "azure", "openai-responses", "mine"),
+        ("openai-responses/groq/openai/gpt-oss-20b", "groq", "openai-responses", "openai/gpt-oss-20b"),
+        ("gpt-5.4", "openai", "openai-responses", "gpt-5.4"),
+        ("gpt-4o-mini", "openai", "openai-responses", "gpt-4o-mini"),
+        ("chatgpt-4o-latest", "openai", "openai-responses", "chatgpt-4o-latest"),
+        ("o1", "openai", "openai-responses", "o1"),
+        ("o4-mini", "openai", "openai-responses", "o4-mini"),
+        ("ft:gpt-4o-mini:org::id", "openai", "openai-responses", "ft:gpt-4o-mini:org::id"),
+        ("claude-sonnet-5", "anthropic", "anthropic", "claude-sonnet-5"),
+        ("gemini-flash-latest", "gemini", "gemini", "gemini-flash-latest"),
+        ("google/gemini-flash-latest", "gemini", "gemini", "gemini-flash-latest"),
+        ("gemini/models/gemini-flash-latest", "gemini", "gemini", "gemini-flash-latest"),
+        ("ollama/llama3.2:3b", "ollama", "ollama", "llama3.2:3b"),
+        ("ollama:llama3.2:3b", "ollama", "ollama", "llama3.2:3b"),
+        ("ollama_chat/llama3.2", "ollama", "ollama", "llama3.2"),
+        ("groq/openai/gpt-oss-120b", "groq", "openai-chat", "openai/gpt-oss-120b"),
+        ("together_ai/a/b", "together", "openai-chat", "a/b"),
+        ("openrouter:openai/gpt-4o:free", "openrouter", "openai-chat", "openai/gpt-4o:free"),
+        ("openrouter/auto", "openrouter", "openai-chat", "openrouter/auto"),
+        ("fireworks_ai/gpt-oss-120b", "fireworks", "openai-chat", "accounts/fireworks/models/gpt-oss-120b"),
+        ("fireworks/accounts/me/models/x", "fireworks", "openai-chat", "accounts/me/models/x"),
+        ("vertex_ai/gemini-2.5-flash", "vertex", "openai-chat", "google/gemini-2.5-flash"),
+        ("vertex/meta/llama-4", "vertex", "openai-chat", "meta/llama-4"),
+    ],
+)
+def test_a_name_says_whom_to_ask(name: str, provider: str, api: str, model: str) -> None:
+    resolved = find(name)
+    assert (resolved.endpoint.provider, resolved.endpoint.api, resolved.model) == (provider, api, model)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("opnai/gpt-5.4", "'openai/gpt-5.4'"),
+        ("antropic:claude-sonnet-5", "'anthropic/claude-sonnet-5'"),
+        ("gtp-5.4", "'openai/gpt-5.4'"),
+        ("cluade-sonnet-5", "'anthropic/claude-sonnet-5'"),
+        ("llama3.2:3b", "'ollama/llama3.2:3b'"),
+        ("gpt-oss:20b", "'ollama/gpt-oss:20b'"),
+        ("grok-4", "'xai/grok-4'"),
+        ("meta-llama/Llama-3", "'together/meta-llama/Llama-3'"),
+        ("openai", "'openai/gpt-5.4'"),
+        ("openai/", "openai/gpt-5.4"),
+        ("openai-responses/azure/", "azure/gpt-5.4"),
+        ("something", "'openai/gpt-5.4'"),
+        ("olive", "base_url="),  # not one of OpenAI's o-models
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_known_one(name: str, meant: str) -> None:
+    with pytest.raises(errors.UnknownModel) as caught:
+        find(name)
+    assert meant in caught.value.hint
+    assert repr(name) in caught.value.message
+
+
+def test_an_unknown_name_beside_a_server_of_ones_own_says_how_to_ask_it() -> None:
+    with pytest.raises(errors.UnknownModel, match="OPENAI_BASE_URL names, write 'openai/my-model'"):
+        find("my-model", env={"OPENAI_BASE_URL": "http://localhost:8000/v1"})
+
+
+def test_what_a_hint_suggests_resolves() -> None:
+    for name in ("opnai/gpt-5.4", "llama3.2:3b", "gtp-5.4", "grok-4", "mistral-large-latest", "azure", "qwen3"):
+        with pytest.raises(errors.UnknownModel) as caught:
+            find(name)
+        suggested = re.findall(r"'([^']+)'", caught.value.hint)
+        assert suggested
+        for one in suggested:
+            find(one)
+
+
+# --- no name
+
+
+def test_without_a_name_the_variable_names_it() -> None:
+    assert find(None, env={"HEADWATER_MODEL": "groq/x", "GROQ_API_KEY": "k"}).endpoint.provider == "groq"
+    assert model_name(" ", {"HEADWATER_MODEL": " offline "}) == "offline"
+    assert model_name("gpt-5.4", {"HEADWATER_MODEL": "offline"}) == "gpt-5.4"
+
+
+def test_without_any_name_the_error_says_what_to_write() -> None:
+    with pytest.raises(errors.ModelNotNamed) as caught:
+        find(None, env={"HEADWATER_MODEL": " "})
+    assert 'model="openai/gpt-5.4"' in caught.value.hint
+    assert "OPENAI_API_KEY" in caught.value.hint
+    assert 'model="offline"' in caught.value.hint
+
+
+def test_without_any_name_the_error_says_which_keys_were_found_and_shows_none() -> None:
+    env = {"ANTHROPIC_API_KEY": "sk-ant-secret", "GEMINI_API_KEY": "g-secret", "OPENAI_API_KEY": ""}
+    with pytest.raises(errors.ModelNotNamed) as caught:
+        find("", env=env)
+    text = str(caught.value)
+    assert "anthropic (ANTHROPIC_API_KEY), gemini (GEMINI_API_KEY)" in text
+    assert 'model="anthropic/claude-sonnet-5" or model="gemini/gemini-flash-latest"' in text
+    assert "secret" not in text
+    assert "openai" not in text
+
+
+def test_offline_and_replay_are_told_apart() -> None:
+    assert is_offline("offline")
+    assert is_offline("offline/markdown")
+    assert not is_offline("offliner")
+    assert not is_offline("replay:x")
+    assert replay_path("replay:a:b.json") == "a:b.json"
+    assert replay_path("offline") is None
+
+
+# --- keys
+
+
+def test_a_missing_key_says_what_to_set() -> None:
+    with pytest.raises(errors.MissingKey) as caught:
+        find("openai/gpt-5.4", env={})
+    assert str(caught.value) == (
+        'No key for openai. Set OPENAI_API_KEY or pass api_key=. To try without a key: model="offline".'
+    )
+
+
+@pytest.mark.parametrize("name", [p.name for p in PROVIDERS.values() if not p.local and not p.token])
+def test_vendors_want_a_key(name: str) -> None:
+    env = {"AWS_REGION": "us-east-1", PROVIDERS[name].key_variables[0]: "  "}
+    with pytest.raises(errors.MissingKey, match=f"No key for {name}"):
+        find(f"{name}/m", env=env)
+
+
+@pytest.mark.parametrize("name", [p.name for p in PROVIDERS.values() if p.local])
+def test_local_servers_want_none_and_take_one(name: str) -> None:
+    assert find(f"{name}/m", env={}).endpoint.key is None
+    assert key_of(find(f"{name}/m", env={PROVIDERS[name].key_variables[0]: "k"}).endpoint) == "k"
+
+
+def test_keys_are_found_in_order_and_an_argument_wins() -> None:
+    env = {"GOOGLE_API_KEY": "first", "GEMINI_API_KEY": "second"}
+    assert key_of(find("gemini/x", env=env).endpoint) == "first"
+    assert key_of(find("gemini/x", env={**env, "GOOGLE_API_KEY": ""}).endpoint) == "second"
+    assert key_of(find("gemini/x", env=env, api_key="mine").endpoint) == "mine"
+    assert key_of(find("gemini/x", env=env, api_key=" ").endpoint) == "first"
+
+
+def test_a_bearer_token_goes_into_its_own_header() -> None:
+    end = find("claude-sonnet-5", env={"ANTHROPIC_AUTH_TOKEN": "tok"}).endpoint
+    assert end.key_headers("x-api-key") == {"authorization": "Bearer tok"}
+    both = find("claude-sonnet-5", env={"ANTHROPIC_AUTH_TOKEN": "tok", "ANTHROPIC_API_KEY": "key"}).endpoint
+    assert both.key_headers("x-api-key") == {"x-api-key": "key"}
+
+
+@pytest.mark.parametrize(
+    ("key", "fault"),
+    [
+        ("sk-abc\n", "a line break"),
+        ("sk-a\r\nX-Evil: 1", "a line break"),
+        ("Bearer sk-abc", "a space"),
+        ("sk-\tabc", "a space"),
+        ("sk-abс", "not ASCII"),  # noqa: RUF001  # a Cyrillic letter, as copying from a web page brings
+        ("sk-\x00abc", "a control character"),
+        ('"sk-abc"', "quotation marks"),
+    ],
+)
+def test_a_key_that_can_be_none_is_refused_and_not_shown(key: str, fault: str) -> None:
+    for env, api_key in (({"OPENAI_API_KEY": key}, None), ({}, key)):
+        with pytest.raises(errors.ConfigurationError, match=fault) as caught:
+            find("gpt-5.4", env=env, api_key=api_key)
+        assert "abc" not in str(caught.value)
+        assert "sk-" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["your-api-key", "YOUR_OPENAI_API_KEY", "sk-...", "sk-xxxx", "<key>", "$OPENAI_API_KEY", "changeme", "…"]
+)
+def test_a_placeholder_is_no_key(key: str) -> None:
+    with pytest.raises(errors.MissingKey, match="OPENAI_API_KEY holds a placeholder"):
+        find("gpt-5.4", env={"OPENAI_API_KEY": key})
+
+
+@pytest.mark.parametrize("key", ["sk-test", "test", "EMPTY", "none", "sk-proj-yourself-x", "AIzaSyD-x_9"])
+def test_what_only_looks_odd_is_a_key(key: str) -> None:
+    assert key_of(find("gpt-5.4", env={"OPENAI_API_KEY": key}).endpoint) == key
+
+
+def test_servers_that_check_no_key_take_a_placeholder() -> None:
+    end = find("m", env={}, base_url="http://localhost:8000/v1", api_key="xxx").endpoint
+    assert key_of(end) == "xxx"
+
+
+def test_no_key_shows_in_what_was_resolved() -> None:
+    for provider in PROVIDERS.values():
+        resolved = find(f"{provider.name}/{provider.example}", api_key="very-secret")
+        assert "very-secret" not in repr(resolved)
+        assert "very-secret" not in str(msgspec.structs.asdict(resolved.endpoint))
+
+
+def test_known_keys_lists_every_variable() -> None:
+    keys = known_keys({"GEMINI_API_KEY": "x", "GROQ_API_KEY": " "})
+    assert KeyVariable("gemini", "GEMINI_API_KEY", True) in keys
+    assert KeyVariable("gemini", "GOOGLE_API_KEY", False) in keys
+    assert KeyVariable("groq", "GROQ_API_KEY", False) in keys
+    assert {key.provider for key in keys} == {p.name for p in PROVIDERS.values() if p.key_variables}
+    assert sum(key.found for key in keys) == 1
+
+
+# --- base URLs from variables
+
+
+def test_a_base_url_in_a_variable_takes_openai_to_another_server() -> None:
+    env = {"OPENAI_BASE_URL": "http://127.0.0.1:8000/v1/", "OPENAI_API_KEY": "k"}
+    for name in ("openai/gpt-5.4", "gpt-5.4"):
+        resolved = find(name, env=env)
+        assert place(resolved) == ("openai", "openai-chat", "http://127.0.0.1:8000/v1", "gpt-5.4")
+        assert key_of(resolved.endpoint) == "k"
+    assert find("openai-responses/gpt-5.4", env=env).endpoint.api == "openai-responses"
+    assert find("gpt-5.4", env={"OPENAI_BASE_URL": "http://h/v1"}).endpoint.key is None
+
+
+def test_a_base_url_variable_that_names_openai_itself_keeps_responses() -> None:
+    for url in ("https://api.openai.com/v1", "https://eu.api.openai.com/v1/"):
+        assert find("gpt-5.4", env={"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "k"}).endpoint.api == "openai-responses"
+        with pytest.raises(errors.MissingKey):
+            find("gpt-5.4", env={"OPENAI_BASE_URL": url})
+
+
+def test_the_older_variable_is_read_where_the_newer_is_not_set() -> None:
+    env = {"OPENAI_API_BASE": "http://old/v1", "OPENAI_BASE_URL": ""}
+    assert find("gpt-5.4", env=env).endpoint.base_url == "http://old/v1"
+    assert find("gpt-5.4", env={**env, "OPENAI_BASE_URL": "http://new/v1"}).endpoint.base_url == "http://new/v1"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "name", "base_url"),
+    [
+        ("ANTHROPIC_BASE_URL", "http://gate/anthropic/", "claude-sonnet-5", "http://gate/anthropic"),
+        ("ANTHROPIC_BASE_URL", "http://gate/v1", "claude-sonnet-5", "http://gate"),
+        ("GOOGLE_GEMINI_BASE_URL", "http://gate/v1beta/", "gemini-x", "http://gate"),
+        ("GROQ_BASE_URL", "http://gate", "groq/x", "http://gate/openai/v1"),
+        ("GROQ_BASE_URL", "http://gate/openai/v1/", "groq/x", "http://gate/openai/v1"),
+        ("CEREBRAS_BASE_URL", "http://gate", "cerebras/x", "http://gate/v1"),
+        ("OLLAMA_HOST", "gate", "ollama/x", "http://gate:11434"),
+        ("VLLM_BASE_URL", "http://gate:9/v1", "vllm/x", "http://gate:9/v1"),
+        ("AWS_BEDROCK_BASE_URL", "https://gate/openai/v1", "bedrock/x", "https://gate/openai/v1"),
+    ],
+)
+def test_the_vendors_own_variables_are_read_as_they_read_them(
+    variable: str, value: str, name: str, base_url: str
+) -> None:
+    end = find(name, env={variable: value}).endpoint
+    assert end.base_url == base_url
+    assert end.key is None
+
+
+def test_organization_and_project_are_sent_to_whom_they_belong() -> None:
+    env = {"OPENAI_API_KEY": "k", "OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "proj-1"}
+    assert find("gpt-5.4", env=env).endpoint.headers == {"OpenAI-Organization": "org-1", "OpenAI-Project": "proj-1"}
+    assert find("gpt-5.4", env=env, base_url="http://other/v1").endpoint.headers == {}
+    with pytest.raises(errors.ConfigurationError, match="OPENAI_ORG_ID"):
+        find("gpt-5.4", env={**env, "OPENAI_ORG_ID": "a\r\nb"})
+
+
+# --- base URLs that are passed
+
+
+@pytest.mark.parametrize(
+    ("name", "api", "model"),
+    [
+        ("meta-llama/Llama-3.1-8B-Instruct", "openai-chat", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("llama3.2:3b", "openai-chat", "llama3.2:3b"),
+        ("openai/gpt-4o", "openai-chat", "openai/gpt-4o"),
+        ("google/gemma-3", "openai-chat", "google/gemma-3"),
+        ("groq/compound", "openai-chat", "groq/compound"),
+        ("gpt-5.4", "openai-chat", "gpt-5.4"),
+        ("claude-sonnet-5", "openai-chat", "claude-sonnet-5"),
+        ("openai-chat/a/b", "openai-chat", "a/b"),
+        ("openai-responses/a/b", "openai-responses", "a/b"),
+        ("anthropic/claude", "anthropic", "claude"),
+        ("gemini/gemini-x", "gemini", "gemini-x"),
+        ("ollama/llama3.2:3b", "ollama", "llama3.2:3b"),
+    ],
+)
+def test_at_a_base_url_only_the_prefix_of_an_api_is_taken_off(name: str, api: str, model: str) -> None:
+    resolved = find(name, base_url="http://127.0.0.1:9000/abc/")
+    assert (resolved.endpoint.api, resolved.model) == (api, model)
+    assert resolved.endpoint.base_url == "http://127.0.0.1:9000/abc"
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip() == text))
+@settings(max_examples=100, deadline=None)
+def test_at_a_base_url_any_other_name_arrives_as_it_is(name: str) -> None:
+    if re.split("[/:]", name)[0] not in API_MODULES:
+        assert find(name, base_url="http://localhost/v1").model == name
+
+
+def test_no_key_of_the_environment_is_sent_to_a_host_that_is_not_its_providers() -> None:
+    for url in (
+        "http://localhost:8000/v1",
+        "https://api.openai.com.evil.example/v1",
+        "https://evilapi.openai.com.example/v1",
+        "https://example.com/api.openai.com/v1",
+        "https://bedrock-runtime.example.com",
+    ):
+        for name in ("m", "gpt-5.4", "anthropic/claude", "openai-responses/gpt-5.4", "gemini/x"):
+            end = find(name, base_url=url).endpoint
+            assert end.key is None
+            assert end.token == ""
+            assert end.headers == {}
+            assert key_of(find(name, base_url=url, api_key="mine").endpoint) == "mine"
+
+
+def test_a_vendors_host_is_known_and_gets_its_own_key() -> None:
+    resolved = find("openai/gpt-4o", base_url="https://openrouter.ai/api/v1")
+    assert place(resolved) == ("openrouter", "openai-chat", "https://openrouter.ai/api/v1", "openai/gpt-4o")
+    assert key_of(resolved.endpoint) == "key-of-openrouter"
+    with pytest.raises(errors.MissingKey, match="DEEPSEEK_API_KEY"):
+        find("deepseek-chat", env={}, base_url="https://api.deepseek.com")
+
+
+def test_a_router_has_models_that_begin_like_an_api() -> None:
+    assert place(find("anthropic/claude", base_url="https://openrouter.ai/api/v1"))[1::2] == (
+        "openai-chat",
+        "anthropic/claude",
+    )
+    # unless the address says that it speaks that API too
+    assert place(find("anthropic/deepseek-chat", base_url="https://api.deepseek.com/anthropic")) == (
+        "deepseek",
+        "anthropic",
+        "https://api.deepseek.com/anthropic",
+        "deepseek-chat",
+    )
+
+
+def test_openai_by_its_own_url_is_openai() -> None:
+    expected = ("openai", "openai-responses", "https://api.openai.com/v1", "gpt-5.4")
+    assert place(find("gpt-5.4", base_url="https://api.openai.com/v1/")) == expected
+    assert place(find("openai/gpt-5.4", base_url="https://api.openai.com/v1")) == expected
+
+
+def test_a_vendors_compatible_door_is_spoken_to_in_chat_completions() -> None:
+    url = "https://generativelanguage.googleapis.com/v1beta/openai"
+    assert place(find("gemini-2.5-flash", base_url=url + "/")) == ("gemini", "openai-chat", url, "gemini-2.5-flash")
+
+
+def test_the_url_of_ones_own_variable_gets_that_variables_key() -> None:
+    env = {"OPENAI_BASE_URL": "http://proxy/v1/", "OPENAI_API_KEY": "k"}
+    resolved = find("a/b", env=env, base_url="http://proxy/v1")
+    assert place(resolved) == ("openai", "openai-chat", "http://proxy/v1", "a/b")
+    assert key_of(resolved.endpoint) == "k"
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "base_url"),
+    [
+        ("m", "http://h/v1/chat/completions", "http://h/v1"),
+        ("openai-responses/m", "http://h/v1/responses/", "http://h/v1"),
+        ("anthropic/m", "http://h/v1/messages", "http://h"),
+        ("anthropic/m", "http://h/v1", "http://h"),
+        ("gemini/m", "http://h/v1beta", "http://h"),
+        ("ollama/m", "http://h:11434/api/chat", "http://h:11434"),
+        ("ollama/m", "http://h:11434/v1", "http://h:11434"),
+        ("m", "http://h:11434/v1///", "http://h:11434/v1"),
+    ],
+)
+def test_an_apis_own_path_is_taken_off_a_base_url(name: str, url: str, base_url: str) -> None:
+    assert find(name, base_url=url).endpoint.base_url == base_url
+
+
+def test_a_query_in_a_base_url_is_sent_along() -> None:
+    end = find("m", base_url="https://h/v1?tenant=a%20b&flag=").endpoint
+    assert (end.base_url, end.query) == ("https://h/v1", {"tenant": "a b", "flag": ""})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "ftp://h/v1",
+        "http://",
+        "h",
+        "http://h:port/v1",
+        "http://h:99999",
+        "http://[::1",
+        "http://a b/",
+    ],
+)
+def test_a_base_url_that_is_none_is_an_error(url: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="base_url is no http"):
+        find("m", base_url=url)
+    with pytest.raises(errors.ConfigurationError, match="OPENAI_BASE_URL is no http"):
+        find("openai/m", env={"OPENAI_BASE_URL": url})
+
+
+@pytest.mark.parametrize("url", ["https://user:hunter2@h/v1", "https://hunter2@h:port/v1"])
+def test_a_password_in_a_base_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(errors.ConfigurationError) as caught:
+        find("m", base_url=url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_blank_base_url_is_none() -> None:
+    assert find("gpt-5.4", base_url=" ").endpoint.base_url == "https://api.openai.com/v1"
+
+
+# --- providers whose address is made
+
+
+@pytest.mark.parametrize("endpoint", ["https://res.openai.azure.com", "https://res.openai.azure.com/openai/v1/"])
+def test_azure_is_reached_at_its_undated_address(endpoint: str) -> None:
+    env = {"AZURE_OPENAI_ENDPOINT": endpoint, "AZURE_OPENAI_API_KEY": "k"}
+    for end in (find("azure/mine", env=env).endpoint, find("mine", env=env, base_url=endpoint).endpoint):
+        assert (end.provider, end.api) == ("azure", "openai-chat")
+        assert end.base_url == "https://res.openai.azure.com/openai/v1"
+        assert end.query == {}
+        assert end.key_headers("authorization") == {"api-key": "k"}
+
+
+def test_azure_is_reached_at_the_dated_address_where_a_date_is_set() -> None:
+    env = {
+        "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com/",
+        "AZURE_OPENAI_API_KEY": "k",
+        "OPENAI_API_VERSION": "2024-10-21",
+    }
+    end = find("azure/my model", env=env).endpoint
+    assert end.base_url == "https://res.openai.azure.com/openai/deployments/my%20model"
+    assert end.query == {"api-version": "2024-10-21"}
+    assert find("openai-responses/azure/m", env=env).endpoint.base_url == "https://res.openai.azure.com/openai"
+    preview = find("azure/m", env={**env, "OPENAI_API_VERSION": "preview"}).endpoint
+    assert (preview.base_url[-10:], preview.query) == ("/openai/v1", {"api-version": "preview"})
+    undated = find("m", env=env, base_url="https://res.openai.azure.com/openai/v1").endpoint
+    assert (undated.base_url, undated.query) == ("https://res.openai.azure.com/openai/v1", {})
+
+
+def test_azures_address_of_a_deployment_is_taken_as_it_is() -> None:
+    url = "https://res.openai.azure.com/openai/deployments/d"
+    end = find("d", base_url=f"{url}/chat/completions?api-version=2024-10-21").endpoint
+    assert (end.base_url, end.query) == (url, {"api-version": "2024-10-21"})
+
+
+def test_azure_without_a_key_asks_for_a_token() -> None:
+    env = {"AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com"}
+    end = find("azure/m", env=env).endpoint
+    assert (end.key, end.token) == (None, "azure")
+    token = find("azure/m", env={**env, "AZURE_OPENAI_AD_TOKEN": "t"}).endpoint
+    assert (token.token, token.key_headers("authorization")) == ("", {"authorization": "Bearer t"})
+
+
+def test_azure_without_an_endpoint_says_what_to_set() -> None:
+    with pytest.raises(errors.ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
+        find("azure/m", env={})
+
+
+def test_bedrock_is_reached_in_its_region() -> None:
+    env = {"AWS_BEARER_TOKEN_BEDROCK": "k", "AWS_DEFAULT_REGION": "us-west-2"}
+    assert find("bedrock/m", env=env).endpoint.base_url == "https://bedrock-mantle.us-west-2.api.aws/v1"
+    url = "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"
+    end = find("m", env=env, base_url=url).endpoint
+    assert (end.provider, end.base_url, key_of(end)) == ("bedrock", url, "k")
+    for region in ("", "nowhere", "us-east-1.evil.example/"):
+        with pytest.raises(errors.ConfigurationError, match=r"bedrock-mantle\.REGION\.api\.aws"):
+            find("bedrock/m", env={**env, "AWS_DEFAULT_REGION": region})
+
+
+@pytest.mark.parametrize(
+    ("location", "start"),
+    [
+        ("", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/"),
+        ("global", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/"),
+        ("eu", "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu/"),
+        ("us-central1", "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/"),
+    ],
+)
+def test_vertex_is_reached_in_its_project_and_location(location: str, start: str) -> None:
+    env = {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": location}
+    end = find("vertex/gemini-2.5-flash", env=env).endpoint
+    assert end.base_url == start + "endpoints/openapi"
+    assert (end.key, end.token) == (None, "google")
+    again = find("google/gemini-2.5-flash", env={}, base_url=end.base_url)
+    assert (again.endpoint.provider, again.endpoint.token, again.model) == (
+        "vertex",
+        "google",
+        "google/gemini-2.5-flash",
+    )
+    assert key_of(find("vertex/m", env=env, api_key="token").endpoint) == "token"
+
+
+def test_vertex_without_a_project_says_what_to_set() -> None:
+    for env in ({}, {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "a.b/c"}, {"GOOGLE_CLOUD_PROJECT": "a/b"}):
+        with pytest.raises(errors.ConfigurationError, match="projects/PROJECT/locations/global/endpoints/openapi"):
+            find("vertex/m", env=env)
+
+
+# --- OLLAMA_HOST
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        ("example.com", "http://example.com:11434"),
+        ("example.com/", "http://example.com:11434"),
+        ("example.com:5678", "http://example.com:5678"),
+        (":5678", "http://127.0.0.1:5678"),
+        ("1.2.3.4", "http://1.2.3.4:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("0.0.0.0:80", "http://127.0.0.1:80"),
+        ("http://0.0.0.0:11434", "http://127.0.0.1:11434"),
+        ("http://example.com", "http://example.com:80"),
+        ("https://example.com", "https://example.com:443"),
+        ("https://example.com:5678/path/", "https://example.com:5678/path"),
+        ("example.com/path", "http://example.com:11434/path"),
+        ("ollama.com", "https://ollama.com:443"),
+        ("::1", "http://[::1]:11434"),
+        ("[::1]", "http://[::1]:11434"),
+        ("[::1]:5678", "http://[::1]:5678"),
+        ("http://[::1]", "http://[::1]:80"),
+        ("::", "http://[::1]:11434"),
+        ("[::]:5678/path", "http://[::1]:5678/path"),
+        ("0001:0002::1", "http://[1:2::1]:11434"),
+        (' "example.com" ', "http://example.com:11434"),
+    ],
+)
+def test_ollama_host_in_every_form_that_ollama_takes(host: str, url: str) -> None:
+    assert ollama_base_url(host) == url
+    if host:
+        assert find("ollama/m", env={"OLLAMA_HOST": host}).endpoint.base_url == url
+
+
+@pytest.mark.parametrize("host", ["ftp://h", "h:port", "h:99999", "[::1", "a b", "user:pw@h"])
+def test_ollama_host_that_is_none_is_an_error(host: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="OLLAMA_HOST") as caught:
+        ollama_base_url(host)
+    assert "pw" not in str(caught.value)
+
+
+# --- whatever comes
+
+
+@given(
+    name=st.text(max_size=30),
+    base_url=st.none() | st.text(max_size=30) | st.text(max_size=20).map(lambda text: "http://" + text),
+    api_key=st.none() | st.text(max_size=10),
+    env=st.dictionaries(
+        st.sampled_from(
+            ["OPENAI_API_KEY", "OPENAI_BASE_URL", "OLLAMA_HOST", "AZURE_OPENAI_ENDPOINT", "HEADWATER_MODEL"]
+        ),
+        st.text(max_size=20),
+    ),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_input_is_resolved_or_a_usage_error(
+    name: str, base_url: str | None, api_key: str | None, env: dict[str, str]
+) -> None:
+    for prefix in ("", "openai/", "ollama/", "azure/"):
+        with contextlib.suppress(errors.ConfigurationError):
+            resolved = resolve(prefix + name, base_url=base_url, api_key=api_key, env=env)
+            assert resolved.model
+            assert re.match(r"https?://[^/\s]+", resolved.endpoint.base_url)
+            assert not resolved.endpoint.base_url.endswith("/")
