@@ -169,7 +169,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     ] = "reasoning_effort"
     """Where the reasoning setting goes."""
     reasoning_back: Literal["", "reasoning_content", "reasoning", "reasoning_details", "thinking"] = ""
-    """Under which name earlier reasoning is sent back, where the server wants it; "thinking" is a part of the content."""
+    """Under which name earlier reasoning is sent back, where the server wants it; "thinking" is a part of content."""
     strict_tools: bool = True
     """Whether `strict` may stand in a tool's function."""
     json_schema: bool = True
