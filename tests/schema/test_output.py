@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import enum
+import json
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from headwater.errors import ConfigurationError
+from headwater.schema import OutputType, ValidationFailed
+
+
+class Mood(enum.Enum):
+    GOOD = "good"
+    BAD = "bad"
+
+
+@dataclasses.dataclass
+class City:
+    name: str
+    founded: datetime.date | None = None
+
+
+class Report(BaseModel):
+    title: str
+    rows: list[City]
+
+
+class Movie(TypedDict):
+    name: str
+
+
+class Tree(BaseModel):
+    leaf: int
+    branches: list[Tree] = []
+
+
+def test_text_needs_no_schema() -> None:
+    output = OutputType(str)
+    assert output.schema is None
+    assert not output.wrapped
+    assert output.parse(" as it is\n") == " as it is\n"
+    assert output.dump("x") == "x"
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        (City, '{"name": "Rome", "founded": "0001-04-21"}', City("Rome", datetime.date(1, 4, 21))),
+        (Report, '{"title": "t", "rows": [{"name": "Rome"}]}', Report(title="t", rows=[City("Rome")])),
+        (Movie, '{"name": "Up"}', {"name": "Up"}),
+        (Tree, '{"leaf": 1, "branches": [{"leaf": 2}]}', Tree(leaf=1, branches=[Tree(leaf=2)])),
+        (dict[str, int], '{"a": 1}', {"a": 1}),
+    ],
+)
+def test_objects_stand_as_they_are(type_: Any, text: str, value: Any) -> None:
+    output = OutputType[Any](type_)
+    assert not output.wrapped
+    assert output.schema is not None
+    assert output.schema["type"] == "object"
+    for dressed in (
+        text,
+        f"\n {text}\n\n",
+        f"```json\n{text}\n```",
+        f"```\n{text}```",
+        f"Here:\n```json\n{text}\n```\nDone.",
+    ):
+        assert output.parse(dressed) == value
+    assert output.parse(json.dumps(output.dump(value))) == value
+
+
+@pytest.mark.parametrize(
+    ("type_", "inner", "value"),
+    [
+        (int, "3", 3),
+        (float, "1", 1.0),
+        (bool, "true", True),
+        (list[City], '[{"name": "Rome"}]', [City("Rome")]),
+        (Mood, '"good"', Mood.GOOD),
+        (Literal["a", "b"], '"b"', "b"),
+        (City | Report, '{"name": "Rome"}', City("Rome")),
+        (str | None, "null", None),
+        (Annotated[int, Field(gt=2)], "3", 3),
+        (tuple[int, str], '[1, "x"]', (1, "x")),
+    ],
+)
+def test_everything_else_is_wrapped_and_unwrapped(type_: Any, inner: str, value: Any) -> None:
+    output = OutputType[Any](type_)
+    assert output.wrapped
+    assert output.schema is not None
+    assert output.schema["type"] == "object"
+    assert output.schema["required"] == ["result"]
+    assert output.schema["additionalProperties"] is False
+    for text in (f'{{"result": {inner}}}', inner, f"```json\n{inner}\n```"):
+        assert output.parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "value"),
+    [
+        (Mood, " good\n", Mood.GOOD),
+        (Literal["yes", "no"], "yes", "yes"),
+        (int, "42", 42),
+        (str | None, "hello", "hello"),
+        (Annotated[str, Field(max_length=3)], "123", "123"),
+    ],
+)
+def test_a_bare_word_will_do(type_: Any, text: str, value: Any) -> None:
+    assert OutputType[Any](type_).parse(text) == value
+
+
+def test_strict_where_it_can_be() -> None:
+    output = OutputType(Tree)
+    assert output.strict
+    assert output.schema is not None
+    assert output.schema["required"] == ["leaf", "branches"]
+    assert output.schema["additionalProperties"] is False
+    assert output.schema["$defs"]["Tree"]["additionalProperties"] is False
+    loose = OutputType[Any](dict[str, int])
+    assert not loose.strict
+    assert loose.schema == {"type": "object", "additionalProperties": {"type": "integer"}}
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "expected"),
+    [
+        (City, None, "City"),
+        (list[int], None, "list"),
+        (City, "my answer!", "my_answer"),
+        (City, "x" * 80, "x" * 64),
+        (City, "ö", "answer"),
+    ],
+)
+def test_names_that_every_provider_takes(type_: Any, name: str | None, expected: str) -> None:
+    assert OutputType[Any](type_, name=name).name == expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "text", "message"),
+    [
+        (City, "Rome is nice.", "The answer is not JSON:\n- expected value at line 1 column 1, got 'Rome is nice.'"),
+        (City, '{"name": "Ro', "The answer is not JSON:\n- EOF while parsing a string"),
+        (City, "", "The answer is not JSON:\n- EOF"),
+        (City, '{"nam": "Rome"}', "The answer does not fit what was asked for:\n- name: required, and missing"),
+        (Mood, '{"result": "fine"}', "- the value: must be 'good' or 'bad', got 'fine'"),
+        (Mood, "fine", "- the value: must be 'good' or 'bad', got 'fine'\n- it is not JSON either"),
+        (list[City], '{"result": [{}]}', r"- \[0\].name: required, and missing"),
+        (list[int], "[1, 2", "not JSON either: EOF"),
+    ],
+)
+def test_what_is_wrong_is_said(type_: Any, text: str, message: str) -> None:
+    with pytest.raises(ValidationFailed, match=message):
+        OutputType[Any](type_).parse(text)
+
+
+def test_long_text_is_not_all_quoted() -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        OutputType(City).parse("x" * 10_000)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_type_that_cannot_be_told() -> None:
+    class Odd:
+        pass
+
+    with pytest.raises(ConfigurationError, match=r"output type .*Odd.* cannot be told .* Use plain types"):
+        OutputType(Odd)
+
+
+@given(st.text() | st.text(alphabet='{}[]"`:,\n jsonreult1'))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_a_value_or_a_problem(text: str) -> None:
+    for type_ in (City, list[int], Mood, dict[str, Any]):
+        with contextlib.suppress(ValidationFailed):
+            assert OutputType[Any](type_).parse(text) is not None

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from headwater.schema import strict, tidy
+from headwater.schema.shapes import nullable
+
+NODE: dict[str, Any] = {
+    "title": "Node",
+    "type": "object",
+    "properties": {"next": {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}], "default": None}},
+}
+
+
+def test_titles_go_and_a_property_called_title_stays() -> None:
+    schema = {
+        "title": "T",
+        "type": "object",
+        "properties": {"title": {"title": "Title", "type": "string"}, "default": {"type": "null", "default": None}},
+        "default": {"title": "kept, for it is a value"},
+    }
+    assert tidy(schema) == {
+        "type": "object",
+        "properties": {"title": {"type": "string"}, "default": {"type": "null"}},
+        "default": {"title": "kept, for it is a value"},
+    }
+
+
+def test_what_is_used_once_stands_in_its_place() -> None:
+    schema = {
+        "type": "array",
+        "items": {"$ref": "#/$defs/A", "description": "outer"},
+        "$defs": {
+            "A": {"type": "object", "properties": {"b": {"$ref": "#/$defs/B"}}, "description": "inner"},
+            "B": {"enum": [1]},
+        },
+    }
+    assert tidy(schema) == {
+        "type": "array",
+        "items": {"type": "object", "properties": {"b": {"enum": [1]}}, "description": "outer"},
+    }
+
+
+def test_what_is_used_twice_is_defined_once() -> None:
+    schema = {
+        "anyOf": [{"$ref": "#/$defs/A"}, {"items": {"$ref": "#/$defs/A"}}],
+        "$defs": {"A": {"title": "A", "type": "integer"}, "Unused": {"type": "null"}},
+    }
+    assert tidy(schema) == {
+        "anyOf": [{"$ref": "#/$defs/A"}, {"items": {"$ref": "#/$defs/A"}}],
+        "$defs": {"A": {"type": "integer"}},
+    }
+
+
+def test_a_recursive_type_has_an_object_at_its_root() -> None:
+    schema = tidy({"$ref": "#/$defs/Node", "$defs": {"Node": NODE}})
+    assert schema["type"] == "object"
+    assert schema["properties"] == schema["$defs"]["Node"]["properties"]
+    assert schema["properties"]["next"] == {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}
+
+
+def test_two_types_that_name_each_other_end() -> None:
+    schema = {
+        "properties": {"a": {"$ref": "#/$defs/A"}},
+        "$defs": {
+            "A": {"properties": {"b": {"$ref": "#/$defs/B"}}},
+            "B": {"properties": {"a": {"$ref": "#/$defs/A"}}},
+        },
+    }
+    out = tidy(schema)
+    assert out["properties"]["a"] == {"$ref": "#/$defs/A"}
+    assert out["$defs"] == {"A": {"properties": {"b": {"properties": {"a": {"$ref": "#/$defs/A"}}}}}}
+
+
+def test_tidying_changes_nothing_that_it_was_given() -> None:
+    schema = {"$ref": "#/$defs/Node", "$defs": {"Node": NODE}}
+    before = json.dumps(schema)
+    tidy(schema)
+    strict(schema)
+    assert json.dumps(schema) == before
+
+
+def test_strict_closes_and_requires() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "minLength": 2, "description": "The a.", "default": "zz"},
+            "b": {"type": "array", "items": {"type": "object", "properties": {"c": {"type": "integer"}}}},
+            "d": {"oneOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "binary"}]},
+        },
+        "required": ["a"],
+    }
+    assert strict(schema) == {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "description": "The a. (minLength: 2, default: zz)"},
+            "b": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {"c": {"type": "integer"}},
+                    "required": ["c"],
+                    "additionalProperties": False,
+                },
+            },
+            "d": {
+                "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "description": "(format: binary)"}]
+            },
+        },
+        "required": ["a", "b", "d"],
+        "additionalProperties": False,
+    }
+
+
+def test_a_reference_with_words_beside_it_is_wrapped() -> None:
+    assert strict({"$ref": "#/$defs/A", "description": "An A."}) == {
+        "anyOf": [{"$ref": "#/$defs/A"}],
+        "description": "An A.",
+    }
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        {"type": "object"},
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {"type": "object", "properties": {}, "additionalProperties": True},
+        {"type": "array"},
+        {"type": "array", "prefixItems": [{"type": "integer"}]},
+        {"type": "object", "properties": {"x": {"description": "anything"}}},
+        {"allOf": [{"type": "integer"}, {"minimum": 3}]},
+    ],
+)
+def test_not_strict(schema: dict[str, Any]) -> None:
+    assert strict(schema) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "integer"}, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+        (
+            {"type": "integer", "description": "d", "default": 1},
+            {"anyOf": [{"type": "integer"}, {"type": "null"}], "description": "d", "default": 1},
+        ),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, {"anyOf": [{"type": "integer"}, {"type": "null"}]}),
+        (
+            {"anyOf": [{"type": "integer"}, {"type": "string"}]},
+            {"anyOf": [{"type": "integer"}, {"type": "string"}, {"type": "null"}]},
+        ),
+        ({"type": "null"}, {"type": "null"}),
+        ({"description": "anything"}, {"description": "anything"}),
+    ],
+)
+def test_nullable(schema: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert nullable(schema) == expected
