@@ -87,8 +87,8 @@ def broken_off(chars: int) -> list[Event]:
     error = ErrorInfo(type="ConnectionFailed", message="The connection was reset.", retryable=True)
     return stamped(
         [
-            Retracted(step=1, attempt=1, chars=chars, cause="connection lost"),
             AttemptFailed(step=1, attempt=1, error=error, then="restart", wait=1.25),
+            Retracted(step=1, attempt=1, chars=chars, cause="ConnectionFailed"),
         ],
         "r1",
     )

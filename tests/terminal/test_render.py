@@ -139,8 +139,8 @@ def test_a_withdrawal_is_said_where_it_happens() -> None:
     assert screen(written(log, columns=90), columns=90)[3:] == [
         "Riv",
         "",
-        "↩ The last 3 characters above are withdrawn: connection lost",
         "· ConnectionFailed: The connection was reset. (starting this answer again in 1.2 s)",
+        "↩ The last 3 characters above are withdrawn: ConnectionFailed",
         "",
         "Rivers.",
     ]
@@ -255,7 +255,7 @@ def test_plain_without_words_is_nothing() -> None:
 
 def test_plain_never_joins_two_attempts() -> None:
     log = logs.joined(logs.begin(), logs.text("Riv"), logs.broken_off(3), logs.text("Rivers."), logs.finished())
-    assert plain(log) == "Riv\n[The last 3 characters above are withdrawn: connection lost]\nRivers.\n"
+    assert plain(log) == "Riv\n[The last 3 characters above are withdrawn: ConnectionFailed]\nRivers.\n"
 
 
 def test_plain_shows_a_refusal_on_a_line_of_its_own() -> None:

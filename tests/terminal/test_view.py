@@ -133,8 +133,8 @@ def test_a_withdrawal_ends_what_was_under_way_and_says_what_comes_next() -> None
     )
     assert shown(log)[-4:] == [
         Running(),
-        Withdrawn(3, "connection lost"),
         Noted("ConnectionFailed: The connection was reset. (starting this answer again in 1.2 s)", "warning"),
+        Withdrawn(3, "ConnectionFailed"),
         Said("Rivers"),
     ]
 
