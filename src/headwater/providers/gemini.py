@@ -15,6 +15,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -38,7 +39,7 @@ from headwater.messages import (
 )
 from headwater.providers import base
 from headwater.providers.base import Endpoint, HTTPRequest, Place, Quirks, Request, Settings, in_band_error
-from headwater.wire.sse import MAX_EVENT_BYTES, SSEDecoder
+from headwater.wire.sse import MAX_EVENT_BYTES, Frame, SSEDecoder
 
 __all__ = ("Decoder", "encode")
 
@@ -88,7 +89,49 @@ class _Chunk(msgspec.Struct, gc=False):
     error: Any = None
 
 
+class _Page(msgspec.Struct, gc=False):
+    uri: str | None = None
+    sourceUri: str | None = None  # noqa: N815
+    title: str | None = None
+    text: str | None = None
+
+
+class _GroundingChunk(msgspec.Struct, gc=False):
+    web: _Page | None = None
+    maps: _Page | None = None
+    image: _Page | None = None
+    retrievedContext: _Page | None = None  # noqa: N815
+
+
+class _Segment(msgspec.Struct, gc=False):
+    startIndex: int | None = None  # noqa: N815
+    endIndex: int | None = None  # noqa: N815
+    text: str | None = None
+
+
+class _Support(msgspec.Struct, gc=False):
+    segment: _Segment | None = None
+    groundingChunkIndices: list[int] | None = None  # noqa: N815
+
+
+class _Grounding(msgspec.Struct, gc=False):
+    groundingChunks: list[_GroundingChunk] | None = None  # noqa: N815
+    groundingSupports: list[_Support] | None = None  # noqa: N815
+
+
+class _Citation(_Segment, gc=False):
+    uri: str | None = None
+    title: str | None = None
+
+
+class _Citations(msgspec.Struct, gc=False):
+    citations: list[_Citation] | None = None
+    citationSources: list[_Citation] | None = None  # noqa: N815
+
+
 _decode = msgspec.json.Decoder(_Chunk).decode
+_decode_grounding = msgspec.json.Decoder(_Grounding | None).decode
+_decode_citations = msgspec.json.Decoder(_Citations | None).decode
 _decode_any = msgspec.json.Decoder().decode
 
 _FINISH: Final[dict[str, FinishReason]] = {
@@ -150,13 +193,26 @@ class Decoder(base.Decoder):
             for document in self._json.feed(data):
                 self._chunk(document)
         else:
-            for _, frame in self._sse.feed(data):
-                self._chunk(frame)
+            self._frames(self._sse.feed(data))
+
+    def _frames(self, frames: list[Frame]) -> None:
+        for name, frame in frames:
+            if name == "error":
+                raise in_band_error(API, _decode_any(frame))
+            self._chunk(frame)
+        if self._sse.stray:
+            self._stray()
+
+    def _stray(self) -> None:
+        """Lines that are no event's: some gateways put an error on the wire so, the rest means nothing."""
+        for line in self._sse.stray:
+            if line.startswith((b"error:", b'{"error"')):
+                raise in_band_error(API, _decode_any(line.removeprefix(b"error:")))
+        self._sse.stray.clear()
 
     def _finish(self) -> None:
         try:
-            for _, frame in self._sse.finish():
-                self._chunk(frame)
+            self._frames(self._sse.finish())
         finally:
             self.complete = self.ended
             self._settle()
@@ -181,7 +237,7 @@ class Decoder(base.Decoder):
     # --- a chunk
 
     def _chunk(self, data: bytes) -> None:
-        if data == b"[DONE]" or data.isspace():  # what some gateways end with
+        if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # what some gateways end with
             return
         chunk = _decode(data)
         if self.model is None:
@@ -233,17 +289,14 @@ class Decoder(base.Decoder):
                     self._text(part.text, bool(part.thought), part.thoughtSignature)
                 else:
                     self._other_part(_decode_any(data)["candidates"][place]["content"]["parts"][number])
-        if candidate.groundingMetadata is not _ABSENT:
-            self._grounding(_decode_any(candidate.groundingMetadata))
-        if candidate.citationMetadata is not _ABSENT:
-            self._citations(_decode_any(candidate.citationMetadata))
+        self._read_sources(candidate)
         if candidate.finishReason:
             self.ended = True
             self.provider_finish_reason = candidate.finishReason
             self._name_finish()
             self._report()
-            if self.finish_reason is None:
-                word = candidate.finishReason
+            word = candidate.finishReason
+            if self.finish_reason is None or (self.finish_reason == "content_filter" and candidate.finishMessage):
                 self.warn(word.lower(), candidate.finishMessage or f"The model stopped with {word}.")
 
     def _name_finish(self) -> None:
@@ -302,11 +355,11 @@ class Decoder(base.Decoder):
                 content = base64.b64decode(blob.get("data") or "", validate=True)
             except (binascii.Error, ValueError, TypeError) as error:
                 raise base.malformed(API, error) from None
-            media_type, name = blob.get("mimeType") or "", blob.get("displayName") or ""
-            self.file(media_type=media_type, data=content, name=name, signature=signature)
+            name = str(blob.get("displayName") or "")
+            self.file(media_type=str(blob.get("mimeType") or ""), data=content, name=name, signature=signature)
         elif isinstance(reference, dict):
-            media_type = reference.get("mimeType") or ""
-            self.file(media_type=media_type, url=reference.get("fileUri") or "", signature=signature)
+            url, media_type = str(reference.get("fileUri") or ""), str(reference.get("mimeType") or "")
+            self.file(media_type=media_type, url=url, signature=signature)
         else:
             self.item(part)
 
@@ -349,22 +402,30 @@ class Decoder(base.Decoder):
         if self._usage is not _ABSENT:
             self.report(_usage(_decode_any(self._usage)))
 
-    def _grounding(self, metadata: Any) -> None:
-        if not isinstance(metadata, dict):
+    def _read_sources(self, candidate: _Candidate) -> None:
+        try:
+            if candidate.groundingMetadata is not _ABSENT:
+                self._grounding(_decode_grounding(candidate.groundingMetadata))
+            if candidate.citationMetadata is not _ABSENT:
+                self._citations(_decode_citations(candidate.citationMetadata))
+        except msgspec.ValidationError as error:
+            self.warn("unreadable_sources", f"Sources came in a form that is not known: {error}.")
+
+    def _grounding(self, metadata: _Grounding | None) -> None:
+        if metadata is None:
             return
-        chunks = metadata.get("groundingChunks")
-        if chunks:
-            self._grounds = [_ground(chunk) for chunk in chunks]
-        for support in metadata.get("groundingSupports") or ():
-            span = self._span(support.get("segment") or {})
-            for index in support.get("groundingChunkIndices") or ():
+        if metadata.groundingChunks:
+            self._grounds = [_ground(chunk) for chunk in metadata.groundingChunks]
+        for support in metadata.groundingSupports or ():
+            span = self._span(support.segment) if support.segment is not None else None
+            for index in support.groundingChunkIndices or ():
                 if 0 <= index < len(self._grounds):
                     self._source(self._grounds[index], span)
 
-    def _citations(self, metadata: Any) -> None:
-        if isinstance(metadata, dict):
-            for citation in metadata.get("citations") or metadata.get("citationSources") or ():
-                ground = {"kind": "url", "url": citation.get("uri") or "", "title": citation.get("title") or ""}
+    def _citations(self, metadata: _Citations | None) -> None:
+        if metadata is not None:
+            for citation in metadata.citations or metadata.citationSources or ():
+                ground = {"kind": "url", "url": citation.uri or "", "title": citation.title or ""}
                 self._source(ground, self._span(citation))
 
     def _source(self, ground: dict[str, Any], span: tuple[int, int] | None) -> None:
@@ -374,13 +435,13 @@ class Decoder(base.Decoder):
             self._sources.add(key)
             self.source(**ground, span=span)
 
-    def _span(self, segment: dict[str, Any]) -> tuple[int, int] | None:
+    def _span(self, segment: _Segment) -> tuple[int, int] | None:
         """Where a segment given in bytes stands in the answer, in characters; None where it does not fit it.
 
         The offsets count within one part of the final message, the answer may have several: the quoted text decides.
         """
         text = "".join(self._said)
-        start, end, quoted = segment.get("startIndex") or 0, segment.get("endIndex") or 0, segment.get("text")
+        start, end, quoted = segment.startIndex or 0, segment.endIndex or 0, segment.text
         encoded = text.encode()
         piece = encoded[start:end].decode(errors="replace")
         if 0 <= start < end <= len(encoded) and (not quoted or piece == quoted):
@@ -414,7 +475,7 @@ class _JSONObjects:
                 case b"{":
                     start = mark.start() if self._depth == 0 else start
                     self._depth += 1
-                case _:
+                case _ if self._depth:
                     self._depth -= 1
                     if self._depth == 0:
                         found.append(self._rest[start : self._at])
@@ -448,7 +509,7 @@ def _join(arguments: dict[str, Any], piece: dict[str, Any]) -> None:
     path = piece.get("jsonPath")
     steps = _path(path if isinstance(path, str) else "$")
     node: Any = arguments
-    for step, following in zip(steps, [*steps[1:], None], strict=True):
+    for step, following in zip_longest(steps, steps[1:]):
         old = _entry(node, step)
         if following is None:
             if isinstance(old, str) and isinstance(value, str):
@@ -508,16 +569,18 @@ def _usage(wire: Any) -> Usage:
     )
 
 
-def _ground(chunk: Any) -> dict[str, Any]:
-    """The fields of a source, from a grounding chunk: {web | maps | image | retrievedContext: {…}}."""
-    if not isinstance(chunk, dict):
+def _ground(chunk: _GroundingChunk) -> dict[str, Any]:
+    """The fields of a source; none where it is of a kind that is not known."""
+    found = chunk.web or chunk.maps or chunk.image or chunk.retrievedContext
+    if found is None:
         return {}
-    for name, kind in (("web", "url"), ("maps", "url"), ("image", "url"), ("retrievedContext", "document")):
-        found = chunk.get(name)
-        if isinstance(found, dict):
-            url = found.get("uri") or found.get("sourceUri") or ""
-            return {"kind": kind, "url": url, "title": found.get("title") or "", "quote": found.get("text") or ""}
-    return {}
+    kind = "document" if found is chunk.retrievedContext else "url"
+    return {
+        "kind": kind,
+        "url": found.uri or found.sourceUri or "",
+        "title": found.title or "",
+        "quote": found.text or "",
+    }
 
 
 # --- what is asked
