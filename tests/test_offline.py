@@ -246,6 +246,12 @@ def test_a_long_task_is_quoted_in_part() -> None:
     assert len(text) < 1000
 
 
+def test_without_a_user_there_is_nothing_to_quote() -> None:
+    request = Request(model="offline", messages=(Message.system("Be brief."),))
+    assert "“(nothing)”" in answer_to(OfflineModel(), request).text
+    assert answer_to(OfflineModel(shape="markdown"), request).text.startswith("# Nothing was asked")
+
+
 def test_low_verbosity_is_the_first_paragraph() -> None:
     whole = answer_to(OfflineModel(), ask()).text
     assert answer_to(OfflineModel(), ask(verbosity="low")).text == whole.partition("\n\n")[0]
@@ -294,7 +300,7 @@ def test_results_of_parts_and_long_ones_are_quoted_too() -> None:
         ToolResult(id="2", name="read", content="word " * 1000),
         ToolResult(id="3", name="wait", content=""),
     )
-    text = answer_to(OfflineModel(), ask("So?", back)).text
+    text = answer_to(OfflineModel(shape="poem"), ask("So?", back)).text
     assert "`look` gave back: See [image/png]" in text
     assert "`wait` gave back: (nothing)" in text
     assert "word…" in text
@@ -843,6 +849,49 @@ TREE = {
 )
 def test_samples_worth_knowing(schema: dict[str, Any], task: str, value: Any) -> None:
     assert sample(schema, task) == value
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ({"minimum": 3}, {"minimum": 5, "type": "integer"}),
+        ({"maximum": -3, "type": "number"}, {"maximum": -5, "type": ["string", "integer"]}),
+        ({"minLength": 3, "type": "string"}, {"maxLength": 9, "minLength": 5}),
+        ({"enum": [1, "b", "cc"]}, {"enum": ["b", "cc"], "type": "string"}, {"minLength": 2}),
+        ({"properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"properties": {"a": {"minimum": 9}, "b": {}}}),
+        ({"allOf": [{"type": "array", "minItems": 2}]}, {"allOf": [{"items": {"type": "boolean"}}]}),
+        ({"$ref": "#/$defs/Short", "minLength": 2}, True),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, {"description": "either"}),
+    ],
+)
+def test_a_sample_is_valid_for_all_of_several(parts: tuple[Any, ...]) -> None:
+    schema = {"allOf": list(parts), "$defs": {"Short": {"type": "string", "maxLength": 3}}}
+    valid(sample(schema, "somewhat longer words"), schema)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        {"type": "boolean"},
+        {"type": "integer", "multipleOf": 3, "maximum": 9},
+        {"type": "number"},
+        {"type": "string", "maxLength": 1},
+        {"enum": ["a", 1, True]},
+        True,
+    ],
+)
+def test_unique_items_are_unique(items: Any) -> None:
+    schema = {"type": "array", "items": items, "minItems": 2, "uniqueItems": True}
+    valid(sample(schema, "x"), schema)
+
+
+def test_what_can_not_be_met_is_left_out() -> None:
+    assert sample({"type": "array", "items": False}) == []
+    assert sample({"type": "array", "items": False, "minItems": 1}) == {}
+    assert sample({"allOf": [False]}) == {}
+    assert sample({"type": "object", "properties": {"a": False, "b": {"const": 1}}, "minProperties": 1}) == {"b": 1}
+    assert sample({"type": "array", "items": {"const": 1}, "minItems": 2, "uniqueItems": True}) == {}
+    assert sample({"type": "integer", "minimum": 1, "maximum": 0}) == {}
 
 
 def test_words_and_numbers_of_the_task_are_used_in_order() -> None:

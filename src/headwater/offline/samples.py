@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count as count_up
-from typing import Any, TypeAlias
+from typing import Any
+
+from headwater.offline.keywords import Schema, fits, holds, kind, merged
 
 __all__ = ("sample",)
-
-Schema: TypeAlias = dict[str, Any]
 
 # Schemas that refer to each other in many ways can be walked for ever; no schema written for a tool needs this many.
 MAX_STEPS = 20_000
@@ -96,7 +96,7 @@ class _Sampler:
             if reference in following:  # the smallest value never needs a schema inside itself
                 raise _Unmeetable
             rest = {key: value for key, value in schema.items() if key != "$ref"}
-            return self.value(_merged(self._resolve(reference), rest), name, (*following, reference))
+            return self.value(merged(self._resolve(reference), rest), name, (*following, reference))
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
@@ -113,7 +113,7 @@ class _Sampler:
         return self._typed(schema, name, following)
 
     def _typed(self, schema: Schema, name: str, following: tuple[str, ...]) -> Any:
-        match _kind(schema):
+        match kind(schema):
             case "object":
                 return self._object(schema, following)
             case "array":
@@ -148,8 +148,8 @@ class _Sampler:
         for part in schema["allOf"]:
             if isinstance(part, dict) and isinstance(part.get("$ref"), str):
                 rest = {key: value for key, value in part.items() if key != "$ref"}
-                part = _merged(self._resolve(part["$ref"]), rest)
-            whole = _merged(whole, part)
+                part = merged(self._resolve(part["$ref"]), rest)
+            whole = merged(whole, part)
         return whole
 
     def _any_of(self, schema: Schema, word: str, name: str, following: tuple[str, ...]) -> Any:
@@ -157,7 +157,7 @@ class _Sampler:
         # Something rather than nothing: null comes last, whatever its place.
         for branch in sorted(schema[word], key=lambda branch: branch == {"type": "null"}):
             with suppress(_Unmeetable):
-                return self.value(_merged(rest, branch), name, following)
+                return self.value(merged(rest, branch), name, following)
         raise _Unmeetable
 
     # --- one type
@@ -189,7 +189,7 @@ class _Sampler:
             for place in range(int(length)):
                 inner = first[place] if place < len(first) else items
                 value = self.value(inner, name, following)
-                if schema.get("uniqueItems") and _holds(made, value):
+                if schema.get("uniqueItems") and holds(made, value):
                     value = self._another(inner, value, made)
                 made.append(value)
         except _Unmeetable:
@@ -200,7 +200,7 @@ class _Sampler:
     def _another(self, schema: Any, value: Any, made: list[Any]) -> Any:
         """One that `made` does not hold yet: the next of an enum, the next number, a string with a number."""
         for other in self._variants(schema, value, len(made)):
-            if not _holds(made, other) and (not isinstance(schema, dict) or _fits(other, schema)):
+            if not holds(made, other) and (not isinstance(schema, dict) or fits(other, schema)):
                 return other
         raise _Unmeetable
 
@@ -220,11 +220,11 @@ class _Sampler:
                 yield f"{value[: -len(str(number))]}{number}"
 
     def _fitting(self, values: Sequence[Any], schema: Schema) -> Any:
-        return next((value for value in values if _fits(value, schema)), values[0])
+        return next((value for value in values if fits(value, schema)), values[0])
 
     def _number(self, schema: Schema, *, whole: bool) -> int | float:
         for place, number in enumerate(self._numbers):
-            if (not whole or number == int(number)) and _fits(number, schema):
+            if (not whole or number == int(number)) and fits(number, schema):
                 del self._numbers[place]  # each of the task's numbers is used once, in order
                 return number
         step: float = schema.get("multipleOf") or 1
@@ -241,7 +241,7 @@ class _Sampler:
                 if number != int(number):
                     continue
                 number = int(number)
-            if _fits(number, schema):
+            if fits(number, schema):
                 return number
         raise _Unmeetable
 
@@ -261,98 +261,6 @@ class _Sampler:
 
     def _word(self) -> str:
         return self._words[next(self._next_word) % len(self._words)]
-
-
-def _kind(schema: Schema) -> str:
-    """The type that is made: the first that is not null where there are several, else what the keywords speak of."""
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        kind = next((one for one in kind if one != "null"), "null")
-    if isinstance(kind, str):
-        return kind
-    for kind, words in _KEYWORDS.items():
-        if words & schema.keys():
-            return kind
-    return "string"
-
-
-_KEYWORDS = {
-    "object": {"properties", "required", "additionalProperties", "minProperties"},
-    "array": {"items", "prefixItems", "minItems"},
-    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
-}
-
-
-def _merged(one: Any, other: Any) -> Any:
-    """The schema that asks for both, as far as that is a matter of joining keywords."""
-    if one is False or other is False:
-        return False
-    if not isinstance(one, dict) or not isinstance(other, dict):
-        return other if isinstance(other, dict) else one
-    both: Schema = {**one, **other}
-    for key in one.keys() & other.keys():
-        here, there = one[key], other[key]
-        if key == "properties":
-            both[key] = {**here, **{name: _merged(here.get(name, True), inner) for name, inner in there.items()}}
-        elif key == "required":
-            both[key] = [*here, *(name for name in there if name not in here)]
-        elif key in ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"):
-            both[key] = max(here, there)
-        elif key in ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"):
-            both[key] = min(here, there)
-        elif key == "enum":
-            both[key] = [value for value in here if value in there]
-        elif key == "type":
-            both[key] = _both_types(here, there)
-        elif key == "allOf":
-            both[key] = [*here, *there]
-    return both
-
-
-def _both_types(here: str | list[str], there: str | list[str]) -> str | list[str]:
-    ours, theirs = ([kind] if isinstance(kind, str) else kind for kind in (here, there))
-    common = [kind for kind in ours if kind in theirs]
-    if not common and "number" in (*ours, *theirs) and "integer" in (*ours, *theirs):
-        return "integer"
-    return common or there
-
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "string": str,
-    "boolean": bool,
-    "integer": int,
-    "number": (int, float),
-    "object": dict,
-    "array": list,
-    "null": type(None),
-}
-
-
-def _fits(value: Any, schema: Schema) -> bool:
-    """Whether a plain value keeps to the schema's own keywords."""
-    kinds = schema.get("type")
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if kinds and not any(_is(value, kind) for kind in kinds):
-        return False
-    if isinstance(value, str):
-        return bool(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf))
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        step: float | None = schema.get("multipleOf")
-        return (
-            schema.get("minimum", -math.inf) <= value <= schema.get("maximum", math.inf)
-            and schema.get("exclusiveMinimum", -math.inf) < value < schema.get("exclusiveMaximum", math.inf)
-            and (not step or float(value / step).is_integer())
-        )
-    return True
-
-
-def _is(value: Any, kind: str) -> bool:
-    return isinstance(value, _TYPES.get(kind, object)) and isinstance(value, bool) <= (kind == "boolean")
-
-
-def _holds(values: list[Any], value: Any) -> bool:
-    """Whether it is among them as JSON has it, where 1 and true are two things."""
-    return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in values)
 
 
 def _strings(text: str, fewest: int, most: int | None) -> Iterator[str]:
