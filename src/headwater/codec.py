@@ -281,7 +281,10 @@ class _ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     callback_errors: int = 0
 
 
-_RESPONSE_FIELDS = tuple(name for name in _ResponseRecord.__struct_fields__ if name != "text")
+_RESPONSE_DEFAULTS = {
+    field.name: field.default for field in msgspec.structs.fields(_ResponseRecord) if field.name != "text"
+}
+_RESPONSE_FIELDS = tuple(_RESPONSE_DEFAULTS)
 
 
 def encode_response(response: Response[Any]) -> bytes:
@@ -289,11 +292,14 @@ def encode_response(response: Response[Any]) -> bytes:
 
     An output of a type of yours is written as its JSON and read back as that. Raises InvalidRecord.
     """
-    fields = {name: getattr(response, name) for name in _RESPONSE_FIELDS}
+    text = response.text
+    said = {name: getattr(response, name) for name in _RESPONSE_FIELDS}
     for name in ("transcript", "output"):
-        if isinstance(fields[name], str) and fields[name] == response.text:
-            fields[name] = msgspec.UNSET
-    return _PREFIX + _write(_ResponseRecord(text=response.text, **fields), "Response")[1:]
+        if isinstance(said[name], str) and said[name] == text:
+            del said[name]
+    # Defaults are left out by identity, and a Response's are equal to the record's without being the same.
+    said = {name: value for name, value in said.items() if name == "output" or value != _RESPONSE_DEFAULTS[name]}
+    return _PREFIX + _write(_ResponseRecord(text=text, **said), "Response")[1:]
 
 
 def decode_response(data: JSON) -> Response[Any]:

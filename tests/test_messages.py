@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import json
+import pickle
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headwater import messages
+from headwater.messages import (
+    File,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Response,
+    Source,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+    data_url,
+    sniff_media_type,
+)
+from tests.values import any_message, any_response, value_of
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 4
+
+
+def test_all_is_what_users_need() -> None:
+    for name in messages.__all__:
+        assert hasattr(messages, name)
+    assert list(messages.__all__) == sorted(messages.__all__)
+
+
+# --- messages and their parts
+
+
+def test_a_message_is_made_of_strings_and_parts() -> None:
+    assert Message.system("Be brief.") == Message(role="system", content=(Text(text="Be brief."),))
+    image = Image(url="https://example.com/a.png")
+    assert Message.user("Look:", image).content == (Text(text="Look:"), image)
+    call = ToolCall(id="1", name="f", arguments={})
+    assert Message.assistant(Reasoning(text="hm"), "Well.", call).content[1] == Text(text="Well.")
+    result = ToolResult(id="1", name="f", content="42")
+    assert Message.tool(result) == Message(role="tool", content=(result,))
+
+
+def test_a_messages_text_is_what_was_answered() -> None:
+    message = Message.assistant(
+        Reasoning(text="thinking"), "One. ", Text(text="No.", refusal=True), Source(url="https://a"), "Two."
+    )
+    assert message.text == "One. Two."
+    assert Message(role="assistant").text == ""
+
+
+def test_a_messages_tool_calls_stand_in_order() -> None:
+    one, two = (ToolCall(id=str(n), name="f", arguments={"n": n}) for n in range(2))
+    message = Message.assistant(one, "and", two, ProviderItem(api="x", item={}))
+    assert message.tool_calls == (one, two)
+
+
+@given(message=any_message())
+@settings(max_examples=50, deadline=None)
+def test_messages_are_values(message: Message) -> None:
+    assert pickle.loads(pickle.dumps(message)) == message
+    assert copy.deepcopy(message) == message
+    with pytest.raises(AttributeError):
+        message.role = "user"  # type: ignore[misc]
+
+
+def test_an_image_is_bytes_or_a_url() -> None:
+    for wrong in ({}, {"data": PNG, "url": "https://a"}):
+        with pytest.raises(TypeError, match="An Image is either"):
+            Image(**wrong)  # type: ignore[arg-type]
+    assert Image(data=PNG).media_type == "image/png"
+    assert Image(data=b"?").media_type == "image/png"
+    assert Image(data=PNG, media_type="image/x").media_type == "image/x"
+    assert Image(url="https://a/b.gif").media_type == ""
+
+
+def test_a_file_is_bytes_a_url_or_an_id() -> None:
+    for wrong in ({}, {"data": b"a", "id": "f"}, {"url": "u", "id": "f"}, {"data": b"a", "url": "u", "id": "f"}):
+        with pytest.raises(TypeError, match="A File is one of"):
+            File(**wrong)
+    assert File(data=b"%PDF-1.7").media_type == "application/pdf"
+    assert File(data=b"words").media_type == "text/plain"
+    assert File(id="file-1").media_type == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "audio/wav"),
+        (b"RIFF\x00\x00\x00\x00AVI ", "a/b"),
+        (b"%PDF-1.4", "application/pdf"),
+        (b"ID3\x04", "audio/mpeg"),
+        (b"OggS", "audio/ogg"),
+        (b"", "a/b"),
+        (b"\x89PN", "a/b"),
+    ],
+)
+def test_media_types_are_seen_from_the_first_bytes(data: bytes, media_type: str) -> None:
+    assert sniff_media_type(data, "a/b") == media_type
+
+
+@given(data=st.binary())
+@settings(max_examples=50, deadline=None)
+def test_a_data_url_holds_its_data(data: bytes) -> None:
+    head, _, body = data_url(data, "image/png").partition(",")
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(body) == data
+
+
+# --- usage
+
+
+COUNTS = [name for name in Usage.__struct_fields__ if name != "raw"]
+
+
+def test_what_was_not_reported_is_none_and_not_zero() -> None:
+    usage = Usage()
+    assert all(getattr(usage, name) is None for name in COUNTS)
+    assert usage.total_tokens is None
+    assert not usage
+    assert usage.to_dict() == {}
+    assert Usage(input_tokens=0)  # nothing was counted, but it was counted
+    assert Usage(input_tokens=0).to_dict() == {"input_tokens": 0}
+
+
+def test_the_total_needs_both_sides() -> None:
+    assert Usage(input_tokens=3).total_tokens is None
+    assert Usage(output_tokens=4).total_tokens is None
+    both = Usage(input_tokens=3, output_tokens=4, cached_input_tokens=2, reasoning_tokens=1)
+    assert both.total_tokens == 7  # cached and reasoning tokens are part of the two
+    assert both.to_dict() == {
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "cached_input_tokens": 2,
+        "reasoning_tokens": 1,
+        "total_tokens": 7,
+    }
+
+
+@given(one=value_of(Usage), other=value_of(Usage), third=value_of(Usage))
+@settings(max_examples=100, deadline=None)
+def test_usages_add_up(one: Usage, other: Usage, third: Usage) -> None:
+    total = one + other
+    for name in COUNTS:
+        parts = [value for value in (getattr(one, name), getattr(other, name)) if value is not None]
+        assert getattr(total, name) == (sum(parts) if parts else None)
+    assert total.raw is None  # two reports do not add up to one
+    assert one + other == other + one
+    assert (one + other) + third == one + (other + third)
+    assert one + Usage() == msgspec.structs.replace(one, raw=None)
+    assert bool(total) == (bool(one) or bool(other))
+    json.dumps(total.to_dict())
+
+
+# --- Response
+
+
+RESPONSE: Response[str] = Response(
+    "Hello",
+    transcript="Well.\n\nHello",
+    messages=(Message.user("Hi"), Message.assistant("Hello")),
+    usage=Usage(input_tokens=1, output_tokens=2),
+    tool_calls=(ToolCall(id="1", name="f", arguments={"a": 1}),),
+    finish_reason="stop",
+    model="gpt-5.4",
+    duration=1.5,
+)
+
+
+def test_a_response_is_its_text() -> None:
+    assert RESPONSE == "Hello"
+    assert isinstance(RESPONSE, str)
+    assert (str(RESPONSE), f"{RESPONSE}", RESPONSE + "!", ", ".join([RESPONSE])) == (
+        "Hello",
+        "Hello",
+        "Hello!",
+        "Hello",
+    )
+    assert json.dumps({"answer": RESPONSE}) == '{"answer": "Hello"}'
+    assert hash(RESPONSE) == hash("Hello")
+    assert type(RESPONSE.text) is str
+    assert not Response("")
+    assert RESPONSE._repr_markdown_() == "Hello"
+
+
+def test_a_response_knows_how_it_came_about_and_what_it_was_not_told() -> None:
+    assert RESPONSE.transcript == "Well.\n\nHello"
+    assert RESPONSE.output == "Hello"
+    assert RESPONSE.usage.total_tokens == 3
+    bare: Response[str] = Response("x")
+    assert (bare.transcript, bare.output, bare.messages, bare.finish_reason) == ("x", "x", (), None)
+    assert not bare.partial
+    assert not bare.usage
+
+
+def test_every_field_has_a_value_from_the_start_and_no_other_is_taken() -> None:
+    assert set(Response("").__dict__) == set(Response.__annotations__)
+    with pytest.raises(TypeError, match="no field 'tokens'"):
+        Response("", tokens=3)
+
+
+def test_responses_share_nothing() -> None:
+    one, other = Response("a", model="m"), Response("b")
+    assert other.model == ""
+    one.partial = True
+    assert not other.partial
+
+
+@given(response=any_response())
+@settings(max_examples=50, deadline=None)
+def test_a_response_pickles_and_copies(response: Response[Any]) -> None:
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(response, protocol))
+        assert type(again) is Response
+        assert again.text == response.text
+        assert again.__dict__ == response.__dict__
+    for twin in (copy.copy(response), copy.deepcopy(response)):
+        assert type(twin) is Response
+        assert (twin.text, twin.__dict__) == (response.text, response.__dict__)
+
+
+@given(response=any_response())
+@settings(max_examples=50, deadline=None)
+def test_a_response_as_a_dict_is_json(response: Response[Any]) -> None:
+    said = json.loads(json.dumps(response.to_dict()))
+    assert said["text"] == response.text
+    assert said["usage"] == response.usage.to_dict()
+    assert "messages" not in said
+
+
+def test_awaiting_a_response_gives_itself_at_once() -> None:
+    async def main() -> Response[str]:
+        first = await RESPONSE
+        assert first is RESPONSE
+        return (await asyncio.gather(RESPONSE, RESPONSE))[1]
+
+    assert asyncio.run(main()) is RESPONSE
