@@ -679,11 +679,20 @@ def test_failing_with_a_status(status: int, kind: type[errors.ProviderError]) ->
 
 
 def test_failing_after_something_was_said() -> None:
-    failure = ConnectionResetError("gone")
+    failure = ZeroDivisionError("a bug")
     answer = say("So it", Fail(failure))
     assert answer.text == "So it"
     assert isinstance(answer.events[-1], TextEnded)
     assert answer.error is failure
+
+
+@pytest.mark.parametrize(("before", "kind"), [((), errors.ConnectionFailed), (("So it",), errors.IncompleteStream)])
+def test_a_broken_connection(before: tuple[str, ...], kind: type[errors.ConnectionFailed]) -> None:
+    failure = ConnectionResetError("gone")
+    error = say(*before, Fail(failure)).error
+    assert type(error) is kind
+    assert error.__cause__ is failure
+    assert "gone" in str(error)
 
 
 @pytest.mark.parametrize(

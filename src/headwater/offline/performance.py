@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from headwater.errors import HeadwaterError
+from headwater.errors import ConnectionFailed, HeadwaterError, IncompleteStream
 from headwater.events import ProviderItemMade
 from headwater.messages import File, Image, ProviderItem, Source, Usage
 from headwater.offline.script import Call, Cut, Fail, Finish, Say, Think, Wait
@@ -145,6 +145,11 @@ class Performance:
         if isinstance(error, HeadwaterError) and (act.in_band or isinstance(act.what, str)):
             self._decoder.error = error
             return None
+        if isinstance(error, OSError):
+            kind = IncompleteStream if self._decoder.visible else ConnectionFailed
+            broken = kind(f"The connection broke: {str(error) or type(error).__name__}.")
+            broken.__cause__ = error
+            return broken
         return error
 
     def _end(self, input_tokens: int | None) -> None:

@@ -93,8 +93,9 @@ class Wait(msgspec.Struct, frozen=True):
 class Fail(msgspec.Struct, frozen=True):
     """The answer ends in an error: an exception, an HTTP status, or the provider's word for an error in the stream.
 
-    An exception is raised as it is, a status as the error it stands for; with `in_band` an error of headwater's is
-    reported inside the stream instead, as a word (`"overloaded_error"`) always is.
+    An exception is raised as it is, but for an OSError (`ConnectionResetError()`), which breaks the connection: then
+    the run sees what a transport makes of it. A status is raised as the error it stands for. With `in_band` an error of
+    headwater's is reported inside the stream instead, as a word (`"overloaded_error"`) always is.
     """
 
     what: Exception | int | str
