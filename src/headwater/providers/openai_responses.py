@@ -227,7 +227,7 @@ class _Content:
 class _Item:
     """One output item: where the frames that belong to it go."""
 
-    __slots__ = ("call", "contents", "done", "fields", "id", "matched", "type")
+    __slots__ = ("call", "contents", "done", "fields", "id", "matched", "sealed", "signed_id", "type")
 
     def __init__(self, kind: str) -> None:
         self.type = kind
@@ -237,6 +237,9 @@ class _Item:
         self.call: base.Call | None = None
         self.done = False
         self.matched = False
+        self.sealed = False
+        """Whether a part of it has ended, and with it an id that cannot be changed any more."""
+        self.signed_id: str | None = None
 
     def content(self, kind: str, index: int) -> _Content:
         content = self.contents.get((kind, index))
@@ -274,42 +277,50 @@ class Decoder(base.Decoder):
 
     def _feed(self, data: bytes) -> None:
         for name, payload in self._sse.feed(data):
-            self._frame(name, payload)
+            try:
+                head = _decode_head(payload)
+            except msgspec.DecodeError as error:
+                self._odd_frame(name, payload, error)
+                continue
+            if (
+                head.type == TEXT_DELTA
+                and head.output_index == self._hot_index
+                and head.content_index == self._hot_content
+                and (self._hot_index is not None or head.item_id == self._hot_id)
+                and self._hot_said is not None
+                and (delta := head.delta)
+            ):
+                self._hot_said.append(delta)
+                self.events.append(TextDelta(step=self._step, part=self._hot_part, text=delta))
+                continue
+            self._frame(head.type or name, head, payload)
             if self.complete:
                 return
 
     def _finish(self) -> None:
         for name, payload in self._sse.finish():
-            self._frame(name, payload)
-            if self.complete:
-                return
-        if self._sse.stray:
-            self._read_stray(self._sse.stray)
+            try:
+                head = _decode_head(payload)
+                self._frame(head.type or name, head, payload)
+            except msgspec.DecodeError as error:
+                self._odd_frame(name, payload, error)
+        if self._sse.stray and not self._frames:
+            self._read_plain(b"\n".join(self._sse.stray))
 
-    def _frame(self, name: str, payload: bytes) -> None:
-        try:
-            head = _decode_head(payload)
-        except msgspec.ValidationError:
-            head = _Head()  # a known field of an unknown shape: read whole below
-        except msgspec.DecodeError:
-            if payload.strip() in (b"", b"[DONE]"):
-                return
-            raise
-        kind = head.type or name
-        delta = head.delta
-        if (
-            kind == TEXT_DELTA
-            and self._hot_said is not None
-            and delta
-            and head.output_index == self._hot_index
-            and head.content_index == self._hot_content
-            and (self._hot_index is not None or head.item_id == self._hot_id)
-        ):
-            self._hot_said.append(delta)
-            self.events.append(TextDelta(step=self._step, part=self._hot_part, text=delta))
+    def _odd_frame(self, name: str, payload: bytes, error: msgspec.DecodeError) -> None:
+        """A frame that the common decoding refuses: not JSON, or a field of an unknown shape in some rare one."""
+        if payload.strip() in (b"", b"[DONE]"):
             return
+        if name == "error":
+            raise base.in_band_error(self.api, payload.decode("utf-8", "replace"))
+        if not isinstance(error, msgspec.ValidationError):
+            raise error
+        self._frame(name, _Head(), payload)
+
+    def _frame(self, kind: str, head: _Head, payload: bytes) -> None:
         self._hot_said = None
         self._frames += 1
+        delta = head.delta
         if delta is not None and kind in CONTENT_DELTAS:
             self._content_delta(kind, head, delta)
         elif delta is not None and kind in CALL_DELTAS:
@@ -321,7 +332,7 @@ class Decoder(base.Decoder):
         if not isinstance(frame, dict):
             self.warn("unknown_event", f"A frame was no JSON object: {str(frame)[:100]!r}.")
             return
-        kind = kind or _str(frame.get("type"))
+        kind = _str(frame.get("type")) or kind
         if handler := _HANDLERS.get(kind):
             handler(self, kind, head, frame)
         elif kind == "error" or (not kind and frame.get("error")):
@@ -331,12 +342,9 @@ class Decoder(base.Decoder):
         elif kind not in IGNORED and kind not in CONTENT_DELTAS and kind not in CALL_DELTAS:
             self.warn("unknown_event", f"The event {kind!r} is not known and was passed over.")
 
-    def _read_stray(self, lines: Sequence[bytes]) -> None:
-        """What came outside any event: a bare `error: {…}` line, or a body that is plain JSON and no stream."""
-        for line in lines:
-            if line.startswith(b"error:"):
-                raise base.in_band_error(self.api, _decode_json(line[6:]))
-        value = None if self._frames else _decode_json(b"\n".join(lines))
+    def _read_plain(self, body: bytes) -> None:
+        """A body that is no stream: an error, or the whole response from a server that does not stream."""
+        value = _decode_json(body)
         if isinstance(value, dict) and value.get("error"):
             raise base.in_band_error(self.api, value)
         if isinstance(value, dict) and value.get("object") == "response":
@@ -407,6 +415,7 @@ class Decoder(base.Decoder):
         if not text:
             return
         if content.part is None or content.part not in self._open:
+            item.sealed = any(one.part is not None for one in item.contents.values())
             self.end_parts()
             content.part = self.open_part(PART_KINDS[content.kind])
             self._sign(item, content)
@@ -434,10 +443,16 @@ class Decoder(base.Decoder):
             return
         if item.type == "reasoning":
             part.signature = item.id
-        elif fields := without(item.fields, "type", "role", "content", *(() if item.done else ("status",))):
-            if content.annotations:
-                fields = {**fields, "content": {"annotations": content.annotations}}
-            part.signature = _encode_json(fields).decode()
+            return
+        fields = without(item.fields, "type", "role", "content", *(() if item.done else ("status",)))
+        # Ids may change in mid-stream; the parts of one message must agree on theirs.
+        if not item.sealed:
+            item.signed_id = item.id
+        if item.signed_id:
+            fields["id"] = item.signed_id
+        if content.annotations:
+            fields["content"] = {"annotations": content.annotations}
+        part.signature = _encode_json(fields).decode() if fields else None
 
     def _content_done(self, name: str, head: _Head, frame: JSON) -> None:
         kind = CONTENT_DONE[name]

@@ -349,15 +349,7 @@ def _said(message: Message, *, keep: bool) -> list[JSON]:
 def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
     """Text, a call or a picture as an item; a text that belongs to the message before it joins that one."""
     if isinstance(part, Text):
-        fields = _unsigned(part.signature) if own else {}
-        content = {**fields.pop("content", {}), **_output_content(part)}
-        if own and "id" in fields:
-            fields.setdefault("status", "completed")
-        message: JSON = {"type": "message", "role": "assistant", **fields}
-        if items and without(items[-1], "content") == message:
-            items[-1]["content"].append(content)
-        else:
-            items.append({**message, "content": [content]})
+        _add_text(items, part, _unsigned(part.signature) if own else {})
     elif isinstance(part, ToolCall):
         # The provider's own calls stand in its items; those of another provider cannot be told here.
         if part.by != "provider":
@@ -372,8 +364,27 @@ def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
             items.append({"role": "user", "content": [_input_part(part)]})
 
 
-def _output_content(part: Text) -> JSON:
-    return {"type": "refusal", "refusal": part.text} if part.refusal else {"type": "output_text", "text": part.text}
+def _add_text(items: list[JSON], part: Text, fields: JSON) -> None:
+    """A model's text with the other fields of its message item; parts of one message are told by its id."""
+    last = items[-1] if items else {}
+    about = fields.pop("content", None)
+    if "id" not in fields:
+        # The API wants an id with content parts, so what another API wrote goes as a plain string.
+        if last.get("role") == "assistant" and isinstance(last.get("content"), str):
+            last["content"] += part.text
+        else:
+            items.append({"role": "assistant", "content": part.text})
+        return
+    fields.setdefault("status", "completed")
+    content: JSON = {"type": "refusal", "refusal": part.text}
+    if not part.refusal:
+        content = {"type": "output_text", "text": part.text, "annotations": []}
+    content.update(about if isinstance(about, dict) else {})
+    if last.get("id") == fields["id"]:
+        last.update(fields)
+        last["content"].append(content)
+    else:
+        items.append({"type": "message", "role": "assistant", **fields, "content": [content]})
 
 
 def _call(part: ToolCall, *, own: bool) -> JSON:
@@ -402,21 +413,31 @@ def _unsigned(signature: str | None) -> JSON:
     return fields if isinstance(fields, dict) else {}
 
 
-_PLAIN_ITEMS: Final = frozenset({"message", "reasoning", *OWN_CALLS})
-
-
 def _acceptable(items: list[JSON], *, keep: bool) -> list[JSON]:
     """The items of one answer, less what the server would refuse the whole request for.
 
-    It refuses reasoning that it neither stored nor can read, reasoning that nothing follows, and items named by an id
-    whose reasoning is missing.
+    It refuses reasoning that it neither stored nor can read, reasoning that nothing follows, and texts and calls under
+    an id whose reasoning is missing; without the id they are taken.
     """
     usable = [item for item in items if keep or _can_be_read(item)]
     if all(item.get("type") == "reasoning" for item in usable):
         return []
     if len(usable) == len(items):
         return items
-    return [without(item, "id") for item in usable if item.get("type") in _PLAIN_ITEMS]
+    return [_without_id(item) for item in usable]
+
+
+def _without_id(item: JSON) -> JSON:
+    if item.get("type") in OWN_CALLS:
+        return without(item, "id")
+    if item.get("type") == "message":
+        texts = (part.get("text") or part.get("refusal") or "" for part in item["content"])
+        return {
+            "role": "assistant",
+            "content": "".join(texts),
+            **without(item, "type", "role", "id", "status", "content"),
+        }
+    return item
 
 
 def _can_be_read(item: JSON) -> bool:
