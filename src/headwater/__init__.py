@@ -1,1 +1,93 @@
-"""Streaming agents: one run is one ordered, truthful stream of events."""
+"""Streaming agents: one run is one ordered, truthful stream of events.
+
+    from headwater import Agent
+
+    agent = Agent(name="writer", model="openai/gpt-5.4")
+    for chunk in agent.run_stream("Write a poem about rivers"):
+        print(chunk.content, end="", flush=True)
+
+Names are imported when they are first used, so that importing the package costs next to nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from headwater import errors, events, testing
+    from headwater.agent import Agent
+    from headwater.attempts import Timeouts
+    from headwater.chunks import StreamChunk
+    from headwater.errors import HeadwaterError, IncompleteStream
+    from headwater.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
+    from headwater.model import Model
+    from headwater.providers.base import Settings
+    from headwater.stream import AgentStream
+    from headwater.thread import Thread
+    from headwater.tools import Tool, ToolContext, tool
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Agent": "agent",
+    "AgentStream": "stream",
+    "File": "messages",
+    "HeadwaterError": "errors",
+    "Image": "messages",
+    "IncompleteStream": "errors",
+    "Message": "messages",
+    "Model": "model",
+    "Response": "messages",
+    "Settings": "providers.base",
+    "StreamChunk": "chunks",
+    "Text": "messages",
+    "Thread": "thread",
+    "Timeouts": "attempts",
+    "Tool": "tools",
+    "ToolCall": "messages",
+    "ToolContext": "tools",
+    "ToolResult": "messages",
+    "Usage": "messages",
+    "tool": "tools",
+}
+_MODULES = ("errors", "events", "testing")
+
+__all__ = (
+    "Agent",
+    "AgentStream",
+    "File",
+    "HeadwaterError",
+    "Image",
+    "IncompleteStream",
+    "Message",
+    "Model",
+    "Response",
+    "Settings",
+    "StreamChunk",
+    "Text",
+    "Thread",
+    "Timeouts",
+    "Tool",
+    "ToolCall",
+    "ToolContext",
+    "ToolResult",
+    "Usage",
+    "errors",
+    "events",
+    "testing",
+    "tool",
+)
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _MODULES:
+        return importlib.import_module(f"headwater.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'headwater' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"headwater.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,13 +6,30 @@ is `attempts`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from headwater import transport
+from headwater.errors import ConnectionFailed, HeadwaterError, IncompleteStream, LimitExceeded, ProviderError
+from headwater.providers.base import http_error
 
 if TYPE_CHECKING:
-    from headwater.events import Event
-    from headwater.providers.base import Decoder, Place, Request
+    from collections.abc import Awaitable, Callable
 
-__all__ = ("Exchange", "Source")
+    from headwater.events import Event
+    from headwater.providers.base import API, Decoder, Endpoint, HTTPRequest, Place, Request
+
+__all__ = ("Exchange", "ProviderSource", "Source")
+
+MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
+"""One response, at most: several pictures fit; a server that never stops does not fill the disk of whoever logs it."""
+
+PROMISED_SECONDS: Final = 1.0
+"""After the finish reason: how long what is known to follow (usage, a [DONE]) is waited for."""
+
+REST_SECONDS: Final = 0.1
+"""After the end marker: how long the body's end is waited for, so that the connection can serve again."""
 
 
 class Exchange(Protocol):
@@ -31,6 +48,9 @@ class Exchange(Protocol):
 
     def abort(self) -> None:
         """Stop at once and let go of everything held. Never waits, may be called twice and from a finaliser."""
+
+    def shut(self) -> None:
+        """Tell the other side to stop, from any thread, while the loop stands idle; `abort` follows in its own time."""
 
 
 class Source(Protocol):
@@ -53,3 +73,171 @@ class Source(Protocol):
 
         Raises ConfigurationError where the request cannot be asked of this source.
         """
+
+
+class ProviderSource:
+    """A model at a provider, asked over HTTP."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: str,
+        api: API,
+        *,
+        connect: float | None = None,
+        authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
+    ) -> None:
+        self.endpoint = endpoint
+        self.model = model
+        self._api = api
+        self._connect = connect
+        self._authorize = authorize
+
+    @property
+    def provider(self) -> str:
+        """See `Source`."""
+        return self.endpoint.provider
+
+    @property
+    def api(self) -> str:
+        """See `Source`."""
+        return self.endpoint.api
+
+    def open(self, request: Request, place: Place) -> ProviderExchange:
+        """See `Source`."""
+        decoder = self._api.Decoder(place, self.endpoint.quirks)
+        written = self._api.encode(request, self.endpoint)
+        return ProviderExchange(
+            written, decoder, provider=self.provider, connect=self._connect, authorize=self._authorize
+        )
+
+    def __repr__(self) -> str:
+        return f"ProviderSource({self.provider}/{self.model})"
+
+
+class ProviderExchange:
+    """One HTTP request and its response, decoded as it comes."""
+
+    def __init__(
+        self,
+        request: HTTPRequest,
+        decoder: Decoder,
+        *,
+        provider: str = "",
+        connect: float | None = None,
+        authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> None:
+        self.decoder = decoder
+        self._request = request
+        self._provider = provider
+        self._connect = connect
+        self._authorize = authorize
+        self._left = max_bytes
+        self._max = max_bytes
+        self._reply: transport.Reply | None = None
+        self._over = False
+        self._until: float | None = None
+        self._sealed = False
+
+    async def pull(self) -> list[Event]:
+        """See `Exchange`."""
+        if self._over:
+            return []
+        if self._reply is None:
+            await self._open()
+        decoder = self.decoder
+        feed = decoder.feed
+        reply = self._reply
+        assert reply is not None
+        while not (decoder.ended or decoder.error is not None):
+            try:
+                data = await reply.read()
+            except ConnectionFailed as error:
+                return self._broken(error)
+            if not data:
+                return self._finish()
+            self._count(data)
+            if events := feed(data):
+                return events
+        return await self._rest(reply)
+
+    def abort(self) -> None:
+        """See `Exchange`."""
+        self._over = True
+        if self._reply is not None:
+            self._reply.abort()
+            self._reply = None
+
+    def shut(self) -> None:
+        """See `Exchange`."""
+        if self._reply is not None:
+            self._reply.shut()
+
+    async def _open(self) -> None:
+        request = self._request
+        if self._authorize is not None:
+            request.headers.update(await self._authorize())
+        reply = await transport.post(request, connect=self._connect)
+        if self._over:
+            reply.abort()
+            raise ConnectionFailed("The exchange was stopped before its answer came.")
+        self._reply = reply
+        if reply.status // 100 != 2:
+            raise await self._refused(reply)
+
+    async def _refused(self, reply: transport.Reply) -> HeadwaterError:
+        body = await reply.read_error()
+        self._over = True
+        reply.release()
+        if reply.status // 100 == 3:
+            where = reply.headers.get("location", "").partition("?")[0]
+            return ProviderError(
+                f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
+                hint="Redirects are not followed, for they would take the key along: correct base_url.",
+                provider=self._provider,
+                status=reply.status,
+            )
+        return http_error(self._provider, reply.status, reply.headers, body, now=time.time())
+
+    async def _rest(self, reply: transport.Reply) -> list[Event]:
+        """What follows the end marker: usage, a [DONE], and the body's end, for no longer than is worth it."""
+        decoder, now = self.decoder, asyncio.get_running_loop().time
+        if decoder.error is None:
+            try:
+                async with asyncio.timeout(None) as clock:
+                    while not reply.ended:
+                        if self._until is None:
+                            self._until = now() + PROMISED_SECONDS
+                        if decoder.complete and not self._sealed:
+                            self._sealed, self._until = True, now() + REST_SECONDS
+                        clock.reschedule(self._until)
+                        data = await reply.read()
+                        self._count(data)
+                        if data and (events := decoder.feed(data)):
+                            return events
+            except (TimeoutError, ConnectionFailed):
+                pass  # the answer itself is whole; only its connection is of no more use
+        return self._finish()
+
+    def _count(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self.abort()
+            raise LimitExceeded(
+                f"The response is longer than {self._max:,} bytes.", limit="max_response_bytes", size=self._max
+            )
+
+    def _broken(self, error: ConnectionFailed) -> list[Event]:
+        events = self._finish()
+        if not self.decoder.complete and self.decoder.error is None:
+            self.decoder.error = IncompleteStream(error.message, hint=error.hint)
+        return events
+
+    def _finish(self) -> list[Event]:
+        self._over = True
+        events = self.decoder.finish()
+        if self._reply is not None:
+            self._reply.release()
+            self._reply = None
+        return events

@@ -1,0 +1,573 @@
+"""The Agent: a declaration of who answers, how, and with which tools; and the ways of running it.
+
+It holds no state of any run, so one agent serves a thousand at once. Every way of running it, blocking or not,
+streaming or not, makes the same `Run` and reads it; there is no other path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Generic, Literal, TypeAlias, cast, overload
+
+from typing_extensions import TypeVar, Unpack
+
+from headwater.attempts import Retries, Timeouts
+from headwater.callbacks import Callback, event_watcher, token_watcher
+from headwater.errors import ConfigurationError, LoopMisuse, UsageError
+from headwater.loop import MAX_STEPS, Limits
+from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
+from headwater.messages import Message, Response
+from headwater.model import Model, ModelLike, SettingsOptions, Task, as_messages, as_model, merged
+from headwater.providers.base import OutputSpec, Settings, ToolSpec
+from headwater.runtime import Delegate, Job, Run
+from headwater.stream import AgentStream, drain_blocking
+from headwater.thread import Thread
+from headwater.tools import Tool, as_tool
+
+__all__ = ("Agent", "RunHandle")
+
+ContextT = TypeVar("ContextT", default=Any)
+OutputT = TypeVar("OutputT", default=str)
+NewT = TypeVar("NewT")
+
+Instructions: TypeAlias = str | Callable[..., str | Awaitable[str]] | None
+
+
+class Options(SettingsOptions, total=False):
+    """Other spellings of an agent's arguments, and its settings by their usual names."""
+
+    agent_name: str
+    model_name: str
+    system_prompt: Instructions
+
+
+_ALIASES = {"agent_name": "name", "model_name": "model", "system_prompt": "instructions"}
+
+
+class Agent(Generic[ContextT, OutputT]):
+    """Someone who answers: a name, a model, instructions and tools.
+
+    `model` is a name (`openai/gpt-5.4`, `claude-…`, `ollama/llama3.2`, `offline`), a Model, or anything that can be
+    asked; None means the variable HEADWATER_MODEL. `instructions` are a string or a function of the run's context.
+    `tools` are functions, `@tool` functions and agents. `output_type` is what the answer must be. `max_loops` is how
+    often the agent is asked to go on from its own answer, `max_steps` how many requests one answer may take.
+
+    `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
+    what `streaming_on` shows, unless a callback is given). `stream=True` hands details (dicts) to the callback instead
+    of tokens. `verbose` shows this agent's log lines. `interactive` reads the next message from the terminal after
+    each answer. `streaming_callback` and `on_event` are defaults for every run.
+
+    `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` are the model's, see `Model`; further
+    keywords are its settings (temperature=, max_tokens=, …). agent_name=, model_name= and system_prompt= are other
+    spellings of name, model and instructions.
+
+    Attributes may be set later; a run takes them as they are when it starts.
+    Raises: InvalidTool, ConfigurationError, UnsupportedSetting; TypeError where an argument is given twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "agent",
+        model: ModelLike | None = None,
+        instructions: Instructions = None,
+        tools: Iterable[Any] = (),
+        output_type: type[OutputT] = cast(Any, str),  # noqa: B008
+        description: str = "",
+        max_loops: int = 1,
+        max_steps: int = MAX_STEPS,
+        streaming_on: bool = False,
+        stream: bool = False,
+        print_on: bool | None = None,
+        verbose: bool = False,
+        interactive: bool = False,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retries: int | None = None,
+        fallback: Iterable[ModelLike] = (),
+        on_interrupted: Literal["raise", "restart"] | None = None,
+        **more: Unpack[Options],
+    ) -> None:
+        given: dict[str, Any] = {"name": name, "model": model, "instructions": instructions}
+        others: dict[str, Any] = dict(more)
+        for alias, spelled in _ALIASES.items():
+            if alias in others:
+                if given[spelled] != ("agent" if spelled == "name" else None):
+                    raise TypeError(f"{alias}= and {spelled}= are the same argument: give one of them.")
+                given[spelled] = others.pop(alias)
+        self.name: str = _named(given["name"])
+        self.instructions: Instructions = given["instructions"]
+        self.description = description
+        self.max_loops = _count("max_loops", max_loops)
+        self.max_steps = _count("max_steps", max_steps)
+        self.streaming_on = streaming_on
+        self.stream = stream
+        self.print_on = print_on
+        self.verbose = verbose
+        self.interactive = interactive
+        self.streaming_callback = streaming_callback
+        self.on_event = on_event
+        self.timeouts = timeouts
+        self.retries = retries
+        self.on_interrupted = on_interrupted
+        base = settings if isinstance(settings, Settings) else merged(Settings(), settings or {})
+        self.settings = merged(base, others)
+        self._base_url = base_url
+        self._api_key = api_key
+        self._fallback = tuple(as_model(one) for one in fallback)
+        self._tools: dict[str, Tool[..., Any] | Delegate] = {}
+        self._output: _Output | None = None
+        self._output_type: Any = str
+        self.tools = tools
+        self.output_type = output_type
+        self.model = given["model"]
+
+    # --- what may be set later
+
+    @property
+    def model(self) -> ModelLike | None:
+        """Who answers, as it was given."""
+        return self._model
+
+    @model.setter
+    def model(self, model: ModelLike | None) -> None:
+        self._model = model
+        if isinstance(model, Model):
+            if self._base_url is not None or self._api_key is not None:
+                raise TypeError("base_url= and api_key= belong to the Model that was given: pass them to it.")
+            self.llm = model
+        else:
+            source: Any = model
+            self.llm = Model(
+                source,
+                base_url=self._base_url,
+                api_key=self._api_key,
+                timeouts=self.timeouts,
+                fallback=self._fallback,
+            )
+
+    @property
+    def tools(self) -> tuple[Any, ...]:
+        """The agent's tools."""
+        return tuple(self._tools.values())
+
+    @tools.setter
+    def tools(self, tools: Iterable[Any]) -> None:
+        self._tools = _offered(tools)
+
+    @property
+    def output_type(self) -> Any:
+        """What the answer must be."""
+        return self._output_type
+
+    @output_type.setter
+    def output_type(self, output_type: Any) -> None:
+        self._output = _output(output_type)
+        self._output_type = output_type
+
+    # --- running
+
+    @overload
+    def run(
+        self,
+        task: Task,
+        *,
+        output_type: type[NewT],
+        context: ContextT | None = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        timeouts: Timeouts | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> Response[NewT]: ...
+    @overload
+    def run(
+        self,
+        task: Task,
+        *,
+        context: ContextT | None = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        timeouts: Timeouts | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> Response[OutputT]: ...
+    def run(self, task: Task, **options: Any) -> Response[Any]:
+        """Run to the end: blocks in plain code; inside a running event loop returns what is to be awaited.
+
+        `context` is handed to tools and dynamic instructions. `history` (messages) or `thread` (a Thread) go on from
+        an earlier conversation. `streaming_callback` and `on_event` win over the agent's. `output_type` is for this
+        run. Further keywords are settings for this run.
+
+        Ctrl-C cancels the run, closes the connection, and raises KeyboardInterrupt with the partial as `response`.
+        Raises: HeadwaterError, with the partial as `response`.
+        """
+        if blocks_here():
+            return self.run_sync(task, **options)
+        # Typed as the Response that it gives when awaited: both documents write it both ways.
+        return cast("Response[Any]", RunHandle(self.arun(task, **options)))
+
+    @overload
+    async def arun(
+        self,
+        task: Task,
+        *,
+        output_type: type[NewT],
+        context: ContextT | None = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        timeouts: Timeouts | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> Response[NewT]: ...
+    @overload
+    async def arun(
+        self,
+        task: Task,
+        *,
+        context: ContextT | None = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        timeouts: Timeouts | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> Response[OutputT]: ...
+    async def arun(self, task: Task, **options: Any) -> Response[Any]:
+        """`run` as a plain coroutine: to be awaited, in every event loop."""
+        if self.interactive:
+            return await self._converse(task, options)
+        run = self._begin(task, shown=True, **options)
+        await run.drain()
+        return run.response()
+
+    @overload
+    def run_sync(
+        self,
+        task: Task,
+        *,
+        output_type: type[NewT],
+        context: ContextT | None = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        timeouts: Timeouts | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> Response[NewT]: ...
+    @overload
+    def run_sync(
+        self,
+        task: Task,
+        *,
+        context: ContextT | None = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        timeouts: Timeouts | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> Response[OutputT]: ...
+    def run_sync(self, task: Task, **options: Any) -> Response[Any]:
+        """`run` that always blocks. Raises LoopMisuse inside a running event loop, which it would hold up."""
+        refuse_inside_loop("`await agent.run(…)`")
+        kept = kept_loop()
+        if self.interactive:
+            return kept.run(self._converse(task, options))
+        run = self._begin(task, shown=True, **options)
+        drain_blocking(run, kept)
+        return run.response()
+
+    def run_stream(
+        self,
+        message: Task,
+        *,
+        context: ContextT | None = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        timeouts: Timeouts | None = None,
+        **settings: Unpack[SettingsOptions],
+    ) -> AgentStream[OutputT]:
+        """The run as a stream, started by whoever reads it first.
+
+        `async for chunk in …` and plain `for chunk in …` give StreamChunks; `.events()` the typed log, `.text()` the
+        text; `await .result()` the Response. Leaving the loop cancels the run and closes the connection. The reader
+        owns the output: nothing is printed.
+        Raises, out of the reading: HeadwaterError, after everything that came before it.
+        """
+        options: dict[str, Any] = {
+            "context": context,
+            "history": history,
+            "thread": thread,
+            "streaming_callback": streaming_callback,
+            "on_event": on_event,
+            "timeouts": timeouts,
+            **settings,
+        }
+        return AgentStream(lambda: self._begin(message, shown=False, **options))
+
+    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Delegate:
+        """The agent as a tool for another one: what it is asked goes in, its text comes out.
+
+        Its events stand in the same log, under its path.
+        """
+        return _AgentTool(self, name, description)
+
+    def __repr__(self) -> str:
+        return f"Agent(name={self.name!r}, model={self.llm.name!r})"
+
+    # --- inside
+
+    def _begin(
+        self,
+        task: Task,
+        *,
+        shown: bool,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        **options: Any,
+    ) -> Run:
+        """The run of a task, with all who watch it. `shown`: whether it may print."""
+        run = Run(self.job(task, **options))
+        callback = streaming_callback or self.streaming_callback
+        watch_all = on_event or self.on_event
+        if self.verbose:
+            from headwater.logs import log_watcher
+
+            run.watch(log_watcher(self.name))
+        if callback is not None:
+            run.watch(token_watcher(callback, run, run.callback_errors, details=self.stream))
+        if watch_all is not None:
+            run.watch(event_watcher(watch_all, run, run.callback_errors))
+        if shown and (self.streaming_on and callback is None if self.print_on is None else self.print_on):
+            from headwater.terminal.lines import LinePrinter
+
+            run.watch(LinePrinter(self.name, loops=self.max_loops, live=self.streaming_on))
+        return run
+
+    def job(
+        self,
+        task: Task,
+        *,
+        context: Any = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        output_type: Any = None,
+        timeouts: Timeouts | None = None,
+        **settings: Any,
+    ) -> Job:
+        """What a run of this agent needs to know, fixed now. Raises as `Model.source` does, and TypeError."""
+        if history is not None and thread is not None:
+            raise TypeError("history= and thread= both say what went before: give one of them.")
+        if thread is not None and not isinstance(thread, Thread):
+            raise UsageError(
+                f"thread= is a Thread, not {type(thread).__name__}.",
+                hint="Write thread=Thread() and pass the same one again; a thread by its id needs a journal.",
+            )
+        llm = self.llm
+        retries = Retries(
+            times=llm.retries.times if self.retries is None else _count("retries", self.retries, least=0),
+            on_interrupted=self.on_interrupted or llm.retries.on_interrupted,
+        )
+        return Job(
+            name=self.name,
+            sources=llm.sources if isinstance(self._model, Model) is False or not self._fallback else _with(llm, self),
+            input=as_messages(task),
+            history=tuple(history or ()),
+            thread=thread,
+            instructions=_of_context(self.instructions),
+            tools=self._tools,
+            output=self._output if output_type is None else _output(output_type),
+            settings=merged(merged(llm.settings, self.settings.given()), settings),
+            limits=Limits(max_loops=_count("max_loops", self.max_loops), max_steps=_count("max_steps", self.max_steps)),
+            timeouts=timeouts or self.timeouts or llm.timeouts,
+            retries=retries,
+            context=context,
+            quiet=self.print_on is False,
+        )
+
+    async def _converse(self, task: Task, options: dict[str, Any]) -> Response[Any]:
+        """Answer, then read the next message from the terminal, until there is none: the last answer."""
+        thread = options.pop("thread", None) or Thread(options.pop("history", None) or ())
+        while True:
+            run = self._begin(task, shown=True, thread=thread, **options)
+            await run.drain()
+            response = run.response()
+            said = await _next_message(asking=self.print_on is not False)
+            if said is None:
+                return response
+            task = said
+
+
+class RunHandle(Coroutine[Any, Any, Response[OutputT]]):
+    """What `agent.run(…)` gives inside a running event loop: await it for the Response.
+
+    Good for `await`, `asyncio.gather` and `asyncio.create_task`. Anything else says what to write instead.
+    """
+
+    __slots__ = ("_coroutine", "_started")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Response[OutputT]]) -> None:
+        self._coroutine = coroutine
+        self._started = False
+
+    def __await__(self) -> Generator[Any, None, Response[OutputT]]:
+        self._started = True
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        """See `Coroutine`."""
+        self._started = True
+        return self._coroutine.send(value)
+
+    def throw(self, kind: Any, value: Any = None, trace: TracebackType | None = None) -> Any:
+        """See `Coroutine`."""
+        self._started = True
+        return self._coroutine.throw(kind if value is None else value)
+
+    def close(self) -> None:
+        """See `Coroutine`."""
+        self._started = True
+        self._coroutine.close()
+
+    def __str__(self) -> str:
+        return f"<not run yet: {_INSTEAD}>"
+
+    __repr__ = __str__
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "gi_code"):
+            raise AttributeError(name)
+        raise LoopMisuse(f"This run was not awaited, so it has no {name!r} yet.", hint=f"{_INSTEAD}.")
+
+    def __del__(self) -> None:
+        if not self._started:
+            self._coroutine.close()
+            if not sys.is_finalizing():
+                warnings.warn(
+                    f"A run was never awaited, so nothing happened: {_INSTEAD}.", RuntimeWarning, stacklevel=2
+                )
+
+
+_INSTEAD = "inside async code write `await agent.run(…)`"
+
+
+class _AgentTool:
+    """An agent as another's tool; see `runtime.Delegate`."""
+
+    def __init__(self, agent: Agent[Any, Any], name: str | None, description: str | None) -> None:
+        self._agent = agent
+        self.name = name or "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in agent.name)[:64]
+        said = description or agent.description
+        self.spec = ToolSpec(
+            name=self.name,
+            description=said or f"Ask {agent.name}, another agent, and get its answer.",
+            parameters={
+                "type": "object",
+                "properties": {"task": {"type": "string", "description": "What is to be done, in full."}},
+                "required": ["task"],
+                "additionalProperties": False,
+            },
+        )
+
+    def job(self, arguments: Mapping[str, Any], context: Any) -> Job:
+        """See `runtime.Delegate`."""
+        task = arguments.get("task")
+        if not isinstance(task, str) or not task.strip():
+            raise ValueError("task: a non-empty string is expected.")
+        return self._agent.job(task, context=context)
+
+
+class _Output:
+    """An output type as a run needs it; see `runtime.Output`."""
+
+    def __init__(self, output_type: Any) -> None:
+        from headwater.schema import OutputType
+
+        self._type: OutputType[Any] = OutputType(output_type)
+        self.parse = self._type.parse
+        self.spec = OutputSpec(
+            name=self._type.name,
+            schema=self._type.schema or {},
+            strict=self._type.strict,
+            description=self._type.description,
+        )
+
+
+def _output(output_type: Any) -> _Output | None:
+    return None if output_type is None or output_type is str else _Output(output_type)
+
+
+def _offered(tools: Iterable[Any]) -> dict[str, Tool[..., Any] | Delegate]:
+    """`tools` by name. Raises InvalidTool."""
+    from headwater.errors import InvalidTool
+
+    if isinstance(tools, str) or callable(tools):
+        raise InvalidTool(f"tools= is {tools!r}.", hint="Give a list of tools: tools=[…].")
+    offered: dict[str, Tool[..., Any] | Delegate] = {}
+    for item in tools:
+        made: Tool[..., Any] | Delegate
+        made = item.as_tool() if isinstance(item, Agent) else item if isinstance(item, _AgentTool) else as_tool(item)
+        if made.name in offered:
+            raise InvalidTool(
+                f"Two tools have the name {made.name!r}.", hint="Give one another: @tool(name=…), or rename the agent."
+            )
+        offered[made.name] = made
+    return offered
+
+
+def _with(llm: Model, agent: Agent[Any, Any]) -> tuple[Any, ...]:
+    return (*llm.sources, *(source for one in agent._fallback for source in one.sources))
+
+
+def _of_context(instructions: Instructions) -> Any:
+    """Instructions as a function of the context, also where the user's function takes nothing."""
+    if not callable(instructions):
+        return instructions
+    try:
+        takes = len(inspect.signature(instructions).parameters)
+    except (TypeError, ValueError):
+        takes = 1
+    given = instructions
+    return given if takes else lambda context: given()
+
+
+def _named(name: Any) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"An agent's name is a non-empty string, not {name!r}.")
+    return name
+
+
+def _count(name: str, value: Any, *, least: int = 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigurationError(f"{name} is {value!r}.", hint=f"Give a whole number of at least {least}.")
+    return value
+
+
+async def _next_message(*, asking: bool) -> str | None:
+    """The next line from the terminal; None at its end, or for `exit` and `quit`."""
+    loop = asyncio.get_running_loop()
+    prompt = "\nYou: " if asking and sys.stdin is not None and sys.stdin.isatty() else ""
+    while True:
+        try:
+            said = await loop.run_in_executor(None, input, prompt)
+        except (EOFError, RuntimeError, OSError, ValueError):
+            return None
+        if said.strip().lower() in ("exit", "quit"):
+            return None
+        if said.strip():
+            return said

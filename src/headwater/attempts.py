@@ -1,0 +1,335 @@
+"""Asking for one step's answer: the clocks, the retries before anything was said, the fallbacks.
+
+An `Asking` drives one exchange after the other until one gives a whole answer, and says as events what it does. It
+reads clocks and rolls dice; it knows no tools, no loop and no run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from headwater.errors import (
+    ConfigurationError,
+    FirstTokenTimeout,
+    HeadwaterError,
+    IdleTimeout,
+    IncompleteStream,
+    InvalidRequest,
+    LimitExceeded,
+    StepTimeout,
+    TimedOut,
+)
+from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, UsageReported
+from headwater.fold import error_info
+from headwater.loops import Interruptible
+from headwater.messages import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from headwater.fold import Fold
+    from headwater.providers.base import Decoder, Place, Request
+    from headwater.source import Exchange, Source
+
+__all__ = ("Asking", "Retries", "Timeouts")
+
+FIRST_WAIT_SECONDS: Final = 0.5
+"""The longest the first retry waits; it doubles with each further one. What the vendors' own clients use."""
+
+MAX_WAIT_SECONDS: Final = 8.0
+"""The longest that a retry waits of our own accord."""
+
+MAX_RETRY_AFTER_SECONDS: Final = 60.0
+"""The longest wait a provider may ask for; past it the error is told instead: nobody watches a prompt that long."""
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """The six clocks, in seconds; None is never.
+
+    `connect`, `first_token`, `idle` and `step` count only time in which the provider is waited for, never the
+    reader's; `run` is wall time; `tool` is for each call of a tool that has no timeout of its own.
+    """
+
+    connect: float | None = 10.0
+    first_token: float | None = 600.0
+    idle: float | None = 300.0
+    step: float | None = None
+    run: float | None = None
+    tool: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigurationError(
+                    f"timeouts.{name} is {value!r}.", hint="Give seconds greater than 0, or None for never."
+                )
+
+
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """How often to try again before anything was said, and what to do when an answer breaks off after that."""
+
+    times: int = 2
+    on_interrupted: Literal["raise", "restart"] = "raise"
+
+
+class Asking:
+    """One step's request, tried until it is answered.
+
+    `pull` gives events to append, an empty list once the answer is whole, and raises the error that nothing mended.
+    `place` is where the first attempt's parts and calls are counted from; `fold` knows what has been shown.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        request: Request,
+        place: Place,
+        fold: Fold,
+        *,
+        timeouts: Timeouts,
+        retries: Retries,
+        interruptible: Interruptible,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._sources = list(sources)
+        self._request = request
+        self._place = place
+        self._fold = fold
+        self._timeouts = timeouts
+        self._retries = retries
+        self._interruptible = interruptible
+        self._dice = dice
+        self._exchange: Exchange | None = None
+        self._tries = 0
+        self._attempt = 0
+        self._cause: Literal["first", "retry", "fallback", "restart", "resume"] = "first"
+        self._wait = 0.0
+        self._error: HeadwaterError | None = None
+        self._watch: _Watch | None = None
+        self.source = self._sources[0]
+        self.decoder: Decoder | None = None
+
+    async def pull(self) -> list[Event]:
+        """The next events; [] once the answer is whole. Raises the error of the last attempt."""
+        if self._error is not None:
+            raise self._error
+        if self._wait:
+            await self._interruptible.wait(asyncio.sleep(self._wait))
+            self._wait = 0.0
+        if self._exchange is None:
+            return self._begin()
+        exchange, watch = self._exchange, self._watch
+        assert watch is not None
+        try:
+            watch.wait()
+            try:
+                events = await self._interruptible.wait(exchange.pull())
+            finally:
+                watch.rest()
+        except HeadwaterError as error:
+            return self._failed(error)
+        if events:
+            watch.seen(exchange.decoder)
+            return events
+        decoder = exchange.decoder
+        if decoder.complete and decoder.error is None:
+            watch.close()
+            return []
+        return self._failed(decoder.error or _incomplete(self.source))
+
+    def shut(self) -> None:
+        """Tell the other side to stop, from any thread and without the loop's help."""
+        if self._exchange is not None:
+            self._exchange.shut()
+
+    def abort(self) -> None:
+        """Let go of the connection at once; never waits."""
+        if self._watch is not None:
+            self._watch.close()
+        if self._exchange is not None:
+            self._exchange.abort()
+
+    def _begin(self) -> list[Event]:
+        self._attempt += 1
+        source = self.source
+        place = msgspec.structs.replace(
+            self._place, attempt=self._attempt, part=self.decoder.next_part if self.decoder else self._place.part
+        )
+        self._exchange = source.open(msgspec.structs.replace(self._request, model=source.model), place)
+        self.decoder = self._exchange.decoder
+        self._watch = _Watch(self._timeouts, self._interruptible, source.provider)
+        return [
+            AttemptStarted(
+                step=place.step,
+                attempt=self._attempt,
+                model=source.model,
+                provider=source.provider,
+                cause=self._cause,
+            )
+        ]
+
+    def _failed(self, error: HeadwaterError) -> list[Event]:
+        exchange = self._exchange
+        assert exchange is not None
+        self.abort()
+        decoder = exchange.decoder
+        place = decoder.place
+        visible = decoder.visible
+        events: list[Event] = list(decoder.finish())
+        if decoder.usage is None:
+            # Something was or may have been computed, and nobody said how much: unknown, which is not nothing.
+            events.append(UsageReported(step=place.step, attempt=place.attempt, usage=Usage(), origin="unknown"))
+        then = self._what_next(error, visible)
+        events.append(
+            AttemptFailed(
+                step=place.step,
+                attempt=place.attempt,
+                error=error_info(error),
+                then=then,
+                wait=self._wait,
+                usage=decoder.usage or Usage(),
+            )
+        )
+        if then == "raise":
+            self._error = error
+            return events
+        if visible:
+            chars = self._fold.shown_chars
+            events.append(Retracted(step=place.step, attempt=place.attempt, chars=chars, cause=type(error).__name__))
+        self._cause = then
+        self._exchange = None
+        return events
+
+    def _what_next(self, error: HeadwaterError, visible: bool) -> Literal["retry", "fallback", "restart", "raise"]:
+        """What follows a failed attempt; sets the wait and the source where something does."""
+        if isinstance(error, LimitExceeded) or (visible and self._retries.on_interrupted == "raise"):
+            return "raise"
+        wait = self._backoff(error)
+        if error.retryable and self._tries < self._retries.times and wait is not None:
+            self._tries += 1
+            self._wait = wait
+            return "restart" if visible else "retry"
+        further = self._sources.index(self.source) + 1
+        if further < len(self._sources) and not isinstance(error, InvalidRequest):
+            self._tries = 0
+            self.source = self._sources[further]
+            return "fallback"
+        return "raise"
+
+    def _backoff(self, error: HeadwaterError) -> float | None:
+        """Seconds until the next try: what the provider asked for, else full jitter; None where that is too long."""
+        asked: float | None = getattr(error, "retry_after", None)
+        if asked is not None:
+            return asked if asked <= MAX_RETRY_AFTER_SECONDS else None
+        return self._dice() * min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**self._tries)
+
+
+def _incomplete(source: Source) -> IncompleteStream:
+    return IncompleteStream(
+        f"The answer of {source.provider or 'the model'} stopped before its end marker.",
+        hint="The connection or the provider cut it; what came until then is in `response`.",
+    )
+
+
+class _Watch:
+    """An attempt's clocks: one timer, set anew only when it fires, and fed by plain attribute writes.
+
+    Time is counted only between `wait` and `rest`: a slow reader costs the provider nothing.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_interruptible",
+        "_loop",
+        "_progress",
+        "_provider",
+        "_said",
+        "_since",
+        "_spent",
+        "_timeouts",
+        "_timer",
+    )
+
+    def __init__(self, timeouts: Timeouts, interruptible: Interruptible, provider: str) -> None:
+        self._timeouts = timeouts
+        self._interruptible = interruptible
+        self._provider = provider
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._spent = 0.0  # seconds waited in earlier pulls
+        self._progress = 0.0  # of those, how many had passed when something last came
+        self._said = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait(self) -> None:
+        """The provider is waited for from now on."""
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._set()
+
+    def rest(self) -> None:
+        """It is no more."""
+        if self._since is not None:
+            self._spent += self._loop.time() - self._since
+            self._since = None
+
+    def seen(self, decoder: Decoder) -> None:
+        """Something came."""
+        self._progress = self._spent
+        self._said = self._said or decoder.visible
+
+    def close(self) -> None:
+        """No more clocks."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._since = None
+
+    def _due(self) -> tuple[float, type[TimedOut], str, float] | None:
+        """The clock that runs out first: after how many seconds of waiting, its error, its name, its setting."""
+        clocks = self._timeouts
+        due: list[tuple[float, type[TimedOut], str, float]] = []
+        if clocks.step is not None:
+            due.append((clocks.step, StepTimeout, "step", clocks.step))
+        if not self._said and clocks.first_token is not None:
+            due.append((clocks.first_token, FirstTokenTimeout, "first_token", clocks.first_token))
+        if self._said and clocks.idle is not None:
+            due.append((self._progress + clocks.idle, IdleTimeout, "idle", clocks.idle))
+        return min(due, key=lambda clock: clock[0], default=None)
+
+    def _set(self) -> None:
+        due = self._due()
+        self._timer = None
+        if due is not None:
+            left = max(0.0, due[0] - self._waited())
+            # Whoever sets the timer must not be kept alive by it: an abandoned stream ends by being let go of.
+            self._timer = self._loop.call_later(left, self._fire)
+
+    def _waited(self) -> float:
+        return self._spent + (self._loop.time() - self._since if self._since is not None else 0.0)
+
+    def _fire(self) -> None:
+        self._timer = None
+        if self._since is None:
+            return  # the reader is at it; `wait` sets the timer again
+        due = self._due()
+        if due is None:
+            return
+        after, kind, clock, seconds = due
+        if self._waited() + 1e-3 < after:
+            self._set()
+            return
+        said = {"first_token": "said nothing", "idle": "stood still", "step": "took longer than"}[clock]
+        self._interruptible.interrupt(
+            kind(
+                f"{self._provider or 'The model'} {said}{' for' if clock != 'step' else ''} {seconds:g} s.",
+                hint=f"Raise timeouts.{clock}, or name a fallback model.",
+                clock=clock,
+                seconds=seconds,
+            )
+        )

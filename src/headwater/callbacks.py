@@ -1,0 +1,132 @@
+"""How a user's own functions are called with what happens: tokens, details, events.
+
+A callback can slow a run down (by returning an awaitable) and can never end it: what it raises is logged once, counted,
+and the run goes on. Which events there are to tell of is `chunks`' and the log's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+import weakref
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from headwater.chunks import Chunks
+from headwater.events import Event, RunCancelled, RunFailed, RunFinished, TextDelta, TextStarted
+
+if TYPE_CHECKING:
+    from headwater.runtime import Run
+
+__all__ = ("Callback", "CallbackErrors", "Watcher", "current_run", "event_watcher", "token_watcher")
+
+Callback: TypeAlias = Callable[..., Any]
+Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
+
+logger = logging.getLogger("headwater")
+
+current_run: ContextVar[Run | None] = ContextVar("headwater_current_run", default=None)
+"""The run on whose behalf a tool or a callback is running, so that runs begun there are linked to it."""
+
+
+class CallbackErrors:
+    """Counts what callbacks raised; the first is told in full."""
+
+    __slots__ = ("count", "quiet")
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.count = 0
+        self.quiet = quiet
+
+    def add(self, error: Exception, what: str) -> None:
+        """One more. `quiet` runs write nothing to standard error where no logging is set up."""
+        self.count += 1
+        if self.count > 1:
+            return
+        if logger.hasHandlers():
+            logger.error("A %s raised %s; the run goes on.", what, type(error).__name__, exc_info=error)
+        elif not self.quiet:
+            print(  # noqa: T201
+                f"headwater: a {what} raised {type(error).__name__}: {error}; the run goes on.", file=sys.stderr
+            )
+
+
+def positional_parameters(callback: Callback) -> int | None:
+    """How many positional parameters without a default a callable has; None where that cannot be known."""
+    try:
+        parameters = inspect.signature(callback).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
+
+
+def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) -> Callable[..., Awaitable[Any] | None]:
+    """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
+
+    async def wait(answer: Awaitable[Any]) -> None:
+        try:
+            await answer
+        except Exception as error:
+            errors.add(error, what)
+
+    linked = weakref.ref(run)  # the run holds its watchers: they must not hold the run
+
+    def call(*arguments: Any) -> Awaitable[Any] | None:
+        token = current_run.set(linked())
+        try:
+            answer = callback(*arguments)
+        except Exception as error:
+            errors.add(error, what)
+            return None
+        finally:
+            current_run.reset(token)
+        return wait(answer) if answer is not None and inspect.isawaitable(answer) else None
+
+    return call
+
+
+def token_watcher(callback: Callback, run: Run, errors: CallbackErrors, *, details: bool) -> Watcher:
+    """What calls `streaming_callback` for a run: with tokens, or with details (dicts).
+
+    By the number of its positional parameters without a default: 2 gets (agent_name, token), 3 gets (agent_name,
+    token, is_final), anything else the token alone.
+    """
+    call = _guarded(callback, run, errors, "streaming_callback")
+    chunks = Chunks(run.id, run.speaks_for, run.fold)
+    wants = positional_parameters(callback)
+    speaks_for, own = run.speaks_for, run.id
+
+    def watch_details(event: Event) -> Awaitable[Any] | None:
+        told = chunks.details(event)
+        return None if told is None else hand(event, told, isinstance(event, _ENDS) and event.run == own)
+
+    def watch_tokens(event: Event) -> Awaitable[Any] | None:
+        if event.__class__ is TextDelta and event.run in speaks_for:
+            text = chunks.text_of(event)
+            return hand(event, text, False) if text else None
+        if event.__class__ is TextStarted:
+            chunks.of(event)
+        elif wants == 3 and isinstance(event, _ENDS) and event.run == own:
+            return hand(event, "", True)
+        return None
+
+    def hand(event: Event, told: Any, final: bool) -> Awaitable[Any] | None:
+        if wants == 2:
+            return call(event.agent, told)
+        if wants == 3:
+            return call(event.agent, told, final)
+        return call(told)
+
+    return watch_details if details else watch_tokens
+
+
+_ENDS = (RunFinished, RunFailed, RunCancelled)
+
+
+def event_watcher(callback: Callback, run: Run, errors: CallbackErrors) -> Watcher:
+    """What calls `on_event` for a run: with every event of its tree."""
+    return _guarded(callback, run, errors, "on_event callback")

@@ -1,0 +1,159 @@
+"""The two shapes in which a stream's text is handed out: the StreamChunk, and the details a callback can ask for.
+
+Both are projections: functions of one event and of what the fold knows by then. They decide nothing and keep no log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.events import (
+    CallReady,
+    Event,
+    ReasoningDelta,
+    Retracted,
+    RunCancelled,
+    RunFinished,
+    StepFinished,
+    TextDelta,
+    TextStarted,
+    ToolFinished,
+)
+from headwater.fold import Fold
+
+__all__ = ("Chunks", "StreamChunk")
+
+
+@dataclass(slots=True)
+class StreamChunk:
+    """A piece of what is said, or the end of it."""
+
+    content: str = ""
+    """The text; empty where the chunk only tells of a finish reason."""
+    delta: str = ""
+    """The same as `content`."""
+    is_final: bool = False
+    """True on the last chunk, and only there."""
+    finish_reason: str | None = None
+    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; retracted takes text back."""
+    metadata: dict[str, Any] | None = None
+    """On the last chunk: model, provider, tokens (the usage, or None where unknown), time_to_first_token, duration."""
+    agent: str = ""
+    """Who spoke."""
+    event: Event | None = None
+    """The event behind the chunk."""
+
+
+class Chunks:
+    """Makes chunks, or a callback's details, of the events of one run and of those it speaks for.
+
+    `speaks_for` holds the ids of the runs whose text is this one's: its own, and its members' where it is a workflow.
+    """
+
+    __slots__ = ("_fold", "_leads", "_refusals", "_run", "_speaks_for")
+
+    def __init__(self, run: str, speaks_for: Collection[str], fold: Fold) -> None:
+        self._run = run
+        self._speaks_for = speaks_for
+        self._fold = fold
+        self._leads: dict[str, str] = {}
+        self._refusals: set[tuple[str, int, int]] = set()
+
+    @property
+    def plain(self) -> bool:
+        """Whether a text delta of the run itself is its chunk as it stands: no lead is due and no refusal is open."""
+        return not self._leads and not self._refusals
+
+    def text_of(self, event: TextDelta) -> str:
+        """What a text delta adds to the transcript: its text, after the lead where one is due; "" for a refusal."""
+        if self._refusals and (event.run, event.step, event.part) in self._refusals:
+            return ""
+        if self._leads and (lead := self._leads.pop(event.run, "")):
+            return lead + event.text
+        return event.text
+
+    def of(self, event: Event) -> StreamChunk | None:
+        """The event's chunk, if it has one."""
+        if event.run not in self._speaks_for:
+            return None
+        if isinstance(event, TextDelta):
+            text = self.text_of(event)
+            return StreamChunk(text, text, False, None, None, event.agent, event) if text else None
+        if isinstance(event, TextStarted):
+            self._note(event)
+        elif isinstance(event, StepFinished) and event.finish_reason == "tool_calls":
+            return StreamChunk(finish_reason="tool_calls", agent=event.agent, event=event)
+        elif isinstance(event, Retracted):
+            return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
+        elif isinstance(event, (RunFinished, RunCancelled)) and event.run == self._run:
+            reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
+            return StreamChunk(
+                is_final=True, finish_reason=reason, metadata=self.metadata(), agent=event.agent, event=event
+            )
+        return None
+
+    def details(self, event: Event) -> dict[str, Any] | None:
+        """The event as `stream=True` hands it to a callback: JSON-able, holding only the keys that apply."""
+        if event.run not in self._speaks_for:
+            return None
+        said = self._said(event)
+        if said is None:
+            return None
+        return {**said, "agent": event.agent, "run_id": event.run, "seq": event.seq}
+
+    def _said(self, event: Event) -> dict[str, Any] | None:
+        match event:
+            case TextDelta():
+                text = self.text_of(event)
+                return {"content": text} if text else None
+            case TextStarted():
+                self._note(event)
+            case ReasoningDelta():
+                return {"reasoning": event.text}
+            case CallReady():
+                return {"tool_call": {"id": event.call, "name": event.name, "arguments": event.arguments}}
+            case ToolFinished():
+                result = (
+                    event.result
+                    if isinstance(event.result, str)
+                    else "".join(getattr(part, "text", "") for part in event.result)
+                )
+                told = {"id": event.call, "name": event.name, "result": result, "error": event.error}
+                return {"tool_result": told}
+            case StepFinished() if event.finish_reason == "tool_calls":
+                return {"finish_reason": "tool_calls"}
+            case Retracted():
+                return {"finish_reason": "retracted"}
+            case RunFinished() | RunCancelled() if event.run == self._run:
+                reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
+                end: dict[str, Any] = {"finish_reason": reason} if reason else {}
+                if self._fold.model:
+                    end["model"] = self._fold.model
+                if event.usage:
+                    end["usage"] = event.usage.to_dict()
+                return end
+            case _:
+                pass
+        return None
+
+    def metadata(self) -> dict[str, Any]:
+        """What the last chunk tells of the run."""
+        response = self._fold.response()
+        known: dict[str, Any] = {
+            "model": response.model,
+            "provider": response.provider,
+            "tokens": response.usage.to_dict() or None,
+            "time_to_first_token": response.time_to_first_token,
+            "duration": response.duration,
+        }
+        if response.refusal:
+            known["refusal"] = response.refusal
+        return known
+
+    def _note(self, event: TextStarted) -> None:
+        if event.kind == "refusal":
+            self._refusals.add((event.run, event.step, event.part))
+        if event.lead:
+            self._leads[event.run] = event.lead

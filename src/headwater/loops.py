@@ -1,0 +1,216 @@
+"""The event loops that plain code runs on, and how one await is ended from outside.
+
+A thread that uses a plain face (`run()` in a script, a plain `for`) gets an event loop that is kept for its next call,
+so that connections are reused and callbacks run where the caller is. Nothing here knows an agent or a stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from headwater.errors import LoopMisuse
+
+__all__ = ("Interruptible", "KeptLoop", "blocks_here", "in_loop", "kept_loop", "refuse_inside_loop")
+
+T = TypeVar("T")
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that is running in this thread, if one is."""
+    return asyncio._get_running_loop()
+
+
+def in_loop() -> bool:
+    """Whether an event loop is running in this thread."""
+    return running_loop() is not None
+
+
+def blocks_here() -> bool:
+    """Whether a call that may do either is to block: in plain code, in a notebook's cell, in a plain callback.
+
+    A plain callback runs inside the loop that was started for plain code; from there a reader expects plain code.
+    """
+    running = running_loop()
+    return running is None or running in _kept_loops or _in_notebook_cell()
+
+
+def _in_notebook_cell() -> bool:
+    """Whether the code of a notebook cell is what is running, in the cell's own task."""
+    if "ipykernel" not in sys.modules:
+        return False
+    # A cell with a top-level await runs in the kernel's loop; functions it calls, and coroutines it awaits, stand above
+    # IPython's run_code on the stack. A task that the cell started does not.
+    frame = sys._getframe()
+    while (caller := frame.f_back) is not None:
+        frame = caller
+        if frame.f_code.co_name == "run_code" and frame.f_globals.get("__name__") == "IPython.core.interactiveshell":
+            return True
+    return False
+
+
+class KeptLoop:
+    """An event loop that runs only while someone in its thread waits for something on it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.get_ident()
+        self.process = os.getpid()
+        self.busy = False
+        _kept_loops.add(self.loop)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What the coroutine returns, once it has; also from inside another running loop, which stands still."""
+        outer = running_loop()
+        self.busy = True
+        asyncio._set_running_loop(None)
+        task = self.loop.create_task(coroutine)
+        try:
+            return self.loop.run_until_complete(task)
+        except BaseException:
+            if not task.done():  # Ctrl-C came while the loop itself was at work
+                task.cancel()
+                self.loop.run_until_complete(asyncio.wait([task]))
+            raise
+        finally:
+            asyncio._set_running_loop(outer)
+            self.busy = False
+
+    def settle(self, turns: int = 3) -> None:
+        """Let what is ready happen: closed transports let go of their sockets a turn later."""
+        if not self.loop.is_closed():
+            self.run(_turns(turns))
+
+    def close(self) -> None:
+        """End it: asynchronous generators first, for they hold the connections."""
+        if self.loop.is_closed() or self.loop.is_running():
+            return
+        outer = running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            if self.process == os.getpid():
+                self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+                self.loop.run_until_complete(self.loop.shutdown_default_executor())
+                self.loop.run_until_complete(_turns(3))
+            self.loop.close()
+        finally:
+            asyncio._set_running_loop(outer)
+
+
+async def _turns(turns: int) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+class _Holder:
+    """Closes a thread's loops when the thread has ended and its locals are let go of."""
+
+    __slots__ = ("__weakref__", "loops")
+
+    def __init__(self) -> None:
+        self.loops: list[KeptLoop] = []
+        _holders.add(self)
+
+    def close(self) -> None:
+        loops, self.loops = self.loops, []
+        for kept in loops:
+            kept.close()
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.close()
+
+
+_kept_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_holders: weakref.WeakSet[_Holder] = weakref.WeakSet()
+_thread = threading.local()
+
+
+def kept_loop() -> KeptLoop:
+    """This thread's loop for plain code, made when first asked for.
+
+    Where that one is running already (a plain callback that blocks on a run of its own), a further one.
+    """
+    holder: _Holder | None = getattr(_thread, "holder", None)
+    if holder is None or (holder.loops and holder.loops[0].process != os.getpid()):
+        # After a fork the parent's loop is the parent's: its selector and sockets are shared with it.
+        holder = _thread.holder = _Holder()
+    for kept in holder.loops:
+        if not kept.busy and not kept.loop.is_closed():
+            return kept
+    kept = KeptLoop()
+    holder.loops.append(kept)
+    return kept
+
+
+def refuse_inside_loop(instead: str) -> None:
+    """Raise LoopMisuse where this thread's running loop would stand still; `instead` says what to write."""
+    if not blocks_here():
+        raise LoopMisuse(
+            "This would block the running event loop, and with it everything else.",
+            hint=f"Write {instead} instead.",
+        )
+
+
+@atexit.register
+def _close_all() -> None:
+    for holder in list(_holders):
+        holder.close()
+
+
+class Interruptible:
+    """Lets the await that is going on be ended from outside, by an exception of ours.
+
+    It works as `asyncio.timeout` does: the task is cancelled and the cancellation is taken back where it arrives, so
+    that nobody sees a CancelledError that is not their own. One await at a time; nothing stays open between them.
+    """
+
+    __slots__ = ("_before", "_error", "_task")
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._error: BaseException | None = None
+        self._before = 0
+
+    async def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await the coroutine. Raises what `interrupt` was given, where that came first."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._task, self._error, self._before = task, None, task.cancelling()
+        try:
+            return await coroutine
+        except asyncio.CancelledError:
+            self._raise_ours(task)
+            raise
+        finally:
+            self._task = None
+
+    def _raise_ours(self, task: asyncio.Task[Any]) -> None:
+        error, self._error = self._error, None
+        if error is not None and task.uncancel() <= self._before:
+            raise error from None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an await is going on."""
+        return self._task is not None
+
+    def interrupt(self, error: BaseException) -> bool:
+        """End the await that is going on with `error`; False where there is none to end.
+
+        To be called in the loop's own thread.
+        """
+        task = self._task
+        if task is None or self._error is not None or task.done():
+            return False
+        if running_loop() is not None and asyncio.current_task() is task:
+            return False  # it is running, not waiting: its own code sees what has changed
+        self._error = error
+        task.cancel()
+        return True

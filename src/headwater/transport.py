@@ -1,0 +1,300 @@
+"""The only file that knows the HTTP client: open, read, close.
+
+One session of aiohttp serves all runs of an event loop and pools their connections. It closes by itself: an
+asynchronous generator started on the loop holds it, so that the loop's own shutdown closes it. No JSON, no events, no
+provider here, and no retries but one: a kept-alive connection that turned out to be dead before it answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import socket
+import weakref
+from collections.abc import AsyncGenerator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from headwater.errors import ConnectionFailed, ConnectTimeout
+from headwater.providers.base import HTTPRequest
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ("Reply", "post")
+
+READ_BUFFER_BYTES: Final = 256 * 1024
+"""What is read ahead of a slow reader: a few thousand tokens, then TCP itself holds the provider back."""
+
+MAX_ERROR_BODY_BYTES: Final = 256 * 1024
+"""How much of an error's body is read: enough for any message, and no HTML page fills memory."""
+
+LARGE_BODY_BYTES: Final = 512 * 1024
+"""From here a request's body is written in pieces, so that an upload of pictures does not hold up the loop."""
+
+
+class Reply:
+    """A response whose head has arrived: read its body, then close it."""
+
+    __slots__ = ("_response", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def read(self) -> bytes:
+        """The bytes that have come, waiting for some where there are none; b"" at the end.
+
+        Raises: ConnectionFailed, where the body broke off in a way that HTTP can tell.
+        """
+        try:
+            return await self._response.content.readany()
+        except _client_errors() as error:
+            raise ConnectionFailed(
+                f"The connection broke while the answer came: {_say(error)}.",
+                hint="The network or the provider cut it; what came until then is in `response`.",
+            ) from error
+
+    async def read_error(self) -> bytes:
+        """What there is of an error's body, up to MAX_ERROR_BODY_BYTES."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while size < MAX_ERROR_BODY_BYTES and (piece := await self.read()):
+                pieces.append(piece)
+                size += len(piece)
+        except ConnectionFailed:
+            pass  # the status has been said; half a message is better than another error
+        return b"".join(pieces)[:MAX_ERROR_BODY_BYTES]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has been read, so that the connection can serve again."""
+        return self._response.content.at_eof()
+
+    def release(self) -> None:
+        """Give the connection back to the pool where the body has ended, else close it."""
+        if self.ended:
+            self._response.release()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the connection at once: the other side is told before this returns. May be called twice."""
+        transport = self._transport
+        if transport is not None:
+            _shut(transport)
+            transport.abort()
+        self._response.close()
+
+    def shut(self) -> None:
+        """Tell the other side, and no more: for another thread, while the loop stands idle."""
+        if self._transport is not None:
+            _shut(self._transport)
+
+    @property
+    def _transport(self) -> asyncio.Transport | None:
+        connection = self._response.connection
+        return connection.transport if connection is not None else None
+
+
+async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
+    """Send the request and wait for the response's head.
+
+    `connect` is what a connection may take, in seconds: name, TCP, proxy and TLS together.
+    Raises: ConnectTimeout, ConnectionFailed.
+    """
+    import aiohttp
+
+    session = await _session()
+    try:
+        for again in (True, False):
+            used = _Used()
+            try:
+                response = await session.request(
+                    request.method,
+                    request.url,
+                    data=request.body if len(request.body) < LARGE_BODY_BYTES else io.BytesIO(request.body),
+                    headers=request.headers,
+                    proxy=_proxy_for(request.url),
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=connect),
+                    trace_request_ctx=used,
+                )
+                return Reply(response)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                # A pooled connection that the other side had closed meanwhile: nothing of the answer was received, and
+                # nothing of the request was handled, so one more try on a new connection is safe.
+                if not (again and used.reused) or isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+        raise AssertionError("the second try returns or raises")
+    except aiohttp.ConnectionTimeoutError as error:
+        raise ConnectTimeout(
+            f"No connection to {_host(request.url)} within {connect:g} s.",
+            hint="Check the network and the base URL, or raise timeouts.connect.",
+            clock="connect",
+            seconds=connect or 0.0,
+        ) from error
+    except _client_errors() as error:
+        raise _connection_failed(request.url, error) from error
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    import aiohttp
+
+    return (aiohttp.ClientError, OSError, asyncio.IncompleteReadError)
+
+
+class _Used:
+    """Learns, of one request, whether its connection had served before."""
+
+    __slots__ = ("reused",)
+
+    def __init__(self) -> None:
+        self.reused = False
+
+
+# --- the pool
+
+
+class _Pool:
+    """A loop's session and the generator that closes it."""
+
+    __slots__ = ("keeper", "process", "session")
+
+    def __init__(self, session: aiohttp.ClientSession, keeper: AsyncGenerator[None, None]) -> None:
+        self.session = session
+        self.keeper = keeper
+        self.process = os.getpid()
+
+
+_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
+
+
+async def _session() -> aiohttp.ClientSession:
+    loop = asyncio.get_running_loop()
+    pool = _pools.get(loop)
+    if pool is not None and pool.process == os.getpid() and not pool.session.closed:
+        return pool.session
+    session = _new_session()
+    keeper = _keep(session)
+    await anext(keeper)
+    _pools[loop] = _Pool(session, keeper)
+    return session
+
+
+def _new_session() -> aiohttp.ClientSession:
+    import aiohttp
+
+    trace = aiohttp.TraceConfig()
+
+    async def reused(session: Any, context: Any, params: Any) -> None:
+        context.trace_request_ctx.reused = True
+
+    trace.on_connection_reuseconn.append(reused)
+    return aiohttp.ClientSession(
+        # The default of 100 connections would queue a thousand runs; a run that should wait waits for the provider.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_tls()),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        # A compressed stream comes in blocks, not in tokens.
+        headers={"Accept-Encoding": "identity"},
+        skip_auto_headers=("User-Agent",),
+        read_bufsize=READ_BUFFER_BYTES,
+        trace_configs=[trace],
+        # Proxies are looked up in `_proxy_for`: aiohttp's own way starts threads for them, and reads ~/.netrc.
+        trust_env=False,
+    )
+
+
+async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await session.close()
+        await asyncio.sleep(0)  # closed transports let go of their sockets a turn later
+
+
+def _tls() -> Any:
+    """The system's own trust store, through truststore where that is installed; else what OpenSSL was built with."""
+    try:
+        import truststore  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return True
+    import ssl
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment (or the system) names for this address, if any."""
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    scheme = url.partition(":")[0]
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(_host(url)):
+        return None
+    if proxy.partition("://")[0] not in ("http", "https") and "://" in proxy:
+        raise ConnectionFailed(
+            f"The proxy for {scheme} addresses is a {proxy.partition(':')[0]} one, which is not spoken here.",
+            hint="Name an http:// proxy in the environment, or except the host with NO_PROXY.",
+        )
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _host(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2]
+
+
+# --- leaving, and what went wrong
+
+
+def _shut(transport: asyncio.BaseTransport) -> None:
+    """Tell the other side now. `transport.abort` closes the socket only on the loop's next turn, and an idle loop has
+    none; shutting down the socket itself needs no loop and works from any thread."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    try:
+        if hasattr(sock, "shutdown"):
+            sock.shutdown(socket.SHUT_RDWR)
+    except (OSError, TypeError, ValueError, NotImplementedError):
+        pass  # closed already, or (uvloop) a stand-in that cannot; abort() closes at once there
+
+
+def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
+    import aiohttp
+
+    host = _host(url)
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+        return ConnectionFailed(
+            f"No secure connection to {host}: {_say(error)}.",
+            hint="Check the system's certificates (SSL_CERT_FILE names others), or a proxy that opens TLS.",
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ConnectionFailed(f"No address for {host}.", hint="Check the base URL's spelling and the network.")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return ConnectionFailed(f"The proxy refused the way to {host}: HTTP {error.status}.", hint="Check HTTPS_PROXY.")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        hint = "Is the server running? Check the base URL."
+        if host.startswith(("127.", "localhost", "[::1]")):
+            hint = "Start the server there, or check the base URL's port."
+            if host.endswith(":11434"):
+                hint = "Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST."
+        return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
+    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+        return ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url.")
+    return ConnectionFailed(
+        f"The connection to {host} broke before an answer came: {_say(error)}.", hint="Try again in a while."
+    )
+
+
+def _say(error: BaseException) -> str:
+    cause = getattr(error, "os_error", None) or error
+    text = getattr(cause, "strerror", None) or str(cause)
+    return f"{text.rstrip('.')}" if text else type(cause).__name__
