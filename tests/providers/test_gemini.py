@@ -1,4 +1,4 @@
-"""Gemini's wire: recordings, what they do not hold, and requests that give back what was received."""
+"""Gemini's answers: recordings, what they do not hold, and that what came goes back as it was."""
 
 from __future__ import annotations
 
@@ -29,18 +29,13 @@ from headwater.events import (
 )
 from headwater.fold import Fold
 from headwater.messages import (
-    File,
-    Image,
     Message,
     ProviderItem,
-    Reasoning,
     Text,
-    ToolCall,
-    ToolResult,
     Usage,
 )
 from headwater.providers import gemini
-from headwater.providers.base import Endpoint, OutputSpec, Place, Quirks, Request, Secret, Settings, ToolSpec
+from headwater.providers.base import Endpoint, Place, Request, Secret
 from tests.recordings import (
     Recording,
     cases,
@@ -85,9 +80,7 @@ def test_http_error(recording: Recording) -> None:
 def test_recording_goes_back_as_it_came(recording: Recording) -> None:
     """The answer, made a message and encoded, has the parts that came, each with its signature."""
     message = as_message(decode(gemini.Decoder(), [recording.body]))
-    answered = body_of(request(Message.user("go on"), message))["contents"]
-    sent = answered[1]["parts"] if len(answered) > 1 else []
-    assert sent == wire_parts(recording)
+    assert [part for content in sent_for(message) for part in content["parts"]] == wire_parts(recording)
 
 
 @pytest.mark.parametrize("recording", cases("gemini"))
@@ -177,20 +170,11 @@ def as_message(events: Sequence[Event]) -> Message:
     return folded.message("gemini", "gemini-2.5-flash")
 
 
-def request(*messages: Message, model: str = "gemini-2.5-flash", **fields: Any) -> Request:
-    return Request(model=model, messages=messages, **fields)
-
-
-def body_of(asked: Request, endpoint: Endpoint = ENDPOINT) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(gemini.encode(asked, endpoint).body)
-    return body
-
-
-def config_of(model: str = "gemini-2.5-flash", **given: Any) -> dict[str, Any]:
-    config: dict[str, Any] = body_of(request(Message.user("hi"), model=model, settings=Settings(**given)))[
-        "generationConfig"
-    ]
-    return config
+def sent_for(message: Message) -> list[dict[str, Any]]:
+    """The contents of a request in which `message` is history."""
+    body = json.loads(gemini.encode(Request(model="gemini-2.5-flash", messages=(message,)), ENDPOINT).body)
+    contents: list[dict[str, Any]] = body["contents"]
+    return contents
 
 
 # --- endings
@@ -525,7 +509,7 @@ def test_code_execution_goes_back_as_it_came() -> None:
     ]
     _, events = read(*(chunk(part) for part in parts), STOP)
     assert [event.item for event in of_type(events, ProviderItemMade)] == parts[1:3]
-    assert body_of(request(as_message(events)))["contents"] == [{"role": "model", "parts": parts}]
+    assert sent_for(as_message(events)) == [{"role": "model", "parts": parts}]
 
 
 def test_pictures_are_files_and_go_back_with_their_signature() -> None:
@@ -535,7 +519,7 @@ def test_pictures_are_files_and_go_back_with_their_signature() -> None:
     _, events = read(chunk({"thought": True, **part}), *(chunk(part) for part in parts), STOP)
     (made,) = of_type(events, FileMade)
     assert (made.media_type, made.data, made.signature) == ("image/png", picture, "S")
-    assert body_of(request(as_message(events)))["contents"][0]["parts"] == [{"thought": True, **part}, *parts]
+    assert sent_for(as_message(events))[0]["parts"] == [{"thought": True, **part}, *parts]
 
 
 def test_a_picture_that_is_no_base64_is_an_error() -> None:
@@ -616,292 +600,80 @@ def test_usage_on_every_chunk_is_said_at_the_first_and_the_last() -> None:
     assert [event.usage.output_tokens for event in of_type(events, UsageReported)] == [0, 8]
 
 
-# --- requests
+# --- what comes seldom
 
 
-def test_address_and_key() -> None:
-    sent = gemini.encode(request(Message.user("hi")), ENDPOINT)
-    assert sent.url == (
-        "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
-    )
-    assert sent.headers == {"content-type": "application/json", "x-goog-api-key": "the-key"}
-    assert json.loads(sent.body) == {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}
-
-
-@pytest.mark.parametrize(
-    ("base_url", "model", "wanted"),
-    [
-        ("http://h/v1beta/", "m", "http://h/v1beta/models/m"),
-        ("http://h/v1", "m", "http://h/v1/models/m"),
-        ("http://h/router/v2/google", "m", "http://h/router/v2/google/v1beta/models/m"),
-        ("http://h", "models/m", "http://h/v1beta/models/m"),
-        ("http://h", "bad model", "http://h/v1beta/models/bad%20model"),
-        (
-            "http://h/v1beta1/projects/p/locations/l/publishers/google",
-            "m",
-            "http://h/v1beta1/projects/p/locations/l/publishers/google/models/m",
-        ),
-    ],
-)
-def test_addresses(base_url: str, model: str, wanted: str) -> None:
-    endpoint = Endpoint(provider="gemini", api="gemini", base_url=base_url, query={"x": "1 2"}, headers={"a": "b"})
-    sent = gemini.encode(request(Message.user("hi"), model=model), endpoint)
-    assert sent.url == f"{wanted}:streamGenerateContent?alt=sse&x=1+2"
-    assert sent.headers == {"content-type": "application/json", "a": "b"}
-
-
-def test_settings_by_googles_names() -> None:
-    config = config_of(
-        temperature=0.5,
-        top_p=0.9,
-        top_k=40,
-        max_tokens=10,
-        stop=("x",),
-        seed=1,
-        presence_penalty=0.1,
-        frequency_penalty=0.2,
-    )
-    assert config == {
-        "temperature": 0.5,
-        "topP": 0.9,
-        "topK": 40,
-        "maxOutputTokens": 10,
-        "stopSequences": ["x"],
-        "seed": 1,
-        "presencePenalty": 0.1,
-        "frequencyPenalty": 0.2,
-    }
-
-
-def test_other_settings_stand_beside() -> None:
-    given = Settings(service_tier="flex", store=False, parallel_tool_calls=True, cache=True)
-    body = body_of(request(Message.user("hi"), settings=given))
-    assert (body["serviceTier"], body["store"]) == ("flex", False)
-    assert "generationConfig" not in body
-
-
-@pytest.mark.parametrize("name", ["verbosity", "user", "parallel_tool_calls"])
-def test_settings_that_cannot_be_honoured(name: str) -> None:
-    value: Any = {"verbosity": "low", "user": "me", "parallel_tool_calls": False}[name]
-    with pytest.raises(errors.UnsupportedSetting, match=name):
-        body_of(request(Message.user("hi"), settings=Settings(**{name: value})))
-
-
-def test_settings_that_a_server_refuses() -> None:
-    endpoint = Endpoint(provider="p", api="gemini", base_url="http://h", quirks=Quirks(unsupported=frozenset({"seed"})))
-    with pytest.raises(errors.UnsupportedSetting, match="seed"):
-        body_of(request(Message.user("hi"), settings=Settings(seed=1)), endpoint)
-
-
-@pytest.mark.parametrize(
-    ("model", "reasoning", "wanted"),
-    [
-        ("gemini-2.5-flash", True, {"includeThoughts": True, "thinkingBudget": -1}),
-        ("gemini-2.5-flash", False, {"thinkingBudget": 0}),
-        ("gemini-2.5-flash", "none", {"thinkingBudget": 0}),
-        ("gemini-2.5-flash", 0, {"thinkingBudget": 0}),
-        ("gemini-2.5-flash", 1, {"includeThoughts": True, "thinkingBudget": 1}),
-        ("gemini-2.5-pro", "low", {"includeThoughts": True, "thinkingBudget": 1024}),
-        ("gemini-2.5-pro", "high", {"includeThoughts": True, "thinkingBudget": 24576}),
-        ("gemini-3-flash-preview", True, {"includeThoughts": True}),
-        ("gemini-3.1-pro-preview", "low", {"includeThoughts": True, "thinkingLevel": "low"}),
-        ("gemini-3-flash-preview", 512, {"includeThoughts": True, "thinkingBudget": 512}),
-        ("gemini-flash-latest", "minimal", {"includeThoughts": True, "thinkingLevel": "minimal"}),
-    ],
-)
-def test_reasoning(model: str, reasoning: Any, wanted: dict[str, Any]) -> None:
-    assert config_of(model, reasoning=reasoning) == {"thinkingConfig": wanted}
-
-
-def test_no_reasoning_where_there_is_none() -> None:
-    body = body_of(request(Message.user("hi"), model="gemini-2.0-flash", settings=Settings(reasoning=False)))
-    assert "generationConfig" not in body
-
-
-@pytest.mark.parametrize(
-    ("model", "reasoning"),
-    [
-        ("gemini-2.0-flash", "high"),
-        ("gemini-2.5-pro", False),
-        ("gemini-3-pro-preview", "none"),
-        ("gemini-2.5-flash", "xhigh"),
-    ],
-)
-def test_reasoning_that_a_model_cannot_do(model: str, reasoning: Any) -> None:
-    with pytest.raises(errors.UnsupportedSetting, match="reasoning"):
-        config_of(model, reasoning=reasoning)
-
-
-def test_tools_and_the_choice_between_them() -> None:
-    parameters = {"type": "object", "properties": {"city": {"$ref": "#/$defs/City"}}, "$defs": {"City": {}}}
-    tools = (ToolSpec(name="f", description="does", parameters=parameters), ToolSpec(name="g"))
-    body = body_of(request(Message.user("hi"), tools=tools))
-    assert body["tools"] == [
-        {
-            "functionDeclarations": [
-                {"name": "f", "description": "does", "parametersJsonSchema": parameters},
-                {"name": "g"},
-            ]
-        }
+def test_a_file_by_its_address() -> None:
+    part = {"fileData": {"mimeType": "video/mp4", "fileUri": "https://a.example/v"}, "thoughtSignature": "S"}
+    _, events = read(chunk({"text": "Here:"}, part), STOP)
+    assert of_type(events, FileMade) == [
+        FileMade(step=1, media_type="video/mp4", url="https://a.example/v", signature="S")
     ]
-    assert "toolConfig" not in body
-    choices = {
-        "auto": {"mode": "AUTO"},
-        "none": {"mode": "NONE"},
-        "required": {"mode": "ANY"},
-        "g": {"mode": "ANY", "allowedFunctionNames": ["g"]},
-    }
-    for choice, wanted in choices.items():
-        body = body_of(request(Message.user("hi"), tools=tools, settings=Settings(tool_choice=choice)))
-        assert body["toolConfig"] == {"functionCallingConfig": wanted}
+    assert sent_for(as_message(events))[0]["parts"] == [{"text": "Here:"}, part]
 
 
-def test_structured_output() -> None:
-    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
-    body = body_of(request(Message.user("hi"), output=OutputSpec(name="A", schema=schema)))
-    assert body["generationConfig"] == {"responseMimeType": "application/json", "responseJsonSchema": schema}
+def test_an_empty_part_is_nothing() -> None:
+    _, events = read(chunk({}, {"thought": True}, {"text": ""}), chunk(), {"candidates": []}, {}, STOP)
+    assert events == []
 
 
-def test_extra_is_merged_last() -> None:
-    extra = {
-        "generationConfig": {"temperature": 1, "responseModalities": ["TEXT"]},
-        "tools": [{"googleSearch": {}}],
-        "safetySettings": [],
-    }
-    body = body_of(
-        request(
-            Message.user("hi"), tools=(ToolSpec(name="f"),), settings=Settings(temperature=0.1, seed=2, extra=extra)
-        )
+def test_a_signature_alone_is_kept() -> None:
+    _, events = read(chunk({"thoughtSignature": "S"}), STOP)
+    assert [event.item for event in of_type(events, ProviderItemMade)] == [{"thoughtSignature": "S"}]
+
+
+def test_a_signature_that_comes_late_belongs_to_its_call() -> None:
+    pieces = [{"name": "f", "willContinue": True}, {}]
+    _, events = read(
+        chunk({"functionCall": pieces[0]}), chunk({"functionCall": pieces[1], "thoughtSignature": "S"}), STOP
     )
-    assert body["generationConfig"] == {"temperature": 1, "seed": 2, "responseModalities": ["TEXT"]}
-    assert body["tools"] == [{"functionDeclarations": [{"name": "f"}]}, {"googleSearch": {}}]
-    assert body["safetySettings"] == []
+    assert [event.signature for event in of_type(events, CallReady)] == ["S"]
 
 
-def test_system_messages_are_the_instruction() -> None:
-    body = body_of(request(Message.system("Be brief."), Message.user("hi"), Message.system("Be kind.")))
-    assert body["systemInstruction"] == {"parts": [{"text": "Be brief."}, {"text": "Be kind."}]}
-    assert [content["role"] for content in body["contents"]] == ["user"]
+def test_a_call_begun_before_another_ended_is_over() -> None:
+    argument = [{"jsonPath": "$.a", "numberValue": 1}]
+    calls: list[dict[str, Any]] = [
+        {"name": "f", "willContinue": True, "partialArgs": argument},
+        {"name": "g", "willContinue": True},
+        {},
+        {},
+    ]
+    _, events = read(*(chunk({"functionCall": call}) for call in calls), STOP)
+    assert [(event.name, event.arguments) for event in of_type(events, CallReady)] == [("f", {"a": 1}), ("g", {})]
 
 
-def test_media() -> None:
-    message = Message.user(
-        "see",
-        Image(data=b"\xff\xd8\xff", detail="low"),
-        Image(url="https://a.example/b.png"),
-        Image(url="data:image/gif;base64,R0lG"),
-        File(data=b"%PDF-1.7"),
-        File(id="files/abc", media_type="video/mp4"),
-        File(url="gs://bucket/x", media_type="text/plain"),
+def test_arguments_without_a_call_are_told_of() -> None:
+    stray = {"partialArgs": [{"jsonPath": "$.a", "numberValue": 1}], "willContinue": True}
+    decoder, events = read(chunk({"functionCall": stray}), chunk({"text": "a"}), STOP)
+    assert [event.code for event in of_type(events, Warned)] == ["stray_arguments"]
+    assert (telling(events).text, decoder.finish_reason) == ("a", "stop")
+
+
+def test_no_source_is_said_twice() -> None:
+    support = {"segment": {"endIndex": 1}, "groundingChunkIndices": [0]}
+    known = {"groundingChunks": [{"web": {"uri": "u"}}, {"of": "tomorrow"}], "groundingSupports": [support]}
+    _, events = read(
+        chunk({"text": "ab"}, groundingMetadata=known, citationMetadata=None),
+        chunk({"text": "c"}, groundingMetadata=None, finishReason="STOP"),
+        chunk(groundingMetadata=known),
     )
-    files = "https://generativelanguage.googleapis.com/v1beta/files/abc"
-    jpeg: dict[str, Any] = {"inlineData": {"mimeType": "image/jpeg", "data": "/9j/"}}
-    rest = [
-        {"fileData": {"fileUri": "https://a.example/b.png"}},
-        {"inlineData": {"mimeType": "image/gif", "data": "R0lG"}},
-        {"inlineData": {"mimeType": "application/pdf", "data": base64.b64encode(b"%PDF-1.7").decode()}},
-        {"fileData": {"fileUri": files, "mimeType": "video/mp4"}},
-        {"fileData": {"fileUri": "gs://bucket/x", "mimeType": "text/plain"}},
-    ]
-    assert body_of(request(message))["contents"][0]["parts"] == [{"text": "see"}, jpeg, *rest]
-    newer = body_of(request(message, model="gemini-3-pro-preview"))["contents"][0]["parts"]
-    assert newer == [{"text": "see"}, {**jpeg, "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}}, *rest]
+    assert [(event.url, event.span) for event in of_type(events, SourceFound)] == [("u", (0, 1))]
 
 
-# --- what was said goes back
+def test_a_chunk_beyond_the_bound_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gemini, "MAX_EVENT_BYTES", 100)
+    body = json.dumps([chunk({"text": "a"}), chunk({"text": "b" * 200})]).encode()
+    decoder = gemini.Decoder()
+    events = decode(decoder, one_byte_at_a_time(body))
+    assert isinstance(decoder.error, errors.LimitExceeded)
+    assert telling(events).text == "a"
 
 
-OWN = Message(
-    role="assistant",
-    api="gemini",
-    content=(
-        Reasoning(text="hm", kind="summary"),
-        Text(text="I look."),
-        ToolCall(id="call_1", name="f", arguments={"x": 1}, signature="S", item_id="call_1"),
-        ToolCall(id="ours_0", name="g", arguments={}),
-    ),
-)
-RESULTS = Message.tool(
-    ToolResult(id="call_1", name="f", content="one"), ToolResult(id="ours_0", name="g", content="no", error=True)
-)
-
-
-def test_calls_and_results_carry_the_ids_that_came() -> None:
-    contents = body_of(request(Message.user("go"), OWN, RESULTS, model="gemini-3-pro-preview"))["contents"]
-    assert contents[1:] == [
-        {
-            "role": "model",
-            "parts": [
-                {"text": "hm", "thought": True},
-                {"text": "I look."},
-                {"functionCall": {"id": "call_1", "name": "f", "args": {"x": 1}}, "thoughtSignature": "S"},
-                {"functionCall": {"name": "g", "args": {}}},
-            ],
-        },
-        {
-            "role": "user",
-            "parts": [
-                {"functionResponse": {"id": "call_1", "name": "f", "response": {"output": "one"}}},
-                {"functionResponse": {"name": "g", "response": {"error": "no"}}},
-            ],
-        },
-    ]
-
-
-def test_anothers_signatures_reasoning_and_items_stay_away() -> None:
-    other = Message(
-        role="assistant",
-        api="anthropic",
-        content=(
-            Reasoning(text="hm", signature="theirs"),
-            Text(text="I look.", signature="theirs"),
-            ProviderItem(api="anthropic", item={"type": "x"}),
-            ToolCall(id="toolu_1", name="f", arguments={}, signature="theirs", item_id="i"),
-            ToolCall(id="srv_1", name="web_search", arguments={}, by="provider"),
-            ToolCall(id="toolu_2", name="f", arguments="not json"),
-        ),
-    )
-    parts: list[dict[str, Any]] = [
-        {"text": "I look."},
-        {"functionCall": {"name": "f", "args": {}}},
-        {"functionCall": {"name": "f", "args": {"input": "not json"}}},
-    ]
-    assert body_of(request(other))["contents"] == [{"role": "model", "parts": parts}]
-    # Gemini 3 refuses a step whose first call has no signature; this is the word that Google gives for such.
-    parts[1]["thoughtSignature"] = "skip_thought_signature_validator"
-    assert body_of(request(other, model="gemini-3-pro-preview"))["contents"] == [{"role": "model", "parts": parts}]
-
-
-def test_results_of_one_step_stand_in_one_content() -> None:
-    results = [Message.tool(ToolResult(id=name, name=name, content=name)) for name in "ab"]
-    contents = body_of(request(Message.user("go"), *results, Message.user("and?")))["contents"]
-    assert [(content["role"], len(content["parts"])) for content in contents] == [("user", 1), ("user", 2), ("user", 1)]
-
-
-def test_pictures_in_results() -> None:
-    picture = Image(data=b"\xff\xd8\xff")
-    inline = {"inlineData": {"mimeType": "image/jpeg", "data": "/9j/"}}
-    message = Message.tool(
-        ToolResult(id="a", name="shot", content=(Text(text="done"), picture)),
-        ToolResult(id="b", name="g", content="two"),
-    )
-    first = {"name": "shot", "response": {"output": "done"}}
-    second = {"functionResponse": {"name": "g", "response": {"output": "two"}}}
-    assert body_of(request(message, model="gemini-3-flash"))["contents"][0]["parts"] == [
-        {"functionResponse": {**first, "parts": [inline]}},
-        second,
-    ]
-    assert body_of(request(message))["contents"][0]["parts"] == [{"functionResponse": first}, second, inline]
-
-
-def test_an_empty_answer_is_left_out() -> None:
-    contents = body_of(request(Message.user("a"), Message.assistant(""), Message.user("b")))["contents"]
-    assert [content["role"] for content in contents] == ["user", "user"]
-
-
-def test_what_has_no_place_is_an_error() -> None:
-    call = ToolCall(id="a", name="f", arguments={})
-    with pytest.raises(errors.InvalidRequest, match="ToolCall"):
-        body_of(request(Message(role="user", content=(call,))))
-    with pytest.raises(errors.InvalidRequest, match="ToolCall"):
-        body_of(request(Message(role="tool", content=(call,))))
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=60), st.sampled_from([b"", b"data: ", b"[", b"{", b'data: {"candidates": [']), st.integers())
+def test_no_bytes_make_it_raise(noise: bytes, before: bytes, seed: int) -> None:
+    whole, pieces = gemini.Decoder(), gemini.Decoder()
+    body = before + noise
+    assert decode(whole, [body]) == decode(pieces, splits(body, seed))
+    assert type(whole.error) is type(pieces.error)
+    assert whole.error is None or isinstance(whole.error, errors.HeadwaterError)

@@ -140,7 +140,7 @@ class Decoder(base.Decoder):
             self.end_call(call, arguments if isinstance(arguments, (dict, str)) else {})
 
     def _done(self, line: _Line) -> None:
-        self.complete = True
+        self.complete = self.ended = True
         self.provider_finish_reason = line.done_reason
         reason = _FINISH.get(line.done_reason or "")
         self.finish_reason = "tool_calls" if reason == "stop" and self.calls else reason
@@ -174,7 +174,11 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     """
     settings = request.settings
     _refuse(settings, endpoint)
-    body: dict[str, Any] = {"model": request.model, "messages": _messages(request.messages), "stream": True}
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": _messages(request.messages, endpoint.api),
+        "stream": True,
+    }
     if request.tools and settings.tool_choice != "none":
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.output is not None:
@@ -235,11 +239,11 @@ def _tool(tool: base.ToolSpec) -> dict[str, Any]:
     }
 
 
-def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
+def _messages(messages: Iterable[Message], api: str) -> list[dict[str, Any]]:
     written: list[dict[str, Any]] = []
     for message in messages:
         if message.role == "assistant":
-            written += _assistant(message)
+            written += _assistant(message, own=message.api in (API, api))
         elif message.role == "tool":
             written += [_result(part) for part in message.content]
         else:
@@ -247,11 +251,11 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
     return written
 
 
-def _assistant(message: Message) -> list[dict[str, Any]]:
+def _assistant(message: Message, *, own: bool) -> list[dict[str, Any]]:
     content = "".join(part.text for part in message.content if isinstance(part, Text))
     wire: dict[str, Any] = {"role": "assistant", "content": content}
     thinking = "".join(part.text for part in message.content if isinstance(part, Reasoning))
-    if thinking and message.api == API:
+    if thinking and own:
         wire["thinking"] = thinking
     calls = [_call(part) for part in message.content if isinstance(part, ToolCall) and part.by != "provider"]
     if calls:
