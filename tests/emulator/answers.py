@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ("ANSWER", "LABELS", "LONG", "REASONING", "SLOW", "TOOL_ANSWER", "TOOL_RESULT", "fixtures")
+__all__ = ("ANSWER", "LABELS", "LONG", "REASONING", "SLOW", "TOOL_ANSWER", "TOOL_RESULTS", "fixtures")
 
 LABELS = ("openai-chat", "openai-responses", "anthropic", "gemini", "groq", "ollama", "azure", "azure-dated")
 
 ANSWER = "Hello there, 🎉 friend: wo entspringt der Fluß? 川はどこから流れるのか。"
 REASONING = "Let me think it over, step by step."
-TOOL_RESULT = "21 degrees in Paris"
+TOOL_RESULTS = ("21 degrees in Paris", "It is noon.")
+"""Of the tools in the order of the calls."""
 TOOL_ANSWER = "It is 21 degrees there."
 LONG = " ".join(f"word{number}" for number in range(60))
 SLOW = " ".join(f"drop{number}" for number in range(400))
@@ -31,15 +32,26 @@ def fixtures() -> dict[str, Any]:
         answer("count", content="Counted.", usage={"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}),
         answer("be cut by the limit", content=LONG, finishReason="length"),
         answer("structured", content={"name": "Paris", "rivers": ["Seine"]}),
-        # The result has to arrive as it was given, or the first of these does not match and the second asks again.
+        # The last result has to arrive as it was given, and as the last, or neither of these matches.
         {
-            "match": {"userMessage": "weather", "hasToolResult": True, "toolResultContains": TOOL_RESULT},
+            "match": {"userMessage": "weather", "hasToolResult": True, "toolResultContains": TOOL_RESULTS[-1]},
             "response": {"content": TOOL_ANSWER},
         },
         {
             "match": {"userMessage": "weather", "hasToolResult": False},
             "response": {"content": "Let me look.", "toolCalls": [city, {"name": "clock", "arguments": {}}]},
         },
+        answer(
+            "interleave",
+            blocks=[
+                {"type": "toolCall", **city},
+                {"type": "text", "text": "Meanwhile, "},
+                {"type": "toolCall", "name": "clock", "arguments": {}},
+                {"type": "text", "text": "some text."},
+            ],
+        ),
+        {**answer("be garbled", content=ANSWER), "chaos": {"malformedRate": 1}},
+        {**answer("hang up", content=ANSWER), "chaos": {"disconnectRate": 1}},
         failure("be slowed down", 429, "rate_limit_error", "Slow down", retryAfter=7),
         failure("fall over", 500, "server_error", "It fell over"),
         failure("be overloaded", 529, "overloaded_error", "Overloaded"),

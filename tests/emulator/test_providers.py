@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
 import pytest
 
 from headwater import Agent, Model, errors
 from headwater.events import AttemptFailed, CallReady, Event, TextDelta
-from tests.emulator.answers import ANSWER, LABELS, LONG, REASONING, SLOW, TOOL_ANSWER, TOOL_RESULT
+from tests.emulator.answers import ANSWER, LABELS, LONG, REASONING, SLOW, TOOL_ANSWER, TOOL_RESULTS
 from tests.emulator.conftest import Emulator
 
 T = TypeVar("T")
@@ -52,6 +52,13 @@ TARGETS = {
         ),
     ),
 }
+
+
+@dataclass
+class City:
+    name: str
+    rivers: list[str]
+
 
 THE_VENDORS = ("OPENAI_", "AZURE_", "ANTHROPIC_", "GOOGLE_", "GEMINI_", "GROQ_", "OLLAMA_", "HEADWATER_MODEL")
 
@@ -158,12 +165,12 @@ def test_tools(label: str, options: dict[str, Any], emulator: Emulator) -> None:
     def weather(city: str, days: list[int]) -> str:
         """How the weather will be."""
         ran.append(f"weather {city} {days}")
-        return f"It will be {TOOL_RESULT}."
+        return TOOL_RESULTS[0]
 
     async def clock() -> str:
         """What time it is."""
         ran.append("clock")
-        return "Noon."
+        return TOOL_RESULTS[1]
 
     agent = Agent(tools=[weather, clock], print_on=False, **options)
     task = f"What is the weather, {label}?"
@@ -175,7 +182,8 @@ def test_tools(label: str, options: dict[str, Any], emulator: Emulator) -> None:
     first, second = emulator.asked(task)
     assert [tool["function"]["name"] for tool in first["body"]["tools"]] == ["weather", "clock"]
     results = [message for message in second["body"]["messages"] if message["role"] == "tool"]
-    assert [TOOL_RESULT in str(message["content"]) for message in results] == [True, False]
+    for message, result in zip(results, TOOL_RESULTS, strict=True):
+        assert result in str(message["content"])
 
 
 def test_a_stream_runs_no_tools(label: str, model: Callable[..., Model]) -> None:
@@ -191,11 +199,16 @@ def test_a_stream_runs_no_tools(label: str, model: Callable[..., Model]) -> None
     assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "Let me look."
 
 
-def test_structured_output(label: str, options: dict[str, Any], emulator: Emulator) -> None:
-    class City(msgspec.Struct):
-        name: str
-        rivers: list[str]
+def test_calls_before_and_between_the_text(model: Callable[..., Model]) -> None:
+    response = run(model().stream("interleave").result())
+    assert response == "Meanwhile, some text."
+    assert [(call.name, call.arguments) for call in response.tool_calls] == [
+        ("weather", {"city": "Paris", "days": [1, 2]}),
+        ("clock", {}),
+    ]
 
+
+def test_structured_output(label: str, options: dict[str, Any], emulator: Emulator) -> None:
     agent = Agent(output_type=City, print_on=False, **options)
     response = run(agent.arun(f"structured, {label}"))
     assert response.output == City(name="Paris", rivers=["Seine"])
@@ -235,6 +248,22 @@ def test_a_retry_heals(label: str, model: Callable[..., Model]) -> None:
 
     (failed,) = [event for event in run(main()) if isinstance(event, AttemptFailed)]
     assert (failed.error.type, failed.error.status, failed.then) == ("Overloaded", 503, "retry")
+
+
+@pytest.mark.parametrize(
+    ("task", "kinds"),
+    [
+        ("be garbled", (errors.IncompleteStream, errors.MalformedResponse)),
+        ("hang up", (errors.ConnectionFailed,)),
+    ],
+)
+def test_what_is_no_answer_at_all(
+    model: Callable[..., Model], task: str, kinds: tuple[type[errors.HeadwaterError], ...]
+) -> None:
+    with pytest.raises(kinds) as caught:
+        run(model().stream(task).result())
+    assert type(caught.value) in kinds
+    assert caught.value.response == ""
 
 
 def test_a_broken_stream_is_no_answer(model: Callable[..., Model]) -> None:
