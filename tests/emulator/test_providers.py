@@ -283,7 +283,7 @@ def test_a_broken_stream_is_no_answer(model: Callable[..., Model]) -> None:
     assert caught.value.response.partial
 
 
-def test_leaving_ends_the_request(label: str, model: Callable[..., Model]) -> None:
+def test_leaving_keeps_what_was_shown(label: str, model: Callable[..., Model]) -> None:
     async def main() -> None:
         stream = model().stream(f"trickle for {label}")
         shown = ""
