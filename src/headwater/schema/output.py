@@ -6,7 +6,7 @@ Owns what is wrapped and what is tolerated in a model's text; asking for it and 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from typing_extensions import TypeVar
 
@@ -38,7 +38,11 @@ class OutputType(Generic[T]):
 
     __slots__ = ("_adapter", "description", "name", "schema", "strict", "type", "wrapped")
 
-    def __init__(self, type_: type[T] | Any, *, name: str | None = None, description: str = "") -> None:
+    @overload
+    def __init__(self, type_: type[T], *, name: str | None = None, description: str = "") -> None: ...
+    @overload
+    def __init__(self: OutputType[Any], type_: Any, *, name: str | None = None, description: str = "") -> None: ...
+    def __init__(self, type_: Any, *, name: str | None = None, description: str = "") -> None:
         self.type: Any = type_
         self.name = _name(name or getattr(type_, "__name__", "") or "answer")
         self.description = description

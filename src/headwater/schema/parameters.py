@@ -212,7 +212,10 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
 
 def _hints(origin: Any, annotations: Mapping[str, Any], namespace: Mapping[str, Any] | None) -> dict[str, Any]:
     # Only the parameters': a return type that exists for the type checker alone is nobody's problem here.
-    holder = SimpleNamespace(__annotations__={n: a for n, a in annotations.items() if a is not _MISSING})
+    holder = SimpleNamespace(
+        __annotations__={name: hint for name, hint in annotations.items() if hint is not _MISSING},
+        __type_params__=getattr(origin, "__type_params__", ()),
+    )
     scope = getattr(origin, "__globals__", {})
     try:
         return typing.get_type_hints(holder, globalns=scope, localns=dict(namespace or {}), include_extras=True)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from headwater.errors import Cancelled
+from headwater.tools import ToolContext
+
+
+@dataclasses.dataclass
+class User:
+    name: str
+
+
+def test_it_holds_what_the_call_is_about() -> None:
+    context = ToolContext(User("ada"), call_id="c1", tool_name="search", run_id="r1")
+    assert (context.context.name, context.call_id, context.tool_name, context.run_id) == ("ada", "c1", "search", "r1")
+
+
+def test_what_is_said_is_plain_data() -> None:
+    said: list[Any] = []
+    context = ToolContext(None, emit=said.append)
+    context.emit(User("ada"))
+    context.emit("ö")
+    assert said == [{"name": "ada"}, "ö"]
+
+
+def test_without_a_run_nothing_hears_it() -> None:
+    context = ToolContext(None)
+    context.emit(1)
+    context.check()
+    assert not context.cancelled
+    assert (context.deadline, context.remaining()) == (None, None)
+
+
+def test_remaining_falls_to_nothing() -> None:
+    ahead = ToolContext(None, deadline=time.monotonic() + 100).remaining()
+    assert ahead is not None
+    assert 99 < ahead <= 100
+    assert ToolContext(None, deadline=time.monotonic() - 1).remaining() == 0.0
+
+
+def test_after_the_stop_it_is_silent_and_says_so() -> None:
+    said: list[Any] = []
+    context = ToolContext(None, tool_name="dig", emit=said.append)
+    assert context.wait(0) is False
+    context.stop()
+    context.emit(1)
+    assert said == []
+    assert context.cancelled
+    assert context.wait(60) is True
+    with pytest.raises(Cancelled, match="The call of dig was stopped"):
+        context.check()
+
+
+def test_the_stop_wakes_a_thread_that_waits() -> None:
+    context = ToolContext(None)
+    woken: list[bool] = []
+    thread = threading.Thread(target=lambda: woken.append(context.wait(60)))
+    thread.start()
+    context.stop()
+    thread.join(10)
+    assert woken == [True]

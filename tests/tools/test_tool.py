@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, Any, Optional
+
+import pytest
+
+from headwater.errors import InvalidTool
+from headwater.providers.base import ToolSpec
+from headwater.schema import ValidationFailed
+from headwater.tools import Tool, ToolContext, as_tool, as_tools, tool
+
+
+@tool
+def search(query: str, limit: int = 3) -> list[str]:
+    """Look things up.
+
+    Args:
+        query: What to look for.
+    """
+    return [query] * limit
+
+
+class Shelf:
+    """Books."""
+
+    def __init__(self, *books: str) -> None:
+        self.books = books
+
+    @tool
+    def find(self, title: str) -> bool:
+        """Find a book."""
+        return title in self.books
+
+    @tool(name="count_books")
+    async def count(self) -> int:
+        return len(self.books)
+
+    @classmethod
+    @tool
+    def shelves(cls, number: int) -> str:
+        return f"{cls.__name__}{number}"
+
+    @staticmethod
+    @tool
+    def greet(name: str) -> str:
+        return f"Hello {name}"
+
+    def plain(self, title: str) -> str:
+        """Not marked."""
+        return title
+
+    def __call__(self, title: str) -> str:
+        """Ask the shelf."""
+        return title
+
+
+def test_a_function_is_told_to_a_provider() -> None:
+    assert search.spec == ToolSpec(
+        name="search",
+        description="Look things up.",
+        parameters={
+            "type": "object",
+            "properties": {
+                "query": {"type": "string", "description": "What to look for."},
+                "limit": {"type": "integer", "default": 3},
+            },
+            "required": ["query"],
+            "additionalProperties": False,
+        },
+    )
+
+
+def test_it_stays_the_function_it_was() -> None:
+    assert search("x", limit=2) == ["x", "x"]
+    assert search.__name__ == "search"
+    assert search.__doc__ is not None
+    assert search.__doc__.startswith("Look things up.")
+    assert search.__module__ == __name__
+    assert list(inspect.signature(search).parameters) == ["query", "limit"]
+    assert repr(search) == "Tool(search(query, limit))"
+
+
+def test_settings() -> None:
+    @tool(name="look-up", description="  Look.\n  Well.", timeout=2, retries=1, strict=True, max_result_chars=10)
+    def f(query: str, limit: int = 3) -> str:
+        """Not this."""
+        return query
+
+    assert (f.name, f.description, f.timeout, f.retries, f.max_result_chars) == ("look-up", "Look.\nWell.", 2, 1, 10)
+    assert f.spec.strict is True
+    assert f.spec.parameters["required"] == ["query", "limit"]
+    assert f("x") == "x"
+    again = tool(f.function, name="other")
+    assert (again.name, again.description, again.spec.strict) == ("other", "Not this.", None)
+
+
+async def _async(x: int) -> int:
+    return x
+
+
+async def _async_generator(x: int) -> AsyncIterator[int]:
+    yield x
+
+
+def _generator(x: int) -> Iterator[int]:
+    yield x
+
+
+class _AsyncCallable:
+    async def __call__(self, x: int) -> int:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "is_async"),
+    [
+        (_async, "_async", True),
+        (_async_generator, "_async_generator", True),
+        (_generator, "_generator", False),
+        (functools.partial(_async, 3), "_async", True),
+        (functools.partial(_generator, x=3), "_generator", False),
+        (_AsyncCallable(), "_AsyncCallable", True),
+        (Shelf(), "Shelf", False),
+        (Shelf().plain, "plain", False),
+    ],
+)
+def test_every_kind_of_callable(function: Callable[..., Any], name: str, is_async: bool) -> None:
+    made = as_tool(function)
+    assert (made.name, made.is_async) == (name, is_async)
+
+
+def test_methods_are_bound_to_their_object() -> None:
+    shelf = Shelf("Emma", "Ulysses")
+    bound = as_tool(shelf.find)
+    assert bound.name == "find"
+    assert bound.parameters.names == ("title",)
+    assert bound("Emma") is True
+    assert shelf.find("Faust") is False
+    assert as_tool(shelf.count).name == "count_books"
+    assert as_tool(shelf.count).is_async
+    assert as_tool(Shelf.shelves)(number=3) == "Shelf3"
+    assert as_tool(Shelf.greet)("Ada") == "Hello Ada"
+    assert as_tool(shelf.plain).description == "Not marked."
+    assert as_tool(shelf).description == "Ask the shelf."
+
+
+def test_a_method_without_its_object_is_no_tool() -> None:
+    assert Shelf.find(Shelf("Emma"), "Emma") is True
+    with pytest.raises(InvalidTool, match=r"Shelf.find is a method without its object. Make the object .*obj.find"):
+        as_tool(Shelf.find)
+
+
+def test_one_object_does_not_change_another() -> None:
+    one, other = Shelf("a"), Shelf("b")
+    assert (one.find("a"), other.find("a"), one.find("a")) == (True, False, True)
+
+
+def test_the_context_is_found_under_any_name_and_spelling() -> None:
+    def f(
+        a: ToolContext,
+        b: ToolContext[dict[str, int]],
+        c: Optional[ToolContext],  # noqa: UP045
+        d: Annotated[ToolContext, "words"] | None,
+        x: int = 1,
+    ) -> tuple[Any, ...]:
+        return a, b, c, d, x
+
+    made = tool(f)
+    assert made.parameters.injected == ("a", "b", "c", "d")
+    assert made.parameters.names == ("x",)
+    context = ToolContext({"n": 1})
+    assert made.call({"x": 2}, context) == (context, context, context, context, 2)
+
+
+def test_types_that_the_function_around_it_made() -> None:
+    @dataclasses.dataclass
+    class Local:
+        x: int
+
+    def around() -> Tool[[Local], int]:
+        @tool
+        def inner(local: Local) -> int:
+            return local.x
+
+        return inner
+
+    assert around().validate({"local": {"x": "3"}}) == {"local": Local(3)}
+
+
+def test_validation_is_the_parameters() -> None:
+    assert search.validate({"query": "q", "limit": "3"}) == {"query": "q", "limit": 3}
+    with pytest.raises(ValidationFailed, match="query: required, and missing"):
+        search.validate({})
+
+
+class _Agent:
+    def as_tool(self) -> Tool[..., Any]:
+        return search
+
+
+def test_what_an_agent_may_be_given() -> None:
+    def plain(x: int) -> int:
+        """Plain."""
+        return x
+
+    made = as_tools([search, plain, Shelf().find])
+    assert [one.name for one in made] == ["search", "plain", "find"]
+    assert as_tool(search) is search
+    assert as_tool(_Agent()) is search
+
+
+def test_two_of_a_name() -> None:
+    with pytest.raises(InvalidTool, match="Two tools have the name 'search'"):
+        as_tools([search, tool(search.function)])
+
+
+def _no_lambda_name() -> Any:
+    return tool(lambda x: x)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (_no_lambda_name, r"'<lambda>' is no name for a tool.*tool\(function, name="),
+        (lambda: tool(_async, name="no spaces"), "'no spaces' is no name"),
+        (lambda: tool(_async, name="x" * 65), "is no name"),
+        (lambda: tool(_async, name=""), "'' is no name"),
+        (lambda: tool(_async, timeout=0), r"_async: timeout is 0. Give seconds above 0"),
+        (lambda: tool(_async, timeout=float("nan")), "timeout is nan"),
+        (lambda: tool(_async, retries=-1), "retries is -1"),
+        (lambda: tool(_async, max_result_chars=0), "max_result_chars is 0"),
+        (lambda: tool(search), "search is a tool already"),
+        (lambda: as_tool(Shelf), "Shelf is a class"),
+        (lambda: as_tool(3), "3 cannot be called"),  # type: ignore[arg-type]
+        (lambda: tool(classmethod(_async)), "Put @classmethod above @tool"),  # type: ignore[call-overload,arg-type]
+        (lambda: as_tools(search), r"Give a list of tools"),  # type: ignore[arg-type]
+        (lambda: as_tools("search"), "'s' cannot be called"),  # type: ignore[arg-type]
+        (lambda: tool(print), "print cannot be a tool"),
+        (lambda: tool(_loose, strict=True), "_loose cannot be strict"),
+    ],
+)
+def test_what_cannot_be_a_tool_says_why(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InvalidTool, match=message) as caught:
+        make()
+    assert caught.value.hint
+
+
+def _loose(anything: dict[str, int]) -> None:
+    pass
+
+
+def test_a_bad_signature_names_the_tool() -> None:
+    def bad(*args: int) -> None:
+        pass
+
+    with pytest.raises(InvalidTool, match=r"bad cannot be a tool. \*args .* list\[…\]"):
+        tool(bad)
+    with pytest.raises(InvalidTool, match="bad cannot be a tool"):
+        as_tools([bad])
+
+
+def test_declaring_costs_no_heavy_import_before_a_tool_is_made() -> None:
+    program = (
+        "import sys, headwater.tools, headwater.schema\n"
+        "print(sorted({'pydantic', 'pydantic_core', 'aiohttp', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
