@@ -298,6 +298,14 @@ def test_errors_in_the_stream(before: dict[str, Any], body: bytes, kind: type[er
         assert not decoder.complete
 
 
+def test_an_error_that_is_cut_is_one_all_the_same() -> None:
+    before = sse(chunk({"text": "a"}, finishReason="STOP"))
+    decoder = gemini.Decoder()
+    events = decode(decoder, [before + b'data: {"error": {"code": 503, "mess'])
+    assert isinstance(decoder.error, errors.ServerError)
+    assert telling(events).text == "a"
+
+
 def test_an_error_as_the_whole_body() -> None:
     for body in (b'{"error": {"code": 500, "message": "x"}}', b'[{\n"error": {"code": 500, "message": "x"}}\n]'):
         decoder = gemini.Decoder()

@@ -193,8 +193,13 @@ class Decoder(base.Decoder):
         self._sse.stray.clear()
 
     def _finish(self) -> None:
+        frames = self._sse.finish()
         try:
-            self._frames(self._sse.finish())
+            self._frames(frames)
+        except msgspec.DecodeError:
+            if frames[-1][1].startswith(b'{"error"'):  # cut, but that there was an error is certain
+                raise in_band_error(API, frames[-1][1].decode("utf-8", "replace")) from None
+            raise
         finally:
             self.complete = self.ended
             self._settle()
