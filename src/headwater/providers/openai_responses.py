@@ -339,7 +339,10 @@ class Decoder(base.Decoder):
             raise base.in_band_error(self.api, frame)
         elif kind in UNTOLD:
             self.warn("not_decoded", f"{kind} holds content that cannot be passed on.")
-        elif kind not in IGNORED and kind not in CONTENT_DELTAS and kind not in CALL_DELTAS:
+        elif kind in CONTENT_DELTAS or kind in CALL_DELTAS:
+            if frame.get("delta"):
+                self.warn("not_decoded", f"A {kind} came in a shape that is not known.")
+        elif kind not in IGNORED:
             self.warn("unknown_event", f"The event {kind!r} is not known and was passed over.")
 
     def _read_plain(self, body: bytes) -> None:
@@ -659,7 +662,7 @@ class Decoder(base.Decoder):
         self.end_parts()
         for call in self.calls:
             self.end_call(call, cut=status != "completed")
-        self.complete = True
+        self.complete = self.ended = True
 
     def _set_finish_reason(self, status: str, details: Any) -> None:
         if status == "cancelled":

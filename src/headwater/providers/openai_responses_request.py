@@ -156,7 +156,7 @@ def _tool_choice(choice: str | None) -> str | JSON | None:
 
 
 def _tool(tool: ToolSpec, endpoint: Endpoint) -> JSON:
-    """A tool. Left out, `strict` would be true on OpenAI's servers: it is said outright."""
+    """A tool. Left out, `strict` would be true on OpenAI's servers, so it is said outright where it is known at all."""
     told: JSON = {
         "type": "function",
         "name": tool.name,
@@ -171,8 +171,6 @@ def _tool(tool: ToolSpec, endpoint: Endpoint) -> JSON:
         )
     if endpoint.quirks.strict_tools:
         told["strict"] = bool(tool.strict)
-    elif tool.strict:
-        raise UnsupportedSetting(f"{endpoint.provider} does not take strict tools.")
     return told
 
 
@@ -275,7 +273,7 @@ def _given(message: Message, quirks: Quirks) -> list[JSON]:
             items.append(_tool_output(part))
         elif isinstance(part, ProviderItem):
             if part.api == API:
-                items.append(part.item)
+                items.append({**part.item})
         elif isinstance(part, (Text, Image, File)):
             content.append(_input_part(part))
     if content:
@@ -337,10 +335,10 @@ def _said(message: Message, *, keep: bool) -> list[JSON]:
             # An item is told of when it is done, which may be after the next one began: it stands where it began.
             if part.signature in kept and part.signature not in placed:
                 placed.add(part.signature)
-                items.append(kept[part.signature])
+                items.append({**kept[part.signature]})
         elif isinstance(part, ProviderItem):
             if part.api == API and part.item.get("id") not in placed:
-                items.append(part.item)
+                items.append({**part.item})
         else:
             _add_part(items, part, own=True)
     return _acceptable(items, keep=keep)
