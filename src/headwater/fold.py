@@ -408,11 +408,11 @@ class Fold:
             span = self.last_token_at - self.first_token_at
             rate = usage.output_tokens / span if span > 0 else None
         reasonings, refusals, messages = list(self._reasonings), list(self._refusals), list(self.messages)
-        calls, sources, files = [c.call for c in self._calls], list(self.sources), list(self.files)
+        calls, sources, files = [*self._calls], list(self.sources), list(self.files)
         if self._step is not None:
             reasonings += [text] if (text := _reasoning_of(self._step)) else []
             refusals += self._step.refusal
-            calls += [_so_far(call) for call in self._step.calls.values()]
+            calls += self._step.calls.values()
             sources += [part for part in self._step.content if isinstance(part, Source)]
             files += [part for part in self._step.content if isinstance(part, (Image, File))]
             message = self.message()
@@ -425,7 +425,7 @@ class Fold:
             output=text if output is None else output,
             reasoning="\n\n".join(reasonings),
             refusal="".join(refusals),
-            tool_calls=tuple(calls),
+            tool_calls=tuple(_so_far(call) for call in calls if call.call.by != "provider"),
             sources=tuple(sources),
             files=tuple(files),
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,

@@ -209,7 +209,7 @@ class ProviderExchange:
                     while not reply.ended:
                         if self._until is None:
                             self._until = now() + PROMISED_SECONDS
-                        if decoder.complete and not self._sealed:
+                        if (decoder.complete or not decoder.more_promised) and not self._sealed:
                             self._sealed, self._until = True, now() + REST_SECONDS
                         clock.reschedule(self._until)
                         data = await reply.read()

@@ -114,11 +114,13 @@ class _Block:
 class Decoder(base.Decoder):
     """Decodes a streamed answer of the Messages API.
 
-    Its end marker is `message_stop`; where the input ends without one, a stop reason counts as well. A further answer
-    in the same body is not read: the response is whole after the first.
+    Its end marker is `message_stop`; where the input ends without one, a stop reason counts as well. Some gateways put
+    a further answer into the same body (they call tools on their side): it goes on from the first, and is as much
+    part of what was said, so `complete` waits for the input's end.
     """
 
     api = API
+    more_promised = False
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         super().__init__(place, quirks)
@@ -163,8 +165,6 @@ class Decoder(base.Decoder):
                         self.call_delta(block.call, delta.partial_json)
                 else:
                     self._rare(name, data)
-            if self.complete:
-                return
 
     def _rare(self, name: str, data: bytes) -> None:
         """Any frame but a delta of a block that is already speaking."""
@@ -194,10 +194,11 @@ class Decoder(base.Decoder):
     def _finish(self) -> None:
         with suppress(msgspec.DecodeError):  # a last frame cut in its middle; whether anything is missing is told below
             self._read(self._sse.finish())
-        if not self.complete and self._sse.stray:
+        if not self.ended and self._sse.stray:
             self._read_stray(self._sse.stray)
-        if not self.complete and self._stopped:
+        if not self.ended and self._stopped:
             self._message_stop({})
+        self.complete = self.ended
 
     def _read_stray(self, lines: Sequence[bytes]) -> None:
         """What stood outside any event: a server's bare `error:` line, or a body that is no stream but plain JSON."""
@@ -228,6 +229,7 @@ class Decoder(base.Decoder):
 
     def _message_start(self, value: dict[str, Any]) -> None:
         message = _dict(value.get("message"))
+        self.ended = self._stopped = False
         self.model = _text(message.get("model")) or self.model
         self.response_id = _text(message.get("id")) or self.response_id
         if message.get("content"):
@@ -285,7 +287,7 @@ class Decoder(base.Decoder):
             self._end_block(block)
         self._blocks.clear()
         self._settle(cut=self.finish_reason == "length")
-        self.complete = True
+        self.ended = True
 
     def _error(self, value: dict[str, Any]) -> None:
         raise self._reported(value)

@@ -306,6 +306,8 @@ class Decoder:
     """
 
     api: ClassVar[str] = ""
+    more_promised: ClassVar[bool] = True
+    """Whether something worth a longer wait (usage, a [DONE]) may follow once `ended` is True."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         self.place = place or Place()
