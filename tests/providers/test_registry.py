@@ -113,6 +113,10 @@ def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
     other = find("openai/m", env={"OPENAI_BASE_URL": "http://localhost:8000/v1"}).endpoint
     assert other.quirks == Quirks()  # not OpenAI's server, whatever its prefix
     assert find("m", base_url="http://localhost:8000/v1").endpoint.quirks == Quirks()
+    # a port that only one server takes tells as much as a name
+    assert find("m", base_url="http://box:11434/v1").endpoint.quirks == openai_chat.QUIRKS["ollama"]
+    assert find("m", base_url="http://localhost:1234/v1").endpoint.quirks == openai_chat.QUIRKS["lmstudio"]
+    assert find("m", base_url="https://api.deepseek.com/v1").endpoint.quirks == openai_chat.QUIRKS["deepseek"]
 
 
 # --- names
@@ -155,6 +159,27 @@ def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
 def test_a_name_says_whom_to_ask(name: str, provider: str, api: str, model: str) -> None:
     resolved = find(name)
     assert (resolved.endpoint.provider, resolved.endpoint.api, resolved.model) == (provider, api, model)
+
+
+@pytest.mark.parametrize(
+    ("name", "base_url"),
+    [
+        ("openai-chat/ollama/llama3.2:3b", "http://127.0.0.1:11434/v1"),
+        ("openai-responses/ollama/llama3.2", "http://127.0.0.1:11434/v1"),
+        ("openai-chat/gemini/gemini-flash-latest", "https://generativelanguage.googleapis.com/v1beta/openai"),
+        ("openai-chat/anthropic/claude-sonnet-5", "https://api.anthropic.com/v1"),
+    ],
+)
+def test_a_vendor_with_an_api_of_its_own_is_asked_at_its_compatible_door(name: str, base_url: str) -> None:
+    resolved = find(name)
+    api, provider, model = name.split("/")
+    assert place(resolved) == (provider, api, base_url, model)
+
+
+def test_an_api_that_a_provider_does_not_speak_is_an_error() -> None:
+    for name in ("openai-responses/gemini/x", "openai-responses/anthropic/x", "openai-responses/vertex/x"):
+        with pytest.raises(errors.ConfigurationError, match="does not speak openai-responses"):
+            find(name)
 
 
 @pytest.mark.parametrize(

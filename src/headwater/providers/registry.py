@@ -87,6 +87,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """The hosts that are theirs besides that of `base_url`; a leading dot stands for any name before it."""
     local: bool = False
     """Whether it runs on one's own machine and needs no key."""
+    compatible_path: str = ""
+    """What is added to `base_url` where their Chat Completions stand beside an API of their own."""
     key_header: str = ""
     token: Literal["", "azure", "google"] = ""
     """Whose credentials stand in for a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
@@ -130,7 +132,8 @@ _TABLE = (
     Provider(
         name="anthropic",
         example="claude-sonnet-5",
-        apis=("anthropic",),
+        apis=("anthropic", _CHAT),
+        compatible_path="/v1",
         base_url="https://api.anthropic.com",
         key_variables=("ANTHROPIC_API_KEY",),
         token_variables=("ANTHROPIC_AUTH_TOKEN",),
@@ -140,10 +143,12 @@ _TABLE = (
     Provider(
         name="gemini",
         example="gemini-flash-latest",
-        apis=("gemini",),
+        apis=("gemini", _CHAT),
+        compatible_path="/v1beta/openai",
         base_url="https://generativelanguage.googleapis.com",
         key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         base_url_variables=("GOOGLE_GEMINI_BASE_URL",),
+        quirks="vertex",  # of the compatible door that both have
         aliases=("google", "google-genai", "google_genai", "google-gla"),
         homepage="https://aistudio.google.com/apikey",
     ),
@@ -159,7 +164,8 @@ _TABLE = (
     Provider(
         name="ollama",
         example="llama3.2",
-        apis=("ollama",),
+        apis=("ollama", _CHAT, _RESPONSES),
+        compatible_path="/v1",
         base_url="http://127.0.0.1:11434",
         key_variables=("OLLAMA_API_KEY",),
         base_url_variables=("OLLAMA_HOST",),
@@ -231,6 +237,49 @@ _TABLE = (
         base_url_variables=("CEREBRAS_BASE_URL",),
         base_url_tail="/v1",
         homepage="https://cloud.cerebras.ai",
+    ),
+    Provider(
+        name="huggingface",
+        example="openai/gpt-oss-120b",
+        base_url="https://router.huggingface.co/v1",
+        key_variables=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+        base_url_variables=("HUGGINGFACE_BASE_URL",),
+        homepage="https://huggingface.co/settings/tokens",
+    ),
+    Provider(
+        name="alibaba",
+        example="qwen-plus",
+        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        key_variables=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
+        base_url_variables=("DASHSCOPE_BASE_URL",),
+        hosts=("dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"),
+        aliases=("dashscope",),
+        homepage="https://modelstudio.console.alibabacloud.com",
+    ),
+    Provider(
+        name="moonshot",
+        example="kimi-k2.5",
+        base_url="https://api.moonshot.ai/v1",
+        key_variables=("MOONSHOT_API_KEY",),
+        base_url_variables=("MOONSHOT_BASE_URL",),
+        hosts=("api.moonshot.cn",),
+        homepage="https://platform.moonshot.ai/console/api-keys",
+    ),
+    Provider(
+        name="xiaomi",
+        example="mimo-v2.5-pro",
+        base_url="https://api.xiaomimimo.com/v1",
+        key_variables=("MIMO_API_KEY", "XIAOMI_API_KEY"),
+        base_url_variables=("MIMO_BASE_URL",),
+        homepage="https://platform.xiaomimimo.com",
+    ),
+    Provider(
+        name="zai",
+        example="glm-4.7",
+        base_url="https://api.z.ai/api/paas/v4",
+        key_variables=("ZAI_API_KEY",),
+        base_url_variables=("ZAI_BASE_URL",),
+        homepage="https://z.ai/manage-apikey/apikey-list",
     ),
     Provider(
         name="vllm",
@@ -410,6 +459,8 @@ def _by_name(name: str, env: Environment) -> _Target:
     if provider.namespace and "/" not in model:
         model = provider.namespace + model
     base_url, query, official = _place(provider, env)
+    if api in (_CHAT, _RESPONSES):
+        base_url += provider.compatible_path
     return _target(provider, api, model, base_url, query, official=official, trusted=True, env=env)
 
 
@@ -421,10 +472,14 @@ def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
         # The API alone means OpenAI; a provider may follow: openai-responses/azure/gpt-5.4.
         api, inner = head, _head(rest)
         provider = _BY_ANY_NAME.get(inner[0]) if inner[1] == "/" else None
-        if provider is not None and _CHAT in provider.apis:
+        if provider is None:
+            provider = PROVIDERS["openai"]
+        elif api in provider.apis:
             rest = inner[2]
         else:
-            provider = PROVIDERS["openai"]
+            raise ConfigurationError(
+                f"{provider.name} does not speak {api}.", hint=f"Write {provider.name}/{inner[2]}."
+            )
     else:
         provider = _BY_ANY_NAME.get(head.lower()) if sign else None
         if provider is None:
@@ -445,9 +500,12 @@ _FAMILIES: Final = (
     ("codestral", ("mistral",)),
     ("gpt-oss", ("ollama", "groq", "openrouter")),
     ("llama", ("ollama", "groq", "together")),
-    ("qwen", ("ollama", "openrouter")),
+    ("qwen", ("ollama", "alibaba", "openrouter")),
     ("gemma", ("ollama", "openrouter")),
     ("phi", ("ollama",)),
+    ("kimi", ("moonshot", "openrouter")),
+    ("glm", ("zai", "openrouter")),
+    ("mimo", ("xiaomi", "openrouter")),
 )
 
 
@@ -522,8 +580,19 @@ def _at_url(name: str, base_url: str, env: Environment) -> _Target:
         model = rest
     trusted = owner is not None
     if owner is None:
-        owner = PROVIDERS.get(api) or Provider(name=urlsplit(url).netloc.lower(), example="", local=True)
+        owner = PROVIDERS.get(api) or _stranger(url)
     return _target(owner, api, model, url, query, official=official, trusted=trusted, env=env)
+
+
+_PORTS: Final = {11434: "ollama", 1234: "lmstudio"}
+"""Ports that hardly any other server takes: whose they are says how requests are best written."""
+
+
+def _stranger(url: str) -> Provider:
+    """A server that no one told us the name of: it goes by its address."""
+    parts = urlsplit(url)
+    name = parts.netloc.lower()
+    return Provider(name=name, example="", local=True, quirks=_PORTS.get(parts.port or 0, ""))
 
 
 def _speaks(owner: Provider | None, api: str, url: str) -> bool:
