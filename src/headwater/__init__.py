@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from headwater.providers.base import Settings
     from headwater.stream import AgentStream
     from headwater.thread import Thread
-    from headwater.tools import ToolContext
-    from headwater.tools.tool import Tool, tool  # through tools, mypy takes it for the module
+    from headwater.tools import Tool, ToolContext, tool
 
 __version__ = "0.1.0"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, assert_type
 
+import headwater
 from headwater.schema import OutputType
 from headwater.tools import Tool, ToolContext, as_tool, as_tools, tool
-from headwater.tools.tool import ToolDecorator
+from headwater.tools.declaration import ToolDecorator
 
 
 @tool
@@ -50,6 +51,7 @@ def test_decorated_functions_keep_their_types() -> None:
     assert_type(tool(plain)(3), str)
     assert_type(tool(plain, name="p")(3), str)
     assert_type(tool(timeout=3), ToolDecorator)
+    assert_type(headwater.tool(plain)(3), str)
 
 
 def test_wrong_calls_are_seen() -> None:

@@ -18,8 +18,8 @@ from headwater.errors import ToolFailed, ToolTimeout
 from headwater.schema import ValidationFailed
 from headwater.tools import pool
 from headwater.tools.context import ToolContext
+from headwater.tools.declaration import Tool
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.tool import Tool
 
 __all__ = ("run_tool",)
 
