@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import enum
@@ -226,6 +227,18 @@ def test_a_known_event_that_only_a_newer_reader_understands_is_passed_on_whole(b
 def test_what_is_no_event_is_an_error_that_says_why(line: bytes, said: str) -> None:
     with pytest.raises(InvalidRecord, match=said):
         decode(line)
+
+
+def test_what_is_nested_deep_is_read_or_our_error() -> None:
+    for depth in (10, 100, 300, 500, 900, 5000):
+        nested: Any = "core"
+        for _ in range(depth):
+            nested = {"in": [nested]}
+        for data in ({"type": "raw", "body": nested, "new": 1}, {"type": "dream.started", "body": nested}):
+            with contextlib.suppress(InvalidRecord):
+                event = decode(data)
+                assert written(event)["body"] == nested
+            assert depth > 100 or written(decode(data))["body"] == nested
 
 
 def test_text_that_is_no_json_is_the_same_error() -> None:

@@ -26,6 +26,7 @@ from headwater.messages import (
     ToolResult,
     Usage,
     data_url,
+    read_data_url,
     sniff_media_type,
 )
 from tests.values import any_message, any_response, value_of
@@ -120,6 +121,29 @@ def test_a_data_url_holds_its_data(data: bytes) -> None:
     head, _, body = data_url(data, "image/png").partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(body) == data
+
+
+@given(data=st.binary(), media_type=st.sampled_from(["image/png", "text/html;charset=utf-8"]))
+@settings(max_examples=50, deadline=None)
+def test_a_data_url_is_read_as_it_was_written(data: bytes, media_type: str) -> None:
+    assert read_data_url(data_url(data, media_type)) == (data, media_type.partition(";")[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("data:,a%20b", (b"a b", "text/plain")),
+        ("data:text/html,<p>", (b"<p>", "text/html")),
+        ("data:;base64,aGk=", (b"hi", "text/plain")),
+        ("data:text/html;charset=utf-8;base64,aGk=", (b"hi", "text/html")),
+        ("data:image/png;base64,?", None),
+        ("data:image/png;base64,aGk", None),
+        ("data:image/png", None),
+        ("https://example.com/data:,a", None),
+    ],
+)
+def test_a_data_url_of_someone_elses_is_read_or_refused(url: str, read: tuple[bytes, str] | None) -> None:
+    assert read_data_url(url) == read
 
 
 # --- usage

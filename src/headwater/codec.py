@@ -148,17 +148,17 @@ def _from_object(body: dict[str, Any]) -> Event:
     known = {key: value for key, value in body.items() if key in names}
     try:
         event = msgspec.convert(known, kind)
+        held = _fields(event)
+        extra = {key: value for key, value in body.items() if key not in names and key not in ("v", "type")}
+        extra.update((key, value) for key, value in known.items() if _loses(value, held[key]))
     except msgspec.ValidationError as error:
         if version > VERSION or _is_newer_word(error):
             return _unknown(name, body)
         raise InvalidRecord(f"An event {name} is not valid: {error}.") from error
     except RecursionError as error:
         raise InvalidRecord(f"An event {name} is nested too deep to be read.") from error
-    extra = {key: value for key, value in body.items() if key not in names and key not in ("v", "type")}
     if version != VERSION:
         extra["v"] = version
-    held = _whole(event)
-    extra.update((key, value) for key, value in known.items() if _loses(value, held[key]))
     return msgspec.structs.replace(event, extra=extra) if extra else event
 
 
@@ -186,31 +186,22 @@ def _is_newer_word(error: msgspec.ValidationError) -> bool:
     return str(error).startswith(("Invalid enum value", "Invalid value"))
 
 
-def _whole(value: Any) -> Any:
-    """`value` as JSON has it, with every default written out."""
-    if isinstance(value, msgspec.Struct):
-        held = {field.encode_name: _whole(getattr(value, field.name)) for field in msgspec.structs.fields(value)}
-        tag = value.__struct_config__.tag_field
-        return held if tag is None else {tag: value.__struct_config__.tag, **held}
-    if isinstance(value, dict):
-        return {key: _whole(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_whole(inner) for inner in value]
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+def _fields(struct: msgspec.Struct) -> dict[str, Any]:
+    """A value's fields by their names on the wire, defaults and all."""
+    held = {field.encode_name: getattr(struct, field.name) for field in msgspec.structs.fields(struct)}
+    config = struct.__struct_config__
+    return held if config.tag_field is None else {config.tag_field: config.tag, **held}
 
 
 def _loses(came: Any, held: Any) -> bool:
-    """Whether something of what came is not in what is held of it."""
-    if isinstance(came, dict):
-        return not isinstance(held, dict) or any(
-            key not in held or _loses(value, held[key]) for key, value in came.items()
-        )
-    if isinstance(came, (list, tuple)):
-        return (
-            not isinstance(held, list)
-            or len(came) != len(held)
-            or any(_loses(one, other) for one, other in zip(came, held, strict=True))
-        )
+    """Whether something of the JSON that came is not in the value that is held of it."""
+    if isinstance(held, msgspec.Struct):
+        known = _fields(held)
+        return any(key not in known or _loses(value, known[key]) for key, value in came.items())
+    if isinstance(held, tuple):
+        return any(_loses(one, other) for one, other in zip(came, held, strict=True))
+    if isinstance(held, bytes):
+        return bool(came != base64.b64encode(held).decode())
     return bool(came != held)
 
 

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater import errors
+from headwater.messages import Message
 from headwater.providers import registry
-from headwater.providers.base import Endpoint, Quirks
+from headwater.providers.base import Endpoint, Quirks, Request
 from headwater.providers.registry import (
     API_MODULES,
     PROVIDERS,
@@ -705,3 +706,15 @@ def test_any_input_is_resolved_or_a_usage_error(
             assert resolved.model
             assert re.match(r"https?://[^/\s]+", resolved.endpoint.base_url)
             assert not resolved.endpoint.base_url.endswith("/")
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_what_goes_out_is_whole_and_holds_the_key_once(name: str) -> None:
+    resolved = find(f"{name}/{PROVIDERS[name].example}", api_key="sk-secret")
+    end = resolved.endpoint
+    request = Request(model=resolved.model, messages=(Message.user("hi"),))
+    sent = load_api(end.api).encode(request, end)
+    assert sent.url.startswith(end.base_url + "/")
+    assert "//" not in sent.url.partition("://")[2]
+    assert [value.removeprefix("Bearer ") for value in sent.headers.values() if "secret" in value] == ["sk-secret"]
+    assert "secret" not in sent.url + sent.body.decode() + repr(sent)
