@@ -186,9 +186,14 @@ def _is_newer_word(error: msgspec.ValidationError) -> bool:
     return str(error).startswith(("Invalid enum value", "Invalid value"))
 
 
+@functools.cache  # by class, of which there are a few dozen: asking msgspec reads type hints, at 50 µs a time
+def _names(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    return tuple((field.encode_name, field.name) for field in msgspec.structs.fields(kind))
+
+
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:
     """A value's fields by their names on the wire, defaults and all."""
-    held = {field.encode_name: getattr(struct, field.name) for field in msgspec.structs.fields(struct)}
+    held = {wire: getattr(struct, name) for wire, name in _names(type(struct))}
     config = struct.__struct_config__
     return held if config.tag_field is None else {config.tag_field: config.tag, **held}
 
