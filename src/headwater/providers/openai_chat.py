@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -146,6 +146,10 @@ class _Draft:
         self.call: base.Call | None = None
 
 
+_Detail: TypeAlias = tuple[dict[str, Any], str | None, list[str]]
+"""An item of `reasoning_details` as it grows: its fields, which of them holds text, and the pieces of that."""
+
+
 class Decoder(base.Decoder):
     """Chat Completions chunks to events.
 
@@ -161,7 +165,7 @@ class Decoder(base.Decoder):
         self._decode: Any = _decode_first
         self._drafts: list[_Draft] = []
         self._legacy: _Draft | None = None
-        self._details: list[dict[str, Any]] = []
+        self._details: list[_Detail] = []
         self._audio: dict[str, list[str]] = {}
         self._sources: set[str] = set()
         self._refused = False
@@ -213,27 +217,29 @@ class Decoder(base.Decoder):
                     and choice.finish_reason is None
                     and not choice.index
                     and choice.error is None
-                    and delta.tool_calls is None
-                    and delta.reasoning_details is None
-                    and delta.function_call is None
-                    and delta.refusal is None
-                    and delta.annotations is None
-                    and delta.images is None
-                    and delta.audio is None
+                    and choice.message is None
                 ):
-                    # A token and nothing else, which is what nearly every chunk is.
                     text = delta.content
-                    reasoning = delta.reasoning_content or delta.reasoning
-                    if not reasoning:
-                        if type(text) is str and text:
-                            if self._current_kind == "answer":
-                                events.append(TextDelta(step=step, part=self._current_number, text=text))
-                            else:
-                                self.text(text)
-                            continue
-                    elif not text:
-                        self.reasoning(reasoning)
-                        continue
+                    if (
+                        self._current_kind == "answer"
+                        and type(text) is str
+                        and delta.tool_calls is None
+                        and not delta.reasoning
+                        and not delta.reasoning_content
+                        and delta.reasoning_details is None
+                        and delta.function_call is None
+                        and not delta.refusal
+                        and delta.annotations is None
+                        and delta.images is None
+                        and delta.audio is None
+                    ):
+                        # A token of the answer and nothing else, which is what nearly every chunk is.
+                        if text:
+                            events.append(TextDelta(step=step, part=self._current_number, text=text))
+                    else:
+                        self._delta_seen = True
+                        self._read_delta(delta)
+                    continue
             self._read_chunk(chunk)
 
     # --- what is no chunk
@@ -338,7 +344,7 @@ class Decoder(base.Decoder):
     def _read_delta(self, delta: _Delta) -> None:
         reasoning = delta.reasoning_content or delta.reasoning
         if delta.reasoning_details:
-            self._read_details(delta.reasoning_details, said=bool(reasoning))
+            self._read_details(delta.reasoning_details, bool(reasoning))
         if reasoning:
             self.reasoning(reasoning)
         if isinstance(delta.content, str):
@@ -380,19 +386,21 @@ class Decoder(base.Decoder):
 
     def _read_call(self, piece: _ToolCall) -> None:
         function = piece.function or _NOTHING
-        ident, name = piece.id or "", function.name or ""
+        ident, name = piece.id, function.name
         draft = self._draft_of(piece.index, ident, name)
         if draft is None:
-            draft = _Draft(piece.index, ident, name)
+            draft = _Draft(piece.index, ident or "", name or "")
             self._drafts.append(draft)
         else:
-            draft.id = draft.id or ident
-            self._name(draft, name)
+            if ident and not draft.id:
+                draft.id = ident
+            if name and name != draft.name:
+                self._name(draft, name)
         if piece.extra_content:
             draft.extra = piece.extra_content
         self._write(draft, function.arguments)
 
-    def _draft_of(self, index: int | None, ident: str, name: str) -> _Draft | None:
+    def _draft_of(self, index: int | None, ident: str | None, name: str | None) -> _Draft | None:
         """The call that a piece goes on with; None where it begins one."""
         for draft in reversed(self._drafts):
             if index is not None and draft.index == index:
@@ -409,14 +417,12 @@ class Decoder(base.Decoder):
         if self._legacy is None:
             self._legacy = _Draft(None, "", function.name or "")
             self._drafts.append(self._legacy)
-        else:
-            self._name(self._legacy, function.name or "")
+        elif function.name and function.name != self._legacy.name:
+            self._name(self._legacy, function.name)
         self._write(self._legacy, function.arguments)
 
     def _name(self, draft: _Draft, name: str) -> None:
-        """A name again: usually the same one repeated, sometimes its next piece."""
-        if not name or name == draft.name:
-            return
+        """Another name for a call that has one: its next piece. (The same one is only repeated.)"""
         draft.name += name
         if draft.call is not None:
             draft.call.name = draft.name
@@ -438,24 +444,23 @@ class Decoder(base.Decoder):
 
     # --- reasoning that its provider wants back
 
-    def _read_details(self, details: list[Any], *, said: bool) -> None:
-        """OpenRouter's `reasoning_details`, pieces of items that go back whole. `said`: their text was given elsewhere."""
+    def _read_details(self, details: list[Any], said: bool) -> None:
+        """OpenRouter's `reasoning_details`: pieces of items, which go back whole. `said`: their text came elsewhere."""
         for detail in details:
             if not isinstance(detail, dict):
                 continue
             kind = detail.get("type")
-            if not said and kind == "reasoning.text":
-                self.reasoning(_text_of(detail.get("text")))
-            elif not said and kind == "reasoning.summary":
-                self.reasoning(_text_of(detail.get("summary")), "summary")
-            last = self._details[-1] if self._details else {}
-            field = _DETAIL_TEXT.get(kind or "")
-            if field is None or last.get("type") != kind or last.get("index") != detail.get("index"):
-                self._details.append(dict(detail))
-                continue
-            text = (last.get(field) or "") + (detail.get(field) or "")
-            last.update((name, value) for name, value in detail.items() if value is not None)
-            last[field] = text
+            field = _DETAIL_TEXT.get(kind) if isinstance(kind, str) else None
+            text = _text_of(detail.get(field)) if field else ""
+            if not said:
+                self.reasoning(text, "summary" if field == "summary" else "full")
+            last = self._details[-1] if self._details else _NO_DETAIL
+            if field is None or last[0].get("type") != kind or last[0].get("index") != detail.get("index"):
+                self._details.append((detail, field, [text]))
+            else:
+                last[2].append(text)
+                if len(detail) > len(last[0]) or "signature" in detail:
+                    last[0].update((name, value) for name, value in detail.items() if value is not None)
 
     # --- what else there may be
 
@@ -505,7 +510,8 @@ class Decoder(base.Decoder):
         """The answer is whole: [DONE] came, or the input ended after a finish reason."""
         self.end_parts()
         if self._details:
-            self.item({"reasoning_details": self._details})
+            whole = [detail | {field: "".join(texts)} if field else detail for detail, field, texts in self._details]
+            self.item({"reasoning_details": whole})
         if self._audio:
             self._end_audio()
         for draft in self._drafts:
@@ -588,4 +594,5 @@ def _count(report: Any, *names: str) -> int | None:
 
 _EMPTY: Final = _Delta()
 _NOTHING: Final = _Function()
+_NO_DETAIL: Final[_Detail] = ({}, None, [])
 _DETAIL_TEXT: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}
