@@ -343,8 +343,7 @@ class Decoder:
             self.error = error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self.error = malformed(self.api, error)
-        if self.complete:
-            self.ended = True  # so that no decoder needs to say both
+        self.ended |= self.complete  # so that no decoder needs to say both
         return self.take()
 
     def finish(self) -> list[Event]:
@@ -356,7 +355,7 @@ class Decoder:
                 self.error = error
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # a last frame cut in its middle: nothing of it was promised, and the end marker is missing
-        self.ended = self.ended or self.complete
+        self.ended |= self.complete
         self.end_parts()
         for call in self.calls:
             self.end_call(call, cut=not self.complete)
