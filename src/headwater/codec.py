@@ -54,10 +54,7 @@ EVENT_TYPES: Final[Mapping[str, type[Event]]] = _known_types()
 
 _STAMPS = ("seq", "time", "run", "path")
 _PREFIX = b'{"v":%d,' % VERSION
-_WIRE_NAMES = {
-    kind: frozenset(field.encode_name for field in msgspec.structs.fields(kind)) - {"extra"}
-    for kind in EVENT_TYPES.values()
-}
+_WIRE_NAMES = {kind: frozenset(kind.__struct_encode_fields__) - {"extra"} for kind in EVENT_TYPES.values()}
 
 
 def _plain(value: Any) -> Any:
@@ -75,7 +72,12 @@ def _plain(value: Any) -> Any:
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
 _any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
-_typed: msgspec.json.Decoder[Event] = msgspec.json.Decoder(functools.reduce(operator.or_, EVENT_TYPES.values()))
+
+
+@functools.cache
+def _typed() -> msgspec.json.Decoder[Event]:
+    # Made when first asked for: it reads the type hints of every event, which writers need not wait for.
+    return msgspec.json.Decoder(functools.reduce(operator.or_, EVENT_TYPES.values()))
 
 
 # --- events
@@ -110,7 +112,7 @@ def decode(data: JSON) -> Event:
             return _from_object(dict(data))
         data = _bytes(data)
     try:
-        event = _typed.decode(data)
+        event = _typed().decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass  # unknown, or wrong: the long way tells which
     else:
@@ -186,14 +188,11 @@ def _is_newer_word(error: msgspec.ValidationError) -> bool:
     return str(error).startswith(("Invalid enum value", "Invalid value"))
 
 
-@functools.cache  # by class, of which there are a few dozen: asking msgspec reads type hints, at 50 µs a time
-def _names(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
-    return tuple((field.encode_name, field.name) for field in msgspec.structs.fields(kind))
-
-
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:
     """A value's fields by their names on the wire, defaults and all."""
-    held = {wire: getattr(struct, name) for wire, name in _names(type(struct))}
+    # structs.fields() would tell the names too, but reads type hints each time it is asked.
+    names = zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True)
+    held = {wire: getattr(struct, name) for wire, name in names}
     config = struct.__struct_config__
     return held if config.tag_field is None else {config.tag_field: config.tag, **held}
 
@@ -278,7 +277,7 @@ class _ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 _RESPONSE_DEFAULTS = {
-    field.name: field.default for field in msgspec.structs.fields(_ResponseRecord) if field.name != "text"
+    name: value for name, value in _fields(_ResponseRecord(text="")).items() if name not in ("type", "text")
 }
 _RESPONSE_FIELDS = tuple(_RESPONSE_DEFAULTS)
 
