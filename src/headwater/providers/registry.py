@@ -448,9 +448,9 @@ def _head(name: str) -> tuple[str, str, str]:
 
 _BARE: Final = (
     # gpt-oss is open: OpenAI gives its weights away and does not serve it.
-    (re.compile(r"(gpt-(?!oss)|chatgpt-|codex-|o\d+($|-)|ft:(gpt|o\d))"), "openai"),
-    (re.compile(r"claude-"), "anthropic"),
-    (re.compile(r"gemini-"), "gemini"),
+    (r"(gpt-(?!oss)|chatgpt-|codex-|o\d+($|-)|ft:(gpt|o\d))", "openai"),
+    (r"claude-", "anthropic"),
+    (r"gemini-", "gemini"),
 )
 
 
@@ -484,7 +484,7 @@ def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
         provider = _BY_ANY_NAME.get(head.lower()) if sign else None
         if provider is None:
             for pattern, owner in _BARE:
-                if pattern.match(name):
+                if re.match(pattern, name):
                     return PROVIDERS[owner], "", name
             raise _unknown_model(name, env)
     if not rest:
@@ -675,7 +675,7 @@ def _checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
     return f"{parts.scheme}://{parts.netloc}{path}", dict(parse_qsl(parts.query, keep_blank_values=True))
 
 
-_DATED: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATED: Final = r"\d{4}-\d{2}-\d{2}"
 
 
 def _azure(
@@ -689,8 +689,8 @@ def _azure(
         return base_url, query
     undated = base_url.endswith("/openai/v1")
     root = base_url.removesuffix("/v1").removesuffix("/openai")
-    if undated or not _DATED.match(version):
-        return f"{root}/openai/v1", {} if undated and _DATED.match(version) else query
+    if undated or not re.match(_DATED, version):
+        return f"{root}/openai/v1", {} if undated and re.match(_DATED, version) else query
     return (f"{root}/openai/deployments/{quote(model, safe='')}" if api == _CHAT else f"{root}/openai"), query
 
 
@@ -819,16 +819,15 @@ def _key_hint(provider: Provider) -> str:
     return f'Set {" or ".join(provider.key_variables)} or pass api_key=. To try without a key: model="offline".'
 
 
-_PLACEHOLDER: Final = re.compile(
-    r"(<.*>|\{.*\}|\$[\w{}-]+|(sk-)?[x.*…-]*|.*\byour\b.*(key|token).*|.*(key|token).*\bhere\b.*|change-?me|todo)",
-    re.IGNORECASE,
+_PLACEHOLDER: Final = (
+    r"(<.*>|\{.*\}|\$[\w{}-]+|(sk-)?[x.*…-]*|.*\byour\b.*(key|token).*|.*(key|token).*\bhere\b.*|change-?me|todo)"
 )
 """What stands in examples where a key belongs."""
 
 
 def _checked_key(text: str, where: str, provider: Provider, needed: bool) -> Secret:
     """The key, if it can be one; it is never shown."""
-    if needed and _PLACEHOLDER.fullmatch(text.strip().replace("_", "-")):
+    if needed and re.fullmatch(_PLACEHOLDER, text.strip().replace("_", "-"), re.IGNORECASE):
         raise MissingKey(f"No key for {provider.name}: {where} holds a placeholder.", hint=_key_hint(provider))
     fault = ""
     if not text.isascii():
