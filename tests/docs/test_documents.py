@@ -11,6 +11,7 @@ import pytest
 
 import headwater
 from headwater import errors
+from headwater.providers.registry import PROVIDERS
 
 from .fake_openai import fake_openai
 from .programs import ROOT, run_program
@@ -56,6 +57,11 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_the_page_of_errors_names_every_one() -> None:
     page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
     assert [name for name in errors.__all__ if f"`{name}`" not in page] == []
+
+
+def test_the_page_of_providers_names_every_one() -> None:
+    page = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    assert [name for name in PROVIDERS if not re.search(rf"\b{name}\b", page)] == []
 
 
 def test_the_version_is_the_same_wherever_it_stands() -> None:
