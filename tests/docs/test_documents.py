@@ -64,6 +64,12 @@ def test_the_page_of_providers_names_every_one() -> None:
     assert [name for name in PROVIDERS if not re.search(rf"\b{name}\b", page)] == []
 
 
+def test_the_design_names_every_module() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    modules = {path.name.removesuffix(".py") for path in (ROOT / "src" / "headwater").glob("[a-z]*")} - {"py.typed"}
+    assert [name for name in sorted(modules) if f"`{name}`" not in page and f"`{name}/`" not in page] == []
+
+
 def test_the_version_is_the_same_wherever_it_stands() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -191,6 +191,12 @@ def test_a_run_inside_this_one_is_not_shown() -> None:
     assert shown(log) == [Began("writer", 1), Said("outer"), Ended()]
 
 
+def test_what_comes_after_the_end_is_not_shown() -> None:
+    late = logs.stamped(logs.joined(logs.begin()[1:], logs.text("late")), "r2")
+    log = logs.joined(logs.begin(), logs.text("outer"), logs.finished(), late)
+    assert shown(log) == [Began("writer", 1), Said("outer"), Ended()]
+
+
 def test_a_conversation_is_begun_once() -> None:
     one = logs.joined(logs.begin(), logs.text("one"), logs.finished())
     two = logs.stamped(logs.joined(logs.begin(), logs.text("two"), logs.finished()), "r2")

@@ -26,6 +26,7 @@ from headwater.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunStarted,
     RunWaiting,
     StepStarted,
     TextDelta,
@@ -127,8 +128,8 @@ class RunView:
     def feed(self, event: Event) -> tuple[Item, ...]:
         """What `event` gives to show, in order."""
         if event.run != self._run:
-            if self._run is not None:
-                return _NOTHING  # a run inside this one
+            if self._run is not None or event.__class__ is not RunStarted:
+                return _NOTHING  # a run inside this one, or what is left of one that is over
             return self._begin(event)
         if self._fold is not None:
             return self._gather(event)
