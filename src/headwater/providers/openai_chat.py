@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -87,7 +88,7 @@ class _FirstChunk(_Chunk):
 IGNORED: Final = frozenset(
     {
         "object", "created", "system_fingerprint", "service_tier", "obfuscation", "moderation", "provider",
-        "logprobs", "native_finish_reason", "content_filter_results", "prompt_filter_results", "role",
+        "logprobs", "native_finish_reason", "content_filter_results", "prompt_filter_results", "role", "type",
     }
 )  # fmt: skip
 """Fields known and left unread: they say nothing of the answer."""
@@ -104,6 +105,8 @@ _NESTED: Final[dict[str, type[_Wire]]] = {
     "function": _Function,
     "function_call": _Function,
 }
+
+_LISTS: Final = frozenset({"choices", "tool_calls"})
 
 _STOP: Final[FinishReason] = "stop"
 _FINISH: Final[dict[str, FinishReason]] = {
@@ -180,7 +183,7 @@ class Decoder(base.Decoder):
             self._read(self._sse.finish())
             if not self._frames:
                 self._read_plain_body()
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             pass  # a last chunk cut in its middle; what came before it stands
         if self.ended and not self.complete:
             self._conclude()
@@ -194,7 +197,7 @@ class Decoder(base.Decoder):
             decode = self._decode
             try:
                 chunk = decode(data)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 unusual = self._read_unusual(data, error)
                 if self.complete:
                     return
@@ -240,11 +243,13 @@ class Decoder(base.Decoder):
                         self._delta_seen = True
                         self._read_delta(delta)
                     continue
+            if choices is None:
+                self._refuse_error(data)
             self._read_chunk(chunk)
 
     # --- what is no chunk
 
-    def _read_unusual(self, data: bytes, error: msgspec.DecodeError) -> _Chunk | None:
+    def _read_unusual(self, data: bytes, error: Exception) -> _Chunk | None:
         """[DONE], an empty event, or a chunk with a field of another type than the API's."""
         word = data.strip()
         if word == b"[DONE]":
@@ -253,7 +258,8 @@ class Decoder(base.Decoder):
         if not word:
             return None
         if not isinstance(error, msgspec.ValidationError):
-            raise error
+            data = _repaired(data, error)
+            self.warn("invalid_json", "The provider sent JSON that is not valid; it was read as far as it can be.")
         value = _decode_any(data)
         if isinstance(value, list) and value and isinstance(value[0], dict):
             value = value[0]  # an error, as some gateways write it
@@ -274,10 +280,10 @@ class Decoder(base.Decoder):
             try:
                 yield field.name, msgspec.convert(item, field.type, strict=False)
             except msgspec.ValidationError:
-                if nested is not None and isinstance(item, dict):
-                    yield field.name, self._leniently(item, nested)
-                elif nested is not None and isinstance(item, list):
+                if nested is not None and field.name in _LISTS and isinstance(item, list):
                     yield field.name, [self._leniently(one, nested) for one in item if isinstance(one, dict)]
+                elif nested is not None and field.name not in _LISTS and isinstance(item, dict):
+                    yield field.name, self._leniently(item, nested)
                 else:
                     self.warn("unreadable_field", f"The provider sent {field.name} in an unknown form; it is left out.")
 
@@ -285,9 +291,15 @@ class Decoder(base.Decoder):
         """Raises what an event named "error" says."""
         try:
             value = _decode_any(data)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             value = data.decode("utf-8", "replace").strip()
         raise base.in_band_error("", value)
+
+    def _refuse_error(self, data: bytes) -> None:
+        """Raises what a bare error object says, as older vLLM and FastChat put it on the wire."""
+        value = _decode_any(data)
+        if value.get("object") == "error":
+            raise base.in_band_error("", value)
 
     def _read_plain_body(self) -> None:
         """A body that is no event stream at all: an error or a whole answer in plain JSON, under status 200."""
@@ -470,7 +482,8 @@ class Decoder(base.Decoder):
                 source = {"url": source}
             if not isinstance(source, dict):
                 continue
-            source = source.get("url_citation") or source
+            inner = source.get("url_citation")
+            source = inner if isinstance(inner, dict) else source
             url = source.get("url")
             start, end = source.get("start_index"), source.get("end_index")
             span = (start, end) if isinstance(start, int) and isinstance(end, int) else None
@@ -533,6 +546,15 @@ class Decoder(base.Decoder):
         if common == _STOP:
             return "refusal" if self._refused else "tool_calls" if self._drafts else _STOP
         return common
+
+
+def _repaired(data: bytes, error: Exception) -> bytes:
+    """JSON that a lenient parser takes (NaN, half a surrogate pair, broken UTF-8), made valid; else raises `error`."""
+    try:
+        value = json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None)
+    except ValueError:
+        raise error from None
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _text_of(value: Any) -> str:
