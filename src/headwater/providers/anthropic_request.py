@@ -233,8 +233,7 @@ def _url(endpoint: Endpoint) -> str:
 
 def _headers(endpoint: Endpoint, betas: Sequence[str]) -> dict[str, str]:
     headers = {"content-type": "application/json", "accept": "text/event-stream", "anthropic-version": VERSION}
-    if endpoint.key:
-        headers["x-api-key"] = endpoint.key.reveal()
+    headers.update((name.lower(), value) for name, value in endpoint.key_headers("x-api-key").items())
     headers.update((name.lower(), value) for name, value in endpoint.headers.items())
     given = headers.get("anthropic-beta", "").split(",")
     if wanted := dict.fromkeys(beta for beta in (*(name.strip() for name in given), *betas) if beta):

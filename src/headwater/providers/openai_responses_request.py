@@ -110,8 +110,7 @@ def _url(endpoint: Endpoint) -> str:
 
 def _headers(endpoint: Endpoint) -> dict[str, str]:
     headers = {"content-type": "application/json", "accept": "text/event-stream"}
-    if endpoint.key:
-        headers["authorization"] = f"Bearer {endpoint.key.reveal()}"
+    headers.update((name.lower(), value) for name, value in endpoint.key_headers("authorization").items())
     headers.update((name.lower(), value) for name, value in endpoint.headers.items())
     return headers
 
