@@ -7,8 +7,9 @@ It must never read a clock or make up an id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 from headwater.events import (
     AttemptFailed,
@@ -79,10 +80,11 @@ class _Stream:
 class _Call:
     """A tool call as it grows, and what came of it."""
 
-    __slots__ = ("answered", "call", "cut", "error", "key", "pieces", "result", "started")
+    __slots__ = ("answered", "call", "cut", "error", "key", "pieces", "result", "started", "step")
 
     def __init__(self, event: CallStarted) -> None:
         self.key = event.call
+        self.step = event.step
         self.call = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
         self.pieces: list[str] | None = []
         self.cut = False
@@ -254,14 +256,12 @@ class Fold:
         step = self._now()
         self.finish_reason = event.finish_reason
         self.provider_finish_reason = event.provider_finish_reason
-        text = "".join(step.text)
-        if not step.content and event.message is not None:
-            text = event.message.text  # the deltas were compacted away: the message is the durable truth
+        text, refusal, reasoning = _said(step, event.message)
         if text:
             self._texts.append(text)
             self._shown.append(step.lead + text)
-        self._refusals.extend(step.refusal)
-        reasoning = _reasoning_of(step)
+        if refusal:
+            self._refusals.append(refusal)
         if reasoning:
             self._reasonings.append(reasoning)
         for part in step.content:
@@ -361,13 +361,19 @@ class Fold:
 
     @property
     def shown_chars(self) -> int:
-        """How many characters of answer text the current attempt has shown."""
-        return sum(map(len, self._step.text)) if self._step is not None else 0
+        """How many characters the current attempt has added to the transcript, its lead included."""
+        step = self._step
+        return len(step.lead) + sum(map(len, step.text)) if step is not None and step.text else 0
 
     @property
     def in_step(self) -> int | None:
         """The number of the step that is open, if one is."""
         return self._step.number if self._step is not None else None
+
+    @property
+    def in_attempt(self) -> int | None:
+        """The number of the attempt that is going on, if one is."""
+        return self._step.attempt if self._step is not None else None
 
     def unanswered(self) -> tuple[ToolCall, ...]:
         """The calls of the last finished step that are ours to run and not yet answered."""
@@ -445,10 +451,11 @@ class Fold:
 
     # --- leaving in good order
 
-    def closing(self, why: str, *, api: str = "", finish_reason: str | None = None) -> list[Event]:
-        """The events that end all that is open, innermost first, so that the run's end may follow.
+    def closing(self, why: str, children: Mapping[str, Fold] = MappingProxyType({})) -> list[Event]:
+        """The events that end all that is open, innermost first, so that the step's end and the run's may follow.
 
-        `why` is what unfinished calls and tools are told.
+        `why` is what unfinished calls and tools are told. `children` are the folds of the runs below, by id, which
+        have ended by now: what is not told of one is taken to have been cancelled before it cost anything.
         """
         events: list[Event] = []
         if (step := self._step) is not None:
@@ -470,14 +477,11 @@ class Fold:
                 for call in step.calls.values()
                 if call.open
             ]
+        events += [_child_end(child, children.get(child.child)) for child in self._children.values()]
         events += [
-            ToolFinished(step=0, call=call.key, name=call.call.name, result=why, error=why)
+            ToolFinished(step=call.step, call=call.key, name=call.call.name, result=why, error=why)
             for call in self._awaited
             if call.started and not call.answered
-        ]
-        events += [
-            ChildFinished(child=child.child, name=child.name, call=child.call, outcome="cancelled")
-            for child in self._children.values()
         ]
         return events
 
@@ -489,7 +493,7 @@ class Fold:
             finish_reason=finish_reason,
             provider_finish_reason=word,
             message=self.message(api, model),
-            usage=self._usages.get((step.number, step.attempt or 1), Usage()),
+            usage=_sum([usage for (number, _), usage in self._usages.items() if number == step.number]),
         )
 
 
@@ -555,6 +559,28 @@ def _part_of(stream: _Stream) -> list[AnyPart]:
     if not text and stream.signature is None and stream.redacted is None:
         return []
     return [Reasoning(text=text, kind=kind, signature=stream.signature, redacted=stream.redacted)]
+
+
+def _said(step: _Step, message: Message | None) -> tuple[str, str, str]:
+    """A finished step's text, refusal and reasoning: its message is the truth, also where deltas were left out."""
+    if message is None:
+        return "".join(step.text), "".join(step.refusal), _reasoning_of(step)
+    refusal = "".join(part.text for part in message.content if isinstance(part, Text) and part.refusal)
+    reasoning = "".join(part.text for part in message.content if isinstance(part, Reasoning))
+    return message.text, refusal, reasoning
+
+
+def _sum(usages: list[Usage]) -> Usage:
+    """All of them together; one alone keeps its provider's own report."""
+    return usages[0] if len(usages) == 1 else sum(usages, start=Usage())
+
+
+def _child_end(child: ChildStarted, fold: Fold | None) -> ChildFinished:
+    outcome: Literal["finished", "failed", "cancelled"] = "cancelled"
+    if fold is not None and fold.end is not None and not isinstance(fold.end, RunCancelled):
+        outcome = "finished" if isinstance(fold.end, RunFinished) else "failed"
+    usage = fold.usage if fold is not None else Usage()
+    return ChildFinished(child=child.child, name=child.name, call=child.call, outcome=outcome, usage=usage)
 
 
 def _reasoning_of(step: _Step) -> str:
