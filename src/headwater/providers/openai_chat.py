@@ -293,13 +293,13 @@ class Decoder(base.Decoder):
             value = _decode_any(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             value = data.decode("utf-8", "replace").strip()
-        raise base.in_band_error("", value)
+        raise base.in_band_error(self.api, value)
 
     def _refuse_error(self, data: bytes) -> None:
         """Raises what a bare error object says, as older vLLM and FastChat put it on the wire."""
         value = _decode_any(data)
         if value.get("object") == "error":
-            raise base.in_band_error("", value)
+            raise base.in_band_error(self.api, value)
 
     def _read_plain_body(self) -> None:
         """A body that is no event stream at all: an error or a whole answer in plain JSON, under status 200."""
@@ -335,10 +335,10 @@ class Decoder(base.Decoder):
         for choice in chunk.choices or ():
             error = error or (choice.error if not choice.index else None)
         if error:
-            raise base.in_band_error("", {"error": error})
+            raise base.in_band_error(self.api, {"error": error})
         if self.provider_finish_reason in _FAILED:
             word = self.provider_finish_reason
-            raise base.in_band_error("", {"code": word, "message": f"The answer was given up: {word}."})
+            raise base.in_band_error(self.api, {"code": word, "message": f"The answer was given up: {word}."})
 
     def _read_choice(self, choice: _Choice) -> None:
         delta = choice.delta

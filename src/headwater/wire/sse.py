@@ -16,6 +16,9 @@ __all__ = ("Frame", "SSEDecoder")
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 """One event, at most: a base64 picture of 40 megapixels fits; anything longer is a server gone wrong."""
 
+MAX_NAMES = 64
+"""Names of events that are remembered, at most; no API has as many."""
+
 Frame = tuple[str, bytes]
 """An event's name ("" where none was given) and its data, lines joined by a line feed."""
 
@@ -39,6 +42,8 @@ class SSEDecoder:
         self._data: list[bytes] = []
         self._size = 0
         self._stray_size = 0
+        self._names: dict[bytes, str] = {}
+        """The first lines that named an event before: most streams have few names and repeat them all the time."""
         self._started = False
         self._after_cr = False
         self._failure: LimitExceeded | None = None
@@ -92,13 +97,15 @@ class SSEDecoder:
 
     def _block(self, block: bytes, frames: list[Frame]) -> None:
         """The lines before a blank line, where nothing is pending from before."""
-        if block.startswith(b"event: "):
-            name, _, data = block.partition(b"\n")
-            if data.startswith(b"data: ") and b"\n" not in data:
-                frames.append((name[7:].decode("utf-8", "replace"), data[6:]))
-                return
+        head, colon, data = block.partition(b"\ndata: ")
+        name = self._names.get(head)
+        if name is not None and colon and b"\n" not in data:
+            frames.append((name, data))
+            return
         for line in block.split(b"\n"):
             self._line(line, frames)
+        if self._name and head == b"event: " + self._name.encode() and len(self._names) < MAX_NAMES:
+            self._names[head] = self._name
         self._dispatch(frames)
 
     def _tail(self, rest: bytes, frames: list[Frame]) -> None:
