@@ -268,6 +268,17 @@ def test_content_in_parts() -> None:
     assert [event.code for event in of(Warned, events)] == ["unknown_content"]
 
 
+def test_content_in_other_parts() -> None:
+    parts = [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
+        {"type": "text", "text": {"odd": 1}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+    ]
+    _, events = read(body(chunk({"content": parts})))
+    assert (Telling(events).reasoning, Telling(events).text) == ("hm", "")
+    assert of(FileMade, events) == [FileMade(step=1, media_type="image/png", data=b"hi")]
+
+
 def test_other_choices_are_told_of_once() -> None:
     other = {"choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": "length"}]}
     both = {"choices": [{"index": 0, "delta": {"content": "b"}}, {"index": 1, "delta": {"content": "y"}}]}
@@ -402,6 +413,12 @@ def test_no_arguments() -> None:
 def test_the_function_call_of_old() -> None:
     first, second = {"name": "f", "arguments": '{"x"'}, {"arguments": ": 1}"}
     assert calls_of({"function_call": first}, {"function_call": second}) == [("call_0", "f", {"x": 1})]
+    pieces = {"name": "get_"}, {"name": "weather", "arguments": "{}"}
+    assert calls_of(*({"function_call": piece} for piece in pieces)) == [("call_0", "get_weather", {})]
+
+
+def test_a_name_alone_is_a_call() -> None:
+    assert calls_of([piece(0, None, "f")]) == [("call_0", "f", {})]
 
 
 def test_arguments_that_are_cut_are_rejected() -> None:
@@ -501,6 +518,12 @@ def test_images() -> None:
         FileMade(step=1, media_type="image/*", url="https://a/b.png"),
     ]
     assert [event.code for event in of(Warned, events)] == ["unknown_image"]
+
+
+def test_an_image_that_is_no_base64_keeps_its_url() -> None:
+    broken = "data:image/png;base64,a*"
+    _, events = read(body(chunk({"images": [{"image_url": {"url": broken}}]})))
+    assert of(FileMade, events) == [FileMade(step=1, media_type="image/*", url=broken)]
 
 
 def test_audio_is_a_file_and_goes_back_by_its_id() -> None:

@@ -157,6 +157,11 @@ def test_a_file_by_its_url() -> None:
     assert openrouter["content"] == [{"type": "file", "file": {"filename": "file", "file_data": "https://a/b.pdf"}}]
 
 
+def test_a_document_by_its_bytes_where_servers_differ() -> None:
+    (message,) = messages(Message.user(File(data=b"%PDF-x", name="a.pdf")), server="mistral")
+    assert message["content"] == [{"type": "document_url", "document_url": "data:application/pdf;base64,JVBERi14"}]
+
+
 def test_marks_for_caching_go_where_they_are_taken() -> None:
     message = Message.user(Text(text="long", cache=True), "short")
     mark = {"cache_control": {"type": "ephemeral"}}
@@ -169,6 +174,11 @@ def test_marks_for_caching_go_where_they_are_taken() -> None:
     body = written(*given, server="openrouter", settings=Settings(cache=True))
     assert body["messages"][0]["content"] == [{"type": "text", "text": "be brief", **mark}]
     assert written(*given, settings=Settings(cache=True))["messages"][0]["content"] == "be brief"
+    marked = Message(role="assistant", content=(Text(text="so", cache=True),))
+    assert messages(marked, server="openrouter")[0]["content"] == [{"type": "text", "text": "so", **mark}]
+    result = Message.tool(ToolResult(id="c1", name="add", content="2", cache=True))
+    assert messages(result, server="openrouter")[0]["content"] == [{"type": "text", "text": "2", **mark}]
+    assert messages(result)[0]["content"] == "2"
 
 
 # --- what the model said, and what tools gave back
@@ -361,8 +371,9 @@ def test_tool_choice_by_word(choice: str) -> None:
 
 def test_tool_choice_without_tools() -> None:
     assert "tool_choice" not in written(settings=Settings(tool_choice="none", parallel_tool_calls=False))
-    with pytest.raises(errors.UnsupportedSetting, match="without tools"):
-        written(settings=Settings(tool_choice="required"))
+    for choice in ("required", "add"):
+        with pytest.raises(errors.UnsupportedSetting, match="without tools"):
+            written(settings=Settings(tool_choice=choice))
     own = {"tools": [{"type": "web_search"}]}
     assert written(settings=Settings(tool_choice="required", extra=own))["tool_choice"] == "required"
 
