@@ -9,27 +9,26 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-import warnings
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeAlias, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
 from headwater.attempts import Retries, Timeouts
 from headwater.callbacks import Callback, event_watcher, token_watcher
-from headwater.errors import ConfigurationError, LoopMisuse, UsageError
+from headwater.errors import ConfigurationError, UsageError
 from headwater.loop import MAX_STEPS, Limits
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
 from headwater.messages import Message, Response
 from headwater.model import Model, ModelLike, SettingsOptions, Task, as_messages, as_model, merged
 from headwater.providers.base import OutputSpec, Settings, ToolSpec
-from headwater.runtime import Delegate, Job, Run
+from headwater.runnable import RunHandle, RunnableTool, tool_name
+from headwater.runtime import AgentRun, Delegate, HandoffTool, Job, Run
 from headwater.stream import AgentStream, drain_blocking
 from headwater.thread import Thread
 from headwater.tools import Tool, as_tool
 
-__all__ = ("Agent", "RunHandle")
+__all__ = ("Agent",)
 
 ContextT = TypeVar("ContextT", default=Any)
 OutputT = TypeVar("OutputT", default=str)
@@ -54,7 +53,8 @@ class Agent(Generic[ContextT, OutputT]):
 
     `model` is a name (`openai/gpt-5.4`, `claude-…`, `ollama/llama3.2`, `offline`), a Model, or anything that can be
     asked; None means the variable HEADWATER_MODEL. `instructions` are a string or a function of the run's context.
-    `tools` are functions, `@tool` functions and agents. `output_type` is what the answer must be. `max_loops` is how
+    `tools` are functions, `@tool` functions, agents and workflows; `handoffs` are agents to whom this one may give the
+    conversation. `output_type` is what the answer must be. `max_loops` is how
     often the agent is asked to go on from its own answer, `max_steps` how many requests one answer may take.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
@@ -77,6 +77,7 @@ class Agent(Generic[ContextT, OutputT]):
         model: ModelLike | None = None,
         instructions: Instructions = None,
         tools: Iterable[Any] = (),
+        handoffs: Iterable[Agent[Any, Any]] = (),
         output_type: type[OutputT] = cast(Any, str),  # noqa: B008
         description: str = "",
         max_loops: int = 1,
@@ -125,6 +126,7 @@ class Agent(Generic[ContextT, OutputT]):
         self._api_key = api_key
         self._fallback = tuple(as_model(one) for one in fallback)
         self._tools: dict[str, Tool[..., Any] | Delegate] = {}
+        self.handoffs: tuple[Agent[Any, Any], ...] = tuple(handoffs)
         self._output: _Output | None = None
         self._output_type: Any = str
         self.tools = tools
@@ -325,7 +327,12 @@ class Agent(Generic[ContextT, OutputT]):
 
         Its events stand in the same log, under its path.
         """
-        return _AgentTool(self, name, description)
+        return RunnableTool(
+            self,
+            self._begin,
+            name=name,
+            description=description or self.description or f"Ask {self.name}, another agent, and get its answer.",
+        )
 
     def __repr__(self) -> str:
         return f"Agent(name={self.name!r}, model={self.llm.name!r})"
@@ -342,7 +349,7 @@ class Agent(Generic[ContextT, OutputT]):
         **options: Any,
     ) -> Run:
         """The run of a task, with all who watch it. `shown`: whether it may print."""
-        run = Run(self.job(task, **options))
+        run = AgentRun(self.job(task, **options))
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if self.verbose:
@@ -390,7 +397,7 @@ class Agent(Generic[ContextT, OutputT]):
             history=tuple(history or ()),
             thread=thread,
             instructions=_of_context(self.instructions),
-            tools=self._tools,
+            tools=self._tools_and_handoffs(),
             output=self._output if output_type is None else _output(output_type),
             settings=merged(merged(llm.settings, self.settings.given()), settings),
             limits=Limits(max_loops=_count("max_loops", self.max_loops), max_steps=_count("max_steps", self.max_steps)),
@@ -399,6 +406,20 @@ class Agent(Generic[ContextT, OutputT]):
             context=context,
             quiet=self.print_on is False,
         )
+
+    def _tools_and_handoffs(self) -> Mapping[str, Tool[..., Any] | Delegate | HandoffTool]:
+        if not self.handoffs:
+            return self._tools
+        tools: dict[str, Tool[..., Any] | Delegate | HandoffTool] = dict(self._tools)
+        for agent in self.handoffs:
+            handoff = _Handoff(agent)
+            if handoff.name in tools:
+                raise ConfigurationError(
+                    f"Two tools of {self.name!r} have the name {handoff.name!r}.",
+                    hint="Give each agent in handoffs= a name of its own.",
+                )
+            tools[handoff.name] = handoff
+        return tools
 
     async def _converse(self, task: Task, options: dict[str, Any]) -> Response[Any]:
         """Answer, then read the next message from the terminal, until there is none: the last answer."""
@@ -413,83 +434,28 @@ class Agent(Generic[ContextT, OutputT]):
             task = said
 
 
-class RunHandle(Coroutine[Any, Any, Response[OutputT]]):
-    """What `agent.run(…)` gives inside a running event loop: await it for the Response.
+class _Handoff:
+    """Another agent, to whom the conversation can be given; see `runtime.HandoffTool`."""
 
-    Good for `await`, `asyncio.gather` and `asyncio.create_task`. Anything else says what to write instead.
-    """
-
-    __slots__ = ("_coroutine", "_started")
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Response[OutputT]]) -> None:
-        self._coroutine = coroutine
-        self._started = False
-
-    def __await__(self) -> Generator[Any, None, Response[OutputT]]:
-        self._started = True
-        return self._coroutine.__await__()
-
-    def send(self, value: Any) -> Any:
-        """See `Coroutine`."""
-        self._started = True
-        return self._coroutine.send(value)
-
-    def throw(self, kind: Any, value: Any = None, trace: TracebackType | None = None) -> Any:
-        """See `Coroutine`."""
-        self._started = True
-        return self._coroutine.throw(kind if value is None else value)
-
-    def close(self) -> None:
-        """See `Coroutine`."""
-        self._started = True
-        self._coroutine.close()
-
-    def __str__(self) -> str:
-        return f"<not run yet: {_INSTEAD}>"
-
-    __repr__ = __str__
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "gi_code"):
-            raise AttributeError(name)
-        raise LoopMisuse(f"This run was not awaited, so it has no {name!r} yet.", hint=f"{_INSTEAD}.")
-
-    def __del__(self) -> None:
-        if not self._started:
-            self._coroutine.close()
-            if not sys.is_finalizing():
-                warnings.warn(
-                    f"A run was never awaited, so nothing happened: {_INSTEAD}.", RuntimeWarning, stacklevel=2
-                )
-
-
-_INSTEAD = "inside async code write `await agent.run(…)`"
-
-
-class _AgentTool:
-    """An agent as another's tool; see `runtime.Delegate`."""
-
-    def __init__(self, agent: Agent[Any, Any], name: str | None, description: str | None) -> None:
+    def __init__(self, agent: Agent[Any, Any]) -> None:
         self._agent = agent
-        self.name = name or "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in agent.name)[:64]
-        said = description or agent.description
+        self.to = agent.name
+        self.name = f"transfer_to_{tool_name(agent.name)}"[:64]
+        what = f" {agent.description}" if agent.description else ""
         self.spec = ToolSpec(
             name=self.name,
-            description=said or f"Ask {agent.name}, another agent, and get its answer.",
+            description=f"Give the conversation to {agent.name}, who answers from here on.{what}",
             parameters={
                 "type": "object",
-                "properties": {"task": {"type": "string", "description": "What is to be done, in full."}},
-                "required": ["task"],
+                "properties": {"note": {"type": "string", "description": "What they should know, in a sentence."}},
+                "required": [],
                 "additionalProperties": False,
             },
         )
 
-    def job(self, arguments: Mapping[str, Any], context: Any) -> Job:
-        """See `runtime.Delegate`."""
-        task = arguments.get("task")
-        if not isinstance(task, str) or not task.strip():
-            raise ValueError("task: a non-empty string is expected.")
-        return self._agent.job(task, context=context)
+    def take_over(self, messages: tuple[Message, ...], context: Any) -> Run:
+        """See `runtime.HandoffTool`."""
+        return self._agent._begin((), shown=False, history=messages, context=context)
 
 
 class _Output:
@@ -521,7 +487,7 @@ def _offered(tools: Iterable[Any]) -> dict[str, Tool[..., Any] | Delegate]:
     offered: dict[str, Tool[..., Any] | Delegate] = {}
     for item in tools:
         made: Tool[..., Any] | Delegate
-        made = item.as_tool() if isinstance(item, Agent) else item if isinstance(item, _AgentTool) else as_tool(item)
+        made = as_tool(item)
         if made.name in offered:
             raise InvalidTool(
                 f"Two tools have the name {made.name!r}.", hint="Give one another: @tool(name=…), or rename the agent."

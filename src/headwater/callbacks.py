@@ -98,11 +98,11 @@ def token_watcher(callback: Callback, run: Run, errors: CallbackErrors, *, detai
     call = _guarded(callback, run, errors, "streaming_callback")
     chunks = Chunks(run.id, run.speaks_for, run.fold)
     wants = positional_parameters(callback)
-    speaks_for, own = run.speaks_for, run.id
+    speaks_for = run.speaks_for
 
     def watch_details(event: Event) -> Awaitable[Any] | None:
         told = chunks.details(event)
-        return None if told is None else hand(event, told, isinstance(event, _ENDS) and event.run == own)
+        return None if told is None else hand(event, told, isinstance(event, _ENDS) and event.run in speaks_for)
 
     def watch_tokens(event: Event) -> Awaitable[Any] | None:
         if event.__class__ is TextDelta and event.run in speaks_for:
@@ -110,7 +110,7 @@ def token_watcher(callback: Callback, run: Run, errors: CallbackErrors, *, detai
             return hand(event, text, False) if text else None
         if event.__class__ is TextStarted:
             chunks.of(event)
-        elif wants == 3 and isinstance(event, _ENDS) and event.run == own:
+        elif wants == 3 and isinstance(event, _ENDS) and event.run in speaks_for:
             return hand(event, "", True)
         return None
 

@@ -49,7 +49,8 @@ class StreamChunk:
 class Chunks:
     """Makes chunks, or a callback's details, of the events of one run and of those it speaks for.
 
-    `speaks_for` holds the ids of the runs whose text is this one's: its own, and its members' where it is a workflow.
+    `speaks_for` holds the ids of the runs whose text is this one's: its own where it is an agent, its members' where it
+    is a workflow. The end of a member is a chunk with its finish reason; only the run's own end is final.
     """
 
     __slots__ = ("_fold", "_leads", "_refusals", "_run", "_speaks_for")
@@ -76,7 +77,7 @@ class Chunks:
 
     def of(self, event: Event) -> StreamChunk | None:
         """The event's chunk, if it has one."""
-        if event.run not in self._speaks_for:
+        if event.run not in self._speaks_for and event.run != self._run:
             return None
         if isinstance(event, TextDelta):
             text = self.text_of(event)
@@ -87,8 +88,10 @@ class Chunks:
             return StreamChunk(finish_reason="tool_calls", agent=event.agent, event=event)
         elif isinstance(event, Retracted):
             return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
-        elif isinstance(event, (RunFinished, RunCancelled)) and event.run == self._run:
+        elif isinstance(event, (RunFinished, RunCancelled)):
             reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
+            if event.run != self._run:
+                return StreamChunk(finish_reason=reason, agent=event.agent, event=event)
             return StreamChunk(
                 is_final=True, finish_reason=reason, metadata=self.metadata(), agent=event.agent, event=event
             )
@@ -96,7 +99,7 @@ class Chunks:
 
     def details(self, event: Event) -> dict[str, Any] | None:
         """The event as `stream=True` hands it to a callback: JSON-able, holding only the keys that apply."""
-        if event.run not in self._speaks_for:
+        if event.run not in self._speaks_for and event.run != self._run:
             return None
         said = self._said(event)
         if said is None:

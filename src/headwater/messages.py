@@ -7,7 +7,7 @@ and back; `fold` is the only place that assembles them from events.
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Generic, Literal, Self, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -263,6 +263,10 @@ class Response(str, Generic[OutputT]):
     partial: bool
     """True where the answer was cut: cancelled, failed, or left."""
     callback_errors: int
+    members: Mapping[str, Response[Any]]
+    """Of a workflow: each member's Response, by its name, in the order of the members."""
+    error: Exception | None
+    """What ended it, where that was not raised because its workflow collects errors."""
 
     def __new__(cls, text: str = "", **fields: Any) -> Self:
         """Made by `fold`; `fields` are the attributes below by name. Raises TypeError for any other."""
@@ -280,6 +284,10 @@ class Response(str, Generic[OutputT]):
     def text(self) -> str:
         """The answer as a plain string: the text of the last step that has any."""
         return str.__str__(self)
+
+    def replaced(self, text: str, **fields: Any) -> Response[Any]:
+        """A copy with another text and other fields."""
+        return Response(text, **{**self.__dict__, **fields})
 
     def to_dict(self) -> dict[str, Any]:
         """The answer and how it came about, JSON-able, without the messages."""
@@ -318,6 +326,8 @@ _UNSAID: dict[str, Any] = {
     "tokens_per_second": None,
     "partial": False,
     "callback_errors": 0,
+    "members": {},
+    "error": None,
 }
 _PLAIN = (
     "transcript",

@@ -17,7 +17,7 @@ from headwater.errors import ConfigurationError, UnsupportedSetting
 from headwater.messages import File, Image, Message, Text
 from headwater.providers import registry
 from headwater.providers.base import Effort, Secret, Settings, ToolSpec
-from headwater.runtime import Job, Run
+from headwater.runtime import AgentRun, Job
 from headwater.source import ProviderSource, Source
 from headwater.stream import AgentStream
 from headwater.tools import as_tools
@@ -116,10 +116,10 @@ class Model:
         specs = tuple(tool if isinstance(tool, ToolSpec) else as_tools([tool])[0].spec for tool in tools)
         given = as_messages(messages)
 
-        def make() -> Run:
+        def make() -> AgentRun:
             system = [message for message in given if message.role == "system"]
             spoken = tuple(message for message in given if message.role != "system")
-            return Run(
+            return AgentRun(
                 Job(
                     name=self.name or "model",
                     sources=self.sources,

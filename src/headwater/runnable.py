@@ -1,0 +1,124 @@
+"""What anything that can be run has in common: the protocol, its awaitable, and itself as a tool.
+
+An agent and a workflow stand inside each other through this alone: a name, and a stream that can be begun.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+from typing_extensions import TypeVar
+
+from headwater.errors import LoopMisuse
+from headwater.providers.base import ToolSpec
+from headwater.runtime import Run
+from headwater.stream import AgentStream
+
+__all__ = ("RunHandle", "Runnable", "RunnableTool", "tool_name")
+
+ResultT = TypeVar("ResultT", default=Any)
+
+
+class Runnable(Protocol):
+    """Anything with a name that can be asked and streams its answer: an agent, a workflow, your own."""
+
+    @property
+    def name(self) -> str:
+        """Who speaks."""
+
+    def run_stream(self, message: Any, /, *, context: Any = None) -> AgentStream[Any]:
+        """The answer as a stream, not begun before it is read."""
+
+
+class RunHandle(Coroutine[Any, Any, ResultT]):
+    """What `agent.run(…)` gives inside a running event loop: await it for the Response.
+
+    Good for `await`, `asyncio.gather` and `asyncio.create_task`. Anything else says what to write instead.
+    """
+
+    __slots__ = ("_coroutine", "_started")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, ResultT]) -> None:
+        self._coroutine = coroutine
+        self._started = False
+
+    def __await__(self) -> Generator[Any, None, ResultT]:
+        self._started = True
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        """See `Coroutine`."""
+        self._started = True
+        return self._coroutine.send(value)
+
+    def throw(self, kind: Any, value: Any = None, trace: TracebackType | None = None) -> Any:
+        """See `Coroutine`."""
+        self._started = True
+        return self._coroutine.throw(kind if value is None else value)
+
+    def close(self) -> None:
+        """See `Coroutine`."""
+        self._started = True
+        self._coroutine.close()
+
+    def __str__(self) -> str:
+        return f"<not run yet: {_INSTEAD}>"
+
+    __repr__ = __str__
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "gi_code"):
+            raise AttributeError(name)
+        raise LoopMisuse(f"This run was not awaited, so it has no {name!r} yet.", hint=f"{_INSTEAD}.")
+
+    def __del__(self) -> None:
+        if not self._started:
+            self._coroutine.close()
+            if not sys.is_finalizing():
+                warnings.warn(
+                    f"A run was never awaited, so nothing happened: {_INSTEAD}.", RuntimeWarning, stacklevel=2
+                )
+
+
+_INSTEAD = "inside async code write `await agent.run(…)`"
+
+
+class RunnableTool:
+    """A runnable as an agent's tool: what it is asked goes in, its text comes out; see `runtime.Delegate`."""
+
+    def __init__(
+        self,
+        runnable: Runnable,
+        begin: Callable[..., Run],
+        *,
+        name: str | None = None,
+        description: str = "",
+    ) -> None:
+        self._begin = begin
+        self.name = name or tool_name(runnable.name)
+        self.spec = ToolSpec(
+            name=self.name,
+            description=description or f"Ask {runnable.name}, and get the answer.",
+            parameters={
+                "type": "object",
+                "properties": {"task": {"type": "string", "description": "What is to be done, in full."}},
+                "required": ["task"],
+                "additionalProperties": False,
+            },
+        )
+
+    def start(self, arguments: Mapping[str, Any], context: Any) -> Run:
+        """See `runtime.Delegate`."""
+        task = arguments.get("task")
+        if not isinstance(task, str) or not task.strip():
+            raise ValueError("task: a non-empty string is expected.")
+        return self._begin(task, shown=False, context=context)
+
+
+def tool_name(name: str) -> str:
+    """A runnable's name as providers take a tool's: letters, digits, _ and -, 64 at most."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:64]

@@ -1,0 +1,113 @@
+"""Where streams merge: tasks put batches of events in, one reader takes them out in the order in which they came.
+
+Fair, for each task gets a batch in before any gets its next one out of turn; bounded, for whoever is ahead of the
+reader waits. Tasks and queues cost several tokens' worth of time, so batches go through here, never single tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from headwater.events import Event, ToolProgress
+
+if TYPE_CHECKING:
+    from headwater.loops import Interruptible
+    from headwater.runtime.run import Run
+
+__all__ = ("Mux",)
+
+MAX_BATCHES_AHEAD: Final = 4
+"""Batches that one run may be ahead of the reader: enough that neither waits for the other at an even pace."""
+
+MAX_PENDING_PROGRESS: Final = 1000
+"""Progress events the reader may be behind; then the oldest are dropped: progress is only news."""
+
+
+class Mux:
+    """Tasks that make events, and the queue to their reader.
+
+    `failed` is told what a task raised. The tasks hold the run, never its stream.
+    """
+
+    def __init__(self, interruptible: Interruptible, failed: Callable[[BaseException], None]) -> None:
+        self._interruptible = interruptible
+        self._failed = failed
+        self._queue: list[Event] = []
+        self._runs: dict[str, Run] = {}
+        """The runs whose events are in the queue or being read: kept alive until those have been appended."""
+        self._ahead: dict[str, int] = {}
+        self._progress = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._filled: asyncio.Event = asyncio.Event()
+        self._taken: asyncio.Event = asyncio.Event()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+        """Run the coroutine beside the others until it ends or all are cancelled."""
+        task = asyncio.create_task(coroutine, name=f"headwater {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def put(self, events: list[Event]) -> None:
+        """Have the reader append these, as soon as it comes."""
+        self._queue += events
+        self._filled.set()
+
+    def put_progress(self, event: ToolProgress) -> bool:
+        """`put` for news of a tool, the oldest of which is dropped where the reader is far behind; False then."""
+        self._progress += 1
+        kept = self._progress <= MAX_PENDING_PROGRESS
+        if not kept:
+            oldest = next((at for at, one in enumerate(self._queue) if isinstance(one, ToolProgress)), None)
+            if oldest is not None:
+                del self._queue[oldest]
+        self.put([event])
+        return kept
+
+    async def hand(self, run: Run, events: list[Event]) -> None:
+        """`put` what a run below says, waiting where it is too far ahead of the reader."""
+        self._runs[run.id] = run
+        self.put(events)
+        ahead = self._ahead[run.id] = self._ahead.get(run.id, 0) + 1
+        if ahead >= MAX_BATCHES_AHEAD:
+            self._taken.clear()
+            await self._taken.wait()
+
+    async def pull(self) -> list[Event]:
+        """All that has come, waiting where nothing has; [] once every task has ended."""
+        while not self._queue:
+            if not self._tasks:
+                return []
+            self._filled.clear()
+            await self._interruptible.wait(self._filled.wait())
+        return self.take()
+
+    def take(self) -> list[Event]:
+        """All that has come, without waiting."""
+        events, self._queue = self._queue, []
+        self._ahead.clear()
+        self._progress = 0
+        self._taken.set()
+        return events
+
+    @property
+    def done(self) -> bool:
+        """Whether no task is left."""
+        return not self._tasks
+
+    def cancel(self) -> None:
+        """Tell every task to stop."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def settle(self) -> None:
+        """Wait until every task is done."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(error)
+        self._filled.set()

@@ -1,0 +1,461 @@
+"""A run: pulled by its reader, stamped by `append`, ended in good order whatever ends it.
+
+Whoever reads a run awaits `pull` for the next events and appends each one before pulling again. No frame of a run is
+suspended between two pulls, so leaving is a plain call that closes everything (`abort`), and a reader that pauses
+holds the provider back by itself. `append` is the one place where events get their number, their time and their owner.
+
+A run may stand in another: it joins that one's log, and whoever conducts it there folds its events as they come
+(`take`), so that it can go on while they wait in the queue to be appended. What a run does is its subclass's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import math
+import os
+import time
+import weakref
+from collections.abc import Awaitable, Iterator
+from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from headwater.callbacks import CallbackErrors, Watcher, current_run
+from headwater.errors import HeadwaterError, RunTimeout
+from headwater.events import (
+    ChildFinished,
+    ChildStarted,
+    Event,
+    RunCancelled,
+    RunFailed,
+    RunStarted,
+    TextDelta,
+)
+from headwater.fold import Fold, error_info
+from headwater.loops import Interruptible, running_loop
+from headwater.messages import Response
+from headwater.runtime.log import Log
+from headwater.runtime.mux import Mux
+
+__all__ = ("CancelledBy", "Run", "as_data")
+
+CancelledBy = Literal["caller", "left", "deadline", "parent", "shutdown"]
+
+_set = force_setattr  # events are frozen for everyone else
+
+
+class _Stopped(HeadwaterError):
+    """Ends the await that is going on; never leaves this file."""
+
+
+class Run:
+    """One run: ended by itself, by `cancel`, or by `abort`."""
+
+    def __init__(self, name: str, *, timeout: float | None = None, quiet: bool = False) -> None:
+        self.name = name
+        self.id = f"run_{os.urandom(9).hex()}"
+        self.path: tuple[str, ...] = (name,)
+        self.parent: str | None = None
+        self.call: str | None = None
+        """The call in the parent that this run answers."""
+        self.fold = Fold()
+        self.speaks_for: set[str] = {self.id}
+        """The ids of the runs whose text is this one's."""
+        self.callback_errors = CallbackErrors(quiet=quiet)
+        self.error: BaseException | None = None
+        self.output: Any = None
+        self.over = False
+        self.lead = ""
+        """What parts this run's first text from what was said before it, where it goes on from another run."""
+        self.deadline: float | None = None
+        """When the run must be done, in seconds of `time.monotonic`."""
+        self._timeout = timeout
+        self._log = Log()
+        self._watchers: tuple[Watcher, ...] = ()
+        self._above: tuple[Run, ...] = ()
+        self._voiced = False
+        self._mux: Mux | None = None
+        self._children: list[Run] = []
+        self._linked: weakref.WeakSet[Run] = weakref.WeakSet()
+        self._stop: CancelledBy | Literal["failed"] | None = None
+        self._ending: Iterator[list[Event]] | None = None
+        self._interruptible = Interruptible()
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._clock: asyncio.TimerHandle | None = None
+        self._outer = outer = current_run.get()
+        if outer is not None and not outer.over:
+            # Begun in a tool or a callback of another run: a run of its own, which that one's end cancels.
+            self.parent = outer.id
+            outer._linked.add(self)
+
+    # --- what a subclass does
+
+    async def _advance(self) -> list[Event]:
+        """The next events; [] where it is to be called again, after what it gave has been appended."""
+        raise NotImplementedError
+
+    def _started(self) -> RunStarted:
+        """The run's first event."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Close what is held at once: connections."""
+
+    def _shut(self) -> None:
+        """Tell the other side to stop, from any thread, while the loop stands idle."""
+
+    def _end_step(self, failed: bool) -> Iterator[list[Event]]:
+        """The events that end what stands open beyond the fold's own closing."""
+        yield from ()
+
+    def _finished(self) -> None:
+        """The run is over."""
+
+    def _new_mux(self) -> Mux:
+        this = weakref.ref(self)  # each would hold the other
+
+        def failed(error: BaseException) -> None:
+            run = this()
+            if run is not None:
+                run._task_failed(error)
+
+        return Mux(self._interruptible, failed)
+
+    def close(self) -> None:
+        """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""
+        self._ending = iter(())
+        self._stop = self._stop or "caller"
+
+    # --- joining another run
+
+    def join(self, parent: Run, *, call: str | None = None, voiced: bool = False) -> None:
+        """Become a part of `parent`, before having begun: one log, one tree.
+
+        `voiced`: what this run says is what the parent says (a workflow's member, not an agent called as a tool).
+        """
+        if self._outer is not None:
+            self._outer._linked.discard(self)
+        self.path = (*parent.path, *self.path)
+        self.parent = parent.id
+        self.call = call
+        self.deadline = parent.deadline
+        self._log = parent._log
+        self._log.add(self)
+        self._above = (*parent._above, parent)
+        self._voiced = voiced
+        if voiced:
+            parent._speak(self.speaks_for)
+
+    def _speak(self, ids: set[str]) -> None:
+        self.speaks_for |= ids
+        if self._voiced:
+            self._above[-1]._speak(ids)
+
+    def take(self, events: list[Event]) -> list[Event]:
+        """Fold the events of a run that stands in another, and mark them as its own, for whoever appends them."""
+        self._log.tick()
+        now, add = self._log.now, self.fold.add
+        for event in events:
+            if not event.run:
+                _set(event, "run", self.id)
+                _set(event, "path", self.path)
+                _set(event, "time", now)
+                add(event)
+        return events
+
+    async def conduct(self, child: Run) -> None:
+        """Read a run that has joined this one to its end, into this one's queue; its error is in `child.error`."""
+        mux = self._mux
+        assert mux is not None
+        self._children.append(child)
+        await mux.hand(child, [ChildStarted(child=child.id, name=child.name, call=child.call)])
+        try:
+            while events := await child.pull():
+                await mux.hand(child, child.take(events))
+        except BaseException:
+            # This task is cancelled: what was said and is still in the queue comes first.
+            mux.put(child.end_now("parent"))
+            raise
+        finally:
+            self._children.remove(child)
+            mux.put([child.finished_event()])
+
+    def finished_event(self) -> ChildFinished:
+        """How this run ended, as its parent tells it."""
+        end = self.fold.end
+        outcome: Literal["finished", "failed", "cancelled"] = (
+            "failed" if isinstance(end, RunFailed) else "cancelled" if isinstance(end, RunCancelled) else "finished"
+        )
+        return ChildFinished(child=self.id, name=self.name, call=self.call, outcome=outcome, usage=self.fold.usage)
+
+    # --- reading
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have every event of this run and of those below it told to `watcher`, as it is appended."""
+        self._watchers = (*self._watchers, watcher)
+
+    async def pull(self) -> list[Event]:
+        """The next events, each to be given to `append` before the next pull; [] once the run is over.
+
+        An error does not come out of here: it is in `error` when the run is over.
+        """
+        if self.over:
+            return []
+        if self._event_loop is None:
+            self._start_clock()
+        if self._stop is None:
+            try:
+                while True:
+                    events = await self._advance()
+                    if self.stopping:
+                        break
+                    if events:
+                        self._log.tick()
+                        return events
+            except _Stopped:
+                pass
+            except Exception as error:
+                self._fail(error)
+            except BaseException:
+                # The reader's own task is cancelled, or the program ends: leave in order, and let it go on.
+                if not self._above:
+                    self.abort("caller")
+                raise
+        return self._end_next()
+
+    def append(self, event: Event) -> Awaitable[Any] | None:
+        """Stamp the event, take it in, and tell those who watch; what is returned, if anything, is to be awaited."""
+        log = self._log
+        _set(event, "seq", log.seq)
+        _set(event, "time", log.now)
+        log.seq += 1
+        if event.run and event.run != self.id:
+            below = log.runs.get(event.run) if log.runs is not None else None
+            return (below or self)._tell(event)
+        _set(event, "run", self.id)
+        _set(event, "path", self.path)
+        if event.__class__ is TextDelta:
+            self.fold.text_delta(event)
+        else:
+            self.fold.add(event)
+        if self._watchers or self._above:
+            return self._tell(event)
+        return None
+
+    def _tell(self, event: Event) -> Awaitable[Any] | None:
+        waits: list[Awaitable[Any]] | None = None
+        for run in (self, *self._above) if self._above else (self,):
+            for watcher in run._watchers:
+                if (wait := watcher(event)) is not None:
+                    waits = [*(waits or ()), wait]
+        if waits is None:
+            return None
+        return waits[0] if len(waits) == 1 else _all(waits)
+
+    async def drain(self) -> None:
+        """Read to the end with no reader but those who watch. Raises the error that ended the run."""
+        pull, append = self.pull, self.append
+        try:
+            while events := await pull():
+                for event in events:
+                    if (wait := append(event)) is not None:
+                        await wait
+        except BaseException:
+            self.abort("caller")
+            raise
+        self.raise_error()
+
+    def raise_error(self) -> None:
+        """Raise what ended the run, if an error did, with the partial Response on it."""
+        if self.error is not None:
+            if isinstance(self.error, HeadwaterError) and self.error.response is None:
+                self.error.response = self.response()
+            raise self.error
+
+    def response(self) -> Response[Any]:
+        """What the run has come to so far; its Response once it is over."""
+        return self.fold.response(
+            output=self.output, callback_errors=self.callback_errors.count, now=self._log.now or None
+        )
+
+    # --- stopping
+
+    def cancel(self, by: CancelledBy = "caller") -> None:
+        """Stop the run; from any thread. Its reader gets the end of the log, and the partial Response."""
+        if self.over or self._stop is not None:
+            return
+        self._stop = by
+        loop = self._event_loop
+        if loop is None or running_loop() is loop:
+            self._interrupt()
+            return
+        idle = not loop.is_running()
+        with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
+            loop.call_soon_threadsafe(self._interrupt)
+        if idle:
+            self.shut()  # an idle loop would not hear of it before its reader comes back
+
+    def shut(self) -> None:
+        """Tell every provider that is asked to stop, from any thread, while the loop stands idle."""
+        self._shut()
+        for child in tuple(self._children):
+            child.shut()
+
+    def abort(self, by: CancelledBy = "left") -> None:
+        """End the run now, in the loop's own thread or from a finaliser: everything is closed when this returns.
+
+        The log gets its end at once; who watches hears of it, and nothing is awaited.
+        """
+        if self.over:
+            return
+        if self._stop is None:
+            self._stop = by
+        self._interrupt()
+        if self.fold.started is None:
+            self._let_go()
+            self._finish()  # never begun: there is no log to end
+            return
+        while events := self._end_next():
+            for event in events:
+                wait = self.append(event)
+                if inspect.iscoroutine(wait):
+                    wait.close()
+
+    def end_now(self, by: CancelledBy) -> list[Event]:
+        """`abort` for a run that stands in another: the events that end it, for whoever conducts it to append."""
+        if self.over:
+            return []
+        if self._stop is None:
+            self._stop = by
+        if self.fold.started is None and self._ending is None:
+            self._let_go()
+            self._finish()
+            return []
+        said: list[Event] = []
+        while events := self._end_next():
+            said += self.take(events)
+        return said
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is to end before its time, or has ended."""
+        return self._stop is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of the run is left on its loop: its tasks are done."""
+        return self._mux is None or self._mux.done
+
+    async def settle(self) -> None:
+        """Wait until the run's tasks, which have been cancelled, are done."""
+        if self._mux is not None:
+            await self._mux.settle()
+
+    def _interrupt(self) -> None:
+        """End the await that is going on; where there is none, the connections need not wait for the next one."""
+        if not self._interruptible.interrupt(_Stopped("stopped")):
+            self._release()
+            for child in tuple(self._children):
+                child._interrupt()
+
+    def _fail(self, error: BaseException) -> None:
+        if self._stop is None:
+            self.error = error
+            self._stop = "failed"
+
+    def _task_failed(self, error: BaseException) -> None:
+        self._fail(error)
+        self._interrupt()
+
+    def _let_go(self) -> None:
+        """Close what is held: the providers' connections, the tasks, the runs beside."""
+        self._release()
+        if self._mux is not None:
+            self._mux.cancel()
+        for linked in tuple(self._linked):
+            linked.cancel("parent")
+
+    def _end_next(self) -> list[Event]:
+        """The next events of an end that has come before its time; [] once all are appended."""
+        if self._ending is None:
+            self._let_go()
+            self._ending = self._end_events()
+            self._log.tick()
+        for events in self._ending:
+            if events:
+                return events
+        self._finish()
+        return []
+
+    def _end_events(self) -> Iterator[list[Event]]:
+        fold = self.fold
+        if fold.end is not None:
+            return  # its reader left between the end and the next pull
+        failed = self._stop == "failed"
+        if fold.started is None:
+            yield [self._started()]
+        if self._mux is not None:
+            yield self._mux.take()
+        for child in tuple(self._children):
+            yield child.end_now("parent")
+        yield fold.closing("The run failed before this was done." if failed else "The run was cancelled before this.")
+        yield from self._end_step(failed)
+        if failed:
+            assert self.error is not None
+            yield [RunFailed(error=error_info(self.error), usage=fold.usage)]
+        else:
+            by: Any = self._stop
+            yield [RunCancelled(by=by, usage=fold.usage)]
+
+    def _finish(self) -> None:
+        self.over = True
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+        if self._mux is not None and self._mux.done:
+            self._mux = None
+        self._finished()
+
+    # --- the clock
+
+    def _start_clock(self) -> None:
+        loop = self._event_loop = asyncio.get_running_loop()
+        if (seconds := self._timeout) is not None:
+            self.deadline = min(self.deadline or math.inf, time.monotonic() + seconds)
+            # The timer must not keep an abandoned run alive.
+            self._clock = loop.call_later(seconds, _run_out, weakref.ref(self))
+
+    def _run_out(self) -> None:
+        seconds = self._timeout or 0.0
+        self._fail(
+            RunTimeout(
+                f"The run took longer than {seconds:g} s.", hint="Raise timeouts.run.", clock="run", seconds=seconds
+            )
+        )
+        self._interrupt()
+
+
+def _run_out(this: weakref.ref[Run]) -> None:
+    run = this()
+    if run is not None:
+        run._run_out()
+
+
+async def _all(waits: list[Awaitable[Any]]) -> None:
+    for wait in waits:
+        await wait
+
+
+def as_data(value: Any) -> Any:
+    """`value` as JSON can hold it; what it cannot hold is told by its repr."""
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    try:
+        return msgspec.to_builtins(value, str_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        from headwater.schema import to_plain
+
+        return to_plain(value)
