@@ -131,12 +131,14 @@ class Loop:
         `all_calls_bad`, with TOOLS_DONE: every call of the step was refused for what the model wrote.
         Raises ValueError where the table has no row: a mistake in the caller, never in a model or a user.
         """
-        if signal is Signal.TOOLS_DONE:
-            self._bad_call_steps = self._bad_call_steps + 1 if all_calls_bad else 0
         try:
             rows = TRANSITIONS[self.state, signal]
         except KeyError:
             raise ValueError(f"{signal} in state {self.state}: the table has no such row.") from None
+        if signal is Signal.TOOLS_DONE and all_calls_bad:
+            self._bad_call_steps += 1
+        elif signal in (Signal.TOOLS_DONE, Signal.ANSWERED):
+            self._bad_call_steps = 0  # an answer without calls breaks the row too
         for guard, state, command in rows:
             if guard is None or getattr(self, guard):
                 self.state = state
