@@ -1,0 +1,143 @@
+"""The options that say who answers, shared by the commands that ask; and the agent that they come to.
+
+Where no model is named and no key is set, the offline model answers, and says so first. It must never stand in for a
+model that was named, nor hide that a key is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from headwater.agent import Agent
+    from headwater.model import ModelLike
+
+__all__ = ("OFFLINE_RATE", "add_agent_options", "make_agent")
+
+OFFLINE_RATE: Final = 50.0
+"""Tokens a second of the offline model: about what a hosted model gives, and slow enough to be seen."""
+
+NO_KEY: Final = "no model named, no key set: the offline model answers, a stand-in."
+
+_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
+_SWITCHES: Final = {"on": True, "off": False}
+_SETTINGS: Final = ("max_tokens", "temperature", "top_p", "seed", "stop", "reasoning")
+
+
+def add_agent_options(parser: argparse.ArgumentParser) -> None:
+    """Take the options that `make_agent` reads."""
+    who = parser.add_argument_group("who answers")
+    who.add_argument("-m", "--model", metavar="NAME", help="provider/model; else HEADWATER_MODEL")
+    who.add_argument("--base-url", metavar="URL", help="a server of your own, which gets the name as it is")
+    who.add_argument("-i", "--instructions", metavar="TEXT", help="how the agent is to answer")
+    who.add_argument(
+        "-t",
+        "--tool",
+        action="append",
+        default=[],
+        metavar="MODULE:NAME",
+        help="a function that the model may call; again for more",
+    )
+    who.add_argument("--name", default="agent", metavar="NAME", help="what the agent goes by (default: agent)")
+    how = parser.add_argument_group("how it answers")
+    how.add_argument("--max-tokens", type=_count, metavar="N", help="at most this many tokens an answer")
+    how.add_argument("--temperature", type=_number, metavar="T", help="0 for the likeliest words")
+    how.add_argument("--top-p", type=_number, metavar="P", help="only the likeliest words, up to this share")
+    how.add_argument("--seed", type=_whole, metavar="N", help="ask for the same answer again")
+    how.add_argument("--stop", action="append", metavar="TEXT", help="end the answer at this text; again for more")
+    how.add_argument(
+        "--reasoning",
+        type=_reasoning,
+        metavar="EFFORT",
+        help="none, minimal, low, medium, high, xhigh, on, off, or tokens",
+    )
+    how.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="at most this long a run")
+
+
+def make_agent(asked: argparse.Namespace) -> Agent[Any, str]:
+    """The agent that the options describe, its model looked up.
+
+    Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError, InvalidTool.
+    """
+    from headwater.agent import Agent
+    from headwater.attempts import Timeouts
+    from headwater.cli.tools import load_tool
+
+    settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := getattr(asked, name)) is not None}
+    tools = [load_tool(place) for place in asked.tool]
+    agent: Agent[Any, str] = Agent(
+        name=asked.name,
+        model=_model(asked.model, asked.base_url, os.environ),
+        base_url=asked.base_url,
+        instructions=asked.instructions,
+        tools=tools,
+        timeouts=Timeouts(run=asked.timeout),
+        settings=settings,
+    )
+    _ = agent.llm.sources  # now rather than after a first question
+    return agent
+
+
+def _model(named: str | None, base_url: str | None, env: Mapping[str, str]) -> ModelLike | None:
+    from headwater.cli.output import tell
+    from headwater.offline import from_name
+    from headwater.providers.registry import MODEL_VARIABLE, is_offline, known_keys
+
+    name = (named or env.get(MODEL_VARIABLE) or "").strip()
+    if base_url:
+        return name or None
+    if not name:
+        if any(key.found for key in known_keys(env)):
+            return None  # the error names the keys that were found
+        tell(NO_KEY)
+        name = "offline"
+    return from_name(name, rate=OFFLINE_RATE) if is_offline(name) else name
+
+
+# --- values, as argparse takes them: the message completes "argument --x: "
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _count(text: str) -> int:
+    number = _whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is less than 1")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = _number(text)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return seconds
+
+
+def _reasoning(text: str) -> str | int | bool:
+    word = text.strip().lower()
+    if word in _EFFORTS:
+        return word
+    if word in _SWITCHES:
+        return _SWITCHES[word]
+    if word.isascii() and word.isdigit():
+        return int(word)
+    raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(_EFFORTS)}, on, off, or a number of tokens")

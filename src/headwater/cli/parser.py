@@ -1,0 +1,128 @@
+"""The grammar of the command line: which commands there are, and how help and mistakes are worded.
+
+Help must come out the same in every version of Python, since docs/cli.md shows it; a mistake is told in one line. What
+a command takes and does is its own file's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+from headwater import __version__
+from headwater.cli import chat, demo, doctor, models, run
+
+__all__ = ("COMMANDS", "Command", "make_parser")
+
+DESCRIPTION = "Streaming agents: one run is one ordered, truthful stream of events."
+
+EXAMPLES = """\
+examples:
+  headwater demo                              see an agent at work, without a key
+  headwater run "Explain tides"               ask once
+  headwater chat --model ollama/llama3.2      converse
+  headwater doctor                            what is missing, and what to do
+
+Models are named provider/model; `headwater models` lists the providers. Keys
+are read from the providers' own variables (OPENAI_API_KEY, ...), and
+HEADWATER_MODEL names the model where no option does. Where no model is named
+and no key is set, run and chat answer from a built-in stand-in: it needs no
+network, and is no language model.
+
+exit codes:
+  0    done
+  1    the run failed; doctor found a fault
+  2    the command cannot be carried out as it was given
+  130  stopped by Ctrl-C
+  141  whoever read the output left before its end"""
+
+
+class Command(Protocol):
+    """What a command's module has."""
+
+    SUMMARY: str
+    """In the list of commands, a few words."""
+    USAGE: str
+    """What stands behind `headwater`, whole."""
+    DESCRIPTION: str
+    EXAMPLES: str
+
+    @property
+    def add_arguments(self) -> Callable[[argparse.ArgumentParser], None]:
+        """Say what the command takes."""
+
+    @property
+    def execute(self) -> Callable[[argparse.Namespace], int]:
+        """Carry it out and give the exit code. Raises HeadwaterError, OSError where its output is not taken."""
+
+
+COMMANDS: dict[str, Command] = {"run": run, "chat": chat, "demo": demo, "models": models, "doctor": doctor}
+
+
+class Parser(argparse.ArgumentParser):
+    """One whose mistakes fit on a line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where to read on; exit code 2."""
+        self.exit(2, f"headwater: {_mended(message)} See {self.prog} --help.\n")
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Options as `-m, --model NAME`, which newer versions of Python write by themselves."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=26, width=80)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; what it gives has `execute` and `debug`."""
+    parser = Parser(
+        prog="headwater",
+        usage="headwater COMMAND [...]",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"headwater {__version__}")
+    parser.set_defaults(execute=lambda asked: _no_command(parser), debug=False)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", parser_class=Parser)
+    for name, command in COMMANDS.items():
+        own = commands.add_parser(
+            name,
+            prog=f"headwater {name}",
+            help=command.SUMMARY,
+            usage=f"headwater {command.USAGE}",
+            description=command.DESCRIPTION,
+            epilog=command.EXAMPLES,
+            formatter_class=Formatter,
+            allow_abbrev=False,
+        )
+        command.add_arguments(own)
+        own.add_argument("--debug", action="store_true", help="show where an error comes from")
+        own.set_defaults(execute=command.execute)
+    return parser
+
+
+def _no_command(parser: argparse.ArgumentParser) -> int:
+    parser.print_help()
+    return 0
+
+
+def _mended(message: str) -> str:
+    """argparse's words for a mistake as a sentence, with what was probably meant."""
+    _, said, wrong = message.partition("invalid choice: ")
+    if said and message.startswith("argument COMMAND"):
+        word = wrong.split("'")[1] if wrong.count("'") > 1 else ""
+        near = difflib.get_close_matches(word, COMMANDS, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(COMMANDS)}."
+        return f"There is no command {word!r}. {hint}"
+    return f"{message[:1].upper()}{message[1:]}."
