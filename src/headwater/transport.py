@@ -288,10 +288,16 @@ def _shut(transport: asyncio.BaseTransport) -> None:
     if sock is None:
         return
     try:
-        if hasattr(sock, "shutdown"):
+        try:
             sock.shutdown(socket.SHUT_RDWR)
-    except (OSError, TypeError, ValueError, NotImplementedError):
-        pass  # closed already, or (uvloop) a stand-in that cannot; abort() closes at once there
+        except (TypeError, NotImplementedError):
+            # uvloop gives a stand-in that cannot; a duplicate of its descriptor can. A closed one's number may be
+            # another's by now.
+            if not transport.is_closing():
+                with socket.socket(fileno=os.dup(sock.fileno())) as same:
+                    same.shutdown(socket.SHUT_RDWR)
+    except (OSError, ValueError):
+        pass  # closed already
 
 
 def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
