@@ -140,7 +140,7 @@ class Asking:
         if decoder.complete and decoder.error is None:
             watch.close()
             return []
-        return self._failed(decoder.error or _incomplete(self.source))
+        return self._failed(decoder.error or _incomplete(self.source, decoder))
 
     def shut(self) -> None:
         """Tell the other side to stop, from any thread and without the loop's help."""
@@ -229,10 +229,15 @@ class Asking:
         return self._dice() * min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**self._tries)
 
 
-def _incomplete(source: Source) -> IncompleteStream:
+def _incomplete(source: Source, decoder: Decoder) -> IncompleteStream:
+    if not decoder.visible:
+        return IncompleteStream(
+            f"The answer of {source.provider or 'the model'} ended before it began.",
+            hint="If this stays so, check that the base URL speaks this API.",
+        )
     return IncompleteStream(
-        f"The answer of {source.provider or 'the model'} stopped before its end marker.",
-        hint="The connection or the provider cut it; what came until then is in `response`.",
+        f"The answer of {source.provider or 'the model'} broke off: the mark that ends every answer did not come.",
+        hint="The network or the provider cut it; what had come is in the error's `response`.",
     )
 
 

@@ -9,10 +9,20 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from headwater import transport
-from headwater.errors import ConnectionFailed, HeadwaterError, IncompleteStream, LimitExceeded, ProviderError
+from headwater.errors import (
+    ConnectionFailed,
+    HeadwaterError,
+    IncompleteStream,
+    LimitExceeded,
+    MalformedResponse,
+    ModelNotFound,
+    ProviderError,
+)
 from headwater.providers.base import http_error
+from headwater.providers.scrub import scrubbed, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -185,6 +195,14 @@ class ProviderExchange:
         self._reply = reply
         if reply.status // 100 != 2:
             raise await self._refused(reply)
+        if reply.headers.get("content-type", "").startswith("text/html"):
+            reply.abort()
+            raise MalformedResponse(
+                f"{self._provider or 'The server'} answered with a web page instead of a stream.",
+                hint="Check the base URL: of most servers it ends in /v1.",
+                provider=self._provider,
+                status=reply.status,
+            )
 
     async def _refused(self, reply: transport.Reply) -> HeadwaterError:
         body = await reply.read_error()
@@ -192,13 +210,33 @@ class ProviderExchange:
         reply.release()
         if reply.status // 100 == 3:
             where = reply.headers.get("location", "").partition("?")[0]
-            return ProviderError(
-                f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
-                hint="Redirects are not followed, for they would take the key along: correct base_url.",
-                provider=self._provider,
-                status=reply.status,
+            return self._told(
+                ProviderError(
+                    f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
+                    hint="Redirects are not followed, for they would take the key along: correct base_url.",
+                    provider=self._provider,
+                    status=reply.status,
+                )
             )
-        return http_error(self._provider, reply.status, reply.headers, body, now=time.time())
+        if reply.status == 407:
+            return transport.proxy_refused(self._provider, reply.status)
+        error = http_error(self._provider, reply.status, reply.headers, body, now=time.time())
+        if isinstance(error, ModelNotFound) and self._provider == "ollama":
+            error.hint = "See which models are there with `ollama list`, and get others with `ollama pull NAME`."
+        return self._told(error)
+
+    def _told(self, error: HeadwaterError) -> HeadwaterError:
+        """The error as it may be told: by the provider's name, and without the key, should it stand in its words."""
+        secrets = secrets_in(self._request.headers, dict(parse_qsl(urlsplit(self._request.url).query)))
+        message = scrubbed(error.message, secrets)
+        if isinstance(error, ProviderError):
+            if self._provider and error.provider != self._provider:  # decoders know their API and not whom they read
+                message = message.replace(error.provider or "The provider", self._provider, 1)
+                error.provider = self._provider
+            error.code = error.code and scrubbed(error.code, secrets)
+        if message != error.message:
+            error.message, error.args = message, (message,)
+        return error
 
     async def _rest(self, reply: transport.Reply) -> list[Event]:
         """What follows the end marker: usage, a [DONE], and the body's end, for no longer than is worth it."""
@@ -237,6 +275,8 @@ class ProviderExchange:
     def _finish(self) -> list[Event]:
         self._over = True
         events = self.decoder.finish()
+        if self.decoder.error is not None:
+            self.decoder.error = self._told(self.decoder.error)
         if self._reply is not None:
             self._reply.release()
             self._reply = None

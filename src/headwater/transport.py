@@ -10,19 +10,20 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import socket
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from headwater.errors import ConnectionFailed, ConnectTimeout
+from headwater.errors import ConfigurationError, ConnectionFailed, ConnectTimeout, HeadwaterError
 from headwater.providers.base import HTTPRequest
 
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ("Reply", "post")
+__all__ = ("Reply", "post", "proxy_refused")
 
 READ_BUFFER_BYTES: Final = 64 * 1024
 """What is read ahead of a slow reader: some hundred tokens, then TCP itself holds the provider back."""
@@ -58,10 +59,11 @@ class Reply:
         try:
             return await (self._read() if self._buffer is not None else self._response.content.readany())
         except _client_errors() as error:
-            raise ConnectionFailed(
-                f"The connection broke while the answer came: {_say(error)}.",
-                hint="The network or the provider cut it; what came until then is in `response`.",
-            ) from error
+            said = _say(error)
+        raise ConnectionFailed(
+            f"The connection broke while the answer came: {said}.",
+            hint="The network or the provider cut it; what had come is in the error's `response`.",
+        )
 
     async def _read(self) -> bytes:
         """`readany`, with two differences that its own code does not allow for.
@@ -130,7 +132,7 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
     """Send the request and wait for the response's head.
 
     `connect` is what a connection may take, in seconds: name, TCP, proxy and TLS together.
-    Raises: ConnectTimeout, ConnectionFailed.
+    Raises: ConnectTimeout, ConnectionFailed, ConfigurationError.
     """
     import aiohttp
 
@@ -156,15 +158,18 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
                 if not (again and used.reused) or isinstance(error, aiohttp.ClientConnectorError):
                     raise
         raise AssertionError("the second try returns or raises")
-    except aiohttp.ConnectionTimeoutError as error:
-        raise ConnectTimeout(
-            f"No connection to {_host(request.url)} within {connect:g} s.",
+    except aiohttp.ConnectionTimeoutError:
+        failed: HeadwaterError = ConnectTimeout(
+            f"No connection to {_host(request.url)} within {connect or 0:g} s.",
             hint="Check the network and the base URL, or raise timeouts.connect.",
             clock="connect",
             seconds=connect or 0.0,
-        ) from error
+        )
     except _client_errors() as error:
-        raise _connection_failed(request.url, error) from error
+        failed = _connection_failed(request.url, error)
+    # Raised outside: what the client raised holds the request's headers and the proxy's password, and a newcomer's
+    # traceback would begin with a screenful of it. What it said is in the message.
+    raise failed
 
 
 def _client_errors() -> tuple[type[Exception], ...]:
@@ -264,11 +269,27 @@ def _proxy_for(url: str) -> str | None:
     if not proxy or proxy_bypass(_host(url)):
         return None
     if proxy.partition("://")[0] not in ("http", "https") and "://" in proxy:
-        raise ConnectionFailed(
+        raise ConfigurationError(
             f"The proxy for {scheme} addresses is a {proxy.partition(':')[0]} one, which is not spoken here.",
             hint="Name an http:// proxy in the environment, or except the host with NO_PROXY.",
         )
-    return proxy if "://" in proxy else f"http://{proxy}"
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_address(proxy):
+        raise ConfigurationError(
+            f"The proxy that the environment names for {scheme} addresses is no address.",
+            hint=f"Write {scheme.upper()}_PROXY=http://HOST:PORT, or unset it.",
+        )
+    return proxy
+
+
+def _is_address(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not match
+        return False
 
 
 def _host(url: str) -> str:
@@ -301,18 +322,23 @@ def _shut(transport: asyncio.BaseTransport) -> None:
 
 
 def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
+    """What kept a connection from being made, or an answer from beginning. The error's own text names the addresses."""
     import aiohttp
 
     host = _host(url)
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+        return _insecure(host, error)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
         return ConnectionFailed(
-            f"No secure connection to {host}: {_say(error)}.",
-            hint="Check the system's certificates (SSL_CERT_FILE names others), or a proxy that opens TLS.",
+            f"No connection to the proxy {error.host}:{error.port}: {_say(error)}.",
+            hint="Check HTTPS_PROXY and HTTP_PROXY, or except the provider's host with NO_PROXY.",
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return ConnectionFailed(f"No address for {host}.", hint="Check the base URL's spelling and the network.")
+        return ConnectionFailed(
+            f"No address was found for {host}.", hint="Check the network, and the spelling of the base URL."
+        )
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return ConnectionFailed(f"The proxy refused the way to {host}: HTTP {error.status}.", hint="Check HTTPS_PROXY.")
+        return proxy_refused(host, error.status)
     if isinstance(error, aiohttp.ClientConnectorError):
         hint = "Is the server running? Check the base URL."
         if host.startswith(("127.", "localhost", "[::1]")):
@@ -321,13 +347,52 @@ def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
                 hint = "Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST."
         return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
-        return ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url.")
+        return _hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))
     return ConnectionFailed(
         f"The connection to {host} broke before an answer came: {_say(error)}.", hint="Try again in a while."
     )
 
 
+def _insecure(host: str, error: Exception) -> ConnectionFailed:
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    reason = getattr(cause, "reason", None)
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+        return _hopeless(
+            ConnectionFailed(f"{host} does not speak TLS.", hint="Write http:// instead of https:// in the base URL.")
+        )
+    said = getattr(cause, "verify_message", None)
+    if said:
+        return _hopeless(
+            ConnectionFailed(
+                f"The certificate of {host} is not trusted: {said.rstrip('.')}.",
+                hint="Where it should be (a company's proxy, a server of your own), name the file of its authority in "
+                "SSL_CERT_FILE.",
+            )
+        )
+    return ConnectionFailed(
+        f"No secure connection to {host}: {reason or _say(error)}.",
+        hint="Check that https is spoken there, and what stands on the way.",
+    )
+
+
+def proxy_refused(host: str, status: int) -> ConnectionFailed:
+    """The proxy on the way to `host` answered in its stead."""
+    hint = "Check HTTPS_PROXY and HTTP_PROXY, or except the host with NO_PROXY."
+    if status == 407:
+        hint = "It wants a user name and a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT."
+    return _hopeless(ConnectionFailed(f"The proxy refused the way to {host} (HTTP {status}).", hint=hint))
+
+
+def _hopeless(error: ConnectionFailed) -> ConnectionFailed:
+    """The same error, not to be tried again: it would be the same."""
+    error.retryable = False
+    return error
+
+
 def _say(error: BaseException) -> str:
     cause = getattr(error, "os_error", None) or error
     text = getattr(cause, "strerror", None) or str(cause)
-    return f"{text.rstrip('.')}" if text else type(cause).__name__
+    number = getattr(cause, "errno", None) or next(iter(re.findall(r"\[Errno (\d+)\]", text)), None)
+    if number and int(number) > 0:
+        return os.strerror(int(number))  # asyncio's own text names the address a second time
+    return text.rstrip(".") or type(cause).__name__

@@ -8,7 +8,9 @@ An API module (`openai_chat`, `anthropic`, …) offers two things: `encode(reque
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -33,6 +35,7 @@ from headwater.events import (
     Warned,
 )
 from headwater.messages import FinishReason, Message, Usage
+from headwater.providers.scrub import without_secrets
 
 __all__ = (
     "API",
@@ -87,6 +90,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def given(self) -> dict[str, Any]:
         """The settings that were set, by name."""
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+
+    def shown(self) -> dict[str, Any]:
+        """`given`, for eyes and logs: what stands in `extra` under a secret's name is hidden."""
+        given = self.given()
+        return given if self.extra is None else {**given, "extra": without_secrets(self.extra)}
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [*self.shown().items()]
 
 
 ToolChoice: TypeAlias = str
@@ -143,6 +157,12 @@ class Secret:
 
     __str__ = __repr__
 
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
     def __bool__(self) -> bool:
         return bool(self._value)
 
@@ -192,7 +212,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider to ask: who, where, with which key."""
+    """A provider to ask: who, where, with which key. Headers and query may hold one too, so none of them shows."""
 
     provider: str
     api: str
@@ -217,6 +237,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         value = self.key.reveal()
         return {name: f"Bearer {value}" if name.lower() == "authorization" else value}
 
+    def __repr__(self) -> str:
+        return f"Endpoint({self.provider} by {self.api} at {self.base_url})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("provider", self.provider), ("api", self.api), ("base_url", self.base_url)]
+
 
 class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What goes to the transport. Its headers hold the key: it must never be logged or shown."""
@@ -228,6 +254,9 @@ class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("method", self.method), ("url", self.url.partition("?")[0]), ("bytes", len(self.body))]
 
 
 class API(Protocol):
@@ -583,12 +612,24 @@ def http_error(
     code, message = read_error_body(body)
     return provider_error(
         provider,
-        message or f"HTTP status {status}",
+        message or _unsaid(status, body),
         status=status,
         code=code,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
         retry_after=retry_after(headers, now),
     )
+
+
+def _unsaid(status: int, body: bytes) -> str:
+    """What a status says where its body has no message: a web page's title, else the status in words."""
+    title = re.search(rb"<title[^>]*>\s*([^<]+?)\s*<", body[:20_000], re.IGNORECASE)
+    if title is not None:
+        return f"a web page, {title[1].decode('utf-8', 'replace')[:200]!r}"
+    page = "a web page" if body.lstrip()[:1] == b"<" else ""
+    try:
+        return page or HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason"
 
 
 def read_error_body(body: bytes) -> tuple[str | None, str]:
@@ -664,14 +705,22 @@ def provider_error(
     kind, hint = _classify(status, (code or "").lower(), message.lower())
     where = f" (HTTP {status})" if status is not None else ""
     return kind(
-        f"{provider or 'The provider'} answered{where}: {message.strip()[:2000]}",
-        hint=hint,
+        f"{provider or 'The provider'} answered{where}: {_sentence(message.strip()[:2000])}",
+        hint=_wait_hint(retry_after) if kind is errors.RateLimited else hint,
         provider=provider,
         status=status,
         code=code,
         request_id=request_id,
         retry_after=retry_after,
     )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def _wait_hint(seconds: float | None) -> str:
+    return f"It asks to wait {seconds:.0f} s before trying again." if seconds else "Wait a while, or ask less often."
 
 
 def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.ProviderError], str]:
@@ -694,7 +743,7 @@ def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.
     if status == 404 or "model_not_found" in code or code in ("not_found", "not_found_error"):
         return errors.ModelNotFound, "Check the model's name and the base URL."
     if status == 429 or "rate_limit" in code or code in ("429", "resource_exhausted", "too_many_requests"):
-        return errors.RateLimited, "Wait, or ask less often."
+        return errors.RateLimited, ""
     if status in (503, 529) or "overloaded" in code or code in ("503", "529", "unavailable"):
         return errors.Overloaded, "Try again in a while, or name a fallback model."
     if status is None:
