@@ -23,19 +23,25 @@ if TYPE_CHECKING:
     from headwater.stream import AgentStream
     from headwater.thread import Thread
     from headwater.tools import Tool, ToolContext, tool
+    from headwater.workflows import ConcurrentWorkflow, Edge, GraphWorkflow, Results, SequentialWorkflow
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Agent": "agent",
     "AgentStream": "stream",
+    "ConcurrentWorkflow": "workflows",
+    "Edge": "workflows",
     "File": "messages",
     "HeadwaterError": "errors",
     "Image": "messages",
     "IncompleteStream": "errors",
     "Message": "messages",
     "Model": "model",
+    "GraphWorkflow": "workflows",
     "Response": "messages",
+    "Results": "workflows",
+    "SequentialWorkflow": "workflows",
     "Settings": "providers.base",
     "StreamChunk": "chunks",
     "Text": "messages",
@@ -53,13 +59,18 @@ _MODULES = ("errors", "events", "testing")
 __all__ = (
     "Agent",
     "AgentStream",
+    "ConcurrentWorkflow",
+    "Edge",
     "File",
+    "GraphWorkflow",
     "HeadwaterError",
     "Image",
     "IncompleteStream",
     "Message",
     "Model",
     "Response",
+    "Results",
+    "SequentialWorkflow",
     "Settings",
     "StreamChunk",
     "Text",

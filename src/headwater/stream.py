@@ -48,7 +48,7 @@ class AgentStream(Generic[OutputT]):
     # --- reading
 
     def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        return Reader(self._claim(), _chunks)
+        return Reader(self.claim(), _chunks)
 
     def __iter__(self) -> Iterator[StreamChunk]:
         refuse_inside_loop("`async for chunk in …`")
@@ -153,7 +153,8 @@ class AgentStream(Generic[OutputT]):
             self._run = self._make()
         return self._run
 
-    def _claim(self) -> Run:
+    def claim(self) -> Run:
+        """The run itself, for whoever conducts it instead of reading it here: a workflow. Raises LoopMisuse."""
         run = self._begun()
         if self._reading:
             raise LoopMisuse(
@@ -169,7 +170,7 @@ class AgentStream(Generic[OutputT]):
         return self._kept
 
     def _plain(self, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
-        return _read_plainly(self._claim(), self._loop(), project)
+        return _read_plainly(self.claim(), self._loop(), project)
 
 
 class View(Generic[T_co]):
@@ -180,7 +181,7 @@ class View(Generic[T_co]):
         self._project = project
 
     def __aiter__(self) -> AsyncIterator[T_co]:
-        return Reader(self._stream._claim(), self._project)
+        return Reader(self._stream.claim(), self._project)
 
     def __iter__(self) -> Iterator[T_co]:
         refuse_inside_loop("`async for`")

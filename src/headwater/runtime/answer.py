@@ -326,10 +326,9 @@ class AgentRun(Run):
         if self._successor is None:
             return own
         other = self._successor.response()
-        shown = [text for text in (own.transcript, other.transcript) if text]
         return own.replaced(
             other.text,
-            transcript=LEAD.join(shown),
+            transcript=own.transcript + other.transcript,  # which begins with its lead
             output=other.output,
             finish_reason=other.finish_reason,
             provider_finish_reason=other.provider_finish_reason,

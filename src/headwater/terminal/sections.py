@@ -1,0 +1,44 @@
+"""A workflow on the terminal without a dashboard: each member's words under its own header.
+
+Where one speaks at a time its words are shown as they come, else whole when it has ended: two voices in one line can be
+read by nobody.
+"""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from headwater.events import ChildStarted, Event, RunStarted
+from headwater.terminal.lines import LinePrinter
+
+__all__ = ("SectionPrinter",)
+
+
+class SectionPrinter:
+    """An observer of a workflow's run: a printer for each member that speaks, made when it begins."""
+
+    def __init__(self, run: str, *, live: bool, file: TextIO | None = None) -> None:
+        self._live = live
+        self._file = file
+        self._voices = {run}
+        """Runs whose members' words are shown: the workflow, and workflows in it."""
+        self._printers: dict[str, LinePrinter] = {}
+        self._called: set[str] = set()
+
+    def __call__(self, event: Event) -> None:
+        """Show `event`. Never raises."""
+        if isinstance(event, ChildStarted) and event.call is not None:
+            self._called.add(event.child)  # an agent that another one called: its words are that one's to tell
+        elif isinstance(event, RunStarted):
+            self._begin(event)
+        printer = self._printers.get(event.run)
+        if printer is not None:
+            printer(event)
+
+    def _begin(self, event: RunStarted) -> None:
+        if event.run in self._called or event.parent not in self._voices:
+            return
+        if event.model:
+            self._printers[event.run] = LinePrinter(event.agent_name, file=self._file, live=self._live)
+        else:
+            self._voices.add(event.run)  # a workflow, which has no model of its own

@@ -1,0 +1,390 @@
+"""What every workflow is: a plan over members, read as one run with an agent's own faces.
+
+A plan is a coroutine that asks members and waits for them; it runs as a task beside its reader, and what the members
+say goes through one queue into one log. This file owns the run and the faces; what follows what is a plan's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
+
+from headwater.attempts import Timeouts
+from headwater.callbacks import Callback, current_run, event_watcher, token_watcher
+from headwater.errors import ConfigurationError, HeadwaterError
+from headwater.events import Event, RunFinished, RunStarted
+from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
+from headwater.messages import Message, Response
+from headwater.model import Task, as_messages
+from headwater.runnable import RunHandle, Runnable, RunnableTool
+from headwater.runtime import Delegate, Run, as_data
+from headwater.stream import AgentStream, drain_blocking
+
+if TYPE_CHECKING:
+    from headwater.workflows.results import Results
+
+__all__ = ("Member", "OnError", "Plan", "Workflow", "WorkflowRun", "passed_on")
+
+OnError: TypeAlias = Literal["raise", "collect"]
+Plan: TypeAlias = "Callable[[WorkflowRun], Coroutine[Any, Any, None]]"
+Member: TypeAlias = Runnable
+
+ResultT = TypeVar("ResultT", bound="Response[Any] | Results")
+
+
+class WorkflowRun(Run):
+    """One run of a workflow: its plan as a task, its members as runs that stand in it."""
+
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        compose: Callable[[WorkflowRun], Response[Any] | Results],
+        *,
+        input: tuple[Message, ...],
+        context: Any = None,
+        on_error: OnError = "raise",
+        max_concurrency: int | None = None,
+        timeouts: Timeouts | None = None,
+        quiet: bool = False,
+    ) -> None:
+        super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet)
+        self.speaks_for = set()  # it has no text of its own: its members' is its text
+        self.input = input
+        self.context = context
+        self.members: dict[str, Run] = {}
+        """The last run of each member that has begun, by its name, in the order in which they began."""
+        self.led_on: set[str] = set()
+        """Members whose answer went on to others, where a plan keeps account of that."""
+        self._plan = plan
+        self._compose = compose
+        self._on_error = on_error
+        self._limit = asyncio.Semaphore(max_concurrency) if max_concurrency else None
+        self._begun = False
+        self._planned: asyncio.Task[None] | None = None
+        self._done = False
+
+    async def ask(self, member: Member, task: Sequence[Message], *, name: str | None = None) -> Response[Any]:
+        """Run a member to its end and give its Response; for a plan.
+
+        Raises what ended it, where this workflow's errors are raised; else the Response has it as `error`.
+        """
+        if self._limit is None:
+            return await self._ask(member, task, name or member.name)
+        async with self._limit:
+            return await self._ask(member, task, name or member.name)
+
+    async def _ask(self, member: Member, task: Sequence[Message], name: str) -> Response[Any]:
+        run = member.run_stream(list(task), context=self.context).claim()
+        run.join(self, voiced=True)
+        self.members.pop(name, None)
+        self.members[name] = run
+        await self.conduct(run)
+        if run.error is None:
+            return as_response(run)
+        if self._on_error == "raise" or not isinstance(run.error, Exception):
+            raise run.error
+        return as_response(run)
+
+    # --- what a run is
+
+    async def _advance(self) -> list[Event]:
+        if not self._begun:
+            self._begun = True
+            self._mux = self._new_mux()
+            self._mux.spawn(self._carry_out(), f"plan of {self.name}")
+            return [self._started()]
+        assert self._mux is not None
+        if events := await self._mux.pull():
+            return events
+        if self._done:
+            self.close()
+            return []
+        self._done = True
+        result = self.response()
+        last = result if isinstance(result, Response) else None
+        return [RunFinished(finish_reason=last.finish_reason if last else "stop", usage=self.fold.usage)]
+
+    async def _carry_out(self) -> None:
+        current_run.set(None)  # members are part of this run, not beside it
+        await self._plan(self)
+
+    def _started(self) -> RunStarted:
+        return RunStarted(
+            agent_name=self.name,
+            input=self.input,
+            context=as_data(self.context),
+            parent=self.parent,
+            call=self.call,
+        )
+
+    def response(self) -> Any:
+        """What the members have come to so far, put together as the workflow does."""
+        return self._compose(self)
+
+    def raise_error(self) -> None:
+        """Raise what ended the run, if an error did, with every member's partial on it."""
+        if isinstance(self.error, HeadwaterError):
+            self.error.response = self.response()
+        if self.error is not None:
+            raise self.error
+
+    def of(self, name: str) -> Response[Any]:
+        """The Response of a member so far; an empty one where it has not begun."""
+        run = self.members.get(name)
+        return as_response(run) if run is not None else Response("", agent=name, partial=True)
+
+    def told(self) -> dict[str, Any]:
+        """The fields that a Response of the whole has, whoever's text it is."""
+        own = self.fold.response(now=self._log.now or None)
+        return {
+            "usage": own.usage,
+            "duration": own.duration,
+            "run_id": self.id,
+            "agent": self.name,
+            "partial": own.partial,
+            "callback_errors": self.callback_errors.count,
+        }
+
+
+class Workflow(Generic[ResultT]):
+    """Members under a name, with an agent's faces; see the subclasses for the plans.
+
+    `agents` are agents, workflows, or anything with a name and `run_stream`; their names are unique.
+    `on_error`: "raise" cancels the others and raises with every partial; "collect" goes on, and the failed member's
+    Response has what it had said and `.error`. `max_concurrency` is how many members may be at work at once.
+    `show_dashboard` shows them all live in the terminal. `print_on` says whether `run` shows anything at all (None:
+    what the members' own `streaming_on` shows, unless a callback is given).
+    """
+
+    def __init__(
+        self,
+        agents: Iterable[Member],
+        *,
+        name: str,
+        description: str = "",
+        show_dashboard: bool = False,
+        print_on: bool | None = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        on_error: OnError = "raise",
+        max_concurrency: int | None = None,
+        timeouts: Timeouts | None = None,
+        stream: bool = False,
+    ) -> None:
+        self.name = name
+        self.description = description
+        self.agents: tuple[Member, ...] = checked_members(agents, name)
+        self.show_dashboard = show_dashboard
+        self.print_on = print_on
+        self.streaming_callback = streaming_callback
+        self.on_event = on_event
+        if on_error not in ("raise", "collect"):
+            raise ConfigurationError(f"on_error is {on_error!r}.", hint='Write "raise" or "collect".')
+        self.on_error: OnError = on_error
+        if max_concurrency is not None and max_concurrency < 1:
+            raise ConfigurationError(f"max_concurrency is {max_concurrency!r}.", hint="Give at least 1, or None.")
+        self.max_concurrency = max_concurrency
+        self.timeouts = timeouts
+        self.stream = stream
+
+    # --- what a subclass says
+
+    async def _plan(self, run: WorkflowRun) -> None:
+        """Ask the members, in whatever order this workflow has."""
+        raise NotImplementedError
+
+    def _compose(self, run: WorkflowRun) -> ResultT:
+        """What the members' Responses come to, at any moment of the run."""
+        raise NotImplementedError
+
+    one_at_a_time = False
+    """Whether a reader can be shown the members' words as they come, for no two speak at once."""
+
+    # --- running
+
+    def run(
+        self,
+        task: Task,
+        *,
+        context: Any = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+    ) -> ResultT:
+        """Run to the end: blocks in plain code; inside a running event loop returns what is to be awaited.
+
+        `streaming_callback` and `on_event` win over the workflow's own; a callback with two or three parameters is told
+        who speaks. Raises the error of the member that failed, with every partial as its `response`.
+        """
+        options: dict[str, Any] = {
+            "context": context,
+            "streaming_callback": streaming_callback,
+            "on_event": on_event,
+        }
+        if blocks_here():
+            return self.run_sync(task, **options)
+        return cast("ResultT", RunHandle(self.arun(task, **options)))
+
+    async def arun(
+        self,
+        task: Task,
+        *,
+        context: Any = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+    ) -> ResultT:
+        """`run` as a plain coroutine."""
+        run = self._begin(task, shown=True, context=context, streaming_callback=streaming_callback, on_event=on_event)
+        await run.drain()
+        return cast("ResultT", run.response())
+
+    def run_sync(
+        self,
+        task: Task,
+        *,
+        context: Any = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+    ) -> ResultT:
+        """`run` that always blocks. Raises LoopMisuse inside a running event loop."""
+        refuse_inside_loop("`await workflow.run(…)`")
+        run = self._begin(task, shown=True, context=context, streaming_callback=streaming_callback, on_event=on_event)
+        drain_blocking(run, kept_loop())
+        return cast("ResultT", run.response())
+
+    def run_stream(
+        self,
+        message: Task,
+        *,
+        context: Any = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+    ) -> AgentStream[Any]:
+        """The run as one merged stream: chunks that say whose they are, `events()`, `text()`, `select()`, `cancel()`.
+
+        Started by whoever reads it first; leaving the loop cancels every member and closes their connections.
+        """
+        return AgentStream(
+            lambda: self._begin(
+                message, shown=False, context=context, streaming_callback=streaming_callback, on_event=on_event
+            )
+        )
+
+    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Delegate:
+        """The workflow as an agent's tool: what it is asked goes in, its text comes out."""
+        return RunnableTool(self, self._begin, name=name, description=description or self.description)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {', '.join(member.name for member in self.agents)})"
+
+    def _begin(
+        self,
+        task: Task,
+        *,
+        shown: bool,
+        context: Any = None,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+    ) -> WorkflowRun:
+        run = WorkflowRun(
+            self.name,
+            self._plan,
+            self._compose,
+            input=as_messages(task),
+            context=context,
+            on_error=self.on_error,
+            max_concurrency=self.max_concurrency,
+            timeouts=self.timeouts,
+            quiet=self.print_on is False,
+        )
+        callback = streaming_callback or self.streaming_callback
+        watch_all = on_event or self.on_event
+        if callback is not None:
+            run.watch(token_watcher(callback, run, run.callback_errors, details=self.stream))
+        if watch_all is not None:
+            run.watch(event_watcher(watch_all, run, run.callback_errors))
+        if shown and self.print_on is not False:
+            self._show(run, callback is not None)
+        return run
+
+    def _show(self, run: WorkflowRun, has_callback: bool) -> None:
+        if self.show_dashboard:
+            from headwater.terminal.app import Dashboard
+
+            run.watch(Dashboard(self.name, [member.name for member in self.agents]))
+        elif self.print_on or (not has_callback and any(map(_shows, self.agents))):
+            from headwater.terminal.sections import SectionPrinter
+
+            run.watch(SectionPrinter(run.id, live=self.one_at_a_time))
+
+
+def _shows(member: Any) -> bool:
+    """Whether a member, run alone, would show its words as they come."""
+    own = getattr(member, "print_on", None)
+    nested = getattr(member, "agents", ())
+    return own is not False and bool(own or getattr(member, "streaming_on", False) or any(map(_shows, nested)))
+
+
+def checked_members(agents: Iterable[Member], workflow: str) -> tuple[Member, ...]:
+    """The members. Raises ConfigurationError where there is none, one cannot be run, or two share a name."""
+    if isinstance(agents, (str, Mapping)) or not isinstance(agents, Iterable):
+        raise ConfigurationError(f"agents= is {type(agents).__name__}.", hint="Give a list of agents: agents=[…].")
+    members = tuple(agents)
+    if not members:
+        raise ConfigurationError(f"The workflow {workflow!r} has no agents.", hint="Give it some: agents=[…].")
+    for member in members:
+        if not (callable(getattr(member, "run_stream", None)) and isinstance(getattr(member, "name", None), str)):
+            raise ConfigurationError(
+                f"{member!r} cannot stand in the workflow {workflow!r}.",
+                hint="Members are agents, workflows, or anything with a name and run_stream.",
+            )
+    names = [member.name for member in members]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(
+            f"In the workflow {workflow!r} more than one member is named {', '.join(map(repr, twice))}.",
+            hint="Give each a name of its own: Agent(name=…).",
+        )
+    return members
+
+
+def as_response(run: Run) -> Response[Any]:
+    """A member's Response, also where that member is a concurrent workflow, whose Results are told as sections."""
+    result: Any = run.response()
+    if not isinstance(result, Response):
+        result = Response(
+            result.text,
+            usage=result.usage,
+            duration=result.duration,
+            run_id=result.run_id,
+            agent=run.name,
+            members=result.members,
+            partial=result.partial,
+            finish_reason=None if result.partial else "stop",
+        )
+    if run.error is not None:
+        result = result.replaced(result.text, error=run.error)
+    return cast("Response[Any]", result)
+
+
+def passed_on(task: Sequence[Message], said: Mapping[str, str | Response[Any]]) -> tuple[Message, ...]:
+    """The task, and after it what others have said to it, each under their name."""
+    parts = [f"{name} has answered:\n\n{str.__str__(text)}" for name, text in said.items()]
+    return (*task, Message.user("\n\n".join(parts))) if parts else tuple(task)
+
+
+async def gather_or_cancel(work: Iterable[Awaitable[Any]]) -> list[Any]:
+    """All at once; where one fails the others are cancelled and waited for, and its error is raised."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION) if tasks else (set(), set())
+        for task in tasks:
+            if task in done and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        return [task.result() for task in tasks]
+    finally:
+        rest = [task for task in tasks if not task.done()]
+        for task in rest:
+            task.cancel()
+        if rest:
+            await asyncio.wait(rest)

@@ -1,0 +1,44 @@
+"""All at once on the same task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from headwater.messages import Response
+from headwater.workflows.base import Member, Workflow, WorkflowRun, gather_or_cancel, passed_on
+from headwater.workflows.results import Results
+
+__all__ = ("ConcurrentWorkflow",)
+
+
+class ConcurrentWorkflow(Workflow[Results]):
+    """All agents at once on the same task; `run` gives Results, in the order of the agents whichever ends first.
+
+    With `max_loops` each further round gets the task and everyone's answers of the round before. See `Workflow` for
+    the rest.
+    """
+
+    def __init__(
+        self, agents: Iterable[Member], *, max_loops: int = 1, name: str = "concurrent-workflow", **options: Any
+    ) -> None:
+        super().__init__(agents, name=name, **options)
+        self.max_loops = max_loops
+
+    async def _plan(self, run: WorkflowRun) -> None:
+        said: dict[str, Response[Any]] = {}
+        for _ in range(self.max_loops):
+            task = passed_on(run.input, said)
+            responses = await gather_or_cancel(run.ask(member, task) for member in self.agents)
+            said = {member.name: response for member, response in zip(self.agents, responses, strict=True) if response}
+
+    def _compose(self, run: WorkflowRun) -> Results:
+        names = [member.name for member in self.agents]
+        told = run.told()
+        return Results(
+            names,
+            [run.of(name) for name in names],
+            duration=told["duration"],
+            run_id=run.id,
+            partial=told["partial"],
+        )

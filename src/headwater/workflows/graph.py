@@ -1,0 +1,225 @@
+"""Agents as nodes: edges with conditions, fan out and fan in, routing, and cycles with a limit.
+
+A node is ready once something has come to it and nothing that is still at work can bring it more. That one rule does
+for chains, branches, joins and cycles: a join waits for every branch that was taken, and for no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from headwater.errors import ConfigurationError, LimitExceeded
+from headwater.messages import Response
+from headwater.workflows.base import Member, Workflow, WorkflowRun, passed_on
+from headwater.workflows.results import sections
+
+__all__ = ("Edge", "GraphWorkflow")
+
+MAX_VISITS: Final = 10
+"""How often one node may run in one run: enough for any honest loop of writing and review."""
+
+Condition: TypeAlias = Callable[[Response[Any]], bool | Awaitable[bool]]
+Route: TypeAlias = Callable[[Response[Any]], "str | Iterable[str] | Awaitable[str | Iterable[str] | None] | None"]
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """A way from one node to another, taken where `when` (a function of the source's Response) says so."""
+
+    source: str
+    target: str
+    when: Condition | None = None
+
+
+class GraphWorkflow(Workflow[Response[Any]]):
+    """Agents as nodes and the ways between them.
+
+    `edges` are `(source, target)`, `(source, target, condition)` or Edges, by the agents' names. `routes` are functions
+    by the source's name: given its Response they name who answers next (one, several, or None). `start` names the
+    nodes that get the task first: by default those to which no edge leads. A node gets the task, and the answers that
+    led to it. `max_visits` bounds how often a node may run: cycles end there with LimitExceeded.
+
+    `run` gives the Response of the node at which it ended, all on `.members`; where it ended at several, their texts as
+    sections. See `Workflow` for the rest.
+    Raises: ConfigurationError, where an edge leads to or from no node, or there is no start.
+    """
+
+    def __init__(
+        self,
+        agents: Iterable[Member],
+        *,
+        edges: Iterable[Edge | tuple[Any, ...]] = (),
+        routes: Mapping[str, Route] | None = None,
+        start: str | Iterable[str] | None = None,
+        max_visits: int = MAX_VISITS,
+        name: str = "graph-workflow",
+        **options: Any,
+    ) -> None:
+        super().__init__(agents, name=name, **options)
+        self._nodes = {member.name: member for member in self.agents}
+        self.edges: tuple[Edge, ...] = tuple(self._edge(edge) for edge in edges)
+        self.routes: dict[str, Route] = dict(routes or {})
+        for source in self.routes:
+            self._check(source, "routes=")
+        self.start: tuple[str, ...] = self._starts(start)
+        self.max_visits = max_visits
+        self._reach = self._reachable()
+
+    async def _plan(self, run: WorkflowRun) -> None:
+        walk = _Walk(self, run)
+        try:
+            await walk.go()
+        finally:
+            await walk.stop()
+
+    def _compose(self, run: WorkflowRun) -> Response[Any]:
+        members = {name: run.of(name) for name in self._nodes if name in run.members}
+        ends = {name: members[name] for name in self._ends(run, members)} or members
+        last = next(reversed(ends.values())) if ends else Response("")
+        text = last.text if len(ends) == 1 else sections(ends)
+        return last.replaced(text, **run.told(), members=members, **({} if len(ends) == 1 else {"output": text}))
+
+    def _ends(self, run: WorkflowRun, members: Mapping[str, Response[Any]]) -> list[str]:
+        """The nodes that led nowhere further, in the order of the agents."""
+        return [name for name in members if name not in run.led_on]
+
+    # --- the shape
+
+    def _edge(self, edge: Edge | tuple[Any, ...]) -> Edge:
+        made = edge if isinstance(edge, Edge) else Edge(*(getattr(end, "name", end) for end in edge[:2]), *edge[2:])
+        self._check(made.source, f"the edge {made.source} -> {made.target}")
+        self._check(made.target, f"the edge {made.source} -> {made.target}")
+        return made
+
+    def _check(self, name: str, where: str) -> None:
+        if name not in self._nodes:
+            raise ConfigurationError(
+                f"In the workflow {self.name!r}, {where} names {name!r}, which is no agent of it.",
+                hint=f"There are {', '.join(self._nodes)}.",
+            )
+
+    def _starts(self, start: str | Iterable[str] | None) -> tuple[str, ...]:
+        if start is not None:
+            names = (start,) if isinstance(start, str) else tuple(start)
+            for name in names:
+                self._check(name, "start=")
+            return names
+        led_to = {edge.target for edge in self.edges}
+        # Where a route leads is known only when it is asked: with routes, the first agent is where it begins.
+        found = [name for name in self._nodes if name not in led_to]
+        if self.routes and not self.edges:
+            found = found[:1]
+        elif self.routes:
+            sources = {edge.source for edge in self.edges} | set(self.routes)
+            found = [name for name in found if name in sources] or found[:1]
+        if not found:
+            raise ConfigurationError(
+                f"The workflow {self.name!r} has no node to begin at: an edge leads to each.", hint="Name it: start=…"
+            )
+        return tuple(found)
+
+    def _reachable(self) -> dict[str, frozenset[str]]:
+        """For each node, those to which some way leads from it, not counting itself unless by a cycle."""
+        ways: dict[str, set[str]] = {name: set() for name in self._nodes}
+        for edge in self.edges:
+            ways[edge.source].add(edge.target)
+        for source in self.routes:
+            ways[source].update(name for name in self._nodes if name not in self.start)
+        reach: dict[str, frozenset[str]] = {}
+        for name in self._nodes:
+            seen: set[str] = set()
+            front = [*ways[name]]
+            while front:
+                node = front.pop()
+                if node not in seen:
+                    seen.add(node)
+                    front.extend(ways[node])
+            reach[name] = frozenset(seen)
+        return reach
+
+    async def leads_to(self, source: str, response: Response[Any]) -> list[str]:
+        """The nodes to which this answer of `source` goes."""
+        targets = [
+            edge.target
+            for edge in self.edges
+            if edge.source == source and (edge.when is None or await _answer(edge.when(response)))
+        ]
+        if (route := self.routes.get(source)) is not None:
+            named = await _answer(route(response))
+            for name in (named,) if isinstance(named, str) else tuple(named or ()):
+                self._check(name, f"the route from {source!r}")
+                targets.append(name)
+        return list(dict.fromkeys(targets))
+
+    def can_reach(self, source: str, target: str) -> bool:
+        """Whether some way leads from one node to the other."""
+        return target in self._reach[source]
+
+
+class _Walk:
+    """One run's way through the graph: who is at work, and what has come to whom."""
+
+    def __init__(self, graph: GraphWorkflow, run: WorkflowRun) -> None:
+        self._graph = graph
+        self._run = run
+        self._come: dict[str, dict[str, Response[Any]]] = {name: {} for name in graph.start}
+        self._visits: dict[str, int] = {}
+        self._working: dict[asyncio.Task[Response[Any]], str] = {}
+
+    async def go(self) -> None:
+        """Walk until nothing is at work and nothing has come to anyone."""
+        while self._come or self._working:
+            for name in self._ready():
+                self._begin(name, self._come.pop(name))
+            done, _ = await asyncio.wait(self._working, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await self._ended(self._working.pop(task), task)
+
+    async def stop(self) -> None:
+        """Cancel whoever is still at work, and wait for them."""
+        for task in self._working:
+            task.cancel()
+        if self._working:
+            await asyncio.wait(self._working)
+
+    def _ready(self) -> list[str]:
+        graph, working = self._graph, set(self._working.values())
+        waiting = [name for name in graph._nodes if name in self._come and name not in working]
+        ready = [
+            name
+            for name in waiting
+            if not any(graph.can_reach(other, name) for other in working)
+            and not any(graph.can_reach(other, name) for other in waiting if other != name)
+        ]
+        # Nodes that wait for each other only are in a cycle: the first of them goes first.
+        return ready or (waiting[:1] if not working else [])
+
+    def _begin(self, name: str, said: Mapping[str, Response[Any]]) -> None:
+        visits = self._visits[name] = self._visits.get(name, 0) + 1
+        if visits > self._graph.max_visits:
+            raise LimitExceeded(
+                f"In the workflow {self._graph.name!r}, {name!r} was to run more than {self._graph.max_visits} times.",
+                hint="Let a condition end the cycle, or raise max_visits.",
+                limit="max_visits",
+                size=self._graph.max_visits,
+            )
+        self._run.led_on.discard(name)
+        member = self._graph._nodes[name]
+        asked = self._run.ask(member, passed_on(self._run.input, said))
+        self._working[asyncio.ensure_future(asked)] = name
+
+    async def _ended(self, name: str, task: asyncio.Task[Response[Any]]) -> None:
+        response = task.result()
+        if response.error is not None:
+            return  # collected: nothing leads on from a failure
+        for target in await self._graph.leads_to(name, response):
+            self._run.led_on.add(name)
+            self._come.setdefault(target, {})[name] = response
+
+
+async def _answer(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value

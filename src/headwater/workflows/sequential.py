@@ -1,0 +1,40 @@
+"""One agent after the other: each gets the task and the answer before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from headwater.messages import Response
+from headwater.workflows.base import Member, Workflow, WorkflowRun, passed_on
+
+__all__ = ("SequentialWorkflow",)
+
+
+class SequentialWorkflow(Workflow[Response[Any]]):
+    """Each agent gets the task and the output before it; `run` gives the last one's Response, all on `.members`.
+
+    `max_loops` goes round again with the last output. See `Workflow` for the rest.
+    """
+
+    one_at_a_time = True
+
+    def __init__(
+        self, agents: Iterable[Member], *, max_loops: int = 1, name: str = "sequential-workflow", **options: Any
+    ) -> None:
+        super().__init__(agents, name=name, **options)
+        self.max_loops = max_loops
+
+    async def _plan(self, run: WorkflowRun) -> None:
+        said: dict[str, Response[Any]] = {}
+        for _ in range(self.max_loops):
+            for member in self.agents:
+                response = await run.ask(member, passed_on(run.input, said))
+                if response or response.error is None:
+                    said = {member.name: response} if response else said
+
+    def _compose(self, run: WorkflowRun) -> Response[Any]:
+        members = {member.name: run.of(member.name) for member in self.agents if member.name in run.members}
+        last = run.of([*run.members][-1]) if run.members else Response("")
+        shown = [response.transcript for response in members.values() if response.transcript]
+        return last.replaced(last.text, **run.told(), members=members, transcript="".join(shown))
