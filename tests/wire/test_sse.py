@@ -89,6 +89,40 @@ def test_any_split_reads_as_the_whole_does(body: bytes, at: list[int]) -> None:
     assert read([b"", *cut(body, at), b""]) == wanted
 
 
+HEADS = st.sampled_from(
+    [b"data: ", b"event: e\ndata: ", b"event: \ndata: ", b"event: long.name\ndata: ", b"data:", b"id: 1\ndata: "]
+)
+PAYLOADS = st.sampled_from(
+    [b"", b"x", b"{}", b" x", b"data: x", b"event: e", b"x\ry", b"x\ndata: y", b"\xc3\xa9", b"x\n"]
+)
+ODD = st.sampled_from(
+    [b"", b"", b"", b"\n", b"\r", b": ping\n\n", b"event: other\ndata: z\n\n", b"error: {}\n", b"\xef\xbb\xbf"]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    head=HEADS,
+    end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
+    payloads=st.lists(st.tuples(PAYLOADS, ODD), min_size=1, max_size=8),
+    at=st.lists(st.integers(0, 300), max_size=6),
+)
+@example(head=b"event: e\ndata: ", end=b"\r\n", payloads=[(b"x", b"")] * 4, at=[0, 19, 38, 50])
+@example(
+    head=b"event: e\ndata: ", end=b"\n", payloads=[(b"x", b""), (b"y", b"event: other\ndata: z\n\n")] * 3, at=[17, 51]
+)
+@example(head=b"data: ", end=b"\r\n", payloads=[(b"x", b"\n"), (b"y", b"\r")] * 2, at=[11, 12, 24])
+def test_events_of_one_form_are_read_as_any_others(
+    head: bytes, end: bytes, payloads: list[tuple[bytes, bytes]], at: list[int]
+) -> None:
+    """Reads that hold nothing but events of one form are what is read in one go; oddities among them end that."""
+    body = b"".join((head + payload + b"\n\n" + odd).replace(b"\n", end) for payload, odd in payloads)
+    wanted = naive(body)
+    assert read([body]) == wanted
+    assert read(cut(body, at)) == wanted
+    assert read([b"data: first\n\n", *cut(body, at)]) == [("", b"first"), *wanted]
+
+
 @settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=60), at=st.lists(st.integers(0, 60), max_size=4))
 def test_any_bytes_are_taken(body: bytes, at: list[int]) -> None:

@@ -23,6 +23,8 @@ Frame = tuple[str, bytes]
 """An event's name ("" where none was given) and its data, lines joined by a line feed."""
 
 _BOM = b"\xef\xbb\xbf"
+_BLANK = b"\n\n"
+_WIDE_BLANK = b"\r\n\r\n"
 
 
 class SSEDecoder:
@@ -55,21 +57,60 @@ class SSEDecoder:
 
         Raises: LimitExceeded, where one event is longer than the bound; events before it are given out first.
         """
+        if self._clean and len(data) <= self._max:
+            if (alike := self._alike(data)) is not None:
+                return alike
+            if b"\r" not in data:
+                return self._blocks(data, [])
+        elif b"\r" in data and (cut := data.find(_WIDE_BLANK) + len(_WIDE_BLANK)) >= len(_WIDE_BLANK):
+            # What was begun before ends here; the rest is likely to be in the common form again, and needs no rewriting.
+            frames, rest = self._read(data[:cut]), data[cut:]
+            if self._clean and len(rest) <= self._max and (alike := self._alike(rest)) is not None:
+                return frames + alike
+            return frames + self._read(rest) if rest and self._failure is None else frames
+        return self._read(data)
+
+    def _alike(self, data: bytes) -> list[Frame] | None:
+        """The events of `data`, where all are of one line of data and of one name; else None, and nothing has changed.
+
+        Nothing may be pending. Nearly every read is so, be it one event or hundreds, and one split does the work of all.
+        """
+        first = data.find(b"\n")
+        wide = data[first - 1 : first] == b"\r"
+        if data[:6] == b"data: ":
+            name, begin = "", 6
+        else:
+            begin = first + 7
+            known = self._names.get(data[: first - 1] if wide else data[:first])
+            if known is None or data[first + 1 : begin] != b"data: ":
+                return None
+            name = known
+        blank = _WIDE_BLANK if wide else _BLANK
+        end = len(data) - len(blank)
+        if data[end:] == blank and data.find(b"\n", begin, end) < 0 and data.find(b"\r", begin, end) < 0:
+            return [(name, data[begin:end])]
+        end = data.rfind(blank, begin)
+        if end < 0:
+            return None
+        payloads = data[begin:end].split(blank + data[:begin])
+        together = b"".join(payloads)  # far cheaper to search than each, or than counting lines
+        if b"\n" in together or b"\r" in together:
+            return None
+        frames = [(name, payload) for payload in payloads]
+        end += len(blank)
+        return frames + self._read(data[end:]) if end < len(data) else frames
+
+    def _read(self, data: bytes) -> list[Frame]:
+        """`feed`, for bytes of any form and after anything."""
         frames: list[Frame] = []
-        if not self._clean or b"\r" in data or len(data) > self._max:
-            data = self._prepare(data, frames)
-        elif data[:6] == b"data: " and data.find(b"\n") == len(data) - 2 and data[-1] == 10:
-            return [("", data[6:-2])]  # one event a read, which is how a model that is waited for writes
-        end = data.rfind(b"\n\n")
-        if end > 0 and data[:6] == b"data: ":
-            # Nearly always all of a read is events of one line of data: one split then does all the work.
-            payloads = data[6:end].split(b"\n\ndata: ")
-            if data.count(b"\n", 0, end) == 2 * len(payloads) - 2:
-                plain = [("", payload) for payload in payloads]
-                if end + 2 < len(data):
-                    self._tail(data[end + 2 :], plain)
-                return frames + plain if frames else plain
-        blocks = data.split(b"\n\n")
+        data = self._prepare(data, frames)
+        if self._clean and (alike := self._alike(data)) is not None:
+            return frames + alike if frames else alike
+        return self._blocks(data, frames)
+
+    def _blocks(self, data: bytes, frames: list[Frame]) -> list[Frame]:
+        """`frames` and the events of `data`, whose lines end with line feeds and before which nothing is pending."""
+        blocks = data.split(_BLANK)
         rest = blocks.pop()
         for block in blocks:
             self._block(block, frames)
@@ -171,7 +212,7 @@ class SSEDecoder:
         if data.startswith(b"\n"):
             self._dispatch(frames)
             return data[1:]
-        lines, blank, left = data.partition(b"\n\n")
+        lines, blank, left = data.partition(_BLANK)
         if not blank:
             self._tail(data, frames)
             return b""
