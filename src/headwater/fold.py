@@ -371,6 +371,12 @@ class Fold:
         return self._step.number if self._step is not None else None
 
     @property
+    def reported(self) -> Usage | None:
+        """What the attempt that is going on has reported last."""
+        step = self._step
+        return None if step is None or step.attempt is None else self._usages.get((step.number, step.attempt))
+
+    @property
     def in_attempt(self) -> int | None:
         """The number of the attempt that is going on, if one is."""
         return self._step.attempt if self._step is not None else None

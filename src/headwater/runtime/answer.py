@@ -167,6 +167,7 @@ class AgentRun(Run):
     def _ask(self, command: Command) -> list[Event]:
         assert command in (Command.ASK, Command.GO_ON, Command.REPAIR)
         self._next = AgentRun._open
+        self._asking = None  # the step before it says nothing about this one
         return [StepStarted(step=self.loop.steps)]
 
     async def _open(self) -> list[Event]:
@@ -354,9 +355,13 @@ class AgentRun(Run):
         if fold.in_step is None:
             return
         decoder = asking.decoder if asking else None
-        if decoder is not None and decoder.usage is None and fold.visible:
-            place = decoder.place
-            yield [UsageReported(step=place.step, attempt=place.attempt, usage=Usage(), origin="unknown")]
+        if decoder is not None and fold.in_attempt == decoder.place.attempt:
+            usage, place = decoder.usage, decoder.place
+            if usage is None and fold.visible:
+                yield [UsageReported(step=place.step, attempt=place.attempt, usage=Usage(), origin="unknown")]
+            elif usage is not None and usage != fold.reported:
+                # The reader left between its coming and its being appended.
+                yield [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
         source = asking.source if asking else self.job.sources[0]
         reason = None if failed else "cancelled"
         if failed and decoder is not None:

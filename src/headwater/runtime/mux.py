@@ -35,6 +35,7 @@ class Mux:
         self._interruptible = interruptible
         self._failed = failed
         self._queue: list[Event] = []
+        self._given: list[Event] = []
         self._runs: dict[str, Run] = {}
         """The runs whose events are in the queue or being read: kept alive until those have been appended."""
         self._ahead: dict[str, int] = {}
@@ -81,7 +82,8 @@ class Mux:
                 return []
             self._filled.clear()
             await self._interruptible.wait(self._filled.wait())
-        return self.take()
+        self._given = self.take()
+        return self._given
 
     def take(self) -> list[Event]:
         """All that has come, without waiting."""
@@ -90,6 +92,14 @@ class Mux:
         self._progress = 0
         self._taken.set()
         return events
+
+    def rest(self) -> list[Event]:
+        """All that is still to be appended: of the last batch, where its reader left in the middle of it, and the rest.
+
+        The runs below have folded it already, so what ends them makes no sense without it.
+        """
+        given, self._given = self._given, []
+        return [*(event for event in given if not event.seq), *self.take()]
 
     @property
     def done(self) -> bool:

@@ -31,6 +31,7 @@ from headwater.events import (
     Event,
     RunCancelled,
     RunFailed,
+    RunFinished,
     RunStarted,
     TextDelta,
 )
@@ -187,7 +188,7 @@ class Run:
         """How this run ended, as its parent tells it."""
         end = self.fold.end
         outcome: Literal["finished", "failed", "cancelled"] = (
-            "failed" if isinstance(end, RunFailed) else "cancelled" if isinstance(end, RunCancelled) else "finished"
+            "finished" if isinstance(end, RunFinished) else "failed" if isinstance(end, RunFailed) else "cancelled"
         )
         return ChildFinished(child=self.id, name=self.name, call=self.call, outcome=outcome, usage=self.fold.usage)
 
@@ -397,11 +398,17 @@ class Run:
         failed = self._stop == "failed"
         if fold.started is None:
             yield [self._started()]
+        # All in one turn of the loop: the tasks that conduct the runs below have been cancelled, and end them too.
+        children = tuple(self._children)
+        said: list[Event] = []
         if self._mux is not None:
-            yield self._mux.take()
-        for child in tuple(self._children):
-            yield child.end_now("parent")
-        yield fold.closing("The run failed before this was done." if failed else "The run was cancelled before this.")
+            # What a run below hands on is its reader's to append.
+            said += self._mux.take() if self._above else self._mux.rest()
+        for child in children:
+            said += child.end_now("parent")
+        yield said
+        why = "The run failed before this was done." if failed else "The run was cancelled before this was done."
+        yield fold.closing(why, {child.id: child.fold for child in children})
         yield from self._end_step(failed)
         if failed:
             assert self.error is not None
