@@ -41,6 +41,7 @@ from headwater.events import (
     ChildStarted,
     Event,
     FileMade,
+    Handoff,
     MessageAdded,
     ProviderItemMade,
     ReasoningDelta,
@@ -88,7 +89,7 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "tool": "a tool runs once for a call that was ready, after its step; each one started is finished once",
         "settled": "a step's tools have ended before anything is added to the conversation and before the run ends",
         "approval": "leave is asked once for a call that waits for its tool, and answered once",
-        "outcome": "run.finished says why the last step ended",
+        "outcome": "run.finished says why the last step ended, unless another run has the last word",
     }
 )
 """Every rule by its name: what it asks for."""
@@ -229,6 +230,8 @@ class _Run:
         self.id = started.run
         self.path = started.path
         self.over = False
+        self._goes_on = started.parent is not None and started.call is None
+        """Whether it speaks for the run that it is part of, and so may go on from what was said there."""
         self.children: dict[str, _Child] = {}
         """The children that are going on."""
         self._all_children: set[str] = set()
@@ -245,6 +248,7 @@ class _Run:
         self._shown: list[str] = []
         """What the steps before this one have shown."""
         self._finish_reason: str | None = None
+        self._handed_off = False
 
     def add(self, event: Event) -> None:
         """The next event of this run."""
@@ -296,14 +300,20 @@ class _Run:
         self._check_settled(event)
         if self.children:
             raise LogError("child", f"child {next(iter(self.children))!r} is not finished", event)
-        if isinstance(event, RunFinished) and self._steps and event.finish_reason != self._finish_reason:
-            raise LogError(
-                "outcome", f"its finish reason is {event.finish_reason!r}, not {self._finish_reason!r}", event
-            )
+        if isinstance(event, RunFinished) and self._steps and not self._handed_off:
+            due = self._finish_reason
+            if event.finish_reason != due:
+                raise LogError("outcome", f"its finish reason is {event.finish_reason!r}, not {due!r}", event)
         _check_usage(event, event.usage, self._fold.usage)
         self._check_transcript(event)
         self._end = event
         self.over = True
+
+    def _handoff(self, event: Handoff) -> None:
+        if self._step is not None:
+            raise LogError("settled", f"step {self._step.number} is not finished", event)
+        self._check_settled(event)
+        self._handed_off = True
 
     def _message_added(self, event: MessageAdded) -> None:
         if self._step is not None:
@@ -415,7 +425,7 @@ class _Run:
         attempt = self._begin_part(event, event.kind)
         if attempt.lead is None:
             attempt.lead = event.lead
-            if event.lead and not self._shown:
+            if event.lead and not (self._shown or self._goes_on):
                 raise LogError("text", "it has a lead, and no step before it has shown text", event)
         elif event.lead:
             raise LogError("text", "it has a lead, and is not the first text of its step", event)
@@ -587,6 +597,7 @@ _HANDLERS: Final[dict[type[Event], _Handler]] = {
     ApprovalAnswered: _Run._approval_answered,
     ChildStarted: _Run._child_started,
     ChildFinished: _Run._child_finished,
+    Handoff: _Run._handoff,
     MessageAdded: _Run._message_added,
     UsageReported: _Run._usage_reported,
 }
