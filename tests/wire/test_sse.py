@@ -111,6 +111,7 @@ ODD = st.sampled_from(
 @example(
     head=b"event: e\ndata: ", end=b"\n", payloads=[(b"x", b""), (b"y", b"event: other\ndata: z\n\n")] * 3, at=[17, 51]
 )
+@example(head=b"event: e\ndata: ", end=b"\n", payloads=[(b"x", b"event: e\nid: 12345\n\n")] * 2, at=[18, 38, 56])
 @example(head=b"data: ", end=b"\r\n", payloads=[(b"x", b"\n"), (b"y", b"\r")] * 2, at=[11, 12, 24])
 def test_events_of_one_form_are_read_as_any_others(
     head: bytes, end: bytes, payloads: list[tuple[bytes, bytes]], at: list[int]

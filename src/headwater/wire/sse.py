@@ -63,7 +63,7 @@ class SSEDecoder:
             if b"\r" not in data:
                 return self._blocks(data, [])
         elif b"\r" in data and (cut := data.find(_WIDE_BLANK) + len(_WIDE_BLANK)) >= len(_WIDE_BLANK):
-            # What was begun before ends here; the rest is likely to be in the common form again, and needs no rewriting.
+            # What was begun before ends here; the rest is likely to be in the common form again, to be read as it is.
             frames, rest = self._read(data[:cut]), data[cut:]
             if self._clean and len(rest) <= self._max and (alike := self._alike(rest)) is not None:
                 return frames + alike
@@ -73,7 +73,7 @@ class SSEDecoder:
     def _alike(self, data: bytes) -> list[Frame] | None:
         """The events of `data`, where all are of one line of data and of one name; else None, and nothing has changed.
 
-        Nothing may be pending. Nearly every read is so, be it one event or hundreds, and one split does the work of all.
+        Nothing may be pending. Nearly every read is so, be it one event or hundreds: one split does the work of all.
         """
         first = data.find(b"\n")
         wide = data[first - 1 : first] == b"\r"
