@@ -2,8 +2,9 @@
 
 Theory of operation. A run is READY until it is told to begin. From then on it asks a model (ASKING) until an answer is
 whole; where the answer holds calls, their tools run (TOOLING) and the model is asked again; where it holds none, the
-answer is checked (CHECKING) and the run either ends, goes on from its own answer, or asks for it to be mended. Every
-state can fail or be cancelled; ENDED takes nothing more.
+answer is checked (CHECKING) and the run either ends, goes on from its own answer, or asks for it to be mended. A tool
+may give the conversation to another agent, whose run is followed to its end (FOLLOWING). Every state can fail or be
+cancelled; ENDED takes nothing more.
 
 Rule 1: what may follow what stands in `TRANSITIONS` and nowhere else.
 Rule 2: counting (steps, loops, repairs) is done here; doing is done in `runtime`.
@@ -36,6 +37,7 @@ class State(Enum):
     ASKING = "asking"
     TOOLING = "tooling"
     CHECKING = "checking"
+    FOLLOWING = "following"
     ENDED = "ended"
 
 
@@ -48,6 +50,10 @@ class Signal(Enum):
     ANSWERED = "answered"
     """The model's answer is whole and holds none."""
     TOOLS_DONE = "tools done"
+    HANDED_OFF = "handed off"
+    """The tools are done, and one of them has given the conversation to another agent."""
+    FOLLOWED = "followed"
+    """That agent has come to its answer."""
     VALID = "valid"
     INVALID = "invalid"
     FAILED = "failed"
@@ -64,6 +70,8 @@ class Command(Enum):
     """Ask the model to go on from its own answer, then as ASK."""
     REPAIR = "repair"
     """Tell the model what is wrong with its answer, then as ASK."""
+    FOLLOW = "follow"
+    """Have the other agent answer."""
     FINISH = "finish"
     FAIL_STEPS = "fail: too many steps"
     FAIL_OUTPUT = "fail: output invalid"
@@ -95,6 +103,8 @@ TRANSITIONS: Final[dict[tuple[State, Signal], tuple[_Row, ...]]] = {
         ("too_many_bad_calls", State.ENDED, Command.FAIL_CALLS),
         (None, State.ASKING, Command.ASK),
     ),
+    (State.TOOLING, Signal.HANDED_OFF): ((None, State.FOLLOWING, Command.FOLLOW),),
+    (State.FOLLOWING, Signal.FOLLOWED): ((None, State.ENDED, Command.FINISH),),
     (State.CHECKING, Signal.VALID): (
         ("more_loops", State.ASKING, Command.GO_ON),
         (None, State.ENDED, Command.FINISH),
@@ -106,7 +116,8 @@ TRANSITIONS: Final[dict[tuple[State, Signal], tuple[_Row, ...]]] = {
     ),
     **{
         (state, signal): ((None, State.ENDED, command),)
-        for state in (State.READY, State.ASKING, State.TOOLING, State.CHECKING)
+        for state in State
+        if state is not State.ENDED
         for signal, command in ((Signal.FAILED, Command.FAIL), (Signal.CANCELLED, Command.CANCEL))
     },
 }

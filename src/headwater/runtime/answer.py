@@ -24,7 +24,7 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
-from headwater.loop import Command, Limits, Loop, Signal
+from headwater.loop import Command, Limits, Loop, Signal, State
 from headwater.messages import Message, Response, Usage
 from headwater.providers.base import OutputSpec, Place, Request, Settings, ToolSpec
 from headwater.runtime.calls import ToolCalls
@@ -120,6 +120,7 @@ class AgentRun(Run):
     def __init__(self, job: Job) -> None:
         super().__init__(job.name, timeout=job.timeouts.run, quiet=job.quiet)
         self.job = job
+        self.may_retract = job.retries.on_interrupted == "restart"
         self.loop = Loop(job.limits)
         self._next: Callable[[AgentRun], Awaitable[list[Event]]] = AgentRun._begin
         self._asking: Asking | None = None
@@ -257,9 +258,10 @@ class AgentRun(Run):
 
     def _hand_off(self, tool: HandoffTool, note: str) -> list[Event]:
         """Give the conversation to another agent: its run stands in this one and speaks for it."""
+        self.loop.take(Signal.HANDED_OFF)
         self._successor = successor = tool.take_over(tuple(self.fold.messages), self.job.context)
         successor.join(self, voiced=True)
-        successor.lead = LEAD if self.fold.has_text else ""
+        successor.lead = LEAD if self.fold.has_text else self.lead
         self.mux.spawn(self.conduct(successor), f"handoff {tool.to}")
         self._next = AgentRun._follow
         return [Handoff(to=tool.to, note=note)]
@@ -271,6 +273,7 @@ class AgentRun(Run):
             return events
         if successor.error is not None:
             raise successor.error
+        self.loop.take(Signal.FOLLOWED)
         self.output = successor.output
         return self._finish_with(successor.response().finish_reason)
 
@@ -327,10 +330,12 @@ class AgentRun(Run):
         if self._successor is None:
             return own
         other = self._successor.response()
+        text = other.text or own.text
         return own.replaced(
-            other.text,
+            text,
             transcript=own.transcript + other.transcript,  # which begins with its lead
-            output=other.output,
+            output=text if self._successor.output is None else self._successor.output,
+            reasoning="\n\n".join(filter(None, (own.reasoning, other.reasoning))),
             finish_reason=other.finish_reason,
             provider_finish_reason=other.provider_finish_reason,
             tool_calls=(*own.tool_calls, *other.tool_calls),
@@ -352,6 +357,8 @@ class AgentRun(Run):
 
     def _end_step(self, failed: bool) -> Iterator[list[Event]]:
         fold, asking = self.fold, self._asking
+        if self.loop.state is not State.ENDED:  # where the loop itself says so, it has ended by now
+            self.loop.take(Signal.FAILED if failed else Signal.CANCELLED)
         if fold.in_step is None:
             return
         decoder = asking.decoder if asking else None
