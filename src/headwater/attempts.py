@@ -20,10 +20,11 @@ from headwater.errors import (
     IncompleteStream,
     InvalidRequest,
     LimitExceeded,
+    ProviderError,
     StepTimeout,
     TimedOut,
 )
-from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, UsageReported
+from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted
 from headwater.fold import error_info
 from headwater.loops import Interruptible
 from headwater.messages import Usage
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from headwater.providers.base import Decoder, Place, Request
     from headwater.source import Exchange, Source
 
-__all__ = ("Asking", "Retries", "Timeouts")
+__all__ = ("Asking", "Budget", "Retries", "Timeouts")
 
 FIRST_WAIT_SECONDS: Final = 0.5
 """The longest the first retry waits; it doubles with each further one. What the vendors' own clients use."""
@@ -45,6 +46,10 @@ MAX_WAIT_SECONDS: Final = 8.0
 
 MAX_RETRY_AFTER_SECONDS: Final = 60.0
 """The longest wait a provider may ask for; past it the error is told instead: nobody watches a prompt that long."""
+
+
+MAX_RETRIES_A_RUN: Final = 20
+"""Retries over all the steps of one run: a provider that is that unwell should be told of, not leaned on."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +69,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
                 raise ConfigurationError(
                     f"timeouts.{name} is {value!r}.", hint="Give seconds greater than 0, or None for never."
                 )
@@ -75,6 +80,15 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
 
     times: int = 2
     on_interrupted: Literal["raise", "restart"] = "raise"
+
+
+class Budget:
+    """How many retries one run may still make, over all its steps."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = MAX_RETRIES_A_RUN) -> None:
+        self.left = left
 
 
 class Asking:
@@ -94,6 +108,7 @@ class Asking:
         timeouts: Timeouts,
         retries: Retries,
         interruptible: Interruptible,
+        budget: Budget | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._sources = list(sources)
@@ -103,6 +118,7 @@ class Asking:
         self._timeouts = timeouts
         self._retries = retries
         self._interruptible = interruptible
+        self._budget = budget or Budget()
         self._dice = dice
         self._exchange: Exchange | None = None
         self._tries = 0
@@ -181,9 +197,9 @@ class Asking:
         place = decoder.place
         visible = decoder.visible
         events: list[Event] = list(decoder.finish())
-        if decoder.usage is None:
-            # Something was or may have been computed, and nobody said how much: unknown, which is not nothing.
-            events.append(UsageReported(step=place.step, attempt=place.attempt, usage=Usage(), origin="unknown"))
+        # Something was or may have been computed, and nobody said how much: that is not nothing.
+        if _was_answering(error, visible) and (estimate := self._fold.estimate()) is not None:
+            events.append(estimate)
         then = self._what_next(error, visible)
         events.append(
             AttemptFailed(
@@ -210,8 +226,10 @@ class Asking:
         if isinstance(error, LimitExceeded) or (visible and self._retries.on_interrupted == "raise"):
             return "raise"
         wait = self._backoff(error)
-        if error.retryable and self._tries < self._retries.times and wait is not None:
+        tries_left = self._tries < self._retries.times and self._budget.left > 0
+        if error.retryable and tries_left and wait is not None:
             self._tries += 1
+            self._budget.left -= 1
             self._wait = wait
             return "restart" if visible else "retry"
         further = self._sources.index(self.source) + 1
@@ -227,6 +245,15 @@ class Asking:
         if asked is not None:
             return asked if asked <= MAX_RETRY_AFTER_SECONDS else None
         return self._dice() * min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**self._tries)
+
+
+def _was_answering(error: HeadwaterError, visible: bool) -> bool:
+    """Whether the provider had taken the request up, so that it may have cost something."""
+    if visible:
+        return True
+    if isinstance(error, ProviderError):
+        return error.status is None
+    return isinstance(error, (IncompleteStream, FirstTokenTimeout, IdleTimeout, StepTimeout, LimitExceeded))
 
 
 def _incomplete(source: Source, decoder: Decoder) -> IncompleteStream:

@@ -15,12 +15,20 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headwater.chunks import Chunks
-from headwater.events import Event, RunCancelled, RunFailed, RunFinished, TextDelta, TextStarted
+from headwater.events import Event, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta, TextStarted
 
 if TYPE_CHECKING:
     from headwater.runtime import Run
 
-__all__ = ("Callback", "CallbackErrors", "Watcher", "current_run", "event_watcher", "token_watcher")
+__all__ = (
+    "Callback",
+    "CallbackErrors",
+    "Watcher",
+    "current_run",
+    "event_watcher",
+    "may_retract",
+    "token_watcher",
+)
 
 Callback: TypeAlias = Callable[..., Any]
 Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
@@ -89,16 +97,28 @@ def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) ->
     return call
 
 
-def token_watcher(callback: Callback, run: Run, errors: CallbackErrors, *, details: bool) -> Watcher:
+def token_watcher(
+    callback: Callback,
+    run: Run,
+    errors: CallbackErrors,
+    *,
+    details: bool,
+    on_retract: Callback | None = None,
+) -> Watcher:
     """What calls `streaming_callback` for a run: with tokens, or with details (dicts).
 
     By the number of its positional parameters without a default: 2 gets (agent_name, token), 3 gets (agent_name,
-    token, is_final), anything else the token alone.
+    token, is_final), anything else the token alone. Where text may be retracted (on_interrupted="restart"),
+    `on_retract` is told how many characters to take back, or (agent_name, characters) where it takes two; without it
+    the text is held until its step ends. Details tell of a retraction themselves.
     """
     call = _guarded(callback, run, errors, "streaming_callback")
+    take_back = _guarded(on_retract, run, errors, "on_retract callback") if on_retract is not None else None
+    names_agent = on_retract is not None and positional_parameters(on_retract) == 2
     chunks = Chunks(run.id, run.speaks_for, run.fold)
     wants = positional_parameters(callback)
     speaks_for = run.speaks_for
+    this = weakref.ref(run)
 
     def watch_details(event: Event) -> Awaitable[Any] | None:
         told = chunks.details(event)
@@ -108,9 +128,18 @@ def token_watcher(callback: Callback, run: Run, errors: CallbackErrors, *, detai
         if event.__class__ is TextDelta and event.run in speaks_for:
             text = chunks.text_of(event)
             return hand(event, text, False) if text else None
-        if event.__class__ is TextStarted:
+        return rare(event) if event.run in speaks_for else None
+
+    def rare(event: Event) -> Awaitable[Any] | None:
+        if isinstance(event, TextStarted):
+            if take_back is None and may_retract(this(), event.run):
+                chunks.hold(event.run)
             chunks.of(event)
-        elif wants == 3 and isinstance(event, _ENDS) and event.run in speaks_for:
+        elif isinstance(event, Retracted) and take_back is not None:
+            return take_back(event.agent, event.chars) if names_agent else take_back(event.chars)
+        elif text := chunks.released(event):
+            return hand(event, text, False)
+        elif wants == 3 and isinstance(event, _ENDS):
             return hand(event, "", True)
         return None
 
@@ -122,6 +151,12 @@ def token_watcher(callback: Callback, run: Run, errors: CallbackErrors, *, detai
         return call(told)
 
     return watch_details if details else watch_tokens
+
+
+def may_retract(run: Run | None, spoken: str) -> bool:
+    """Whether what the run `spoken`, `run` itself or one below it, says may be taken back later."""
+    speaker = run.find(spoken) if run is not None else None
+    return speaker is not None and speaker.may_retract
 
 
 _ENDS = (RunFinished, RunFailed, RunCancelled)

@@ -53,7 +53,7 @@ class Chunks:
     is a workflow. The end of a member is a chunk with its finish reason; only the run's own end is final.
     """
 
-    __slots__ = ("_fold", "_leads", "_refusals", "_run", "_speaks_for")
+    __slots__ = ("_fold", "_held", "_leads", "_refusals", "_run", "_speaks_for")
 
     def __init__(self, run: str, speaks_for: Collection[str], fold: Fold) -> None:
         self._run = run
@@ -61,6 +61,7 @@ class Chunks:
         self._fold = fold
         self._leads: dict[str, str] = {}
         self._refusals: set[tuple[str, int, int]] = set()
+        self._held: dict[str, list[str]] = {}
 
     @property
     def plain(self) -> bool:
@@ -72,8 +73,28 @@ class Chunks:
         if self._refusals and (event.run, event.step, event.part) in self._refusals:
             return ""
         if self._leads and (lead := self._leads.pop(event.run, "")):
-            return lead + event.text
-        return event.text
+            return self._or_held(event, lead + event.text)
+        return self._or_held(event, event.text) if self._held else event.text
+
+    def hold(self, run: str) -> None:
+        """Keep the run's text back from now on until its step ends, for a reader that cannot take text back."""
+        self._held.setdefault(run, [])
+
+    def released(self, event: Event) -> str:
+        """What was kept back and may be told now: at a step's end, whatever was not retracted before."""
+        held = self._held.get(event.run)
+        if not held:
+            return ""
+        text = "".join(held) if isinstance(event, StepFinished) else ""
+        if isinstance(event, (StepFinished, Retracted)):
+            held.clear()
+        return text
+
+    def _or_held(self, event: TextDelta, text: str) -> str:
+        if event.run not in self._held:
+            return text
+        self._held[event.run].append(text)
+        return ""
 
     def of(self, event: Event) -> StreamChunk | None:
         """The event's chunk, if it has one."""

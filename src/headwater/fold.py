@@ -144,6 +144,7 @@ class Fold:
         self._awaited: list[_Call] = []
         """The calls of the last finished step, whose results are still to be a message."""
         self._usages: dict[tuple[int, int], Usage] = {}
+        self._origins: dict[tuple[int, int], Literal["measured", "estimated", "unknown"]] = {}
         self._children: dict[str, ChildStarted] = {}
         self._child_usage = Usage()
 
@@ -251,6 +252,7 @@ class Fold:
 
     def _usage(self, event: UsageReported) -> None:
         self._usages[event.step, event.attempt] = event.usage
+        self._origins[event.step, event.attempt] = event.origin
 
     def _step_finished(self, event: StepFinished) -> None:
         step = self._now()
@@ -333,6 +335,24 @@ class Fold:
         for usage in self._usages.values():
             total = total + usage
         return total
+
+    @property
+    def usage_origin(self) -> Literal["measured", "estimated", "unknown"]:
+        """What `usage` rests on, taking the least certain of all attempts."""
+        origins = self._origins.values()
+        return "unknown" if "unknown" in origins else "estimated" if "estimated" in origins else "measured"
+
+    def estimate(self) -> UsageReported | None:
+        """What the open attempt may have cost by what it said, where its provider has not reported it."""
+        step = self._step
+        if step is None or step.attempt is None or (step.number, step.attempt) in self._usages:
+            return None
+        said = ["".join(stream.pieces) for stream in step.entries.values()]
+        said += ["".join(call.pieces or ()) for call in step.calls.values()]
+        usage = Usage.estimated("".join(said))
+        return UsageReported(
+            step=step.number, attempt=step.attempt, usage=usage, origin="estimated" if usage else "unknown"
+        )
 
     @property
     def text(self) -> str:
@@ -443,6 +463,7 @@ class Fold:
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
             usage=usage,
+            usage_origin=self.usage_origin,
             model=self.model,
             provider=self.provider,
             messages=tuple(messages),

@@ -199,6 +199,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning_tokens: int | None = None
     raw: dict[str, Any] | None = None
 
+    @classmethod
+    def estimated(cls, text: str) -> Usage:
+        """What saying `text` may have cost: four bytes of UTF-8 a token, the vendors' own rule of thumb."""
+        return cls(output_tokens=(len(text.encode("utf-8", "replace")) + 3) // 4) if text else cls()
+
     @property
     def total_tokens(self) -> int | None:
         """Input and output together; None where either was not reported."""
@@ -262,6 +267,8 @@ class Response(str, Generic[OutputT]):
     tokens_per_second: float | None
     partial: bool
     """True where the answer was cut: cancelled, failed, or left."""
+    usage_origin: Literal["measured", "estimated", "unknown"]
+    """Whether `usage` was reported by the provider for every attempt, or holds estimates, or lacks what nobody said."""
     callback_errors: int
     members: Mapping[str, Response[Any]]
     """Of a workflow: each member's Response, by its name, in the order of the members."""
@@ -325,6 +332,7 @@ _UNSAID: dict[str, Any] = {
     "time_to_first_token": None,
     "tokens_per_second": None,
     "partial": False,
+    "usage_origin": "measured",
     "callback_errors": 0,
     "members": {},
     "error": None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from headwater.attempts import Asking, Retries, Timeouts
+from headwater.attempts import Asking, Budget, Retries, Timeouts
 from headwater.callbacks import current_run
 from headwater.errors import MaxStepsReached, OutputInvalid, ToolCallInvalid
 from headwater.events import (
@@ -25,7 +25,7 @@ from headwater.events import (
     UsageReported,
 )
 from headwater.loop import Command, Limits, Loop, Signal, State
-from headwater.messages import Message, Response, Usage
+from headwater.messages import Message, Response
 from headwater.providers.base import OutputSpec, Place, Request, Settings, ToolSpec
 from headwater.runtime.calls import ToolCalls
 from headwater.runtime.mux import Mux
@@ -124,6 +124,7 @@ class AgentRun(Run):
         self.loop = Loop(job.limits)
         self._next: Callable[[AgentRun], Awaitable[list[Event]]] = AgentRun._begin
         self._asking: Asking | None = None
+        self._budget = Budget()
         self._calls: ToolCalls | None = None
         self._call_keys: set[str] = set()
         self._system: str | None = None
@@ -194,6 +195,7 @@ class AgentRun(Run):
             timeouts=job.timeouts,
             retries=job.retries,
             interruptible=self._interruptible,
+            budget=self._budget,
         )
         self._next = AgentRun._listen
         return []
@@ -364,8 +366,8 @@ class AgentRun(Run):
         decoder = asking.decoder if asking else None
         if decoder is not None and fold.in_attempt == decoder.place.attempt:
             usage, place = decoder.usage, decoder.place
-            if usage is None and fold.visible:
-                yield [UsageReported(step=place.step, attempt=place.attempt, usage=Usage(), origin="unknown")]
+            if usage is None and fold.visible and (estimate := fold.estimate()) is not None:
+                yield [estimate]
             elif usage is not None and usage != fold.reported:
                 # The reader left between its coming and its being appended.
                 yield [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]

@@ -92,6 +92,9 @@ class Run:
             self.parent = outer.id
             outer._linked.add(self)
 
+    may_retract = False
+    """Whether text of this run may be taken back after it was shown."""
+
     # --- what a subclass does
 
     async def _advance(self) -> list[Event]:
@@ -114,6 +117,12 @@ class Run:
 
     def _finished(self) -> None:
         """The run is over."""
+
+    def find(self, run: str) -> Run | None:
+        """The run of that id: this one, or one that is going on in the same tree."""
+        if run == self.id:
+            return self
+        return self._log.runs.get(run) if self._log.runs is not None else None
 
     def _new_mux(self) -> Mux:
         this = weakref.ref(self)  # each would hold the other
