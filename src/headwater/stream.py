@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
 
+from headwater.callbacks import may_retract
 from headwater.chunks import Chunks, StreamChunk
 from headwater.errors import Cancelled, LoopMisuse
 from headwater.events import Event, TextDelta, TextStarted
@@ -72,7 +74,7 @@ class AgentStream(Generic[OutputT]):
             if self._reading:
                 raise LoopMisuse(
                     "This stream is being read elsewhere, so its result is not there yet.",
-                    hint="Await result() after the reading has ended.",
+                    hint="Ask for the result after the reading has ended.",
                 )
             self._reading = True
             await run.drain()
@@ -88,14 +90,20 @@ class AgentStream(Generic[OutputT]):
             drain_blocking(run, self._loop())
         run.raise_error()
         if not run.over:
-            raise LoopMisuse("This stream is being read elsewhere, so its result is not there yet.")
+            raise LoopMisuse(
+                "This stream is being read elsewhere, so its result is not there yet.",
+                hint="Ask for the result after the reading has ended.",
+            )
         return run.response()
 
     @property
     def response(self) -> Response[OutputT]:
         """The Response of the run, which must have ended. Raises LoopMisuse before that."""
         if self._run is None or not self._run.over:
-            raise LoopMisuse("The run has not ended yet.", hint="Read the stream to its end, or await result().")
+            raise LoopMisuse(
+                "The run has not ended yet.",
+                hint="Read the stream to its end, or write `await stream.result()` (`stream.result_sync()` in plain code).",
+            )
         return self._run.response()
 
     @property
@@ -216,14 +224,18 @@ def _same(event: Event) -> Event:
 
 def _text(run: Run) -> Callable[[Event], str | None]:
     chunks = Chunks(run.id, run.speaks_for, run.fold)
-    speaks_for = run.speaks_for
+    speaks_for, this = run.speaks_for, weakref.ref(run)
 
     def project(event: Event) -> str | None:
         if event.__class__ is TextDelta:
             return chunks.text_of(event) or None if event.run in speaks_for else None
-        if event.__class__ is TextStarted:
+        if event.run not in speaks_for:
+            return None
+        if isinstance(event, TextStarted):
+            if may_retract(this(), event.run):
+                chunks.hold(event.run)  # a string cannot be taken back: it waits until its step has ended
             chunks.of(event)
-        return None
+        return chunks.released(event) or None
 
     return project
 
