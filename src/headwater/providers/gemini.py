@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater import errors
-from headwater.events import Event
+from headwater.events import Event, TextDelta
 from headwater.messages import FinishReason, Usage
 from headwater.providers import base
 from headwater.providers.base import Place, Quirks, in_band_error
@@ -151,6 +151,8 @@ class Decoder(base.Decoder):
         self._head: bytes | None = b""
         """What came before the first byte that is no white space; None once the framing is known."""
         self._blocked = False
+        self._speaking = False
+        """Whether what the first chunks tell (the model, a usage) is known, so that later ones need only be read on."""
         self._said: list[str] = []
         """The answer so far, because citations point into it by bytes."""
         self._usage: msgspec.Raw = _ABSENT
@@ -172,16 +174,46 @@ class Decoder(base.Decoder):
             if first in b"[{":
                 self._json = _JSONObjects()
         if self._json is not None:
-            for document in self._json.feed(data):
-                self._chunk(document)
+            self._frames([("", document) for document in self._json.feed(data)])
         else:
             self._frames(self._sse.feed(data))
 
     def _frames(self, frames: list[Frame]) -> None:
-        for name, frame in frames:
+        # One pass for every token: attribute look-ups and calls are saved here, and only here.
+        events, said, step, decode = self.events, self._said, self._step, _decode
+        for name, data in frames:
             if name == "error":
-                raise in_band_error(API, _decode_any(frame))
-            self._chunk(frame)
+                raise in_band_error(API, _decode_any(data))
+            if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # what some gateways end with
+                continue
+            chunk = decode(data)
+            candidates = chunk.candidates
+            if self._speaking and candidates is not None and len(candidates) == 1:
+                candidate = candidates[0]
+                content = candidate.content
+                if (
+                    content is not None
+                    and (parts := content.parts) is not None
+                    and len(parts) == 1
+                    and (text := parts[0].text)
+                    and parts[0].thought is None
+                    and parts[0].thoughtSignature is None
+                    and parts[0].functionCall is None
+                    and candidate.finishReason is None
+                    and not candidate.index
+                    and candidate.groundingMetadata is _ABSENT
+                    and candidate.citationMetadata is _ABSENT
+                    and chunk.promptFeedback is None
+                    and chunk.error is None
+                    and self._current_kind == "answer"
+                ):
+                    # A token of the answer and nothing else, which is what nearly every chunk is.
+                    if chunk.usageMetadata is not _ABSENT:
+                        self._usage = chunk.usageMetadata
+                    said.append(text)
+                    events.append(TextDelta(step=step, part=self._current_number, text=text))
+                    continue
+            self._chunk(chunk, data)
         if self._sse.stray:
             self._stray()
 
@@ -223,10 +255,7 @@ class Decoder(base.Decoder):
 
     # --- a chunk
 
-    def _chunk(self, data: bytes) -> None:
-        if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # what some gateways end with
-            return
-        chunk = _decode(data)
+    def _chunk(self, chunk: _Chunk, data: bytes) -> None:
         if self.model is None:
             self.model = chunk.modelVersion
             self.response_id = chunk.responseId
@@ -236,33 +265,13 @@ class Decoder(base.Decoder):
             # What the input cost is known from the first report; those between it and the last are not worth an event.
             if first or self.ended:
                 self._report()
-        candidates = chunk.candidates
-        if candidates is not None and len(candidates) == 1:
-            candidate = candidates[0]
-            if not candidate.index and candidate.content is not None:
-                parts = candidate.content.parts
-                if parts is not None and len(parts) == 1:
-                    part = parts[0]
-                    text = part.text
-                    if (
-                        text
-                        and candidate.finishReason is None
-                        and not part.thought
-                        and part.thoughtSignature is None
-                        and candidate.groundingMetadata is _ABSENT
-                        and candidate.citationMetadata is _ABSENT
-                    ):
-                        # Nearly every chunk ends here.
-                        self._said.append(text)
-                        self.text(text)
-                        candidates = None
-        if candidates is not None:
-            for place, candidate in enumerate(candidates):
-                self._candidate(candidate, data, place)
+        for place, candidate in enumerate(chunk.candidates or ()):
+            self._candidate(candidate, data, place)
         if chunk.promptFeedback is not None:
             self._prompt_feedback(chunk.promptFeedback)
         if chunk.error:
             raise in_band_error(API, {"error": chunk.error})
+        self._speaking = self.model is not None and self._usage is not _ABSENT and not self.ended
 
     def _candidate(self, candidate: _Candidate, data: bytes, place: int) -> None:
         if candidate.index:
