@@ -589,12 +589,13 @@ def _part_of(stream: _Stream) -> list[AnyPart]:
 
 
 def _said(step: _Step, message: Message | None) -> tuple[str, str, str]:
-    """A finished step's text, refusal and reasoning: its message is the truth, also where deltas were left out."""
-    if message is None:
-        return "".join(step.text), "".join(step.refusal), _reasoning_of(step)
-    refusal = "".join(part.text for part in message.content if isinstance(part, Text) and part.refusal)
-    reasoning = "".join(part.text for part in message.content if isinstance(part, Reasoning))
-    return message.text, refusal, reasoning
+    """A finished step's text, refusal and reasoning: as they were shown, or by its message where deltas are left out."""
+    parts = message.content if message is not None else ()
+    texts = [part for part in parts if isinstance(part, Text)]
+    text = "".join(step.text) or "".join(part.text for part in texts if not part.refusal)
+    refusal = "".join(step.refusal) or "".join(part.text for part in texts if part.refusal)
+    reasoning = _reasoning_of(step) or "".join(part.text for part in parts if isinstance(part, Reasoning))
+    return text, refusal, reasoning
 
 
 def _sum(usages: list[Usage]) -> Usage:
