@@ -1,0 +1,363 @@
+"""The decoder's contract: bytes of one response in, events out, in the grammar that every API's answer keeps.
+
+What is started is ended, deltas are never empty, numbers and keys are unique: here, once, for all APIs. Nothing here
+may do I/O, read a clock, or invent an id at random.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+from headwater import errors
+from headwater.events import (
+    CallDelta,
+    CallReady,
+    CallRejected,
+    CallStarted,
+    Event,
+    FileMade,
+    ProviderItemMade,
+    ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
+    SourceFound,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+    UsageReported,
+    Warned,
+)
+from headwater.messages import FinishReason, Usage
+from headwater.providers.refusal import malformed
+from headwater.providers.request import Quirks
+
+__all__ = ("Call", "Decoder", "Part", "Place", "parse_arguments")
+
+
+class Place(msgspec.Struct, kw_only=True):
+    """Where in a run a response stands; what its decoder needs to number things without knowing the run."""
+
+    step: int = 1
+    attempt: int = 1
+    part: int = 0
+    """The first part number that is free in this step."""
+    lead: str = ""
+    """What parts this step's text from the text of the step before it."""
+    call_prefix: str = "call"
+    """Stem of the ids that are given to calls whose provider gives none: `<prefix>_<n>`."""
+    calls: set[str] = msgspec.field(default_factory=set)
+    """The call keys taken in this run; a decoder adds its own."""
+
+
+class Call:
+    """A tool call being written: the state a decoder keeps of one."""
+
+    __slots__ = ("args", "by", "custom", "id", "item_id", "key", "name", "ready", "signature")
+
+    def __init__(self, key: str, ident: str, name: str, by: Literal["agent", "provider", "client"]) -> None:
+        self.key = key
+        self.id = ident
+        self.name = name
+        self.by = by
+        self.args: list[str] = []
+        self.custom = False
+        self.ready = False
+        self.signature: str | None = None
+        self.item_id: str | None = None
+
+
+class Part:
+    """A part of text or reasoning being written."""
+
+    __slots__ = ("kind", "number", "redacted", "signature")
+
+    def __init__(self, kind: str, number: int) -> None:
+        self.kind = kind
+        self.number = number
+        self.signature: str | None = None
+        self.redacted: str | None = None
+
+
+class Decoder:
+    """Bytes of one response in, events out.
+
+    `feed` what the socket gave and append what it returns to the log; `finish` once the input has ended, however it
+    ended. Afterwards (and already before) the attributes say how it went:
+
+    * `complete`: the API's end marker was seen. Without it the answer is cut, whatever the connection said.
+    * `ended`: what makes the answer whole was seen, but more may follow (usage after a finish reason).
+    * `error`: an error that the provider reported inside the stream, or bytes that are none of its API's.
+    * `finish_reason`, `provider_finish_reason`: the common word and the provider's own; None where it said none.
+    * `model`, `usage`, `response_id`: as reported.
+
+    A subclass implements `_feed` and `_finish` and says things through the methods below, which keep the grammar: what
+    is started is ended, deltas are never empty, part numbers and call keys are unique, text carries its lead once.
+    After `complete` or `error` further bytes are ignored.
+    """
+
+    api: ClassVar[str] = ""
+    more_promised: ClassVar[bool] = True
+    """Whether something worth a longer wait (usage, a [DONE]) may follow once `ended` is True."""
+
+    def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
+        self.place = place or Place()
+        self.quirks = quirks or Quirks()
+        self.complete = False
+        self.ended = False
+        self.error: errors.HeadwaterError | None = None
+        self.finish_reason: FinishReason | None = None
+        self.provider_finish_reason: str | None = None
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self.usage: Usage | None = None
+        self.events: list[Event] = []
+        self.calls: list[Call] = []
+        self._step = self.place.step
+        self._next_part = self.place.part
+        self._lead = self.place.lead
+        self._open: list[Part] = []
+        self._current: Part | None = None
+        self._current_kind = ""
+        self._current_number = 0
+        self._warned: set[str] = set()
+
+    # --- the contract
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that these bytes complete, in order. Never raises for what the bytes hold."""
+        if self.complete or self.error is not None:
+            return []
+        try:
+            self._feed(data)
+        except errors.HeadwaterError as error:
+            self.error = error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self.error = malformed(self.api, error)
+        self.ended |= self.complete  # so that no decoder needs to say both
+        return self.take()
+
+    def finish(self) -> list[Event]:
+        """The input has ended: what was held back, and the end of all that is open. To be called once."""
+        if not self.complete and self.error is None:
+            try:
+                self._finish()
+            except errors.HeadwaterError as error:
+                self.error = error
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass  # a last frame cut in its middle: nothing of it was promised, and the end marker is missing
+        self.ended |= self.complete
+        self.end_parts()
+        for call in self.calls:
+            self.end_call(call, cut=not self.complete)
+        return self.take()
+
+    @property
+    def visible(self) -> bool:
+        """Whether anything of the answer was said: text, reasoning or the beginning of a call."""
+        return bool(self.calls) or self._next_part > self.place.part
+
+    @property
+    def next_part(self) -> int:
+        """The first part number that is free after what was said."""
+        return self._next_part
+
+    def take(self) -> list[Event]:
+        """The events made since the last call."""
+        events, self.events = self.events, []
+        return events
+
+    def _feed(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def _finish(self) -> None:
+        """Called at the end of input, for what framing holds back."""
+
+    # --- saying text and reasoning
+
+    def text(self, text: str) -> None:
+        """The next piece of the answer; opens a part of text where none is current, closing one of reasoning."""
+        if text:
+            if self._current_kind != "answer":
+                self._switch("answer")
+            self.events.append(TextDelta(step=self._step, part=self._current_number, text=text))
+
+    def refusal(self, text: str) -> None:
+        """The next piece of a refusal."""
+        if text:
+            if self._current_kind != "refusal":
+                self._switch("refusal")
+            self.events.append(TextDelta(step=self._step, part=self._current_number, text=text))
+
+    def reasoning(self, text: str, kind: Literal["full", "summary"] = "full") -> None:
+        """The next piece of reasoning."""
+        if text:
+            if self._current_kind != kind:
+                self._switch(kind)
+            self.events.append(ReasoningDelta(step=self._step, part=self._current_number, text=text))
+
+    def _switch(self, kind: str) -> None:
+        if self._current is not None:
+            self.close_part(self._current)
+        self.open_part(kind)
+
+    # --- the same with parts in hand, for APIs that number them and let them overlap
+
+    def open_part(self, kind: str) -> Part:
+        """Begin a part: "answer", "refusal", "full" or "summary"; it becomes the current one."""
+        part = Part(kind, self._next_part)
+        self._next_part += 1
+        self._open.append(part)
+        self._make_current(part)
+        if kind == "answer" or kind == "refusal":
+            lead, self._lead = self._lead, ""
+            self.events.append(
+                TextStarted(step=self._step, part=part.number, kind=kind, lead=lead)  # type: ignore[arg-type]
+            )
+        else:
+            self.events.append(
+                ReasoningStarted(step=self._step, part=part.number, kind=kind)  # type: ignore[arg-type]
+            )
+        return part
+
+    def part_delta(self, part: Part, text: str) -> None:
+        """The next piece of an open part."""
+        if not text:
+            return
+        if part.kind == "answer" or part.kind == "refusal":
+            self.events.append(TextDelta(step=self._step, part=part.number, text=text))
+        else:
+            self.events.append(ReasoningDelta(step=self._step, part=part.number, text=text))
+
+    def close_part(self, part: Part) -> None:
+        """The part is over; closing one twice does nothing."""
+        if part not in self._open:
+            return
+        self._open.remove(part)
+        if part is self._current:
+            self._make_current(None)
+        if part.kind == "answer" or part.kind == "refusal":
+            self.events.append(TextEnded(step=self._step, part=part.number, signature=part.signature))
+        else:
+            self.events.append(
+                ReasoningEnded(step=self._step, part=part.number, signature=part.signature, redacted=part.redacted)
+            )
+
+    def end_parts(self) -> None:
+        """Close all that is open."""
+        for part in tuple(self._open):
+            self.close_part(part)
+
+    @property
+    def current(self) -> Part | None:
+        """The part that `text`, `refusal` and `reasoning` write to, for hanging a signature on."""
+        return self._current
+
+    def _make_current(self, part: Part | None) -> None:
+        self._current = part
+        self._current_kind = part.kind if part else ""
+        self._current_number = part.number if part else 0
+
+    # --- saying tool calls
+
+    def start_call(self, ident: str | None, name: str, by: Literal["agent", "provider", "client"] = "agent") -> Call:
+        """The model begins a call; `ident` is the provider's id, or nothing where it gives none."""
+        if self._current is not None:
+            self.close_part(self._current)
+        key = given = ident or f"{self.place.call_prefix}_{len(self.calls)}"
+        again = 2
+        while key in self.place.calls:
+            key = f"{given}#{again}"
+            again += 1
+        self.place.calls.add(key)
+        call = Call(key, given, name, by)
+        self.calls.append(call)
+        self.events.append(CallStarted(step=self._step, call=key, name=name, id="" if given == key else given, by=by))
+        return call
+
+    def call_delta(self, call: Call, text: str) -> None:
+        """The next piece of the call's arguments."""
+        if text and not call.ready:
+            call.args.append(text)
+            self.events.append(CallDelta(step=self._step, call=call.key, json=text))
+
+    def end_call(self, call: Call, arguments: dict[str, Any] | str | None = None, *, cut: bool = False) -> None:
+        """The call is whole; doing it twice does nothing.
+
+        `arguments` are the final ones where the API says them outright: a dict, or JSON; else the deltas joined.
+        They come out as call.ready where they are a JSON object (or a custom tool's text), else as call.rejected.
+        `cut`: the input ended before the call did, so that it is rejected, valid JSON or not.
+        """
+        if call.ready:
+            return
+        call.ready = True
+        raw: dict[str, Any] | str = "".join(call.args) if arguments is None else arguments
+        cut = cut or (raw == "" and self.finish_reason == "length")
+        parsed = raw if isinstance(raw, dict) or call.custom else parse_arguments(raw)
+        if cut or parsed is None:
+            text = raw if isinstance(raw, str) else json.dumps(raw)
+            self.events.append(
+                CallRejected(
+                    step=self._step,
+                    call=call.key,
+                    name=call.name,
+                    raw=text,
+                    error="The arguments were cut off." if cut else "The arguments are not a JSON object.",
+                    cut=cut,
+                    by=call.by,
+                    signature=call.signature,
+                    item_id=call.item_id,
+                )
+            )
+        else:
+            self.events.append(
+                CallReady(
+                    step=self._step,
+                    call=call.key,
+                    name=call.name,
+                    arguments=parsed,
+                    by=call.by,
+                    custom=call.custom,
+                    signature=call.signature,
+                    item_id=call.item_id,
+                )
+            )
+
+    # --- saying the rest
+
+    def source(self, **fields: Any) -> None:
+        """A citation; see `events.SourceFound`."""
+        self.events.append(SourceFound(step=self._step, **fields))
+
+    def file(self, **fields: Any) -> None:
+        """A picture or file that the model made; see `events.FileMade`."""
+        self.events.append(FileMade(step=self._step, **fields))
+
+    def item(self, item: dict[str, Any]) -> None:
+        """Something the provider wants back as it is, at this place."""
+        self.events.append(ProviderItemMade(step=self._step, api=self.api, item=item))
+
+    def report(self, usage: Usage) -> None:
+        """What the response has cost so far; the last report counts. Said once where it does not change."""
+        if usage and usage != self.usage:
+            self.usage = usage
+            self.events.append(UsageReported(step=self._step, attempt=self.place.attempt, usage=usage))
+
+    def warn(self, code: str, message: str, hint: str = "") -> None:
+        """Something to know, told once a response."""
+        if code not in self._warned:
+            self._warned.add(code)
+            self.events.append(Warned(code=code, message=message, hint=hint))
+
+
+def parse_arguments(text: str) -> dict[str, Any] | None:
+    """A call's argument JSON as a dict; nothing written means no arguments; None where it is no JSON object."""
+    if not text.strip():
+        return {}
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

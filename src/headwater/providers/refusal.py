@@ -1,0 +1,186 @@
+"""What goes wrong at a provider: statuses, bodies and in-band errors of every shape, as errors of the tree.
+
+Pure wording and sorting. A key that a provider echoes is taken out of what it says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from headwater import errors
+
+__all__ = ("http_error", "in_band_error", "malformed", "provider_error", "read_error", "read_error_body", "retry_after")
+
+
+def http_error(
+    provider: str, status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0
+) -> errors.ProviderError:
+    """The error that an HTTP response other than 2xx stands for, whatever its body holds: JSON, HTML or nothing.
+
+    `headers` have lower-case names. `now` (Unix seconds) is what dates in headers are measured from.
+    """
+    code, message = read_error_body(body)
+    return provider_error(
+        provider,
+        message or _unsaid(status, body),
+        status=status,
+        code=code,
+        request_id=headers.get("x-request-id") or headers.get("request-id"),
+        retry_after=retry_after(headers, now),
+    )
+
+
+def _unsaid(status: int, body: bytes) -> str:
+    """What a status says where its body has no message: a web page's title, else the status in words."""
+    title = re.search(rb"<title[^>]*>\s*([^<]+?)\s*<", body[:20_000], re.IGNORECASE)
+    if title is not None:
+        return f"a web page, {title[1].decode('utf-8', 'replace')[:200]!r}"
+    page = "a web page" if body.lstrip()[:1] == b"<" else ""
+    try:
+        return page or HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason"
+
+
+def read_error_body(body: bytes) -> tuple[str | None, str]:
+    """The code and the message in an error body, in any of the shapes that providers use."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        text = body[:2000].decode("utf-8", "replace").strip()
+        return None, "" if text.startswith("<") else text[:500]
+    return read_error(value)
+
+
+def read_error(value: Any) -> tuple[str | None, str]:
+    """The code and the message in an error value: `{"error": {…}}`, `{"error": "…"}`, `[{"error": …}]`, or bare."""
+    if isinstance(value, list):
+        value = value[0] if value else {}
+    if isinstance(value, dict) and value.get("error"):
+        inner = value["error"]
+        if isinstance(inner, str):
+            return _word(value.get("code")) or _word(value.get("type")), inner
+        value = inner
+    if isinstance(value, str):
+        return None, value
+    if not isinstance(value, dict):
+        return None, str(value)
+    code = _word(value.get("code")) or _word(value.get("type")) or _word(value.get("status"))
+    for name in ("message", "detail", "msg", "error_message"):
+        if value.get(name):
+            text = value[name]
+            return code, text if isinstance(text, str) else json.dumps(text)
+    return code, json.dumps(value) if value else ""
+
+
+def _word(value: Any) -> str | None:
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds to wait before trying again, where the headers say: retry-after-ms, Retry-After (seconds or a date)."""
+    if (text := headers.get("retry-after-ms")) is not None:
+        try:
+            return max(0.0, float(text) / 1000)
+        except ValueError:
+            pass
+    if (text := headers.get("retry-after")) is not None:
+        try:
+            return max(0.0, float(text))
+        except ValueError:
+            pass
+        from email.utils import parsedate_to_datetime  # rare, and not light
+
+        try:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        except (ValueError, TypeError):
+            pass
+    return None
+
+
+_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"})
+_KEY_HINT = "Check that the key is whole, current, and of this provider."
+
+
+def provider_error(
+    provider: str,
+    message: str,
+    *,
+    status: int | None = None,
+    code: str | None = None,
+    request_id: str | None = None,
+    retry_after: float | None = None,
+) -> errors.ProviderError:
+    """The error of the tree that a status and a provider's code mean. Without a status the code decides alone."""
+    kind, hint = _classify(status, (code or "").lower(), message.lower())
+    where = f" (HTTP {status})" if status is not None else ""
+    return kind(
+        f"{provider or 'The provider'} answered{where}: {_sentence(message.strip()[:2000])}",
+        hint=_wait_hint(retry_after) if kind is errors.RateLimited else hint,
+        provider=provider,
+        status=status,
+        code=code,
+        request_id=request_id,
+        retry_after=retry_after,
+    )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def _wait_hint(seconds: float | None) -> str:
+    return f"It asks to wait {seconds:.0f} s before trying again." if seconds else "Wait a while, or ask less often."
+
+
+def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.ProviderError], str]:
+    said = f"{code} {message}"
+    if (
+        "context_length" in said
+        or "context length" in said
+        or "prompt is too long" in said
+        or "maximum context" in said
+    ):
+        return errors.ContextTooLong, "Shorten the history, or use a model with a larger context."
+    if code in _QUOTA or status == 402:
+        return errors.QuotaExhausted, "Check the account's plan and billing."
+    if status == 401 or "authentication" in code or "invalid_api_key" in code or "unauthorized" in code:
+        return errors.AuthenticationFailed, _KEY_HINT
+    if status == 400 and "api key not valid" in message:
+        return errors.AuthenticationFailed, _KEY_HINT
+    if status == 403 or "permission" in code:
+        return errors.PermissionDenied, "The key may not use this model or address."
+    if status == 404 or "model_not_found" in code or code in ("not_found", "not_found_error"):
+        return errors.ModelNotFound, "Check the model's name and the base URL."
+    if status == 429 or "rate_limit" in code or code in ("429", "resource_exhausted", "too_many_requests"):
+        return errors.RateLimited, ""
+    if status in (503, 529) or "overloaded" in code or code in ("503", "529", "unavailable"):
+        return errors.Overloaded, "Try again in a while, or name a fallback model."
+    if status is None:
+        if code.startswith("4") or "invalid" in code or "bad_request" in code:
+            return errors.InvalidRequest, ""
+        return errors.ServerError, ""
+    if status >= 500 or status in (408, 409):
+        return errors.ServerError, "Try again in a while, or name a fallback model."
+    return errors.InvalidRequest, ""
+
+
+def in_band_error(provider: str, value: Any) -> errors.ProviderError:
+    """The error that a provider reported inside a stream that had begun well."""
+    code, message = read_error(value)
+    return provider_error(provider, message or "an error without a message", code=code)
+
+
+def malformed(provider: str, cause: Exception) -> errors.MalformedResponse:
+    """Bytes that are not what the API promises."""
+    return errors.MalformedResponse(
+        f"What {provider} sent is not valid: {cause}.",
+        hint="If this stays so, check that the base URL speaks this API.",
+        provider=provider,
+    )

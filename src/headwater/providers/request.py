@@ -1,0 +1,230 @@
+"""What is asked of a model and where it is sent, as values: settings, tools, the request, the endpoint and its key.
+
+Values only. How a request is written is each API module's; where an endpoint comes from is `registry`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from headwater.messages import Message
+from headwater.providers.scrub import without_secrets
+
+__all__ = (
+    "Effort",
+    "Endpoint",
+    "HTTPRequest",
+    "OutputSpec",
+    "Quirks",
+    "Request",
+    "Secret",
+    "Settings",
+    "ToolChoice",
+    "ToolSpec",
+)
+
+# --- what is asked for
+
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a model is to answer, by the field's usual names; None is the provider's own default.
+
+    One that the provider cannot honour raises UnsupportedSetting when the request is encoded; none is dropped.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    reasoning: Effort | bool | int | None = None
+    """How much to think: an effort, a budget in tokens, or on (True) and off (False)."""
+    verbosity: Literal["low", "medium", "high"] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    service_tier: str | None = None
+    user: str | None = None
+    cache: bool | None = None
+    """Ask for prompt caching of the instructions and tools, where the provider wants to be asked."""
+    store: bool | None = None
+    extra: dict[str, Any] | None = None
+    """The provider's own fields, merged into the request body as they are; they win over ours."""
+
+    def given(self) -> dict[str, Any]:
+        """The settings that were set, by name."""
+        return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
+
+    def shown(self) -> dict[str, Any]:
+        """`given`, for eyes and logs: what stands in `extra` under a secret's name is hidden."""
+        given = self.given()
+        return given if self.extra is None else {**given, "extra": without_secrets(self.extra)}
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [*self.shown().items()]
+
+
+ToolChoice: TypeAlias = str
+""""auto", "none", "required", or the name of the one tool to call."""
+
+
+class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as a provider is told of it: `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    strict: bool | None = None
+
+
+class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The shape the answer must have, as a JSON Schema."""
+
+    name: str
+    schema: dict[str, Any]
+    strict: bool = True
+    description: str = ""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One question to a model: all that an API module needs to write it down, streaming."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    output: OutputSpec | None = None
+    settings: Settings = Settings()
+    thread: str | None = None
+    """A stable name of the conversation, for providers that cache prompts by it."""
+
+
+# --- where it is sent
+
+
+class Secret:
+    """A key that does not show: its repr and str are dots; `reveal` is called only where a header is written."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+    __str__ = __repr__
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A Secret is not pickled: give the key again where it is needed.")
+
+
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
+    """How one server differs from the API it speaks. A record, not a branch: add a field, and a recording for it."""
+
+    max_tokens_field: str = "max_tokens"
+    """OpenAI's own models want max_completion_tokens; most compatible servers know only max_tokens."""
+    stream_options: bool = True
+    """Whether `stream_options: {"include_usage": true}` is taken."""
+    system_role: Literal["system", "developer"] = "system"
+    reasoning_field: Literal[
+        "reasoning_effort", "reasoning", "thinking", "enable_thinking", "chat_template_kwargs", "none"
+    ] = "reasoning_effort"
+    """Where the reasoning setting goes."""
+    reasoning_back: Literal["", "reasoning_content", "reasoning", "reasoning_details", "thinking"] = ""
+    """Under which name earlier reasoning is sent back, where the server wants it; "thinking" is a part of content."""
+    strict_tools: bool = True
+    """Whether `strict` may stand in a tool's function."""
+    json_schema: bool = True
+    """Whether `response_format: json_schema` is taken; else json_object and the schema in words."""
+    parallel_tool_calls: bool = True
+    """Whether `parallel_tool_calls` is taken; where it is not, calls may always come in parallel."""
+    seed_field: str = "seed"
+    thread_field: str = ""
+    """Where a conversation's name goes, for servers that cache prompts by it; "" sends none."""
+    cache_marks: bool = False
+    """Whether content may carry `cache_control`."""
+    message_names: bool = False
+    """Whether a message may say by `name` who speaks."""
+    files_by_url: Literal["", "file_data", "document_url"] = ""
+    """How a file that the server is to fetch is written; "" where it fetches none."""
+    call_id_length: int = 0
+    """How long a call's id must be, in letters and digits; 0 where any will do."""
+    unsupported: frozenset[str] = frozenset()
+    """Names of Settings that this server refuses or ignores."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider to ask: who, where, with which key. Headers and query may hold one too, so none of them shows."""
+
+    provider: str
+    api: str
+    base_url: str
+    key: Secret | None = None
+    key_header: str = ""
+    """The header for the key, where it is not the API's own: "api-key" (Azure), "authorization" (a bearer token)."""
+    token: Literal["", "azure", "google"] = ""
+    """Whose credentials to ask for a bearer token before each request, where there is no key; see `registry`."""
+    headers: Mapping[str, str] = {}
+    query: Mapping[str, str] = {}
+    quirks: Quirks = Quirks()
+
+    def key_headers(self, header: str) -> dict[str, str]:
+        """The header that holds the key, by the API's own way (`header`) where the endpoint names no other; {} without.
+
+        In `authorization` the key stands as a bearer token, anywhere else as it is.
+        """
+        if not self.key:
+            return {}
+        name = self.key_header or header
+        value = self.key.reveal()
+        return {name: f"Bearer {value}" if name.lower() == "authorization" else value}
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.provider} by {self.api} at {self.base_url})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("provider", self.provider), ("api", self.api), ("base_url", self.base_url)]
+
+
+class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes to the transport. Its headers hold the key: it must never be logged or shown."""
+
+    method: str = "POST"
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("method", self.method), ("url", self.url.partition("?")[0]), ("bytes", len(self.body))]
