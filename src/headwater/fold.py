@@ -589,7 +589,7 @@ def _part_of(stream: _Stream) -> list[AnyPart]:
 
 
 def _said(step: _Step, message: Message | None) -> tuple[str, str, str]:
-    """A finished step's text, refusal and reasoning: as they were shown, or by its message where deltas are left out."""
+    """A finished step's text, refusal and reasoning: as shown, or by its message where deltas are left out."""
     parts = message.content if message is not None else ()
     texts = [part for part in parts if isinstance(part, Text)]
     text = "".join(step.text) or "".join(part.text for part in texts if not part.refusal)
