@@ -409,6 +409,16 @@ def test_a_response_comes_back_as_it_was(response: Response[Any]) -> None:
     assert codec.encode_response(read) == line
 
 
+def test_the_error_of_a_member_is_read_back_as_one_of_its_name() -> None:
+    ours = Response("a", error=errors.RateLimited("Too often.", hint="Wait."))
+    theirs = Response("b", error=KeyError("x"))
+    read = codec.decode_response(codec.encode_response(Response("", members={"a": ours, "b": theirs})))
+    assert type(read.members["a"].error) is errors.RateLimited
+    assert str(read.members["a"].error) == "Too often. Wait."
+    assert type(read.members["b"].error) is errors.HeadwaterError
+    assert "KeyError" in str(read.members["b"].error)
+
+
 def test_a_response_is_written_without_what_it_does_not_say() -> None:
     assert codec.encode_response(Response("hi")) == b'{"v":1,"type":"response","text":"hi"}'
 

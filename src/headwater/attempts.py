@@ -24,8 +24,7 @@ from headwater.errors import (
     StepTimeout,
     TimedOut,
 )
-from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted
-from headwater.fold import error_info
+from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted
 from headwater.loops import Interruptible
 from headwater.messages import Usage
 
@@ -205,7 +204,7 @@ class Asking:
             AttemptFailed(
                 step=place.step,
                 attempt=place.attempt,
-                error=error_info(error),
+                error=ErrorInfo.of(error),
                 then=then,
                 wait=self._wait,
                 usage=decoder.usage or Usage(),

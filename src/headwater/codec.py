@@ -16,9 +16,10 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
+from headwater import errors
 from headwater import events as _events
 from headwater.errors import InvalidRecord
-from headwater.events import Event, Unknown
+from headwater.events import ErrorInfo, Event, Unknown
 from headwater.messages import File, Image, Message, Response, Source, ToolCall, Usage
 
 __all__ = (
@@ -273,7 +274,10 @@ class _ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     time_to_first_token: float | None = None
     tokens_per_second: float | None = None
     partial: bool = False
+    usage_origin: str = "measured"
     callback_errors: int = 0
+    members: dict[str, _ResponseRecord] = {}
+    error: ErrorInfo | None = None
 
 
 _RESPONSE_DEFAULTS = {
@@ -287,21 +291,40 @@ def encode_response(response: Response[Any]) -> bytes:
 
     An output of a type of yours is written as its JSON and read back as that. Raises InvalidRecord.
     """
+    return _PREFIX + _write(_record(response), "Response")[1:]
+
+
+def decode_response(data: JSON) -> Response[Any]:
+    """The Response that `encode_response` wrote; its output is plain JSON. Raises InvalidRecord."""
+    return _response(_read(data, _ResponseRecord, "Response"))
+
+
+def _record(response: Response[Any]) -> _ResponseRecord:
     text = response.text
     said = {name: getattr(response, name) for name in _RESPONSE_FIELDS}
+    said["members"] = {name: _record(member) for name, member in response.members.items()}
+    said["error"] = None if response.error is None else ErrorInfo.of(response.error)
     for name in ("transcript", "output"):
         if isinstance(said[name], str) and said[name] == text:
             del said[name]
     # Defaults are left out by identity, and a Response's are equal to the record's without being the same.
     said = {name: value for name, value in said.items() if name == "output" or value != _RESPONSE_DEFAULTS[name]}
-    return _PREFIX + _write(_ResponseRecord(text=text, **said), "Response")[1:]
+    return _ResponseRecord(text=text, **said)
 
 
-def decode_response(data: JSON) -> Response[Any]:
-    """The Response that `encode_response` wrote; its output is plain JSON. Raises InvalidRecord."""
-    record = _read(data, _ResponseRecord, "Response")
-    said = ((name, getattr(record, name)) for name in _RESPONSE_FIELDS)
-    return Response(record.text, **{name: value for name, value in said if value is not msgspec.UNSET})
+def _response(record: _ResponseRecord) -> Response[Any]:
+    said = {name: value for name in _RESPONSE_FIELDS if (value := getattr(record, name)) is not msgspec.UNSET}
+    said["members"] = {name: _response(member) for name, member in record.members.items()}
+    said["error"] = None if record.error is None else _error(record.error)
+    return Response(record.text, **said)
+
+
+def _error(info: ErrorInfo) -> Exception:
+    """The error that was told of, as one of the same name where it is ours."""
+    kind = getattr(errors, info.type, None)
+    if isinstance(kind, type) and issubclass(kind, errors.HeadwaterError):
+        return kind(info.message, hint=info.hint)
+    return errors.HeadwaterError(f"{info.type}: {info.message}", hint=info.hint)
 
 
 # --- reading and writing, with our own errors

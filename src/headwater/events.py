@@ -66,6 +66,17 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int | None = None
     retryable: bool = False
 
+    @classmethod
+    def of(cls, error: BaseException) -> ErrorInfo:
+        """An exception as an event holds it."""
+        return cls(
+            type=type(error).__name__,
+            message=getattr(error, "message", None) or str(error) or type(error).__name__,
+            hint=getattr(error, "hint", ""),
+            status=getattr(error, "status", None),
+            retryable=getattr(error, "retryable", False),
+        )
+
 
 class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", kw_only=True, omit_defaults=True):
     """What every event has: its place in the log.

@@ -20,7 +20,6 @@ from headwater.events import (
     CallStarted,
     ChildFinished,
     ChildStarted,
-    ErrorInfo,
     Event,
     FileMade,
     MessageAdded,
@@ -563,17 +562,6 @@ def fold(events: Iterable[Event]) -> Fold:
         if folded.started is None or event.run == folded.started.run:
             folded.add(event)
     return folded
-
-
-def error_info(error: BaseException) -> ErrorInfo:
-    """An exception as an event holds it."""
-    return ErrorInfo(
-        type=type(error).__name__,
-        message=getattr(error, "message", None) or str(error) or type(error).__name__,
-        hint=getattr(error, "hint", ""),
-        status=getattr(error, "status", None),
-        retryable=getattr(error, "retryable", False),
-    )
 
 
 def _part_of(stream: _Stream) -> list[AnyPart]:

@@ -102,7 +102,7 @@ class AgentStream(Generic[OutputT]):
         if self._run is None or not self._run.over:
             raise LoopMisuse(
                 "The run has not ended yet.",
-                hint="Read the stream to its end, or write `await stream.result()` (`stream.result_sync()` in plain code).",
+                hint="Read it to its end, or write `await stream.result()` (`stream.result_sync()` in plain code).",
             )
         return self._run.response()
 

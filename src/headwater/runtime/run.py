@@ -28,6 +28,7 @@ from headwater.errors import HeadwaterError, RunTimeout
 from headwater.events import (
     ChildFinished,
     ChildStarted,
+    ErrorInfo,
     Event,
     RunCancelled,
     RunFailed,
@@ -35,7 +36,7 @@ from headwater.events import (
     RunStarted,
     TextDelta,
 )
-from headwater.fold import Fold, error_info
+from headwater.fold import Fold
 from headwater.loops import Interruptible, running_loop
 from headwater.messages import Response
 from headwater.runtime.log import Log
@@ -421,7 +422,7 @@ class Run:
         yield from self._end_step(failed)
         if failed:
             assert self.error is not None
-            yield [RunFailed(error=error_info(self.error), usage=fold.usage)]
+            yield [RunFailed(error=ErrorInfo.of(self.error), usage=fold.usage)]
         else:
             by: Any = self._stop
             yield [RunCancelled(by=by, usage=fold.usage)]
