@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headwater import codec, events
+from headwater import codec, errors, events
 from headwater.codec import EVENT_TYPES, decode, encode
 from headwater.errors import InvalidRecord
 from headwater.events import Custom, Event, TextDelta, Unknown
