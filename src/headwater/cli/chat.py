@@ -129,8 +129,10 @@ class Conversation:
         self._out.check()
         try:
             return input(PROMPT)
-        except EOFError:
-            self._out.write("\n")
+        except (EOFError, KeyboardInterrupt) as left:
+            self._out.write("\n")  # whatever comes next begins a line of its own
+            if isinstance(left, KeyboardInterrupt):
+                raise
             return None
 
 

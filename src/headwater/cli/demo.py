@@ -26,13 +26,13 @@ USAGE = "demo"
 DESCRIPTION = """\
 An agent answers a question with two tools, which run side by side; one
 connection is dropped on the way and healed. The words are a script, said by
-the built-in stand-in; the rest is what a program gets. Ctrl-C stops it."""
+the offline model; the rest is what a program gets. Ctrl-C stops it at once."""
 EXAMPLES = """\
 examples:
   headwater demo
   headwater demo | cat            what a pipe gets: the answer's text alone"""
 
-TASK: Final = "Can we sail from Brest on Saturday?"
+TASK: Final = "Can we sail from Brest today?"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def execute(asked: argparse.Namespace) -> int:
     """See `Command`."""
     from headwater.cli.output import Outlet, is_terminal, tell
 
-    tell(f"a demo on the offline stand-in, its words are a script. Asked: {TASK}")
+    tell(f"a demo; its words are a script. Asked: {TASK}")
     out = Outlet()
     play(out)
     if is_terminal(sys.stdout):
@@ -76,14 +76,14 @@ def _turns() -> list[Turn]:
 
     return [
         [
-            Think("Two things decide that: the tide in the Goulet, and the wind. I ask for both at once."),
-            "I look at the tide and the wind.",
-            Call("high_water", {"port": "Brest", "day": "Saturday"}),
-            Call("wind", {"place": "Brest", "day": "Saturday"}),
+            Think("The tide and the wind decide that. I ask for both at once."),
+            "Let me look at the tide and the wind.",
+            Call("high_water", {"port": "Brest"}),
+            Call("wind", {"place": "Brest"}),
         ],
-        Fail(ConnectionResetError("the demo dropped the connection")),
+        Fail(ConnectionResetError("dropped by the demo")),
         [
-            "Yes. High water in Brest is at 06:12 on Saturday, and the wind is north-west, 4.\n\n"
+            "Yes. High water is at 06:12, and the wind is north-west, 4.\n\n"
             "- **05:30** Leave the harbour while the tide still rises.\n"
             "- **06:12** Slack water: pass the Goulet now, wind and stream do not fight.\n"
             "- **07:00** The ebb carries you out. Keep north of the Fillettes.\n\n"
@@ -92,15 +92,15 @@ def _turns() -> list[Turn]:
     ]
 
 
-def high_water(port: str, day: str) -> Generator[str, None, str]:
+def high_water(port: str) -> Generator[str, None, str]:
     """When the tide is highest at a port."""
     for done in range(20, 101, 20):
         time.sleep(0.25)
-        yield f"{port}, {done} % of the harmonics"
+        yield f"{done} % of the harmonics"
     return "06:12, 6.9 m"
 
 
-async def wind(place: str, day: str) -> str:
+async def wind(place: str) -> str:
     """The wind at a place."""
     import asyncio
 

@@ -84,25 +84,40 @@ def _findings(env: Environment, *, network: bool) -> Iterator[Finding]:
     yield from _terminal(env)
 
 
+_INDENT: Final = " " * 19
 _COLORS: Final[dict[Level, str]] = {"ok": "32", "warn": "33", "fail": "31"}
 
 
 def _shower(out: Outlet) -> Callable[[Finding], None]:
-    """Writes a finding as it is made: a line, and a further one with the advice."""
+    """Writes a finding as it is made, and under it the advice; lines fit a terminal, and are whole on a pipe."""
+    import textwrap
+
     from headwater.cli.output import takes_color
     from headwater.terminal.render import one_line
 
     color = takes_color()
 
+    room = max(_columns() - len(_INDENT), 40) if out.isatty() else None
+
+    def folded(text: str, begin: str) -> str:
+        lines = [text] if room is None else textwrap.wrap(text, room, break_on_hyphens=False) or [""]
+        return begin + f"\n{_INDENT}".join(lines) + "\n"
+
     def show(finding: Finding) -> None:
         level = f"{finding.level:<4}"
         level = f"\x1b[{_COLORS[finding.level]}m{level}\x1b[0m" if color else level
-        out.write(f"{level}  {finding.subject:<12} {one_line(finding.text)}\n")
+        out.write(folded(one_line(finding.text), f"{level}  {finding.subject:<12} "))
         if finding.advice:
-            out.write(f"{'':<6}{'':<12} -> {one_line(finding.advice)}\n")
+            out.write(folded(f"-> {one_line(finding.advice)}", _INDENT))
         out.flush()
 
     return show
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 # --- what is installed
@@ -197,8 +212,8 @@ def _keys(env: Environment, endpoints: list[Endpoint]) -> Iterator[Finding]:
             endpoints.append(endpoint)
         yield _place(provider.name, key, endpoint, provider.base_url)
     if not found:
-        advice = "Set OPENAI_API_KEY or another; `headwater models` lists them. Local servers need none."
-        yield Finding("warn", "keys", "no provider's key is set: run and chat answer from the stand-in", advice)
+        advice = "Set OPENAI_API_KEY or another that `headwater models` lists."
+        yield Finding("warn", "keys", "none is set: the offline model answers run and chat", advice)
 
 
 def _place(name: str, key: str, endpoint: Endpoint, usual: str) -> Finding:
@@ -323,6 +338,6 @@ def _terminal(env: Environment) -> Iterator[Finding]:
         advice = "Set TERM to what the terminal is, such as xterm-256color."
         yield Finding("warn", "terminal", f"TERM is {term or 'not set'}: answers are plain text", advice)
         return
-    columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    columns = _columns()
     colors = "with colors" if takes_color() else "without colors (NO_COLOR)"
     yield Finding("ok", "terminal", f"{term or 'a console'}, {columns} columns, {encoding}, {colors}")

@@ -20,16 +20,16 @@ DESCRIPTION = "Streaming agents: one run is one ordered, truthful stream of even
 
 EXAMPLES = """\
 examples:
-  headwater demo                              see an agent at work, without a key
-  headwater run "Explain tides"               ask once
-  headwater chat --model ollama/llama3.2      converse
-  headwater doctor                            what is missing, and what to do
+  headwater demo                            see an agent at work, without a key
+  headwater run "Explain tides"             ask once
+  headwater chat --model ollama/llama3.2    converse
+  headwater doctor                          what is missing, and what to do
 
 Models are named provider/model; `headwater models` lists the providers. Keys
 are read from the providers' own variables (OPENAI_API_KEY, ...), and
 HEADWATER_MODEL names the model where no option does. Where no model is named
-and no key is set, run and chat answer from a built-in stand-in: it needs no
-network, and is no language model.
+and no key is set, run and chat are answered by the offline model, a stand-in
+that needs no network and is no language model.
 
 exit codes:
   0    done

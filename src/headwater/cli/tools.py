@@ -18,12 +18,12 @@ __all__ = ("load_tool",)
 
 def load_tool(place: str) -> Any:
     """What `module:name` names; the working folder's modules are found too. Raises InvalidTool."""
-    module_name, _, name = place.partition(":")
+    module_name, _, name = place.rpartition(":")
+    if module_name.endswith(".py"):
+        module = os.path.relpath(module_name).removesuffix(".py").replace(os.sep, ".")
+        raise InvalidTool(f"--tool {place!r} names a file.", hint=f"Write its module: {module}:{name}.")
     if not all(part.isidentifier() for part in (*module_name.split("."), *name.split("."))):
-        hint = "Write module:function, as in tides:high_water."
-        if module_name.endswith(".py"):
-            hint = f"Write the module without its ending: {module_name.removesuffix('.py')}:{name or 'function'}."
-        raise InvalidTool(f"--tool {place!r} names no function.", hint=hint)
+        raise InvalidTool(f"--tool {place!r} names no function.", hint="Write module:function, as in tides:high_water.")
     found: Any = _module(module_name)
     for part in name.split("."):
         if not hasattr(found, part):

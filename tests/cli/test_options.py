@@ -1,0 +1,104 @@
+"""Who answers: the options, the environment, and where the offline model stands in."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import pytest
+
+from headwater.agent import Agent
+from headwater.cli.options import OFFLINE_RATE, add_agent_options, make_agent
+from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel
+from headwater.offline import OfflineModel
+from headwater.source import ProviderSource
+
+STAND_IN = "headwater: no model named, no key set: the offline model answers, a stand-in.\n"
+
+
+def agent(*line: str) -> Agent[Any, str]:
+    parser = argparse.ArgumentParser()
+    add_agent_options(parser)
+    return make_agent(parser.parse_args(line))
+
+
+def source(*line: str) -> OfflineModel | ProviderSource:
+    found = agent(*line).llm.source
+    assert isinstance(found, OfflineModel | ProviderSource)
+    return found
+
+
+def test_without_model_and_key_the_offline_model_answers_and_says_so(
+    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = source()
+    assert isinstance(found, OfflineModel)
+    assert found.rate == OFFLINE_RATE
+    assert capsys.readouterr() == ("", STAND_IN)
+
+
+@pytest.mark.parametrize("name", ["offline", "offline/poem", "offline:markdown"])
+def test_named_it_answers_without_a_word(
+    name: str, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = source("--model", name)
+    assert isinstance(found, OfflineModel)
+    assert (found.rate, found.model) == (OFFLINE_RATE, name)
+    bare.setenv("HEADWATER_MODEL", name)
+    assert source().model == name
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_key_without_a_model_is_an_error_that_names_it(bare: pytest.MonkeyPatch) -> None:
+    bare.setenv("ANTHROPIC_API_KEY", "sk-ant-1")
+    with pytest.raises(ModelNotNamed, match=r"anthropic \(ANTHROPIC_API_KEY\)"):
+        source()
+
+
+def test_a_model_without_a_key_is_an_error(bare: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MissingKey):
+        source("--model", "openai/gpt-5.4")
+    bare.setenv("HEADWATER_MODEL", "groq/llama-3.3-70b-versatile")
+    with pytest.raises(MissingKey, match="groq"):
+        source()
+
+
+def test_an_offline_model_that_is_none_is_an_error(bare: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnknownModel):
+        source("--model", "offline/opera")
+
+
+def test_a_base_url_needs_a_name_and_gets_it_as_it_is(bare: pytest.MonkeyPatch) -> None:
+    found = source("--base-url", "http://127.0.0.1:9/v1", "--model", "meta-llama/Llama-3.1-8B")
+    assert isinstance(found, ProviderSource)
+    assert (found.endpoint.base_url, found.model) == ("http://127.0.0.1:9/v1", "meta-llama/Llama-3.1-8B")
+    with pytest.raises(ModelNotNamed):
+        source("--base-url", "http://127.0.0.1:9/v1")
+    with pytest.raises(ConfigurationError):
+        source("--base-url", "127.0.0.1:9", "--model", "x")
+
+
+def test_the_rest_is_the_agents(bare: pytest.MonkeyPatch) -> None:
+    made = agent(
+        *("--model", "offline", "--name", "pilot", "--instructions", "Be brief.", "--tool", "os.path:basename"),
+        *("--max-tokens", "30", "--temperature", "0.5", "--top-p", "0.9", "--seed", "-7", "--stop", "a", "--stop", "b"),
+        *("--timeout", "2.5"),
+    )
+    assert (made.name, made.instructions) == ("pilot", "Be brief.")
+    assert [tool.name for tool in made.tools] == ["basename"]
+    assert made.settings.given() == {
+        "max_tokens": 30,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "seed": -7,
+        "stop": ("a", "b"),
+    }
+    assert made.timeouts is not None
+    assert made.timeouts.run == 2.5
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("low", "low"), ("XHIGH", "xhigh"), ("on", True), ("off", False), ("2048", 2048)]
+)
+def test_reasoning_is_an_effort_a_switch_or_a_number(text: str, value: object, bare: pytest.MonkeyPatch) -> None:
+    assert agent("--model", "offline", "--reasoning", text).settings.reasoning == value
