@@ -177,7 +177,7 @@ class Asking:
         )
         self._exchange = source.open(msgspec.structs.replace(self._request, model=source.model), place)
         self.decoder = self._exchange.decoder
-        self._watch = _Watch(self._timeouts, self._interruptible, source.provider)
+        self._watch = _Watch(self._timeouts, self._interruptible, self._exchange, source.provider)
         return [
             AttemptStarted(
                 step=place.step,
@@ -275,6 +275,7 @@ class _Watch:
 
     __slots__ = (
         "__weakref__",
+        "_exchange",
         "_interruptible",
         "_loop",
         "_progress",
@@ -286,9 +287,10 @@ class _Watch:
         "_timer",
     )
 
-    def __init__(self, timeouts: Timeouts, interruptible: Interruptible, provider: str) -> None:
+    def __init__(self, timeouts: Timeouts, interruptible: Interruptible, exchange: Exchange, provider: str) -> None:
         self._timeouts = timeouts
         self._interruptible = interruptible
+        self._exchange = exchange
         self._provider = provider
         self._loop = asyncio.get_running_loop()
         self._since: float | None = None
@@ -330,8 +332,15 @@ class _Watch:
         if not self._said and clocks.first_token is not None:
             due.append((clocks.first_token, FirstTokenTimeout, "first_token", clocks.first_token))
         if self._said and clocks.idle is not None:
-            due.append((self._progress + clocks.idle, IdleTimeout, "idle", clocks.idle))
+            due.append((self._last_sign() + clocks.idle, IdleTimeout, "idle", clocks.idle))
         return min(due, key=lambda clock: clock[0], default=None)
+
+    def _last_sign(self) -> float:
+        """After how many seconds of waiting something last came, be it only a sign of life."""
+        alive = self._exchange.alive_at
+        if self._since is None or alive <= self._since:
+            return self._progress
+        return max(self._progress, self._spent + alive - self._since)
 
     def _set(self) -> None:
         due = self._due()

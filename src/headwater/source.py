@@ -49,6 +49,10 @@ class Exchange(Protocol):
     def decoder(self) -> Decoder:
         """What the answer has come to: `complete`, `error`, `finish_reason`, `usage`, … (see `Decoder`)."""
 
+    @property
+    def alive_at(self) -> float:
+        """When the other side last gave a sign of life that is no event, by the loop's clock; 0 where it never did."""
+
     async def pull(self) -> list[Event]:
         """The next events, waiting for them where there are none; an empty list once the answer is over, however.
 
@@ -139,6 +143,7 @@ class ProviderExchange:
         max_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         self.decoder = decoder
+        self.alive_at = 0.0
         self._request = request
         self._provider = provider
         self._connect = connect
@@ -168,8 +173,11 @@ class ProviderExchange:
             if not data:
                 return self._finish()
             self._count(data)
+            seen = decoder.lifecycle
             if events := feed(data):
                 return events
+            if decoder.lifecycle != seen:
+                self.alive_at = asyncio.get_running_loop().time()
         return await self._rest(reply)
 
     def abort(self) -> None:

@@ -21,6 +21,8 @@ __all__ = ("OfflineExchange",)
 class OfflineExchange:
     """Satisfies `Exchange`. `begin` is called by the first `pull`, which raises what it raises."""
 
+    alive_at = 0.0
+
     __slots__ = ("_acts", "_begin", "_bell", "_failure", "_over", "_owed", "decoder")
 
     def __init__(self, decoder: Decoder, begin: Callable[[], Acts]) -> None:

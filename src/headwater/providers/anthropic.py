@@ -184,6 +184,7 @@ class Decoder(base.Decoder):
             self.warn("unknown_event", "The provider sent an event that is no JSON object; it was passed over.")
             return
         kind = _text(value.get("type")) or name
+        self.lifecycle += kind != "ping"
         if (handler := _EVENTS.get(kind)) is not None:
             handler(self, value)
         elif value.get("error"):

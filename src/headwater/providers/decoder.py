@@ -112,6 +112,8 @@ class Decoder:
         self.provider_finish_reason: str | None = None
         self.model: str | None = None
         self.response_id: str | None = None
+        self.lifecycle = 0
+        """Signs of life that are no events, such as a server's tool at work; comments and pings are none."""
         self.usage: Usage | None = None
         self.events: list[Event] = []
         self.calls: list[Call] = []

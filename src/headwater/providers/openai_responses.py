@@ -320,6 +320,7 @@ class Decoder(base.Decoder):
     def _frame(self, kind: str, head: _Head, payload: bytes) -> None:
         self._hot_said = None
         self._frames += 1
+        self.lifecycle += kind != "keepalive"
         delta = head.delta
         if delta is not None and kind in CONTENT_DELTAS:
             self._content_delta(kind, head, delta)
