@@ -370,7 +370,7 @@ class Run:
         if not self._interruptible.interrupt(_Stopped("stopped")):
             self._release()
             for child in tuple(self._children):
-                child._interrupt()
+                child.cancel("parent")
 
     def _fail(self, error: BaseException) -> None:
         if self._stop is None:
