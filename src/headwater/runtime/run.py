@@ -142,14 +142,16 @@ class Run:
 
     # --- joining another run
 
-    def join(self, parent: Run, *, call: str | None = None, voiced: bool = False) -> None:
+    def join(self, parent: Run, *, name: str | None = None, call: str | None = None, voiced: bool = False) -> None:
         """Become a part of `parent`, before having begun: one log, one tree.
 
-        `voiced`: what this run says is what the parent says (a workflow's member, not an agent called as a tool).
+        `name` is what it goes by there. `voiced`: what this run says is what the parent says (a workflow's member, not
+        an agent called as a tool).
         """
         if self._outer is not None:
             self._outer._linked.discard(self)
-        self.path = (*parent.path, *self.path)
+        self.name = name or self.name
+        self.path = (*parent.path, self.name)
         self.parent = parent.id
         self.call = call
         self.deadline = parent.deadline

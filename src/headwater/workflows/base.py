@@ -7,15 +7,16 @@ say goes through one queue into one log. This file owns the run and the faces; w
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 from headwater.attempts import Timeouts
 from headwater.callbacks import Callback, current_run, event_watcher, token_watcher
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, RunFinished, RunStarted
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
-from headwater.messages import Message, Response
+from headwater.messages import Message, Response, Usage
 from headwater.model import Task, as_messages
 from headwater.runnable import RunHandle, Runnable, RunnableTool
 from headwater.runtime import Delegate, Run, as_data
@@ -57,6 +58,8 @@ class WorkflowRun(Run):
         """The last run of each member that has begun, by its name, in the order in which they began."""
         self.led_on: set[str] = set()
         """Members whose answer went on to others, where a plan keeps account of that."""
+        self._earlier: dict[str, _Earlier] = {}
+        self._said: list[str] = []
         self._plan = plan
         self._compose = compose
         self._on_error = on_error
@@ -76,16 +79,22 @@ class WorkflowRun(Run):
             return await self._ask(member, task, name or member.name)
 
     async def _ask(self, member: Member, task: Sequence[Message], name: str) -> Response[Any]:
-        run = member.run_stream(list(task), context=self.context).claim()
-        run.join(self, voiced=True)
-        self.members.pop(name, None)
+        run = claimed(member, task, self.context)
+        run.join(self, name=name, voiced=True)
+        if (before := self.members.pop(name, None)) is not None:
+            self._keep(name, before)
         self.members[name] = run
         await self.conduct(run)
-        if run.error is None:
-            return as_response(run)
-        if self._on_error == "raise" or not isinstance(run.error, Exception):
-            raise run.error
-        return as_response(run)
+        error = run.error
+        if error is not None and (self._on_error == "raise" or not isinstance(error, Exception)):
+            note(error, f"{name!r} was at work in {self.name!r}.")
+            raise error
+        return self.of(name)
+
+    def _keep(self, name: str, run: Run) -> None:
+        """What is still to be told of a member's run when it has begun another."""
+        self._earlier[name] = self._earlier.get(name, _Earlier()).and_of(run)
+        self._said.append(as_response(run).transcript)
 
     # --- what a run is
 
@@ -133,19 +142,48 @@ class WorkflowRun(Run):
     def of(self, name: str) -> Response[Any]:
         """The Response of a member so far; an empty one where it has not begun."""
         run = self.members.get(name)
-        return as_response(run) if run is not None else Response("", agent=name, partial=True)
+        if run is None:
+            return Response("", agent=name, partial=True)
+        response = as_response(run)
+        told: dict[str, Any] = {"agent": name}
+        if self._on_error == "collect" and run.error is not None:
+            told["error"] = run.error
+        if (earlier := self._earlier.get(name)) is not None:
+            told["usage"] = earlier.usage + response.usage
+            told["duration"] = earlier.duration + response.duration
+        return response.replaced(response.text, **told)
 
     def told(self) -> dict[str, Any]:
         """The fields that a Response of the whole has, whoever's text it is."""
         own = self.fold.response(now=self._log.now or None)
+        errors = sum(run.callback_errors.count for run in self.members.values())
+        errors += sum(earlier.callback_errors for earlier in self._earlier.values())
         return {
+            "transcript": "".join([*self._said, *(as_response(run).transcript for run in self.members.values())]),
             "usage": own.usage,
             "duration": own.duration,
             "run_id": self.id,
             "agent": self.name,
             "partial": own.partial,
-            "callback_errors": self.callback_errors.count,
+            "callback_errors": self.callback_errors.count + errors,
+            **({"finish_reason": own.finish_reason} if own.partial else {}),
         }
+
+
+class _Earlier(NamedTuple):
+    """What the runs of a member before its last one have come to."""
+
+    usage: Usage = Usage()
+    duration: float = 0.0
+    callback_errors: int = 0
+
+    def and_of(self, run: Run) -> _Earlier:
+        response = as_response(run)
+        return _Earlier(
+            self.usage + response.usage,
+            self.duration + response.duration,
+            self.callback_errors + response.callback_errors,
+        )
 
 
 class Workflow(Generic[ResultT]):
@@ -316,7 +354,7 @@ class Workflow(Generic[ResultT]):
         elif self.print_on or (not has_callback and any(map(_shows, self.agents))):
             from headwater.terminal.sections import SectionPrinter
 
-            run.watch(SectionPrinter(run.id, live=self.one_at_a_time))
+            run.watch(SectionPrinter(run.id, live=one_at_a_time(self)))
 
 
 def _shows(member: Any) -> bool:
@@ -324,6 +362,11 @@ def _shows(member: Any) -> bool:
     own = getattr(member, "print_on", None)
     nested = getattr(member, "agents", ())
     return own is not False and bool(own or getattr(member, "streaming_on", False) or any(map(_shows, nested)))
+
+
+def one_at_a_time(member: Any) -> bool:
+    """Whether no two speak at once, here or further down."""
+    return getattr(member, "one_at_a_time", True) and all(map(one_at_a_time, getattr(member, "agents", ())))
 
 
 def checked_members(agents: Iterable[Member], workflow: str) -> tuple[Member, ...]:
@@ -348,23 +391,32 @@ def checked_members(agents: Iterable[Member], workflow: str) -> tuple[Member, ..
     return members
 
 
+def claimed(member: Member, task: Sequence[Message], context: Any) -> Run:
+    """A member's run, not yet begun. Raises ConfigurationError where its `run_stream` gives no stream of ours."""
+    stream: Any = member.run_stream(list(task), context=context)
+    if not isinstance(stream, AgentStream):
+        if inspect.iscoroutine(stream):
+            stream.close()
+        raise ConfigurationError(
+            f"run_stream of {member.name!r} gave {type(stream).__name__}, and an AgentStream is expected.",
+            hint="Return what an agent's or a workflow's run_stream gives, from a plain `def`.",
+        )
+    return stream.claim()
+
+
 def as_response(run: Run) -> Response[Any]:
     """A member's Response, also where that member is a concurrent workflow, whose Results are told as sections."""
     result: Any = run.response()
-    if not isinstance(result, Response):
-        result = Response(
-            result.text,
-            usage=result.usage,
-            duration=result.duration,
-            run_id=result.run_id,
-            agent=run.name,
-            members=result.members,
-            partial=result.partial,
-            finish_reason=None if result.partial else "stop",
-        )
-    if run.error is not None:
-        result = result.replaced(result.text, error=run.error)
-    return cast("Response[Any]", result)
+    if isinstance(result, Response):
+        return result
+    fields = {"finish_reason": "stop", **cast("WorkflowRun", run).told()}
+    return Response(result.text, members=result.members, **fields)
+
+
+def note(error: BaseException, where: str) -> None:
+    """Say where it happened, for whoever reads the traceback."""
+    if where not in getattr(error, "__notes__", ()):
+        error.add_note(where)
 
 
 def passed_on(task: Sequence[Message], said: Mapping[str, str | Response[Any]]) -> tuple[Message, ...]:

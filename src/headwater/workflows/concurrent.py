@@ -30,7 +30,8 @@ class ConcurrentWorkflow(Workflow[Results]):
         for _ in range(self.max_loops):
             task = passed_on(run.input, said)
             responses = await gather_or_cancel(run.ask(member, task) for member in self.agents)
-            said = {member.name: response for member, response in zip(self.agents, responses, strict=True) if response}
+            answered = zip(self.agents, responses, strict=True)
+            said = {member.name: response for member, response in answered if response and response.error is None}
 
     def _compose(self, run: WorkflowRun) -> Results:
         names = [member.name for member in self.agents]
@@ -38,6 +39,7 @@ class ConcurrentWorkflow(Workflow[Results]):
         return Results(
             names,
             [run.of(name) for name in names],
+            usage=told["usage"],
             duration=told["duration"],
             run_id=run.id,
             partial=told["partial"],

@@ -84,13 +84,24 @@ class GraphWorkflow(Workflow[Response[Any]]):
         return last.replaced(text, **run.told(), members=members, **({} if len(ends) == 1 else {"output": text}))
 
     def _ends(self, run: WorkflowRun, members: Mapping[str, Response[Any]]) -> list[str]:
-        """The nodes that led nowhere further, in the order of the agents."""
-        return [name for name in members if name not in run.led_on]
+        """The nodes that led nowhere further, in the order of the agents; of those that failed, only where all did."""
+        ends = [name for name in members if name not in run.led_on]
+        return [name for name in ends if members[name].error is None] or ends
 
     # --- the shape
 
     def _edge(self, edge: Edge | tuple[Any, ...]) -> Edge:
+        if not isinstance(edge, (Edge, tuple, list)) or (not isinstance(edge, Edge) and len(edge) not in (2, 3)):
+            raise ConfigurationError(
+                f"In the workflow {self.name!r}, {edge!r} is no edge.",
+                hint='Write ("from", "to"), ("from", "to", condition), or an Edge; a chain is several of them.',
+            )
         made = edge if isinstance(edge, Edge) else Edge(*(getattr(end, "name", end) for end in edge[:2]), *edge[2:])
+        if made.when is not None and not callable(made.when):
+            raise ConfigurationError(
+                f"In the workflow {self.name!r}, the condition of {made.source} -> {made.target} is {made.when!r}.",
+                hint="Give a function of the source's Response; a chain is several edges.",
+            )
         self._check(made.source, f"the edge {made.source} -> {made.target}")
         self._check(made.target, f"the edge {made.source} -> {made.target}")
         return made
@@ -176,7 +187,7 @@ class _Walk:
             for name in self._ready():
                 self._begin(name, self._come.pop(name))
             done, _ = await asyncio.wait(self._working, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            for task in [one for one in self._working if one in done]:
                 await self._ended(self._working.pop(task), task)
 
     async def stop(self) -> None:
@@ -208,8 +219,9 @@ class _Walk:
                 size=self._graph.max_visits,
             )
         self._run.led_on.discard(name)
-        member = self._graph._nodes[name]
-        asked = self._run.ask(member, passed_on(self._run.input, said))
+        nodes = self._graph._nodes
+        in_order = {source: said[source] for source in nodes if source in said}  # whichever ended first
+        asked = self._run.ask(nodes[name], passed_on(self._run.input, in_order))
         self._working[asyncio.ensure_future(asked)] = name
 
     async def _ended(self, name: str, task: asyncio.Task[Response[Any]]) -> None:

@@ -22,12 +22,15 @@ class Results(list[Response[Any]]):
         names: Iterable[str],
         responses: Iterable[Response[Any]],
         *,
+        usage: Usage | None = None,
         duration: float = 0.0,
         run_id: str = "",
         partial: bool = False,
     ) -> None:
         super().__init__(responses)
         self.names = tuple(names)
+        self.usage = sum((response.usage for response in self), Usage()) if usage is None else usage
+        """What they cost together, as far as it was reported."""
         self.duration = duration
         """Seconds from the start of the workflow to its end."""
         self.run_id = run_id
@@ -58,11 +61,6 @@ class Results(list[Response[Any]]):
         return sections(self.members)
 
     @property
-    def usage(self) -> Usage:
-        """What they cost together, as far as it was reported."""
-        return sum((response.usage for response in self), Usage())
-
-    @property
     def errors(self) -> Mapping[str, Exception]:
         """What ended those that failed, by name."""
         return {name: response.error for name, response in self.members.items() if response.error is not None}
@@ -85,13 +83,12 @@ class Results(list[Response[Any]]):
         return self.text
 
     def __reduce__(self) -> Any:
-        return _rebuilt, (self.names, list(self), self.duration, self.run_id, self.partial)
+        # A list's own way would need names before it has them; this one keeps what anyone has set besides.
+        return _rebuilt, (self.names, list(self)), self.__dict__
 
 
-def _rebuilt(
-    names: tuple[str, ...], responses: list[Response[Any]], duration: float, run_id: str, partial: bool
-) -> Results:
-    return Results(names, responses, duration=duration, run_id=run_id, partial=partial)
+def _rebuilt(names: tuple[str, ...], responses: list[Response[Any]]) -> Results:
+    return Results(names, responses)
 
 
 def sections(members: Mapping[str, str | Response[Any]]) -> str:

@@ -30,11 +30,10 @@ class SequentialWorkflow(Workflow[Response[Any]]):
         for _ in range(self.max_loops):
             for member in self.agents:
                 response = await run.ask(member, passed_on(run.input, said))
-                if response or response.error is None:
-                    said = {member.name: response} if response else said
+                if response and response.error is None:  # what broke off is no answer to go on from
+                    said = {member.name: response}
 
     def _compose(self, run: WorkflowRun) -> Response[Any]:
         members = {member.name: run.of(member.name) for member in self.agents if member.name in run.members}
         last = run.of([*run.members][-1]) if run.members else Response("")
-        shown = [response.transcript for response in members.values() if response.transcript]
-        return last.replaced(last.text, **run.told(), members=members, transcript="".join(shown))
+        return last.replaced(last.text, **run.told(), members=members)
