@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, TypeAlias, cast, overload
 from typing_extensions import TypeVar, Unpack
 
 from headwater.attempts import Retries, Timeouts
-from headwater.callbacks import Callback, event_watcher, token_watcher
+from headwater.callbacks import Callback, Watcher, event_watcher, token_watcher
 from headwater.errors import ConfigurationError, UsageError
 from headwater.loop import MAX_STEPS, Limits
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
@@ -361,10 +361,18 @@ class Agent(Generic[ContextT, OutputT]):
         if watch_all is not None:
             run.watch(event_watcher(watch_all, run, run.callback_errors))
         if shown and (self.streaming_on and callback is None if self.print_on is None else self.print_on):
-            from headwater.terminal.lines import LinePrinter
-
-            run.watch(LinePrinter(self.name, loops=self.max_loops, live=self.streaming_on))
+            run.watch(self._printer(run))
         return run
+
+    def _printer(self, run: Run) -> Watcher:
+        """What shows a run in the terminal."""
+        if self.handoffs:
+            from headwater.terminal.sections import SectionPrinter
+
+            return SectionPrinter(run.id, live=self.streaming_on)
+        from headwater.terminal.lines import LinePrinter
+
+        return LinePrinter(self.name, loops=self.max_loops, live=self.streaming_on)
 
     def job(
         self,

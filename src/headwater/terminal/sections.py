@@ -8,37 +8,47 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from headwater.events import ChildStarted, Event, RunStarted
+from headwater.events import ChildStarted, Event, Handoff, RunCancelled, RunFailed, RunFinished, RunStarted
 from headwater.terminal.lines import LinePrinter
 
 __all__ = ("SectionPrinter",)
 
 
 class SectionPrinter:
-    """An observer of a workflow's run: a printer for each member that speaks, made when it begins."""
+    """An observer of a run: a printer for each agent that speaks in it, made when it begins.
+
+    `run` is the id of a workflow's run, or of an agent's that may hand the conversation on. `file` is standard output
+    unless given.
+    """
 
     def __init__(self, run: str, *, live: bool, file: TextIO | None = None) -> None:
+        self._run = run
         self._live = live
         self._file = file
         self._voices = {run}
-        """Runs whose members' words are shown: the workflow, and workflows in it."""
+        """Runs that speak through others: workflows, and agents that have handed the conversation on."""
         self._printers: dict[str, LinePrinter] = {}
         self._called: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Show `event`. Never raises."""
-        if isinstance(event, ChildStarted) and event.call is not None:
-            self._called.add(event.child)  # an agent that another one called: its words are that one's to tell
+        if isinstance(event, ChildStarted):
+            if event.call is not None:
+                self._called.add(event.child)  # an agent that another one called: its words are that one's to tell
         elif isinstance(event, RunStarted):
             self._begin(event)
         printer = self._printers.get(event.run)
         if printer is not None:
             printer(event)
+            if isinstance(event, Handoff | RunFinished | RunFailed | RunCancelled):
+                del self._printers[event.run]
+                if isinstance(event, Handoff):
+                    self._voices.add(event.run)
 
     def _begin(self, event: RunStarted) -> None:
-        if event.run in self._called or event.parent not in self._voices:
+        if event.run != self._run and (event.run in self._called or event.parent not in self._voices):
             return
         if event.model:
-            self._printers[event.run] = LinePrinter(event.agent_name, file=self._file, live=self._live)
+            self._printers[event.run] = LinePrinter(event.agent, file=self._file, live=self._live)
         else:
             self._voices.add(event.run)  # a workflow, which has no model of its own
