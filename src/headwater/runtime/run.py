@@ -84,6 +84,8 @@ class Run:
         self._linked: weakref.WeakSet[Run] = weakref.WeakSet()
         self._stop: CancelledBy | Literal["failed"] | None = None
         self._ending: Iterator[list[Event]] | None = None
+        self._given: list[Event] = []
+        """What was handed out last, which its reader may be in the middle of."""
         self._interruptible = Interruptible()
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._clock: asyncio.TimerHandle | None = None
@@ -227,6 +229,7 @@ class Run:
                         break
                     if events:
                         self._log.tick()
+                        self._given = events
                         return events
             except _Stopped:
                 pass
@@ -331,11 +334,19 @@ class Run:
             self._let_go()
             self._finish()  # never begun: there is no log to end
             return
+        given = self._given
+        if self._ending is not None:
+            # Its reader leaves in the middle of the end, all of which belongs into the log.
+            self._append_unheard([event for event in given if not event.seq and event is not self.fold.started])
         while events := self._end_next():
-            for event in events:
-                wait = self.append(event)
-                if inspect.iscoroutine(wait):
-                    wait.close()
+            self._append_unheard(events)
+        given.clear()  # whoever is in the middle of these must not append what comes after the end
+
+    def _append_unheard(self, events: list[Event]) -> None:
+        for event in events:
+            wait = self.append(event)
+            if inspect.iscoroutine(wait):
+                wait.close()
 
     def end_now(self, by: CancelledBy) -> list[Event]:
         """`abort` for a run that stands in another: the events that end it, for whoever conducts it to append."""
@@ -399,6 +410,7 @@ class Run:
             self._log.tick()
         for events in self._ending:
             if events:
+                self._given = events
                 return events
         self._finish()
         return []
