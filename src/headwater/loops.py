@@ -96,7 +96,8 @@ class KeptLoop:
         try:
             if self.process == os.getpid():
                 self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-                self.loop.run_until_complete(self.loop.shutdown_default_executor())
+                # Its executor is let go of by close(), without a wait: to wait takes a further thread, and to make
+                # one in a thread that is at its end leaves a ghost of that one in threading.enumerate().
                 self.loop.run_until_complete(_turns(3))
             self.loop.close()
         finally:
