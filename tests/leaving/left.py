@@ -30,7 +30,7 @@ class Census:
     def assert_same(self) -> None:
         """Whether nothing has come to what there was."""
         threads, descriptors = self._count()
-        assert threads <= self._before[0]
+        assert threads <= self._before[0], f"left running: {threads - self._before[0]}"
         before = list(self._before[1])
         for kind in descriptors:
             assert kind in before, f"{kind} was left open: {descriptors}, before {self._before[1]}"

@@ -192,8 +192,9 @@ class PacedServer:
             if model == "talk":
                 yield _delta({"content": "I will look. "})
             for index, tool in enumerate(body["tools"]):
-                function = {"name": tool["function"]["name"], "arguments": "{}"}
-                yield _delta({"tool_calls": [{"index": index, "id": f"c{index}", "type": "function", **_f(function)}]})
+                given = json.dumps(dict.fromkeys(tool["function"]["parameters"].get("required", ()), "Go."))
+                call = {"type": "function", "function": {"name": tool["function"]["name"], "arguments": given}}
+                yield _delta({"tool_calls": [{"index": index, "id": f"c{index}", **call}]})
             finish = "tool_calls"
         elif model == "echo":
             for piece in body["messages"][-1]["content"].split(","):
@@ -214,10 +215,6 @@ class PacedServer:
         yield {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}, "model": "m"}
         yield "[DONE]"
         yield b"0\r\n\r\n"
-
-
-def _f(function: dict[str, str]) -> dict[str, Any]:
-    return {"function": function}
 
 
 def _delta(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
