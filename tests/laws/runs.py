@@ -20,14 +20,16 @@ from headwater.attempts import Timeouts
 from headwater.chunks import StreamChunk
 from headwater.errors import HeadwaterError, RateLimited, ToolFailed
 from headwater.events import Event
-from headwater.messages import File, Image, ProviderItem, Response, Source, Usage
+from headwater.messages import File, Image, ProviderItem, Source, Usage
 from headwater.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think, Wait
 from headwater.stream import AgentStream
+from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.virtual import run_virtual
 
 __all__ = ("Outcome", "Play", "carried_out", "plays")
 
 Way: TypeAlias = Literal["events", "chunks", "text", "result"]
+Shape: TypeAlias = Literal["agent", "sequential", "concurrent"]
 Leave: TypeAlias = Literal["never", "break", "raise", "cancel", "cancel later", "cancel task"]
 
 
@@ -52,6 +54,11 @@ class Play(msgspec.Struct, frozen=True):
     """A run, and how it is read and left: after `items` items, or after `seconds` of virtual time."""
 
     part: Part
+    others: tuple[Part, ...] = ()
+    """Further members, where the run is a workflow's."""
+    shape: Shape = "agent"
+    collect: bool = False
+    """Whether a workflow goes on where a member fails."""
     way: Way = "events"
     leave: Leave = "never"
     items: int = 0
@@ -59,11 +66,16 @@ class Play(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct):
-    """What came of a play. `log` holds every event appended, `read` what its reader got."""
+    """What came of a play.
+
+    `log` holds every event appended, `read` what its reader got, `tokens` what a callback was told.
+    """
 
     log: list[Event]
     read: list[Any]
-    response: Response[Any]
+    tokens: list[str]
+    response: Any
+    """A Response, or what a concurrent workflow gives."""
     error: BaseException | None
     whole: bool
     """Whether the reader read to the end, and did not leave."""
@@ -197,16 +209,19 @@ def _parts(others: st.SearchStrategy[Part | None]) -> st.SearchStrategy[Part]:
     )
 
 
-_alone: st.SearchStrategy[Part | None] = _parts(st.none())
+_alone: st.SearchStrategy[Part] = _parts(st.none())
 _tree: st.SearchStrategy[Part] = _parts(st.none() | _alone | _parts(st.none() | _alone))
 
 
-def plays() -> st.SearchStrategy[Play]:
-    """Any run of up to three levels of agents, read in any way, left at any moment."""
+def plays(*ways: Way) -> st.SearchStrategy[Play]:
+    """Any run of an agent with agents below it, or of a workflow of such, read in any of `ways`, left at any moment."""
     return st.builds(
         Play,
         part=_tree,
-        way=st.sampled_from(["events", "events", "chunks", "text", "result"]),
+        others=st.lists(_alone, max_size=2).map(tuple),
+        shape=st.sampled_from(["agent", "agent", "sequential", "concurrent"]),
+        collect=st.booleans(),
+        way=st.sampled_from(ways or ("events", "chunks", "text", "result")),
         leave=st.sampled_from(["never", "never", "break", "raise", "cancel", "cancel later", "cancel task"]),
         items=st.integers(0, 60),
         seconds=st.sampled_from([0.0, 0.05, 0.5, 1.0, 1.5, 2.0, 2.5, 4.0]),
@@ -243,13 +258,22 @@ def carried_out(play: Play) -> Outcome:
     return outcome
 
 
+def _whole(play: Play) -> Any:
+    if play.shape == "agent":
+        return _agent(play.part, "top")
+    members = [_agent(part, f"member {at}") for at, part in enumerate((play.part, *play.others))]
+    kind = SequentialWorkflow if play.shape == "sequential" else ConcurrentWorkflow
+    return kind(members, name="top", on_error="collect" if play.collect else "raise")
+
+
 class _Enough(Exception):
     """What a reader raises in the middle of its loop."""
 
 
 async def _carry_out(play: Play) -> Outcome:
     log: list[Event] = []
-    stream = _agent(play.part, "top").run_stream("Go.", on_event=log.append)
+    tokens: list[str] = []
+    stream: AgentStream[Any] = _whole(play).run_stream("Go.", on_event=log.append, streaming_callback=tokens.append)
     read: list[Any] = []
     error: BaseException | None = None
     reader = asyncio.create_task(_read(play, stream, read))
@@ -270,7 +294,7 @@ async def _carry_out(play: Play) -> Outcome:
     assert not left, f"tasks are left: {left}"
     run = stream._run
     assert run is not None
-    return Outcome(log, read, run.response(), error, whole)
+    return Outcome(log, read, tokens, run.response(), error, whole)
 
 
 async def _read(play: Play, stream: AgentStream[Any], read: list[Any]) -> bool:
