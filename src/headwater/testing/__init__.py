@@ -1,31 +1,68 @@
-"""What a program's own tests need of headwater: a model that says what it was told to, and the words to tell it.
+"""What a program's own tests need of headwater: models that say what they were told to, and fail as they were told to.
 
-`check_log` holds a log of events to its grammar; a `LogChecker` does so while the log grows.
+`ScriptedModel` answers without a network, `ProviderSimulator` over a real socket, in the bytes of any API and with
+faults. `check_log` holds a log of events to its grammar; a `LogChecker` does so while the log grows.
 
     from headwater.testing import Call, ScriptedModel
 
     model = ScriptedModel([Call("weather", {"city": "Paris"}), "It is sunny."])
-
-This package hands on what lives elsewhere; it defines nothing itself.
 """
 
 from __future__ import annotations
 
 from headwater.grammar import LogChecker, LogError, check_log
 from headwater.offline import Call, Cut, Fail, Finish, Item, Say, Script, ScriptedModel, Think, Turn, Wait
+from headwater.testing.faults import (
+    Bomb,
+    CloseIdle,
+    Compressed,
+    Endlessly,
+    Fault,
+    Faulty,
+    Flip,
+    Garbage,
+    HangUp,
+    Headers,
+    Reset,
+    SlowHead,
+    Split,
+    Stall,
+    Truncate,
+)
+from headwater.testing.received import Received
+from headwater.testing.simulator import Body, ProviderSimulator, ServedTurn
 
 __all__ = (
+    "Body",
+    "Bomb",
     "Call",
+    "CloseIdle",
+    "Compressed",
     "Cut",
+    "Endlessly",
     "Fail",
+    "Fault",
+    "Faulty",
     "Finish",
+    "Flip",
+    "Garbage",
+    "HangUp",
+    "Headers",
     "Item",
     "LogChecker",
     "LogError",
+    "ProviderSimulator",
+    "Received",
+    "Reset",
     "Say",
     "Script",
     "ScriptedModel",
+    "ServedTurn",
+    "SlowHead",
+    "Split",
+    "Stall",
     "Think",
+    "Truncate",
     "Turn",
     "Wait",
     "check_log",

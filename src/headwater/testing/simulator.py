@@ -1,0 +1,287 @@
+"""`ProviderSimulator`: a provider on this machine, over a real socket, that says what a script says and fails as told.
+
+Owns the script, what was asked, and which API a path belongs to. How an API writes is `wires`', what goes wrong is
+`faults`', sockets are `server`'s.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
+
+import msgspec
+
+from headwater.errors import ConfigurationError
+from headwater.model import Model
+from headwater.offline.performance import Pace
+from headwater.offline.script import Act, Item, check_script, read_turn
+from headwater.offline.tokens import count
+from headwater.providers import registry
+from headwater.providers.request import Request
+from headwater.source import ProviderSource
+from headwater.testing.answer import Answer, refusal, text_of, write
+from headwater.testing.faults import Endlessly, Fault, Faulty, applied
+from headwater.testing.received import SOON, Received
+from headwater.testing.server import HTTPRequestHead, Server
+from headwater.testing.wires import WIRES, Trouble, Unspeakable
+
+if TYPE_CHECKING:
+    from headwater.messages import Message
+
+__all__ = ("Body", "ProviderSimulator", "ServedTurn")
+
+KEY: Final = "sk-simulated-key-0123456789"
+"""What `model` sends as its key; any key is taken."""
+
+
+class Body(msgspec.Struct, frozen=True):
+    """Bytes to be sent as they are, such as a recorded stream: the whole body, its status and its headers."""
+
+    data: bytes
+    status: int = 200
+    headers: dict[str, str] = {}
+
+
+ServedTurn: TypeAlias = "Item | Message | Sequence[Item] | Body | Faulty | Callable[[Received], ServedTurn]"
+"""The answer to one request: a turn of a script, bytes, either with faults, or a function of the request."""
+
+
+class _Door(NamedTuple):
+    """How a provider is reached: a model's name, the variable that holds its address, and the path in that."""
+
+    name: str
+    variable: str
+    path: str = ""
+
+
+_DOORS: Final = {
+    "openai-chat": _Door("openai-chat/gpt-5.4", "OPENAI_BASE_URL", "/v1"),
+    "openai-responses": _Door("openai-responses/gpt-5.4", "OPENAI_BASE_URL", "/v1"),
+    "anthropic": _Door("anthropic/claude-sonnet-5", "ANTHROPIC_BASE_URL"),
+    "gemini": _Door("gemini/gemini-flash-latest", "GOOGLE_GEMINI_BASE_URL"),
+    "ollama": _Door("ollama/llama3.2", "OLLAMA_HOST"),
+    "azure": _Door("openai-chat/azure/gpt-5.4", "AZURE_OPENAI_ENDPOINT"),
+    "groq": _Door("groq/openai/gpt-oss-120b", "GROQ_BASE_URL"),
+}
+
+_PATHS: Final = (
+    (re.compile(r"/deployments/(?P<model>[^/]+)/chat/completions$"), "openai-chat"),
+    (re.compile(r"/chat/completions$"), "openai-chat"),
+    (re.compile(r"/responses$"), "openai-responses"),
+    (re.compile(r"/messages$"), "anthropic"),
+    (re.compile(r"/(?P<model>[^/:]+):streamGenerateContent$"), "gemini"),
+    (re.compile(r"/api/chat$"), "ollama"),
+)
+
+
+class ProviderSimulator:
+    """A provider for tests: every API's bytes over a real socket on 127.0.0.1, from a script of turns.
+
+        with ProviderSimulator(["Hello.", Faulty("Good bye.", Reset(at=60)), Fail(429, retry_after=1)]) as provider:
+            agent = Agent(model=provider.model("anthropic"))
+
+    Turns are handed out in the order of asking, whichever API asks; one function of the request, in place of a
+    sequence, answers any number. In a turn, `Fail(status)` is an HTTP error before anything was said and an error
+    inside the stream after that, `Fail("word")` always the latter, `Fail(ConnectionResetError())` a reset, `Cut` a body
+    that ends cleanly without its end marker, `Wait` a pause. `rate` is tokens per second; `faults` go wrong with every
+    turn, before the turn's own. It serves from a thread of its own, entered by `with` or `async with` alike.
+
+    A request past the script's end, or for what a script cannot say in that API, is answered with HTTP 400 and said in
+    `problems`; leaving the block does not raise for them.
+    """
+
+    def __init__(
+        self,
+        script: Sequence[ServedTurn] | Callable[[Received], ServedTurn],
+        *,
+        rate: float | None = None,
+        faults: Sequence[Fault] = (),
+        port: int = 0,
+    ) -> None:
+        self._script = script if callable(script) else _checked(script)
+        self._faults = tuple(faults)
+        self._pace = Pace(rate)
+        self._server = Server(self._respond, port=port)
+        self._requests: list[Received] = []
+        self._turns = 0
+        self._news = threading.Condition()
+        self.problems: list[str] = []
+        """What could not be answered, and why."""
+
+    # --- from there to here
+
+    def start(self) -> Self:
+        """Begin to serve; `with` does."""
+        self._server.start()
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and serve no more."""
+        self._server.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        return self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+
+    # --- what a test asks
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return self._server.port
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made to it."""
+        return self._server.connections
+
+    @property
+    def requests(self) -> tuple[Received, ...]:
+        """What was asked so far, in order."""
+        return tuple(self._requests)
+
+    def wait_requests(self, number: int, seconds: float = SOON) -> bool:
+        """Whether so many requests have come by then. Blocks this thread."""
+        with self._news:
+            return self._news.wait_for(lambda: len(self._requests) >= number, seconds)
+
+    def url(self, api: str = "openai-chat") -> str:
+        """The base URL for an API's or a provider's own client: `openai-chat`, `anthropic`, …, `azure`, `groq`."""
+        return f"http://127.0.0.1:{self.port}{_door(api).path}"
+
+    def model(self, api: str = "openai-chat", **options: Any) -> Model:
+        """A Model that asks this provider; `api` as in `url`, or a whole name such as `deepseek/deepseek-chat`.
+
+        It goes by the real provider's name and is asked in its ways. `options` are a Model's: timeouts, retries, ….
+        """
+        door = _door(api)
+        resolved = registry.resolve(door.name, api_key=KEY, env={door.variable: self.url(api)})
+        connect = options["timeouts"].connect if options.get("timeouts") is not None else None
+        source = ProviderSource(
+            resolved.endpoint, resolved.model, registry.load_api(resolved.endpoint.api), connect=connect
+        )
+        return Model(source, **options)
+
+    # --- answering, in the server's thread
+
+    def _respond(self, head: HTTPRequestHead, body: bytes, connection: int) -> tuple[Received, Answer]:
+        api, model = _route(head.path)
+        asked = _read(body)
+        received = Received(
+            api=api,
+            method=head.method,
+            path=head.path,
+            query=head.query,
+            headers=head.headers,
+            json=asked,
+            model=model or str(asked.get("model") or ""),
+            connection=connection,
+        )
+        with self._news:
+            self._requests.append(received)
+            self._news.notify_all()
+        return received, self._answer(received)
+
+    def _answer(self, received: Received) -> Answer:
+        if not received.api or received.method != "POST":
+            return self._refused(received, 404, f"Nothing is served at {received.method} {received.path}")
+        if received.json.get("stream", received.api in ("gemini", "ollama")) is not True:
+            return self._refused(received, 400, "Only streams are served: ask with stream=true")
+        turn = self._next_turn(received)
+        faults = list(self._faults)
+        try:
+            while isinstance(turn, Faulty) or callable(turn):
+                if isinstance(turn, Faulty):
+                    faults += turn.faults
+                    turn = turn.turn
+                else:
+                    turn = turn(received)
+            if isinstance(turn, Body):
+                headers = {"Content-Type": WIRES[received.api].content_type, **turn.headers}
+                answer = Answer(steps=iter([turn.data]), status=turn.status, headers=headers)
+            else:
+                answer = self._write(received, _acts(turn), faults)
+        except Unspeakable as problem:
+            return self._refused(received, 400, f"The script holds {problem}")
+        except _ScriptEnded as problem:
+            return self._refused(received, 400, str(problem))
+        return applied(faults, answer)
+
+    def _write(self, received: Received, acts: Sequence[Act], faults: Sequence[Fault]) -> Answer:
+        wire = WIRES[received.api](received.model, received.json)
+        endless = next((fault.what for fault in faults if isinstance(fault, Endlessly)), None)
+        return write(acts, wire, pace=self._pace, input_tokens=count(text_of(received.json)), endless=endless)
+
+    def _next_turn(self, received: Received) -> ServedTurn:
+        if callable(self._script):
+            return self._script
+        number, self._turns = self._turns, self._turns + 1
+        if number < len(self._script):
+            return self._script[number]
+        had = f"{len(self._script)} turn{'' if len(self._script) == 1 else 's'}"
+
+        def ended(_: Received) -> ServedTurn:
+            raise _ScriptEnded(f"The script has {had} and was asked for number {number + 1}")
+
+        return ended
+
+    def _refused(self, received: Received, status: int, why: str) -> Answer:
+        self.problems.append(why)
+        return refusal(WIRES.get(received.api, WIRES["openai-chat"]), Trouble(status, None, f"{why}."))
+
+    def __repr__(self) -> str:
+        return f"<ProviderSimulator on port {self.port}, {len(self._requests)} requests>"
+
+
+class _ScriptEnded(Exception):
+    """More was asked than the script holds."""
+
+
+def _checked(script: Sequence[ServedTurn]) -> tuple[ServedTurn, ...]:
+    """The turns of a script; a bare string is one. Raises TypeError for what is no turn, now and not when asked."""
+    turns: tuple[ServedTurn, ...] = (script,) if isinstance(script, str) else tuple(script)
+    for turn in turns:
+        while isinstance(turn, Faulty):
+            turn = turn.turn
+        if not callable(turn) and not isinstance(turn, Body):
+            check_script([turn])
+    return turns
+
+
+def _acts(turn: Any) -> tuple[Act, ...]:
+    return read_turn(turn, Request(model="", messages=()))
+
+
+def _door(api: str) -> _Door:
+    key = api.partition("/")[0]
+    if door := _DOORS.get(key):
+        return door if api == key else door._replace(name=api)
+    provider = registry.PROVIDERS.get(key)
+    if provider is None or not provider.base_url_variables:
+        raise ConfigurationError(f"No provider {api!r} is simulated.", hint=f"There are {', '.join(_DOORS)}.")
+    return _Door(f"{key}/{provider.example}" if api == key else api, provider.base_url_variables[0], "/v1")
+
+
+def _route(path: str) -> tuple[str, str]:
+    """The API that is spoken at a path, and the model where the path names it."""
+    for pattern, api in _PATHS:
+        if match := pattern.search(path):
+            return api, match.groupdict().get("model") or ""
+    return "", ""
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
