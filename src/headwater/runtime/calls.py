@@ -121,4 +121,4 @@ class ToolCalls:
             return "", f"{type(child.error).__name__}: {child.error}"
         if isinstance(child.fold.end, RunCancelled):
             return "", "It was cancelled."
-        return str.__str__(child.response()), None
+        return child.response().text, None

@@ -197,6 +197,7 @@ class Run:
         finally:
             self._children.remove(child)
             mux.put([child.finished_event()])
+            await child.settle()  # so that whoever waits for this task waits for all that is below it
 
     def finished_event(self) -> ChildFinished:
         """How this run ended, as its parent tells it."""

@@ -1,0 +1,137 @@
+"""Agents for the workflows' tests, the shapes they stand in, and what must be true of any log of theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Response, Results, SequentialWorkflow
+from headwater.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted, TextDelta, TextStarted
+from headwater.offline import Call, Say, Script, ScriptedModel, Wait
+from headwater.providers.base import Request
+from headwater.grammar import check_log
+from headwater.workflows.base import Workflow
+
+__all__ = ("SHAPES", "asked", "checked", "ends", "log_of", "paced", "parts", "speaker", "texts")
+
+Shape = Callable[..., Any]
+"""Makes the shape; `second` is how long one is: 0 where time is real."""
+
+
+def speaker(name: str, *turns: Any, **options: Any) -> Agent[Any, Any]:
+    """An agent that says each turn once, by default a sentence with its name in it, as often as it is asked."""
+    script: Script = list(turns) if turns else lambda request: f"{name} says hi there."
+    return Agent(name=name, model=ScriptedModel(script), **options)
+
+
+def paced(name: str, words: int = 5, seconds: float = 1.0, **options: Any) -> Agent[Any, Any]:
+    """An agent that says a word every so many seconds, as often as it is asked."""
+    turn = [item for number in range(words) for item in (Wait(seconds), f"{name}{number} ")]
+    return Agent(name=name, model=ScriptedModel(lambda request: turn), **options)
+
+
+def asked(agent: Agent[Any, Any]) -> list[Request]:
+    """What the agent's scripted model was asked."""
+    model: Any = agent.model
+    return list(model.requests)
+
+
+def parts(request: Request) -> list[str]:
+    """The texts of the messages that a model was asked with."""
+    return [message.text for message in request.messages]
+
+
+def texts(result: Response[Any] | Results) -> dict[str, str]:
+    """Who said what."""
+    return {name: response.text for name, response in result.members.items()}
+
+
+async def log_of(stream: AgentStream[Any]) -> list[Event]:
+    """The whole log, which keeps every rule; no task is left."""
+    events = [event async for event in stream.events()]
+    checked(events)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    return events
+
+
+def ends(events: Iterable[Event]) -> dict[str, Event]:
+    """The end of each run, by its path."""
+    return {"/".join(e.path): e for e in events if isinstance(e, RunFinished | RunFailed | RunCancelled)}
+
+
+def checked(events: list[Event]) -> None:
+    """Fail where the log breaks a rule; the first ones once more in plain words, apart from who else checks them."""
+    check_log(events)
+    assert [event.seq for event in events] == list(range(len(events)))
+    begun = Counter(event.run for event in events if isinstance(event, RunStarted))
+    ended = Counter(event.run for event in events if isinstance(event, RunFinished | RunFailed | RunCancelled))
+    assert begun == ended == Counter(set(begun))
+    assert all(event.path and event.run for event in events)
+    assert events[-1].run == events[0].run
+
+
+def said(events: Iterable[Event]) -> Mapping[str, str]:
+    """What each run has shown, leads included, by its path."""
+    shown: dict[str, str] = {}
+    leads: dict[str, str] = {}
+    for event in events:
+        path = "/".join(event.path)
+        if isinstance(event, TextStarted):
+            leads[path] = event.lead
+        elif isinstance(event, TextDelta):
+            shown[path] = shown.get(path, "") + leads.pop(path, "") + event.text
+    return shown
+
+
+# --- the shapes that streams stand in
+
+
+def sequential(second: float = 1) -> Workflow[Any]:
+    return SequentialWorkflow([speaker("a"), speaker("b", [Say("One "), Wait(second), "two."])], name="top")
+
+
+def concurrent(second: float = 1) -> Workflow[Any]:
+    return ConcurrentWorkflow([paced("a", 3, 2 * second), speaker("b"), paced("c", 3, second)], name="top")
+
+
+def diamond(second: float = 1) -> Workflow[Any]:
+    return GraphWorkflow(
+        [speaker("a"), paced("b", 2, 2 * second), paced("c", 2, second), speaker("d")],
+        edges=[("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")],
+        name="top",
+    )
+
+
+def nested(second: float = 1) -> Workflow[Any]:
+    deep = SequentialWorkflow([speaker("y"), speaker("z")], name="deep")
+    inner = ConcurrentWorkflow([paced("x", 2, second), deep], name="in")
+    return SequentialWorkflow([speaker("a"), inner, speaker("b")], name="top")
+
+
+def handoff(second: float = 1) -> Workflow[Any]:
+    heir = speaker("heir", [Say("I take "), Wait(second), "over."])
+    giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {"note": "please"})], handoffs=[heir])
+    return SequentialWorkflow([giver, speaker("z")], name="top")
+
+
+def as_tool(second: float = 1) -> Agent[Any, Any]:
+    team = ConcurrentWorkflow([paced("p", 2, second), speaker("q")], name="team")
+    turns = [[Say("I ask."), Call("team", {"task": "do"}), Call("team", {"task": "do more"})], "Done."]
+    return speaker("top", *turns, tools=[team])
+
+
+def with_tools(second: float = 1) -> Workflow[Any]:
+    async def count(to: int) -> str:
+        """Count."""
+        await asyncio.sleep(to * second)
+        return "counted"
+
+    worker = speaker("worker", [Say("I count."), Call("count", {"to": 2}), Call("count", {"to": 1})], "It is done.")
+    worker.tools = [count]
+    return ConcurrentWorkflow([worker, paced("b", 3, second)], name="top")
+
+
+SHAPES: list[Shape] = [sequential, concurrent, diamond, nested, handoff, as_tool, with_tools]
