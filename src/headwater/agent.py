@@ -14,13 +14,14 @@ from typing import Any, Generic, Literal, TypeAlias, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
+from headwater import arguments
 from headwater.attempts import Retries, Timeouts
 from headwater.callbacks import Callback, Watcher, event_watcher, token_watcher
 from headwater.errors import ConfigurationError, UsageError
 from headwater.loop import MAX_STEPS, Limits
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
 from headwater.messages import Message, Response
-from headwater.model import Model, ModelLike, SettingsOptions, Task, as_messages, as_model, merged
+from headwater.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, Task, as_messages, merged, models
 from headwater.providers.base import OutputSpec, Settings, ToolSpec
 from headwater.runnable import RunHandle, RunnableTool, tool_name
 from headwater.runtime import AgentRun, Delegate, HandoffTool, Job, Run
@@ -76,8 +77,8 @@ class Agent(Generic[ContextT, OutputT]):
         name: str = "agent",
         model: ModelLike | None = None,
         instructions: Instructions = None,
-        tools: Iterable[Any] = (),
-        handoffs: Iterable[Agent[Any, Any]] = (),
+        tools: Iterable[Any] | None = (),
+        handoffs: Iterable[Agent[Any, Any]] | None = (),
         output_type: type[OutputT] = cast(Any, str),  # noqa: B008
         description: str = "",
         max_loops: int = 1,
@@ -94,10 +95,12 @@ class Agent(Generic[ContextT, OutputT]):
         api_key: str | None = None,
         timeouts: Timeouts | None = None,
         retries: int | None = None,
-        fallback: Iterable[ModelLike] = (),
+        fallback: Iterable[ModelLike] | None = (),
         on_interrupted: Literal["raise", "restart"] | None = None,
         **more: Unpack[Options],
     ) -> None:
+        self._key = arguments.secret(api_key)
+        del api_key  # from here on it shows in no frame
         given: dict[str, Any] = {"name": name, "model": model, "instructions": instructions}
         others: dict[str, Any] = dict(more)
         for alias, spelled in _ALIASES.items():
@@ -108,8 +111,8 @@ class Agent(Generic[ContextT, OutputT]):
         self.name: str = _named(given["name"])
         self.instructions: Instructions = given["instructions"]
         self.description = description
-        self.max_loops = _count("max_loops", max_loops)
-        self.max_steps = _count("max_steps", max_steps)
+        self.max_loops = max_loops
+        self.max_steps = max_steps
         self.streaming_on = streaming_on
         self.stream = stream
         self.print_on = print_on
@@ -120,13 +123,15 @@ class Agent(Generic[ContextT, OutputT]):
         self.timeouts = timeouts
         self.retries = retries
         self.on_interrupted = on_interrupted
+        self._check()
+        if settings is not None and not isinstance(settings, (Settings, Mapping)):
+            raise arguments.wrong("settings", settings, "Give Settings(…) or a dict.")
         base = settings if isinstance(settings, Settings) else merged(Settings(), settings or {})
-        self.settings = merged(base, others)
+        self.settings = merged(base, others, _ARGUMENTS)
         self._base_url = base_url
-        self._api_key = api_key
-        self._fallback = tuple(as_model(one) for one in fallback)
+        self._fallback = models("fallback", fallback)
         self._tools: dict[str, Tool[..., Any] | Delegate] = {}
-        self.handoffs: tuple[Agent[Any, Any], ...] = tuple(handoffs)
+        self.handoffs: tuple[Agent[Any, Any], ...] = arguments.items("handoffs", handoffs, "agent, …")
         self._output: _Output | None = None
         self._output_type: Any = str
         self.tools = tools
@@ -144,7 +149,7 @@ class Agent(Generic[ContextT, OutputT]):
     def model(self, model: ModelLike | None) -> None:
         self._model = model
         if isinstance(model, Model):
-            if self._base_url is not None or self._api_key is not None:
+            if self._base_url is not None or self._key is not None:
                 raise TypeError("base_url= and api_key= belong to the Model that was given: pass them to it.")
             self.llm = model
         else:
@@ -152,7 +157,7 @@ class Agent(Generic[ContextT, OutputT]):
             self.llm = Model(
                 source,
                 base_url=self._base_url,
-                api_key=self._api_key,
+                api_key=self._key,
                 timeouts=self.timeouts,
                 fallback=self._fallback,
             )
@@ -163,7 +168,7 @@ class Agent(Generic[ContextT, OutputT]):
         return tuple(self._tools.values())
 
     @tools.setter
-    def tools(self, tools: Iterable[Any]) -> None:
+    def tools(self, tools: Iterable[Any] | None) -> None:
         self._tools = _offered(tools)
 
     @property
@@ -349,6 +354,8 @@ class Agent(Generic[ContextT, OutputT]):
         **options: Any,
     ) -> Run:
         """The run of a task, with all who watch it. `shown`: whether it may print."""
+        arguments.callback("streaming_callback", streaming_callback)
+        arguments.callback("on_event", on_event)
         run = AgentRun(self.job(task, **options))
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
@@ -386,8 +393,12 @@ class Agent(Generic[ContextT, OutputT]):
         **settings: Any,
     ) -> Job:
         """What a run of this agent needs to know, fixed now. Raises as `Model.source` does, and TypeError."""
+        self._check()
         if history is not None and thread is not None:
             raise TypeError("history= and thread= both say what went before: give one of them.")
+        for name in settings:
+            if name in _ARGUMENTS:
+                raise arguments.unknown(name, hint=f"It belongs to the agent: Agent({name}=…).")
         if thread is not None and not isinstance(thread, Thread):
             raise UsageError(
                 f"thread= is a Thread, not {type(thread).__name__}.",
@@ -395,25 +406,38 @@ class Agent(Generic[ContextT, OutputT]):
             )
         llm = self.llm
         retries = Retries(
-            times=llm.retries.times if self.retries is None else _count("retries", self.retries, least=0),
+            times=llm.retries.times if self.retries is None else self.retries,
             on_interrupted=self.on_interrupted or llm.retries.on_interrupted,
         )
         return Job(
             name=self.name,
             sources=llm.sources if isinstance(self._model, Model) is False or not self._fallback else _with(llm, self),
             input=as_messages(task),
-            history=tuple(history or ()),
+            history=arguments.messages(history),
             thread=thread,
             instructions=_of_context(self.instructions),
             tools=self._tools_and_handoffs(),
             output=self._output if output_type is None else _output(output_type),
-            settings=merged(merged(llm.settings, self.settings.given()), settings),
-            limits=Limits(max_loops=_count("max_loops", self.max_loops), max_steps=_count("max_steps", self.max_steps)),
-            timeouts=timeouts or self.timeouts or llm.timeouts,
+            settings=merged(merged(llm.settings, self.settings.given()), settings, _RUN_ARGUMENTS),
+            limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
+            timeouts=arguments.timeouts(timeouts) or self.timeouts or llm.timeouts,
             retries=retries,
             context=context,
             quiet=self.print_on is False,
         )
+
+    def _check(self) -> None:
+        """What may be set later is looked at whenever it counts. Raises ConfigurationError."""
+        arguments.whole("max_loops", self.max_loops)
+        arguments.whole("max_steps", self.max_steps)
+        if self.retries is not None:
+            arguments.whole("retries", self.retries, least=0)
+        arguments.timeouts(self.timeouts)
+        arguments.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
+        arguments.callback("streaming_callback", self.streaming_callback)
+        arguments.callback("on_event", self.on_event)
+        if self.instructions is not None and not isinstance(self.instructions, str) and not callable(self.instructions):
+            raise arguments.wrong("instructions", self.instructions, "Give a string, or a function of the context.")
 
     def _tools_and_handoffs(self) -> Mapping[str, Tool[..., Any] | Delegate | HandoffTool]:
         if not self.handoffs:
@@ -440,6 +464,10 @@ class Agent(Generic[ContextT, OutputT]):
             if said is None:
                 return response
             task = said
+
+
+_ARGUMENTS = frozenset(inspect.signature(Agent).parameters) - {"more"} | frozenset(_ALIASES)
+_RUN_ARGUMENTS = ("context", "history", "thread", "output_type", "streaming_callback", "on_event", "timeouts")
 
 
 class _Handoff:
@@ -486,12 +514,15 @@ def _output(output_type: Any) -> _Output | None:
     return None if output_type is None or output_type is str else _Output(output_type)
 
 
-def _offered(tools: Iterable[Any]) -> dict[str, Tool[..., Any] | Delegate]:
+def _offered(tools: Iterable[Any] | None) -> dict[str, Tool[..., Any] | Delegate]:
     """`tools` by name. Raises InvalidTool."""
     from headwater.errors import InvalidTool
 
-    if isinstance(tools, str) or callable(tools):
-        raise InvalidTool(f"tools= is {tools!r}.", hint="Give a list of tools: tools=[…].")
+    if tools is None:
+        return {}
+    if isinstance(tools, (str, bytes, Mapping)) or callable(tools) or not isinstance(tools, Iterable):
+        what = f"the function {tools.__name__}" if hasattr(tools, "__name__") else f"of type {type(tools).__name__}"
+        raise InvalidTool(f"tools is {what}, not a list.", hint="Give a list of tools: tools=[…].")
     offered: dict[str, Tool[..., Any] | Delegate] = {}
     for item in tools:
         made: Tool[..., Any] | Delegate
@@ -513,23 +544,40 @@ def _of_context(instructions: Instructions) -> Any:
     if not callable(instructions):
         return instructions
     try:
-        takes = len(inspect.signature(instructions).parameters)
+        parameters = inspect.signature(instructions).parameters.values()
     except (TypeError, ValueError):
-        takes = 1
+        takes = needs = 1
+    else:
+        takes = len(parameters)
+        needs = sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
+    if needs > 1:
+        raise ConfigurationError(
+            f"The function given as instructions wants {needs} arguments.",
+            hint="It is called with the run's context alone, or with nothing.",
+        )
     given = instructions
-    return given if takes else lambda context: given()
+
+    def said(context: Any) -> Any:
+        text = given(context) if takes else given()
+        return _awaited_text(text) if inspect.isawaitable(text) else _text(text)
+
+    return said
+
+
+async def _awaited_text(text: Awaitable[Any]) -> str | None:
+    return _text(await text)
+
+
+def _text(said: Any) -> str | None:
+    if said is not None and not isinstance(said, str):
+        raise arguments.wrong("What the function given as instructions returned", said, "It has to return a string.")
+    return said
 
 
 def _named(name: Any) -> str:
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"An agent's name is a non-empty string, not {name!r}.")
     return name
-
-
-def _count(name: str, value: Any, *, least: int = 1) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigurationError(f"{name} is {value!r}.", hint=f"Give a whole number of at least {least}.")
-    return value
 
 
 async def _next_message(*, asking: bool) -> str | None:

@@ -7,13 +7,14 @@ goes through the same run as an agent's, without tools being run.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from typing_extensions import TypedDict, Unpack
 
+from headwater import arguments
 from headwater.attempts import Retries, Timeouts
-from headwater.errors import ConfigurationError, UnsupportedSetting
 from headwater.messages import File, Image, Message, Text
 from headwater.providers import registry
 from headwater.providers.base import Effort, Secret, Settings, ToolSpec
@@ -24,7 +25,23 @@ from headwater.tools import as_tools
 
 __all__ = ("Model", "ModelLike", "SettingsOptions", "Task")
 
-ENVIRONMENT: Mapping[str, str] = os.environ
+
+class _Environment(Mapping[str, str]):
+    """The environment's variables, which hold keys: they do not show where a traceback's variables are printed."""
+
+    def __getitem__(self, name: str) -> str:
+        return os.environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+
+ENVIRONMENT: Mapping[str, str] = _Environment()
+
+ON_INTERRUPTED = ("raise", "restart")
 
 Task: TypeAlias = str | Message | Text | Image | File | Sequence[str | Message | Text | Image | File]
 """What a run is asked: a string, or strings, images, files and messages in order."""
@@ -69,24 +86,28 @@ class Model:
         name: str | Source | None = None,
         *,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         timeouts: Timeouts | None = None,
         retries: int = Retries().times,
-        fallback: Iterable[ModelLike] = (),
+        fallback: Iterable[ModelLike] | None = (),
         on_interrupted: Literal["raise", "restart"] = "raise",
         headers: Mapping[str, str] | None = None,
         settings: Settings | None = None,
         **more: Unpack[SettingsOptions],
     ) -> None:
+        self._key = arguments.secret(api_key)
+        self._headers = arguments.header_values(headers)
+        del api_key, headers  # from here on they show in no frame
+        self._source: Source | None = None if name is None or isinstance(name, str) else _checked_source(name)
         self.name: str | None = name if name is None or isinstance(name, str) else name.model
-        self.timeouts = timeouts or Timeouts()
-        self.retries = Retries(times=_whole("retries", retries), on_interrupted=on_interrupted)
+        self.timeouts = arguments.timeouts(timeouts) or Timeouts()
+        self.retries = Retries(
+            times=arguments.whole("retries", retries, least=0),
+            on_interrupted=arguments.choice("on_interrupted", on_interrupted, ON_INTERRUPTED) or "raise",
+        )
         self.settings = merged(settings or Settings(), more)
-        self.fallback: tuple[Model, ...] = tuple(as_model(one) for one in fallback)
-        self._base_url = base_url
-        self._key = Secret(api_key) if api_key is not None else None
-        self._headers = dict(headers or {})
-        self._source: Source | None = None if name is None or isinstance(name, str) else name
+        self.fallback: tuple[Model, ...] = models("fallback", fallback)
+        self._base_url = arguments.optional_text("base_url", base_url)
 
     @property
     def source(self) -> Source:
@@ -137,8 +158,9 @@ class Model:
         return AgentStream(make)
 
     def __repr__(self) -> str:
-        where = f", base_url={self._base_url!r}" if self._base_url else ""
-        return f"Model({self.name!r}{where})"
+        # Of a base URL only the place: before and behind it may stand a password or a key.
+        place = urlsplit(self._base_url).hostname if self._base_url else None
+        return f"Model({self.name!r}{f' at {place}' if place else ''})"
 
     def _look_up(self) -> Source:
         env = ENVIRONMENT
@@ -150,14 +172,15 @@ class Model:
         resolved = registry.resolve(
             name,
             base_url=self._base_url,
-            api_key=self._key.reveal() if self._key is not None else None,
+            api_key=self._key,
             env=env,
         )
         endpoint = resolved.endpoint
         if self._headers:
             import msgspec
 
-            endpoint = msgspec.structs.replace(endpoint, headers={**endpoint.headers, **self._headers})
+            given = {name: value.reveal() for name, value in self._headers.items()}
+            endpoint = msgspec.structs.replace(endpoint, headers={**endpoint.headers, **given})
         authorize = None
         if endpoint.token and endpoint.key is None:
             from headwater.tokens import authorizer
@@ -181,30 +204,32 @@ def as_model(model: ModelLike | None) -> Model:
     return model if isinstance(model, Model) else Model(model)
 
 
-def merged(settings: Settings, more: Mapping[str, Any]) -> Settings:
-    """`settings` with `more` laid over it. Raises UnsupportedSetting for a name that is none, TypeError for a value."""
+def models(name: str, given: Iterable[ModelLike] | None) -> tuple[Model, ...]:
+    """What was given under `name` as Models. Raises ConfigurationError."""
+    return tuple(map(as_model, arguments.items(name, given, '"openai/gpt-5.4", …')))
+
+
+def _checked_source(model: Any) -> Source:
+    if not hasattr(model, "open") or not isinstance(getattr(model, "model", None), str):
+        raise arguments.wrong("model", model, 'Give a name, as in "openai/gpt-5.4", or a Model.')
+    source: Source = model
+    return source
+
+
+def merged(settings: Settings, more: Mapping[str, Any], known: Iterable[str] = ()) -> Settings:
+    """`settings` with `more` laid over it; `known` are arguments that were meant, should a name be none.
+
+    Raises UnsupportedSetting for a name that is none, ConfigurationError for a value.
+    """
     if not more:
         return settings
-    known = set(Settings.__struct_fields__)
     for name in more:
-        if name not in known:
-            import difflib
-
-            near = difflib.get_close_matches(name, known, 1)
-            raise UnsupportedSetting(
-                f"There is no setting {name!r}.",
-                hint=(f"Did you mean {near[0]}=? " if near else "")
-                + "What only one provider knows goes into extra={…}.",
-            )
+        if name not in arguments.SETTINGS:
+            raise arguments.unknown(name, known)
     values = {**settings.given(), **{name: value for name, value in more.items() if value is not None}}
     if isinstance(values.get("stop"), str):
         values["stop"] = (values["stop"],)
-    import msgspec
-
-    try:
-        return msgspec.convert(values, Settings, strict=True)
-    except msgspec.ValidationError as problem:
-        raise ConfigurationError(f"A setting has a value that it cannot have: {problem}.") from None
+    return arguments.fitting_settings(values)
 
 
 def as_messages(task: Task) -> tuple[Message, ...]:
@@ -213,7 +238,7 @@ def as_messages(task: Task) -> tuple[Message, ...]:
         task = [task]
     if isinstance(task, bytes) or not isinstance(task, Sequence):  # type: ignore[unreachable]
         raise TypeError(
-            f"A task is a string or a list of strings, images, files and messages, not {type(task).__name__}."
+            f"A task is a string or a list of strings, images, files and messages, not {arguments.kind_of(task)}."
         )
     messages: list[Message] = []
     parts: list[str | Text | Image | File] = []
@@ -232,12 +257,9 @@ def as_messages(task: Task) -> tuple[Message, ...]:
         elif isinstance(item, (Text, Image, File)):
             parts.append(item)
         else:
-            raise TypeError(f"A task holds strings, images, files and messages, not {type(item).__name__}.")
+            raise TypeError(
+                f"A task holds strings, images, files and messages, not {arguments.kind_of(item)}."
+                + (' Write Message.user("…") instead.' if isinstance(item, dict) else "")
+            )
     close()
     return tuple(messages)
-
-
-def _whole(name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigurationError(f"{name} is {value!r}.", hint="Give a whole number, 0 for never.")
-    return value

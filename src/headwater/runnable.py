@@ -47,6 +47,10 @@ class RunHandle(Coroutine[Any, Any, ResultT]):
         self._started = False
 
     def __await__(self) -> Generator[Any, None, ResultT]:
+        if self._started:
+            raise LoopMisuse(
+                "This run was awaited before.", hint="Keep what it gave: response = await agent.run(…), or run again."
+            )
         self._started = True
         return self._coroutine.__await__()
 
@@ -73,18 +77,35 @@ class RunHandle(Coroutine[Any, Any, ResultT]):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "gi_code"):
             raise AttributeError(name)
-        raise LoopMisuse(f"This run was not awaited, so it has no {name!r} yet.", hint=f"{_INSTEAD}.")
+        raise LoopMisuse(f"This run was not awaited, so it has no {name!r} yet.", hint=_HINT)
+
+    def _text_too_soon(self, *_: Any) -> Any:
+        raise LoopMisuse("This run was not awaited, so there is no text yet.", hint=_HINT)
+
+    # What people do with a text. Left to Python each would be a TypeError that names this class and no way out.
+    __add__ = __radd__ = __len__ = __iter__ = __getitem__ = __contains__ = _text_too_soon
+
+    def __bool__(self) -> bool:
+        return True  # what passes awaitables around may ask; only what is said of a text is too soon
+
+    def __format__(self, how: str) -> str:
+        return format(str(self), how)
+
+    def __aiter__(self) -> Any:
+        raise LoopMisuse(
+            "run gives the whole answer at once, so there is nothing to go through.",
+            hint="For the stream write `async for chunk in agent.run_stream(…)`.",
+        )
 
     def __del__(self) -> None:
         if not self._started:
             self._coroutine.close()
             if not sys.is_finalizing():
-                warnings.warn(
-                    f"A run was never awaited, so nothing happened: {_INSTEAD}.", RuntimeWarning, stacklevel=2
-                )
+                warnings.warn(f"A run was never awaited, so nothing happened. {_HINT}", RuntimeWarning, stacklevel=2)
 
 
 _INSTEAD = "inside async code write `await agent.run(…)`"
+_HINT = "Inside async code write `await agent.run(…)`."
 
 
 class RunnableTool:

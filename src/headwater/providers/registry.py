@@ -408,7 +408,9 @@ def model_name(name: str | None, env: Environment) -> str:
     )
 
 
-def resolve(name: str | None, *, base_url: str | None = None, api_key: str | None = None, env: Environment) -> Resolved:
+def resolve(
+    name: str | None, *, base_url: str | None = None, api_key: str | Secret | None = None, env: Environment
+) -> Resolved:
     """Where a model is asked for, with which key, and by which name.
 
     Without `base_url` the name says the provider, and its variables in `env` the rest; with it the name arrives as it
@@ -420,7 +422,10 @@ def resolve(name: str | None, *, base_url: str | None = None, api_key: str | Non
     """
     name = model_name(name, env)
     target = _at_url(name, base_url, env) if base_url and base_url.strip() else _by_name(name, env)
-    return Resolved(_endpoint(target, api_key, env), target.model)
+    # From here on the key shows in no frame, should a tool print the variables of a traceback.
+    key = Secret(api_key) if isinstance(api_key, str) else api_key
+    del api_key
+    return Resolved(_endpoint(target, key, env), target.model)
 
 
 class _Target(NamedTuple):
@@ -658,7 +663,7 @@ def _variable_urls(provider: Provider, env: Environment) -> set[str]:
 def _checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
     """A base URL without its trailing slashes, and its query apart. Raises ConfigurationError."""
     text = text.strip()
-    hint = 'Write it whole, as in "http://localhost:8000/v1".'
+    hint = 'Write it whole, with http:// or https:// before it, as in "http://localhost:8000/v1".'
     try:
         parts: SplitResult | None = urlsplit(text)
         assert parts is not None
@@ -670,7 +675,8 @@ def _checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
             f"{where} holds a user name or password.", hint="Leave it out, and pass a token as api_key=."
         )
     if parts is None or not good or re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ConfigurationError(f"{where} is no http(s) URL: {text!r}.", hint=hint)
+        # Not shown: a key is soon set where an address belongs.
+        raise ConfigurationError(f"{where} is no http(s) URL.", hint=hint)
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}", dict(parse_qsl(parts.query, keep_blank_values=True))
 
@@ -773,16 +779,16 @@ def ollama_base_url(host: str) -> str:
 # --- keys
 
 
-def _endpoint(target: _Target, api_key: str | None, env: Environment) -> Endpoint:
+def _endpoint(target: _Target, api_key: Secret | None, env: Environment) -> Endpoint:
     provider = target.provider
     key, header = _key(target, api_key, env)
     headers: dict[str, str] = {}
     if target.trusted:
         for name, variable in provider.header_variables.items():
-            if value := _value(env, variable):
-                if not value.isascii() or not value.isprintable():
-                    raise ConfigurationError(f"{variable} holds characters that no header can: {value!r}.")
-                headers[name] = value
+            if _value(env, variable):
+                headers[name] = _value(env, variable)
+                if not headers[name].isascii() or not headers[name].isprintable():
+                    raise ConfigurationError(f"{variable} holds characters that no header can.", hint="Set it anew.")
     return Endpoint(
         provider=provider.name,
         api=target.api,
@@ -796,11 +802,11 @@ def _endpoint(target: _Target, api_key: str | None, env: Environment) -> Endpoin
     )
 
 
-def _key(target: _Target, api_key: str | None, env: Environment) -> tuple[Secret | None, str]:
+def _key(target: _Target, api_key: Secret | None, env: Environment) -> tuple[Secret | None, str]:
     """The key, and the header for it where it is not the API's own. Raises MissingKey, ConfigurationError."""
     provider = target.provider
     needed = target.official and not provider.local
-    if api_key and api_key.strip():
+    if api_key is not None and api_key.reveal().strip():
         return _checked_key(api_key, "api_key", provider, needed), provider.key_header
     if target.trusted:
         for variables, header in (
@@ -809,7 +815,7 @@ def _key(target: _Target, api_key: str | None, env: Environment) -> tuple[Secret
         ):
             for variable in variables:
                 if env.get(variable, "").strip():
-                    return _checked_key(env[variable], variable, provider, needed), header
+                    return _checked_key(Secret(env[variable]), variable, provider, needed), header
     if needed and not provider.token:
         raise MissingKey(f"No key for {provider.name}.", hint=_key_hint(provider))
     return None, ""
@@ -825,27 +831,33 @@ _PLACEHOLDER: Final = (
 """What stands in examples where a key belongs."""
 
 
-def _checked_key(text: str, where: str, provider: Provider, needed: bool) -> Secret:
+def _checked_key(key: Secret, where: str, provider: Provider, needed: bool) -> Secret:
     """The key, if it can be one; it is never shown."""
-    if needed and re.fullmatch(_PLACEHOLDER, text.strip().replace("_", "-"), re.IGNORECASE):
+    if needed and _is_placeholder(key):
         raise MissingKey(f"No key for {provider.name}: {where} holds a placeholder.", hint=_key_hint(provider))
-    fault = ""
-    if not text.isascii():
-        fault = "a character that is not ASCII"
-    elif re.search(r"[\r\n]", text):
-        fault = "a line break"
-    elif re.search(r"\s", text):
-        fault = "a space"
-    elif not text.isprintable():
-        fault = "a control character"
-    elif text[0] in "\"'":
-        fault = "quotation marks"
-    if fault:
+    if fault := _fault(key.reveal()):
         raise ConfigurationError(
             f"The key for {provider.name} ({where}) holds {fault}.",
-            hint='Give the key alone, without quotes, line breaks or "Bearer".',
+            hint='Give the key alone, without quotes, spaces, line breaks or "Bearer".',
         )
-    return Secret(text)
+    return key
+
+
+def _is_placeholder(key: Secret) -> bool:
+    return re.fullmatch(_PLACEHOLDER, key.reveal().strip().replace("_", "-"), re.IGNORECASE) is not None
+
+
+def _fault(text: str) -> str:
+    """What in a key no header can hold, or no key has; "" where all is well."""
+    if not text.isascii():
+        return "a character that is not ASCII"
+    if re.search(r"[\r\n]", text):
+        return "a line break"
+    if re.search(r"\s", text):
+        return "a space"
+    if not text.isprintable():
+        return "a control character"
+    return "quotation marks" if text[0] in "\"'" else ""
 
 
 def _quirks(target: _Target) -> Quirks:

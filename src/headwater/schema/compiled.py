@@ -22,6 +22,7 @@ def compile_type(type_: Any) -> tuple[TypeAdapter[Any], JSONSchema]:
     """The validator and the schema of `type_`. Raises UnfitType."""
     from pydantic import PydanticUserError, TypeAdapter
     from pydantic.json_schema import GenerateJsonSchema
+    from pydantic_core import SchemaError
 
     class Quiet(GenerateJsonSchema):
         # A default that JSON cannot say is left out of the schema, and nobody needs to hear of it.
@@ -30,5 +31,7 @@ def compile_type(type_: Any) -> tuple[TypeAdapter[Any], JSONSchema]:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         return adapter, adapter.json_schema(schema_generator=Quiet)
-    except (PydanticUserError, TypeError, NameError) as error:
-        raise UnfitType(str(error).partition("\n")[0].rstrip(".") + ".") from None
+    except (PydanticUserError, SchemaError, TypeError, NameError) as error:
+        said = str(error).partition("\n")[0]
+        # What pydantic advises then is for who writes its models, and `UnfitType.hint` is for who writes ours.
+        raise UnfitType(f"{said.partition('. Set `arbitrary_types_allowed')[0].rstrip('.')}.") from None

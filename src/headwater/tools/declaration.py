@@ -220,7 +220,10 @@ def _check_function(function: Any) -> None:
     if isinstance(function, type):
         raise InvalidTool(f"{function.__name__} is a class.", hint="Pass a function, or an object that is callable.")
     if not callable(function):
-        raise InvalidTool(f"{function!r} cannot be called.", hint="A tool is a function, a Tool, or an agent.")
+        raise InvalidTool(
+            f"{function!r} cannot be called.",
+            hint="A tool is a function (its name, without parentheses behind it), a Tool, or an agent.",
+        )
 
 
 def _checked_name(name: str | None, function: Any) -> str:
@@ -229,7 +232,7 @@ def _checked_name(name: str | None, function: Any) -> str:
         name = getattr(origin, "__name__", "")
         if name == "__call__":  # a callable object is known by its class
             name = getattr(origin, "__qualname__", name).split(".")[-2]
-    if not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidTool(
             f"{name!r} is no name for a tool: every provider takes up to 64 ASCII letters, digits, _ and -.",
             hint="Name it: @tool(name=…) or tool(function, name=…).",
@@ -238,12 +241,16 @@ def _checked_name(name: str | None, function: Any) -> str:
 
 
 def _check_settings(made: Tool[..., Any]) -> None:
-    if made.timeout is not None and not made.timeout > 0:
+    if made.timeout is not None and not (_is_number(made.timeout) and made.timeout > 0):
         raise InvalidTool(f"{made.name}: timeout is {made.timeout!r}.", hint="Give seconds above 0, or None.")
-    if made.retries is not None and made.retries < 0:
+    if made.retries is not None and not (_is_number(made.retries) and made.retries >= 0):
         raise InvalidTool(f"{made.name}: retries is {made.retries!r}.", hint="Give 0 or more, or None.")
-    if made.max_result_chars < 1:
+    if not (_is_number(made.max_result_chars) and made.max_result_chars >= 1):
         raise InvalidTool(f"{made.name}: max_result_chars is {made.max_result_chars!r}.", hint="Give 1 or more.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_async(function: Any) -> bool:
