@@ -7,11 +7,11 @@ where nobody asked: who makes a printer wants it to print.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from headwater.terminal.render import ASCII, UNICODE, Marks, Plain, Renderer, Terminal
+from headwater.terminal.device import can_say, drop_unsent, is_screen, put, size_of, takes_escape_codes, wants_color
+from headwater.terminal.render import ASCII, UNICODE, Plain, Renderer, Terminal
 from headwater.terminal.view import Ended, RunView
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class LinePrinter:
                 render = self._renderer.render
                 text = render(items[0]) if len(items) == 1 else "".join(map(render, items))
                 if text:
-                    self._write(text)
+                    put(self._file, text)
         except Exception as problem:
             self._give_up(problem)
 
@@ -58,82 +58,23 @@ class LinePrinter:
             return
         try:
             if text := self._renderer.render(Ended()):
-                self._write(text)
+                put(self._file, text)
         except Exception as problem:
             self._give_up(problem)
-
-    def _write(self, text: str) -> None:
-        file = self._file
-        try:
-            file.write(text)
-        except UnicodeEncodeError:
-            # The file refused it before it took any of it.
-            encoding = file.encoding or "ascii"
-            file.write(text.encode(encoding, "replace").decode(encoding))
-        file.flush()
 
     def _give_up(self, problem: Exception) -> None:
         self._broken = True
         if isinstance(problem, BrokenPipeError):
-            _drop_unsent(self._file)
+            drop_unsent(self._file)
         else:
             _log.warning("The run is no longer shown: %s: %s", type(problem).__name__, problem)
 
     def _fitting(self, reasoning: bool) -> Renderer:
-        screen = _is_screen(self._file)
-        if not screen or not _takes_escape_codes():
+        screen = is_screen(self._file)
+        if not screen or not takes_escape_codes():
             return Plain(screen=screen)
-        color = not os.environ.get("NO_COLOR")
-        return Terminal(self._columns, color=color, marks=_marks_for(self._file), reasoning=reasoning)
+        marks = UNICODE if can_say("".join(UNICODE), self._file) else ASCII
+        return Terminal(self._columns, color=wants_color(), marks=marks, reasoning=reasoning)
 
     def _columns(self) -> int:
-        try:
-            columns = os.get_terminal_size(self._file.fileno()).columns
-        except (AttributeError, OSError, ValueError):
-            columns = 0
-        return columns or _int(os.environ.get("COLUMNS", "")) or 80
-
-
-def _is_screen(file: TextIO | None) -> bool:
-    try:
-        return file is not None and file.isatty()
-    except (AttributeError, ValueError):  # no method of that name, or closed
-        return False
-
-
-def _takes_escape_codes() -> bool:
-    if os.name == "nt":
-        # The old console shows escape codes as rubbish unless it was told not to; the new one names itself.
-        return "WT_SESSION" in os.environ or "TERM" in os.environ
-    return os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
-
-
-def _marks_for(file: TextIO) -> Marks:
-    try:
-        "".join(UNICODE).encode(file.encoding or "ascii")
-    except (AttributeError, LookupError, UnicodeEncodeError):
-        return ASCII
-    return UNICODE
-
-
-def _int(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
-
-
-def _drop_unsent(file: TextIO) -> None:
-    """Let go of what a broken pipe left in the file's buffer: Python would complain of it when it exits.
-
-    The descriptor itself stays broken, so that the program's own next print fails as it would have without us.
-    """
-    try:
-        descriptor = file.fileno()
-        kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
-    except (AttributeError, OSError, ValueError):
-        return
-    try:
-        os.dup2(nowhere, descriptor)
-        file.flush()
-    finally:
-        os.dup2(kept, descriptor)
-        os.close(kept)
-        os.close(nowhere)
+        return size_of(self._file)[0]

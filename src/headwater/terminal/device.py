@@ -1,0 +1,84 @@
+"""What the file at the other end is: a person's screen or not, how large, what it can show; and writing to it.
+
+Owns the environment variables that say such things. It never decides what is written.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TextIO
+
+__all__ = ("can_say", "drop_unsent", "is_screen", "put", "size_of", "takes_escape_codes", "wants_color")
+
+
+def is_screen(file: TextIO | None) -> bool:
+    """Whether a person's terminal is behind the file."""
+    try:
+        return file is not None and file.isatty()
+    except (AttributeError, ValueError):  # no method of that name, or closed
+        return False
+
+
+def takes_escape_codes() -> bool:
+    """Whether the terminal understands more than text."""
+    if os.name == "nt":
+        # The old console shows escape codes as rubbish unless it was told not to; the new one names itself.
+        return "WT_SESSION" in os.environ or "TERM" in os.environ
+    return os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+
+
+def wants_color() -> bool:
+    """Whether the person wants colors: see no-color.org."""
+    return not os.environ.get("NO_COLOR")
+
+
+def size_of(file: TextIO) -> tuple[int, int]:
+    """The terminal's columns and lines as of now; what COLUMNS and LINES say, or 80 and 24, where it does not tell."""
+    try:
+        columns, lines = os.get_terminal_size(file.fileno())
+    except (AttributeError, OSError, ValueError):
+        columns = lines = 0
+    return columns or _int(os.environ.get("COLUMNS", "")) or 80, lines or _int(os.environ.get("LINES", "")) or 24
+
+
+def can_say(characters: str, file: TextIO) -> bool:
+    """Whether the file's encoding has all of these characters."""
+    try:
+        characters.encode(file.encoding or "ascii")
+    except (AttributeError, LookupError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def put(file: TextIO, text: str) -> None:
+    """Write text at once, with a replacement for what the file's encoding cannot say."""
+    try:
+        file.write(text)
+    except UnicodeEncodeError:
+        # The file refused it before it took any of it.
+        encoding = file.encoding or "ascii"
+        file.write(text.encode(encoding, "replace").decode(encoding))
+    file.flush()
+
+
+def drop_unsent(file: TextIO) -> None:
+    """Let go of what a broken pipe left in the file's buffer: Python would complain of it when it exits.
+
+    The descriptor itself stays broken, so that the program's own next print fails as it would have without us.
+    """
+    try:
+        descriptor = file.fileno()
+        kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    except (AttributeError, OSError, ValueError):
+        return
+    try:
+        os.dup2(nowhere, descriptor)
+        file.flush()
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _int(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -1,0 +1,150 @@
+"""Text wrapped to a width in terminal cells as it comes, each character looked at once.
+
+Pure. What it gives is one line of known width a row, without a character that could steer a terminal or whose width
+terminals do not agree on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import Final
+
+from rich.cells import get_character_cell_size
+
+from headwater.terminal.render import harmless
+
+__all__ = ("Wrapped", "cells", "cut", "settled")
+
+ROWS_KEPT: Final = 500
+"""Rows that are kept of a text: more than any screen has."""
+
+TAB: Final = "    "
+
+_WIDE: Final = (
+    "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6"
+    "\U0001f300-\U0001faff\U00020000-\U0003fffd"
+)
+_CLOSING: Final = "、。，．！？：；）」』】》〉〕…"  # noqa: RUF001 - what must not begin a row
+_PIECES: Final = re.compile(f" +|[^ {_WIDE}]+|[{_WIDE}][{_CLOSING}]*")
+
+# Characters that turn the direction of writing or join what stands beside them (a family of emoji, a flag's colours,
+# the emoji form of a sign): terminals differ in what they make of them, and a row whose width nobody knows breaks the
+# frame around it. Without them each character stands for itself, and as wide as everyone's tables say.
+_UNSETTLED: Final = dict.fromkeys(
+    (
+        0x00AD,
+        *range(0x200B, 0x2010),
+        *range(0x2028, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xFE00, 0xFE10),
+        0xFEFF,
+        *range(0x1F3FB, 0x1F400),
+        *range(0xE0000, 0xE0200),
+    )
+)
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+def settled(text: str) -> str:
+    """`text` without what could steer a terminal, tabs made spaces, and only characters of a known width."""
+    text = harmless(text)
+    if "\t" in text:
+        text = text.replace("\t", TAB)
+    if text.isascii():
+        return text
+    return _SURROGATES.sub("�", text).translate(_UNSETTLED)
+
+
+def cells(text: str) -> int:
+    """How many cells `text` takes."""
+    return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
+
+
+def cut(text: str, room: int) -> int:
+    """How many characters of `text` fit in `room` cells, marks that stand over the last of them included."""
+    if text.isascii():
+        return min(room, len(text))
+    for at, character in enumerate(text):
+        room -= get_character_cell_size(character)
+        if room < 0:
+            return at
+    return len(text)
+
+
+class Wrapped:
+    """A text that grows, in rows of at most `width` cells, broken between words where it can be.
+
+    However the text comes in pieces, the rows are the same. Several empty rows become one.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = max(width, 2)
+        self._rows: deque[str] = deque(maxlen=ROWS_KEPT)
+        self._open = ""
+        self._broken = False
+        """Whether the open row goes on from a break between words, and so does not begin with spaces."""
+
+    def add(self, text: str) -> None:
+        """The text goes on."""
+        first, *rest = settled(text).split("\n")
+        self._fill(self._open + first)
+        for line in rest:
+            self._end_row()
+            self._open, self._broken = "", False
+            self._fill(line)
+
+    def last(self, count: int) -> list[str]:
+        """The last rows, at most `count`, without empty ones at their end."""
+        if count <= 0:
+            return []
+        rows = [self._open.rstrip()] if self._open.strip() else []
+        for row in reversed(self._rows):
+            if len(rows) == count:
+                break
+            if row or rows:
+                rows.append(row)
+        rows.reverse()
+        return rows
+
+    def _end_row(self) -> None:
+        row = self._open.rstrip()
+        if row or (self._rows and self._rows[-1] and not self._broken):
+            self._rows.append(row)
+
+    def _fill(self, line: str) -> None:
+        """Make rows of a line that begins where the open row does; what is left is the open row."""
+        width = self.width
+        if self._broken:
+            line = line.lstrip(" ")
+        if line.isascii() and len(line) <= width:
+            self._open = line
+            return
+        row, used = "", 0
+        for piece in _PIECES.findall(line):
+            size = cells(piece)
+            if used + size <= width:
+                if not row and self._broken and piece[0] == " ":
+                    continue
+                row += piece
+                used += size
+                continue
+            if piece[0] == " " or row.strip() or used >= width:
+                self._break(row)
+                row, used = "", 0
+            if piece[0] == " ":
+                continue
+            while size > width - used:
+                at = cut(piece, width - used)  # 0 where only an indent stands before it
+                self._break(row + piece[:at])
+                row, used, piece = "", 0, piece[at:]
+                size = cells(piece)
+            row += piece
+            used += size
+        self._open = row
+
+    def _break(self, row: str) -> None:
+        """End a row within a line."""
+        if row := row.rstrip():
+            self._rows.append(row)
+        self._broken = True
