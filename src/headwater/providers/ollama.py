@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from headwater import errors
+from headwater.events import TextDelta
 from headwater.messages import (
     AnyPart,
     File,
@@ -56,12 +57,18 @@ class _Message(msgspec.Struct, gc=False):
     tool_calls: list[_ToolCall] | None = None
 
 
-class _Line(msgspec.Struct, gc=False):
+class _Token(msgspec.Struct, gc=False):
+    """As much of a line as the common ones need; where it says more, it is decoded again, as a _Line."""
+
     message: _Message | None = None
     done: bool | None = None
-    model: str | None = None
     response: str | None = None
     thinking: str | None = None
+    error: Any = None
+
+
+class _Line(_Token, gc=False):
+    model: str | None = None
     done_reason: str | None = None
     prompt_eval_count: int | None = None
     eval_count: int | None = None
@@ -69,10 +76,10 @@ class _Line(msgspec.Struct, gc=False):
     load_duration: int | None = None
     prompt_eval_duration: int | None = None
     eval_duration: int | None = None
-    error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Line).decode
+_decode_token = msgspec.json.Decoder(_Token).decode
+_decode_line = msgspec.json.Decoder(_Line).decode
 
 _FINISH: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length"}
 """Words that have a common one. "load" and "unload" (a request without messages) have none."""
@@ -97,26 +104,39 @@ class Decoder(base.Decoder):
         self._lines = JSONLinesDecoder()
 
     def _feed(self, data: bytes) -> None:
+        # One pass for every token: attribute look-ups and calls are saved here, and only here.
+        events, step = self.events, self._step
         for line in self._lines.feed(data):
-            self._line(_decode(line))
+            token = _decode_token(line)
+            message = token.message
+            if (
+                message is not None
+                and message.content
+                and not message.thinking
+                and message.tool_calls is None
+                and not token.done
+                and token.response is None
+                and token.thinking is None
+                and token.error is None
+                and self._current_kind == "answer"
+            ):
+                events.append(TextDelta(step=step, part=self._current_number, text=message.content))
+                continue
+            self._line(_decode_line(line))
             if self.complete:
                 return
 
     def _finish(self) -> None:
         # A last line without its line feed counts only where it ends the answer, as servers do that forget it there.
         for line in self._lines.finish():
-            last = _decode(line)
+            last = _decode_line(line)
             if last.done or last.error:
                 self._line(last)
 
     def _line(self, line: _Line) -> None:
         message = line.message
         if message is not None:
-            content = message.content
-            if content and not message.thinking and message.tool_calls is None:
-                self.text(content)  # nearly every line ends here
-            else:
-                self._message(message)
+            self._message(message)
         if line.thinking:
             self.reasoning(line.thinking)
         if line.response:
