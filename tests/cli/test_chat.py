@@ -10,7 +10,8 @@ import pytest
 from headwater.agent import Agent
 from headwater.cli.chat import Conversation
 from headwater.cli.output import Outlet, Printer
-from headwater.offline import ScriptedModel
+from headwater.errors import UnsupportedSetting
+from headwater.offline import Fail, ScriptedModel
 
 from ..docs.fake_openai import ANSWER, fake_openai
 from .commands import headwater, terminal
@@ -38,6 +39,27 @@ def test_the_conversation_goes_on_and_begins_again(
     asked = [[message.text for message in request.messages] for request in model.requests]
     assert asked == [["one"], ["one", "1", "two"], ["three"]]
     assert capsys.readouterr() == ("1\n2\n3\n", "headwater: what was said is forgotten.\n")
+
+
+def test_a_failed_answer_is_told_and_the_next_one_comes(
+    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))
+    out = Outlet()
+    agent = Agent(model=ScriptedModel([Fail(401, "no such key"), "2"]))
+    assert Conversation(agent, out, Printer("agent", out), at_terminal=False).hold() == 1
+    shown = capsys.readouterr()
+    assert shown.out == "2\n"
+    assert shown.err.startswith("headwater: ")
+    assert "no such key" in shown.err
+
+
+def test_what_no_further_message_would_mend_ends_it(bare: pytest.MonkeyPatch) -> None:
+    bare.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))
+    out = Outlet()
+    agent = Agent(model=ScriptedModel([Fail(UnsupportedSetting("It takes no seed."))]))
+    with pytest.raises(UnsupportedSetting):
+        Conversation(agent, out, Printer("agent", out), at_terminal=False).hold()
 
 
 def test_commands_are_told_beside_the_answers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,28 @@ def test_a_bare_machine_is_in_order_but_for_the_key(
     ((_, packages, _),) = by_subject["packages"]
     assert [name for name in ("aiohttp", "msgspec", "pydantic", "rich") if name not in packages] == []
     assert by_subject["keys"][0][2].startswith("Set OPENAI_API_KEY")
+
+
+def test_packages_that_are_missing_or_too_old(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    needed = ["aiohttp>=99.1", "headwater-nowhere>=1.2", "msgspec>=0.19", 'pytest>=99; extra == "dev"']
+    bare.setattr("importlib.metadata.requires", lambda name: needed)
+    code, by_subject = found(capsys)
+    assert code == 1
+    old, missing, present = by_subject["packages"]
+    assert old[0] == "fail"
+    assert old[1].endswith("is older than 99.1")
+    assert old[2] == "Run pip install --upgrade 'aiohttp>=99.1'."
+    assert missing == ("fail", "headwater-nowhere is missing", "Run pip install 'headwater-nowhere>=1.2'.")
+    assert "pytest" not in present[1]
+
+
+def test_a_source_tree_that_is_not_installed(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def nowhere(name: str) -> list[str]:
+        raise PackageNotFoundError(name)
+
+    bare.setattr("importlib.metadata.requires", nowhere)
+    code, by_subject = found(capsys)
+    assert (code, by_subject["packages"][0][0]) == (0, "warn")
 
 
 @pytest.mark.parametrize(

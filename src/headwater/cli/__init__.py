@@ -14,6 +14,7 @@ when they are carried out, so that `--version` and `--help` cost no more than Py
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _carry_out(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # one more, while Python closes, ends it without a word
         code = INTERRUPTED
     return _flush() or code
 
