@@ -53,7 +53,7 @@ class Chunks:
     is a workflow. The end of a member is a chunk with its finish reason; only the run's own end is final.
     """
 
-    __slots__ = ("_fold", "_held", "_leads", "_refusals", "_run", "_speaks_for")
+    __slots__ = ("_fold", "_held", "_leads", "_refusals", "_run", "_speaks_for", "plain")
 
     def __init__(self, run: str, speaks_for: Collection[str], fold: Fold) -> None:
         self._run = run
@@ -62,17 +62,15 @@ class Chunks:
         self._leads: dict[str, str] = {}
         self._refusals: set[tuple[str, int, int]] = set()
         self._held: dict[str, list[str]] = {}
-
-    @property
-    def plain(self) -> bool:
+        self.plain = True
         """Whether a text delta of the run itself is its chunk as it stands: no lead is due and no refusal is open."""
-        return not self._leads and not self._refusals
 
     def text_of(self, event: TextDelta) -> str:
         """What a text delta adds to the transcript: its text, after the lead where one is due; "" for a refusal."""
         if self._refusals and (event.run, event.step, event.part) in self._refusals:
             return ""
         if self._leads and (lead := self._leads.pop(event.run, "")):
+            self.plain = not self._leads and not self._refusals
             return self._or_held(event, lead + event.text)
         return self._or_held(event, event.text) if self._held else event.text
 
@@ -181,3 +179,4 @@ class Chunks:
             self._refusals.add((event.run, event.step, event.part))
         if event.lead:
             self._leads[event.run] = event.lead
+        self.plain = not self._leads and not self._refusals
