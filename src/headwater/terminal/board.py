@@ -25,6 +25,7 @@ from headwater.events import (
     FileMade,
     Handoff,
     ReasoningDelta,
+    ReasoningStarted,
     Retracted,
     RunCancelled,
     RunFailed,
@@ -167,6 +168,7 @@ class AgentView:
         "handed_to",
         "healed",
         "input_tokens",
+        "last_note",
         "path",
         "retry_at",
         "rounds",
@@ -193,6 +195,7 @@ class AgentView:
         self.healed = 0
         """Broken attempts that a later one has made good."""
         self.input_tokens = 0
+        self.last_note: Note | None = None
         self._run = ""
         self._before = 0.0  # seconds of earlier rounds
         self._words: Words | None = None
@@ -253,6 +256,10 @@ class AgentView:
         """Tokens a second while it spoke; None where that was too short to tell."""
         spoke = self._spoke + (self._last - self._first if self._first is not None else 0.0)
         return self.tokens[0] / spoke if spoke >= 0.2 else None
+
+    def phrase(self, call: str) -> str:
+        """A call of this step in a few words; empty where it is not known."""
+        return self._phrases.get(call, "")
 
     def _of_attempt(self) -> tuple[int, bool]:
         estimate = -(-self._bytes // BYTES_A_TOKEN)
@@ -377,7 +384,11 @@ class AgentView:
 
     # --- what it says
 
+    def _reasoning_started(self, event: ReasoningStarted) -> None:
+        self._heal()
+
     def _text_started(self, event: TextStarted) -> None:
+        self._heal()
         if event.kind == "refusal":
             self._refusals.add(event.part)
         if event.lead:
@@ -410,7 +421,6 @@ class AgentView:
         self._bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         if self._first is None:
             self._first = time
-            self._heal()
         self._last = time
 
     def _heal(self) -> None:
@@ -470,7 +480,7 @@ class AgentView:
     # --- notes
 
     def _note(self, text: str, level: Level) -> Note:
-        note = Note(text, level)
+        note = self.last_note = Note(text, level)
         self.blocks.append(note)
         self._words = None
         return note
@@ -544,6 +554,12 @@ class Board:
         """How many agents are in each state."""
         return Counter(view.state for view in self.agents)
 
+    @property
+    def tokens(self) -> tuple[int, bool]:
+        """Tokens that all have written, and whether that is an estimate."""
+        spent = [view.tokens for view in self.agents]
+        return sum(count for count, _ in spent), any(estimated for _, estimated in spent)
+
     def _beside(self, event: Event) -> AgentView | None:
         """An event of a run that has no view, or none yet."""
         if isinstance(event, RunStarted):
@@ -606,6 +622,7 @@ _HANDLERS: Final[dict[type[Event], Callable[[AgentView, Any], None]]] = {
     ReasoningDelta: AgentView._reasoning_delta,
     CallDelta: AgentView._call_delta,
     TextStarted: AgentView._text_started,
+    ReasoningStarted: AgentView._reasoning_started,
     RunStarted: AgentView._taken_over,
     RunFinished: AgentView._finished,
     RunFailed: AgentView._failed,

@@ -365,8 +365,7 @@ class Layout:
             rows.append(self._row([("red", error)], inner))
         if len(board.agents) == 1:
             return rows
-        spent = [view.tokens for view in board.agents]
-        count, estimated = sum(one for one, _ in spent), any(one for _, one in spent)
+        count, estimated = board.tokens
         elapsed = board.elapsed(self._now)
         figures = clock(elapsed, board.end is not None)
         if count:

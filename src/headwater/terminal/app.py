@@ -1,0 +1,208 @@
+"""The dashboard: shows a run of many agents live, on a terminal in place, elsewhere as lines of progress.
+
+Owns the clock of the drawing: an event costs a few entries on the board, and what is drawn is drawn a few times a
+second, whatever the tokens come to. It must never end or slow a run by an error of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TextIO
+
+from headwater.terminal.board import Board
+from headwater.terminal.device import can_say, drop_unsent, is_screen, put, size_of, takes_escape_codes, wants_color
+from headwater.terminal.progress import Progress
+from headwater.terminal.render import ASCII, UNICODE
+
+if TYPE_CHECKING:
+    from headwater.events import Event
+
+__all__ = ("Dashboard",)
+
+SECONDS_BETWEEN_DRAWS: Final = 0.125
+"""As often as words can be read while they come; more only costs."""
+
+SHARE_OF_TIME: Final = 0.04
+"""How much of the time drawing may take at most: where a terminal is slow or a screen large it is done less often."""
+
+SECONDS_A_TICK: Final = 1.0
+"""How often a clock that is shown moves on where nothing else does."""
+
+_log = logging.getLogger("headwater")
+
+
+class Dashboard:
+    """An observer that shows a workflow's run: call it with each event as it is appended.
+
+    `title` stands over it; `members` are shown from the start, in this order. `file` is standard output unless given.
+    It draws itself by the running loop's clock; the last state stays when the outermost run ends, or when it is closed
+    before. What the program prints meanwhile appears above. NO_COLOR is respected. On a pipe, in a file and on a dumb
+    terminal it tells in plain lines what happens.
+    """
+
+    def __init__(self, title: str, members: Sequence[str], *, file: TextIO | None = None) -> None:
+        self._file = file if file is not None else sys.stdout  # None where a program has no standard output
+        self._board = Board(title, members)
+        self._live: _Live | None = None
+        self._feed: Callable[[Event], object] = self._begin
+        self._over = self._file is None
+
+    def __call__(self, event: Event) -> None:
+        """Show `event`. Never raises: what cannot be shown is not."""
+        if self._over:
+            return
+        try:
+            self._feed(event)
+            if self._board.end is not None:
+                self.close()
+        except Exception as problem:
+            self._give_up(problem)
+
+    def close(self) -> None:
+        """Leave the last state as it stands. May be called twice, and whether or not the run had come to its end."""
+        if self._over:
+            return
+        self._over = True
+        try:
+            if self._live is not None:
+                self._live.close()
+        except Exception as problem:
+            self._give_up(problem)
+
+    def _begin(self, event: Event) -> None:
+        """The first event: find out what can be shown."""
+        if is_screen(self._file) and takes_escape_codes():
+            live = _Live(self._board, self._file, self._give_up)
+            if live.open():
+                self._live = live
+                self._feed = live.feed
+                live.feed(event)
+                return
+        marks = UNICODE if can_say("".join(UNICODE), self._file) else ASCII
+        self._progress = Progress(self._board, marks)
+        self._feed = self._tell
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if lines := self._progress.feed(event):
+            put(self._file, lines)
+
+    def _give_up(self, problem: Exception) -> None:
+        self._over = True
+        if self._live is not None:
+            with contextlib.suppress(Exception):
+                self._live.let_go()
+        if isinstance(problem, BrokenPipeError):
+            drop_unsent(self._file)
+        else:
+            _log.warning("The run is no longer shown: %s: %s", type(problem).__name__, problem)
+
+
+class _Live:
+    """A board on a terminal, drawn when something has changed or a second has passed."""
+
+    def __init__(self, board: Board, file: TextIO, give_up: Callable[[Exception], None]) -> None:
+        # Only here is rich needed, for the width of characters.
+        from headwater.terminal.dashboard import PLAIN_SIGNS, SIGNS, Layout
+        from headwater.terminal.screen import Screen
+
+        able = can_say("".join((*SIGNS[1:], *UNICODE)), file)
+        self._board = board
+        self._file = file
+        self._give_up = give_up
+        self._layout = Layout(board, signs=SIGNS if able else PLAIN_SIGNS, color=wants_color())
+        self._screen = Screen(file, self._wanted)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon = False
+        """Whether the timer stands for the next draw rather than the next second."""
+        self._drawn = 0.0  # when, by time.monotonic
+        self._took = 0.0
+        self._ahead: float | None = None  # of time.monotonic: the log's clock
+
+    def open(self) -> bool:
+        """Begin; False where another dashboard has the terminal."""
+        if not self._screen.open():
+            return False
+        atexit.register(self.let_go)
+        return True
+
+    def feed(self, event: Event) -> None:
+        """Take in an event, and see to it that it is drawn."""
+        self._board.feed(event)
+        if not self._soon:
+            self._draw_soon()
+
+    def close(self) -> None:
+        """Draw the last state, and let go of the terminal."""
+        try:
+            self._draw()
+        finally:
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Leave the terminal as it is, and give the program its streams back."""
+        atexit.unregister(self.let_go)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._soon = True  # nothing more is to be drawn
+        self._screen.close()
+
+    def _draw_soon(self) -> None:
+        pause = max(SECONDS_BETWEEN_DRAWS, self._took / SHARE_OF_TIME)
+        left = self._drawn + pause - time.monotonic()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # A log that is read without a loop, or a run that ends in a finaliser: nobody else will draw.
+            if left <= 0:
+                self._draw()
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop = loop
+        self._soon = True
+        self._timer = loop.call_later(max(left, 0.0), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._soon = False
+        try:
+            self._draw()
+        except Exception as problem:
+            self._give_up(problem)
+            return
+        if self._loop is not None and self._board.end is None:
+            self._timer = self._loop.call_later(SECONDS_A_TICK, self._tick)
+
+    def _draw(self) -> None:
+        begun = time.monotonic()
+        columns, lines = size_of(self._file)
+        self._screen.show(self._layout.rows(columns, lines, self._now(begun)), columns, lines)
+        self._drawn = time.monotonic()
+        self._took = self._drawn - begun
+
+    def _now(self, monotonic: float) -> float:
+        """The time by the log's clock, which a change of the system's must not move."""
+        ahead = self._board.time - monotonic
+        if self._ahead is None or ahead > self._ahead:
+            self._ahead = ahead
+        return monotonic + self._ahead
+
+    def _wanted(self) -> None:
+        """The program has printed something; in any thread."""
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed
+                loop.call_soon_threadsafe(self._draw_printed)
+
+    def _draw_printed(self) -> None:
+        if not self._soon:
+            self._draw_soon()

@@ -1,0 +1,133 @@
+"""A workflow's progress as plain lines, for a pipe, a file or a dumb terminal: each says whose it is.
+
+Pure: events in, whole lines out, as things happen. Words come line by line, long lines in pieces, so that agents who
+speak at once stay readable; nothing is said twice.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headwater.events import (
+    CallStarted,
+    Event,
+    ReasoningStarted,
+    Retracted,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    TextDelta,
+    TextStarted,
+    ToolFinished,
+    ToolStarted,
+)
+from headwater.terminal.board import AgentView, Board, Note
+from headwater.terminal.render import Marks, harmless, one_line, seconds
+
+__all__ = ("Progress",)
+
+CHARACTERS_A_LINE: Final = 100
+"""Where a long line of words is broken: what a terminal beside a name has room for, mostly."""
+
+
+class Progress:
+    """Tells of a board: `feed` it the events, each gives the lines to write, perhaps none."""
+
+    def __init__(self, board: Board, marks: Marks) -> None:
+        self._board = board
+        self._marks = marks
+        self._words: dict[AgentView, str] = {}
+        """Of each agent, the words that are not a line yet."""
+        self._notes: dict[AgentView, Note] = {}
+        """The last note that was told of each."""
+        self._rounds: dict[AgentView, int] = {}
+        self._healed: dict[AgentView, int] = {}
+
+    def feed(self, event: Event) -> str:
+        """The lines that `event` gives."""
+        view = self._board.feed(event)
+        if isinstance(event, TextDelta):
+            return self._said(view, event.text) if view is not None else ""
+        if view is None:
+            return self._whole(event)
+        return self._other(view, event) + (self._whole(event) if len(event.path) == 1 else "")
+
+    def _said(self, view: AgentView, text: str) -> str:
+        words = self._words.get(view, "") + text
+        told = ""
+        if "\n" in words:
+            *whole, words = words.split("\n")
+            told = "".join(self._line(view, f"{line.rstrip()}", "|") for line in whole if line.strip())
+        if len(words) > CHARACTERS_A_LINE:
+            at = words.rfind(" ", 0, CHARACTERS_A_LINE) + 1 or CHARACTERS_A_LINE
+            told += self._line(view, words[:at].rstrip(), "|")
+            words = words[at:]
+        self._words[view] = words
+        return told
+
+    def _rest(self, view: AgentView) -> str:
+        words = self._words.pop(view, "")
+        return self._line(view, words.rstrip(), "|") if words.strip() else ""
+
+    def _other(self, view: AgentView, event: Event) -> str:
+        marks = self._marks
+        told = ""
+        if isinstance(event, RunStarted) and self._rounds.get(view) != view.rounds:
+            self._rounds[view] = view.rounds
+            told = self._line(view, "started" if view.rounds == 1 else f"started, round {view.rounds}")
+        elif isinstance(event, Retracted):
+            self._words.pop(view, None)
+        elif isinstance(event, StepFinished | TextStarted | ReasoningStarted | CallStarted):
+            told = self._rest(view)
+            if self._healed.get(view, 0) != view.healed:
+                self._healed[view] = view.healed
+                told += self._line(view, f"{marks.done} healed, goes on")
+        elif isinstance(event, ToolStarted) and (tool := view.tools.get(event.call)):
+            told = self._line(view, f"{marks.running} {tool.phrase}")
+        elif isinstance(event, ToolFinished):
+            told = self._tool_finished(view, event)
+        told += self._note(view)
+        if isinstance(event, RunFinished | RunFailed | RunCancelled) and view.ended is not None:
+            told += self._rest(view) + self._line(view, _account(view.state, view.elapsed(0.0), view.tokens))
+        return told
+
+    def _tool_finished(self, view: AgentView, event: ToolFinished) -> str:
+        mark = self._marks.done if event.error is None else self._marks.failed
+        error = f"  {event.error}" if event.error else ""
+        return self._line(view, f"{mark} {view.phrase(event.call) or event.name}  {seconds(event.duration)}{error}")
+
+    def _note(self, view: AgentView) -> str:
+        """The note that an event has left, once."""
+        note = view.last_note
+        if note is None or self._notes.get(view) is note:
+            return ""
+        self._notes[view] = note
+        mark = self._marks.failed if note.level == "error" else self._marks.note
+        return self._rest(view) + self._line(view, f"{mark} {note.text}")
+
+    def _whole(self, event: Event) -> str:
+        """Of the workflow itself: its beginning and its end."""
+        board = self._board
+        title = one_line(board.title)
+        count = len(board.agents)
+        if isinstance(event, RunStarted) and len(event.path) == 1 and count > 1:
+            return f"{title}: {count} agents\n"
+        if board.end is not event or count < 2:
+            return ""
+        state = {RunFinished: "done", RunFailed: "failed"}.get(type(event), "cancelled")
+        told = f"{title}: {_account(state, board.elapsed(0.0), board.tokens)}\n"
+        if isinstance(event, RunFailed) and not any(view.state == "failed" for view in board.agents):
+            error = one_line(f"{event.error.type}: {event.error.message}")
+            told = f"{title}: {self._marks.failed} {error}\n{told}"
+        return told
+
+    def _line(self, view: AgentView, text: str, mark: str = ":") -> str:
+        told = harmless(text).replace("\n", " ") if mark == "|" else one_line(text)
+        return f"{one_line(view.name)}{' |' if mark == '|' else ':'} {told}\n"
+
+
+def _account(state: str, elapsed: float, tokens: tuple[int, bool]) -> str:
+    count, estimated = tokens
+    return f"{state}, {seconds(elapsed)}" + (f", {'~' if estimated else ''}{count:,} tokens" if count else "")

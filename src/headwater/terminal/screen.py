@@ -1,0 +1,257 @@
+"""Rows that are redrawn in place at the bottom of what a terminal shows, and text that goes above them.
+
+Owns every escape code that moves the cursor, and the program's standard streams while a panel stands under what they
+write. Between two calls the cursor is visible, at the beginning of the line under the last row: whatever ends the
+process leaves the terminal as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TextIO
+
+from headwater.terminal.device import is_screen, put, size_of
+from headwater.terminal.wrap import cells, cut, settled
+
+__all__ = ("Screen",)
+
+_BEGIN: Final = "\x1b[?2026h\x1b[?25l\x1b[?7l"  # show all at once, where that is known; no cursor; no wrapping
+_END: Final = "\x1b[?7h\x1b[?25h\x1b[?2026l"
+_ESCAPE: Final = re.compile("\x1b(?:\\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\\\-_]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?)")
+
+SECONDS_BETWEEN_PRINTS: Final = 0.05
+"""What a program prints within this time of its last line is shown together: each time the rows are written again."""
+
+_TAKEN: Final = threading.Lock()
+"""Held by the one screen that is open: two panels cannot stand at the bottom of one terminal."""
+
+
+class Screen:
+    """The rows at the bottom of a terminal. `open` it first, and `close` it; `show` and `above` may be called between.
+
+    `wake` is called, from any thread, when something waits to be shown by `flush`.
+    """
+
+    def __init__(self, file: TextIO, wake: Callable[[], None]) -> None:
+        self._file = file
+        self._wake = wake
+        self._lock = threading.RLock()
+        self._open = False
+        self._panel: list[str] = []
+        """The rows that were last given to show."""
+        self._rows: list[str] = []
+        """Those that stand there: the panel, and above it what the program has begun to print."""
+        self._columns = 0
+        self._lines = 0
+        self._lost = 0
+        """Rows of ours that went off the top when the screen became smaller, and come back when it grows."""
+        self._pending: list[str] = []
+        self._begun_line = ""
+        """What the program has printed of a line that it has not ended."""
+        self._last_print = 0.0
+        self._woken = False
+        self._streams: list[tuple[str, Any, _Above]] = []
+        self._handlers: list[tuple[logging.StreamHandler[Any], Any]] = []
+        self._reflows = "XTERM_VERSION" not in os.environ and os.environ.get("TERM") != "linux"
+        """Whether the terminal breaks long rows anew when it becomes narrower; most do."""
+
+    def open(self) -> bool:
+        """Take the bottom of the terminal, and the standard streams that lead there; False where another has it."""
+        if not _TAKEN.acquire(blocking=False):
+            return False
+        self._open = True
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if is_screen(stream) and _same_terminal(stream, self._file):
+                above = _Above(self, stream)
+                self._streams.append((name, stream, above))
+                self._lead(stream, above)
+                setattr(sys, name, above)
+        return True
+
+    def show(self, rows: Sequence[str], columns: int, lines: int) -> None:
+        """Show these rows on a terminal of this size, in place of those before."""
+        with self._lock:
+            self._woken = False
+            printed = self._take_printed()
+            shown = [*self._unfinished(columns), *rows]
+            moved = self._columns != columns or self._lines != lines
+            if printed or moved or not self._rows:
+                text = self._anew(printed, shown, columns, lines)
+            else:
+                text = self._changed(shown)
+            self._panel, self._rows, self._columns, self._lines = list(rows), shown, columns, lines
+            if text:
+                put(self._file, _BEGIN + text + _END)
+
+    def above(self, text: str) -> None:
+        """What the program prints: shown above the rows, soon."""
+        with self._lock:
+            self._pending.append(text)
+            now = time.monotonic()
+            if "\n" in text and now - self._last_print >= SECONDS_BETWEEN_PRINTS:
+                self.flush()
+            elif not self._woken:
+                self._woken = True
+                self._wake()
+
+    def flush(self) -> None:
+        """Show what has been printed above the rows as they are; rows for another size are for `show` to bring."""
+        with self._lock:
+            if self._pending and (self._columns, self._lines) == size_of(self._file):
+                self.show(self._panel, self._columns, self._lines)
+                self._last_print = time.monotonic()
+
+    def close(self) -> None:
+        """Leave the rows as they stand, and give the streams back. May be called twice."""
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            for handler, stream in self._handlers:
+                handler.setStream(stream)
+            for name, stream, above in self._streams:
+                if getattr(sys, name) is above:
+                    setattr(sys, name, stream)
+                above.release()
+            _TAKEN.release()
+            if self._rows:
+                put(self._file, "\r\x1b[J")  # what was typed meanwhile
+            if self._pending:
+                put(self._file, "".join(self._pending))
+                self._pending.clear()
+
+    # --- what the program prints
+
+    def _lead(self, stream: Any, above: _Above) -> None:
+        """Have log handlers that hold a stream write above the rows too."""
+        known: list[Any] = [logging.root, *logging.root.manager.loggerDict.values()]
+        for logger in known:
+            for handler in getattr(logger, "handlers", ()):
+                if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
+                    handler.setStream(above)
+                    self._handlers.append((handler, stream))
+
+    def _take_printed(self) -> str:
+        """Lines that the program has ended since the last time."""
+        if not self._pending:
+            return ""
+        text = self._begun_line + "".join(self._pending)
+        self._pending.clear()
+        whole, newline, self._begun_line = text.rpartition("\n")
+        return whole + newline
+
+    def _unfinished(self, columns: int) -> list[str]:
+        """The row that shows what stands of the program's unfinished line: its end, where it is too long."""
+        if not self._begun_line:
+            return []
+        line = settled(_ESCAPE.sub("", self._begun_line.rstrip("\r").rpartition("\r")[2]))
+        room = columns - 1
+        while (over := cells(line) - room) > 0:
+            line = line[max(cut(line, over), 1) :]
+        return [line]
+
+    # --- drawing
+
+    def _anew(self, printed: str, rows: list[str], columns: int, lines: int) -> str:
+        """Everything again, over what stands there now."""
+        up = self._height(columns, lines)
+        if printed:
+            self._lost = 0  # what went off the top is no longer right above us
+        start = f"\x1b[{up}A\r\x1b[J" if up else "\r\x1b[J"
+        if "\x1b" in printed:
+            printed += "\x1b[0m"
+        # The program's own lines may be longer than a row: they wrap, as they would without us.
+        text = f"\x1b[?7h{printed}\x1b[?7l" if printed else ""
+        return start + text + "".join(f"{row}\r\n" for row in rows)
+
+    def _height(self, columns: int, lines: int) -> int:
+        """How many lines above the cursor the first row stands, on a screen that may have changed its size."""
+        height = len(self._rows)
+        if self._reflows and columns < self._columns:
+            height = sum(max(1, math.ceil(cells(_ESCAPE.sub("", row)) / columns)) for row in self._rows)
+        if lines > self._lines and self._lost:
+            back = min(lines - self._lines, self._lost)
+            self._lost -= back
+            height += back
+        if height > lines - 1:
+            self._lost += height - (lines - 1)
+            height = lines - 1
+        return height
+
+    def _changed(self, rows: list[str]) -> str:
+        """The rows that are not as they were."""
+        old = self._rows
+        if rows == old:
+            return ""
+        text, at = "", len(old)  # the cursor stands before row `at`
+        for index, row in enumerate(rows):
+            if index < len(old) and old[index] == row:
+                continue
+            if index != at:
+                text += f"\x1b[{at - index}A" if index < at else f"\x1b[{index - at}B"
+            text += f"\r{row}\x1b[K\r\n"
+            at = index + 1
+        if at != len(rows):
+            text += f"\x1b[{at - len(rows)}A" if len(rows) < at else f"\x1b[{len(rows) - at}B"
+        if len(rows) < len(old):
+            text += "\r\x1b[J"
+        return text
+
+
+class _Above:
+    """A standard stream whose text goes above the rows; in everything else it is the stream that it stands for.
+
+    Who kept it past the end (a log handler made meanwhile) writes to that stream.
+    """
+
+    def __init__(self, screen: Screen, stream: TextIO) -> None:
+        self._screen: Screen | None = screen
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Have the text shown above the rows."""
+        if self._screen is None:
+            return self._stream.write(text)
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if text:
+            self._screen.above(text)
+        return len(text)
+
+    def writelines(self, lines: Sequence[str]) -> None:
+        """Have the lines shown above the rows."""
+        self.write("".join(lines))
+
+    def flush(self) -> None:
+        """Nothing waits here for longer than a moment."""
+        if self._screen is None:
+            self._stream.flush()
+
+    def release(self) -> None:
+        """Write to the stream itself from now on."""
+        self._screen = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __enter__(self) -> _Above:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _same_terminal(one: Any, other: Any) -> bool:
+    """Whether two files lead to the same terminal."""
+    try:
+        return os.fstat(one.fileno()).st_rdev == os.fstat(other.fileno()).st_rdev
+    except (AttributeError, OSError, ValueError):
+        return one is other
