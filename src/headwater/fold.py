@@ -79,7 +79,7 @@ class _Stream:
 class _Call:
     """A tool call as it grows, and what came of it."""
 
-    __slots__ = ("answered", "call", "cut", "error", "key", "pieces", "result", "started", "step")
+    __slots__ = ("answered", "call", "cut", "error", "key", "pieces", "result", "started", "started_at", "step")
 
     def __init__(self, event: CallStarted) -> None:
         self.key = event.call
@@ -89,6 +89,7 @@ class _Call:
         self.cut = False
         self.error: str | None = None
         self.started = False
+        self.started_at = 0.0
         self.answered = False
         self.result: ToolResult | None = None
 
@@ -279,7 +280,7 @@ class Fold:
     def _tool_started(self, event: ToolStarted) -> None:
         for call in self._awaited:
             if call.key == event.call:
-                call.started = True
+                call.started, call.started_at = True, event.time
 
     def _tool_finished(self, event: ToolFinished) -> None:
         for call in self._awaited:
@@ -477,10 +478,12 @@ class Fold:
 
     # --- leaving in good order
 
-    def closing(self, why: str, children: Mapping[str, Fold] = MappingProxyType({})) -> list[Event]:
+    def closing(
+        self, why: str, children: Mapping[str, Fold] = MappingProxyType({}), *, now: float = 0.0
+    ) -> list[Event]:
         """The events that end all that is open, innermost first, so that the step's end and the run's may follow.
 
-        `why` is what unfinished calls and tools are told. `children` are the folds of the runs below, by id, which
+        `why` is what unfinished calls and tools are told, `now` (Unix seconds) when that is. `children` are the folds of the runs below, by id, which
         have ended by now: what is not told of one is taken to have been cancelled before it cost anything.
         """
         events: list[Event] = []
@@ -505,7 +508,14 @@ class Fold:
             ]
         events += [_child_end(child, children.get(child.child)) for child in self._children.values()]
         events += [
-            ToolFinished(step=call.step, call=call.key, name=call.call.name, result=why, error=why)
+            ToolFinished(
+                step=call.step,
+                call=call.key,
+                name=call.call.name,
+                result=why,
+                error=why,
+                duration=max(0.0, now - call.started_at),
+            )
             for call in self._awaited
             if call.started and not call.answered
         ]

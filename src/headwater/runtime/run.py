@@ -433,7 +433,7 @@ class Run:
             said += child.end_now("parent")
         yield said
         why = "The run failed before this was done." if failed else "The run was cancelled before this was done."
-        yield fold.closing(why, {child.id: child.fold for child in children})
+        yield fold.closing(why, {child.id: child.fold for child in children}, now=self._log.now)
         yield from self._end_step(failed)
         if failed:
             assert self.error is not None
