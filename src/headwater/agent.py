@@ -61,7 +61,8 @@ class Agent(Generic[ContextT, OutputT]):
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
     what `streaming_on` shows, unless a callback is given). `stream=True` hands details (dicts) to the callback instead
     of tokens. `verbose` shows this agent's log lines. `interactive` reads the next message from the terminal after
-    each answer. `streaming_callback` and `on_event` are defaults for every run.
+    each answer. `streaming_callback`, `on_event` and `on_retract` (told how many characters of the tokens are taken back,
+    with on_interrupted="restart"; without it tokens wait until their step has ended) are defaults for every run.
 
     `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` are the model's, see `Model`; further
     keywords are its settings (temperature=, max_tokens=, …). agent_name=, model_name= and system_prompt= are other
@@ -90,6 +91,7 @@ class Agent(Generic[ContextT, OutputT]):
         interactive: bool = False,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         settings: Settings | Mapping[str, Any] | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
@@ -120,6 +122,7 @@ class Agent(Generic[ContextT, OutputT]):
         self.interactive = interactive
         self.streaming_callback = streaming_callback
         self.on_event = on_event
+        self.on_retract = on_retract
         self.timeouts = timeouts
         self.retries = retries
         self.on_interrupted = on_interrupted
@@ -194,6 +197,7 @@ class Agent(Generic[ContextT, OutputT]):
         thread: Thread | None = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> Response[NewT]: ...
@@ -207,6 +211,7 @@ class Agent(Generic[ContextT, OutputT]):
         thread: Thread | None = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> Response[OutputT]: ...
@@ -236,6 +241,7 @@ class Agent(Generic[ContextT, OutputT]):
         thread: Thread | None = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> Response[NewT]: ...
@@ -249,6 +255,7 @@ class Agent(Generic[ContextT, OutputT]):
         thread: Thread | None = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> Response[OutputT]: ...
@@ -271,6 +278,7 @@ class Agent(Generic[ContextT, OutputT]):
         thread: Thread | None = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> Response[NewT]: ...
@@ -284,6 +292,7 @@ class Agent(Generic[ContextT, OutputT]):
         thread: Thread | None = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> Response[OutputT]: ...
@@ -306,6 +315,7 @@ class Agent(Generic[ContextT, OutputT]):
         thread: Thread | None = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> AgentStream[OutputT]:
@@ -322,6 +332,7 @@ class Agent(Generic[ContextT, OutputT]):
             "thread": thread,
             "streaming_callback": streaming_callback,
             "on_event": on_event,
+            "on_retract": on_retract,
             "timeouts": timeouts,
             **settings,
         }
@@ -351,11 +362,13 @@ class Agent(Generic[ContextT, OutputT]):
         shown: bool,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         **options: Any,
     ) -> Run:
         """The run of a task, with all who watch it. `shown`: whether it may print."""
         arguments.callback("streaming_callback", streaming_callback)
         arguments.callback("on_event", on_event)
+        arguments.callback("on_retract", on_retract)
         run = AgentRun(self.job(task, **options))
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
@@ -364,7 +377,9 @@ class Agent(Generic[ContextT, OutputT]):
 
             run.watch(log_watcher(self.name))
         if callback is not None:
-            run.watch(token_watcher(callback, run, run.callback_errors, details=self.stream))
+            take_back = on_retract or self.on_retract
+            errors = run.callback_errors
+            run.watch(token_watcher(callback, run, errors, details=self.stream, on_retract=take_back))
         if watch_all is not None:
             run.watch(event_watcher(watch_all, run, run.callback_errors))
         if shown and (self.streaming_on and callback is None if self.print_on is None else self.print_on):
@@ -436,6 +451,7 @@ class Agent(Generic[ContextT, OutputT]):
         arguments.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
         arguments.callback("streaming_callback", self.streaming_callback)
         arguments.callback("on_event", self.on_event)
+        arguments.callback("on_retract", self.on_retract)
         if self.instructions is not None and not isinstance(self.instructions, str) and not callable(self.instructions):
             raise arguments.wrong("instructions", self.instructions, "Give a string, or a function of the context.")
 
@@ -467,7 +483,16 @@ class Agent(Generic[ContextT, OutputT]):
 
 
 _ARGUMENTS = frozenset(inspect.signature(Agent).parameters) - {"more"} | frozenset(_ALIASES)
-_RUN_ARGUMENTS = ("context", "history", "thread", "output_type", "streaming_callback", "on_event", "timeouts")
+_RUN_ARGUMENTS = (
+    "context",
+    "history",
+    "thread",
+    "output_type",
+    "streaming_callback",
+    "on_event",
+    "on_retract",
+    "timeouts",
+)
 
 
 class _Handoff:

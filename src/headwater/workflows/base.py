@@ -206,6 +206,7 @@ class Workflow(Generic[ResultT]):
         print_on: bool | None = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
         on_error: OnError = "raise",
         max_concurrency: int | None = None,
         timeouts: Timeouts | None = None,
@@ -218,6 +219,7 @@ class Workflow(Generic[ResultT]):
         self.print_on = print_on
         self.streaming_callback = streaming_callback
         self.on_event = on_event
+        self.on_retract = on_retract
         if on_error not in ("raise", "collect"):
             raise ConfigurationError(f"on_error is {on_error!r}.", hint='Write "raise" or "collect".')
         self.on_error: OnError = on_error
@@ -249,6 +251,7 @@ class Workflow(Generic[ResultT]):
         context: Any = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
     ) -> ResultT:
         """Run to the end: blocks in plain code; inside a running event loop returns what is to be awaited.
 
@@ -259,6 +262,7 @@ class Workflow(Generic[ResultT]):
             "context": context,
             "streaming_callback": streaming_callback,
             "on_event": on_event,
+            "on_retract": on_retract,
         }
         if blocks_here():
             return self.run_sync(task, **options)
@@ -271,9 +275,17 @@ class Workflow(Generic[ResultT]):
         context: Any = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
     ) -> ResultT:
         """`run` as a plain coroutine."""
-        run = self._begin(task, shown=True, context=context, streaming_callback=streaming_callback, on_event=on_event)
+        run = self._begin(
+            task,
+            shown=True,
+            context=context,
+            streaming_callback=streaming_callback,
+            on_event=on_event,
+            on_retract=on_retract,
+        )
         await run.drain()
         return cast("ResultT", run.response())
 
@@ -284,10 +296,18 @@ class Workflow(Generic[ResultT]):
         context: Any = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
     ) -> ResultT:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await workflow.run(…)`")
-        run = self._begin(task, shown=True, context=context, streaming_callback=streaming_callback, on_event=on_event)
+        run = self._begin(
+            task,
+            shown=True,
+            context=context,
+            streaming_callback=streaming_callback,
+            on_event=on_event,
+            on_retract=on_retract,
+        )
         drain_blocking(run, kept_loop())
         return cast("ResultT", run.response())
 
@@ -298,6 +318,7 @@ class Workflow(Generic[ResultT]):
         context: Any = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
     ) -> AgentStream[Any]:
         """The run as one merged stream: chunks that say whose they are, `events()`, `text()`, `select()`, `cancel()`.
 
@@ -305,7 +326,12 @@ class Workflow(Generic[ResultT]):
         """
         return AgentStream(
             lambda: self._begin(
-                message, shown=False, context=context, streaming_callback=streaming_callback, on_event=on_event
+                message,
+                shown=False,
+                context=context,
+                streaming_callback=streaming_callback,
+                on_event=on_event,
+                on_retract=on_retract,
             )
         )
 
@@ -324,6 +350,7 @@ class Workflow(Generic[ResultT]):
         context: Any = None,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
+        on_retract: Callback | None = None,
     ) -> WorkflowRun:
         run = WorkflowRun(
             self.name,
@@ -339,7 +366,9 @@ class Workflow(Generic[ResultT]):
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if callback is not None:
-            run.watch(token_watcher(callback, run, run.callback_errors, details=self.stream))
+            take_back = on_retract or self.on_retract
+            errors = run.callback_errors
+            run.watch(token_watcher(callback, run, errors, details=self.stream, on_retract=take_back))
         if watch_all is not None:
             run.watch(event_watcher(watch_all, run, run.callback_errors))
         if shown and self.print_on is not False:
