@@ -61,7 +61,7 @@ class Agent(Generic[ContextT, OutputT]):
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
     what `streaming_on` shows, unless a callback is given). `stream=True` hands details (dicts) to the callback instead
     of tokens. `verbose` shows this agent's log lines. `interactive` reads the next message from the terminal after
-    each answer. `streaming_callback`, `on_event` and `on_retract` (told how many characters of the tokens are taken back,
+    each answer. `streaming_callback`, `on_event` and `on_retract` (told how many characters of the tokens to take back,
     with on_interrupted="restart"; without it tokens wait until their step has ended) are defaults for every run.
 
     `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` are the model's, see `Model`; further
