@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -95,10 +96,13 @@ async def by_cancel(stream: AgentStream[Any], at: int) -> None:
 
 
 async def by_raising(stream: AgentStream[Any], at: int) -> None:
-    with pytest.raises(KeyError):
+    async def read() -> None:
         async for event in stream.events():
             if event.seq == at:
                 raise KeyError
+
+    with pytest.raises(KeyError):
+        await read()
 
 
 async def by_the_readers_task(stream: AgentStream[Any], at: int) -> None:
@@ -160,7 +164,7 @@ def test_its_text_comes_when_it_is_said(shape: Shape) -> None:
                 whole.setdefault(event.path, []).append(loop.time())
         for path, times in whole.items():
             if path[-1] in ("p", "x") or (path[-1] == "c" and shape.__name__ in ("concurrent", "diamond")):
-                gaps = {round(after - before, 3) for before, after in zip(times, times[1:], strict=False)}
+                gaps = {round(after - before, 3) for before, after in pairwise(times)}
                 assert gaps <= {0.0, 1.0}, path
                 assert 1.0 in gaps, path
 

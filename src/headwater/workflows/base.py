@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
+from headwater import arguments
 from headwater.attempts import Timeouts
 from headwater.callbacks import Callback, current_run, event_watcher, token_watcher
 from headwater.errors import ConfigurationError, HeadwaterError
@@ -217,16 +218,12 @@ class Workflow(Generic[ResultT]):
         self.agents: tuple[Member, ...] = checked_members(agents, name)
         self.show_dashboard = show_dashboard
         self.print_on = print_on
-        self.streaming_callback = streaming_callback
-        self.on_event = on_event
-        self.on_retract = on_retract
-        if on_error not in ("raise", "collect"):
-            raise ConfigurationError(f"on_error is {on_error!r}.", hint='Write "raise" or "collect".')
-        self.on_error: OnError = on_error
-        if max_concurrency is not None and max_concurrency < 1:
-            raise ConfigurationError(f"max_concurrency is {max_concurrency!r}.", hint="Give at least 1, or None.")
-        self.max_concurrency = max_concurrency
-        self.timeouts = timeouts
+        self.streaming_callback = arguments.callback("streaming_callback", streaming_callback)
+        self.on_event = arguments.callback("on_event", on_event)
+        self.on_retract = arguments.callback("on_retract", on_retract)
+        self.on_error: OnError = arguments.choice("on_error", on_error, ("raise", "collect")) or "raise"
+        self.max_concurrency = None if max_concurrency is None else arguments.whole("max_concurrency", max_concurrency)
+        self.timeouts = arguments.timeouts(timeouts)
         self.stream = stream
 
     # --- what a subclass says

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from headwater import arguments
 from headwater.errors import ConfigurationError, LimitExceeded
 from headwater.messages import Response
 from headwater.workflows.base import Member, Workflow, WorkflowRun, passed_on
@@ -66,7 +67,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         for source in self.routes:
             self._check(source, "routes=")
         self.start: tuple[str, ...] = self._starts(start)
-        self.max_visits = max_visits
+        self.max_visits = arguments.whole("max_visits", max_visits)
         self._reach = self._reachable()
 
     async def _plan(self, run: WorkflowRun) -> None:

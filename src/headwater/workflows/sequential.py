@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from headwater import arguments
 from headwater.messages import Response
 from headwater.workflows.base import Member, Workflow, WorkflowRun, passed_on
 
@@ -23,7 +24,7 @@ class SequentialWorkflow(Workflow[Response[Any]]):
         self, agents: Iterable[Member], *, max_loops: int = 1, name: str = "sequential-workflow", **options: Any
     ) -> None:
         super().__init__(agents, name=name, **options)
-        self.max_loops = max_loops
+        self.max_loops = arguments.whole("max_loops", max_loops)
 
     async def _plan(self, run: WorkflowRun) -> None:
         said: dict[str, Response[Any]] = {}
