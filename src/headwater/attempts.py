@@ -314,7 +314,12 @@ class _Watch:
     def seen(self, decoder: Decoder) -> None:
         """Something came."""
         self._progress = self._spent
-        self._said = self._said or decoder.visible
+        if not self._said and decoder.visible:
+            self._said = True
+            if self._timer is not None:
+                # It waits for the first token, which may be long after the idle clock would run out.
+                self._timer.cancel()
+                self._timer = None
 
     def close(self) -> None:
         """No more clocks."""
