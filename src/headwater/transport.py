@@ -395,7 +395,7 @@ def _insecure(host: str, error: Exception) -> ConnectionFailed:
         return _hopeless(
             ConnectionFailed(
                 f"The certificate of {host} is not trusted: {said.rstrip('.')}.",
-                hint="Where it should be (a company's proxy, a server of your own), name the file of its authority in "
+                hint="If you trust it (a company's proxy, a server of your own), name its authority's file in "
                 "SSL_CERT_FILE.",
             )
         )

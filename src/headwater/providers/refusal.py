@@ -165,7 +165,7 @@ def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.
     if status is None:
         if code.startswith("4") or "invalid" in code or "bad_request" in code:
             return errors.InvalidRequest, ""
-        return errors.ServerError, ""
+        return errors.ServerError, "Try again in a while, or name a fallback model."
     if status >= 500 or status in (408, 409):
         return errors.ServerError, "Try again in a while, or name a fallback model."
     return errors.InvalidRequest, ""

@@ -160,7 +160,7 @@ class AgentRun(Run):
             input=job.input,
             history=self._history,
             model=job.sources[0].model,
-            settings=job.settings.given(),
+            settings=job.settings.shown(),
             context=as_data(job.context),
             parent=self.parent,
             call=self.call,
@@ -294,10 +294,11 @@ class AgentRun(Run):
         except ValueError as problem:
             command = self.loop.take(Signal.INVALID)
             if command is not Command.REPAIR:
+                said = str(problem).replace(":\n- ", ": ").replace("\n- ", "; ").rstrip(".")
                 raise OutputInvalid(
-                    f"The answer is no {output.spec.name}, also after it was sent back: {problem}",
+                    f"The answer is no {output.spec.name}, also after it was sent back. {said}.",
                     hint="Use a simpler type or a stronger model.",
-                ) from problem
+                ) from None
             message = Message.user(f"Your answer does not fit:\n{problem}\nAnswer again, with only the corrected JSON.")
             return [MessageAdded(message=message, cause="repair"), *self._ask(command)]
         return self._go_on_or_finish()

@@ -24,7 +24,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from headwater.callbacks import CallbackErrors, Watcher, current_run
-from headwater.errors import HeadwaterError, RunTimeout
+from headwater.errors import HeadwaterError, LoopMisuse, RunTimeout
 from headwater.events import (
     ChildFinished,
     ChildStarted,
@@ -454,7 +454,12 @@ class Run:
     # --- the clock
 
     def _start_clock(self) -> None:
-        loop = self._event_loop = asyncio.get_running_loop()
+        loop = self._event_loop = running_loop()
+        if loop is None:
+            raise LoopMisuse(
+                "There is no running event loop of asyncio.",
+                hint="Start one with asyncio.run(main()), or use what plain code has: agent.run(…), a plain `for`.",
+            )
         if (seconds := self._timeout) is not None:
             self.deadline = min(self.deadline or math.inf, time.monotonic() + seconds)
             # The timer must not keep an abandoned run alive.
