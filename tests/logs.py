@@ -47,9 +47,9 @@ from headwater.events import (
     Warned,
 )
 from headwater.fold import Fold
-from headwater.messages import File, Message, ProviderItem, Reasoning, Source, Text, ToolCall, Usage
+from headwater.messages import File, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult, Usage
 
-__all__ = ("closed", "folds", "full_log", "of", "said", "stamped")
+__all__ = ("check_history", "closed", "folds", "full_log", "of", "said", "stamped")
 
 BEGUN = 1_000_000.0
 """When the logs begin: any time will do."""
@@ -233,3 +233,21 @@ def closed(log: Sequence[Event]) -> list[Event]:
             append(run, fold.step_end(api="", model="", finish_reason="cancelled"))
         append(run, RunCancelled(usage=fold.usage))
     return whole
+
+
+def check_history(messages: Sequence[Message]) -> None:
+    """Every call that is ours to run has one result, right after the message that it stands in."""
+    for at, message in enumerate(messages):
+        assert message.content, "every message says something"
+        before = messages[at - 1] if at else Message.user()
+        if message.role == "tool":
+            results = [part for part in message.content if isinstance(part, ToolResult)]
+            assert len(results) == len(message.content)
+            assert [(part.id, part.name) for part in results] == _asked(before)
+        else:
+            assert not _asked(before), "the message before waits for results"
+    assert not (messages and _asked(messages[-1])), "the last message waits for results"
+
+
+def _asked(message: Message) -> list[tuple[str, str]]:
+    return [(call.id, call.name) for call in message.tool_calls if call.by == "agent"]

@@ -26,7 +26,7 @@ from headwater.stream import AgentStream
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.virtual import run_virtual
 
-__all__ = ("Outcome", "Play", "carried_out", "plays")
+__all__ = ("Leave", "Outcome", "Part", "Play", "carried_out", "plays")
 
 Way: TypeAlias = Literal["events", "chunks", "text", "result"]
 Shape: TypeAlias = Literal["agent", "sequential", "concurrent"]

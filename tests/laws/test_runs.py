@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
 from headwater.chunks import StreamChunk
@@ -15,8 +16,14 @@ from headwater.events import Event, Handoff, Retracted, RunCancelled, RunFailed,
 from headwater.fold import Fold, fold
 from headwater.grammar import check_log
 from headwater.messages import Response, Usage
-from tests.laws.runs import Outcome, Play, carried_out, plays
-from tests.logs import folds
+from headwater.offline import Call, Fail, Say, Think
+from tests.laws.runs import Leave, Outcome, Part, Play, carried_out, plays
+from tests.logs import check_history, folds
+
+
+def _call(name: str) -> Call:
+    return Call(name, ['{"n": 1, "task": "go"}'])
+
 
 FIELDS = sorted(Response("").__dict__.keys() - {"output", "callback_errors"})
 
@@ -81,6 +88,31 @@ def test_text_is_the_transcript_where_nothing_is_taken_back(play: Play) -> None:
             assert whole == outcome.response.transcript
         else:
             assert sorted(whole) == sorted("".join(one.transcript for one in outcome.response))
+
+
+EVENTFUL = Part(
+    turns=(
+        ("Let me ", Fail(ConnectionResetError())),
+        (Think("Hm."), Say(["I ", "ask."]), _call("below"), _call("telling"), _call("below")),
+        (Say(["So."]), _call("transfer_to_heir")),
+    ),
+    below=Part(turns=((Say(["Wait ", "a ", "bit."]), _call("quick"), _call("slow")), (Say(["Here ", "it ", "is."]),))),
+    heir=Part(turns=((Say(["Now ", "me."]),),)),
+    restart=True,
+)
+
+
+@pytest.mark.parametrize("leave", ["break", "raise", "cancel"])
+def test_a_run_can_be_left_after_any_event(leave: Leave) -> None:
+    whole = carried_out(Play(part=EVENTFUL))
+    assert whole.error is None
+    for items in range(len(whole.log)):
+        outcome = carried_out(Play(part=EVENTFUL, leave=leave, items=items))
+        check_log(outcome.log)
+        assert outcome.read == outcome.log[: len(outcome.read)]
+        if leave == "cancel":
+            assert outcome.read == outcome.log
+        check_history(outcome.response.messages)
 
 
 @settings(max_examples=150, deadline=None)
