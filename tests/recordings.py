@@ -50,6 +50,7 @@ __all__ = (
     "check_grammar",
     "decode",
     "failures",
+    "independent_reading",
     "one_byte_at_a_time",
     "recordings",
     "shared_folder",
@@ -417,6 +418,14 @@ def check_cuts(recording: Recording, decoder_factory: Callable[[], Decoder], *, 
 
 def _without_usage(problems: list[str]) -> list[str]:
     return [problem for problem in problems if not problem.startswith("usage")]  # it may have been cut away
+
+
+def independent_reading(api: str, form: str, body: bytes) -> dict[str, Any]:
+    """What a reader that shares nothing with this project makes of a whole body; skips where it is absent."""
+    if not (shared_folder() / "conformance" / "reader.py").exists():
+        pytest.skip(f"no reader under {shared_folder()}: set HEADWATER_SHARED")
+    told: dict[str, Any] = _reader().read(api, form, body)
+    return told
 
 
 @cache

@@ -91,13 +91,14 @@ class _Writing:
         self._said = 0
         self._reasoned = 0
         self._called = False
+        self._open: Block | None = None
+        """The block that what comes next may go on with."""
         self._finish: Finish | None = None
         self._usage: Usage | None = None
 
     def steps(self, acts: Sequence[Act]) -> Iterator[Step]:
         self._usage = next((act for act in acts if isinstance(act, Usage)), None)
-        wire = self._wire
-        yield wire.head(self._usage or Usage(input_tokens=self._input))
+        yield self._wire.head(self._usage or Usage(input_tokens=self._input))
         texts = [index for index, act in enumerate(acts) if isinstance(act, Say)]
         for index, act in enumerate(acts):
             if isinstance(act, Cut):
@@ -109,17 +110,23 @@ class _Writing:
                 yield Pause(act.seconds)
             elif isinstance(act, (Say, Think, Call)):
                 following = acts[index + 1] if index + 1 < len(acts) else None
-                for_ever = self._endless == "answer" and texts[-1:] == [index]
-                yield from self._block(act, whole=not isinstance(following, (Cut, Fail)), for_ever=for_ever)
+                yield from self._block(act, for_ever=self._endless == "answer" and texts[-1:] == [index])
+                if isinstance(act, Call) and not isinstance(following, (Cut, Fail)):
+                    yield from self._close()
             elif isinstance(act, Finish):
                 self._finish = act
             elif not isinstance(act, Usage):
                 raise Unspeakable(f"a {type(act).__name__}, which is not written here: serve recorded bytes with Body")
+        yield from self._close()
         yield from self._end()
 
-    def _block(self, block: Block, *, whole: bool, for_ever: bool) -> Iterator[Step]:
+    def _block(self, block: Block, *, for_ever: bool) -> Iterator[Step]:
         wire = self._wire
-        yield wire.open(block)
+        if not _goes_on(self._open, block):
+            yield from self._close()
+            yield wire.open(block)
+        self._open = block
+        self._called = self._called or isinstance(block, Call)
         pieces = _pieces(block)
         for text in itertools.cycle(pieces) if for_ever and pieces else pieces:
             self._said += 1
@@ -127,9 +134,11 @@ class _Writing:
             yield wire.piece(block, text)
             if self._pace.pause and self._said % self._pace.tokens == 0:
                 yield Pause(self._pace.pause)
-        self._called = self._called or isinstance(block, Call)
-        if whole:
-            yield wire.close(block)
+
+    def _close(self) -> Iterator[Step]:
+        if self._open is not None:
+            yield self._wire.close(self._open)
+            self._open = None
 
     def _end(self) -> Iterator[Step]:
         wire = self._wire
@@ -152,6 +161,15 @@ class _Writing:
             yield Broken("reset")
         else:
             yield self._wire.trouble(_trouble(act))
+
+
+def _goes_on(last: Block | None, block: Block) -> bool:
+    """Whether `block` is more of the same: strings that follow each other in a turn are one text."""
+    if isinstance(last, Say) and isinstance(block, Say):
+        return last.refusal == block.refusal and last.signature is None
+    if isinstance(last, Think) and isinstance(block, Think):
+        return last.kind == block.kind and last.signature is None and last.redacted is None and block.redacted is None
+    return False
 
 
 def _pieces(block: Block) -> Sequence[str]:

@@ -32,7 +32,13 @@ _STATES: Final[Mapping[int, str]] = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_NUMBERS: Final[Mapping[str, int]] = {word: number for number, word in _STATES.items()}
+_NUMBERS: Final[Mapping[str, int]] = {
+    **{word: number for number, word in _STATES.items()},
+    # Other APIs' words, so that one script serves all.
+    "overloaded_error": 503,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+}
 
 
 class GeminiWire:
@@ -92,7 +98,7 @@ class GeminiWire:
     def refusal(cls, trouble: Trouble) -> bytes:
         """See `Wire`."""
         number = trouble.status or _NUMBERS.get(trouble.code or "", 500)
-        state = trouble.code or _STATES.get(number, "UNKNOWN")
+        state = _STATES.get(number, "UNKNOWN") if trouble.code in (None, *_NUMBERS) else trouble.code
         return to_json({"error": {"code": number, "message": trouble.message, "status": state}})
 
     def _part(self, part: dict[str, Any]) -> bytes:
