@@ -71,11 +71,15 @@ _NOTE_STYLES: Final[dict[str, Style]] = {
 ROWS_A_NOTE: Final = 3
 """Rows that one note may take: an error's message in full, mostly."""
 
+DENSE_ROWS: Final = 6
+"""Where an agent's words have no more rows than this, empty ones among them are left out."""
+
+LINES_BELOW: Final = 2
+"""What the last state leaves free under it, so that its title is not pushed off by the prompt that comes next."""
+
 PANEL_COLUMNS: Final = 24
 PANEL_LINES: Final = 7
 """The smallest screen that a frame is drawn around: on a smaller one it would take what the words need."""
-
-_NAME, _STATE, _TIME, _TOKENS, _RATE = "name", "state", "time", "tokens", "rate"
 
 
 class _Columns(NamedTuple):
@@ -96,15 +100,30 @@ class _Columns(NamedTuple):
         return sum(size + 2 for size in (self.state, self.time, self.tokens, self.rate) if size)
 
 
+_SHORT_RATE: Final = 6  # "1,234/s"
+
 _FIGURES: Final = (
-    (16, 6, 14, 12, True),  # "~123,456 tokens", "1,234 tokens/s"
-    (16, 6, 14, 6, True),
-    (14, 6, 8, 6, False),
+    (16, 6, 14, 12, True),  # "~12,345 tokens", "123 tokens/s"
+    (16, 6, 14, _SHORT_RATE, True),
+    (14, 6, 8, _SHORT_RATE, False),
     (14, 6, 8, 0, False),
     (12, 6, 0, 0, False),
-    (10, 0, 0, 0, False),
+    (10, 5, 0, 0, False),
+    (9, 0, 0, 0, False),
 )
 """State, time, tokens, rate, units written out: from the most to the least, until it fits."""
+
+
+_LINE_FIGURES: Final = (
+    (14, 6, 8, 6, 20),
+    (12, 6, 7, 5, 14),
+    (12, 6, 7, 0, 12),
+    (12, 6, 7, 0, 0),
+    (10, 5, 6, 0, 0),
+    (10, 5, 0, 0, 0),
+    (9, 0, 0, 0, -1000),
+)
+"""State, time, tokens, rate, and how many cells must be left for words."""
 
 
 class _Sheet:
@@ -141,6 +160,8 @@ class Layout:
     def rows(self, columns: int, lines: int, now: float) -> list[str]:
         """The rows of the panel, from top to bottom."""
         self._now = now
+        if self._board.end is not None and lines > PANEL_LINES + LINES_BELOW:
+            lines -= LINES_BELOW
         width, height = max(columns - 1, 1), max(lines - 1, 1)
         if columns < PANEL_COLUMNS or lines < PANEL_LINES:
             return self._without_frame(width, height)
@@ -190,6 +211,8 @@ class Layout:
         else:
             return []
         columns = self._columns(agents, inner, tail=False)
+        if totals:
+            totals = self._totals(inner, columns)
         own_line = rule and columns.state < _FIGURES[1][0] and inner >= _FIGURES_LINE
         bodies = [self._body(view, inner, spare) for view in agents]
         rows: list[str] = []
@@ -203,7 +226,9 @@ class Layout:
                 rows.append(self._head(view, columns, inner))
                 if rule:
                     rows.append(self._styled("dim", self._signs.marks.rule * inner))
-            rows += [self._row([segment], inner) for segment in body[len(body) - share :]]
+            if share < len(body) and share <= DENSE_ROWS:
+                body = [segment for segment in body if segment[1]]
+            rows += [self._row([segment], inner) for segment in body[max(len(body) - share, 0) :]]
         if totals and gap:
             rows.append(" " * inner)
         return rows + totals
@@ -213,9 +238,9 @@ class Layout:
 
     def _own_line(self, view: AgentView, inner: int) -> str:
         """The figures on a line of their own, in place of the rule, where the name leaves them no room."""
-        told = [self._state(view), clock(view.elapsed(self._now), view.ended is not None), *self._spent(view, True)]
         style = _STATE_STYLES.get(view.state, "cyan")
-        return self._row([(style, told[0]), ("dim", "".join(f"  {figure}" for figure in told[1:] if figure))], inner)
+        figures = self._figures(view, _Columns(0, 0, 1, 1, 1, inner >= 44))
+        return self._row([(style, self._state(view, inner)), ("dim", figures)], inner)
 
     # --- a line an agent
 
@@ -275,10 +300,15 @@ class Layout:
         key = (view.version, whole, columns, inner, self._board.end is None)
         if sheet.head_key != key:
             head: list[Segment] = [*self._title(view), ("", self._padded(self._name(view), columns.name))]
-            head.append((_STATE_STYLES.get(view.state, "cyan"), "  " + self._padded(self._state(view), columns.state)))
+            head.append(
+                (
+                    _STATE_STYLES.get(view.state, "cyan"),
+                    "  " + self._padded(self._state(view, columns.state), columns.state),
+                )
+            )
             head.append(("", self._figures(view, columns)))
-            if columns.tail and (tail := self._body(view, columns.tail, 1)):
-                head += [("", "  "), tail[0]]
+            if columns.tail and (tail := self._tail(view, columns.tail)):
+                head += [("", "  "), tail]
             sheet.head = self._row(head, inner)
             sheet.head_key = key
         return sheet.head
@@ -290,7 +320,7 @@ class Layout:
         key = (view.version, int(view.elapsed(self._now)), columns, inner, view.ended)
         if sheet.head_key != key:
             name = self._fit(self._name(view), columns.name)
-            state = self._fit(self._state(view), columns.state)
+            state = self._state(view, columns.state)
             figures = self._figures(view, columns)
             used = cells(self._signs.of(view.state)) + 1 + cells(name) + cells(state) + len(figures)
             sheet.head = self._row(
@@ -313,50 +343,36 @@ class Layout:
         if not tail:
             for state, time, tokens, rate, words in _FIGURES:
                 columns = _Columns(inner - mark, state, time, tokens, rate, words)
-                if mark + min(longest, 40) + columns.figures <= inner or not time:
+                whole = min(longest, 40 if state > 10 else 12)
+                if mark + whole + columns.figures <= inner or not time:
                     break
             return columns._replace(name=max(inner - mark - columns.figures, 1))
         name = min(longest, max(inner // 4, 12))
-        for state, time, tokens, rate, _ in _FIGURES[2:]:
-            columns = _Columns(name, state, time, tokens and 8, rate, False)
-            left = inner - mark - name - columns.figures
-            if left >= (18 if rate else 0) or not time:
+        for state, time, tokens, rate, least in _LINE_FIGURES:
+            columns = _Columns(name, state, time, tokens, rate, False)
+            left = inner - mark - name - columns.figures - 2
+            if left >= least:
                 break
-        return columns._replace(tail=left - 2 if left >= 10 else 0)
+        return columns._replace(tail=left if left >= 8 else 0)
 
     def _figures(self, view: AgentView, columns: _Columns) -> str:
         """Time, tokens and tokens a second, each in its column."""
-        tokens, rate = self._spent(view, columns.words)
-        if not columns.words or columns.rate < 10:
-            rate = rate.replace(" tokens/s", "/s" if columns.words else "")
-        told = ""
-        if columns.time:
-            time = clock(view.elapsed(self._now), view.ended is not None) if view.started is not None else ""
-            told += f"  {time:>{columns.time}}"
-        if columns.tokens:
-            told += f"  {tokens:>{columns.tokens}}"
-        if columns.rate:
-            told += f"  {rate:>{columns.rate}}"
-        return told
+        time = clock(view.elapsed(self._now), view.ended is not None) if view.started is not None else ""
+        return _in_columns(time, _spent(*view.tokens, view.rate), columns)
 
-    def _spent(self, view: AgentView, words: bool) -> tuple[str, str]:
-        count, estimated = view.tokens
-        if not count:
-            return "", ""
-        rate = view.rate
-        told = f"{'~' if estimated else ''}{count:,}" + (" tokens" if words else "")
-        return told, f"{rate:,.0f} tokens/s" if rate is not None else ""
-
-    def _state(self, view: AgentView) -> str:
-        doing = one_line(view.doing)
+    def _state(self, view: AgentView, room: int) -> str:
+        """The state in a word or two."""
         if view.state == "retrying" and view.retry_at is not None and view.retry_at - self._now >= 1:
             return f"retrying in {view.retry_at - self._now:.0f} s"
         if view.state == "done" and view.healed:
-            return "done, healed"
-        return doing
+            return "done, healed" if room >= 12 else "healed"
+        return self._fit(settled(one_line(view.doing)), room)
 
-    def _totals(self, inner: int) -> list[str]:
-        """How many are in which state, and what all have cost; nothing for one agent, whose own head says it."""
+    def _totals(self, inner: int, columns: _Columns | None = None) -> list[str]:
+        """How many are in which state, and what all have cost; nothing for one agent, whose own head says it.
+
+        The figures stand in `columns`, where those are given.
+        """
         board = self._board
         rows = []
         failed = board.end if isinstance(board.end, RunFailed) else None
@@ -367,11 +383,10 @@ class Layout:
             return rows
         count, estimated = board.tokens
         elapsed = board.elapsed(self._now)
-        figures = clock(elapsed, board.end is not None)
-        if count:
-            figures += f"  {'~' if estimated else ''}{count:,} tokens"
-            if elapsed >= 0.5:
-                figures += f"  {count / elapsed:,.0f}{' tokens' if inner >= 70 else ''}/s"
+        spent = _spent(count, estimated, count / elapsed if elapsed >= 0.5 else None)
+        if columns is None or not columns.words:
+            columns = _Columns(0, 0, 1, int(inner >= 40), int(inner >= 70), True)
+        figures = _in_columns(clock(elapsed, board.end is not None), spent, columns)
         told = f"{len(board.agents)} agents: {tally(board.agents)}"
         gap = inner - cells(told) - len(figures)
         if gap < 2:
@@ -407,6 +422,26 @@ class Layout:
         sheet.wrapped = wrapped
         sheet.body, sheet.body_key = rows, key
         return rows
+
+    def _tail(self, view: AgentView, width: int) -> Segment | None:
+        """The last thing an agent said or did, on one line: of words the end, from the beginning of a word."""
+        if not view.blocks:
+            return None
+        block = view.blocks[-1]
+        if view.tools:
+            block = next(reversed(view.tools.values()))
+        if isinstance(block, ToolLine):
+            return self._tool(block, width)
+        if isinstance(block, Note):
+            return self._note(block, width, 1)[0]
+        text = one_line(settled(block.since(block.end - 2 * width - 20)))
+        if (over := cells(text) - width) > 0:
+            text = text[cut(text, over) :]
+            while cells(text) > width:
+                text = text[1:]
+            begin, space, rest = text.partition(" ")
+            text = rest if space and cells(begin) * 2 < width else text
+        return _VOICE_STYLES[block.voice], text
 
     def _wrap(self, sheet: _Sheet, words: Words, width: int) -> Wrapped:
         wrapped, position = sheet.wrapped.get(words, (None, 0))
@@ -511,6 +546,25 @@ _TOLD: Final = (
     "cancelled",
     "waiting",
 )
+
+
+def _spent(count: int, estimated: bool, rate: float | None) -> tuple[str, str]:
+    """Tokens and tokens a second as figures; empty where there is nothing to tell."""
+    if not count:
+        return "", ""
+    return f"{'~' if estimated else ''}{count:,}", f"{rate:,.0f}" if rate is not None else ""
+
+
+def _in_columns(time: str, spent: tuple[str, str], columns: _Columns) -> str:
+    tokens, rate = spent
+    if columns.words:
+        tokens += " tokens" if tokens else ""
+        rate += (" tokens/s" if columns.rate != _SHORT_RATE else "/s") if rate else ""
+    told = ""
+    for figure, size in ((time, columns.time), (tokens, columns.tokens), (rate, columns.rate)):
+        if size and (figure or size > 1):
+            told += f"  {figure:>{size}}"
+    return told
 
 
 def tally(views: Sequence[AgentView]) -> str:
