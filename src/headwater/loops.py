@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
+import selectors
+import signal
 import sys
 import threading
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from typing import Any, TypeVar
 
 from headwater.errors import LoopMisuse
@@ -63,24 +66,38 @@ class KeptLoop:
         self.thread = threading.get_ident()
         self.process = os.getpid()
         self.busy = False
+        self.readers: weakref.WeakSet[Generator[Any, None, None]] = weakref.WeakSet()
+        """The generators that run things here between their yields; they are closed before the loop is."""
+        self._hears_ctrl_c = self.thread == threading.main_thread().ident
         _kept_loops.add(self.loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What the coroutine returns, once it has; also from inside another running loop, which stands still."""
+        """What the coroutine returns, once it has; also from inside another running loop, which stands still.
+
+        Ctrl-C cancels it, and raises KeyboardInterrupt once it has ended.
+        """
         outer = running_loop()
         self.busy = True
         asyncio._set_running_loop(None)
         task = self.loop.create_task(coroutine)
+        ctrl_c = _CtrlC.watch(self.loop, task) if self._hears_ctrl_c else None
         try:
-            return self.loop.run_until_complete(task)
-        except BaseException:
-            if not task.done():  # Ctrl-C came while the loop itself was at work
+            result = self.loop.run_until_complete(task)
+        except BaseException as error:
+            if not task.done():  # something was raised out of the loop itself
                 task.cancel()
                 self.loop.run_until_complete(asyncio.wait([task]))
+            if ctrl_c is not None and ctrl_c.pressed and isinstance(error, asyncio.CancelledError):
+                raise KeyboardInterrupt from None
             raise
         finally:
+            if ctrl_c is not None:
+                ctrl_c.unwatch()
             asyncio._set_running_loop(outer)
             self.busy = False
+        if ctrl_c is not None and ctrl_c.pressed:
+            raise KeyboardInterrupt
+        return result
 
     def settle(self, turns: int = 3) -> None:
         """Let what is ready happen: closed transports let go of their sockets a turn later."""
@@ -88,20 +105,71 @@ class KeptLoop:
             self.run(_turns(turns))
 
     def close(self) -> None:
-        """End it: asynchronous generators first, for they hold the connections."""
-        if self.loop.is_closed() or self.loop.is_running():
+        """End it: generators first, for they hold the connections."""
+        if self.loop.is_closed() or self.loop.is_running() or not self._is_ours():
             return
+        for reader in tuple(self.readers):
+            with contextlib.suppress(ValueError):  # it is being run, and ends by itself
+                reader.close()
         outer = running_loop()
         asyncio._set_running_loop(None)
         try:
-            if self.process == os.getpid():
-                self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-                # Its executor is let go of by close(), without a wait: to wait takes a further thread, and to make
-                # one in a thread that is at its end leaves a ghost of that one in threading.enumerate().
-                self.loop.run_until_complete(_turns(3))
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(_turns(3))
+            # Its executor is let go of by close(), without a wait: to wait takes a further thread, and to make one in a
+            # thread that is at its end leaves a ghost of that one in threading.enumerate().
             self.loop.close()
         finally:
             asyncio._set_running_loop(outer)
+
+    def _is_ours(self) -> bool:
+        """Whether this process may close it: a fork shares the parent's selector, and what is taken out of it here
+        would be missing there. So it gets a selector of its own first, where it is of the kind that has one."""
+        if self.process != os.getpid():
+            shared = getattr(self.loop, "_selector", None)
+            if shared is None:
+                return False
+            self.loop._selector = selectors.DefaultSelector()  # type: ignore[attr-defined]
+            shared.close()
+            self.process = os.getpid()
+        return True
+
+
+class _CtrlC:
+    """Hears Ctrl-C while a task is waited for, and cancels that task.
+
+    Python's own handler raises wherever the loop is at, which may be in a task of the HTTP client's: there it is lost,
+    or found by nobody. The second time it is raised on the spot all the same. A handler of the program's own stays.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], before: Any) -> None:
+        self.pressed = False
+        self._loop = loop
+        self._task = task
+        self._before = before
+
+    @classmethod
+    def watch(cls, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> _CtrlC | None:
+        """Hear it from now on, in the main thread; None where it is somebody else's to hear."""
+        before = signal.getsignal(signal.SIGINT)
+        if before is not signal.default_int_handler and not isinstance(before, _CtrlC):
+            return None
+        ctrl_c = cls(loop, task, before)
+        try:
+            signal.signal(signal.SIGINT, ctrl_c)
+        except ValueError:  # not the main interpreter
+            return None
+        return ctrl_c
+
+    def unwatch(self) -> None:
+        """Hear it no longer."""
+        signal.signal(signal.SIGINT, self._before)
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self.pressed or self._task.done():
+            raise KeyboardInterrupt
+        self.pressed = True
+        self._loop.call_soon_threadsafe(self._task.cancel)  # which wakes the loop too
 
 
 async def _turns(turns: int) -> None:
@@ -112,10 +180,11 @@ async def _turns(turns: int) -> None:
 class _Holder:
     """Closes a thread's loops when the thread has ended and its locals are let go of."""
 
-    __slots__ = ("__weakref__", "loops")
+    __slots__ = ("__weakref__", "loops", "process")
 
     def __init__(self) -> None:
         self.loops: list[KeptLoop] = []
+        self.process = os.getpid()
         _holders.add(self)
 
     def close(self) -> None:
@@ -124,9 +193,14 @@ class _Holder:
             kept.close()
 
     def __del__(self) -> None:
-        if not sys.is_finalizing():
+        if self.process != os.getpid():
+            _inherited.extend(self.loops)  # of a thread that this process does not have
+        elif not sys.is_finalizing():
             self.close()
 
+
+_inherited: list[KeptLoop] = []
+"""After a fork: the parent's loops, which are left alone until the end."""
 
 _kept_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _holders: weakref.WeakSet[_Holder] = weakref.WeakSet()
@@ -139,7 +213,7 @@ def kept_loop() -> KeptLoop:
     Where that one is running already (a plain callback that blocks on a run of its own), a further one.
     """
     holder: _Holder | None = getattr(_thread, "holder", None)
-    if holder is None or (holder.loops and holder.loops[0].process != os.getpid()):
+    if holder is None or holder.process != os.getpid():
         # After a fork the parent's loop is the parent's: its selector and sockets are shared with it.
         holder = _thread.holder = _Holder()
     for kept in holder.loops:
@@ -163,6 +237,8 @@ def refuse_inside_loop(instead: str) -> None:
 def _close_all() -> None:
     for holder in list(_holders):
         holder.close()
+    for kept in _inherited:
+        kept.close()
 
 
 class Interruptible:

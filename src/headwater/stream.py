@@ -178,7 +178,10 @@ class AgentStream(Generic[OutputT]):
         return self._kept
 
     def _plain(self, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
-        return _read_plainly(self.claim(), self._loop(), project)
+        kept = self._loop()
+        reader = _read_plainly(self.claim(), kept, project)
+        kept.readers.add(reader)
+        return reader
 
 
 class View(Generic[T_co]):
