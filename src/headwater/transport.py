@@ -33,6 +33,9 @@ READ_BUFFER_BYTES: Final = 64 * 1024
 MAX_ERROR_BODY_BYTES: Final = 256 * 1024
 """How much of an error's body is read: enough for any message, and no HTML page fills memory."""
 
+KEEP_ALIVE_SECONDS: Final = 60
+"""After so much silence TCP asks whether the other side is still there; most things on the way forget after more."""
+
 LARGE_BODY_BYTES: Final = 512 * 1024
 """From here a request's body is written in pieces, so that an upload of pictures does not hold up the loop."""
 
@@ -234,20 +237,54 @@ class _Pool:
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
 
 
+_sockets: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[socket.socket]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _leave_to_the_parent() -> None:
+    """After a fork: the connections are the parent's, and nothing may be said on them here, not even goodbye.
+
+    Their descriptors lead nowhere from now on, so that closing them here, now or at exit, closes nothing there.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for sockets in _sockets.values():
+        for sock in sockets:
+            if sock.fileno() >= 0:
+                os.dup2(nowhere, sock.fileno(), inheritable=False)
+    os.close(nowhere)
+    _sockets.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
 async def _session() -> aiohttp.ClientSession:
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is not None and pool.process == os.getpid() and not pool.session.closed:
         return pool.session
-    session = _new_session()
+    session = _new_session(loop)
     keeper = _keep(session)
     await anext(keeper)
     _pools[loop] = _Pool(session, keeper)
     return session
 
 
-def _new_session() -> aiohttp.ClientSession:
+def _new_session(loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
     import aiohttp
+
+    sockets = _sockets.setdefault(loop, weakref.WeakSet())
+
+    def new_socket(address: Any) -> socket.socket:
+        sock = socket.socket(*address[:3])
+        sockets.add(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_SECONDS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_SECONDS)
+        return sock
 
     trace = aiohttp.TraceConfig()
 
@@ -257,7 +294,7 @@ def _new_session() -> aiohttp.ClientSession:
     trace.on_connection_reuseconn.append(reused)
     return aiohttp.ClientSession(
         # The default of 100 connections would queue a thousand runs; a run that should wait waits for the provider.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_tls()),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_tls(), socket_factory=new_socket),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         # A compressed stream comes in blocks, not in tokens.
