@@ -75,7 +75,9 @@ class RunHandle(Coroutine[Any, Any, ResultT]):
     __repr__ = __str__
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name in ("cr_await", "cr_code", "cr_frame", "cr_origin", "cr_running", "gi_code"):
+        if name.startswith("cr_"):
+            return getattr(self._coroutine, name)  # asyncio's debug mode tells of tasks by what they run
+        if name.startswith(("__", "gi_", "ag_")):
             raise AttributeError(name)
         raise LoopMisuse(f"This run was not awaited, so it has no {name!r} yet.", hint=_HINT)
 
