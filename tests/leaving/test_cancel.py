@@ -282,10 +282,12 @@ def test_cancelling_twice_or_too_late_changes_nothing(run: Run, server: PacedSer
         assert not server.next().gone.is_set()
 
         stream = Agent(model="words", base_url=server.url, api_key="k").run_stream("Go.")
+        reasons = []
         async for chunk in stream:
+            reasons.append(chunk.finish_reason)
             stream.cancel()
             stream.cancel()
-        assert chunk.finish_reason == "cancelled"
+        assert reasons[-1] == "cancelled"
         stream.cancel()
         assert server.next().wait_gone()
 

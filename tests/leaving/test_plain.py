@@ -1,4 +1,4 @@
-"""Leaving a plain `for` is cancelling too: its loop is turned until the provider is told, then the next statement runs."""
+"""Leaving a plain `for` is cancelling too: the provider is told before the next statement runs."""
 
 from __future__ import annotations
 
@@ -83,12 +83,17 @@ def by_with(reading: Reading) -> None:
 
 
 def by_an_exception_in_with(reading: Reading) -> None:
-    with pytest.raises(ZeroDivisionError), reading.stream as stream:
-        for chunk in stream:
-            if reading.note(chunk.content):
-                raise ZeroDivisionError
-    # Here the traceback is kept by whoever caught it; `with` has closed the stream all the same.
+    def read() -> None:
+        with reading.stream as stream:
+            for chunk in stream:
+                if reading.note(chunk.content):
+                    raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        read()
+    # Whoever keeps the exception keeps its traceback, and with that the iterator: `with` has closed it all the same.
     reading.check_told()
+    del caught
 
 
 def by_close(reading: Reading) -> None:
