@@ -89,8 +89,41 @@ class Source(Protocol):
         """
 
 
+class Reply(Protocol):
+    """A response whose head has arrived: `transport.Reply`, or one that is played back."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self) -> bytes:
+        """The bytes that have come; b"" at the end. Raises ConnectionFailed."""
+
+    async def read_error(self) -> bytes:
+        """What there is of an error's body."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has been read."""
+
+    def release(self) -> None:
+        """Nothing more is read."""
+
+    def abort(self) -> None:
+        """Nothing more is read, and the other side is told."""
+
+    def shut(self) -> None:
+        """The other side is told, and no more."""
+
+
+class Post(Protocol):
+    """What sends a request and gives the response's head: `transport.post`, or what stands in its place."""
+
+    async def __call__(self, request: HTTPRequest, *, connect: float | None = None) -> Reply:
+        """See `transport.post`."""
+
+
 class ProviderSource:
-    """A model at a provider, asked over HTTP."""
+    """A model at a provider, asked over HTTP. `post` is how: over the network, unless it says otherwise."""
 
     def __init__(
         self,
@@ -100,8 +133,10 @@ class ProviderSource:
         *,
         connect: float | None = None,
         authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
+        post: Post = transport.post,
     ) -> None:
         self.endpoint = endpoint
+        self.post = post
         self.model = model
         self._api = api
         self._connect = connect
@@ -122,7 +157,12 @@ class ProviderSource:
         decoder = self._api.Decoder(place, self.endpoint.quirks)
         written = self._api.encode(request, self.endpoint)
         return ProviderExchange(
-            written, decoder, provider=self.provider, connect=self._connect, authorize=self._authorize
+            written,
+            decoder,
+            provider=self.provider,
+            connect=self._connect,
+            authorize=self._authorize,
+            post=self.post,
         )
 
     def __repr__(self) -> str:
@@ -141,6 +181,7 @@ class ProviderExchange:
         connect: float | None = None,
         authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
         max_bytes: int = MAX_RESPONSE_BYTES,
+        post: Post = transport.post,
     ) -> None:
         self.decoder = decoder
         self.alive_at = 0.0
@@ -150,7 +191,8 @@ class ProviderExchange:
         self._authorize = authorize
         self._left = max_bytes
         self._max = max_bytes
-        self._reply: transport.Reply | None = None
+        self._post = post
+        self._reply: Reply | None = None
         self._over = False
         self._until: float | None = None
         self._sealed = False
@@ -196,7 +238,7 @@ class ProviderExchange:
         request = self._request
         if self._authorize is not None:
             request.headers.update(await self._authorize())
-        reply = await transport.post(request, connect=self._connect)
+        reply = await self._post(request, connect=self._connect)
         if self._over:
             reply.abort()
             raise ConnectionFailed("The exchange was stopped before its answer came.")
@@ -212,7 +254,7 @@ class ProviderExchange:
                 status=reply.status,
             )
 
-    async def _refused(self, reply: transport.Reply) -> HeadwaterError:
+    async def _refused(self, reply: Reply) -> HeadwaterError:
         body = await reply.read_error()
         self._over = True
         reply.release()
@@ -246,7 +288,7 @@ class ProviderExchange:
             error.message, error.args = message, (message,)
         return error
 
-    async def _rest(self, reply: transport.Reply) -> list[Event]:
+    async def _rest(self, reply: Reply) -> list[Event]:
         """What follows the end marker: usage, a [DONE], and the body's end, for no longer than is worth it."""
         decoder, now = self.decoder, asyncio.get_running_loop().time
         if decoder.error is None:
