@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from headwater import pacing
 from headwater.errors import (
     ConfigurationError,
     FirstTokenTimeout,
@@ -20,11 +21,13 @@ from headwater.errors import (
     IncompleteStream,
     InvalidRequest,
     LimitExceeded,
+    Overloaded,
     ProviderError,
+    RateLimited,
     StepTimeout,
     TimedOut,
 )
-from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted
+from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, Warned
 from headwater.loops import Interruptible
 from headwater.messages import Usage
 
@@ -46,6 +49,8 @@ MAX_WAIT_SECONDS: Final = 8.0
 MAX_RETRY_AFTER_SECONDS: Final = 60.0
 """The longest wait a provider may ask for; past it the error is told instead: nobody watches a prompt that long."""
 
+MAX_PAUSED_SECONDS: Final = 120.0
+"""The longest one request waits for pauses that others were asked for; then it asks, and hears for itself."""
 
 MAX_RETRIES_A_RUN: Final = 20
 """Retries over all the steps of one run: a provider that is that unwell should be told of, not leaned on."""
@@ -124,6 +129,7 @@ class Asking:
         self._attempt = 0
         self._cause: Literal["first", "retry", "fallback", "restart", "resume"] = "first"
         self._wait = 0.0
+        self._paused = 0.0
         self._error: HeadwaterError | None = None
         self._watch: _Watch | None = None
         self.source = self._sources[0]
@@ -133,11 +139,8 @@ class Asking:
         """The next events; [] once the answer is whole. Raises the error of the last attempt."""
         if self._error is not None:
             raise self._error
-        if self._wait:
-            await self._interruptible.wait(asyncio.sleep(self._wait))
-            self._wait = 0.0
         if self._exchange is None:
-            return self._begin()
+            return await self._wait_and_begin()
         exchange, watch = self._exchange, self._watch
         assert watch is not None
         try:
@@ -168,6 +171,34 @@ class Asking:
             self._watch.close()
         if self._exchange is not None:
             self._exchange.abort()
+
+    async def _wait_and_begin(self) -> list[Event]:
+        """Ask, once whatever there is to wait for has passed; of a pause that others were asked for it is told once."""
+        while True:
+            if self._wait:
+                await self._interruptible.wait(asyncio.sleep(self._wait))
+                self._wait = 0.0
+            pause = self._others_pause()
+            if not pause:
+                return self._begin()
+            first = not self._paused
+            self._wait = pause
+            self._paused += pause
+            if first:
+                who = self.source.provider or "The provider"
+                return [
+                    Warned(
+                        code="provider_pause",
+                        message=f"{who} asked for a pause; this request waits {pause:.1f} s before it is made.",
+                    )
+                ]
+
+    def _others_pause(self) -> float:
+        """Seconds for which whoever shares this source's quota was asked to wait."""
+        quota = getattr(self.source, "quota", None)
+        if quota is None or self._paused >= MAX_PAUSED_SECONDS:
+            return 0.0
+        return pacing.wait(quota, now=asyncio.get_running_loop().time(), die=self._dice())
 
     def _begin(self) -> list[Event]:
         self._attempt += 1
@@ -242,8 +273,16 @@ class Asking:
         """Seconds until the next try: what the provider asked for, else full jitter; None where that is too long."""
         asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:
-            return asked if asked <= MAX_RETRY_AFTER_SECONDS else None
+            return self._pause_all(error, asked) if asked <= MAX_RETRY_AFTER_SECONDS else None
         return self._dice() * min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**self._tries)
+
+    def _pause_all(self, error: HeadwaterError, seconds: float) -> float:
+        """Tell all who share the quota of the pause; how long to wait oneself."""
+        quota = getattr(self.source, "quota", None)
+        if quota is None or not isinstance(error, (RateLimited, Overloaded)):
+            return seconds
+        pacing.pause(quota, seconds, now=asyncio.get_running_loop().time())
+        return seconds + pacing.spread(seconds, self._dice())
 
 
 def _was_answering(error: HeadwaterError, visible: bool) -> bool:
