@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from headwater.events import Event
-    from headwater.providers.base import API, Decoder, Endpoint, HTTPRequest, Place, Request
+    from headwater.providers.base import API, Decoder, Endpoint, HTTPRequest, Place, Request, Secret
 
 __all__ = ("Exchange", "Post", "ProviderSource", "Reply", "Source")
 
@@ -68,7 +68,11 @@ class Exchange(Protocol):
 
 
 class Source(Protocol):
-    """Something that can be asked: a model at a provider, the offline model, a recording."""
+    """Something that can be asked: a model at a provider, the offline model, a recording.
+
+    Where it has a `quota` (anything hashable), those with an equal one wait together when a provider asks one of them
+    to; see `pacing`.
+    """
 
     @property
     def provider(self) -> str:
@@ -151,6 +155,11 @@ class ProviderSource:
     def api(self) -> str:
         """See `Source`."""
         return self.endpoint.api
+
+    @property
+    def quota(self) -> tuple[str, str, Secret | None]:
+        """What is shared by all who are limited together: the provider, where it is, and the key; see `pacing`."""
+        return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
 
     def open(self, request: Request, place: Place) -> ProviderExchange:
         """See `Source`."""
