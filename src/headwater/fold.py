@@ -483,8 +483,8 @@ class Fold:
     ) -> list[Event]:
         """The events that end all that is open, innermost first, so that the step's end and the run's may follow.
 
-        `why` is what unfinished calls and tools are told, `now` (Unix seconds) when that is. `children` are the folds of the runs below, by id, which
-        have ended by now: what is not told of one is taken to have been cancelled before it cost anything.
+        `why` is what unfinished calls and tools are told, `now` (Unix seconds) when that is. `children` are the folds
+        of the runs below, by id, which have ended: one that is not told of was cancelled before it cost anything.
         """
         events: list[Event] = []
         if (step := self._step) is not None:
