@@ -7,8 +7,10 @@ streaming or not, makes the same `Run` and reads it; there is no other path.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeAlias, cast, overload
 
@@ -44,6 +46,17 @@ class Options(SettingsOptions, total=False):
     agent_name: str
     model_name: str
     system_prompt: Instructions
+
+
+class RunOptions(SettingsOptions, total=False):
+    """What one run may be given beside its task: what it goes on from, who watches it, its clocks, its settings."""
+
+    history: Sequence[Message] | None
+    thread: Thread | None
+    streaming_callback: Callback | None
+    on_event: Callback | None
+    on_retract: Callback | None
+    timeouts: Timeouts | None
 
 
 _ALIASES = {"agent_name": "name", "model_name": "model", "system_prompt": "instructions"}
@@ -193,13 +206,7 @@ class Agent(Generic[ContextT, OutputT]):
         *,
         output_type: type[NewT],
         context: ContextT | None = None,
-        history: Sequence[Message] | None = None,
-        thread: Thread | None = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
-        timeouts: Timeouts | None = None,
-        **settings: Unpack[SettingsOptions],
+        **options: Unpack[RunOptions],
     ) -> Response[NewT]: ...
     @overload
     def run(
@@ -207,13 +214,7 @@ class Agent(Generic[ContextT, OutputT]):
         task: Task,
         *,
         context: ContextT | None = None,
-        history: Sequence[Message] | None = None,
-        thread: Thread | None = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
-        timeouts: Timeouts | None = None,
-        **settings: Unpack[SettingsOptions],
+        **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
     def run(self, task: Task, **options: Any) -> Response[Any]:
         """Run to the end: blocks in plain code; inside a running event loop returns what is to be awaited.
@@ -237,13 +238,7 @@ class Agent(Generic[ContextT, OutputT]):
         *,
         output_type: type[NewT],
         context: ContextT | None = None,
-        history: Sequence[Message] | None = None,
-        thread: Thread | None = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
-        timeouts: Timeouts | None = None,
-        **settings: Unpack[SettingsOptions],
+        **options: Unpack[RunOptions],
     ) -> Response[NewT]: ...
     @overload
     async def arun(
@@ -251,13 +246,7 @@ class Agent(Generic[ContextT, OutputT]):
         task: Task,
         *,
         context: ContextT | None = None,
-        history: Sequence[Message] | None = None,
-        thread: Thread | None = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
-        timeouts: Timeouts | None = None,
-        **settings: Unpack[SettingsOptions],
+        **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
     async def arun(self, task: Task, **options: Any) -> Response[Any]:
         """`run` as a plain coroutine: to be awaited, in every event loop."""
@@ -274,13 +263,7 @@ class Agent(Generic[ContextT, OutputT]):
         *,
         output_type: type[NewT],
         context: ContextT | None = None,
-        history: Sequence[Message] | None = None,
-        thread: Thread | None = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
-        timeouts: Timeouts | None = None,
-        **settings: Unpack[SettingsOptions],
+        **options: Unpack[RunOptions],
     ) -> Response[NewT]: ...
     @overload
     def run_sync(
@@ -288,22 +271,15 @@ class Agent(Generic[ContextT, OutputT]):
         task: Task,
         *,
         context: ContextT | None = None,
-        history: Sequence[Message] | None = None,
-        thread: Thread | None = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
-        timeouts: Timeouts | None = None,
-        **settings: Unpack[SettingsOptions],
+        **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
     def run_sync(self, task: Task, **options: Any) -> Response[Any]:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop, which it would hold up."""
         refuse_inside_loop("`await agent.run(…)`")
-        kept = kept_loop()
         if self.interactive:
-            return kept.run(self._converse(task, options))
+            return self._converse_blocking(task, options)
         run = self._begin(task, shown=True, **options)
-        drain_blocking(run, kept)
+        drain_blocking(run, kept_loop())
         return run.response()
 
     def run_stream(
@@ -311,13 +287,7 @@ class Agent(Generic[ContextT, OutputT]):
         message: Task,
         *,
         context: ContextT | None = None,
-        history: Sequence[Message] | None = None,
-        thread: Thread | None = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
-        timeouts: Timeouts | None = None,
-        **settings: Unpack[SettingsOptions],
+        **options: Unpack[RunOptions],
     ) -> AgentStream[OutputT]:
         """The run as a stream, started by whoever reads it first.
 
@@ -326,17 +296,7 @@ class Agent(Generic[ContextT, OutputT]):
         owns the output: nothing is printed.
         Raises, out of the reading: HeadwaterError, after everything that came before it.
         """
-        options: dict[str, Any] = {
-            "context": context,
-            "history": history,
-            "thread": thread,
-            "streaming_callback": streaming_callback,
-            "on_event": on_event,
-            "on_retract": on_retract,
-            "timeouts": timeouts,
-            **settings,
-        }
-        return AgentStream(lambda: self._begin(message, shown=False, **options))
+        return AgentStream(lambda: self._begin(message, shown=False, context=context, **options))
 
     def as_tool(self, *, name: str | None = None, description: str | None = None) -> Delegate:
         """The agent as a tool for another one: what it is asked goes in, its text comes out.
@@ -476,9 +436,20 @@ class Agent(Generic[ContextT, OutputT]):
             run = self._begin(task, shown=True, thread=thread, **options)
             await run.drain()
             response = run.response()
-            said = await _next_message(asking=self.print_on is not False)
+            said = await _in_thread(lambda: _next_message(asking=self.print_on is not False))
             if said is None:
                 return response
+            task = said
+
+    def _converse_blocking(self, task: Task, options: dict[str, Any]) -> Response[Any]:
+        """The same in plain code: the terminal is read where Ctrl-C is heard."""
+        thread = options.pop("thread", None) or Thread(options.pop("history", None) or ())
+        while True:
+            run = self._begin(task, shown=True, thread=thread, **options)
+            drain_blocking(run, kept_loop())
+            said = _next_message(asking=self.print_on is not False)
+            if said is None:
+                return run.response()
             task = said
 
 
@@ -605,16 +576,33 @@ def _named(name: Any) -> str:
     return name
 
 
-async def _next_message(*, asking: bool) -> str | None:
+def _next_message(*, asking: bool) -> str | None:
     """The next line from the terminal; None at its end, or for `exit` and `quit`."""
-    loop = asyncio.get_running_loop()
     prompt = "\nYou: " if asking and sys.stdin is not None and sys.stdin.isatty() else ""
     while True:
         try:
-            said = await loop.run_in_executor(None, input, prompt)
+            said = input(prompt)
         except (EOFError, RuntimeError, OSError, ValueError):
             return None
         if said.strip().lower() in ("exit", "quit"):
             return None
         if said.strip():
             return said
+
+
+async def _in_thread(function: Callable[[], str | None]) -> str | None:
+    """What the function returns, from a thread that keeps no program from ending: nobody may ever type a line."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[str | None] = loop.create_future()
+
+    def settle(said: str | None) -> None:
+        if not done.done():
+            done.set_result(said)
+
+    def work() -> None:
+        said = function()
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            loop.call_soon_threadsafe(settle, said)
+
+    threading.Thread(target=work, name="headwater-input", daemon=True).start()
+    return await done

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, cast
+
+from typing_extensions import Unpack
 
 from headwater import arguments
 from headwater.attempts import Timeouts
@@ -33,6 +35,14 @@ Plan: TypeAlias = "Callable[[WorkflowRun], Coroutine[Any, Any, None]]"
 Member: TypeAlias = Runnable
 
 ResultT = TypeVar("ResultT", bound="Response[Any] | Results")
+
+
+class WatchOptions(TypedDict, total=False):
+    """Who watches one run of a workflow."""
+
+    streaming_callback: Callback | None
+    on_event: Callback | None
+    on_retract: Callback | None
 
 
 class WorkflowRun(Run):
@@ -246,43 +256,26 @@ class Workflow(Generic[ResultT]):
         task: Task,
         *,
         context: Any = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
+        **options: Unpack[WatchOptions],
     ) -> ResultT:
         """Run to the end: blocks in plain code; inside a running event loop returns what is to be awaited.
 
         `streaming_callback` and `on_event` win over the workflow's own; a callback with two or three parameters is told
         who speaks. Raises the error of the member that failed, with every partial as its `response`.
         """
-        options: dict[str, Any] = {
-            "context": context,
-            "streaming_callback": streaming_callback,
-            "on_event": on_event,
-            "on_retract": on_retract,
-        }
         if blocks_here():
-            return self.run_sync(task, **options)
-        return cast("ResultT", RunHandle(self.arun(task, **options)))
+            return self.run_sync(task, context=context, **options)
+        return cast("ResultT", RunHandle(self.arun(task, context=context, **options)))
 
     async def arun(
         self,
         task: Task,
         *,
         context: Any = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
+        **options: Unpack[WatchOptions],
     ) -> ResultT:
         """`run` as a plain coroutine."""
-        run = self._begin(
-            task,
-            shown=True,
-            context=context,
-            streaming_callback=streaming_callback,
-            on_event=on_event,
-            on_retract=on_retract,
-        )
+        run = self._begin(task, shown=True, context=context, **options)
         await run.drain()
         return cast("ResultT", run.response())
 
@@ -291,20 +284,11 @@ class Workflow(Generic[ResultT]):
         task: Task,
         *,
         context: Any = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
+        **options: Unpack[WatchOptions],
     ) -> ResultT:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await workflow.run(…)`")
-        run = self._begin(
-            task,
-            shown=True,
-            context=context,
-            streaming_callback=streaming_callback,
-            on_event=on_event,
-            on_retract=on_retract,
-        )
+        run = self._begin(task, shown=True, context=context, **options)
         drain_blocking(run, kept_loop())
         return cast("ResultT", run.response())
 
@@ -313,24 +297,13 @@ class Workflow(Generic[ResultT]):
         message: Task,
         *,
         context: Any = None,
-        streaming_callback: Callback | None = None,
-        on_event: Callback | None = None,
-        on_retract: Callback | None = None,
+        **options: Unpack[WatchOptions],
     ) -> AgentStream[Any]:
         """The run as one merged stream: chunks that say whose they are, `events()`, `text()`, `select()`, `cancel()`.
 
         Started by whoever reads it first; leaving the loop cancels every member and closes their connections.
         """
-        return AgentStream(
-            lambda: self._begin(
-                message,
-                shown=False,
-                context=context,
-                streaming_callback=streaming_callback,
-                on_event=on_event,
-                on_retract=on_retract,
-            )
-        )
+        return AgentStream(lambda: self._begin(message, shown=False, context=context, **options))
 
     def as_tool(self, *, name: str | None = None, description: str | None = None) -> Delegate:
         """The workflow as an agent's tool: what it is asked goes in, its text comes out."""
