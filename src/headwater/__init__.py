@@ -12,7 +12,7 @@ Names are imported when they are first used, so that importing the package costs
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from headwater import errors, events, testing
+    from headwater import errors, events
     from headwater.agent import Agent
     from headwater.attempts import Timeouts
     from headwater.chunks import StreamChunk
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from headwater.providers.base import Settings
     from headwater.stream import AgentStream
     from headwater.thread import Thread
-    from headwater.tools import Tool, ToolContext, tool
+    from headwater.tools.context import ToolContext
+    from headwater.tools.declaration import Tool, tool
     from headwater.workflows import ConcurrentWorkflow, Edge, GraphWorkflow, Results, SequentialWorkflow
 
 __version__ = "0.1.0"
