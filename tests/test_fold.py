@@ -358,6 +358,19 @@ def test_what_a_provider_reported_of_one_attempt_is_kept_in_its_own_words() -> N
     assert known.step_end(api="", model="", finish_reason=None).usage == raw
 
 
+def test_what_an_attempt_said_is_estimated_calls_and_thoughts_and_all() -> None:
+    thought = [ReasoningStarted(step=1, part=1), ReasoningDelta(step=1, part=1, text="Hmmm")]
+    half = [CallStarted(step=1, call="b", name="look"), CallDelta(step=1, call="b", json='{"n"')]
+    known = fold(begun(*said(1, 0, "Four"), *thought, *call("a"), *half))
+    estimate = UsageReported(step=1, attempt=1, usage=Usage(output_tokens=5), origin="estimated")
+    assert known.estimate() == estimate
+    known.add(estimate)
+    assert known.estimate() is None, "once it is told of"
+    silent = fold(begun()).estimate()
+    assert silent is not None
+    assert (silent.origin, silent.usage) == ("unknown", Usage())
+
+
 def test_what_was_not_reported_is_unknown_and_not_nothing() -> None:
     assert fold(begun()).usage == Usage()
     assert fold(begun()).usage.input_tokens is None

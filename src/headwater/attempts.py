@@ -131,6 +131,8 @@ class Asking:
         self._wait = 0.0
         self._paused = 0.0
         self._error: HeadwaterError | None = None
+        self._failure: HeadwaterError | None = None
+        """What the attempt has failed with, while what was held back until then is being appended."""
         self._watch: _Watch | None = None
         self.source = self._sources[0]
         self.decoder: Decoder | None = None
@@ -139,6 +141,8 @@ class Asking:
         """The next events; [] once the answer is whole. Raises the error of the last attempt."""
         if self._error is not None:
             raise self._error
+        if self._failure is not None:
+            return self._give_up(self._failure)
         if self._exchange is None:
             return await self._wait_and_begin()
         exchange, watch = self._exchange, self._watch
@@ -220,13 +224,20 @@ class Asking:
         ]
 
     def _failed(self, error: HeadwaterError) -> list[Event]:
+        """The attempt's last words; what became of it is told once those have been appended."""
         exchange = self._exchange
         assert exchange is not None
         self.abort()
-        decoder = exchange.decoder
+        self._failure = error
+        return exchange.decoder.finish() or self._give_up(error)
+
+    def _give_up(self, error: HeadwaterError) -> list[Event]:
+        self._failure = None
+        decoder = self.decoder
+        assert decoder is not None
         place = decoder.place
         visible = decoder.visible
-        events: list[Event] = list(decoder.finish())
+        events: list[Event] = []
         # Something was or may have been computed, and nobody said how much: that is not nothing.
         if _was_answering(error, visible) and (estimate := self._fold.estimate()) is not None:
             events.append(estimate)

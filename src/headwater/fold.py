@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+import msgspec
+
 from headwater.events import (
     AttemptFailed,
     AttemptStarted,
@@ -348,7 +350,7 @@ class Fold:
         if step is None or step.attempt is None or (step.number, step.attempt) in self._usages:
             return None
         said = ["".join(stream.pieces) for stream in step.entries.values()]
-        said += ["".join(call.pieces or ()) for call in step.calls.values()]
+        said += [_written(call) for call in step.calls.values()]
         usage = Usage.estimated("".join(said))
         return UsageReported(
             step=step.number, attempt=step.attempt, usage=usage, origin="estimated" if usage else "unknown"
@@ -624,6 +626,14 @@ def _made(event: FileMade) -> Image | File:
         media_type=event.media_type,
         signature=event.signature,
     )
+
+
+def _written(call: _Call) -> str:
+    """A call's arguments as the model wrote them, or nearly so."""
+    if call.pieces is not None:
+        return "".join(call.pieces)
+    arguments = call.call.arguments
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
 
 
 def _so_far(call: _Call) -> ToolCall:
