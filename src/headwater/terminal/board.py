@@ -71,7 +71,6 @@ _CUT_SHORT: Final = {
 }
 _WHY_CANCELLED: Final = {
     "deadline": "Out of time.",
-    "parent": "Cancelled with the run it belongs to.",
     "shutdown": "Cancelled: shutting down.",
 }
 _THEN: Final = {"fallback": "asking another model", "restart": "starting this answer again", "retry": "trying again"}

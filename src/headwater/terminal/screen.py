@@ -23,6 +23,8 @@ from headwater.terminal.wrap import cells, cut, settled
 __all__ = ("Screen",)
 
 _BEGIN: Final = "\x1b[?2026h\x1b[?25l\x1b[?7l"  # show all at once, where that is known; no cursor; no wrapping
+_ESC: Final = "\x1b"
+_RESET: Final = "\x1b[0m"
 _END: Final = "\x1b[?7h\x1b[?25h\x1b[?2026l"
 _ESCAPE: Final = re.compile("\x1b(?:\\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\\\-_]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?)")
 
@@ -83,10 +85,7 @@ class Screen:
             printed = self._take_printed()
             shown = [*self._unfinished(columns), *rows]
             moved = self._columns != columns or self._lines != lines
-            if printed or moved or not self._rows:
-                text = self._anew(printed, shown, columns, lines)
-            else:
-                text = self._changed(shown)
+            text = self._anew(printed, shown, columns, lines) if printed or moved else self._changed(shown)
             self._panel, self._rows, self._columns, self._lines = list(rows), shown, columns, lines
             if text:
                 put(self._file, _BEGIN + text + _END)
@@ -162,15 +161,19 @@ class Screen:
 
     def _anew(self, printed: str, rows: list[str], columns: int, lines: int) -> str:
         """Everything again, over what stands there now."""
-        up = self._height(columns, lines)
+        if not self._columns:
+            # A line that the program has begun must stay: a row of spaces goes to the next line from anywhere but the
+            # beginning of one.
+            start = "" if os.name == "nt" else f"\x1b[?7h{' ' * columns}\r\x1b[K\x1b[?7l"
+        else:
+            # Line by line: some terminals keep what is erased in one go, and have the rows once more when scrolled up.
+            up = self._height(columns, lines)
+            start = f"\x1b[{up}A\r" + "\x1b[2K\x1b[B" * up + f"\x1b[{up}A\r" if up else "\r"
         if printed:
             self._lost = 0  # what went off the top is no longer right above us
-        start = f"\x1b[{up}A\r\x1b[J" if up else "\r\x1b[J"
-        if "\x1b" in printed:
-            printed += "\x1b[0m"
-        # The program's own lines may be longer than a row: they wrap, as they would without us.
-        text = f"\x1b[?7h{printed}\x1b[?7l" if printed else ""
-        return start + text + "".join(f"{row}\r\n" for row in rows)
+            # The program's own lines may be longer than a row: they wrap, as they would without us.
+            printed = f"\x1b[?7h{printed}{_RESET if _ESC in printed else ''}\x1b[?7l"
+        return start + printed + "".join(f"{row}\r\n" for row in rows) + "\x1b[J"
 
     def _height(self, columns: int, lines: int) -> int:
         """How many lines above the cursor the first row stands, on a screen that may have changed its size."""
