@@ -13,6 +13,7 @@ import io
 import os
 import re
 import socket
+import sys
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
@@ -328,10 +329,13 @@ def _tls() -> Any:
 
 def _proxy_for(url: str) -> str | None:
     """The proxy that the environment (or the system) names for this address, if any."""
+    scheme = url.partition(":")[0]
+    variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    if sys.platform not in ("darwin", "win32") and not any(map(os.environ.get, variables)):
+        return None  # only macOS and Windows know of others; to look for them takes longer than all else of a request
     from urllib.request import getproxies, proxy_bypass
 
     proxies = getproxies()
-    scheme = url.partition(":")[0]
     proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy or proxy_bypass(_host(url)):
         return None
