@@ -5,7 +5,7 @@ Both are projections: functions of one event and of what the fold knows by then.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,13 @@ class Chunks:
     is a workflow. The end of a member is a chunk with its finish reason; only the run's own end is final.
     """
 
-    __slots__ = ("_fold", "_held", "_leads", "_refusals", "_run", "_speaks_for", "plain")
+    __slots__ = ("_fold", "_held", "_leads", "_refusals", "_run", "_speaks_for", "_with_leads", "plain")
 
-    def __init__(self, run: str, speaks_for: Collection[str], fold: Fold) -> None:
+    def __init__(self, run: str, speaks_for: Container[str], fold: Fold, *, leads: bool = True) -> None:
         self._run = run
         self._speaks_for = speaks_for
         self._fold = fold
+        self._with_leads = leads
         self._leads: dict[str, str] = {}
         self._refusals: set[tuple[str, int, int]] = set()
         self._held: dict[str, list[str]] = {}
@@ -177,6 +178,6 @@ class Chunks:
     def _note(self, event: TextStarted) -> None:
         if event.kind == "refusal":
             self._refusals.add((event.run, event.step, event.part))
-        if event.lead:
+        if event.lead and self._with_leads:
             self._leads[event.run] = event.lead
         self.plain = not self._leads and not self._refusals

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Generator, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from typing_extensions import TypeVar
@@ -20,6 +22,7 @@ from headwater.chunks import Chunks, StreamChunk
 from headwater.errors import Cancelled, LoopMisuse
 from headwater.events import Event, TextDelta, TextStarted
 from headwater.loops import KeptLoop, in_loop, kept_loop, refuse_inside_loop
+from headwater.selection import Choice, Everyone, Selection
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,7 +41,8 @@ class AgentStream(Generic[OutputT]):
     """One run as it happens; started by whoever reads it first.
 
     Read it once: as chunks (`async for chunk in stream`, `for chunk in stream` in plain code), as typed `events()`, as
-    `text()`, or drained by `result()`. `cancel()` stops it from anywhere. `response` is there once it has ended.
+    `text()`, in part by `select()`, or drained by `result()`. `cancel()` stops it from anywhere. `response` is there
+    once it has ended.
     """
 
     def __init__(self, make: Callable[[], Run]) -> None:
@@ -56,9 +60,30 @@ class AgentStream(Generic[OutputT]):
         refuse_inside_loop("`async for chunk in …`")
         return self._plain(_chunks)
 
-    def events(self) -> View[Event]:
-        """The typed log, each event as it is appended: `async for event in stream.events()`, or plain `for`."""
-        return View(self, _events)
+    def events(
+        self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
+    ) -> View[Event]:
+        """The typed log, each event as it is appended: `async for event in stream.events()`, or plain `for`.
+
+        With the same choices as `select`; the end of the whole is always among them, and with `final_only` otherwise
+        only the answer's text. Raises ConfigurationError.
+        """
+        choice = Choice.of(final_only, agent, depth)
+        return View(self, _events) if choice is None else Chosen(self, partial(_chosen_events, choice=choice))
+
+    def select(
+        self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
+    ) -> View[StreamChunk]:
+        """Chunks of a part of the stream; the last one, which is final, always comes.
+
+        `final_only`: only the text that is the answer, as `Response.text` has it: the last step's of an agent with
+        tools, the last member's of a sequential workflow. What may not be is held until that is known. `agent`: who
+        bears this name, and whoever works for them; a sequence of names is the end of a path. `depth`: at most so deep,
+        0 for the outermost run, 1 for its members. Chosen by place, agents that were called as tools are shown too.
+        Raises ConfigurationError.
+        """
+        choice = Choice.of(final_only, agent, depth)
+        return View(self, _chunks) if choice is None else Chosen(self, partial(_chosen_chunks, choice=choice))
 
     def text(self) -> View[str]:
         """The text alone, piece by piece: `async for text in stream.text()`, or plain `for`."""
@@ -199,6 +224,23 @@ class View(Generic[T_co]):
         return self._stream._plain(self._project)
 
 
+class Chosen(View[T_co]):
+    """A part of a stream: at one event there may be several things to hand out, or nothing."""
+
+    def __init__(
+        self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], Sequence[T_co] | None]]
+    ) -> None:
+        self._stream = stream
+        self._several = project
+
+    def __aiter__(self) -> AsyncIterator[T_co]:
+        return OneByOne(Reader(self._stream.claim(), self._several))
+
+    def __iter__(self) -> Iterator[T_co]:
+        refuse_inside_loop("`async for`")
+        return chain.from_iterable(self._stream._plain(self._several))
+
+
 # --- the shapes: for each reading, a function from an event to what is handed out, or None
 
 
@@ -241,6 +283,18 @@ def _text(run: Run) -> Callable[[Event], str | None]:
         return chunks.released(event) or None
 
     return project
+
+
+def _chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | None]:
+    selection = Selection(choice, run)
+    return lambda event: selection(event) or None
+
+
+def _chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
+    selection = Selection(choice, run)
+    speaks_for: Container[str] = Everyone() if choice.by_place else run.speaks_for
+    of = Chunks(run.id, speaks_for, run.fold, leads=not choice.final_only).of
+    return lambda event: [chunk for one in selection(event) if (chunk := of(one)) is not None] or None
 
 
 # --- reading in async code
@@ -302,6 +356,29 @@ class Reader(Generic[T]):
         # the event loop finds nothing to finalise. Where it is running (a task that was thrown away), it ends itself.
         with contextlib.suppress(StopIteration, RuntimeError):
             self._generator.aclose().send(None)
+
+
+class OneByOne(Generic[T]):
+    """What a reader gets several of at a time, one by one; letting go of it lets go of the reader."""
+
+    __slots__ = ("__weakref__", "_items", "_reader")
+
+    def __init__(self, reader: Reader[Sequence[T]]) -> None:
+        self._reader = reader
+        self._items: Iterator[T] = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter(await self._reader.__anext__())
+
+    async def aclose(self) -> None:
+        """Leave now, and wait until nothing is left."""
+        await self._reader.aclose()
 
 
 # --- reading in plain code

@@ -49,6 +49,7 @@ def test_however_it_is_read_it_is_the_same(shape: Shape) -> None:
         chunks = [chunk async for chunk in stream]
         assert [chunk.is_final for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
         assert chunks[-1].metadata is not None
+        assert chunks[-1].finish_reason == "stop"
         spoken = [chunk.content for chunk in chunks if chunk.content]
 
         assert [text async for text in shape().run_stream("Go.").text()] == spoken

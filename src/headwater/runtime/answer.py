@@ -135,6 +135,11 @@ class AgentRun(Run):
     async def _advance(self) -> list[Event]:
         return await self._next(self)
 
+    def answers_with(self, step: int) -> bool:
+        """See `Run`: without tools and a type to meet, each loop is one step."""
+        job = self.job
+        return job.output is None and not (job.run_tools and job.tools) and step >= job.limits.max_loops
+
     # --- what the loop commands: each gives events, or nothing where the next one is to be asked at once
 
     async def _begin(self) -> list[Event]:

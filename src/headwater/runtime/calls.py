@@ -114,6 +114,7 @@ class ToolCalls:
             self._bad += 1
             return "", f"The arguments do not fit: {problem}"
         child.join(run, call=key)
+        child.final = False
         await run.conduct(child)
         if child.error is not None:
             if not isinstance(child.error, Exception) or isinstance(child.error, RunTimeout):

@@ -95,6 +95,8 @@ class Run:
             self.parent = outer.id
             outer._linked.add(self)
 
+    final: bool | None = True
+    """Whether what it says last is what the run above it answers; None while nobody can know."""
     may_retract = False
     """Whether text of this run may be taken back after it was shown."""
 
@@ -103,6 +105,10 @@ class Run:
     async def _advance(self) -> list[Event]:
         """The next events; [] where it is to be called again, after what it gave has been appended."""
         raise NotImplementedError
+
+    def answers_with(self, step: int) -> bool:
+        """Whether the text of a step is known to be the answer while it is being said."""
+        return False
 
     def _started(self) -> RunStarted:
         """The run's first event."""
@@ -168,6 +174,11 @@ class Run:
         self.speaks_for |= ids
         if self._voiced:
             self._above[-1]._speak(ids)
+
+    @property
+    def above(self) -> tuple[Run, ...]:
+        """The runs in which this one stands, the outermost first."""
+        return self._above
 
     def take(self, events: list[Event]) -> list[Event]:
         """Fold the events of a run that stands in another, and mark them as its own, for whoever appends them."""

@@ -79,19 +79,21 @@ class WorkflowRun(Run):
         self._planned: asyncio.Task[None] | None = None
         self._done = False
 
-    async def ask(self, member: Member, task: Sequence[Message], *, name: str | None = None) -> Response[Any]:
+    async def ask(self, member: Member, task: Sequence[Message], *, final: bool | None) -> Response[Any]:
         """Run a member to its end and give its Response; for a plan.
 
+        `final` says whether its answer is the workflow's: None where that is not known yet, and is said later.
         Raises what ended it, where this workflow's errors are raised; else the Response has it as `error`.
         """
         if self._limit is None:
-            return await self._ask(member, task, name or member.name)
+            return await self._ask(member, task, final)
         async with self._limit:
-            return await self._ask(member, task, name or member.name)
+            return await self._ask(member, task, final)
 
-    async def _ask(self, member: Member, task: Sequence[Message], name: str) -> Response[Any]:
-        run = claimed(member, task, self.context)
+    async def _ask(self, member: Member, task: Sequence[Message], final: bool | None) -> Response[Any]:
+        run, name = claimed(member, task, self.context), member.name
         run.join(self, name=name, voiced=True)
+        run.final = final
         if (before := self.members.pop(name, None)) is not None:
             self._keep(name, before)
         self.members[name] = run
@@ -177,7 +179,7 @@ class WorkflowRun(Run):
             "agent": self.name,
             "partial": own.partial,
             "callback_errors": self.callback_errors.count + errors,
-            **({"finish_reason": own.finish_reason} if own.partial else {}),
+            **({"finish_reason": own.finish_reason} if own.partial and self.fold.end is not None else {}),
         }
 
 

@@ -28,9 +28,9 @@ class ConcurrentWorkflow(Workflow[Results]):
 
     async def _plan(self, run: WorkflowRun) -> None:
         said: dict[str, Response[Any]] = {}
-        for _ in range(self.max_loops):
-            task = passed_on(run.input, said)
-            responses = await gather_or_cancel(run.ask(member, task) for member in self.agents)
+        for left in range(self.max_loops, 0, -1):
+            task, final = passed_on(run.input, said), left == 1
+            responses = await gather_or_cancel(run.ask(member, task, final=final) for member in self.agents)
             answered = zip(self.agents, responses, strict=True)
             said = {member.name: response for member, response in answered if response and response.error is None}
 

@@ -167,6 +167,10 @@ class GraphWorkflow(Workflow[Response[Any]]):
                 targets.append(name)
         return list(dict.fromkeys(targets))
 
+    def leads_on(self, source: str) -> bool:
+        """Whether any way leads from the node."""
+        return bool(self._reach[source])
+
     def can_reach(self, source: str, target: str) -> bool:
         """Whether some way leads from one node to the other."""
         return target in self._reach[source]
@@ -190,6 +194,9 @@ class _Walk:
             done, _ = await asyncio.wait(self._working, return_when=asyncio.FIRST_COMPLETED)
             for task in [one for one in self._working if one in done]:
                 await self._ended(self._working.pop(task), task)
+        ends = self._graph._ends(self._run, {name: self._run.of(name) for name in self._run.members})
+        for name, run in self._run.members.items():
+            run.final = name in ends
 
     async def stop(self) -> None:
         """Cancel whoever is still at work, and wait for them."""
@@ -222,7 +229,9 @@ class _Walk:
         self._run.led_on.discard(name)
         nodes = self._graph._nodes
         in_order = {source: said[source] for source in nodes if source in said}  # whichever ended first
-        asked = self._run.ask(nodes[name], passed_on(self._run.input, in_order))
+        # Nothing leads on from a node without a way out, and it is asked when nothing more can come to it.
+        final = None if self._graph.leads_on(name) else True
+        asked = self._run.ask(nodes[name], passed_on(self._run.input, in_order), final=final)
         self._working[asyncio.ensure_future(asked)] = name
 
     async def _ended(self, name: str, task: asyncio.Task[Response[Any]]) -> None:
@@ -231,6 +240,7 @@ class _Walk:
             return  # collected: nothing leads on from a failure
         for target in await self._graph.leads_to(name, response):
             self._run.led_on.add(name)
+            self._run.members[name].final = False
             self._come.setdefault(target, {})[name] = response
 
 

@@ -28,9 +28,10 @@ class SequentialWorkflow(Workflow[Response[Any]]):
 
     async def _plan(self, run: WorkflowRun) -> None:
         said: dict[str, Response[Any]] = {}
-        for _ in range(self.max_loops):
+        last = self.agents[-1]
+        for left in range(self.max_loops, 0, -1):
             for member in self.agents:
-                response = await run.ask(member, passed_on(run.input, said))
+                response = await run.ask(member, passed_on(run.input, said), final=left == 1 and member is last)
                 if response and response.error is None:  # what broke off is no answer to go on from
                     said = {member.name: response}
 
