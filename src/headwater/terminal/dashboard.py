@@ -114,6 +114,8 @@ _FIGURES: Final = (
 """State, time, tokens, rate, units written out: from the most to the least, until it fits."""
 
 
+_CAPTION: Final = ("agent", "state", "time", "tokens", "tok/s")
+
 _LINE_FIGURES: Final = (
     (14, 6, 8, 6, 20),
     (12, 6, 7, 5, 14),
@@ -214,9 +216,10 @@ class Layout:
         if totals:
             totals = self._totals(inner, columns)
         own_line = rule and columns.state < _FIGURES[1][0] and inner >= _FIGURES_LINE
-        bodies = [self._body(view, inner, spare) for view in agents]
+        bodies = [self._body(view, inner, spare + DENSE_ROWS) for view in agents]
+        needs = [min(len(body), spare) for body in bodies]
         rows: list[str] = []
-        for view, body, share in zip(agents, bodies, shares([len(body) for body in bodies], spare), strict=True):
+        for view, body, share in zip(agents, bodies, shares(needs, spare), strict=True):
             if rows and gap:
                 rows.append(" " * inner)
             if own_line:
@@ -289,8 +292,9 @@ class Layout:
 
     def _caption(self, columns: _Columns, inner: int) -> str:
         mark = cells(self._signs.active) + 1
-        told = f"{'':{mark}}{'agent':{columns.name}}  {'state':{columns.state}}"
-        for title, size in (("time", columns.time), ("tokens", columns.tokens), ("tok/s", columns.rate)):
+        agent, state, *figures = _CAPTION
+        told = f"{'':{mark}}{agent:{columns.name}}  {state:{columns.state}}"
+        for title, size in zip(figures, (columns.time, columns.tokens, columns.rate), strict=True):
             told += f"  {title:>{size}}" if size else ""
         return self._row([("dim", told)], inner)
 
@@ -347,7 +351,7 @@ class Layout:
                 if mark + whole + columns.figures <= inner or not time:
                     break
             return columns._replace(name=max(inner - mark - columns.figures, 1))
-        name = min(longest, max(inner // 4, 12))
+        name = max(min(longest, max(inner // 4, 12)), len(_CAPTION[0]))
         for state, time, tokens, rate, least in _LINE_FIGURES:
             columns = _Columns(name, state, time, tokens, rate, False)
             left = inner - mark - name - columns.figures - 2
@@ -585,13 +589,15 @@ def shares(needs: Sequence[int], room: int) -> list[int]:
     """`room` rows divided evenly, but to nobody more than needed: what one leaves goes to the others."""
     given = [0] * len(needs)
     open_ = [at for at, need in enumerate(needs) if need]
-    while room and open_:
-        each, more = divmod(room, len(open_))
-        for place, at in enumerate(open_):
-            share = min(needs[at] - given[at], each + (place < more))
+    while room >= len(open_) > 0:
+        each = room // len(open_)
+        for at in open_:
+            share = min(needs[at] - given[at], each)
             given[at] += share
             room -= share
         open_ = [at for at in open_ if given[at] < needs[at]]
+    for at in open_[:room]:
+        given[at] += 1
     return given
 
 
