@@ -275,10 +275,18 @@ class Run:
 
     def _tell(self, event: Event) -> Awaitable[Any] | None:
         waits: list[Awaitable[Any]] | None = None
+        ended: BaseException | None = None
         for run in (self, *self._above) if self._above else (self,):
             for watcher in run._watchers:
-                if (wait := watcher(event)) is not None:
+                try:
+                    wait = watcher(event)
+                except BaseException as error:  # the program is to end; who else watches must not miss the event
+                    ended = ended or error
+                    continue
+                if wait is not None:
                     waits = [*(waits or ()), wait]
+        if ended is not None:
+            raise ended
         if waits is None:
             return None
         return waits[0] if len(waits) == 1 else _all(waits)
@@ -325,6 +333,7 @@ class Run:
             loop.call_soon_threadsafe(self._interrupt)
         if idle:
             self.shut()  # an idle loop would not hear of it before its reader comes back
+        self._cancel_linked()  # nor would one that stands still because a callback blocks on a run of its own
 
     def shut(self) -> None:
         """Tell every provider that is asked to stop, from any thread, while the loop stands idle."""
@@ -396,6 +405,12 @@ class Run:
             self._release()
             for child in tuple(self._children):
                 child.cancel("parent")
+            self._cancel_linked()  # the reader may be waiting for a callback, which waits for one of these
+
+    def _cancel_linked(self) -> None:
+        with contextlib.suppress(RuntimeError):  # another one was linked meanwhile, in another thread
+            for linked in tuple(self._linked):
+                linked.cancel("parent")
 
     def _fail(self, error: BaseException) -> None:
         if self._stop is None:
@@ -411,8 +426,7 @@ class Run:
         self._release()
         if self._mux is not None:
             self._mux.cancel()
-        for linked in tuple(self._linked):
-            linked.cancel("parent")
+        self._cancel_linked()
 
     def _end_next(self) -> list[Event]:
         """The next events of an end that has come before its time; [] once all are appended."""
