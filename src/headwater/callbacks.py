@@ -76,10 +76,13 @@ def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) ->
     """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
 
     async def wait(answer: Awaitable[Any]) -> None:
+        token = current_run.set(linked())
         try:
             await answer
         except Exception as error:
             errors.add(error, what)
+        finally:
+            current_run.reset(token)
 
     linked = weakref.ref(run)  # the run holds its watchers: they must not hold the run
 
