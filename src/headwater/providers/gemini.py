@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from contextlib import suppress
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -239,7 +240,8 @@ class Decoder(base.Decoder):
     def finish(self) -> list[Event]:
         """See `base.Decoder.finish`; what had come is settled after an error too."""
         if self.error is not None:
-            self._settle()
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # counts that cannot be read are no news now
+                self._settle()
         return super().finish()
 
     def _settle(self) -> None:

@@ -16,7 +16,6 @@ How an answer is kept, so that `encode` can write it back item for item:
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -464,8 +463,8 @@ class Decoder(base.Decoder):
 
     def _part_done(self, name: str, head: _Head, frame: JSON) -> None:
         part = frame.get("part")
-        if isinstance(part, dict) and part.get("type") in PART_KINDS:
-            self._part_known(part["type"], head, part)
+        if isinstance(part, dict) and (kind := _str(part.get("type"))) in PART_KINDS:
+            self._part_known(kind, head, part)
 
     def _part_known(self, kind: str, head: _Head, part: JSON) -> None:
         item = self._item_for_delta(_KIND_ITEMS[kind], head)
@@ -595,8 +594,8 @@ class Decoder(base.Decoder):
         self._name(item, fields)
         if item.type == "message":
             for index, part in enumerate(_dicts(fields.get("content"))):
-                if part.get("type") in PART_KINDS:
-                    self._content_known(item, part["type"], index, part)
+                if (kind := _str(part.get("type"))) in PART_KINDS:
+                    self._content_known(item, kind, index, part)
             self._close_item(item)
         elif item.type == "reasoning":
             for key in ("summary", "content"):
@@ -625,7 +624,7 @@ class Decoder(base.Decoder):
     def _picture(self, fields: JSON) -> None:
         try:
             data = base64.b64decode(_str(fields.get("result")), validate=True)
-        except binascii.Error:
+        except ValueError:  # not base64, or not even ASCII
             data = b""
         if not data:
             self.item(fields)
@@ -733,8 +732,8 @@ class Decoder(base.Decoder):
                 self._say(item, content, piece[known:])
                 known = max(0, known - len(piece))
                 self._annotate_rest(content, part)
-            elif part.get("type") in PART_KINDS:
-                self._content_known(item, part["type"], index, part)
+            elif (kind := _str(part.get("type"))) in PART_KINDS:
+                self._content_known(item, kind, index, part)
         self._close_item(item)
 
 
@@ -760,7 +759,7 @@ _INCOMPLETE: Final[Mapping[str, FinishReason]] = {
 
 
 def _is_server_call(fields: JSON) -> bool:
-    kind = fields.get("type")
+    kind = _str(fields.get("type"))
     return kind in SERVER_CALLS or (kind == "tool_search_call" and fields.get("execution") == "server")
 
 
