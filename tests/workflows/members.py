@@ -86,6 +86,16 @@ def said(events: Iterable[Event]) -> Mapping[str, str]:
     return shown
 
 
+def spoken(events: Iterable[Event]) -> list[tuple[str, str]]:
+    """What each run has shown, each with its path: two runs may have the same."""
+    shown: dict[str, tuple[str, str]] = {}
+    for event in events:
+        if isinstance(event, TextDelta):
+            path, text = shown.get(event.run, ("/".join(event.path), ""))
+            shown[event.run] = (path, text + event.text)
+    return sorted(shown.values())
+
+
 # --- the shapes that streams stand in
 
 

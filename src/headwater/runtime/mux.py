@@ -1,7 +1,8 @@
 """Where streams merge: tasks put batches of events in, one reader takes them out in the order in which they came.
 
 Fair, for each task gets a batch in before any gets its next one out of turn; bounded, for whoever is ahead of the
-reader waits. Tasks and queues cost several tokens' worth of time, so batches go through here, never single tokens.
+reader waits, unless the reader has asked for longer pieces instead (`ahead`). Tasks and queues cost several tokens'
+worth of time, so batches go through here, never single tokens.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.events import Event, ToolProgress
+from headwater.runtime.ahead import MAX_CHARS_AHEAD, Joined, SlowReader
 
 if TYPE_CHECKING:
     from headwater.loops import Interruptible
@@ -28,12 +30,20 @@ MAX_PENDING_PROGRESS: Final = 1000
 class Mux:
     """Tasks that make events, and the queue to their reader.
 
-    `failed` is told what a task raised. The tasks hold the run, never its stream.
+    `failed` is told what a task raised. The tasks hold the run, never its stream. `slow_reader` is what becomes of
+    those who are ahead of the reader: "wait", or "coalesce" and "drop_progress" (see `ahead`), which let them go on.
     """
 
-    def __init__(self, interruptible: Interruptible, failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        interruptible: Interruptible,
+        failed: Callable[[BaseException], None],
+        *,
+        slow_reader: SlowReader = "wait",
+    ) -> None:
         self._interruptible = interruptible
         self._failed = failed
+        self._joined = None if slow_reader == "wait" else Joined(newest_only=slow_reader == "drop_progress")
         self._queue: list[Event] = []
         self._given: list[Event] = []
         self._runs: dict[str, Run] = {}
@@ -52,7 +62,10 @@ class Mux:
 
     def put(self, events: list[Event]) -> None:
         """Have the reader append these, as soon as it comes."""
-        self._queue += events
+        if self._joined is None:
+            self._queue += events
+        else:
+            self._joined.add(events)
         self._filled.set()
 
     def put_progress(self, event: ToolProgress) -> bool:
@@ -69,15 +82,20 @@ class Mux:
     async def hand(self, run: Run, events: list[Event]) -> None:
         """`put` what a run below says, waiting where it is too far ahead of the reader."""
         self._runs[run.id] = run
-        self.put(events)
-        ahead = self._ahead[run.id] = self._ahead.get(run.id, 0) + 1
-        if ahead >= MAX_BATCHES_AHEAD:
+        if self._joined is None:
+            self._queue += events
+            come, most = 1, MAX_BATCHES_AHEAD
+        else:
+            come, most = self._joined.add(events), MAX_CHARS_AHEAD
+        self._filled.set()
+        ahead = self._ahead[run.id] = self._ahead.get(run.id, 0) + come
+        if ahead >= most:
             self._taken.clear()
             await self._taken.wait()
 
     async def pull(self) -> list[Event]:
         """All that has come, waiting where nothing has; [] once every task has ended."""
-        while not self._queue:
+        while not (self._queue or self._joined):
             if not self._tasks:
                 return []
             self._filled.clear()
@@ -87,7 +105,10 @@ class Mux:
 
     def take(self) -> list[Event]:
         """All that has come, without waiting."""
-        events, self._queue = self._queue, []
+        if self._joined is not None:
+            events = self._joined.take()
+        else:
+            events, self._queue = self._queue, []
         self._ahead.clear()
         self._progress = 0
         self._taken.set()

@@ -39,6 +39,7 @@ from headwater.events import (
 from headwater.fold import Fold
 from headwater.loops import Interruptible, running_loop
 from headwater.messages import Response
+from headwater.runtime.ahead import SlowReader
 from headwater.runtime.log import Log
 from headwater.runtime.mux import Mux
 
@@ -97,6 +98,8 @@ class Run:
 
     final: bool | None = True
     """Whether what it says last is what the run above it answers; None while nobody can know."""
+    slow_reader: SlowReader = "wait"
+    """What becomes of runs below that are ahead of this one's reader; see `Mux`."""
     may_retract = False
     """Whether text of this run may be taken back after it was shown."""
 
@@ -141,7 +144,7 @@ class Run:
             if run is not None:
                 run._task_failed(error)
 
-        return Mux(self._interruptible, failed)
+        return Mux(self._interruptible, failed, slow_reader=self.slow_reader)
 
     def close(self) -> None:
         """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""

@@ -22,7 +22,7 @@ from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
 from headwater.messages import Message, Response, Usage
 from headwater.model import Task, as_messages
 from headwater.runnable import RunHandle, Runnable, RunnableTool
-from headwater.runtime import Delegate, Run, as_data
+from headwater.runtime import SLOW_READERS, Delegate, Run, SlowReader, as_data
 from headwater.stream import AgentStream, drain_blocking
 
 if TYPE_CHECKING:
@@ -299,13 +299,24 @@ class Workflow(Generic[ResultT]):
         message: Task,
         *,
         context: Any = None,
+        slow_reader: SlowReader = "wait",
         **options: Unpack[WatchOptions],
     ) -> AgentStream[Any]:
         """The run as one merged stream: chunks that say whose they are, `events()`, `text()`, `select()`, `cancel()`.
 
         Started by whoever reads it first; leaving the loop cancels every member and closes their connections.
+        `slow_reader`: where members are faster than the reader, "wait" holds them back; "coalesce" lets them go on and
+        joins the pieces that wait, up to a megabyte a member; "drop_progress" also keeps only the last of the news that
+        each tool gives. Raises ConfigurationError.
         """
-        return AgentStream(lambda: self._begin(message, shown=False, context=context, **options))
+        chosen: SlowReader = arguments.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
+
+        def begin() -> WorkflowRun:
+            run = self._begin(message, shown=False, context=context, **options)
+            run.slow_reader = chosen
+            return run
+
+        return AgentStream(begin)
 
     def as_tool(self, *, name: str | None = None, description: str | None = None) -> Delegate:
         """The workflow as an agent's tool: what it is asked goes in, its text comes out."""

@@ -1,0 +1,118 @@
+"""What waits for a slow reader, made smaller: neighbouring pieces of one part are one, and news of a tool is only new.
+
+For a reader that would rather have longer pieces later than hold the models back. Joining never crosses a run, a step,
+a part or another event of the same run, so that each run's own log stays what it was, in fewer pieces.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from headwater.events import CallDelta, Event, FileMade, ReasoningDelta, TextDelta, ToolFinished, ToolProgress
+
+__all__ = ("SLOW_READERS", "Joined", "SlowReader")
+
+SlowReader: TypeAlias = Literal["wait", "coalesce", "drop_progress"]
+SLOW_READERS: Final = ("wait", "coalesce", "drop_progress")
+
+MAX_CHARS_AHEAD: Final = 1_000_000
+"""Characters of one member that may wait: longer than any answer, and three hundred of them still fit in memory."""
+
+EVENT_CHARS: Final = 200
+"""What an event counts for beside its text: about what it takes in memory."""
+
+
+class _Pieces:
+    """A delta, and what has come after it of the same part."""
+
+    __slots__ = ("first", "place", "texts")
+
+    def __init__(self, first: Any, place: tuple[Any, ...], text: str) -> None:
+        self.first = first
+        self.place = place
+        self.texts = [text]
+
+    def event(self) -> Event:
+        if len(self.texts) == 1:
+            return self.first  # type: ignore[no-any-return]
+        return msgspec.structs.replace(self.first, **{self.place[-1]: "".join(self.texts)})  # type: ignore[no-any-return]
+
+
+class _News:
+    """What a tool said last."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: ToolProgress) -> None:
+        self.event: ToolProgress | None = event
+
+
+class Joined:
+    """A queue of events in which what can be joined is. `newest_only`: of each call's progress only the last waits."""
+
+    def __init__(self, *, newest_only: bool) -> None:
+        self._newest_only = newest_only
+        self._queue: list[Event | _Pieces | _News] = []
+        self._last: dict[str, _Pieces] = {}
+        self._news: dict[tuple[str, str], _News] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    def add(self, events: list[Event]) -> int:
+        """Take them in; how many characters more now wait."""
+        return sum(map(self._add, events))
+
+    def take(self) -> list[Event]:
+        """All that waits, in order."""
+        queue, self._queue = self._queue, []
+        self._last.clear()
+        self._news.clear()
+        events = [
+            one.event() if isinstance(one, _Pieces) else one.event if isinstance(one, _News) else one for one in queue
+        ]
+        return [event for event in events if event is not None]
+
+    def _add(self, event: Event) -> int:
+        place = _place(event)
+        if place is None:
+            self._last.pop(event.run, None)
+            if self._newest_only and isinstance(event, ToolProgress):
+                return self._add_news(event)
+            self._queue.append(event)
+            return EVENT_CHARS + _size(event)
+        text: str = getattr(event, place[-1])
+        last = self._last.get(event.run)
+        if last is not None and last.place == place:
+            last.texts.append(text)
+            return len(text)
+        pieces = self._last[event.run] = _Pieces(event, place, text)
+        self._queue.append(pieces)
+        return EVENT_CHARS + len(text)
+
+    def _add_news(self, event: ToolProgress) -> int:
+        known = self._news.get((event.run, event.call))
+        if known is not None:
+            known.event = None
+        news = self._news[event.run, event.call] = _News(event)
+        self._queue.append(news)
+        return EVENT_CHARS
+
+
+def _place(event: Event) -> tuple[Any, ...] | None:
+    """What a piece is a piece of, and the name of the field that has its text; None for what is no piece."""
+    if isinstance(event, (TextDelta, ReasoningDelta)):
+        return (event.__class__, event.step, event.part, "text")
+    if isinstance(event, CallDelta):
+        return (event.__class__, event.step, event.call, "json")
+    return None
+
+
+def _size(event: Event) -> int:
+    if isinstance(event, FileMade):
+        return len(event.data or b"")
+    if isinstance(event, ToolFinished) and isinstance(event.result, str):
+        return len(event.result)
+    return 0
