@@ -194,6 +194,12 @@ class Watched:
         self._stream.feed(re.sub("\x1b\\[\\?2026[hl]", "", self.last))
         return trimmed(self.screen.display)
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Become another size; what no longer fits goes off the top, and the cursor with the rest."""
+        gone = max(self.screen.lines - lines, 0)
+        self.screen.resize(lines, columns)
+        self.screen.cursor.y = max(self.screen.cursor.y - gone, 0)
+
     @property
     def scrolled(self) -> list[str]:
         """What went off the top."""

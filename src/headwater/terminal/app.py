@@ -122,7 +122,8 @@ class _Live:
         self._timer: asyncio.TimerHandle | None = None
         self._soon = False
         """Whether the timer stands for the next draw rather than the next second."""
-        self._drawn = 0.0  # when, by time.monotonic
+        self._due = 0.0  # when the next draw may be, by the loop's clock
+        self._drawn = 0.0  # when the last one was, by time.monotonic
         self._took = 0.0
         self._ahead: float | None = None  # of time.monotonic: the log's clock
 
@@ -156,17 +157,16 @@ class _Live:
         self._screen.close()
 
     def _draw_soon(self) -> None:
-        pause = max(SECONDS_BETWEEN_DRAWS, self._took / SHARE_OF_TIME)
-        left = self._drawn + pause - time.monotonic()
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             # A log that is read without a loop, or a run that ends in a finaliser: nobody else will draw.
-            if left <= 0:
+            if time.monotonic() >= self._drawn + self._pause:
                 self._draw()
             return
         if self._timer is not None:
             self._timer.cancel()
+        left = self._due - loop.time() if loop is self._loop else 0.0
         self._loop = loop
         self._soon = True
         self._timer = loop.call_later(max(left, 0.0), self._tick)
@@ -180,7 +180,12 @@ class _Live:
             self._give_up(problem)
             return
         if self._loop is not None and self._board.end is None:
+            self._due = self._loop.time() + self._pause
             self._timer = self._loop.call_later(SECONDS_A_TICK, self._tick)
+
+    @property
+    def _pause(self) -> float:
+        return max(SECONDS_BETWEEN_DRAWS, self._took / SHARE_OF_TIME)
 
     def _draw(self) -> None:
         begun = time.monotonic()

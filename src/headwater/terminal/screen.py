@@ -121,11 +121,9 @@ class Screen:
                     setattr(sys, name, stream)
                 above.release()
             _TAKEN.release()
-            if self._rows:
-                put(self._file, "\r\x1b[J")  # what was typed meanwhile
-            if self._pending:
-                put(self._file, "".join(self._pending))
-                self._pending.clear()
+            last = "\r\x1b[J" if self._rows else ""  # what was typed meanwhile
+            put(self._file, last + "".join(self._pending))
+            self._pending.clear()
 
     # --- what the program prints
 
