@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import select
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, TextIO
@@ -193,6 +195,15 @@ class Watched:
         # pyte knows neither synchronized output nor what it means to leave wrapping alone
         self._stream.feed(re.sub("\x1b\\[\\?2026[hl]", "", self.last))
         return trimmed(self.screen.display)
+
+    def wait_for(self, words: str, *, seconds: float = 30.0) -> list[str]:
+        """The rows as soon as `words` stand in one of them; for a program of its own."""
+        deadline = time.monotonic() + seconds
+        while words not in "\n".join(rows := self.look()):
+            left = deadline - time.monotonic()
+            assert left > 0, rows
+            select.select([self._descriptor], [], [], left)
+        return rows
 
     def resize(self, columns: int, lines: int) -> None:
         """Become another size; what no longer fits goes off the top, and the cursor with the rest."""

@@ -47,11 +47,11 @@ class Dashboard:
     """
 
     def __init__(self, title: str, members: Sequence[str], *, file: TextIO | None = None) -> None:
-        self._file = file if file is not None else sys.stdout  # None where a program has no standard output
+        self._file = file  # standard output is looked up when the run begins: it may lead above another's rows by then
         self._board = Board(title, members)
         self._live: _Live | None = None
         self._feed: Callable[[Event], object] = self._begin
-        self._over = self._file is None
+        self._over = False
 
     def __call__(self, event: Event) -> None:
         """Show `event`. Never raises: what cannot be shown is not."""
@@ -77,28 +77,32 @@ class Dashboard:
 
     def _begin(self, event: Event) -> None:
         """The first event: find out what can be shown."""
-        if is_screen(self._file) and takes_escape_codes():
-            live = _Live(self._board, self._file, self._give_up)
+        file = self._file = self._file if self._file is not None else sys.stdout
+        if file is None:  # a program without a console
+            self._over = True
+            return
+        if is_screen(file) and takes_escape_codes():
+            live = _Live(self._board, file, self._give_up)
             if live.open():
                 self._live = live
                 self._feed = live.feed
                 live.feed(event)
                 return
-        marks = UNICODE if can_say("".join(UNICODE), self._file) else ASCII
-        self._progress = Progress(self._board, marks)
-        self._feed = self._tell
-        self._tell(event)
+        progress = Progress(self._board, UNICODE if can_say("".join(UNICODE), file) else ASCII)
 
-    def _tell(self, event: Event) -> None:
-        if lines := self._progress.feed(event):
-            put(self._file, lines)
+        def tell(event: Event) -> None:
+            if lines := progress.feed(event):
+                put(file, lines)
+
+        self._feed = tell
+        tell(event)
 
     def _give_up(self, problem: Exception) -> None:
         self._over = True
         if self._live is not None:
             with contextlib.suppress(Exception):
                 self._live.let_go()
-        if isinstance(problem, BrokenPipeError):
+        if isinstance(problem, BrokenPipeError) and self._file is not None:
             drop_unsent(self._file)
         else:
             _log.warning("The run is no longer shown: %s: %s", type(problem).__name__, problem)

@@ -387,15 +387,15 @@ class Layout:
             return rows
         count, estimated = board.tokens
         elapsed = board.elapsed(self._now)
+        time = clock(elapsed, board.end is not None)
         spent = _spent(count, estimated, count / elapsed if elapsed >= 0.5 else None)
-        if columns is None or not columns.words:
-            columns = _Columns(0, 0, 1, int(inner >= 40), int(inner >= 70), True)
-        figures = _in_columns(clock(elapsed, board.end is not None), spent, columns)
         told = f"{len(board.agents)} agents: {tally(board.agents)}"
+        loose = _Columns(0, 0, 1, int(inner >= 40), int(inner >= 70), True)
+        figures = _in_columns(time, spent, columns if columns is not None and columns.words else loose)
+        if cells(told) + len(figures) > inner:
+            figures = _in_columns(time, spent, loose)
+        told = self._fit(told, max(inner - len(figures), 0))
         gap = inner - cells(told) - len(figures)
-        if gap < 2:
-            told = self._fit(told, max(inner - len(figures) - 2, 0))
-            gap = inner - cells(told) - len(figures)
         rows.append(self._row([("bold", told), ("", " " * gap + figures)], inner))
         return rows
 
