@@ -15,6 +15,7 @@ from headwater.events import (
     ReasoningDelta,
     Retracted,
     RunCancelled,
+    RunFailed,
     RunFinished,
     StepFinished,
     TextDelta,
@@ -37,7 +38,10 @@ class StreamChunk:
     is_final: bool = False
     """True on the last chunk, and only there."""
     finish_reason: str | None = None
-    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; retracted takes text back."""
+    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; retracted takes text back.
+
+    A workflow's member that failed ends with error.
+    """
     metadata: dict[str, Any] | None = None
     """On the last chunk: model, provider, tokens (the usage, or None where unknown), time_to_first_token, duration."""
     agent: str = ""
@@ -108,6 +112,9 @@ class Chunks:
             return StreamChunk(finish_reason="tool_calls", agent=event.agent, event=event)
         elif isinstance(event, Retracted):
             return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
+        elif isinstance(event, RunFailed):
+            # The run's own failure is raised. A member's may be collected, and nothing else would tell of its end.
+            return None if event.run == self._run else StreamChunk(finish_reason="error", agent=event.agent, event=event)
         elif isinstance(event, (RunFinished, RunCancelled)):
             reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
             if event.run != self._run:
