@@ -431,7 +431,7 @@ class Agent(Generic[ContextT, OutputT]):
 
     async def _converse(self, task: Task, options: dict[str, Any]) -> Response[Any]:
         """Answer, then read the next message from the terminal, until there is none: the last answer."""
-        thread = options.pop("thread", None) or Thread(options.pop("history", None) or ())
+        thread = _thread_of(options)
         while True:
             run = self._begin(task, shown=True, thread=thread, **options)
             await run.drain()
@@ -443,7 +443,7 @@ class Agent(Generic[ContextT, OutputT]):
 
     def _converse_blocking(self, task: Task, options: dict[str, Any]) -> Response[Any]:
         """The same in plain code: the terminal is read where Ctrl-C is heard."""
-        thread = options.pop("thread", None) or Thread(options.pop("history", None) or ())
+        thread = _thread_of(options)
         while True:
             run = self._begin(task, shown=True, thread=thread, **options)
             drain_blocking(run, kept_loop())
@@ -574,6 +574,12 @@ def _named(name: Any) -> str:
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"An agent's name is a non-empty string, not {name!r}.")
     return name
+
+
+def _thread_of(options: dict[str, Any]) -> Thread:
+    """What a conversation in the terminal goes on in: the thread that was given, an empty one too, or one of its own."""
+    thread: Thread | None = options.pop("thread", None)
+    return Thread(options.pop("history", None) or ()) if thread is None else thread
 
 
 def _next_message(*, asking: bool) -> str | None:
