@@ -134,6 +134,10 @@ class RunnableTool:
             },
         )
 
+    def as_tool(self) -> RunnableTool:
+        """Itself: what may stand among an agent's tools, under the name that it was given here."""
+        return self
+
     def start(self, arguments: Mapping[str, Any], context: Any) -> Run:
         """See `runtime.Delegate`."""
         task = arguments.get("task")
