@@ -21,8 +21,10 @@ from headwater.errors import (
     ServerError,
     StepTimeout,
 )
-from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, UsageReported
+from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, TextDelta, UsageReported
+from headwater.fold import fold
 from headwater.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Wait
+from headwater.providers.base import Decoder, Place, Request
 
 from .streams import always, log_of, scripted, types_of
 from .virtual import run_virtual
@@ -345,3 +347,85 @@ def test_connections_that_fail_are_tried_again_then_told() -> None:
         assert len(model.requests) == 3
 
     run_virtual(main())
+
+
+# --- what was held back until the end of an attempt
+
+
+class _Held(Decoder):
+    """Holds the end of what was said back until its input ends, as decoders do that look for a tag or a line's end."""
+
+    def _feed(self, data: bytes) -> None:
+        self.text(data.decode())
+
+    def _finish(self) -> None:
+        self.text("held")
+
+
+class _Exchange:
+    alive_at = 0.0
+
+    def __init__(self, decoder: Decoder, data: bytes) -> None:
+        self.decoder = decoder
+        self._data = [data] if data else []
+
+    async def pull(self) -> list[Event]:
+        if self._data:
+            return self.decoder.feed(self._data.pop())
+        raise IncompleteStream("It broke.")
+
+    def abort(self) -> None:
+        pass
+
+    def shut(self) -> None:
+        pass
+
+
+class _Broken:
+    """Breaks off twice, then answers."""
+
+    provider = api = model = "test"
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._asked = 0
+
+    def open(self, request: Request, place: Place) -> _Exchange:
+        self._asked += 1
+        if self._asked <= 2:
+            return _Exchange(_Held(place), self._data)
+        decoder = Decoder(place)
+        decoder.text("Whole.")
+        decoder.complete = True
+        return _Ended(decoder, b"")
+
+
+class _Ended(_Exchange):
+    async def pull(self) -> list[Event]:
+        return self.decoder.finish()
+
+
+def _log_of_broken(data: bytes) -> list[Event]:
+    agent = Agent(model=_Broken(data), retries=2, on_interrupted="restart")
+    log, _ = run_virtual(log_of(agent.run_stream("Go.")))
+    return log
+
+
+def test_words_held_back_until_the_end_are_taken_back_with_the_rest() -> None:
+    log = _log_of_broken(b"Some, ")
+    assert [event.text for event in log if isinstance(event, TextDelta)] == [
+        "Some, ",
+        "held",
+        "Some, ",
+        "held",
+        "Whole.",
+    ]
+    assert [event.chars for event in log if isinstance(event, Retracted)] == [10, 10]
+    assert fold(log).response().transcript == "Whole."
+
+
+def test_words_held_back_count_as_shown_where_they_are_the_only_ones() -> None:
+    log = _log_of_broken(b"")
+    assert [event.chars for event in log if isinstance(event, Retracted)] == [4, 4]
+    assert [event.then for event in log if isinstance(event, AttemptFailed)] == ["restart", "restart"]
+    assert fold(log).response().transcript == "Whole."
