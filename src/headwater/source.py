@@ -196,7 +196,8 @@ class ProviderExchange:
         self.alive_at = 0.0
         self._request = request
         self._provider = provider
-        self._connect = connect
+        self.connect = connect
+        """What a connection may take, in seconds: the model's clock, or the run's where it has one of its own."""
         self._authorize = authorize
         self._left = max_bytes
         self._max = max_bytes
@@ -247,7 +248,7 @@ class ProviderExchange:
         request = self._request
         if self._authorize is not None:
             request.headers.update(await self._authorize())
-        reply = await self._post(request, connect=self._connect)
+        reply = await self._post(request, connect=self.connect)
         if self._over:
             reply.abort()
             raise ConnectionFailed("The exchange was stopped before its answer came.")
