@@ -210,8 +210,10 @@ class Asking:
         place = msgspec.structs.replace(
             self._place, attempt=self._attempt, part=self.decoder.next_part if self.decoder else self._place.part
         )
-        self._exchange = source.open(msgspec.structs.replace(self._request, model=source.model), place)
-        self.decoder = self._exchange.decoder
+        self._exchange = exchange = source.open(msgspec.structs.replace(self._request, model=source.model), place)
+        if hasattr(exchange, "connect"):  # one that makes connections
+            exchange.connect = self._timeouts.connect
+        self.decoder = exchange.decoder
         self._watch = _Watch(self._timeouts, self._interruptible, self._exchange, source.provider)
         return [
             AttemptStarted(
