@@ -6,9 +6,10 @@ goes through the same run as an agent's, without tools being run.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from typing_extensions import TypedDict, Unpack
@@ -22,6 +23,9 @@ from headwater.runtime import AgentRun, Job
 from headwater.source import ProviderSource, Source
 from headwater.stream import AgentStream
 from headwater.tools import as_tools
+
+if TYPE_CHECKING:
+    from headwater.replay import Recorder
 
 __all__ = ("Model", "ModelLike", "SettingsOptions", "Task")
 
@@ -70,7 +74,7 @@ class SettingsOptions(TypedDict, total=False):
 
 
 class Model:
-    """A model to ask, by name: `provider/model`, `provider:model`, a bare known name, or `offline`.
+    """A model to ask, by name: `provider/model`, `provider:model`, a bare known name, `offline`, or `replay:FILE`.
 
     `name` None means the variable HEADWATER_MODEL. With `base_url` any server that speaks a known API can be asked; the
     name then arrives as it is. `retries` is how often a request is tried again before anything of its answer was said;
@@ -99,6 +103,8 @@ class Model:
         self._headers = arguments.header_values(headers)
         del api_key, headers  # from here on they show in no frame
         self._source: Source | None = None if name is None or isinstance(name, str) else _checked_source(name)
+        self._further: tuple[Source, ...] = ()
+        """What a recording was made of beside its first source: the fallbacks that were asked."""
         self.name: str | None = name if name is None or isinstance(name, str) else name.model
         self.timeouts = arguments.timeouts(timeouts) or Timeouts()
         self.retries = Retries(
@@ -119,7 +125,18 @@ class Model:
     @property
     def sources(self) -> tuple[Source, ...]:
         """Who answers, then the fallbacks in order."""
-        return (self.source, *(source for one in self.fallback for source in one.sources))
+        return (self.source, *self._further, *(source for one in self.fallback for source in one.sources))
+
+    def recorded(self, recorder: Recorder) -> Model:
+        """The same model, and its fallbacks, with every answer kept by `recorder`.
+
+        Raises the errors of `source`, and ConfigurationError for a model that is not asked over HTTP.
+        """
+        other = copy.copy(self)
+        other._source = recorder.source(self.source)
+        other._further = tuple(recorder.source(source) for source in self._further)
+        other.fallback = tuple(one.recorded(recorder) for one in self.fallback)
+        return other
 
     def stream(
         self,
@@ -169,6 +186,12 @@ class Model:
             from headwater.offline import from_name
 
             return from_name(name)
+        if name is not None and not self._base_url and (recording := registry.replay_path(name)) is not None:
+            from headwater import replay
+
+            sources = replay.from_name(recording)
+            self._further = sources[1:]
+            return sources[0]
         resolved = registry.resolve(
             name,
             base_url=self._base_url,

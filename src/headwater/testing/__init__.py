@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from headwater.grammar import LogChecker, LogError, check_log
 from headwater.offline import Call, Cut, Fail, Finish, Item, Say, Script, ScriptedModel, Think, Turn, Wait
+from headwater.replay import Recorded, Recorder, read_recording, replay
 from headwater.testing.faults import (
     Bomb,
     CloseIdle,
@@ -29,6 +30,7 @@ from headwater.testing.faults import (
     Stall,
     Truncate,
 )
+from headwater.testing.provider_check import Checked, ProviderBreach, check_provider
 from headwater.testing.received import Received
 from headwater.testing.simulator import Body, ProviderSimulator, ServedTurn
 
@@ -36,6 +38,7 @@ __all__ = (
     "Body",
     "Bomb",
     "Call",
+    "Checked",
     "CloseIdle",
     "Compressed",
     "Cut",
@@ -51,8 +54,11 @@ __all__ = (
     "Item",
     "LogChecker",
     "LogError",
+    "ProviderBreach",
     "ProviderSimulator",
     "Received",
+    "Recorded",
+    "Recorder",
     "Reset",
     "Say",
     "Script",
@@ -66,4 +72,7 @@ __all__ = (
     "Turn",
     "Wait",
     "check_log",
+    "check_provider",
+    "read_recording",
+    "replay",
 )

@@ -1,0 +1,254 @@
+"""`check_provider`: whether a decoder keeps its contract on a body, however that comes and wherever it is hurt.
+
+What is asked of every decoder (see `providers.base.Decoder`), tried on one body:
+
+* whole, a byte at a time, and in random pieces it makes the same events;
+* cut anywhere, what it made is a true prefix of what the whole means, and it calls the answer whole only where nothing
+  but usage is missing;
+* with bytes flipped it makes events or an error of headwater's, never another exception.
+
+Pure: no socket, no clock.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from headwater.errors import IncompleteStream, LimitExceeded, ProviderError
+from headwater.events import (
+    CallDelta,
+    CallReady,
+    CallRejected,
+    CallStarted,
+    Event,
+    ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+)
+from headwater.providers.base import Decoder
+from headwater.providers.registry import load_api
+from headwater.testing.faults import Split
+
+__all__ = ("ALLOWED", "Checked", "Decoding", "ProviderBreach", "check_provider", "cut", "decoded", "flip")
+
+ALLOWED: Final = (ProviderError, IncompleteStream, LimitExceeded)
+"""What a decoder's `error` may be."""
+
+DecoderFactory: TypeAlias = Callable[[], Decoder]
+
+
+class ProviderBreach(AssertionError):
+    """A decoder breaks its contract: a mistake in the decoder, never in what a provider sent."""
+
+
+class Checked(msgspec.Struct):
+    """How often each thing was tried, and how cuts and flips came out."""
+
+    splits: int = 0
+    cuts: int = 0
+    cuts_complete: int = 0
+    cuts_incomplete: int = 0
+    cuts_failed: int = 0
+    flips: int = 0
+    flips_complete: int = 0
+    flips_incomplete: int = 0
+    flips_failed: int = 0
+
+    def add(self, other: Checked) -> None:
+        """Count the other's too."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+def check_provider(
+    api: str | ModuleType | DecoderFactory,
+    body: bytes,
+    *,
+    cuts: int | None = 200,
+    flips: int = 200,
+    splits: int = 3,
+    seed: int = 0,
+    answers: int = 1,
+) -> Checked:
+    """Try a decoder on a body; `api` is an API's name, its module, or what makes a decoder.
+
+    `cuts` is how many prefixes are tried, at random (None: every one), `flips` how many bytes are flipped, one at a
+    time, `splits` in how many random ways the body is cut up. `answers` says how many whole answers stand in the body:
+    cut between two, the first is whole. Raises ProviderBreach.
+    """
+    make = _factory(api)
+    dice = random.Random(seed)
+    whole = decoded(make, [body])
+    checked = Checked()
+    _check_splits(make, body, whole, splits, dice, checked)
+    places = range(len(body)) if cuts is None or cuts >= len(body) else dice.sample(range(len(body)), cuts)
+    for at in places:
+        checked.add(cut(make, body, at, whole, answers=answers))
+    for _ in range(flips if body else 0):
+        checked.add(flip(make, body, dice.randrange(len(body)), dice.randrange(1, 256)))
+    return checked
+
+
+class Decoding:
+    """What a decoder made of a body: its events, its state, and what they add up to."""
+
+    def __init__(self, decoder: Decoder, events: list[Event]) -> None:
+        self.decoder = decoder
+        self.events = events
+        kinds = {event.part: event.kind for event in events if isinstance(event, TextStarted)}
+        texts = [event for event in events if isinstance(event, TextDelta)]
+        self.text = "".join(event.text for event in texts if kinds[event.part] == "answer")
+        self.refusal = "".join(event.text for event in texts if kinds[event.part] == "refusal")
+        self.reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
+        self.calls = {event.call: event.id for event in events if isinstance(event, CallStarted)}
+        self.ready = {event.call: (event.name, event.arguments) for event in events if isinstance(event, CallReady)}
+        self.rejected = {event.call: event.raw for event in events if isinstance(event, CallRejected)}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the answer is whole and no error was told."""
+        return self.decoder.complete and self.decoder.error is None
+
+    def missing(self, whole: Decoding) -> str:
+        """What of the whole's content this does not have; nothing where they are equal."""
+        for name in ("text", "refusal", "reasoning", "calls", "ready"):
+            mine, theirs = getattr(self, name), getattr(whole, name)
+            if mine != theirs:
+                return f"its {name} is {mine!r:.200}, not {theirs!r:.200}"
+        mine, theirs = self.decoder.finish_reason, whole.decoder.finish_reason
+        return "" if mine == theirs else f"its finish reason is {mine!r}, not {theirs!r}"
+
+    def untrue(self, whole: Decoding) -> str:
+        """What of this is no beginning of the whole; nothing where all is."""
+        for name in ("text", "refusal", "reasoning"):
+            mine, theirs = getattr(self, name), getattr(whole, name)
+            if not theirs.startswith(mine):
+                return f"its {name} {mine[-200:]!r} is no beginning of {theirs!r:.200}"
+        if list(self.calls.items()) != list(whole.calls.items())[: len(self.calls)]:
+            return f"its calls {self.calls} are not the first of {whole.calls}"
+        for call, said in self.ready.items():
+            if said != (due := whole.ready.get(call)):
+                return f"call {call!r} is ready with {said!r:.200}, and in the whole it is {due!r:.200}"
+        return ""
+
+
+def decoded(make: DecoderFactory, pieces: Iterable[bytes]) -> Decoding:
+    """What a new decoder makes of the pieces, the end of input included. Raises ProviderBreach."""
+    decoder = make()
+    events: list[Event] = []
+    try:
+        for piece in pieces:
+            events += decoder.feed(piece)
+        events += decoder.finish()
+    except Exception as error:
+        raise ProviderBreach(f"{type(error).__name__} came out of the decoder: {error}") from error
+    if decoder.error is not None and not isinstance(decoder.error, ALLOWED):
+        raise ProviderBreach(f"Its error is a {type(decoder.error).__name__}, which no provider's stream can be.")
+    _check_grammar(events)
+    return Decoding(decoder, events)
+
+
+def cut(make: DecoderFactory, body: bytes, at: int, whole: Decoding, *, answers: int = 1) -> Checked:
+    """Try the first `at` bytes of a body. Raises ProviderBreach."""
+    part = decoded(make, [body[:at]])
+    if problem := part.untrue(whole):
+        raise ProviderBreach(f"Cut at byte {at} of {len(body)}: {problem}.")
+    if part.complete and answers == 1 and (problem := part.missing(whole)):
+        raise ProviderBreach(f"Cut at byte {at} of {len(body)} it is called complete, but {problem}.")
+    failed = part.decoder.error is not None
+    return Checked(
+        cuts=1, cuts_complete=part.complete, cuts_failed=failed, cuts_incomplete=not (part.complete or failed)
+    )
+
+
+def flip(make: DecoderFactory, body: bytes, at: int, mask: int) -> Checked:
+    """Try a body with some bits of one byte flipped. Raises ProviderBreach."""
+    hurt = body[:at] + bytes([body[at] ^ mask]) + body[at + 1 :]
+    try:
+        made = decoded(make, [hurt])
+    except ProviderBreach as breach:
+        raise ProviderBreach(f"With byte {at} of {len(body)} flipped by {mask:#x}: {breach}") from breach.__cause__
+    failed = made.decoder.error is not None
+    return Checked(
+        flips=1, flips_complete=made.complete, flips_failed=failed, flips_incomplete=not (made.complete or failed)
+    )
+
+
+def _check_splits(
+    make: DecoderFactory, body: bytes, whole: Decoding, times: int, dice: random.Random, checked: Checked
+) -> None:
+    ways = {"a byte at a time": Split(1)}
+    ways |= {f"in random pieces (seed {seed})": Split(seed=seed) for seed in dice.sample(range(1 << 16), times)}
+    for way, split in ways.items():
+        other = decoded(make, split.cut(body))
+        checked.splits += 1
+        if other.events != whole.events:
+            raise ProviderBreach(f"Fed {way} it makes other events: {_first_other(other.events, whole.events)}.")
+        for name, said in _state(other.decoder).items():
+            if said != (due := _state(whole.decoder)[name]):
+                raise ProviderBreach(f"Fed {way} its {name} is {said!r}, not {due!r}.")
+
+
+def _first_other(mine: Sequence[Event], theirs: Sequence[Event]) -> str:
+    for number, (one, other) in enumerate(zip(mine, theirs, strict=False)):
+        if one != other:
+            return f"number {number} is {one!r:.200}, not {other!r:.200}"
+    return f"there are {len(mine)}, not {len(theirs)}"
+
+
+def _state(decoder: Decoder) -> dict[str, Any]:
+    names = ("complete", "finish_reason", "provider_finish_reason", "model", "response_id", "usage")
+    return {name: getattr(decoder, name) for name in names} | {"error": str(decoder.error)}
+
+
+def _factory(api: str | ModuleType | DecoderFactory) -> DecoderFactory:
+    if isinstance(api, str):
+        return load_api(api).Decoder
+    if isinstance(api, ModuleType):
+        factory: DecoderFactory = api.Decoder
+        return factory
+    return api
+
+
+def _check_grammar(events: Sequence[Event]) -> None:
+    """What is started is ended, once; deltas stand between and are never empty."""
+    open_parts: set[int] = set()
+    parts: set[int] = set()
+    open_calls: set[str] = set()
+    calls: set[str] = set()
+    for event in events:
+        match event:
+            case TextStarted(part=part) | ReasoningStarted(part=part):
+                _hold(part not in parts, f"part {part} is started twice")
+                parts.add(part)
+                open_parts.add(part)
+            case TextDelta(part=part, text=text) | ReasoningDelta(part=part, text=text):
+                _hold(part in open_parts and bool(text), f"a delta of part {part} is empty, or stands outside it")
+            case TextEnded(part=part) | ReasoningEnded(part=part):
+                _hold(part in open_parts, f"part {part} is ended and was not open")
+                open_parts.discard(part)
+            case CallStarted(call=call):
+                _hold(bool(call) and call not in calls, f"call {call!r} is started twice, or has no key")
+                calls.add(call)
+                open_calls.add(call)
+            case CallDelta(call=call, json=text):
+                _hold(call in open_calls and bool(text), f"a delta of call {call!r} is empty, or stands outside it")
+            case CallReady(call=call) | CallRejected(call=call):
+                _hold(call in open_calls, f"call {call!r} is ended and was not open")
+                open_calls.discard(call)
+            case _:
+                pass
+    _hold(not open_parts and not open_calls, f"parts {open_parts} and calls {open_calls} are never ended")
+
+
+def _hold(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ProviderBreach(f"The events are out of order: {otherwise}.")
