@@ -184,7 +184,7 @@ class Decoder(base.Decoder):
         events, said, step, decode = self.events, self._said, self._step, _decode
         for name, data in frames:
             if name == "error":
-                raise in_band_error(API, _decode_any(data))
+                raise in_band_error(API, _value_or_text(data))
             if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # what some gateways end with
                 continue
             chunk = decode(data)
@@ -222,7 +222,7 @@ class Decoder(base.Decoder):
         """Lines that are no event's: some gateways put an error on the wire so, the rest means nothing."""
         for line in self._sse.stray:
             if line.startswith((b"error:", b'{"error"')):
-                raise in_band_error(API, _decode_any(line.removeprefix(b"error:")))
+                raise in_band_error(API, _value_or_text(line.removeprefix(b"error:")))
         self._sse.stray.clear()
 
     def _finish(self) -> None:
@@ -230,7 +230,7 @@ class Decoder(base.Decoder):
         try:
             self._frames(frames)
         except msgspec.DecodeError:
-            if frames[-1][1].startswith(b'{"error"'):  # cut, but that there was an error is certain
+            if frames and frames[-1][1].startswith(b'{"error"'):  # cut, but that there was an error is certain
                 raise in_band_error(API, frames[-1][1].decode("utf-8", "replace")) from None
             raise
         finally:
@@ -447,6 +447,14 @@ class Decoder(base.Decoder):
             return before, before + len(piece)
         found = text.find(quoted) if quoted else -1
         return (found, found + len(quoted)) if found >= 0 and quoted else None
+
+
+def _value_or_text(data: bytes) -> Any:
+    """What an error says, in JSON or in plain words."""
+    try:
+        return _decode_any(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data.decode("utf-8", "replace").strip()
 
 
 class _JSONObjects:
