@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -10,31 +11,43 @@ from .commands import headwater, terminal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
+ASKED = "headwater: a demo; its words are a script. Asked: Can we sail from Brest today?"
 
-def test_a_pipe_gets_the_answer_alone() -> None:
+
+def test_a_pipe_gets_a_line_as_each_thing_happens() -> None:
     done = headwater("demo")
     assert done.returncode == 0
-    assert done.stdout.startswith("Let me look at the tide and the wind.\n\nYes. High water is at 06:12")
-    assert done.stderr == "headwater: a demo; its words are a script. Asked: Can we sail from Brest today?\n"
+    assert done.stderr == f"{ASKED}\n"
+    lines = done.stdout.splitlines()
+    assert lines[:4] == ["sailing-from-brest: 3 agents", "tides: started", "weather: started", "route: started"]
+    assert [line for line in lines if re.match(r'tides: ✓ high_water\(port="Brest"\) 1\.\d s', line)]
+    broken = next(at for at, line in enumerate(lines) if "dropped by the demo" in line)
+    assert lines[broken].startswith("weather: · ")
+    assert "weather: ✓ healed, goes on" in lines[broken:]
+    assert re.fullmatch(r"sailing-from-brest: done, \d\.\d s, \d+ tokens", lines[-1])
 
 
 @posix
-def test_a_terminal_sees_tools_side_by_side_and_a_connection_healed() -> None:
+def test_a_terminal_sees_three_agents_at_work_and_a_connection_healed() -> None:
     with terminal("demo") as shown:
-        shown.wait_for('◌ 2 running: high_water(port="Brest") · wind(place="Brest")')
-        shown.wait_for(lambda text: '✓ wind(place="Brest")' in text and "◌ high_water" in text)
+        shown.wait_for(lambda text: text.count("◌ ") >= 3)
+        shown.wait_for("withdrawn")
         assert shown.end() == 0
         lines = shown.text.splitlines()
-    assert [line for line in lines if line.startswith('✓ high_water(port="Brest")')]
-    assert [line for line in lines if "dropped by the demo" in line and "trying again" in line]
+    assert lines[0] == ASKED
+    assert lines[1].startswith("╭")
     assert lines[-1] == 'headwater: now with a task of your own: headwater run "Explain tides"'
-    assert [line for line in lines if len(line) > 79 and "━" not in line] == []
+    assert lines[-2].startswith("╰")
+    assert [line.split()[2] for line in lines if "✅" in line] == ["tides", "weather", "route"]
+    assert [line for line in lines if "✅ weather" in line and "done, healed" in line]
+    assert {len(line) + line.count("✅") for line in lines[1:-1]} == {79}
 
 
 @posix
 def test_ctrl_c_stops_it_while_tools_run() -> None:
     with terminal("demo") as shown:
-        shown.wait_for("◌ 2 running")
+        shown.wait_for("◌ high_water")
         shown.type("\x03")
         assert shown.end() == 130
-        assert shown.text.endswith("· Cancelled")
+        assert shown.text.count("🚫") == 3
+        assert shown.text.endswith("╯")

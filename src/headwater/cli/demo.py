@@ -1,7 +1,7 @@
-"""`headwater demo`: an agent at work, without key or network.
+"""`headwater demo`: three agents at work in the dashboard, without key or network.
 
-The words are a script and say so; everything else (the run, the tools, the retry, the terminal) is what a program gets.
-`play` is what is shown; it can be replaced without the command changing.
+The words are a script and say so; everything else (the runs, the tools, the dropped connection that is healed, the
+terminal) is what a program gets from `ConcurrentWorkflow(show_dashboard=True)`.
 """
 
 from __future__ import annotations
@@ -10,29 +10,30 @@ import argparse
 import sys
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Final
-
-from headwater.cli.options import OFFLINE_RATE
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 if TYPE_CHECKING:
     from headwater.agent import Agent
     from headwater.cli.output import Outlet
-    from headwater.offline import Turn
+    from headwater.workflows import ConcurrentWorkflow
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
-SUMMARY = "see an agent at work: no key, no network"
+SUMMARY = "see agents at work: no key, no network"
 USAGE = "demo"
 DESCRIPTION = """\
-An agent answers a question with two tools, which run side by side; one
+Three agents answer a question at once, with tools, in the dashboard; one
 connection is dropped on the way and healed. The words are a script, said by
 the offline model; the rest is what a program gets. Ctrl-C stops it at once."""
 EXAMPLES = """\
 examples:
   headwater demo
-  headwater demo | cat            what a pipe gets: the answer's text alone"""
+  headwater demo | cat            what a pipe gets: a line as each thing happens"""
 
 TASK: Final = "Can we sail from Brest today?"
+
+RATE: Final = 40.0
+"""Tokens a second of each agent: slow enough to be read while three speak at once."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,58 +45,106 @@ def execute(asked: argparse.Namespace) -> int:
     from headwater.cli.output import Outlet, is_terminal, tell
 
     tell(f"a demo; its words are a script. Asked: {TASK}")
-    out = Outlet()
-    play(out)
+    play(Outlet())
     if is_terminal(sys.stdout):
         tell('now with a task of your own: headwater run "Explain tides"')
     return 0
 
 
 def play(out: Outlet) -> None:
-    """Show the agent at work on `out`, to the end. Raises KeyboardInterrupt, and what writing met."""
-    from headwater.cli.output import Printer
-    from headwater.cli.run import ask
+    """Show the agents at work on `out`, to the end. Raises KeyboardInterrupt, and what writing met."""
+    from headwater.terminal.app import Dashboard
 
-    agent = _agent()
-    ask(agent, TASK, out, Printer(agent.name, out))
+    workflow = make_workflow()
+    # What `show_dashboard=True` does in a program; here it must stop as well where nobody reads the output any more.
+    dashboard = Dashboard(workflow.name, [agent.name for agent in workflow.agents], file=cast(TextIO, out))
+    stream = workflow.run_stream(TASK, on_event=dashboard)
+    out.on_problem = stream.cancel
+    try:
+        stream.result_sync()
+    finally:
+        out.on_problem = None
+        dashboard.close()
+    out.check()
 
 
-def _agent() -> Agent[Any, str]:
-    from headwater.agent import Agent
-    from headwater.offline import OfflineModel
+def make_workflow() -> ConcurrentWorkflow:
+    """Three agents whose words are written down, on the tide, the weather and the way."""
+    from headwater.workflows import ConcurrentWorkflow
 
-    return Agent(
-        name="skipper",
-        model=OfflineModel(_turns(), rate=OFFLINE_RATE, model="offline/demo"),
-        tools=[high_water, wind],
+    return ConcurrentWorkflow([_tides(), _weather(), _route()], name="sailing-from-brest")
+
+
+def _tides() -> Agent[Any, str]:
+    from headwater.offline import Call, Think
+
+    return _agent(
+        "tides",
+        [high_water],
+        [
+            Think("The Goulet runs at four knots in springs. I need the time of high water before anything else."),
+            "I work out today's tide.",
+            Call("high_water", {"port": "Brest"}),
+        ],
+        [
+            "High water is at **06:12**, 6.9 m: springs.\n\n"
+            "- 05:30 Leave the harbour while it still rises.\n"
+            "- 06:12 Slack water: pass the Goulet now.\n"
+            "- 07:00 The ebb carries you out.\n\n"
+            "Be back by 18:30, with the next flood."
+        ],
     )
 
 
-def _turns() -> list[Turn]:
-    from headwater.offline import Call, Fail, Think
+def _weather() -> Agent[Any, str]:
+    from headwater.offline import Call, Fail
 
-    return [
+    forecast = (
+        "North-west 4 until noon, veering north 5 in the evening. Swell 1.2 m from the west, nine seconds apart: "
+        "comfortable outside, steep over the Fillettes. Good visibility all day, and no front before Sunday."
+    )
+    return _agent(
+        "weather",
+        [wind, swell],
+        ["I ask for wind and swell.", Call("wind", {"place": "Iroise"}), Call("swell", {"place": "Iroise"})],
+        [forecast[:118], Fail(ConnectionResetError("dropped by the demo"))],
+        [forecast],
+    )
+
+
+def _route() -> Agent[Any, str]:
+    from headwater.offline import Call, Think, Wait
+
+    return _agent(
+        "route",
+        [distance],
         [
-            Think("The tide and the wind decide that. I ask for both at once."),
-            "Let me look at the tide and the wind.",
-            Call("high_water", {"port": "Brest"}),
-            Call("wind", {"place": "Brest"}),
+            Wait(0.5),
+            Think("Camaret and back is a day's work. How far is it?"),
+            Call("distance", {"start": "Brest", "end": "Camaret"}),
         ],
-        Fail(ConnectionResetError("dropped by the demo")),
         [
-            "Yes. High water is at 06:12, and the wind is north-west, 4.\n\n"
-            "- **05:30** Leave the harbour while the tide still rises.\n"
-            "- **06:12** Slack water: pass the Goulet now, wind and stream do not fight.\n"
-            "- **07:00** The ebb carries you out. Keep north of the Fillettes.\n\n"
-            "Be back before 18:30, when the wind veers north and freshens."
+            "Brest to Camaret is 9.5 miles: two hours with the ebb.\n\n"
+            "1. Out by the north side of the Goulet\n"
+            "2. Keep the Fillettes to port, half a mile off\n"
+            "3. South-west past Pointe des Capucins\n"
+            "4. Anchor under the Vauban tower, 4 m, sand"
         ],
-    ]
+    )
+
+
+def _agent(name: str, tools: list[Any], *turns: list[Any]) -> Agent[Any, str]:
+    from headwater.agent import Agent
+    from headwater.offline import OfflineModel
+
+    model = OfflineModel(list(turns), rate=RATE, model="offline/demo")
+    return Agent(name=name, model=model, tools=tools, on_interrupted="restart")
 
 
 def high_water(port: str) -> Generator[str, None, str]:
     """When the tide is highest at a port."""
     for done in range(20, 101, 20):
-        time.sleep(0.25)
+        time.sleep(0.3)
         yield f"{done} % of the harmonics"
     return "06:12, 6.9 m"
 
@@ -106,3 +155,17 @@ async def wind(place: str) -> str:
 
     await asyncio.sleep(0.7)
     return "NW 4, veering N 5 in the evening"
+
+
+async def swell(place: str) -> str:
+    """The swell at a place."""
+    import asyncio
+
+    await asyncio.sleep(1.3)
+    return "1.2 m from the west, every 9 s"
+
+
+def distance(start: str, end: str) -> str:
+    """How far it is between two harbours."""
+    time.sleep(0.9)
+    return "9.5 nautical miles"
