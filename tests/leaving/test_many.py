@@ -238,6 +238,8 @@ def test_a_connection_that_nobody_takes_runs_into_its_clock(run: Run) -> None:
                 with pytest.raises(ConnectTimeout, match=r"0\.05 s") as caught:
                     await agent.run("Go.")
                 assert caught.value.clock == "connect"
+                with pytest.raises(ConnectTimeout, match=r"0\.02 s"):
+                    await agent.run("Go.", timeouts=Timeouts(connect=0.02))
 
             run(main())
 
