@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, cast
 
 from typing_extensions import Unpack
@@ -17,7 +17,7 @@ from headwater import arguments
 from headwater.attempts import Timeouts
 from headwater.callbacks import Callback, current_run, event_watcher, token_watcher
 from headwater.errors import ConfigurationError, HeadwaterError
-from headwater.events import Event, RunFinished, RunStarted
+from headwater.events import Event, RunFinished, RunStarted, Warned
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
 from headwater.messages import Message, Response, Usage
 from headwater.model import Task, as_messages
@@ -67,6 +67,8 @@ class WorkflowRun(Run):
         self.context = context
         self.members: dict[str, Run] = {}
         """The last run of each member that has begun, by its name, in the order in which they began."""
+        self.asked: dict[str, Exception | None] = {}
+        """The members in the order in which they were last asked, each with what kept it from beginning, if it was."""
         self.led_on: set[str] = set()
         """Members whose answer went on to others, where a plan keeps account of that."""
         self._earlier: dict[str, _Earlier] = {}
@@ -91,7 +93,14 @@ class WorkflowRun(Run):
             return await self._ask(member, task, final)
 
     async def _ask(self, member: Member, task: Sequence[Message], final: bool | None) -> Response[Any]:
-        run, name = claimed(member, task, self.context), member.name
+        name = member.name
+        self.asked.pop(name, None)
+        try:
+            run = claimed(member, task, self.context)
+        except Exception as problem:
+            self.asked[name] = problem
+            return self._failed_to_begin(name, problem)
+        self.asked[name] = None
         run.join(self, name=name, voiced=True)
         run.final = final
         if (before := self.members.pop(name, None)) is not None:
@@ -102,6 +111,17 @@ class WorkflowRun(Run):
         if error is not None and (self._on_error == "raise" or not isinstance(error, Exception)):
             note(error, f"{name!r} was at work in {self.name!r}.")
             raise error
+        return self.of(name)
+
+    def _failed_to_begin(self, name: str, error: Exception) -> Response[Any]:
+        """A member that cannot even be asked (no key, no such model) is one that failed."""
+        note(error, f"{name!r} was to begin in {self.name!r}.")
+        if self._on_error == "raise":
+            raise error
+        assert self._mux is not None
+        self._mux.put(
+            [Warned(code="member_failed", message=f"{name} could not begin: {type(error).__name__}: {error}")]
+        )
         return self.of(name)
 
     def _keep(self, name: str, run: Run) -> None:
@@ -154,13 +174,13 @@ class WorkflowRun(Run):
 
     def of(self, name: str) -> Response[Any]:
         """The Response of a member so far; an empty one where it has not begun."""
-        run = self.members.get(name)
+        run, error = self.members.get(name), self.asked.get(name)
         if run is None:
-            return Response("", agent=name, partial=True)
+            return Response("", agent=name, partial=True, error=error if self._on_error == "collect" else None)
         response = as_response(run)
         told: dict[str, Any] = {"agent": name}
-        if self._on_error == "collect" and run.error is not None:
-            told["error"] = run.error
+        if self._on_error == "collect":
+            told["error"] = error or run.error
         if (earlier := self._earlier.get(name)) is not None:
             told["usage"] = earlier.usage + response.usage
             told["duration"] = earlier.duration + response.duration
@@ -447,8 +467,15 @@ async def gather_or_cancel(work: Iterable[Awaitable[Any]]) -> list[Any]:
                 raise error
         return [task.result() for task in tasks]
     finally:
-        rest = [task for task in tasks if not task.done()]
-        for task in rest:
-            task.cancel()
-        if rest:
-            await asyncio.wait(rest)
+        await cancelled(tasks)
+
+
+async def cancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
+    """Cancel those that are not done, and wait for all of them; what they raise besides is no news any more."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

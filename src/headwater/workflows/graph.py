@@ -16,7 +16,7 @@ import msgspec
 from headwater import arguments
 from headwater.errors import ConfigurationError, LimitExceeded
 from headwater.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowRun, passed_on
+from headwater.workflows.base import Member, Workflow, WorkflowRun, cancelled, passed_on
 from headwater.workflows.results import sections
 
 __all__ = ("Edge", "GraphWorkflow")
@@ -78,7 +78,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
             await walk.stop()
 
     def _compose(self, run: WorkflowRun) -> Response[Any]:
-        members = {name: run.of(name) for name in self._nodes if name in run.members}
+        members = {name: run.of(name) for name in self._nodes if name in run.asked}
         ends = {name: members[name] for name in self._ends(run, members)} or members
         last = next(reversed(ends.values())) if ends else Response("")
         text = last.text if len(ends) == 1 else sections(ends)
@@ -200,10 +200,7 @@ class _Walk:
 
     async def stop(self) -> None:
         """Cancel whoever is still at work, and wait for them."""
-        for task in self._working:
-            task.cancel()
-        if self._working:
-            await asyncio.wait(self._working)
+        await cancelled(self._working)
 
     def _ready(self) -> list[str]:
         graph, working = self._graph, set(self._working.values())

@@ -36,6 +36,6 @@ class SequentialWorkflow(Workflow[Response[Any]]):
                     said = {member.name: response}
 
     def _compose(self, run: WorkflowRun) -> Response[Any]:
-        members = {member.name: run.of(member.name) for member in self.agents if member.name in run.members}
-        last = run.of([*run.members][-1]) if run.members else Response("")
+        members = {member.name: run.of(member.name) for member in self.agents if member.name in run.asked}
+        last = run.of([*run.asked][-1]) if run.asked else Response("")
         return last.replaced(last.text, **run.told(), members=members)
