@@ -1,0 +1,43 @@
+"""Measures, prints, and with --write puts the results into docs/performance.md.
+
+python -m benchmarks [part …] [--quick] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+from benchmarks.lab import Lab, machine
+
+PARTS = ("chunk", "paced", "first_token", "start", "memory")
+
+
+def main(*given: str) -> None:
+    """Run the parts that are named, or all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__.splitlines()[0] if __doc__ else ""
+    )
+    if not given:
+        parser.add_argument("parts", nargs="*", metavar="part", help=f"one of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="hardly any rounds: whether it runs, not what it says")
+    parser.add_argument("--write", action="store_true", help="put the results into docs/performance.md")
+    arguments = parser.parse_args()
+    parts = given or tuple(arguments.parts) or PARTS
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    print(machine(), flush=True)
+    measured = []
+    for part in parts:
+        with Lab() as lab:
+            for table in importlib.import_module(f"benchmarks.{part}").measure(lab, quick=arguments.quick):
+                print(f"\n{table.title}\n\n{table}", flush=True)
+                measured.append(table)
+    if arguments.write:
+        from benchmarks.page import write
+
+        write(measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Starts what is measured: the server on one core, each client's process on another, and gives them orders by turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.request import urlopen
+
+from benchmarks.bodies import APIS
+
+__all__ = ("Lab", "Table", "machine", "median")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Lab:
+    """The server and the clients, as long as the `with` block lasts."""
+
+    def __init__(self) -> None:
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        self._client_core = [str(cores[0])] if len(cores) > 1 else []
+        server_core = [str(cores[-1])] if len(cores) > 1 else []
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.server", *server_core],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._server.stdout is not None
+        self.port = int(self._server.stdout.readline())
+        self._workers: dict[str, subprocess.Popen[str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in (*self._workers.values(), self._server):
+            process.communicate(timeout=10)  # the end of their input is the end of them
+
+    def url(self, pace: str, api: str, tokens: int = 0) -> str:
+        """The base URL at which `api` is spoken at that pace."""
+        return f"http://127.0.0.1:{self.port}/{pace}/{api}/{tokens}{APIS[api].root}"
+
+    def server_seconds(self) -> float:
+        """How long the server itself took for an answer, on average, since this was last asked."""
+        with urlopen(f"http://127.0.0.1:{self.port}/spent/-/0") as answer:
+            return float(answer.read())
+
+    def pinned(self) -> list[str]:
+        """What stands before a command that is to run on the clients' core."""
+        return ["taskset", "-c", *self._client_core] if self._client_core and shutil.which("taskset") else []
+
+    def order(self, client: str, do: str, **arguments: Any) -> dict[str, Any]:
+        """Have `client`'s process do one thing (see `worker`), and give its answer."""
+        if client not in self._workers:
+            self._workers[client] = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.worker", *self._client_core],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        worker = self._workers[client]
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write(json.dumps({"do": do, "client": client, **arguments}) + "\n")
+        worker.stdin.flush()
+        line = worker.stdout.readline()
+        if not line:
+            raise RuntimeError(f"The process of {client} ended; what it said stands above.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@dataclass
+class Table:
+    """What was measured."""
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    bars: Sequence[tuple[str, float]] = ()
+    """What a chart shows: labels and values."""
+    unit: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"| {' | '.join(self.columns)} |", f"|{'---|' * len(self.columns)}"]
+        lines += [f"| {' | '.join(row)} |" for row in self.rows]
+        return "\n".join([*lines, *(["", self.note] if self.note else [])])
+
+
+def median(values: Iterable[float]) -> float:
+    """The middle one."""
+    return statistics.median(values)
+
+
+def machine() -> str:
+    """What it was measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"

@@ -1,0 +1,63 @@
+"""Puts what was measured into docs/performance.md, between its marks, and draws the charts beside it."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable
+from html import escape
+
+from benchmarks.lab import ROOT, Table, machine
+
+__all__ = ("chart", "fill", "write")
+
+PAGE = ROOT / "docs" / "performance.md"
+ASSETS = ROOT / "docs" / "assets"
+
+
+def write(tables: Iterable[Table]) -> None:
+    """Fill the page's marks and draw the charts; marks that nothing was measured for stay as they are."""
+    text = PAGE.read_text(encoding="utf-8")
+    for table in tables:
+        body = str(table)
+        if table.bars:
+            name = f"performance-{table.name}.svg"
+            (ASSETS / name).write_text(chart(table), encoding="utf-8")
+            body += f"\n\n![{table.title}: {table.unit}](assets/{name})"
+        text = fill(text, table.name, body)
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    PAGE.write_text(fill(text, "machine", f"Measured on {today}: {machine()}."), encoding="utf-8")
+
+
+def fill(text: str, name: str, body: str) -> str:
+    """`text` with `body` between the marks `<!-- name -->` and `<!-- /name -->`. Raises LookupError where none are."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not marked.search(text):
+        raise LookupError(f"docs/performance.md has no marks {begin} … {end}.")
+    return marked.sub(lambda _: f"{begin}\n\n{body}\n\n{end}", text, count=1)
+
+
+def chart(table: Table) -> str:
+    """Horizontal bars; readable on light ground and on dark."""
+    width, label, row = 720, 210, 26
+    height = row * len(table.bars) + 34
+    most = max(value for _, value in table.bars)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{escape(table.title)}">',
+        "<style>text{font:13px system-ui,sans-serif;fill:#444}.u{fill:#2a7ab0}.o{fill:#9aa5ad}"
+        "@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>",
+    ]
+    for number, (name, value) in enumerate(table.bars):
+        top = number * row + 6
+        long = max(2, value / most * (width - label - 90))
+        kind = "u" if name.startswith("headwater") else "o"
+        shown = f"{value:.2f}" if value < 10 else f"{value:.0f}"
+        lines += [
+            f'<text x="{label - 8}" y="{top + 14}" text-anchor="end">{escape(name)}</text>',
+            f'<rect class="{kind}" x="{label}" y="{top}" width="{long:.1f}" height="18" rx="3"/>',
+            f'<text x="{label + long + 6:.1f}" y="{top + 14}">{shown}</text>',
+        ]
+    lines += [f'<text x="{label}" y="{height - 8}">{escape(table.unit)}</text>', "</svg>"]
+    return "\n".join(lines) + "\n"

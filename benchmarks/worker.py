@@ -1,0 +1,172 @@
+"""One client's process: it measures what it is told on standard input, in lines of JSON, and answers the same way.
+
+    python -m benchmarks.worker [core]
+
+Each order is an object with `do` and its arguments; the functions below are the orders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import clients
+from benchmarks.bodies import APIS
+
+Result = dict[str, Any]
+
+
+def _cpu() -> float:
+    """Seconds of CPU that this process has used, user and system together."""
+    return time.process_time()
+
+
+class Worker:
+    """Keeps its event loop and its readers between orders, as a program does, so that connections are warm."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._readers: dict[tuple[str, ...], Any] = {}
+
+    def _reader(self, client: str, face: str, api: str, url: str) -> clients.Read:
+        key = (client, face, api, url)
+        if key not in self._readers:
+            self._readers[key] = clients.reader(client, face, api, url)
+        found: clients.Read = self._readers[key]
+        return found
+
+    def blast(self, client: str, face: str, api: str, url: str) -> Result:
+        """Read one stream as fast as it comes."""
+        if face == "for":
+            plain = self._readers.setdefault((client, face, api, url), clients.plain_for(APIS[api], url))
+            gc.collect()
+            begun, cpu = time.monotonic(), _cpu()
+            count = plain()
+        else:
+            read = self._reader(client, face, api, url)
+            gc.collect()
+            begun, cpu = time.monotonic(), _cpu()
+            count = self._loop.run_until_complete(read(None))
+        return {"tokens": count, "cpu": _cpu() - cpu, "seconds": time.monotonic() - begun}
+
+    def paced(self, client: str, api: str, url: str, streams: int) -> Result:
+        """Read many streams at once that speak at a model's pace; each token says when it was sent."""
+        read = self._reader(client, "chunks", api, url)
+        lags: list[float] = []
+        now = time.monotonic
+
+        def take(text: str) -> None:
+            lags.append(now() - float(text))
+
+        async def all_of_them() -> None:
+            await asyncio.gather(*(read(take) for _ in range(streams)))
+
+        gc.collect()
+        begun, cpu = now(), _cpu()
+        self._loop.run_until_complete(all_of_them())
+        used, took = _cpu() - cpu, now() - begun
+        lags.sort()
+        return {
+            "tokens": len(lags),
+            "cpu": used,
+            "seconds": took,
+            "lag_median": statistics.median(lags),
+            "lag_p99": lags[int(len(lags) * 0.99)],
+        }
+
+    def first_token(self, client: str, api: str, url: str, times: int) -> Result:
+        """Ask, and take the time until the first token is in the program's hands; on a connection that is warm."""
+        read = self._reader(client, "chunks", api, url)
+        now = time.monotonic
+        marks: list[tuple[float, float, float]] = []
+
+        async def once() -> None:
+            arrived: list[tuple[float, float]] = []
+            begun = now()
+            await read(lambda text: arrived.append((float(text), now())))
+            asked, first = arrived[0]
+            marks.append((asked - begun, first - asked, first - begun))
+
+        async def many() -> None:
+            for _ in range(times):
+                await once()
+
+        gc.collect()
+        cpu = _cpu()
+        self._loop.run_until_complete(many())
+        used = _cpu() - cpu
+        asked, answered, total = (statistics.median(column) for column in zip(*marks, strict=True))
+        return {"asked": asked, "answered": answered, "total": total, "cpu": used / times}
+
+    def held(self, client: str, api: str, url: str, streams: int) -> Result:
+        """Open streams that stand still after their first token, and say what each has added to the process."""
+        read = self._reader(client, "chunks", api, url)
+
+        async def hold(count: int) -> int:
+            spoken = asyncio.Event()
+            left = count
+
+            def take(text: str) -> None:
+                nonlocal left
+                left -= 1
+                if not left:
+                    spoken.set()
+
+            reading = [asyncio.ensure_future(read(take)) for _ in range(count)]
+            await spoken.wait()
+            gc.collect()
+            resident = _resident()
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+            return resident
+
+        self._loop.run_until_complete(hold(2))  # what the first stream brings in is not what a stream costs
+        gc.collect()
+        before = _resident()
+        return {"before": before, "grown": self._loop.run_until_complete(hold(streams)) - before}
+
+    def peak(self, client: str, face: str, api: str, url: str) -> Result:
+        """Read one stream, and say how much memory was in use at the most, beyond what was before."""
+        import tracemalloc
+
+        read = self._reader(client, face, api, url)
+        self._loop.run_until_complete(read(None))
+        gc.collect()
+        tracemalloc.start()
+        try:
+            count = self._loop.run_until_complete(read(None))
+            return {"tokens": count, "peak": tracemalloc.get_traced_memory()[1]}
+        finally:
+            tracemalloc.stop()
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Serve orders until there are no more."""
+    worker = Worker()
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a client prints must not stand among the answers
+    for line in sys.stdin:
+        order = json.loads(line)
+        do: Callable[..., Result] = getattr(worker, order.pop("do"))
+        answers.write(json.dumps(do(**order)) + "\n")
+    os._exit(0)  # connections are still open, and how clients would complain of that is nobody's concern
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {int(sys.argv[1])})
+    main()
