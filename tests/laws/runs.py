@@ -59,6 +59,10 @@ class Play(msgspec.Struct, frozen=True):
     shape: Shape = "agent"
     collect: bool = False
     """Whether a workflow goes on where a member fails."""
+    slow_reader: Literal["wait", "coalesce", "drop_progress"] = "wait"
+    """What a workflow does for a reader that cannot keep up."""
+    pause: float = 0.0
+    """Seconds that the reader takes over each item."""
     way: Way = "events"
     leave: Leave = "never"
     items: int = 0
@@ -221,6 +225,8 @@ def plays(*ways: Way) -> st.SearchStrategy[Play]:
         others=st.lists(_alone, max_size=2).map(tuple),
         shape=st.sampled_from(["agent", "agent", "sequential", "concurrent"]),
         collect=st.booleans(),
+        slow_reader=st.sampled_from(["wait", "coalesce", "drop_progress"]),
+        pause=st.sampled_from([0.0, 0.0, 0.6]),
         way=st.sampled_from(ways or ("events", "chunks", "text", "result")),
         leave=st.sampled_from(["never", "never", "break", "raise", "cancel", "cancel later", "cancel task"]),
         items=st.integers(0, 60),
@@ -273,11 +279,16 @@ class _Enough(Exception):
 async def _carry_out(play: Play) -> Outcome:
     log: list[Event] = []
     tokens: list[str] = []
-    stream: AgentStream[Any] = _whole(play).run_stream("Go.", on_event=log.append, streaming_callback=tokens.append)
+    told: dict[str, Any] = {"on_event": log.append, "streaming_callback": tokens.append}
+    if play.shape != "agent":
+        told["slow_reader"] = play.slow_reader
+    stream: AgentStream[Any] = _whole(play).run_stream("Go.", **told)
     read: list[Any] = []
     error: BaseException | None = None
     reader = asyncio.create_task(_read(play, stream, read))
     loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, complaint: complaints.append(complaint))
     if play.leave == "cancel later":
         loop.call_later(play.seconds, stream.cancel)
     if play.leave == "cancel task":
@@ -294,6 +305,7 @@ async def _carry_out(play: Play) -> Outcome:
     assert not left, f"tasks are left: {left}"
     run = stream._run
     assert run is not None
+    assert not complaints, f"the event loop complains: {complaints}"
     return Outcome(log, read, tokens, run.response(), error, whole)
 
 
@@ -312,4 +324,6 @@ async def _read(play: Play, stream: AgentStream[Any], read: list[Any]) -> bool:
                 raise _Enough
             if play.leave == "cancel":
                 stream.cancel()
+        if play.pause:
+            await asyncio.sleep(play.pause)
     return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -9,16 +11,19 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
+from headwater import Agent
 from headwater.chunks import StreamChunk
 from headwater.codec import decode, encode
-from headwater.errors import HeadwaterError
+from headwater.errors import AuthenticationFailed, HeadwaterError
 from headwater.events import Event, Handoff, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta, UsageReported
 from headwater.fold import Fold, fold
 from headwater.grammar import check_log
 from headwater.messages import Response, Usage
-from headwater.offline import Call, Fail, Say, Think
+from headwater.offline import Call, Fail, Say, ScriptedModel, Think
+from headwater.workflows import ConcurrentWorkflow
 from tests.laws.runs import Leave, Outcome, Part, Play, carried_out, plays
 from tests.logs import check_history, folds
+from tests.virtual import run_virtual
 
 
 def _call(name: str) -> Call:
@@ -114,6 +119,20 @@ def test_a_run_can_be_left_after_any_event(leave: Leave) -> None:
         if leave == "cancel":
             assert outcome.read == outcome.log
         check_history(outcome.response.messages)
+
+
+def test_members_that_fail_at_once_leave_nothing_for_the_event_loop_to_complain_of() -> None:
+    fails = [Agent(name=name, model=ScriptedModel([Fail(401)])) for name in ("one", "two", "three")]
+    complaints: list[Any] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+        with pytest.raises(AuthenticationFailed):
+            await ConcurrentWorkflow(fails).arun("Go.")
+        gc.collect()  # a task says that nobody heard its error when it is let go of
+
+    run_virtual(run())
+    assert complaints == []
 
 
 @settings(max_examples=150, deadline=None)
