@@ -351,6 +351,13 @@ class Run:
         """
         if self.over:
             return
+        loop = self._event_loop
+        if loop is not None and loop.is_running() and running_loop() is not loop:
+            # A finaliser, which runs in whatever thread let go last: the other side is told now, the rest is the loop's.
+            self.shut()
+            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+                loop.call_soon_threadsafe(self.abort, by)
+            return
         if self._stop is None:
             self._stop = by
         self._interrupt()
