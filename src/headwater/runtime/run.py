@@ -95,6 +95,9 @@ class Run:
             # Begun in a tool or a callback of another run: a run of its own, which that one's end cancels.
             self.parent = outer.id
             outer._linked.add(self)
+            if outer.stopping and outer._ending is None:
+                self._stop = "parent"  # what had come before the outer one was stopped is still being told
+
 
     final: bool | None = True
     """Whether what it says last is what the run above it answers; None while nobody can know."""
