@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
@@ -371,3 +372,23 @@ def test_a_callback_costs_little_time_of_its_own() -> None:
     scripted(Say(["x "] * 10_000)).run_sync("Go.", streaming_callback=note)
     assert count == 10_000
     assert time.perf_counter() - begun < 5
+
+
+def test_a_run_that_blocks_in_a_plain_callback_is_cancelled_with_the_outer_one_from_another_thread() -> None:
+    """The outer one's loop stands still meanwhile, and would hear of it only when the inner one had ended."""
+    inner = Agent(model=always("In ", Wait(1000)))
+    begun = threading.Event()
+    ends: list[Any] = []
+
+    def ask(token: str) -> None:
+        for chunk in inner.run_stream("x"):
+            begun.set()
+            if chunk.is_final:
+                ends.append(chunk.finish_reason)
+
+    outer = _agent().run_stream("Go.", streaming_callback=ask)
+    thread = threading.Thread(target=lambda: begun.wait(5) and outer.cancel())
+    thread.start()
+    assert outer.result_sync().finish_reason == "cancelled"
+    thread.join()
+    assert ends[0] == "cancelled"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -267,5 +268,25 @@ def test_a_stream_in_no_variable_is_left_alike(run: Run, server: PacedServer, co
             if len(seen) == READ:
                 break
         assert_told(server.next(), seen)
+
+    run(main())
+
+
+def test_an_iterator_that_is_let_go_of_in_another_thread(run: Run, server: PacedServer) -> None:
+    """The collector runs in whatever thread happens to allocate."""
+
+    async def main() -> None:
+        reading = Reading(server)
+        iterator = aiter(reading.stream)
+        while not reading.note(await anext(iterator)):
+            pass
+        held = [iterator]
+        del iterator
+        thread = threading.Thread(target=held.clear)
+        thread.start()
+        thread.join()
+        reading.check_told()
+        await asyncio.sleep(0.01)  # turns of the loop, in which what is left of it is let go of
+        assert_partial(await reading.stream.result(), reading.seen)
 
     run(main())
