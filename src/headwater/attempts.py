@@ -134,6 +134,7 @@ class Asking:
         self._failure: HeadwaterError | None = None
         """What the attempt has failed with, while what was held back until then is being appended."""
         self._watch: _Watch | None = None
+        self._at = 0
         self.source = self._sources[0]
         self.decoder: Decoder | None = None
 
@@ -275,10 +276,10 @@ class Asking:
             self._budget.left -= 1
             self._wait = wait
             return "restart" if visible else "retry"
-        further = self._sources.index(self.source) + 1
-        if further < len(self._sources) and not isinstance(error, InvalidRequest):
+        if self._at + 1 < len(self._sources) and not isinstance(error, InvalidRequest):
             self._tries = 0
-            self.source = self._sources[further]
+            self._at += 1  # counted, for a source may stand among its own fallbacks
+            self.source = self._sources[self._at]
             return "fallback"
         return "raise"
 
