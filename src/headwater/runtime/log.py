@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,8 +19,11 @@ class Log:
     def __init__(self) -> None:
         self.seq = 0
         self.now = 0.0
-        self.runs: weakref.WeakValueDictionary[str, Run] | None = None
-        """The runs below the outermost, by id; made when there is one."""
+        self.runs: dict[str, Run] | None = None
+        """The runs below the outermost whose events may still be to come, by id; made when there is one.
+
+        They are held, for a run may be over long before its last events are read, and who watches it is to be told.
+        """
 
     def tick(self) -> None:
         """Read the clock: once a batch, not once an event."""
@@ -32,5 +34,10 @@ class Log:
     def add(self, run: Run) -> None:
         """A run below the outermost has joined."""
         if self.runs is None:
-            self.runs = weakref.WeakValueDictionary()
+            self.runs = {}
         self.runs[run.id] = run
+
+    def remove(self, run: str) -> None:
+        """The end of a run below was appended."""
+        if self.runs is not None:
+            self.runs.pop(run, None)

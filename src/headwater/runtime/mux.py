@@ -46,8 +46,6 @@ class Mux:
         self._joined = None if slow_reader == "wait" else Joined(newest_only=slow_reader == "drop_progress")
         self._queue: list[Event] = []
         self._given: list[Event] = []
-        self._runs: dict[str, Run] = {}
-        """The runs whose events are in the queue or being read: kept alive until those have been appended."""
         self._ahead: dict[str, int] = {}
         self._progress = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -81,7 +79,6 @@ class Mux:
 
     async def hand(self, run: Run, events: list[Event]) -> None:
         """`put` what a run below says, waiting where it is too far ahead of the reader."""
-        self._runs[run.id] = run
         if self._joined is None:
             self._queue += events
             come, most = 1, MAX_BATCHES_AHEAD

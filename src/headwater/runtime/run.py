@@ -247,6 +247,7 @@ class Run:
                         break
                     if events:
                         self._log.tick()
+                        self.fold.tidy()
                         self._given = events
                         return events
             except _Stopped:
@@ -268,6 +269,8 @@ class Run:
         log.seq += 1
         if event.run and event.run != self.id:
             below = log.runs.get(event.run) if log.runs is not None else None
+            if event.__class__ is ChildFinished:
+                log.remove(event.child)
             return (below or self)._tell(event)
         _set(event, "run", self.id)
         _set(event, "path", self.path)
@@ -275,6 +278,8 @@ class Run:
             self.fold.text_delta(event)
         else:
             self.fold.add(event)
+            if event.__class__ is ChildFinished:
+                log.remove(event.child)
         if self._watchers or self._above:
             return self._tell(event)
         return None
@@ -487,6 +492,8 @@ class Run:
             self._clock = None
         if self._mux is not None and self._mux.done:
             self._mux = None
+        if not self._above:
+            self._log.runs = None  # those that joined and never began are let go of too
         self._finished()
 
     # --- the clock
