@@ -18,7 +18,7 @@ from typing_extensions import TypeVar, Unpack
 
 from headwater import arguments
 from headwater.attempts import Retries, Timeouts
-from headwater.callbacks import Callback, Watcher, event_watcher, token_watcher
+from headwater.callbacks import Callback, Watcher, event_watcher, retraction_of, token_watcher
 from headwater.errors import ConfigurationError, UsageError
 from headwater.loop import MAX_STEPS, Limits
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
@@ -351,10 +351,10 @@ class Agent(Generic[ContextT, OutputT]):
         if self.handoffs:
             from headwater.terminal.sections import SectionPrinter
 
-            return SectionPrinter(run.id, live=self.streaming_on)
+            return SectionPrinter(run.id, live=self.streaming_on, holds=retraction_of(run))
         from headwater.terminal.lines import LinePrinter
 
-        return LinePrinter(self.name, loops=self.max_loops, live=self.streaming_on)
+        return LinePrinter(self.name, loops=self.max_loops, live=self.streaming_on, holds=run.may_retract)
 
     def job(
         self,

@@ -27,6 +27,7 @@ __all__ = (
     "current_run",
     "event_watcher",
     "may_retract",
+    "retraction_of",
     "token_watcher",
 )
 
@@ -139,6 +140,8 @@ def token_watcher(
                 chunks.hold(event.run)
             chunks.of(event)
         elif isinstance(event, Retracted) and take_back is not None:
+            if not event.chars:
+                return None  # of tokens there were none
             return take_back(event.agent, event.chars) if names_agent else take_back(event.chars)
         elif text := chunks.released(event):
             return hand(event, text, False)
@@ -160,6 +163,12 @@ def may_retract(run: Run | None, spoken: str) -> bool:
     """Whether what the run `spoken`, `run` itself or one below it, says may be taken back later."""
     speaker = run.find(spoken) if run is not None else None
     return speaker is not None and speaker.may_retract
+
+
+def retraction_of(run: Run) -> Callable[[str], bool]:
+    """`may_retract` for who watches the run, and must not hold it."""
+    this = weakref.ref(run)
+    return lambda spoken: may_retract(this(), spoken)
 
 
 _ENDS = (RunFinished, RunFailed, RunCancelled)

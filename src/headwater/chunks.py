@@ -155,7 +155,7 @@ class Chunks:
             case StepFinished() if event.finish_reason == "tool_calls":
                 return {"finish_reason": "tool_calls"}
             case Retracted():
-                return {"finish_reason": "retracted"}
+                return {"finish_reason": "retracted", "chars": event.chars}
             case RunFinished() | RunCancelled() if event.run == self._run:
                 reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
                 end: dict[str, Any] = {"finish_reason": reason} if reason else {}

@@ -6,6 +6,7 @@ read by nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TextIO
 
 from headwater.events import ChildStarted, Event, Handoff, RunCancelled, RunFailed, RunFinished, RunStarted
@@ -18,13 +19,21 @@ class SectionPrinter:
     """An observer of a run: a printer for each agent that speaks in it, made when it begins.
 
     `run` is the id of a workflow's run, or of an agent's that may hand the conversation on. `file` is standard output
-    unless given.
+    unless given. `holds` says of a run's id whether its words may be taken back; see `LinePrinter`.
     """
 
-    def __init__(self, run: str, *, live: bool, file: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        run: str,
+        *,
+        live: bool,
+        file: TextIO | None = None,
+        holds: Callable[[str], bool] = lambda run: False,
+    ) -> None:
         self._run = run
         self._live = live
         self._file = file
+        self._holds = holds
         self._voices = {run}
         """Runs that speak through others: workflows, and agents that have handed the conversation on."""
         self._printers: dict[str, LinePrinter] = {}
@@ -49,6 +58,7 @@ class SectionPrinter:
         if event.run != self._run and (event.run in self._called or event.parent not in self._voices):
             return
         if event.model:
-            self._printers[event.run] = LinePrinter(event.agent, file=self._file, live=self._live)
+            holds = self._holds(event.run)
+            self._printers[event.run] = LinePrinter(event.agent, file=self._file, live=self._live, holds=holds)
         else:
             self._voices.add(event.run)  # a workflow, which has no model of its own

@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 
 from headwater import arguments
 from headwater.attempts import Timeouts
-from headwater.callbacks import Callback, current_run, event_watcher, token_watcher
+from headwater.callbacks import Callback, current_run, event_watcher, retraction_of, token_watcher
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, RunFinished, RunStarted, Warned
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
@@ -386,7 +386,7 @@ class Workflow(Generic[ResultT]):
         elif self.print_on or (not has_callback and any(map(_shows, self.agents))):
             from headwater.terminal.sections import SectionPrinter
 
-            run.watch(SectionPrinter(run.id, live=one_at_a_time(self)))
+            run.watch(SectionPrinter(run.id, live=one_at_a_time(self), holds=retraction_of(run)))
 
 
 def _shows(member: Any) -> bool:
