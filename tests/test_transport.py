@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from headwater import transport
-from headwater.errors import ConnectionFailed
+from headwater.errors import ConfigurationError, ConnectionFailed
 from headwater.providers.base import HTTPRequest
 
 SOON = 5.0
@@ -253,9 +253,8 @@ def test_a_slow_reader_holds_the_other_side_back(serve: Serve, run: Callable[[An
 def test_an_address_that_is_none_is_told(run: Callable[[Any], Any]) -> None:
     async def main() -> None:
         for url in ("ftp://host/x", "http://", "http://no.such.host.invalid/x"):
-            with pytest.raises(Exception) as caught:
+            with pytest.raises((ConnectionFailed, ConfigurationError)) as caught:
                 await transport.post(HTTPRequest(url=url, headers={"authorization": "Bearer sk-secret"}, body=b""))
-            assert type(caught.value).__module__ == "headwater.errors"
             assert "sk-secret" not in str(caught.value)
             assert caught.value.__cause__ is None
 
