@@ -1,9 +1,10 @@
-"""Draw the README's picture: run the real command in a pseudo-terminal and draw what it showed, as it came.
+"""Draw the documents' pictures: run the real command in a pseudo-terminal and draw what it showed, as it came.
 
-    python scripts/picture.py            # writes docs/assets/agent.svg
+    python scripts/picture.py            # writes docs/assets/agent.svg and demo.svg
+    python scripts/picture.py demo       # one of them
 
-The command is the one that the README names, with a tool, on the offline model: no key, no network. Every character
-appears in the picture when it appeared on the terminal; where nothing moves (or nobody wants it to), the end is shown.
+The commands are those that the documents name, on the offline model: no key, no network. Every character appears in
+the picture when it appeared on the terminal; where nothing moves (or nobody wants it to), the end is shown.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import termios
 import time
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +27,22 @@ from typing import Any
 import pyte
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGET = ROOT / "docs" / "assets" / "agent.svg"
-COLUMNS, LINES = 80, 40
-SHOWN = 'headwater run "Explain tides" --tool tides:high_water'
+ASSETS = ROOT / "docs" / "assets"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A command, and the terminal that it is shown on."""
+
+    command: str
+    columns: int
+    lines: int
+
+
+SCENES = {
+    "agent": Scene('headwater run "Explain tides" --tool tides:high_water', 80, 40),
+    "demo": Scene("headwater demo", 80, 26),
+}
 
 TOOL = '''
 import time
@@ -51,9 +66,6 @@ CELL, ROW, SIZE = 8.4, 20, 14
 LEFT, TOP = 20, 52
 """Where the first character stands."""
 
-EMOJI = 0x1F000
-"""From here on characters take two cells."""
-
 Style = tuple[str, bool, bool]
 """Color by name, bold, and faint, which pyte does not know: `main` has it stand as italics."""
 
@@ -68,15 +80,15 @@ class Spell:
     until: float | None = None
 
 
-def capture(folder: Path) -> Iterator[tuple[float, bytes]]:
+def capture(scene: Scene, folder: Path) -> Iterator[tuple[float, bytes]]:
     """What the command writes to a terminal of its own, and when, in seconds."""
     (folder / "tides.py").write_text(TOOL, encoding="utf-8")
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", scene.lines, scene.columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if not name.endswith(("_API_KEY", "_TOKEN"))}
     for name in ("HEADWATER_MODEL", "NO_COLOR"):
         kept.pop(name, None)
-    command = [sys.executable, "-m", "headwater", *shlex.split(SHOWN)[1:]]
+    command = [sys.executable, "-m", "headwater", *shlex.split(scene.command)[1:]]
     env = {**kept, "TERM": "xterm-256color"}
     with subprocess.Popen(command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
@@ -88,14 +100,15 @@ def capture(folder: Path) -> Iterator[tuple[float, bytes]]:
             pass
     os.close(ours)
     if process.returncode:
-        raise SystemExit(f"{SHOWN} ended with {process.returncode}")
+        raise SystemExit(f"{scene.command} ended with {process.returncode}")
 
 
 class Film:
     """Each cell of the screen with all it has shown."""
 
-    def __init__(self) -> None:
-        self._screen = pyte.Screen(COLUMNS, LINES)
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self._screen = pyte.Screen(scene.columns, scene.lines)
         self._stream = pyte.ByteStream(self._screen)
         self.cells: dict[tuple[int, int], list[Spell]] = {}
         self.now = 0.0
@@ -105,7 +118,7 @@ class Film:
         self.now = round(now / TICK) * TICK
         self._stream.feed(output)
         for row in sorted(self._screen.dirty):
-            for column in range(COLUMNS):
+            for column in range(self.scene.columns):
                 self._see(row, column, self._screen.buffer[row][column])
         self._screen.dirty.clear()
 
@@ -158,7 +171,7 @@ def runs(film: Film) -> Iterator[Run]:
 
 def is_wide(text: str) -> bool:
     """Whether it is as wide as its font likes: an emoji, which stands alone so that nothing after it is moved."""
-    return any(ord(char) >= EMOJI for char in text)
+    return any(unicodedata.east_asian_width(char) == "W" for char in text)
 
 
 def goes_on(run: Run, row: int, column: int, spell: Spell) -> bool:
@@ -184,6 +197,7 @@ HEAD = """\
   .green {{ fill: #3fb950; }}
   .red {{ fill: #ff7b72; }}
   .yellow {{ fill: #d29922; }}
+  .cyan {{ fill: #39c5cf; }}
   .bold {{ font-weight: 600; }}
   .gone {{ opacity: 0; }}
   @media (prefers-color-scheme: light) {{
@@ -194,6 +208,7 @@ HEAD = """\
     .green {{ fill: #1a7f37; }}
     .red {{ fill: #cf222e; }}
     .yellow {{ fill: #9a6700; }}
+    .cyan {{ fill: #1b7c83; }}
   }}
   @media (prefers-reduced-motion: no-preference) {{
     .late {{ animation-name: hidden; }}
@@ -212,7 +227,7 @@ HEAD = """\
 
 def draw(film: Film) -> str:
     """The film as an SVG picture."""
-    width = round(COLUMNS * CELL + 2 * LEFT)
+    width = round(film.scene.columns * CELL + 2 * LEFT)
     height = TOP + film.rows * ROW + 20
     head = HEAD.format(
         width=width,
@@ -223,7 +238,7 @@ def draw(film: Film) -> str:
         right=width - 1,
         middle=width // 2,
         size=SIZE,
-        title=html.escape(f"$ {SHOWN}", quote=False),
+        title=html.escape(f"$ {film.scene.command}", quote=False),
     )
     return head + "".join(map(element, runs(film))) + "</svg>\n"
 
@@ -232,7 +247,7 @@ def element(run: Run) -> str:
     """A run of cells as SVG text, with the time it comes and goes."""
     text = run.text
     color, bold, faint = run.style
-    classes = [name for name in ("green", "red", "yellow") if color in (name, {"yellow": "brown"}.get(name))]
+    classes = [name for name in ("green", "red", "yellow", "cyan") if color in (name, {"yellow": "brown"}.get(name))]
     classes += ["bold"] * bold + ["faint"] * faint
     timing = ""
     if run.until is not None:
@@ -248,18 +263,25 @@ def element(run: Run) -> str:
     return f'<text{named} x="{x:.1f}" y="{y}"{length}{timing}>{html.escape(text, quote=False)}</text>\n'
 
 
-def main() -> None:
-    """Write the picture."""
-    film = Film()
-    film.feed(0, f"\x1b[32m$\x1b[0m \x1b[1m{SHOWN}\x1b[0m\r\n".encode())
+def filmed(scene: Scene) -> Film:
+    """What the command showed, from its first output on."""
+    film = Film(scene)
+    film.feed(0, f"\x1b[32m$\x1b[0m \x1b[1m{scene.command}\x1b[0m\r\n".encode())
     with tempfile.TemporaryDirectory() as folder:
         begun: float | None = None
-        for now, output in capture(Path(folder)):
+        for now, output in capture(scene, Path(folder)):
             begun = now if begun is None else begun  # how long Python takes to start is no part of the picture
             film.feed(PROMPT_SECONDS + now - begun, output.replace(b"\x1b[2m", b"\x1b[3m"))
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
-    TARGET.write_text(draw(film), encoding="utf-8")
-    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size:,} bytes")
+    return film
+
+
+def main() -> None:
+    """Write the pictures that are named, or all."""
+    ASSETS.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[1:] or SCENES:
+        target = ASSETS / f"{name}.svg"
+        target.write_text(draw(filmed(SCENES[name])), encoding="utf-8")
+        print(f"{target.relative_to(ROOT)}: {target.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

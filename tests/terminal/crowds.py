@@ -192,8 +192,7 @@ class Watched:
                 output += piece
         self.last = output.decode(errors="ignore")
         self.raw += self.last
-        # pyte knows neither synchronized output nor what it means to leave wrapping alone
-        self._stream.feed(re.sub("\x1b\\[\\?2026[hl]", "", self.last))
+        self._stream.feed(self.last)
         return trimmed(self.screen.display)
 
     def wait_for(self, words: str, *, seconds: float = 30.0) -> list[str]:

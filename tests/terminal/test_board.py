@@ -58,7 +58,6 @@ def texts(view: AgentView) -> list[str]:
 def test_members_wait_in_their_order_until_they_begin() -> None:
     board = fed(log.begun("bob"))
     assert [(view.name, view.state) for view in board.agents] == [("ann", "waiting"), ("bob", "thinking")]
-    assert board.states == {"waiting": 1, "thinking": 1}
     assert [view.active for view in board.agents] == [False, True]
 
 

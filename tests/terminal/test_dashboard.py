@@ -379,3 +379,15 @@ def test_clocks(duration: float, exact: bool, told: str) -> None:
 def test_the_tally_says_what_there_is() -> None:
     shown = board(at_work(*NAMES), log.tool_started(NAMES[0], "x"), log.ended(NAMES[1]))
     assert tally(shown.agents) == "1 streaming, 1 in tools, 1 done"
+    assert tally(shown.agents, short=True) == "2 at work, 1 done"
+
+
+def test_totals_say_less_before_they_are_cut() -> None:
+    shown = board(at_work(*NAMES), log.tool_started(NAMES[0], "x"), log.ended(NAMES[1]), members=(*NAMES, "zoe"))
+    told = {columns: drawn(shown, columns, 30)[-2].strip("│ ") for columns in (90, 64, 50, 40)}
+    assert told == {
+        90: "4 agents: 1 streaming, 1 in tools, 1 done, 1 waiting      3 s  ~21 tokens  7 tokens/s",
+        64: "4 agents: 2 at work, 1 done, 1 waiting      3 s  ~21 tokens",
+        50: "4 agents: 2 at work, 1 done, 1 waiting    3 s",
+        40: "4 agents: 2 at work, 1 done, …  3 s",
+    }

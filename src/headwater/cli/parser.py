@@ -20,7 +20,7 @@ DESCRIPTION = "Streaming agents: one run is one ordered, truthful stream of even
 
 EXAMPLES = """\
 examples:
-  headwater demo                            see an agent at work, without a key
+  headwater demo                            see agents at work, without a key
   headwater run "Explain tides"             ask once
   headwater chat --model ollama/llama3.2    converse
   headwater doctor                          what is missing, and what to do

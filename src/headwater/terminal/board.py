@@ -6,7 +6,7 @@ kept. An event costs the same whatever came before it. It decides what there is 
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -547,11 +547,6 @@ class Board:
     def elapsed(self, now: float) -> float:
         """Seconds from the outermost run's start until `now` (Unix seconds), or until its end."""
         return max(0.0, (self.end.time if self.end else now) - self.started) if self.started is not None else 0.0
-
-    @property
-    def states(self) -> Counter[str]:
-        """How many agents are in each state."""
-        return Counter(view.state for view in self.agents)
 
     @property
     def tokens(self) -> tuple[int, bool]:

@@ -6,6 +6,7 @@ not be made anew, how far each text is wrapped, and who was on the screen, so th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -128,6 +129,10 @@ _LINE_FIGURES: Final = (
 """State, time, tokens, rate, and how many cells must be left for words."""
 
 
+_LOOSE: Final = _Columns(0, 0, 1, 1, 1, True)
+"""Figures one after the other."""
+
+
 class _Sheet:
     """What was made of one agent, to be used again where nothing changed."""
 
@@ -242,7 +247,7 @@ class Layout:
     def _own_line(self, view: AgentView, inner: int) -> str:
         """The figures on a line of their own, in place of the rule, where the name leaves them no room."""
         style = _STATE_STYLES.get(view.state, "cyan")
-        figures = self._figures(view, _Columns(0, 0, 1, 1, 1, inner >= 44))
+        figures = self._figures(view, _LOOSE._replace(words=inner >= 44))
         return self._row([(style, self._state(view, inner)), ("dim", figures)], inner)
 
     # --- a line an agent
@@ -389,11 +394,19 @@ class Layout:
         elapsed = board.elapsed(self._now)
         time = clock(elapsed, board.end is not None)
         spent = _spent(count, estimated, count / elapsed if elapsed >= 0.5 else None)
-        told = f"{len(board.agents)} agents: {tally(board.agents)}"
-        loose = _Columns(0, 0, 1, int(inner >= 40), int(inner >= 70), True)
-        figures = _in_columns(time, spent, columns if columns is not None and columns.words else loose)
-        if cells(told) + len(figures) > inner:
-            figures = _in_columns(time, spent, loose)
+        whole, short = (f"{len(board.agents)} agents: {tally(board.agents, short=short)}" for short in (False, True))
+        aligned = columns if columns is not None and columns.words else _LOOSE
+        for told, wanted in (
+            (whole, aligned),
+            (whole, _LOOSE),
+            (short, aligned),
+            (short, _LOOSE),
+            (short, _LOOSE._replace(rate=0)),
+            (short, _LOOSE._replace(tokens=0, rate=0)),
+        ):
+            figures = _in_columns(time, spent, wanted)
+            if cells(told) + len(figures) <= inner:
+                break
         told = self._fit(told, max(inner - len(figures), 0))
         gap = inner - cells(told) - len(figures)
         rows.append(self._row([("bold", told), ("", " " * gap + figures)], inner))
@@ -538,18 +551,19 @@ _FIGURES_LINE: Final = 30
 _URGENCY: Final[dict[str, int]] = {"failed": 1, "cancelled": 2, "waiting": 3, "done": 4}
 """Who gives up a row last, after those at work."""
 
-_TOLD: Final = (
-    "streaming",
-    "tool",
-    "calling",
-    "thinking",
-    "retrying",
-    "parked",
-    "done",
-    "failed",
-    "cancelled",
-    "waiting",
-)
+_TOLD: Final[dict[State, str]] = {
+    "streaming": "streaming",
+    "tool": "in tools",
+    "calling": "in tools",
+    "thinking": "thinking",
+    "retrying": "retrying",
+    "parked": "waiting for you",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "waiting": "waiting",
+}
+_AT_WORK: Final = ("streaming", "tool", "calling", "thinking", "retrying")
 
 
 def _spent(count: int, estimated: bool, rate: float | None) -> tuple[str, str]:
@@ -571,16 +585,13 @@ def _in_columns(time: str, spent: tuple[str, str], columns: _Columns) -> str:
     return told
 
 
-def tally(views: Sequence[AgentView]) -> str:
-    """How many agents are in which state: `2 streaming, 1 done`."""
-    names: dict[str, str] = {"tool": "in tools", "calling": "in tools", "parked": "waiting for you"}
-    counts: dict[str, int] = {}
-    for view in views:
-        counts[view.state] = counts.get(view.state, 0) + 1
+def tally(views: Sequence[AgentView], *, short: bool = False) -> str:
+    """How many agents are in which state: `2 streaming, 1 in tools, 1 done`; in short `3 at work, 1 done`."""
+    states = Counter(view.state for view in views)
     told: dict[str, int] = {}
-    for state in _TOLD:
-        if count := counts.get(state):
-            name = names.get(state, state)
+    for state, name in _TOLD.items():
+        if count := states[state]:
+            name = "at work" if short and state in _AT_WORK else name
             told[name] = told.get(name, 0) + count
     return ", ".join(f"{count} {name}" for name, count in told.items())
 
