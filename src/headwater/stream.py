@@ -348,9 +348,7 @@ class Reader(Generic[T]):
 
     def __del__(self) -> None:
         run = self._run
-        if run.over:
-            return
-        if run.fold.started is not None or run.stopping:
+        if not run.over and (run.fold.started is not None or run.stopping):
             run.abort("left")
         # The generator is suspended at its yield, where closing needs no waiting; so it is closed here and now, and
         # the event loop finds nothing to finalise. Where it is running (a task that was thrown away), it ends itself.
