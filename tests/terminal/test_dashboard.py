@@ -141,6 +141,10 @@ def test_an_error_is_told_in_full_but_not_without_end() -> None:
     assert drawn(shown)[3].strip("│ ") == "✗ Overloaded: No capacity. Try later."
     rows = drawn(shown, 26, 12)
     assert [row.strip("│ ") for row in rows[3:-1]] == ["✗ Overloaded: No", "capacity. Try later."]
+    crowded = board(log.begun("a"), log.said("a", "Words."), log.failed("a"), at_work(*"bcde"), members=tuple("abcde"))
+    assert [row.strip("│ ") for row in drawn(crowded, 40, 14) if "Over" in row] == [
+        "✗ Overloaded: No capacity. Try lat…"
+    ]
 
 
 def test_the_workflows_own_error_is_told() -> None:

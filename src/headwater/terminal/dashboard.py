@@ -234,12 +234,21 @@ class Layout:
                 rows.append(self._head(view, columns, inner))
                 if rule:
                     rows.append(self._styled("dim", self._signs.marks.rule * inner))
-            if share < len(body) and share <= DENSE_ROWS:
-                body = [segment for segment in body if segment[1]]
-            rows += [self._row([segment], inner) for segment in body[max(len(body) - share, 0) :]]
+            rows += [self._row([segment], inner) for segment in self._cut(view, body, inner, share)]
         if totals and gap:
             rows.append(" " * inner)
         return rows + totals
+
+    def _cut(self, view: AgentView, body: list[Segment], inner: int, share: int) -> list[Segment]:
+        """What of the last rows is shown where there is room for `share`."""
+        if share >= len(body):
+            return body
+        last = view.blocks[-1]
+        if isinstance(last, Note) and len(note := self._note(last, inner, share)) == share:
+            return note  # its beginning says more than its end
+        if share <= DENSE_ROWS:
+            body = [segment for segment in body if segment[1]]
+        return body[max(len(body) - share, 0) :]
 
     def _title(self, view: AgentView) -> list[Segment]:
         return [(_STATE_STYLES.get(view.state, "cyan"), self._signs.of(view.state)), ("", " ")]
@@ -489,11 +498,13 @@ class Layout:
         mark = {"error": marks.failed, "healed": marks.done}.get(note.level, marks.note)
         told = f"{mark} {one_line(note.text)}"
         style = _NOTE_STYLES[note.level]
-        if left == 1:
-            return [(style, self._fit(settled(told), width))]
+        room = min(ROWS_A_NOTE, left)
         text = Wrapped(width)
         text.add(told)
-        return [(style, row) for row in text.last(1000)[: min(ROWS_A_NOTE, left)]]
+        rows = text.last(1000)
+        if len(rows) > room:
+            rows = [*rows[: room - 1], self._fit(" ".join(rows[room - 1 :]), width)]
+        return [(style, row) for row in rows]
 
     # --- strings
 
