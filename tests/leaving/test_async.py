@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from headwater import Agent, AgentStream, StreamChunk
+from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 
 from .conftest import Run
 from .left import assert_partial, assert_told
@@ -220,6 +221,13 @@ async def by_leaving_text(reading: Reading) -> None:
     reading.check_told()
 
 
+async def by_leaving_a_selection(reading: Reading) -> None:
+    async for chunk in reading.stream.select(agent="agent"):
+        if reading.note(chunk):
+            break
+    reading.check_told()
+
+
 async def by_break_out_of_two_generators(reading: Reading) -> None:
     """A user's own generator around the stream, closed as the language says it is to be."""
 
@@ -268,6 +276,25 @@ def test_a_stream_in_no_variable_is_left_alike(run: Run, server: PacedServer, co
             if len(seen) == READ:
                 break
         assert_told(server.next(), seen)
+
+    run(main())
+
+
+@pytest.mark.parametrize("shape", [ConcurrentWorkflow, SequentialWorkflow], ids=lambda shape: shape.__name__)
+def test_leaving_a_workflow_tells_every_provider_that_is_asked(shape: Any, run: Run, server: PacedServer) -> None:
+    async def main() -> None:
+        members = [Agent(name=name, model="words", base_url=server.url, api_key="k") for name in ("one", "two")]
+        speaks = {"one", "two"} if shape is ConcurrentWorkflow else {"one"}
+        stream = shape(agents=members).run_stream("Go.")
+        heard: dict[str, list[str]] = {name: [] for name in speaks}
+        async for chunk in stream:
+            heard[chunk.agent].append(chunk.content)
+            if all(heard.values()):
+                break
+        for _ in speaks:
+            assert_told(server.next(), [])
+        assert stream.response.partial
+        await stream.aclose()
 
     run(main())
 

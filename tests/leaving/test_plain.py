@@ -133,6 +133,13 @@ def by_leaving_text(reading: Reading) -> None:
     reading.check_told()
 
 
+def by_leaving_a_selection(reading: Reading) -> None:
+    for chunk in reading.stream.select(agent="agent"):
+        if reading.note(chunk.content):
+            break
+    reading.check_told()
+
+
 WAYS = [way for name, way in sorted(globals().items()) if name.startswith("by_")]
 
 
