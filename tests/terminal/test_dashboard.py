@@ -131,6 +131,12 @@ def test_tools_and_notes_stand_among_the_words() -> None:
     ]
 
 
+def test_what_was_said_in_another_step_stands_apart() -> None:
+    spoken = [*log.said("ann", "One."), *log.asked("ann", step=2), *log.said("ann", "Two.", step=2)]
+    rows = drawn(board(log.begun("ann"), spoken, members=("ann",)), 60, 24)
+    assert [row.strip("│ ") for row in rows[3:-1]] == ["One.", "", "Two."]
+
+
 def test_a_tool_that_was_stopped_says_so() -> None:
     shown = board(log.begun("ann"), log.tool_started("ann", "search"), log.cancelled("ann"), members=("ann",))
     assert drawn(shown)[3].strip("│ ") == "✗ search  stopped"

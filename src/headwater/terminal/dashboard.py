@@ -430,6 +430,7 @@ class Layout:
         if sheet.body_key == key:
             return sheet.body
         rows: list[Segment] = []
+        after: Words | None = None
         wrapped: dict[Words, tuple[Wrapped, int]] = {}
         for block in reversed(view.blocks):
             left = count - len(rows)
@@ -440,11 +441,15 @@ class Layout:
                 wrapped[block] = (text, block.end)
                 style = _VOICE_STYLES[block.voice]
                 made: list[Segment] = [(style, row) for row in text.last(left)]
+                if after is not None and after.voice == block.voice and len(rows) < count:
+                    rows.insert(0, ("", ""))  # what was said in another step, or another round
+                    made = made[1:] if len(made) == left else made
             elif isinstance(block, ToolLine):
                 made = [self._tool(block, width)]
             else:
                 made = self._note(block, width, left)
             rows[:0] = made
+            after = block if isinstance(block, Words) else None
         sheet.wrapped = wrapped
         sheet.body, sheet.body_key = rows, key
         return rows
