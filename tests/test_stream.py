@@ -19,8 +19,8 @@ from .streams import log_of, scripted, types_of
 from .virtual import run_virtual
 
 
-def look() -> str:
-    """Look."""
+async def look() -> str:
+    """Look. (In the loop, for a thread may be at its last words of a call when the run has ended.)"""
     return "seen"
 
 
