@@ -402,13 +402,14 @@ class ChildStarted(Event, frozen=True, gc=False, tag="child.started"):
 
 
 class ChildFinished(Event, frozen=True, gc=False, tag="child.finished"):
-    """It ended: `outcome` is finished, failed or cancelled."""
+    """It ended: `outcome` is finished, failed or cancelled; `origin` is what its usage rests on, see `UsageReported`."""
 
     child: str
     name: str
     call: str | None = None
     outcome: Literal["finished", "failed", "cancelled"] = "finished"
     usage: Usage = Usage()
+    origin: Literal["measured", "estimated", "unknown"] = "measured"
 
 
 class Handoff(Event, frozen=True, gc=False, tag="handoff"):

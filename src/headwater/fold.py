@@ -149,6 +149,7 @@ class Fold:
         self._origins: dict[tuple[int, int], Literal["measured", "estimated", "unknown"]] = {}
         self._children: dict[str, ChildStarted] = {}
         self._child_usage = Usage()
+        self._child_origins: set[Literal["measured", "estimated", "unknown"]] = set()
 
     # --- reading
 
@@ -260,6 +261,8 @@ class Fold:
         step = self._now()
         self.finish_reason = event.finish_reason
         self.provider_finish_reason = event.provider_finish_reason
+        if step.attempt is not None and (step.number, step.attempt) not in self._usages:
+            self._origins[step.number, step.attempt] = "unknown"
         text, refusal, reasoning = _said(step, event.message)
         if text:
             self._texts.append(text)
@@ -314,6 +317,7 @@ class Fold:
     def _child_finished(self, event: ChildFinished) -> None:
         self._children.pop(event.child, None)
         self._child_usage = self._child_usage + event.usage
+        self._child_origins.add(event.origin)
 
     def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
         self._settle_tools()
@@ -340,8 +344,8 @@ class Fold:
 
     @property
     def usage_origin(self) -> Literal["measured", "estimated", "unknown"]:
-        """What `usage` rests on, taking the least certain of all attempts."""
-        origins = self._origins.values()
+        """What `usage` rests on, taking the least certain of all attempts and children."""
+        origins = {*self._origins.values(), *self._child_origins}
         return "unknown" if "unknown" in origins else "estimated" if "estimated" in origins else "measured"
 
     def estimate(self) -> UsageReported | None:
@@ -607,8 +611,14 @@ def _child_end(child: ChildStarted, fold: Fold | None) -> ChildFinished:
     outcome: Literal["finished", "failed", "cancelled"] = "cancelled"
     if fold is not None and fold.end is not None and not isinstance(fold.end, RunCancelled):
         outcome = "finished" if isinstance(fold.end, RunFinished) else "failed"
-    usage = fold.usage if fold is not None else Usage()
-    return ChildFinished(child=child.child, name=child.name, call=child.call, outcome=outcome, usage=usage)
+    return ChildFinished(
+        child=child.child,
+        name=child.name,
+        call=child.call,
+        outcome=outcome,
+        usage=fold.usage if fold is not None else Usage(),
+        origin=fold.usage_origin if fold is not None else "measured",
+    )
 
 
 def _reasoning_of(step: _Step) -> str:

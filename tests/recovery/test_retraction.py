@@ -34,7 +34,7 @@ def restarting(*turns: Any, **more: Any) -> Agent[Any, Any]:
 def story(*broken: Any, end: Any = None, **more: Any) -> Agent[Any, Any]:
     """An agent that breaks off in its first and in its second step, and whose answer has two steps."""
 
-    def look() -> str:
+    async def look() -> str:
         """Look."""
         return "seen"
 
@@ -373,7 +373,7 @@ def test_the_usage_of_every_attempt_is_there() -> None:
 def test_a_tool_that_has_run_runs_no_second_time() -> None:
     ran: list[str] = []
 
-    def look(where: str) -> str:
+    async def look(where: str) -> str:
         """Look."""
         ran.append(where)
         return f"{where} seen"

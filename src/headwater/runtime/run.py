@@ -222,7 +222,14 @@ class Run:
         outcome: Literal["finished", "failed", "cancelled"] = (
             "finished" if isinstance(end, RunFinished) else "failed" if isinstance(end, RunFailed) else "cancelled"
         )
-        return ChildFinished(child=self.id, name=self.name, call=self.call, outcome=outcome, usage=self.fold.usage)
+        return ChildFinished(
+            child=self.id,
+            name=self.name,
+            call=self.call,
+            outcome=outcome,
+            usage=self.fold.usage,
+            origin=self.fold.usage_origin,
+        )
 
     # --- reading
 

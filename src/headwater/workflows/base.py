@@ -194,6 +194,7 @@ class WorkflowRun(Run):
         return {
             "transcript": "".join([*self._said, *(as_response(run).transcript for run in self.members.values())]),
             "usage": own.usage,
+            "usage_origin": own.usage_origin,
             "duration": own.duration,
             "run_id": self.id,
             "agent": self.name,
