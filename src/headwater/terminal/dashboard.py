@@ -72,6 +72,9 @@ _NOTE_STYLES: Final[dict[str, Style]] = {
 ROWS_A_NOTE: Final = 3
 """Rows that one note may take: an error's message in full, mostly."""
 
+SECTIONS_WITHOUT_RULES: Final = 6
+"""Up to so many sections can be told apart without rules between them; more are clearer as a line each."""
+
 DENSE_ROWS: Final = 6
 """Where an agent's words have no more rows than this, empty ones among them are left out."""
 
@@ -91,7 +94,7 @@ class _Columns(NamedTuple):
     time: int
     tokens: int
     rate: int
-    words: bool
+    unit: Literal["tokens", "tok", ""]
     """Whether units are written out."""
     tail: int = 0
 
@@ -101,19 +104,19 @@ class _Columns(NamedTuple):
         return sum(size + 2 for size in (self.state, self.time, self.tokens, self.rate) if size)
 
 
-_SHORT_RATE: Final = 6  # "1,234/s"
+_SHORT_RATE: Final = 7
+"""Cells of a rate without its unit, "1,234/s": a wider column has the unit too."""
 
-_FIGURES: Final = (
-    (16, 6, 14, 12, True),  # "~12,345 tokens", "123 tokens/s"
-    (16, 6, 14, _SHORT_RATE, True),
-    (14, 6, 8, _SHORT_RATE, False),
-    (14, 6, 8, 0, False),
-    (12, 6, 0, 0, False),
-    (10, 5, 0, 0, False),
-    (9, 0, 0, 0, False),
+_FIGURES: Final[tuple[tuple[int, int, int, int, Literal["tokens", "tok"]], ...]] = (
+    (16, 6, 14, 12, "tokens"),  # "~12,345 tokens", "123 tokens/s"
+    (16, 6, 14, 6, "tokens"),
+    (12, 6, 11, 6, "tok"),
+    (12, 6, 11, 0, "tok"),
+    (12, 6, 0, 0, "tok"),
+    (10, 5, 0, 0, "tok"),
+    (9, 0, 0, 0, "tok"),
 )
-"""State, time, tokens, rate, units written out: from the most to the least, until it fits."""
-
+"""State, time, tokens, rate and their unit in a section's head: from the most to the least, until it fits."""
 
 _CAPTION: Final = ("agent", "state", "time", "tokens", "tok/s")
 
@@ -129,7 +132,7 @@ _LINE_FIGURES: Final = (
 """State, time, tokens, rate, and how many cells must be left for words."""
 
 
-_LOOSE: Final = _Columns(0, 0, 1, 1, 1, True)
+_LOOSE: Final = _Columns(0, 0, 1, 1, 1, "tokens")
 """Figures one after the other."""
 
 
@@ -211,6 +214,8 @@ class Layout:
         totals = self._totals(inner)
         room -= len(totals)
         for gap, rule, least in ((1, 1, 2), (1, 1, 1), (0, 1, 1), (0, 0, 1)):
+            if not rule and count > SECTIONS_WITHOUT_RULES:
+                return []
             gaps = gap * (count if totals else count - 1)
             spare = room - gaps - count * (1 + rule)
             if spare >= count * least:
@@ -256,7 +261,7 @@ class Layout:
     def _own_line(self, view: AgentView, inner: int) -> str:
         """The figures on a line of their own, in place of the rule, where the name leaves them no room."""
         style = _STATE_STYLES.get(view.state, "cyan")
-        figures = self._figures(view, _LOOSE._replace(words=inner >= 44))
+        figures = self._figures(view, _LOOSE if inner >= 44 else _LOOSE._replace(unit="tok"))
         return self._row([(style, self._state(view, inner)), ("dim", figures)], inner)
 
     # --- a line an agent
@@ -359,15 +364,15 @@ class Layout:
         longest = max((self._named(view) for view in views), default=0)
         mark = cells(self._signs.active) + 1
         if not tail:
-            for state, time, tokens, rate, words in _FIGURES:
-                columns = _Columns(inner - mark, state, time, tokens, rate, words)
+            for state, time, tokens, rate, unit in _FIGURES:
+                columns = _Columns(inner - mark, state, time, tokens, rate, unit)
                 whole = min(longest, 40 if state > 10 else 12)
                 if mark + whole + columns.figures <= inner or not time:
                     break
             return columns._replace(name=max(inner - mark - columns.figures, 1))
         name = max(min(longest, max(inner // 4, 12)), len(_CAPTION[0]))
         for state, time, tokens, rate, least in _LINE_FIGURES:
-            columns = _Columns(name, state, time, tokens, rate, False)
+            columns = _Columns(name, state, time, tokens, rate, "")
             left = inner - mark - name - columns.figures - 2
             if left >= least:
                 break
@@ -404,7 +409,7 @@ class Layout:
         time = clock(elapsed, board.end is not None)
         spent = _spent(count, estimated, count / elapsed if elapsed >= 0.5 else None)
         whole, short = (f"{len(board.agents)} agents: {tally(board.agents, short=short)}" for short in (False, True))
-        aligned = columns if columns is not None and columns.words else _LOOSE
+        aligned = columns if columns is not None and columns.unit == "tokens" else _LOOSE
         for told, wanted in (
             (whole, aligned),
             (whole, _LOOSE),
@@ -591,9 +596,11 @@ def _spent(count: int, estimated: bool, rate: float | None) -> tuple[str, str]:
 
 def _in_columns(time: str, spent: tuple[str, str], columns: _Columns) -> str:
     tokens, rate = spent
-    if columns.words:
-        tokens += " tokens" if tokens else ""
-        rate += (" tokens/s" if columns.rate != _SHORT_RATE else "/s") if rate else ""
+    unit = columns.unit
+    if unit:
+        tokens += f" {unit}" if tokens else ""
+        wide = columns.rate > _SHORT_RATE or columns.rate == 1
+        rate += (f" {unit}/s" if wide else "/s") if rate else ""
     told = ""
     for figure, size in ((time, columns.time), (tokens, columns.tokens), (rate, columns.rate)):
         if size and (figure or size > 1):
