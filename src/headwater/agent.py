@@ -144,7 +144,7 @@ class Agent(Generic[ContextT, OutputT]):
             raise arguments.wrong("settings", settings, "Give Settings(…) or a dict.")
         base = settings if isinstance(settings, Settings) else merged(Settings(), settings or {})
         self.settings = merged(base, others, _ARGUMENTS)
-        self._base_url = base_url
+        self._base_url = arguments.address(base_url)
         self._fallback = models("fallback", fallback)
         self._tools: dict[str, Tool[..., Any] | Delegate] = {}
         self.handoffs: tuple[Agent[Any, Any], ...] = arguments.items("handoffs", handoffs, "agent, …")

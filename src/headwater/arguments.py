@@ -22,6 +22,7 @@ from headwater.providers.base import Secret, Settings
 
 __all__ = (
     "SETTINGS",
+    "address",
     "callback",
     "choice",
     "fitting_settings",
@@ -29,7 +30,6 @@ __all__ = (
     "items",
     "kind_of",
     "messages",
-    "optional_text",
     "secret",
     "timeouts",
     "unknown",
@@ -97,19 +97,21 @@ def items(name: str, value: Any, one: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def optional_text(name: str, value: Any) -> str | None:
-    """A string, or None. Raises ConfigurationError."""
-    if value is not None and not isinstance(value, str):
-        raise wrong(name, value, "Give a string.")
-    return value
+def address(value: Any) -> Secret | None:
+    """A base URL, which may hold a key in its query and so does not show, or None. Raises ConfigurationError."""
+    return _hidden("base_url", value)
 
 
 def secret(value: Any) -> Secret | None:
-    """A key that does not show, or None. Raises ConfigurationError, without the value."""
+    """A key that does not show, or None. Raises ConfigurationError."""
+    return _hidden("api_key", value)
+
+
+def _hidden(name: str, value: Any) -> Secret | None:
     if value is None or isinstance(value, Secret):
         return value
     if not isinstance(value, str):
-        raise ConfigurationError(f"api_key is of type {type(value).__name__}.", hint="Give a string.")
+        raise ConfigurationError(f"{name} is of type {type(value).__name__}.", hint="Give a string.")
     return Secret(value)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from msgspec import UNSET
 from typing_extensions import TypedDict, Unpack
 
 from headwater import arguments
@@ -89,7 +90,7 @@ class Model:
         self,
         name: str | Source | None = None,
         *,
-        base_url: str | None = None,
+        base_url: str | Secret | None = None,
         api_key: str | Secret | None = None,
         timeouts: Timeouts | None = None,
         retries: int = Retries().times,
@@ -113,7 +114,7 @@ class Model:
         )
         self.settings = merged(settings or Settings(), more)
         self.fallback: tuple[Model, ...] = models("fallback", fallback)
-        self._base_url = arguments.optional_text("base_url", base_url)
+        self._base_url = arguments.address(base_url)
 
     @property
     def source(self) -> Source:
@@ -168,6 +169,7 @@ class Model:
                     run_tools=False,
                     settings=merged(self.settings, settings),
                     timeouts=timeouts or self.timeouts,
+                    connect=UNSET if timeouts is None else timeouts.connect,
                     retries=self.retries,
                 )
             )
@@ -176,8 +178,7 @@ class Model:
 
     def __repr__(self) -> str:
         # Of a base URL only the place: before and behind it may stand a password or a key.
-        place = urlsplit(self._base_url).hostname if self._base_url else None
-        return f"Model({self.name!r}{f' at {place}' if place else ''})"
+        return f"Model({self.name!r}{f' at {_place(self._base_url.reveal())}' if self._base_url else ''})"
 
     def _look_up(self) -> Source:
         env = ENVIRONMENT
@@ -194,7 +195,7 @@ class Model:
             return sources[0]
         resolved = registry.resolve(
             name,
-            base_url=self._base_url,
+            base_url=self._base_url.reveal() if self._base_url else None,
             api_key=self._key,
             env=env,
         )
@@ -230,6 +231,13 @@ def as_model(model: ModelLike | None) -> Model:
 def models(name: str, given: Iterable[ModelLike] | None) -> tuple[Model, ...]:
     """What was given under `name` as Models. Raises ConfigurationError."""
     return tuple(map(as_model, arguments.items(name, given, '"openai/gpt-5.4", …')))
+
+
+def _place(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"
 
 
 def _checked_source(model: Any) -> Source:

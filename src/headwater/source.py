@@ -22,10 +22,10 @@ from headwater.errors import (
     ProviderError,
 )
 from headwater.providers.base import http_error
-from headwater.providers.scrub import scrubbed, secrets_in
+from headwater.providers.scrub import scrubbed, secrets_in, secrets_under
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from headwater.events import Event
     from headwater.providers.base import API, Decoder, Endpoint, HTTPRequest, Place, Request, Secret
@@ -172,6 +172,7 @@ class ProviderSource:
             connect=self._connect,
             authorize=self._authorize,
             post=self.post,
+            secrets=secrets_under(request.settings.extra),
         )
 
     def __repr__(self) -> str:
@@ -191,6 +192,7 @@ class ProviderExchange:
         authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
         max_bytes: int = MAX_RESPONSE_BYTES,
         post: Post = transport.post,
+        secrets: Iterable[str] = (),
     ) -> None:
         self.decoder = decoder
         self.alive_at = 0.0
@@ -202,6 +204,7 @@ class ProviderExchange:
         self._left = max_bytes
         self._max = max_bytes
         self._post = post
+        self._secrets = tuple(secrets)
         self._reply: Reply | None = None
         self._over = False
         self._until: float | None = None
@@ -287,7 +290,11 @@ class ProviderExchange:
 
     def _told(self, error: HeadwaterError) -> HeadwaterError:
         """The error as it may be told: by the provider's name, and without the key, should it stand in its words."""
-        secrets = secrets_in(self._request.headers, dict(parse_qsl(urlsplit(self._request.url).query)))
+        secrets = (
+            *self._secrets,
+            *secrets_in(self._request.headers, dict(parse_qsl(urlsplit(self._request.url).query))),
+            *transport.proxy_secrets(self._request.url),
+        )
         message = scrubbed(error.message, secrets)
         if isinstance(error, ProviderError):
             if self._provider and error.provider != self._provider:  # decoders know their API and not whom they read
@@ -336,7 +343,10 @@ class ProviderExchange:
         self._over = True
         events = self.decoder.finish()
         if self.decoder.error is not None:
-            self.decoder.error = self._told(self.decoder.error)
+            error = self._told(self.decoder.error)
+            # The decoder's frames hold the bytes that came, and lead nobody to what went wrong.
+            error.__context__, error.__traceback__ = None, None
+            self.decoder.error = error
         if self._reply is not None:
             self._reply.release()
             self._reply = None

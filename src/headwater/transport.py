@@ -27,7 +27,7 @@ from headwater.providers.base import HTTPRequest
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ("Reply", "post", "proxy_refused")
+__all__ = ("Reply", "post", "proxy_refused", "proxy_secrets")
 
 READ_BUFFER_BYTES: Final = 64 * 1024
 """What is read ahead of a slow reader: some hundred tokens, then TCP itself holds the provider back."""
@@ -176,6 +176,8 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
         )
     except _client_errors() as error:
         failed = _connection_failed(request.url, error)
+    except asyncio.CancelledError as cancelled:
+        raise cancelled.with_traceback(None)  # noqa: B904  # the same one, without the client's frames: see below
     # Raised outside: what the client raised holds the request's headers and the proxy's password, and a newcomer's
     # traceback would begin with a screenful of it. What it said is in the message.
     raise failed
@@ -350,6 +352,21 @@ def _proxy_for(url: str) -> str | None:
             hint=f"Write {scheme.upper()}_PROXY=http://HOST:PORT, or unset it.",
         )
     return proxy
+
+
+def proxy_secrets(url: str) -> tuple[str, ...]:
+    """The password of the proxy on the way to `url`, and the same as it is sent to it."""
+    from base64 import b64encode
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        parts = urlsplit(_proxy_for(url) or "")
+    except HeadwaterError:
+        return ()
+    if not parts.password:
+        return ()
+    user, password = unquote(parts.username or ""), unquote(parts.password)
+    return password, b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _is_address(url: str) -> bool:

@@ -37,6 +37,7 @@ class Server:
         self._pieces: tuple[bytes, ...] | Callable[[dict[str, str], bytes], bytes] = ()
         self._hold = False
         self._released = threading.Event()
+        self._arrived = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         if tls is not None:
@@ -53,6 +54,11 @@ class Server:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def wait_for(self, count: int) -> bool:
+        """Wait, not in a loop's thread, until so many requests have come."""
+        with self._arrived:
+            return self._arrived.wait_for(lambda: len(self.requests) >= count, 10)
 
     @property
     def address(self) -> str:
@@ -100,7 +106,9 @@ class Server:
             def answer(self) -> None:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = self.rfile.read(int(headers.get("content-length", 0)))
-                server.requests.append((self.command, self.path, headers, body))
+                with server._arrived:
+                    server.requests.append((self.command, self.path, headers, body))
+                    server._arrived.notify_all()
                 pieces = server._pieces
                 if callable(pieces):
                     pieces = (pieces(headers, body),)

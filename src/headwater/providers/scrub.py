@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-__all__ = ("HIDDEN", "scrubbed", "secrets_in", "without_secrets")
+__all__ = ("HIDDEN", "scrubbed", "secrets_in", "secrets_under", "without_secrets")
 
 HIDDEN: Final = "…"
 """What stands where a secret stood."""
@@ -45,6 +45,19 @@ def secrets_in(headers: Mapping[str, str], query: Mapping[str, str] | None = Non
         value for name, value in (query or {}).items() if _secret_name(name)
     ]
     return tuple(value for value in found if len(value) >= SHORTEST)
+
+
+def secrets_under(value: Any, *, hide: bool = False) -> list[str]:
+    """The strings in `value`, JSON-like, that stand under a secret's name."""
+    if isinstance(value, Mapping):
+        return [
+            secret
+            for name, inner in value.items()
+            for secret in secrets_under(inner, hide=hide or _secret_name(str(name)))
+        ]
+    if isinstance(value, (list, tuple)):
+        return [secret for inner in value for secret in secrets_under(inner, hide=hide)]
+    return [value] if hide and isinstance(value, str) and len(value) >= SHORTEST else []
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:

@@ -1,0 +1,3 @@
+from ..newcomer.conftest import environment, server
+
+__all__ = ("environment", "server")
