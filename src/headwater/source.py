@@ -21,6 +21,7 @@ from headwater.errors import (
     ModelNotFound,
     ProviderError,
 )
+from headwater.events import CallDelta, ReasoningDelta, TextDelta
 from headwater.providers.base import http_error
 from headwater.providers.scrub import scrubbed, secrets_in, secrets_under
 
@@ -34,6 +35,10 @@ __all__ = ("Exchange", "Post", "ProviderSource", "Reply", "Source")
 
 MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
 """One response, at most: several pictures fit; a server that never stops does not fill the disk of whoever logs it."""
+
+MAX_SAID_CHARS: Final = 16 * 1024 * 1024
+"""What a model says in words past the first MAX_SAID_CHARS bytes of a response: many times the longest answer of any,
+while pictures may still fill MAX_RESPONSE_BYTES. Words are kept in memory several times over; see `fold`."""
 
 PROMISED_SECONDS: Final = 1.0
 """After the finish reason: how long what is known to follow (usage, a [DONE]) is waited for."""
@@ -203,6 +208,7 @@ class ProviderExchange:
         self._authorize = authorize
         self._left = max_bytes
         self._max = max_bytes
+        self._said = 0
         self._post = post
         self._secrets = tuple(secrets)
         self._reply: Reply | None = None
@@ -230,6 +236,8 @@ class ProviderExchange:
             self._count(data)
             seen = decoder.lifecycle
             if events := feed(data):
+                if self._max - self._left > MAX_SAID_CHARS:
+                    self._weigh(events)
                 return events
             if decoder.lifecycle != seen:
                 self.alive_at = asyncio.get_running_loop().time()
@@ -331,6 +339,21 @@ class ProviderExchange:
             self.abort()
             raise LimitExceeded(
                 f"The response is longer than {self._max:,} bytes.", limit="max_response_bytes", size=self._max
+            )
+
+    def _weigh(self, events: list[Event]) -> None:
+        """Count the words of a response that is longer than nearly any."""
+        for event in events:
+            if isinstance(event, (TextDelta, ReasoningDelta)):
+                self._said += len(event.text)
+            elif isinstance(event, CallDelta):
+                self._said += len(event.json)
+        if self._said > MAX_SAID_CHARS:
+            self.abort()
+            raise LimitExceeded(
+                f"The model said more than {MAX_SAID_CHARS:,} characters in one answer.",
+                limit="max_said_chars",
+                size=MAX_SAID_CHARS,
             )
 
     def _broken(self, error: ConnectionFailed) -> list[Event]:
