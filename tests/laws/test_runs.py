@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from headwater import Agent
+from headwater import Agent, Timeouts
 from headwater.chunks import StreamChunk
 from headwater.codec import decode, encode
 from headwater.errors import AuthenticationFailed, HeadwaterError
@@ -119,6 +119,15 @@ def test_a_run_can_be_left_after_any_event(leave: Leave) -> None:
         if leave == "cancel":
             assert outcome.read == outcome.log
         check_history(outcome.response.messages)
+
+
+def test_a_clock_that_runs_out_at_the_last_word_changes_nothing() -> None:
+    told = Part(turns=(("So.",),), clocks=Timeouts(run=0.5))
+    outcome = carried_out(Play(part=told, way="chunks", pause=0.2))
+    assert outcome.error is None
+    assert outcome.read[-1].is_final
+    assert not outcome.response.partial
+    check_log(outcome.log)
 
 
 def test_members_that_fail_at_once_leave_nothing_for_the_event_loop_to_complain_of() -> None:

@@ -438,7 +438,8 @@ class Run:
                 linked.cancel("parent")
 
     def _fail(self, error: BaseException) -> None:
-        if self._stop is None:
+        # A clock may run out while the reader is at its last words: what has ended stays as it ended.
+        if self._stop is None and self.fold.end is None:
             self.error = error
             self._stop = "failed"
 
