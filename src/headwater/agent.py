@@ -606,7 +606,11 @@ async def _in_thread(function: Callable[[], str | None]) -> str | None:
             done.set_result(said)
 
     def work() -> None:
+        # Where the program ends while the line is waited for, this frame is never left, and what it holds never let go
+        # of: Python would want the file's lock to do that, which the reading has, and would abort instead.
+        held = sys.stdin
         said = function()
+        del held
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             loop.call_soon_threadsafe(settle, said)
 
