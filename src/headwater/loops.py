@@ -192,11 +192,12 @@ async def _turns(turns: int) -> None:
 class _Holder:
     """Closes a thread's loops when the thread has ended and its locals are let go of."""
 
-    __slots__ = ("__weakref__", "loops", "process")
+    __slots__ = ("__weakref__", "loops", "process", "thread")
 
     def __init__(self) -> None:
         self.loops: list[KeptLoop] = []
         self.process = os.getpid()
+        self.thread = threading.get_ident()
         _holders.add(self)
 
     def close(self) -> None:
@@ -247,8 +248,12 @@ def refuse_inside_loop(instead: str) -> None:
 
 @atexit.register
 def _close_all() -> None:
+    # A daemon thread that is still at work ends with the process: its loop is in use, and closing it here would be
+    # what it stumbles over.
+    at_work = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
     for holder in list(_holders):
-        holder.close()
+        if holder.thread not in at_work:
+            holder.close()
     for kept in _inherited:
         kept.close()
 
