@@ -67,8 +67,10 @@ class Program:
         """Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
-    def end(self) -> tuple[int, str, str]:
-        """Its exit code, and what it wrote to stdout and stderr."""
+    def end(self, *, close: bool = True) -> tuple[int, str, str]:
+        """Its exit code, and what it wrote to stdout and stderr; with `close` its stdin ends first."""
+        if not close:
+            self._process.wait(SOON * 4)
         out, error = self._process.communicate(timeout=SOON * 4)
         # asyncio's debug mode calls a turn of the loop slow: that is the machine's load, or an import.
         said = [line for line in error.splitlines() if not line.startswith("Executing <")]

@@ -7,6 +7,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,6 +97,25 @@ def test_ctrl_c_that_nobody_catches_is_one_traceback(source: str, server: PacedS
         assert error.count("Traceback") == 1
         assert "During handling" not in error
     assert not [word for word in NOISE if word in error], error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
+@pytest.mark.parametrize("how", ["agent.run('Go.')", "asyncio.run(agent.arun('Go.'))"], ids=["plain", "async"])
+def test_ctrl_c_ends_a_conversation_that_waits_for_its_next_line(how: str, server: PacedServer) -> None:
+    source = f"""
+agent = agent('short', interactive=True, print_on=False, on_event=lambda e: e.type == 'run.finished' and print('here'))
+sys.stdout.reconfigure(line_buffering=True)
+try:
+    {how}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    with Program(server, source) as program:
+        program.here()
+        time.sleep(0.05)  # nothing tells that somebody has begun to wait for a line
+        program.interrupt()
+        code, out, error = program.end(close=False)
+    assert (code, out, error) == (0, "interrupted\n", "")
 
 
 # --- the next statement
