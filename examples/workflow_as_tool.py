@@ -1,0 +1,18 @@
+"""Agents and whole workflows as an agent's tools: it asks them, and their words stay theirs."""
+
+from headwater import Agent, ConcurrentWorkflow
+
+team = ConcurrentWorkflow(
+    [Agent(name="north", model="offline"), Agent(name="south", model="offline")],
+    name="coast_watch",
+    description="Ask what the weather does on the whole coast.",
+)
+skipper = Agent(name="skipper", model="offline", instructions="Decide.", tools=[team])
+
+stream = skipper.run_stream("Do we sail?")
+for event in stream.events():
+    if event.type in ("child.started", "child.finished"):
+        print("  " * len(event.path) + event.type, event.name)  # type: ignore[attr-defined]
+
+print(stream.response)
+print(f"{stream.response.usage.output_tokens} tokens, the team's included")

@@ -1,0 +1,15 @@
+"""An agent gives the conversation to another, who answers from there on."""
+
+from headwater import Agent
+from headwater.events import Handoff
+
+billing = Agent(name="billing", model="offline", instructions="Mend what is wrong with a bill.")
+front = Agent(name="front desk", model="offline", instructions="Hand over what is not yours.", handoffs=[billing])
+
+stream = front.run_stream("I was charged twice.")
+for event in stream.events():
+    if isinstance(event, Handoff):
+        print(f"-> {event.to}: {event.note}")
+
+print(stream.response.transcript)
+assert [message.role for message in stream.response.messages] == ["user", "assistant", "tool", "assistant"]
