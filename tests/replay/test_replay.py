@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -262,13 +261,16 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         _ = Model(f"replay:{tmp_path / 'absent'}").source
     with pytest.raises(ConfigurationError, match="'fast' is no speed"):
         _ = Model("replay:answers.jsonl?speed=fast").source
-    with pytest.raises(ConfigurationError, match="Nothing can be recorded"):
-        Recorder(tmp_path)
+    with ProviderSimulator([]) as provider, pytest.raises(ConfigurationError, match="Nothing can be recorded"):
+        provider.model().recorded(Recorder(tmp_path))
 
 
 def test_a_model_without_bytes_cannot_be_recorded(tmp_path: Path) -> None:
-    with Recorder(tmp_path / "answers.jsonl") as recorder, pytest.raises(ConfigurationError, match="sends no bytes"):
+    path = tmp_path / "answers.jsonl"
+    path.write_text("an older one")
+    with Recorder(path) as recorder, pytest.raises(ConfigurationError, match="sends no bytes"):
         Model(ScriptedModel(["Hi."])).recorded(recorder)
+    assert path.read_text() == "an older one"
 
 
 def test_what_is_said_after_the_file_is_closed_is_not_written(tmp_path: Path) -> None:
@@ -321,10 +323,6 @@ def test_keys_are_blotted_out_across_any_pieces(text: str, cuts: list[int]) -> N
     for number, piece in enumerate(pieces):
         written += blot.add(float(number), piece)
     written += blot.rest()
-    assert [len(piece) for _, piece in written] == [len(piece) for piece in pieces], "pieces keep their lengths"
-    assert [at for at, _ in written] == [float(number) for number in range(len(pieces))], "and their times"
-    joined = b"".join(piece for _, piece in written)
-    assert b"abcdef" not in joined
-    assert b"xyzxyz" not in joined
-    clean: Callable[[bytes], bytes] = lambda found: found.replace(b"abcdef", b"******").replace(b"xyzxyz", b"******")  # noqa: E731
-    assert joined == clean(data)
+    assert [at for at, _ in written] == [float(number) for number in range(len(pieces))], "pieces keep their times"
+    joined = b"".join(piece for _, piece in written).decode()
+    assert joined == text.replace("abcdef", "…").replace("xyzxyz", "…")

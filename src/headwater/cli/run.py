@@ -29,13 +29,16 @@ examples:
   headwater run "When is high water in Brest?" --tool tides:high_water
   headwater run "Summarise:" - < notes.txt
   git diff | headwater run --instructions "Review this." > review.txt
-  headwater run "Explain tides" --json | jq -r .type"""
+  headwater run "Explain tides" --json | jq -r .type
+  headwater run "Explain tides" --record tides.jsonl
+  headwater run "Explain tides" --model replay:tides.jsonl"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     parser.add_argument("task", nargs="*", metavar="TASK", help="what to do; - stands for standard input")
     parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object a line")
+    parser.add_argument("--record", metavar="FILE", help="keep the provider's answers, for --model replay:FILE")
     add_agent_options(parser)
 
 
@@ -46,7 +49,15 @@ def execute(asked: argparse.Namespace) -> int:
     task = _task(asked.task)
     agent = make_agent(asked)
     out = Outlet()
-    ask(agent, task, out, JSONLines(out) if asked.json else Printer(agent.name, out))
+    watching = JSONLines(out) if asked.json else Printer(agent.name, out)
+    if asked.record is None:
+        ask(agent, task, out, watching)
+        return 0
+    from headwater.replay import Recorder
+
+    with Recorder(asked.record) as recorder:
+        agent.llm = agent.llm.recorded(recorder)
+        ask(agent, task, out, watching)
     return 0
 
 

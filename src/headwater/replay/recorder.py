@@ -20,7 +20,7 @@ import msgspec
 
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.providers.base import Quirks
-from headwater.providers.scrub import scrubbed, secrets_in, without_secrets
+from headwater.providers.scrub import HIDDEN, scrubbed, secrets_in, without_secrets
 from headwater.replay.lines import Bytes, Ended, Line, Requested, Responded, Start, as_line
 from headwater.source import ProviderSource
 
@@ -42,49 +42,59 @@ class Recorder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        from headwater import __version__
-
         self.path = Path(path)
-        try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except OSError as error:
-            raise ConfigurationError(
-                f"Nothing can be recorded to {str(path)!r}: {error.strerror}.", hint="Name a file that can be written."
-            ) from error
-        self._file: BinaryIO = os.fdopen(descriptor, "wb")
+        self._file: BinaryIO | None = None
         self._numbers = itertools.count(1)
-        self.write(Start(by=f"headwater {__version__}"))
 
     def source(self, source: Source) -> ProviderSource:
-        """The same source, recorded. Raises ConfigurationError for one that is not asked over HTTP."""
+        """The same source, recorded; the file is made, or emptied, when the first one is.
+
+        Raises ConfigurationError for a source that is not asked over HTTP, and where the file cannot be written.
+        """
         if not isinstance(source, ProviderSource):
             raise ConfigurationError(
                 f"{source.model!r} sends no bytes, so there is nothing to record.",
                 hint="Record a model that is asked over HTTP.",
             )
+        if self._file is None:
+            self._file = self._new_file()
         recorded = copy.copy(source)
         recorded.post = functools.partial(self._post, source, source.post)
         return recorded
 
     def write(self, line: Start | Line) -> None:
         """Write a line; once the file is closed, nothing: what is said then is of a run that was left."""
-        if not self._file.closed:
+        if self._file is not None and not self._file.closed:
             self._file.write(as_line(line))
 
     def flush(self) -> None:
         """Have what was written stand in the file."""
-        if not self._file.closed:
+        if self._file is not None and not self._file.closed:
             self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _new_file(self) -> BinaryIO:
+        from headwater import __version__
+
+        try:
+            file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        except OSError as error:
+            raise ConfigurationError(
+                f"Nothing can be recorded to {str(self.path)!r}: {error.strerror}.",
+                hint="Name a file that can be written.",
+            ) from error
+        file.write(as_line(Start(by=f"headwater {__version__}")))
+        return file
 
     async def _post(
         self, source: ProviderSource, post: Post, request: HTTPRequest, *, connect: float | None = None
@@ -161,7 +171,9 @@ class _RecordedReply:
     async def read_error(self) -> bytes:
         """See `Reply`."""
         data = await self._reply.read_error()
-        self._write(self._blot.add(self._clock(), data))
+        # Providers like to mask a key in part; and their errors are told without it, live as well.
+        told = scrubbed(data.decode("utf-8", "surrogateescape"), self._secrets).encode("utf-8", "surrogateescape")
+        self._write([(self._clock(), told)])
         self._end(Ended(exchange=self._number, at=self._clock()))
         return data
 
@@ -202,7 +214,7 @@ class _RecordedReply:
 
 
 class _Blot:
-    """Takes the keys out of what comes in pieces: each of their bytes is a star, so that pieces keep their lengths.
+    """Takes the keys out of what comes in pieces; where one stood, "…" stands, in the piece in which it began.
 
     A key may stand across pieces, so the last of them are held back until it is known what follows.
     """
@@ -215,7 +227,8 @@ class _Blot:
     def add(self, at: float, data: bytes) -> list[tuple[float, bytes]]:
         """The pieces that can be written now."""
         self._held.append((at, data))
-        self._clean()
+        for secret in self._secrets:
+            self._hide(secret)
         following = 0
         keep = len(self._held)
         while keep and following < self._reach:
@@ -229,16 +242,17 @@ class _Blot:
         held, self._held = self._held, []
         return held
 
-    def _clean(self) -> None:
+    def _hide(self, secret: bytes) -> None:
         joined = b"".join(data for _, data in self._held)
-        if not any(secret in joined for secret in self._secrets):
-            return
-        for secret in self._secrets:
-            joined = joined.replace(secret, b"*" * len(secret))
-        at = 0
-        for number, (time, data) in enumerate(self._held):
-            self._held[number] = (time, joined[at : at + len(data)])
-            at += len(data)
+        while (begin := joined.find(secret)) >= 0:
+            end, at = begin + len(secret), 0
+            for number, (time, data) in enumerate(self._held):
+                first, last = max(begin - at, 0), max(end - at, 0)
+                if first < len(data) and last > 0:
+                    mark = HIDDEN.encode() if begin >= at else b""
+                    self._held[number] = (time, data[:first] + mark + data[last:])
+                at += len(data)
+            joined = b"".join(data for _, data in self._held)
 
 
 def asked(body: bytes, secrets: tuple[str, ...] = ()) -> Any:
