@@ -5,7 +5,10 @@ It is a provider, a proxy or a web server, as the test has it; it knows nothing 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
@@ -35,9 +38,11 @@ class Server:
         self._status = 200
         self._headers: dict[str, str] = {}
         self._pieces: tuple[bytes, ...] | Callable[[dict[str, str], bytes], bytes] = ()
-        self._hold = False
+        self._hold = self._endless = False
         self._released = threading.Event()
         self._arrived = threading.Condition()
+        self.left = threading.Event()
+        """Set when the other side closed a connection that was held open."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         if tls is not None:
@@ -86,9 +91,12 @@ class Server:
             written.setdefault("content-type", "application/json")
         self._headers = written
 
-    def streams(self, pieces: Iterable[Any], *, hold: bool = False) -> None:
-        """From now on: a stream of these events; with `hold` the connection then stays open and silent."""
-        self._status, self._headers, self._hold = 200, EVENTS, hold
+    def streams(self, pieces: Iterable[Any], *, hold: bool = False, endless: bool = False) -> None:
+        """From now on: a stream of these events; with `hold` the connection then stays open and silent.
+
+        `endless` says the last of them again and again until the other side closes it.
+        """
+        self._status, self._headers, self._hold, self._endless = 200, EVENTS, hold or endless, endless
         self._pieces = tuple(sse(piece) for piece in pieces)
 
     def says(self, text: str = "High water is at six.") -> None:
@@ -96,6 +104,16 @@ class Server:
         usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
         words = [said(word + " ") for word in text.split(" ")]
         self.streams([*words, said("", "stop"), {"choices": [], "usage": usage}, "[DONE]"])
+
+    def _watch(self, connection: socket.socket) -> None:
+        last = self._pieces[-1] if self._endless and isinstance(self._pieces, tuple) else b""
+        with contextlib.suppress(OSError):
+            while not self._released.is_set():
+                readable, _, _ = select.select([connection], [], [], 0.02)
+                if readable and not connection.recv(1):
+                    break
+                connection.sendall(last)
+        self.left.set()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
@@ -122,7 +140,7 @@ class Server:
                 self.wfile.flush()
                 self.close_connection = True
                 if server._hold:
-                    server._released.wait(30)
+                    server._watch(self.connection)
 
             do_POST = do_CONNECT = do_GET = answer  # noqa: N815
 
