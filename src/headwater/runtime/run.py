@@ -368,7 +368,7 @@ class Run:
             return
         loop = self._event_loop
         if loop is not None and loop.is_running() and running_loop() is not loop:
-            # A finaliser, which runs in whatever thread let go last: the other side is told now, the rest is the loop's.
+            # A finaliser runs in whatever thread let go last: the other side is told now, the rest is the loop's.
             self.shut()
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(self.abort, by)

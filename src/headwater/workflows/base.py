@@ -28,7 +28,7 @@ from headwater.stream import AgentStream, drain_blocking
 if TYPE_CHECKING:
     from headwater.workflows.results import Results
 
-__all__ = ("Member", "OnError", "Plan", "Workflow", "WorkflowRun", "passed_on")
+__all__ = ("Member", "OnError", "Plan", "Workflow", "WorkflowOptions", "WorkflowRun", "passed_on")
 
 OnError: TypeAlias = Literal["raise", "collect"]
 Plan: TypeAlias = "Callable[[WorkflowRun], Coroutine[Any, Any, None]]"
@@ -43,6 +43,21 @@ class WatchOptions(TypedDict, total=False):
     streaming_callback: Callback | None
     on_event: Callback | None
     on_retract: Callback | None
+
+
+class WorkflowOptions(TypedDict, total=False):
+    """What every workflow takes beside its members and its name; see `Workflow`."""
+
+    description: str
+    show_dashboard: bool
+    print_on: bool | None
+    streaming_callback: Callback | None
+    on_event: Callback | None
+    on_retract: Callback | None
+    on_error: OnError
+    max_concurrency: int | None
+    timeouts: Timeouts | None
+    stream: bool
 
 
 class WorkflowRun(Run):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from typing_extensions import Unpack
+
 from headwater import arguments
 from headwater.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowRun, gather_or_cancel, passed_on
+from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, gather_or_cancel, passed_on
 from headwater.workflows.results import Results
 
 __all__ = ("ConcurrentWorkflow",)
@@ -21,7 +23,12 @@ class ConcurrentWorkflow(Workflow[Results]):
     """
 
     def __init__(
-        self, agents: Iterable[Member], *, max_loops: int = 1, name: str = "concurrent-workflow", **options: Any
+        self,
+        agents: Iterable[Member],
+        *,
+        max_loops: int = 1,
+        name: str = "concurrent-workflow",
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         super().__init__(agents, name=name, **options)
         self.max_loops = arguments.whole("max_loops", max_loops)

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from typing_extensions import Unpack
 
 from headwater import arguments
 from headwater.errors import ConfigurationError, LimitExceeded
 from headwater.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowRun, cancelled, passed_on
+from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, cancelled, passed_on
 from headwater.workflows.results import sections
 
 __all__ = ("Edge", "GraphWorkflow")
@@ -58,7 +59,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         start: str | Iterable[str] | None = None,
         max_visits: int = MAX_VISITS,
         name: str = "graph-workflow",
-        **options: Any,
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         super().__init__(agents, name=name, **options)
         self._nodes = {member.name: member for member in self.agents}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from typing_extensions import Unpack
+
 from headwater import arguments
 from headwater.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowRun, passed_on
+from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, passed_on
 
 __all__ = ("SequentialWorkflow",)
 
@@ -21,7 +23,12 @@ class SequentialWorkflow(Workflow[Response[Any]]):
     one_at_a_time = True
 
     def __init__(
-        self, agents: Iterable[Member], *, max_loops: int = 1, name: str = "sequential-workflow", **options: Any
+        self,
+        agents: Iterable[Member],
+        *,
+        max_loops: int = 1,
+        name: str = "sequential-workflow",
+        **options: Unpack[WorkflowOptions],
     ) -> None:
         super().__init__(agents, name=name, **options)
         self.max_loops = arguments.whole("max_loops", max_loops)
