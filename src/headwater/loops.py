@@ -200,6 +200,11 @@ class _Holder:
         self.thread = threading.get_ident()
         _holders.add(self)
 
+    @property
+    def in_use(self) -> bool:
+        """Whether something is being run on one of the loops, or read a piece at a time."""
+        return any(kept.busy or kept.readers for kept in self.loops)
+
     def close(self) -> None:
         loops, self.loops = self.loops, []
         for kept in loops:
@@ -249,10 +254,10 @@ def refuse_inside_loop(instead: str) -> None:
 @atexit.register
 def _close_all() -> None:
     # A daemon thread that is still at work ends with the process: its loop is in use, and closing it here would be
-    # what it stumbles over.
-    at_work = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+    # what it stumbles over. One that only waits for its next call, as the threads of tools do, closes nothing itself.
+    alive = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
     for holder in list(_holders):
-        if holder.thread not in at_work:
+        if holder.thread not in alive or not holder.in_use:
             holder.close()
     for kept in _inherited:
         kept.close()
