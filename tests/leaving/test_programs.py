@@ -310,6 +310,12 @@ ENDINGS = {
                 break
         print("word0")
     """,
+    "an agent run in a plain tool, whose thread is kept for the next": """
+        def ask() -> str:
+            "Ask."
+            return str(agent('short').run('Go.'))
+        print(agent('tools', ask).run('Go.'))
+    """,
     "a fork after a run": """
         def look() -> str:
             "Look."
