@@ -164,9 +164,10 @@ _ended = st.one_of(
             Fail(401),
             Fail("overloaded_error"),
             Fail(ConnectionResetError()),
-            Fail(RateLimited("in band"), in_band=True),
         ]
     ),
+    # An error bears the Response of the run that it ended, so each run is to have its own.
+    st.builds(Fail, st.builds(RateLimited, st.just("in band")), in_band=st.just(True)),
 )
 
 
