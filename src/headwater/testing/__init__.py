@@ -32,7 +32,9 @@ from headwater.testing.faults import (
 )
 from headwater.testing.provider_check import Checked, ProviderBreach, check_provider
 from headwater.testing.received import Received
+from headwater.testing.sample_logs import sample_logs
 from headwater.testing.simulator import Body, ProviderSimulator, ServedTurn
+from headwater.testing.surface_check import SurfaceBreach, check_surface, shown_text
 
 __all__ = (
     "Body",
@@ -67,12 +69,16 @@ __all__ = (
     "SlowHead",
     "Split",
     "Stall",
+    "SurfaceBreach",
     "Think",
     "Truncate",
     "Turn",
     "Wait",
     "check_log",
     "check_provider",
+    "check_surface",
     "read_recording",
     "replay",
+    "sample_logs",
+    "shown_text",
 )

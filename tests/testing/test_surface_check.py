@@ -1,0 +1,161 @@
+"""`check_surface` passes the surfaces that are here, and tells of each way in which one can be wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from headwater import Agent
+from headwater.codec import EVENT_TYPES, encode
+from headwater.events import CallReady, Event, Retracted, StepFinished, TextDelta, Unknown
+from headwater.terminal.lines import LinePrinter
+from headwater.terminal.view import RunView
+from headwater.testing import (
+    LogError,
+    ScriptedModel,
+    SurfaceBreach,
+    check_log,
+    check_surface,
+    sample_logs,
+    shown_text,
+)
+
+BY_HAND = "of a newer version"
+
+
+@pytest.mark.parametrize("name", sample_logs())
+def test_a_sample_keeps_the_laws(name: str) -> None:
+    log = sample_logs()[name]
+    if name == BY_HAND:
+        with pytest.raises(LogError, match="approval"):
+            check_log(log)  # leave is asked for a call that there is not: readers have to bear more than writers do
+    else:
+        check_log(log)
+
+
+def test_the_samples_hold_every_event_that_a_run_makes() -> None:
+    seen = {event.type for log in sample_logs().values() for event in log}
+    assert set(EVENT_TYPES) - seen == {"handoff", "message.added"}
+    assert any(isinstance(event, Unknown) for event in sample_logs()[BY_HAND])
+
+
+def test_samples_are_there_inside_an_event_loop_too() -> None:
+    async def main() -> int:
+        return len(sample_logs()["text"])
+
+    assert asyncio.run(main()) > 5
+
+
+# --- the surfaces that are here
+
+
+def test_the_line_printer_is_a_surface() -> None:
+    check_surface(lambda: LinePrinter("writer", file=io.StringIO()))
+
+
+def test_the_view_behind_it_is_a_surface() -> None:
+    check_surface(lambda: RunView("writer").feed)
+
+
+def test_the_codec_is_a_surface() -> None:
+    check_surface(lambda: encode)
+
+
+def test_a_runs_own_text_is_what_check_surface_expects() -> None:
+    agent = Agent(model=ScriptedModel([["One ", "two."]]))
+    stream = agent.run_stream("Go")
+    log = list(stream.events())
+    assert shown_text(log) == stream.response.transcript == "One two."
+    assert shown_text(sample_logs()["retracted"]) == "Good morning."
+    assert shown_text(sample_logs()["tools"]) == "Let me look.\n\nIt is sunny."
+    assert shown_text(()) == ""
+
+
+# --- ways to be wrong
+
+
+class Screen:
+    """Shows text; takes it back where `honest`."""
+
+    def __init__(self, honest: bool = True) -> None:
+        self.text = ""
+        self.run = ""
+        self.lead = ""
+        self._honest = honest
+
+    def __call__(self, event: Event) -> None:
+        self.run = self.run or event.run
+        if event.run != self.run:
+            return
+        if event.type == "text.started":
+            self.lead = event.lead or self.lead  # type: ignore[attr-defined]
+        elif isinstance(event, TextDelta):
+            self.text += self.lead + event.text
+            self.lead = ""
+        elif isinstance(event, Retracted) and self._honest:
+            self.text = self.text[: -event.chars]
+
+
+def _text(screen: Screen) -> str:
+    return screen.text
+
+
+def test_an_honest_screen_passes() -> None:
+    check_surface(Screen, shown=_text)
+
+
+def test_two_attempts_joined_are_told() -> None:
+    with pytest.raises(
+        SurfaceBreach, match=r"'retracted' it shows 'Hello, Good morning\.', and the text is 'Good morn"
+    ):
+        check_surface(lambda: Screen(honest=False), shown=_text)
+
+
+def _narrow(event: Event) -> None:
+    if isinstance(event, Unknown):
+        raise KeyError(event.name)
+
+
+def _meddling(event: Event) -> None:
+    if isinstance(event, CallReady) and isinstance(event.arguments, dict):
+        event.arguments["city"] = "London"
+
+
+class Counting:
+    total = 0
+
+    def __call__(self, event: Event) -> int:
+        Counting.total += 1
+        return Counting.total
+
+
+class Impatient:
+    """Wants a step to be finished when it is closed."""
+
+    def __init__(self) -> None:
+        self.steps: list[StepFinished] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StepFinished):
+            self.steps.append(event)
+
+    def close(self) -> None:
+        _ = self.steps[-1]
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: _narrow, "It raised KeyError at seq .* 'of a newer version': 'weather.changed'"),
+        (lambda: _meddling, "It changed the event at seq"),
+        (Counting, "something else the second time"),
+        (Impatient, r"Closing it after 0 events of the log 'text' raised IndexError"),
+    ],
+)
+def test_each_way_to_be_wrong_is_told(make: Callable[[], Any], why: str) -> None:
+    with pytest.raises(SurfaceBreach, match=why):
+        check_surface(make)
