@@ -31,7 +31,6 @@ from headwater.messages import File, Image, ProviderItem, Source, Usage
 from headwater.model import Model
 from headwater.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think
 from headwater.stream import AgentStream
-from headwater.tools import tool
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 
 __all__ = ("sample_logs",)
@@ -68,14 +67,12 @@ def _events(stream: AgentStream[Any], cancel_after: int | None = None) -> Iterat
         pass  # it stands in the log
 
 
-@tool
 def weather(city: str) -> Generator[str, None, str]:
     """What the weather is like."""
     yield "Looking out of the window."
     return f"It is sunny in {city}."
 
 
-@tool
 def broken() -> str:
     """Never works."""
     raise ValueError("It is broken.")
