@@ -58,6 +58,7 @@ from headwater.messages import (
     ToolResult,
     Usage,
 )
+from headwater.pieces import Pieces
 
 __all__ = ("Fold", "fold")
 
@@ -72,7 +73,7 @@ class _Stream:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.pieces: list[str] = []
+        self.pieces = Pieces()
         self.open = True
         self.signature: str | None = None
         self.redacted: str | None = None
@@ -112,7 +113,7 @@ class _Step:
 
     def clear(self) -> None:
         self.lead = ""
-        self.text: list[str] = []
+        self.text = Pieces()
         self.refusal: list[str] = []
         self.entries: dict[int, _Stream] = {}
         self.calls: dict[str, _Call] = {}
@@ -168,6 +169,12 @@ class Fold:
             step.text.append(event.text)
         else:
             step.refusal.append(event.text)
+
+    def tidy(self) -> None:
+        """Hold what has been said so far in less memory; to be called now and then, between events."""
+        if (step := self._step) is not None and step.entries:
+            step.text.tidy()
+            step.entries[next(reversed(step.entries))].pieces.tidy()
 
     def _run_started(self, event: RunStarted) -> None:
         self.started = event

@@ -23,6 +23,7 @@ import msgspec
 from headwater import errors
 from headwater.events import Event, TextDelta
 from headwater.messages import FinishReason, Usage
+from headwater.pieces import Pieces
 from headwater.providers import base
 from headwater.providers.base import Place, Quirks, in_band_error
 from headwater.providers.gemini_request import API, encode
@@ -154,7 +155,7 @@ class Decoder(base.Decoder):
         self._blocked = False
         self._speaking = False
         """Whether what the first chunks tell (the model, a usage) is known, so that later ones need only be read on."""
-        self._said: list[str] = []
+        self._said = Pieces()
         """The answer so far, because citations point into it by bytes."""
         self._usage: msgspec.Raw = _ABSENT
         self._streamed: tuple[base.Call, dict[str, Any]] | None = None
@@ -178,6 +179,7 @@ class Decoder(base.Decoder):
             self._frames([("", document) for document in self._json.feed(data)])
         else:
             self._frames(self._sse.feed(data))
+        self._said.tidy()
 
     def _frames(self, frames: list[Frame]) -> None:
         # One pass for every token: attribute look-ups and calls are saved here, and only here.

@@ -23,6 +23,7 @@ import msgspec
 
 from headwater.events import TextDelta
 from headwater.messages import FinishReason, Usage, sniff_media_type
+from headwater.pieces import Pieces
 from headwater.providers import base
 from headwater.providers.base import Place, Quirks
 from headwater.providers.openai_responses_request import API, JSON, OWN_CALLS, encode, without
@@ -214,7 +215,7 @@ class _Content:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.said: list[str] = []
+        self.said = Pieces()
         self.part: base.Part | None = None
         self.annotations: list[JSON] = []
 
@@ -266,7 +267,7 @@ class Decoder(base.Decoder):
         """The answer's contents in the order in which they began, for counting where a citation stands."""
         self._frames = 0
         # Where the last frame put text, so that the next one, nearly always for the same place, needs no search.
-        self._hot_said: list[str] | None = None
+        self._hot_said: Pieces | None = None
         self._hot_part = 0
         self._hot_index: int | None = None
         self._hot_content: int | None = None
@@ -295,6 +296,8 @@ class Decoder(base.Decoder):
             self._frame(head.type or name, head, payload)
             if self.complete:
                 return
+        if self._hot_said is not None:
+            self._hot_said.tidy()
 
     def _finish(self) -> None:
         for name, payload in self._sse.finish():
