@@ -11,7 +11,7 @@ import logging
 import sys
 import weakref
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headwater.chunks import Chunks
@@ -36,7 +36,31 @@ Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
 
 logger = logging.getLogger("headwater")
 
-current_run: ContextVar[Run | None] = ContextVar("headwater_current_run", default=None)
+_current: ContextVar[weakref.ref[Run] | None] = ContextVar("headwater_current_run", default=None)
+
+
+class _CurrentRun:
+    """A context variable that holds its run weakly.
+
+    Every timer keeps the context in which it was set, long after it was cancelled: a tool that was given five minutes
+    and took a second would keep its run, with all that was said in it, for five minutes.
+    """
+
+    def get(self) -> Run | None:
+        """The run on whose behalf a tool or a callback is running, if one is."""
+        linked = _current.get()
+        return linked() if linked is not None else None
+
+    def set(self, run: Run | None) -> Token[weakref.ref[Run] | None]:
+        """From here on it is this one."""
+        return _current.set(weakref.ref(run) if run is not None else None)
+
+    def reset(self, token: Token[weakref.ref[Run] | None]) -> None:
+        """It is again what it was before `set` gave the token."""
+        _current.reset(token)
+
+
+current_run = _CurrentRun()
 """The run on whose behalf a tool or a callback is running, so that runs begun there are linked to it."""
 
 
@@ -77,25 +101,25 @@ def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) ->
     """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
 
     async def wait(answer: Awaitable[Any]) -> None:
-        token = current_run.set(linked())
+        token = _current.set(linked)
         try:
             await answer
         except Exception as error:
             errors.add(error, what)
         finally:
-            current_run.reset(token)
+            _current.reset(token)
 
     linked = weakref.ref(run)  # the run holds its watchers: they must not hold the run
 
     def call(*arguments: Any) -> Awaitable[Any] | None:
-        token = current_run.set(linked())
+        token = _current.set(linked)
         try:
             answer = callback(*arguments)
         except Exception as error:
             errors.add(error, what)
             return None
         finally:
-            current_run.reset(token)
+            _current.reset(token)
         return wait(answer) if answer is not None and inspect.isawaitable(answer) else None
 
     return call
