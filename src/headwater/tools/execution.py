@@ -120,6 +120,7 @@ class _Progress:
 
     def close(self) -> None:
         self._closed = True
+        self._emit = None  # it holds the run, and the tool's context is kept by every timer set in it
         self._room.release()
 
     def _deliver(self, data: Any) -> None:
