@@ -93,7 +93,7 @@ class Agent(Generic[ContextT, OutputT]):
         instructions: Instructions = None,
         tools: Iterable[Any] | None = (),
         handoffs: Iterable[Agent[Any, Any]] | None = (),
-        output_type: type[OutputT] = cast(Any, str),  # noqa: B008
+        output_type: type[OutputT] = str,  # type: ignore[assignment]  # what checkers take it from
         description: str = "",
         max_loops: int = 1,
         max_steps: int = MAX_STEPS,
