@@ -577,7 +577,7 @@ def _named(name: Any) -> str:
 
 
 def _thread_of(options: dict[str, Any]) -> Thread:
-    """What a conversation in the terminal goes on in: the thread that was given, an empty one too, or one of its own."""
+    """What a conversation in the terminal goes on in: the thread that was given, be it empty, or one of its own."""
     thread: Thread | None = options.pop("thread", None)
     return Thread(options.pop("history", None) or ()) if thread is None else thread
 
