@@ -387,7 +387,12 @@ def test_a_run_that_blocks_in_a_plain_callback_is_cancelled_with_the_outer_one_f
                 ends.append(chunk.finish_reason)
 
     outer = _agent().run_stream("Go.", streaming_callback=ask)
-    thread = threading.Thread(target=lambda: begun.wait(5) and outer.cancel())
+
+    def stop() -> None:
+        begun.wait(5)
+        outer.cancel()
+
+    thread = threading.Thread(target=stop)
     thread.start()
     assert outer.result_sync().finish_reason == "cancelled"
     thread.join()
