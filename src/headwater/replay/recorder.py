@@ -264,7 +264,7 @@ def asked(body: bytes, secrets: tuple[str, ...] = ()) -> Any:
 
 
 def _plain(headers: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
-    return {name: scrubbed(value, secrets) for name, value in without_secrets(headers).items()}
+    return {name.lower(): scrubbed(value, secrets) for name, value in without_secrets(headers).items()}
 
 
 def _differences(quirks: Quirks) -> dict[str, Any]:
