@@ -476,9 +476,24 @@ def _hopeless(error: ConnectionFailed) -> ConnectionFailed:
     return error
 
 
+def _parser_said(error: BaseException) -> str:
+    """What the client's HTTP parser did not like, in its own few words; its text has them within its representation."""
+    inner = error.__cause__
+    while inner is not None and inner.__cause__ is not None:
+        inner = inner.__cause__
+    said = str(getattr(inner, "message", ""))
+    if said.startswith("Not enough data"):
+        return "it was closed in the middle"
+    return said.partition(": b'")[0]
+
+
 def _say(error: BaseException) -> str:
     cause = getattr(error, "os_error", None) or error
     text = getattr(cause, "strerror", None) or str(cause)
+    if "ConnectionResetError(" in text:
+        text = "it was reset by the other side"
+    elif said := _parser_said(error):
+        text = said
     number = getattr(cause, "errno", None) or next(iter(re.findall(r"\[Errno (\d+)\]", text)), None)
     if number and int(number) > 0:
         return os.strerror(int(number))  # asyncio's own text names the address a second time
