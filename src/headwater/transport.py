@@ -191,6 +191,7 @@ def _forget_chunk_ends(content: aiohttp.StreamReader) -> None:
     # Where a later aiohttp has another kind of reader, it goes on as it is: slower, and as right.
     with contextlib.suppress(TypeError):
         content.__class__ = _content_class()
+        content._http_chunk_splits = None
 
 
 @cache

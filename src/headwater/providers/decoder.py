@@ -102,18 +102,20 @@ class Decoder:
     more_promised: ClassVar[bool] = True
     """Whether something worth a longer wait (usage, a [DONE]) may follow once `ended` is True."""
 
+    # These stand here and not in __init__: an object with more than thirty attributes of its own takes 1.3 kB more.
+    error: errors.HeadwaterError | None = None
+    response_id: str | None = None
+    lifecycle: int = 0
+    """Signs of life that are no events, such as a server's tool at work; comments and pings are none."""
+
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         self.place = place or Place()
         self.quirks = quirks or Quirks()
         self.complete = False
         self.ended = False
-        self.error: errors.HeadwaterError | None = None
         self.finish_reason: FinishReason | None = None
         self.provider_finish_reason: str | None = None
         self.model: str | None = None
-        self.response_id: str | None = None
-        self.lifecycle = 0
-        """Signs of life that are no events, such as a server's tool at work; comments and pings are none."""
         self.usage: Usage | None = None
         self.events: list[Event] = []
         self.calls: list[Call] = []
