@@ -114,7 +114,8 @@ class Chunks:
             return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
         elif isinstance(event, RunFailed):
             # The run's own failure is raised. A member's may be collected, and nothing else would tell of its end.
-            return None if event.run == self._run else StreamChunk(finish_reason="error", agent=event.agent, event=event)
+            own = event.run == self._run
+            return None if own else StreamChunk(finish_reason="error", agent=event.agent, event=event)
         elif isinstance(event, (RunFinished, RunCancelled)):
             reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
             if event.run != self._run:
