@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from headwater import Message, Response, Settings, Timeouts, arguments
+from headwater.errors import ConfigurationError, HeadwaterError, UnsupportedSetting
+from headwater.providers.base import Secret
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (lambda: arguments.whole("max_steps", True), "max_steps is True. Give a whole number of at least 1."),
+        (lambda: arguments.whole("retries", -1, least=0), "retries is -1. Give a whole number of at least 0."),
+        (lambda: arguments.choice("how", "x", ("a", "b", "c")), 'how is \'x\'. Give "a", "b" or "c".'),
+        (lambda: arguments.items("fallback", {"a": 1}, "…"), "fallback is {'a': 1}. Give a list: fallback=[…]."),
+        (lambda: arguments.items("fallback", 3, "…"), "fallback is 3. Give a list: fallback=[…]."),
+        (lambda: arguments.callback("on_event", "x" * 99), "on_event is of type str. Give a function"),
+        (lambda: arguments.messages([None]), "history holds None, not messages alone."),
+        (lambda: arguments.messages([["a"]]), "history holds a list, not messages alone."),
+        (lambda: arguments.messages([1]), "history holds an int, not messages alone."),
+        (lambda: arguments.messages(3), "history is 3. Give response.messages"),
+        (lambda: arguments.secret(b"k"), "api_key is of type bytes. Give a string."),
+        (lambda: arguments.address(3), "base_url is of type int. Give a string."),
+        (lambda: arguments.header_values({"a": 3}), "The header 'a' cannot be sent."),
+        (lambda: arguments.header_values({"a": "x\r\ny"}), "The header 'a' cannot be sent."),
+        (lambda: arguments.header_values({"a": ""}), "The header 'a' cannot be sent."),
+        (lambda: arguments.header_values({3: "a"}), "The header 3 cannot be sent."),
+        (lambda: arguments.header_values("a"), "headers is of type str."),
+        (lambda: arguments.fitting_settings({"top_p": "x"}), "top_p is 'x'. Give a number."),
+        (lambda: arguments.fitting_settings({"top_k": 0.5}), "top_k is 0.5. Give a whole number."),
+        (lambda: arguments.fitting_settings({"user": 3}), "user is 3. Give a string."),
+        (lambda: arguments.fitting_settings({"store": "yes"}), "store is 'yes'. Give True or False."),
+        (lambda: arguments.fitting_settings({"stop": [3]}), "stop is [3]. Give a list of strings."),
+        (lambda: arguments.fitting_settings({"extra": ["x"]}), "extra is of type list. Give a dict."),
+        (lambda: arguments.fitting_settings({"verbosity": 3}), 'verbosity is 3. Give "low", "medium" or "high".'),
+        (
+            lambda: arguments.fitting_settings({"temperature": 0.5, "reasoning": "very"}),
+            'reasoning is \'very\'. Give "none", "minimal", "low", "medium", "high", "xhigh", True, False '
+            "or a whole number.",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_by_its_name(check: Callable[[], Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        check()
+    assert str(caught.value).startswith(said)
+    assert caught.value.hint
+
+
+def test_what_is_right_comes_back() -> None:
+    clocks = Timeouts(run=3)
+    said = (Message.user("Hello"),)
+    assert arguments.whole("x", 3) == 3
+    assert arguments.choice("x", None, ("a",)) is None
+    assert arguments.choice("x", "a", ("a",)) == "a"
+    assert arguments.callback("x", print) is print
+    assert arguments.timeouts(clocks) is clocks
+    assert arguments.timeouts(None) is None
+    assert arguments.items("x", None, "…") == ()
+    assert arguments.items("x", iter("ab"), "…") == ("a", "b")
+    assert arguments.messages(list(said)) == said
+    assert arguments.messages(None) == ()
+    assert arguments.secret(None) is None
+    assert arguments.secret("k") == Secret("k")
+    assert arguments.header_values(None) == {}
+    assert arguments.header_values({"a": "b"}) == {"a": Secret("b")}
+    assert arguments.fitting_settings({"temperature": 1, "stop": ("x",)}) == Settings(temperature=1.0, stop=("x",))
+
+
+def test_the_nearest_name_is_suggested() -> None:
+    error = arguments.unknown("instrucions", {"instructions", "tools"})
+    assert isinstance(error, UnsupportedSetting)
+    assert error.hint.startswith("Did you mean instructions=?")
+    assert arguments.unknown("max_token").hint.startswith("Did you mean max_tokens=?")
+    assert "Did you mean" not in arguments.unknown("zzz").hint
+    assert arguments.unknown("tools", hint="Elsewhere.").hint == "Elsewhere."
+
+
+def test_a_response_is_no_history() -> None:
+    with pytest.raises(HeadwaterError, match=r"history=response\.messages"):
+        arguments.messages(Response("Hello"))
