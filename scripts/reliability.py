@@ -1,7 +1,7 @@
 """Fill in the tables of docs/reliability.md: the probes, the sweep over all recordings, the bounds.
 
     python scripts/reliability.py                  # print them: a few minutes
-    python scripts/reliability.py --full --write   # the long sweep, and into the page: an hour
+    python scripts/reliability.py --full --write   # the long sweep, and into the page: half an hour
 
 Exit code 1 where something is not as the page promises.
 """

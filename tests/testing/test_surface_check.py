@@ -12,6 +12,7 @@ import pytest
 from headwater import Agent
 from headwater.codec import EVENT_TYPES, encode
 from headwater.events import CallReady, Event, Retracted, StepFinished, TextDelta, Unknown
+from headwater.terminal.board import Board
 from headwater.terminal.lines import LinePrinter
 from headwater.terminal.view import RunView
 from headwater.testing import (
@@ -59,6 +60,14 @@ def test_the_line_printer_is_a_surface() -> None:
 
 def test_the_view_behind_it_is_a_surface() -> None:
     check_surface(lambda: RunView("writer").feed)
+
+
+def test_the_dashboard_is_a_surface() -> None:
+    def fed() -> Callable[[Event], bool]:
+        board = Board("writers", ["writer"])
+        return lambda event: board.feed(event) is not None  # what it gives is its own, and never equal to another's
+
+    check_surface(fed)
 
 
 def test_the_codec_is_a_surface() -> None:
