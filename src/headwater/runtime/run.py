@@ -61,39 +61,24 @@ class Run:
         self.name = name
         self.id = f"run_{os.urandom(9).hex()}"
         self.path: tuple[str, ...] = (name,)
-        self.parent: str | None = None
-        self.call: str | None = None
-        """The call in the parent that this run answers."""
         self.fold = Fold()
         self.speaks_for: set[str] = {self.id}
         """The ids of the runs whose text is this one's."""
         self.callback_errors = CallbackErrors(quiet=quiet)
-        self.error: BaseException | None = None
-        self.output: Any = None
-        self.over = False
-        self.lead = ""
-        """What parts this run's first text from what was said before it, where it goes on from another run."""
-        self.deadline: float | None = None
-        """When the run must be done, in seconds of `time.monotonic`."""
         self._timeout = timeout
         self._log = Log()
         self._watchers: tuple[Watcher, ...] = ()
         self._above: tuple[Run, ...] = ()
-        self._voiced = False
-        self._mux: Mux | None = None
         self._children: list[Run] = []
-        self._linked: weakref.WeakSet[Run] = weakref.WeakSet()
-        self._stop: CancelledBy | Literal["failed"] | None = None
-        self._ending: Iterator[list[Event]] | None = None
         self._given: list[Event] = []
         """What was handed out last, which its reader may be in the middle of."""
         self._interruptible = Interruptible()
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        self._clock: asyncio.TimerHandle | None = None
         self._outer = outer = current_run.get()
         if outer is not None and not outer.over:
             # Begun in a tool or a callback of another run: a run of its own, which that one's end cancels.
             self.parent = outer.id
+            outer._linked = outer._linked or weakref.WeakSet()
             outer._linked.add(self)
             if outer.stopping and outer._ending is None:
                 self._stop = "parent"  # what had come before the outer one was stopped is still being told
@@ -105,6 +90,25 @@ class Run:
     """What becomes of runs below that are ahead of this one's reader; see `Mux`."""
     may_retract = False
     """Whether text of this run may be taken back after it was shown."""
+
+    # What most runs never have stands here and not in __init__: an object with more than thirty attributes of its own
+    # takes 1.3 kB more.
+    parent: str | None = None
+    call: str | None = None
+    """The call in the parent that this run answers."""
+    error: BaseException | None = None
+    output: Any = None
+    over = False
+    lead = ""
+    """What parts this run's first text from what was said before it, where it goes on from another run."""
+    deadline: float | None = None
+    """When the run must be done, in seconds of `time.monotonic`."""
+    _voiced = False
+    _mux: Mux | None = None
+    _linked: weakref.WeakSet[Run] | None = None
+    _stop: CancelledBy | Literal["failed"] | None = None
+    _ending: Iterator[list[Event]] | None = None
+    _clock: asyncio.TimerHandle | None = None
 
     # --- what a subclass does
 
@@ -162,7 +166,7 @@ class Run:
         `name` is what it goes by there. `voiced`: what this run says is what the parent says (a workflow's member, not
         an agent called as a tool).
         """
-        if self._outer is not None:
+        if self._outer is not None and self._outer._linked:
             self._outer._linked.discard(self)
         self.name = name or self.name
         self.path = (*parent.path, self.name)
@@ -434,7 +438,7 @@ class Run:
 
     def _cancel_linked(self) -> None:
         with contextlib.suppress(RuntimeError):  # another one was linked meanwhile, in another thread
-            for linked in tuple(self._linked):
+            for linked in tuple(self._linked or ()):
                 linked.cancel("parent")
 
     def _fail(self, error: BaseException) -> None:
