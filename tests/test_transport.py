@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -259,3 +261,32 @@ def test_an_address_that_is_none_is_told(run: Callable[[Any], Any]) -> None:
             assert caught.value.__cause__ is None
 
     run(main())
+
+
+def test_nothing_is_kept_of_a_loop_that_was_closed(serve: Serve) -> None:
+    """However it was closed: a program that makes a loop for each call must not grow by each."""
+
+    def answer(client: socket.socket, number: int) -> None:
+        while take(client):
+            client.sendall(HEAD % (9, b"ok"))
+
+    server = serve(answer)
+
+    async def main() -> None:
+        (await transport.post(server.request())).abort()  # one left in the pool is the loop's own to complain of
+        await asyncio.sleep(0)
+
+    def closed_without_its_generators(make: Any) -> weakref.ref[Any]:
+        loop = make()
+        loop.run_until_complete(main())
+        loop.close()
+        return weakref.ref(loop)
+
+    def closed(make: Any) -> weakref.ref[Any]:
+        with asyncio.Runner(loop_factory=make) as runner:
+            runner.run(main())
+            return weakref.ref(runner.get_loop())
+
+    left = [close(make) for make in LOOPS for close in (closed_without_its_generators, closed)]
+    gc.collect()
+    assert [loop() for loop in left] == [None] * len(left)

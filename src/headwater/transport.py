@@ -273,11 +273,20 @@ async def _session() -> aiohttp.ClientSession:
     pool = _pools.get(loop)
     if pool is not None and pool.process == os.getpid() and not pool.session.closed:
         return pool.session
+    await _let_go_of_closed_loops()
     session = _new_session(loop)
     keeper = _keep(session)
     await anext(keeper)
     _pools[loop] = _Pool(session, keeper)
     return session
+
+
+async def _let_go_of_closed_loops() -> None:
+    """Some loops are closed without their generators; a session holds its loop, so such a pair would stay for ever."""
+    for known in _pools.keyrefs():  # a list of its own: other threads have loops too
+        loop = known()
+        if loop is not None and loop.is_closed() and (pool := _pools.pop(loop, None)) is not None:
+            await pool.session.close()
 
 
 def _new_session(loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
@@ -314,6 +323,7 @@ async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
+        _pools.pop(asyncio.get_running_loop(), None)  # the session holds its loop, which would never be let go of
         await session.close()
         await asyncio.sleep(0)  # closed transports let go of their sockets a turn later
 
