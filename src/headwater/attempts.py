@@ -415,6 +415,8 @@ class _Watch:
         self._timer = None
         if self._since is None:
             return  # the reader is at it; `wait` sets the timer again
+        if self._exchange.decoder.ended:
+            return  # the answer is whole: what may follow it the exchange waits for by itself, and not for long
         due = self._due()
         if due is None:
             return
