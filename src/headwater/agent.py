@@ -14,6 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeAlias, cast, overload
 
+from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
 
 from headwater import arguments
@@ -380,6 +381,7 @@ class Agent(Generic[ContextT, OutputT]):
                 hint="Write thread=Thread() and pass the same one again; a thread by its id needs a journal.",
             )
         llm = self.llm
+        clocks = arguments.timeouts(timeouts) or self.timeouts
         retries = Retries(
             times=llm.retries.times if self.retries is None else self.retries,
             on_interrupted=self.on_interrupted or llm.retries.on_interrupted,
@@ -395,7 +397,8 @@ class Agent(Generic[ContextT, OutputT]):
             output=self._output if output_type is None else _output(output_type),
             settings=merged(merged(llm.settings, self.settings.given()), settings, _RUN_ARGUMENTS),
             limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
-            timeouts=arguments.timeouts(timeouts) or self.timeouts or llm.timeouts,
+            timeouts=clocks or llm.timeouts,
+            connect=UNSET if clocks is None else clocks.connect,
             retries=retries,
             context=context,
             quiet=self.print_on is False,

@@ -11,6 +11,8 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from msgspec import UnsetType
+
 from headwater import transport
 from headwater.errors import (
     ConnectionFailed,
@@ -174,7 +176,7 @@ class ProviderSource:
             written,
             decoder,
             provider=self.provider,
-            connect=self._connect,
+            connect=self._connect if isinstance(request.connect, UnsetType) else request.connect,
             authorize=self._authorize,
             post=self.post,
             secrets=secrets_under(request.settings.extra),

@@ -108,6 +108,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
+    connect: float | msgspec.UnsetType | None = msgspec.UNSET
+    """See `Request`: set where the run or its agent says so, and not each model for itself."""
     retries: Retries = Retries()
     context: Any = None
     quiet: bool = False
@@ -189,6 +191,7 @@ class AgentRun(Run):
                 tools=(*(tool.spec for tool in job.tools.values()), *job.offers),
                 output=job.output.spec if job.output else None,
                 settings=job.settings,
+                connect=job.connect,
             ),
             Place(
                 step=step,
