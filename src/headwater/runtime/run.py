@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import math
 import os
 import time
 import weakref
@@ -42,6 +41,7 @@ from headwater.messages import Response
 from headwater.runtime.ahead import SlowReader
 from headwater.runtime.log import Log
 from headwater.runtime.mux import Mux
+from headwater.tools.context import current_call, earlier
 
 __all__ = ("CancelledBy", "Run", "as_data")
 
@@ -78,8 +78,13 @@ class Run:
         if outer is not None and not outer.over:
             # Begun in a tool or a callback of another run: a run of its own, which that one's end cancels.
             self.parent = outer.id
+            self.deadline = outer.deadline
             outer._linked = outer._linked or weakref.WeakSet()
             outer._linked.add(self)
+            if (call := current_call.get()) is not None:
+                self.deadline = earlier(self.deadline, call.deadline)
+                if call.begun(self):
+                    self._stop = "parent"  # nobody waits for that tool any more
             if outer.stopping and outer._ending is None:
                 self._stop = "parent"  # what had come before the outer one was stopped is still being told
 
@@ -518,7 +523,7 @@ class Run:
                 hint="Start one with asyncio.run(main()), or use what plain code has: agent.run(…), a plain `for`.",
             )
         if (seconds := self._timeout) is not None:
-            self.deadline = min(self.deadline or math.inf, time.monotonic() + seconds)
+            self.deadline = earlier(self.deadline, time.monotonic() + seconds)
             # The timer must not keep an abandoned run alive.
             self._clock = loop.call_later(seconds, _run_out, weakref.ref(self))
 

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from typing import Any, Generic
+from contextvars import ContextVar
+from typing import Any, Generic, Protocol
 
 from typing_extensions import TypeVar
 
 from headwater.errors import Cancelled
 from headwater.schema import to_plain
 
-__all__ = ("ToolContext",)
+__all__ = ("Stoppable", "ToolContext", "current_call", "earlier")
 
 ContextT = TypeVar("ContextT", default=Any)
+
+
+class Stoppable(Protocol):
+    """What a tool has begun, and nobody waits for once the tool is stopped: a run."""
+
+    def cancel(self, by: Any) -> None:
+        """Stop it; from any thread."""
 
 
 class ToolContext(Generic[ContextT]):
@@ -28,7 +37,7 @@ class ToolContext(Generic[ContextT]):
     when the tool must be done, in seconds of `time.monotonic`; None where nothing limits it.
     """
 
-    __slots__ = ("_emit", "_stopped", "call_id", "context", "deadline", "run_id", "tool_name")
+    __slots__ = ("_begun", "_emit", "_stopped", "call_id", "context", "deadline", "run_id", "tool_name")
 
     def __init__(
         self,
@@ -47,6 +56,7 @@ class ToolContext(Generic[ContextT]):
         self.run_id = run_id
         self.deadline = deadline
         self._emit = emit
+        self._begun: list[weakref.ref[Stoppable]] = []  # two threads may be at it, and a list's copy is one step
         self._stopped = threading.Event()
 
     def emit(self, data: Any) -> None:
@@ -75,6 +85,23 @@ class ToolContext(Generic[ContextT]):
         """Seconds until the deadline, never below 0; None where there is none."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
+    def begun(self, run: Stoppable) -> bool:
+        """The tool has begun a run, which is stopped with it; True where it has been stopped. Done by the run."""
+        self._begun.append(weakref.ref(run))
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """Tell the tool that nobody waits for it any more; done by the run."""
         self._stopped.set()
+        for known in tuple(self._begun):
+            if (run := known()) is not None:
+                run.cancel("parent")
+
+
+def earlier(one: float | None, other: float | None) -> float | None:
+    """Which of two deadlines comes first; None is never."""
+    return other if one is None else one if other is None else min(one, other)
+
+
+current_call: ContextVar[ToolContext[Any] | None] = ContextVar("headwater_current_call", default=None)
+"""The call of a tool on whose behalf code is running, so that runs begun there know its deadline and end with it."""

@@ -17,7 +17,7 @@ from typing import Any
 from headwater.errors import ToolFailed, ToolTimeout
 from headwater.schema import ValidationFailed
 from headwater.tools import pool
-from headwater.tools.context import ToolContext
+from headwater.tools.context import ToolContext, current_call, earlier
 from headwater.tools.declaration import Tool
 from headwater.tools.outcome import ToolOutcome
 
@@ -61,15 +61,17 @@ async def run_tool(
         call_id=call_id,
         tool_name=tool.name,
         run_id=run_id,
-        deadline=_earlier(deadline, None if seconds is None else time.monotonic() + seconds),
+        deadline=earlier(deadline, None if seconds is None else time.monotonic() + seconds),
         emit=progress.say,
     )
+    token = current_call.set(known)
     try:
         return await _timed(_Call(tool, values, known), seconds)
     except BaseException:
         known.stop()
         raise
     finally:
+        current_call.reset(token)
         progress.close()
 
 
@@ -230,10 +232,6 @@ def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *
     except RuntimeError:  # the loop is closed, and nobody is there to hear it
         return False
     return True
-
-
-def _earlier(one: float | None, other: float | None) -> float | None:
-    return other if one is None else one if other is None else min(one, other)
 
 
 def _too_late(call: _Call, seconds: float) -> ToolTimeout:
