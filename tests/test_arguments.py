@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headwater import Message, Response, Settings, Timeouts, arguments
+from headwater import Agent, Message, Model, Response, Settings, Timeouts, arguments
 from headwater.errors import ConfigurationError, HeadwaterError, UnsupportedSetting
 from headwater.providers.base import Secret
 
@@ -83,3 +83,8 @@ def test_the_nearest_name_is_suggested() -> None:
 def test_a_response_is_no_history() -> None:
     with pytest.raises(HeadwaterError, match=r"history=response\.messages"):
         arguments.messages(Response("Hello"))
+
+
+def test_what_could_not_be_made_can_still_be_shown() -> None:
+    for half in (Agent.__new__(Agent), Model.__new__(Model)):
+        assert repr(half) == f"{type(half).__name__}(…)"

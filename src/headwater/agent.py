@@ -312,6 +312,8 @@ class Agent(Generic[ContextT, OutputT]):
         )
 
     def __repr__(self) -> str:
+        if "llm" not in self.__dict__:
+            return "Agent(…)"  # a debugger, or a traceback with its variables, met it while it was being made
         return f"Agent(name={self.name!r}, model={self.llm.name!r})"
 
     # --- inside

@@ -177,6 +177,8 @@ class Model:
         return AgentStream(make)
 
     def __repr__(self) -> str:
+        if "_base_url" not in self.__dict__:
+            return "Model(…)"  # met while it was being made
         # Of a base URL only the place: before and behind it may stand a password or a key.
         return f"Model({self.name!r}{f' at {_place(self._base_url.reveal())}' if self._base_url else ''})"
 
