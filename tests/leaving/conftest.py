@@ -9,7 +9,7 @@ import uvloop
 
 from headwater.loops import kept_loop
 
-from .left import Census, no_tasks
+from .left import Census, look_ups_done, no_tasks
 from .server import PacedServer
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -63,6 +63,7 @@ def run(request: pytest.FixtureRequest, census: Census) -> Run:
     def checked(main: Coroutine[Any, Any, None]) -> None:
         async def alone() -> None:
             await main
+            await look_ups_done()
             no_tasks()
 
         request.param(alone())

@@ -13,7 +13,7 @@ from headwater.messages import Message, Response, ToolCall, ToolResult
 
 from .server import FEW, Exchange
 
-__all__ = ("Census", "assert_partial", "assert_told", "assert_valid")
+__all__ = ("Census", "assert_partial", "assert_told", "assert_valid", "look_ups_done", "no_tasks")
 
 
 class Census:
@@ -59,6 +59,14 @@ def _kind(fd: int, port: int) -> str:
             return "" if sock.getsockname()[1] == port else "connection"
     except OSError:
         return ""
+
+
+async def look_ups_done() -> None:
+    """Wait for the names that are being looked up: the HTTP client shares a look-up among all who want the name, and a
+    system's answer cannot be waited for any less."""
+    look_ups = [task for task in asyncio.all_tasks() if "_resolve_host" in repr(task.get_coro())]
+    if look_ups:
+        await asyncio.wait(look_ups, timeout=5)
 
 
 def no_tasks() -> None:
