@@ -111,9 +111,7 @@ class Seen:
         """Every object of the library's own classes that is alive."""
         for value in gc.get_objects():
             if str(type(value).__module__).partition(".")[0] == "headwater":
-                with contextlib.suppress(
-                    AttributeError
-                ):  # one that could not be made: another test's exception holds it
+                with contextlib.suppress(AttributeError):  # one that could not be made, held by a test before
                     self.value(f"a living {type(value).__name__}", value)
 
     # --- what is written by itself
