@@ -333,9 +333,9 @@ def test_an_endless_answer_ends_when_its_reader_leaves(api: str) -> None:
 def test_an_endless_line_says_nothing_and_is_left(api: str, what: Any) -> None:
     with ProviderSimulator([Faulty("Hello.", Endlessly(what))]) as provider:
         with pytest.raises(HeadwaterError):
-            ask(provider, api, timeouts=Timeouts(idle=0.2, step=0.3))
+            ask(provider, api, timeouts=Timeouts(idle=0.3, step=1.0))
         assert provider.requests[0].wait_gone()
-        assert provider.requests[0].sent > 1_000_000
+        assert provider.requests[0].sent > 65_536
 
 
 def test_an_error_before_a_pause_waits_first() -> None:
