@@ -402,7 +402,7 @@ class ChildStarted(Event, frozen=True, gc=False, tag="child.started"):
 
 
 class ChildFinished(Event, frozen=True, gc=False, tag="child.finished"):
-    """It ended: `outcome` is finished, failed or cancelled; `origin` is what its usage rests on, see `UsageReported`."""
+    """It ended: `outcome` is finished, failed or cancelled. `origin` is what its usage rests on; see UsageReported."""
 
     child: str
     name: str
