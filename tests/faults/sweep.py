@@ -54,6 +54,7 @@ class Row(msgspec.Struct):
     complete: int = 0
     incomplete: int = 0
     failed: int = 0
+    altered: int = 0
     breaches: list[str] = []
 
     def count(self, hurt: Ran, problem: str, where: str) -> None:
@@ -74,6 +75,7 @@ class Row(msgspec.Struct):
         self.complete += other.complete
         self.incomplete += other.incomplete
         self.failed += other.failed
+        self.altered += other.altered
         self.breaches = self.breaches + other.breaches
 
 
@@ -97,7 +99,14 @@ def decoding(api: str, recording: Recording, *, cuts: int | None, flips: int) ->
     return [
         split,
         Row("cut", checked.cuts, checked.cuts_complete, checked.cuts_incomplete, checked.cuts_failed),
-        Row("one byte flipped", checked.flips, checked.flips_complete, checked.flips_incomplete, checked.flips_failed),
+        Row(
+            "one byte flipped",
+            checked.flips,
+            checked.flips_complete,
+            checked.flips_incomplete,
+            checked.flips_failed,
+            checked.flips_altered,
+        ),
     ]
 
 
@@ -188,7 +197,7 @@ def sweep(full: bool, progress: Callable[[str], None]) -> Iterator[tuple[str, Ro
         streams = recordings(folder)
         rows: dict[str, Row] = {}
         for recording in streams:
-            small = len(recording.body) <= (8000 if full else 1500)
+            small = len(recording.body) <= (4000 if full else 1500)
             parts = decoding(api, recording, cuts=None if small else 200, flips=500 if full else 100)
             parts += stalling(api, recording, points=10 if full else 2)
             for row in parts:
@@ -212,11 +221,11 @@ def table(found: Sequence[tuple[str, Row]]) -> str:
     for _, row in found:
         rows.setdefault(row.hurt, Row(row.hurt)).add(row)
     lines = [
-        "| hurt | tried | complete and equal | cut short, and said so | the provider's error | breaches |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| hurt | tried | complete and equal | cut short, and said so | an error | whole, and altered | breaches |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows.values():
-        ways = (row.complete, row.incomplete, row.failed)
+        ways = (row.complete, row.incomplete, row.failed, row.altered)
         shown = " | ".join(f"{count:,}" if any(ways) else "" for count in ways)
         lines.append(f"| {row.hurt} | {row.tried:,} | {shown} | {len(row.breaches)} |")
     return "\n".join(lines)

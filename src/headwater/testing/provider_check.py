@@ -50,7 +50,11 @@ class ProviderBreach(AssertionError):
 
 
 class Checked(msgspec.Struct):
-    """How often each thing was tried, and how cuts and flips came out."""
+    """How often each thing was tried, and how cuts and flips came out.
+
+    `flips_altered` are those after which the answer is whole and says something else: another letter, or less by a line
+    that no reader of server-sent events may read. Nobody can tell; on the network, checksums and TLS do.
+    """
 
     splits: int = 0
     cuts: int = 0
@@ -59,6 +63,7 @@ class Checked(msgspec.Struct):
     cuts_failed: int = 0
     flips: int = 0
     flips_complete: int = 0
+    flips_altered: int = 0
     flips_incomplete: int = 0
     flips_failed: int = 0
 
@@ -93,7 +98,7 @@ def check_provider(
     for at in places:
         checked.add(cut(make, body, at, whole, answers=answers))
     for _ in range(flips if body else 0):
-        checked.add(flip(make, body, dice.randrange(len(body)), dice.randrange(1, 256)))
+        checked.add(flip(make, body, dice.randrange(len(body)), dice.randrange(1, 256), whole))
     return checked
 
 
@@ -169,7 +174,7 @@ def cut(make: DecoderFactory, body: bytes, at: int, whole: Decoding, *, answers:
     )
 
 
-def flip(make: DecoderFactory, body: bytes, at: int, mask: int) -> Checked:
+def flip(make: DecoderFactory, body: bytes, at: int, mask: int, whole: Decoding) -> Checked:
     """Try a body with some bits of one byte flipped. Raises ProviderBreach."""
     hurt = body[:at] + bytes([body[at] ^ mask]) + body[at + 1 :]
     try:
@@ -177,8 +182,13 @@ def flip(make: DecoderFactory, body: bytes, at: int, mask: int) -> Checked:
     except ProviderBreach as breach:
         raise ProviderBreach(f"With byte {at} of {len(body)} flipped by {mask:#x}: {breach}") from breach.__cause__
     failed = made.decoder.error is not None
+    altered = made.complete and made.missing(whole) != ""
     return Checked(
-        flips=1, flips_complete=made.complete, flips_failed=failed, flips_incomplete=not (made.complete or failed)
+        flips=1,
+        flips_complete=made.complete and not altered,
+        flips_altered=altered,
+        flips_failed=failed,
+        flips_incomplete=not (made.complete or failed),
     )
 
 
