@@ -213,7 +213,7 @@ def _keys(env: Environment, endpoints: list[Endpoint]) -> Iterator[Finding]:
         yield _place(provider.name, key, endpoint, provider.base_url)
     if not found:
         advice = "Set OPENAI_API_KEY or another that `headwater models` lists."
-        yield Finding("warn", "keys", "none is set: the offline model answers run and chat", advice)
+        yield Finding("warn", "keys", "none is set: where no model is named, the offline one answers", advice)
 
 
 def _place(name: str, key: str, endpoint: Endpoint, usual: str) -> Finding:
