@@ -7,13 +7,14 @@ import http.client
 import json
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import anthropic
 import openai
 import pytest
 
-from headwater import Agent, Timeouts, tool
+from headwater import Agent, Model, Timeouts, tool
 from headwater.errors import (
     ConnectionFailed,
     FirstTokenTimeout,
@@ -42,6 +43,7 @@ from headwater.testing import (
     Item,
     ProviderSimulator,
     Received,
+    Recorder,
     Reset,
     ServedTurn,
     SlowHead,
@@ -50,6 +52,7 @@ from headwater.testing import (
     Think,
     Truncate,
     Wait,
+    read_recording,
 )
 
 APIS = ("openai-chat", "openai-responses", "anthropic", "gemini", "ollama")
@@ -78,7 +81,11 @@ def weather(city: str) -> str:
 
 def ask(provider: ProviderSimulator, api: str = "openai-chat", **options: Any) -> str:
     options.setdefault("retries", 0)
-    return str(Agent(model=provider.model(api, **options)).run_sync("How is it?"))
+    return ask_with(provider.model(api, **options))
+
+
+def ask_with(model: Model) -> str:
+    return str(Agent(model=model).run_sync("How is it?"))
 
 
 # --- every API
@@ -351,6 +358,26 @@ def test_a_reset_before_the_head_says_that_no_answer_came() -> None:
         with pytest.raises(ConnectionFailed) as failed:
             ask(provider)
         assert not isinstance(failed.value, IncompleteStream)
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_two_calls_with_one_id_are_two_calls(api: str) -> None:
+    calls = [Call("weather", {"city": city}, id="x") for city in ("Paris", "Brest")]
+    with ProviderSimulator([calls, "Done."]) as provider:
+        response = Agent(model=provider.model(api), tools=[weather]).run_sync("How is it?")
+        assert [call.arguments for call in response.tool_calls] == [{"city": "Paris"}, {"city": "Brest"}]
+        told = json.dumps(provider.requests[1].json)
+        assert "sunny in Paris" in told
+        assert "sunny in Brest" in told
+
+
+def test_recorded_bytes_are_served_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    with ProviderSimulator(["It is sunny."]) as provider, Recorder(path) as recorder:
+        ask_with(provider.model("anthropic").recorded(recorder))
+    (exchange,) = read_recording(path)
+    with ProviderSimulator([Faulty(Body(exchange.body), Split(1))]) as provider:
+        assert ask(provider, "anthropic") == "It is sunny."
 
 
 # --- what it is asked
