@@ -120,7 +120,10 @@ class Worker:
                     spoken.set()
 
             reading = [asyncio.ensure_future(read(take)) for _ in range(count)]
-            await spoken.wait()
+            heard = asyncio.ensure_future(spoken.wait())
+            done, _ = await asyncio.wait([heard, *reading], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()  # a reading that ended has failed
             gc.collect()
             resident = _resident()
             for task in reading:
