@@ -345,3 +345,20 @@ def test_an_event_callback_sees_what_is_asked(caplog: pytest.LogCaptureFixture) 
 
     scripted(Say(["Hel", "lo."]), on_event=note, verbose=True).run_sync("Go.")
     assert texts == ["Hel", "lo."]
+
+
+def test_handoffs_are_agents() -> None:
+    with pytest.raises(ConfigurationError, match="handoffs is 'billing'"):
+        Agent(model="offline", handoffs=["billing"])  # type: ignore[list-item]
+
+
+def test_a_bound_on_tokens_is_at_least_one() -> None:
+    with pytest.raises(ConfigurationError, match="max_tokens is -1"):
+        Agent(model="offline", max_tokens=-1)
+
+
+def test_a_callback_that_wants_too_much_is_refused() -> None:
+    def callback(one: Any, two: Any, three: Any, four: Any) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="wants 4 arguments"):
+        Agent(model="offline").run("x", streaming_callback=callback)

@@ -274,3 +274,9 @@ def test_awaiting_a_response_gives_itself_at_once() -> None:
         return (await asyncio.gather(RESPONSE, RESPONSE))[1]
 
     assert asyncio.run(main()) is RESPONSE
+
+
+@pytest.mark.parametrize("kind", [Image, File])
+def test_data_that_is_no_bytes_is_said_plainly(kind: Any) -> None:
+    with pytest.raises(TypeError, match="is bytes: write"):
+        kind("picture.png")

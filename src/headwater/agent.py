@@ -149,6 +149,9 @@ class Agent(Generic[ContextT, OutputT]):
         self._fallback = models("fallback", fallback)
         self._tools: dict[str, Tool[..., Any] | Delegate] = {}
         self.handoffs: tuple[Agent[Any, Any], ...] = arguments.items("handoffs", handoffs, "agent, …")
+        for other in self.handoffs:
+            if not isinstance(other, Agent):
+                raise arguments.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
         self._output: _Output | None = None
         self._output_type: Any = str
         self.tools = tools

@@ -32,6 +32,7 @@ __all__ = (
     "messages",
     "secret",
     "timeouts",
+    "tokens",
     "unknown",
     "whole",
     "wrong",
@@ -150,7 +151,7 @@ def messages(history: Any) -> tuple[Message, ...]:
 def fitting_settings(values: Mapping[str, Any]) -> Settings:
     """The settings, each checked for its type. Raises ConfigurationError, naming the one that does not fit."""
     try:
-        return msgspec.convert(values, Settings, strict=True)
+        return tokens(msgspec.convert(values, Settings, strict=True))
     except msgspec.ValidationError:
         pass
     for name, value in values.items():
@@ -161,6 +162,13 @@ def fitting_settings(values: Mapping[str, Any]) -> Settings:
                 raise ConfigurationError(f"extra is of type {type(value).__name__}.", hint="Give a dict.") from None
             raise wrong(name, value, f"Give {_listed(_words(_hints()[name]))}.") from None
     raise AssertionError("settings do not depend on each other")
+
+
+def tokens(settings: Settings) -> Settings:
+    """The settings, where their bound on tokens is one. Raises ConfigurationError."""
+    if settings.max_tokens is not None:
+        whole("max_tokens", settings.max_tokens)
+    return settings
 
 
 def kind_of(value: Any) -> str:

@@ -15,6 +15,7 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headwater.chunks import Chunks
+from headwater.errors import ConfigurationError
 from headwater.events import Event, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta, TextStarted
 
 if TYPE_CHECKING:
@@ -97,6 +98,17 @@ def positional_parameters(callback: Callback) -> int | None:
     return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
 
 
+def _wanted(callback: Callback) -> int | None:
+    """`positional_parameters` of a streaming_callback. Raises ConfigurationError where it wants more than there are."""
+    wants = positional_parameters(callback)
+    if wants is not None and wants > 3:
+        raise ConfigurationError(
+            f"streaming_callback wants {wants} arguments.",
+            hint="It is called with (token), (agent_name, token) or (agent_name, token, is_final).",
+        )
+    return wants
+
+
 def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) -> Callable[..., Awaitable[Any] | None]:
     """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
 
@@ -144,7 +156,7 @@ def token_watcher(
     take_back = _guarded(on_retract, run, errors, "on_retract callback") if on_retract is not None else None
     names_agent = on_retract is not None and positional_parameters(on_retract) == 2
     chunks = Chunks(run.id, run.speaks_for, run.fold)
-    wants = positional_parameters(callback)
+    wants = _wanted(callback)
     speaks_for = run.speaks_for
     this = weakref.ref(run)
 

@@ -173,8 +173,8 @@ class Chunks:
         """What the last chunk tells of the run."""
         response = self._fold.response()
         known: dict[str, Any] = {
-            "model": response.model,
-            "provider": response.provider,
+            "model": response.model or None,
+            "provider": response.provider or None,
             "tokens": response.usage.to_dict() or None,
             "time_to_first_token": response.time_to_first_token,
             "duration": response.duration,

@@ -73,9 +73,16 @@ class Image(Part, frozen=True, tag="image"):
     def __post_init__(self) -> None:
         if (self.data is None) == (self.url is None):
             raise TypeError("An Image is either data= (bytes) or url=.")
+        _check_bytes("Image", self.data)
         if self.data is not None and not self.media_type:
             # msgspec calls this after the fields are set; a frozen value is still ours to finish here.
             msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "image/png"))
+
+
+def _check_bytes(kind: str, data: Any) -> None:
+    if data is not None and not isinstance(data, bytes):
+        example = f'{kind}(data=Path("name").read_bytes()) or {kind}(url="https://…")'
+        raise TypeError(f"The data of {'an' if kind[0] in 'AEIOU' else 'a'} {kind} is bytes: write {example}.")
 
 
 class File(Part, frozen=True, tag="file"):
@@ -91,6 +98,7 @@ class File(Part, frozen=True, tag="file"):
     def __post_init__(self) -> None:
         if sum(x is not None for x in (self.data, self.url, self.id)) != 1:
             raise TypeError("A File is one of data= (bytes), url= or id=.")
+        _check_bytes("File", self.data)
         if self.data is not None and not self.media_type:
             msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "text/plain"))
 

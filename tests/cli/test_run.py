@@ -35,7 +35,11 @@ def folder(tmp_path: Path) -> Path:
 def test_a_pipe_gets_the_text_alone() -> None:
     done = headwater("run", "Explain tides", "--max-tokens", "6")
     assert (done.returncode, done.stdout) == (0, "I am headwater's offline\n")
-    assert done.stderr == STAND_IN
+    assert done.stderr == f"{STAND_IN}headwater: the answer was cut: the token limit was reached.\n"
+
+
+def test_a_whole_answer_in_a_pipe_has_nothing_to_add() -> None:
+    assert headwater("run", "Explain tides").stderr == STAND_IN
 
 
 def test_a_model_at_a_provider_answers() -> None:

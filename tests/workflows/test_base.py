@@ -15,10 +15,11 @@ from headwater import (
     GraphWorkflow,
     Response,
     SequentialWorkflow,
+    Thread,
     Timeouts,
     ToolContext,
 )
-from headwater.errors import ConfigurationError, LoopMisuse, RunTimeout, ToolCallInvalid
+from headwater.errors import ConfigurationError, LoopMisuse, RunTimeout, ToolCallInvalid, UnsupportedSetting
 from headwater.events import Event, RunFinished, TextDelta, ToolFinished
 from headwater.offline import Call, Say
 from headwater.workflows.base import Workflow
@@ -430,3 +431,17 @@ def test_a_workflow_is_made_of_any_iterable() -> None:
     events = list(made.run_stream("Go.").events())
     assert spoken(events) == [(f"concurrent-workflow/{name}", f"{name} says hi there.") for name in "ab"]
     assert any(isinstance(event, TextDelta) for event in events)
+
+
+@pytest.mark.parametrize(
+    ("made", "ran", "said"),
+    [
+        ({"dashboard": True}, {}, "Did you mean show_dashboard="),
+        ({}, {"thread": Thread()}, "keeps no conversation"),
+        ({}, {"temperature": 1}, "belongs to the agents"),
+        ({}, {"show_dashboard": True}, "belongs to the workflow"),
+    ],
+)
+def test_an_argument_that_is_none_is_said_plainly(made: dict[str, Any], ran: dict[str, Any], said: str) -> None:
+    with pytest.raises(UnsupportedSetting, match=said):
+        ConcurrentWorkflow([speaker("a")], **made).run("x", **ran)

@@ -98,10 +98,12 @@ class Ended(Item, frozen=True, gc=False):
 PHRASE_VALUE: Final = 40
 """Characters of one argument or one progress value that are shown: enough to tell two calls apart at a glance."""
 
-_CUT_SHORT: Final = {
+CUT_SHORT: Final = {
     "length": "The answer was cut: the token limit was reached.",
     "content_filter": "The answer was cut by the provider's content filter.",
 }
+"""What is said of an answer that ended before it was whole, by its finish reason."""
+
 _NOTHING: Final[tuple[Item, ...]] = ()
 
 
@@ -266,7 +268,7 @@ class RunView:
     # --- the end
 
     def _finished(self, event: RunFinished) -> tuple[Item, ...]:
-        cut = _CUT_SHORT.get(event.finish_reason or "")
+        cut = CUT_SHORT.get(event.finish_reason or "")
         return self._end(Noted(cut, "warning") if cut else None)
 
     def _failed(self, event: RunFailed) -> tuple[Item, ...]:

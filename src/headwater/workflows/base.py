@@ -260,7 +260,10 @@ class Workflow(Generic[ResultT]):
         max_concurrency: int | None = None,
         timeouts: Timeouts | None = None,
         stream: bool = False,
+        **more: Any,
     ) -> None:
+        for unknown in more:
+            raise arguments.unknown(unknown, _OPTIONS, hint=_not_mine(unknown))
         self.name = name
         self.description = description
         self.agents: tuple[Member, ...] = checked_members(agents, name)
@@ -370,7 +373,10 @@ class Workflow(Generic[ResultT]):
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
         on_retract: Callback | None = None,
+        **more: Any,
     ) -> WorkflowRun:
+        for unknown in more:
+            raise arguments.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
         run = WorkflowRun(
             self.name,
             self._plan,
@@ -403,6 +409,21 @@ class Workflow(Generic[ResultT]):
             from headwater.terminal.sections import SectionPrinter
 
             run.watch(SectionPrinter(run.id, live=one_at_a_time(self), holds=retraction_of(run)))
+
+
+_OPTIONS = ("max_loops", *WorkflowOptions.__annotations__)
+_RUN_OPTIONS = ("context", *WatchOptions.__annotations__)
+
+
+def _not_mine(name: str) -> str:
+    """What to write instead of an argument that belongs elsewhere; "" where it belongs nowhere."""
+    if name in arguments.SETTINGS or name in ("history", "thread", "output_type", "tools", "model"):
+        return (
+            f"It belongs to the agents: Agent({name}=…)."
+            if name not in ("history", "thread")
+            else ("A workflow keeps no conversation: put what was said before into the task.")
+        )
+    return f"It belongs to the workflow: {name}=… where it is made." if name in _OPTIONS else ""
 
 
 def _shows(member: Any) -> bool:

@@ -51,4 +51,5 @@ class ConcurrentWorkflow(Workflow[Results]):
             duration=told["duration"],
             run_id=run.id,
             partial=told["partial"],
+            callback_errors=told["callback_errors"],
         )

@@ -26,6 +26,7 @@ class Results(list[Response[Any]]):
         duration: float = 0.0,
         run_id: str = "",
         partial: bool = False,
+        callback_errors: int = 0,
     ) -> None:
         super().__init__(responses)
         self.names = tuple(names)
@@ -36,6 +37,8 @@ class Results(list[Response[Any]]):
         self.run_id = run_id
         self.partial = partial
         """True where the workflow was cut: cancelled, failed, or left."""
+        self.callback_errors = callback_errors
+        """How often a callback raised, the workflow's and the members' own."""
 
     @overload
     def __getitem__(self, key: SupportsIndex | str) -> Response[Any]: ...
