@@ -71,15 +71,89 @@ def test_what_blocks_inside_a_kept_loop_gets_a_further_one() -> None:
     assert kept_loop() is kept
 
 
-def test_what_is_raised_comes_out_and_the_loop_goes_on() -> None:
-    async def fail(error: BaseException) -> None:
-        await asyncio.sleep(0)
-        raise error
+def test_what_blocks_inside_a_task_stands_in_no_other_tasks_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.14 on a thread runs one task at a time, whatever its loop: that rule, on whatever runs this."""
+    at_work: list[Any] = []
 
+    def enter(loop: Any, task: Any) -> None:
+        assert not at_work, "Cannot enter into a task while another one is being executed."
+        at_work.append(task)
+        real_enter(loop, task)
+
+    def leave(loop: Any, task: Any) -> None:
+        assert at_work.pop() is task
+        real_leave(loop, task)
+
+    async def outer() -> None:
+        assert inner.run(_value(7)) == 7
+        assert asyncio.current_task() is not None
+        await asyncio.sleep(0)
+        with pytest.raises(LookupError):
+            inner.run(_fail(LookupError()))
+        assert asyncio.current_task() is at_work[0]
+
+    def made(loop: Any, coroutine: Any, **more: Any) -> Any:
+        return asyncio.tasks._PyTask(coroutine, loop=loop, **more)  # type: ignore[attr-defined]
+
+    real_enter, real_leave = asyncio.tasks._enter_task, asyncio.tasks._leave_task
+    monkeypatch.setattr(asyncio.tasks, "_enter_task", enter)
+    monkeypatch.setattr(asyncio.tasks, "_leave_task", leave)
+    kept, inner = KeptLoop(), KeptLoop()
+    for one in (kept, inner):
+        one.loop.set_task_factory(made)
+    kept.run(outer())
+    for one in (kept, inner):
+        one.close()
+    assert not at_work
+
+
+def test_a_loop_that_is_read_from_is_its_readers_alone() -> None:
+    """Its next piece may be asked for in another thread, and at any time."""
+
+    def read() -> Any:
+        yield 1
+
+    kept, reader = kept_loop(), read()
+    kept.readers.add(reader)
+    assert next(reader)
+    assert kept_loop() is not kept
+    assert kept_loop() is kept_loop()
+    assert next(reader, None) is None
+    assert kept_loop() is kept  # though the reader is held still
+
+
+def test_a_loop_that_is_read_from_outlives_its_thread() -> None:
+    def read() -> Any:
+        try:
+            yield 1
+        finally:
+            loops[0].let_go()
+
+    def work() -> None:
+        loops.append(kept_loop())
+        loops[0].readers.add(reader)
+
+    loops: list[KeptLoop] = []
+    reader = read()
+    next(reader)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not loops[0].loop.is_closed()
+    assert next(reader, None) is None
+    assert loops[0].loop.is_closed()
+
+
+async def _fail(error: BaseException) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+def test_what_is_raised_comes_out_and_the_loop_goes_on() -> None:
     kept = kept_loop()
     for error in (LookupError(), KeyboardInterrupt(), SystemExit(), asyncio.CancelledError()):
         with pytest.raises(type(error)):
-            kept.run(fail(error))
+            kept.run(_fail(error))
         assert kept.run(_value()) == 5
     assert not kept.busy
 

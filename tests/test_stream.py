@@ -3,8 +3,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import threading
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -302,6 +303,58 @@ def test_a_task_cancelled_in_a_callback_leaves_a_whole_log() -> None:
         assert stream.response.finish_reason == "cancelled"
 
     asyncio.run(main())
+
+
+# --- plain reading in other threads: servers ask for each piece in whichever of theirs is free
+
+
+def test_the_thread_that_began_a_reading_may_end_before_it() -> None:
+    streams: list[tuple[AgentStream[str], Iterator[StreamChunk]]] = []
+
+    def begin() -> None:
+        stream = _talk().run_stream("Go.")
+        chunks = iter(stream)
+        assert next(chunks).content == "I "
+        streams.append((stream, chunks))
+
+    _in_thread(begin)
+    [(stream, chunks)] = streams
+    rest = list(chunks)
+    assert rest[-1].is_final
+    assert stream.response.transcript == "I " + "".join(chunk.content for chunk in rest)
+    stream.close()
+
+
+def test_readings_begun_in_one_thread_go_on_in_others_at_once() -> None:
+    async def meet(token: str) -> None:
+        if token == "b.":
+            together.wait()
+
+    def begin() -> None:
+        for _ in range(2):
+            chunks = iter(scripted([Say(["a ", "b."])]).run_stream("Go.", streaming_callback=meet))
+            assert next(chunks).content == "a "
+            begun.append(chunks)
+
+    def read(chunks: Iterator[StreamChunk]) -> None:
+        texts.extend(chunk.content for chunk in chunks if chunk.content)
+
+    together = threading.Barrier(2, timeout=5)
+    begun: list[Iterator[StreamChunk]] = []
+    texts: list[str] = []
+    _in_thread(begin)
+    threads = [threading.Thread(target=read, args=(chunks,)) for chunks in begun]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert texts == ["b.", "b."]
+
+
+def _in_thread(work: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
 
 
 # --- nothing keeps anything alive

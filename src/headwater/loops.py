@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import inspect
 import os
 import selectors
 import signal
 import sys
 import threading
 import weakref
-from collections.abc import Coroutine, Generator
-from typing import Any, TypeVar
+from collections.abc import Coroutine
+from types import FrameType, GeneratorType
+from typing import Any, Final, TypeAlias, TypeVar
 
 from headwater.errors import LoopMisuse
 
@@ -48,10 +50,26 @@ def in_loop() -> bool:
 def blocks_here() -> bool:
     """Whether a call that may do either is to block: in plain code, in a notebook's cell, in a plain callback.
 
-    A plain callback runs inside the loop that was started for plain code; from there a reader expects plain code.
+    A plain callback runs inside the loop that was started for plain code; from there a reader expects plain code. The
+    code of an async tool or callback does not block there, for with the loop the run's own clocks would stand still.
     """
     running = running_loop()
-    return running is None or running in _kept_loops or _in_notebook_cell()
+    return running is None or (running in _kept_loops and not _in_async_code()) or _in_notebook_cell()
+
+
+def _in_async_code() -> bool:
+    """Whether what has called into this library is the code of a coroutine."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and (
+        frame.f_globals.get("__name__", "").startswith("headwater.") or frame.f_code.co_name in _INSIDE
+    ):
+        frame = frame.f_back
+    return frame is not None and bool(frame.f_code.co_flags & _ASYNC)
+
+
+_ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_INSIDE: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+"""What has a frame of its own, though it reads as a part of the code around it."""
 
 
 def _in_notebook_cell() -> bool:
@@ -68,6 +86,28 @@ def _in_notebook_cell() -> bool:
     return False
 
 
+_Suspended: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None] | None
+
+
+def _suspend() -> _Suspended:
+    """Make room in this thread for another loop to run; what stands still meanwhile, for `_resume`."""
+    loop = running_loop()
+    if loop is None:
+        return None
+    if (task := asyncio.current_task()) is not None:
+        asyncio.tasks._leave_task(loop, task)  # from Python 3.14 on a thread runs one task, whatever its loop
+    asyncio._set_running_loop(None)
+    return loop, task
+
+
+def _resume(suspended: _Suspended) -> None:
+    if suspended is not None:
+        loop, task = suspended
+        asyncio._set_running_loop(loop)
+        if task is not None:
+            asyncio.tasks._enter_task(loop, task)
+
+
 class KeptLoop:
     """An event loop that runs only while someone in its thread waits for something on it."""
 
@@ -76,7 +116,7 @@ class KeptLoop:
         self.thread = threading.get_ident()
         self.process = os.getpid()
         self.busy = False
-        self.readers: weakref.WeakSet[Generator[Any, None, None]] = weakref.WeakSet()
+        self.readers: weakref.WeakSet[GeneratorType[Any, None, None]] = weakref.WeakSet()
         """The generators that run things here between their yields; they are closed before the loop is."""
         self._hears_ctrl_c = self.thread == threading.main_thread().ident
         _kept_loops.add(self.loop)
@@ -86,9 +126,8 @@ class KeptLoop:
 
         Ctrl-C cancels it, and raises KeyboardInterrupt once it has ended.
         """
-        outer = running_loop()
+        outer = _suspend()
         self.busy = True
-        asyncio._set_running_loop(None)
         task = self.loop.create_task(coroutine)
         ctrl_c = _CtrlC.watch(self.loop, task) if self._hears_ctrl_c else None
         try:
@@ -103,16 +142,27 @@ class KeptLoop:
         finally:
             if ctrl_c is not None:
                 ctrl_c.unwatch()
-            asyncio._set_running_loop(outer)
+            _resume(outer)
             self.busy = False
         if ctrl_c is not None and ctrl_c.pressed:
             raise KeyboardInterrupt
         return result
 
+    @property
+    def read_from(self) -> bool:
+        """Whether something is read here a piece at a time, by whatever thread asks for the next piece."""
+        return any(reader.gi_frame is not None for reader in self.readers)
+
     def settle(self, turns: int = 3) -> None:
         """Let what is ready happen: closed transports let go of their sockets a turn later."""
         if not self.loop.is_closed():
             self.run(_turns(turns))
+
+    def let_go(self) -> None:
+        """Its reader has come to the end: where its thread has ended before, so does the loop."""
+        if self in _outliving:
+            _outliving.discard(self)
+            self.close()
 
     def close(self) -> None:
         """End it: generators first, for they hold the connections."""
@@ -121,8 +171,7 @@ class KeptLoop:
         for reader in tuple(self.readers):
             with contextlib.suppress(ValueError):  # it is being run, and ends by itself
                 reader.close()
-        outer = running_loop()
-        asyncio._set_running_loop(None)
+        outer = _suspend()
         try:
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.run_until_complete(_turns(3))
@@ -130,7 +179,7 @@ class KeptLoop:
             # thread that is at its end leaves a ghost of that one in threading.enumerate().
             self.loop.close()
         finally:
-            asyncio._set_running_loop(outer)
+            _resume(outer)
 
     def _is_ours(self) -> bool:
         """Whether this process may close it: a fork shares the parent's selector, and what is taken out of it here
@@ -203,7 +252,7 @@ class _Holder:
     @property
     def in_use(self) -> bool:
         """Whether something is being run on one of the loops, or read a piece at a time."""
-        return any(kept.busy or kept.readers for kept in self.loops)
+        return any(kept.busy or kept.read_from for kept in self.loops)
 
     def close(self) -> None:
         loops, self.loops = self.loops, []
@@ -214,8 +263,16 @@ class _Holder:
         if self.process != os.getpid():
             _inherited.extend(self.loops)  # of a thread that this process does not have
         elif not sys.is_finalizing():
+            for kept in [one for one in self.loops if one.read_from]:
+                # A reader that outlives its thread is in other hands: a server's, say, that asks for each piece in
+                # whichever of its threads is free. To close it would be to cut its answer short without a word.
+                self.loops.remove(kept)
+                _outliving.add(kept)
             self.close()
 
+
+_outliving: set[KeptLoop] = set()
+"""The loops of threads that have ended, which are read from still."""
 
 _inherited: list[KeptLoop] = []
 """After a fork: the parent's loops, which are left alone until the end."""
@@ -228,14 +285,15 @@ _thread = threading.local()
 def kept_loop() -> KeptLoop:
     """This thread's loop for plain code, made when first asked for.
 
-    Where that one is running already (a plain callback that blocks on a run of its own), a further one.
+    Where that one is running already (a plain callback that blocks on a run of its own), a further one; so too where
+    it is read from a piece at a time, for the next piece may be asked for in another thread, and at any time.
     """
     holder: _Holder | None = getattr(_thread, "holder", None)
     if holder is None or holder.process != os.getpid():
         # After a fork the parent's loop is the parent's: its selector and sockets are shared with it.
         holder = _thread.holder = _Holder()
     for kept in holder.loops:
-        if not kept.busy and not kept.loop.is_closed():
+        if not (kept.busy or kept.read_from or kept.loop.is_closed()):
             return kept
     kept = KeptLoop()
     holder.loops.append(kept)
@@ -259,7 +317,7 @@ def _close_all() -> None:
     for holder in list(_holders):
         if holder.thread not in alive or not holder.in_use:
             holder.close()
-    for kept in _inherited:
+    for kept in [*_outliving, *_inherited]:
         kept.close()
 
 

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Generator, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Generic, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 from typing_extensions import TypeVar
 
@@ -25,7 +25,7 @@ from headwater.loops import KeptLoop, in_loop, kept_loop, refuse_inside_loop
 from headwater.selection import Choice, Everyone, Selection
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import GeneratorType, TracebackType
 
     from headwater.messages import Response
     from headwater.runtime import Run
@@ -152,7 +152,7 @@ class AgentStream(Generic[OutputT]):
         """Leave, from plain code."""
         if self._run is not None:
             self._run.abort("left")
-            if self._kept is not None and not in_loop():
+            if self._kept is not None and not (in_loop() or self._kept.busy or self._kept.loop.is_closed()):
                 self._kept.run(self._run.settle())
                 self._kept.settle()
 
@@ -205,7 +205,7 @@ class AgentStream(Generic[OutputT]):
     def _plain(self, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
         kept = self._loop()
         reader = _read_plainly(self.claim(), kept, project)
-        kept.readers.add(reader)
+        kept.readers.add(cast("GeneratorType[Any, None, None]", reader))
         return reader
 
 
@@ -410,6 +410,7 @@ def _read_plainly(
         raise
     finally:
         leave(run, kept)
+        kept.let_go()
     run.raise_error()
 
 
