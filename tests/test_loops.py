@@ -59,7 +59,8 @@ def test_what_blocks_inside_a_kept_loop_gets_a_further_one() -> None:
 
     async def outer() -> None:
         assert in_loop()
-        assert blocks_here()
+        assert (lambda: blocks_here())()  # as a plain callback would
+        assert not blocks_here()
         inner = kept_loop()
         assert inner is not kept
         seen.append(inner.run(_value(7)))
