@@ -359,6 +359,27 @@ def test_an_await_is_ended_by_an_exception_of_ours() -> None:
         runner.run(main())
 
 
+def test_what_swallows_the_cancellation_neither_hides_our_exception_nor_leaves_the_task_cancelled() -> None:
+    async def swallow(error: Exception | None) -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if error is not None:
+                raise error from None
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        for said in (None, LookupError()):
+            interruptible = Interruptible()
+            asyncio.get_running_loop().call_soon(interruptible.interrupt, HeadwaterError("ours"))
+            with pytest.raises(HeadwaterError, match="ours"):
+                await interruptible.wait(swallow(said))
+            assert not task.cancelling()
+
+    asyncio.run(main())
+
+
 def test_a_cancellation_of_the_task_itself_is_not_taken_for_ours() -> None:
     async def main() -> None:
         interruptible = Interruptible()

@@ -377,6 +377,30 @@ def test_a_half_read_stream_is_no_reference_cycle() -> None:
     asyncio.run(main())
 
 
+def test_a_stream_left_while_its_tools_work_is_no_reference_cycle() -> None:
+    async def never() -> None:
+        """Never."""
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        gc.collect()
+        gc.disable()
+        try:
+            stream = scripted(Call("never"), tools=[never]).run_stream("Go.")
+            async for event in stream.events():
+                if event.type == "tool.started":
+                    break
+            await stream.aclose()
+            await asyncio.sleep(0)
+            run = weakref.ref(stream._run)
+            del stream, event
+            assert run() is None
+        finally:
+            gc.enable()
+
+    asyncio.run(main())
+
+
 def test_a_stream_read_to_its_end_is_no_reference_cycle() -> None:
     def let_go() -> None:
         stream = _talk().run_stream("Go.", streaming_callback=lambda token: None, on_event=lambda event: None)

@@ -341,12 +341,14 @@ class Interruptible:
         assert task is not None
         self._task, self._error, self._before = task, None, task.cancelling()
         try:
-            return await coroutine
-        except asyncio.CancelledError:
+            result = await coroutine
+        except (asyncio.CancelledError, Exception):
             self._raise_ours(task)
             raise
         finally:
             self._task = None
+        self._raise_ours(task)  # what was awaited may have made nothing of being cancelled
+        return result
 
     def _raise_ours(self, task: asyncio.Task[Any]) -> None:
         error, self._error = self._error, None

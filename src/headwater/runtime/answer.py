@@ -387,7 +387,7 @@ class AgentRun(Run):
         yield [fold.step_end(api=source.api, model=source.model, finish_reason=reason)]
 
     def _finished(self) -> None:
-        self._asking = None
+        self._asking = self._calls = None  # the calls hold the run
         if self.job.thread is not None and self._took_thread:
             self._took_thread = False
             begun = self.fold.started is not None
