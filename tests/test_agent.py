@@ -347,6 +347,18 @@ def test_an_event_callback_sees_what_is_asked(caplog: pytest.LogCaptureFixture) 
     assert texts == ["Hel", "lo."]
 
 
+def test_log_lines_hold_nothing_of_what_tools_are_given_or_give(caplog: pytest.LogCaptureFixture) -> None:
+    def log_in(password: str) -> str:
+        """Log in."""
+        return "session-of-" + password
+
+    with caplog.at_level("DEBUG", logger="headwater"):
+        scripted(Call("log_in", {"password": "hunter2"}), "Done.", tools=[log_in], verbose=True).run_sync("Go.")
+    assert "tool.finished" in caplog.text
+    assert "log_in" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 def test_handoffs_are_agents() -> None:
     with pytest.raises(ConfigurationError, match="handoffs is 'billing'"):
         Agent(model="offline", handoffs=["billing"])  # type: ignore[list-item]

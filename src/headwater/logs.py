@@ -26,6 +26,12 @@ _UNSAID = (
     "context",
     "output",
     "item",
+    "arguments",
+    "raw",
+    "result",
+    "data",
+    "body",
+    "note",
 )
 
 
