@@ -267,6 +267,7 @@ def test_where_it_begins(names: str, options: Any, start: tuple[str, ...]) -> No
         ({"routes": {"z": str}}, "routes= names 'z'"),
         ({"start": "z"}, "start= names 'z'"),
         ({"start": ["a", "z"]}, "start= names 'z'"),
+        ({"start": []}, "is empty. Name a node."),
         ({"edges": edges("ab bc ca")}, "has no node to begin at: an edge leads to each. Name it: start=…"),
         ({"edges": [("a", "b", "c")]}, "the condition of a -> b is 'c'"),
         ({"edges": [("a",)]}, r"\('a',\) is no edge"),

@@ -93,7 +93,6 @@ class WorkflowRun(Run):
         self._on_error = on_error
         self._limit = asyncio.Semaphore(max_concurrency) if max_concurrency else None
         self._begun = False
-        self._planned: asyncio.Task[None] | None = None
         self._done = False
 
     async def ask(self, member: Member, task: Sequence[Message], *, final: bool | None) -> Response[Any]:

@@ -120,6 +120,8 @@ class GraphWorkflow(Workflow[Response[Any]]):
             names = (start,) if isinstance(start, str) else tuple(start)
             for name in names:
                 self._check(name, "start=")
+            if not names:
+                raise ConfigurationError(f"start= of the workflow {self.name!r} is empty.", hint="Name a node.")
             return names
         led_to = {edge.target for edge in self.edges}
         # Where a route leads is known only when it is asked: with routes, the first agent is where it begins.
