@@ -429,3 +429,56 @@ def test_the_outer_runs_clock_ends_all_that_is_below() -> None:
 
     _, seconds = run_virtual(main())
     assert seconds == pytest.approx(5.0, abs=0.1)
+
+
+# --- plain code, whose loop stands still where something blocks in it
+
+
+@pytest.mark.parametrize("clock", ["tool", "run"])
+@pytest.mark.parametrize("begun", ["run", "arun", "several"])
+def test_clocks_go_on_while_an_async_tool_runs_an_agent(clock: str, begun: str) -> None:
+    low = Agent(name="low", model=always(Wait(LONG), "Late."))
+
+    async def ask() -> str:
+        """Ask."""
+        if begun == "arun":
+            return str(await low.arun("x"))
+        if begun == "several":
+            return str(await asyncio.gather(*[low.run("x") for _ in range(2)]))
+        return str(await low.run("x"))
+
+    agent = scripted(Call("ask"), "So.", tools=[ask], timeouts=Timeouts(**{clock: 0.2}))
+    since = time.monotonic()
+    if clock == "run":
+        with pytest.raises(RunTimeout):
+            agent.run("Go.")
+    else:
+        assert agent.run("Go.") == "So."
+    assert time.monotonic() - since < LONG / 2
+
+
+def test_a_plain_callback_deep_below_is_cancelled_with_the_whole() -> None:
+    """It blocks the loop on a run of its own, so that only another thread can end it."""
+    waiting = threading.Event()
+    low = Agent(name="low", model=always("Hm. ", Wait(LONG)))
+    answers: list[Response[Any]] = []
+
+    def ask(token: str) -> None:
+        waiting.set()
+        answers.append(low.run("x"))
+
+    deep = scripted("Deep.", name="deep", streaming_callback=ask)
+    flow = SequentialWorkflow([scripted(Call("deep", TASK), "So.", name="member", tools=[deep])])
+    stream = flow.run_stream("Go.")
+
+    def stop() -> None:
+        waiting.wait(LONG)
+        stream.cancel()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    since = time.monotonic()
+    assert [chunk.finish_reason for chunk in stream][-1] == "cancelled"
+    stopper.join()
+    assert time.monotonic() - since < LONG / 2
+    assert {answer.finish_reason for answer in answers} == {"cancelled"}

@@ -74,10 +74,14 @@ class Run:
         """What was handed out last, which its reader may be in the middle of."""
         self._interruptible = Interruptible()
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        self._outer = outer = current_run.get()
-        if outer is not None and not outer.over:
+        begun_by = outer = current_run.get()
+        while outer is not None and outer.over:
+            # Its events may be read long after its end; then the one above is what may still be cancelled.
+            outer = outer._above[-1] if outer._above else None
+        self._outer = outer
+        if begun_by is not None and outer is not None:
             # Begun in a tool or a callback of another run: a run of its own, which that one's end cancels.
-            self.parent = outer.id
+            self.parent = begun_by.id
             self.deadline = outer.deadline
             outer._linked = outer._linked or weakref.WeakSet()
             outer._linked.add(self)
@@ -85,7 +89,7 @@ class Run:
                 self.deadline = earlier(self.deadline, call.deadline)
                 if call.begun(self):
                     self._stop = "parent"  # nobody waits for that tool any more
-            if outer.stopping and outer._ending is None:
+            if any(run.stopping and run._ending is None for run in (outer, *outer._above)):
                 self._stop = "parent"  # what had come before the outer one was stopped is still being told
 
 
@@ -442,6 +446,9 @@ class Run:
             self._cancel_linked()  # the reader may be waiting for a callback, which waits for one of these
 
     def _cancel_linked(self) -> None:
+        """Cancel what was begun in the tools and callbacks of this run, and of those below it."""
+        for child in tuple(self._children):
+            child._cancel_linked()
         with contextlib.suppress(RuntimeError):  # another one was linked meanwhile, in another thread
             for linked in tuple(self._linked or ()):
                 linked.cancel("parent")
