@@ -8,6 +8,7 @@ import pytest
 
 from headwater.errors import MalformedResponse, ServerError
 from headwater.providers.registry import load_api
+from headwater.testing import Split
 from headwater.testing.provider_check import ProviderBreach, decoded
 from tests.faults.fuzz import fuzz, mutated
 from tests.faults.sweep import APIS
@@ -99,6 +100,14 @@ def test_what_once_broke_a_decoder_does_not(name: str) -> None:
     made = decoded(load_api(api).Decoder, [body])
     assert (type(made.decoder.error) if made.decoder.error is not None else None) is error
     assert not made.complete
+
+
+def test_an_error_between_events_is_the_same_however_the_bytes_come() -> None:
+    chunk = b'data: {"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}\n\n'
+    body = chunk + b'{"error":"x"}\n' + chunk
+    whole = decoded(load_api("gemini").Decoder, [body])
+    assert isinstance(whole.decoder.error, ServerError)
+    assert decoded(load_api("gemini").Decoder, Split(1).cut(body)).events == whole.events
 
 
 def test_a_breach_tells_what_came_out() -> None:

@@ -217,27 +217,27 @@ class Decoder(base.Decoder):
                     events.append(TextDelta(step=step, part=self._current_number, text=text))
                     continue
             self._chunk(chunk, data)
-        if self._sse.stray:
-            self._stray()
 
     def _stray(self) -> None:
-        """Lines that are no event's: some gateways put an error on the wire so, the rest means nothing."""
+        """Lines that are no event's: some gateways put an error on the wire so, the rest means nothing.
+
+        Looked at when all is read: what came before and after must not depend on how the bytes came.
+        """
         for line in self._sse.stray:
             if line.startswith((b"error:", b'{"error"')):
                 raise in_band_error(API, _value_or_text(line.removeprefix(b"error:")))
-        self._sse.stray.clear()
 
     def _finish(self) -> None:
         frames = self._sse.finish()
         try:
             self._frames(frames)
-        except msgspec.DecodeError:
+            self._stray()
+        except (msgspec.DecodeError, UnicodeDecodeError):
             if frames and frames[-1][1].startswith(b'{"error"'):  # cut, but that there was an error is certain
                 raise in_band_error(API, frames[-1][1].decode("utf-8", "replace")) from None
-            raise
         finally:
-            self.complete = self.ended
             self._settle()
+        self.complete = self.ended
 
     def finish(self) -> list[Event]:
         """See `base.Decoder.finish`; what had come is settled after an error too."""
