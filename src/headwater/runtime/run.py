@@ -83,8 +83,7 @@ class Run:
             # Begun in a tool or a callback of another run: a run of its own, which that one's end cancels.
             self.parent = begun_by.id
             self.deadline = outer.deadline
-            outer._linked = outer._linked or weakref.WeakSet()
-            outer._linked.add(self)
+            self._link(outer)
             if (call := current_call.get()) is not None:
                 self.deadline = earlier(self.deadline, call.deadline)
                 if call.begun(self):
@@ -114,7 +113,8 @@ class Run:
     """When the run must be done, in seconds of `time.monotonic`."""
     _voiced = False
     _mux: Mux | None = None
-    _linked: weakref.WeakSet[Run] | None = None
+    _linked: dict[str, weakref.ref[Run]] | None = None
+    """Runs that were begun on behalf of this one, by id."""
     _stop: CancelledBy | Literal["failed"] | None = None
     _ending: Iterator[list[Event]] | None = None
     _clock: asyncio.TimerHandle | None = None
@@ -176,7 +176,7 @@ class Run:
         an agent called as a tool).
         """
         if self._outer is not None and self._outer._linked:
-            self._outer._linked.discard(self)
+            self._outer._linked.pop(self.id, None)
         self.name = name or self.name
         self.path = (*parent.path, self.name)
         self.parent = parent.id
@@ -445,12 +445,18 @@ class Run:
                 child.cancel("parent")
             self._cancel_linked()  # the reader may be waiting for a callback, which waits for one of these
 
+    def _link(self, outer: Run) -> None:
+        # Tools in several threads may be at it, and another one cancel: each of these is one step of the interpreter.
+        linked: dict[str, weakref.ref[Run]] = outer.__dict__.setdefault("_linked", {})
+        key = self.id
+        linked[key] = weakref.ref(self, lambda _: linked.pop(key, None))
+
     def _cancel_linked(self) -> None:
         """Cancel what was begun in the tools and callbacks of this run, and of those below it."""
         for child in tuple(self._children):
             child._cancel_linked()
-        with contextlib.suppress(RuntimeError):  # another one was linked meanwhile, in another thread
-            for linked in tuple(self._linked or ()):
+        for known in tuple((self._linked or {}).values()):
+            if (linked := known()) is not None:
                 linked.cancel("parent")
 
     def _fail(self, error: BaseException) -> None:
