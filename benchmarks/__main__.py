@@ -10,7 +10,7 @@ import importlib
 
 from benchmarks.lab import Lab, machine
 
-PARTS = ("chunk", "paced", "first_token", "start", "memory")
+PARTS = ("chunk", "paced", "workflow", "first_token", "start", "memory")
 
 
 def main(*given: str) -> None:

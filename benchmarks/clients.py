@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.bodies import API, APIS
 
-__all__ = ("FACES", "Read", "Take", "beside", "plain_for", "reader")
+__all__ = ("FACES", "Read", "Take", "beside", "plain_for", "reader", "shown", "workflow")
 
 Take = Callable[[str], None] | None
 """Called with each token; None where only the reading is measured."""
@@ -117,6 +117,39 @@ def headwater(api: API, base_url: str, face: str) -> Read:
         return str(await agent.arun("hi")).count(" ")
 
     return dict(zip(FACES, (chunks, events, text, callback, run), strict=True))[face]
+
+
+def _crowd(api: API, base_url: str, agents: int, *, show_dashboard: bool = False) -> Any:
+    from headwater import Agent, ConcurrentWorkflow
+
+    members = [
+        Agent(name=f"agent-{number}", model=api.model, base_url=base_url, api_key="k") for number in range(agents)
+    ]
+    return ConcurrentWorkflow(members, show_dashboard=show_dashboard)
+
+
+def workflow(api: API, base_url: str, agents: int) -> Read:
+    """So many agents as one merged stream."""
+    crowd = _crowd(api, base_url, agents)
+
+    async def read(take: Take) -> int:
+        count = 0
+        async for chunk in crowd.run_stream("hi"):
+            if chunk.content:
+                count += 1
+        return count
+
+    return read
+
+
+def shown(api: API, base_url: str, agents: int, dashboard: bool) -> Callable[[], Awaitable[Any]]:
+    """So many agents at once, in the dashboard or unseen."""
+    crowd = _crowd(api, base_url, agents, show_dashboard=dashboard)
+
+    async def run() -> Any:
+        return await crowd.arun("hi")
+
+    return run
 
 
 def plain_for(api: API, base_url: str) -> Callable[[], int]:

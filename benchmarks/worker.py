@@ -14,7 +14,8 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from benchmarks import clients
@@ -26,6 +27,31 @@ Result = dict[str, Any]
 def _cpu() -> float:
     """Seconds of CPU that this process has used, user and system together."""
     return time.process_time()
+
+
+@contextmanager
+def _terminal() -> Iterator[None]:
+    """Standard output is a terminal of 200 columns and 60 rows, all of which is thrown away."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+    import threading
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
+    os.environ["TERM"] = "xterm-256color"
+
+    def swallow() -> None:
+        try:
+            while os.read(master, 65536):
+                pass
+        except OSError:
+            pass  # the other end is closed
+
+    threading.Thread(target=swallow, daemon=True).start()
+    with open(slave, "w", encoding="utf-8") as file, redirect_stdout(file):
+        yield
 
 
 class Worker:
@@ -80,6 +106,30 @@ class Worker:
             "lag_median": statistics.median(lags),
             "lag_p99": lags[int(len(lags) * 0.99)],
         }
+
+    def crowd(self, client: str, api: str, url: str, agents: int) -> Result:
+        """Read many streams at once: as one merged stream of a workflow, or (the floor) each for itself."""
+        if client == "headwater":
+            read = clients.workflow(APIS[api], url, agents)
+        else:
+            one = self._reader(client, "", api, url)
+
+            async def read(take: clients.Take) -> int:
+                return sum(await asyncio.gather(*(one(take) for _ in range(agents))))
+
+        gc.collect()
+        begun, cpu = time.monotonic(), _cpu()
+        count = self._loop.run_until_complete(read(None))
+        return {"tokens": count, "cpu": _cpu() - cpu, "seconds": time.monotonic() - begun}
+
+    def shown(self, client: str, api: str, url: str, agents: int, dashboard: bool) -> Result:
+        """Run a workflow whose dashboard is on a terminal that nobody looks at, or that has none."""
+        run = clients.shown(APIS[api], url, agents, dashboard)
+        with _terminal():
+            gc.collect()
+            begun, cpu = time.monotonic(), _cpu()
+            self._loop.run_until_complete(run())
+            return {"cpu": _cpu() - cpu, "seconds": time.monotonic() - begun}
 
     def first_token(self, client: str, api: str, url: str, times: int) -> Result:
         """Ask, and take the time until the first token is in the program's hands; on a connection that is warm."""
