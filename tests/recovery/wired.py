@@ -35,6 +35,10 @@ APIS: Mapping[str, str] = {
 }
 
 
+ASKED: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
+"""What every request says that a wire wants to know."""
+
+
 class Refusal:
     """An answer that is an HTTP error."""
 
@@ -122,7 +126,7 @@ def opening(api: str) -> bytes:
 
 def saying(api: str, *pieces: Any, end: bool = True) -> list[Any]:
     """A body that says the pieces; numbers are pauses between them, bytes stand as they are."""
-    wire: Any = WIRES[api](APIS[api], {})
+    wire: Any = WIRES[api](APIS[api], ASKED)
     block = Say([piece for piece in pieces if isinstance(piece, str)])
     body: list[Any] = [wire.head(Usage(input_tokens=3)) + wire.open(block)]
     body += [wire.piece(block, piece) if isinstance(piece, str) else piece for piece in pieces]

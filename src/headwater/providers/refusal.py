@@ -6,6 +6,7 @@ Pure wording and sorting. A key that a provider echoes is taken out of what it s
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -87,12 +88,12 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds to wait before trying again, where the headers say: retry-after-ms, Retry-After (seconds or a date)."""
     if (text := headers.get("retry-after-ms")) is not None:
         try:
-            return max(0.0, float(text) / 1000)
+            return _seconds(text) / 1000
         except ValueError:
             pass
     if (text := headers.get("retry-after")) is not None:
         try:
-            return max(0.0, float(text))
+            return _seconds(text)
         except ValueError:
             pass
         from email.utils import parsedate_to_datetime  # rare, and not light
@@ -102,6 +103,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         except (ValueError, TypeError):
             pass
     return None
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of seconds")
+    return max(0.0, value)
 
 
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"})
