@@ -442,3 +442,12 @@ def test_a_chunk_is_a_plain_value() -> None:
 def test_an_error_of_a_script_is_told_as_it_is() -> None:
     with pytest.raises(HeadwaterError, match="quota"):
         scripted(Fail(402, "quota")).run_stream("Go.").result_sync()
+
+
+def test_an_iterator_that_was_never_begun_leaves_the_stream_to_others() -> None:
+    async def main() -> None:
+        stream = Agent(model="offline").run_stream("Go.")
+        aiter(stream)
+        assert await stream.result()
+
+    asyncio.run(main())

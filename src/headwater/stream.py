@@ -96,7 +96,7 @@ class AgentStream(Generic[OutputT]):
         """
         run = self._begun()
         if not run.over:
-            if self._reading:
+            if self._reading and run.begun:
                 raise LoopMisuse(
                     "This stream is being read elsewhere, so its result is not there yet.",
                     hint="Ask for the result after the reading has ended.",
@@ -110,7 +110,7 @@ class AgentStream(Generic[OutputT]):
         """`result()` for plain code. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await stream.result()`")
         run = self._begun()
-        if not run.over and not self._reading:
+        if not run.over and not (self._reading and run.begun):
             self._reading = True
             drain_blocking(run, self._loop())
         run.raise_error()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, ToolContext, tool
+from headwater import Agent, Timeouts, ToolContext, tool
 from headwater.callbacks import current_run
 from headwater.errors import IncompleteStream, MaxStepsReached, ToolCallInvalid, ToolFailed
 from headwater.events import (
@@ -455,3 +455,40 @@ def test_a_tool_knows_no_run_once_it_is_over() -> None:
     assert current_run.get() is None
     scripted(Call("wait", {"seconds": 0}), "So.", tools=[wait]).run_sync("Go.")
     assert current_run.get() is None
+
+
+def test_a_sub_agents_own_clock_is_told_to_the_model() -> None:
+    inner = scripted([Say("a"), Wait(5), Say("b")], name="inner", timeouts=Timeouts(run=1.0))
+    agent = scripted([Call("inner", {"task": "x"})], "Done.", tools=[inner])
+
+    async def main() -> None:
+        ((_, content, error),) = _results(await agent.arun("Go."))
+        assert error
+        assert content.startswith("RunTimeout: ")
+
+    run_virtual(main())
+
+
+def test_the_tool_clock_is_for_agents_too() -> None:
+    inner = scripted([Say("a"), Wait(50), Say("b")], name="inner")
+    agent = scripted([Call("inner", {"task": "x"})], "Done.", tools=[inner], timeouts=Timeouts(tool=2.0))
+
+    async def main() -> None:
+        stream = agent.run_stream("Go.")
+        await log_of(stream)
+        assert _results(await stream.result())[0][1:] == ("ToolTimeout: inner took longer than 2 seconds.", True)
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(2.0)
+
+
+def test_a_tool_says_how_often_it_may_be_called_wrongly() -> None:
+    @tool(retries=1)
+    def count(number: int) -> str:
+        """Count."""
+        return str(number)
+
+    wrong = [Call("count", {"number": "many"})]
+    assert scripted(wrong, [Call("count", {"number": 1})], "Done.", tools=[count]).run("Go.") == "Done."
+    with pytest.raises(ToolCallInvalid, match="count wrongly 2 times in a row"):
+        scripted(wrong, wrong, "Done.", tools=[count]).run("Go.")

@@ -129,6 +129,8 @@ class AgentRun(Run):
         self._budget = Budget()
         self._calls: ToolCalls | None = None
         self._call_keys: set[str] = set()
+        self.bad_calls: dict[str, int] = {}
+        """By tool: calls in a row whose arguments did not fit."""
         self._system: str | None = None
         self._history = job.history
         self._took_thread = False

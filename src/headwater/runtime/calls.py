@@ -6,11 +6,12 @@ comes to is `tools`'; what an agent's run does is its own.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Any, cast
 
 from headwater.callbacks import current_run
-from headwater.errors import RunTimeout
+from headwater.errors import RunTimeout, ToolCallInvalid
 from headwater.events import Event, RunCancelled, ToolFinished, ToolProgress, Warned
 from headwater.messages import ToolCall
 from headwater.tools import Tool, run_tool
@@ -70,6 +71,7 @@ class ToolCalls:
             )
             result, error, truncated = outcome.result, outcome.error, outcome.truncated_from
             self._bad += outcome.invalid
+            self._count_bad(tool, outcome.invalid)
         elif hasattr(tool, "take_over"):
             result, error = self._hand_off(cast("HandoffTool", tool), call)
         else:
@@ -86,6 +88,16 @@ class ToolCalls:
             )
         ]
         mux.put(finished)
+
+    def _count_bad(self, tool: Tool[..., Any], invalid: bool) -> None:
+        """Raise ToolCallInvalid where a tool was called wrongly more often in a row than it allows."""
+        bad = self._run.bad_calls
+        bad[tool.name] = bad.get(tool.name, 0) + 1 if invalid else 0
+        if tool.retries is not None and bad[tool.name] > tool.retries:
+            raise ToolCallInvalid(
+                f"The model called {tool.name} wrongly {bad[tool.name]} times in a row.",
+                hint="Describe its parameters better, raise its retries, or use another model.",
+            )
 
     def _say(self, key: str, name: str, data: Any, mux: Mux) -> None:
         if self._run.over:
@@ -115,9 +127,17 @@ class ToolCalls:
             return "", f"The arguments do not fit: {problem}"
         child.join(run, call=key)
         child.final = False
-        await run.conduct(child)
+        seconds = run.job.timeouts.tool
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                await run.conduct(child)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return "", f"ToolTimeout: {call.name} took longer than {seconds:g} seconds."
         if child.error is not None:
-            if not isinstance(child.error, Exception) or isinstance(child.error, RunTimeout):
+            ours = isinstance(child.error, RunTimeout) and run.deadline is not None and run.deadline <= time.monotonic()
+            if ours or not isinstance(child.error, Exception):
                 raise child.error
             return "", f"{type(child.error).__name__}: {child.error}"
         if isinstance(child.fold.end, RunCancelled):

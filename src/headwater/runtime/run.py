@@ -50,7 +50,7 @@ CancelledBy = Literal["caller", "left", "deadline", "parent", "shutdown"]
 _set = force_setattr  # events are frozen for everyone else
 
 
-class _Stopped(HeadwaterError):
+class _Stopped(Exception):  # no error of ours: nobody but this file may take it for one
     """Ends the await that is going on; never leaves this file."""
 
 
@@ -90,7 +90,6 @@ class Run:
                     self._stop = "parent"  # nobody waits for that tool any more
             if any(run.stopping and run._ending is None for run in (outer, *outer._above)):
                 self._stop = "parent"  # what had come before the outer one was stopped is still being told
-
 
     final: bool | None = True
     """Whether what it says last is what the run above it answers; None while nobody can know."""
@@ -426,6 +425,11 @@ class Run:
     def stopping(self) -> bool:
         """Whether the run is to end before its time, or has ended."""
         return self._stop is not None
+
+    @property
+    def begun(self) -> bool:
+        """Whether anyone has begun to read it."""
+        return self._event_loop is not None
 
     @property
     def settled(self) -> bool:
