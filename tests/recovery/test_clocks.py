@@ -413,6 +413,28 @@ def test_what_a_tool_has_begun_ends_with_its_time(plain: bool) -> None:
     assert time.monotonic() - begun < LONG / 2
 
 
+def test_what_a_tool_begins_after_its_run_was_left_is_over_at_once() -> None:
+    ended = threading.Event()
+    partial: list[Response[Any]] = []
+    low = Agent(name="low", model=always(Wait(LONG), "Late."))
+
+    def late(ctx: ToolContext[Any]) -> None:
+        """Go on where nobody waits any more."""
+        ctx.emit("begun")
+        assert ctx.wait(LONG)
+        partial.append(low.run("x"))
+        ended.set()
+
+    async def main() -> None:
+        async for event in scripted(Call("late"), tools=[late]).run_stream("Go.").events():
+            if event.type == "tool.progress":
+                break
+        assert await asyncio.to_thread(ended.wait, 10)
+        assert [response.finish_reason for response in partial] == ["cancelled"]
+
+    asyncio.run(main())
+
+
 def test_the_outer_runs_clock_ends_all_that_is_below() -> None:
     async def main() -> None:
         log: list[Event] = []

@@ -84,12 +84,14 @@ class Run:
             self.parent = begun_by.id
             self.deadline = outer.deadline
             self._link(outer)
-            if (call := current_call.get()) is not None:
-                self.deadline = earlier(self.deadline, call.deadline)
-                if call.begun(self):
-                    self._stop = "parent"  # nobody waits for that tool any more
             if any(run.stopping and run._ending is None for run in (outer, *outer._above)):
                 self._stop = "parent"  # what had come before the outer one was stopped is still being told
+        call = current_call.get()
+        if call is not None and (outer is not None or call.works_here):
+            # A tool in a thread goes on after its run was ended, and what it begins then nobody waits for.
+            self.deadline = earlier(self.deadline, call.deadline)
+            if call.begun(self):
+                self._stop = "parent"
 
     final: bool | None = True
     """Whether what it says last is what the run above it answers; None while nobody can know."""

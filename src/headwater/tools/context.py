@@ -37,7 +37,7 @@ class ToolContext(Generic[ContextT]):
     when the tool must be done, in seconds of `time.monotonic`; None where nothing limits it.
     """
 
-    __slots__ = ("_begun", "_emit", "_stopped", "call_id", "context", "deadline", "run_id", "tool_name")
+    __slots__ = ("_begun", "_emit", "_stopped", "_thread", "call_id", "context", "deadline", "run_id", "tool_name")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class ToolContext(Generic[ContextT]):
         self._emit = emit
         self._begun: list[weakref.ref[Stoppable]] = []  # two threads may be at it, and a list's copy is one step
         self._stopped = threading.Event()
+        self._thread: int | None = None
 
     def emit(self, data: Any) -> None:
         """Say something while the tool runs: an event of the run, its data made plain JSON.
@@ -84,6 +85,15 @@ class ToolContext(Generic[ContextT]):
     def remaining(self) -> float | None:
         """Seconds until the deadline, never below 0; None where there is none."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    @property
+    def works_here(self) -> bool:
+        """Whether the tool is what this very thread is at, and not only something that it once began."""
+        return self._thread == threading.get_ident()
+
+    def work_here(self, working: bool) -> None:
+        """The tool is at work in this thread from now on, or no longer; done by the run."""
+        self._thread = threading.get_ident() if working else None
 
     def begun(self, run: Stoppable) -> bool:
         """The tool has begun a run, which is stopped with it; True where it has been stopped. Done by the run."""

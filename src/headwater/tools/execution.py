@@ -157,10 +157,13 @@ class _Call:
         def job() -> None:
             self.began = True
             end: tuple[Any, BaseException | None]
+            self.context.work_here(True)
             try:
                 end = (self._called(), None)
             except BaseException as error:
                 end = (None, error)
+            finally:
+                self.context.work_here(False)
             _call_soon(loop, _settle, done, end)
 
         self.began = False
