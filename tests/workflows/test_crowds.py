@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-import statistics
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -223,35 +222,30 @@ def _memory() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
-def test_a_fast_member_does_not_starve_a_slow_one(crowd: Crowd) -> None:
-    """How late the steady member's words come, alone and beside one that never pauses."""
+@pytest.mark.parametrize("others", [1, 4])
+def test_a_fast_member_does_not_starve_a_slow_one(others: int, crowd: Crowd) -> None:
+    """The steady member comes to its end in its own time, in the midst of what the ones that never pause say."""
 
-    async def lags(*others: str) -> list[float]:
+    async def main() -> None:
         agents = [asking(crowd, "steady", "steady-60")]
-        agents += [asking(crowd, f"other{number}", model) for number, model in enumerate(others)]
+        agents += [asking(crowd, f"other{number}", "blast-1000000") for number in range(others)]
         stream = ConcurrentWorkflow(agents).run_stream("Go.")
-        late: list[float] = []
-        blasted = 0
+        said: list[str] = []
+        between: list[int] = [0]
         async for event in stream.events():
             if isinstance(event, TextDelta):
                 if event.agent == "steady":
-                    late += [time.monotonic() - float(word) for word in event.text.split()]
+                    said += event.text.split()
+                    between.append(0)
                 else:
-                    blasted += 1
-            elif event.type == "run.finished" and event.agent == "steady":
+                    between[-1] += 1
+            elif event.type == "run.finished":
+                assert event.agent == "steady", "one that says a million words was done before one that says sixty"
                 break
         await stream.aclose()
-        assert len(late) == 60
-        assert blasted > 1000 or not others
-        return late
-
-    async def main() -> None:
-        alone = await lags()
-        beside = await lags("blast-1000000")
-        crowded = await lags(*["blast-1000000"] * 4)
-        for late in (beside, crowded):
-            # A turn of the blasting ones is at most their batches: some milliseconds each on a slow machine.
-            assert statistics.median(late) < statistics.median(alone) + 0.15
-            assert max(late) < max(alone) + 0.6
+        assert len(said) == 60
+        assert sum(between) > 1000, "the others said nothing meanwhile"
+        # Its words are spread over what the others say, and do not come all at once after it.
+        assert max(between) < sum(between) * 0.9
 
     asyncio.run(main())
