@@ -389,8 +389,11 @@ class Fold:
 
     @property
     def visible(self) -> bool:
-        """Whether the current attempt has shown anything: text, reasoning, or the beginning of a call."""
-        return self._step is not None and bool(self._step.entries or self._step.calls)
+        """Whether the current attempt has shown anything: text, reasoning, a file, or the beginning of a call."""
+        step = self._step
+        return step is not None and (
+            bool(step.entries or step.calls) or any(isinstance(part, (Image, File)) for part in step.content)
+        )
 
     @property
     def shown_chars(self) -> int:

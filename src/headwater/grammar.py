@@ -468,8 +468,11 @@ class _Run:
             raise LogError("part", f"part {event.part} is no open part of its kind", event)
         part.open = False
 
-    def _in_place(self, event: SourceFound | FileMade | ProviderItemMade) -> None:
+    def _in_place(self, event: SourceFound | ProviderItemMade) -> None:
         self._in_attempt(event)
+
+    def _file_made(self, event: FileMade) -> None:
+        self._in_attempt(event).shown = True
 
     def _usage_reported(self, event: UsageReported) -> None:
         attempt = self._in_attempt(event)
@@ -584,7 +587,7 @@ _HANDLERS: Final[dict[type[Event], _Handler]] = {
     ReasoningDelta: _Run._reasoning_delta,
     ReasoningEnded: _Run._part_ended,
     SourceFound: _Run._in_place,
-    FileMade: _Run._in_place,
+    FileMade: _Run._file_made,
     ProviderItemMade: _Run._in_place,
     CallStarted: _Run._call_started,
     CallDelta: _Run._call_delta,

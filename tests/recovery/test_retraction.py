@@ -11,7 +11,7 @@ import pytest
 from headwater import Agent, StreamChunk, Thread
 from headwater.errors import IncompleteStream
 from headwater.events import Event, Retracted, RunStarted, ToolFinished, ToolStarted, UsageReported
-from headwater.messages import Usage
+from headwater.messages import Image, Usage
 from headwater.offline import Call, Cut, Fail, Say, Think, Wait
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
@@ -463,5 +463,25 @@ def test_what_nothing_mended_is_raised_with_the_last_attempts_words() -> None:
         assert shown.held == ["So far"]
         assert shown.pipe.getvalue() == "So far\n"
         check_history(partial.messages)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_picture_is_shown_as_words_are(restart: bool) -> None:
+    """An answer that broke off after one is not asked for again unseen, to be paid for and shown twice."""
+    picture = Image(data=b"\x89PNG\r\n\x1a\n", media_type="image/png")
+
+    async def main() -> None:
+        agent = scripted([picture, Cut()], [picture, "So."], on_interrupted="restart" if restart else "raise")
+        if not restart:
+            with pytest.raises(IncompleteStream) as caught:
+                await agent.run("Go.")
+            assert caught.value.response.files == (picture,)
+            return
+        stream = agent.run_stream("Go.")
+        log = await log_of(stream)
+        assert [event.chars for event in log if isinstance(event, Retracted)] == [0]
+        assert stream.response.files == (picture,)
 
     run_virtual(main())

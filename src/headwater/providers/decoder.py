@@ -122,6 +122,7 @@ class Decoder:
         self._step = self.place.step
         self._next_part = self.place.part
         self._lead = self.place.lead
+        self._made_files = False
         self._open: list[Part] = []
         self._current: Part | None = None
         self._current_kind = ""
@@ -160,8 +161,8 @@ class Decoder:
 
     @property
     def visible(self) -> bool:
-        """Whether anything of the answer was said: text, reasoning or the beginning of a call."""
-        return bool(self.calls) or self._next_part > self.place.part
+        """Whether anything of the answer was said: text, reasoning, a file or the beginning of a call."""
+        return bool(self.calls) or self._next_part > self.place.part or self._made_files
 
     @property
     def next_part(self) -> int:
@@ -337,6 +338,7 @@ class Decoder:
 
     def file(self, **fields: Any) -> None:
         """A picture or file that the model made; see `events.FileMade`."""
+        self._made_files = True
         self.events.append(FileMade(step=self._step, **fields))
 
     def item(self, item: dict[str, Any]) -> None:
