@@ -46,8 +46,8 @@ from headwater.events import (
     UsageReported,
     Warned,
 )
-from headwater.fold import Fold
-from headwater.messages import File, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult, Usage
+from headwater.events.fold import Fold
+from headwater.events.messages import File, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult, Usage
 
 __all__ = ("check_history", "closed", "folds", "full_log", "of", "said", "stamped")
 

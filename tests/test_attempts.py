@@ -22,7 +22,7 @@ from headwater.errors import (
     StepTimeout,
 )
 from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, TextDelta, UsageReported
-from headwater.fold import fold
+from headwater.events.fold import fold
 from headwater.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Wait
 from headwater.providers.base import Decoder, Place, Request
 

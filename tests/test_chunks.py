@@ -16,7 +16,7 @@ from headwater.events import (
     TextEnded,
     TextStarted,
 )
-from headwater.fold import Fold
+from headwater.events.fold import Fold
 
 
 def _of(run: str, event: Event) -> Event:

@@ -28,7 +28,7 @@ from headwater.events import (
     TextStarted,
     UsageReported,
 )
-from headwater.messages import (
+from headwater.events.messages import (
     File,
     Image,
     Message,

@@ -13,9 +13,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 from hypothesis import strategies as st
 
-from headwater.codec import EVENT_TYPES
 from headwater.events import Event
-from headwater.messages import File, Image, Message, Response
+from headwater.events.codec import EVENT_TYPES
+from headwater.events.messages import File, Image, Message, Response
 
 __all__ = ("any_event", "any_json", "any_message", "any_response", "event_of", "value_of")
 

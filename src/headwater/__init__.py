@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headwater.attempts import Timeouts
     from headwater.chunks import StreamChunk
     from headwater.errors import HeadwaterError, IncompleteStream
-    from headwater.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
+    from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
     from headwater.model import Model
     from headwater.providers.base import Settings
     from headwater.stream import AgentStream

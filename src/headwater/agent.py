@@ -21,9 +21,9 @@ from headwater import arguments
 from headwater.attempts import Retries, Timeouts
 from headwater.callbacks import Callback, Watcher, event_watcher, retraction_of, token_watcher
 from headwater.errors import ConfigurationError, UsageError
+from headwater.events.messages import Message, Response
 from headwater.loop import MAX_STEPS, Limits
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
-from headwater.messages import Message, Response
 from headwater.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, Task, as_messages, merged, models
 from headwater.providers.base import OutputSpec, Settings, ToolSpec
 from headwater.runnable import RunHandle, RunnableTool, tool_name

@@ -17,7 +17,7 @@ import msgspec
 
 from headwater.attempts import Timeouts
 from headwater.errors import ConfigurationError, UnsupportedSetting
-from headwater.messages import Message, Response
+from headwater.events.messages import Message, Response
 from headwater.providers.base import Secret, Settings
 
 __all__ = (

@@ -28,13 +28,13 @@ from headwater.errors import (
     TimedOut,
 )
 from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, Warned
+from headwater.events.messages import Usage
 from headwater.loops import Interruptible
-from headwater.messages import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from headwater.fold import Fold
+    from headwater.events.fold import Fold
     from headwater.providers.base import Decoder, Place, Request
     from headwater.source import Exchange, Source
 

@@ -22,7 +22,7 @@ from headwater.events import (
     TextStarted,
     ToolFinished,
 )
-from headwater.fold import Fold
+from headwater.events.fold import Fold
 
 __all__ = ("Chunks", "StreamChunk")
 

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict, Unpack
 
 from headwater import arguments
 from headwater.attempts import Retries, Timeouts
-from headwater.messages import File, Image, Message, Text
+from headwater.events.messages import File, Image, Message, Text
 from headwater.providers import registry
 from headwater.providers.base import Effort, Secret, Settings, ToolSpec
 from headwater.runtime import AgentRun, Job

@@ -27,7 +27,7 @@ from headwater.selection import Choice, Everyone, Selection
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
 
-    from headwater.messages import Response
+    from headwater.events.messages import Response
     from headwater.runtime import Run
 
 __all__ = ("AgentStream",)

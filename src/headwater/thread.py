@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headwater.errors import ThreadBusy
-from headwater.messages import Message
+from headwater.events.messages import Message
 
 __all__ = ("Thread",)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from headwater.cli import main
-from headwater.codec import decode
-from headwater.fold import Fold
+from headwater.events.codec import decode
+from headwater.events.fold import Fold
 
 from ..docs.fake_openai import ANSWER, fake_openai
 from .commands import headwater, terminal

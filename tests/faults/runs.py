@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from headwater import Model, Timeouts
 from headwater.errors import ConnectionFailed, HeadwaterError, LimitExceeded, ProviderError, TimedOut
 from headwater.events import Event
-from headwater.messages import Response
+from headwater.events.messages import Response
 from headwater.providers.base import Endpoint, HTTPRequest
 from headwater.providers.registry import load_api
 from headwater.source import ProviderSource

@@ -20,7 +20,7 @@ from headwater.attempts import Timeouts
 from headwater.chunks import StreamChunk
 from headwater.errors import HeadwaterError, RateLimited, ToolFailed
 from headwater.events import Event
-from headwater.messages import File, Image, ProviderItem, Source, Usage
+from headwater.events.messages import File, Image, ProviderItem, Source, Usage
 from headwater.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think, Wait
 from headwater.stream import AgentStream
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow

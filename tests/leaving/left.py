@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from headwater.messages import Message, Response, ToolCall, ToolResult
+from headwater.events.messages import Message, Response, ToolCall, ToolResult
 
 from .server import FEW, Exchange
 

@@ -30,15 +30,8 @@ from headwater.events import (
     UsageReported,
     Warned,
 )
-from headwater.fold import Fold
-from headwater.messages import (
-    Message,
-    Reasoning,
-    Text,
-    ToolCall,
-    ToolResult,
-    Usage,
-)
+from headwater.events.fold import Fold
+from headwater.events.messages import Message, Reasoning, Text, ToolCall, ToolResult, Usage
 from headwater.providers import anthropic
 from headwater.providers.anthropic import Decoder, encode
 from headwater.providers.base import Endpoint, Place, Request

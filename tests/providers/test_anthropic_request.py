@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from headwater import errors
-from headwater.messages import File, Image, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult
+from headwater.events.messages import File, Image, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult
 from headwater.providers import anthropic_request
 from headwater.providers.anthropic import encode
 from headwater.providers.base import Endpoint, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec

@@ -27,13 +27,8 @@ from headwater.events import (
     UsageReported,
     Warned,
 )
-from headwater.fold import Fold
-from headwater.messages import (
-    Message,
-    ProviderItem,
-    Text,
-    Usage,
-)
+from headwater.events.fold import Fold
+from headwater.events.messages import Message, ProviderItem, Text, Usage
 from headwater.providers import gemini
 from headwater.providers.base import Endpoint, Place, Request, Secret
 from tests.recordings import (

@@ -9,16 +9,7 @@ from typing import Any
 import pytest
 
 from headwater import errors
-from headwater.messages import (
-    File,
-    Image,
-    Message,
-    ProviderItem,
-    Reasoning,
-    Text,
-    ToolCall,
-    ToolResult,
-)
+from headwater.events.messages import File, Image, Message, ProviderItem, Reasoning, Text, ToolCall, ToolResult
 from headwater.providers import gemini_request
 from headwater.providers.base import Endpoint, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
 

@@ -12,18 +12,8 @@ from hypothesis import strategies as st
 
 from headwater import errors
 from headwater.events import CallReady, CallRejected, Event, ReasoningStarted, RunStarted, StepStarted
-from headwater.fold import Fold
-from headwater.messages import (
-    File,
-    Image,
-    Message,
-    ProviderItem,
-    Reasoning,
-    Text,
-    ToolCall,
-    ToolResult,
-    Usage,
-)
+from headwater.events.fold import Fold
+from headwater.events.messages import File, Image, Message, ProviderItem, Reasoning, Text, ToolCall, ToolResult, Usage
 from headwater.providers import ollama
 from headwater.providers.base import Endpoint, OutputSpec, Place, Quirks, Request, Secret, Settings, ToolSpec
 from tests.recordings import (

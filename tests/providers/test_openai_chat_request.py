@@ -11,7 +11,7 @@ import pytest
 
 from headwater import errors
 from headwater.events import CallReady, ProviderItemMade
-from headwater.messages import File, Image, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult
+from headwater.events.messages import File, Image, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult
 from headwater.providers.base import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
 from headwater.providers.openai_chat import QUIRKS, Decoder, encode
 from tests.recordings import decode

@@ -34,8 +34,19 @@ from headwater.events import (
     TextStarted,
     Warned,
 )
-from headwater.fold import Fold
-from headwater.messages import File, Image, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult, Usage
+from headwater.events.fold import Fold
+from headwater.events.messages import (
+    File,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Source,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 from headwater.providers import openai_responses as api
 from headwater.providers.base import Endpoint, OutputSpec, Place, Quirks, Request, Secret, Settings, ToolSpec
 from headwater.providers.openai_responses import Decoder, encode

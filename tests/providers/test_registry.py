@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater import errors
-from headwater.messages import Message
+from headwater.events.messages import Message
 from headwater.providers import registry
 from headwater.providers.base import Endpoint, Quirks, Request
 from headwater.providers.registry import (

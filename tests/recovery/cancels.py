@@ -28,7 +28,7 @@ import uvloop
 
 from headwater import Agent, AgentStream, ToolContext
 from headwater.events import Event, RunCancelled
-from headwater.messages import Response
+from headwater.events.messages import Response
 from headwater.offline import Call, Say, ScriptedModel, Think, Turn, Wait
 from headwater.providers.base import Request
 from headwater.runtime import Run

@@ -35,7 +35,7 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
-from headwater.messages import Response, Text, Usage
+from headwater.events.messages import Response, Text, Usage
 from headwater.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think, Wait
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow

@@ -22,7 +22,7 @@ from headwater.errors import (
     ToolTimeout,
 )
 from headwater.events import AttemptFailed, AttemptStarted, ChildFinished, Event, Retracted, ToolFinished
-from headwater.messages import Response
+from headwater.events.messages import Response
 from headwater.model import Model
 from headwater.offline import Call, Fail, Say, ScriptedModel, Wait
 from headwater.testing import check_log

@@ -11,7 +11,7 @@ import pytest
 from headwater import Agent, StreamChunk, Thread
 from headwater.errors import IncompleteStream
 from headwater.events import Event, Retracted, RunStarted, ToolFinished, ToolStarted, UsageReported
-from headwater.messages import Image, Usage
+from headwater.events.messages import Image, Usage
 from headwater.offline import Call, Cut, Fail, Say, Think, Wait
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow

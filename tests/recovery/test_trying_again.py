@@ -25,7 +25,7 @@ from headwater.errors import (
     ServerError,
 )
 from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 from headwater.offline import Call, Cut, Fail, Say, ScriptedModel
 from headwater.pacing import SPREAD
 from headwater.testing import check_log

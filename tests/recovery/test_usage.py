@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headwater.events import ChildFinished, Event
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 from headwater.offline import Call, Cut, Fail, Say
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow

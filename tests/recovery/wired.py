@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from headwater.errors import ConnectTimeout, HeadwaterError
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 from headwater.offline import Say
 from headwater.providers import registry
 from headwater.providers.base import HTTPRequest

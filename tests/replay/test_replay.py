@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater import Agent, Model, tool
-from headwater.codec import encode
 from headwater.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -24,6 +23,7 @@ from headwater.errors import (
     UsageError,
 )
 from headwater.events import Event
+from headwater.events.codec import encode
 from headwater.offline import ScriptedModel
 from headwater.replay.recorder import _Blot
 from headwater.testing import (

@@ -12,7 +12,7 @@ from headwater import Agent, Message, Thread, Timeouts
 from headwater.callbacks import current_run
 from headwater.errors import ConfigurationError, MaxStepsReached, OutputInvalid, RunTimeout, ThreadBusy
 from headwater.events import MessageAdded, RunFinished, TextDelta
-from headwater.messages import Image
+from headwater.events.messages import Image
 from headwater.offline import Call, Finish, Say, Wait
 
 from ..streams import always, log_of, scripted, types_of

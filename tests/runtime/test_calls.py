@@ -23,7 +23,7 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
-from headwater.messages import ToolResult
+from headwater.events.messages import ToolResult
 from headwater.offline import Call, Cut, Finish, Say, ScriptedModel, Think, Wait
 from headwater.providers.base import Request
 

@@ -21,9 +21,8 @@ from typing import Any
 
 from rich.pretty import pretty_repr
 
-from headwater import codec
-from headwater.events import Event
-from headwater.messages import Response
+from headwater.events import Event, codec
+from headwater.events.messages import Response
 
 __all__ = ("BODY", "CANARY", "Seen")
 

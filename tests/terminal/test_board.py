@@ -23,7 +23,7 @@ from headwater.events import (
     RunWaiting,
     Warned,
 )
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 from headwater.terminal.board import BLOCKS_KEPT, TEXT_KEPT, AgentView, Board, Note, ToolLine, Words
 
 from . import crowds as log

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from headwater import Agent
-from headwater.codec import EVENT_TYPES, encode
 from headwater.events import CallReady, Event, Retracted, StepFinished, TextDelta, Unknown
+from headwater.events.codec import EVENT_TYPES, encode
 from headwater.terminal.board import Board
 from headwater.terminal.lines import LinePrinter
 from headwater.terminal.view import RunView

@@ -19,7 +19,7 @@ from headwater.errors import (
     ServerError,
 )
 from headwater.events import ReasoningEnded, TextStarted
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 from headwater.offline.performance import Pace
 from headwater.offline.script import Call, Cut, Fail, Finish, Say, Think
 from headwater.providers.base import http_error

@@ -25,7 +25,7 @@ from headwater import (
     tool,
 )
 from headwater.events import Event
-from headwater.messages import ToolCall
+from headwater.events.messages import ToolCall
 
 
 class Person(BaseModel):

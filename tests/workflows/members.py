@@ -9,7 +9,7 @@ from typing import Any
 
 from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Response, Results, SequentialWorkflow
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted, TextDelta, TextStarted
-from headwater.grammar import check_log
+from headwater.events.checker import check_log
 from headwater.offline import Call, Say, Script, ScriptedModel, Wait
 from headwater.providers.base import Request
 from headwater.workflows.base import Workflow

@@ -141,14 +141,14 @@ class Printer(Watching):
 
 
 class JSONLines(Watching):
-    """Writes a run's log: one event a line, as `headwater.codec` has them."""
+    """Writes a run's log: one event a line, as `headwater.events.codec` has them."""
 
     def __init__(self, out: Outlet) -> None:
         self._out = out
 
     def __call__(self, event: Event) -> None:
         """Write the event."""
-        from headwater.codec import encode
+        from headwater.events.codec import encode
 
         try:
             line = encode(event)

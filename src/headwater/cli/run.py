@@ -11,7 +11,7 @@ from headwater.cli.options import add_agent_options, make_agent
 if TYPE_CHECKING:
     from headwater.agent import Agent
     from headwater.cli.output import Outlet, Watching
-    from headwater.messages import Response
+    from headwater.events.messages import Response
     from headwater.thread import Thread
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "ask", "execute")

@@ -11,12 +11,12 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from headwater.messages import Text, ToolResult
+from headwater.events.messages import Text, ToolResult
 from headwater.offline.samples import sample
 from headwater.offline.script import Act, Call, Finish, Say, Think
 
 if TYPE_CHECKING:
-    from headwater.messages import Message
+    from headwater.events.messages import Message
     from headwater.providers.base import Request, ToolSpec
 
 __all__ = ("SHAPES", "Shape", "answer")

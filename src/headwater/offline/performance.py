@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headwater.errors import ConnectionFailed, HeadwaterError, IncompleteStream
 from headwater.events import ProviderItemMade
-from headwater.messages import File, Image, ProviderItem, Source, Usage
+from headwater.events.messages import File, Image, ProviderItem, Source, Usage
 from headwater.offline.script import Call, Cut, Fail, Finish, Say, Think, Wait
 from headwater.offline.tokens import split
 

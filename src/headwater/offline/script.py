@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from headwater.errors import HeadwaterError
-from headwater.messages import (
+from headwater.events.messages import (
     File,
     FinishReason,
     Image,
@@ -148,7 +148,7 @@ Item: TypeAlias = (
     | Image
     | ProviderItem
 )
-"""What can stand in a turn: a string, the values above, or a part of a message as `headwater.messages` has it.
+"""What can stand in a turn: a string, the values above, or a part of a message as `headwater.events.messages` has it.
 
 A `Usage` is reported where it stands, in place of the counts that are reported at the end otherwise.
 """

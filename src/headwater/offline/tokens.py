@@ -10,10 +10,10 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from headwater.messages import Reasoning, Text, ToolCall, ToolResult
+from headwater.events.messages import Reasoning, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
-    from headwater.messages import AnyPart
+    from headwater.events.messages import AnyPart
     from headwater.providers.base import Request
 
 __all__ = ("count", "count_request", "split")

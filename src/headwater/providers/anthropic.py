@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from headwater.events import ReasoningDelta, TextDelta
-from headwater.messages import FinishReason, Usage
+from headwater.events.messages import FinishReason, Usage
 from headwater.providers import base
 from headwater.providers.anthropic_request import API, CALL_TYPES, encode, json_or_text
 from headwater.providers.base import Call, Part, Place, Quirks

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from headwater.errors import InvalidRequest, UnsupportedSetting
-from headwater.messages import AnyPart, File, Image, Message, ProviderItem, Reasoning, Text, ToolCall, ToolResult
+from headwater.events.messages import AnyPart, File, Image, Message, ProviderItem, Reasoning, Text, ToolCall, ToolResult
 from headwater.providers.base import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
 
 __all__ = ("API", "CALL_TYPES", "encode", "json_or_text")

@@ -30,7 +30,7 @@ from headwater.events import (
     UsageReported,
     Warned,
 )
-from headwater.messages import FinishReason, Usage
+from headwater.events.messages import FinishReason, Usage
 from headwater.providers.refusal import malformed
 from headwater.providers.request import Quirks
 

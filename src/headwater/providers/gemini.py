@@ -22,8 +22,8 @@ import msgspec
 
 from headwater import errors
 from headwater.events import Event, TextDelta
-from headwater.messages import FinishReason, Usage
-from headwater.pieces import Pieces
+from headwater.events.messages import FinishReason, Usage
+from headwater.events.pieces import Pieces
 from headwater.providers import base
 from headwater.providers.base import Place, Quirks, in_band_error
 from headwater.providers.gemini_request import API, encode

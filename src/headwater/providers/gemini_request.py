@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from headwater import errors
-from headwater.messages import (
+from headwater.events.messages import (
     AnyPart,
     File,
     Image,

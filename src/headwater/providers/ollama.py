@@ -16,7 +16,7 @@ import msgspec
 
 from headwater import errors
 from headwater.events import TextDelta
-from headwater.messages import (
+from headwater.events.messages import (
     AnyPart,
     File,
     FinishReason,

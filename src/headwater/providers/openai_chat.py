@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 import msgspec
 
 from headwater.events import TextDelta
-from headwater.messages import FinishReason, Usage
+from headwater.events.messages import FinishReason, Usage
 from headwater.providers import base
 from headwater.providers.openai_chat_request import API, encode
 from headwater.providers.openai_chat_servers import QUIRKS

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from headwater.errors import InvalidRequest, UnsupportedSetting
-from headwater.messages import (
+from headwater.events.messages import (
     AnyPart,
     File,
     Image,

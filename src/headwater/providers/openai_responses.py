@@ -22,8 +22,8 @@ from typing import Any, Final
 import msgspec
 
 from headwater.events import TextDelta
-from headwater.messages import FinishReason, Usage, sniff_media_type
-from headwater.pieces import Pieces
+from headwater.events.messages import FinishReason, Usage, sniff_media_type
+from headwater.events.pieces import Pieces
 from headwater.providers import base
 from headwater.providers.base import Place, Quirks
 from headwater.providers.openai_responses_request import API, JSON, OWN_CALLS, encode, without

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from headwater.errors import UnsupportedSetting
-from headwater.messages import (
+from headwater.events.messages import (
     AnyPart,
     File,
     Image,

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from headwater.messages import Message
+from headwater.events.messages import Message
 from headwater.providers.scrub import without_secrets
 
 __all__ = (

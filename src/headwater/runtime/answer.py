@@ -24,8 +24,8 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
+from headwater.events.messages import Message, Response
 from headwater.loop import Command, Limits, Loop, Signal, State
-from headwater.messages import Message, Response
 from headwater.providers.base import OutputSpec, Place, Request, Settings, ToolSpec
 from headwater.runtime.calls import ToolCalls
 from headwater.runtime.mux import Mux

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from headwater.callbacks import current_run
 from headwater.errors import RunTimeout, ToolCallInvalid
 from headwater.events import Event, RunCancelled, ToolFinished, ToolProgress, Warned
-from headwater.messages import ToolCall
+from headwater.events.messages import ToolCall
 from headwater.tools import Tool, run_tool
 
 if TYPE_CHECKING:

@@ -35,9 +35,9 @@ from headwater.events import (
     RunStarted,
     TextDelta,
 )
-from headwater.fold import Fold
+from headwater.events.fold import Fold
+from headwater.events.messages import Response
 from headwater.loops import Interruptible, running_loop
-from headwater.messages import Response
 from headwater.runtime.ahead import SlowReader
 from headwater.runtime.log import Log
 from headwater.runtime.mux import Mux

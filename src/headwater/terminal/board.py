@@ -42,7 +42,7 @@ from headwater.events import (
     UsageReported,
     Warned,
 )
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 from headwater.terminal.view import Voice, brief, call_phrase
 
 __all__ = ("AgentView", "Block", "Board", "Note", "State", "ToolLine", "Words")

@@ -10,7 +10,7 @@ faults. `check_log` holds a log of events to its grammar; a `LogChecker` does so
 
 from __future__ import annotations
 
-from headwater.grammar import LogChecker, LogError, check_log
+from headwater.events.checker import LogChecker, LogError, check_log
 from headwater.offline import Call, Cut, Fail, Finish, Item, Say, Script, ScriptedModel, Think, Turn, Wait
 from headwater.replay import Recorded, Recorder, read_recording, replay
 from headwater.testing.faults import (

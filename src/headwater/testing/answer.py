@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from headwater.errors import ConnectionFailed, HeadwaterError, IncompleteStream, ProviderError
-from headwater.messages import FinishReason, Usage
+from headwater.events.messages import FinishReason, Usage
 from headwater.offline.performance import Pace
 from headwater.offline.script import Act, Call, Cut, Fail, Finish, Say, Think, Wait
 from headwater.offline.tokens import split

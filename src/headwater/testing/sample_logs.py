@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from headwater.agent import Agent
-from headwater.codec import decode
 from headwater.errors import HeadwaterError
 from headwater.events import (
     ApprovalAnswered,
@@ -27,7 +26,8 @@ from headwater.events import (
     TextEnded,
     Warned,
 )
-from headwater.messages import File, Image, ProviderItem, Source, Usage
+from headwater.events.codec import decode
+from headwater.events.messages import File, Image, ProviderItem, Source, Usage
 from headwater.model import Model
 from headwater.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think
 from headwater.stream import AgentStream

@@ -28,7 +28,7 @@ from headwater.testing.server import HTTPRequestHead, Server
 from headwater.testing.wires import WIRES, Trouble, Unspeakable
 
 if TYPE_CHECKING:
-    from headwater.messages import Message
+    from headwater.events.messages import Message
 
 __all__ = ("Body", "ProviderSimulator", "ServedTurn")
 

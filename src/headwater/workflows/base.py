@@ -18,8 +18,8 @@ from headwater.attempts import Timeouts
 from headwater.callbacks import Callback, current_run, event_watcher, retraction_of, token_watcher
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, RunFinished, RunStarted, Warned
+from headwater.events.messages import Message, Response, Usage
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
-from headwater.messages import Message, Response, Usage
 from headwater.model import Task, as_messages
 from headwater.runnable import RunHandle, Runnable, RunnableTool
 from headwater.runtime import SLOW_READERS, Delegate, Run, SlowReader, as_data

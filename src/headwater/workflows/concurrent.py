@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from headwater import arguments
-from headwater.messages import Response
+from headwater.events.messages import Response
 from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, gather_or_cancel, passed_on
 from headwater.workflows.results import Results
 

@@ -16,7 +16,7 @@ from typing_extensions import Unpack
 
 from headwater import arguments
 from headwater.errors import ConfigurationError, LimitExceeded
-from headwater.messages import Response
+from headwater.events.messages import Response
 from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, cancelled, passed_on
 from headwater.workflows.results import sections
 

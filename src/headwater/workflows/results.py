@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Self, SupportsIndex, overload
 
-from headwater.messages import Response, Usage
+from headwater.events.messages import Response, Usage
 
 __all__ = ("Results",)
 

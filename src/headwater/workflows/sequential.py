@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from headwater import arguments
-from headwater.messages import Response
+from headwater.events.messages import Response
 from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, passed_on
 
 __all__ = ("SequentialWorkflow",)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 import msgspec
 
-from headwater.messages import FinishReason, Usage
+from headwater.events.messages import FinishReason, Usage
 from headwater.offline.script import Call, Say, Think
 
 __all__ = ("CREATED", "Block", "Trouble", "Unspeakable", "Wire", "WireType", "data_line", "named_event", "to_json")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from headwater.messages import FinishReason, Usage
+from headwater.events.messages import FinishReason, Usage
 from headwater.offline.script import Call, Say
 from headwater.testing.wires.base import Block, Trouble, Unspeakable, refuse, to_json
 

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from headwater import events
+import headwater.events as package
 from headwater.events import End, Event, RunCancelled, RunFailed, RunFinished, TextDelta, ToolStarted, Unknown
+from headwater.events import types as events
 from tests.values import any_event
 
 CLASSES: dict[str, type[Event]] = {
@@ -30,6 +31,7 @@ def test_all_names_what_is_defined_here() -> None:
     }
     assert set(events.__all__) == defined | {"End"}
     assert list(events.__all__) == sorted(events.__all__)
+    assert package.__all__ == events.__all__
 
 
 def test_names_are_unique_and_say_noun_and_verb() -> None:

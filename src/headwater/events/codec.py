@@ -17,10 +17,10 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 
 from headwater import errors
-from headwater import events as _events
 from headwater.errors import InvalidRecord
-from headwater.events import ErrorInfo, Event, Unknown
-from headwater.messages import File, Image, Message, Response, Source, ToolCall, Usage
+from headwater.events import types as _events
+from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, Usage
+from headwater.events.types import ErrorInfo, Event, Unknown
 
 __all__ = (
     "EVENT_TYPES",

@@ -46,8 +46,8 @@ from headwater.events import (
     Unknown,
     UsageReported,
 )
-from headwater.grammar import RULES, LogChecker, LogError, check_log
-from headwater.messages import Message, Usage
+from headwater.events.checker import RULES, LogChecker, LogError, check_log
+from headwater.events.messages import Message, Usage
 from tests.laws.runs import Play, carried_out, plays
 from tests.logs import BEGUN, folds, full_log, of, said, stamped
 

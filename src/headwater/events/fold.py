@@ -13,7 +13,22 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from headwater.events import (
+from headwater.events.messages import (
+    AnyPart,
+    File,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Response,
+    Source,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from headwater.events.pieces import Pieces
+from headwater.events.types import (
     AttemptFailed,
     AttemptStarted,
     CallDelta,
@@ -44,21 +59,6 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
-from headwater.messages import (
-    AnyPart,
-    File,
-    Image,
-    Message,
-    ProviderItem,
-    Reasoning,
-    Response,
-    Source,
-    Text,
-    ToolCall,
-    ToolResult,
-    Usage,
-)
-from headwater.pieces import Pieces
 
 __all__ = ("Fold", "fold")
 

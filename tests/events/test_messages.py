@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater import messages
-from headwater.messages import (
+from headwater.events import messages
+from headwater.events.messages import (
     File,
     Image,
     Message,

@@ -39,9 +39,9 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
-from headwater.fold import Fold, fold
-from headwater.grammar import check_log
-from headwater.messages import File, Image, Message, Reasoning, Source, Text, ToolCall, ToolResult, Usage
+from headwater.events.checker import check_log
+from headwater.events.fold import Fold, fold
+from headwater.events.messages import File, Image, Message, Reasoning, Source, Text, ToolCall, ToolResult, Usage
 from tests.laws.runs import Play, carried_out, plays
 from tests.logs import BEGUN, check_history, closed, folds, full_log, of, said, stamped
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headwater import codec, errors, events
-from headwater.codec import EVENT_TYPES, decode, encode
+from headwater import errors, events
 from headwater.errors import InvalidRecord
-from headwater.events import Custom, Event, TextDelta, Unknown
-from headwater.messages import (
+from headwater.events import Custom, Event, TextDelta, Unknown, codec
+from headwater.events.codec import EVENT_TYPES, decode, encode
+from headwater.events.messages import (
     AnyPart,
     File,
     Image,

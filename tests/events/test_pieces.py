@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.pieces import MANY_PIECES, Pieces
+from headwater.events.pieces import MANY_PIECES, Pieces
 
 
 @settings(max_examples=50, deadline=None)

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from headwater.messages import AnyPart, Message, Usage
+from headwater.events.messages import AnyPart, Message, Usage
 
 __all__ = (
     "ApprovalAnswered",

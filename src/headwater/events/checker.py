@@ -28,7 +28,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from headwater.events import (
+from headwater.events.fold import Fold
+from headwater.events.messages import Usage
+from headwater.events.types import (
     ApprovalAnswered,
     ApprovalAsked,
     AttemptFailed,
@@ -63,8 +65,6 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
-from headwater.fold import Fold
-from headwater.messages import Usage
 
 __all__ = ("RULES", "LogChecker", "LogError", "check_log")
 
