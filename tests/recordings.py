@@ -38,7 +38,8 @@ from headwater.events import (
     TextStarted,
     UsageReported,
 )
-from headwater.providers.base import Decoder, http_error
+from headwater.providers.decoder import Decoder
+from headwater.providers.failures import http_error
 
 __all__ = (
     "Recording",

@@ -7,7 +7,7 @@ import pytest
 
 from headwater import Agent, Message, Model, Response, Settings, Timeouts, arguments
 from headwater.errors import ConfigurationError, HeadwaterError, UnsupportedSetting
-from headwater.providers.base import Secret
+from headwater.providers.request import Secret
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from headwater.errors import (
 from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, TextDelta, UsageReported
 from headwater.events.fold import fold
 from headwater.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Wait
-from headwater.providers.base import Decoder, Place, Request
+from headwater.providers.decoder import Decoder, Place
+from headwater.providers.request import Request
 
 from .streams import always, log_of, scripted, types_of
 from .virtual import run_virtual

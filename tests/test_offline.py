@@ -59,7 +59,8 @@ from headwater.offline import (
 from headwater.offline.exchange import OfflineExchange
 from headwater.offline.performance import TOKENS_A_PULL
 from headwater.offline.tokens import count, split
-from headwater.providers.base import OutputSpec, Place, Request, Settings, ToolSpec
+from headwater.providers.decoder import Place
+from headwater.providers.request import OutputSpec, Request, Settings, ToolSpec
 from tests.recordings import check_grammar
 from tests.virtual import run_virtual
 

@@ -16,7 +16,7 @@ import uvloop
 
 from headwater import transport
 from headwater.errors import ConfigurationError, ConnectionFailed
-from headwater.providers.base import HTTPRequest
+from headwater.providers.request import HTTPRequest
 
 SOON = 5.0
 HEAD = b"HTTP/1.1 200 OK\r\nX-Request-Id: r1\r\nContent-Length: %d\r\n\r\n%s"

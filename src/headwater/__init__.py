@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headwater.errors import HeadwaterError, IncompleteStream
     from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
     from headwater.model import Model
-    from headwater.providers.base import Settings
+    from headwater.providers.request import Settings
     from headwater.stream import AgentStream
     from headwater.thread import Thread
     from headwater.tools.context import ToolContext
@@ -43,7 +43,7 @@ _HOMES = {
     "Response": "events.messages",
     "Results": "workflows",
     "SequentialWorkflow": "workflows",
-    "Settings": "providers.base",
+    "Settings": "providers.request",
     "StreamChunk": "chunks",
     "Text": "events.messages",
     "Thread": "thread",

@@ -25,7 +25,7 @@ from headwater.events.messages import Message, Response
 from headwater.loop import MAX_STEPS, Limits
 from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
 from headwater.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, Task, as_messages, merged, models
-from headwater.providers.base import OutputSpec, Settings, ToolSpec
+from headwater.providers.request import OutputSpec, Settings, ToolSpec
 from headwater.runnable import RunHandle, RunnableTool, tool_name
 from headwater.runtime import AgentRun, Delegate, HandoffTool, Job, Run
 from headwater.stream import AgentStream, drain_blocking

@@ -18,7 +18,7 @@ import msgspec
 from headwater.attempts import Timeouts
 from headwater.errors import ConfigurationError, UnsupportedSetting
 from headwater.events.messages import Message, Response
-from headwater.providers.base import Secret, Settings
+from headwater.providers.request import Secret, Settings
 
 __all__ = (
     "SETTINGS",

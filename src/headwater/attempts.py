@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from headwater.events.fold import Fold
-    from headwater.providers.base import Decoder, Place, Request
+    from headwater.providers.decoder import Decoder, Place
+    from headwater.providers.request import Request
     from headwater.source import Exchange, Source
 
 __all__ = ("Asking", "Budget", "Retries", "Timeouts")

@@ -19,7 +19,7 @@ from headwater import arguments
 from headwater.attempts import Retries, Timeouts
 from headwater.events.messages import File, Image, Message, Text
 from headwater.providers import registry
-from headwater.providers.base import Effort, Secret, Settings, ToolSpec
+from headwater.providers.request import Effort, Secret, Settings, ToolSpec
 from headwater.runtime import AgentRun, Job
 from headwater.source import ProviderSource, Source
 from headwater.stream import AgentStream
@@ -53,7 +53,7 @@ Task: TypeAlias = str | Message | Text | Image | File | Sequence[str | Message |
 
 
 class SettingsOptions(TypedDict, total=False):
-    """The settings by their usual names; see `providers.base.Settings`."""
+    """The settings by their usual names; see `providers.request.Settings`."""
 
     temperature: float
     top_p: float

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from typing_extensions import TypeVar
 
 from headwater.errors import LoopMisuse
-from headwater.providers.base import ToolSpec
+from headwater.providers.request import ToolSpec
 from headwater.runtime import Run
 from headwater.stream import AgentStream
 

@@ -24,14 +24,15 @@ from headwater.errors import (
     ProviderError,
 )
 from headwater.events import CallDelta, ReasoningDelta, TextDelta
-from headwater.providers.base import http_error
-from headwater.providers.scrub import scrubbed, secrets_in, secrets_under
+from headwater.providers.failures import http_error
+from headwater.providers.redaction import scrubbed, secrets_in, secrets_under
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from headwater.events import Event
-    from headwater.providers.base import API, Decoder, Endpoint, HTTPRequest, Place, Request, Secret
+    from headwater.providers.decoder import API, Decoder, Place
+    from headwater.providers.request import Endpoint, HTTPRequest, Request, Secret
 
 __all__ = ("Exchange", "Post", "ProviderSource", "Reply", "Source")
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from headwater.errors import AuthenticationFailed, MissingKey
-from headwater.providers.registry import TOKEN_SCOPES
+from headwater.providers.catalog import TOKEN_SCOPES
 
 __all__ = ("authorizer",)
 

@@ -22,7 +22,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.errors import ConfigurationError, ConnectionFailed, ConnectTimeout, HeadwaterError
-from headwater.providers.base import HTTPRequest
+from headwater.providers.request import HTTPRequest
 
 if TYPE_CHECKING:
     import aiohttp

@@ -8,7 +8,7 @@ import pytest
 
 from headwater.cli import main
 from headwater.cli.models import served
-from headwater.providers.registry import PROVIDERS
+from headwater.providers.catalog import PROVIDERS
 
 from .commands import OPENAI_LIST, FixedServer, serving
 

@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from headwater.cli.servers import Server, local_servers, reach
-from headwater.providers.registry import PROVIDERS, resolve
+from headwater.providers.catalog import PROVIDERS
+from headwater.providers.registry import resolve
 
 from .commands import EVERYWHERE, OPENAI_LIST, FixedServer, serving
 

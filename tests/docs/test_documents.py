@@ -11,7 +11,7 @@ import pytest
 
 import headwater
 from headwater import errors
-from headwater.providers.registry import PROVIDERS
+from headwater.providers.catalog import PROVIDERS
 
 from .fake_openai import fake_openai
 from .programs import ROOT, run_program

@@ -14,8 +14,8 @@ from headwater import Model, Timeouts
 from headwater.errors import ConnectionFailed, HeadwaterError, LimitExceeded, ProviderError, TimedOut
 from headwater.events import Event
 from headwater.events.messages import Response
-from headwater.providers.base import Endpoint, HTTPRequest
 from headwater.providers.registry import load_api
+from headwater.providers.request import Endpoint, HTTPRequest
 from headwater.source import ProviderSource
 from headwater.testing import LogError, check_log
 from headwater.testing.answer import Answer, Pause, Step

@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater.errors import ProviderError
-from headwater.providers.base import http_error
+from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
 from headwater.testing import Body, HangUp, ProviderSimulator, Reset, Split, Stall, Truncate
 from headwater.testing.answer import Answer

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headwater.providers.registry import MODEL_VARIABLE, PROVIDERS
+from headwater.providers.catalog import PROVIDERS
+from headwater.providers.registry import MODEL_VARIABLE
 
 from .server import Server
 

@@ -14,11 +14,8 @@ from hypothesis import strategies as st
 
 from headwater import errors
 from headwater.events.messages import Message
-from headwater.providers import registry
-from headwater.providers.base import Endpoint, Quirks, Request
+from headwater.providers.catalog import API_MODULES, PROVIDERS, TOKEN_SCOPES
 from headwater.providers.registry import (
-    API_MODULES,
-    PROVIDERS,
     KeyVariable,
     Resolved,
     is_offline,
@@ -29,6 +26,7 @@ from headwater.providers.registry import (
     replay_path,
     resolve,
 )
+from headwater.providers.request import Endpoint, Quirks, Request
 
 EVERY_KEY: Mapping[str, str] = {
     **{
@@ -81,7 +79,7 @@ def test_every_provider_names_apis_that_exist_and_a_place_to_get_a_key() -> None
         assert set(provider.apis) <= set(API_MODULES)
         assert provider.homepage.startswith("https://")
         assert provider.key_variables or provider.token
-        assert not provider.token or provider.token in registry.TOKEN_SCOPES
+        assert not provider.token or provider.token in TOKEN_SCOPES
 
 
 @pytest.mark.parametrize("api", API_MODULES)
@@ -106,18 +104,18 @@ def test_the_table_brings_no_api_module_in() -> None:
 
 
 def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
-    from headwater.providers import openai_chat
+    from headwater.providers.openai_chat import response
 
-    assert set(openai_chat.QUIRKS) <= {provider.quirks or provider.name for provider in PROVIDERS.values()}
-    for name in openai_chat.QUIRKS:
-        assert find(f"openai-chat/{name}/m").endpoint.quirks == openai_chat.QUIRKS[name]
+    assert set(response.QUIRKS) <= {provider.quirks or provider.name for provider in PROVIDERS.values()}
+    for name in response.QUIRKS:
+        assert find(f"openai-chat/{name}/m").endpoint.quirks == response.QUIRKS[name]
     other = find("openai/m", env={"OPENAI_BASE_URL": "http://localhost:8000/v1"}).endpoint
     assert other.quirks == Quirks()  # not OpenAI's server, whatever its prefix
     assert find("m", base_url="http://localhost:8000/v1").endpoint.quirks == Quirks()
     # a port that only one server takes tells as much as a name
-    assert find("m", base_url="http://box:11434/v1").endpoint.quirks == openai_chat.QUIRKS["ollama"]
-    assert find("m", base_url="http://localhost:1234/v1").endpoint.quirks == openai_chat.QUIRKS["lmstudio"]
-    assert find("m", base_url="https://api.deepseek.com/v1").endpoint.quirks == openai_chat.QUIRKS["deepseek"]
+    assert find("m", base_url="http://box:11434/v1").endpoint.quirks == response.QUIRKS["ollama"]
+    assert find("m", base_url="http://localhost:1234/v1").endpoint.quirks == response.QUIRKS["lmstudio"]
+    assert find("m", base_url="https://api.deepseek.com/v1").endpoint.quirks == response.QUIRKS["deepseek"]
 
 
 # --- names

@@ -30,7 +30,7 @@ from headwater import Agent, AgentStream, ToolContext
 from headwater.events import Event, RunCancelled
 from headwater.events.messages import Response
 from headwater.offline import Call, Say, ScriptedModel, Think, Turn, Wait
-from headwater.providers.base import Request
+from headwater.providers.request import Request
 from headwater.runtime import Run
 from headwater.testing import check_log
 from headwater.tools import pool

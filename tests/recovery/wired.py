@@ -17,7 +17,7 @@ from headwater.errors import ConnectTimeout, HeadwaterError
 from headwater.events.messages import Usage
 from headwater.offline import Say
 from headwater.providers import registry
-from headwater.providers.base import HTTPRequest
+from headwater.providers.request import HTTPRequest
 from headwater.source import ProviderSource
 from headwater.testing.wires import WIRES
 

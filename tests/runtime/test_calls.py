@@ -25,7 +25,7 @@ from headwater.events import (
 )
 from headwater.events.messages import ToolResult
 from headwater.offline import Call, Cut, Finish, Say, ScriptedModel, Think, Wait
-from headwater.providers.base import Request
+from headwater.providers.request import Request
 
 from ..streams import always, log_of, scripted, types_of
 from ..virtual import run_virtual

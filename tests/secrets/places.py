@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from headwater import Agent, Model
-from headwater.providers.registry import PROVIDERS
+from headwater.providers.catalog import PROVIDERS
 
 from ..newcomer.server import Server
 from .canary import CANARY

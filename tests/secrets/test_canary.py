@@ -16,7 +16,7 @@ import pytest
 from headwater import Agent, Model, Timeouts, testing
 from headwater.errors import HeadwaterError
 from headwater.events import AttemptStarted
-from headwater.providers.registry import PROVIDERS
+from headwater.providers.catalog import PROVIDERS
 
 from ..newcomer.server import Server, said
 from .canary import BODY, CANARY, Seen

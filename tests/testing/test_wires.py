@@ -22,7 +22,7 @@ from headwater.events import ReasoningEnded, TextStarted
 from headwater.events.messages import Usage
 from headwater.offline.performance import Pace
 from headwater.offline.script import Call, Cut, Fail, Finish, Say, Think
-from headwater.providers.base import http_error
+from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
 from headwater.testing.answer import Answer, Broken, Pause, write
 from headwater.testing.wires import WIRES, Trouble, Unspeakable

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import pytest
 
 from headwater.errors import InvalidTool
-from headwater.providers.base import ToolSpec
+from headwater.providers.request import ToolSpec
 from headwater.schema import ValidationFailed
 from headwater.tools import Tool, ToolContext, as_tool, as_tools, tool
 

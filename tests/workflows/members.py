@@ -11,7 +11,7 @@ from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Res
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted, TextDelta, TextStarted
 from headwater.events.checker import check_log
 from headwater.offline import Call, Say, Script, ScriptedModel, Wait
-from headwater.providers.base import Request
+from headwater.providers.request import Request
 from headwater.workflows.base import Workflow
 
 __all__ = ("SHAPES", "asked", "checked", "ends", "log_of", "paced", "parts", "speaker", "texts")

@@ -17,7 +17,7 @@ from headwater.offline.script import Act, Call, Finish, Say, Think
 
 if TYPE_CHECKING:
     from headwater.events.messages import Message
-    from headwater.providers.base import Request, ToolSpec
+    from headwater.providers.request import Request, ToolSpec
 
 __all__ = ("SHAPES", "Shape", "answer")
 

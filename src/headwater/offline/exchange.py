@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headwater.events import Event
     from headwater.offline.performance import Acts
-    from headwater.providers.base import Decoder
+    from headwater.providers.decoder import Decoder
 
 __all__ = ("OfflineExchange",)
 

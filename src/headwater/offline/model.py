@@ -17,13 +17,14 @@ from headwater.offline.exchange import OfflineExchange
 from headwater.offline.performance import Acts, Pace, Performance
 from headwater.offline.script import Script, check_script, read_turn
 from headwater.offline.tokens import count_request
-from headwater.providers.base import Decoder
+from headwater.providers.decoder import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from headwater.offline.script import Act
-    from headwater.providers.base import Place, Request
+    from headwater.providers.decoder import Place
+    from headwater.providers.request import Request
 
 __all__ = ("OfflineModel", "ScriptedModel", "from_name")
 

@@ -19,7 +19,7 @@ from headwater.offline.tokens import split
 
 if TYPE_CHECKING:
     from headwater.offline.script import Act, Pieces
-    from headwater.providers.base import Decoder
+    from headwater.providers.decoder import Decoder
 
 __all__ = ("Acts", "Pace", "Performance")
 

@@ -29,7 +29,8 @@ from headwater.events.messages import (
     ToolCall,
     Usage,
 )
-from headwater.providers.base import Request, provider_error
+from headwater.providers.failures import provider_error
+from headwater.providers.request import Request
 
 __all__ = (
     "Act",

@@ -14,7 +14,7 @@ from headwater.events.messages import Reasoning, Text, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     from headwater.events.messages import AnyPart
-    from headwater.providers.base import Request
+    from headwater.providers.request import Request
 
 __all__ = ("count", "count_request", "split")
 

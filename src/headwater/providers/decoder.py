@@ -7,7 +7,7 @@ may do I/O, read a clock, or invent an id at random.
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -31,10 +31,10 @@ from headwater.events import (
     Warned,
 )
 from headwater.events.messages import FinishReason, Usage
-from headwater.providers.refusal import malformed
-from headwater.providers.request import Quirks
+from headwater.providers.failures import malformed
+from headwater.providers.request import Endpoint, HTTPRequest, Quirks, Request
 
-__all__ = ("Call", "Decoder", "Part", "Place", "parse_arguments")
+__all__ = ("API", "Call", "Decoder", "Part", "Place", "parse_arguments")
 
 
 class Place(msgspec.Struct, kw_only=True):
@@ -367,3 +367,14 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+class API(Protocol):
+    """What an API module offers (a module satisfies a protocol by its functions)."""
+
+    def encode(self, request: Request, endpoint: Endpoint) -> HTTPRequest:
+        """The request as this API writes it. Raises UnsupportedSetting, InvalidRequest."""
+
+    @property
+    def Decoder(self) -> type[Decoder]:  # noqa: N802
+        """The decoder of its responses."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from headwater.events.messages import Message
-from headwater.providers.scrub import without_secrets
+from headwater.providers.redaction import without_secrets
 
 __all__ = (
     "Effort",

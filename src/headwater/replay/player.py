@@ -19,13 +19,13 @@ import msgspec
 from headwater import errors
 from headwater.errors import ConfigurationError, ConnectionFailed, HeadwaterError, UsageError
 from headwater.providers import registry
-from headwater.providers.base import Endpoint, Quirks
+from headwater.providers.request import Endpoint, Quirks
 from headwater.replay.lines import Bytes, Ended, Line, Requested, Responded, read_lines
 from headwater.replay.recorder import asked
 from headwater.source import ProviderSource
 
 if TYPE_CHECKING:
-    from headwater.providers.base import HTTPRequest
+    from headwater.providers.request import HTTPRequest
 
 __all__ = ("Recorded", "from_name", "read_recording", "replay")
 

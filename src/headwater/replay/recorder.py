@@ -19,13 +19,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from headwater.errors import ConfigurationError, HeadwaterError
-from headwater.providers.base import Quirks
-from headwater.providers.scrub import HIDDEN, scrubbed, secrets_in, without_secrets
+from headwater.providers.redaction import HIDDEN, scrubbed, secrets_in, without_secrets
+from headwater.providers.request import Quirks
 from headwater.replay.lines import Bytes, Ended, Line, Requested, Responded, Start, as_line
 from headwater.source import ProviderSource
 
 if TYPE_CHECKING:
-    from headwater.providers.base import HTTPRequest
+    from headwater.providers.request import HTTPRequest
     from headwater.source import Post, Reply, Source
 
 __all__ = ("Recorder", "asked")

@@ -26,7 +26,8 @@ from headwater.events import (
 )
 from headwater.events.messages import Message, Response
 from headwater.loop import Command, Limits, Loop, Signal, State
-from headwater.providers.base import OutputSpec, Place, Request, Settings, ToolSpec
+from headwater.providers.decoder import Place
+from headwater.providers.request import OutputSpec, Request, Settings, ToolSpec
 from headwater.runtime.calls import ToolCalls
 from headwater.runtime.mux import Mux
 from headwater.runtime.run import Run, as_data

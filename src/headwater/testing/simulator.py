@@ -19,6 +19,7 @@ from headwater.offline.performance import Pace
 from headwater.offline.script import Act, Item, check_script, read_turn
 from headwater.offline.tokens import count
 from headwater.providers import registry
+from headwater.providers.catalog import PROVIDERS
 from headwater.providers.request import Request
 from headwater.source import ProviderSource
 from headwater.testing.answer import Answer, refusal, text_of, write
@@ -266,7 +267,7 @@ def _door(api: str) -> _Door:
     key = api.partition("/")[0]
     if door := _DOORS.get(key):
         return door if api == key else door._replace(name=api)
-    provider = registry.PROVIDERS.get(key)
+    provider = PROVIDERS.get(key)
     if provider is None or not provider.base_url_variables:
         raise ConfigurationError(f"No provider {api!r} is simulated.", hint=f"There are {', '.join(_DOORS)}.")
     return _Door(f"{key}/{provider.example}" if api == key else api, provider.base_url_variables[0], "/v1")

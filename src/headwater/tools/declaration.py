@@ -17,7 +17,7 @@ from types import FrameType, MethodType, UnionType
 from typing import Annotated, Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from headwater.errors import InvalidTool
-from headwater.providers.base import ToolSpec
+from headwater.providers.request import ToolSpec
 from headwater.schema import BadSignature, parameters
 from headwater.schema.parameters import written
 from headwater.tools.context import ToolContext

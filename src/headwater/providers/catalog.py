@@ -1,0 +1,321 @@
+"""The table of providers: their names, APIs, base URLs, hosts and the variables that hold their keys.
+
+Owns facts alone. How a name, a URL and the environment are resolved with it is `registry`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+__all__ = (
+    "API_MODULES",
+    "BY_ANY_NAME",
+    "CHAT",
+    "PROVIDERS",
+    "Provider",
+    "RESPONSES",
+    "TOKEN_SCOPES",
+)
+
+API_MODULES: Final[Mapping[str, str]] = {
+    "openai-chat": "headwater.providers.openai_chat",
+    "openai-responses": "headwater.providers.openai_responses",
+    "anthropic": "headwater.providers.anthropic",
+    "gemini": "headwater.providers.gemini",
+    "ollama": "headwater.providers.ollama",
+}
+"""The module of each API; the names are also the prefixes that are taken off where a base URL is given."""
+
+TOKEN_SCOPES: Final[Mapping[str, str]] = {
+    "azure": "https://cognitiveservices.azure.com/.default",
+    "google": "https://www.googleapis.com/auth/cloud-platform",
+}
+"""What a bearer token is asked for, where `Endpoint.token` says whose."""
+
+CHAT: Final = "openai-chat"
+RESPONSES: Final = "openai-responses"
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone who answers model requests, and how they are reached.
+
+    `base_url` is what the API's own path is added to: `/chat/completions` and `/responses`, Anthropic's
+    `/v1/messages`, Gemini's `/v1beta/models/…`, Ollama's `/api/chat`. It is "" where variables make it (azure, bedrock,
+    vertex).
+    """
+
+    name: str
+    example: str
+    """A model of theirs, for hints; with the provider's name before it, it is a name that resolves."""
+    apis: tuple[str, ...] = (CHAT, RESPONSES)
+    """The APIs they speak, the default first."""
+    base_url: str = ""
+    key_variables: tuple[str, ...] = ()
+    """Where the key is looked for, in order."""
+    token_variables: tuple[str, ...] = ()
+    """Where a bearer token is looked for when there is no key."""
+    base_url_variables: tuple[str, ...] = ()
+    base_url_tail: str = ""
+    """What the vendor's own packages add to the value of the base-URL variable."""
+    header_variables: Mapping[str, str] = {}
+    """Further headers, and the variables that hold their values."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that are theirs besides that of `base_url`; a leading dot stands for any name before it."""
+    local: bool = False
+    """Whether it runs on one's own machine and needs no key."""
+    compatible_path: str = ""
+    """What is added to `base_url` where their Chat Completions stand beside an API of their own."""
+    key_header: str = ""
+    token: Literal["", "azure", "google"] = ""
+    """Whose credentials stand in for a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
+    namespace: str = ""
+    """What their model names begin with where the name that was given holds no slash."""
+    own_prefix: bool = False
+    """Whether `name/` before a model can only be meant for us, also at their own base URL."""
+    quirks: str = ""
+    """Under which name `openai_chat.QUIRKS` has how their server differs; "" is the provider's name."""
+    aliases: tuple[str, ...] = ()
+    homepage: str = ""
+    """Where to get a key, or the program."""
+
+
+_TABLE = (
+    Provider(
+        name="openai",
+        example="gpt-5.4",
+        apis=(RESPONSES, CHAT),
+        base_url="https://api.openai.com/v1",
+        key_variables=("OPENAI_API_KEY",),
+        base_url_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
+        header_variables={"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"},
+        hosts=(".api.openai.com",),  # eu.api.openai.com and the other places of residence
+        own_prefix=True,
+        homepage="https://platform.openai.com/api-keys",
+    ),
+    Provider(
+        name="azure",
+        example="gpt-5.4",
+        key_variables=("AZURE_OPENAI_API_KEY",),
+        token_variables=("AZURE_OPENAI_AD_TOKEN",),
+        base_url_variables=("AZURE_OPENAI_ENDPOINT",),
+        hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
+        key_header="api-key",
+        token="azure",
+        own_prefix=True,
+        aliases=("azure-openai", "azure_openai"),
+        homepage="https://ai.azure.com",
+    ),
+    Provider(
+        name="anthropic",
+        example="claude-sonnet-5",
+        apis=("anthropic", CHAT),
+        compatible_path="/v1",
+        base_url="https://api.anthropic.com",
+        key_variables=("ANTHROPIC_API_KEY",),
+        token_variables=("ANTHROPIC_AUTH_TOKEN",),
+        base_url_variables=("ANTHROPIC_BASE_URL",),
+        homepage="https://console.anthropic.com/settings/keys",
+    ),
+    Provider(
+        name="gemini",
+        example="gemini-flash-latest",
+        apis=("gemini", CHAT),
+        compatible_path="/v1beta/openai",
+        base_url="https://generativelanguage.googleapis.com",
+        key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        base_url_variables=("GOOGLE_GEMINI_BASE_URL",),
+        quirks="vertex",  # of the compatible door that both have
+        aliases=("google", "google-genai", "google_genai", "google-gla"),
+        homepage="https://aistudio.google.com/apikey",
+    ),
+    Provider(
+        name="groq",
+        example="openai/gpt-oss-120b",
+        base_url="https://api.groq.com/openai/v1",
+        key_variables=("GROQ_API_KEY",),
+        base_url_variables=("GROQ_BASE_URL",),
+        base_url_tail="/openai/v1",
+        homepage="https://console.groq.com/keys",
+    ),
+    Provider(
+        name="ollama",
+        example="llama3.2",
+        apis=("ollama", CHAT, RESPONSES),
+        compatible_path="/v1",
+        base_url="http://127.0.0.1:11434",
+        key_variables=("OLLAMA_API_KEY",),
+        base_url_variables=("OLLAMA_HOST",),
+        local=True,
+        aliases=("ollama_chat",),
+        homepage="https://ollama.com/download",
+    ),
+    Provider(
+        name="openrouter",
+        example="openai/gpt-5.4",
+        base_url="https://openrouter.ai/api/v1",
+        key_variables=("OPENROUTER_API_KEY",),
+        base_url_variables=("OPENROUTER_BASE_URL",),
+        namespace="openrouter/",  # its own models: openrouter/auto
+        homepage="https://openrouter.ai/settings/keys",
+    ),
+    Provider(
+        name="deepseek",
+        example="deepseek-chat",
+        base_url="https://api.deepseek.com",
+        key_variables=("DEEPSEEK_API_KEY",),
+        base_url_variables=("DEEPSEEK_BASE_URL",),
+        homepage="https://platform.deepseek.com/api_keys",
+    ),
+    Provider(
+        name="xai",
+        example="grok-4",
+        base_url="https://api.x.ai/v1",
+        key_variables=("XAI_API_KEY",),
+        base_url_variables=("XAI_BASE_URL",),
+        hosts=(".api.x.ai",),
+        aliases=("grok", "x-ai"),
+        homepage="https://console.x.ai",
+    ),
+    Provider(
+        name="mistral",
+        example="mistral-large-latest",
+        base_url="https://api.mistral.ai/v1",
+        key_variables=("MISTRAL_API_KEY",),
+        base_url_variables=("MISTRAL_BASE_URL",),
+        aliases=("mistralai",),
+        homepage="https://console.mistral.ai/api-keys",
+    ),
+    Provider(
+        name="together",
+        example="openai/gpt-oss-120b",
+        base_url="https://api.together.xyz/v1",
+        key_variables=("TOGETHER_API_KEY", "TOGETHERAI_API_KEY"),
+        base_url_variables=("TOGETHER_BASE_URL",),
+        hosts=("api.together.ai",),
+        aliases=("together_ai", "together-ai", "togetherai"),
+        homepage="https://api.together.ai/settings/api-keys",
+    ),
+    Provider(
+        name="fireworks",
+        example="gpt-oss-120b",
+        base_url="https://api.fireworks.ai/inference/v1",
+        key_variables=("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"),
+        base_url_variables=("FIREWORKS_BASE_URL",),
+        namespace="accounts/fireworks/models/",
+        aliases=("fireworks_ai", "fireworks-ai"),
+        homepage="https://app.fireworks.ai/settings/users/api-keys",
+    ),
+    Provider(
+        name="cerebras",
+        example="gpt-oss-120b",
+        base_url="https://api.cerebras.ai/v1",
+        key_variables=("CEREBRAS_API_KEY",),
+        base_url_variables=("CEREBRAS_BASE_URL",),
+        base_url_tail="/v1",
+        homepage="https://cloud.cerebras.ai",
+    ),
+    Provider(
+        name="huggingface",
+        example="openai/gpt-oss-120b",
+        base_url="https://router.huggingface.co/v1",
+        key_variables=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+        base_url_variables=("HUGGINGFACE_BASE_URL",),
+        homepage="https://huggingface.co/settings/tokens",
+    ),
+    Provider(
+        name="alibaba",
+        example="qwen-plus",
+        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        key_variables=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
+        base_url_variables=("DASHSCOPE_BASE_URL",),
+        hosts=("dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"),
+        aliases=("dashscope",),
+        homepage="https://modelstudio.console.alibabacloud.com",
+    ),
+    Provider(
+        name="moonshot",
+        example="kimi-k2.5",
+        base_url="https://api.moonshot.ai/v1",
+        key_variables=("MOONSHOT_API_KEY",),
+        base_url_variables=("MOONSHOT_BASE_URL",),
+        hosts=("api.moonshot.cn",),
+        homepage="https://platform.moonshot.ai/console/api-keys",
+    ),
+    Provider(
+        name="xiaomi",
+        example="mimo-v2.5-pro",
+        base_url="https://api.xiaomimimo.com/v1",
+        key_variables=("MIMO_API_KEY", "XIAOMI_API_KEY"),
+        base_url_variables=("MIMO_BASE_URL",),
+        homepage="https://platform.xiaomimimo.com",
+    ),
+    Provider(
+        name="zai",
+        example="glm-4.7",
+        base_url="https://api.z.ai/api/paas/v4",
+        key_variables=("ZAI_API_KEY",),
+        base_url_variables=("ZAI_BASE_URL",),
+        homepage="https://z.ai/manage-apikey/apikey-list",
+    ),
+    Provider(
+        name="vllm",
+        example="meta-llama/Llama-3.1-8B-Instruct",
+        base_url="http://127.0.0.1:8000/v1",
+        key_variables=("VLLM_API_KEY",),
+        base_url_variables=("VLLM_BASE_URL", "HOSTED_VLLM_API_BASE"),
+        local=True,
+        aliases=("hosted_vllm",),
+        homepage="https://docs.vllm.ai",
+    ),
+    Provider(
+        name="llamacpp",
+        example="default",
+        base_url="http://127.0.0.1:8080/v1",
+        key_variables=("LLAMA_API_KEY",),
+        base_url_variables=("LLAMACPP_BASE_URL",),
+        local=True,
+        aliases=("llama.cpp", "llama_cpp", "llama-cpp"),
+        homepage="https://github.com/ggml-org/llama.cpp",
+    ),
+    Provider(
+        name="lmstudio",
+        example="openai/gpt-oss-20b",
+        base_url="http://127.0.0.1:1234/v1",
+        key_variables=("LM_API_TOKEN", "LM_STUDIO_API_KEY"),
+        base_url_variables=("LMSTUDIO_BASE_URL", "LM_STUDIO_API_BASE"),
+        local=True,
+        aliases=("lm_studio", "lm-studio"),
+        homepage="https://lmstudio.ai",
+    ),
+    Provider(
+        name="bedrock",
+        example="openai.gpt-oss-120b",
+        key_variables=("AWS_BEARER_TOKEN_BEDROCK",),
+        base_url_variables=("AWS_BEDROCK_BASE_URL",),
+        hosts=(".api.aws", ".amazonaws.com"),
+        aliases=("amazon-bedrock", "aws-bedrock"),
+        homepage="https://console.aws.amazon.com/bedrock/home#/api-keys",
+    ),
+    Provider(
+        name="vertex",
+        example="gemini-2.5-flash",
+        apis=(CHAT,),
+        hosts=("aiplatform.googleapis.com", "-aiplatform.googleapis.com", ".rep.googleapis.com"),
+        token="google",
+        namespace="google/",
+        aliases=("vertex_ai", "vertexai", "google-vertex", "google_vertexai"),
+        homepage="https://console.cloud.google.com/vertex-ai",
+    ),
+)
+
+
+PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in _TABLE}
+"""Every provider by its name. `offline` and `replay:FILE` are not among them: no one is asked there."""
+
+
+BY_ANY_NAME: Final[dict[str, Provider]] = {
+    name: provider for provider in _TABLE for name in (provider.name, *provider.aliases)
+}
