@@ -104,18 +104,18 @@ def test_the_table_brings_no_api_module_in() -> None:
 
 
 def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
-    from headwater.providers.openai_chat import response
+    from headwater.providers import openai_chat
 
-    assert set(response.QUIRKS) <= {provider.quirks or provider.name for provider in PROVIDERS.values()}
-    for name in response.QUIRKS:
-        assert find(f"openai-chat/{name}/m").endpoint.quirks == response.QUIRKS[name]
+    assert set(openai_chat.QUIRKS) <= {provider.quirks or provider.name for provider in PROVIDERS.values()}
+    for name in openai_chat.QUIRKS:
+        assert find(f"openai-chat/{name}/m").endpoint.quirks == openai_chat.QUIRKS[name]
     other = find("openai/m", env={"OPENAI_BASE_URL": "http://localhost:8000/v1"}).endpoint
     assert other.quirks == Quirks()  # not OpenAI's server, whatever its prefix
     assert find("m", base_url="http://localhost:8000/v1").endpoint.quirks == Quirks()
     # a port that only one server takes tells as much as a name
-    assert find("m", base_url="http://box:11434/v1").endpoint.quirks == response.QUIRKS["ollama"]
-    assert find("m", base_url="http://localhost:1234/v1").endpoint.quirks == response.QUIRKS["lmstudio"]
-    assert find("m", base_url="https://api.deepseek.com/v1").endpoint.quirks == response.QUIRKS["deepseek"]
+    assert find("m", base_url="http://box:11434/v1").endpoint.quirks == openai_chat.QUIRKS["ollama"]
+    assert find("m", base_url="http://localhost:1234/v1").endpoint.quirks == openai_chat.QUIRKS["lmstudio"]
+    assert find("m", base_url="https://api.deepseek.com/v1").endpoint.quirks == openai_chat.QUIRKS["deepseek"]
 
 
 # --- names

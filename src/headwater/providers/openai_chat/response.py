@@ -23,10 +23,9 @@ from headwater.providers.decoder import Decoder as BaseDecoder
 from headwater.providers.failures import in_band_error
 from headwater.providers.framing.sse import Frame, SSEDecoder
 from headwater.providers.openai_chat.request import API, encode
-from headwater.providers.openai_chat.servers import QUIRKS
 from headwater.providers.request import Quirks
 
-__all__ = ("QUIRKS", "Decoder", "encode")
+__all__ = ("Decoder", "encode")
 
 # --- the wire: the fields that are read, and no others. `error` and lists of many kinds are told apart later.
 
