@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from headwater import Agent, AgentStream
+from headwater.backends.offline import ScriptedModel, Turn
 from headwater.events import Event
-from headwater.offline import ScriptedModel, Turn
 from headwater.testing import check_log
 
 __all__ = ("always", "log_of", "scripted", "types_of")

@@ -10,12 +10,11 @@ from typing import Any, cast
 import pytest
 
 from headwater import Agent, Model, Settings, Thread, Timeouts, tool
+from headwater.backends.offline import Call, Say, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, InvalidTool, LoopMisuse, UnsupportedSetting
 from headwater.events import TextDelta
-from headwater.offline import Call, Say, ScriptedModel, Wait
-
-from .streams import always, scripted
-from .virtual import run_virtual
+from tests.streams import always, scripted
+from tests.virtual import run_virtual
 
 # --- the declaration
 

@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 
 from headwater import Agent
+from headwater.backends.offline import Call, Cut, Say, ScriptedModel, Think, Wait
 from headwater.callbacks import positional_parameters
 from headwater.errors import ConfigurationError, LoopMisuse
 from headwater.events import Event
-from headwater.offline import Call, Cut, Say, ScriptedModel, Think, Wait
 from headwater.testing import check_log
-
-from .streams import always, scripted
-from .virtual import run_virtual
+from tests.streams import always, scripted
+from tests.virtual import run_virtual
 
 TOKENS = ["Hel", "lo", "!"]
 

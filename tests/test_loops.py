@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import uvloop
 
+from headwater.backends.interrupt import Interruptible
 from headwater.errors import HeadwaterError, LoopMisuse
-from headwater.loops import Interruptible, KeptLoop, blocks_here, in_loop, kept_loop, refuse_inside_loop
+from headwater.loops import KeptLoop, blocks_here, in_loop, kept_loop, refuse_inside_loop
 
 SOON = 5.0
 

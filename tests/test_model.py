@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from headwater import Agent, Image, Message, Model, Settings, Timeouts, tool
+from headwater.backends.http import HTTPBackend
+from headwater.backends.offline import Call, OfflineModel, Say, ScriptedModel
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel, UnsupportedSetting
 from headwater.model import as_messages, as_model, merged
-from headwater.offline import Call, OfflineModel, Say, ScriptedModel
-from headwater.source import ProviderSource
-
-from .streams import always, log_of
+from tests.streams import always, log_of
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HEADWATER_MODEL", "OPENAI_BASE_URL")
 
@@ -28,7 +27,7 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_name_is_looked_up_when_it_is_first_asked() -> None:
     model = Model("openai/gpt-5.4")
     with pytest.raises(MissingKey, match="OPENAI_API_KEY"):
-        _ = model.source
+        _ = model.backend
     with pytest.raises(MissingKey):
         list(Agent(model=model).run_stream("Go."))
 
@@ -37,37 +36,37 @@ def test_the_key_of_the_environment_and_the_one_that_is_given(monkeypatch: pytes
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
     own = Model("openai/gpt-5.4", api_key="sk-own")
     for model, key in ((Model("openai/gpt-5.4"), "sk-environment"), (own, "sk-own")):
-        source = model.source
-        assert isinstance(source, ProviderSource)
+        source = model.backend
+        assert isinstance(source, HTTPBackend)
         assert source.endpoint.key is not None
         assert source.endpoint.key.reveal() == key
-        assert model.source is source
+        assert model.backend is source
         assert key not in repr(model) + repr(source) + repr(vars(model))
 
 
 def test_the_environment_names_a_model_where_the_program_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelNotNamed, match="HEADWATER_MODEL"):
-        _ = Model().source
+        _ = Model().backend
     monkeypatch.setenv("HEADWATER_MODEL", "offline")
-    assert isinstance(Model().source, OfflineModel)
+    assert isinstance(Model().backend, OfflineModel)
     assert Agent().run_sync("Hello.").text
 
 
 def test_a_name_that_leads_nowhere_is_told() -> None:
     with pytest.raises(UnknownModel, match="no-such"):
-        _ = Model("no-such/model").source
+        _ = Model("no-such/model").backend
 
 
 def test_any_server_can_be_asked_by_its_address() -> None:
-    source = Model("my-model", base_url="http://localhost:8000/v1", headers={"x-team": "a"}).source
-    assert isinstance(source, ProviderSource)
+    source = Model("my-model", base_url="http://localhost:8000/v1", headers={"x-team": "a"}).backend
+    assert isinstance(source, HTTPBackend)
     assert (source.model, source.endpoint.base_url) == ("my-model", "http://localhost:8000/v1")
     assert source.endpoint.headers["x-team"] == "a"
 
 
 def test_a_model_is_anything_that_can_be_asked() -> None:
     scripted = ScriptedModel(["Hello."])
-    assert as_model(scripted).source is scripted
+    assert as_model(scripted).backend is scripted
     model = Model("offline")
     assert as_model(model) is model
     assert as_model("offline").name == "offline"
@@ -78,7 +77,7 @@ def test_a_model_is_anything_that_can_be_asked() -> None:
 def test_fallbacks_are_models_in_order() -> None:
     first, second, third = always("1"), always("2"), always("3")
     model = Model(first, fallback=[Model(second, fallback=[third])])
-    assert model.sources == (first, second, third)
+    assert model.backends == (first, second, third)
     with pytest.raises(ConfigurationError, match="fallback"):
         Model("offline", fallback="openai/gpt-5.4")
 
@@ -102,7 +101,7 @@ def test_a_model_is_asked_once_with_an_agents_faces() -> None:
         assert stream.response == "Hello."
         await log_of(model.stream("Go."))
         assert await model.stream("Go.").result() == "Hello."
-        source: Any = model.source
+        source: Any = model.backend
         assert source.model == "offline"
 
     asyncio.run(main())

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from headwater import Agent, AgentStream, StreamChunk, ToolContext
+from headwater.backends.offline import Call, Cut, Fail, Finish, Say, Think, Wait
 from headwater.errors import HeadwaterError, IncompleteStream, LoopMisuse
 from headwater.events import Event, RunCancelled, TextDelta, TextEnded
 from headwater.loops import kept_loop
-from headwater.offline import Call, Cut, Fail, Finish, Say, Think, Wait
 from headwater.testing import check_log
-
-from .streams import log_of, scripted, types_of
-from .virtual import run_virtual
+from tests.streams import log_of, scripted, types_of
+from tests.virtual import run_virtual
 
 
 async def look() -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headwater import errors, events
     from headwater.agent import Agent
-    from headwater.attempts import Timeouts
+    from headwater.backends.timeouts import Timeouts
     from headwater.chunks import StreamChunk
     from headwater.errors import HeadwaterError, IncompleteStream
     from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
@@ -47,7 +47,7 @@ _HOMES = {
     "StreamChunk": "chunks",
     "Text": "events.messages",
     "Thread": "thread",
-    "Timeouts": "attempts",
+    "Timeouts": "backends.retry",
     "Tool": "tools",
     "ToolCall": "events.messages",
     "ToolContext": "tools",

@@ -18,7 +18,8 @@ from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
 
 from headwater import arguments
-from headwater.attempts import Retries, Timeouts
+from headwater.backends.retry import Retries
+from headwater.backends.timeouts import Timeouts
 from headwater.callbacks import Callback, Watcher, event_watcher, retraction_of, token_watcher
 from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message, Response
@@ -173,9 +174,9 @@ class Agent(Generic[ContextT, OutputT]):
                 raise TypeError("base_url= and api_key= belong to the Model that was given: pass them to it.")
             self.llm = model
         else:
-            source: Any = model
+            backend: Any = model
             self.llm = Model(
-                source,
+                backend,
                 base_url=self._base_url,
                 api_key=self._key,
                 timeouts=self.timeouts,
@@ -373,7 +374,7 @@ class Agent(Generic[ContextT, OutputT]):
         timeouts: Timeouts | None = None,
         **settings: Any,
     ) -> Job:
-        """What a run of this agent needs to know, fixed now. Raises as `Model.source` does, and TypeError."""
+        """What a run of this agent needs to know, fixed now. Raises as `Model.backend` does, and TypeError."""
         self._check()
         if history is not None and thread is not None:
             raise TypeError("history= and thread= both say what went before: give one of them.")
@@ -393,7 +394,7 @@ class Agent(Generic[ContextT, OutputT]):
         )
         return Job(
             name=self.name,
-            sources=llm.sources if isinstance(self._model, Model) is False or not self._fallback else _with(llm, self),
+            backends=_with(llm, self) if isinstance(self._model, Model) and self._fallback else llm.backends,
             input=as_messages(task),
             history=arguments.messages(history),
             thread=thread,
@@ -540,7 +541,7 @@ def _offered(tools: Iterable[Any] | None) -> dict[str, Tool[..., Any] | Delegate
 
 
 def _with(llm: Model, agent: Agent[Any, Any]) -> tuple[Any, ...]:
-    return (*llm.sources, *(source for one in agent._fallback for source in one.sources))
+    return (*llm.backends, *(backend for one in agent._fallback for backend in one.backends))
 
 
 def _of_context(instructions: Instructions) -> Any:

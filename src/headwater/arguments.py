@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from headwater.attempts import Timeouts
+from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UnsupportedSetting
 from headwater.events.messages import Message, Response
 from headwater.providers.request import Secret, Settings

@@ -16,17 +16,19 @@ from msgspec import UNSET
 from typing_extensions import TypedDict, Unpack
 
 from headwater import arguments
-from headwater.attempts import Retries, Timeouts
+from headwater.backends.base import Backend
+from headwater.backends.http import HTTPBackend
+from headwater.backends.retry import Retries
+from headwater.backends.timeouts import Timeouts
 from headwater.events.messages import File, Image, Message, Text
 from headwater.providers import registry
 from headwater.providers.request import Effort, Secret, Settings, ToolSpec
 from headwater.runtime import AgentRun, Job
-from headwater.source import ProviderSource, Source
 from headwater.stream import AgentStream
 from headwater.tools import as_tools
 
 if TYPE_CHECKING:
-    from headwater.replay import Recorder
+    from headwater.backends.replay import Recorder
 
 __all__ = ("Model", "ModelLike", "SettingsOptions", "Task")
 
@@ -88,7 +90,7 @@ class Model:
 
     def __init__(
         self,
-        name: str | Source | None = None,
+        name: str | Backend | None = None,
         *,
         base_url: str | Secret | None = None,
         api_key: str | Secret | None = None,
@@ -103,9 +105,9 @@ class Model:
         self._key = arguments.secret(api_key)
         self._headers = arguments.header_values(headers)
         del api_key, headers  # from here on they show in no frame
-        self._source: Source | None = None if name is None or isinstance(name, str) else _checked_source(name)
-        self._further: tuple[Source, ...] = ()
-        """What a recording was made of beside its first source: the fallbacks that were asked."""
+        self._backend: Backend | None = None if name is None or isinstance(name, str) else _checked_backend(name)
+        self._further: tuple[Backend, ...] = ()
+        """What a recording was made of beside its first backend: the fallbacks that were asked."""
         self.name: str | None = name if name is None or isinstance(name, str) else name.model
         self.timeouts = arguments.timeouts(timeouts) or Timeouts()
         self.retries = Retries(
@@ -117,25 +119,25 @@ class Model:
         self._base_url = arguments.address(base_url)
 
     @property
-    def source(self) -> Source:
+    def backend(self) -> Backend:
         """Who answers; looked up once. Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError."""
-        if self._source is None:
-            self._source = self._look_up()
-        return self._source
+        if self._backend is None:
+            self._backend = self._look_up()
+        return self._backend
 
     @property
-    def sources(self) -> tuple[Source, ...]:
+    def backends(self) -> tuple[Backend, ...]:
         """Who answers, then the fallbacks in order."""
-        return (self.source, *self._further, *(source for one in self.fallback for source in one.sources))
+        return (self.backend, *self._further, *(backend for one in self.fallback for backend in one.backends))
 
     def recorded(self, recorder: Recorder) -> Model:
         """The same model, and its fallbacks, with every answer kept by `recorder`.
 
-        Raises the errors of `source`, and ConfigurationError for a model that is not asked over HTTP.
+        Raises the errors of `backend`, and ConfigurationError for a model that is not asked over HTTP.
         """
         other = copy.copy(self)
-        other._source = recorder.source(self.source)
-        other._further = tuple(recorder.source(source) for source in self._further)
+        other._backend = recorder.backend(self.backend)
+        other._further = tuple(recorder.backend(backend) for backend in self._further)
         other.fallback = tuple(one.recorded(recorder) for one in self.fallback)
         return other
 
@@ -150,7 +152,7 @@ class Model:
         """One request as a stream, with an agent's own faces: chunks, `events()`, `text()`, `await result()`.
 
         Tools are told to the model and never run: their calls are in the Response. `messages` may be a string.
-        Raises the errors of `source`, out of the reading.
+        Raises the errors of `backend`, out of the reading.
         """
         specs = tuple(tool if isinstance(tool, ToolSpec) else as_tools([tool])[0].spec for tool in tools)
         given = as_messages(messages)
@@ -161,7 +163,7 @@ class Model:
             return AgentRun(
                 Job(
                     name=self.name or "model",
-                    sources=self.sources,
+                    backends=self.backends,
                     input=spoken[-1:],
                     history=spoken[:-1],
                     instructions="\n\n".join(message.text for message in system) or None,
@@ -182,19 +184,19 @@ class Model:
         # Of a base URL only the place: before and behind it may stand a password or a key.
         return f"Model({self.name!r}{f' at {_place(self._base_url.reveal())}' if self._base_url else ''})"
 
-    def _look_up(self) -> Source:
+    def _look_up(self) -> Backend:
         env = ENVIRONMENT
         name = self.name if self._base_url else registry.model_name(self.name, env)
         if name is not None and registry.is_offline(name):
-            from headwater.offline import from_name
+            from headwater.backends.offline import from_name
 
             return from_name(name)
         if name is not None and not self._base_url and (recording := registry.replay_path(name)) is not None:
-            from headwater import replay
+            from headwater.backends import replay
 
-            sources = replay.from_name(recording)
-            self._further = sources[1:]
-            return sources[0]
+            backends = replay.from_name(recording)
+            self._further = backends[1:]
+            return backends[0]
         resolved = registry.resolve(
             name,
             base_url=self._base_url.reveal() if self._base_url else None,
@@ -209,10 +211,10 @@ class Model:
             endpoint = msgspec.structs.replace(endpoint, headers={**endpoint.headers, **given})
         authorize = None
         if endpoint.token and endpoint.key is None:
-            from headwater.tokens import authorizer
+            from headwater.backends.credentials import authorizer
 
             authorize = authorizer(endpoint.token)
-        return ProviderSource(
+        return HTTPBackend(
             endpoint,
             resolved.model,
             registry.load_api(endpoint.api),
@@ -221,7 +223,7 @@ class Model:
         )
 
 
-ModelLike: TypeAlias = str | Model | Source
+ModelLike: TypeAlias = str | Model | Backend
 """What may stand where a model is wanted: its name, a Model, or anything that can be asked (a scripted one)."""
 
 
@@ -242,11 +244,11 @@ def _place(url: str) -> str:
         return "?"
 
 
-def _checked_source(model: Any) -> Source:
+def _checked_backend(model: Any) -> Backend:
     if not hasattr(model, "open") or not isinstance(getattr(model, "model", None), str):
         raise arguments.wrong("model", model, 'Give a name, as in "openai/gpt-5.4", or a Model.')
-    source: Source = model
-    return source
+    backend: Backend = model
+    return backend
 
 
 def merged(settings: Settings, more: Mapping[str, Any], known: Iterable[str] = ()) -> Settings:

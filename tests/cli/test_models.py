@@ -9,8 +9,7 @@ import pytest
 from headwater.cli import main
 from headwater.cli.models import served
 from headwater.providers.catalog import PROVIDERS
-
-from .commands import OPENAI_LIST, FixedServer, serving
+from tests.cli.commands import OPENAI_LIST, FixedServer, serving
 
 
 def test_keys_are_named_and_not_shown(nothing_local: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

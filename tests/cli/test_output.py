@@ -14,8 +14,7 @@ from headwater.cli.output import JSONLines, Outlet, OutputFailed, Printer, is_te
 from headwater.errors import InvalidRecord
 from headwater.events import Custom, Event, RunFailed
 from headwater.events.codec import decode
-
-from ..terminal import logs
+from tests.terminal import logs
 
 
 class Full(io.StringIO):

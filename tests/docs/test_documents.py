@@ -12,9 +12,8 @@ import pytest
 import headwater
 from headwater import errors
 from headwater.providers.catalog import PROVIDERS
-
-from .fake_openai import fake_openai
-from .programs import ROOT, run_program
+from tests.docs.fake_openai import fake_openai
+from tests.docs.programs import ROOT, run_program
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

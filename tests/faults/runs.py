@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
 from headwater import Model, Timeouts
+from headwater.backends.http import HTTPBackend
 from headwater.errors import ConnectionFailed, HeadwaterError, LimitExceeded, ProviderError, TimedOut
 from headwater.events import Event
 from headwater.events.messages import Response
 from headwater.providers.registry import load_api
 from headwater.providers.request import Endpoint, HTTPRequest
-from headwater.source import ProviderSource
 from headwater.testing import LogError, check_log
 from headwater.testing.answer import Answer, Pause, Step
 from headwater.testing.faults import Fault, applied
@@ -95,7 +95,7 @@ def played(api: str, answer: Callable[[], Answer], *faults: Fault, timeouts: Tim
         return reply
 
     endpoint = Endpoint(provider="simulated", api=api, base_url="http://127.0.0.1")
-    return Model(ProviderSource(endpoint, "model-1", load_api(api), post=post), retries=0, timeouts=timeouts)
+    return Model(HTTPBackend(endpoint, "model-1", load_api(api), post=post), retries=0, timeouts=timeouts)
 
 
 class _Reply:

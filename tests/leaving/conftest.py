@@ -8,9 +8,8 @@ import pytest
 import uvloop
 
 from headwater.loops import kept_loop
-
-from .left import Census, look_ups_done, no_tasks
-from .server import PacedServer
+from tests.leaving.left import Census, look_ups_done, no_tasks
+from tests.leaving.server import PacedServer
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 

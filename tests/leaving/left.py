@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headwater.events.messages import Message, Response, ToolCall, ToolResult
-
-from .server import FEW, Exchange
+from tests.leaving.server import FEW, Exchange
 
 __all__ = ("Census", "assert_partial", "assert_told", "assert_valid", "look_ups_done", "no_tasks")
 

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from types import TracebackType
 
-from .server import SOON, PacedServer
+from tests.leaving.server import SOON, PacedServer
 
 __all__ = ("Program",)
 

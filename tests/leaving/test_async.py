@@ -13,10 +13,9 @@ import pytest
 
 from headwater import Agent, AgentStream, StreamChunk
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
-
-from .conftest import Run
-from .left import assert_partial, assert_told
-from .server import Exchange, PacedServer
+from tests.leaving.conftest import Run
+from tests.leaving.left import assert_partial, assert_told
+from tests.leaving.server import Exchange, PacedServer
 
 READ = 3
 """Chunks that are read before leaving."""

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from headwater import Agent, AgentStream, StreamChunk, ToolContext
-
-from .conftest import Run
-from .left import assert_partial, assert_told, assert_valid
-from .server import SOON, PacedServer
+from tests.leaving.conftest import Run
+from tests.leaving.left import assert_partial, assert_told, assert_valid
+from tests.leaving.server import SOON, PacedServer
 
 
 class Scene:

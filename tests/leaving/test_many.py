@@ -14,10 +14,9 @@ import pytest
 
 from headwater import Agent
 from headwater.errors import ConnectionFailed, ConnectTimeout
-
-from .conftest import Run
-from .left import Census, assert_valid, no_tasks
-from .server import SOON, PacedServer
+from tests.leaving.conftest import Run
+from tests.leaving.left import Census, assert_valid, no_tasks
+from tests.leaving.server import SOON, PacedServer
 
 
 def _room_for(descriptors: int) -> bool:

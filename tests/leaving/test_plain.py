@@ -13,9 +13,8 @@ import pytest
 
 from headwater import Agent, AgentStream, ToolContext
 from headwater.errors import Cancelled, LoopMisuse
-
-from .left import Census, assert_partial, assert_told, assert_valid
-from .server import SOON, PacedServer
+from tests.leaving.left import Census, assert_partial, assert_told, assert_valid
+from tests.leaving.server import SOON, PacedServer
 
 READ = 3
 """Chunks that are read before leaving."""

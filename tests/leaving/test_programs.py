@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from .left import assert_told
-from .programs import Program
-from .server import AT_ONCE, PacedServer
+from tests.leaving.left import assert_told
+from tests.leaving.programs import Program
+from tests.leaving.server import AT_ONCE, PacedServer
 
 NOISE = ("was destroyed", "never awaited", "Unclosed", "unclosed", "Exception ignored", "Warning")
 

@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from headwater import Agent
-
-from .server import Server
+from tests.newcomer.server import Server
 
 __all__ = ("CASES", "Here", "case", "inside_a_loop", "offline", "openai")
 

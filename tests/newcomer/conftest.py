@@ -10,8 +10,7 @@ import pytest
 
 from headwater.providers.catalog import PROVIDERS
 from headwater.providers.registry import MODEL_VARIABLE
-
-from .server import Server
+from tests.newcomer.server import Server
 
 
 @pytest.fixture(autouse=True)

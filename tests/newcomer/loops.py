@@ -7,7 +7,7 @@ import gc
 import warnings
 from typing import Any
 
-from .cases import Here, case, inside_a_loop, offline
+from tests.newcomer.cases import Here, case, inside_a_loop, offline
 
 
 @case("A run that is printed before it was awaited")

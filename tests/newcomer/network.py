@@ -6,9 +6,8 @@ import socket
 from typing import Any
 
 from headwater import Agent, Timeouts
-
-from .cases import Here, case, openai
-from .server import said
+from tests.newcomer.cases import Here, case, openai
+from tests.newcomer.server import said
 
 
 def at(base_url: str, **arguments: Any) -> Agent[Any, Any]:

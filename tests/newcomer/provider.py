@@ -5,8 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from headwater import Agent
-
-from .cases import Here, case, openai
+from tests.newcomer.cases import Here, case, openai
 
 
 def error(message: str, code: str = "") -> dict[str, object]:

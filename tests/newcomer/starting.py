@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from headwater import Agent, Model, Thread, Timeouts
-
-from .cases import Here, case, offline
+from tests.newcomer.cases import Here, case, offline
 
 
 @case("No model is named")

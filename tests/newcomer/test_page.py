@@ -8,10 +8,9 @@ import traceback
 import pytest
 
 from headwater import errors
-
-from . import loops, network, provider, starting, tools  # noqa: F401  # their cases are registered by importing them
-from .cases import CASES, Here
-from .page import Entry, entries
+from tests.newcomer import loops, network, provider, starting, tools  # noqa: F401  # their cases are registered by importing them
+from tests.newcomer.cases import CASES, Here
+from tests.newcomer.page import Entry, entries
 
 PAGE = entries()
 

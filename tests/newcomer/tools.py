@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from headwater import Timeouts, ToolContext, ToolResult, tool
 from headwater.errors import ToolFailed
-
-from .cases import Here, case, offline
+from tests.newcomer.cases import Here, case, offline
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ..newcomer.server import Server, said
+from tests.newcomer.server import Server, said
 
 if TYPE_CHECKING:
-    from .kernel import Cell, Kernel
+    from tests.notebook.kernel import Cell, Kernel
 
 for needed in ("nbclient", "nbformat", "ipykernel", "jupyter_client"):
     pytest.importorskip(needed, reason=f"{needed} is not installed: no notebook can be executed")
@@ -115,7 +115,7 @@ CELLS = {
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cell]:
     """What came of each cell of one notebook."""
-    from .kernel import execute
+    from tests.notebook.kernel import execute
 
     sources = [textwrap.dedent(source).strip() for source in CELLS.values()]
     return dict(zip(CELLS, execute(sources, str(tmp_path_factory.mktemp("notebook"))), strict=True))
@@ -178,7 +178,7 @@ def test_a_response_shows_as_markdown(cells: dict[str, Cell]) -> None:
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
-    from .kernel import Kernel
+    from tests.notebook.kernel import Kernel
 
     with Kernel.running() as kernel:
         yield kernel

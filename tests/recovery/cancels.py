@@ -27,9 +27,9 @@ from typing import Any
 import uvloop
 
 from headwater import Agent, AgentStream, ToolContext
+from headwater.backends.offline import Call, Say, ScriptedModel, Think, Turn, Wait
 from headwater.events import Event, RunCancelled
 from headwater.events.messages import Response
-from headwater.offline import Call, Say, ScriptedModel, Think, Turn, Wait
 from headwater.providers.request import Request
 from headwater.runtime import Run
 from headwater.testing import check_log

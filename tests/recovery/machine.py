@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from headwater import Agent, AgentStream, ToolContext
-from headwater.attempts import Timeouts
+from headwater.backends.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think, Wait
+from headwater.backends.timeouts import Timeouts
 from headwater.chunks import StreamChunk
 from headwater.errors import HeadwaterError, RateLimited, ToolFailed
 from headwater.events import (
@@ -36,13 +37,11 @@ from headwater.events import (
     UsageReported,
 )
 from headwater.events.messages import Response, Text, Usage
-from headwater.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think, Wait
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from tests.logs import check_history, closed, folds
+from tests.recovery.projections import Shown, attempts_of, less_retracted, transcripts, watch_all
 from tests.virtual import VirtualLoop
-
-from .projections import Shown, attempts_of, less_retracted, transcripts, watch_all
 
 __all__ = ("Part", "Plan", "RunMachine", "plans")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from headwater.backends.offline import Call, Say
 from headwater.events import Event, RunFinished
-from headwater.offline import Call, Say
 from headwater.runtime import Run
 from headwater.workflows import ConcurrentWorkflow
 from tests.streams import scripted

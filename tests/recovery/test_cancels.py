@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .cancels import SHAPES, WAYS, cut_runs
+from tests.recovery.cancels import SHAPES, WAYS, cut_runs
 
 
 @pytest.mark.timeout(240)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from headwater import Agent, ToolContext
-from headwater.attempts import Timeouts
+from headwater.backends.offline import Call, Fail, Say, ScriptedModel, Wait
+from headwater.backends.timeouts import Timeouts
 from headwater.errors import (
     ConnectTimeout,
     FirstTokenTimeout,
@@ -24,14 +25,12 @@ from headwater.errors import (
 from headwater.events import AttemptFailed, AttemptStarted, ChildFinished, Event, Retracted, ToolFinished
 from headwater.events.messages import Response
 from headwater.model import Model
-from headwater.offline import Call, Fail, Say, ScriptedModel, Wait
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.logs import check_history
+from tests.recovery.wired import APIS, opening, saying, wired
 from tests.streams import always, scripted
 from tests.virtual import run_virtual
-
-from .wired import APIS, opening, saying, wired
 
 LONG = 100.0
 """Seconds that no clock here allows."""
@@ -80,7 +79,7 @@ def test_each_clock_is_set_anywhere_and_has_an_error_of_its_own(
         if where == "agent":
             agent.timeouts = clocks
         elif where == "model":
-            source: Any = agent.llm.source
+            source: Any = agent.llm.backend
             source._connect = clocks.connect  # as a Model that looks its source up by name would make it
             agent.model = Model(source, timeouts=clocks)
         with pytest.raises(kind) as caught:
@@ -95,7 +94,7 @@ def test_each_clock_is_set_anywhere_and_has_an_error_of_its_own(
         assert error.response.text == text
         assert error.response.partial
         check_history(error.response.messages)
-        source = agent.llm.source
+        source = agent.llm.backend
         assert all(reply.closed for reply in source.replies)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

@@ -7,7 +7,7 @@ import os
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from .machine import RunMachine
+from tests.recovery.machine import RunMachine
 
 EXAMPLES = int(os.environ.get("HEADWATER_RECOVERY_EXAMPLES", "0"))
 

@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 
 from headwater import Agent, StreamChunk, Thread
+from headwater.backends.offline import Call, Cut, Fail, Say, Think, Wait
 from headwater.errors import IncompleteStream
 from headwater.events import Event, Retracted, RunStarted, ToolFinished, ToolStarted, UsageReported
 from headwater.events.messages import Image, Usage
-from headwater.offline import Call, Cut, Fail, Say, Think, Wait
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from tests.logs import check_history
+from tests.recovery.projections import attempts_of, less_retracted, watch_all
 from tests.streams import always, log_of, scripted
 from tests.virtual import run_virtual
-
-from .projections import attempts_of, less_retracted, watch_all
 
 BROKEN = ("Once ", "upon ", "a—")
 """What an attempt says before it breaks off; none of these words may be in what is left."""

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from headwater import Agent
-from headwater.attempts import FIRST_WAIT_SECONDS, MAX_RETRIES_A_RUN
+from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel
+from headwater.backends.rate_limits import SPREAD
+from headwater.backends.retry import FIRST_WAIT_SECONDS, MAX_RETRIES_A_RUN
 from headwater.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -26,15 +28,12 @@ from headwater.errors import (
 )
 from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted
 from headwater.events.messages import Usage
-from headwater.offline import Call, Cut, Fail, Say, ScriptedModel
-from headwater.pacing import SPREAD
 from headwater.testing import check_log
 from headwater.testing.wires import WIRES, Trouble
 from tests.logs import check_history
+from tests.recovery.wired import APIS, Refusal, opening, saying, wired
 from tests.streams import always, log_of, scripted
 from tests.virtual import run_virtual
-
-from .wired import APIS, Refusal, opening, saying, wired
 
 LATER = [(408, ServerError), (409, ServerError), (429, RateLimited), (500, ServerError), (502, ServerError)]
 LATER += [(503, Overloaded), (504, ServerError), (520, ServerError), (529, Overloaded)]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from headwater.backends.offline import Call, Cut, Fail, Say
 from headwater.events import ChildFinished, Event
 from headwater.events.messages import Usage
-from headwater.offline import Call, Cut, Fail, Say
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from tests.streams import scripted

@@ -13,12 +13,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from headwater.backends.http import HTTPBackend
+from headwater.backends.offline import Say
 from headwater.errors import ConnectTimeout, HeadwaterError
 from headwater.events.messages import Usage
-from headwater.offline import Say
 from headwater.providers import registry
 from headwater.providers.request import HTTPRequest
-from headwater.source import ProviderSource
 from headwater.testing.wires import WIRES
 
 __all__ = ("APIS", "Body", "Refusal", "opening", "saying", "wired")
@@ -83,7 +83,7 @@ class _Reply:
         self.closed = True
 
 
-class Wired(ProviderSource):
+class Wired(HTTPBackend):
     """A model whose provider is a list of bodies; `replies` are those it has given, `connects` what it was allowed."""
 
     def __init__(self, api: str, bodies: Sequence[Body | Refusal], *, connecting: float = 0.0) -> None:
@@ -109,7 +109,7 @@ class Wired(ProviderSource):
         return reply
 
 
-def api_of(source: ProviderSource) -> str:
+def api_of(source: HTTPBackend) -> str:
     """The API it speaks."""
     return source.api
 

@@ -9,14 +9,13 @@ from typing import Any, Literal
 import pytest
 
 from headwater import Agent, Message, Thread, Timeouts
+from headwater.backends.offline import Call, Finish, Say, Wait
 from headwater.callbacks import current_run
 from headwater.errors import ConfigurationError, MaxStepsReached, OutputInvalid, RunTimeout, ThreadBusy
 from headwater.events import MessageAdded, RunFinished, TextDelta
 from headwater.events.messages import Image
-from headwater.offline import Call, Finish, Say, Wait
-
-from ..streams import always, log_of, scripted, types_of
-from ..virtual import run_virtual
+from tests.streams import always, log_of, scripted, types_of
+from tests.virtual import run_virtual
 
 
 def _asked(agent: Agent[Any, Any]) -> list[list[tuple[str, str]]]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from headwater import Agent, Timeouts, ToolContext, tool
+from headwater.backends.offline import Call, Cut, Finish, Say, ScriptedModel, Think, Wait
 from headwater.callbacks import current_run
 from headwater.errors import IncompleteStream, MaxStepsReached, ToolCallInvalid, ToolFailed
 from headwater.events import (
@@ -24,11 +25,9 @@ from headwater.events import (
     UsageReported,
 )
 from headwater.events.messages import ToolResult
-from headwater.offline import Call, Cut, Finish, Say, ScriptedModel, Think, Wait
 from headwater.providers.request import Request
-
-from ..streams import always, log_of, scripted, types_of
-from ..virtual import run_virtual
+from tests.streams import always, log_of, scripted, types_of
+from tests.virtual import run_virtual
 
 
 @tool

@@ -1,3 +1,3 @@
-from ..newcomer.conftest import environment, server
+from tests.newcomer.conftest import environment, server
 
 __all__ = ("environment", "server")

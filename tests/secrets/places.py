@@ -9,9 +9,8 @@ import pytest
 
 from headwater import Agent, Model
 from headwater.providers.catalog import PROVIDERS
-
-from ..newcomer.server import Server
-from .canary import CANARY
+from tests.newcomer.server import Server
+from tests.secrets.canary import CANARY
 
 __all__ = ("PLACES", "VARIABLES", "Place")
 

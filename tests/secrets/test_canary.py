@@ -17,10 +17,9 @@ from headwater import Agent, Model, Timeouts, testing
 from headwater.errors import HeadwaterError
 from headwater.events import AttemptStarted
 from headwater.providers.catalog import PROVIDERS
-
-from ..newcomer.server import Server, said
-from .canary import BODY, CANARY, Seen
-from .places import PLACES, VARIABLES, Place
+from tests.newcomer.server import Server, said
+from tests.secrets.canary import BODY, CANARY, Seen
+from tests.secrets.places import PLACES, VARIABLES, Place
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ..newcomer.server import Server
-from .canary import CANARY, Seen
-from .places import VARIABLES
+from tests.newcomer.server import Server
+from tests.secrets.canary import CANARY, Seen
+from tests.secrets.places import VARIABLES
 
 
 @pytest.mark.parametrize(

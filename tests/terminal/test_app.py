@@ -20,14 +20,13 @@ from typing import Any, TextIO
 import pytest
 
 from headwater import Agent, ConcurrentWorkflow
+from headwater.backends.offline import Call, Fail, OfflineModel, ScriptedModel, Wait
 from headwater.events import Event
-from headwater.offline import Call, Fail, OfflineModel, ScriptedModel, Wait
 from headwater.terminal import app
 from headwater.terminal.app import Dashboard
+from tests.terminal import crowds as log
+from tests.terminal import logs
 from tests.virtual import run_virtual
-
-from . import crowds as log
-from . import logs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
@@ -404,7 +403,7 @@ def test_leaving_the_run_ends_the_dashboard() -> None:
 PROGRAM = """
 import sys
 from headwater import Agent, ConcurrentWorkflow
-from headwater.offline import OfflineModel
+from headwater.backends.offline import OfflineModel
 
 agents = [Agent(name=name, model=OfflineModel("word " * 500, rate=20)) for name in ("ann", "bob")]
 try:

@@ -12,9 +12,8 @@ from headwater.events import Event
 from headwater.terminal.board import Board
 from headwater.terminal.dashboard import PLAIN_SIGNS, SIGNS, Layout, Signs, clock, shares, tally
 from headwater.terminal.wrap import cells
-
-from . import crowds as log
-from . import logs
+from tests.terminal import crowds as log
+from tests.terminal import logs
 
 NAMES = ("Market-Researcher", "Financial-Analyst", "Technical-Analyst")
 

@@ -15,8 +15,7 @@ import pytest
 
 from headwater.events import Event
 from headwater.terminal.lines import LinePrinter
-
-from . import logs
+from tests.terminal import logs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

@@ -10,9 +10,8 @@ from headwater.events import Event, Retracted
 from headwater.terminal.board import Board
 from headwater.terminal.progress import CHARACTERS_A_LINE, Progress
 from headwater.terminal.render import ASCII, UNICODE
-
-from . import crowds as log
-from . import logs
+from tests.terminal import crowds as log
+from tests.terminal import logs
 
 BEGUN = ["workflow: 2 agents", "ann: started"]
 

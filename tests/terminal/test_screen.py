@@ -16,8 +16,7 @@ from typing import Any, TextIO, TypeAlias
 import pytest
 
 from headwater.terminal.screen import Screen
-
-from . import crowds
+from tests.terminal import crowds
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from headwater.backends.offline.performance import Pace
+from headwater.backends.offline.script import Call, Cut, Fail, Finish, Say, Think
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +22,6 @@ from headwater.errors import (
 )
 from headwater.events import ReasoningEnded, TextStarted
 from headwater.events.messages import Usage
-from headwater.offline.performance import Pace
-from headwater.offline.script import Call, Cut, Fail, Finish, Say, Think
 from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
 from headwater.testing.answer import Answer, Broken, Pause, write

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .crowd import Crowd
+from tests.workflows.crowd import Crowd
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 

@@ -10,10 +10,9 @@ import pickle
 import pytest
 
 from headwater import ConcurrentWorkflow, Response, Results, Usage
+from headwater.backends.offline import Fail, Say
 from headwater.errors import Overloaded
-from headwater.offline import Fail, Say
-
-from .members import speaker
+from tests.workflows.members import speaker
 
 
 def results() -> Results:

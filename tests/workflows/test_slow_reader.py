@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from headwater import Agent, AgentStream, ConcurrentWorkflow, SequentialWorkflow, ToolContext
+from headwater.backends.offline import Call, ScriptedModel, Wait
 from headwater.errors import ConfigurationError
 from headwater.events import Event, TextDelta, ToolProgress
-from headwater.offline import Call, ScriptedModel, Wait
 from headwater.runtime.ahead import MAX_CHARS_AHEAD, SlowReader
 from headwater.runtime.mux import MAX_BATCHES_AHEAD
 from tests.virtual import run_virtual
-
-from .members import SHAPES, Shape, checked, nested, paced, speaker, spoken
+from tests.workflows.members import SHAPES, Shape, checked, nested, paced, speaker, spoken
 
 POLICIES: tuple[SlowReader, ...] = ("wait", "coalesce", "drop_progress")
 

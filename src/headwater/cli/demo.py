@@ -76,7 +76,7 @@ def make_workflow() -> ConcurrentWorkflow:
 
 
 def _tides() -> Agent[Any, str]:
-    from headwater.offline import Call, Think
+    from headwater.backends.offline import Call, Think
 
     return _agent(
         "tides",
@@ -97,7 +97,7 @@ def _tides() -> Agent[Any, str]:
 
 
 def _weather() -> Agent[Any, str]:
-    from headwater.offline import Call, Fail
+    from headwater.backends.offline import Call, Fail
 
     forecast = (
         "North-west 4 until noon, veering north 5 in the evening. Swell 1.2 m from the west, nine seconds apart: "
@@ -113,7 +113,7 @@ def _weather() -> Agent[Any, str]:
 
 
 def _route() -> Agent[Any, str]:
-    from headwater.offline import Call, Think, Wait
+    from headwater.backends.offline import Call, Think, Wait
 
     return _agent(
         "route",
@@ -135,7 +135,7 @@ def _route() -> Agent[Any, str]:
 
 def _agent(name: str, tools: list[Any], *turns: list[Any]) -> Agent[Any, str]:
     from headwater.agent import Agent
-    from headwater.offline import OfflineModel
+    from headwater.backends.offline import OfflineModel
 
     model = OfflineModel(list(turns), rate=RATE, model="offline/demo")
     return Agent(name=name, model=model, tools=tools, on_interrupted="restart")

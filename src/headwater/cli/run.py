@@ -53,7 +53,7 @@ def execute(asked: argparse.Namespace) -> int:
     if asked.record is None:
         ask(agent, task, out, watching)
         return 0
-    from headwater.replay import Recorder
+    from headwater.backends.replay import Recorder
 
     with Recorder(asked.record) as recorder:
         agent.llm = agent.llm.recorded(recorder)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from headwater import transport
+from headwater.backends import transport
 from headwater.errors import ConnectTimeout, HeadwaterError
 from headwater.providers.catalog import PROVIDERS
 from headwater.providers.registry import resolve

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from headwater.attempts import Asking, Budget, Retries, Timeouts
+from headwater.backends.retry import Asking, Budget, Retries
+from headwater.backends.timeouts import Timeouts
 from headwater.callbacks import current_run
 from headwater.errors import MaxStepsReached, OutputInvalid, ToolCallInvalid
 from headwater.events import (
@@ -34,7 +35,7 @@ from headwater.runtime.run import Run, as_data
 from headwater.tools import Tool
 
 if TYPE_CHECKING:
-    from headwater.source import Source
+    from headwater.backends.base import Backend
     from headwater.thread import Thread
 
 __all__ = ("AgentRun", "Delegate", "HandoffTool", "Job", "Output")
@@ -96,7 +97,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """All that an agent's run needs to know, fixed when it starts."""
 
     name: str
-    sources: tuple[Source, ...]
+    backends: tuple[Backend, ...]
     input: tuple[Message, ...]
     history: tuple[Message, ...] = ()
     thread: Thread | None = None
@@ -169,7 +170,7 @@ class AgentRun(Run):
             agent_name=job.name,
             input=job.input,
             history=self._history,
-            model=job.sources[0].model,
+            model=job.backends[0].model,
             settings=job.settings.shown(),
             context=as_data(job.context),
             parent=self.parent,
@@ -187,7 +188,7 @@ class AgentRun(Run):
         system = (Message.system(self._system),) if self._system else ()
         step = self.loop.steps
         self._asking = Asking(
-            job.sources,
+            job.backends,
             Request(
                 model="",
                 messages=(*system, *fold.messages),
@@ -221,8 +222,8 @@ class AgentRun(Run):
         self._next = AgentRun._sort
         return [
             self.fold.step_end(
-                api=asking.source.api,
-                model=asking.source.model,
+                api=asking.backend.api,
+                model=asking.backend.model,
                 finish_reason=decoder.finish_reason,
                 word=decoder.provider_finish_reason,
             )
@@ -383,11 +384,11 @@ class AgentRun(Run):
             elif usage is not None and usage != fold.reported:
                 # The reader left between its coming and its being appended.
                 yield [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
-        source = asking.source if asking else self.job.sources[0]
+        backend = asking.backend if asking else self.job.backends[0]
         reason = None if failed else "cancelled"
         if failed and decoder is not None:
             reason = decoder.finish_reason
-        yield [fold.step_end(api=source.api, model=source.model, finish_reason=reason)]
+        yield [fold.step_end(api=backend.api, model=backend.model, finish_reason=reason)]
 
     def _finished(self) -> None:
         self._asking = self._calls = None  # the calls hold the run

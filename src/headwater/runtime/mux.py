@@ -15,7 +15,7 @@ from headwater.events import Event, ToolProgress
 from headwater.runtime.ahead import MAX_CHARS_AHEAD, Joined, SlowReader
 
 if TYPE_CHECKING:
-    from headwater.loops import Interruptible
+    from headwater.backends.interrupt import Interruptible
     from headwater.runtime.run import Run
 
 __all__ = ("Mux",)

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
+from headwater.backends.interrupt import Interruptible, running_loop
 from headwater.callbacks import CallbackErrors, Watcher, current_run
 from headwater.errors import HeadwaterError, LoopMisuse, RunTimeout
 from headwater.events import (
@@ -37,7 +38,6 @@ from headwater.events import (
 )
 from headwater.events.fold import Fold
 from headwater.events.messages import Response
-from headwater.loops import Interruptible, running_loop
 from headwater.runtime.ahead import SlowReader
 from headwater.runtime.log import Log
 from headwater.runtime.mux import Mux

@@ -12,11 +12,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from headwater.backends.offline.performance import Pace
+from headwater.backends.offline.script import Act, Call, Cut, Fail, Finish, Say, Think, Wait
+from headwater.backends.offline.tokenizer import split
 from headwater.errors import ConnectionFailed, HeadwaterError, IncompleteStream, ProviderError
 from headwater.events.messages import FinishReason, Usage
-from headwater.offline.performance import Pace
-from headwater.offline.script import Act, Call, Cut, Fail, Finish, Say, Think, Wait
-from headwater.offline.tokens import split
 from headwater.testing.wires import Block, Trouble, Unspeakable, Wire, WireType
 
 __all__ = ("Answer", "Broken", "Endless", "Pause", "Step", "refusal", "write")

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from headwater.agent import Agent
+from headwater.backends.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think
 from headwater.errors import HeadwaterError
 from headwater.events import (
     ApprovalAnswered,
@@ -29,7 +30,6 @@ from headwater.events import (
 from headwater.events.codec import decode
 from headwater.events.messages import File, Image, ProviderItem, Source, Usage
 from headwater.model import Model
-from headwater.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think
 from headwater.stream import AgentStream
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from headwater.backends.http import HTTPBackend
+from headwater.backends.offline.performance import Pace
+from headwater.backends.offline.script import Act, Item, check_script, read_turn
+from headwater.backends.offline.tokenizer import count
 from headwater.errors import ConfigurationError
 from headwater.model import Model
-from headwater.offline.performance import Pace
-from headwater.offline.script import Act, Item, check_script, read_turn
-from headwater.offline.tokens import count
 from headwater.providers import registry
 from headwater.providers.catalog import PROVIDERS
 from headwater.providers.request import Request
-from headwater.source import ProviderSource
 from headwater.testing.answer import Answer, refusal, text_of, write
 from headwater.testing.faults import Endlessly, Fault, Faulty, applied
 from headwater.testing.received import SOON, Received
@@ -168,10 +168,10 @@ class ProviderSimulator:
         door = _door(api)
         resolved = registry.resolve(door.name, api_key=KEY, env={door.variable: self.url(api)})
         connect = options["timeouts"].connect if options.get("timeouts") is not None else None
-        source = ProviderSource(
+        backend = HTTPBackend(
             resolved.endpoint, resolved.model, registry.load_api(resolved.endpoint.api), connect=connect
         )
-        return Model(source, **options)
+        return Model(backend, **options)
 
     # --- answering, in the server's thread
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, 
 from typing_extensions import Unpack
 
 from headwater import arguments
-from headwater.attempts import Timeouts
+from headwater.backends.timeouts import Timeouts
 from headwater.callbacks import Callback, current_run, event_watcher, retraction_of, token_watcher
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, RunFinished, RunStarted, Warned

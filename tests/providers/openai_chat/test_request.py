@@ -12,7 +12,7 @@ import pytest
 from headwater import errors
 from headwater.events import CallReady, ProviderItemMade
 from headwater.events.messages import File, Image, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult
-from headwater.providers.openai_chat.servers import QUIRKS, Decoder, encode
+from headwater.providers.openai_chat import QUIRKS, Decoder, encode
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
 from tests.recordings import decode
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from headwater.backends.offline.schema_samples import sample
+from headwater.backends.offline.script import Act, Call, Finish, Say, Think
 from headwater.events.messages import Text, ToolResult
-from headwater.offline.samples import sample
-from headwater.offline.script import Act, Call, Finish, Say, Think
 
 if TYPE_CHECKING:
     from headwater.events.messages import Message

@@ -11,20 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater import Agent, ConcurrentWorkflow, Model, Timeouts, pacing
-from headwater.attempts import MAX_PAUSED_SECONDS, MAX_RETRY_AFTER_SECONDS
+from headwater import Agent, ConcurrentWorkflow, Model, Timeouts
+from headwater.backends import rate_limits
+from headwater.backends.http import HTTPBackend
+from headwater.backends.offline import Fail, ScriptedModel, Wait
+from headwater.backends.retry import MAX_PAUSED_SECONDS, MAX_RETRY_AFTER_SECONDS
 from headwater.errors import RateLimited
 from headwater.events import AttemptFailed, AttemptStarted, Event, Warned
-from headwater.offline import Fail, ScriptedModel, Wait
-from headwater.source import ProviderSource
 from tests.virtual import run_virtual
 
 
 @pytest.fixture(autouse=True)
 def nothing_asked_for() -> Iterator[None]:
-    pacing._pauses.clear()
+    rate_limits._pauses.clear()
     yield
-    pacing._pauses.clear()
+    rate_limits._pauses.clear()
 
 
 class Limited(ScriptedModel):
@@ -39,51 +40,51 @@ class Limited(ScriptedModel):
 
 
 def test_nothing_is_waited_for_where_nothing_was_asked_for() -> None:
-    assert pacing.wait("a", now=0, die=1) == 0
+    assert rate_limits.wait("a", now=0, die=1) == 0
 
 
 def test_a_pause_is_for_all_with_the_same_quota_and_no_one_else() -> None:
-    pacing.pause("a", 10, now=100)
-    assert pacing.wait("a", now=104, die=0) == 6
-    assert pacing.wait("a", now=104, die=1) == 6 + 10 * pacing.SPREAD
-    assert pacing.wait("b", now=104, die=1) == 0
-    assert pacing.wait("a", now=110, die=1) == 0
+    rate_limits.pause("a", 10, now=100)
+    assert rate_limits.wait("a", now=104, die=0) == 6
+    assert rate_limits.wait("a", now=104, die=1) == 6 + 10 * rate_limits.SPREAD
+    assert rate_limits.wait("b", now=104, die=1) == 0
+    assert rate_limits.wait("a", now=110, die=1) == 0
 
 
 def test_the_pause_that_ends_last_counts() -> None:
-    pacing.pause("a", 10, now=100)
-    pacing.pause("a", 2, now=101)
-    assert pacing.wait("a", now=101, die=0) == 9
-    pacing.pause("a", 20, now=101)
-    assert pacing.wait("a", now=101, die=0) == 20
+    rate_limits.pause("a", 10, now=100)
+    rate_limits.pause("a", 2, now=101)
+    assert rate_limits.wait("a", now=101, die=0) == 9
+    rate_limits.pause("a", 20, now=101)
+    assert rate_limits.wait("a", now=101, die=0) == 20
 
 
 def test_quotas_are_bounded_and_the_one_that_ends_first_goes() -> None:
-    for number in range(pacing.MAX_QUOTAS + 1):
-        pacing.pause(number, 1000 - number if number < 5 else 1000 + number, now=0)
-    assert len(pacing._pauses) == pacing.MAX_QUOTAS
-    assert pacing.wait(4, now=0, die=0) == 0
-    assert pacing.wait(3, now=0, die=0) == 997
+    for number in range(rate_limits.MAX_QUOTAS + 1):
+        rate_limits.pause(number, 1000 - number if number < 5 else 1000 + number, now=0)
+    assert len(rate_limits._pauses) == rate_limits.MAX_QUOTAS
+    assert rate_limits.wait(4, now=0, die=0) == 0
+    assert rate_limits.wait(3, now=0, die=0) == 997
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0.01, 60), st.floats(0, 10)), max_size=20))
 def test_no_one_goes_before_the_last_time_that_was_named(asked: list[tuple[str, float, float]]) -> None:
-    pacing._pauses.clear()
+    rate_limits._pauses.clear()
     now, until = 0.0, {"a": 0.0, "b": 0.0}
     for quota, seconds, passed in asked:
         now += passed
-        pacing.pause(quota, seconds, now=now)
+        rate_limits.pause(quota, seconds, now=now)
         until[quota] = max(until[quota], now + seconds)
         for one in "ab":
-            wait = pacing.wait(one, now=now, die=0)
-            assert now + wait >= until[one] - pacing.TIMER_SECONDS
+            wait = rate_limits.wait(one, now=now, die=0)
+            assert now + wait >= until[one] - rate_limits.TIMER_SECONDS
 
 
 def test_the_quota_of_a_provider_is_who_where_and_with_which_key() -> None:
     def quota(**options: Any) -> Any:
-        source = Model("openai/gpt-5.4", **{"api_key": "k", **options}).source
-        assert isinstance(source, ProviderSource)
+        source = Model("openai/gpt-5.4", **{"api_key": "k", **options}).backend
+        assert isinstance(source, HTTPBackend)
         return source.quota
 
     assert quota() == quota()
@@ -203,7 +204,7 @@ def test_nobody_waits_for_others_for_ever() -> None:
 
         async def refuse() -> None:
             while True:
-                pacing.pause("ours", 3, now=loop.time())
+                rate_limits.pause("ours", 3, now=loop.time())
                 await asyncio.sleep(1)
 
         refusing = asyncio.create_task(refuse())
@@ -219,7 +220,7 @@ def test_nobody_waits_for_others_for_ever() -> None:
 
 def test_a_pause_can_be_left() -> None:
     async def main() -> None:
-        pacing.pause("ours", 30, now=0)
+        rate_limits.pause("ours", 30, now=0)
         model = Limited(["Yes."])
         stream = Agent(model=model).run_stream("Go.")
         asyncio.get_running_loop().call_later(2, stream.cancel)
@@ -231,7 +232,7 @@ def test_a_pause_can_be_left() -> None:
 
 def test_the_clocks_do_not_count_a_pause() -> None:
     async def main() -> None:
-        pacing.pause("ours", 30, now=0)
+        rate_limits.pause("ours", 30, now=0)
         await Agent(model=Limited(["Yes."]), timeouts=Timeouts(first_token=1, step=2)).arun("Go.")
 
     assert run_virtual(main())[1] >= 30

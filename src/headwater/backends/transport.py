@@ -13,7 +13,6 @@ import io
 import os
 import re
 import socket
-import sys
 import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
@@ -21,13 +20,17 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from headwater.errors import ConfigurationError, ConnectionFailed, ConnectTimeout, HeadwaterError
+from headwater.backends.proxies import hopeless, host_of, proxy_for, proxy_refused
+from headwater.errors import ConnectionFailed, ConnectTimeout, HeadwaterError
 from headwater.providers.request import HTTPRequest
 
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ("Reply", "post", "proxy_refused", "proxy_secrets")
+__all__ = (
+    "Reply",
+    "post",
+)
 
 READ_BUFFER_BYTES: Final = 64 * 1024
 """What is read ahead of a slow reader: some hundred tokens, then TCP itself holds the provider back."""
@@ -156,7 +159,7 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
                     request.url,
                     data=request.body if len(request.body) < LARGE_BODY_BYTES else io.BytesIO(request.body),
                     headers=request.headers,
-                    proxy=_proxy_for(request.url),
+                    proxy=proxy_for(request.url),
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=connect),
                 )
@@ -169,7 +172,7 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
         raise AssertionError("the second try returns or raises")
     except aiohttp.ConnectionTimeoutError:
         failed: HeadwaterError = ConnectTimeout(
-            f"No connection to {_host(request.url)} within {connect or 0:g} s.",
+            f"No connection to {host_of(request.url)} within {connect or 0:g} s.",
             hint="Check the network and the base URL, or raise timeouts.connect.",
             clock="connect",
             seconds=connect or 0.0,
@@ -314,7 +317,7 @@ def _new_session(loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         headers={"Accept-Encoding": "identity"},
         skip_auto_headers=("User-Agent",),
         read_bufsize=READ_BUFFER_BYTES,
-        # Proxies are looked up in `_proxy_for`: aiohttp's own way starts threads for them, and reads ~/.netrc.
+        # Proxies are looked up in `proxy_for`: aiohttp's own way starts threads for them, and reads ~/.netrc.
         trust_env=False,
     )
 
@@ -337,64 +340,6 @@ def _tls() -> Any:
     import ssl
 
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment (or the system) names for this address, if any."""
-    scheme = url.partition(":")[0]
-    variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    if sys.platform not in ("darwin", "win32") and not any(map(os.environ.get, variables)):
-        return None  # only macOS and Windows know of others; to look for them takes longer than all else of a request
-    from urllib.request import getproxies, proxy_bypass
-
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(_host(url)):
-        return None
-    if proxy.partition("://")[0] not in ("http", "https") and "://" in proxy:
-        raise ConfigurationError(
-            f"The proxy for {scheme} addresses is a {proxy.partition(':')[0]} one, which is not spoken here.",
-            hint="Name an http:// proxy in the environment, or except the host with NO_PROXY.",
-        )
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if not _is_address(proxy):
-        raise ConfigurationError(
-            f"The proxy that the environment names for {scheme} addresses is no address.",
-            hint=f"Write {scheme.upper()}_PROXY=http://HOST:PORT, or unset it.",
-        )
-    return proxy
-
-
-def proxy_secrets(url: str) -> tuple[str, ...]:
-    """The password of the proxy on the way to `url`, and the same as it is sent to it."""
-    from base64 import b64encode
-    from urllib.parse import unquote, urlsplit
-
-    try:
-        parts = urlsplit(_proxy_for(url) or "")
-    except HeadwaterError:
-        return ()
-    if not parts.password:
-        return ()
-    user, password = unquote(parts.username or ""), unquote(parts.password)
-    return password, b64encode(f"{user}:{password}".encode()).decode()
-
-
-def _is_address(url: str) -> bool:
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, brackets that do not match
-        return False
-
-
-def _host(url: str) -> str:
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2]
 
 
 # --- leaving, and what went wrong
@@ -423,7 +368,7 @@ def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
     """What kept a connection from being made, or an answer from beginning. The error's own text names the addresses."""
     import aiohttp
 
-    host = _host(url)
+    host = host_of(url)
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         return _insecure(host, error)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -445,7 +390,7 @@ def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
                 hint = "Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST."
         return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
-        return _hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))
+        return hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))
     return ConnectionFailed(
         f"The connection to {host} broke before an answer came: {_say(error)}.", hint="Try again in a while."
     )
@@ -455,12 +400,12 @@ def _insecure(host: str, error: Exception) -> ConnectionFailed:
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     reason = getattr(cause, "reason", None)
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return _hopeless(
+        return hopeless(
             ConnectionFailed(f"{host} does not speak TLS.", hint="Write http:// instead of https:// in the base URL.")
         )
     said = getattr(cause, "verify_message", None)
     if said:
-        return _hopeless(
+        return hopeless(
             ConnectionFailed(
                 f"The certificate of {host} is not trusted: {said.rstrip('.')}.",
                 hint="If you trust it (a company's proxy, a server of your own), name its authority's file in "
@@ -471,20 +416,6 @@ def _insecure(host: str, error: Exception) -> ConnectionFailed:
         f"No secure connection to {host}: {reason or _say(error)}.",
         hint="Check that https is spoken there, and what stands on the way.",
     )
-
-
-def proxy_refused(host: str, status: int) -> ConnectionFailed:
-    """The proxy on the way to `host` answered in its stead."""
-    hint = "Check HTTPS_PROXY and HTTP_PROXY, or except the host with NO_PROXY."
-    if status == 407:
-        hint = "It wants a user name and a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT."
-    return _hopeless(ConnectionFailed(f"The proxy refused the way to {host} (HTTP {status}).", hint=hint))
-
-
-def _hopeless(error: ConnectionFailed) -> ConnectionFailed:
-    """The same error, not to be tried again: it would be the same."""
-    error.retryable = False
-    return error
 
 
 def _parser_said(error: BaseException) -> str:

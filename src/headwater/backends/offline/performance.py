@@ -11,14 +11,14 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from headwater.backends.offline.script import Call, Cut, Fail, Finish, Say, Think, Wait
+from headwater.backends.offline.tokenizer import split
 from headwater.errors import ConnectionFailed, HeadwaterError, IncompleteStream
 from headwater.events import ProviderItemMade
 from headwater.events.messages import File, Image, ProviderItem, Source, Usage
-from headwater.offline.script import Call, Cut, Fail, Finish, Say, Think, Wait
-from headwater.offline.tokens import split
 
 if TYPE_CHECKING:
-    from headwater.offline.script import Act, Pieces
+    from headwater.backends.offline.script import Act, Pieces
     from headwater.providers.decoder import Decoder
 
 __all__ = ("Acts", "Pace", "Performance")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from headwater.offline.answer import SHAPES, Shape
-from headwater.offline.model import OfflineModel, ScriptedModel, from_name
-from headwater.offline.samples import sample
-from headwater.offline.script import Call, Cut, Fail, Finish, Item, Say, Script, Think, Turn, Wait
+from headwater.backends.offline.canned import SHAPES, Shape
+from headwater.backends.offline.model import OfflineModel, ScriptedModel, from_name
+from headwater.backends.offline.schema_samples import sample
+from headwater.backends.offline.script import Call, Cut, Fail, Finish, Item, Say, Script, Think, Turn, Wait
 
 __all__ = (
     "Call",

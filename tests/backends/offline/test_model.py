@@ -13,6 +13,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater import errors
+from headwater.backends.offline import (
+    SHAPES,
+    Call,
+    Cut,
+    Fail,
+    Finish,
+    Item,
+    OfflineModel,
+    Say,
+    ScriptedModel,
+    Shape,
+    Think,
+    Wait,
+    from_name,
+    sample,
+)
+from headwater.backends.offline.exchange import OfflineExchange
+from headwater.backends.offline.performance import TOKENS_A_PULL
+from headwater.backends.offline.tokenizer import count, split
 from headwater.events import (
     CallDelta,
     CallReady,
@@ -40,25 +59,6 @@ from headwater.events.messages import (
     ToolResult,
     Usage,
 )
-from headwater.offline import (
-    SHAPES,
-    Call,
-    Cut,
-    Fail,
-    Finish,
-    Item,
-    OfflineModel,
-    Say,
-    ScriptedModel,
-    Shape,
-    Think,
-    Wait,
-    from_name,
-    sample,
-)
-from headwater.offline.exchange import OfflineExchange
-from headwater.offline.performance import TOKENS_A_PULL
-from headwater.offline.tokens import count, split
 from headwater.providers.decoder import Place
 from headwater.providers.request import OutputSpec, Request, Settings, ToolSpec
 from tests.recordings import check_grammar

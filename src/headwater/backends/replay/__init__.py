@@ -3,7 +3,7 @@
 Bottom first: `lines` (the file), `recorder`, `player`.
 """
 
-from headwater.replay.player import Recorded, from_name, read_recording, replay
-from headwater.replay.recorder import Recorder
+from headwater.backends.replay.player import Recorded, from_name, read_recording, replay
+from headwater.backends.replay.recorder import Recorder
 
 __all__ = ("Recorded", "Recorder", "from_name", "read_recording", "replay")

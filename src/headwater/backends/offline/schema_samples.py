@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import count as count_up
 from typing import Any
 
-from headwater.offline.keywords import Schema, fits, holds, kind, merged
+from headwater.backends.offline.schema_keywords import Schema, fits, holds, kind, merged
 
 __all__ = ("sample",)
 

@@ -11,18 +11,18 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
+from headwater.backends.offline.canned import SHAPES, Shape, answer
+from headwater.backends.offline.exchange import OfflineExchange
+from headwater.backends.offline.performance import Acts, Pace, Performance
+from headwater.backends.offline.script import Script, check_script, read_turn
+from headwater.backends.offline.tokenizer import count_request
 from headwater.errors import ConfigurationError, UnknownModel, UsageError
-from headwater.offline.answer import SHAPES, Shape, answer
-from headwater.offline.exchange import OfflineExchange
-from headwater.offline.performance import Acts, Pace, Performance
-from headwater.offline.script import Script, check_script, read_turn
-from headwater.offline.tokens import count_request
 from headwater.providers.decoder import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from headwater.offline.script import Act
+    from headwater.backends.offline.script import Act
     from headwater.providers.decoder import Place
     from headwater.providers.request import Request
 

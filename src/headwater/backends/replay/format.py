@@ -55,7 +55,7 @@ class Requested(_Of, frozen=True, kw_only=True, tag="request"):
     body: Any = None
 
     @property
-    def source(self) -> tuple[str, str, str]:
+    def backend(self) -> tuple[str, str, str]:
         """Who was asked."""
         return self.provider, self.api, self.model
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from headwater.backends.offline.performance import Acts
     from headwater.events import Event
-    from headwater.offline.performance import Acts
     from headwater.providers.decoder import Decoder
 
 __all__ = ("OfflineExchange",)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from headwater import Agent, Timeouts
+from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Wait
 from headwater.errors import (
     AuthenticationFailed,
     ConfigurationError,
@@ -23,12 +24,10 @@ from headwater.errors import (
 )
 from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, TextDelta, UsageReported
 from headwater.events.fold import fold
-from headwater.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Wait
 from headwater.providers.decoder import Decoder, Place
 from headwater.providers.request import Request
-
-from .streams import always, log_of, scripted, types_of
-from .virtual import run_virtual
+from tests.streams import always, log_of, scripted, types_of
+from tests.virtual import run_virtual
 
 
 def _attempts(log: list[Event]) -> list[tuple[Any, ...]]:

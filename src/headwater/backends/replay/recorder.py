@@ -1,6 +1,6 @@
 """`Recorder`: keeps what providers answer, byte for byte and with its times, in a file.
 
-It stands between a source and the network and changes nothing of what passes. No key is written: what stands under a
+It stands between a backend and the network and changes nothing of what passes. No key is written: what stands under a
 secret's name is left out, and the keys that were sent are blotted out wherever an answer repeats them.
 """
 
@@ -18,21 +18,21 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from headwater.backends.http import HTTPBackend
+from headwater.backends.replay.format import Bytes, Ended, Line, Requested, Responded, Start, as_line
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.providers.redaction import HIDDEN, scrubbed, secrets_in, without_secrets
 from headwater.providers.request import Quirks
-from headwater.replay.lines import Bytes, Ended, Line, Requested, Responded, Start, as_line
-from headwater.source import ProviderSource
 
 if TYPE_CHECKING:
+    from headwater.backends.base import Backend, Post, Reply
     from headwater.providers.request import HTTPRequest
-    from headwater.source import Post, Reply, Source
 
 __all__ = ("Recorder", "asked")
 
 
 class Recorder:
-    """Records every exchange of the sources that it is given, from any number of runs, into one file.
+    """Records every exchange of the backends that it is given, from any number of runs, into one file.
 
         with Recorder("answers.jsonl") as recorder:
             Agent(model=Model("openai/gpt-5.4").recorded(recorder)).run("Explain tides")
@@ -46,20 +46,20 @@ class Recorder:
         self._file: BinaryIO | None = None
         self._numbers = itertools.count(1)
 
-    def source(self, source: Source) -> ProviderSource:
-        """The same source, recorded; the file is made, or emptied, when the first one is.
+    def backend(self, backend: Backend) -> HTTPBackend:
+        """The same backend, recorded; the file is made, or emptied, when the first one is.
 
-        Raises ConfigurationError for a source that is not asked over HTTP, and where the file cannot be written.
+        Raises ConfigurationError for a backend that is not asked over HTTP, and where the file cannot be written.
         """
-        if not isinstance(source, ProviderSource):
+        if not isinstance(backend, HTTPBackend):
             raise ConfigurationError(
-                f"{source.model!r} sends no bytes, so there is nothing to record.",
+                f"{backend.model!r} sends no bytes, so there is nothing to record.",
                 hint="Record a model that is asked over HTTP.",
             )
         if self._file is None:
             self._file = self._new_file()
-        recorded = copy.copy(source)
-        recorded.post = functools.partial(self._post, source, source.post)
+        recorded = copy.copy(backend)
+        recorded.post = functools.partial(self._post, backend, backend.post)
         return recorded
 
     def write(self, line: Start | Line) -> None:
@@ -97,19 +97,19 @@ class Recorder:
         return file
 
     async def _post(
-        self, source: ProviderSource, post: Post, request: HTTPRequest, *, connect: float | None = None
+        self, backend: HTTPBackend, post: Post, request: HTTPRequest, *, connect: float | None = None
     ) -> Reply:
         number, clock = next(self._numbers), _Clock()
         parts = urlsplit(request.url)
         secrets = secrets_in(request.headers, dict(parse_qsl(parts.query)))
-        endpoint = source.endpoint
+        endpoint = backend.endpoint
         self.write(
             Requested(
                 exchange=number,
                 at=0.0,
-                provider=source.provider,
-                api=source.api,
-                model=source.model,
+                provider=backend.provider,
+                api=backend.api,
+                model=backend.model,
                 base_url=scrubbed(endpoint.base_url, secrets),
                 method=request.method,
                 url=urlunsplit(parts._replace(query=urlencode(without_secrets(dict(parse_qsl(parts.query)))))),

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headwater import errors
+from headwater.backends.http import HTTPBackend
+from headwater.backends.replay.format import Bytes, Ended, Line, Requested, Responded, read_lines
+from headwater.backends.replay.recorder import asked
 from headwater.errors import ConfigurationError, ConnectionFailed, HeadwaterError, UsageError
 from headwater.providers import registry
 from headwater.providers.request import Endpoint, Quirks
-from headwater.replay.lines import Bytes, Ended, Line, Requested, Responded, read_lines
-from headwater.replay.recorder import asked
-from headwater.source import ProviderSource
 
 if TYPE_CHECKING:
     from headwater.providers.request import HTTPRequest
@@ -66,7 +66,7 @@ def _take(exchange: Recorded, line: Line) -> None:
         exchange.end = line
 
 
-def from_name(name: str) -> tuple[ProviderSource, ...]:
+def from_name(name: str) -> tuple[HTTPBackend, ...]:
     """What `FILE` or `FILE?speed=N` plays. Raises InvalidRecord, ConfigurationError."""
     path, mark, speed = name.rpartition("?speed=")
     if not mark:
@@ -80,8 +80,8 @@ def from_name(name: str) -> tuple[ProviderSource, ...]:
         ) from None
 
 
-def replay(path: str | Path, *, speed: float = 1.0) -> tuple[ProviderSource, ...]:
-    """The sources of a recording, in the order in which they were first asked; all play from the same recording.
+def replay(path: str | Path, *, speed: float = 1.0) -> tuple[HTTPBackend, ...]:
+    """The backends of a recording, in the order in which they were first asked; all play from the same recording.
 
     `speed` is how many times as fast as recorded, 0 without waiting. Raises InvalidRecord, and ValueError for no speed.
     """
@@ -91,18 +91,18 @@ def replay(path: str | Path, *, speed: float = 1.0) -> tuple[ProviderSource, ...
     if not exchanges:
         raise errors.InvalidRecord(f"The recording {str(path)!r} holds no request.")
     tape = _Tape(str(path), exchanges, speed)
-    sources: dict[tuple[str, str, str], ProviderSource] = {}
+    backends: dict[tuple[str, str, str], HTTPBackend] = {}
     for exchange in exchanges:
         asked_of = exchange.request
-        key = asked_of.source
-        if key not in sources:
-            sources[key] = ProviderSource(
+        key = asked_of.backend
+        if key not in backends:
+            backends[key] = HTTPBackend(
                 _endpoint(asked_of),
                 asked_of.model,
                 registry.load_api(asked_of.api),
                 post=functools.partial(tape.post, key),
             )
-    return tuple(sources.values())
+    return tuple(backends.values())
 
 
 def _endpoint(asked_of: Requested) -> Endpoint:
@@ -119,9 +119,9 @@ class _Tape:
         self._speed = speed
 
     async def post(
-        self, source: tuple[str, str, str], request: HTTPRequest, *, connect: float | None = None
+        self, backend: tuple[str, str, str], request: HTTPRequest, *, connect: float | None = None
     ) -> _PlayedReply:
-        exchange = self._next(source, request)
+        exchange = self._next(backend, request)
         exchange.played = True
         begun = asyncio.get_running_loop().time()
         end = exchange.end
@@ -140,8 +140,8 @@ class _Tape:
                 return
         await asyncio.sleep(0)  # others get their turn, as they would while a socket is read
 
-    def _next(self, source: tuple[str, str, str], request: HTTPRequest) -> Recorded:
-        left = [one for one in self._exchanges if not one.played and one.request.source == source]
+    def _next(self, backend: tuple[str, str, str], request: HTTPRequest) -> Recorded:
+        left = [one for one in self._exchanges if not one.played and one.request.backend == backend]
         if not left:
             had = f"{len(self._exchanges)} answer{'' if len(self._exchanges) == 1 else 's'}"
             raise UsageError(

@@ -1,6 +1,6 @@
 """What answers a model request: the protocol, which the HTTP providers, the offline model and replays all satisfy.
 
-A source is a declaration that many runs share; an exchange is one asking. No clock, retry or fallback lives here: that
+A backend is a declaration that many runs share; an exchange is one asking. No clock, retry or fallback lives here: that
 is `attempts`.
 """
 
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import UnsetType
 
-from headwater import transport
+from headwater.backends import proxies, transport
+from headwater.backends.base import Post, Reply
 from headwater.errors import (
     ConnectionFailed,
     HeadwaterError,
@@ -28,13 +29,13 @@ from headwater.providers.failures import http_error
 from headwater.providers.redaction import scrubbed, secrets_in, secrets_under
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
 
     from headwater.events import Event
     from headwater.providers.decoder import API, Decoder, Place
     from headwater.providers.request import Endpoint, HTTPRequest, Request, Secret
 
-__all__ = ("Exchange", "Post", "ProviderSource", "Reply", "Source")
+__all__ = ("HTTPBackend",)
 
 MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
 """One response, at most: several pictures fit; a server that never stops does not fill the disk of whoever logs it."""
@@ -50,91 +51,7 @@ REST_SECONDS: Final = 0.1
 """After the end marker: how long the body's end is waited for, so that the connection can serve again."""
 
 
-class Exchange(Protocol):
-    """One request and the answer to it as it comes."""
-
-    @property
-    def decoder(self) -> Decoder:
-        """What the answer has come to: `complete`, `error`, `finish_reason`, `usage`, … (see `Decoder`)."""
-
-    @property
-    def alive_at(self) -> float:
-        """When the other side last gave a sign of life that is no event, by the loop's clock; 0 where it never did."""
-
-    async def pull(self) -> list[Event]:
-        """The next events, waiting for them where there are none; an empty list once the answer is over, however.
-
-        Events that need no waiting for come together. Raises HeadwaterError where no connection could be made, where
-        the provider answered with an error, or where a bound was passed.
-        """
-
-    def abort(self) -> None:
-        """Stop at once and let go of everything held. Never waits, may be called twice and from a finaliser."""
-
-    def shut(self) -> None:
-        """Tell the other side to stop, from any thread, while the loop stands idle; `abort` follows in its own time."""
-
-
-class Source(Protocol):
-    """Something that can be asked: a model at a provider, the offline model, a recording.
-
-    Where it has a `quota` (anything hashable), those with an equal one wait together when a provider asks one of them
-    to; see `pacing`.
-    """
-
-    @property
-    def provider(self) -> str:
-        """The provider's name, such as `openai`."""
-
-    @property
-    def api(self) -> str:
-        """The API it speaks, such as `openai-chat`: signatures in a history go back to this API alone."""
-
-    @property
-    def model(self) -> str:
-        """The model's name as the provider knows it."""
-
-    def open(self, request: Request, place: Place) -> Exchange:
-        """Make ready to ask; nothing is sent before the first `pull`.
-
-        Raises ConfigurationError where the request cannot be asked of this source.
-        """
-
-
-class Reply(Protocol):
-    """A response whose head has arrived: `transport.Reply`, or one that is played back."""
-
-    status: int
-    headers: Mapping[str, str]
-
-    async def read(self) -> bytes:
-        """The bytes that have come; b"" at the end. Raises ConnectionFailed."""
-
-    async def read_error(self) -> bytes:
-        """What there is of an error's body."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the whole body has been read."""
-
-    def release(self) -> None:
-        """Nothing more is read."""
-
-    def abort(self) -> None:
-        """Nothing more is read, and the other side is told."""
-
-    def shut(self) -> None:
-        """The other side is told, and no more."""
-
-
-class Post(Protocol):
-    """What sends a request and gives the response's head: `transport.post`, or what stands in its place."""
-
-    async def __call__(self, request: HTTPRequest, *, connect: float | None = None) -> Reply:
-        """See `transport.post`."""
-
-
-class ProviderSource:
+class HTTPBackend:
     """A model at a provider, asked over HTTP. `post` is how: over the network, unless it says otherwise."""
 
     def __init__(
@@ -156,12 +73,12 @@ class ProviderSource:
 
     @property
     def provider(self) -> str:
-        """See `Source`."""
+        """See `Backend`."""
         return self.endpoint.provider
 
     @property
     def api(self) -> str:
-        """See `Source`."""
+        """See `Backend`."""
         return self.endpoint.api
 
     @property
@@ -169,11 +86,11 @@ class ProviderSource:
         """What is shared by all who are limited together: the provider, where it is, and the key; see `pacing`."""
         return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
 
-    def open(self, request: Request, place: Place) -> ProviderExchange:
-        """See `Source`."""
+    def open(self, request: Request, place: Place) -> HTTPExchange:
+        """See `Backend`."""
         decoder = self._api.Decoder(place, self.endpoint.quirks)
         written = self._api.encode(request, self.endpoint)
-        return ProviderExchange(
+        return HTTPExchange(
             written,
             decoder,
             provider=self.provider,
@@ -184,10 +101,10 @@ class ProviderSource:
         )
 
     def __repr__(self) -> str:
-        return f"ProviderSource({self.provider}/{self.model})"
+        return f"HTTPBackend({self.provider}/{self.model})"
 
 
-class ProviderExchange:
+class HTTPExchange:
     """One HTTP request and its response, decoded as it comes."""
 
     def __init__(
@@ -293,7 +210,7 @@ class ProviderExchange:
                 )
             )
         if reply.status == 407:
-            return transport.proxy_refused(self._provider, reply.status)
+            return proxies.proxy_refused(self._provider, reply.status)
         error = http_error(self._provider, reply.status, reply.headers, body, now=time.time())
         if isinstance(error, ModelNotFound) and self._provider == "ollama":
             error.hint = "See which models are there with `ollama list`, and get others with `ollama pull NAME`."
@@ -304,7 +221,7 @@ class ProviderExchange:
         secrets = (
             *self._secrets,
             *secrets_in(self._request.headers, dict(parse_qsl(urlsplit(self._request.url).query))),
-            *transport.proxy_secrets(self._request.url),
+            *proxies.proxy_secrets(self._request.url),
         )
         message = scrubbed(error.message, secrets)
         if isinstance(error, ProviderError):

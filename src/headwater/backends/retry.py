@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from headwater import pacing
+from headwater.backends import rate_limits
+from headwater.backends.interrupt import Interruptible
+from headwater.backends.timeouts import Timeouts, Watch
 from headwater.errors import (
-    ConfigurationError,
     FirstTokenTimeout,
     HeadwaterError,
     IdleTimeout,
@@ -25,21 +26,23 @@ from headwater.errors import (
     ProviderError,
     RateLimited,
     StepTimeout,
-    TimedOut,
 )
 from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, Warned
 from headwater.events.messages import Usage
-from headwater.loops import Interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from headwater.backends.base import Backend, Exchange
     from headwater.events.fold import Fold
     from headwater.providers.decoder import Decoder, Place
     from headwater.providers.request import Request
-    from headwater.source import Exchange, Source
 
-__all__ = ("Asking", "Budget", "Retries", "Timeouts")
+__all__ = (
+    "Asking",
+    "Budget",
+    "Retries",
+)
 
 FIRST_WAIT_SECONDS: Final = 0.5
 """The longest the first retry waits; it doubles with each further one. What the vendors' own clients use."""
@@ -55,29 +58,6 @@ MAX_PAUSED_SECONDS: Final = 120.0
 
 MAX_RETRIES_A_RUN: Final = 20
 """Retries over all the steps of one run: a provider that is that unwell should be told of, not leaned on."""
-
-
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """The six clocks, in seconds; None is never.
-
-    `connect`, `first_token`, `idle` and `step` count only time in which the provider is waited for, never the
-    reader's; `run` is wall time; `tool` is for each call of a tool that has no timeout of its own.
-    """
-
-    connect: float | None = 10.0
-    first_token: float | None = 600.0
-    idle: float | None = 300.0
-    step: float | None = None
-    run: float | None = None
-    tool: float | None = 300.0
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
-                raise ConfigurationError(
-                    f"timeouts.{name} is {value!r}.", hint="Give seconds greater than 0, or None for never."
-                )
 
 
 class Retries(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +85,7 @@ class Asking:
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        backends: Sequence[Backend],
         request: Request,
         place: Place,
         fold: Fold,
@@ -116,7 +96,7 @@ class Asking:
         budget: Budget | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
-        self._sources = list(sources)
+        self._backends = list(backends)
         self._request = request
         self._place = place
         self._fold = fold
@@ -134,9 +114,9 @@ class Asking:
         self._error: HeadwaterError | None = None
         self._failure: HeadwaterError | None = None
         """What the attempt has failed with, while what was held back until then is being appended."""
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
         self._at = 0
-        self.source = self._sources[0]
+        self.backend = self._backends[0]
         self.decoder: Decoder | None = None
 
     async def pull(self) -> list[Event]:
@@ -164,7 +144,7 @@ class Asking:
         if decoder.complete and decoder.error is None:
             watch.close()
             return []
-        return self._failed(decoder.error or _incomplete(self.source, decoder))
+        return self._failed(decoder.error or _incomplete(self.backend, decoder))
 
     def shut(self) -> None:
         """Tell the other side to stop, from any thread and without the loop's help."""
@@ -191,7 +171,7 @@ class Asking:
             self._wait = pause
             self._paused += pause
             if first:
-                who = self.source.provider or "The provider"
+                who = self.backend.provider or "The provider"
                 return [
                     Warned(
                         code="provider_pause",
@@ -200,29 +180,29 @@ class Asking:
                 ]
 
     def _others_pause(self) -> float:
-        """Seconds for which whoever shares this source's quota was asked to wait."""
-        quota = getattr(self.source, "quota", None)
+        """Seconds for which whoever shares this backend's quota was asked to wait."""
+        quota = getattr(self.backend, "quota", None)
         if quota is None or self._paused >= MAX_PAUSED_SECONDS:
             return 0.0
-        return pacing.wait(quota, now=asyncio.get_running_loop().time(), die=self._dice())
+        return rate_limits.wait(quota, now=asyncio.get_running_loop().time(), die=self._dice())
 
     def _begin(self) -> list[Event]:
         self._attempt += 1
-        source = self.source
+        backend = self.backend
         place = msgspec.structs.replace(
             self._place, attempt=self._attempt, part=self.decoder.next_part if self.decoder else self._place.part
         )
-        self._exchange = exchange = source.open(msgspec.structs.replace(self._request, model=source.model), place)
+        self._exchange = exchange = backend.open(msgspec.structs.replace(self._request, model=backend.model), place)
         if hasattr(exchange, "connect"):  # one that makes connections
             exchange.connect = self._timeouts.connect
         self.decoder = exchange.decoder
-        self._watch = _Watch(self._timeouts, self._interruptible, self._exchange, source.provider)
+        self._watch = Watch(self._timeouts, self._interruptible, self._exchange, backend.provider)
         return [
             AttemptStarted(
                 step=place.step,
                 attempt=self._attempt,
-                model=source.model,
-                provider=source.provider,
+                model=backend.model,
+                provider=backend.provider,
                 cause=self._cause,
             )
         ]
@@ -267,7 +247,7 @@ class Asking:
         return events
 
     def _what_next(self, error: HeadwaterError, visible: bool) -> Literal["retry", "fallback", "restart", "raise"]:
-        """What follows a failed attempt; sets the wait and the source where something does."""
+        """What follows a failed attempt; sets the wait and the backend where something does."""
         if isinstance(error, LimitExceeded) or (visible and self._retries.on_interrupted == "raise"):
             return "raise"
         wait = self._backoff(error)
@@ -277,10 +257,10 @@ class Asking:
             self._budget.left -= 1
             self._wait = wait
             return "restart" if visible else "retry"
-        if self._at + 1 < len(self._sources) and not isinstance(error, InvalidRequest):
+        if self._at + 1 < len(self._backends) and not isinstance(error, InvalidRequest):
             self._tries = 0
-            self._at += 1  # counted, for a source may stand among its own fallbacks
-            self.source = self._sources[self._at]
+            self._at += 1  # counted, for a backend may stand among its own fallbacks
+            self.backend = self._backends[self._at]
             return "fallback"
         return "raise"
 
@@ -293,11 +273,11 @@ class Asking:
 
     def _pause_all(self, error: HeadwaterError, seconds: float) -> float:
         """Tell all who share the quota of the pause; how long to wait oneself."""
-        quota = getattr(self.source, "quota", None)
+        quota = getattr(self.backend, "quota", None)
         if quota is None or not isinstance(error, (RateLimited, Overloaded)):
             return seconds
-        pacing.pause(quota, seconds, now=asyncio.get_running_loop().time())
-        return seconds + pacing.spread(seconds, self._dice())
+        rate_limits.pause(quota, seconds, now=asyncio.get_running_loop().time())
+        return seconds + rate_limits.spread(seconds, self._dice())
 
 
 def _was_answering(error: HeadwaterError, visible: bool) -> bool:
@@ -309,128 +289,13 @@ def _was_answering(error: HeadwaterError, visible: bool) -> bool:
     return isinstance(error, (IncompleteStream, FirstTokenTimeout, IdleTimeout, StepTimeout, LimitExceeded))
 
 
-def _incomplete(source: Source, decoder: Decoder) -> IncompleteStream:
+def _incomplete(backend: Backend, decoder: Decoder) -> IncompleteStream:
     if not decoder.visible:
         return IncompleteStream(
-            f"The answer of {source.provider or 'the model'} ended before it began.",
+            f"The answer of {backend.provider or 'the model'} ended before it began.",
             hint="If this stays so, check that the base URL speaks this API.",
         )
     return IncompleteStream(
-        f"The answer of {source.provider or 'the model'} broke off: the mark that ends every answer did not come.",
+        f"The answer of {backend.provider or 'the model'} broke off: the mark that ends every answer did not come.",
         hint="The network or the provider cut it; what had come is in the error's `response`.",
     )
-
-
-class _Watch:
-    """An attempt's clocks: one timer, set anew only when it fires, and fed by plain attribute writes.
-
-    Time is counted only between `wait` and `rest`: a slow reader costs the provider nothing.
-    """
-
-    __slots__ = (
-        "__weakref__",
-        "_exchange",
-        "_interruptible",
-        "_loop",
-        "_progress",
-        "_provider",
-        "_said",
-        "_since",
-        "_spent",
-        "_timeouts",
-        "_timer",
-    )
-
-    def __init__(self, timeouts: Timeouts, interruptible: Interruptible, exchange: Exchange, provider: str) -> None:
-        self._timeouts = timeouts
-        self._interruptible = interruptible
-        self._exchange = exchange
-        self._provider = provider
-        self._loop = asyncio.get_running_loop()
-        self._since: float | None = None
-        self._spent = 0.0  # seconds waited in earlier pulls
-        self._progress = 0.0  # of those, how many had passed when something last came
-        self._said = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def wait(self) -> None:
-        """The provider is waited for from now on."""
-        self._since = self._loop.time()
-        if self._timer is None:
-            self._set()
-
-    def rest(self) -> None:
-        """It is no more."""
-        if self._since is not None:
-            self._spent += self._loop.time() - self._since
-            self._since = None
-
-    def seen(self, decoder: Decoder) -> None:
-        """Something came."""
-        self._progress = self._spent
-        if not self._said and decoder.visible:
-            self._said = True
-            if self._timer is not None:
-                # It waits for the first token, which may be long after the idle clock would run out.
-                self._timer.cancel()
-                self._timer = None
-
-    def close(self) -> None:
-        """No more clocks."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._since = None
-
-    def _due(self) -> tuple[float, type[TimedOut], str, float] | None:
-        """The clock that runs out first: after how many seconds of waiting, its error, its name, its setting."""
-        clocks = self._timeouts
-        due: list[tuple[float, type[TimedOut], str, float]] = []
-        if clocks.step is not None:
-            due.append((clocks.step, StepTimeout, "step", clocks.step))
-        if not self._said and clocks.first_token is not None:
-            due.append((clocks.first_token, FirstTokenTimeout, "first_token", clocks.first_token))
-        if self._said and clocks.idle is not None:
-            due.append((self._last_sign() + clocks.idle, IdleTimeout, "idle", clocks.idle))
-        return min(due, key=lambda clock: clock[0], default=None)
-
-    def _last_sign(self) -> float:
-        """After how many seconds of waiting something last came, be it only a sign of life."""
-        alive = self._exchange.alive_at
-        if self._since is None or alive <= self._since:
-            return self._progress
-        return max(self._progress, self._spent + alive - self._since)
-
-    def _set(self) -> None:
-        due = self._due()
-        self._timer = None
-        if due is not None:
-            left = max(0.0, due[0] - self._waited())
-            # Whoever sets the timer must not be kept alive by it: an abandoned stream ends by being let go of.
-            self._timer = self._loop.call_later(left, self._fire)
-
-    def _waited(self) -> float:
-        return self._spent + (self._loop.time() - self._since if self._since is not None else 0.0)
-
-    def _fire(self) -> None:
-        self._timer = None
-        if self._since is None:
-            return  # the reader is at it; `wait` sets the timer again
-        if self._exchange.decoder.ended:
-            return  # the answer is whole: what may follow it the exchange waits for by itself, and not for long
-        due = self._due()
-        if due is None:
-            return
-        after, kind, clock, seconds = due
-        if self._waited() + 1e-3 < after:
-            self._set()
-            return
-        said = {"first_token": "said nothing", "idle": "stood still", "step": "took longer than"}[clock]
-        self._interruptible.interrupt(
-            kind(
-                f"{self._provider or 'The model'} {said}{' for' if clock != 'step' else ''} {seconds:g} s.",
-                hint=f"Raise timeouts.{clock}, or name a fallback model.",
-                clock=clock,
-                seconds=seconds,
-            )
-        )

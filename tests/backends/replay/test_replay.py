@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater import Agent, Model, tool
+from headwater.backends.offline import ScriptedModel
+from headwater.backends.replay.recorder import _Blot
 from headwater.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -24,8 +26,6 @@ from headwater.errors import (
 )
 from headwater.events import Event
 from headwater.events.codec import encode
-from headwater.offline import ScriptedModel
-from headwater.replay.recorder import _Blot
 from headwater.testing import (
     Body,
     Call,
@@ -253,14 +253,14 @@ def test_what_is_no_recording_is_refused(content: bytes, why: str, tmp_path: Pat
     path = tmp_path / "answers.jsonl"
     path.write_bytes(content)
     with pytest.raises(InvalidRecord, match=why):
-        _ = Model(f"replay:{path}").source
+        _ = Model(f"replay:{path}").backend
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(InvalidRecord, match="No such file"):
-        _ = Model(f"replay:{tmp_path / 'absent'}").source
+        _ = Model(f"replay:{tmp_path / 'absent'}").backend
     with pytest.raises(ConfigurationError, match="'fast' is no speed"):
-        _ = Model("replay:answers.jsonl?speed=fast").source
+        _ = Model("replay:answers.jsonl?speed=fast").backend
     with ProviderSimulator([]) as provider, pytest.raises(ConfigurationError, match="Nothing can be recorded"):
         provider.model().recorded(Recorder(tmp_path))
 

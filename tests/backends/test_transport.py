@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from headwater import transport
+from headwater.backends import transport
 from headwater.errors import ConfigurationError, ConnectionFailed
 from headwater.providers.request import HTTPRequest
 
