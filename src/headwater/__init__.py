@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headwater import errors, events
-    from headwater.agent import Agent
+    from headwater.agents.agent import Agent
+    from headwater.agents.model import Model
     from headwater.backends.timeouts import Timeouts
-    from headwater.chunks import StreamChunk
     from headwater.errors import HeadwaterError, IncompleteStream
     from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
-    from headwater.model import Model
     from headwater.providers.request import Settings
-    from headwater.stream import AgentStream
-    from headwater.thread import Thread
+    from headwater.readers.chunks import StreamChunk
+    from headwater.readers.stream import AgentStream
+    from headwater.runtime.thread import Thread
     from headwater.tools.context import ToolContext
     from headwater.tools.declaration import Tool, tool
     from headwater.workflows import ConcurrentWorkflow, Edge, GraphWorkflow, Results, SequentialWorkflow
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Agent": "agent",
-    "AgentStream": "stream",
+    "Agent": "agents.agent",
+    "AgentStream": "readers.stream",
     "ConcurrentWorkflow": "workflows",
     "Edge": "workflows",
     "File": "events.messages",
@@ -38,16 +38,16 @@ _HOMES = {
     "Image": "events.messages",
     "IncompleteStream": "errors",
     "Message": "events.messages",
-    "Model": "model",
+    "Model": "agents.model",
     "GraphWorkflow": "workflows",
     "Response": "events.messages",
     "Results": "workflows",
     "SequentialWorkflow": "workflows",
     "Settings": "providers.request",
-    "StreamChunk": "chunks",
+    "StreamChunk": "readers.chunks",
     "Text": "events.messages",
-    "Thread": "thread",
-    "Timeouts": "backends.retry",
+    "Thread": "runtime.thread",
+    "Timeouts": "backends.timeouts",
     "Tool": "tools",
     "ToolCall": "events.messages",
     "ToolContext": "tools",

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from headwater.agent import Agent
+from headwater.agents.agent import Agent
 from headwater.backends.offline import Fail, ScriptedModel
 from headwater.cli.chat import Conversation
 from headwater.cli.output import Outlet, Printer

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headwater.agent import Agent
+from headwater.agents.agent import Agent
 from headwater.backends.http import HTTPBackend
 from headwater.backends.offline import OfflineModel
 from headwater.cli.options import OFFLINE_RATE, add_agent_options, make_agent

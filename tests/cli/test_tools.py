@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.agent import Agent
+from headwater.agents.agent import Agent
 from headwater.cli.tools import load_tool
 from headwater.errors import InvalidTool
 

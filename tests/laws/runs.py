@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from headwater import Agent
 from headwater.backends.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think, Wait
 from headwater.backends.timeouts import Timeouts
-from headwater.chunks import StreamChunk
 from headwater.errors import HeadwaterError, RateLimited, ToolFailed
 from headwater.events import Event
 from headwater.events.messages import File, Image, ProviderItem, Source, Usage
-from headwater.stream import AgentStream
+from headwater.readers.chunks import StreamChunk
+from headwater.readers.stream import AgentStream
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.virtual import run_virtual
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 
 from headwater import Agent, Timeouts
 from headwater.backends.offline import Call, Fail, Say, ScriptedModel, Think
-from headwater.chunks import StreamChunk
 from headwater.errors import AuthenticationFailed, HeadwaterError
 from headwater.events import Event, Handoff, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta, UsageReported
 from headwater.events.checker import check_log
 from headwater.events.codec import decode, encode
 from headwater.events.fold import Fold, fold
 from headwater.events.messages import Response, Usage
+from headwater.readers.chunks import StreamChunk
 from headwater.workflows import ConcurrentWorkflow
 from tests.laws.runs import Leave, Outcome, Part, Play, carried_out, plays
 from tests.logs import check_history, folds

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from headwater.loops import kept_loop
+from headwater.readers.kept_loop import kept_loop
 from tests.leaving.left import Census, look_ups_done, no_tasks
 from tests.leaving.server import PacedServer
 

@@ -241,7 +241,7 @@ def test_cancel_ends_a_blocking_run_by_what_it_is_told(server: PacedServer, cens
     def note(token: str) -> None:
         texts.append(token)
         if len(texts) == READ:
-            from headwater.callbacks import current_run
+            from headwater.runtime.context import current_run
 
             run = current_run.get()
             assert run is not None

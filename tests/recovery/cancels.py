@@ -31,7 +31,7 @@ from headwater.backends.offline import Call, Say, ScriptedModel, Think, Turn, Wa
 from headwater.events import Event, RunCancelled
 from headwater.events.messages import Response
 from headwater.providers.request import Request
-from headwater.runtime import Run
+from headwater.runtime.run import Run
 from headwater.testing import check_log
 from headwater.tools import pool
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow

@@ -23,7 +23,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from headwater import Agent, AgentStream, ToolContext
 from headwater.backends.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think, Wait
 from headwater.backends.timeouts import Timeouts
-from headwater.chunks import StreamChunk
 from headwater.errors import HeadwaterError, RateLimited, ToolFailed
 from headwater.events import (
     AttemptFailed,
@@ -37,6 +36,7 @@ from headwater.events import (
     UsageReported,
 )
 from headwater.events.messages import Response, Text, Usage
+from headwater.readers.chunks import StreamChunk
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from tests.logs import check_history, closed, folds

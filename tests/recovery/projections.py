@@ -16,10 +16,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from headwater import AgentStream
-from headwater.callbacks import event_watcher, retraction_of, token_watcher
-from headwater.chunks import StreamChunk
 from headwater.events import AttemptStarted, Event, Retracted, RunStarted, StepStarted, TextDelta, TextStarted
-from headwater.runtime import Run
+from headwater.readers.callbacks import event_watcher, retraction_of, token_watcher
+from headwater.readers.chunks import StreamChunk
+from headwater.runtime.run import Run
 from headwater.terminal.board import Board, Words
 from headwater.terminal.lines import LinePrinter
 from headwater.terminal.sections import SectionPrinter

@@ -11,7 +11,7 @@ import pytest
 
 from headwater.backends.offline import Call, Say
 from headwater.events import Event, RunFinished
-from headwater.runtime import Run
+from headwater.runtime.run import Run
 from headwater.workflows import ConcurrentWorkflow
 from tests.streams import scripted
 from tests.virtual import run_virtual

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from headwater import Agent, ToolContext
+from headwater.agents.model import Model
 from headwater.backends.offline import Call, Fail, Say, ScriptedModel, Wait
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import (
@@ -24,7 +25,6 @@ from headwater.errors import (
 )
 from headwater.events import AttemptFailed, AttemptStarted, ChildFinished, Event, Retracted, ToolFinished
 from headwater.events.messages import Response
-from headwater.model import Model
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.logs import check_history

@@ -11,8 +11,8 @@ from headwater import Agent, AgentStream, ConcurrentWorkflow, SequentialWorkflow
 from headwater.backends.offline import Call, ScriptedModel, Wait
 from headwater.errors import ConfigurationError
 from headwater.events import Event, TextDelta, ToolProgress
-from headwater.runtime.ahead import MAX_CHARS_AHEAD, SlowReader
-from headwater.runtime.mux import MAX_BATCHES_AHEAD
+from headwater.runtime.backlog import MAX_CHARS_AHEAD, SlowReader
+from headwater.runtime.merge import MAX_BATCHES_AHEAD
 from tests.virtual import run_virtual
 from tests.workflows.members import SHAPES, Shape, checked, nested, paced, speaker, spoken
 

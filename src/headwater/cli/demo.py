@@ -13,7 +13,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 if TYPE_CHECKING:
-    from headwater.agent import Agent
+    from headwater.agents.agent import Agent
     from headwater.cli.output import Outlet
     from headwater.workflows import ConcurrentWorkflow
 
@@ -134,7 +134,7 @@ def _route() -> Agent[Any, str]:
 
 
 def _agent(name: str, tools: list[Any], *turns: list[Any]) -> Agent[Any, str]:
-    from headwater.agent import Agent
+    from headwater.agents.agent import Agent
     from headwater.backends.offline import OfflineModel
 
     model = OfflineModel(list(turns), rate=RATE, model="offline/demo")

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from headwater.agent import Agent
-    from headwater.model import ModelLike
+    from headwater.agents.agent import Agent
+    from headwater.agents.model import ModelLike
 
 __all__ = ("OFFLINE_RATE", "add_agent_options", "make_agent")
 
@@ -63,7 +63,7 @@ def make_agent(asked: argparse.Namespace) -> Agent[Any, str]:
 
     Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError, InvalidTool.
     """
-    from headwater.agent import Agent
+    from headwater.agents.agent import Agent
     from headwater.backends.timeouts import Timeouts
     from headwater.cli.tools import load_tool
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from headwater.cli.options import add_agent_options, make_agent
 
 if TYPE_CHECKING:
-    from headwater.agent import Agent
+    from headwater.agents.agent import Agent
     from headwater.cli.output import Outlet, Watching
     from headwater.events.messages import Response
-    from headwater.thread import Thread
+    from headwater.runtime.thread import Thread
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "ask", "execute")
 

@@ -23,7 +23,6 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from headwater.backends.interrupt import Interruptible, running_loop
-from headwater.callbacks import CallbackErrors, Watcher, current_run
 from headwater.errors import HeadwaterError, LoopMisuse, RunTimeout
 from headwater.events import (
     ChildFinished,
@@ -38,9 +37,10 @@ from headwater.events import (
 )
 from headwater.events.fold import Fold
 from headwater.events.messages import Response
-from headwater.runtime.ahead import SlowReader
+from headwater.runtime.backlog import SlowReader
+from headwater.runtime.context import CallbackErrors, Watcher, current_run
 from headwater.runtime.log import Log
-from headwater.runtime.mux import Mux
+from headwater.runtime.merge import Mux
 from headwater.tools.context import current_call, earlier
 
 __all__ = ("CancelledBy", "Run", "as_data")

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from headwater.agent import Agent
+from headwater.agents.agent import Agent
+from headwater.agents.model import Model
 from headwater.backends.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think
 from headwater.errors import HeadwaterError
 from headwater.events import (
@@ -29,8 +30,7 @@ from headwater.events import (
 )
 from headwater.events.codec import decode
 from headwater.events.messages import File, Image, ProviderItem, Source, Usage
-from headwater.model import Model
-from headwater.stream import AgentStream
+from headwater.readers.stream import AgentStream
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 
 __all__ = ("sample_logs",)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from headwater.agents.model import Model
 from headwater.backends.http import HTTPBackend
 from headwater.backends.offline.performance import Pace
 from headwater.backends.offline.script import Act, Item, check_script, read_turn
 from headwater.backends.offline.tokenizer import count
 from headwater.errors import ConfigurationError
-from headwater.model import Model
 from headwater.providers import registry
 from headwater.providers.catalog import PROVIDERS
 from headwater.providers.request import Request

@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, 
 
 from typing_extensions import Unpack
 
-from headwater import arguments
+from headwater.agents import validation
+from headwater.agents.model import Task, as_messages
+from headwater.agents.runnable import RunHandle, Runnable, RunnableTool
 from headwater.backends.timeouts import Timeouts
-from headwater.callbacks import Callback, current_run, event_watcher, retraction_of, token_watcher
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, RunFinished, RunStarted, Warned
 from headwater.events.messages import Message, Response, Usage
-from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
-from headwater.model import Task, as_messages
-from headwater.runnable import RunHandle, Runnable, RunnableTool
-from headwater.runtime import SLOW_READERS, Delegate, Run, SlowReader, as_data
-from headwater.stream import AgentStream, drain_blocking
+from headwater.readers.callbacks import Callback, event_watcher, retraction_of, token_watcher
+from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
+from headwater.readers.stream import AgentStream, drain_blocking
+from headwater.runtime.agent_run import Delegate
+from headwater.runtime.backlog import SLOW_READERS, SlowReader
+from headwater.runtime.context import current_run
+from headwater.runtime.run import Run, as_data
 
 if TYPE_CHECKING:
     from headwater.workflows.results import Results
@@ -262,18 +265,18 @@ class Workflow(Generic[ResultT]):
         **more: Any,
     ) -> None:
         for unknown in more:
-            raise arguments.unknown(unknown, _OPTIONS, hint=_not_mine(unknown))
+            raise validation.unknown(unknown, _OPTIONS, hint=_not_mine(unknown))
         self.name = name
         self.description = description
         self.agents: tuple[Member, ...] = checked_members(agents, name)
         self.show_dashboard = show_dashboard
         self.print_on = print_on
-        self.streaming_callback = arguments.callback("streaming_callback", streaming_callback)
-        self.on_event = arguments.callback("on_event", on_event)
-        self.on_retract = arguments.callback("on_retract", on_retract)
-        self.on_error: OnError = arguments.choice("on_error", on_error, ("raise", "collect")) or "raise"
-        self.max_concurrency = None if max_concurrency is None else arguments.whole("max_concurrency", max_concurrency)
-        self.timeouts = arguments.timeouts(timeouts)
+        self.streaming_callback = validation.callback("streaming_callback", streaming_callback)
+        self.on_event = validation.callback("on_event", on_event)
+        self.on_retract = validation.callback("on_retract", on_retract)
+        self.on_error: OnError = validation.choice("on_error", on_error, ("raise", "collect")) or "raise"
+        self.max_concurrency = None if max_concurrency is None else validation.whole("max_concurrency", max_concurrency)
+        self.timeouts = validation.timeouts(timeouts)
         self.stream = stream
 
     # --- what a subclass says
@@ -347,7 +350,7 @@ class Workflow(Generic[ResultT]):
         joins the pieces that wait, up to a megabyte a member; "drop_progress" also keeps only the last of the news that
         each tool gives. Raises ConfigurationError.
         """
-        chosen: SlowReader = arguments.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
+        chosen: SlowReader = validation.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
 
         def begin() -> WorkflowRun:
             run = self._begin(message, shown=False, context=context, **options)
@@ -375,7 +378,7 @@ class Workflow(Generic[ResultT]):
         **more: Any,
     ) -> WorkflowRun:
         for unknown in more:
-            raise arguments.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
+            raise validation.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
         run = WorkflowRun(
             self.name,
             self._plan,
@@ -416,7 +419,7 @@ _RUN_OPTIONS = ("context", *WatchOptions.__annotations__)
 
 def _not_mine(name: str) -> str:
     """What to write instead of an argument that belongs elsewhere; "" where it belongs nowhere."""
-    if name in arguments.SETTINGS or name in ("history", "thread", "output_type", "tools", "model"):
+    if name in validation.SETTINGS or name in ("history", "thread", "output_type", "tools", "model"):
         return (
             f"It belongs to the agents: Agent({name}=…)."
             if name not in ("history", "thread")

@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from headwater import arguments
+from headwater.agents import validation
 from headwater.events.messages import Response
 from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, gather_or_cancel, passed_on
 from headwater.workflows.results import Results
@@ -31,7 +31,7 @@ class ConcurrentWorkflow(Workflow[Results]):
         **options: Unpack[WorkflowOptions],
     ) -> None:
         super().__init__(agents, name=name, **options)
-        self.max_loops = arguments.whole("max_loops", max_loops)
+        self.max_loops = validation.whole("max_loops", max_loops)
 
     async def _plan(self, run: WorkflowRun) -> None:
         said: dict[str, Response[Any]] = {}

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from typing_extensions import Unpack
 
-from headwater import arguments
+from headwater.agents import validation
 from headwater.errors import ConfigurationError, LimitExceeded
 from headwater.events.messages import Response
 from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, cancelled, passed_on
@@ -68,7 +68,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         for source in self.routes:
             self._check(source, "routes=")
         self.start: tuple[str, ...] = self._starts(start)
-        self.max_visits = arguments.whole("max_visits", max_visits)
+        self.max_visits = validation.whole("max_visits", max_visits)
         self._reach = self._reachable()
 
     async def _plan(self, run: WorkflowRun) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import UNSET
 from typing_extensions import TypedDict, Unpack
 
-from headwater import arguments
+from headwater.agents import validation
 from headwater.backends.base import Backend
 from headwater.backends.http import HTTPBackend
 from headwater.backends.retry import Retries
@@ -23,8 +23,8 @@ from headwater.backends.timeouts import Timeouts
 from headwater.events.messages import File, Image, Message, Text
 from headwater.providers import registry
 from headwater.providers.request import Effort, Secret, Settings, ToolSpec
-from headwater.runtime import AgentRun, Job
-from headwater.stream import AgentStream
+from headwater.readers.stream import AgentStream
+from headwater.runtime.agent_run import AgentRun, Job
 from headwater.tools import as_tools
 
 if TYPE_CHECKING:
@@ -102,21 +102,21 @@ class Model:
         settings: Settings | None = None,
         **more: Unpack[SettingsOptions],
     ) -> None:
-        self._key = arguments.secret(api_key)
-        self._headers = arguments.header_values(headers)
+        self._key = validation.secret(api_key)
+        self._headers = validation.header_values(headers)
         del api_key, headers  # from here on they show in no frame
         self._backend: Backend | None = None if name is None or isinstance(name, str) else _checked_backend(name)
         self._further: tuple[Backend, ...] = ()
         """What a recording was made of beside its first backend: the fallbacks that were asked."""
         self.name: str | None = name if name is None or isinstance(name, str) else name.model
-        self.timeouts = arguments.timeouts(timeouts) or Timeouts()
+        self.timeouts = validation.timeouts(timeouts) or Timeouts()
         self.retries = Retries(
-            times=arguments.whole("retries", retries, least=0),
-            on_interrupted=arguments.choice("on_interrupted", on_interrupted, ON_INTERRUPTED) or "raise",
+            times=validation.whole("retries", retries, least=0),
+            on_interrupted=validation.choice("on_interrupted", on_interrupted, ON_INTERRUPTED) or "raise",
         )
         self.settings = merged(settings or Settings(), more)
         self.fallback: tuple[Model, ...] = models("fallback", fallback)
-        self._base_url = arguments.address(base_url)
+        self._base_url = validation.address(base_url)
 
     @property
     def backend(self) -> Backend:
@@ -234,7 +234,7 @@ def as_model(model: ModelLike | None) -> Model:
 
 def models(name: str, given: Iterable[ModelLike] | None) -> tuple[Model, ...]:
     """What was given under `name` as Models. Raises ConfigurationError."""
-    return tuple(map(as_model, arguments.items(name, given, '"openai/gpt-5.4", …')))
+    return tuple(map(as_model, validation.items(name, given, '"openai/gpt-5.4", …')))
 
 
 def _place(url: str) -> str:
@@ -246,7 +246,7 @@ def _place(url: str) -> str:
 
 def _checked_backend(model: Any) -> Backend:
     if not hasattr(model, "open") or not isinstance(getattr(model, "model", None), str):
-        raise arguments.wrong("model", model, 'Give a name, as in "openai/gpt-5.4", or a Model.')
+        raise validation.wrong("model", model, 'Give a name, as in "openai/gpt-5.4", or a Model.')
     backend: Backend = model
     return backend
 
@@ -259,12 +259,12 @@ def merged(settings: Settings, more: Mapping[str, Any], known: Iterable[str] = (
     if not more:
         return settings
     for name in more:
-        if name not in arguments.SETTINGS:
-            raise arguments.unknown(name, known)
+        if name not in validation.SETTINGS:
+            raise validation.unknown(name, known)
     values = {**settings.given(), **{name: value for name, value in more.items() if value is not None}}
     if isinstance(values.get("stop"), str):
         values["stop"] = (values["stop"],)
-    return arguments.fitting_settings(values)
+    return validation.fitting_settings(values)
 
 
 def as_messages(task: Task) -> tuple[Message, ...]:
@@ -273,7 +273,7 @@ def as_messages(task: Task) -> tuple[Message, ...]:
         task = [task]
     if isinstance(task, bytes) or not isinstance(task, Sequence):  # type: ignore[unreachable]
         raise TypeError(
-            f"A task is a string or a list of strings, images, files and messages, not {arguments.kind_of(task)}."
+            f"A task is a string or a list of strings, images, files and messages, not {validation.kind_of(task)}."
         )
     messages: list[Message] = []
     parts: list[str | Text | Image | File] = []
@@ -293,7 +293,7 @@ def as_messages(task: Task) -> tuple[Message, ...]:
             parts.append(item)
         else:
             raise TypeError(
-                f"A task holds strings, images, files and messages, not {arguments.kind_of(item)}."
+                f"A task holds strings, images, files and messages, not {validation.kind_of(item)}."
                 + (' Write Message.user("…") instead.' if isinstance(item, dict) else "")
             )
     close()

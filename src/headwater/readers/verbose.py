@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 
-from headwater.callbacks import Watcher
 from headwater.events import CallDelta, Event, ReasoningDelta, TextDelta, ToolProgress
+from headwater.runtime.context import Watcher
 
 __all__ = ("log_watcher",)
 

@@ -10,10 +10,10 @@ import pytest
 
 from headwater import Agent, Message, Thread, Timeouts
 from headwater.backends.offline import Call, Finish, Say, Wait
-from headwater.callbacks import current_run
 from headwater.errors import ConfigurationError, MaxStepsReached, OutputInvalid, RunTimeout, ThreadBusy
 from headwater.events import MessageAdded, RunFinished, TextDelta
 from headwater.events.messages import Image
+from headwater.runtime.context import current_run
 from tests.streams import always, log_of, scripted, types_of
 from tests.virtual import run_virtual
 

@@ -12,7 +12,7 @@ import uvloop
 
 from headwater.backends.interrupt import Interruptible
 from headwater.errors import HeadwaterError, LoopMisuse
-from headwater.loops import KeptLoop, blocks_here, in_loop, kept_loop, refuse_inside_loop
+from headwater.readers.kept_loop import KeptLoop, blocks_here, in_loop, kept_loop, refuse_inside_loop
 
 SOON = 5.0
 

@@ -17,20 +17,22 @@ from typing import Any, Generic, Literal, TypeAlias, cast, overload
 from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
 
-from headwater import arguments
+from headwater.agents import validation
+from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, Task, as_messages, merged, models
+from headwater.agents.runnable import RunHandle, RunnableTool, tool_name
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
-from headwater.callbacks import Callback, Watcher, event_watcher, retraction_of, token_watcher
 from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message, Response
-from headwater.loop import MAX_STEPS, Limits
-from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
-from headwater.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, Task, as_messages, merged, models
 from headwater.providers.request import OutputSpec, Settings, ToolSpec
-from headwater.runnable import RunHandle, RunnableTool, tool_name
-from headwater.runtime import AgentRun, Delegate, HandoffTool, Job, Run
-from headwater.stream import AgentStream, drain_blocking
-from headwater.thread import Thread
+from headwater.readers.callbacks import Callback, event_watcher, retraction_of, token_watcher
+from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
+from headwater.readers.stream import AgentStream, drain_blocking
+from headwater.runtime.agent_loop import MAX_STEPS, Limits
+from headwater.runtime.agent_run import AgentRun, Delegate, HandoffTool, Job
+from headwater.runtime.context import Watcher
+from headwater.runtime.run import Run
+from headwater.runtime.thread import Thread
 from headwater.tools import Tool, as_tool
 
 __all__ = ("Agent",)
@@ -116,7 +118,7 @@ class Agent(Generic[ContextT, OutputT]):
         on_interrupted: Literal["raise", "restart"] | None = None,
         **more: Unpack[Options],
     ) -> None:
-        self._key = arguments.secret(api_key)
+        self._key = validation.secret(api_key)
         del api_key  # from here on it shows in no frame
         given: dict[str, Any] = {"name": name, "model": model, "instructions": instructions}
         others: dict[str, Any] = dict(more)
@@ -143,16 +145,16 @@ class Agent(Generic[ContextT, OutputT]):
         self.on_interrupted = on_interrupted
         self._check()
         if settings is not None and not isinstance(settings, (Settings, Mapping)):
-            raise arguments.wrong("settings", settings, "Give Settings(…) or a dict.")
+            raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
         base = settings if isinstance(settings, Settings) else merged(Settings(), settings or {})
         self.settings = merged(base, others, _ARGUMENTS)
-        self._base_url = arguments.address(base_url)
+        self._base_url = validation.address(base_url)
         self._fallback = models("fallback", fallback)
         self._tools: dict[str, Tool[..., Any] | Delegate] = {}
-        self.handoffs: tuple[Agent[Any, Any], ...] = arguments.items("handoffs", handoffs, "agent, …")
+        self.handoffs: tuple[Agent[Any, Any], ...] = validation.items("handoffs", handoffs, "agent, …")
         for other in self.handoffs:
             if not isinstance(other, Agent):
-                raise arguments.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
+                raise validation.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
         self._output: _Output | None = None
         self._output_type: Any = str
         self.tools = tools
@@ -333,14 +335,14 @@ class Agent(Generic[ContextT, OutputT]):
         **options: Any,
     ) -> Run:
         """The run of a task, with all who watch it. `shown`: whether it may print."""
-        arguments.callback("streaming_callback", streaming_callback)
-        arguments.callback("on_event", on_event)
-        arguments.callback("on_retract", on_retract)
+        validation.callback("streaming_callback", streaming_callback)
+        validation.callback("on_event", on_event)
+        validation.callback("on_retract", on_retract)
         run = AgentRun(self.job(task, **options))
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if self.verbose:
-            from headwater.logs import log_watcher
+            from headwater.readers.verbose import log_watcher
 
             run.watch(log_watcher(self.name))
         if callback is not None:
@@ -380,14 +382,14 @@ class Agent(Generic[ContextT, OutputT]):
             raise TypeError("history= and thread= both say what went before: give one of them.")
         for name in settings:
             if name in _ARGUMENTS:
-                raise arguments.unknown(name, hint=f"It belongs to the agent: Agent({name}=…).")
+                raise validation.unknown(name, hint=f"It belongs to the agent: Agent({name}=…).")
         if thread is not None and not isinstance(thread, Thread):
             raise UsageError(
                 f"thread= is a Thread, not {type(thread).__name__}.",
                 hint="Write thread=Thread() and pass the same one again; a thread by its id needs a journal.",
             )
         llm = self.llm
-        clocks = arguments.timeouts(timeouts) or self.timeouts
+        clocks = validation.timeouts(timeouts) or self.timeouts
         retries = Retries(
             times=llm.retries.times if self.retries is None else self.retries,
             on_interrupted=self.on_interrupted or llm.retries.on_interrupted,
@@ -396,7 +398,7 @@ class Agent(Generic[ContextT, OutputT]):
             name=self.name,
             backends=_with(llm, self) if isinstance(self._model, Model) and self._fallback else llm.backends,
             input=as_messages(task),
-            history=arguments.messages(history),
+            history=validation.messages(history),
             thread=thread,
             instructions=_of_context(self.instructions),
             tools=self._tools_and_handoffs(),
@@ -412,17 +414,17 @@ class Agent(Generic[ContextT, OutputT]):
 
     def _check(self) -> None:
         """What may be set later is looked at whenever it counts. Raises ConfigurationError."""
-        arguments.whole("max_loops", self.max_loops)
-        arguments.whole("max_steps", self.max_steps)
+        validation.whole("max_loops", self.max_loops)
+        validation.whole("max_steps", self.max_steps)
         if self.retries is not None:
-            arguments.whole("retries", self.retries, least=0)
-        arguments.timeouts(self.timeouts)
-        arguments.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
-        arguments.callback("streaming_callback", self.streaming_callback)
-        arguments.callback("on_event", self.on_event)
-        arguments.callback("on_retract", self.on_retract)
+            validation.whole("retries", self.retries, least=0)
+        validation.timeouts(self.timeouts)
+        validation.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
+        validation.callback("streaming_callback", self.streaming_callback)
+        validation.callback("on_event", self.on_event)
+        validation.callback("on_retract", self.on_retract)
         if self.instructions is not None and not isinstance(self.instructions, str) and not callable(self.instructions):
-            raise arguments.wrong("instructions", self.instructions, "Give a string, or a function of the context.")
+            raise validation.wrong("instructions", self.instructions, "Give a string, or a function of the context.")
 
     def _tools_and_handoffs(self) -> Mapping[str, Tool[..., Any] | Delegate | HandoffTool]:
         if not self.handoffs:
@@ -575,7 +577,7 @@ async def _awaited_text(text: Awaitable[Any]) -> str | None:
 
 def _text(said: Any) -> str | None:
     if said is not None and not isinstance(said, str):
-        raise arguments.wrong("What the function given as instructions returned", said, "It has to return a string.")
+        raise validation.wrong("What the function given as instructions returned", said, "It has to return a string.")
     return said
 
 

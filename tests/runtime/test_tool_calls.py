@@ -12,7 +12,6 @@ import pytest
 
 from headwater import Agent, Timeouts, ToolContext, tool
 from headwater.backends.offline import Call, Cut, Finish, Say, ScriptedModel, Think, Wait
-from headwater.callbacks import current_run
 from headwater.errors import IncompleteStream, MaxStepsReached, ToolCallInvalid, ToolFailed
 from headwater.events import (
     ChildFinished,
@@ -26,6 +25,7 @@ from headwater.events import (
 )
 from headwater.events.messages import ToolResult
 from headwater.providers.request import Request
+from headwater.runtime.context import current_run
 from tests.streams import always, log_of, scripted, types_of
 from tests.virtual import run_virtual
 

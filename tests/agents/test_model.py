@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from headwater import Agent, Image, Message, Model, Settings, Timeouts, tool
+from headwater.agents.model import as_messages, as_model, merged
 from headwater.backends.http import HTTPBackend
 from headwater.backends.offline import Call, OfflineModel, Say, ScriptedModel
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel, UnsupportedSetting
-from headwater.model import as_messages, as_model, merged
 from tests.streams import always, log_of
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HEADWATER_MODEL", "OPENAI_BASE_URL")

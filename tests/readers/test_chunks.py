@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from headwater.chunks import Chunks, StreamChunk
 from headwater.events import (
     CallDelta,
     ErrorInfo,
@@ -17,6 +16,7 @@ from headwater.events import (
     TextStarted,
 )
 from headwater.events.fold import Fold
+from headwater.readers.chunks import Chunks, StreamChunk
 
 
 def _of(run: str, event: Event) -> Event:

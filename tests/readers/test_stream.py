@@ -14,7 +14,7 @@ from headwater import Agent, AgentStream, StreamChunk, ToolContext
 from headwater.backends.offline import Call, Cut, Fail, Finish, Say, Think, Wait
 from headwater.errors import HeadwaterError, IncompleteStream, LoopMisuse
 from headwater.events import Event, RunCancelled, TextDelta, TextEnded
-from headwater.loops import kept_loop
+from headwater.readers.kept_loop import kept_loop
 from headwater.testing import check_log
 from tests.streams import log_of, scripted, types_of
 from tests.virtual import run_virtual

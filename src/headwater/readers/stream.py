@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any, Generic, Self, cast
 
 from typing_extensions import TypeVar
 
-from headwater.callbacks import may_retract
-from headwater.chunks import Chunks, StreamChunk
 from headwater.errors import Cancelled, LoopMisuse
 from headwater.events import Event, TextDelta, TextStarted
-from headwater.loops import KeptLoop, in_loop, kept_loop, refuse_inside_loop
-from headwater.selection import Choice, Everyone, Selection
+from headwater.readers.callbacks import may_retract
+from headwater.readers.chunks import Chunks, StreamChunk
+from headwater.readers.kept_loop import KeptLoop, in_loop, kept_loop, refuse_inside_loop
+from headwater.readers.selection import Choice, Everyone, Selection
 
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
 
     from headwater.events.messages import Response
-    from headwater.runtime import Run
+    from headwater.runtime.run import Run
 
 __all__ = ("AgentStream",)
 

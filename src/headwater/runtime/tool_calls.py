@@ -10,15 +10,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from headwater.callbacks import current_run
 from headwater.errors import RunTimeout, ToolCallInvalid
 from headwater.events import Event, RunCancelled, ToolFinished, ToolProgress, Warned
 from headwater.events.messages import ToolCall
+from headwater.runtime.context import current_run
 from headwater.tools import Tool, run_tool
 
 if TYPE_CHECKING:
-    from headwater.runtime.answer import AgentRun, Delegate, HandoffTool
-    from headwater.runtime.mux import Mux
+    from headwater.runtime.agent_run import AgentRun, Delegate, HandoffTool
+    from headwater.runtime.merge import Mux
 
 __all__ = ("ToolCalls",)
 

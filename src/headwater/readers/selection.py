@@ -28,7 +28,7 @@ from headwater.events import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from headwater.runtime import Run
+    from headwater.runtime.run import Run
 
 __all__ = ("Choice", "Everyone", "Selection")
 

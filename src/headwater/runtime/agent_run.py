@@ -13,7 +13,6 @@ import msgspec
 
 from headwater.backends.retry import Asking, Budget, Retries
 from headwater.backends.timeouts import Timeouts
-from headwater.callbacks import current_run
 from headwater.errors import MaxStepsReached, OutputInvalid, ToolCallInvalid
 from headwater.events import (
     Event,
@@ -26,17 +25,18 @@ from headwater.events import (
     UsageReported,
 )
 from headwater.events.messages import Message, Response
-from headwater.loop import Command, Limits, Loop, Signal, State
 from headwater.providers.decoder import Place
 from headwater.providers.request import OutputSpec, Request, Settings, ToolSpec
-from headwater.runtime.calls import ToolCalls
-from headwater.runtime.mux import Mux
+from headwater.runtime.agent_loop import Command, Limits, Loop, Signal, State
+from headwater.runtime.context import current_run
+from headwater.runtime.merge import Mux
 from headwater.runtime.run import Run, as_data
+from headwater.runtime.tool_calls import ToolCalls
 from headwater.tools import Tool
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
-    from headwater.thread import Thread
+    from headwater.runtime.thread import Thread
 
 __all__ = ("AgentRun", "Delegate", "HandoffTool", "Job", "Output")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.events import Event, ToolProgress
-from headwater.runtime.ahead import MAX_CHARS_AHEAD, Joined, SlowReader
+from headwater.runtime.backlog import MAX_CHARS_AHEAD, Joined, SlowReader
 
 if TYPE_CHECKING:
     from headwater.backends.interrupt import Interruptible

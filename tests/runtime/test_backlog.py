@@ -19,7 +19,7 @@ from headwater.events import (
     ToolFinished,
     ToolProgress,
 )
-from headwater.runtime.ahead import EVENT_CHARS, Joined
+from headwater.runtime.backlog import EVENT_CHARS, Joined
 
 
 def text(said: str, run: str = "a", part: int = 0, step: int = 1) -> TextDelta:

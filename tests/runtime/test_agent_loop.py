@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.loop import TRANSITIONS, Command, Limits, Loop, Signal, State
+from headwater.runtime.agent_loop import TRANSITIONS, Command, Limits, Loop, Signal, State
 
 ROOT = Path(__file__).resolve().parents[1]
 

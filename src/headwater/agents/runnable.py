@@ -15,8 +15,8 @@ from typing_extensions import TypeVar
 
 from headwater.errors import LoopMisuse
 from headwater.providers.request import ToolSpec
-from headwater.runtime import Run
-from headwater.stream import AgentStream
+from headwater.readers.stream import AgentStream
+from headwater.runtime.run import Run
 
 __all__ = ("RunHandle", "Runnable", "RunnableTool", "tool_name")
 

@@ -14,9 +14,9 @@ import pytest
 
 from headwater import Agent
 from headwater.backends.offline import Call, Cut, Say, ScriptedModel, Think, Wait
-from headwater.callbacks import positional_parameters
 from headwater.errors import ConfigurationError, LoopMisuse
 from headwater.events import Event
+from headwater.readers.callbacks import positional_parameters
 from headwater.testing import check_log
 from tests.streams import always, scripted
 from tests.virtual import run_virtual
