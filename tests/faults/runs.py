@@ -18,8 +18,8 @@ from headwater.events.messages import Response
 from headwater.providers.registry import load_api
 from headwater.providers.request import Endpoint, HTTPRequest
 from headwater.testing import LogError, check_log
-from headwater.testing.answer import Answer, Pause, Step
 from headwater.testing.faults import Fault, applied
+from headwater.testing.served_answer import Answer, Pause, Step
 
 __all__ = ("ALLOWED", "Ran", "judge", "played", "ran")
 

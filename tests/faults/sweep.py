@@ -23,9 +23,9 @@ from headwater.errors import ProviderError
 from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
 from headwater.testing import Body, HangUp, ProviderSimulator, Reset, Split, Stall, Truncate
-from headwater.testing.answer import Answer
 from headwater.testing.faults import Fault, Faulty
 from headwater.testing.provider_check import Checked, ProviderBreach, check_provider
+from headwater.testing.served_answer import Answer
 from tests.faults.fuzz import fuzz
 from tests.faults.runs import Ran, judge, played, ran
 from tests.recordings import Recording, failures, recordings

@@ -21,8 +21,8 @@ from headwater.readers.callbacks import event_watcher, retraction_of, token_watc
 from headwater.readers.chunks import StreamChunk
 from headwater.runtime.run import Run
 from headwater.terminal.board import Board, Words
-from headwater.terminal.lines import LinePrinter
-from headwater.terminal.sections import SectionPrinter
+from headwater.terminal.line_printer import LinePrinter
+from headwater.terminal.section_printer import SectionPrinter
 
 __all__ = ("Screen", "Shown", "attempts_of", "less_retracted", "transcripts", "watch_all")
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from headwater.backends.offline.performance import Pace
 from headwater.backends.offline.script import Act, Call, Say, Think
-
 from headwater.errors import ConfigurationError
 from headwater.events import Event, TextDelta
 from headwater.providers import ollama
 from headwater.providers.ollama import response
 from headwater.testing import Checked, ProviderBreach, check_provider
-from headwater.testing.answer import write
+from headwater.testing.served_answer import write
 from headwater.testing.wires import WIRES
 
 

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from headwater.backends.offline.performance import Pace
-from headwater.backends.offline.script import Call, Cut, Fail, Finish, Say, Think
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.backends.offline.performance import Pace
+from headwater.backends.offline.script import Call, Cut, Fail, Finish, Say, Think
 from headwater.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -24,7 +24,7 @@ from headwater.events import ReasoningEnded, TextStarted
 from headwater.events.messages import Usage
 from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
-from headwater.testing.answer import Answer, Broken, Pause, write
+from headwater.testing.served_answer import Answer, Broken, Pause, write
 from headwater.testing.wires import WIRES, Trouble, Unspeakable
 from tests.recordings import check_grammar, decode, independent_reading, telling
 

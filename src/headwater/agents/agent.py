@@ -358,10 +358,10 @@ class Agent(Generic[ContextT, OutputT]):
     def _printer(self, run: Run) -> Watcher:
         """What shows a run in the terminal."""
         if self.handoffs:
-            from headwater.terminal.sections import SectionPrinter
+            from headwater.terminal.section_printer import SectionPrinter
 
             return SectionPrinter(run.id, live=self.streaming_on, holds=retraction_of(run))
-        from headwater.terminal.lines import LinePrinter
+        from headwater.terminal.line_printer import LinePrinter
 
         return LinePrinter(self.name, loops=self.max_loops, live=self.streaming_on, holds=run.may_retract)
 

@@ -65,7 +65,7 @@ def make_agent(asked: argparse.Namespace) -> Agent[Any, str]:
     """
     from headwater.agents.agent import Agent
     from headwater.backends.timeouts import Timeouts
-    from headwater.cli.tools import load_tool
+    from headwater.cli.load_tool import load_tool
 
     settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := getattr(asked, name)) is not None}
     tools = [load_tool(place) for place in asked.tool]

@@ -15,7 +15,7 @@ from headwater.errors import HeadwaterError
 from headwater.events import Event, RunFailed, RunFinished, RunStarted
 
 if TYPE_CHECKING:
-    from headwater.terminal.lines import LinePrinter
+    from headwater.terminal.line_printer import LinePrinter
 
 __all__ = ("JSONLines", "Outlet", "OutputFailed", "Printer", "Watching", "is_terminal", "takes_color", "tell")
 
@@ -120,7 +120,7 @@ class Printer(Watching):
     """
 
     def __init__(self, name: str, out: Outlet) -> None:
-        from headwater.terminal.lines import LinePrinter
+        from headwater.terminal.line_printer import LinePrinter
 
         self._printer: LinePrinter = LinePrinter(name, file=cast(TextIO, out))
 

@@ -22,9 +22,9 @@ from headwater.errors import ConfigurationError
 from headwater.providers import registry
 from headwater.providers.catalog import PROVIDERS
 from headwater.providers.request import Request
-from headwater.testing.answer import Answer, refusal, text_of, write
 from headwater.testing.faults import Endlessly, Fault, Faulty, applied
 from headwater.testing.received import SOON, Received
+from headwater.testing.served_answer import Answer, refusal, text_of, write
 from headwater.testing.server import HTTPRequestHead, Server
 from headwater.testing.wires import WIRES, Trouble, Unspeakable
 

@@ -404,11 +404,11 @@ class Workflow(Generic[ResultT]):
 
     def _show(self, run: WorkflowRun, has_callback: bool) -> None:
         if self.show_dashboard:
-            from headwater.terminal.app import Dashboard
+            from headwater.terminal.dashboard import Dashboard
 
             run.watch(Dashboard(self.name, [member.name for member in self.agents]))
         elif self.print_on or (not has_callback and any(map(_shows, self.agents))):
-            from headwater.terminal.sections import SectionPrinter
+            from headwater.terminal.section_printer import SectionPrinter
 
             run.watch(SectionPrinter(run.id, live=one_at_a_time(self), holds=retraction_of(run)))
 

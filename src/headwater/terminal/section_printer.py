@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from headwater.events import ChildStarted, Event, Handoff, RunCancelled, RunFailed, RunFinished, RunStarted
-from headwater.terminal.lines import LinePrinter
+from headwater.terminal.line_printer import LinePrinter
 
 __all__ = ("SectionPrinter",)
 

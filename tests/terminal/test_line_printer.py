@@ -14,7 +14,7 @@ from typing import TextIO
 import pytest
 
 from headwater.events import Event
-from headwater.terminal.lines import LinePrinter
+from headwater.terminal.line_printer import LinePrinter
 from tests.terminal import logs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
@@ -191,7 +191,7 @@ def test_a_bare_file_of_someones_own_will_do() -> None:
 
 READER_GONE = """
 import os, sys
-from headwater.terminal.lines import LinePrinter
+from headwater.terminal.line_printer import LinePrinter
 from tests.terminal import logs
 
 reading, writing = os.pipe()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headwater.agents.agent import Agent
-from headwater.cli.tools import load_tool
+from headwater.cli.load_tool import load_tool
 from headwater.errors import InvalidTool
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headwater.events import Event, Retracted
 from headwater.terminal.board import Board
-from headwater.terminal.progress import CHARACTERS_A_LINE, Progress
+from headwater.terminal.progress_printer import CHARACTERS_A_LINE, Progress
 from headwater.terminal.render import ASCII, UNICODE
 from tests.terminal import crowds as log
 from tests.terminal import logs
