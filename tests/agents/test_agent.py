@@ -13,8 +13,8 @@ from headwater import Agent, Model, Settings, Thread, Timeouts, tool
 from headwater.backends.offline import Call, Say, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, InvalidTool, LoopMisuse, UnsupportedSetting
 from headwater.events import TextDelta
-from tests.streams import always, scripted
-from tests.virtual import run_virtual
+from tests.support.streams import always, scripted
+from tests.support.virtual import run_virtual
 
 # --- the declaration
 

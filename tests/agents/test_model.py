@@ -10,7 +10,7 @@ from headwater.agents.model import as_messages, as_model, merged
 from headwater.backends.http import HTTPBackend
 from headwater.backends.offline import Call, OfflineModel, Say, ScriptedModel
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel, UnsupportedSetting
-from tests.streams import always, log_of
+from tests.support.streams import always, log_of
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HEADWATER_MODEL", "OPENAI_BASE_URL")
 

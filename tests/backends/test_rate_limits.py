@@ -18,7 +18,7 @@ from headwater.backends.offline import Fail, ScriptedModel, Wait
 from headwater.backends.retry import MAX_PAUSED_SECONDS, MAX_RETRY_AFTER_SECONDS
 from headwater.errors import RateLimited
 from headwater.events import AttemptFailed, AttemptStarted, Event, Warned
-from tests.virtual import run_virtual
+from tests.support.virtual import run_virtual
 
 
 @pytest.fixture(autouse=True)

@@ -26,8 +26,8 @@ from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, Te
 from headwater.events.fold import fold
 from headwater.providers.decoder import Decoder, Place
 from headwater.providers.request import Request
-from tests.streams import always, log_of, scripted, types_of
-from tests.virtual import run_virtual
+from tests.support.streams import always, log_of, scripted, types_of
+from tests.support.virtual import run_virtual
 
 
 def _attempts(log: list[Event]) -> list[tuple[Any, ...]]:

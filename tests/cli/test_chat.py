@@ -14,7 +14,7 @@ from headwater.cli.output import Outlet, Printer
 from headwater.errors import UnsupportedSetting
 from tests.cli.commands import headwater, terminal
 from tests.cli.test_options import STAND_IN
-from tests.docs.fake_openai import ANSWER, fake_openai
+from tests.system.docs.fake_openai import ANSWER, fake_openai
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

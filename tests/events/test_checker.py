@@ -48,8 +48,8 @@ from headwater.events import (
 )
 from headwater.events.checker import RULES, LogChecker, LogError, check_log
 from headwater.events.messages import Message, Usage
-from tests.laws.runs import Play, carried_out, plays
-from tests.logs import BEGUN, folds, full_log, of, said, stamped
+from tests.support.logs import BEGUN, folds, full_log, of, said, stamped
+from tests.system.invariants.runs import Play, carried_out, plays
 
 Log = list[Event]
 Edit = Callable[[Log], Any]

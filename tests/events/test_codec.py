@@ -32,7 +32,7 @@ from headwater.events.messages import (
     Usage,
 )
 from headwater.providers.request import Secret
-from tests.values import any_event, any_json, any_message, any_response, event_of
+from tests.support.values import any_event, any_json, any_message, any_response, event_of
 
 DELTA = TextDelta(seq=12, time=1_700_000_000.5, run="run_1", path=("team", "writer"), step=1, part=0, text="Hé\n")
 

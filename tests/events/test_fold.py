@@ -42,8 +42,8 @@ from headwater.events import (
 from headwater.events.checker import check_log
 from headwater.events.fold import Fold, fold
 from headwater.events.messages import File, Image, Message, Reasoning, Source, Text, ToolCall, ToolResult, Usage
-from tests.laws.runs import Play, carried_out, plays
-from tests.logs import BEGUN, check_history, closed, folds, full_log, of, said, stamped
+from tests.support.logs import BEGUN, check_history, closed, folds, full_log, of, said, stamped
+from tests.system.invariants.runs import Play, carried_out, plays
 
 BUSY = ErrorInfo(type="Overloaded", message="busy", retryable=True)
 

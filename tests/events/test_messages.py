@@ -29,7 +29,7 @@ from headwater.events.messages import (
     read_data_url,
     sniff_media_type,
 )
-from tests.values import any_message, any_response, value_of
+from tests.support.values import any_message, any_response, value_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 4
 

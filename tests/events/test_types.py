@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 import headwater.events as package
 from headwater.events import End, Event, RunCancelled, RunFailed, RunFinished, TextDelta, ToolStarted, Unknown
 from headwater.events import types as events
-from tests.values import any_event
+from tests.support.values import any_event
 
 CLASSES: dict[str, type[Event]] = {
     name: value

@@ -18,8 +18,8 @@ from headwater.errors import ConfigurationError, LoopMisuse
 from headwater.events import Event
 from headwater.readers.callbacks import positional_parameters
 from headwater.testing import check_log
-from tests.streams import always, scripted
-from tests.virtual import run_virtual
+from tests.support.streams import always, scripted
+from tests.support.virtual import run_virtual
 
 TOKENS = ["Hel", "lo", "!"]
 

@@ -16,8 +16,8 @@ from headwater.errors import HeadwaterError, IncompleteStream, LoopMisuse
 from headwater.events import Event, RunCancelled, TextDelta, TextEnded
 from headwater.readers.kept_loop import kept_loop
 from headwater.testing import check_log
-from tests.streams import log_of, scripted, types_of
-from tests.virtual import run_virtual
+from tests.support.streams import log_of, scripted, types_of
+from tests.support.virtual import run_virtual
 
 
 async def look() -> str:

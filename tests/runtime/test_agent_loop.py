@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 import runpy
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.runtime.agent_loop import TRANSITIONS, Command, Limits, Loop, Signal, State
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
 
 # What can be said to a loop, with how often the model errs in its calls.
 _steps = st.tuples(st.sampled_from(Signal), st.booleans())

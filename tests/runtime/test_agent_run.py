@@ -14,8 +14,8 @@ from headwater.errors import ConfigurationError, MaxStepsReached, OutputInvalid,
 from headwater.events import MessageAdded, RunFinished, TextDelta
 from headwater.events.messages import Image
 from headwater.runtime.context import current_run
-from tests.streams import always, log_of, scripted, types_of
-from tests.virtual import run_virtual
+from tests.support.streams import always, log_of, scripted, types_of
+from tests.support.virtual import run_virtual
 
 
 def _asked(agent: Agent[Any, Any]) -> list[list[tuple[str, str]]]:

@@ -4,7 +4,7 @@ import pytest
 
 from headwater import Message, Thread
 from headwater.errors import ThreadBusy, UsageError
-from tests.streams import scripted
+from tests.support.streams import scripted
 
 
 def test_a_thread_is_taken_by_one_and_given_back() -> None:

@@ -26,8 +26,8 @@ from headwater.events import (
 from headwater.events.messages import ToolResult
 from headwater.providers.request import Request
 from headwater.runtime.context import current_run
-from tests.streams import always, log_of, scripted, types_of
-from tests.virtual import run_virtual
+from tests.support.streams import always, log_of, scripted, types_of
+from tests.support.virtual import run_virtual
 
 
 @tool

@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
@@ -24,9 +23,10 @@ from headwater.backends.offline import Call, Fail, OfflineModel, ScriptedModel, 
 from headwater.events import Event
 from headwater.terminal import dashboard
 from headwater.terminal.dashboard import Dashboard
+from tests.support.paths import ROOT
+from tests.support.virtual import run_virtual
 from tests.terminal import crowds as log
 from tests.terminal import logs
-from tests.virtual import run_virtual
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
@@ -414,7 +414,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_leaves_the_terminal_as_it_was() -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = ROOT
     with log.terminal() as (file, watched):
         command = [sys.executable, "-c", PROGRAM]
         process = subprocess.Popen(command, cwd=root, stdin=file, stdout=file, stderr=file)

@@ -15,6 +15,7 @@ import pytest
 
 from headwater.events import Event
 from headwater.terminal.line_printer import LinePrinter
+from tests.support.paths import ROOT
 from tests.terminal import logs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
@@ -209,7 +210,7 @@ if sys.argv[1] == "print":
 
 
 def gone(what: str) -> subprocess.CompletedProcess[str]:
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    root = str(ROOT)
     command = [sys.executable, "-c", READER_GONE, what]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30, check=False)
 

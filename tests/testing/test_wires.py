@@ -26,7 +26,7 @@ from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
 from headwater.testing.served_answer import Answer, Broken, Pause, write
 from headwater.testing.wires import WIRES, Trouble, Unspeakable
-from tests.recordings import check_grammar, decode, independent_reading, telling
+from tests.support.recordings import check_grammar, decode, independent_reading, telling
 
 APIS = tuple(WIRES)
 RECORDED_AS = {"anthropic": "anthropic-messages", "ollama": "ollama-chat"}

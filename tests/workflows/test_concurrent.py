@@ -9,7 +9,7 @@ import pytest
 from headwater import Agent, ConcurrentWorkflow, Results
 from headwater.backends.offline import Fail, Item, Say, ScriptedModel, Wait
 from headwater.events import RunStarted, TextDelta
-from tests.virtual import run_virtual
+from tests.support.virtual import run_virtual
 from tests.workflows.members import asked, log_of, paced, parts, speaker, texts
 
 

@@ -11,7 +11,7 @@ from headwater import Edge, GraphWorkflow, Response
 from headwater.backends.offline import Fail, Say, Wait
 from headwater.errors import ConfigurationError, LimitExceeded, ServerError
 from headwater.events import RunFinished, RunStarted, TextDelta
-from tests.virtual import run_virtual
+from tests.support.virtual import run_virtual
 from tests.workflows.members import asked, log_of, paced, parts, speaker, texts
 
 

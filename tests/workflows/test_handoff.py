@@ -8,7 +8,7 @@ from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
 from headwater.backends.offline import Call, Fail, Say, Wait
 from headwater.errors import ConfigurationError, Overloaded
 from headwater.events import Handoff
-from tests.virtual import run_virtual
+from tests.support.virtual import run_virtual
 from tests.workflows.members import asked, log_of, parts, speaker, texts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headwater import Agent, Message, SequentialWorkflow
 from headwater.backends.offline import Fail, Finish, Say, Wait
-from tests.virtual import run_virtual
+from tests.support.virtual import run_virtual
 from tests.workflows.members import asked, log_of, paced, parts, speaker, texts
 
 

@@ -61,8 +61,8 @@ from headwater.events.messages import (
 )
 from headwater.providers.decoder import Place
 from headwater.providers.request import OutputSpec, Request, Settings, ToolSpec
-from tests.recordings import check_grammar
-from tests.virtual import run_virtual
+from tests.support.recordings import check_grammar
+from tests.support.virtual import run_virtual
 
 BOUNDED = settings(max_examples=100, deadline=None)
 
@@ -941,7 +941,7 @@ def test_the_virtual_clock_jumps() -> None:
 
 
 def test_a_deadlock_under_the_virtual_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.virtual.THREADS_SECONDS", 0.0)
+    monkeypatch.setattr("tests.support.virtual.THREADS_SECONDS", 0.0)
 
     async def main() -> None:
         await asyncio.Event().wait()

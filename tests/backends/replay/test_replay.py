@@ -45,8 +45,8 @@ from headwater.testing import (
     read_recording,
     replay,
 )
-from tests.recordings import Recording, cases
-from tests.virtual import run_virtual
+from tests.support.recordings import Recording, cases
+from tests.support.virtual import run_virtual
 
 APIS = ("openai-chat", "openai-responses", "anthropic", "gemini", "ollama")
 

@@ -36,7 +36,7 @@ from headwater.providers.anthropic import response
 from headwater.providers.anthropic.response import Decoder, encode
 from headwater.providers.decoder import Place
 from headwater.providers.request import Endpoint, Request
-from tests.recordings import (
+from tests.support.recordings import (
     Recording,
     cases,
     check_cuts,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headwater.errors import LimitExceeded
 from headwater.providers.framing.jsonlines import JSONLinesDecoder
-from tests.recordings import one_byte_at_a_time
+from tests.support.recordings import one_byte_at_a_time
 
 
 def read(pieces: list[bytes]) -> list[bytes]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headwater.errors import LimitExceeded
 from headwater.providers.framing.sse import Frame, SSEDecoder
-from tests.recordings import one_byte_at_a_time, recordings, shared_folder, splits
+from tests.support.recordings import one_byte_at_a_time, recordings, shared_folder, splits
 
 
 def naive(body: bytes) -> list[Frame]:

@@ -32,7 +32,7 @@ from headwater.events.messages import Message, ProviderItem, Text, Usage
 from headwater.providers.decoder import Place
 from headwater.providers.gemini import response
 from headwater.providers.request import Endpoint, Request, Secret
-from tests.recordings import (
+from tests.support.recordings import (
     Recording,
     cases,
     check_cuts,

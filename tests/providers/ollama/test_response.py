@@ -17,7 +17,7 @@ from headwater.events.messages import File, Image, Message, ProviderItem, Reason
 from headwater.providers.decoder import Place
 from headwater.providers.ollama import encode, response
 from headwater.providers.request import Endpoint, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
-from tests.recordings import (
+from tests.support.recordings import (
     Recording,
     cases,
     check_cuts,

@@ -14,7 +14,7 @@ from headwater.events import CallReady, ProviderItemMade
 from headwater.events.messages import File, Image, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult
 from headwater.providers.openai_chat import QUIRKS, Decoder, encode
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
-from tests.recordings import decode
+from tests.support.recordings import decode
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
 PNG_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()

@@ -25,7 +25,7 @@ from headwater.events import (
 )
 from headwater.providers.decoder import Place
 from headwater.providers.openai_chat.response import IGNORED, Decoder, read_usage
-from tests.recordings import (
+from tests.support.recordings import (
     Recording,
     Telling,
     cases,

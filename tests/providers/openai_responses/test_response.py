@@ -52,7 +52,7 @@ from headwater.providers.openai_responses import response as api
 from headwater.providers.openai_responses.request import OWN_CALLS
 from headwater.providers.openai_responses.response import Decoder, encode
 from headwater.providers.request import Endpoint, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
-from tests.recordings import (
+from tests.support.recordings import (
     Recording,
     cases,
     check_cuts,

@@ -1,3 +1,0 @@
-from tests.newcomer.conftest import environment, server
-
-__all__ = ("environment", "server")
