@@ -11,6 +11,8 @@ Names are imported when they are first used, so that importing the package costs
 
 from typing import TYPE_CHECKING, Any
 
+from headwater.version import __version__
+
 if TYPE_CHECKING:
     from headwater import errors, events
     from headwater.agents.agent import Agent
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from headwater.tools.context import ToolContext
     from headwater.tools.declaration import Tool, tool
     from headwater.workflows import ConcurrentWorkflow, Edge, GraphWorkflow, Results, SequentialWorkflow
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Agent": "agents.agent",
@@ -82,6 +82,7 @@ __all__ = (
     "ToolContext",
     "ToolResult",
     "Usage",
+    "__version__",
     "errors",
     "events",
     "testing",

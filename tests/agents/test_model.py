@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from headwater import Agent, Image, Message, Model, Settings, Timeouts, tool
-from headwater.agents.model import as_messages, as_model, merged
+from headwater.agents.model import as_model, merged
+from headwater.agents.task import as_messages
 from headwater.backends.http import HTTPBackend
 from headwater.backends.offline import Call, OfflineModel, Say, ScriptedModel
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel, UnsupportedSetting

@@ -6,31 +6,33 @@ streaming or not, makes the same `Run` and reads it; there is no other path.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import inspect
-import sys
-import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, TypeAlias, cast, overload
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, Literal, cast, overload
 
 from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
 
 from headwater.agents import validation
-from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, Task, as_messages, merged, models
-from headwater.agents.runnable import RunHandle, RunnableTool, tool_name
+from headwater.agents.handoff import Handoff
+from headwater.agents.instructions import Instructions, instructions_of
+from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, merged, models
+from headwater.agents.output import Output, output_of
+from headwater.agents.runnable import RunHandle, RunnableTool
+from headwater.agents.task import Task, as_messages
+from headwater.agents.terminal_chat import converse, converse_blocking
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message, Response
-from headwater.providers.request import OutputSpec, Settings, ToolSpec
+from headwater.providers.request import Settings
 from headwater.readers.callbacks import Callback, event_watcher, retraction_of, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.runtime.agent_loop import MAX_STEPS, Limits
-from headwater.runtime.agent_run import AgentRun, Delegate, HandoffTool, Job
+from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Watcher
+from headwater.runtime.job import Delegate, HandoffTool, Job
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 from headwater.tools import Tool, as_tool
@@ -40,8 +42,6 @@ __all__ = ("Agent",)
 ContextT = TypeVar("ContextT", default=Any)
 OutputT = TypeVar("OutputT", default=str)
 NewT = TypeVar("NewT")
-
-Instructions: TypeAlias = str | Callable[..., str | Awaitable[str]] | None
 
 
 class Options(SettingsOptions, total=False):
@@ -155,7 +155,7 @@ class Agent(Generic[ContextT, OutputT]):
         for other in self.handoffs:
             if not isinstance(other, Agent):
                 raise validation.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
-        self._output: _Output | None = None
+        self._output: Output | None = None
         self._output_type: Any = str
         self.tools = tools
         self.output_type = output_type
@@ -201,7 +201,7 @@ class Agent(Generic[ContextT, OutputT]):
 
     @output_type.setter
     def output_type(self, output_type: Any) -> None:
-        self._output = _output(output_type)
+        self._output = output_of(output_type)
         self._output_type = output_type
 
     # --- running
@@ -258,7 +258,7 @@ class Agent(Generic[ContextT, OutputT]):
     async def arun(self, task: Task, **options: Any) -> Response[Any]:
         """`run` as a plain coroutine: to be awaited, in every event loop."""
         if self.interactive:
-            return await self._converse(task, options)
+            return await converse(self._begin, task, options, asking=self.print_on is not False)
         run = self._begin(task, shown=True, **options)
         await run.drain()
         return run.response()
@@ -284,7 +284,7 @@ class Agent(Generic[ContextT, OutputT]):
         """`run` that always blocks. Raises LoopMisuse inside a running event loop, which it would hold up."""
         refuse_inside_loop("`await agent.run(…)`")
         if self.interactive:
-            return self._converse_blocking(task, options)
+            return converse_blocking(self._begin, task, options, asking=self.print_on is not False)
         run = self._begin(task, shown=True, **options)
         drain_blocking(run, kept_loop())
         return run.response()
@@ -400,9 +400,9 @@ class Agent(Generic[ContextT, OutputT]):
             input=as_messages(task),
             history=validation.messages(history),
             thread=thread,
-            instructions=_of_context(self.instructions),
+            instructions=instructions_of(self.instructions),
             tools=self._tools_and_handoffs(),
-            output=self._output if output_type is None else _output(output_type),
+            output=self._output if output_type is None else output_of(output_type),
             settings=merged(merged(llm.settings, self.settings.given()), settings, _RUN_ARGUMENTS),
             limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
             timeouts=clocks or llm.timeouts,
@@ -431,7 +431,7 @@ class Agent(Generic[ContextT, OutputT]):
             return self._tools
         tools: dict[str, Tool[..., Any] | Delegate | HandoffTool] = dict(self._tools)
         for agent in self.handoffs:
-            handoff = _Handoff(agent)
+            handoff = Handoff(agent.name, agent.description, agent._begin)
             if handoff.name in tools:
                 raise ConfigurationError(
                     f"Two tools of {self.name!r} have the name {handoff.name!r}.",
@@ -439,29 +439,6 @@ class Agent(Generic[ContextT, OutputT]):
                 )
             tools[handoff.name] = handoff
         return tools
-
-    async def _converse(self, task: Task, options: dict[str, Any]) -> Response[Any]:
-        """Answer, then read the next message from the terminal, until there is none: the last answer."""
-        thread = _thread_of(options)
-        while True:
-            run = self._begin(task, shown=True, thread=thread, **options)
-            await run.drain()
-            response = run.response()
-            said = await _in_thread(lambda: _next_message(asking=self.print_on is not False))
-            if said is None:
-                return response
-            task = said
-
-    def _converse_blocking(self, task: Task, options: dict[str, Any]) -> Response[Any]:
-        """The same in plain code: the terminal is read where Ctrl-C is heard."""
-        thread = _thread_of(options)
-        while True:
-            run = self._begin(task, shown=True, thread=thread, **options)
-            drain_blocking(run, kept_loop())
-            said = _next_message(asking=self.print_on is not False)
-            if said is None:
-                return run.response()
-            task = said
 
 
 _ARGUMENTS = frozenset(inspect.signature(Agent).parameters) - {"more"} | frozenset(_ALIASES)
@@ -475,50 +452,6 @@ _RUN_ARGUMENTS = (
     "on_retract",
     "timeouts",
 )
-
-
-class _Handoff:
-    """Another agent, to whom the conversation can be given; see `runtime.HandoffTool`."""
-
-    def __init__(self, agent: Agent[Any, Any]) -> None:
-        self._agent = agent
-        self.to = agent.name
-        self.name = f"transfer_to_{tool_name(agent.name)}"[:64]
-        what = f" {agent.description}" if agent.description else ""
-        self.spec = ToolSpec(
-            name=self.name,
-            description=f"Give the conversation to {agent.name}, who answers from here on.{what}",
-            parameters={
-                "type": "object",
-                "properties": {"note": {"type": "string", "description": "What they should know, in a sentence."}},
-                "required": [],
-                "additionalProperties": False,
-            },
-        )
-
-    def take_over(self, messages: tuple[Message, ...], context: Any) -> Run:
-        """See `runtime.HandoffTool`."""
-        return self._agent._begin((), shown=False, history=messages, context=context)
-
-
-class _Output:
-    """An output type as a run needs it; see `runtime.Output`."""
-
-    def __init__(self, output_type: Any) -> None:
-        from headwater.schema import OutputType
-
-        self._type: OutputType[Any] = OutputType(output_type)
-        self.parse = self._type.parse
-        self.spec = OutputSpec(
-            name=self._type.name,
-            schema=self._type.schema or {},
-            strict=self._type.strict,
-            description=self._type.description,
-        )
-
-
-def _output(output_type: Any) -> _Output | None:
-    return None if output_type is None or output_type is str else _Output(output_type)
 
 
 def _offered(tools: Iterable[Any] | None) -> dict[str, Tool[..., Any] | Delegate]:
@@ -546,84 +479,7 @@ def _with(llm: Model, agent: Agent[Any, Any]) -> tuple[Any, ...]:
     return (*llm.backends, *(backend for one in agent._fallback for backend in one.backends))
 
 
-def _of_context(instructions: Instructions) -> Any:
-    """Instructions as a function of the context, also where the user's function takes nothing."""
-    if not callable(instructions):
-        return instructions
-    try:
-        parameters = inspect.signature(instructions).parameters.values()
-    except (TypeError, ValueError):
-        takes = needs = 1
-    else:
-        takes = len(parameters)
-        needs = sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
-    if needs > 1:
-        raise ConfigurationError(
-            f"The function given as instructions wants {needs} arguments.",
-            hint="It is called with the run's context alone, or with nothing.",
-        )
-    given = instructions
-
-    def said(context: Any) -> Any:
-        text = given(context) if takes else given()
-        return _awaited_text(text) if inspect.isawaitable(text) else _text(text)
-
-    return said
-
-
-async def _awaited_text(text: Awaitable[Any]) -> str | None:
-    return _text(await text)
-
-
-def _text(said: Any) -> str | None:
-    if said is not None and not isinstance(said, str):
-        raise validation.wrong("What the function given as instructions returned", said, "It has to return a string.")
-    return said
-
-
 def _named(name: Any) -> str:
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"An agent's name is a non-empty string, not {name!r}.")
     return name
-
-
-def _thread_of(options: dict[str, Any]) -> Thread:
-    """What a conversation in the terminal goes on in: the thread that was given, be it empty, or one of its own."""
-    thread: Thread | None = options.pop("thread", None)
-    return Thread(options.pop("history", None) or ()) if thread is None else thread
-
-
-def _next_message(*, asking: bool) -> str | None:
-    """The next line from the terminal; None at its end, or for `exit` and `quit`."""
-    prompt = "\nYou: " if asking and sys.stdin is not None and sys.stdin.isatty() else ""
-    while True:
-        try:
-            said = input(prompt)
-        except (EOFError, RuntimeError, OSError, ValueError):
-            return None
-        if said.strip().lower() in ("exit", "quit"):
-            return None
-        if said.strip():
-            return said
-
-
-async def _in_thread(function: Callable[[], str | None]) -> str | None:
-    """What the function returns, from a thread that keeps no program from ending: nobody may ever type a line."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[str | None] = loop.create_future()
-
-    def settle(said: str | None) -> None:
-        if not done.done():
-            done.set_result(said)
-
-    def work() -> None:
-        # Where the program ends while the line is waited for, this frame is never left, and what it holds never let go
-        # of: Python would want the file's lock to do that, which the reading has, and would abort instead.
-        held = sys.stdin
-        said = function()
-        del held
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-            loop.call_soon_threadsafe(settle, said)
-
-    threading.Thread(target=work, name="headwater-input", daemon=True).start()
-    return await done

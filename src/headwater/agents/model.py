@@ -7,8 +7,7 @@ goes through the same run as an agent's, without tools being run.
 from __future__ import annotations
 
 import copy
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -16,42 +15,28 @@ from msgspec import UNSET
 from typing_extensions import TypedDict, Unpack
 
 from headwater.agents import validation
+from headwater.agents.task import Task, as_messages
 from headwater.backends.base import Backend
-from headwater.backends.http import HTTPBackend
+from headwater.backends.lookup import look_up
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
-from headwater.events.messages import File, Image, Message, Text
-from headwater.providers import registry
 from headwater.providers.request import Effort, Secret, Settings, ToolSpec
 from headwater.readers.stream import AgentStream
-from headwater.runtime.agent_run import AgentRun, Job
+from headwater.runtime.agent_run import AgentRun
+from headwater.runtime.job import Job
 from headwater.tools import as_tools
 
 if TYPE_CHECKING:
     from headwater.backends.replay import Recorder
 
-__all__ = ("Model", "ModelLike", "SettingsOptions", "Task")
+__all__ = (
+    "Model",
+    "ModelLike",
+    "SettingsOptions",
+)
 
-
-class _Environment(Mapping[str, str]):
-    """The environment's variables, which hold keys: they do not show where a traceback's variables are printed."""
-
-    def __getitem__(self, name: str) -> str:
-        return os.environ[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(os.environ)
-
-    def __len__(self) -> int:
-        return len(os.environ)
-
-
-ENVIRONMENT: Mapping[str, str] = _Environment()
 
 ON_INTERRUPTED = ("raise", "restart")
-
-Task: TypeAlias = str | Message | Text | Image | File | Sequence[str | Message | Text | Image | File]
-"""What a run is asked: a string, or strings, images, files and messages in order."""
 
 
 class SettingsOptions(TypedDict, total=False):
@@ -122,7 +107,14 @@ class Model:
     def backend(self) -> Backend:
         """Who answers; looked up once. Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError."""
         if self._backend is None:
-            self._backend = self._look_up()
+            self._backend, *further = look_up(
+                self.name,
+                base_url=self._base_url,
+                api_key=self._key,
+                headers=self._headers,
+                connect=self.timeouts.connect,
+            )
+            self._further = tuple(further)
         return self._backend
 
     @property
@@ -184,44 +176,6 @@ class Model:
         # Of a base URL only the place: before and behind it may stand a password or a key.
         return f"Model({self.name!r}{f' at {_place(self._base_url.reveal())}' if self._base_url else ''})"
 
-    def _look_up(self) -> Backend:
-        env = ENVIRONMENT
-        name = self.name if self._base_url else registry.model_name(self.name, env)
-        if name is not None and registry.is_offline(name):
-            from headwater.backends.offline import from_name
-
-            return from_name(name)
-        if name is not None and not self._base_url and (recording := registry.replay_path(name)) is not None:
-            from headwater.backends import replay
-
-            backends = replay.from_name(recording)
-            self._further = backends[1:]
-            return backends[0]
-        resolved = registry.resolve(
-            name,
-            base_url=self._base_url.reveal() if self._base_url else None,
-            api_key=self._key,
-            env=env,
-        )
-        endpoint = resolved.endpoint
-        if self._headers:
-            import msgspec
-
-            given = {name: value.reveal() for name, value in self._headers.items()}
-            endpoint = msgspec.structs.replace(endpoint, headers={**endpoint.headers, **given})
-        authorize = None
-        if endpoint.token and endpoint.key is None:
-            from headwater.backends.credentials import authorizer
-
-            authorize = authorizer(endpoint.token)
-        return HTTPBackend(
-            endpoint,
-            resolved.model,
-            registry.load_api(endpoint.api),
-            connect=self.timeouts.connect,
-            authorize=authorize,
-        )
-
 
 ModelLike: TypeAlias = str | Model | Backend
 """What may stand where a model is wanted: its name, a Model, or anything that can be asked (a scripted one)."""
@@ -265,36 +219,3 @@ def merged(settings: Settings, more: Mapping[str, Any], known: Iterable[str] = (
     if isinstance(values.get("stop"), str):
         values["stop"] = (values["stop"],)
     return validation.fitting_settings(values)
-
-
-def as_messages(task: Task) -> tuple[Message, ...]:
-    """A task as messages: neighbouring strings, images and files are one message of the user."""
-    if isinstance(task, (str, Message, Text, Image, File)):
-        task = [task]
-    if isinstance(task, bytes) or not isinstance(task, Sequence):  # type: ignore[unreachable]
-        raise TypeError(
-            f"A task is a string or a list of strings, images, files and messages, not {validation.kind_of(task)}."
-        )
-    messages: list[Message] = []
-    parts: list[str | Text | Image | File] = []
-
-    def close() -> None:
-        if parts:
-            messages.append(Message.user(*parts))
-            parts.clear()
-
-    for item in task:
-        if isinstance(item, Message):
-            close()
-            messages.append(item)
-        elif isinstance(item, str):
-            parts.append(str.__str__(item))
-        elif isinstance(item, (Text, Image, File)):
-            parts.append(item)
-        else:
-            raise TypeError(
-                f"A task holds strings, images, files and messages, not {validation.kind_of(item)}."
-                + (' Write Message.user("…") instead.' if isinstance(item, dict) else "")
-            )
-    close()
-    return tuple(messages)

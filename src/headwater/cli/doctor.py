@@ -126,7 +126,7 @@ def _columns() -> int:
 def _python() -> Iterator[Finding]:
     import platform
 
-    from headwater import __version__
+    from headwater.version import __version__
 
     version = platform.python_version()
     level: Level = "ok" if sys.version_info >= (3, 11) else "fail"

@@ -17,7 +17,8 @@ from headwater.runtime.context import current_run
 from headwater.tools import Tool, run_tool
 
 if TYPE_CHECKING:
-    from headwater.runtime.agent_run import AgentRun, Delegate, HandoffTool
+    from headwater.runtime.agent_run import AgentRun
+    from headwater.runtime.job import Delegate, HandoffTool
     from headwater.runtime.merge import Mux
 
 __all__ = ("ToolCalls",)

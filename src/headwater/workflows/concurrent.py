@@ -9,8 +9,9 @@ from typing_extensions import Unpack
 
 from headwater.agents import validation
 from headwater.events.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, gather_or_cancel, passed_on
+from headwater.workflows.base import Workflow, WorkflowOptions
 from headwater.workflows.results import Results
+from headwater.workflows.run import Member, WorkflowRun, gather_or_cancel, passed_on
 
 __all__ = ("ConcurrentWorkflow",)
 

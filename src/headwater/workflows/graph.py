@@ -17,8 +17,9 @@ from typing_extensions import Unpack
 from headwater.agents import validation
 from headwater.errors import ConfigurationError, LimitExceeded
 from headwater.events.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, cancelled, passed_on
+from headwater.workflows.base import Workflow, WorkflowOptions
 from headwater.workflows.results import sections
+from headwater.workflows.run import Member, WorkflowRun, cancelled, passed_on
 
 __all__ = ("Edge", "GraphWorkflow")
 

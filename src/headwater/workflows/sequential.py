@@ -9,7 +9,8 @@ from typing_extensions import Unpack
 
 from headwater.agents import validation
 from headwater.events.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, passed_on
+from headwater.workflows.base import Workflow, WorkflowOptions
+from headwater.workflows.run import Member, WorkflowRun, passed_on
 
 __all__ = ("SequentialWorkflow",)
 

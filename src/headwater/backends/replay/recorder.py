@@ -84,7 +84,7 @@ class Recorder:
         self.close()
 
     def _new_file(self) -> BinaryIO:
-        from headwater import __version__
+        from headwater.version import __version__
 
         try:
             file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
