@@ -16,6 +16,7 @@ from headwater.events.messages import AnyPart, Message, Usage
 __all__ = (
     "ApprovalAnswered",
     "ApprovalAsked",
+    "AttemptAccepted",
     "AttemptFailed",
     "AttemptStarted",
     "CallDelta",
@@ -29,8 +30,13 @@ __all__ = (
     "ErrorInfo",
     "Event",
     "FileMade",
+    "ForkedFrom",
+    "GuardTripped",
     "Handoff",
+    "InputAnswered",
+    "InputAsked",
     "MessageAdded",
+    "MessageReceived",
     "ProviderItemMade",
     "Raw",
     "ReasoningDelta",
@@ -40,6 +46,7 @@ __all__ = (
     "RunCancelled",
     "RunFailed",
     "RunFinished",
+    "RunResumed",
     "RunStarted",
     "RunWaiting",
     "SourceFound",
@@ -54,6 +61,7 @@ __all__ = (
     "Unknown",
     "UsageReported",
     "Warned",
+    "WorkflowShape",
 )
 
 
@@ -76,6 +84,25 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             status=getattr(error, "status", None),
             retryable=getattr(error, "retryable", False),
         )
+
+
+class WorkflowShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a workflow puts its members' answers together, for a reader that has only the log.
+
+    `kind` is an open word (sequential, concurrent, graph), `members` their names in the order in which they were
+    declared, `collect` whether a member's error stays with its Response.
+    """
+
+    kind: str = ""
+    members: tuple[str, ...] = ()
+    collect: bool = False
+
+
+class ForkedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The run that this one was forked from, and the number of the last event that was taken over."""
+
+    run: str
+    seq: int
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", kw_only=True, omit_defaults=True):
@@ -120,10 +147,25 @@ class RunStarted(Event, frozen=True, gc=False, tag="run.started"):
     call: str | None = None
     """The call in the parent that this run answers."""
     definition_hash: str = ""
+    """Changes with what the agent or workflow was declared as; empty where it is not known."""
+    grammar: int = 1
+    """The rules that the run's events keep: 1 is headwater 0.1's, 2 those of 0.2; see `checker`."""
+    workflow: WorkflowShape | None = None
+    """Set where the run is a workflow's; None is an agent's."""
+    forked_from: ForkedFrom | None = None
+    thread: str = ""
+    """The id of the conversation it belongs to, where that has one."""
+
+
+class RunResumed(Event, frozen=True, gc=False, tag="run.resumed"):
+    """The outermost run is taken up again, by `by`: what was at work in any run below is at work no more."""
+
+    by: str = ""
+    definition_hash: str = ""
 
 
 class RunWaiting(Event, frozen=True, gc=False, tag="run.waiting"):
-    """The run is parked; this is not its end."""
+    """Nothing of the run is at work until someone answers, or `until` (Unix seconds); this is not its end."""
 
     on: Literal["approval", "input", "children", "time"] = "input"
     ids: tuple[str, ...] = ()
@@ -136,6 +178,8 @@ class RunFinished(Event, frozen=True, gc=False, tag="run.finished"):
     finish_reason: str | None = None
     output: Any = None
     usage: Usage = Usage()
+    answer: tuple[str, ...] = ()
+    """The children whose text is the run's, by id and in order; empty where the text is its own."""
 
 
 class RunFailed(Event, frozen=True, gc=False, tag="run.failed"):
@@ -178,7 +222,20 @@ class AttemptStarted(Event, frozen=True, gc=False, tag="attempt.started"):
     attempt: int = 1
     model: str = ""
     provider: str = ""
-    cause: Literal["first", "retry", "fallback", "restart", "resume"] = "first"
+    cause: Literal["first", "retry", "fallback", "restart", "resume", "guard"] = "first"
+    final: bool = False
+    """Whether its text is known to be the answer, unless it fails or is steered."""
+    may_retract: bool = False
+    """Whether its text may be taken back before its step ends."""
+
+
+class AttemptAccepted(Event, frozen=True, gc=False, tag="attempt.accepted"):
+    """The provider begins to answer; `id` and `model` are in its own words."""
+
+    step: int
+    attempt: int
+    id: str = ""
+    model: str = ""
 
 
 class AttemptFailed(Event, frozen=True, gc=False, tag="attempt.failed"):
@@ -187,7 +244,7 @@ class AttemptFailed(Event, frozen=True, gc=False, tag="attempt.failed"):
     step: int
     attempt: int
     error: ErrorInfo
-    then: Literal["retry", "fallback", "restart", "raise"] = "raise"
+    then: Literal["retry", "fallback", "restart", "resume", "guard", "raise"] = "raise"
     wait: float = 0.0
     usage: Usage = Usage()
 
@@ -367,10 +424,12 @@ class ToolFinished(Event, frozen=True, gc=False, tag="tool.finished"):
     duration: float = 0.0
     truncated_from: int | None = None
     """How long the result was, in characters, where it was cut to the bound."""
+    invalid: bool = False
+    """Whether the call did not fit its tool, which did not run: the model's mistake."""
 
 
 class ApprovalAsked(Event, frozen=True, gc=False, tag="approval.asked"):
-    """A call waits for someone's leave."""
+    """A call is waiting for approval; `until` is when the question lapses, in Unix seconds."""
 
     approval: str
     call: str
@@ -388,6 +447,46 @@ class ApprovalAnswered(Event, frozen=True, gc=False, tag="approval.answered"):
     by: str = ""
     note: str = ""
     arguments: dict[str, Any] | None = None
+    """The arguments it is allowed with, where those are not the model's."""
+    for_run: bool = False
+    """Whether the answer holds for every further call of this tool in the run."""
+
+
+class InputAsked(Event, frozen=True, gc=False, tag="input.asked"):
+    """A tool at work asks a person something: a form (`schema`), or to open `url`.
+
+    `until` is when the question lapses, in Unix seconds; `state` is the asker's own, handed back with the answer.
+    """
+
+    input: str
+    call: str
+    name: str
+    message: str = ""
+    schema: dict[str, Any] = {}
+    url: str = ""
+    until: float | None = None
+    state: str = ""
+
+
+class InputAnswered(Event, frozen=True, gc=False, tag="input.answered"):
+    """The person answered; `content` is what they gave."""
+
+    input: str
+    action: Literal["accept", "decline", "cancel"]
+    content: Any = None
+    by: str = ""
+
+
+class GuardTripped(Event, frozen=True, gc=False, tag="guard.tripped"):
+    """A guard would not let something pass. `chars` counts the characters it held back, which were never shown."""
+
+    guard: str
+    on: Literal["input", "output", "arguments", "result", "reasoning"] = "output"
+    action: Literal["block", "replace", "retry"] = "block"
+    step: int | None = None
+    call: str | None = None
+    note: str = ""
+    chars: int = 0
 
 
 # --- the tree of runs, and the rest
@@ -399,6 +498,13 @@ class ChildStarted(Event, frozen=True, gc=False, tag="child.started"):
     child: str
     name: str
     call: str | None = None
+    role: Literal["member", "handoff", "tool", "helper"] = "member"
+    """What it is to this run: a workflow's member, the agent that takes over, a call's tool, or a helper, whose text is
+    nobody's. In a log of grammar 1 it says nothing."""
+    after: tuple[str, ...] = ()
+    """The runs whose answers are in its task."""
+    final: bool | None = None
+    """Whether its answer is the workflow's; None where that is told only at the workflow's end."""
 
 
 class ChildFinished(Event, frozen=True, gc=False, tag="child.finished"):
@@ -410,6 +516,8 @@ class ChildFinished(Event, frozen=True, gc=False, tag="child.finished"):
     outcome: Literal["finished", "failed", "cancelled"] = "finished"
     usage: Usage = Usage()
     origin: Literal["measured", "estimated", "unknown"] = "measured"
+    error: ErrorInfo | None = None
+    """What kept it from beginning; a run that has begun tells of its error itself."""
 
 
 class Handoff(Event, frozen=True, gc=False, tag="handoff"):
@@ -419,11 +527,21 @@ class Handoff(Event, frozen=True, gc=False, tag="handoff"):
     note: str = ""
 
 
+class MessageReceived(Event, frozen=True, gc=False, tag="message.received"):
+    """Someone said something to the run, which no model has heard yet; `key` is its own in the log."""
+
+    key: str
+    message: Message
+    by: str = ""
+
+
 class MessageAdded(Event, frozen=True, gc=False, tag="message.added"):
     """A message joined the conversation that neither the task nor a step brought."""
 
     message: Message
-    cause: Literal["steer", "loop", "input", "handoff", "repair"] = "input"
+    cause: Literal["steer", "loop", "input", "handoff", "repair", "compact"] = "input"
+    key: str = ""
+    """The key of the `message.received` that the model now hears."""
 
 
 class UsageReported(Event, frozen=True, gc=False, tag="usage.reported"):
