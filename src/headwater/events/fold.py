@@ -134,8 +134,8 @@ class Fold:
         self.provider_finish_reason: str | None = None
         self.model = ""
         self.provider = ""
-        self.first_token_at: float | None = None
-        self.last_token_at: float | None = None
+        self._first_token: Event | None = None
+        self._last_token: Event | None = None
         self._step: _Step | None = None
         self._texts: list[str] = []
         """The text of each step that has any, without its lead."""
@@ -221,7 +221,7 @@ class Fold:
         stream.signature = event.signature
         if isinstance(event, ReasoningEnded):
             stream.redacted = event.redacted
-        self.last_token_at = event.time
+        self._last_token = event
 
     def _source(self, event: SourceFound) -> None:
         source = Source(kind=event.kind, url=event.url, title=event.title, quote=event.quote, span=event.span)
@@ -258,7 +258,7 @@ class Fold:
         call.pieces = None
         if isinstance(event, CallRejected):
             call.cut, call.error = event.cut, event.error
-        self.last_token_at = event.time
+        self._last_token = event
 
     def _usage(self, event: UsageReported) -> None:
         self._usages[event.step, event.attempt] = event.usage
@@ -331,8 +331,8 @@ class Fold:
         self.end = event
 
     def _see(self, event: Event) -> None:
-        if self.first_token_at is None:
-            self.first_token_at = event.time
+        if self._first_token is None:
+            self._first_token = event
 
     def _now(self) -> _Step:
         if self._step is None:
@@ -381,6 +381,19 @@ class Fold:
         if self._step is not None and self._step.text:
             shown += self._step.lead + "".join(self._step.text)
         return shown
+
+    @property
+    def first_token_at(self) -> float | None:
+        """When the first token came, in Unix seconds.
+
+        The event is asked, and not when it was folded: an event of a run below is stamped when it is appended.
+        """
+        return None if self._first_token is None else self._first_token.time
+
+    @property
+    def last_token_at(self) -> float | None:
+        """When the last part ended, in Unix seconds."""
+        return None if self._last_token is None else self._last_token.time
 
     @property
     def has_text(self) -> bool:
