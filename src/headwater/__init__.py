@@ -41,7 +41,7 @@ _HOMES = {
     "Model": "agents.model",
     "GraphWorkflow": "workflows",
     "Response": "events.messages",
-    "Results": "workflows",
+    "Results": "events.results",
     "SequentialWorkflow": "workflows",
     "Settings": "providers.request",
     "StreamChunk": "readers.chunks",

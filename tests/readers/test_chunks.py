@@ -1,19 +1,20 @@
 from __future__ import annotations
 
-from typing import Any
-
 from headwater.events import (
     CallDelta,
+    ChildStarted,
     ErrorInfo,
     Event,
     Retracted,
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunStarted,
     StepFinished,
     TextDelta,
     TextEnded,
     TextStarted,
+    WorkflowShape,
 )
 from headwater.events.fold import Fold
 from headwater.readers.chunks import Chunks, StreamChunk
@@ -26,8 +27,23 @@ def _of(run: str, event: Event) -> Event:
     return msgspec.structs.replace(event, run=run, path=(f"agent {run}",))
 
 
-def _chunks(events: list[Event], speaks_for: Any = ("a",)) -> list[StreamChunk]:
-    chunks = Chunks("a", speaks_for, Fold())
+def _begun(*members: str) -> Chunks:
+    """Chunks of agent a's log as it begins; of a workflow w with these members, where there are some."""
+    chunks = Chunks(Fold())
+    if members:
+        chunks.of(_of("w", RunStarted(grammar=2, workflow=WorkflowShape(kind="concurrent"))))
+    for member in members:
+        chunks.of(_of("w", ChildStarted(child=member, name=f"agent {member}")))
+        chunks.of(_of(member, RunStarted(grammar=2)))
+    if not members:
+        chunks.of(_of("a", RunStarted(grammar=2)))
+        chunks.of(_of("a", ChildStarted(child="b", name="agent b", call="c", role="tool")))
+        chunks.of(_of("b", RunStarted(grammar=2)))
+    return chunks
+
+
+def _chunks(events: list[Event], *members: str) -> list[StreamChunk]:
+    chunks = _begun(*members)
     return [chunk for event in events if (chunk := chunks.of(event)) is not None]
 
 
@@ -52,7 +68,8 @@ def test_two_who_speak_at_once_keep_their_own_leads() -> None:
             _of("b", TextDelta(step=1, part=0, text="x")),
             _of("a", TextDelta(step=2, part=0, text="y")),
         ],
-        speaks_for=("a", "b"),
+        "a",
+        "b",
     )
     assert [(chunk.agent, chunk.content) for chunk in said] == [("agent b", "x"), ("agent a", "\n\ny")]
 
@@ -77,7 +94,7 @@ def test_whom_it_does_not_speak_for_is_left_out() -> None:
         _of("b", RunFinished(finish_reason="stop")),
     ]
     assert _chunks(events) == []
-    assert [Chunks("a", ("a",), Fold()).details(event) for event in events] == [None] * 4
+    assert [_begun().details(event) for event in events] == [None] * 4
 
 
 def test_what_is_told_beside_text() -> None:
@@ -104,25 +121,8 @@ def test_a_cancelled_run_has_a_last_chunk_and_a_failed_one_has_none() -> None:
     assert _chunks([_of("a", RunFailed(error=ErrorInfo(type="X", message="x")))]) == []
 
 
-def test_text_that_may_be_taken_back_is_held_until_its_step_ends() -> None:
-    chunks = Chunks("a", ("a",), Fold())
-    chunks.hold("a")
-    told = []
-    for event in (
-        TextDelta(step=1, part=0, text="x"),
-        Retracted(step=1, attempt=1, chars=1),
-        TextDelta(step=1, part=1, text="y"),
-        TextDelta(step=1, part=1, text="z"),
-        StepFinished(step=1),
-        StepFinished(step=2),
-    ):
-        owned = _of("a", event)
-        told.append(chunks.text_of(owned) if isinstance(owned, TextDelta) else chunks.released(owned))
-    assert told == ["", "", "", "", "yz", ""]
-
-
 def test_plain_says_whether_a_delta_is_its_chunk_as_it_stands() -> None:
-    chunks = Chunks("a", ("a",), Fold())
+    chunks = _begun()
     said = [chunks.plain]
     for event in (
         TextStarted(step=1, part=0, lead="\n"),

@@ -175,7 +175,7 @@ def test_the_context_is_found_under_any_name_and_spelling() -> None:
     assert made.parameters.injected == ("a", "b", "c", "d")
     assert made.parameters.names == ("x",)
     context = ToolContext({"n": 1})
-    assert made.call({"x": 2}, context) == (context, context, context, context, 2)
+    assert made.invoke({"x": 2}, context) == (context, context, context, context, 2)
 
 
 def test_types_that_the_function_around_it_made() -> None:

@@ -26,16 +26,17 @@ from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message, Response
 from headwater.providers.request import Settings
-from headwater.readers.callbacks import Callback, event_watcher, retraction_of, token_watcher
+from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.runtime.agent_loop import MAX_STEPS, Limits
 from headwater.runtime.agent_run import AgentRun
-from headwater.runtime.context import Watcher
-from headwater.runtime.job import Delegate, HandoffTool, Job
+from headwater.runtime.context import Origin
+from headwater.runtime.job import Job
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
-from headwater.tools import Tool, as_tool
+from headwater.tools import as_tool
+from headwater.tools.work import Offered
 
 __all__ = ("Agent",)
 
@@ -150,7 +151,7 @@ class Agent(Generic[ContextT, OutputT]):
         self.settings = merged(base, others, _ARGUMENTS)
         self._base_url = validation.address(base_url)
         self._fallback = models("fallback", fallback)
-        self._tools: dict[str, Tool[..., Any] | Delegate] = {}
+        self._tools: dict[str, Offered] = {}
         self.handoffs: tuple[Agent[Any, Any], ...] = validation.items("handoffs", handoffs, "agent, …")
         for other in self.handoffs:
             if not isinstance(other, Agent):
@@ -305,7 +306,7 @@ class Agent(Generic[ContextT, OutputT]):
         """
         return AgentStream(lambda: self._begin(message, shown=False, context=context, **options))
 
-    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Delegate:
+    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Offered:
         """The agent as a tool for another one: what it is asked goes in, its text comes out.
 
         Its events stand in the same log, under its path.
@@ -338,7 +339,7 @@ class Agent(Generic[ContextT, OutputT]):
         validation.callback("streaming_callback", streaming_callback)
         validation.callback("on_event", on_event)
         validation.callback("on_retract", on_retract)
-        run = AgentRun(self.job(task, **options))
+        run = AgentRun(self.job(task, **options), origin=Origin.here())
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if self.verbose:
@@ -352,18 +353,11 @@ class Agent(Generic[ContextT, OutputT]):
         if watch_all is not None:
             run.watch(event_watcher(watch_all, run, run.callback_errors))
         if shown and (self.streaming_on and callback is None if self.print_on is None else self.print_on):
-            run.watch(self._printer(run))
+            from headwater.terminal.printers import printer
+
+            several = bool(self.handoffs)
+            run.watch(printer(self.name, live=self.streaming_on, loops=self.max_loops, several=several))
         return run
-
-    def _printer(self, run: Run) -> Watcher:
-        """What shows a run in the terminal."""
-        if self.handoffs:
-            from headwater.terminal.section_printer import SectionPrinter
-
-            return SectionPrinter(run.id, live=self.streaming_on, holds=retraction_of(run))
-        from headwater.terminal.line_printer import LinePrinter
-
-        return LinePrinter(self.name, loops=self.max_loops, live=self.streaming_on, holds=run.may_retract)
 
     def job(
         self,
@@ -426,10 +420,10 @@ class Agent(Generic[ContextT, OutputT]):
         if self.instructions is not None and not isinstance(self.instructions, str) and not callable(self.instructions):
             raise validation.wrong("instructions", self.instructions, "Give a string, or a function of the context.")
 
-    def _tools_and_handoffs(self) -> Mapping[str, Tool[..., Any] | Delegate | HandoffTool]:
+    def _tools_and_handoffs(self) -> Mapping[str, Offered]:
         if not self.handoffs:
             return self._tools
-        tools: dict[str, Tool[..., Any] | Delegate | HandoffTool] = dict(self._tools)
+        tools: dict[str, Offered] = dict(self._tools)
         for agent in self.handoffs:
             handoff = Handoff(agent.name, agent.description, agent._begin)
             if handoff.name in tools:
@@ -454,7 +448,7 @@ _RUN_ARGUMENTS = (
 )
 
 
-def _offered(tools: Iterable[Any] | None) -> dict[str, Tool[..., Any] | Delegate]:
+def _offered(tools: Iterable[Any] | None) -> dict[str, Offered]:
     """`tools` by name. Raises InvalidTool."""
     from headwater.errors import InvalidTool
 
@@ -463,9 +457,9 @@ def _offered(tools: Iterable[Any] | None) -> dict[str, Tool[..., Any] | Delegate
     if isinstance(tools, (str, bytes, Mapping)) or callable(tools) or not isinstance(tools, Iterable):
         what = f"the function {tools.__name__}" if hasattr(tools, "__name__") else f"of type {type(tools).__name__}"
         raise InvalidTool(f"tools is {what}, not a list.", hint="Give a list of tools: tools=[…].")
-    offered: dict[str, Tool[..., Any] | Delegate] = {}
+    offered: dict[str, Offered] = {}
     for item in tools:
-        made: Tool[..., Any] | Delegate
+        made: Offered
         made = as_tool(item)
         if made.name in offered:
             raise InvalidTool(

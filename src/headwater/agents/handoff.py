@@ -9,6 +9,8 @@ from headwater.agents.runnable import tool_name
 from headwater.events.messages import Message
 from headwater.providers.request import ToolSpec
 from headwater.runtime.run import Run
+from headwater.tools.outcome import ToolOutcome
+from headwater.tools.work import Work
 
 __all__ = ("Handoff",)
 
@@ -34,6 +36,13 @@ class Handoff:
             },
         )
         self._begin = begin
+
+    retries: int | None = None
+
+    async def call(self, work: Work) -> ToolOutcome:
+        """See `tools.work.Offered`."""
+        note = work.arguments.get("note") if isinstance(work.arguments, dict) else None
+        return work.hand_over(self, note if isinstance(note, str) else "")
 
     def take_over(self, messages: tuple[Message, ...], context: Any) -> Run:
         """See `runtime`'s HandoffTool."""

@@ -23,6 +23,7 @@ from headwater.backends.timeouts import Timeouts
 from headwater.providers.request import Effort, Secret, Settings, ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.agent_run import AgentRun
+from headwater.runtime.context import Origin
 from headwater.runtime.job import Job
 from headwater.tools import as_tools
 
@@ -165,7 +166,8 @@ class Model:
                     timeouts=timeouts or self.timeouts,
                     connect=UNSET if timeouts is None else timeouts.connect,
                     retries=self.retries,
-                )
+                ),
+                origin=Origin.here(),
             )
 
         return AgentStream(make)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from headwater.errors import LoopMisuse
 from headwater.providers.request import ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.run import Run
+from headwater.tools.outcome import ToolOutcome
+from headwater.tools.work import Work
 
 __all__ = ("RunHandle", "Runnable", "RunnableTool", "tool_name")
 
@@ -111,7 +113,7 @@ _HINT = "Inside async code write `await agent.run(…)`."
 
 
 class RunnableTool:
-    """A runnable as an agent's tool: what it is asked goes in, its text comes out; see `runtime.Delegate`."""
+    """A runnable as an agent's tool: what it is asked goes in, its text comes out; see `tools.work.Offered`."""
 
     def __init__(
         self,
@@ -138,12 +140,16 @@ class RunnableTool:
         """Itself: what may stand among an agent's tools, under the name that it was given here."""
         return self
 
-    def start(self, arguments: Mapping[str, Any], context: Any) -> Run:
-        """See `runtime.Delegate`."""
-        task = arguments.get("task")
+    retries: int | None = None
+
+    async def call(self, work: Work) -> ToolOutcome:
+        """See `tools.work.Offered`."""
+        if not isinstance(work.arguments, dict):
+            return ToolOutcome.failed("The arguments do not fit: they are no JSON object.", invalid=True)
+        task = work.arguments.get("task")
         if not isinstance(task, str) or not task.strip():
-            raise ValueError("task: a non-empty string is expected.")
-        return self._begin(task, shown=False, context=context)
+            return ToolOutcome.failed("The arguments do not fit: task: a non-empty string is expected.", invalid=True)
+        return await work.conduct(self._begin(task, shown=False, context=work.context))
 
 
 def tool_name(name: str) -> str:

@@ -81,6 +81,7 @@ class Asking:
 
     `pull` gives events to append, an empty list once the answer is whole, and raises the error that nothing mended.
     `place` is where the first attempt's parts and calls are counted from; `fold` knows what has been shown.
+    `final` says that the text is known to be the run's answer.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Asking:
         interruptible: Interruptible,
         budget: Budget | None = None,
         dice: Callable[[], float] = random.random,
+        final: bool = False,
     ) -> None:
         self._backends = list(backends)
         self._request = request
@@ -105,6 +107,7 @@ class Asking:
         self._interruptible = interruptible
         self._budget = budget or Budget()
         self._dice = dice
+        self._final = final
         self._exchange: Exchange | None = None
         self._tries = 0
         self._attempt = 0
@@ -204,6 +207,8 @@ class Asking:
                 model=backend.model,
                 provider=backend.provider,
                 cause=self._cause,
+                final=self._final,
+                may_retract=self._retries.on_interrupted == "restart",
             )
         ]
 

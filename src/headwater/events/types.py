@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from headwater import errors
 from headwater.events.messages import AnyPart, Message, Usage
 
 __all__ = (
@@ -76,7 +77,10 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, error: BaseException) -> ErrorInfo:
-        """An exception as an event holds it."""
+        """An exception as an event holds it; one that was made of an ErrorInfo as it was told."""
+        told = error.__dict__.get("info")
+        if isinstance(told, cls):
+            return told
         return cls(
             type=type(error).__name__,
             message=getattr(error, "message", None) or str(error) or type(error).__name__,
@@ -84,6 +88,18 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             status=getattr(error, "status", None),
             retryable=getattr(error, "retryable", False),
         )
+
+    def exception(self) -> errors.HeadwaterError:
+        """The error as an exception: of its own class where that is ours. What it was made of stands in its `info`."""
+        kind = getattr(errors, self.type, None)
+        made: errors.HeadwaterError
+        if isinstance(kind, type) and issubclass(kind, errors.HeadwaterError):
+            state = {"message": self.message, "hint": self.hint, "response": None, "status": self.status}
+            made = errors.rebuilt(kind, {**state, "retryable": self.retryable})
+        else:
+            made = errors.HeadwaterError(f"{self.type}: {self.message}", hint=self.hint)
+        made.__dict__["info"] = self
+        return made
 
 
 class WorkflowShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

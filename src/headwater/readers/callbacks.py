@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headwater.errors import ConfigurationError
-from headwater.events import Event, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta, TextStarted
+from headwater.events import Event, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta
 from headwater.readers.chunks import Chunks
-from headwater.runtime.context import CallbackErrors, Watcher, _current
+from headwater.readers.hold import Hold
+from headwater.runtime.context import CallbackErrors, Outer, Watcher, current_run
 
 if TYPE_CHECKING:
     from headwater.runtime.run import Run
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 __all__ = (
     "Callback",
     "event_watcher",
-    "may_retract",
-    "retraction_of",
     "token_watcher",
 )
 
@@ -59,25 +58,25 @@ def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) ->
     """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
 
     async def wait(answer: Awaitable[Any]) -> None:
-        token = _current.set(linked)
+        token = current_run.set_weakly(linked)
         try:
             await answer
         except Exception as error:
             errors.add(error, what)
         finally:
-            _current.reset(token)
+            current_run.reset(token)
 
-    linked = weakref.ref(run)  # the run holds its watchers: they must not hold the run
+    linked: weakref.ref[Outer] = weakref.ref(run)  # the run holds its watchers: they must not hold the run
 
     def call(*arguments: Any) -> Awaitable[Any] | None:
-        token = _current.set(linked)
+        token = current_run.set_weakly(linked)
         try:
             answer = callback(*arguments)
         except Exception as error:
             errors.add(error, what)
             return None
         finally:
-            _current.reset(token)
+            current_run.reset(token)
         return wait(answer) if answer is not None and inspect.isawaitable(answer) else None
 
     return call
@@ -101,35 +100,37 @@ def token_watcher(
     call = _guarded(callback, run, errors, "streaming_callback")
     take_back = _guarded(on_retract, run, errors, "on_retract callback") if on_retract is not None else None
     names_agent = on_retract is not None and positional_parameters(on_retract) == 2
-    chunks = Chunks(run.id, run.speaks_for, run.fold)
+    chunks = Chunks(run.fold)
+    hold: Hold[str] = Hold()
     wants = _wanted(callback)
-    speaks_for = run.speaks_for
-    this = weakref.ref(run)
+    speakers = chunks.speakers
 
     def watch_details(event: Event) -> Awaitable[Any] | None:
         told = chunks.details(event)
-        return None if told is None else hand(event, told, isinstance(event, _ENDS) and event.run in speaks_for)
+        return None if told is None else hand(event, told, isinstance(event, _ENDS) and event.run in speakers)
 
     def watch_tokens(event: Event) -> Awaitable[Any] | None:
-        if event.__class__ is TextDelta and event.run in speaks_for:
-            text = chunks.text_of(event)
-            return hand(event, text, False) if text else None
-        return rare(event) if event.run in speaks_for else None
+        if event.__class__ is not TextDelta:
+            return rare(event)
+        text = chunks.text_of(event) if event.run in speakers else ""
+        if text and hold.holding:
+            text = "".join(hold(event, (text,)))
+        return hand(event, text, False) if text else None
 
     def rare(event: Event) -> Awaitable[Any] | None:
-        if isinstance(event, TextStarted):
-            if take_back is None and may_retract(this(), event.run):
-                chunks.hold(event.run)
-            chunks.of(event)
-        elif isinstance(event, Retracted) and take_back is not None:
+        chunks.of(event)
+        if event.run not in speakers:
+            return None
+        if isinstance(event, Retracted) and take_back is not None:
             if not event.chars:
                 return None  # of tokens there were none
             return take_back(event.agent, event.chars) if names_agent else take_back(event.chars)
-        elif text := chunks.released(event):
-            return hand(event, text, False)
-        elif wants == 3 and isinstance(event, _ENDS):
-            return hand(event, "", True)
-        return None
+        waits = None
+        if take_back is None and (held := hold(event)):
+            waits = hand(event, "".join(held), False)
+        if wants == 3 and isinstance(event, _ENDS):
+            waits = _both(waits, hand(event, "", True))
+        return waits
 
     def hand(event: Event, told: Any, final: bool) -> Awaitable[Any] | None:
         if wants == 2:
@@ -141,16 +142,15 @@ def token_watcher(
     return watch_details if details else watch_tokens
 
 
-def may_retract(run: Run | None, spoken: str) -> bool:
-    """Whether what the run `spoken`, `run` itself or one below it, says may be taken back later."""
-    speaker = run.find(spoken) if run is not None else None
-    return speaker is not None and speaker.may_retract
+async def _one_after_the_other(first: Awaitable[Any], second: Awaitable[Any]) -> None:
+    await first
+    await second
 
 
-def retraction_of(run: Run) -> Callable[[str], bool]:
-    """`may_retract` for who watches the run, and must not hold it."""
-    this = weakref.ref(run)
-    return lambda spoken: may_retract(this(), spoken)
+def _both(first: Awaitable[Any] | None, second: Awaitable[Any] | None) -> Awaitable[Any] | None:
+    if first is None or second is None:
+        return first if second is None else second
+    return _one_after_the_other(first, second)
 
 
 _ENDS = (RunFinished, RunFailed, RunCancelled)

@@ -1,11 +1,11 @@
 """The two shapes in which a stream's text is handed out: the StreamChunk, and the details a callback can ask for.
 
-Both are projections: functions of one event and of what the fold knows by then. They decide nothing and keep no log.
+Both are projections: functions of one event and of what the log has said before it. They decide nothing, keep no log
+and ask no run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from headwater.events import (
     ToolFinished,
 )
 from headwater.events.fold import Fold
+from headwater.events.tree import Tree
 
 __all__ = ("Chunks", "StreamChunk")
 
@@ -53,20 +54,23 @@ class StreamChunk:
 class Chunks:
     """Makes chunks, or a callback's details, of the events of one run and of those it speaks for.
 
-    `speaks_for` holds the ids of the runs whose text is this one's: its own where it is an agent, its members' where it
-    is a workflow. The end of a member is a chunk with its finish reason; only the run's own end is final.
+    Call it with every event of the log. Who speaks for the run (`tree`) is worked out from them: itself where it is an
+    agent, its members where it is a workflow. The end of a member is a chunk with its finish reason; only the run's own
+    end is final. `fold` has read the run's own events by the time they come here. `everyone` makes chunks of all runs,
+    `leads` says whether a step's text is parted from the step before.
     """
 
-    __slots__ = ("_fold", "_held", "_leads", "_refusals", "_run", "_speaks_for", "_with_leads", "plain")
+    __slots__ = ("_everyone", "_fold", "_leads", "_refusals", "_with_leads", "plain", "speakers", "tree")
 
-    def __init__(self, run: str, speaks_for: Container[str], fold: Fold, *, leads: bool = True) -> None:
-        self._run = run
-        self._speaks_for = speaks_for
+    def __init__(self, fold: Fold, *, leads: bool = True, everyone: bool = False) -> None:
+        self.tree = Tree()
+        self.speakers = self.tree.speakers
+        """The ids of the runs whose text is handed out."""
         self._fold = fold
         self._with_leads = leads
+        self._everyone = everyone
         self._leads: dict[str, str] = {}
         self._refusals: set[tuple[str, int, int]] = set()
-        self._held: dict[str, list[str]] = {}
         self.plain = True
         """Whether a text delta of the run itself is its chunk as it stands: no lead is due and no refusal is open."""
 
@@ -76,36 +80,25 @@ class Chunks:
             return ""
         if self._leads and (lead := self._leads.pop(event.run, "")):
             self.plain = not self._leads and not self._refusals
-            return self._or_held(event, lead + event.text)
-        return self._or_held(event, event.text) if self._held else event.text
+            return lead + event.text
+        return event.text
 
-    def hold(self, run: str) -> None:
-        """Keep the run's text back from now on until its step ends, for a reader that cannot take text back."""
-        self._held.setdefault(run, [])
+    def _of_root(self, event: Event) -> bool:
+        root = self.tree.root
+        return root is not None and event.run == root.id
 
-    def released(self, event: Event) -> str:
-        """What was kept back and may be told now: at a step's end, whatever was not retracted before."""
-        held = self._held.get(event.run)
-        if not held:
-            return ""
-        text = "".join(held) if isinstance(event, StepFinished) else ""
-        if isinstance(event, (StepFinished, Retracted)):
-            held.clear()
-        return text
-
-    def _or_held(self, event: TextDelta, text: str) -> str:
-        if event.run not in self._held:
-            return text
-        self._held[event.run].append(text)
-        return ""
+    def _hears(self, event: Event) -> bool:
+        """Whether the event is of a run whose text is handed out, or of the outermost."""
+        return self._everyone or event.run in self.speakers or self._of_root(event)
 
     def of(self, event: Event) -> StreamChunk | None:
         """The event's chunk, if it has one."""
-        if event.run not in self._speaks_for and event.run != self._run:
-            return None
         if isinstance(event, TextDelta):
-            text = self.text_of(event)
+            text = self.text_of(event) if self._hears(event) else ""
             return StreamChunk(text, text, False, None, None, event.agent, event) if text else None
+        self.tree.add(event)
+        if not self._hears(event):
+            return None
         if isinstance(event, TextStarted):
             self._note(event)
         elif isinstance(event, StepFinished) and event.finish_reason == "tool_calls":
@@ -114,11 +107,10 @@ class Chunks:
             return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
         elif isinstance(event, RunFailed):
             # The run's own failure is raised. A member's may be collected, and nothing else would tell of its end.
-            own = event.run == self._run
-            return None if own else StreamChunk(finish_reason="error", agent=event.agent, event=event)
+            return None if self._of_root(event) else StreamChunk(finish_reason="error", agent=event.agent, event=event)
         elif isinstance(event, (RunFinished, RunCancelled)):
             reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
-            if event.run != self._run:
+            if not self._of_root(event):
                 return StreamChunk(finish_reason=reason, agent=event.agent, event=event)
             return StreamChunk(
                 is_final=True, finish_reason=reason, metadata=self.metadata(), agent=event.agent, event=event
@@ -127,7 +119,8 @@ class Chunks:
 
     def details(self, event: Event) -> dict[str, Any] | None:
         """The event as `stream=True` hands it to a callback: JSON-able, holding only the keys that apply."""
-        if event.run not in self._speaks_for and event.run != self._run:
+        self.tree.add(event)
+        if not self._hears(event):
             return None
         said = self._said(event)
         if said is None:
@@ -157,7 +150,7 @@ class Chunks:
                 return {"finish_reason": "tool_calls"}
             case Retracted():
                 return {"finish_reason": "retracted", "chars": event.chars}
-            case RunFinished() | RunCancelled() if event.run == self._run:
+            case RunFinished() | RunCancelled() if self._of_root(event):
                 reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
                 end: dict[str, Any] = {"finish_reason": reason} if reason else {}
                 if self._fold.model:

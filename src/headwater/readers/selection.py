@@ -1,8 +1,8 @@
 """Which part of a stream a reader wants: whose words, from how deep in the tree, and only those of the answer or all.
 
-Owns the choice, as a function from the next event to the events to be handed out now. What is known to be an answer it
-asks the runs; what is not yet known is held until it is, and let go of as soon as it is known not to be. It must never
-change an event, nor slow a run down.
+Owns the choice, as a function from the next event to the events to be handed out now. What is an answer it works out
+from the log alone; what is not yet known is held until it is, and let go of as soon as it is known not to be. It must
+never change an event, nor ask a run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from headwater.events import (
     ChildFinished,
     Event,
     Handoff,
+    MessageAdded,
     Retracted,
     RunCancelled,
     RunFailed,
@@ -24,13 +25,12 @@ from headwater.events import (
     TextEnded,
     TextStarted,
 )
+from headwater.events.tree import Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from headwater.runtime.run import Run
-
-__all__ = ("Choice", "Everyone", "Selection")
+__all__ = ("Choice", "Selection")
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -65,30 +65,28 @@ class Choice(msgspec.Struct, frozen=True):
         return not size or any(path[end - size : end] == self.tail for end in range(size, len(path) + 1))
 
 
-class Everyone:
-    """Holds whatever it is asked for: where a reader chooses by place, whom a run speaks for does not matter."""
-
-    def __contains__(self, run: object) -> bool:
-        return True
-
-
 class Selection:
     """A choice at work on one log: call it with each event as it is appended."""
 
-    def __init__(self, choice: Choice, run: Run) -> None:
+    def __init__(self, choice: Choice) -> None:
         self._choice = choice
-        self._run = run
+        self._tree = Tree()
         self._covered: dict[tuple[str, ...], bool] = {}
         self._held: dict[str, _Held] = {}
 
     def __call__(self, event: Event) -> list[Event]:
         """What is to be handed out now; the end of the outermost run always is."""
-        if event.run == self._run.id and isinstance(event, _ENDS):
+        tree = self._tree
+        if event.__class__ is not TextDelta:
+            tree.add(event)
+        if tree.root is not None and event.run == tree.root.id and isinstance(event, _ENDS):
             return [*self._settled(event), event]
         if not self._choice.final_only:
             return [event] if self._covers(event.path) else []
         if isinstance(event, (TextDelta, TextStarted, TextEnded, Retracted)):
             return self._said(event) if self._covers(event.path) else []
+        if isinstance(event, MessageAdded):
+            return self._heard(event)
         if isinstance(event, (*_ENDS, ChildFinished, Handoff)):
             return self._settled(event)
         return []
@@ -104,15 +102,19 @@ class Selection:
     def _said(self, event: Any) -> list[Event]:
         held = self._held.get(event.run)
         if held is None:
-            run = self._run.find(event.run)
-            if run is None:
-                return []
-            held = self._held[event.run] = _Held(run, self._between(run))
+            held = self._held[event.run] = _Held(self._tree.nodes[event.run], self._between(event))
         return held.take(event)
 
-    def _between(self, run: Run) -> tuple[Run, ...]:
+    def _between(self, event: Event) -> tuple[Node, ...]:
         """The run and those above it, down from the outermost that was chosen, which is not among them."""
-        return tuple(one for one in (*run.above, run) if self._covers(one.path))[1:]
+        path = event.path
+        chosen = [node for up, node in enumerate(self._tree.between(event.run)) if self._covers(path[: len(path) - up])]
+        return tuple(chosen[:-1])
+
+    def _heard(self, event: MessageAdded) -> list[Event]:
+        """The run goes on from something new: what was passed on as its answer was not the last of it."""
+        held = self._held.get(event.run)
+        return held.taken_back(event) if held is not None else []
 
     def _settled(self, event: Event) -> list[Event]:
         """What is known to be an answer now that a run has ended or handed over."""
@@ -134,12 +136,14 @@ _ENDS = (RunFinished, RunFailed, RunCancelled)
 class _Held:
     """The text of one run that may be the answer."""
 
-    def __init__(self, run: Run, chain: tuple[Run, ...]) -> None:
+    def __init__(self, run: Node, chain: tuple[Node, ...]) -> None:
         self._run = run
         self._chain = chain
         self._steps: dict[int, list[Event]] = {}
         self._refusals: set[tuple[int, int]] = set()
         self._passed_on = False
+        self._passed: list[TextDelta] = []
+        """What was handed out of the step that is going on."""
         self.ended = False
 
     @property
@@ -171,13 +175,26 @@ class _Held:
             # The answer is the last step that has any text.
             for step in [step for step in self._steps if step < event.step]:
                 del self._steps[step]
-        if self.final and self._run.answers_with(event.step):
+        if self.final and self._run.sure:
+            if isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals:
+                self._passed.append(event)
+            elif isinstance(event, Retracted):
+                self._passed.clear()
             return [event]
         if isinstance(event, Retracted):
             self._steps.pop(event.step, None)
         else:
             self._steps.setdefault(event.step, []).append(event)
         return []
+
+    def taken_back(self, event: MessageAdded) -> list[Event]:
+        """What was handed out as the answer, taken back because the run goes on; it bears the stamps of `event`."""
+        if not self._passed:
+            return []
+        chars, step = sum(len(one.text) for one in self._passed), self._passed[-1].step
+        self._passed.clear()
+        seq, time, run, path = event.seq, event.time, event.run, event.path
+        return [Retracted(step=step, attempt=1, chars=chars, cause=event.cause, seq=seq, time=time, run=run, path=path)]
 
     def events(self) -> list[Event]:
         """What was held."""

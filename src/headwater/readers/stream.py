@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Container, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, Self, cast
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, cast
 from typing_extensions import TypeVar
 
 from headwater.errors import Cancelled, LoopMisuse
-from headwater.events import Event, TextDelta, TextStarted
-from headwater.readers.callbacks import may_retract
+from headwater.events import Event, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
+from headwater.readers.hold import Hold
 from headwater.readers.kept_loop import KeptLoop, in_loop, kept_loop, refuse_inside_loop
-from headwater.readers.selection import Choice, Everyone, Selection
+from headwater.readers.selection import Choice, Selection
 
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
@@ -245,7 +244,7 @@ class Chosen(View[T_co]):
 
 
 def _chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
-    chunks = Chunks(run.id, run.speaks_for, run.fold)
+    chunks = Chunks(run.fold)
     of, own, agent = chunks.of, run.id, run.path[-1]
     new, delta = object.__new__, TextDelta
 
@@ -274,33 +273,38 @@ def _same(event: Event) -> Event:
 
 
 def _text(run: Run) -> Callable[[Event], str | None]:
-    chunks = Chunks(run.id, run.speaks_for, run.fold)
-    speaks_for, this = run.speaks_for, weakref.ref(run)
+    chunks = Chunks(run.fold)
+    hold: Hold[str] = Hold()
+    speakers = chunks.speakers
 
     def project(event: Event) -> str | None:
         if event.__class__ is TextDelta:
-            return chunks.text_of(event) or None if event.run in speaks_for else None
-        if event.run not in speaks_for:
-            return None
-        if isinstance(event, TextStarted):
-            if may_retract(this(), event.run):
-                chunks.hold(event.run)  # a string cannot be taken back: it waits until its step has ended
-            chunks.of(event)
-        return chunks.released(event) or None
+            text = chunks.text_of(event) if event.run in speakers else ""
+            if text and hold.holding:
+                text = "".join(hold(event, (text,)))  # a string cannot be taken back: it waits
+            return text or None
+        chunks.of(event)
+        return "".join(hold(event)) or None if event.run in speakers else None
 
     return project
 
 
 def _chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | None]:
-    selection = Selection(choice, run)
+    selection = Selection(choice)
     return lambda event: selection(event) or None
 
 
 def _chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
-    selection = Selection(choice, run)
-    speaks_for: Container[str] = Everyone() if choice.by_place else run.speaks_for
-    of = Chunks(run.id, speaks_for, run.fold, leads=not choice.final_only).of
-    return lambda event: [chunk for one in selection(event) if (chunk := of(one)) is not None] or None
+    selection = Selection(choice)
+    chunks = Chunks(run.fold, leads=not choice.final_only, everyone=choice.by_place)
+
+    def project(event: Event) -> list[StreamChunk] | None:
+        chosen = selection(event)
+        if not any(one is event for one in chosen):
+            chunks.tree.add(event)  # who speaks is learned from all of them
+        return [chunk for one in chosen if (chunk := chunks.of(one)) is not None] or None
+
+    return project
 
 
 # --- reading in async code

@@ -1,6 +1,7 @@
 """Whose code is running: the run that a tool, a callback or an instructions function was called by.
 
-Owns the context variable, and what is known of the callbacks of a run. How users' functions are called is `readers`'.
+Owns the context variable, where a new run finds out on whose behalf it begins, and the links that end it with that one.
+It knows runs by what it needs of them alone. How users' functions are called is `readers`'.
 """
 
 from __future__ import annotations
@@ -10,24 +11,39 @@ import sys
 import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from headwater.events import Event
+from headwater.tools.context import ToolContext, current_call
 
-if TYPE_CHECKING:
-    from headwater.runtime.run import Run
-
-__all__ = (
-    "CallbackErrors",
-    "Watcher",
-    "current_run",
-)
+__all__ = ("NOWHERE", "CallbackErrors", "Links", "Origin", "Outer", "Watcher", "current_run")
 
 Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
 
 _logger = logging.getLogger("headwater")
 
-_current: ContextVar[weakref.ref[Run] | None] = ContextVar("headwater_current_run", default=None)
+
+class Outer(Protocol):
+    """A run, as far as another one needs to know it that was begun on its behalf."""
+
+    id: str
+    deadline: float | None
+    links: Links | None
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+
+    @property
+    def above(self) -> tuple[Outer, ...]:
+        """The runs in which it stands, the outermost first."""
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether it is to end, and its end is not being told yet."""
+
+
+_current: ContextVar[weakref.ref[Outer] | None] = ContextVar("headwater_current_run", default=None)
 
 
 class _CurrentRun:
@@ -37,22 +53,84 @@ class _CurrentRun:
     and took a second would keep its run, with all that was said in it, for five minutes.
     """
 
-    def get(self) -> Run | None:
+    def get(self) -> Outer | None:
         """The run on whose behalf a tool or a callback is running, if one is."""
         linked = _current.get()
         return linked() if linked is not None else None
 
-    def set(self, run: Run | None) -> Token[weakref.ref[Run] | None]:
+    def set(self, run: Outer | None) -> Token[weakref.ref[Outer] | None]:
         """From here on it is this one."""
         return _current.set(weakref.ref(run) if run is not None else None)
 
-    def reset(self, token: Token[weakref.ref[Run] | None]) -> None:
-        """It is again what it was before `set` gave the token."""
+    def set_weakly(self, linked: weakref.ref[Outer]) -> Token[weakref.ref[Outer] | None]:
+        """`set` for who calls often, and keeps the reference."""
+        return _current.set(linked)
+
+    def reset(self, token: Token[weakref.ref[Outer] | None]) -> None:
+        """It is again what it was before `set` returned the token."""
         _current.reset(token)
 
 
 current_run = _CurrentRun()
 """The run on whose behalf a tool or a callback is running, so that runs begun there are linked to it."""
+
+
+class Origin(NamedTuple):
+    """On whose behalf a run begins: a run whose tool or callback is running, and the call of a tool."""
+
+    run: Outer | None = None
+    call: ToolContext[Any] | None = None
+
+    @classmethod
+    def here(cls) -> Origin:
+        """What the context variables say at this moment."""
+        return cls(current_run.get(), current_call.get())
+
+    @property
+    def going_on(self) -> Outer | None:
+        """The run that may still be cancelled: events may be read long after their run's end, and then it is the one
+        above."""
+        outer = self.run
+        while outer is not None and outer.over:
+            outer = outer.above[-1] if outer.above else None
+        return outer
+
+
+NOWHERE = Origin()
+"""A run that nobody's tool or callback has begun."""
+
+
+class _Cancellable(Protocol):
+    id: str
+
+    def cancel(self, by: Any) -> None: ...
+
+
+class Links:
+    """The runs that were begun on behalf of one, in its tools and callbacks: they end with it.
+
+    Tools in several threads may be at it, and another one cancel: each step here is one of the interpreter's.
+    """
+
+    __slots__ = ("_linked",)
+
+    def __init__(self) -> None:
+        self._linked: dict[str, weakref.ref[_Cancellable]] = {}
+
+    def add(self, run: _Cancellable) -> None:
+        """The run ends with the one whose links these are."""
+        linked, key = self._linked, run.id
+        linked[key] = weakref.ref(run, lambda _: linked.pop(key, None))
+
+    def remove(self, run: _Cancellable) -> None:
+        """The run has become a part of another."""
+        self._linked.pop(run.id, None)
+
+    def cancel(self) -> None:
+        """Cancel them all."""
+        for known in tuple(self._linked.values()):
+            if (run := known()) is not None:
+                run.cancel("parent")
 
 
 class CallbackErrors:

@@ -13,14 +13,13 @@ from headwater.events.messages import Message
 from headwater.providers.request import OutputSpec, Settings, ToolSpec
 from headwater.runtime.agent_loop import Limits
 from headwater.runtime.run import Run
-from headwater.tools import Tool
+from headwater.tools.work import Offered
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
     from headwater.runtime.thread import Thread
 
 __all__ = (
-    "Delegate",
     "HandoffTool",
     "Job",
     "Output",
@@ -39,31 +38,8 @@ class Output(Protocol):
         """The answer as a value. Raises ValueError, saying what is wrong in words that a model can mend."""
 
 
-class Delegate(Protocol):
-    """A tool that is a run of its own: an agent, or a workflow."""
-
-    @property
-    def name(self) -> str:
-        """The tool's name."""
-
-    @property
-    def spec(self) -> ToolSpec:
-        """How a model is told of it."""
-
-    def start(self, arguments: Mapping[str, Any], context: Any) -> Run:
-        """The run for a call, not yet begun. Raises ValueError where the arguments do not fit."""
-
-
-class HandoffTool(Protocol):
+class HandoffTool(Offered, Protocol):
     """A tool by which an agent gives the conversation to another one."""
-
-    @property
-    def name(self) -> str:
-        """The tool's name."""
-
-    @property
-    def spec(self) -> ToolSpec:
-        """How a model is told of it."""
 
     @property
     def to(self) -> str:
@@ -82,7 +58,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Message, ...] = ()
     thread: Thread | None = None
     instructions: str | Callable[..., Any] | None = None
-    tools: Mapping[str, Tool[Any, Any] | Delegate | HandoffTool] = {}
+    tools: Mapping[str, Offered] = {}
     run_tools: bool = True
     offers: tuple[ToolSpec, ...] = ()
     """Tools that the model is told of beside `tools`, and that nobody here runs."""

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from headwater.backends.interrupt import Interruptible
 from headwater.events import Event, ToolProgress
 from headwater.runtime.backlog import MAX_CHARS_AHEAD, Joined, SlowReader
-
-if TYPE_CHECKING:
-    from headwater.backends.interrupt import Interruptible
-    from headwater.runtime.run import Run
 
 __all__ = ("Mux",)
 
@@ -77,15 +74,15 @@ class Mux:
         self.put([event])
         return kept
 
-    async def hand(self, run: Run, events: list[Event]) -> None:
-        """`put` what a run below says, waiting where it is too far ahead of the reader."""
+    async def hand(self, run: str, events: list[Event]) -> None:
+        """`put` what the run of that id says, which stands below, waiting where it is too far ahead of the reader."""
         if self._joined is None:
             self._queue += events
             come, most = 1, MAX_BATCHES_AHEAD
         else:
             come, most = self._joined.add(events), MAX_CHARS_AHEAD
         self._filled.set()
-        ahead = self._ahead[run.id] = self._ahead.get(run.id, 0) + come
+        ahead = self._ahead[run] = self._ahead.get(run, 0) + come
         if ahead >= most:
             self._taken.clear()
             await self._taken.wait()

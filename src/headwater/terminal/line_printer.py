@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from headwater.events import Event, Retracted, RunCancelled, RunFailed, RunFinished, StepFinished
+from headwater.events import Event
+from headwater.readers.hold import Hold
 from headwater.terminal.device import can_say, drop_unsent, is_screen, put, size_of, takes_escape_codes, wants_color
 from headwater.terminal.render import ASCII, UNICODE, Plain, Renderer, Terminal
 from headwater.terminal.view import Ended, Item, RunView
@@ -26,8 +27,8 @@ class LinePrinter:
 
     `live` shows the words as they come, and otherwise the whole answer at its end. `file` is standard output unless
     given. A terminal gets a header, tools and notes beside the words; a pipe, a file and a dumb terminal the answer's
-    text alone. NO_COLOR is respected. `reasoning` says whether a terminal shows what the model thinks. `holds` says
-    that words may be taken back: a pipe or a file, where they cannot, then gets those of a step when it has ended.
+    text alone. NO_COLOR is respected. `reasoning` says whether a terminal shows what the model thinks. Words that may
+    be taken back wait until their step has ended where the file is a pipe or a file.
     """
 
     def __init__(
@@ -38,13 +39,12 @@ class LinePrinter:
         file: TextIO | None = None,
         live: bool = True,
         reasoning: bool = True,
-        holds: bool = False,
     ) -> None:
         self._file = file if file is not None else sys.stdout  # None where a program has no standard output
         self._view = RunView(name, loops=loops, live=live)
         self._renderer = self._fitting(reasoning)
         self._broken = self._file is None
-        self._held: list[Item] | None = [] if holds and live and not is_screen(self._file) else None
+        self._hold: Hold[Item] | None = Hold() if live and not is_screen(self._file) else None
 
     def __call__(self, event: Event) -> None:
         """Show `event`. Never raises: what cannot be shown is not."""
@@ -52,8 +52,8 @@ class LinePrinter:
             return
         try:
             items: Sequence[Item] = self._view.feed(event)
-            if self._held is not None:
-                items = self._settled(self._held, event, items)
+            if self._hold is not None:
+                items = self._hold(event, items)
             if items:
                 render = self._renderer.render
                 text = render(items[0]) if len(items) == 1 else "".join(map(render, items))
@@ -71,18 +71,6 @@ class LinePrinter:
                 put(self._file, text)
         except Exception as problem:
             self._give_up(problem)
-
-    def _settled(self, held: list[Item], event: Event, items: Sequence[Item]) -> Sequence[Item]:
-        """What nothing can take back any more."""
-        if isinstance(event, Retracted):
-            held.clear()
-            return ()
-        held += items
-        if not isinstance(event, (StepFinished, RunFinished, RunFailed, RunCancelled)):
-            return ()
-        settled = tuple(held)
-        held.clear()
-        return settled
 
     def _give_up(self, problem: Exception) -> None:
         self._broken = True

@@ -16,16 +16,18 @@ from headwater.agents.runnable import RunHandle, RunnableTool
 from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
+from headwater.events import WorkflowShape
 from headwater.events.messages import Response
-from headwater.readers.callbacks import Callback, event_watcher, retraction_of, token_watcher
+from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.runtime.backlog import SLOW_READERS, SlowReader
-from headwater.runtime.job import Delegate
+from headwater.runtime.context import Origin
+from headwater.tools.work import Offered
 from headwater.workflows.run import Member, OnError, WorkflowRun
 
 if TYPE_CHECKING:
-    from headwater.workflows.results import Results
+    from headwater.events.results import Results
 
 __all__ = (
     "Workflow",
@@ -107,9 +109,8 @@ class Workflow(Generic[ResultT]):
         """Ask the members, in whatever order this workflow has."""
         raise NotImplementedError
 
-    def _compose(self, run: WorkflowRun) -> ResultT:
-        """What the members' Responses come to, at any moment of the run."""
-        raise NotImplementedError
+    kind = ""
+    """How the members' answers are put together, as the log tells it; see `events.answers`."""
 
     one_at_a_time = False
     """Whether a reader can be shown the members' words as they come, for no two speak at once."""
@@ -181,7 +182,7 @@ class Workflow(Generic[ResultT]):
 
         return AgentStream(begin)
 
-    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Delegate:
+    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Offered:
         """The workflow as an agent's tool: what it is asked goes in, its text comes out."""
         return RunnableTool(self, self._begin, name=name, description=description or self.description)
 
@@ -204,13 +205,17 @@ class Workflow(Generic[ResultT]):
         run = WorkflowRun(
             self.name,
             self._plan,
-            self._compose,
+            WorkflowShape(
+                kind=self.kind,
+                members=tuple(member.name for member in self.agents),
+                collect=self.on_error == "collect",
+            ),
             input=as_messages(task),
             context=context,
-            on_error=self.on_error,
             max_concurrency=self.max_concurrency,
             timeouts=self.timeouts,
             quiet=self.print_on is False,
+            origin=Origin.here(),
         )
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
@@ -225,14 +230,12 @@ class Workflow(Generic[ResultT]):
         return run
 
     def _show(self, run: WorkflowRun, has_callback: bool) -> None:
+        from headwater.terminal import printers
+
         if self.show_dashboard:
-            from headwater.terminal.dashboard import Dashboard
-
-            run.watch(Dashboard(self.name, [member.name for member in self.agents]))
+            run.watch(printers.dashboard(self.name, [member.name for member in self.agents]))
         elif self.print_on or (not has_callback and any(map(_shows, self.agents))):
-            from headwater.terminal.section_printer import SectionPrinter
-
-            run.watch(SectionPrinter(run.id, live=one_at_a_time(self), holds=retraction_of(run)))
+            run.watch(printers.printer(self.name, live=one_at_a_time(self), several=True))
 
 
 _OPTIONS = ("max_loops", *WorkflowOptions.__annotations__)

@@ -9,8 +9,8 @@ from typing_extensions import Unpack
 
 from headwater.agents import validation
 from headwater.events.messages import Response
+from headwater.events.results import Results
 from headwater.workflows.base import Workflow, WorkflowOptions
-from headwater.workflows.results import Results
 from headwater.workflows.run import Member, WorkflowRun, gather_or_cancel, passed_on
 
 __all__ = ("ConcurrentWorkflow",)
@@ -22,6 +22,8 @@ class ConcurrentWorkflow(Workflow[Results]):
     With `max_loops` each further round gets the task and everyone's answers of the round before. See `Workflow` for
     the rest.
     """
+
+    kind = "concurrent"
 
     def __init__(
         self,
@@ -38,19 +40,7 @@ class ConcurrentWorkflow(Workflow[Results]):
         said: dict[str, Response[Any]] = {}
         for left in range(self.max_loops, 0, -1):
             task, final = passed_on(run.input, said), left == 1
-            responses = await gather_or_cancel(run.ask(member, task, final=final) for member in self.agents)
+            led = tuple(said.values())
+            responses = await gather_or_cancel(run.ask(member, task, final=final, after=led) for member in self.agents)
             answered = zip(self.agents, responses, strict=True)
             said = {member.name: response for member, response in answered if response and response.error is None}
-
-    def _compose(self, run: WorkflowRun) -> Results:
-        names = [member.name for member in self.agents]
-        told = run.told()
-        return Results(
-            names,
-            [run.of(name) for name in names],
-            usage=told["usage"],
-            duration=told["duration"],
-            run_id=run.id,
-            partial=told["partial"],
-            callback_errors=told["callback_errors"],
-        )

@@ -8,26 +8,28 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from headwater.agents.runnable import Runnable
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, HeadwaterError
-from headwater.events import Event, RunFinished, RunStarted, Warned
-from headwater.events.messages import Message, Response, Usage
+from headwater.events import Event, RunFinished, RunStarted, Warned, WorkflowShape
+from headwater.events.answers import answering, member_response
+from headwater.events.messages import Message, Response
 from headwater.readers.stream import AgentStream
-from headwater.runtime.context import current_run
+from headwater.runtime.children import Parent
+from headwater.runtime.context import NOWHERE, Origin, current_run
+from headwater.runtime.log import GRAMMAR
 from headwater.runtime.run import Run, as_data
 
 if TYPE_CHECKING:
-    from headwater.workflows.results import Results
+    pass
 
 __all__ = (
     "Member",
     "OnError",
     "Plan",
     "WorkflowRun",
-    "as_response",
     "cancelled",
     "claimed",
     "gather_or_cancel",
@@ -44,107 +46,90 @@ Plan: TypeAlias = "Callable[[WorkflowRun], Coroutine[Any, Any, None]]"
 Member: TypeAlias = Runnable
 
 
-class WorkflowRun(Run):
-    """One run of a workflow: its plan as a task, its members as runs that stand in it."""
+class WorkflowRun(Parent):
+    """One run of a workflow: its plan as a task, its members as runs that stand in it.
+
+    `shape` is how the members' answers are put together, as the log tells it. `origin` says on whose behalf it begins.
+    """
 
     def __init__(
         self,
         name: str,
         plan: Plan,
-        compose: Callable[[WorkflowRun], Response[Any] | Results],
+        shape: WorkflowShape,
         *,
         input: tuple[Message, ...],
         context: Any = None,
-        on_error: OnError = "raise",
         max_concurrency: int | None = None,
         timeouts: Timeouts | None = None,
         quiet: bool = False,
+        origin: Origin = NOWHERE,
     ) -> None:
-        super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet)
-        self.speaks_for = set()  # it has no text of its own: its members' is its text
+        super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet, origin=origin)
+        self.node.shape = shape
         self.input = input
         self.context = context
-        self.members: dict[str, Run] = {}
-        """The last run of each member that has begun, by its name, in the order in which they began."""
-        self.asked: dict[str, Exception | None] = {}
-        """The members in the order in which they were last asked, each with what kept it from beginning, if it was."""
-        self.led_on: set[str] = set()
-        """Members whose answer went on to others, where a plan keeps account of that."""
-        self._earlier: dict[str, _Earlier] = {}
-        self._said: list[str] = []
+        self._shape = shape
         self._plan = plan
-        self._compose = compose
-        self._on_error = on_error
         self._limit = asyncio.Semaphore(max_concurrency) if max_concurrency else None
         self._begun = False
         self._done = False
 
-    async def ask(self, member: Member, task: Sequence[Message], *, final: bool | None) -> Response[Any]:
-        """Run a member to its end and give its Response; for a plan.
+    async def ask(
+        self, member: Member, task: Sequence[Message], *, final: bool | None, after: Iterable[Response[Any]] = ()
+    ) -> Response[Any]:
+        """Run a member to its end and return its Response; for a plan.
 
-        `final` says whether its answer is the workflow's: None where that is not known yet, and is said later.
+        `final` says whether its answer is the workflow's: None where that is not known yet, and is told at the end.
+        `after` are the answers that stand in its task.
         Raises what ended it, where this workflow's errors are raised; else the Response has it as `error`.
         """
+        led = tuple(response.run_id for response in after)
         if self._limit is None:
-            return await self._ask(member, task, final)
+            return await self._ask(member, task, final, led)
         async with self._limit:
-            return await self._ask(member, task, final)
+            return await self._ask(member, task, final, led)
 
-    async def _ask(self, member: Member, task: Sequence[Message], final: bool | None) -> Response[Any]:
+    async def _ask(
+        self, member: Member, task: Sequence[Message], final: bool | None, after: tuple[str, ...]
+    ) -> Response[Any]:
+        if self.stopping:
+            raise asyncio.CancelledError  # the log has its end; this task is yet to hear of it
         name = member.name
-        self.asked.pop(name, None)
         try:
             run = claimed(member, task, self.context)
         except Exception as problem:
-            self.asked[name] = problem
-            return self._failed_to_begin(name, problem)
-        self.asked[name] = None
-        run.join(self, name=name, voiced=True)
-        run.final = final
-        if (before := self.members.pop(name, None)) is not None:
-            self._keep(name, before)
-        self.members[name] = run
+            note(problem, f"{name!r} was to begin in {self.name!r}.")
+            self.could_not_begin(problem, name, role="member", after=after, final=final)
+            if not self._shape.collect:
+                raise
+            said = f"{name} could not begin: {type(problem).__name__}: {problem}"
+            self.mux.put([Warned(code="member_failed", message=said)])
+            return self.of(name)
+        run.join(self, role="member", name=name, after=after, final=final)
         await self.conduct(run)
         error = run.error
-        if error is not None and (self._on_error == "raise" or not isinstance(error, Exception)):
+        if error is not None and (not self._shape.collect or not isinstance(error, Exception)):
             note(error, f"{name!r} was at work in {self.name!r}.")
             raise error
         return self.of(name)
 
-    def _failed_to_begin(self, name: str, error: Exception) -> Response[Any]:
-        """A member that cannot even be asked (no key, no such model) is one that failed."""
-        note(error, f"{name!r} was to begin in {self.name!r}.")
-        if self._on_error == "raise":
-            raise error
-        assert self._mux is not None
-        self._mux.put(
-            [Warned(code="member_failed", message=f"{name} could not begin: {type(error).__name__}: {error}")]
-        )
-        return self.of(name)
-
-    def _keep(self, name: str, run: Run) -> None:
-        """What is still to be told of a member's run when it has begun another."""
-        self._earlier[name] = self._earlier.get(name, _Earlier()).and_of(run)
-        self._said.append(as_response(run).transcript)
-
-    # --- what a run is
-
     async def _advance(self) -> list[Event]:
         if not self._begun:
             self._begun = True
-            self._mux = self._new_mux()
-            self._mux.spawn(self._carry_out(), f"plan of {self.name}")
+            self.mux.spawn(self._carry_out(), f"plan of {self.name}")
             return [self._started()]
-        assert self._mux is not None
-        if events := await self._mux.pull():
+        if events := await self.mux.pull():
             return events
         if self._done:
             self.close()
             return []
         self._done = True
-        result = self.response()
-        last = result if isinstance(result, Response) else None
-        return [RunFinished(finish_reason=last.finish_reason if last else "stop", usage=self.fold.usage)]
+        result: Any = self.response()
+        reason = result.finish_reason if isinstance(result, Response) else "stop"
+        failed = [name for name, member in result.members.items() if member.error is not None]
+        answer = tuple(child.id for child in answering(self.node, failed))
+        return [RunFinished(finish_reason=reason, usage=self.fold.usage, answer=answer)]
 
     async def _carry_out(self) -> None:
         current_run.set(None)  # members are part of this run, not beside it
@@ -157,11 +142,9 @@ class WorkflowRun(Run):
             context=as_data(self.context),
             parent=self.parent,
             call=self.call,
+            grammar=GRAMMAR,
+            workflow=self._shape,
         )
-
-    def response(self) -> Any:
-        """What the members have come to so far, put together as the workflow does."""
-        return self._compose(self)
 
     def raise_error(self) -> None:
         """Raise what ended the run, if an error did, with every member's partial on it."""
@@ -171,51 +154,8 @@ class WorkflowRun(Run):
             raise self.error
 
     def of(self, name: str) -> Response[Any]:
-        """The Response of a member so far; an empty one where it has not begun."""
-        run, error = self.members.get(name), self.asked.get(name)
-        if run is None:
-            return Response("", agent=name, partial=True, error=error if self._on_error == "collect" else None)
-        response = as_response(run)
-        told: dict[str, Any] = {"agent": name}
-        if self._on_error == "collect":
-            told["error"] = error or run.error
-        if (earlier := self._earlier.get(name)) is not None:
-            told["usage"] = earlier.usage + response.usage
-            told["duration"] = earlier.duration + response.duration
-        return response.replaced(response.text, **told)
-
-    def told(self) -> dict[str, Any]:
-        """The fields that a Response of the whole has, whoever's text it is."""
-        own = self.fold.response(now=self._log.now or None)
-        errors = sum(run.callback_errors.count for run in self.members.values())
-        errors += sum(earlier.callback_errors for earlier in self._earlier.values())
-        return {
-            "transcript": "".join([*self._said, *(as_response(run).transcript for run in self.members.values())]),
-            "usage": own.usage,
-            "usage_origin": own.usage_origin,
-            "duration": own.duration,
-            "run_id": self.id,
-            "agent": self.name,
-            "partial": own.partial,
-            "callback_errors": self.callback_errors.count + errors,
-            **({"finish_reason": own.finish_reason} if own.partial and self.fold.end is not None else {}),
-        }
-
-
-class _Earlier(NamedTuple):
-    """What the runs of a member before its last one have come to."""
-
-    usage: Usage = Usage()
-    duration: float = 0.0
-    callback_errors: int = 0
-
-    def and_of(self, run: Run) -> _Earlier:
-        response = as_response(run)
-        return _Earlier(
-            self.usage + response.usage,
-            self.duration + response.duration,
-            self.callback_errors + response.callback_errors,
-        )
+        """The Response of a member so far, which has been asked."""
+        return member_response(self.node, name, now=self._log.now or None)
 
 
 def claimed(member: Member, task: Sequence[Message], context: Any) -> Run:
@@ -229,15 +169,6 @@ def claimed(member: Member, task: Sequence[Message], context: Any) -> Run:
             hint="Return what an agent's or a workflow's run_stream gives, from a plain `def`.",
         )
     return stream.claim()
-
-
-def as_response(run: Run) -> Response[Any]:
-    """A member's Response, also where that member is a concurrent workflow, whose Results are told as sections."""
-    result: Any = run.response()
-    if isinstance(result, Response):
-        return result
-    fields = {"finish_reason": "stop", **cast("WorkflowRun", run).told()}
-    return Response(result.text, members=result.members, **fields)
 
 
 def note(error: BaseException, where: str) -> None:

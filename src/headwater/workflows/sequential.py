@@ -21,6 +21,7 @@ class SequentialWorkflow(Workflow[Response[Any]]):
     `max_loops` goes round again with the last output. See `Workflow` for the rest.
     """
 
+    kind = "sequential"
     one_at_a_time = True
 
     def __init__(
@@ -39,11 +40,8 @@ class SequentialWorkflow(Workflow[Response[Any]]):
         last = self.agents[-1]
         for left in range(self.max_loops, 0, -1):
             for member in self.agents:
-                response = await run.ask(member, passed_on(run.input, said), final=left == 1 and member is last)
+                response = await run.ask(
+                    member, passed_on(run.input, said), final=left == 1 and member is last, after=said.values()
+                )
                 if response and response.error is None:  # what broke off is no answer to go on from
                     said = {member.name: response}
-
-    def _compose(self, run: WorkflowRun) -> Response[Any]:
-        members = {member.name: run.of(member.name) for member in self.agents if member.name in run.asked}
-        last = run.of([*run.asked][-1]) if run.asked else Response("")
-        return last.replaced(last.text, **run.told(), members=members)

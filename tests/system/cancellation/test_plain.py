@@ -242,9 +242,10 @@ def test_cancel_ends_a_blocking_run_by_what_it_is_told(server: PacedServer, cens
         texts.append(token)
         if len(texts) == READ:
             from headwater.runtime.context import current_run
+            from headwater.runtime.run import Run
 
             run = current_run.get()
-            assert run is not None
+            assert isinstance(run, Run)
             run.cancel()
 
     response = agent(server).run_sync("Go.", streaming_callback=note)

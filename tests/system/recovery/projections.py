@@ -17,7 +17,8 @@ from typing import Any
 
 from headwater import AgentStream
 from headwater.events import AttemptStarted, Event, Retracted, RunStarted, StepStarted, TextDelta, TextStarted
-from headwater.readers.callbacks import event_watcher, retraction_of, token_watcher
+from headwater.events.tree import Tree
+from headwater.readers.callbacks import event_watcher, token_watcher
 from headwater.readers.chunks import StreamChunk
 from headwater.runtime.run import Run
 from headwater.terminal.board import Board, Words
@@ -108,8 +109,8 @@ class Shown:
 
     def _watch(self) -> None:
         run, errors = self.run, self.run.callback_errors
-        printers = LinePrinter(run.name, file=self.pipe, holds=run.may_retract), LinePrinter("x", file=self.screen)
-        sections = SectionPrinter(run.id, live=True, file=self.sections, holds=retraction_of(run))
+        printers = LinePrinter(run.name, file=self.pipe), LinePrinter("x", file=self.screen)
+        sections = SectionPrinter(live=True, file=self.sections)
         run.watch(event_watcher(self.log.append, run, errors))
         run.watch(token_watcher(self.held.append, run, errors, details=False))
         run.watch(token_watcher(self.tokens.append, run, errors, details=False, on_retract=self._take_back))
@@ -144,7 +145,10 @@ class Shown:
     @property
     def voices(self) -> dict[str, str]:
         """The transcript of each run whose text is the outermost one's."""
-        return {run: text for run, text in transcripts(self.log).items() if run in self.run.speaks_for}
+        tree = Tree()
+        for event in self.log:
+            tree.add(event)
+        return {run: text for run, text in transcripts(self.log).items() if run in tree.speakers}
 
     def check(self, *, alone: bool = True) -> None:
         """At any moment: no projection says anything else than the log.

@@ -11,7 +11,6 @@ import pytest
 
 from headwater.backends.offline import Call, Say
 from headwater.events import Event, RunFinished
-from headwater.runtime.run import Run
 from headwater.workflows import ConcurrentWorkflow
 from tests.support.streams import scripted
 from tests.support.virtual import run_virtual
@@ -54,7 +53,7 @@ def test_each_agents_own_watchers_hear_all_of_it(pause: float) -> None:
 
 def test_runs_below_are_let_go_of_once_they_were_read() -> None:
     async def main() -> None:
-        kept: list[weakref.ref[Run]] = []
+        kept: list[weakref.ref[Any]] = []
         deep = scripted("Deep.", "Deep.", "Deep.", name="deep")
         top = scripted(*[Call("deep", ASK)] * 3, "So.", name="top", tools=[deep])
         stream = top.run_stream("Go.")
@@ -62,8 +61,8 @@ def test_runs_below_are_let_go_of_once_they_were_read() -> None:
         alive: list[int] = []
         async for event in stream.events():
             if event.type == "run.started" and event.run != run.id:
-                below = run.find(event.run)
-                assert below is not None
+                assert run._log.runs is not None
+                below = run._log.runs[event.run]
                 kept.append(weakref.ref(below))
                 del below
                 gc.collect()
