@@ -94,7 +94,7 @@ class Chunks:
     def of(self, event: Event) -> StreamChunk | None:
         """The event's chunk, if it has one."""
         if isinstance(event, TextDelta):
-            text = self.text_of(event) if self._hears(event) else ""
+            text = self.text_of(event) if event.run in self.speakers or self._everyone else ""
             return StreamChunk(text, text, False, None, None, event.agent, event) if text else None
         self.tree.add(event)
         if not self._hears(event):
@@ -119,8 +119,9 @@ class Chunks:
 
     def details(self, event: Event) -> dict[str, Any] | None:
         """The event as `stream=True` hands it to a callback: JSON-able, holding only the keys that apply."""
-        self.tree.add(event)
-        if not self._hears(event):
+        if event.__class__ is not TextDelta:
+            self.tree.add(event)
+        if event.run not in self.speakers and not self._hears(event):
             return None
         said = self._said(event)
         if said is None:

@@ -275,12 +275,12 @@ def _same(event: Event) -> Event:
 def _text(run: Run) -> Callable[[Event], str | None]:
     chunks = Chunks(run.fold)
     hold: Hold[str] = Hold()
-    speakers = chunks.speakers
+    speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
 
     def project(event: Event) -> str | None:
         if event.__class__ is TextDelta:
-            text = chunks.text_of(event) if event.run in speakers else ""
-            if text and hold.holding:
+            text = text_of(event) if event.run in speakers else ""
+            if held and text:
                 text = "".join(hold(event, (text,)))  # a string cannot be taken back: it waits
             return text or None
         chunks.of(event)
