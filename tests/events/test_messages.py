@@ -280,3 +280,29 @@ def test_awaiting_a_response_gives_itself_at_once() -> None:
 def test_data_that_is_no_bytes_is_said_plainly(kind: Any) -> None:
     with pytest.raises(TypeError, match="is bytes: write"):
         kind("picture.png")
+
+
+def test_a_response_answers_to_the_names_of_the_documents() -> None:
+    response = Response("Hi.", model="m", provider="p", usage=Usage(output_tokens=2), duration=1.5)
+    assert response.content == response.text == "Hi."
+    assert type(response.content) is str
+    assert response.metadata == {
+        "model": "m",
+        "provider": "p",
+        "tokens": Usage(output_tokens=2).to_dict(),
+        "time_to_first_token": None,
+        "duration": 1.5,
+    }
+
+
+@pytest.mark.parametrize("name", ["success", "unwrap", "final_output", "choices", "thinking"])
+def test_a_name_from_elsewhere_is_answered_with_ours(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"has no '{name}'. Here it is "):
+        getattr(Response("Hi."), name)
+    assert not hasattr(Response("Hi."), name)
+
+
+def test_any_other_name_is_an_attribute_error_that_pickle_and_copy_understand() -> None:
+    with pytest.raises(AttributeError, match="has no 'nonsense'"):
+        _ = Response("Hi.").nonsense  # type: ignore[attr-defined]
+    assert copy.deepcopy(Response("Hi.", model="m")).model == "m"

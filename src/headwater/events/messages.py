@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Generic, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -300,6 +300,34 @@ class Response(str, Generic[OutputT]):
         """The answer as a plain string: the text of the last step that has any."""
         return str.__str__(self)
 
+    @property
+    def content(self) -> str:
+        """The same as `text`."""
+        return str.__str__(self)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a stream's last chunk tells of the run: model, provider, tokens (the usage), time_to_first_token,
+        duration; a refusal where there was one.
+        """
+        known: dict[str, Any] = {
+            "model": self.model or None,
+            "provider": self.provider or None,
+            "tokens": self.usage.to_dict() or None,
+            "time_to_first_token": self.time_to_first_token,
+            "duration": self.duration,
+        }
+        if self.refusal:
+            known["refusal"] = self.refusal
+        return known
+
+    if not TYPE_CHECKING:  # a checker would take every name for known
+
+        def __getattr__(self, name: str) -> Any:
+            # Only asked for what there is not: names that people bring along from other libraries.
+            hint = f" Here it is {ours}." if (ours := _ELSEWHERE.get(name)) else ""
+            raise AttributeError(f"A Response has no {name!r}.{hint}", name=name, obj=self)
+
     def replaced(self, text: str, **fields: Any) -> Response[Any]:
         """A copy with another text and other fields."""
         return Response(text, **{**self.__dict__, **fields})
@@ -319,6 +347,29 @@ class Response(str, Generic[OutputT]):
     def _repr_markdown_(self) -> str:
         return self.text
 
+
+_ELSEWHERE: dict[str, str] = {
+    "success": "`not response.partial`",
+    "unwrap": "the response itself, which is its text; a run that failed raises",
+    "data": "`response.output`",
+    "result": "`response.output`",
+    "final_output": "`response.output`",
+    "parsed": "`response.output`",
+    "output_text": "`response.text`",
+    "message": "`response.text`, and `response.messages` for the conversation",
+    "choices": "`response.text`",
+    "history": "`response.messages`",
+    "all_messages": "`response.messages`",
+    "new_messages": "`response.messages`",
+    "to_input_list": "`response.messages`",
+    "thinking": "`response.reasoning`",
+    "citations": "`response.sources`",
+    "stop_reason": "`response.finish_reason`",
+    "model_name": "`response.model`",
+    "latency": "`response.duration`",
+    "tokens": "`response.usage`",
+}
+"""What other libraries call it, and what it is called here."""
 
 _UNSAID: dict[str, Any] = {
     "transcript": "",
