@@ -73,7 +73,13 @@ _WHY_CANCELLED: Final = {
     "deadline": "Out of time.",
     "shutdown": "Cancelled: shutting down.",
 }
-_THEN: Final = {"fallback": "asking another model", "restart": "starting this answer again", "retry": "trying again"}
+_THEN: Final = {
+    "fallback": "asking another model",
+    "guard": "asking again",
+    "restart": "starting this answer again",
+    "resume": "starting this answer again",
+    "retry": "trying again",
+}
 
 
 class Words:
