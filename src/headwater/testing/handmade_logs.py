@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cache
 from types import MappingProxyType
 
 from headwater.events import (
@@ -45,6 +46,7 @@ INTERRUPTED = ErrorInfo(type="Interrupted", message="The process that listened t
 FORM = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
+@cache
 def handmade_logs() -> Mapping[str, tuple[Event, ...]]:
     """Every log, by what happens in it."""
     logs: dict[str, tuple[Event, ...]] = {}
