@@ -17,7 +17,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from headwater import errors
 from headwater.errors import InvalidRecord
 from headwater.events import types as _events
 from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, Usage
@@ -326,16 +325,8 @@ def _record(response: Response[Any]) -> _ResponseRecord:
 def _response(record: _ResponseRecord) -> Response[Any]:
     said = {name: value for name in _RESPONSE_FIELDS if (value := getattr(record, name)) is not msgspec.UNSET}
     said["members"] = {name: _response(member) for name, member in record.members.items()}
-    said["error"] = None if record.error is None else _error(record.error)
+    said["error"] = None if record.error is None else record.error.exception()
     return Response(record.text, **said)
-
-
-def _error(info: ErrorInfo) -> Exception:
-    """The error that was told of, as one of the same name where it is ours."""
-    kind = getattr(errors, info.type, None)
-    if isinstance(kind, type) and issubclass(kind, errors.HeadwaterError):
-        return kind(info.message, hint=info.hint)
-    return errors.HeadwaterError(f"{info.type}: {info.message}", hint=info.hint)
 
 
 # --- reading and writing, with our own errors
