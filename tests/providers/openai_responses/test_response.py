@@ -48,7 +48,7 @@ from headwater.events.messages import (
     Usage,
 )
 from headwater.providers.decoder import Place
-from headwater.providers.openai_responses import response as api
+from headwater.providers.openai_responses import response, vocabulary
 from headwater.providers.openai_responses.request import OWN_CALLS
 from headwater.providers.openai_responses.response import Decoder, encode
 from headwater.providers.request import Endpoint, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
@@ -68,7 +68,7 @@ from tests.support.recordings import (
 
 JSON = dict[str, Any]
 
-ENDPOINT = Endpoint(provider="openai", api=api.Decoder.api, base_url="https://api.openai.com/v1", key=Secret("sk-1"))
+ENDPOINT = Endpoint(provider="openai", api=Decoder.api, base_url="https://api.openai.com/v1", key=Secret("sk-1"))
 PNG = b"\x89PNG\r\n\x1a\nrest of it"
 
 
@@ -562,7 +562,9 @@ def test_fields_of_an_unknown_shape_do_not_hide_a_rare_frame() -> None:
         ),
         max_leaves=12,
     ),
-    st.sampled_from(sorted({*api.CONTENT_DELTAS, *api.CALL_DELTAS, *api._HANDLERS, "error", "what.is.this"})),
+    st.sampled_from(
+        sorted({*vocabulary.CONTENT_DELTAS, *vocabulary.CALL_DELTAS, *response._HANDLERS, "error", "what.is.this"})
+    ),
     st.sampled_from(["message", "reasoning", "function_call", "mcp_call", "web_search_call", "image_generation_call"]),
 )
 def test_frames_of_any_shape_never_raise(value: Any, kind: str, item: str) -> None:
@@ -892,7 +894,7 @@ def test_code_and_arguments_of_the_servers_tools_stream() -> None:
     assert [event.json for event in of(CallDelta, events)] == ["1+", "1", '{"n":2}']
 
 
-@pytest.mark.parametrize("kind", sorted(api.CLIENT_CALLS))
+@pytest.mark.parametrize("kind", sorted(vocabulary.CLIENT_CALLS))
 def test_what_the_caller_would_have_to_run_is_told_of(kind: str) -> None:
     item = {"type": kind, "id": "x_1", "call_id": "c1", "action": {"type": "screenshot"}}
     decoder, events = made(done(0, item), completed(item))
@@ -950,7 +952,14 @@ def vendor() -> Any:
 def test_every_event_of_the_vendor_is_decoded_or_ignored_by_name(vendor: Any) -> None:
     names = type_names(vendor.ResponseStreamEvent)
     assert "response.output_text.delta" in names
-    known = {*api.CONTENT_DELTAS, *api.CALL_DELTAS, *api._HANDLERS, *api.IGNORED, *api.UNTOLD, "error"}
+    known = {
+        *vocabulary.CONTENT_DELTAS,
+        *vocabulary.CALL_DELTAS,
+        *response._HANDLERS,
+        *vocabulary.IGNORED,
+        *vocabulary.UNTOLD,
+        "error",
+    }
     assert not names - known
 
 
@@ -958,7 +967,7 @@ def test_every_item_of_the_vendor_has_its_place(vendor: Any) -> None:
     names = type_names(vendor.ResponseOutputItem)
     assert "function_call" in names
     decoded = {"message", "reasoning", "image_generation_call", "tool_search_call"}
-    known = {*decoded, *OWN_CALLS, *api.SERVER_CALLS, *api.CLIENT_CALLS, *api.OPAQUE}
+    known = {*decoded, *OWN_CALLS, *vocabulary.SERVER_CALLS, *vocabulary.CLIENT_CALLS, *vocabulary.OPAQUE}
     assert not names - known
 
 
@@ -966,7 +975,7 @@ def test_every_content_and_citation_of_the_vendor_is_decoded(vendor: Any) -> Non
     contents = type_names(vendor.ResponseOutputMessage.model_fields["content"].annotation)
     contents |= type_names(vendor.ResponseReasoningItem.model_fields["summary"].annotation)
     contents |= type_names(vendor.ResponseReasoningItem.model_fields["content"].annotation)
-    assert contents == set(api.PART_KINDS)
+    assert contents == set(vocabulary.PART_KINDS)
     citations = type_names(vendor.ResponseOutputText.model_fields["annotations"].annotation)
     assert citations == {"url_citation", "file_citation", "container_file_citation", "file_path"}
 
