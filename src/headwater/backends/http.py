@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from msgspec import UnsetType
+import msgspec
 
 from headwater.backends import proxies, transport
 from headwater.backends.base import Post, Reply
@@ -83,18 +83,21 @@ class HTTPBackend:
 
     @property
     def quota(self) -> tuple[str, str, Secret | None]:
-        """What is shared by all who are limited together: the provider, where it is, and the key; see `pacing`."""
+        """What is shared by all who are limited together: the provider, where it is, and the key; see `rate_limits`."""
         return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
 
     def open(self, request: Request, place: Place) -> HTTPExchange:
         """See `Backend`."""
         decoder = self._api.Decoder(place, self.endpoint.quirks)
         written = self._api.encode(request, self.endpoint)
+        if self.endpoint.start_hint:
+            written = msgspec.structs.replace(written, start_hint=self.endpoint.start_hint)
         return HTTPExchange(
             written,
             decoder,
             provider=self.provider,
-            connect=self._connect if isinstance(request.connect, UnsetType) else request.connect,
+            model_hint=self.endpoint.model_hint,
+            connect=self._connect if isinstance(request.connect, msgspec.UnsetType) else request.connect,
             authorize=self._authorize,
             post=self.post,
             secrets=secrets_under(request.settings.extra),
@@ -113,6 +116,7 @@ class HTTPExchange:
         decoder: Decoder,
         *,
         provider: str = "",
+        model_hint: str = "",
         connect: float | None = None,
         authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
         max_bytes: int = MAX_RESPONSE_BYTES,
@@ -123,6 +127,7 @@ class HTTPExchange:
         self.alive_at = 0.0
         self._request = request
         self._provider = provider
+        self._model_hint = model_hint
         self.connect = connect
         """What a connection may take, in seconds: the model's clock, or the run's where it has one of its own."""
         self._authorize = authorize
@@ -212,8 +217,8 @@ class HTTPExchange:
         if reply.status == 407:
             return proxies.proxy_refused(self._provider, reply.status)
         error = http_error(self._provider, reply.status, reply.headers, body, now=time.time())
-        if isinstance(error, ModelNotFound) and self._provider == "ollama":
-            error.hint = "See which models are there with `ollama list`, and get others with `ollama pull NAME`."
+        if isinstance(error, ModelNotFound) and self._model_hint:
+            error.hint = self._model_hint
         return self._told(error)
 
     def _told(self, error: HeadwaterError) -> HeadwaterError:

@@ -178,7 +178,7 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
             seconds=connect or 0.0,
         )
     except _client_errors() as error:
-        failed = _connection_failed(request.url, error)
+        failed = _connection_failed(request, error)
     except asyncio.CancelledError as cancelled:
         raise cancelled.with_traceback(None)  # noqa: B904  # the same one, without the client's frames: see below
     # Raised outside: what the client raised holds the request's headers and the proxy's password, and a newcomer's
@@ -364,11 +364,11 @@ def _shut(transport: asyncio.BaseTransport) -> None:
         pass  # closed already
 
 
-def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
+def _connection_failed(request: HTTPRequest, error: Exception) -> ConnectionFailed:
     """What kept a connection from being made, or an answer from beginning. The error's own text names the addresses."""
     import aiohttp
 
-    host = host_of(url)
+    host = host_of(request.url)
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         return _insecure(host, error)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -385,9 +385,7 @@ def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
     if isinstance(error, aiohttp.ClientConnectorError):
         hint = "Is the server running? Check the base URL."
         if host.startswith(("127.", "localhost", "[::1]")):
-            hint = "Start the server there, or check the base URL's port."
-            if host.endswith(":11434"):
-                hint = "Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST."
+            hint = request.start_hint or "Start the server there, or check the base URL's port."
         return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
         return hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))

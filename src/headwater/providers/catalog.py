@@ -1,23 +1,37 @@
 """The table of providers: their names, APIs, base URLs, hosts and the variables that hold their keys.
 
-Owns facts alone. How a name, a URL and the environment are resolved with it is `registry`'s.
+Owns facts alone: whatever one provider needs and another does not is a field of the table. How a name, a URL and the
+environment are resolved with it is `registry`'s; the functions it names are `addresses`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, Protocol
 
 import msgspec
 
+from headwater.providers.addresses import (
+    Environment,
+    azure_deployment,
+    bedrock_base_url,
+    no_azure_endpoint,
+    ollama_base_url,
+    vertex_base_url,
+)
+
 __all__ = (
     "API_MODULES",
+    "API_TAILS",
     "BY_ANY_NAME",
     "CHAT",
+    "FAMILIES",
+    "MODEL_PREFIXES",
     "PROVIDERS",
-    "Provider",
     "RESPONSES",
+    "STANDARD",
     "TOKEN_SCOPES",
+    "Provider",
 )
 
 API_MODULES: Final[Mapping[str, str]] = {
@@ -37,6 +51,27 @@ TOKEN_SCOPES: Final[Mapping[str, str]] = {
 
 CHAT: Final = "openai-chat"
 RESPONSES: Final = "openai-responses"
+
+API_TAILS: Final[Mapping[str, tuple[str, ...]]] = {
+    CHAT: ("/chat/completions",),
+    RESPONSES: ("/responses",),
+    "anthropic": ("/v1/messages", "/v1"),
+    "gemini": ("/v1beta/models", "/v1beta"),
+    "ollama": ("/api/chat", "/api", "/v1"),
+}
+"""What people copy into a base URL that is the API's own path; the longest first."""
+
+MODEL_PREFIXES: Final[Mapping[str, str]] = {"gemini": "models/"}
+"""What an API's own lists write before a model's name, and its requests do not."""
+
+
+class DeploymentURL(Protocol):
+    """Makes the base URL and query of one model's deployment."""
+
+    def __call__(
+        self, base_url: str, query: Mapping[str, str], model: str, env: Environment, /, *, chat: bool
+    ) -> tuple[str, Mapping[str, str]]:
+        """`chat` is whether Chat Completions are spoken there. Raises ConfigurationError."""
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +108,22 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """Whose credentials stand in for a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
     namespace: str = ""
     """What their model names begin with where the name that was given holds no slash."""
+    bare_names: str = ""
+    """A pattern of the model names that are theirs with no provider before them."""
+    build_url: Callable[[Environment], str] | None = None
+    """Makes the base URL where it depends on further variables. Raises ConfigurationError."""
+    read_url: Callable[[str], str] | None = None
+    """Reads the base-URL variable where its value need not be a URL. Raises ConfigurationError."""
+    deployment_url: DeploymentURL | None = None
+    """Makes the base URL anew where it depends on the model."""
+    host_prefix: str = ""
+    """What their hosts begin with, where `hosts` alone would take in others'."""
+    port: int = 0
+    """A port that hardly any other server takes: a server there is asked as theirs are."""
+    start_hint: str = ""
+    """What to do where no server answers on one's own machine."""
+    model_hint: str = ""
+    """What to do where they do not have the model."""
     own_prefix: bool = False
     """Whether `name/` before a model can only be meant for us, also at their own base URL."""
     quirks: str = ""
@@ -92,6 +143,8 @@ _TABLE = (
         base_url_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         header_variables={"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"},
         hosts=(".api.openai.com",),  # eu.api.openai.com and the other places of residence
+        # gpt-oss is open: OpenAI gives its weights away and does not serve it.
+        bare_names=r"(gpt-(?!oss)|chatgpt-|codex-|o\d+($|-)|ft:(gpt|o\d))",
         own_prefix=True,
         homepage="https://platform.openai.com/api-keys",
     ),
@@ -102,6 +155,8 @@ _TABLE = (
         token_variables=("AZURE_OPENAI_AD_TOKEN",),
         base_url_variables=("AZURE_OPENAI_ENDPOINT",),
         hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
+        build_url=no_azure_endpoint,
+        deployment_url=azure_deployment,
         key_header="api-key",
         token="azure",
         own_prefix=True,
@@ -117,6 +172,7 @@ _TABLE = (
         key_variables=("ANTHROPIC_API_KEY",),
         token_variables=("ANTHROPIC_AUTH_TOKEN",),
         base_url_variables=("ANTHROPIC_BASE_URL",),
+        bare_names="claude-",
         homepage="https://console.anthropic.com/settings/keys",
     ),
     Provider(
@@ -129,6 +185,7 @@ _TABLE = (
         base_url_variables=("GOOGLE_GEMINI_BASE_URL",),
         quirks="vertex",  # of the compatible door that both have
         aliases=("google", "google-genai", "google_genai", "google-gla"),
+        bare_names="gemini-",
         homepage="https://aistudio.google.com/apikey",
     ),
     Provider(
@@ -148,7 +205,11 @@ _TABLE = (
         base_url="http://127.0.0.1:11434",
         key_variables=("OLLAMA_API_KEY",),
         base_url_variables=("OLLAMA_HOST",),
+        read_url=ollama_base_url,
         local=True,
+        port=11434,
+        start_hint="Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST.",
+        model_hint="See which models are there with `ollama list`, and get others with `ollama pull NAME`.",
         aliases=("ollama_chat",),
         homepage="https://ollama.com/download",
     ),
@@ -284,6 +345,7 @@ _TABLE = (
         name="lmstudio",
         example="openai/gpt-oss-20b",
         base_url="http://127.0.0.1:1234/v1",
+        port=1234,
         key_variables=("LM_API_TOKEN", "LM_STUDIO_API_KEY"),
         base_url_variables=("LMSTUDIO_BASE_URL", "LM_STUDIO_API_BASE"),
         local=True,
@@ -295,7 +357,9 @@ _TABLE = (
         example="openai.gpt-oss-120b",
         key_variables=("AWS_BEARER_TOKEN_BEDROCK",),
         base_url_variables=("AWS_BEDROCK_BASE_URL",),
+        build_url=bedrock_base_url,
         hosts=(".api.aws", ".amazonaws.com"),
+        host_prefix="bedrock-",
         aliases=("amazon-bedrock", "aws-bedrock"),
         homepage="https://console.aws.amazon.com/bedrock/home#/api-keys",
     ),
@@ -303,6 +367,7 @@ _TABLE = (
         name="vertex",
         example="gemini-2.5-flash",
         apis=(CHAT,),
+        build_url=vertex_base_url,
         hosts=("aiplatform.googleapis.com", "-aiplatform.googleapis.com", ".rep.googleapis.com"),
         token="google",
         namespace="google/",
@@ -319,3 +384,25 @@ PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in
 BY_ANY_NAME: Final[dict[str, Provider]] = {
     name: provider for provider in _TABLE for name in (provider.name, *provider.aliases)
 }
+
+
+STANDARD: Final = PROVIDERS["openai"]
+"""Whose APIs the compatible servers speak: it is meant where such an API is named without a provider."""
+
+
+FAMILIES: Final = (
+    ("deepseek", ("deepseek", "openrouter")),
+    ("grok", ("xai",)),
+    ("mistral", ("mistral", "ollama")),
+    ("magistral", ("mistral",)),
+    ("codestral", ("mistral",)),
+    ("gpt-oss", ("ollama", "groq", "openrouter")),
+    ("llama", ("ollama", "groq", "together")),
+    ("qwen", ("ollama", "alibaba", "openrouter")),
+    ("gemma", ("ollama", "openrouter")),
+    ("phi", ("ollama",)),
+    ("kimi", ("moonshot", "openrouter")),
+    ("glm", ("zai", "openrouter")),
+    ("mimo", ("xiaomi", "openrouter")),
+)
+"""What open models' names begin with, and who serves them, the likeliest first: for hints."""

@@ -198,6 +198,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     quirks: Quirks = Quirks()
+    start_hint: str = ""
+    """What to do where no server answers on one's own machine."""
+    model_hint: str = ""
+    """What to do where the provider does not have the model."""
 
     def key_headers(self, header: str) -> dict[str, str]:
         """The header that holds the key, by the API's own way (`header`) where the endpoint names no other; {} without.
@@ -224,6 +228,8 @@ class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: dict[str, str]
     body: bytes
+    start_hint: str = ""
+    """What to do where no server answers on one's own machine."""
 
     def __repr__(self) -> str:
         return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"
