@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, Timeouts
+from headwater import Agent, Model, Timeouts
+from headwater.backends.base import Reply
+from headwater.backends.http import HTTPBackend
 from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Wait
 from headwater.errors import (
     AuthenticationFailed,
     ConfigurationError,
     ConnectionFailed,
+    ConnectTimeout,
     FirstTokenTimeout,
     IdleTimeout,
     IncompleteStream,
@@ -24,8 +27,9 @@ from headwater.errors import (
 )
 from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, TextDelta, UsageReported
 from headwater.events.fold import fold
+from headwater.providers import openai_chat
 from headwater.providers.decoder import Decoder, Place
-from headwater.providers.request import Request
+from headwater.providers.request import Endpoint, HTTPRequest, Request
 from tests.support.streams import always, log_of, scripted, types_of
 from tests.support.virtual import run_virtual
 
@@ -345,6 +349,42 @@ def test_connections_that_fail_are_tried_again_then_told() -> None:
             await agent.run("Go.")
         model: Any = agent.model
         assert len(model.requests) == 3
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("agents", "runs", "connects"),
+    [
+        (None, None, [1.0, 2.0, None, 10.0, 1.0]),
+        (Timeouts(connect=3.0), None, [3.0] * 5),
+        (Timeouts(connect=3.0), Timeouts(connect=4.0), [4.0] * 5),
+        (None, Timeouts(connect=None), [None] * 5),
+    ],
+)
+def test_each_model_waits_for_its_own_connections_unless_the_agent_or_the_run_says_otherwise(
+    agents: Timeouts | None, runs: Timeouts | None, connects: list[float | None]
+) -> None:
+    tried: list[float | None] = []
+
+    async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
+        tried.append(connect)
+        raise ConnectTimeout("No connection.", clock="connect", seconds=connect or 0.0)
+
+    def model(timeouts: Timeouts | None, **more: Any) -> Model:
+        made = Model("vllm/m", base_url="http://127.0.0.1:9/v1", timeouts=timeouts, retries=0, **more)
+        assert isinstance(made.backend, HTTPBackend)
+        made.backend.post = post
+        return made
+
+    whole = HTTPBackend(Endpoint(provider="p", api="openai-chat", base_url="http://h"), "m", openai_chat, post=post)
+    others = [model(Timeouts(connect=2.0)), model(Timeouts(connect=None)), model(None), whole]
+    agent = Agent(model=model(Timeouts(connect=1.0), fallback=others), timeouts=agents)
+
+    async def main() -> None:
+        with pytest.raises(ConnectTimeout):
+            await agent.run("Go.", timeouts=runs)
+        assert tried == connects  # the last has no clock of its own: the first model's holds
 
     run_virtual(main())
 

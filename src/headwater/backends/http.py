@@ -52,7 +52,11 @@ REST_SECONDS: Final = 0.1
 
 
 class HTTPBackend:
-    """A model at a provider, asked over HTTP. `post` is how: over the network, unless it says otherwise."""
+    """A model at a provider, asked over HTTP. `post` is how: over the network, unless it says otherwise.
+
+    `connect` is what a connection may take, in seconds, None for any number, where a request does not say it; unset
+    where that is left to whoever asks.
+    """
 
     def __init__(
         self,
@@ -60,15 +64,15 @@ class HTTPBackend:
         model: str,
         api: API,
         *,
-        connect: float | None = None,
+        connect: float | msgspec.UnsetType | None = msgspec.UNSET,
         authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
         post: Post = transport.post,
     ) -> None:
         self.endpoint = endpoint
         self.post = post
         self.model = model
+        self.connect = connect
         self._api = api
-        self._connect = connect
         self._authorize = authorize
 
     @property
@@ -89,6 +93,7 @@ class HTTPBackend:
     def open(self, request: Request, place: Place) -> HTTPExchange:
         """See `Backend`."""
         decoder = self._api.Decoder(place, self.endpoint.quirks)
+        connect = self.connect if isinstance(request.connect, msgspec.UnsetType) else request.connect
         written = self._api.encode(request, self.endpoint)
         if self.endpoint.start_hint:
             written = msgspec.structs.replace(written, start_hint=self.endpoint.start_hint)
@@ -97,7 +102,7 @@ class HTTPBackend:
             decoder,
             provider=self.provider,
             model_hint=self.endpoint.model_hint,
-            connect=self._connect if isinstance(request.connect, msgspec.UnsetType) else request.connect,
+            connect=None if isinstance(connect, msgspec.UnsetType) else connect,
             authorize=self._authorize,
             post=self.post,
             secrets=secrets_under(request.settings.extra),
@@ -128,8 +133,7 @@ class HTTPExchange:
         self._request = request
         self._provider = provider
         self._model_hint = model_hint
-        self.connect = connect
-        """What a connection may take, in seconds: the model's clock, or the run's where it has one of its own."""
+        self._connect = connect
         self._authorize = authorize
         self._left = max_bytes
         self._max = max_bytes
@@ -184,7 +188,7 @@ class HTTPExchange:
         request = self._request
         if self._authorize is not None:
             request.headers.update(await self._authorize())
-        reply = await self._post(request, connect=self.connect)
+        reply = await self._post(request, connect=self._connect)
         if self._over:
             reply.abort()
             raise ConnectionFailed("The exchange was stopped before its answer came.")

@@ -195,11 +195,9 @@ class Asking:
         place = msgspec.structs.replace(
             self._place, attempt=self._attempt, part=self.decoder.next_part if self.decoder else self._place.part
         )
-        self._exchange = exchange = backend.open(msgspec.structs.replace(self._request, model=backend.model), place)
-        if hasattr(exchange, "connect"):  # one that makes connections
-            exchange.connect = self._timeouts.connect
+        self._exchange = exchange = backend.open(self._request_to(backend), place)
         self.decoder = exchange.decoder
-        self._watch = Watch(self._timeouts, self._interruptible, self._exchange, backend.provider)
+        self._watch = Watch(self._timeouts, self._interruptible, exchange, backend.provider)
         return [
             AttemptStarted(
                 step=place.step,
@@ -211,6 +209,14 @@ class Asking:
                 may_retract=self._retries.on_interrupted == "restart",
             )
         ]
+
+    def _request_to(self, backend: Backend) -> Request:
+        """The request as this backend gets it: its model, and the clock for its connection."""
+        request = msgspec.structs.replace(self._request, model=backend.model)
+        if request.connect is msgspec.UNSET and getattr(backend, "connect", None) is msgspec.UNSET:
+            # Neither the run nor the backend has one of its own.
+            return msgspec.structs.replace(request, connect=self._timeouts.connect)
+        return request
 
     def _failed(self, error: HeadwaterError) -> list[Event]:
         """The attempt's last words; what became of it is told once those have been appended."""

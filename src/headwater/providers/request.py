@@ -107,7 +107,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     thread: str | None = None
     """A stable name of the conversation, for providers that cache prompts by it."""
     connect: float | msgspec.UnsetType | None = msgspec.UNSET
-    """Seconds that a connection may take, None for any number, for who sends it; unset where that is theirs to say."""
+    """Seconds that a connection may take, None for any number, where the run says so; unset where each model's own
+    clock holds."""
 
 
 # --- where it is sent
