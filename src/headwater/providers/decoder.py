@@ -7,6 +7,7 @@ may do I/O, read a clock, or invent an id at random.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
@@ -31,7 +32,7 @@ from headwater.events import (
     Warned,
 )
 from headwater.events.messages import FinishReason, Usage
-from headwater.providers.failures import malformed
+from headwater.providers.failures import cut_error, malformed, stray_error
 from headwater.providers.request import Endpoint, HTTPRequest, Quirks, Request
 
 __all__ = ("API", "Call", "Decoder", "Part", "Place", "parse_arguments")
@@ -179,6 +180,18 @@ class Decoder:
 
     def _finish(self) -> None:
         """Called at the end of input, for what framing holds back."""
+
+    def raise_left(self, frames: Sequence[tuple[str, bytes]], stray: Sequence[bytes]) -> None:
+        """Raise the error in what an event stream left over at its end, if it holds one.
+
+        `frames` are those that could not be read, for they were cut; `stray` the lines that belong to no event. To be
+        looked at when all is read: what came before must not depend on how the bytes came.
+        """
+        for _, data in frames:
+            if error := cut_error(self.api, data.decode("utf-8", "replace")):
+                raise error
+        if stray and (error := stray_error(self.api, stray)):
+            raise error
 
     # --- saying text and reasoning
 

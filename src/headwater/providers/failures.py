@@ -8,15 +8,29 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from headwater import errors
 
-__all__ = ("http_error", "in_band_error", "malformed", "provider_error", "read_error", "read_error_body", "retry_after")
+__all__ = (
+    "cut_error",
+    "http_error",
+    "in_band_error",
+    "malformed",
+    "provider_error",
+    "read_error",
+    "read_error_body",
+    "retry_after",
+    "stray_error",
+    "value_or_text",
+)
+
+MAX_STRAY_ATTEMPTS: Final = 64
+"""How many lines outside any event are tried as the beginning of JSON: a body that is none must not cost a try each."""
 
 
 def http_error(
@@ -182,7 +196,60 @@ def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.
 def in_band_error(provider: str, value: Any) -> errors.ProviderError:
     """The error that a provider reported inside a stream that had begun well."""
     code, message = read_error(value)
-    return provider_error(provider, message or "an error without a message", code=code)
+    request_id = _word(value.get("request_id")) if isinstance(value, dict) else None
+    return provider_error(provider, message or "an error without a message", code=code, request_id=request_id)
+
+
+def stray_error(provider: str, lines: Sequence[bytes]) -> errors.ProviderError | None:
+    """The error in lines that belong to no event of a stream; None where they hold none.
+
+    It is a line `error: …`, or an error object in JSON on one line or several. One that was cut counts too.
+    """
+    text = b"\n".join(lines).decode("utf-8", "replace")
+    at, attempts = 0, 0
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        if text.startswith("error:", at):
+            return in_band_error(provider, value_or_text(text[at + len("error:") : end].encode()))
+        begin = _JSON_BEGINS.match(text, at, end)
+        if begin is not None and attempts < MAX_STRAY_ATTEMPTS:
+            try:
+                value, stop = _decode_first(text, begin.end() - 1)
+            except (ValueError, RecursionError):
+                attempts += 1
+                if error := cut_error(provider, text[at:]):
+                    return error
+            else:
+                if _is_error(value):
+                    return in_band_error(provider, value)
+                end = max(end, stop)
+        at = end + 1
+    return None
+
+
+def cut_error(provider: str, text: str) -> errors.ProviderError | None:
+    """The error that broken JSON began to tell; None where it began with something else."""
+    return in_band_error(provider, text.strip()) if _ERROR_BEGINS.match(text) else None
+
+
+def value_or_text(data: bytes) -> Any:
+    """The JSON value in `data`, else the text that it is."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data.decode("utf-8", "replace").strip()
+
+
+_decode_first = json.JSONDecoder().raw_decode
+_JSON_BEGINS = re.compile(r"[ \t]*[{\[]")
+_ERROR_BEGINS = re.compile(r"""\s*(\[\s*)?\{\s*("error"\s*:\s*[{"]|"type"\s*:\s*"error")""")
+
+
+def _is_error(value: Any) -> bool:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return isinstance(value, dict) and (bool(value.get("error")) or "error" in (value.get("type"), value.get("object")))
 
 
 def malformed(provider: str, cause: Exception) -> errors.MalformedResponse:

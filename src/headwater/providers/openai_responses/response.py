@@ -8,6 +8,7 @@ them, be it an index, an id, or nothing at all. https://platform.openai.com/docs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -16,7 +17,7 @@ from headwater.events import TextDelta
 from headwater.events.messages import Usage
 from headwater.events.pieces import Pieces
 from headwater.providers.decoder import Place
-from headwater.providers.failures import in_band_error
+from headwater.providers.failures import in_band_error, value_or_text
 from headwater.providers.framing.sse import SSEDecoder
 from headwater.providers.openai_responses.items import Item, dicts, string
 from headwater.providers.openai_responses.output import OutputDecoder
@@ -91,21 +92,25 @@ class Decoder(OutputDecoder):
             self._hot_said.tidy()
 
     def _finish(self) -> None:
-        for name, payload in self._sse.finish():
-            try:
-                head = _decode_head(payload)
-                self._frame(head.type or name, head, payload)
-            except msgspec.DecodeError as error:
-                self._odd_frame(name, payload, error)
+        frames = self._sse.finish()
+        with suppress(msgspec.DecodeError):  # a last frame cut in its middle
+            for name, payload in frames:
+                try:
+                    head = _decode_head(payload)
+                    self._frame(head.type or name, head, payload)
+                except msgspec.DecodeError as error:
+                    self._odd_frame(name, payload, error)
+            frames = []
+        self.raise_left(frames, self._sse.stray)
         if self._sse.stray and not self._frames:
-            self._read_plain(b"\n".join(self._sse.stray))
+            self._read_plain_body()
 
     def _odd_frame(self, name: str, payload: bytes, error: msgspec.DecodeError) -> None:
         """A frame that the common decoding refuses: not JSON, or a field of an unknown shape in some rare one."""
         if payload.strip() in (b"", b"[DONE]"):
             return
         if name == "error":
-            raise in_band_error(self.api, payload.decode("utf-8", "replace"))
+            raise in_band_error(self.api, value_or_text(payload))
         if not isinstance(error, msgspec.ValidationError):
             raise error
         self._frame(name, Head(), payload)
@@ -139,11 +144,9 @@ class Decoder(OutputDecoder):
         elif kind not in IGNORED:
             self.warn("unknown_event", f"The event {kind!r} is not known and was passed over.")
 
-    def _read_plain(self, body: bytes) -> None:
-        """A body that is no stream: an error, or the whole response from a server that does not stream."""
-        value = _decode_json(body)
-        if isinstance(value, dict) and value.get("error"):
-            raise in_band_error(self.api, value)
+    def _read_plain_body(self) -> None:
+        """A body that is no stream: the whole response from a server that does not stream."""
+        value = value_or_text(b"\n".join(self._sse.stray))
         if isinstance(value, dict) and value.get("object") == "response":
             self._ended("response.done", Head(), {"response": value})
 
