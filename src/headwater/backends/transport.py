@@ -52,7 +52,8 @@ class Reply:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        # Where a later aiohttp keeps its pieces elsewhere, its public way is taken: slower, and as right.
+        # Where a later aiohttp keeps its pieces elsewhere, its public way is taken: slower, and what comes in the same
+        # turn of the loop as the end of a broken connection is lost with it.
         pieces = getattr(response.content, "_buffer", None)
         self._buffer: deque[bytes] | None = (
             pieces if isinstance(pieces, deque) and hasattr(response.content, "_wait") else None
@@ -194,7 +195,6 @@ def _forget_chunk_ends(content: aiohttp.StreamReader) -> None:
     # Where a later aiohttp has another kind of reader, it goes on as it is: slower, and as right.
     with contextlib.suppress(TypeError):
         content.__class__ = _content_class()
-        content._http_chunk_splits = None
 
 
 @cache
