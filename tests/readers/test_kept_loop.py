@@ -338,11 +338,9 @@ class _Ours(HeadwaterError):
 def test_an_await_is_ended_by_an_exception_of_ours() -> None:
     async def main() -> None:
         interruptible = Interruptible()
-        assert not interruptible.waiting
         assert not interruptible.interrupt(_Ours("too soon"))
 
         async def end() -> None:
-            assert interruptible.waiting
             assert interruptible.interrupt(_Ours("now"))
             assert not interruptible.interrupt(_Ours("again"))
 

@@ -53,11 +53,6 @@ class Interruptible:
         if error is not None and task.uncancel() <= self._before:
             raise error from None
 
-    @property
-    def waiting(self) -> bool:
-        """Whether an await is going on."""
-        return self._task is not None
-
     def interrupt(self, error: BaseException) -> bool:
         """End the await that is going on with `error`; False where there is none to end.
 

@@ -129,8 +129,6 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     quirks: str = ""
     """Under which name `openai_chat.QUIRKS` has how their server differs; "" is the provider's name."""
     aliases: tuple[str, ...] = ()
-    homepage: str = ""
-    """Where to get a key, or the program."""
 
 
 _TABLE = (
@@ -146,7 +144,6 @@ _TABLE = (
         # gpt-oss is open: OpenAI gives its weights away and does not serve it.
         bare_names=r"(gpt-(?!oss)|chatgpt-|codex-|o\d+($|-)|ft:(gpt|o\d))",
         own_prefix=True,
-        homepage="https://platform.openai.com/api-keys",
     ),
     Provider(
         name="azure",
@@ -161,7 +158,6 @@ _TABLE = (
         token="azure",
         own_prefix=True,
         aliases=("azure-openai", "azure_openai"),
-        homepage="https://ai.azure.com",
     ),
     Provider(
         name="anthropic",
@@ -173,7 +169,6 @@ _TABLE = (
         token_variables=("ANTHROPIC_AUTH_TOKEN",),
         base_url_variables=("ANTHROPIC_BASE_URL",),
         bare_names="claude-",
-        homepage="https://console.anthropic.com/settings/keys",
     ),
     Provider(
         name="gemini",
@@ -186,7 +181,6 @@ _TABLE = (
         quirks="vertex",  # of the compatible door that both have
         aliases=("google", "google-genai", "google_genai", "google-gla"),
         bare_names="gemini-",
-        homepage="https://aistudio.google.com/apikey",
     ),
     Provider(
         name="groq",
@@ -195,7 +189,6 @@ _TABLE = (
         key_variables=("GROQ_API_KEY",),
         base_url_variables=("GROQ_BASE_URL",),
         base_url_tail="/openai/v1",
-        homepage="https://console.groq.com/keys",
     ),
     Provider(
         name="ollama",
@@ -211,7 +204,6 @@ _TABLE = (
         start_hint="Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST.",
         model_hint="See which models are there with `ollama list`, and get others with `ollama pull NAME`.",
         aliases=("ollama_chat",),
-        homepage="https://ollama.com/download",
     ),
     Provider(
         name="openrouter",
@@ -220,7 +212,6 @@ _TABLE = (
         key_variables=("OPENROUTER_API_KEY",),
         base_url_variables=("OPENROUTER_BASE_URL",),
         namespace="openrouter/",  # its own models: openrouter/auto
-        homepage="https://openrouter.ai/settings/keys",
     ),
     Provider(
         name="deepseek",
@@ -228,7 +219,6 @@ _TABLE = (
         base_url="https://api.deepseek.com",
         key_variables=("DEEPSEEK_API_KEY",),
         base_url_variables=("DEEPSEEK_BASE_URL",),
-        homepage="https://platform.deepseek.com/api_keys",
     ),
     Provider(
         name="xai",
@@ -238,7 +228,6 @@ _TABLE = (
         base_url_variables=("XAI_BASE_URL",),
         hosts=(".api.x.ai",),
         aliases=("grok", "x-ai"),
-        homepage="https://console.x.ai",
     ),
     Provider(
         name="mistral",
@@ -247,7 +236,6 @@ _TABLE = (
         key_variables=("MISTRAL_API_KEY",),
         base_url_variables=("MISTRAL_BASE_URL",),
         aliases=("mistralai",),
-        homepage="https://console.mistral.ai/api-keys",
     ),
     Provider(
         name="together",
@@ -257,7 +245,6 @@ _TABLE = (
         base_url_variables=("TOGETHER_BASE_URL",),
         hosts=("api.together.ai",),
         aliases=("together_ai", "together-ai", "togetherai"),
-        homepage="https://api.together.ai/settings/api-keys",
     ),
     Provider(
         name="fireworks",
@@ -267,7 +254,6 @@ _TABLE = (
         base_url_variables=("FIREWORKS_BASE_URL",),
         namespace="accounts/fireworks/models/",
         aliases=("fireworks_ai", "fireworks-ai"),
-        homepage="https://app.fireworks.ai/settings/users/api-keys",
     ),
     Provider(
         name="cerebras",
@@ -276,7 +262,6 @@ _TABLE = (
         key_variables=("CEREBRAS_API_KEY",),
         base_url_variables=("CEREBRAS_BASE_URL",),
         base_url_tail="/v1",
-        homepage="https://cloud.cerebras.ai",
     ),
     Provider(
         name="huggingface",
@@ -284,7 +269,6 @@ _TABLE = (
         base_url="https://router.huggingface.co/v1",
         key_variables=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         base_url_variables=("HUGGINGFACE_BASE_URL",),
-        homepage="https://huggingface.co/settings/tokens",
     ),
     Provider(
         name="alibaba",
@@ -294,7 +278,6 @@ _TABLE = (
         base_url_variables=("DASHSCOPE_BASE_URL",),
         hosts=("dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"),
         aliases=("dashscope",),
-        homepage="https://modelstudio.console.alibabacloud.com",
     ),
     Provider(
         name="moonshot",
@@ -303,7 +286,6 @@ _TABLE = (
         key_variables=("MOONSHOT_API_KEY",),
         base_url_variables=("MOONSHOT_BASE_URL",),
         hosts=("api.moonshot.cn",),
-        homepage="https://platform.moonshot.ai/console/api-keys",
     ),
     Provider(
         name="xiaomi",
@@ -311,7 +293,6 @@ _TABLE = (
         base_url="https://api.xiaomimimo.com/v1",
         key_variables=("MIMO_API_KEY", "XIAOMI_API_KEY"),
         base_url_variables=("MIMO_BASE_URL",),
-        homepage="https://platform.xiaomimimo.com",
     ),
     Provider(
         name="zai",
@@ -319,7 +300,6 @@ _TABLE = (
         base_url="https://api.z.ai/api/paas/v4",
         key_variables=("ZAI_API_KEY",),
         base_url_variables=("ZAI_BASE_URL",),
-        homepage="https://z.ai/manage-apikey/apikey-list",
     ),
     Provider(
         name="vllm",
@@ -329,7 +309,6 @@ _TABLE = (
         base_url_variables=("VLLM_BASE_URL", "HOSTED_VLLM_API_BASE"),
         local=True,
         aliases=("hosted_vllm",),
-        homepage="https://docs.vllm.ai",
     ),
     Provider(
         name="llamacpp",
@@ -339,7 +318,6 @@ _TABLE = (
         base_url_variables=("LLAMACPP_BASE_URL",),
         local=True,
         aliases=("llama.cpp", "llama_cpp", "llama-cpp"),
-        homepage="https://github.com/ggml-org/llama.cpp",
     ),
     Provider(
         name="lmstudio",
@@ -350,7 +328,6 @@ _TABLE = (
         base_url_variables=("LMSTUDIO_BASE_URL", "LM_STUDIO_API_BASE"),
         local=True,
         aliases=("lm_studio", "lm-studio"),
-        homepage="https://lmstudio.ai",
     ),
     Provider(
         name="bedrock",
@@ -361,7 +338,6 @@ _TABLE = (
         hosts=(".api.aws", ".amazonaws.com"),
         host_prefix="bedrock-",
         aliases=("amazon-bedrock", "aws-bedrock"),
-        homepage="https://console.aws.amazon.com/bedrock/home#/api-keys",
     ),
     Provider(
         name="vertex",
@@ -372,7 +348,6 @@ _TABLE = (
         token="google",
         namespace="google/",
         aliases=("vertex_ai", "vertexai", "google-vertex", "google_vertexai"),
-        homepage="https://console.cloud.google.com/vertex-ai",
     ),
 )
 

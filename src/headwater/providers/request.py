@@ -104,8 +104,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[ToolSpec, ...] = ()
     output: OutputSpec | None = None
     settings: Settings = Settings()
-    thread: str | None = None
-    """A stable name of the conversation, for providers that cache prompts by it."""
     connect: float | msgspec.UnsetType | None = msgspec.UNSET
     """Seconds that a connection may take, None for any number, where the run says so; unset where each model's own
     clock holds."""
@@ -171,8 +169,6 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool = True
     """Whether `parallel_tool_calls` is taken; where it is not, calls may always come in parallel."""
     seed_field: str = "seed"
-    thread_field: str = ""
-    """Where a conversation's name goes, for servers that cache prompts by it; "" sends none."""
     cache_marks: bool = False
     """Whether content may carry `cache_control`."""
     message_names: bool = False

@@ -415,7 +415,7 @@ def test_settings_by_their_usual_names() -> None:
         store=False,
         reasoning="low",
     )
-    body = written(settings=given, thread="t1")
+    body = written(settings=given)
     for name in ("model", "messages", "stream", "stream_options"):
         del body[name]
     assert body == {
@@ -431,16 +431,14 @@ def test_settings_by_their_usual_names() -> None:
         "user": "u",
         "store": False,
         "reasoning_effort": "low",
-        "prompt_cache_key": "t1",
     }
 
 
 def test_settings_by_the_servers_names() -> None:
-    body = written(server="mistral", settings=Settings(seed=7, max_tokens=5), thread="t1")
+    body = written(server="mistral", settings=Settings(seed=7, max_tokens=5))
     assert body["random_seed"] == 7
     assert body["max_tokens"] == 5
     assert "stream_options" not in body
-    assert "prompt_cache_key" not in body
 
 
 def test_extra_wins() -> None:

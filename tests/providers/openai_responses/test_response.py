@@ -1006,7 +1006,6 @@ def test_what_is_sent_fits_the_vendors_types(vendor: Any) -> None:
         Message.system("s"),
         tools=(ToolSpec(name="now"),),
         output=OutputSpec(name="o", schema={"type": "object"}),
-        thread="t",
         settings=Settings(
             temperature=1,
             top_p=1,
@@ -1058,7 +1057,6 @@ def test_where_it_goes() -> None:
 def test_settings_by_their_names_on_the_wire() -> None:
     body = sent(
         Message.user("hi"),
-        thread="conversation 7",
         settings=Settings(
             temperature=0.5,
             top_p=0.9,
@@ -1086,7 +1084,6 @@ def test_settings_by_their_names_on_the_wire() -> None:
         "service_tier": "flex",
         "user": "me",
         "tool_choice": "required",
-        "prompt_cache_key": "conversation 7",
         "truncation": "auto",
     }
 

@@ -71,8 +71,6 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     if request.output is not None:
         body["response_format"] = _output(request.output, writer, quirks)
     body.update(_settings(settings, endpoint, bool(request.tools)))
-    if request.thread and quirks.thread_field:
-        body[quirks.thread_field] = request.thread
     if settings.extra:
         body.update(settings.extra)
     return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint), body=_encode_json(body))

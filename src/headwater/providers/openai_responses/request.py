@@ -74,7 +74,6 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         "top_p": settings.top_p,
         "service_tier": settings.service_tier,
         "user": settings.user,
-        "prompt_cache_key": _bounded(request.thread) if request.thread else None,
     }
     body.update((name, value) for name, value in optional.items() if value is not None)
     if settings.store is not True and _shows_encrypted_reasoning(request.model, reasoning):
