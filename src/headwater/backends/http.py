@@ -1,7 +1,7 @@
-"""What answers a model request: the protocol, which the HTTP providers, the offline model and replays all satisfy.
+"""A model at a provider, asked over HTTP: one request, one response, decoded as it arrives.
 
-A backend is a declaration that many runs share; an exchange is one asking. No clock, retry or fallback lives here: that
-is `attempts`.
+A backend is a declaration that many runs share; an exchange is one request. Owns the limits on a response and how long
+the end of one is waited for; retries, fallbacks and clocks are `retry`'s.
 """
 
 from __future__ import annotations
@@ -38,24 +38,26 @@ if TYPE_CHECKING:
 __all__ = ("HTTPBackend",)
 
 MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
-"""One response, at most: several pictures fit; a server that never stops does not fill the disk of whoever logs it."""
+"""The largest response: several pictures fit; a server that never stops cannot fill the disk of a program that logs
+it."""
 
 MAX_SAID_CHARS: Final = 16 * 1024 * 1024
-"""What a model says in words past the first MAX_SAID_CHARS bytes of a response: many times the longest answer of any,
-while pictures may still fill MAX_RESPONSE_BYTES. Words are kept in memory several times over; see `fold`."""
+"""The most characters of text, reasoning and arguments in one response, counted once it is longer than as many bytes:
+many times the longest answer of any model, while pictures may still fill MAX_RESPONSE_BYTES. Text is kept in memory
+several times over; see `fold`."""
 
 PROMISED_SECONDS: Final = 1.0
-"""After the finish reason: how long what is known to follow (usage, a [DONE]) is waited for."""
+"""How long to wait, after the finish reason, for what is known to follow (usage, a [DONE])."""
 
 REST_SECONDS: Final = 0.1
-"""After the end marker: how long the body's end is waited for, so that the connection can serve again."""
+"""How long to wait, after the end marker, for the end of the body, so that the connection can be reused."""
 
 
 class HTTPBackend:
-    """A model at a provider, asked over HTTP. `post` is how: over the network, unless it says otherwise.
+    """A model at a provider, asked over HTTP.
 
-    `connect` is what a connection may take, in seconds, None for any number, where a request does not say it; unset
-    where that is left to whoever asks.
+    `post` sends the requests, by default over the network. `connect` is the time a connection may take, in seconds
+    (None: any), for requests that do not say; unset, the caller decides.
     """
 
     def __init__(
@@ -87,7 +89,8 @@ class HTTPBackend:
 
     @property
     def quota(self) -> tuple[str, str, Secret | None]:
-        """What is shared by all who are limited together: the provider, where it is, and the key; see `rate_limits`."""
+        """What backends that are rate-limited together share: the provider, its base URL and the key; see
+        `rate_limits`."""
         return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
 
     def open(self, request: Request, place: Place) -> HTTPExchange:
@@ -226,7 +229,7 @@ class HTTPExchange:
         return self._told(error)
 
     def _told(self, error: HeadwaterError) -> HeadwaterError:
-        """The error as it may be told: by the provider's name, and without the key, should it stand in its words."""
+        """The error with the provider's name in it, and without the key or any other secret."""
         secrets = (
             *self._secrets,
             *secrets_in(self._request.headers, dict(parse_qsl(urlsplit(self._request.url).query))),
@@ -234,7 +237,7 @@ class HTTPExchange:
         )
         message = scrubbed(error.message, secrets)
         if isinstance(error, ProviderError):
-            if self._provider and error.provider != self._provider:  # decoders know their API and not whom they read
+            if self._provider and error.provider != self._provider:  # decoders know their API, not the provider
                 message = message.replace(error.provider or "The provider", self._provider, 1)
                 error.provider = self._provider
             error.code = error.code and scrubbed(error.code, secrets)
@@ -243,7 +246,7 @@ class HTTPExchange:
         return error
 
     async def _rest(self, reply: Reply) -> list[Event]:
-        """What follows the end marker: usage, a [DONE], and the body's end, for no longer than is worth it."""
+        """Read what follows the answer: usage, a [DONE], and the end of the body, each for a bounded time."""
         decoder, now = self.decoder, asyncio.get_running_loop().time
         if decoder.error is None:
             try:
@@ -259,7 +262,7 @@ class HTTPExchange:
                         if data and (events := decoder.feed(data)):
                             return events
             except (TimeoutError, ConnectionFailed):
-                pass  # the answer itself is whole; only its connection is of no more use
+                pass  # the answer is complete; only its connection cannot be reused
         return self._finish()
 
     def _count(self, data: bytes) -> None:
@@ -271,7 +274,7 @@ class HTTPExchange:
             )
 
     def _weigh(self, events: list[Event]) -> None:
-        """Count the words of a response that is longer than nearly any."""
+        """Count the characters of an unusually long response."""
         for event in events:
             if isinstance(event, (TextDelta, ReasoningDelta)):
                 self._said += len(event.text)
@@ -296,7 +299,7 @@ class HTTPExchange:
         events = self.decoder.finish()
         if self.decoder.error is not None:
             error = self._told(self.decoder.error)
-            # The decoder's frames hold the bytes that came, and lead nobody to what went wrong.
+            # The decoder's frames hold the received bytes, and say nothing about the cause.
             error.__context__, error.__traceback__ = None, None
             self.decoder.error = error
         if self._reply is not None:
