@@ -213,7 +213,7 @@ class HTTPExchange:
         reply.release()
         if reply.status // 100 == 3:
             where = reply.headers.get("location", "").partition("?")[0]
-            return self._told(
+            return self._redacted(
                 ProviderError(
                     f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
                     hint="Redirects are not followed, for they would take the key along: correct base_url.",
@@ -226,9 +226,9 @@ class HTTPExchange:
         error = http_error(self._provider, reply.status, reply.headers, body, now=time.time())
         if isinstance(error, ModelNotFound) and self._model_hint:
             error.hint = self._model_hint
-        return self._told(error)
+        return self._redacted(error)
 
-    def _told(self, error: HeadwaterError) -> HeadwaterError:
+    def _redacted(self, error: HeadwaterError) -> HeadwaterError:
         """The error with the provider's name in it, and without the key or any other secret."""
         secrets = (
             *self._secrets,
@@ -298,7 +298,7 @@ class HTTPExchange:
         self._over = True
         events = self.decoder.finish()
         if self.decoder.error is not None:
-            error = self._told(self.decoder.error)
+            error = self._redacted(self.decoder.error)
             # The decoder's frames hold the received bytes, and say nothing about the cause.
             error.__context__, error.__traceback__ = None, None
             self.decoder.error = error

@@ -1,6 +1,6 @@
-"""Addresses that have to be made: base URLs from variables, regions, projects and deployments, vendor by vendor.
+"""Base URLs that have to be built: from variables, regions, projects and deployments, vendor by vendor.
 
-Pure: the environment is passed in. Which provider is reached by which of them stands in `catalog`.
+Pure: the environment is passed in. `catalog` says which provider uses which.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ Environment: TypeAlias = Mapping[str, str]
 
 
 def value_of(env: Environment, name: str) -> str:
-    """A variable's value; one that is empty or blank counts as not set."""
+    """Returns a variable's value; an empty or blank one counts as not set."""
     return env.get(name, "").strip()
 
 
 def checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
-    """A base URL without its trailing slashes, and its query apart. Raises ConfigurationError."""
+    """Returns a base URL without trailing slashes, and its query apart. Raises ConfigurationError."""
     text = text.strip()
     hint = 'Write it whole, with http:// or https:// before it, as in "http://localhost:8000/v1".'
     try:
         parts: SplitResult | None = urlsplit(text)
         assert parts is not None
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, brackets that do not match
+    except ValueError:  # an invalid port, unbalanced brackets
         parts, good = None, False
     if "@" in (parts.netloc if parts else text):
         raise ConfigurationError(
             f"{where} holds a user name or password.", hint="Leave it out, and pass a token as api_key=."
         )
     if parts is None or not good or re.search(r"[\s\x00-\x1f\x7f]", text):
-        # Not shown: a key is soon set where an address belongs.
+        # Not shown: it may be a key, set in the wrong place.
         raise ConfigurationError(f"{where} is no http(s) URL.", hint=hint)
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}", dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -59,7 +59,7 @@ _DATED: Final = r"\d{4}-\d{2}-\d{2}"
 def azure_deployment(
     base_url: str, query: Mapping[str, str], model: str, env: Environment, *, chat: bool
 ) -> tuple[str, Mapping[str, str]]:
-    """Azure's address of a deployment: the undated one, or the dated one where a dated version is asked for."""
+    """Returns Azure's address of a deployment: the undated one, or the dated one if a dated version is configured."""
     version = query.get("api-version") or value_of(env, "OPENAI_API_VERSION")
     if version:
         query = {**query, "api-version": version}
@@ -73,7 +73,7 @@ def azure_deployment(
 
 
 def no_azure_endpoint(env: Environment) -> str:
-    """Raises ConfigurationError: without a variable or a URL nobody knows where an Azure resource is."""
+    """Raises ConfigurationError: an Azure resource has no default address."""
     raise ConfigurationError(
         "No endpoint for azure.",
         hint='Set AZURE_OPENAI_ENDPOINT, or pass base_url="https://NAME.openai.azure.com/openai/v1".',
@@ -81,7 +81,7 @@ def no_azure_endpoint(env: Environment) -> str:
 
 
 def bedrock_base_url(env: Environment) -> str:
-    """Bedrock's compatible endpoint in the region that the environment names. Raises ConfigurationError."""
+    """Returns Bedrock's compatible endpoint in the environment's region. Raises ConfigurationError."""
     region = value_of(env, "AWS_REGION") or value_of(env, "AWS_DEFAULT_REGION")
     form = "https://bedrock-mantle.{}.api.aws/v1"
     if not re.fullmatch(r"[a-z]{2,8}(-[a-z0-9]+)+-\d+", region):
@@ -93,7 +93,7 @@ def bedrock_base_url(env: Environment) -> str:
 
 
 def vertex_base_url(env: Environment) -> str:
-    """Vertex AI's compatible endpoint of the environment's project and location. Raises ConfigurationError."""
+    """Returns Vertex AI's compatible endpoint for the environment's project and location. Raises ConfigurationError."""
     project = value_of(env, "GOOGLE_CLOUD_PROJECT")
     location = value_of(env, "GOOGLE_CLOUD_LOCATION") or "global"
     form = "https://{}/v1/projects/{}/locations/{}/endpoints/openapi"
@@ -113,10 +113,10 @@ def vertex_base_url(env: Environment) -> str:
 
 
 def ollama_base_url(host: str) -> str:
-    """OLLAMA_HOST, in any form that Ollama takes, as a base URL.
+    """Returns OLLAMA_HOST, in any form that Ollama accepts, as a base URL.
 
     A host alone is on port 11434; a URL without a port on that of its scheme. Addresses to listen on (0.0.0.0, ::)
-    become the loopback, which is where one connects. Source: ollama's envconfig. Raises ConfigurationError.
+    become the loopback, which is where clients connect. Source: ollama's envconfig. Raises ConfigurationError.
     """
     text = host.strip().strip("\"'").strip()
     scheme, sign, rest = text.partition("://")

@@ -75,11 +75,10 @@ class DeploymentURL(Protocol):
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone who answers model requests, and how they are reached.
+    """A provider, and how it is reached.
 
-    `base_url` is what the API's own path is added to: `/chat/completions` and `/responses`, Anthropic's
-    `/v1/messages`, Gemini's `/v1beta/models/…`, Ollama's `/api/chat`. It is "" where variables make it (azure, bedrock,
-    vertex).
+    `base_url` is what the API's own path is added to: `/chat/completions` and `/responses`, Anthropic's `/v1/messages`,
+    Gemini's `/v1beta/models/…`, Ollama's `/api/chat`. It is "" if variables make it (azure, bedrock, vertex).
     """
 
     name: str
@@ -100,12 +99,12 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     """The hosts that are theirs besides that of `base_url`; a leading dot stands for any name before it."""
     local: bool = False
-    """Whether it runs on one's own machine and needs no key."""
+    """Whether it runs on the user's own machine and needs no key."""
     compatible_path: str = ""
-    """What is added to `base_url` where their Chat Completions stand beside an API of their own."""
+    """What is added to `base_url` for Chat Completions, if the provider has another API of its own."""
     key_header: str = ""
     token: Literal["", "azure", "google"] = ""
-    """Whose credentials stand in for a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
+    """Whose credentials replace a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
     namespace: str = ""
     """What their model names begin with where the name that was given holds no slash."""
     bare_names: str = ""
@@ -380,4 +379,4 @@ FAMILIES: Final = (
     ("glm", ("zai", "openrouter")),
     ("mimo", ("xiaomi", "openrouter")),
 )
-"""What open models' names begin with, and who serves them, the likeliest first: for hints."""
+"""Prefixes of open models' names, and who serves them, the likeliest first: for hints."""

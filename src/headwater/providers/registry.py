@@ -1,9 +1,8 @@
-"""Which providers there are, and what a model's name, a base URL, a key and the environment's variables come to.
+"""What a model's name, a base URL, a key and the environment's variables resolve to.
 
-Owns the rules by which a name is split and a key is chosen; what they are applied to stands in `catalog`, so that no
-provider is named here. It reads nothing by itself: the environment is passed in, and an API's module is imported when
-first asked for. The models `offline` and `replay:FILE` are no provider's: `is_offline` and `replay_path` tell them
-apart before `resolve`.
+Owns the rules by which a name is split and a key is chosen; `catalog` holds what they are applied to, so no provider is
+named here. It must not read the environment, which is passed in; an API's module is imported when first needed. The
+models `offline` and `replay:FILE` have no provider: `is_offline` and `replay_path` recognize them before `resolve`.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ MODEL_VARIABLE: Final = "HEADWATER_MODEL"
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """Whom to ask, and what they call the model."""
+    """Where to send a request, and the provider's name of the model."""
 
     endpoint: Endpoint
     model: str
@@ -68,7 +67,7 @@ class KeyVariable(NamedTuple):
 
 
 def known_keys(env: Environment) -> list[KeyVariable]:
-    """Every variable that may hold a key or a token, provider by provider, and whether `env` has it."""
+    """Returns every variable that may hold a key or a token, provider by provider, and whether `env` has it."""
     return [
         KeyVariable(provider.name, variable, bool(value_of(env, variable)))
         for provider in PROVIDERS.values()
@@ -77,24 +76,24 @@ def known_keys(env: Environment) -> list[KeyVariable]:
 
 
 def load_api(name: str) -> API:
-    """The module that speaks the API `name`, imported when first asked for. Raises ConfigurationError."""
+    """Returns the module of the API `name`, imported when first needed. Raises ConfigurationError."""
     if name not in API_MODULES:
         raise ConfigurationError(f"There is no API {name!r}.", hint=f"There are {', '.join(API_MODULES)}.")
     return cast(API, importlib.import_module(API_MODULES[name]))
 
 
 def is_offline(name: str) -> bool:
-    """Whether `name` is a model that asks no provider: `offline`, alone or with a shape behind it."""
+    """Whether `name` is the offline model: `offline`, alone or followed by a shape."""
     return name == "offline" or name.startswith(("offline/", "offline:"))
 
 
 def replay_path(name: str) -> str | None:
-    """The file in `replay:FILE`; None where the name is another."""
+    """Returns the file in `replay:FILE`; None for any other name."""
     return name.removeprefix("replay:") if name.startswith("replay:") else None
 
 
 def model_name(name: str | None, env: Environment) -> str:
-    """The model to use: the one named, else the one in HEADWATER_MODEL.
+    """Returns the model to use: the one named, else the one in HEADWATER_MODEL.
 
     Raises ModelNotNamed, which says which keys were found and what to write.
     """
@@ -120,25 +119,24 @@ def model_name(name: str | None, env: Environment) -> str:
 def resolve(
     name: str | None, *, base_url: str | None = None, api_key: str | Secret | None = None, env: Environment
 ) -> Resolved:
-    """Where a model is asked for, with which key, and by which name.
+    """Returns the endpoint for a model: where requests go, with which key, and the model's name there.
 
-    Without `base_url` the name says the provider, and its variables in `env` the rest; with it the name arrives as it
-    is, but for the prefix of an API. A key from `env` is sent to hosts that are its provider's, or that the provider's
-    own variable names, and to no other.
+    Without `base_url` the name says the provider, and its variables in `env` the rest; with it the name is used as it
+    is, except for an API's prefix. A key from `env` is only sent to its provider's hosts, or to those that the
+    provider's own variable names.
 
-    Raises ModelNotNamed, UnknownModel, MissingKey, and ConfigurationError for a URL or key that cannot be one.
-    Source: spec/02.
+    Raises ModelNotNamed, UnknownModel, MissingKey, and ConfigurationError for an invalid URL or key.
     """
     name = model_name(name, env)
     target = _at_url(name, base_url, env) if base_url and base_url.strip() else _by_name(name, env)
-    # From here on the key shows in no frame, should a tool print the variables of a traceback.
+    # From here on no frame shows the key to a tool that prints the variables of a traceback.
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key
     return Resolved(_endpoint(target, key, env), target.model)
 
 
 class _Target(NamedTuple):
-    """A name that has been understood, before its key."""
+    """A resolved name, before its key."""
 
     provider: Provider
     api: str
@@ -199,7 +197,7 @@ def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
 
 
 def _nearest(name: str) -> list[str]:
-    """What may have been meant, as names that resolve; the likeliest first."""
+    """Names that resolve and may have been meant; the likeliest first."""
     head, sign, rest = _head(name)
     if head.lower() in BY_ANY_NAME:
         return [_example(BY_ANY_NAME[head.lower()])]
@@ -255,7 +253,7 @@ def _place(provider: Provider, env: Environment) -> tuple[str, Mapping[str, str]
 
 
 def _at_url(name: str, base_url: str, env: Environment) -> _Target:
-    """A name at a base URL that was passed: only the prefix of an API is taken off."""
+    """Resolve a name at a given base URL: only an API's prefix is removed."""
     url, query = checked_url(base_url, "base_url")
     owner = next((provider for provider in PROVIDERS.values() if _owns(provider, url)), None)
     official = owner is not None
@@ -274,7 +272,7 @@ def _at_url(name: str, base_url: str, env: Environment) -> _Target:
 
 
 def _stranger(url: str) -> Provider:
-    """A server that no one told us the name of: it goes by its address, and may be known by its port."""
+    """A server without a known name: its address is its name, and its port may tell what it is."""
     parts = urlsplit(url)
     name = parts.netloc.lower()
     for known in PROVIDERS.values():
@@ -393,7 +391,7 @@ def _key_hint(provider: Provider) -> str:
 _PLACEHOLDER: Final = (
     r"(<.*>|\{.*\}|\$[\w{}-]+|(sk-)?[x.*…-]*|.*\byour\b.*(key|token).*|.*(key|token).*\bhere\b.*|change-?me|todo)"
 )
-"""What stands in examples where a key belongs."""
+"""Placeholders for a key, as examples have them."""
 
 
 def _checked_key(key: Secret, where: str, provider: Provider, needed: bool) -> Secret:
@@ -413,7 +411,7 @@ def _is_placeholder(key: Secret) -> bool:
 
 
 def _fault(text: str) -> str:
-    """What in a key no header can hold, or no key has; "" where all is well."""
+    """What is wrong with a key that no header can hold; "" if nothing is."""
     if not text.isascii():
         return "a character that is not ASCII"
     if re.search(r"[\r\n]", text):
@@ -426,7 +424,7 @@ def _fault(text: str) -> str:
 
 
 def _quirks(target: _Target) -> Quirks:
-    """How this server differs, from the module that knows; the defaults where nothing is known of it."""
+    """How this server differs, from the API's module; the defaults if nothing is known."""
     provider = target.provider
     if target.api != CHAT or (provider.apis[0] == RESPONSES and not target.official):
         return Quirks()

@@ -38,7 +38,7 @@ def test_every_event_of_the_vendor_is_decoded_or_ignored_by_name(vendor: Any) ->
         *vocabulary.CALL_DELTAS,
         *response._HANDLERS,
         *vocabulary.IGNORED,
-        *vocabulary.UNTOLD,
+        *vocabulary.UNDECODED,
         "error",
     }
     assert not names - known

@@ -1,12 +1,12 @@
 """The Gemini API: the stream of `GenerateContentResponse` chunks that `streamGenerateContent` answers with, as events.
 
-Owns what comes back; what is sent is `gemini_request`. Must never do I/O, read a clock, or call an answer whole that
-has no finish reason. The same wire is spoken by Vertex AI, which alone streams a call's arguments (`partialArgs`).
+Owns what comes back; what is sent is `request`'s. Must never do I/O, read a clock, or call an answer complete without a
+finish reason. Vertex AI has the same wire format, and is the only one to stream a call's arguments (`partialArgs`).
 https://ai.google.dev/api/generate-content, the `google-genai` package's types, and the recordings.
 
 A signature belongs to the part it came on and goes back on that part, never on one that was joined from several
-(https://ai.google.dev/gemini-api/docs/thought-signatures). So a signed text is a part of its own, and a signature on
-an empty text, which no reader of text should see, is kept as a provider item.
+(https://ai.google.dev/gemini-api/docs/thought-signatures). So a signed text is a part of its own, and a signature on an
+empty text, which no reader of text should see, is kept as a provider item.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Decoder(BaseDecoder):
         self._sse = SSEDecoder()
         self._json: _JSONObjects | None = None
         self._head: bytes | None = b""
-        """What came before the first byte that is no white space; None once the framing is known."""
+        """Leading white space; None once the framing is known."""
         self._blocked = False
         self._speaking = False
         """Whether what the first chunks tell (the model, a usage) is known, so that later ones need only be read on."""

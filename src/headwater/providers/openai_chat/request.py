@@ -1,7 +1,7 @@
 """Requests to OpenAI's Chat Completions API: a conversation as its messages, settings as its fields.
 
-Owns what is sent; what comes back is `openai_chat`. Must never do I/O, drop a setting in silence, or send a field that
-nobody asked for because some server might like it: what servers differ in is `Quirks`.
+Owns what is sent; what comes back is `response`'s. Must never do I/O, drop a setting silently, or send a field that
+nobody asked for because some server might like it: how servers differ is `Quirks`.
 https://platform.openai.com/docs/api-reference/chat/create
 """
 

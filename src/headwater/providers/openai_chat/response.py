@@ -1,8 +1,8 @@
 """OpenAI's Chat Completions API, and the many servers that speak it: response bytes to events.
 
-Owns what comes back; what is sent is `openai_chat_request`, and what servers differ in when they are asked is
-`openai_chat_servers`. What they differ in when they answer needs no table: every form in use is read from any of them,
-since no two forms say different things. Must never do I/O, read a clock, or call an answer whole that did not end.
+Owns what comes back; what is sent is `request`'s, and how servers differ in what they accept is `servers`'. How they
+differ in what they answer needs no table: every form in use is read from any of them, since no two forms conflict. Must
+never do I/O, read a clock, or call an answer complete that did not end.
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 

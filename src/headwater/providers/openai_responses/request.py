@@ -1,9 +1,8 @@
 """Requests to OpenAI's Responses API: a conversation written as input items, and settings as its fields.
 
-Owns what is sent; what comes back is `openai_responses`, which also says how an answer's items are kept in a message,
-so that they go back to their server as they were. Must never do I/O, nor send a field that nobody asked for because
-some server might like it: what servers differ in is `Quirks`.
-https://platform.openai.com/docs/api-reference/responses/create
+Owns what is sent; what comes back is `response`'s, and `output` says how an answer's items are kept in a message, so
+that they go back to their server as they were. Must never do I/O, nor send a field that nobody asked for because some
+server might like it: how servers differ is `Quirks`. https://platform.openai.com/docs/api-reference/responses/create
 """
 
 from __future__ import annotations

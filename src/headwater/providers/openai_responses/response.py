@@ -34,7 +34,7 @@ from headwater.providers.openai_responses.vocabulary import (
     PART_KINDS,
     TERMINAL,
     TEXT_DELTA,
-    UNTOLD,
+    UNDECODED,
     Head,
 )
 from headwater.providers.request import Quirks
@@ -46,10 +46,10 @@ _decode_json = msgspec.json.Decoder().decode
 
 
 class Decoder(OutputDecoder):
-    """Decodes a streamed response; see `BaseDecoder` for the contract.
+    """Decodes a streamed response; see `decoder.Decoder` for the contract.
 
-    `provider_finish_reason` is the response's status; for an incomplete one its reason follows, parted by a colon, such
-    as `incomplete:max_output_tokens`.
+    `provider_finish_reason` is the response's status, followed for an incomplete one by a colon and the reason, as in
+    `incomplete:max_output_tokens`.
     """
 
     api = API
@@ -136,7 +136,7 @@ class Decoder(OutputDecoder):
             handler(self, kind, head, frame)
         elif kind == "error" or (not kind and frame.get("error")):
             raise in_band_error(self.api, frame)
-        elif kind in UNTOLD:
+        elif kind in UNDECODED:
             self.warn("not_decoded", f"{kind} holds content that cannot be passed on.")
         elif kind in CONTENT_DELTAS or kind in CALL_DELTAS:
             if frame.get("delta"):

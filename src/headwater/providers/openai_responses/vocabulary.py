@@ -28,7 +28,7 @@ __all__ = (
     "SERVER_CALLS",
     "TERMINAL",
     "TEXT_DELTA",
-    "UNTOLD",
+    "UNDECODED",
     "Head",
 )
 
@@ -95,20 +95,20 @@ TERMINAL: Final[Mapping[str, str]] = {
 }
 """The end markers, and the status that each stands for where the response does not say its own."""
 
-UNTOLD: Final = frozenset(
+UNDECODED: Final = frozenset(
     {
         "response.audio.delta",
         "response.audio.transcript.delta",
     }
 )
-"""What holds content that no event here can carry: told of by a warning."""
+"""What holds content that no event here can carry: reported by a warning."""
 
 IGNORED: Final = frozenset(
     {
         # An item or a part begins; nothing of it is said yet.
         "response.content_part.added",
         "response.reasoning_summary_part.added",
-        # The end of what UNTOLD tells of.
+        # The end of what UNDECODED tells of.
         "response.audio.done",
         "response.audio.transcript.done",
         # How far a server's own tool is: its item says the same when it is done.
@@ -164,7 +164,7 @@ CLIENT_CALLS: Final = frozenset(
         "shell_call",
     }
 )
-"""What the model wants done by the caller in a way that is no tool of ours: kept as an item, told of by a warning."""
+"""What the model wants done by the caller in a way that is no tool of ours: kept as an item, reported by a warning."""
 
 OPAQUE: Final = frozenset(
     {
