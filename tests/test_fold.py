@@ -42,6 +42,7 @@ from headwater.events import (
 from headwater.fold import Fold, fold
 from headwater.grammar import check_log
 from headwater.messages import File, Image, Message, Reasoning, Source, Text, ToolCall, ToolResult, Usage
+from tests.effort import tries
 from tests.laws.runs import Play, carried_out, plays
 from tests.logs import BEGUN, check_history, closed, folds, full_log, of, said, stamped
 
@@ -465,7 +466,8 @@ def test_a_log_that_stops_anywhere_can_be_closed() -> None:
 # --- at random: any run, at any moment
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays())
 def test_a_run_can_be_told_of_at_every_moment(play: Play) -> None:
     known: dict[str, Fold] = {}
@@ -478,7 +480,8 @@ def test_a_run_can_be_told_of_at_every_moment(play: Play) -> None:
         assert response.partial == (not isinstance(event, RunFinished))
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(45, 450), deadline=None)
 @given(plays(), st.data())
 def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log
@@ -492,7 +495,8 @@ def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) ->
             check_history(known.response().messages)
 
 
-@settings(max_examples=50, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(25, 150), deadline=None)
 @given(plays())
 def test_the_fold_of_a_whole_log_is_that_of_its_messages_alone(play: Play) -> None:
     """A finished step carries its whole message: what it was made of can be left out."""

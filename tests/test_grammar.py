@@ -48,6 +48,7 @@ from headwater.events import (
 )
 from headwater.grammar import RULES, LogChecker, LogError, check_log
 from headwater.messages import Message, Usage
+from tests.effort import tries
 from tests.laws.runs import Play, carried_out, plays
 from tests.logs import BEGUN, folds, full_log, of, said, stamped
 
@@ -474,7 +475,8 @@ def _changed(log: Log, data: st.DataObject) -> tuple[str, Log]:
     return how, [msgspec.structs.replace(one, seq=seq, time=times[seq]) for seq, one in enumerate(changed)]
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(45, 450), deadline=None)
 @given(plays(), st.data())
 def test_what_is_not_refused_means_the_same(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log

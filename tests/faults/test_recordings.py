@@ -27,7 +27,7 @@ FAILED = [case for folder in APIS for case in cases(folder, failures)]
 
 @pytest.mark.parametrize(("api", "recording"), STREAMS)
 def test_cut_split_or_flipped_a_decoder_tells_the_truth(api: str, recording: Recording) -> None:
-    rows = decoding(api, recording, cuts=10, flips=10)
+    rows = decoding(api, recording, cuts=3, flips=3)
     assert [breach for row in rows for breach in row.breaches] == []
     assert rows[1].complete + rows[1].incomplete + rows[1].failed == rows[1].tried > 0
 
