@@ -1,7 +1,7 @@
 """Testing a program that uses an agent: a model that says what a script tells it to, mishaps included."""
 
 from headwater import Agent
-from headwater.offline import Call, Fail, ScriptedModel, Think
+from headwater.testing import Call, Fail, ScriptedModel, Think
 
 
 def high_water(port: str) -> str:

@@ -2,19 +2,19 @@
 
     python scripts/draw_loop.py            # writes docs/loop.md
 
-What is drawn is `headwater.loop.TRANSITIONS` itself; a test holds the page to it.
+What is drawn is `headwater.runtime.agent_loop.TRANSITIONS` itself; a test holds the page to it.
 """
 
 from pathlib import Path
 
-from headwater.loop import TRANSITIONS, Command, Signal, State
+from headwater.runtime.agent_loop import TRANSITIONS, Command, Signal, State
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "loop.md"
 
 HEAD = """\
 # The loop
 
-<!-- Drawn by scripts/draw_loop.py from src/headwater/loop.py: change that, and run it again. -->
+<!-- Drawn by scripts/draw_loop.py from src/headwater/runtime/agent_loop.py: change that, and run it again. -->
 
 What an agent's run does next is decided by one table: in a state, on a signal, the first row whose guard holds gives
 the command and the next state. On an arrow: signal [guard] / command.

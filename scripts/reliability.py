@@ -19,8 +19,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.faults import bounds, probes  # noqa: E402
-from tests.faults.sweep import sweep, table  # noqa: E402
+from tests.system.faults import bounds, probes  # noqa: E402
+from tests.system.faults.sweep import sweep, table  # noqa: E402
 
 from headwater import __version__  # noqa: E402
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pyte
 
 from headwater import Agent, ConcurrentWorkflow
-from headwater.offline import Call, Fail, OfflineModel, Think, Wait
+from headwater.testing import Call, Fail, OfflineModel, Think, Wait
 
 ASSETS = Path(__file__).resolve().parents[1] / "docs" / "assets"
 

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-from headwater import pacing
+from headwater.backends import rate_limits
 
 NOTHING_SKIPPED = os.environ.get("HEADWATER_NO_SKIPS", "") == "1"
 """A check that did not run proves nothing: where `.ci/run` decides, a skip is a failure. Elsewhere a machine without
@@ -46,7 +46,7 @@ def small_heap() -> None:
 @pytest.fixture(autouse=True)
 def _no_pauses() -> None:
     """A provider's "retry after" counts for the whole process: one test's must not be another one's wait."""
-    pacing._pauses.clear()
+    rate_limits._pauses.clear()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,48 +11,48 @@ Names are imported when they are first used, so that importing the package costs
 
 from typing import TYPE_CHECKING, Any
 
+from headwater.version import __version__
+
 if TYPE_CHECKING:
     from headwater import errors, events
-    from headwater.agent import Agent
-    from headwater.attempts import Timeouts
-    from headwater.chunks import StreamChunk
+    from headwater.agents.agent import Agent
+    from headwater.agents.model import Model
+    from headwater.backends.timeouts import Timeouts
     from headwater.errors import HeadwaterError, IncompleteStream
-    from headwater.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
-    from headwater.model import Model
-    from headwater.providers.base import Settings
-    from headwater.stream import AgentStream
-    from headwater.thread import Thread
+    from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
+    from headwater.providers.request import Settings
+    from headwater.readers.chunks import StreamChunk
+    from headwater.readers.stream import AgentStream
+    from headwater.runtime.thread import Thread
     from headwater.tools.context import ToolContext
     from headwater.tools.declaration import Tool, tool
     from headwater.workflows import ConcurrentWorkflow, Edge, GraphWorkflow, Results, SequentialWorkflow
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    "Agent": "agent",
-    "AgentStream": "stream",
+    "Agent": "agents.agent",
+    "AgentStream": "readers.stream",
     "ConcurrentWorkflow": "workflows",
     "Edge": "workflows",
-    "File": "messages",
+    "File": "events.messages",
     "HeadwaterError": "errors",
-    "Image": "messages",
+    "Image": "events.messages",
     "IncompleteStream": "errors",
-    "Message": "messages",
-    "Model": "model",
+    "Message": "events.messages",
+    "Model": "agents.model",
     "GraphWorkflow": "workflows",
-    "Response": "messages",
-    "Results": "workflows",
+    "Response": "events.messages",
+    "Results": "events.results",
     "SequentialWorkflow": "workflows",
-    "Settings": "providers.base",
-    "StreamChunk": "chunks",
-    "Text": "messages",
-    "Thread": "thread",
-    "Timeouts": "attempts",
+    "Settings": "providers.request",
+    "StreamChunk": "readers.chunks",
+    "Text": "events.messages",
+    "Thread": "runtime.thread",
+    "Timeouts": "backends.timeouts",
     "Tool": "tools",
-    "ToolCall": "messages",
+    "ToolCall": "events.messages",
     "ToolContext": "tools",
-    "ToolResult": "messages",
-    "Usage": "messages",
+    "ToolResult": "events.messages",
+    "Usage": "events.messages",
     "tool": "tools",
 }
 _MODULES = ("errors", "events", "testing")
@@ -82,6 +82,7 @@ __all__ = (
     "ToolContext",
     "ToolResult",
     "Usage",
+    "__version__",
     "errors",
     "events",
     "testing",

@@ -104,10 +104,11 @@ class HeadwaterError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions pickle by their positional arguments; ours are keywords, so rebuild and restore the attributes.
-        return (_rebuild, (type(self), dict(self.__dict__)))
+        return (rebuilt, (type(self), dict(self.__dict__)))
 
 
-def _rebuild(kind: type[HeadwaterError], state: dict[str, Any]) -> HeadwaterError:
+def rebuilt(kind: type[HeadwaterError], state: dict[str, Any]) -> HeadwaterError:
+    """An error of ours with these attributes, without its constructor: as it was pickled, or told by a log."""
     error = kind.__new__(kind, state.get("message", ""))
     error.__dict__.update(state)
     return error

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .commands import EVERYWHERE, environment
+from tests.cli.commands import EVERYWHERE, environment
 
 
 @pytest.fixture

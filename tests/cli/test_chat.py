@@ -7,15 +7,14 @@ import sys
 
 import pytest
 
-from headwater.agent import Agent
+from headwater.agents.agent import Agent
+from headwater.backends.offline import Fail, ScriptedModel
 from headwater.cli.chat import Conversation
 from headwater.cli.output import Outlet, Printer
 from headwater.errors import UnsupportedSetting
-from headwater.offline import Fail, ScriptedModel
-
-from ..docs.fake_openai import ANSWER, fake_openai
-from .commands import headwater, terminal
-from .test_options import STAND_IN
+from tests.cli.commands import headwater, terminal
+from tests.cli.test_options import STAND_IN
+from tests.system.docs.fake_openai import ANSWER, fake_openai
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from .commands import headwater, terminal
+from tests.cli.commands import headwater, terminal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

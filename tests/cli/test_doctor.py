@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from headwater.cli import main
-
-from .commands import EVERYWHERE, OPENAI_LIST, FixedServer, serving, terminal
+from tests.cli.commands import EVERYWHERE, OPENAI_LIST, FixedServer, serving, terminal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

@@ -11,8 +11,7 @@ import pytest
 
 import headwater as package
 from headwater.cli import main
-
-from .commands import PATIENCE, EndlessServer, command, environment, headwater, serving, started, terminal
+from tests.cli.commands import PATIENCE, EndlessServer, command, environment, headwater, serving, started, terminal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and pseudo-terminals are POSIX's")
 

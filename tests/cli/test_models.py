@@ -8,9 +8,8 @@ import pytest
 
 from headwater.cli import main
 from headwater.cli.models import served
-from headwater.providers.registry import PROVIDERS
-
-from .commands import OPENAI_LIST, FixedServer, serving
+from headwater.providers.catalog import PROVIDERS
+from tests.cli.commands import OPENAI_LIST, FixedServer, serving
 
 
 def test_keys_are_named_and_not_shown(nothing_local: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

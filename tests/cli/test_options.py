@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from headwater.agent import Agent
+from headwater.agents.agent import Agent
+from headwater.backends.http import HTTPBackend
+from headwater.backends.offline import OfflineModel
 from headwater.cli.options import OFFLINE_RATE, add_agent_options, make_agent
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel
-from headwater.offline import OfflineModel
-from headwater.source import ProviderSource
 
 STAND_IN = "headwater: no model named, no key set: the offline model answers, a stand-in.\n"
 
@@ -22,9 +22,9 @@ def agent(*line: str) -> Agent[Any, str]:
     return make_agent(parser.parse_args(line))
 
 
-def source(*line: str) -> OfflineModel | ProviderSource:
-    found = agent(*line).llm.source
-    assert isinstance(found, OfflineModel | ProviderSource)
+def source(*line: str) -> OfflineModel | HTTPBackend:
+    found = agent(*line).llm.backend
+    assert isinstance(found, OfflineModel | HTTPBackend)
     return found
 
 
@@ -70,7 +70,7 @@ def test_an_offline_model_that_is_none_is_an_error(bare: pytest.MonkeyPatch) -> 
 
 def test_a_base_url_needs_a_name_and_gets_it_as_it_is(bare: pytest.MonkeyPatch) -> None:
     found = source("--base-url", "http://127.0.0.1:9/v1", "--model", "meta-llama/Llama-3.1-8B")
-    assert isinstance(found, ProviderSource)
+    assert isinstance(found, HTTPBackend)
     assert (found.endpoint.base_url, found.model) == ("http://127.0.0.1:9/v1", "meta-llama/Llama-3.1-8B")
     with pytest.raises(ModelNotNamed):
         source("--base-url", "http://127.0.0.1:9/v1")

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from headwater.cli.output import JSONLines, Outlet, OutputFailed, Printer, is_terminal, takes_color, tell
-from headwater.codec import decode
 from headwater.errors import InvalidRecord
 from headwater.events import Custom, Event, RunFailed
-
-from ..terminal import logs
+from headwater.events.codec import decode
+from tests.terminal import logs
 
 
 class Full(io.StringIO):

@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from headwater.cli import main
-from headwater.codec import decode
-from headwater.fold import Fold
-
-from ..docs.fake_openai import ANSWER, fake_openai
-from .commands import headwater, terminal
-from .test_options import STAND_IN
+from headwater.events.codec import decode
+from headwater.events.fold import Fold
+from tests.cli.commands import headwater, terminal
+from tests.cli.test_options import STAND_IN
+from tests.system.docs.fake_openai import ANSWER, fake_openai
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

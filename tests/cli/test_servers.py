@@ -8,9 +8,9 @@ import socket
 import pytest
 
 from headwater.cli.servers import Server, local_servers, reach
-from headwater.providers.registry import PROVIDERS, resolve
-
-from .commands import EVERYWHERE, OPENAI_LIST, FixedServer, serving
+from headwater.providers.catalog import PROVIDERS
+from headwater.providers.registry import resolve
+from tests.cli.commands import EVERYWHERE, OPENAI_LIST, FixedServer, serving
 
 OLLAMA_LIST = json.dumps({"models": [{"name": "llama3.2:latest", "size": 1}]})
 

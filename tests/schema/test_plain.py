@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, field_serializer
 
-from headwater.messages import Image, Response
+from headwater.events.messages import Image, Response
 from headwater.schema import to_json, to_plain
 
 

@@ -37,7 +37,7 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 
 ROOT = "workflow"
 

@@ -23,11 +23,10 @@ from headwater.events import (
     RunWaiting,
     Warned,
 )
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 from headwater.terminal.board import BLOCKS_KEPT, TEXT_KEPT, AgentView, Board, Note, ToolLine, Words
-
-from . import crowds as log
-from . import logs
+from tests.terminal import crowds as log
+from tests.terminal import logs
 
 
 def fed(*parts: list[Event], members: tuple[str, ...] = ("ann", "bob")) -> Board:

@@ -1,403 +1,436 @@
-"""How a board looks: rows for screens of every size."""
+"""The dashboard on real files: what is drawn, when, how often, and what is left when it ends."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import io
+import logging
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from headwater import Agent, ConcurrentWorkflow
+from headwater.backends.offline import Call, Fail, OfflineModel, ScriptedModel, Wait
 from headwater.events import Event
-from headwater.terminal.board import Board
-from headwater.terminal.dashboard import PLAIN_SIGNS, SIGNS, Layout, Signs, clock, shares, tally
-from headwater.terminal.wrap import cells
+from headwater.terminal import dashboard
+from headwater.terminal.dashboard import Dashboard
+from tests.support.paths import ROOT
+from tests.support.virtual import run_virtual
+from tests.terminal import crowds as log
+from tests.terminal import logs
 
-from . import crowds as log
-from . import logs
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
-NAMES = ("Market-Researcher", "Financial-Analyst", "Technical-Analyst")
-
-
-def board(*parts: list[Event], members: tuple[str, ...] = NAMES, title: str = "market-analysis") -> Board:
-    made = Board(title, members)
-    for event in [*log.opened(), *logs.joined(*parts)]:
-        made.feed(event)
-    return made
-
-
-def drawn(
-    shown: Board, columns: int = 60, lines: int = 24, *, now: float = 3.0, color: bool = False, signs: Signs = SIGNS
-) -> list[str]:
-    """The rows, as a person reads them."""
-    rows = Layout(shown, signs=signs, color=color).rows(columns, lines, now)
-    return [log.plain(row) for row in rows]
-
-
-def at_work(*names: str) -> list[Event]:
-    return logs.joined(*([*log.begun(name), *log.said(name, f"Words of {name}.")] for name in names))
-
-
-def test_each_agent_has_a_section_under_the_workflows_title() -> None:
-    shown = board(
-        at_work(*NAMES[:2]),
-        log.said(NAMES[1], "x" * 40, time=2.0)[1:],
-        log.answered(NAMES[1], tokens=30, time=2.0),
-        log.ended(NAMES[1], time=2.0),
-    )
-    assert drawn(shown, 80, now=12.0) == [
-        "╭────────────────────────────── market-analysis ──────────────────────────────╮",
-        "│ 🔄 Market-Researcher              streaming    12 s       ~7 tokens         │",
-        "│ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ │",
-        "│ Words of Market-Researcher.                                                 │",
-        "│                                                                             │",
-        "│ ✅ Financial-Analyst                   done   2.0 s       30 tokens    30/s │",
-        "│ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ │",
-        "│ Words of Financial-Analyst.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx         │",
-        "│                                                                             │",
-        "│ ⏳ Technical-Analyst                waiting                                 │",
-        "│ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ │",
-        "│                                                                             │",
-        "│ 3 agents: 1 streaming, 1 done, 1 waiting       12 s      ~37 tokens     3/s │",
-        "╰─────────────────────────────────────────────────────────────────────────────╯",
-    ]
-
-
-def test_where_names_leave_no_room_the_figures_have_a_line() -> None:
-    rows = drawn(board(at_work(*NAMES)), 50, 24)
-    assert rows[1:4] == [
-        "│ 🔄 Market-Researcher                          │",
-        "│ streaming  3 s  ~7 tokens                     │",
-        "│ Words of Market-Researcher.                   │",
-    ]
-
-
-def test_sections_share_the_height_and_show_the_end_of_the_text() -> None:
-    long = "\n".join(f"line {number}" for number in range(100))
-    shown = board(logs.joined(*([*log.begun(name), *log.said(name, long)] for name in NAMES)))
-    rows = drawn(shown, 80, 24)
-    assert len(rows) == 23
-    assert [row.strip("│ ") for row in rows if "line" in row] == [
-        *[f"line {number}" for number in range(96, 100)],
-        *[f"line {number}" for number in range(96, 100)],
-        *[f"line {number}" for number in range(97, 100)],
-    ]
-
-
-def test_what_one_section_does_not_need_the_others_get() -> None:
-    long = "\n".join(f"line {number}" for number in range(100))
-    shown = board(at_work(*NAMES[:2]), log.begun(NAMES[2]), log.said(NAMES[2], long))
-    rows = drawn(shown, 80, 24)
-    assert len(rows) == 23
-    assert sum("line" in row for row in rows) == 9
-
-
-def test_few_rows_have_no_empty_ones_among_them() -> None:
-    rows = drawn(board(log.begun("ann"), log.said("ann", "a\n\nb\n\nc\n\nd\n\ne"), members=("ann",)), 40, 8)
-    assert [row.strip("│ ") for row in rows[3:-1]] == ["c", "d", "e"]
-
-
-def test_rules_and_gaps_go_before_words_do() -> None:
-    shown = board(at_work("a", "b", "c", "d", "e"), members=("a", "b", "c", "d", "e"))
-    assert sum("━" in row for row in drawn(shown, 80, 24)) == 5
-    low = drawn(shown, 80, 14)
-    assert not any("━" in row for row in low)
-    assert [row.strip("│ ") for row in low if "Words" in row] == [f"Words of {name}." for name in "abcde"]
-
-
-def test_tools_and_notes_stand_among_the_words() -> None:
-    shown = board(
-        log.begun("ann"),
-        log.broke("ann"),
-        log.tried_again("ann"),
-        log.thought("ann", "Hm."),
-        log.said("ann", "I look."),
-        log.called("ann", "search", query="tides"),
-        log.called("ann", "wind", "c2"),
-        log.tool_started("ann", "search"),
-        log.tool_started("ann", "wind", "c2"),
-        log.tool_progress("ann", "search", "page 2"),
-        log.tool_finished("ann", "wind", "c2", error="HTTP 500"),
-        members=("ann",),
-    )
-    assert [row.strip("│ ") for row in drawn(shown, 70)][1:-1] == [
-        "🔄 ann          tool search     3 s       ~3 tokens",
-        "━" * 65,
-        "✓ ConnectionFailed: The connection broke. (healed)",
-        "Hm.",
-        "I look.",
-        '◌ search(query="tides")  2 s  page 2',
-        "✗ wind()  0.4 s  HTTP 500",
-    ]
-
-
-def test_what_was_said_in_another_step_stands_apart() -> None:
-    spoken = [*log.said("ann", "One."), *log.asked("ann", step=2), *log.said("ann", "Two.", step=2)]
-    rows = drawn(board(log.begun("ann"), spoken, members=("ann",)), 60, 24)
-    assert [row.strip("│ ") for row in rows[3:-1]] == ["One.", "", "Two."]
-
-
-def test_a_tool_that_was_stopped_says_so() -> None:
-    shown = board(log.begun("ann"), log.tool_started("ann", "search"), log.cancelled("ann"), members=("ann",))
-    assert drawn(shown)[3].strip("│ ") == "✗ search  stopped"
-
-
-def test_an_error_is_told_in_full_but_not_without_end() -> None:
-    shown = board(log.begun("ann"), log.failed("ann"), members=("ann",))
-    assert drawn(shown)[3].strip("│ ") == "✗ Overloaded: No capacity. Try later."
-    rows = drawn(shown, 26, 12)
-    assert [row.strip("│ ") for row in rows[3:-1]] == ["✗ Overloaded: No", "capacity. Try later."]
-    crowded = board(log.begun("a"), log.said("a", "Words."), log.failed("a"), at_work(*"bcde"), members=tuple("abcde"))
-    assert [row.strip("│ ") for row in drawn(crowded, 40, 14) if "Over" in row] == [
-        "✗ Overloaded: No capacity. Try lat…"
-    ]
-
-
-def test_the_workflows_own_error_is_told() -> None:
-    rows = drawn(board(log.begun("ann"), log.failed(), members=("ann", "bob")))
-    assert rows[-3].strip("│ ") == "✗ Overloaded: No capacity."
-    assert "Overloaded" not in "".join(drawn(board(log.begun("ann"), log.ended("ann"), log.ended())))
-
-
-def test_a_wait_is_counted_down() -> None:
-    shown = board(log.begun("ann"), log.broke("ann", time=1.0, wait=30.0), members=("ann",))
-    assert "retrying in 28 s" in drawn(shown, 80, now=3.0)[1]
-    assert "retrying in" not in drawn(shown, 80, now=30.9)[1]
-    assert "retrying" in drawn(shown, 80, now=30.9)[1]
-
-
-def test_a_healed_agent_says_so_at_its_end() -> None:
-    parts = [*log.begun("ann"), *log.broke("ann"), *log.tried_again("ann"), *log.said("ann", "x"), *log.ended("ann")]
-    assert "done, healed" in drawn(board(parts, members=("ann",)), 80)[1]
-
-
-def test_an_agents_words_cannot_steer_the_terminal() -> None:
-    hostile = "a\x1b[2Jb\x1b]0;t\x07\rc\u202ed\x9b31m"
-    shown = board(log.begun(hostile), log.said(hostile, hostile), members=(hostile,), title=hostile)
-    for columns in (80, 20):
-        for row in Layout(shown).rows(columns, 24, 3.0):
-            rest = re.sub("\x1b\\[(?:[0-9]+m|[0-9]+G)", "", row)
-            assert rest.isprintable()
-
-
-# --- many agents
-
-
-def crowd(count: int, working: int) -> tuple[Board, tuple[str, ...]]:
-    names = tuple(f"agent-{number:03}" for number in range(count))
-    return board(at_work(*names[:working]), members=names), names
-
-
-def test_many_agents_have_a_line_each() -> None:
-    shown, names = crowd(12, 11)
-    rows = drawn(shown, 80, 24)
-    assert rows[1].split() == ["│", "agent", "state", "time", "tokens", "tok/s", "│"]
-    assert [row.split()[2] for row in rows[2:14]] == list(names)
-    assert rows[2].strip("│ ") == "🔄 agent-000  streaming        3 s       ~5         Words of agent-000."
-    assert rows[13].strip("│ ") == "⏳ agent-011  waiting"
-    assert len(rows) == 16
-
-
-def test_of_more_than_fit_the_active_are_seen_and_the_rest_is_counted() -> None:
-    shown, names = crowd(200, 10)
-    rows = drawn(shown, 80, 24)
-    assert len(rows) == 23
-    assert [row.split()[2] for row in rows[2:12]] == list(names[:10])
-    assert rows[-3].strip("│ ") == "… and 182 more: 182 waiting"
-    assert rows[-2].strip("│ ").startswith("200 agents: 10 streaming, 190 waiting")
-
-
-def named(rows: list[str]) -> list[str]:
-    return [found[0] for row in rows if (found := re.findall("agent-[0-9]+", row))]
-
-
-def test_nobody_moves_who_need_not() -> None:
-    shown, names = crowd(30, 20)
-    layout = Layout(shown, color=False)
-    first = named(layout.rows(80, 14, 3.0))
-    assert first == list(names[:8])
-    for event in [*log.ended(names[2]), *log.ended(names[5])]:
-        shown.feed(event)
-    second = named(layout.rows(80, 14, 3.0))
-    assert [name for name in second if name in first] == [name for name in first if name not in (names[2], names[5])]
-    assert (second[2], second[5]) == (names[8], names[9]) or (second[2], second[5]) == (names[9], names[8])
-    assert named(layout.rows(80, 14, 4.0)) == second
-
-
-def test_in_the_end_those_that_failed_are_seen_first() -> None:
-    shown, names = crowd(30, 30)
-    for name in names:
-        for event in log.failed(name) if name in names[-3:] else log.ended(name):
-            shown.feed(event)
-    for event in log.ended(time=5.0):
-        shown.feed(event)
-    assert named(drawn(shown, 80, 14))[:3] == list(names[-3:])
-
-
-def test_a_line_shows_the_last_that_happened() -> None:
-    names = tuple("abcdefghijkl")
-    shown = board(
-        at_work(*names),
-        log.tool_started("a", "search"),
-        log.failed("b"),
-        log.said("c", "one two three four five six seven eight nine ten eleven")[1:],
-        members=names,
-    )
-    rows = [row.strip("│ ") for row in drawn(shown, 80, 24)]
-    assert rows[2].endswith("◌ search  2 s")
-    assert rows[3].endswith("✗ Overloaded: No capac…")
-    assert rows[4].endswith("  eight nine ten eleven")
-
-
-def test_narrow_lines_keep_name_state_and_time() -> None:
-    shown, _ = crowd(12, 12)
-    assert drawn(shown, 40, 12)[2].split() == ["│", "🔄", "agent-000", "streaming", "3", "s", "│"]
-    assert drawn(shown, 30, 12)[2].split() == ["│", "🔄", "agent-000", "streaming", "│"]
-
-
-# --- every screen
-
-
-PARTS = st.sampled_from(
-    [
-        lambda name: log.begun(name),
-        lambda name: log.said(name, "Some words, **bold** and\n\n- a list\n- of 潮汐 ⚠️ e\u0301\t👨‍👩‍👧"),
-        lambda name: log.said(name, "x" * 300),
-        lambda name: log.thought(name, "Hm " * 20),
-        lambda name: log.called(name, "search", query="潮" * 50),
-        lambda name: log.tool_started(name, "search"),
-        lambda name: log.tool_finished(name, "search", error="no\nway\x1b[2J"),
-        lambda name: log.broke(name),
-        lambda name: log.tried_again(name),
-        lambda name: log.answered(name, tokens=123_456),
-        lambda name: log.ended(name, time=4000.0),
-        lambda name: log.failed(name),
-        lambda name: log.cancelled(name),
-    ]
+MEMBERS = ("ann", "bob")
+WHOLE = logs.joined(
+    log.opened(),
+    log.begun("ann"),
+    log.begun("bob"),
+    log.said("ann", "Rivers ", "run."),
+    log.answered("ann", tokens=3),
+    log.ended("ann"),
+    log.failed("bob"),
+    log.ended(time=3.0),
 )
 
 
-@given(
-    st.integers(0, 30),
-    st.lists(st.tuples(st.integers(0, 29), PARTS), max_size=40),
-    st.integers(1, 200),
-    st.integers(1, 60),
-    st.booleans(),
-)
-@settings(max_examples=200, deadline=None)
-def test_rows_fit_the_screen_whatever_happens(
-    count: int, happenings: list[tuple[int, object]], columns: int, lines: int, over: bool
-) -> None:
-    names = tuple(f"an agent with a name {'潮' * (number % 7)} {number}" for number in range(count))
-    parts = [part(names[number]) for number, part in happenings if number < count]  # type: ignore[operator]
-    shown = board(*parts, *([log.ended()] if over else []), members=names)
-    layout = Layout(shown, color=False)
-    for _ in range(2):  # the second time from what it remembers
-        rows = layout.rows(columns, lines, 10.0)
-        assert len(rows) <= max(lines - 1, 1)
-        for row in rows:
-            assert cells(log.plain(row)) <= max(columns - 1, 1)
-            assert log.plain(row).isprintable()
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (120, 40), (40, 12), (200, 60)])
-@pytest.mark.parametrize("count", [1, 3, 12, 200])
-def test_a_frame_is_closed_on_every_row(columns: int, lines: int, count: int) -> None:
-    shown, _ = crowd(count, count)
-    rows = drawn(shown, columns, lines)
-    assert {cells(row) for row in rows} == {columns - 1}
-    assert [row[0] + row[-1] for row in rows] == ["╭╮", *["││"] * (len(rows) - 2), "╰╯"]
+def tell(dashboard: Dashboard, *parts: list[Event]) -> None:
+    for event in logs.joined(*parts):
+        dashboard(event)
 
 
-def test_the_smallest_screens_get_no_frame() -> None:
-    shown, _ = crowd(3, 3)
-    rows = drawn(shown, 20, 5)
-    assert [row.split()[:2] for row in rows] == [["🔄", f"agent-00{number}"] for number in range(3)] + [
-        ["3", "agents:"]
+@contextmanager
+def standard_output(file: TextIO) -> Iterator[None]:
+    """Have the program print to `file`. No fixture: pytest puts its own streams in place after those."""
+    before = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = file
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+# --- where it draws in place
+
+
+def test_the_last_state_stays() -> None:
+    with log.terminal(64, 24) as (file, watched):
+        tell(Dashboard("rivers", MEMBERS, file=file), WHOLE)
+        rows = watched.look()
+    assert "rivers" in rows[0]
+    assert [row.strip("│ ") for row in rows[1:-1] if "━" not in row] == [
+        "✅ ann                 done   2.0 s        3 tokens",
+        "Rivers run.",
+        "",
+        "❌ bob               failed   2.0 s",
+        "✗ Overloaded: No capacity. Try later.",
+        "",
+        "2 agents: 1 done, 1 failed    3.0 s        3 tokens     1/s",
     ]
-    assert [row.split()[0] for row in drawn(shown, 80, 2)] == ["3"]
+    assert rows[-1].startswith("╰")
+    assert not watched.screen.cursor.hidden
+    assert watched.screen.cursor.x == 0
 
 
-def test_plain_signs_are_plain() -> None:
-    shown = board(at_work(*NAMES), log.tool_started(NAMES[0], "search"), log.ended(NAMES[1]), log.failed(NAMES[2]))
-    for columns in (80, 40, 20):
-        assert "".join(drawn(shown, columns, signs=PLAIN_SIGNS)).isascii()
+def test_nothing_is_drawn_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many come: draws are paced by the loop's clock."""
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)  # by which drawing takes no time
+
+    async def main(dashboard: Dashboard, watched: log.Watched) -> list[int]:
+        frames = []
+        tell(dashboard, log.opened(), log.begun("ann"), log.said("ann", "x"))
+        for _ in range(40):
+            for _ in range(50):
+                tell(dashboard, log.said("ann", "word ")[1:])
+            await asyncio.sleep(0.025)
+            watched.look()
+            frames.append(watched.last.count("\x1b[?2026h"))
+        dashboard.close()
+        return frames
+
+    with log.terminal() as (file, watched):
+        frames, seconds = run_virtual(main(Dashboard("w", MEMBERS, file=file), watched))
+    assert seconds == pytest.approx(1.0)
+    assert max(frames) == 1
+    assert 6 <= sum(frames) <= 1 + 1.0 / dashboard.SECONDS_BETWEEN_DRAWS + 1
 
 
-def test_without_color_nothing_is_styled() -> None:
-    shown = board(at_work(*NAMES), log.failed(NAMES[2]))
-    styled = "".join(Layout(shown).rows(80, 24, 3.0))
-    assert re.findall("\x1b\\[[0-9;]+m", styled)
-    assert not re.findall("\x1b\\[[0-9;]+m", "".join(Layout(shown, color=False).rows(80, 24, 3.0)))
+def test_where_nothing_happens_only_the_clock_is_drawn() -> None:
+    async def main(dashboard: Dashboard, watched: log.Watched) -> int:
+        tell(dashboard, log.opened(), log.begun("ann"))
+        await asyncio.sleep(0.01)
+        watched.look()
+        before = watched.raw.count("\x1b[?2026h")
+        await asyncio.sleep(10)
+        watched.look()
+        dashboard.close()
+        return watched.raw.count("\x1b[?2026h") - before
+
+    with log.terminal() as (file, watched):
+        # The loop's clock is virtual and the one that is shown is not: ten ticks, and nothing new to show.
+        ticks, _ = run_virtual(main(Dashboard("w", MEMBERS, file=file), watched))
+    assert ticks <= 1
 
 
-# --- what it costs
+def test_after_the_end_nothing_is_drawn_and_no_timer_is_left() -> None:
+    async def main(dashboard: Dashboard, watched: log.Watched) -> None:
+        tell(dashboard, WHOLE)
+        watched.look()
+        tell(dashboard, log.said("ann", "late"))
+        dashboard.close()
+        await asyncio.sleep(5)
+        assert watched.look()
+        assert watched.last == ""
+
+    with log.terminal() as (file, watched):
+        _, seconds = run_virtual(main(Dashboard("w", MEMBERS, file=file), watched))
+    assert seconds == 5
 
 
-def test_each_character_is_wrapped_once_however_long_the_text() -> None:
-    shown = board(log.begun("ann"), log.said("ann", "word " * 10_000), members=("ann",))
-    layout = Layout(shown)
-    layout.rows(80, 24, 3.0)
-    (wrapped, position), *_ = layout._sheets[shown.agents[0]].wrapped.values()
-    taken: list[str] = []
-    add = wrapped.add
-    wrapped.add = lambda text: (taken.append(text), add(text))[1]  # type: ignore[method-assign, func-returns-value]
-    shown.feed(log.said("ann", "and more")[1])
-    layout.rows(80, 24, 3.0)
-    assert position == 50_000
-    assert taken == ["and more"]
+def test_closing_in_the_middle_leaves_what_there_is() -> None:
+    with log.terminal() as (file, watched):
+        dashboard = Dashboard("w", MEMBERS, file=file)
+        tell(dashboard, log.opened(), log.begun("ann"), log.said("ann", "Half a"))
+        dashboard.close()
+        dashboard.close()
+        assert any("Half a" in row for row in watched.look())
 
 
-def test_rows_of_agents_that_did_nothing_are_not_made_again() -> None:
-    shown, names = crowd(12, 12)
-    layout = Layout(shown)
-    before = layout.rows(80, 24, 3.0)
-    shown.feed(log.said(names[4], " more")[1])
-    after = layout.rows(80, 24, 3.2)
-    same = [one is other for one, other in zip(before, after, strict=True)]
-    heads = [layout._sheets[view].head for view in shown.agents]
-    assert sum(one != other for one, other in zip(before, after, strict=True)) == 2  # its row, and the totals
-    assert len(heads) == 12
-    assert not all(same)
+def test_a_log_read_without_a_loop_is_drawn_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with log.terminal() as (file, watched):
+        dashboard = Dashboard("w", MEMBERS, file=file)
+        tell(dashboard, log.opened(), log.begun("ann"), log.said("ann", "one"))
+        assert not any("one" in row for row in watched.look())
+        clock[0] += 1.0
+        tell(dashboard, log.said("ann", " two")[1:])
+        assert any("one two" in row for row in watched.look())
+        tell(dashboard, WHOLE[-1:])
+        dashboard.close()
 
 
-# --- the parts
+def test_a_slow_terminal_is_drawn_to_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    class Slow(io.TextIOWrapper):
+        def write(self, text: str, /) -> int:
+            clock[0] += 0.1
+            return super().write(text)
+
+    async def main(dashboard: Dashboard, watched: log.Watched) -> int:
+        tell(dashboard, log.opened(), log.begun("ann"), log.said("ann", "x"))
+        for _ in range(100):
+            tell(dashboard, log.said("ann", "word ")[1:])
+            await asyncio.sleep(0.1)
+        watched.look()
+        dashboard.close()
+        return watched.raw.count("\x1b[?2026h")
+
+    with log.terminal() as (file, watched):
+        slow = Slow(open(file.fileno(), "wb", closefd=False), encoding="utf-8")  # noqa: SIM115 - closed with the file
+        with slow:
+            count, _ = run_virtual(main(Dashboard("w", MEMBERS, file=slow), watched))
+    assert count <= 1 + 10 / (0.1 / dashboard.SHARE_OF_TIME) + 1
 
 
-@pytest.mark.parametrize(
-    ("needs", "room", "given_"),
-    [([5, 5, 5], 11, [4, 4, 3]), ([1, 9, 9], 11, [1, 5, 5]), ([2, 2], 10, [2, 2]), ([0, 4], 3, [0, 3]), ([], 3, [])],
-)
-def test_room_is_shared_evenly(needs: list[int], room: int, given_: list[int]) -> None:
-    assert shares(needs, room) == given_
+def test_a_resize_is_seen_by_the_next_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "linux")  # which, like the emulator here, does not break rows anew
+
+    async def main(dashboard: Dashboard, file: TextIO, watched: log.Watched) -> None:
+        tell(dashboard, log.opened(), log.begun("ann"), log.begun("bob"))
+        await asyncio.sleep(0.01)
+        assert len(watched.look()[0]) == 79
+        log.resize(file.fileno(), 50, 20)
+        watched.resize(50, 20)
+        await asyncio.sleep(1.5)
+        rows = watched.look()
+        assert {len(row) for row in (rows[0], rows[-1])} == {49}
+        assert sum(row.startswith("╭") for row in rows) == 1
+        dashboard.close()
+
+    with log.terminal() as (file, watched):
+        run_virtual(main(Dashboard("w", MEMBERS, file=file), file, watched))
 
 
-@pytest.mark.parametrize(
-    ("duration", "exact", "told"),
-    [
-        (0.4, False, "0 s"),
-        (12.9, False, "12 s"),
-        (12.34, True, "12.3 s"),
-        (125, True, "2:05"),
-        (3725, False, "1:02:05"),
-    ],
-)
-def test_clocks(duration: float, exact: bool, told: str) -> None:
-    assert clock(duration, exact) == told
+def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    with log.terminal() as (file, watched):
+        tell(Dashboard("w", MEMBERS, file=file), WHOLE)
+        watched.look()
+    assert not re.findall("\x1b\\[[0-9;]+m", watched.raw)
 
 
-def test_the_tally_says_what_there_is() -> None:
-    shown = board(at_work(*NAMES), log.tool_started(NAMES[0], "x"), log.ended(NAMES[1]))
-    assert tally(shown.agents) == "1 streaming, 1 in tools, 1 done"
-    assert tally(shown.agents, short=True) == "2 at work, 1 done"
+def test_a_terminal_without_the_signs_gets_plain_ones() -> None:
+    with log.terminal(encoding="ascii") as (file, watched):
+        tell(Dashboard("w", MEMBERS, file=file), WHOLE)
+        rows = watched.look()
+    assert "".join(rows).isascii()
+    assert rows[0].startswith("+---")
+    assert any("Rivers run." in row for row in rows)
 
 
-def test_totals_say_less_before_they_are_cut() -> None:
-    shown = board(at_work(*NAMES), log.tool_started(NAMES[0], "x"), log.ended(NAMES[1]), members=(*NAMES, "zoe"))
-    told = {columns: drawn(shown, columns, 30)[-2].strip("│ ") for columns in (90, 64, 50, 40)}
-    assert told == {
-        90: "4 agents: 1 streaming, 1 in tools, 1 done, 1 waiting      3 s  ~21 tokens  7 tokens/s",
-        64: "4 agents: 2 at work, 1 done, 1 waiting      3 s  ~21 tokens",
-        50: "4 agents: 2 at work, 1 done, 1 waiting    3 s",
-        40: "4 agents: 2 at work, 1 done, …  3 s",
-    }
+def test_what_the_program_prints_appears_above() -> None:
+    async def main(file: TextIO, watched: log.Watched) -> None:
+        dashboard = Dashboard("w", MEMBERS)
+        tell(dashboard, log.opened(), log.begun("ann"))
+        await asyncio.sleep(0.01)
+        print("printed by the program")
+        print("and begun", end="")
+        await asyncio.sleep(0.5)
+        rows = watched.look()
+        assert rows[:2] == ["printed by the program", "and begun"]
+        assert rows[2].startswith("╭")
+        await asyncio.to_thread(print, " and ended, in a thread")
+        await asyncio.sleep(0.5)
+        tell(dashboard, WHOLE[-1:])
+        print("after")
+        rows = watched.look()
+        assert rows[:2] == ["printed by the program", "and begun and ended, in a thread"]
+        assert rows[-1] == "after"
+        assert sys.stdout is file
+
+    with log.terminal() as (file, watched), standard_output(file):
+        run_virtual(main(file, watched))
+
+
+def test_a_second_dashboard_on_the_same_terminal_tells_in_lines() -> None:
+    with log.terminal(80, 30) as (file, watched), standard_output(file):
+        one, two = Dashboard("one", MEMBERS), Dashboard("two", MEMBERS)
+        tell(one, WHOLE[:5])
+        tell(two, WHOLE)
+        tell(one, WHOLE[5:])
+        rows = watched.look()
+    assert rows[0] == "two: 2 agents"
+    assert "two: done, 3.0 s, 3 tokens" in rows
+    assert sum(row.startswith("╭") for row in rows) == 1
+    assert rows[-1].startswith("╰")
+
+
+# --- where it tells in lines
+
+
+def test_a_pipe_gets_lines_as_things_happen() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as file:
+        dashboard = Dashboard("rivers", MEMBERS, file=file)
+        tell(dashboard, WHOLE[:5])
+        assert os.read(reading, 1000).decode().splitlines() == ["rivers: 2 agents", "ann: started"]
+        tell(dashboard, WHOLE[5:])
+        dashboard.close()
+        assert os.read(reading, 1000).decode().splitlines() == [
+            "bob: started",
+            "ann | Rivers run.",
+            "ann: done, 2.0 s, 3 tokens",
+            "bob: ✗ Overloaded: No capacity. Try later.",
+            "bob: failed, 2.0 s",
+            "rivers: done, 3.0 s, 3 tokens",
+        ]
+    os.close(reading)
+
+
+def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    with log.terminal() as (file, watched):
+        tell(Dashboard("w", MEMBERS, file=file), WHOLE)
+        assert watched.look()[:2] == ["w: 2 agents", "ann: started"]
+        assert "\x1b" not in watched.raw
+
+
+def test_standard_output_is_the_file_unless_one_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    tell(Dashboard("w", MEMBERS), WHOLE)
+    assert capsys.readouterr().out.startswith("w: 2 agents\nann: started\n")
+
+
+def test_without_standard_output_nothing_happens() -> None:
+    with standard_output(None):  # type: ignore[arg-type]  # as where a program has no console
+        dashboard = Dashboard("w", MEMBERS)
+        tell(dashboard, WHOLE)
+        dashboard.close()
+
+
+# --- what may go wrong
+
+
+class Refusing(io.StringIO):
+    """A file of someone's own that fails."""
+
+    def write(self, text: str, /) -> int:
+        raise RuntimeError("no")
+
+
+def test_a_file_that_fails_is_told_of_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="headwater"):
+        tell(Dashboard("w", MEMBERS, file=Refusing()), WHOLE)
+    assert [record.message for record in caplog.records] == ["The run is no longer shown: RuntimeError: no"]
+
+
+def test_a_terminal_that_goes_away_ends_nothing_and_gives_the_streams_back(caplog: pytest.LogCaptureFixture) -> None:
+    async def main(close: Callable[[], None]) -> None:
+        dashboard = Dashboard("w", MEMBERS)
+        tell(dashboard, log.opened(), log.begun("ann"))
+        await asyncio.sleep(0.01)
+        close()
+        tell(dashboard, WHOLE[4:-1])
+        await asyncio.sleep(5)
+        tell(dashboard, WHOLE[-1:])
+
+    import pty
+
+    ours, theirs = pty.openpty()
+    file = os.fdopen(theirs, "w")
+    with caplog.at_level(logging.WARNING, logger="headwater"), standard_output(file):
+        run_virtual(main(lambda: os.close(ours)))
+        assert sys.stdout is file
+    assert len(caplog.records) == 1
+    with pytest.raises(OSError, match="Input/output"):
+        file.close()
+    with log.terminal() as (other, watched):
+        tell(Dashboard("w", MEMBERS, file=other), WHOLE)
+        assert watched.look()[0].startswith("╭")
+
+
+# --- with the real thing
+
+
+def workflow(**options: Any) -> ConcurrentWorkflow:
+    def look(place: str) -> str:
+        """Look somewhere."""
+        print(f"looked at {place}")
+        return "nothing"
+
+    agents = [
+        Agent(name="ann", model=OfflineModel("One two three four five six seven eight.", rate=40)),
+        Agent(
+            name="bob",
+            model=ScriptedModel([["I look.", Call("look", {"place": "sea"})], Fail(ConnectionResetError()), "There."]),
+            tools=[look],
+        ),
+    ]
+    return ConcurrentWorkflow(agents, name="rivers", show_dashboard=True, **options)
+
+
+def test_a_workflow_shows_itself() -> None:
+    async def main() -> None:
+        results = await workflow().arun("go")
+        assert [str(result) for result in results] == ["One two three four five six seven eight.", "There."]
+
+    with log.terminal(90, 24) as (file, watched), standard_output(file):
+        asyncio.run(main())
+        rows = watched.look()
+    assert rows[0] == "looked at sea"
+    shown = [row.strip("│ ") for row in rows]
+    assert "One two three four five six seven eight." in shown
+    assert any(row.startswith("✅ bob") and "done, healed" in row for row in shown)
+    assert any(row.startswith('✓ look(place="sea")') for row in shown)
+    assert any(row.startswith("✓ ConnectionFailed") for row in shown)
+    assert watched.raw.count("\x1b[?2026h") < 20
+
+
+def test_leaving_the_run_ends_the_dashboard() -> None:
+    async def main() -> None:
+        agent = Agent(name="ann", model=ScriptedModel([["Some words.", Wait(1000)]]))
+        run = asyncio.create_task(ConcurrentWorkflow([agent], name="w", show_dashboard=True).arun("go"))
+        await asyncio.sleep(1)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    with log.terminal() as (file, watched), standard_output(file):
+        run_virtual(main())
+        gc.collect()
+        assert sys.stdout is file
+        assert any("🚫 ann" in row for row in watched.look())
+
+
+PROGRAM = """
+import sys
+from headwater import Agent, ConcurrentWorkflow
+from headwater.backends.offline import OfflineModel
+
+agents = [Agent(name=name, model=OfflineModel("word " * 500, rate=20)) for name in ("ann", "bob")]
+try:
+    ConcurrentWorkflow(agents, name="w", show_dashboard=True).run("go")
+except KeyboardInterrupt:
+    print("interrupted", type(sys.stdout).__name__)
+"""
+
+
+def test_ctrl_c_leaves_the_terminal_as_it_was() -> None:
+    root = ROOT
+    with log.terminal() as (file, watched):
+        command = [sys.executable, "-c", PROGRAM]
+        process = subprocess.Popen(command, cwd=root, stdin=file, stdout=file, stderr=file)
+        try:
+            watched.wait_for("word word")
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+        finally:
+            process.kill()
+            process.wait()
+        rows = watched.look()
+    assert process.returncode == 0
+    assert rows[-1] == "interrupted TextIOWrapper"
+    assert sum("🚫" in row for row in rows) == 2
+    assert rows[-2].startswith("╰")
+    screen = watched.screen
+    assert not screen.cursor.hidden
+    assert not screen.cursor.attrs.bold
+    assert screen.cursor.attrs.fg == "default"

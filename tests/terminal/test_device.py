@@ -9,8 +9,7 @@ import sys
 import pytest
 
 from headwater.terminal.device import can_say, is_screen, put, size_of, takes_escape_codes, wants_color
-
-from . import crowds
+from tests.terminal import crowds
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

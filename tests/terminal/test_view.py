@@ -29,8 +29,7 @@ from headwater.terminal.view import (
     brief,
     call_phrase,
 )
-
-from . import logs
+from tests.terminal import logs
 
 
 def shown(events: list[Event], *, live: bool = True, loops: int = 1) -> list[Item]:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.testing.answer import Answer, Broken, Pause, Step
 from headwater.testing.faults import (
     Bomb,
     CloseIdle,
@@ -27,6 +26,7 @@ from headwater.testing.faults import (
     Truncate,
     applied,
 )
+from headwater.testing.served_answer import Answer, Broken, Pause, Step
 
 _bodies = st.lists(st.binary(max_size=20), max_size=6)
 _places = st.integers(-130, 130)

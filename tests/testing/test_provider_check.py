@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from headwater.backends.offline.performance import Pace
+from headwater.backends.offline.script import Act, Call, Say, Think
 from headwater.errors import ConfigurationError
 from headwater.events import Event, TextDelta
-from headwater.offline.performance import Pace
-from headwater.offline.script import Act, Call, Say, Think
 from headwater.providers import ollama
+from headwater.providers.ollama import response
 from headwater.testing import Checked, ProviderBreach, check_provider
-from headwater.testing.answer import write
+from headwater.testing.served_answer import write
 from headwater.testing.wires import WIRES
 
 
@@ -37,7 +38,7 @@ def test_the_decoders_that_are_here_pass(api: str) -> None:
 
 def test_an_api_is_named_or_given() -> None:
     body = body_of("ollama")
-    given: list[Any] = ["ollama", ollama, ollama.Decoder]
+    given: list[Any] = ["ollama", ollama, response.Decoder]
     assert len({str(check_provider(api, body, cuts=20, flips=20)) for api in given}) == 1
 
 
@@ -50,7 +51,7 @@ def test_an_empty_body_is_a_body() -> None:
     assert check_provider("anthropic", b"") == Checked(splits=4)
 
 
-class Losing(ollama.Decoder):
+class Losing(response.Decoder):
     """Loses what comes in a piece of its own."""
 
     def _feed(self, data: bytes) -> None:
@@ -58,14 +59,14 @@ class Losing(ollama.Decoder):
             super()._feed(data)
 
 
-class Inventing(ollama.Decoder):
+class Inventing(response.Decoder):
     """Calls every answer whole."""
 
     def _finish(self) -> None:
         self.complete = True
 
 
-class Repeating(ollama.Decoder):
+class Repeating(response.Decoder):
     """Says something at the end that the whole does not say."""
 
     def _finish(self) -> None:
@@ -73,7 +74,7 @@ class Repeating(ollama.Decoder):
             self.text("More.")
 
 
-class Raising(ollama.Decoder):
+class Raising(response.Decoder):
     """Lets another exception out."""
 
     def _feed(self, data: bytes) -> None:
@@ -82,7 +83,7 @@ class Raising(ollama.Decoder):
         super()._feed(data)
 
 
-class Foreign(ollama.Decoder):
+class Foreign(response.Decoder):
     """Tells of an error that no stream can be."""
 
     def _finish(self) -> None:
@@ -90,14 +91,14 @@ class Foreign(ollama.Decoder):
             self.error = ConfigurationError("Not a provider's.")
 
 
-class Unordered(ollama.Decoder):
+class Unordered(response.Decoder):
     """Says text outside any part."""
 
     def _finish(self) -> None:
         self.events.append(TextDelta(step=1, part=99, text="x"))
 
 
-class Executing(ollama.Decoder):
+class Executing(response.Decoder):
     """Has a call ready before it is whole."""
 
     def finish(self) -> list[Event]:

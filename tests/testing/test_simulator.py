@@ -25,7 +25,7 @@ from headwater.errors import (
     MalformedResponse,
     ServerError,
 )
-from headwater.messages import Image, Message, Text
+from headwater.events.messages import Image, Message, Text
 from headwater.testing import (
     Body,
     Call,

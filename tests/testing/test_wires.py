@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.backends.offline.performance import Pace
+from headwater.backends.offline.script import Call, Cut, Fail, Finish, Say, Think
 from headwater.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -19,14 +21,12 @@ from headwater.errors import (
     ServerError,
 )
 from headwater.events import ReasoningEnded, TextStarted
-from headwater.messages import Usage
-from headwater.offline.performance import Pace
-from headwater.offline.script import Call, Cut, Fail, Finish, Say, Think
-from headwater.providers.base import http_error
+from headwater.events.messages import Usage
+from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
-from headwater.testing.answer import Answer, Broken, Pause, write
+from headwater.testing.served_answer import Answer, Broken, Pause, write
 from headwater.testing.wires import WIRES, Trouble, Unspeakable
-from tests.recordings import check_grammar, decode, independent_reading, telling
+from tests.support.recordings import check_grammar, decode, independent_reading, telling
 
 APIS = tuple(WIRES)
 RECORDED_AS = {"anthropic": "anthropic-messages", "ollama": "ollama-chat"}

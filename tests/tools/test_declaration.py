@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import pytest
 
 from headwater.errors import InvalidTool
-from headwater.providers.base import ToolSpec
+from headwater.providers.request import ToolSpec
 from headwater.schema import ValidationFailed
 from headwater.tools import Tool, ToolContext, as_tool, as_tools, tool
 
@@ -175,7 +175,7 @@ def test_the_context_is_found_under_any_name_and_spelling() -> None:
     assert made.parameters.injected == ("a", "b", "c", "d")
     assert made.parameters.names == ("x",)
     context = ToolContext({"n": 1})
-    assert made.call({"x": 2}, context) == (context, context, context, context, 2)
+    assert made.invoke({"x": 2}, context) == (context, context, context, context, 2)
 
 
 def test_types_that_the_function_around_it_made() -> None:

@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from headwater.errors import ToolFailed, ToolTimeout
-from headwater.messages import Image, Text
+from headwater.events.messages import Image, Text
 from headwater.tools import ToolContext, ToolOutcome, execution, pool, run_tool, tool
 
 SOON = 10.0

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headwater.messages import File, Image, Response, Text
+from headwater.events.messages import File, Image, Response, Text
 from headwater.tools import ToolOutcome, outcome
 
 PICTURE = Image(data=b"\x89PNG\r\n\x1a\n")

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Response, Results, SequentialWorkflow
+from headwater.backends.offline import Call, Say, Script, ScriptedModel, Wait
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted, TextDelta, TextStarted
-from headwater.grammar import check_log
-from headwater.offline import Call, Say, Script, ScriptedModel, Wait
-from headwater.providers.base import Request
+from headwater.events.checker import check_log
+from headwater.providers.request import Request
 from headwater.workflows.base import Workflow
 
 __all__ = ("SHAPES", "asked", "checked", "ends", "log_of", "paced", "parts", "speaker", "texts")

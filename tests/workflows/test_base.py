@@ -19,13 +19,12 @@ from headwater import (
     Timeouts,
     ToolContext,
 )
+from headwater.backends.offline import Call, Say
 from headwater.errors import ConfigurationError, LoopMisuse, RunTimeout, ToolCallInvalid, UnsupportedSetting
 from headwater.events import Event, RunFinished, TextDelta, ToolFinished
-from headwater.offline import Call, Say
 from headwater.workflows.base import Workflow
-from tests.virtual import run_virtual
-
-from .members import asked, checked, ends, log_of, paced, parts, said, speaker, spoken, texts
+from tests.support.virtual import run_virtual
+from tests.workflows.members import asked, checked, ends, log_of, paced, parts, said, speaker, spoken, texts
 
 KINDS: list[Any] = [SequentialWorkflow, ConcurrentWorkflow, GraphWorkflow]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

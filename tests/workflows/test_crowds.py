@@ -14,12 +14,11 @@ import pytest
 import uvloop
 
 from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
+from headwater.backends.offline import Fail, Wait
 from headwater.errors import HeadwaterError
 from headwater.events import Event, TextDelta
-from headwater.offline import Fail, Wait
-
-from .crowd import PACE_SECONDS, Crowd
-from .members import checked, speaker
+from tests.workflows.crowd import PACE_SECONDS, Crowd
+from tests.workflows.members import checked, speaker
 
 SOON = 5.0
 

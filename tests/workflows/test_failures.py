@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Response, SequentialWorkflow
+from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Wait
 from headwater.errors import (
     AuthenticationFailed,
     HeadwaterError,
@@ -22,10 +23,8 @@ from headwater.errors import (
     UnknownModel,
 )
 from headwater.events import ChildFinished, Event, RunFailed, Warned
-from headwater.offline import Call, Cut, Fail, Say, ScriptedModel, Wait
-from tests.virtual import run_virtual
-
-from .members import checked, ends, log_of, paced, speaker, texts
+from tests.support.virtual import run_virtual
+from tests.workflows.members import checked, ends, log_of, paced, speaker, texts
 
 Make = Callable[[], tuple[Agent[Any, Any], type[Exception], str]]
 

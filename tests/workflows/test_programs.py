@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from .crowd import Crowd
+from tests.support.paths import ROOT
+from tests.workflows.crowd import Crowd
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 
-ROOT = Path(__file__).resolve().parents[2]
 NOISE = ("Unclosed", "never awaited", "was destroyed", "never retrieved", "Warning:", "Exception ignored")
 
 BEGIN = """

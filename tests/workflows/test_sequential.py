@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from headwater import Agent, Message, SequentialWorkflow
-from headwater.offline import Fail, Finish, Say, Wait
-from tests.virtual import run_virtual
-
-from .members import asked, log_of, paced, parts, speaker, texts
+from headwater.backends.offline import Fail, Finish, Say, Wait
+from tests.support.virtual import run_virtual
+from tests.workflows.members import asked, log_of, paced, parts, speaker, texts
 
 
 def test_each_gets_the_task_and_the_answer_before_it() -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, Results, SequentialWorkflow
-from headwater.offline import Call, Fail, Say
-
-from .members import speaker, texts
+from headwater.backends.offline import Call, Fail, Say
+from tests.workflows.members import speaker, texts
 
 KINDS: list[Any] = [SequentialWorkflow, ConcurrentWorkflow, GraphWorkflow]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

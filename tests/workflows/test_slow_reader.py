@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from headwater import Agent, AgentStream, ConcurrentWorkflow, SequentialWorkflow, ToolContext
+from headwater.backends.offline import Call, ScriptedModel, Wait
 from headwater.errors import ConfigurationError
 from headwater.events import Event, TextDelta, ToolProgress
-from headwater.offline import Call, ScriptedModel, Wait
-from headwater.runtime.ahead import MAX_CHARS_AHEAD, SlowReader
-from headwater.runtime.mux import MAX_BATCHES_AHEAD
-from tests.virtual import run_virtual
-
-from .members import SHAPES, Shape, checked, nested, paced, speaker, spoken
+from headwater.runtime.backlog import MAX_CHARS_AHEAD, SlowReader
+from headwater.runtime.merge import MAX_BATCHES_AHEAD
+from tests.support.virtual import run_virtual
+from tests.workflows.members import SHAPES, Shape, checked, nested, paced, speaker, spoken
 
 POLICIES: tuple[SlowReader, ...] = ("wait", "coalesce", "drop_progress")
 
@@ -64,10 +63,17 @@ def test_a_slow_reader_can_leave_at_any_event(shape: Shape, policy: SlowReader) 
     run_virtual(main())
 
 
+def _said(run: Any, name: str) -> str:
+    """What the member has said so far, read or not."""
+    fold = run.node.latest[name].fold
+    assert fold is not None
+    return str(fold.text)
+
+
 def words_said(stream: AgentStream[Any], name: str) -> int:
     """How far a member has got, read or not."""
     run: Any = stream._run
-    return len(run.members[name].fold.text.split())
+    return len(_said(run, name).split())
 
 
 def test_where_they_wait_nobody_is_far_ahead() -> None:
@@ -117,7 +123,7 @@ def test_what_is_joined_is_bounded() -> None:
                 await asyncio.sleep(1000)
                 run: Any = stream._run
                 for name, chars in read.items():
-                    ahead = len(run.members[name].fold.text) - chars
+                    ahead = len(_said(run, name)) - chars
                     assert ahead <= 2 * (MAX_CHARS_AHEAD + 20_000)
         assert read == {"a": 4_000_000, "b": 4_000_000}
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from headwater.cli.options import add_agent_options, make_agent
 
 if TYPE_CHECKING:
-    from headwater.agent import Agent
+    from headwater.agents.agent import Agent
     from headwater.cli.output import Outlet, Printer
-    from headwater.thread import Thread
+    from headwater.runtime.thread import Thread
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
@@ -57,7 +57,7 @@ class Conversation:
     """Messages read line by line, each answered before the next is read."""
 
     def __init__(self, agent: Agent[Any, str], out: Outlet, printer: Printer, *, at_terminal: bool) -> None:
-        from headwater.thread import Thread
+        from headwater.runtime.thread import Thread
 
         self._agent = agent
         self._out = out
@@ -106,7 +106,7 @@ class Conversation:
 
     def _command(self, word: str) -> None:
         from headwater.cli.output import tell
-        from headwater.thread import Thread
+        from headwater.runtime.thread import Thread
 
         if word == "/new":
             self._thread = Thread()

@@ -13,7 +13,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 if TYPE_CHECKING:
-    from headwater.agent import Agent
+    from headwater.agents.agent import Agent
     from headwater.cli.output import Outlet
     from headwater.workflows import ConcurrentWorkflow
 
@@ -53,7 +53,7 @@ def execute(asked: argparse.Namespace) -> int:
 
 def play(out: Outlet) -> None:
     """Show the agents at work on `out`, to the end. Raises KeyboardInterrupt, and what writing met."""
-    from headwater.terminal.app import Dashboard
+    from headwater.terminal.dashboard import Dashboard
 
     workflow = make_workflow()
     # What `show_dashboard=True` does in a program; here it must stop as well where nobody reads the output any more.
@@ -76,7 +76,7 @@ def make_workflow() -> ConcurrentWorkflow:
 
 
 def _tides() -> Agent[Any, str]:
-    from headwater.offline import Call, Think
+    from headwater.backends.offline import Call, Think
 
     return _agent(
         "tides",
@@ -97,7 +97,7 @@ def _tides() -> Agent[Any, str]:
 
 
 def _weather() -> Agent[Any, str]:
-    from headwater.offline import Call, Fail
+    from headwater.backends.offline import Call, Fail
 
     forecast = (
         "North-west 4 until noon, veering north 5 in the evening. Swell 1.2 m from the west, nine seconds apart: "
@@ -113,7 +113,7 @@ def _weather() -> Agent[Any, str]:
 
 
 def _route() -> Agent[Any, str]:
-    from headwater.offline import Call, Think, Wait
+    from headwater.backends.offline import Call, Think, Wait
 
     return _agent(
         "route",
@@ -134,8 +134,8 @@ def _route() -> Agent[Any, str]:
 
 
 def _agent(name: str, tools: list[Any], *turns: list[Any]) -> Agent[Any, str]:
-    from headwater.agent import Agent
-    from headwater.offline import OfflineModel
+    from headwater.agents.agent import Agent
+    from headwater.backends.offline import OfflineModel
 
     model = OfflineModel(list(turns), rate=RATE, model="offline/demo")
     return Agent(name=name, model=model, tools=tools, on_interrupted="restart")

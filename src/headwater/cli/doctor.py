@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from headwater.cli.output import Outlet
     from headwater.cli.servers import Server
-    from headwater.providers.base import Endpoint
+    from headwater.providers.request import Endpoint
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "Finding", "add_arguments", "execute")
 
@@ -126,7 +126,7 @@ def _columns() -> int:
 def _python() -> Iterator[Finding]:
     import platform
 
-    from headwater import __version__
+    from headwater.version import __version__
 
     version = platform.python_version()
     level: Level = "ok" if sys.version_info >= (3, 11) else "fail"
@@ -191,7 +191,8 @@ def _keys(env: Environment, endpoints: list[Endpoint]) -> Iterator[Finding]:
     """A finding for each provider that a variable names; the endpoints that can be asked are added to `endpoints`."""
     from headwater.cli.wording import for_the_command_line
     from headwater.errors import HeadwaterError
-    from headwater.providers.registry import PROVIDERS, resolve
+    from headwater.providers.catalog import PROVIDERS
+    from headwater.providers.registry import resolve
 
     found = False
     for provider in PROVIDERS.values():
@@ -291,7 +292,7 @@ def _without_password(proxy: str) -> str:
 def _local_servers(env: Environment) -> Iterator[Finding]:
     from headwater.cli.models import served
     from headwater.cli.servers import local_servers
-    from headwater.providers.registry import PROVIDERS
+    from headwater.providers.catalog import PROVIDERS
 
     silent: list[Server] = []
     for server in local_servers(env):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from headwater.cli.servers import Server
-    from headwater.providers.registry import Provider
+    from headwater.providers.catalog import Provider
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute", "served")
 
@@ -70,7 +70,8 @@ def _found(provider: Provider, env: Mapping[str, str]) -> str | None:
 
 
 def _as_text(servers: list[Server], env: Mapping[str, str]) -> Iterator[str]:
-    from headwater.providers.registry import MODEL_VARIABLE, PROVIDERS
+    from headwater.providers.catalog import PROVIDERS
+    from headwater.providers.registry import MODEL_VARIABLE
     from headwater.terminal.render import one_line
 
     remote = [provider for provider in PROVIDERS.values() if not provider.local]
@@ -103,7 +104,8 @@ def _wanted(provider: Provider) -> str:
 def _as_json(servers: list[Server], env: Mapping[str, str]) -> dict[str, Any]:
     import msgspec
 
-    from headwater.providers.registry import MODEL_VARIABLE, PROVIDERS
+    from headwater.providers.catalog import PROVIDERS
+    from headwater.providers.registry import MODEL_VARIABLE
 
     return {
         "default": env.get(MODEL_VARIABLE, "").strip() or None,

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from headwater.agent import Agent
-    from headwater.model import ModelLike
+    from headwater.agents.agent import Agent
+    from headwater.agents.model import ModelLike
 
 __all__ = ("OFFLINE_RATE", "add_agent_options", "make_agent")
 
@@ -63,9 +63,9 @@ def make_agent(asked: argparse.Namespace) -> Agent[Any, str]:
 
     Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError, InvalidTool.
     """
-    from headwater.agent import Agent
-    from headwater.attempts import Timeouts
-    from headwater.cli.tools import load_tool
+    from headwater.agents.agent import Agent
+    from headwater.backends.timeouts import Timeouts
+    from headwater.cli.load_tool import load_tool
 
     settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := getattr(asked, name)) is not None}
     tools = [load_tool(place) for place in asked.tool]
@@ -78,13 +78,13 @@ def make_agent(asked: argparse.Namespace) -> Agent[Any, str]:
         timeouts=Timeouts(run=asked.timeout),
         settings=settings,
     )
-    _ = agent.llm.sources  # now rather than after a first question
+    _ = agent.llm.backends  # now rather than after a first question
     return agent
 
 
 def _model(named: str | None, base_url: str | None, env: Mapping[str, str]) -> ModelLike | None:
+    from headwater.backends.offline import from_name
     from headwater.cli.output import tell
-    from headwater.offline import from_name
     from headwater.providers.registry import MODEL_VARIABLE, is_offline, known_keys
 
     name = (named or env.get(MODEL_VARIABLE) or "").strip()

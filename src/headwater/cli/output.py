@@ -15,7 +15,7 @@ from headwater.errors import HeadwaterError
 from headwater.events import Event, RunFailed, RunFinished, RunStarted
 
 if TYPE_CHECKING:
-    from headwater.terminal.lines import LinePrinter
+    from headwater.terminal.line_printer import LinePrinter
 
 __all__ = ("JSONLines", "Outlet", "OutputFailed", "Printer", "Watching", "is_terminal", "takes_color", "tell")
 
@@ -120,7 +120,7 @@ class Printer(Watching):
     """
 
     def __init__(self, name: str, out: Outlet) -> None:
-        from headwater.terminal.lines import LinePrinter
+        from headwater.terminal.line_printer import LinePrinter
 
         self._printer: LinePrinter = LinePrinter(name, file=cast(TextIO, out))
 
@@ -141,17 +141,17 @@ class Printer(Watching):
 
 
 class JSONLines(Watching):
-    """Writes a run's log: one event a line, as `headwater.codec` has them."""
+    """Writes a run's log: one event a line, as `headwater.events.codec` has them."""
 
     def __init__(self, out: Outlet) -> None:
         self._out = out
 
     def __call__(self, event: Event) -> None:
         """Write the event."""
-        from headwater.codec import encode
+        from headwater.events.codec import encode
 
         try:
-            line = encode(event)
+            line = encode(event, stamps=True)
         except HeadwaterError as error:
             self._out.give_up(error)  # a log with a hole in it is none
             return

@@ -11,8 +11,8 @@ import difflib
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from headwater import __version__
 from headwater.cli import chat, demo, doctor, models, run
+from headwater.version import __version__
 
 __all__ = ("COMMANDS", "Command", "make_parser")
 

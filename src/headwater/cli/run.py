@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from headwater.cli.options import add_agent_options, make_agent
 
 if TYPE_CHECKING:
-    from headwater.agent import Agent
+    from headwater.agents.agent import Agent
     from headwater.cli.output import Outlet, Watching
-    from headwater.messages import Response
-    from headwater.thread import Thread
+    from headwater.events.messages import Response
+    from headwater.runtime.thread import Thread
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "ask", "execute")
 
@@ -53,7 +53,7 @@ def execute(asked: argparse.Namespace) -> int:
     if asked.record is None:
         ask(agent, task, out, watching)
         return 0
-    from headwater.replay import Recorder
+    from headwater.backends.replay import Recorder
 
     with Recorder(asked.record) as recorder:
         agent.llm = agent.llm.recorded(recorder)

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from headwater import transport
+from headwater.backends import transport
 from headwater.errors import ConnectTimeout, HeadwaterError
-from headwater.providers.base import HTTPRequest
-from headwater.providers.registry import PROVIDERS, resolve
+from headwater.providers.catalog import PROVIDERS
+from headwater.providers.registry import resolve
+from headwater.providers.request import HTTPRequest
 
 if TYPE_CHECKING:
-    from headwater.providers.base import Endpoint
+    from headwater.providers.request import Endpoint
 
 __all__ = ("Server", "local_servers", "reach")
 

@@ -1,14 +1,26 @@
-"""What a tree of runs shares: the numbering, the clock that never falls, and which runs are going on."""
+"""What a tree of runs shares: the numbering, the clock that never falls, and who is told of which run's events."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable
+from typing import Any, Final, Protocol
 
-if TYPE_CHECKING:
-    from headwater.runtime.run import Run
+from headwater.events import Event
 
-__all__ = ("Log",)
+__all__ = ("GRAMMAR", "Log", "Told")
+
+GRAMMAR: Final = 2
+"""The rules that the events of our runs keep; see `events.checker`."""
+
+
+class Told(Protocol):
+    """A run whose watchers are told of its events."""
+
+    id: str
+
+    def tell(self, event: Event) -> Awaitable[Any] | None:
+        """Tell those who watch the run, and those above it."""
 
 
 class Log:
@@ -19,7 +31,8 @@ class Log:
     def __init__(self) -> None:
         self.seq = 0
         self.now = 0.0
-        self.runs: dict[str, Run] | None = None
+        """Unix seconds, as they were read for the batch that is being appended."""
+        self.runs: dict[str, Told] | None = None
         """The runs below the outermost whose events may still be to come, by id; made when there is one.
 
         They are held, for a run may be over long before its last events are read, and who watches it is to be told.
@@ -31,7 +44,7 @@ class Log:
         if now > self.now:
             self.now = now
 
-    def add(self, run: Run) -> None:
+    def add(self, run: Told) -> None:
         """A run below the outermost has joined."""
         if self.runs is None:
             self.runs = {}

@@ -42,7 +42,7 @@ from headwater.events import (
     UsageReported,
     Warned,
 )
-from headwater.messages import Usage
+from headwater.events.messages import Usage
 from headwater.terminal.view import Voice, brief, call_phrase
 
 __all__ = ("AgentView", "Block", "Board", "Note", "State", "ToolLine", "Words")
@@ -73,7 +73,13 @@ _WHY_CANCELLED: Final = {
     "deadline": "Out of time.",
     "shutdown": "Cancelled: shutting down.",
 }
-_THEN: Final = {"fallback": "asking another model", "restart": "starting this answer again", "retry": "trying again"}
+_THEN: Final = {
+    "fallback": "asking another model",
+    "guard": "asking again",
+    "restart": "starting this answer again",
+    "resume": "starting this answer again",
+    "retry": "trying again",
+}
 
 
 class Words:

@@ -36,7 +36,7 @@ from headwater.events import (
     ToolStarted,
     Warned,
 )
-from headwater.fold import Fold
+from headwater.events.fold import Fold
 
 __all__ = ("Began", "Ended", "Item", "Noted", "RunView", "Running", "Said", "ToolEnded", "Voice", "Withdrawn")
 

@@ -10,9 +10,24 @@ faults. `check_log` holds a log of events to its grammar; a `LogChecker` does so
 
 from __future__ import annotations
 
-from headwater.grammar import LogChecker, LogError, check_log
-from headwater.offline import Call, Cut, Fail, Finish, Item, Say, Script, ScriptedModel, Think, Turn, Wait
-from headwater.replay import Recorded, Recorder, read_recording, replay
+from headwater.backends.offline import (
+    SHAPES,
+    Call,
+    Cut,
+    Fail,
+    Finish,
+    Item,
+    OfflineModel,
+    Say,
+    Script,
+    ScriptedModel,
+    Shape,
+    Think,
+    Turn,
+    Wait,
+)
+from headwater.backends.replay import Recorded, Recorder, read_recording, replay
+from headwater.events.checker import LogChecker, LogError, check_log
 from headwater.testing.faults import (
     Bomb,
     CloseIdle,
@@ -56,16 +71,19 @@ __all__ = (
     "Item",
     "LogChecker",
     "LogError",
+    "OfflineModel",
     "ProviderBreach",
     "ProviderSimulator",
     "Received",
     "Recorded",
     "Recorder",
     "Reset",
+    "SHAPES",
     "Say",
     "Script",
     "ScriptedModel",
     "ServedTurn",
+    "Shape",
     "SlowHead",
     "Split",
     "Stall",

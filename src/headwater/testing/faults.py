@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from headwater.testing.answer import FILLER, Answer, Broken, Endless, Pause, Step
+from headwater.testing.served_answer import FILLER, Answer, Broken, Endless, Pause, Step
 
 __all__ = (
     "Bomb",

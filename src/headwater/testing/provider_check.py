@@ -1,6 +1,6 @@
 """`check_provider`: whether a decoder keeps its contract on a body, however that comes and wherever it is hurt.
 
-What is asked of every decoder (see `providers.base.Decoder`), tried on one body:
+What is asked of every decoder (see `providers.decoder.Decoder`), tried on one body:
 
 * whole, a byte at a time, and in random pieces it makes the same events;
 * cut anywhere, what it made is a true prefix of what the whole means, and it calls the answer whole only where nothing
@@ -33,7 +33,7 @@ from headwater.events import (
     TextEnded,
     TextStarted,
 )
-from headwater.providers.base import Decoder
+from headwater.providers.decoder import Decoder
 from headwater.providers.registry import load_api
 from headwater.testing.faults import Split
 

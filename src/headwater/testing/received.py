@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from headwater.providers.scrub import without_secrets
+from headwater.providers.redaction import without_secrets
 
 __all__ = ("Received",)
 

@@ -16,8 +16,8 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from headwater.testing.answer import Answer, Broken, Pause
 from headwater.testing.received import Received
+from headwater.testing.served_answer import Answer, Broken, Pause
 
 __all__ = ("HTTPRequestHead", "Server")
 

@@ -13,22 +13,23 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from headwater.agents.model import Model
+from headwater.backends.http import HTTPBackend
+from headwater.backends.offline.performance import Pace
+from headwater.backends.offline.script import Act, Item, check_script, read_turn
+from headwater.backends.offline.tokenizer import count
 from headwater.errors import ConfigurationError
-from headwater.model import Model
-from headwater.offline.performance import Pace
-from headwater.offline.script import Act, Item, check_script, read_turn
-from headwater.offline.tokens import count
 from headwater.providers import registry
+from headwater.providers.catalog import PROVIDERS
 from headwater.providers.request import Request
-from headwater.source import ProviderSource
-from headwater.testing.answer import Answer, refusal, text_of, write
 from headwater.testing.faults import Endlessly, Fault, Faulty, applied
 from headwater.testing.received import SOON, Received
+from headwater.testing.served_answer import Answer, refusal, text_of, write
 from headwater.testing.server import HTTPRequestHead, Server
 from headwater.testing.wires import WIRES, Trouble, Unspeakable
 
 if TYPE_CHECKING:
-    from headwater.messages import Message
+    from headwater.events.messages import Message
 
 __all__ = ("Body", "ProviderSimulator", "ServedTurn")
 
@@ -166,11 +167,11 @@ class ProviderSimulator:
         """
         door = _door(api)
         resolved = registry.resolve(door.name, api_key=KEY, env={door.variable: self.url(api)})
-        connect = options["timeouts"].connect if options.get("timeouts") is not None else None
-        source = ProviderSource(
+        connect = options["timeouts"].connect if options.get("timeouts") is not None else msgspec.UNSET
+        backend = HTTPBackend(
             resolved.endpoint, resolved.model, registry.load_api(resolved.endpoint.api), connect=connect
         )
-        return Model(source, **options)
+        return Model(backend, **options)
 
     # --- answering, in the server's thread
 
@@ -266,7 +267,7 @@ def _door(api: str) -> _Door:
     key = api.partition("/")[0]
     if door := _DOORS.get(key):
         return door if api == key else door._replace(name=api)
-    provider = registry.PROVIDERS.get(key)
+    provider = PROVIDERS.get(key)
     if provider is None or not provider.base_url_variables:
         raise ConfigurationError(f"No provider {api!r} is simulated.", hint=f"There are {', '.join(_DOORS)}.")
     return _Door(f"{key}/{provider.example}" if api == key else api, provider.base_url_variables[0], "/v1")

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from headwater.codec import decode, encode
 from headwater.events import Event, Retracted, TextDelta, TextStarted
+from headwater.events.codec import decode, encode
 from headwater.testing.sample_logs import sample_logs
 
 __all__ = ("SurfaceBreach", "check_surface", "shown_text")

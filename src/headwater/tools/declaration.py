@@ -17,11 +17,13 @@ from types import FrameType, MethodType, UnionType
 from typing import Annotated, Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from headwater.errors import InvalidTool
-from headwater.providers.base import ToolSpec
+from headwater.providers.request import ToolSpec
 from headwater.schema import BadSignature, parameters
 from headwater.schema.parameters import written
 from headwater.tools.context import ToolContext
-from headwater.tools.outcome import MAX_RESULT_CHARS
+from headwater.tools.execution import run_tool
+from headwater.tools.outcome import MAX_RESULT_CHARS, ToolOutcome
+from headwater.tools.work import Work
 
 __all__ = ("Tool", "ToolLike", "as_tool", "as_tools", "tool")
 
@@ -107,7 +109,20 @@ class Tool(Generic[P, R_co]):
         """
         return self.parameters.validate(arguments)
 
-    def call(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
+    async def call(self, work: Work) -> ToolOutcome:
+        """See `work.Offered`."""
+        return await run_tool(
+            self,
+            work.arguments,
+            work.context,
+            emit=work.emit,
+            timeout=work.timeout,
+            deadline=work.deadline,
+            call_id=work.call_id,
+            run_id=work.run_id,
+        )
+
+    def invoke(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
         """Call the function with validated arguments and, where it asks for it, the context; nothing is awaited."""
         function: Callable[..., Any] = self.function
         return function(**arguments, **dict.fromkeys(self.parameters.injected, context))

@@ -12,16 +12,15 @@ import inspect
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from headwater.errors import ToolFailed, ToolTimeout
 from headwater.schema import ValidationFailed
 from headwater.tools import pool
 from headwater.tools.context import ToolContext, current_call, earlier
-from headwater.tools.declaration import Tool
 from headwater.tools.outcome import ToolOutcome
 
-__all__ = ("run_tool",)
+__all__ = ("Invocable", "run_tool")
 
 MAX_PROGRESS_WAITING = 256
 """Progress that a thread may be ahead of the loop: more than any screen shows between two looks; then it waits."""
@@ -30,8 +29,34 @@ _LOOK_AGAIN = 1.0
 """Seconds after which a waiting thread looks whether its loop is still there at all."""
 
 
+class Invocable(Protocol):
+    """A tool's function and its limits, as `Tool` has them."""
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+
+    @property
+    def timeout(self) -> float | None:
+        """How long a call may take, in seconds."""
+
+    @property
+    def max_result_chars(self) -> int:
+        """Where a result is cut."""
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it runs in the event loop."""
+
+    def validate(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
+        """The keyword arguments for the function. Raises ValidationFailed."""
+
+    def invoke(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
+        """Call the function; nothing is awaited."""
+
+
 async def run_tool(
-    tool: Tool[..., Any],
+    tool: Invocable,
     arguments: Mapping[str, Any] | str,
     context: Any = None,
     *,
@@ -136,7 +161,7 @@ class _Call:
 
     __slots__ = ("began", "context", "tool", "values")
 
-    def __init__(self, tool: Tool[..., Any], values: Mapping[str, Any], context: ToolContext[Any]) -> None:
+    def __init__(self, tool: Invocable, values: Mapping[str, Any], context: ToolContext[Any]) -> None:
         self.tool = tool
         self.values = values
         self.context = context
@@ -147,7 +172,7 @@ class _Call:
 
     async def here(self) -> ToolOutcome:
         """In the task, where async tools belong."""
-        return await self._settled(self.tool.call(self.values, self.context))
+        return await self._settled(self.tool.invoke(self.values, self.context))
 
     async def in_thread(self) -> ToolOutcome:
         """In a thread of the pool; where this task is cancelled, what comes of it there goes nowhere."""
@@ -184,7 +209,7 @@ class _Call:
         Where a plain function turns out to be async, what it returned is handed back to be awaited.
         """
         try:
-            value = self.tool.call(self.values, self.context)
+            value = self.tool.invoke(self.values, self.context)
             if isinstance(value, Generator):
                 value = _drained(value, self.context)
             if inspect.isawaitable(value) or isinstance(value, AsyncGenerator):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from headwater.messages import File, Image, Text
+from headwater.events.messages import File, Image, Text
 from headwater.schema import to_json
 from headwater.schema.plain import well_formed
 

@@ -6,33 +6,34 @@ say goes through one queue into one log. This file owns the run and the faces; w
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, cast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from typing_extensions import Unpack
 
-from headwater import arguments
-from headwater.attempts import Timeouts
-from headwater.callbacks import Callback, current_run, event_watcher, retraction_of, token_watcher
-from headwater.errors import ConfigurationError, HeadwaterError
-from headwater.events import Event, RunFinished, RunStarted, Warned
-from headwater.loops import blocks_here, kept_loop, refuse_inside_loop
-from headwater.messages import Message, Response, Usage
-from headwater.model import Task, as_messages
-from headwater.runnable import RunHandle, Runnable, RunnableTool
-from headwater.runtime import SLOW_READERS, Delegate, Run, SlowReader, as_data
-from headwater.stream import AgentStream, drain_blocking
+from headwater.agents import validation
+from headwater.agents.runnable import RunnableTool, UnawaitedRun
+from headwater.agents.task import Task, as_messages
+from headwater.backends.timeouts import Timeouts
+from headwater.errors import ConfigurationError
+from headwater.events import WorkflowShape
+from headwater.events.messages import Response
+from headwater.readers.callbacks import Callback, event_watcher, token_watcher
+from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
+from headwater.readers.stream import AgentStream, drain_blocking
+from headwater.runtime.backlog import SLOW_READERS, SlowReader
+from headwater.runtime.context import Origin
+from headwater.tools.work import Offered
+from headwater.workflows.run import Member, OnError, WorkflowRun
 
 if TYPE_CHECKING:
-    from headwater.workflows.results import Results
+    from headwater.events.results import Results
 
-__all__ = ("Member", "OnError", "Plan", "Workflow", "WorkflowOptions", "WorkflowRun", "passed_on")
+__all__ = (
+    "Workflow",
+    "WorkflowOptions",
+)
 
-OnError: TypeAlias = Literal["raise", "collect"]
-Plan: TypeAlias = "Callable[[WorkflowRun], Coroutine[Any, Any, None]]"
-Member: TypeAlias = Runnable
 
 ResultT = TypeVar("ResultT", bound="Response[Any] | Results")
 
@@ -60,180 +61,6 @@ class WorkflowOptions(TypedDict, total=False):
     stream: bool
 
 
-class WorkflowRun(Run):
-    """One run of a workflow: its plan as a task, its members as runs that stand in it."""
-
-    def __init__(
-        self,
-        name: str,
-        plan: Plan,
-        compose: Callable[[WorkflowRun], Response[Any] | Results],
-        *,
-        input: tuple[Message, ...],
-        context: Any = None,
-        on_error: OnError = "raise",
-        max_concurrency: int | None = None,
-        timeouts: Timeouts | None = None,
-        quiet: bool = False,
-    ) -> None:
-        super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet)
-        self.speaks_for = set()  # it has no text of its own: its members' is its text
-        self.input = input
-        self.context = context
-        self.members: dict[str, Run] = {}
-        """The last run of each member that has begun, by its name, in the order in which they began."""
-        self.asked: dict[str, Exception | None] = {}
-        """The members in the order in which they were last asked, each with what kept it from beginning, if it was."""
-        self.led_on: set[str] = set()
-        """Members whose answer went on to others, where a plan keeps account of that."""
-        self._earlier: dict[str, _Earlier] = {}
-        self._said: list[str] = []
-        self._plan = plan
-        self._compose = compose
-        self._on_error = on_error
-        self._limit = asyncio.Semaphore(max_concurrency) if max_concurrency else None
-        self._begun = False
-        self._done = False
-
-    async def ask(self, member: Member, task: Sequence[Message], *, final: bool | None) -> Response[Any]:
-        """Run a member to its end and give its Response; for a plan.
-
-        `final` says whether its answer is the workflow's: None where that is not known yet, and is said later.
-        Raises what ended it, where this workflow's errors are raised; else the Response has it as `error`.
-        """
-        if self._limit is None:
-            return await self._ask(member, task, final)
-        async with self._limit:
-            return await self._ask(member, task, final)
-
-    async def _ask(self, member: Member, task: Sequence[Message], final: bool | None) -> Response[Any]:
-        name = member.name
-        self.asked.pop(name, None)
-        try:
-            run = claimed(member, task, self.context)
-        except Exception as problem:
-            self.asked[name] = problem
-            return self._failed_to_begin(name, problem)
-        self.asked[name] = None
-        run.join(self, name=name, voiced=True)
-        run.final = final
-        if (before := self.members.pop(name, None)) is not None:
-            self._keep(name, before)
-        self.members[name] = run
-        await self.conduct(run)
-        error = run.error
-        if error is not None and (self._on_error == "raise" or not isinstance(error, Exception)):
-            note(error, f"{name!r} was at work in {self.name!r}.")
-            raise error
-        return self.of(name)
-
-    def _failed_to_begin(self, name: str, error: Exception) -> Response[Any]:
-        """A member that cannot even be asked (no key, no such model) is one that failed."""
-        note(error, f"{name!r} was to begin in {self.name!r}.")
-        if self._on_error == "raise":
-            raise error
-        assert self._mux is not None
-        self._mux.put(
-            [Warned(code="member_failed", message=f"{name} could not begin: {type(error).__name__}: {error}")]
-        )
-        return self.of(name)
-
-    def _keep(self, name: str, run: Run) -> None:
-        """What is still to be told of a member's run when it has begun another."""
-        self._earlier[name] = self._earlier.get(name, _Earlier()).and_of(run)
-        self._said.append(as_response(run).transcript)
-
-    # --- what a run is
-
-    async def _advance(self) -> list[Event]:
-        if not self._begun:
-            self._begun = True
-            self._mux = self._new_mux()
-            self._mux.spawn(self._carry_out(), f"plan of {self.name}")
-            return [self._started()]
-        assert self._mux is not None
-        if events := await self._mux.pull():
-            return events
-        if self._done:
-            self.close()
-            return []
-        self._done = True
-        result = self.response()
-        last = result if isinstance(result, Response) else None
-        return [RunFinished(finish_reason=last.finish_reason if last else "stop", usage=self.fold.usage)]
-
-    async def _carry_out(self) -> None:
-        current_run.set(None)  # members are part of this run, not beside it
-        await self._plan(self)
-
-    def _started(self) -> RunStarted:
-        return RunStarted(
-            agent_name=self.name,
-            input=self.input,
-            context=as_data(self.context),
-            parent=self.parent,
-            call=self.call,
-        )
-
-    def response(self) -> Any:
-        """What the members have come to so far, put together as the workflow does."""
-        return self._compose(self)
-
-    def raise_error(self) -> None:
-        """Raise what ended the run, if an error did, with every member's partial on it."""
-        if isinstance(self.error, HeadwaterError):
-            self.error.response = self.response()
-        if self.error is not None:
-            raise self.error
-
-    def of(self, name: str) -> Response[Any]:
-        """The Response of a member so far; an empty one where it has not begun."""
-        run, error = self.members.get(name), self.asked.get(name)
-        if run is None:
-            return Response("", agent=name, partial=True, error=error if self._on_error == "collect" else None)
-        response = as_response(run)
-        told: dict[str, Any] = {"agent": name}
-        if self._on_error == "collect":
-            told["error"] = error or run.error
-        if (earlier := self._earlier.get(name)) is not None:
-            told["usage"] = earlier.usage + response.usage
-            told["duration"] = earlier.duration + response.duration
-        return response.replaced(response.text, **told)
-
-    def told(self) -> dict[str, Any]:
-        """The fields that a Response of the whole has, whoever's text it is."""
-        own = self.fold.response(now=self._log.now or None)
-        errors = sum(run.callback_errors.count for run in self.members.values())
-        errors += sum(earlier.callback_errors for earlier in self._earlier.values())
-        return {
-            "transcript": "".join([*self._said, *(as_response(run).transcript for run in self.members.values())]),
-            "usage": own.usage,
-            "usage_origin": own.usage_origin,
-            "duration": own.duration,
-            "run_id": self.id,
-            "agent": self.name,
-            "partial": own.partial,
-            "callback_errors": self.callback_errors.count + errors,
-            **({"finish_reason": own.finish_reason} if own.partial and self.fold.end is not None else {}),
-        }
-
-
-class _Earlier(NamedTuple):
-    """What the runs of a member before its last one have come to."""
-
-    usage: Usage = Usage()
-    duration: float = 0.0
-    callback_errors: int = 0
-
-    def and_of(self, run: Run) -> _Earlier:
-        response = as_response(run)
-        return _Earlier(
-            self.usage + response.usage,
-            self.duration + response.duration,
-            self.callback_errors + response.callback_errors,
-        )
-
-
 class Workflow(Generic[ResultT]):
     """Members under a name, with an agent's faces; see the subclasses for the plans.
 
@@ -241,7 +68,8 @@ class Workflow(Generic[ResultT]):
     `on_error`: "raise" cancels the others and raises with every partial; "collect" goes on, and the failed member's
     Response has what it had said and `.error`. `max_concurrency` is how many members may be at work at once.
     `show_dashboard` shows them all live in the terminal. `print_on` says whether `run` shows anything at all (None:
-    what the members' own `streaming_on` shows, unless a callback is given).
+    what the members' own `streaming_on` shows). A token callback owns the output: with one, `run` shows nothing but the
+    dashboard.
     """
 
     def __init__(
@@ -262,18 +90,18 @@ class Workflow(Generic[ResultT]):
         **more: Any,
     ) -> None:
         for unknown in more:
-            raise arguments.unknown(unknown, _OPTIONS, hint=_not_mine(unknown))
+            raise validation.unknown(unknown, _OPTIONS, hint=_not_mine(unknown))
         self.name = name
         self.description = description
         self.agents: tuple[Member, ...] = checked_members(agents, name)
         self.show_dashboard = show_dashboard
         self.print_on = print_on
-        self.streaming_callback = arguments.callback("streaming_callback", streaming_callback)
-        self.on_event = arguments.callback("on_event", on_event)
-        self.on_retract = arguments.callback("on_retract", on_retract)
-        self.on_error: OnError = arguments.choice("on_error", on_error, ("raise", "collect")) or "raise"
-        self.max_concurrency = None if max_concurrency is None else arguments.whole("max_concurrency", max_concurrency)
-        self.timeouts = arguments.timeouts(timeouts)
+        self.streaming_callback = validation.callback("streaming_callback", streaming_callback)
+        self.on_event = validation.callback("on_event", on_event)
+        self.on_retract = validation.callback("on_retract", on_retract)
+        self.on_error: OnError = validation.choice("on_error", on_error, ("raise", "collect")) or "raise"
+        self.max_concurrency = None if max_concurrency is None else validation.whole("max_concurrency", max_concurrency)
+        self.timeouts = validation.timeouts(timeouts)
         self.stream = stream
 
     # --- what a subclass says
@@ -282,9 +110,8 @@ class Workflow(Generic[ResultT]):
         """Ask the members, in whatever order this workflow has."""
         raise NotImplementedError
 
-    def _compose(self, run: WorkflowRun) -> ResultT:
-        """What the members' Responses come to, at any moment of the run."""
-        raise NotImplementedError
+    kind = ""
+    """How the members' answers are put together, as the log tells it; see `events.answers`."""
 
     one_at_a_time = False
     """Whether a reader can be shown the members' words as they come, for no two speak at once."""
@@ -305,7 +132,7 @@ class Workflow(Generic[ResultT]):
         """
         if blocks_here():
             return self.run_sync(task, context=context, **options)
-        return cast("ResultT", RunHandle(self.arun(task, context=context, **options)))
+        return cast("ResultT", UnawaitedRun(self.arun(task, context=context, **options)))
 
     async def arun(
         self,
@@ -347,7 +174,7 @@ class Workflow(Generic[ResultT]):
         joins the pieces that wait, up to a megabyte a member; "drop_progress" also keeps only the last of the news that
         each tool gives. Raises ConfigurationError.
         """
-        chosen: SlowReader = arguments.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
+        chosen: SlowReader = validation.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
 
         def begin() -> WorkflowRun:
             run = self._begin(message, shown=False, context=context, **options)
@@ -356,7 +183,7 @@ class Workflow(Generic[ResultT]):
 
         return AgentStream(begin)
 
-    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Delegate:
+    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Offered:
         """The workflow as an agent's tool: what it is asked goes in, its text comes out."""
         return RunnableTool(self, self._begin, name=name, description=description or self.description)
 
@@ -375,17 +202,21 @@ class Workflow(Generic[ResultT]):
         **more: Any,
     ) -> WorkflowRun:
         for unknown in more:
-            raise arguments.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
+            raise validation.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
         run = WorkflowRun(
             self.name,
             self._plan,
-            self._compose,
+            WorkflowShape(
+                kind=self.kind,
+                members=tuple(member.name for member in self.agents),
+                collect=self.on_error == "collect",
+            ),
             input=as_messages(task),
             context=context,
-            on_error=self.on_error,
             max_concurrency=self.max_concurrency,
             timeouts=self.timeouts,
             quiet=self.print_on is False,
+            origin=Origin.here(),
         )
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
@@ -400,14 +231,12 @@ class Workflow(Generic[ResultT]):
         return run
 
     def _show(self, run: WorkflowRun, has_callback: bool) -> None:
+        from headwater.terminal import printers
+
         if self.show_dashboard:
-            from headwater.terminal.app import Dashboard
-
-            run.watch(Dashboard(self.name, [member.name for member in self.agents]))
-        elif self.print_on or (not has_callback and any(map(_shows, self.agents))):
-            from headwater.terminal.sections import SectionPrinter
-
-            run.watch(SectionPrinter(run.id, live=one_at_a_time(self), holds=retraction_of(run)))
+            run.watch(printers.dashboard(self.name, [member.name for member in self.agents]))
+        elif not has_callback and (self.print_on or any(map(_shows, self.agents))):
+            run.watch(printers.printer(self.name, live=one_at_a_time(self), several=True))
 
 
 _OPTIONS = ("max_loops", *WorkflowOptions.__annotations__)
@@ -416,7 +245,7 @@ _RUN_OPTIONS = ("context", *WatchOptions.__annotations__)
 
 def _not_mine(name: str) -> str:
     """What to write instead of an argument that belongs elsewhere; "" where it belongs nowhere."""
-    if name in arguments.SETTINGS or name in ("history", "thread", "output_type", "tools", "model"):
+    if name in validation.SETTINGS or name in ("history", "thread", "output_type", "tools", "model"):
         return (
             f"It belongs to the agents: Agent({name}=…)."
             if name not in ("history", "thread")
@@ -457,61 +286,3 @@ def checked_members(agents: Iterable[Member], workflow: str) -> tuple[Member, ..
             hint="Give each a name of its own: Agent(name=…).",
         )
     return members
-
-
-def claimed(member: Member, task: Sequence[Message], context: Any) -> Run:
-    """A member's run, not yet begun. Raises ConfigurationError where its `run_stream` gives no stream of ours."""
-    stream: Any = member.run_stream(list(task), context=context)
-    if not isinstance(stream, AgentStream):
-        if inspect.iscoroutine(stream):
-            stream.close()
-        raise ConfigurationError(
-            f"run_stream of {member.name!r} gave {type(stream).__name__}, and an AgentStream is expected.",
-            hint="Return what an agent's or a workflow's run_stream gives, from a plain `def`.",
-        )
-    return stream.claim()
-
-
-def as_response(run: Run) -> Response[Any]:
-    """A member's Response, also where that member is a concurrent workflow, whose Results are told as sections."""
-    result: Any = run.response()
-    if isinstance(result, Response):
-        return result
-    fields = {"finish_reason": "stop", **cast("WorkflowRun", run).told()}
-    return Response(result.text, members=result.members, **fields)
-
-
-def note(error: BaseException, where: str) -> None:
-    """Say where it happened, for whoever reads the traceback."""
-    if where not in getattr(error, "__notes__", ()):
-        error.add_note(where)
-
-
-def passed_on(task: Sequence[Message], said: Mapping[str, str | Response[Any]]) -> tuple[Message, ...]:
-    """The task, and after it what others have said to it, each under their name."""
-    parts = [f"{name} has answered:\n\n{str.__str__(text)}" for name, text in said.items()]
-    return (*task, Message.user("\n\n".join(parts))) if parts else tuple(task)
-
-
-async def gather_or_cancel(work: Iterable[Awaitable[Any]]) -> list[Any]:
-    """All at once; where one fails the others are cancelled and waited for, and its error is raised."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION) if tasks else (set(), set())
-        for task in tasks:
-            if task in done and not task.cancelled() and (error := task.exception()) is not None:
-                raise error
-        return [task.result() for task in tasks]
-    finally:
-        await cancelled(tasks)
-
-
-async def cancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
-    """Cancel those that are not done, and wait for all of them; what they raise besides is no news any more."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()

@@ -7,10 +7,11 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from headwater import arguments
-from headwater.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, gather_or_cancel, passed_on
-from headwater.workflows.results import Results
+from headwater.agents import validation
+from headwater.events.messages import Response
+from headwater.events.results import Results
+from headwater.workflows.base import Workflow, WorkflowOptions
+from headwater.workflows.run import Member, WorkflowRun, gather_or_cancel, passed_on
 
 __all__ = ("ConcurrentWorkflow",)
 
@@ -22,6 +23,8 @@ class ConcurrentWorkflow(Workflow[Results]):
     the rest.
     """
 
+    kind = "concurrent"
+
     def __init__(
         self,
         agents: Iterable[Member],
@@ -31,25 +34,13 @@ class ConcurrentWorkflow(Workflow[Results]):
         **options: Unpack[WorkflowOptions],
     ) -> None:
         super().__init__(agents, name=name, **options)
-        self.max_loops = arguments.whole("max_loops", max_loops)
+        self.max_loops = validation.whole("max_loops", max_loops)
 
     async def _plan(self, run: WorkflowRun) -> None:
         said: dict[str, Response[Any]] = {}
         for left in range(self.max_loops, 0, -1):
             task, final = passed_on(run.input, said), left == 1
-            responses = await gather_or_cancel(run.ask(member, task, final=final) for member in self.agents)
+            led = tuple(said.values())
+            responses = await gather_or_cancel(run.ask(member, task, final=final, after=led) for member in self.agents)
             answered = zip(self.agents, responses, strict=True)
             said = {member.name: response for member, response in answered if response and response.error is None}
-
-    def _compose(self, run: WorkflowRun) -> Results:
-        names = [member.name for member in self.agents]
-        told = run.told()
-        return Results(
-            names,
-            [run.of(name) for name in names],
-            usage=told["usage"],
-            duration=told["duration"],
-            run_id=run.id,
-            partial=told["partial"],
-            callback_errors=told["callback_errors"],
-        )

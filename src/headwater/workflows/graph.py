@@ -14,11 +14,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from typing_extensions import Unpack
 
-from headwater import arguments
+from headwater.agents import validation
 from headwater.errors import ConfigurationError, LimitExceeded
-from headwater.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, cancelled, passed_on
-from headwater.workflows.results import sections
+from headwater.events.messages import Response
+from headwater.workflows.base import Workflow, WorkflowOptions
+from headwater.workflows.run import Member, WorkflowRun, cancelled, passed_on
 
 __all__ = ("Edge", "GraphWorkflow")
 
@@ -50,6 +50,8 @@ class GraphWorkflow(Workflow[Response[Any]]):
     Raises: ConfigurationError, where an edge leads to or from no node, or there is no start.
     """
 
+    kind = "graph"
+
     def __init__(
         self,
         agents: Iterable[Member],
@@ -68,7 +70,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         for source in self.routes:
             self._check(source, "routes=")
         self.start: tuple[str, ...] = self._starts(start)
-        self.max_visits = arguments.whole("max_visits", max_visits)
+        self.max_visits = validation.whole("max_visits", max_visits)
         self._reach = self._reachable()
 
     async def _plan(self, run: WorkflowRun) -> None:
@@ -77,18 +79,6 @@ class GraphWorkflow(Workflow[Response[Any]]):
             await walk.go()
         finally:
             await walk.stop()
-
-    def _compose(self, run: WorkflowRun) -> Response[Any]:
-        members = {name: run.of(name) for name in self._nodes if name in run.asked}
-        ends = {name: members[name] for name in self._ends(run, members)} or members
-        last = next(reversed(ends.values())) if ends else Response("")
-        text = last.text if len(ends) == 1 else sections(ends)
-        return last.replaced(text, **run.told(), members=members, **({} if len(ends) == 1 else {"output": text}))
-
-    def _ends(self, run: WorkflowRun, members: Mapping[str, Response[Any]]) -> list[str]:
-        """The nodes that led nowhere further, in the order of the agents; of those that failed, only where all did."""
-        ends = [name for name in members if name not in run.led_on]
-        return [name for name in ends if members[name].error is None] or ends
 
     # --- the shape
 
@@ -172,7 +162,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
 
     def leads_on(self, source: str) -> bool:
         """Whether any way leads from the node."""
-        return bool(self._reach[source])
+        return bool(self._reach[source]) or source in self.routes  # a route may lead back to where it all began
 
     def can_reach(self, source: str, target: str) -> bool:
         """Whether some way leads from one node to the other."""
@@ -197,9 +187,6 @@ class _Walk:
             done, _ = await asyncio.wait(self._working, return_when=asyncio.FIRST_COMPLETED)
             for task in [one for one in self._working if one in done]:
                 await self._ended(self._working.pop(task), task)
-        ends = self._graph._ends(self._run, {name: self._run.of(name) for name in self._run.members})
-        for name, run in self._run.members.items():
-            run.final = name in ends
 
     async def stop(self) -> None:
         """Cancel whoever is still at work, and wait for them."""
@@ -226,12 +213,11 @@ class _Walk:
                 limit="max_visits",
                 size=self._graph.max_visits,
             )
-        self._run.led_on.discard(name)
         nodes = self._graph._nodes
         in_order = {source: said[source] for source in nodes if source in said}  # whichever ended first
         # Nothing leads on from a node without a way out, and it is asked when nothing more can come to it.
         final = None if self._graph.leads_on(name) else True
-        asked = self._run.ask(nodes[name], passed_on(self._run.input, in_order), final=final)
+        asked = self._run.ask(nodes[name], passed_on(self._run.input, in_order), final=final, after=in_order.values())
         self._working[asyncio.ensure_future(asked)] = name
 
     async def _ended(self, name: str, task: asyncio.Task[Response[Any]]) -> None:
@@ -239,8 +225,6 @@ class _Walk:
         if response.error is not None:
             return  # collected: nothing leads on from a failure
         for target in await self._graph.leads_to(name, response):
-            self._run.led_on.add(name)
-            self._run.members[name].final = False
             self._come.setdefault(target, {})[name] = response
 
 

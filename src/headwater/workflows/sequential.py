@@ -7,9 +7,10 @@ from typing import Any
 
 from typing_extensions import Unpack
 
-from headwater import arguments
-from headwater.messages import Response
-from headwater.workflows.base import Member, Workflow, WorkflowOptions, WorkflowRun, passed_on
+from headwater.agents import validation
+from headwater.events.messages import Response
+from headwater.workflows.base import Workflow, WorkflowOptions
+from headwater.workflows.run import Member, WorkflowRun, passed_on
 
 __all__ = ("SequentialWorkflow",)
 
@@ -20,6 +21,7 @@ class SequentialWorkflow(Workflow[Response[Any]]):
     `max_loops` goes round again with the last output. See `Workflow` for the rest.
     """
 
+    kind = "sequential"
     one_at_a_time = True
 
     def __init__(
@@ -31,18 +33,15 @@ class SequentialWorkflow(Workflow[Response[Any]]):
         **options: Unpack[WorkflowOptions],
     ) -> None:
         super().__init__(agents, name=name, **options)
-        self.max_loops = arguments.whole("max_loops", max_loops)
+        self.max_loops = validation.whole("max_loops", max_loops)
 
     async def _plan(self, run: WorkflowRun) -> None:
         said: dict[str, Response[Any]] = {}
         last = self.agents[-1]
         for left in range(self.max_loops, 0, -1):
             for member in self.agents:
-                response = await run.ask(member, passed_on(run.input, said), final=left == 1 and member is last)
+                response = await run.ask(
+                    member, passed_on(run.input, said), final=left == 1 and member is last, after=said.values()
+                )
                 if response and response.error is None:  # what broke off is no answer to go on from
                     said = {member.name: response}
-
-    def _compose(self, run: WorkflowRun) -> Response[Any]:
-        members = {member.name: run.of(member.name) for member in self.agents if member.name in run.asked}
-        last = run.of([*run.asked][-1]) if run.asked else Response("")
-        return last.replaced(last.text, **run.told(), members=members)

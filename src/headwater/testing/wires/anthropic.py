@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from headwater.messages import FinishReason, Usage
-from headwater.offline.script import Call, Say
+from headwater.backends.offline.script import Call, Say
+from headwater.events.messages import FinishReason, Usage
 from headwater.testing.wires.base import Block, Trouble, named_event, refuse, to_json
 
 __all__ = ("AnthropicWire",)

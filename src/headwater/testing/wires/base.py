@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 import msgspec
 
-from headwater.messages import FinishReason, Usage
-from headwater.offline.script import Call, Say, Think
+from headwater.backends.offline.script import Call, Say, Think
+from headwater.events.messages import FinishReason, Usage
 
 __all__ = ("CREATED", "Block", "Trouble", "Unspeakable", "Wire", "WireType", "data_line", "named_event", "to_json")
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from headwater.messages import FinishReason, Usage
-from headwater.offline.script import Call, Say
+from headwater.backends.offline.script import Call, Say
+from headwater.events.messages import FinishReason, Usage
 from headwater.testing.wires.base import Block, Trouble, Unspeakable, data_line, refuse, to_json
 
 __all__ = ("GeminiWire",)

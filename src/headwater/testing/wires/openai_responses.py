@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from headwater.messages import FinishReason, Usage
-from headwater.offline.script import Call, Say
+from headwater.backends.offline.script import Call, Say
+from headwater.events.messages import FinishReason, Usage
 from headwater.testing.wires.base import CREATED, Block, Trouble, Unspeakable, named_event, refuse
 from headwater.testing.wires.openai_chat import OpenAIChatWire
 

@@ -1,0 +1,49 @@
+"""Giving the conversation to another agent, as a tool that a model may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from headwater.agents.runnable import tool_name
+from headwater.events.messages import Message
+from headwater.providers.request import ToolSpec
+from headwater.runtime.run import Run
+from headwater.tools.outcome import ToolOutcome
+from headwater.tools.work import Work
+
+__all__ = ("Handoff",)
+
+
+class Handoff:
+    """Another agent, to whom the conversation can be given; see `runtime`'s HandoffTool.
+
+    `begin` makes a run of that agent, as `Agent._begin` does.
+    """
+
+    def __init__(self, to: str, description: str, begin: Callable[..., Run]) -> None:
+        self.to = to
+        self.name = f"transfer_to_{tool_name(to)}"[:64]
+        self.spec = ToolSpec(
+            name=self.name,
+            description=f"Give the conversation to {to}, who answers from here on."
+            + (f" {description}" if description else ""),
+            parameters={
+                "type": "object",
+                "properties": {"note": {"type": "string", "description": "What they should know, in a sentence."}},
+                "required": [],
+                "additionalProperties": False,
+            },
+        )
+        self._begin = begin
+
+    retries: int | None = None
+
+    async def call(self, work: Work) -> ToolOutcome:
+        """See `tools.work.Offered`."""
+        note = work.arguments.get("note") if isinstance(work.arguments, dict) else None
+        return work.hand_over(self, note if isinstance(note, str) else "")
+
+    def take_over(self, messages: tuple[Message, ...], context: Any) -> Run:
+        """See `runtime`'s HandoffTool."""
+        return self._begin((), shown=False, history=messages, context=context)

@@ -1,0 +1,33 @@
+"""The type that an answer must have, as a run needs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headwater.providers.request import OutputSpec
+
+__all__ = (
+    "Output",
+    "output_of",
+)
+
+
+class Output:
+    """An output type as a run needs it; see `runtime.Output`."""
+
+    def __init__(self, output_type: Any) -> None:
+        from headwater.schema import OutputType
+
+        self._type: OutputType[Any] = OutputType(output_type)
+        self.parse = self._type.parse
+        self.spec = OutputSpec(
+            name=self._type.name,
+            schema=self._type.schema or {},
+            strict=self._type.strict,
+            description=self._type.description,
+        )
+
+
+def output_of(output_type: Any) -> Output | None:
+    """The type as a run needs it; None where any text will do. Raises ConfigurationError."""
+    return None if output_type is None or output_type is str else Output(output_type)

@@ -1,0 +1,53 @@
+"""What a run is asked: a string, or strings, images, files and messages in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from headwater.agents import validation
+from headwater.events.messages import File, Image, Message, Text
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = (
+    "Task",
+    "as_messages",
+)
+
+Task: TypeAlias = str | Message | Text | Image | File | Sequence[str | Message | Text | Image | File]
+"""What a run is asked: a string, or strings, images, files and messages in order."""
+
+
+def as_messages(task: Task) -> tuple[Message, ...]:
+    """A task as messages: neighbouring strings, images and files are one message of the user."""
+    if isinstance(task, (str, Message, Text, Image, File)):
+        task = [task]
+    if isinstance(task, bytes) or not isinstance(task, Sequence):  # type: ignore[unreachable]
+        raise TypeError(
+            f"A task is a string or a list of strings, images, files and messages, not {validation.kind_of(task)}."
+        )
+    messages: list[Message] = []
+    parts: list[str | Text | Image | File] = []
+
+    def close() -> None:
+        if parts:
+            messages.append(Message.user(*parts))
+            parts.clear()
+
+    for item in task:
+        if isinstance(item, Message):
+            close()
+            messages.append(item)
+        elif isinstance(item, str):
+            parts.append(str.__str__(item))
+        elif isinstance(item, (Text, Image, File)):
+            parts.append(item)
+        else:
+            raise TypeError(
+                f"A task holds strings, images, files and messages, not {validation.kind_of(item)}."
+                + (' Write Message.user("…") instead.' if isinstance(item, dict) else "")
+            )
+    close()
+    return tuple(messages)

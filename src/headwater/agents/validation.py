@@ -1,0 +1,219 @@
+"""What is wrong with an argument, in words for whoever wrote it.
+
+Owns the checks that agents and models share, so that a wrong value is told where it was given and by the name it was
+given under. A value that may hold a key is never shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, Final, Literal
+
+import msgspec
+
+from headwater.backends.timeouts import Timeouts
+from headwater.errors import ConfigurationError, UnsupportedSetting
+from headwater.events.messages import Message, Response
+from headwater.providers.request import Secret, Settings
+
+__all__ = (
+    "SETTINGS",
+    "address",
+    "callback",
+    "choice",
+    "fitting_settings",
+    "header_values",
+    "items",
+    "kind_of",
+    "messages",
+    "secret",
+    "timeouts",
+    "tokens",
+    "unknown",
+    "whole",
+    "wrong",
+)
+
+SETTINGS: Final = frozenset(Settings.__struct_fields__)
+
+SHOWN: Final = 60
+"""Characters of a wrong value that are shown: enough to know it again."""
+
+
+def unknown(name: str, known: Iterable[str] = (), *, hint: str = "") -> UnsupportedSetting:
+    """The error for an argument of a name that is none; `known` are those there are beside the settings."""
+    near = difflib.get_close_matches(name, {*known, *SETTINGS}, 1)
+    meant = f"Did you mean {near[0]}=? " if near else ""
+    return UnsupportedSetting(
+        f"There is no argument or setting {name}=.",
+        hint=hint or f"{meant}What only one provider knows goes into extra={{…}}.",
+    )
+
+
+def wrong(name: str, value: Any, instead: str) -> ConfigurationError:
+    """The error for a value that an argument cannot have."""
+    shown = repr(value)
+    shown = shown if len(shown) <= SHOWN else f"of type {type(value).__name__}"
+    return ConfigurationError(f"{name} is {shown}.", hint=instead)
+
+
+def whole(name: str, value: Any, *, least: int = 1) -> int:
+    """A whole number of at least `least`. Raises ConfigurationError."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise wrong(name, value, f"Give a whole number of at least {least}.")
+    return value
+
+
+def choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:
+    """One of some words, or None. Raises ConfigurationError."""
+    if value is not None and value not in choices:
+        raise wrong(name, value, f"Give {_listed([_quoted(one) for one in choices])}.")
+    return value
+
+
+def callback(name: str, value: Any) -> Any:
+    """A function to call, or None. Raises ConfigurationError."""
+    if value is not None and not callable(value):
+        raise wrong(name, value, "Give a function, without parentheses behind it.")
+    return value
+
+
+def timeouts(value: Any) -> Timeouts | None:
+    """The clocks, or None. Raises ConfigurationError."""
+    if value is not None and not isinstance(value, Timeouts):
+        raise wrong("timeouts", value, "Write timeouts=Timeouts(run=30), in seconds; the clocks each have a name.")
+    return value
+
+
+def items(name: str, value: Any, one: str) -> tuple[Any, ...]:
+    """A list, as a tuple; None is an empty one; `one` is what an item may look like. Raises ConfigurationError."""
+    if value is None:
+        return ()
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise wrong(name, value, f"Give a list: {name}=[{one}].")
+    return tuple(value)
+
+
+def address(value: Any) -> Secret | None:
+    """A base URL, which may hold a key in its query and so does not show, or None. Raises ConfigurationError."""
+    return _hidden("base_url", value)
+
+
+def secret(value: Any) -> Secret | None:
+    """A key that does not show, or None. Raises ConfigurationError."""
+    return _hidden("api_key", value)
+
+
+def _hidden(name: str, value: Any) -> Secret | None:
+    if value is None or isinstance(value, Secret):
+        return value
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} is of type {type(value).__name__}.", hint="Give a string.")
+    return Secret(value)
+
+
+def header_values(headers: Any) -> dict[str, Secret]:
+    """Headers to send along; any of them may hold a key, so none shows. Raises ConfigurationError."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(
+            f"headers is of type {type(headers).__name__}.", hint='Give a dict: {"name": "value"}.'
+        )
+    for name in headers:
+        if not _is_header(name) or not _is_header(headers[name]):
+            raise ConfigurationError(
+                f"The header {name!r} cannot be sent.", hint="Names and values are strings, without line breaks."
+            )
+    return {name: Secret(value) for name, value in headers.items()}
+
+
+def messages(history: Any) -> tuple[Message, ...]:
+    """What was said before. Raises ConfigurationError."""
+    hint = 'Give response.messages of the run before, or a list such as [Message.user("…"), Message.assistant("…")].'
+    if history is None:
+        return ()
+    if isinstance(history, Response):
+        raise ConfigurationError("history is a Response.", hint="Write history=response.messages.")
+    if isinstance(history, str) or not isinstance(history, Iterable):
+        raise wrong("history", history, hint)
+    said = tuple(history)
+    for message in said:
+        if not isinstance(message, Message):
+            raise ConfigurationError(f"history holds {_article(message)}, not messages alone.", hint=hint)
+    return said
+
+
+def fitting_settings(values: Mapping[str, Any]) -> Settings:
+    """The settings, each checked for its type. Raises ConfigurationError, naming the one that does not fit."""
+    try:
+        return tokens(msgspec.convert(values, Settings, strict=True))
+    except msgspec.ValidationError:
+        pass
+    for name, value in values.items():
+        try:
+            msgspec.convert({name: value}, Settings, strict=True)
+        except msgspec.ValidationError:
+            if name == "extra":
+                raise ConfigurationError(f"extra is of type {type(value).__name__}.", hint="Give a dict.") from None
+            raise wrong(name, value, f"Give {_listed(_words(_hints()[name]))}.") from None
+    raise AssertionError("settings do not depend on each other")
+
+
+def tokens(settings: Settings) -> Settings:
+    """The settings, where their bound on tokens is one. Raises ConfigurationError."""
+    if settings.max_tokens is not None:
+        whole("max_tokens", settings.max_tokens)
+    return settings
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in a word: its type's name, or None."""
+    return "None" if value is None else type(value).__name__
+
+
+def _article(value: Any) -> str:
+    kind = kind_of(value)
+    return kind if kind == "None" else f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"
+
+
+def _is_header(text: Any) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isprintable() and bool(text)
+
+
+def _quoted(word: Any) -> str:
+    return f'"{word}"' if isinstance(word, str) else repr(word)
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+@cache
+def _hints() -> Mapping[str, Any]:
+    return typing.get_type_hints(Settings)
+
+
+_WORDS: Final[Mapping[Any, str]] = {
+    float: "a number",
+    int: "a whole number",
+    str: "a string",
+}
+
+
+def _words(hint: Any) -> list[str]:
+    """What a type hint takes, in words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return [_quoted(one) for one in arguments]
+    if origin in (typing.Union, types.UnionType):
+        return [word for one in arguments if one is not type(None) for word in _words(one)]
+    if origin is tuple:
+        return ["a list of strings"]
+    if hint is bool:
+        return ["True", "False"]
+    return [_WORDS.get(hint, "a dict")]

@@ -1,0 +1,308 @@
+"""A model at a provider, asked over HTTP: one request, one response, decoded as it arrives.
+
+A backend is a declaration that many runs share; an exchange is one request. Owns the limits on a response and how long
+the end of one is waited for; retries, fallbacks and clocks are `retry`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from headwater.backends import proxies, transport
+from headwater.backends.base import Post, Reply
+from headwater.errors import (
+    ConnectionFailed,
+    HeadwaterError,
+    IncompleteStream,
+    LimitExceeded,
+    MalformedResponse,
+    ModelNotFound,
+    ProviderError,
+)
+from headwater.events import CallDelta, ReasoningDelta, TextDelta
+from headwater.providers.failures import http_error
+from headwater.providers.redaction import scrubbed, secrets_in, secrets_under
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from headwater.events import Event
+    from headwater.providers.decoder import API, Decoder, Place
+    from headwater.providers.request import Endpoint, HTTPRequest, Request, Secret
+
+__all__ = ("HTTPBackend",)
+
+MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
+"""The largest response: several pictures fit; a server that never stops cannot fill the disk of a program that logs
+it."""
+
+MAX_SAID_CHARS: Final = 16 * 1024 * 1024
+"""The most characters of text, reasoning and arguments in one response, counted once it is longer than as many bytes:
+many times the longest answer of any model, while pictures may still fill MAX_RESPONSE_BYTES. Text is kept in memory
+several times over; see `fold`."""
+
+PROMISED_SECONDS: Final = 1.0
+"""How long to wait, after the finish reason, for what is known to follow (usage, a [DONE])."""
+
+REST_SECONDS: Final = 0.1
+"""How long to wait, after the end marker, for the end of the body, so that the connection can be reused."""
+
+
+class HTTPBackend:
+    """A model at a provider, asked over HTTP.
+
+    `post` sends the requests, by default over the network. `connect` is the time a connection may take, in seconds
+    (None: any), for requests that do not say; unset, the caller decides.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        model: str,
+        api: API,
+        *,
+        connect: float | msgspec.UnsetType | None = msgspec.UNSET,
+        authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
+        post: Post = transport.post,
+    ) -> None:
+        self.endpoint = endpoint
+        self.post = post
+        self.model = model
+        self.connect = connect
+        self._api = api
+        self._authorize = authorize
+
+    @property
+    def provider(self) -> str:
+        """See `Backend`."""
+        return self.endpoint.provider
+
+    @property
+    def api(self) -> str:
+        """See `Backend`."""
+        return self.endpoint.api
+
+    @property
+    def quota(self) -> tuple[str, str, Secret | None]:
+        """What backends that are rate-limited together share: the provider, its base URL and the key; see
+        `rate_limits`."""
+        return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
+
+    def open(self, request: Request, place: Place) -> HTTPExchange:
+        """See `Backend`."""
+        decoder = self._api.Decoder(place, self.endpoint.quirks)
+        connect = self.connect if isinstance(request.connect, msgspec.UnsetType) else request.connect
+        written = self._api.encode(request, self.endpoint)
+        if self.endpoint.start_hint:
+            written = msgspec.structs.replace(written, start_hint=self.endpoint.start_hint)
+        return HTTPExchange(
+            written,
+            decoder,
+            provider=self.provider,
+            model_hint=self.endpoint.model_hint,
+            connect=None if isinstance(connect, msgspec.UnsetType) else connect,
+            authorize=self._authorize,
+            post=self.post,
+            secrets=secrets_under(request.settings.extra),
+        )
+
+    def __repr__(self) -> str:
+        return f"HTTPBackend({self.provider}/{self.model})"
+
+
+class HTTPExchange:
+    """One HTTP request and its response, decoded as it comes."""
+
+    def __init__(
+        self,
+        request: HTTPRequest,
+        decoder: Decoder,
+        *,
+        provider: str = "",
+        model_hint: str = "",
+        connect: float | None = None,
+        authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
+        max_bytes: int = MAX_RESPONSE_BYTES,
+        post: Post = transport.post,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        self.decoder = decoder
+        self.alive_at = 0.0
+        self._request = request
+        self._provider = provider
+        self._model_hint = model_hint
+        self._connect = connect
+        self._authorize = authorize
+        self._left = max_bytes
+        self._max = max_bytes
+        self._said = 0
+        self._post = post
+        self._secrets = tuple(secrets)
+        self._reply: Reply | None = None
+        self._over = False
+        self._until: float | None = None
+        self._sealed = False
+
+    async def pull(self) -> list[Event]:
+        """See `Exchange`."""
+        if self._over:
+            return []
+        if self._reply is None:
+            await self._open()
+        decoder = self.decoder
+        feed = decoder.feed
+        reply = self._reply
+        assert reply is not None
+        while not (decoder.ended or decoder.error is not None):
+            try:
+                data = await reply.read()
+            except ConnectionFailed as error:
+                return self._broken(error)
+            if not data:
+                return self._finish()
+            self._count(data)
+            seen = decoder.lifecycle
+            if events := feed(data):
+                if self._max - self._left > MAX_SAID_CHARS:
+                    self._weigh(events)
+                return events
+            if decoder.lifecycle != seen:
+                self.alive_at = asyncio.get_running_loop().time()
+        return await self._rest(reply)
+
+    def abort(self) -> None:
+        """See `Exchange`."""
+        self._over = True
+        if self._reply is not None:
+            self._reply.abort()
+            self._reply = None
+
+    def shut(self) -> None:
+        """See `Exchange`."""
+        if self._reply is not None:
+            self._reply.shut()
+
+    async def _open(self) -> None:
+        request = self._request
+        if self._authorize is not None:
+            request.headers.update(await self._authorize())
+        reply = await self._post(request, connect=self._connect)
+        if self._over:
+            reply.abort()
+            raise ConnectionFailed("The exchange was stopped before its answer came.")
+        self._reply = reply
+        if reply.status // 100 != 2:
+            raise await self._refused(reply)
+        if reply.headers.get("content-type", "").startswith("text/html"):
+            reply.abort()
+            raise MalformedResponse(
+                f"{self._provider or 'The server'} answered with a web page instead of a stream.",
+                hint="Check the base URL: of most servers it ends in /v1.",
+                provider=self._provider,
+                status=reply.status,
+            )
+
+    async def _refused(self, reply: Reply) -> HeadwaterError:
+        body = await reply.read_error()
+        self._over = True
+        reply.release()
+        if reply.status // 100 == 3:
+            where = reply.headers.get("location", "").partition("?")[0]
+            return self._redacted(
+                ProviderError(
+                    f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
+                    hint="Redirects are not followed, for they would take the key along: correct base_url.",
+                    provider=self._provider,
+                    status=reply.status,
+                )
+            )
+        if reply.status == 407:
+            return proxies.proxy_refused(self._provider, reply.status)
+        error = http_error(self._provider, reply.status, reply.headers, body, now=time.time())
+        if isinstance(error, ModelNotFound) and self._model_hint:
+            error.hint = self._model_hint
+        return self._redacted(error)
+
+    def _redacted(self, error: HeadwaterError) -> HeadwaterError:
+        """The error with the provider's name in it, and without the key or any other secret."""
+        secrets = (
+            *self._secrets,
+            *secrets_in(self._request.headers, dict(parse_qsl(urlsplit(self._request.url).query))),
+            *proxies.proxy_secrets(self._request.url),
+        )
+        message = scrubbed(error.message, secrets)
+        if isinstance(error, ProviderError):
+            if self._provider and error.provider != self._provider:  # decoders know their API, not the provider
+                message = message.replace(error.provider or "The provider", self._provider, 1)
+                error.provider = self._provider
+            error.code = error.code and scrubbed(error.code, secrets)
+        if message != error.message:
+            error.message, error.args = message, (message,)
+        return error
+
+    async def _rest(self, reply: Reply) -> list[Event]:
+        """Read what follows the answer: usage, a [DONE], and the end of the body, each for a bounded time."""
+        decoder, now = self.decoder, asyncio.get_running_loop().time
+        if decoder.error is None:
+            try:
+                async with asyncio.timeout(None) as clock:
+                    while not reply.ended:
+                        if self._until is None:
+                            self._until = now() + PROMISED_SECONDS
+                        if (decoder.complete or not decoder.more_promised) and not self._sealed:
+                            self._sealed, self._until = True, now() + REST_SECONDS
+                        clock.reschedule(self._until)
+                        data = await reply.read()
+                        self._count(data)
+                        if data and (events := decoder.feed(data)):
+                            return events
+            except (TimeoutError, ConnectionFailed):
+                pass  # the answer is complete; only its connection cannot be reused
+        return self._finish()
+
+    def _count(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self.abort()
+            raise LimitExceeded(
+                f"The response is longer than {self._max:,} bytes.", limit="max_response_bytes", size=self._max
+            )
+
+    def _weigh(self, events: list[Event]) -> None:
+        """Count the characters of an unusually long response."""
+        for event in events:
+            if isinstance(event, (TextDelta, ReasoningDelta)):
+                self._said += len(event.text)
+            elif isinstance(event, CallDelta):
+                self._said += len(event.json)
+        if self._said > MAX_SAID_CHARS:
+            self.abort()
+            raise LimitExceeded(
+                f"The model said more than {MAX_SAID_CHARS:,} characters in one answer.",
+                limit="max_said_chars",
+                size=MAX_SAID_CHARS,
+            )
+
+    def _broken(self, error: ConnectionFailed) -> list[Event]:
+        events = self._finish()
+        if not self.decoder.complete and self.decoder.error is None:
+            self.decoder.error = IncompleteStream(error.message, hint=error.hint)
+        return events
+
+    def _finish(self) -> list[Event]:
+        self._over = True
+        events = self.decoder.finish()
+        if self.decoder.error is not None:
+            error = self._redacted(self.decoder.error)
+            # The decoder's frames hold the received bytes, and say nothing about the cause.
+            error.__context__, error.__traceback__ = None, None
+            self.decoder.error = error
+        if self._reply is not None:
+            self._reply.release()
+            self._reply = None
+        return events

@@ -1,0 +1,99 @@
+"""Which proxy the environment names for an address, and the errors when it refuses.
+
+It must not open a connection; `transport` does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from headwater.errors import ConfigurationError, ConnectionFailed, HeadwaterError
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = (
+    "hopeless",
+    "host_of",
+    "proxy_for",
+    "proxy_refused",
+    "proxy_secrets",
+)
+
+
+def proxy_for(url: str) -> str | None:
+    """Returns the proxy that the environment (or the system) names for this address, or None. Raises
+    ConfigurationError."""
+    scheme = url.partition(":")[0]
+    variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    if sys.platform not in ("darwin", "win32") and not any(map(os.environ.get, variables)):
+        return (
+            None  # only macOS and Windows have other settings; looking for them takes longer than the rest of a request
+        )
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(host_of(url)):
+        return None
+    if proxy.partition("://")[0] not in ("http", "https") and "://" in proxy:
+        raise ConfigurationError(
+            f"The proxy for {scheme} addresses is a {proxy.partition(':')[0]} one, which is not spoken here.",
+            hint="Name an http:// proxy in the environment, or except the host with NO_PROXY.",
+        )
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_address(proxy):
+        raise ConfigurationError(
+            f"The proxy that the environment names for {scheme} addresses is no address.",
+            hint=f"Write {scheme.upper()}_PROXY=http://HOST:PORT, or unset it.",
+        )
+    return proxy
+
+
+def proxy_secrets(url: str) -> tuple[str, ...]:
+    """Returns the password of the proxy for `url`, plain and as sent in the header."""
+    from base64 import b64encode
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        parts = urlsplit(proxy_for(url) or "")
+    except HeadwaterError:
+        return ()
+    if not parts.password:
+        return ()
+    user, password = unquote(parts.username or ""), unquote(parts.password)
+    return password, b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _is_address(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, brackets that do not match
+        return False
+
+
+def host_of(url: str) -> str:
+    """Returns the host and port of an address, without user and password."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2]
+
+
+def proxy_refused(host: str, status: int) -> ConnectionFailed:
+    """Returns the error for a proxy that refused the connection to `host`."""
+    hint = "Check HTTPS_PROXY and HTTP_PROXY, or except the host with NO_PROXY."
+    if status == 407:
+        hint = "It wants a user name and a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT."
+    return hopeless(ConnectionFailed(f"The proxy refused the way to {host} (HTTP {status}).", hint=hint))
+
+
+def hopeless(error: ConnectionFailed) -> ConnectionFailed:
+    """Returns the same error, marked as not worth a retry."""
+    error.retryable = False
+    return error

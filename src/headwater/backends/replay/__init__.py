@@ -1,0 +1,9 @@
+"""Recording what providers answer, and playing it back: the same bytes, and so the same events.
+
+Bottom first: `format` (the file), `recorder`, `player`.
+"""
+
+from headwater.backends.replay.player import Recorded, from_name, read_recording, replay
+from headwater.backends.replay.recorder import Recorder
+
+__all__ = ("Recorded", "Recorder", "from_name", "read_recording", "replay")

@@ -1,0 +1,312 @@
+"""One step's request, with its clocks, retries and fallbacks.
+
+An `Asking` drives one exchange after another until one gives a complete answer, and reports as events what it does. It
+reads clocks and uses randomness; it must not know tools, the agent loop or runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from headwater.backends import rate_limits
+from headwater.backends.interrupt import Interruptible
+from headwater.backends.timeouts import Timeouts, Watch
+from headwater.errors import (
+    FirstTokenTimeout,
+    HeadwaterError,
+    IdleTimeout,
+    IncompleteStream,
+    InvalidRequest,
+    LimitExceeded,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    StepTimeout,
+)
+from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, Warned
+from headwater.events.messages import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from headwater.backends.base import Backend, Exchange
+    from headwater.events.fold import Fold
+    from headwater.providers.decoder import Decoder, Place
+    from headwater.providers.request import Request
+
+__all__ = (
+    "Asking",
+    "Budget",
+    "Retries",
+)
+
+FIRST_WAIT_SECONDS: Final = 0.5
+"""The longest wait before the first retry; it doubles with each further one. The vendors' own clients use the same."""
+
+MAX_WAIT_SECONDS: Final = 8.0
+"""The longest wait before a retry that no provider asked for."""
+
+MAX_RETRY_AFTER_SECONDS: Final = 60.0
+"""The longest wait a provider may ask for; beyond it the error is raised instead: nobody watches a prompt that long."""
+
+MAX_PAUSED_SECONDS: Final = 120.0
+"""The longest one request waits for pauses that other requests were asked for; then it is sent."""
+
+MAX_RETRIES_A_RUN: Final = 20
+"""The most retries over all steps of one run: a provider that needs more is down, and the user should know."""
+
+
+class Retries(msgspec.Struct, frozen=True, kw_only=True):
+    """How often to retry before any output, and what to do when an answer breaks off after some."""
+
+    times: int = 2
+    on_interrupted: Literal["raise", "restart"] = "raise"
+
+
+class Budget:
+    """How many retries one run may still make, over all its steps."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = MAX_RETRIES_A_RUN) -> None:
+        self.left = left
+
+
+class Asking:
+    """One step's request, tried until it is answered.
+
+    `pull` returns events to append, an empty list once the answer is complete, and raises the error that no retry
+    mended. `place` is where the first attempt's parts and calls are counted from; `fold` knows what has been shown;
+    `final` says that the text is known to be the run's answer.
+    """
+
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        request: Request,
+        place: Place,
+        fold: Fold,
+        *,
+        timeouts: Timeouts,
+        retries: Retries,
+        interruptible: Interruptible,
+        budget: Budget | None = None,
+        jitter: Callable[[], float] = random.random,
+        final: bool = False,
+    ) -> None:
+        self._backends = list(backends)
+        self._request = request
+        self._place = place
+        self._fold = fold
+        self._timeouts = timeouts
+        self._retries = retries
+        self._interruptible = interruptible
+        self._budget = budget or Budget()
+        self._jitter = jitter
+        self._final = final
+        self._exchange: Exchange | None = None
+        self._tries = 0
+        self._attempt = 0
+        self._cause: Literal["first", "retry", "fallback", "restart", "resume"] = "first"
+        self._wait = 0.0
+        self._paused = 0.0
+        self._error: HeadwaterError | None = None
+        self._failure: HeadwaterError | None = None
+        """The error of the attempt, while its last events are being appended."""
+        self._watch: Watch | None = None
+        self._at = 0
+        self.backend = self._backends[0]
+        self.decoder: Decoder | None = None
+
+    async def pull(self) -> list[Event]:
+        """Returns the next events; [] once the answer is complete. Raises the error of the last attempt."""
+        if self._error is not None:
+            raise self._error
+        if self._failure is not None:
+            return self._give_up(self._failure)
+        if self._exchange is None:
+            return await self._wait_and_begin()
+        exchange, watch = self._exchange, self._watch
+        assert watch is not None
+        try:
+            watch.wait()
+            try:
+                events = await self._interruptible.wait(exchange.pull())
+            finally:
+                watch.rest()
+        except HeadwaterError as error:
+            return self._failed(error)
+        if events:
+            watch.seen(exchange.decoder)
+            return events
+        decoder = exchange.decoder
+        if decoder.complete and decoder.error is None:
+            watch.close()
+            return []
+        return self._failed(decoder.error or _incomplete(self.backend, decoder))
+
+    def shut(self) -> None:
+        """Tell the other side to stop, from any thread and without the loop."""
+        if self._exchange is not None:
+            self._exchange.shut()
+
+    def abort(self) -> None:
+        """Release the connection at once; never waits."""
+        if self._watch is not None:
+            self._watch.close()
+        if self._exchange is not None:
+            self._exchange.abort()
+
+    async def _wait_and_begin(self) -> list[Event]:
+        """Begin an attempt after any wait; a pause that other requests were asked for is reported once."""
+        while True:
+            if self._wait:
+                await self._interruptible.wait(asyncio.sleep(self._wait))
+                self._wait = 0.0
+            pause = self._others_pause()
+            if not pause:
+                return self._begin()
+            first = not self._paused
+            self._wait = pause
+            self._paused += pause
+            if first:
+                who = self.backend.provider or "The provider"
+                return [
+                    Warned(
+                        code="provider_pause",
+                        message=f"{who} asked for a pause; this request waits {pause:.1f} s before it is made.",
+                    )
+                ]
+
+    def _others_pause(self) -> float:
+        """Seconds left of a pause that was asked of a backend with the same quota."""
+        quota = getattr(self.backend, "quota", None)
+        if quota is None or self._paused >= MAX_PAUSED_SECONDS:
+            return 0.0
+        return rate_limits.wait(quota, now=asyncio.get_running_loop().time(), jitter=self._jitter())
+
+    def _begin(self) -> list[Event]:
+        self._attempt += 1
+        backend = self.backend
+        place = msgspec.structs.replace(
+            self._place, attempt=self._attempt, part=self.decoder.next_part if self.decoder else self._place.part
+        )
+        self._exchange = exchange = backend.open(self._request_to(backend), place)
+        self.decoder = exchange.decoder
+        self._watch = Watch(self._timeouts, self._interruptible, exchange, backend.provider)
+        return [
+            AttemptStarted(
+                step=place.step,
+                attempt=self._attempt,
+                model=backend.model,
+                provider=backend.provider,
+                cause=self._cause,
+                final=self._final,
+                may_retract=self._retries.on_interrupted == "restart",
+            )
+        ]
+
+    def _request_to(self, backend: Backend) -> Request:
+        """The request as this backend gets it: its model, and the clock for its connection."""
+        request = msgspec.structs.replace(self._request, model=backend.model)
+        if request.connect is msgspec.UNSET and getattr(backend, "connect", None) is msgspec.UNSET:
+            # Neither the run nor the backend has one of its own.
+            return msgspec.structs.replace(request, connect=self._timeouts.connect)
+        return request
+
+    def _failed(self, error: HeadwaterError) -> list[Event]:
+        """Returns the attempt's last events; its failure is reported once those have been appended."""
+        exchange = self._exchange
+        assert exchange is not None
+        self.abort()
+        self._failure = error
+        return exchange.decoder.finish() or self._give_up(error)
+
+    def _give_up(self, error: HeadwaterError) -> list[Event]:
+        self._failure = None
+        decoder = self.decoder
+        assert decoder is not None
+        place = decoder.place
+        visible = decoder.visible
+        events: list[Event] = []
+        # Something may have been computed without a usage report: estimate it rather than count nothing.
+        if _was_answering(error, visible) and (estimate := self._fold.estimate()) is not None:
+            events.append(estimate)
+        then = self._what_next(error, visible)
+        events.append(
+            AttemptFailed(
+                step=place.step,
+                attempt=place.attempt,
+                error=ErrorInfo.of(error),
+                then=then,
+                wait=self._wait,
+                usage=decoder.usage or Usage(),
+            )
+        )
+        if then == "raise":
+            self._error = error
+            return events
+        if visible:
+            chars = self._fold.shown_chars
+            events.append(Retracted(step=place.step, attempt=place.attempt, chars=chars, cause=type(error).__name__))
+        self._cause = then
+        self._exchange = None
+        return events
+
+    def _what_next(self, error: HeadwaterError, visible: bool) -> Literal["retry", "fallback", "restart", "raise"]:
+        """Decide what follows a failed attempt, and set the wait and the backend for it."""
+        if isinstance(error, LimitExceeded) or (visible and self._retries.on_interrupted == "raise"):
+            return "raise"
+        wait = self._backoff(error)
+        tries_left = self._tries < self._retries.times and self._budget.left > 0
+        if error.retryable and tries_left and wait is not None:
+            self._tries += 1
+            self._budget.left -= 1
+            self._wait = wait
+            return "restart" if visible else "retry"
+        if self._at + 1 < len(self._backends) and not isinstance(error, InvalidRequest):
+            self._tries = 0
+            self._at += 1  # by index, as a backend may be among its own fallbacks
+            self.backend = self._backends[self._at]
+            return "fallback"
+        return "raise"
+
+    def _backoff(self, error: HeadwaterError) -> float | None:
+        """Seconds until the next try: what the provider asked for, else full jitter; None if that is too long."""
+        asked: float | None = getattr(error, "retry_after", None)
+        if asked is not None:
+            return self._pause_all(error, asked) if asked <= MAX_RETRY_AFTER_SECONDS else None
+        return self._jitter() * min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**self._tries)
+
+    def _pause_all(self, error: HeadwaterError, seconds: float) -> float:
+        """Record the pause for all with the same quota; returns the seconds to wait here."""
+        quota = getattr(self.backend, "quota", None)
+        if quota is None or not isinstance(error, (RateLimited, Overloaded)):
+            return seconds
+        rate_limits.pause(quota, seconds, now=asyncio.get_running_loop().time())
+        return seconds + rate_limits.spread(seconds, self._jitter())
+
+
+def _was_answering(error: HeadwaterError, visible: bool) -> bool:
+    """Whether the provider had begun to answer, so that the attempt may have cost something."""
+    if visible:
+        return True
+    if isinstance(error, ProviderError):
+        return error.status is None
+    return isinstance(error, (IncompleteStream, FirstTokenTimeout, IdleTimeout, StepTimeout, LimitExceeded))
+
+
+def _incomplete(backend: Backend, decoder: Decoder) -> IncompleteStream:
+    if not decoder.visible:
+        return IncompleteStream(
+            f"The answer of {backend.provider or 'the model'} ended before it began.",
+            hint="If this stays so, check that the base URL speaks this API.",
+        )
+    return IncompleteStream(
+        f"The answer of {backend.provider or 'the model'} broke off: the mark that ends every answer did not come.",
+        hint="The network or the provider cut it; what had come is in the error's `response`.",
+    )

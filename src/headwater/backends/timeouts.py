@@ -1,0 +1,164 @@
+"""The clocks of a run, and the watch that ends a wait when one runs out.
+
+Owns how long is waited and which error is raised. What is done about it is `retry`'s; the run's own clock is the run's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from headwater.backends.interrupt import Interruptible
+from headwater.errors import (
+    ConfigurationError,
+    FirstTokenTimeout,
+    IdleTimeout,
+    StepTimeout,
+    TimedOut,
+)
+
+if TYPE_CHECKING:
+    from headwater.backends.base import Exchange
+    from headwater.providers.decoder import Decoder
+
+__all__ = ("Timeouts",)
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """The six clocks, in seconds; None is never.
+
+    `connect`, `first_token`, `idle` and `step` count only time spent waiting for the provider, never the reader's;
+    `run` is wall time; `tool` is for each call of a tool that has no timeout of its own. Raises ConfigurationError.
+    """
+
+    connect: float | None = 10.0
+    first_token: float | None = 600.0
+    idle: float | None = 300.0
+    step: float | None = None
+    run: float | None = None
+    tool: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
+                raise ConfigurationError(
+                    f"timeouts.{name} is {value!r}.", hint="Give seconds greater than 0, or None for never."
+                )
+
+
+class Watch:
+    """An attempt's clocks: one timer, reset only when it fires, and fed by plain attribute writes.
+
+    Time is counted only between `wait` and `rest`: a slow reader costs the provider nothing.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_exchange",
+        "_interruptible",
+        "_loop",
+        "_progress",
+        "_provider",
+        "_said",
+        "_since",
+        "_spent",
+        "_timeouts",
+        "_timer",
+    )
+
+    def __init__(self, timeouts: Timeouts, interruptible: Interruptible, exchange: Exchange, provider: str) -> None:
+        self._timeouts = timeouts
+        self._interruptible = interruptible
+        self._exchange = exchange
+        self._provider = provider
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._spent = 0.0  # seconds waited in earlier pulls
+        self._progress = 0.0  # of those, how many had passed when something last came
+        self._said = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wait(self) -> None:
+        """Waiting for the provider begins."""
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._set()
+
+    def rest(self) -> None:
+        """Waiting for the provider ends."""
+        if self._since is not None:
+            self._spent += self._loop.time() - self._since
+            self._since = None
+
+    def seen(self, decoder: Decoder) -> None:
+        """Events arrived."""
+        self._progress = self._spent
+        if not self._said and decoder.visible:
+            self._said = True
+            if self._timer is not None:
+                # It was set for the first token, which may be long after the idle clock would run out.
+                self._timer.cancel()
+                self._timer = None
+
+    def close(self) -> None:
+        """Stop all clocks."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._since = None
+
+    def _due(self) -> tuple[float, type[TimedOut], str, float] | None:
+        """The clock that runs out first: seconds of waiting until it does, its error, its name, its setting."""
+        clocks = self._timeouts
+        due: list[tuple[float, type[TimedOut], str, float]] = []
+        if clocks.step is not None:
+            due.append((clocks.step, StepTimeout, "step", clocks.step))
+        if not self._said and clocks.first_token is not None:
+            due.append((clocks.first_token, FirstTokenTimeout, "first_token", clocks.first_token))
+        if self._said and clocks.idle is not None:
+            due.append((self._last_sign() + clocks.idle, IdleTimeout, "idle", clocks.idle))
+        return min(due, key=lambda clock: clock[0], default=None)
+
+    def _last_sign(self) -> float:
+        """After how many seconds of waiting something last arrived, including mere signs of life."""
+        alive = self._exchange.alive_at
+        if self._since is None or alive <= self._since:
+            return self._progress
+        return max(self._progress, self._spent + alive - self._since)
+
+    def _set(self) -> None:
+        due = self._due()
+        self._timer = None
+        if due is not None:
+            left = max(0.0, due[0] - self._waited())
+            # The timer must not keep an abandoned stream alive: garbage collection ends it.
+            self._timer = self._loop.call_later(left, self._fire)
+
+    def _waited(self) -> float:
+        return self._spent + (self._loop.time() - self._since if self._since is not None else 0.0)
+
+    def _fire(self) -> None:
+        self._timer = None
+        if self._since is None:
+            return  # the reader is working; `wait` sets the timer again
+        if self._exchange.decoder.ended:
+            return  # the answer is complete: the exchange itself bounds the wait for what may follow
+        due = self._due()
+        if due is None:
+            return
+        after, kind, clock, seconds = due
+        if self._waited() + 1e-3 < after:
+            self._set()
+            return
+        said = {"first_token": "said nothing", "idle": "stood still", "step": "took longer than"}[clock]
+        self._interruptible.interrupt(
+            kind(
+                f"{self._provider or 'The model'} {said}{' for' if clock != 'step' else ''} {seconds:g} s.",
+                hint=f"Raise timeouts.{clock}, or name a fallback model.",
+                clock=clock,
+                seconds=seconds,
+            )
+        )

@@ -1,0 +1,442 @@
+"""The only file that knows the HTTP client: open, read, close.
+
+One aiohttp session serves all runs of an event loop and pools their connections. It closes by itself: an asynchronous
+generator started on the loop holds it, so that the loop's own shutdown closes it. It must know no JSON, no events and
+no provider, and must retry nothing, except on a kept-alive connection that turns out to be dead before it answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import re
+import socket
+import weakref
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from contextvars import ContextVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from headwater.backends.proxies import hopeless, host_of, proxy_for, proxy_refused
+from headwater.errors import ConnectionFailed, ConnectTimeout, HeadwaterError
+from headwater.providers.request import HTTPRequest
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = (
+    "Reply",
+    "post",
+)
+
+READ_BUFFER_BYTES: Final = 64 * 1024
+"""Bytes read ahead of a slow reader: some hundred tokens; beyond that TCP flow control holds the provider back."""
+
+MAX_ERROR_BODY_BYTES: Final = 256 * 1024
+"""Bytes of an error's body that are read: enough for any message; an HTML page cannot fill memory."""
+
+KEEP_ALIVE_SECONDS: Final = 60
+"""Seconds of silence after which TCP probes the other side; most middleboxes drop idle connections later than that."""
+
+LARGE_BODY_BYTES: Final = 512 * 1024
+"""Request bodies from this size on are written in pieces, so that uploading pictures does not block the loop."""
+
+
+class Reply:
+    """A response whose head has arrived. Read its body, then release or abort it."""
+
+    __slots__ = ("_buffer", "_response", "headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        # Where a later aiohttp keeps its pieces elsewhere, its public way is taken: slower, and what comes in the same
+        # turn of the loop as the end of a broken connection is lost with it.
+        pieces = getattr(response.content, "_buffer", None)
+        self._buffer: deque[bytes] | None = (
+            pieces if isinstance(pieces, deque) and hasattr(response.content, "_wait") else None
+        )
+        if self._buffer is not None:
+            _forget_chunk_ends(response.content)
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def read(self) -> bytes:
+        """Returns the bytes received, waiting until there are some; b"" at the end.
+
+        Bytes received before the connection broke are returned first. Raises ConnectionFailed if the body was cut off
+        in a way that HTTP can detect.
+        """
+        try:
+            return await (self._read() if self._buffer is not None else self._response.content.readany())
+        except _client_errors() as error:
+            said = _say(error)
+        raise ConnectionFailed(
+            f"The connection broke while the answer came: {said}.",
+            hint="The network or the provider cut it; what had come is in the error's `response`.",
+        )
+
+    async def _read(self) -> bytes:
+        """`readany`, with two differences.
+
+        It takes the pieces of one read one at a time, at half the cost of everything else done with them; here they are
+        joined first. And if the connection has broken, it drops the bytes received before; here they are returned.
+        """
+        content, buffer = self._response.content, self._buffer
+        assert buffer is not None
+        while not buffer:
+            if content.exception() is not None or content.is_eof():
+                return await content.readany()
+            await content._wait("read")
+        if len(buffer) > 1 or content.exception() is not None:
+            data = b"".join(buffer)
+            buffer.clear()
+            if content.exception() is not None:
+                return data
+            buffer.append(data)
+        return content.read_nowait(-1)
+
+    async def read_error(self) -> bytes:
+        """Returns the body of an error response as far as it arrived, up to MAX_ERROR_BODY_BYTES."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            while size < MAX_ERROR_BODY_BYTES and (piece := await self.read()):
+                pieces.append(piece)
+                size += len(piece)
+        except ConnectionFailed:
+            pass  # the status is known; half a message is better than another error
+        return b"".join(pieces)[:MAX_ERROR_BODY_BYTES]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole body has been read, so that the connection can be reused."""
+        return self._response.content.at_eof()
+
+    def release(self) -> None:
+        """Return the connection to the pool if the body has ended, else close it."""
+        if self.ended:
+            self._response.release()
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the connection at once: the other side sees it before this returns. May be called twice."""
+        transport = self._transport
+        if transport is not None:
+            _shut(transport)
+            transport.abort()
+        self._response.close()
+
+    def shut(self) -> None:
+        """Shut the socket down without releasing anything: for another thread, while the loop is idle."""
+        if self._transport is not None:
+            _shut(self._transport)
+
+    @property
+    def _transport(self) -> asyncio.Transport | None:
+        connection = self._response.connection
+        return connection.transport if connection is not None else None
+
+
+async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
+    """Send the request and wait for the response's head.
+
+    `connect` is what a connection may take, in seconds: name, TCP, proxy and TLS together.
+    Raises: ConnectTimeout, ConnectionFailed, ConfigurationError.
+    """
+    import aiohttp
+
+    session = await _session()
+    try:
+        for again in (True, False):
+            opening = _Opening()
+            _now_opening.set(opening)  # and never reset: this coroutine may be closed from another context
+            try:
+                response = await session.request(
+                    request.method,
+                    request.url,
+                    data=request.body if len(request.body) < LARGE_BODY_BYTES else io.BytesIO(request.body),
+                    headers=request.headers,
+                    proxy=proxy_for(request.url),
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, connect=connect),
+                )
+                return Reply(response)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                # A pooled connection that the other side had closed meanwhile: nothing of the answer was received, and
+                # nothing of the request was handled, so one more try on a new connection is safe.
+                if not again or opening.new or isinstance(error, aiohttp.ClientConnectorError):
+                    raise
+        raise AssertionError("the second try returns or raises")
+    except aiohttp.ConnectionTimeoutError:
+        failed: HeadwaterError = ConnectTimeout(
+            f"No connection to {host_of(request.url)} within {connect or 0:g} s.",
+            hint="Check the network and the base URL, or raise timeouts.connect.",
+            clock="connect",
+            seconds=connect or 0.0,
+        )
+    except _client_errors() as error:
+        failed = _connection_failed(request, error)
+    except asyncio.CancelledError as cancelled:
+        raise cancelled.with_traceback(None)  # noqa: B904  # the same one, without the client's frames: see below
+    # Raised outside: what the client raised holds the request's headers and the proxy's password, and a newcomer's
+    # traceback would begin with a screenful of it. What it said is in the message.
+    raise failed
+
+
+def _forget_chunk_ends(content: aiohttp.StreamReader) -> None:
+    """Stop recording where each HTTP chunk ends: only chunk-wise readers need it, and it costs a tenth of a token.
+
+    What is read ahead stays bounded by bytes.
+    """
+    # If a later aiohttp has another kind of reader, it is left as it is: slower, but as correct.
+    with contextlib.suppress(TypeError):
+        content.__class__ = _content_class()
+
+
+@cache
+def _content_class() -> type[aiohttp.StreamReader]:
+    import aiohttp
+
+    class Content(aiohttp.StreamReader):
+        __slots__ = ()
+
+        def begin_http_chunk_receiving(self) -> None:
+            """Nothing."""
+
+        def end_http_chunk_receiving(self) -> None:
+            """Nothing."""
+
+    return Content
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    import aiohttp
+
+    return (aiohttp.ClientError, OSError, asyncio.IncompleteReadError)
+
+
+class _Opening:
+    """Whether a request's connection is new. (aiohttp's own tracing costs 25 µs per request.)"""
+
+    __slots__ = ("new",)
+
+    def __init__(self) -> None:
+        self.new = False
+
+
+_now_opening: ContextVar[_Opening] = ContextVar("headwater_now_opening")
+
+
+# --- the pool
+
+
+class _Pool:
+    """A loop's session and the generator that closes it."""
+
+    __slots__ = ("keeper", "process", "session")
+
+    def __init__(self, session: aiohttp.ClientSession, keeper: AsyncGenerator[None, None]) -> None:
+        self.session = session
+        self.keeper = keeper
+        self.process = os.getpid()
+
+
+_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
+
+
+_sockets: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[socket.socket]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _leave_to_the_parent() -> None:
+    """After a fork the connections are the parent's: nothing may be sent on them here, not even a goodbye.
+
+    Their descriptors are pointed at nothing, so that closing them here, now or at exit, closes nothing in the parent.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for sockets in _sockets.values():
+        for sock in sockets:
+            if sock.fileno() >= 0:
+                os.dup2(nowhere, sock.fileno(), inheritable=False)
+    os.close(nowhere)
+    _sockets.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+async def _session() -> aiohttp.ClientSession:
+    loop = asyncio.get_running_loop()
+    pool = _pools.get(loop)
+    if pool is not None and pool.process == os.getpid() and not pool.session.closed:
+        return pool.session
+    await _let_go_of_closed_loops()
+    session = _new_session(loop)
+    keeper = _keep(session)
+    await anext(keeper)
+    _pools[loop] = _Pool(session, keeper)
+    return session
+
+
+async def _let_go_of_closed_loops() -> None:
+    """Close the sessions of closed loops: some loops are closed without their generators, and a session holds its
+    loop."""
+    for known in _pools.keyrefs():  # a copy: other threads have loops too
+        loop = known()
+        if loop is not None and loop.is_closed() and (pool := _pools.pop(loop, None)) is not None:
+            await pool.session.close()
+
+
+def _new_session(loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
+    import aiohttp
+
+    sockets = _sockets.setdefault(loop, weakref.WeakSet())
+
+    def new_socket(address: Any) -> socket.socket:
+        sock = socket.socket(*address[:3])
+        sockets.add(sock)
+        if (opening := _now_opening.get(None)) is not None:
+            opening.new = True
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_SECONDS)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_SECONDS)
+        return sock
+
+    return aiohttp.ClientSession(
+        # The default limit of 100 connections would queue a thousand runs.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_tls(), socket_factory=new_socket),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        # A compressed stream arrives in blocks, not in tokens.
+        headers={"Accept-Encoding": "identity"},
+        skip_auto_headers=("User-Agent",),
+        read_bufsize=READ_BUFFER_BYTES,
+        # `proxy_for` looks proxies up: aiohttp's own way starts threads for them, and reads ~/.netrc.
+        trust_env=False,
+    )
+
+
+async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        _pools.pop(asyncio.get_running_loop(), None)  # the session holds its loop, which would never be collected
+        await session.close()
+        await asyncio.sleep(0)  # closed transports release their sockets a turn later
+
+
+def _tls() -> Any:
+    """The system's trust store, through truststore if installed; else OpenSSL's default."""
+    try:
+        import truststore  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return True
+    import ssl
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+# --- closing, and errors
+
+
+def _shut(transport: asyncio.BaseTransport) -> None:
+    """Shut the socket down now. `transport.abort` closes it only on the loop's next turn, and an idle loop has none;
+    shutting it down needs no loop and works from any thread."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    try:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except (TypeError, NotImplementedError):
+            # uvloop gives a stand-in that cannot; a duplicate of its descriptor can. A closed one's number may be
+            # another's by now.
+            if not transport.is_closing():
+                with socket.socket(fileno=os.dup(sock.fileno())) as same:
+                    same.shutdown(socket.SHUT_RDWR)
+    except (OSError, ValueError):
+        pass  # closed already
+
+
+def _connection_failed(request: HTTPRequest, error: Exception) -> ConnectionFailed:
+    """The error for a connection that could not be made, or broke before an answer. aiohttp's text names the
+    addresses."""
+    import aiohttp
+
+    host = host_of(request.url)
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+        return _insecure(host, error)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return ConnectionFailed(
+            f"No connection to the proxy {error.host}:{error.port}: {_say(error)}.",
+            hint="Check HTTPS_PROXY and HTTP_PROXY, or except the provider's host with NO_PROXY.",
+        )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ConnectionFailed(
+            f"No address was found for {host}.", hint="Check the network, and the spelling of the base URL."
+        )
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return proxy_refused(host, error.status)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        hint = "Is the server running? Check the base URL."
+        if host.startswith(("127.", "localhost", "[::1]")):
+            hint = request.start_hint or "Start the server there, or check the base URL's port."
+        return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
+    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+        return hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))
+    return ConnectionFailed(
+        f"The connection to {host} broke before an answer came: {_say(error)}.", hint="Try again in a while."
+    )
+
+
+def _insecure(host: str, error: Exception) -> ConnectionFailed:
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    reason = getattr(cause, "reason", None)
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+        return hopeless(
+            ConnectionFailed(f"{host} does not speak TLS.", hint="Write http:// instead of https:// in the base URL.")
+        )
+    said = getattr(cause, "verify_message", None)
+    if said:
+        return hopeless(
+            ConnectionFailed(
+                f"The certificate of {host} is not trusted: {said.rstrip('.')}.",
+                hint="If you trust it (a company's proxy, a server of your own), name its authority's file in "
+                "SSL_CERT_FILE.",
+            )
+        )
+    return ConnectionFailed(
+        f"No secure connection to {host}: {reason or _say(error)}.",
+        hint="Check that https is spoken there, and what stands on the way.",
+    )
+
+
+def _parser_said(error: BaseException) -> str:
+    """What the client's HTTP parser objected to, in a few words; its own text embeds them in a representation."""
+    inner = error.__cause__
+    while inner is not None and inner.__cause__ is not None:
+        inner = inner.__cause__
+    said = str(getattr(inner, "message", ""))
+    if said.startswith("Not enough data"):
+        return "it was closed in the middle"
+    return said.partition(": b'")[0]
+
+
+def _say(error: BaseException) -> str:
+    cause = getattr(error, "os_error", None) or error
+    text = getattr(cause, "strerror", None) or str(cause)
+    if "ConnectionResetError(" in text:
+        text = "it was reset by the other side"
+    elif said := _parser_said(error):
+        text = said
+    number = getattr(cause, "errno", None) or next(iter(re.findall(r"\[Errno (\d+)\]", text)), None)
+    if number and int(number) > 0:
+        return os.strerror(int(number))  # asyncio's own text names the address a second time
+    return text.rstrip(".") or type(cause).__name__

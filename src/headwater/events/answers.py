@@ -1,0 +1,234 @@
+"""The Response of a whole tree: an agent's, its successor's, a workflow's, put together from the runs' nodes.
+
+Owns the one rule by which many answers become one, for a live run and for a log that another process reads tomorrow. A
+node is composed once however often it is asked for, so the cost is linear in the tree.
+It must never read a clock: `now` stands for the end of what has not ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from headwater.events.fold import Fold
+from headwater.events.messages import Response, Usage
+from headwater.events.results import Results, sections
+from headwater.events.tree import Node, Tree
+from headwater.events.types import Event, RunFailed, RunFinished
+
+__all__ = ("answering", "composed", "member_response", "tree_response")
+
+
+def tree_response(events: Iterable[Event]) -> Response[Any] | Results:
+    """What a log, or any prefix of one, comes to: the Response (a concurrent workflow's Results) of its outermost run.
+
+    Raises ValueError where there is no event.
+    """
+    tree = Tree()
+    now = 0.0
+    for event in events:
+        tree.add(event)
+        node = tree.nodes[event.run]
+        if node.fold is None:
+            node.fold = Fold()
+        node.fold.add(event)
+        now = event.time
+    if tree.root is None:
+        raise ValueError("There is no event to make a Response of.")
+    return composed(tree.root, now=now)
+
+
+def composed(node: Node, *, now: float | None = None) -> Response[Any] | Results:
+    """What the run and all those in it have come to so far; `now` in Unix seconds stands for an end that is to come."""
+    composer = _Composer(now)
+    return composer.whole(node) if node.children or node.shape is not None else composer.own(node)
+
+
+def member_response(node: Node, name: str, *, now: float | None = None) -> Response[Any]:
+    """What the workflow's member of that name has come to so far, over all its runs. Raises KeyError: never asked."""
+    runs = [child for child in node.children.values() if child.name == name]
+    if not runs:
+        raise KeyError(name)
+    return _Composer(now).member(name, runs, node.shape is not None and node.shape.collect)
+
+
+def answering(node: Node, failed: Iterable[str] = ()) -> list[Node]:
+    """The runs in a workflow whose text is its own, in order: as its end says, and by its kind before that.
+
+    `failed` are the names of members whose error is collected: of a graph they answer only where all have failed.
+    """
+    end = node.fold.end if node.fold is not None else None
+    if isinstance(end, RunFinished) and (named := [node.children[run] for run in end.answer if run in node.children]):
+        return named
+    latest = node.latest
+    shape = node.shape
+    declared = [latest[name] for name in (shape.members if shape is not None else ()) if name in latest]
+    if shape is not None and shape.kind == "concurrent":
+        return declared
+    if shape is not None and shape.kind == "graph":
+        ends = [child for child in declared if not child.led_on]
+        return [child for child in ends if child.name not in failed] or ends
+    return [*latest.values()][-1:]
+
+
+class _Composer:
+    """Puts one tree's Responses together, each once."""
+
+    def __init__(self, now: float | None) -> None:
+        self._now = now
+        self._known: dict[str, Response[Any]] = {}
+
+    def whole(self, node: Node) -> Response[Any] | Results:
+        """A run's Response; Results for a concurrent workflow."""
+        if _is_workflow(node):
+            return self._workflow(node)
+        return self._agent(node)
+
+    def _as_response(self, node: Node) -> Response[Any]:
+        """The same as one Response: Results are told as sections."""
+        known = self._known.get(node.id)
+        if known is None:
+            whole = self.whole(node)
+            if isinstance(whole, Results):
+                told = {"finish_reason": "stop", **self._told(node)}
+                whole = Response(whole.text, members=whole.members, **told)
+            known = self._known[node.id] = whole
+        return known
+
+    # --- an agent
+
+    def own(self, node: Node) -> Response[Any]:
+        """What the run itself has come to, without those in it."""
+        fold = node.fold
+        if fold is None:
+            return Response("", agent=node.name, partial=True)
+        counted = node.callback_errors
+        return fold.response(
+            output=_output_of(node), callback_errors=counted.count if counted is not None else 0, now=self._now
+        )
+
+    def _agent(self, node: Node) -> Response[Any]:
+        own = self.own(node)
+        successors = [child for child in node.children.values() if child.role == "handoff" and _has_begun(child)]
+        if not successors:
+            return own
+        other = self._as_response(successors[-1])
+        text = other.text or own.text
+        output = _output_of(successors[-1])
+        return own.replaced(
+            text,
+            transcript=own.transcript + other.transcript,  # which begins with its lead
+            output=text if output is None else output,
+            reasoning="\n\n".join(filter(None, (own.reasoning, other.reasoning))),
+            finish_reason=other.finish_reason,
+            provider_finish_reason=other.provider_finish_reason,
+            tool_calls=(*own.tool_calls, *other.tool_calls),
+            sources=(*own.sources, *other.sources),
+            files=(*own.files, *other.files),
+            refusal=other.refusal,
+            model=other.model,
+            provider=other.provider,
+            messages=other.messages or own.messages,
+        )
+
+    # --- a workflow
+
+    def _workflow(self, node: Node) -> Response[Any] | Results:
+        members = self._members(node)
+        told = self._told(node)
+        shape = node.shape
+        if shape is not None and shape.kind == "concurrent":
+            empty = {name: Response("", agent=name, partial=True) for name in shape.members if name not in members}
+            every = [(members | empty)[name] for name in shape.members]
+            kept = {name: told[name] for name in ("usage", "duration", "run_id", "partial", "callback_errors")}
+            return Results(shape.members, every, **kept)
+        failed = [name for name, member in members.items() if member.error is not None]
+        said = {child.name: members[child.name] for child in answering(node, failed)}
+        last = [*said.values()][-1] if said else Response("")
+        text = last.text if len(said) <= 1 else sections(said)
+        output = {} if len(said) == 1 else {"output": text}  # of several answers the text is all there is
+        return last.replaced(text, **told, members=members, **output)
+
+    def _members(self, node: Node) -> dict[str, Response[Any]]:
+        runs: dict[str, list[Node]] = {}
+        for child in node.children.values():
+            runs.setdefault(child.name, []).append(child)
+        declared = node.shape.members if node.shape is not None else ()
+        names = [name for name in declared if name in runs] or [*runs]
+        collects = node.shape is not None and node.shape.collect
+        return {name: self.member(name, runs[name], collects) for name in names}
+
+    def member(self, name: str, runs: list[Node], collects: bool) -> Response[Any]:
+        """A member's last answer, with what all its runs have cost."""
+        told: dict[str, Any] = {"agent": name}
+        if collects:
+            told["error"] = _error_of(runs[-1])
+        begun = [run for run in runs if run.unbegun is None]
+        if not begun:
+            return Response("", partial=True, **told)
+        *earlier, last = [self._as_response(run) for run in begun]
+        if earlier:
+            told["usage"] = sum((one.usage for one in earlier), Usage()) + last.usage
+            told["duration"] = sum(one.duration for one in earlier) + last.duration
+        return last.replaced(last.text, **told)
+
+    def _told(self, node: Node) -> dict[str, Any]:
+        """The fields that a Response of the whole has, whoever's text it is."""
+        own = self.own(node)
+        begun = [child for child in node.children.values() if child.unbegun is None]
+        responses = {child.id: self._as_response(child) for child in begun}
+        return {
+            "transcript": "".join(responses[run].transcript for run in _in_order(begun)),
+            "usage": own.usage,
+            "usage_origin": own.usage_origin,
+            "duration": own.duration,
+            "run_id": node.id,
+            "agent": node.name,
+            "partial": own.partial,
+            "callback_errors": own.callback_errors + sum(one.callback_errors for one in responses.values()),
+            **({"finish_reason": own.finish_reason} if own.partial and _ended(node) else {}),
+        }
+
+
+def _in_order(runs: Iterable[Node]) -> list[str]:
+    """Runs of members by id: those that were asked again first, then the last of each, as they began."""
+    last: dict[str, str] = {}
+    before: list[str] = []
+    for run in runs:
+        if run.name in last:
+            before.append(last.pop(run.name))
+        last[run.name] = run.id
+    return [*before, *last.values()]
+
+
+def _is_workflow(node: Node) -> bool:
+    if node.shape is not None:
+        return True
+    # A log of 0.1 does not say so: there a workflow is a run without a model of its own that has members.
+    fold = node.fold
+    return any(child.role == "member" for child in node.children.values()) and not (fold is not None and fold.model)
+
+
+def _has_begun(node: Node) -> bool:
+    return node.fold is not None and node.fold.started is not None
+
+
+def _ended(node: Node) -> bool:
+    return node.fold is not None and node.fold.end is not None
+
+
+def _output_of(node: Node) -> Any:
+    """What the run was asked for as a value; of one that was cut nobody knows that what it said last is the answer."""
+    end = node.fold.end if node.fold is not None else None
+    if not isinstance(end, RunFinished):
+        return None
+    return end.output if node.output is None else node.output
+
+
+def _error_of(node: Node) -> BaseException | None:
+    if node.error is not None:
+        return node.error
+    if node.unbegun is not None:
+        return node.unbegun.exception()
+    end = node.fold.end if node.fold is not None else None
+    return end.error.exception() if isinstance(end, RunFailed) else None

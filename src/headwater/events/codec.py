@@ -1,0 +1,374 @@
+"""Events, messages and Responses as JSON and back: versioned, and what this version does not know survives.
+
+Written is `{"v": 1, "type": …, …}` with defaults left out; bytes are base64, dollars strings. Read is that, from this
+version or a newer one: an event of a type unknown here becomes `Unknown` and is written back as it came, fields unknown
+here stand in `Event.extra` and are written back where they stood. So an older reader passes a newer log on whole. This
+file owns the JSON form; it must never decide what an event means, nor write a key: a `Secret` has no JSON form.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import operator
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final, TypeAlias, TypeVar
+
+import msgspec
+
+from headwater.errors import InvalidRecord
+from headwater.events import types as _events
+from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, Usage
+from headwater.events.types import ErrorInfo, Event, Unknown
+
+__all__ = (
+    "EVENT_TYPES",
+    "VERSION",
+    "decode",
+    "decode_message",
+    "decode_messages",
+    "decode_response",
+    "encode",
+    "encode_message",
+    "encode_messages",
+    "encode_response",
+)
+
+VERSION: Final = 1
+"""The version written. It rises only where an older reader would misread; new types and fields do not raise it."""
+
+ReadT = TypeVar("ReadT")
+
+JSON: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any]
+"""What can be read: JSON as bytes or text, or an object that has been read already."""
+
+
+def _known_types() -> dict[str, type[Event]]:
+    named = (getattr(_events, name) for name in _events.__all__)
+    kinds = (kind for kind in named if isinstance(kind, type) and issubclass(kind, Event))
+    return {str(kind.__struct_config__.tag): kind for kind in kinds if kind not in (Event, Unknown)}
+
+
+EVENT_TYPES: Final[Mapping[str, type[Event]]] = _known_types()
+"""The class of each event by its name on the wire."""
+
+_STAMPS = ("seq", "time", "run", "path")
+_PREFIX = b'{"v":%d,' % VERSION
+_WIRE_NAMES = {kind: frozenset(kind.__struct_encode_fields__) - {"extra"} for kind in EVENT_TYPES.values()}
+
+
+def _plain(value: Any) -> Any:
+    """What the encoder does not take by itself: subclasses of plain types (a Response is one of str), models."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, (int, float)):
+        return int(value) if isinstance(value, int) else float(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if hasattr(type(value), "model_dump"):  # a pydantic model, without importing pydantic to ask
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__qualname__} has no JSON form")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+@functools.cache
+def _typed() -> msgspec.json.Decoder[Event]:
+    # Made when first asked for: it reads the type hints of every event, which writers need not wait for.
+    return msgspec.json.Decoder(functools.reduce(operator.or_, EVENT_TYPES.values()))
+
+
+# --- events
+
+
+def encode(event: Event, *, stamps: bool = False) -> bytes:
+    """`event` as one JSON object, without a line end.
+
+    With `stamps` the four common fields are written also where they hold their defaults: for a wire, a file, or
+    anything else that a reader without this library sees. `decode` gives the same event either way.
+
+    Text that UTF-8 cannot hold (half of a surrogate pair) is written as U+FFFD. Raises InvalidRecord where the event
+    holds something that has no JSON form. Source: spec/00.
+    """
+    # Defaults are left out, and past its first event a log that was stamped holds none of these.
+    stamps = stamps and not (event.seq and event.time and event.run and event.path)
+    try:
+        if event.extra is None and type(event) is not Unknown and not stamps:
+            return _PREFIX + _encoder.encode(event)[1:]
+        return _encoder.encode(_object(event, stamps))
+    except UnicodeEncodeError:
+        return _encoder.encode(_mend(_object(event, stamps)))
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise InvalidRecord(
+            f"The event {event.type} cannot be written as JSON: {error}.",
+            hint="Put plain values into it: dicts, lists, strings, numbers, dataclasses, pydantic models.",
+        ) from error
+
+
+def decode(data: JSON) -> Event:
+    """The event in `data`, one JSON object; of a type or shape that only a newer version knows, an `Unknown`.
+
+    Raises InvalidRecord where it is no JSON object, has no type, or a field of a known event has the wrong type.
+    """
+    if type(data) is not bytes:
+        if isinstance(data, Mapping):
+            return _from_object(dict(data))
+        data = _bytes(data)
+    try:
+        event = _typed().decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass  # unknown, or wrong: the long way tells which
+    else:
+        # What we wrote ourselves encodes to the same bytes again. Then nothing was lost, and the long way, which
+        # looks for what this version does not know, has nothing to find; this is two thirds of its cost.
+        if encode(event) == data:
+            return event
+    return _from_object(_read_object(data, "event"))
+
+
+def _object(event: Event, stamps: bool) -> dict[str, Any]:
+    """The event as the dict that is written, with all that was kept for a newer reader."""
+    if isinstance(event, Unknown):
+        body = event.body if "type" in event.body else {"v": VERSION, "type": event.name, **event.body}
+        said = _stamps(body)
+        # Appending to another log stamps anew; only then does the body differ from what came.
+        body = {**body, **{name: here for name in _STAMPS if (here := getattr(event, name)) != said[name]}}
+    else:
+        bare = msgspec.structs.replace(event, extra=None)
+        body = {"v": VERSION, **msgspec.to_builtins(bare, enc_hook=_plain)}
+    if stamps:
+        first: dict[str, Any] = {name: body[name] for name in ("v", "type") if name in body}
+        body = {**first, **{name: getattr(event, name) for name in _STAMPS}, **body}
+    return {**body, **event.extra} if event.extra else body
+
+
+def _from_object(body: dict[str, Any]) -> Event:
+    version = _version(body, "event")
+    name = body.get("type")
+    if not isinstance(name, str) or not name:
+        raise InvalidRecord(
+            "An event has no type.", hint='Each is an object such as {"v": 1, "type": "text.delta", …}.'
+        )
+    kind = EVENT_TYPES.get(name)
+    if kind is None:
+        return _unknown(name, body)
+    names = _WIRE_NAMES[kind]
+    known = {key: value for key, value in body.items() if key in names}
+    try:
+        event = msgspec.convert(known, kind)
+        held = _fields(event)
+        extra = {key: value for key, value in body.items() if key not in names and key not in ("v", "type")}
+        extra.update((key, value) for key, value in known.items() if _loses(value, held[key]))
+    except msgspec.ValidationError as error:
+        if version > VERSION or _is_newer_word(error):
+            return _unknown(name, body)
+        raise InvalidRecord(f"An event {name} is not valid: {error}.") from error
+    except RecursionError as error:
+        raise InvalidRecord(f"An event {name} is nested too deep to be read.") from error
+    if version != VERSION:
+        extra["v"] = version
+    return msgspec.structs.replace(event, extra=extra) if extra else event
+
+
+def _unknown(name: str, body: dict[str, Any]) -> Unknown:
+    return Unknown(name=name, body=body, **_stamps(body))
+
+
+class _Stamps(msgspec.Struct, frozen=True):
+    seq: int = 0
+    time: float = 0.0
+    run: str = ""
+    path: tuple[str, ...] = ()
+
+
+def _stamps(body: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        stamps = msgspec.convert({name: body[name] for name in _STAMPS if name in body}, _Stamps)
+    except msgspec.ValidationError:
+        stamps = _Stamps()
+    return msgspec.structs.asdict(stamps)
+
+
+def _is_newer_word(error: msgspec.ValidationError) -> bool:
+    """Whether the fault is a word outside a closed set (a new part, a new cause), not a value of the wrong type."""
+    return str(error).startswith(("Invalid enum value", "Invalid value"))
+
+
+def _fields(struct: msgspec.Struct) -> dict[str, Any]:
+    """A value's fields by their names on the wire, defaults and all."""
+    # structs.fields() would tell the names too, but reads type hints each time it is asked.
+    names = zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True)
+    held = {wire: getattr(struct, name) for wire, name in names}
+    config = struct.__struct_config__
+    return held if config.tag_field is None else {config.tag_field: config.tag, **held}
+
+
+def _loses(came: Any, held: Any) -> bool:
+    """Whether something of the JSON that came is not in the value that is held of it."""
+    if isinstance(held, msgspec.Struct):
+        known = _fields(held)
+        return any(key not in known or _loses(value, known[key]) for key, value in came.items())
+    if isinstance(held, tuple):
+        return any(_loses(one, other) for one, other in zip(came, held, strict=True))
+    if isinstance(held, bytes):
+        return bool(came != base64.b64encode(held).decode())
+    if isinstance(held, Decimal):
+        return bool(came != str(held))
+    return bool(came != held)
+
+
+def _mend(value: Any) -> Any:
+    """`value` with text that UTF-8 can hold: pairs of surrogates joined, halves replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, Mapping):
+        return {_mend(key): _mend(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_mend(inner) for inner in value]
+    return value
+
+
+# --- messages
+
+
+def encode_message(message: Message) -> bytes:
+    """`message` as one JSON object. Raises InvalidRecord where it holds something without a JSON form."""
+    return _PREFIX + _write(message, "message")[1:]
+
+
+def encode_messages(messages: Iterable[Message]) -> bytes:
+    """`messages` as one JSON object, `{"v": 1, "messages": […]}`. Raises InvalidRecord."""
+    return _PREFIX + b'"messages":' + _write(tuple(messages), "message") + b"}"
+
+
+def decode_message(data: JSON) -> Message:
+    """The message that `encode_message` wrote. Raises InvalidRecord, also where a part is of a newer kind."""
+    return _read(data, Message, "message")
+
+
+class _Messages(msgspec.Struct, frozen=True):
+    messages: tuple[Message, ...]
+
+
+def decode_messages(data: JSON) -> tuple[Message, ...]:
+    """The messages that `encode_messages` wrote. Raises InvalidRecord, also where a part is of a newer kind."""
+    return _read(data, _Messages, "history").messages
+
+
+# --- Responses
+
+
+class _ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="response"):
+    """A Response's fields; absent `transcript` and `output` are the text."""
+
+    text: str
+    transcript: str | msgspec.UnsetType = msgspec.UNSET
+    output: Any = msgspec.UNSET
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    sources: tuple[Source, ...] = ()
+    files: tuple[Image | File, ...] = ()
+    finish_reason: str | None = None
+    provider_finish_reason: str | None = None
+    usage: Usage = Usage()
+    model: str = ""
+    provider: str = ""
+    messages: tuple[Message, ...] = ()
+    run_id: str = ""
+    agent: str = ""
+    duration: float = 0.0
+    time_to_first_token: float | None = None
+    tokens_per_second: float | None = None
+    partial: bool = False
+    usage_origin: str = "measured"
+    callback_errors: int = 0
+    members: dict[str, _ResponseRecord] = {}
+    error: ErrorInfo | None = None
+
+
+_RESPONSE_DEFAULTS = {
+    name: value for name, value in _fields(_ResponseRecord(text="")).items() if name not in ("type", "text")
+}
+_RESPONSE_FIELDS = tuple(_RESPONSE_DEFAULTS)
+
+
+def encode_response(response: Response[Any]) -> bytes:
+    """`response` as one JSON object, messages and all.
+
+    An output of a type of yours is written as its JSON and read back as that. Raises InvalidRecord.
+    """
+    return _PREFIX + _write(_record(response), "Response")[1:]
+
+
+def decode_response(data: JSON) -> Response[Any]:
+    """The Response that `encode_response` wrote; its output is plain JSON. Raises InvalidRecord."""
+    return _response(_read(data, _ResponseRecord, "Response"))
+
+
+def _record(response: Response[Any]) -> _ResponseRecord:
+    text = response.text
+    said = {name: getattr(response, name) for name in _RESPONSE_FIELDS}
+    said["members"] = {name: _record(member) for name, member in response.members.items()}
+    said["error"] = None if response.error is None else ErrorInfo.of(response.error)
+    for name in ("transcript", "output"):
+        if isinstance(said[name], str) and said[name] == text:
+            del said[name]
+    # Defaults are left out by identity, and a Response's are equal to the record's without being the same.
+    said = {name: value for name, value in said.items() if name == "output" or value != _RESPONSE_DEFAULTS[name]}
+    return _ResponseRecord(text=text, **said)
+
+
+def _response(record: _ResponseRecord) -> Response[Any]:
+    said = {name: value for name in _RESPONSE_FIELDS if (value := getattr(record, name)) is not msgspec.UNSET}
+    said["members"] = {name: _response(member) for name, member in record.members.items()}
+    said["error"] = None if record.error is None else record.error.exception()
+    return Response(record.text, **said)
+
+
+# --- reading and writing, with our own errors
+
+
+def _write(value: Any, what: str) -> bytes:
+    try:
+        try:
+            return _encoder.encode(value)
+        except UnicodeEncodeError:
+            return _encoder.encode(_mend(msgspec.to_builtins(value, enc_hook=_plain)))
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise InvalidRecord(f"The {what} cannot be written as JSON: {error}.") from error
+
+
+def _read(data: JSON, kind: type[ReadT], what: str) -> ReadT:
+    body = dict(data) if isinstance(data, Mapping) else _read_object(_bytes(data), what)
+    newer = _version(body, what) > VERSION
+    try:
+        return msgspec.convert(body, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        newer = newer or (isinstance(error, msgspec.ValidationError) and _is_newer_word(error))
+        hint = "It seems to come from a newer headwater: upgrade this one." if newer else ""
+        raise InvalidRecord(f"The {what} is not valid: {error}.", hint=hint) from error
+
+
+def _bytes(data: bytes | bytearray | memoryview | str) -> bytes:
+    return data.encode("utf-8", "replace") if isinstance(data, str) else bytes(data)
+
+
+def _read_object(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        body = _any.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRecord(f"The {what} is not valid JSON: {error}.") from error
+    if not isinstance(body, dict):
+        raise InvalidRecord(f"The {what} is not a JSON object but {type(body).__name__}.")
+    return body
+
+
+def _version(body: Mapping[str, Any], what: str) -> int:
+    version = body.get("v", VERSION)
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise InvalidRecord(f"The {what}'s version is {version!r}, which is none.")
+    return version

@@ -1,0 +1,478 @@
+"""What is said, as values: messages and their parts, usage, and the Response a run gives back.
+
+Values only: nothing here knows a provider's wire, an event or a loop. Providers translate messages to their own JSON
+and back; `fold` is the only place that assembles them from events.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator, Mapping, Sequence
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from typing_extensions import TypeVar
+
+__all__ = (
+    "File",
+    "FinishReason",
+    "Image",
+    "Message",
+    "Part",
+    "ProviderItem",
+    "Reasoning",
+    "Response",
+    "Role",
+    "Source",
+    "Text",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+)
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "cancelled"]
+
+OutputT = TypeVar("OutputT", default=str)
+
+
+class Part(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
+    """One piece of a message's content. `signature` is what its provider wants back with it, unread by us."""
+
+    signature: str | None = None
+
+
+class Text(Part, frozen=True, tag="text"):
+    """What a person or a model wrote. `refusal` marks a model's refusal, which is not an answer."""
+
+    text: str
+    refusal: bool = False
+    cache: bool = False
+    """A prompt-caching mark: what stands up to here may be cached by the provider, where it takes such marks."""
+
+
+class Reasoning(Part, frozen=True, tag="reasoning"):
+    """What a model thought. `redacted` is its encrypted form, for providers that send only that."""
+
+    text: str = ""
+    kind: Literal["summary", "full"] = "full"
+    redacted: str | None = None
+
+
+class Image(Part, frozen=True, tag="image"):
+    """A picture: either its bytes or a URL that the provider can reach."""
+
+    data: bytes | None = None
+    url: str | None = None
+    media_type: str = ""
+    detail: Literal["low", "high", "auto"] | None = None
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.data is None) == (self.url is None):
+            raise TypeError("An Image is either data= (bytes) or url=.")
+        _check_bytes("Image", self.data)
+        if self.data is not None and not self.media_type:
+            # msgspec calls this after the fields are set; a frozen value is still ours to finish here.
+            msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "image/png"))
+
+
+def _check_bytes(kind: str, data: Any) -> None:
+    if data is not None and not isinstance(data, bytes):
+        example = f'{kind}(data=Path("name").read_bytes()) or {kind}(url="https://…")'
+        raise TypeError(f"The data of {'an' if kind[0] in 'AEIOU' else 'a'} {kind} is bytes: write {example}.")
+
+
+class File(Part, frozen=True, tag="file"):
+    """A document, sound or any other file: its bytes, a URL, or the id under which the provider keeps it."""
+
+    data: bytes | None = None
+    url: str | None = None
+    id: str | None = None
+    name: str = ""
+    media_type: str = ""
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        if sum(x is not None for x in (self.data, self.url, self.id)) != 1:
+            raise TypeError("A File is one of data= (bytes), url= or id=.")
+        _check_bytes("File", self.data)
+        if self.data is not None and not self.media_type:
+            msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "text/plain"))
+
+
+class ToolCall(Part, frozen=True, tag="tool_call"):
+    """A model's wish to have a tool called.
+
+    `arguments` is a dict, or the raw string where what the model wrote is not a JSON object (cut, or a custom tool's
+    input). `by` says who runs it: us ("agent"), the provider on its side ("provider"), or the caller ("client").
+    """
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | str
+    by: Literal["agent", "provider", "client"] = "agent"
+    custom: bool = False
+    """Called by free text instead of JSON (OpenAI's custom tools): `arguments` is that text."""
+    item_id: str | None = None
+    """The provider's second id of the call, where it has one (OpenAI Responses items)."""
+
+
+class ToolResult(Part, frozen=True, tag="tool_result"):
+    """What a tool gave back for the call `id`. `content` is text, or parts where it holds pictures or files."""
+
+    id: str
+    name: str
+    content: str | tuple[Text | Image | File, ...]
+    error: bool = False
+    custom: bool = False
+    cache: bool = False
+
+
+class Source(Part, frozen=True, tag="source"):
+    """A citation. `span` is where in the message's text it stands, in characters: [start, end)."""
+
+    kind: Literal["url", "document", "file"] = "url"
+    url: str = ""
+    title: str = ""
+    quote: str = ""
+    span: tuple[int, int] | None = None
+
+
+class ProviderItem(Part, frozen=True, tag="provider_item"):
+    """Something only the provider `api` understands and wants back as it was, at this place in the message."""
+
+    api: str
+    item: dict[str, Any]
+
+
+AnyPart: TypeAlias = Text | Reasoning | Image | File | ToolCall | ToolResult | Source | ProviderItem
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One turn of a conversation.
+
+    `api` and `model` say who wrote an assistant message: signatures and provider items go back to that API alone.
+    """
+
+    role: Role
+    content: tuple[AnyPart, ...] = ()
+    name: str = ""
+    api: str = ""
+    model: str = ""
+    replaces: int = 0
+    """A compaction: it is sent in place of the first so many messages of the conversation, which keeps them all."""
+
+    @property
+    def text(self) -> str:
+        """The message's text, its parts joined; refusals and reasoning are not part of it."""
+        return "".join(part.text for part in self.content if isinstance(part, Text) and not part.refusal)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls in it, in the order in which they were begun."""
+        return tuple(part for part in self.content if isinstance(part, ToolCall))
+
+    @classmethod
+    def system(cls, text: str) -> Message:
+        """What the model is told before anyone speaks."""
+        return cls(role="system", content=(Text(text=text),))
+
+    @classmethod
+    def user(cls, *parts: str | Text | Image | File) -> Message:
+        """What a person says: strings, images and files, in order."""
+        return cls(role="user", content=tuple(Text(text=p) if isinstance(p, str) else p for p in parts))
+
+    @classmethod
+    def assistant(cls, *parts: str | Text | Reasoning | ToolCall | Source | ProviderItem) -> Message:
+        """What a model said."""
+        return cls(role="assistant", content=tuple(Text(text=p) if isinstance(p, str) else p for p in parts))
+
+    @classmethod
+    def tool(cls, *results: ToolResult) -> Message:
+        """What tools gave back, in the order of the calls."""
+        return cls(role="tool", content=results)
+
+
+def sent_messages(messages: Sequence[Message]) -> Sequence[Message]:
+    """What of a conversation is sent to a model: from the last compaction on, that message stands for those before.
+
+    A compaction stands where it was made, after messages that are still sent; `replaces` counts from the beginning of
+    the whole conversation, so that a further one takes the place of the one before.
+    """
+    last = next((message for message in reversed(messages) if message.replaces), None)
+    if last is None:
+        return messages
+    return [last, *(message for message in messages[last.replaces :] if not message.replaces)]
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens, counted as OpenTelemetry's GenAI conventions count them; what was not reported is None, never 0.
+
+    `input_tokens` include the cached ones, `output_tokens` the reasoning ones. `raw` is the provider's own report.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    raw: dict[str, Any] | None = None
+    cost: Decimal | None = None
+    """Dollars; None where no price is known. In JSON a string, so that no reader rounds it."""
+
+    @classmethod
+    def estimated(cls, text: str) -> Usage:
+        """What saying `text` may have cost: four bytes of UTF-8 a token, the vendors' own rule of thumb."""
+        return cls(output_tokens=(len(text.encode("utf-8", "replace")) + 3) // 4) if text else cls()
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input and output together; None where either was not reported."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        counts: dict[str, Any] = {name: _plus(getattr(self, name), getattr(other, name)) for name in _COUNTS}
+        one, two = self.cost, other.cost
+        cost = two if one is None else one if two is None else _DOLLARS.add(one, two)
+        return Usage(**counts, cost=cost)
+
+    def __bool__(self) -> bool:
+        return self.cost is not None or any(getattr(self, name) is not None for name in _COUNTS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known, JSON-able: the counts with `total_tokens`, and the cost in dollars as a string."""
+        known: dict[str, Any] = {name: value for name in _COUNTS if (value := getattr(self, name)) is not None}
+        if self.total_tokens is not None:
+            known["total_tokens"] = self.total_tokens
+        if self.cost is not None:
+            known["cost"] = str(self.cost)
+        return known
+
+
+_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+
+_DOLLARS: Final = Context(prec=50)
+"""Costs add up in a context of their own: the thread's may round, and then two readers of a log would disagree."""
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
+
+
+class Response(str, Generic[OutputT]):
+    """What a run came to: the answer's text, as a string that knows how it came about.
+
+    It is a `str`: print it, join it, `json.dumps` it, compare it. An answer without text is falsy. Awaiting one gives
+    itself, so that `agent.run(…)` and `await agent.run(…)` may both be written where a run blocks.
+    """
+
+    transcript: str
+    """All the text that was shown, over all steps."""
+    output: OutputT
+    """The answer as the output type that was asked for; the text where none was."""
+    reasoning: str
+    refusal: str
+    tool_calls: tuple[ToolCall, ...]
+    """Every call the model made, over all steps, in order."""
+    sources: tuple[Source, ...]
+    files: tuple[Image | File, ...]
+    finish_reason: FinishReason | None
+    provider_finish_reason: str | None
+    """The provider's own word for the finish reason."""
+    usage: Usage
+    model: str
+    provider: str
+    messages: tuple[Message, ...]
+    """Valid history to go on from: the conversation up to and including this answer."""
+    run_id: str
+    agent: str
+    duration: float
+    """Seconds from the start of the run to its end."""
+    time_to_first_token: float | None
+    """Seconds from the start of the run to the first text, reasoning or tool call; None where there was none."""
+    tokens_per_second: float | None
+    partial: bool
+    """True where the answer was cut: cancelled, failed, or left."""
+    usage_origin: Literal["measured", "estimated", "unknown"]
+    """Whether `usage` was reported by the provider for every attempt, or holds estimates, or lacks what nobody said."""
+    callback_errors: int
+    members: Mapping[str, Response[Any]]
+    """Of a workflow: each member's Response, by its name, in the order of the members."""
+    error: Exception | None
+    """What ended it, where that was not raised because its workflow collects errors."""
+
+    def __new__(cls, text: str = "", **fields: Any) -> Self:
+        """Made by `fold`; `fields` are the attributes below by name. Raises TypeError for any other."""
+        self = super().__new__(cls, text)
+        self.__dict__.update(_UNSAID)
+        self.__dict__["transcript"] = text
+        self.__dict__["output"] = text
+        unknown = fields.keys() - self.__dict__.keys()
+        if unknown:
+            raise TypeError(f"Response has no field {min(unknown)!r}.")
+        self.__dict__.update(fields)
+        return self
+
+    @property
+    def text(self) -> str:
+        """The answer as a plain string: the text of the last step that has any."""
+        return str.__str__(self)
+
+    @property
+    def content(self) -> str:
+        """The same as `text`."""
+        return str.__str__(self)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a stream's last chunk tells of the run: model, provider, tokens (the usage), time_to_first_token,
+        duration; a refusal where there was one.
+        """
+        known: dict[str, Any] = {
+            "model": self.model or None,
+            "provider": self.provider or None,
+            "tokens": self.usage.to_dict() or None,
+            "time_to_first_token": self.time_to_first_token,
+            "duration": self.duration,
+        }
+        if self.refusal:
+            known["refusal"] = self.refusal
+        return known
+
+    if not TYPE_CHECKING:  # a checker would take every name for known
+
+        def __getattr__(self, name: str) -> Any:
+            # Only asked for what there is not: names that people bring along from other libraries.
+            hint = f" Here it is {ours}." if (ours := _ELSEWHERE.get(name)) else ""
+            raise AttributeError(f"A Response has no {name!r}.{hint}", name=name, obj=self)
+
+    def replaced(self, text: str, **fields: Any) -> Response[Any]:
+        """A copy with another text and other fields."""
+        return Response(text, **{**self.__dict__, **fields})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer and how it came about, JSON-able, without the messages."""
+        fields = {name: self.__dict__[name] for name in _PLAIN}
+        return {"text": self.text, **fields, "usage": self.usage.to_dict()}
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
+        return (self.text,), dict(self.__dict__)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield  # type: ignore[unreachable]  # makes this function the generator that `await` wants
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+_ELSEWHERE: dict[str, str] = {
+    "success": "`not response.partial`",
+    "unwrap": "the response itself, which is its text; a run that failed raises",
+    "data": "`response.output`",
+    "result": "`response.output`",
+    "final_output": "`response.output`",
+    "parsed": "`response.output`",
+    "output_text": "`response.text`",
+    "message": "`response.text`, and `response.messages` for the conversation",
+    "choices": "`response.text`",
+    "history": "`response.messages`",
+    "all_messages": "`response.messages`",
+    "new_messages": "`response.messages`",
+    "to_input_list": "`response.messages`",
+    "thinking": "`response.reasoning`",
+    "citations": "`response.sources`",
+    "stop_reason": "`response.finish_reason`",
+    "model_name": "`response.model`",
+    "latency": "`response.duration`",
+    "tokens": "`response.usage`",
+}
+"""What other libraries call it, and what it is called here."""
+
+_UNSAID: dict[str, Any] = {
+    "transcript": "",
+    "output": "",
+    "reasoning": "",
+    "refusal": "",
+    "tool_calls": (),
+    "sources": (),
+    "files": (),
+    "finish_reason": None,
+    "provider_finish_reason": None,
+    "usage": Usage(),
+    "model": "",
+    "provider": "",
+    "messages": (),
+    "run_id": "",
+    "agent": "",
+    "duration": 0.0,
+    "time_to_first_token": None,
+    "tokens_per_second": None,
+    "partial": False,
+    "usage_origin": "measured",
+    "callback_errors": 0,
+    "members": {},
+    "error": None,
+}
+_PLAIN = (
+    "transcript",
+    "reasoning",
+    "refusal",
+    "finish_reason",
+    "provider_finish_reason",
+    "model",
+    "provider",
+    "run_id",
+    "agent",
+    "duration",
+    "time_to_first_token",
+    "tokens_per_second",
+    "partial",
+)
+
+_MAGIC: Sequence[tuple[bytes, str]] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+)
+
+
+def sniff_media_type(data: bytes, otherwise: str) -> str:
+    """The media type that the first bytes of `data` show, else `otherwise`."""
+    for magic, media_type in _MAGIC:
+        if data.startswith(magic):
+            return media_type
+    if data[:4] == b"RIFF" and data[8:12] in (b"WEBP", b"WAVE"):
+        return "image/webp" if data[8:12] == b"WEBP" else "audio/wav"
+    return otherwise
+
+
+def data_url(data: bytes, media_type: str) -> str:
+    """`data` as a `data:` URL (RFC 2397)."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+def read_data_url(url: str) -> tuple[bytes, str] | None:
+    """The bytes and the media type that a `data:` URL holds (RFC 2397); None where `url` is no such URL, or broken."""
+    if not url.startswith("data:"):
+        return None
+    head, comma, body = url[5:].partition(",")
+    if not comma:
+        return None
+    media_type, *parameters = head.split(";")
+    data = unquote_to_bytes(body)
+    if "base64" in parameters:
+        try:
+            data = base64.b64decode(data, validate=True)
+        except ValueError:
+            return None
+    return data, media_type or "text/plain"

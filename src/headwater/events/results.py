@@ -1,0 +1,102 @@
+"""What a concurrent workflow gives back: its members' Responses, in the order of the members."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping
+from typing import Any, Self, SupportsIndex, overload
+
+from headwater.events.messages import Response, Usage
+
+__all__ = ("Results",)
+
+
+class Results(list[Response[Any]]):
+    """Responses by index or by name, in the order of the agents, whichever ended first.
+
+    `json.dumps` gives their texts; printed, they are sections. A member that failed where errors are collected has what
+    it had said in its place, with `.error`. Awaiting Results gives itself, as a Response does.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        responses: Iterable[Response[Any]],
+        *,
+        usage: Usage | None = None,
+        duration: float = 0.0,
+        run_id: str = "",
+        partial: bool = False,
+        callback_errors: int = 0,
+    ) -> None:
+        super().__init__(responses)
+        self.names = tuple(names)
+        self.usage = sum((response.usage for response in self), Usage()) if usage is None else usage
+        """What they cost together, as far as it was reported."""
+        self.duration = duration
+        """Seconds from the start of the workflow to its end."""
+        self.run_id = run_id
+        self.partial = partial
+        """True where the workflow was cut: cancelled, failed, or left."""
+        self.callback_errors = callback_errors
+        """How often a callback raised, the workflow's and the members' own."""
+
+    @overload
+    def __getitem__(self, key: SupportsIndex | str) -> Response[Any]: ...
+    @overload
+    def __getitem__(self, key: slice) -> list[Response[Any]]: ...
+    def __getitem__(self, key: SupportsIndex | str | slice) -> Response[Any] | list[Response[Any]]:
+        """By place, or by the member's name. Raises IndexError, KeyError."""
+        if isinstance(key, str):
+            try:
+                return super().__getitem__(self.names.index(key))
+            except ValueError:
+                raise KeyError(f"There is no member {key!r}; there are {', '.join(self.names)}.") from None
+        return super().__getitem__(key)
+
+    @property
+    def members(self) -> Mapping[str, Response[Any]]:
+        """Each member's Response by its name, in order."""
+        return dict(zip(self.names, self, strict=True))
+
+    @property
+    def text(self) -> str:
+        """What they said, as sections under their names; one alone as it is."""
+        return sections(self.members)
+
+    @property
+    def errors(self) -> Mapping[str, Exception]:
+        """What ended those that failed, by name."""
+        return {name: response.error for name, response in self.members.items() if response.error is not None}
+
+    def to_dict(self) -> dict[str, str]:
+        """Each member's text by its name."""
+        return {name: response.text for name, response in self.members.items()}
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Results({', '.join(self.names)})"
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield  # type: ignore[unreachable]  # makes this function the generator that `await` wants
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    def __reduce__(self) -> Any:
+        # A list's own way would need names before it has them; this one keeps what anyone has set besides.
+        return _rebuilt, (self.names, list(self)), self.__dict__
+
+
+def _rebuilt(names: tuple[str, ...], responses: list[Response[Any]]) -> Results:
+    return Results(names, responses)
+
+
+def sections(members: Mapping[str, str | Response[Any]]) -> str:
+    """Texts under their names, parted by blank lines; one alone as it is, and those without a text left out."""
+    said = {name: str.__str__(text) for name, text in members.items() if text}
+    if len(said) == 1:
+        return next(iter(said.values()))
+    return "\n\n".join(f"## {name}\n\n{text}" for name, text in said.items())

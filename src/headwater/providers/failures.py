@@ -1,0 +1,263 @@
+"""What goes wrong at a provider: statuses, bodies and in-band errors of every shape, as errors of the tree.
+
+Pure wording and sorting. It knows no secrets: `backends.http` removes a key that a provider echoes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+
+from headwater import errors
+
+__all__ = (
+    "cut_error",
+    "http_error",
+    "in_band_error",
+    "malformed",
+    "provider_error",
+    "read_error",
+    "read_error_body",
+    "retry_after",
+    "stray_error",
+    "value_or_text",
+)
+
+MAX_STRAY_ATTEMPTS: Final = 64
+"""The most lines outside any event that are tried as the beginning of JSON, so that a large body stays cheap."""
+
+
+def http_error(
+    provider: str, status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0
+) -> errors.ProviderError:
+    """Returns the error for an HTTP response other than 2xx, whatever its body is: JSON, HTML or nothing.
+
+    `headers` have lower-case names. `now` (Unix seconds) is what dates in headers are measured from.
+    """
+    code, message = read_error_body(body)
+    return provider_error(
+        provider,
+        message or _unsaid(status, body),
+        status=status,
+        code=code,
+        request_id=headers.get("x-request-id") or headers.get("request-id"),
+        retry_after=retry_after(headers, now),
+    )
+
+
+def _unsaid(status: int, body: bytes) -> str:
+    """What to say if a body has no message: a web page's title, else the status in words."""
+    title = re.search(rb"<title[^>]*>\s*([^<]+?)\s*<", body[:20_000], re.IGNORECASE)
+    if title is not None:
+        return f"a web page, {title[1].decode('utf-8', 'replace')[:200]!r}"
+    page = "a web page" if body.lstrip()[:1] == b"<" else ""
+    try:
+        return page or HTTPStatus(status).phrase
+    except ValueError:
+        return "no reason"
+
+
+def read_error_body(body: bytes) -> tuple[str | None, str]:
+    """Returns the code and the message in an error body, in any of the shapes that providers use."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        text = body[:2000].decode("utf-8", "replace").strip()
+        return None, "" if text.startswith("<") else text[:500]
+    return read_error(value)
+
+
+def read_error(value: Any) -> tuple[str | None, str]:
+    """Returns the code and the message in an error value: `{"error": {…}}`, `{"error": "…"}`, `[{"error": …}]`, or
+    bare."""
+    if isinstance(value, list):
+        value = value[0] if value else {}
+    if isinstance(value, dict) and value.get("error"):
+        inner = value["error"]
+        if isinstance(inner, str):
+            return _word(value.get("code")) or _word(value.get("type")), inner
+        value = inner
+    if isinstance(value, str):
+        return None, value
+    if not isinstance(value, dict):
+        return None, str(value)
+    code = _word(value.get("code")) or _word(value.get("type")) or _word(value.get("status"))
+    for name in ("message", "detail", "msg", "error_message"):
+        if value.get(name):
+            text = value[name]
+            return code, text if isinstance(text, str) else json.dumps(text)
+    return code, json.dumps(value) if value else ""
+
+
+def _word(value: Any) -> str | None:
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Returns the seconds to wait before a retry, from retry-after-ms or Retry-After (seconds or a date); None
+    without."""
+    if (text := headers.get("retry-after-ms")) is not None:
+        try:
+            return _seconds(text) / 1000
+        except ValueError:
+            pass
+    if (text := headers.get("retry-after")) is not None:
+        try:
+            return _seconds(text)
+        except ValueError:
+            pass
+        from email.utils import parsedate_to_datetime  # rare, and slow to import
+
+        try:
+            return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        except (ValueError, TypeError):
+            pass
+    return None
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of seconds")
+    return max(0.0, value)
+
+
+_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"})
+_KEY_HINT = "Check that the key is whole, current, and of this provider."
+
+
+def provider_error(
+    provider: str,
+    message: str,
+    *,
+    status: int | None = None,
+    code: str | None = None,
+    request_id: str | None = None,
+    retry_after: float | None = None,
+) -> errors.ProviderError:
+    """Returns the error that a status and a provider's code mean. Without a status the code alone decides."""
+    kind, hint = _classify(status, (code or "").lower(), message.lower())
+    where = f" (HTTP {status})" if status is not None else ""
+    return kind(
+        f"{provider or 'The provider'} answered{where}: {_sentence(message.strip()[:2000])}",
+        hint=_wait_hint(retry_after) if kind is errors.RateLimited else hint,
+        provider=provider,
+        status=status,
+        code=code,
+        request_id=request_id,
+        retry_after=retry_after,
+    )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def _wait_hint(seconds: float | None) -> str:
+    return f"It asks to wait {seconds:.0f} s before trying again." if seconds else "Wait a while, or ask less often."
+
+
+def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.ProviderError], str]:
+    said = f"{code} {message}"
+    if (
+        "context_length" in said
+        or "context length" in said
+        or "prompt is too long" in said
+        or "maximum context" in said
+    ):
+        return errors.ContextTooLong, "Shorten the history, or use a model with a larger context."
+    if code in _QUOTA or status == 402:
+        return errors.QuotaExhausted, "Check the account's plan and billing."
+    if status == 401 or "authentication" in code or "invalid_api_key" in code or "unauthorized" in code:
+        return errors.AuthenticationFailed, _KEY_HINT
+    if status == 400 and "api key not valid" in message:
+        return errors.AuthenticationFailed, _KEY_HINT
+    if status == 403 or "permission" in code:
+        return errors.PermissionDenied, "The key may not use this model or address."
+    if status == 404 or "model_not_found" in code or code in ("not_found", "not_found_error"):
+        return errors.ModelNotFound, "Check the model's name and the base URL."
+    if status == 429 or "rate_limit" in code or code in ("429", "resource_exhausted", "too_many_requests"):
+        return errors.RateLimited, ""
+    if status in (503, 529) or "overloaded" in code or code in ("503", "529", "unavailable"):
+        return errors.Overloaded, "Try again in a while, or name a fallback model."
+    if status is None:
+        if code.startswith("4") or "invalid" in code or "bad_request" in code:
+            return errors.InvalidRequest, ""
+        return errors.ServerError, "Try again in a while, or name a fallback model."
+    if status >= 500 or status in (408, 409):
+        return errors.ServerError, "Try again in a while, or name a fallback model."
+    return errors.InvalidRequest, ""
+
+
+def in_band_error(provider: str, value: Any) -> errors.ProviderError:
+    """Returns the error that a provider reported inside a stream."""
+    code, message = read_error(value)
+    request_id = _word(value.get("request_id")) if isinstance(value, dict) else None
+    return provider_error(provider, message or "an error without a message", code=code, request_id=request_id)
+
+
+def stray_error(provider: str, lines: Sequence[bytes]) -> errors.ProviderError | None:
+    """Returns the error in the lines of a stream that belong to no event, or None.
+
+    It is a line `error: …`, or an error object in JSON on one line or several; one that was cut counts too.
+    """
+    text = b"\n".join(lines).decode("utf-8", "replace")
+    at, attempts = 0, 0
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        if text.startswith("error:", at):
+            return in_band_error(provider, value_or_text(text[at + len("error:") : end].encode()))
+        begin = _JSON_BEGINS.match(text, at, end)
+        if begin is not None and attempts < MAX_STRAY_ATTEMPTS:
+            try:
+                value, stop = _decode_first(text, begin.end() - 1)
+            except (ValueError, RecursionError):
+                attempts += 1
+                if error := cut_error(provider, text[at:]):
+                    return error
+            else:
+                if _is_error(value):
+                    return in_band_error(provider, value)
+                end = max(end, stop)
+        at = end + 1
+    return None
+
+
+def cut_error(provider: str, text: str) -> errors.ProviderError | None:
+    """Returns the error if cut JSON begins as one, else None."""
+    return in_band_error(provider, text.strip()) if _ERROR_BEGINS.match(text) else None
+
+
+def value_or_text(data: bytes) -> Any:
+    """Returns the JSON value of `data`, else its text."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data.decode("utf-8", "replace").strip()
+
+
+_decode_first = json.JSONDecoder().raw_decode
+_JSON_BEGINS = re.compile(r"[ \t]*[{\[]")
+_ERROR_BEGINS = re.compile(r"""\s*(\[\s*)?\{\s*("error"\s*:\s*[{"]|"type"\s*:\s*"error")""")
+
+
+def _is_error(value: Any) -> bool:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return isinstance(value, dict) and (bool(value.get("error")) or "error" in (value.get("type"), value.get("object")))
+
+
+def malformed(provider: str, cause: Exception) -> errors.MalformedResponse:
+    """Returns the error for bytes that are not valid in this API."""
+    return errors.MalformedResponse(
+        f"What {provider} sent is not valid: {cause}.",
+        hint="If this stays so, check that the base URL speaks this API.",
+        provider=provider,
+    )

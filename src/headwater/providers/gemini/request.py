@@ -1,0 +1,302 @@
+"""Requests to the Gemini API: a conversation as contents, settings as `generationConfig`.
+
+Owns what is sent; what comes back is `response`'s. Must never do I/O, drop a setting silently, or put a signature on
+any part but the one it came on. https://ai.google.dev/api/generate-content and the `google-genai` package's types.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from headwater import errors
+from headwater.events.messages import (
+    AnyPart,
+    File,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+    read_data_url,
+)
+from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
+
+__all__ = ("API", "NO_SIGNATURE", "encode")
+
+API: Final = "gemini"
+
+_VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*$")
+_GENERATION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
+_RESOURCES: Final = ("models/", "tunedModels/", "publishers/", "projects/", "endpoints/")
+
+_BUDGETS: Final = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
+"""Thinking tokens for an effort, for models that know only budgets; as Google's own OpenAI endpoint maps them, but for
+"minimal", where that makes no difference to "low"."""
+
+NO_SIGNATURE: Final = "skip_thought_signature_validator"
+"""What Google documents to be put on a call that was not made by its model: Gemini 3 refuses one without."""
+
+
+def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
+    """The request as `streamGenerateContent` takes it, answered as server-sent events.
+
+    `settings.extra` is merged in last: objects into objects, `tools` behind ours, anything else in place of ours. An
+    image's `detail` is a hint, sent to the generations that take one for each part.
+
+    Raises: UnsupportedSetting; InvalidRequest for content that Gemini has no place for.
+    """
+    settings, generation = request.settings, _generation(request.model)
+    _refuse(settings, endpoint)
+    writer = _Writer(endpoint, generation)
+    body: dict[str, Any] = {"contents": writer.contents(request.messages)}
+    if writer.system:
+        body["systemInstruction"] = {"parts": writer.system}
+    if request.tools:
+        body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in request.tools]}]
+    if settings.tool_choice is not None:
+        body["toolConfig"] = {"functionCallingConfig": _tool_choice(settings.tool_choice)}
+    config = _generation_config(request, generation)
+    if config:
+        body["generationConfig"] = config
+    if settings.service_tier is not None:
+        body["serviceTier"] = settings.service_tier
+    if settings.store is not None:
+        body["store"] = settings.store
+    _merge(body, settings.extra or {})
+    headers = {"content-type": "application/json", **endpoint.key_headers("x-goog-api-key"), **endpoint.headers}
+    return HTTPRequest(url=_url(endpoint, request.model), headers=headers, body=msgspec.json.encode(body))
+
+
+def _generation(model: str) -> tuple[int, int] | None:
+    """Which Gemini a name means, as (major, minor); None where it does not say. `-latest` names mean 3 or later."""
+    if found := _GENERATION.search(model):
+        return int(found[1]), int(found[2] or 0)
+    return (3, 0) if model.endswith("-latest") else None
+
+
+def _root(endpoint: Endpoint) -> str:
+    root = endpoint.base_url.rstrip("/")
+    return root if _VERSION.search(root) or "/projects/" in root else f"{root}/v1beta"
+
+
+def _url(endpoint: Endpoint, model: str) -> str:
+    path = model if model.startswith(_RESOURCES) else f"models/{model}"
+    query = urlencode({"alt": "sse", **endpoint.query})
+    return f"{_root(endpoint)}/{quote(path)}:streamGenerateContent?{query}"
+
+
+def _refuse(settings: Settings, endpoint: Endpoint) -> None:
+    given = settings.given()
+    if settings.parallel_tool_calls:
+        given.pop("parallel_tool_calls")  # what Gemini does anyway
+    refused = {"verbosity", "user", "parallel_tool_calls"} | endpoint.quirks.unsupported
+    for name in given:
+        if name in refused:
+            raise errors.UnsupportedSetting(
+                f"{endpoint.provider or API} cannot honour {name}={given[name]!r}.",
+                hint=f"Leave {name} out, or say it in the API's own words with extra=.",
+            )
+
+
+def _declaration(tool: ToolSpec) -> dict[str, Any]:
+    declaration: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        declaration["description"] = tool.description
+    if tool.parameters.get("properties"):
+        declaration["parametersJsonSchema"] = tool.parameters
+    return declaration
+
+
+def _tool_choice(choice: str) -> dict[str, Any]:
+    modes = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+    return {"mode": modes[choice]} if choice in modes else {"mode": "ANY", "allowedFunctionNames": [choice]}
+
+
+_CONFIG: Final = {
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "max_tokens": "maxOutputTokens",
+    "stop": "stopSequences",
+    "seed": "seed",
+    "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+}
+
+
+def _generation_config(request: Request, generation: tuple[int, int] | None) -> dict[str, Any]:
+    given = request.settings.given()
+    config: dict[str, Any] = {wire: given[name] for name, wire in _CONFIG.items() if name in given}
+    if request.output is not None:
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = request.output.schema
+    if request.settings.reasoning is not None:
+        thinking = _thinking(request.model, generation, request.settings.reasoning)
+        if thinking:
+            config["thinkingConfig"] = thinking
+    return config
+
+
+def _thinking(model: str, generation: tuple[int, int] | None, reasoning: str | bool | int) -> dict[str, Any]:
+    """`thinkingConfig`: Gemini 3 and later take a level, those before it a budget, those before 2.5 do not think."""
+    off = reasoning is False or reasoning == "none" or (reasoning == 0 and reasoning is not True)
+    old = generation is not None and generation < (2, 5)
+    levels = generation is not None and generation >= (3, 0)
+    if off:
+        if old:
+            return {}
+        if levels or "2.5-pro" in model:
+            raise errors.UnsupportedSetting(
+                f"{model} cannot stop thinking, as reasoning={reasoning!r} asks.", hint='The least is reasoning="low".'
+            )
+        return {"thinkingBudget": 0}
+    if old:
+        raise errors.UnsupportedSetting(
+            f"{model} cannot think, as reasoning={reasoning!r} asks.", hint="Gemini 2.5 and later can."
+        )
+    if reasoning is True:
+        return {"includeThoughts": True} if levels else {"includeThoughts": True, "thinkingBudget": -1}
+    if isinstance(reasoning, int):
+        return {"includeThoughts": True, "thinkingBudget": reasoning}
+    if levels:
+        return {"includeThoughts": True, "thinkingLevel": reasoning}
+    if reasoning not in _BUDGETS:
+        raise errors.UnsupportedSetting(
+            f"{model} has no reasoning={reasoning!r}.", hint='The most is reasoning="high", or a budget in tokens.'
+        )
+    return {"includeThoughts": True, "thinkingBudget": _BUDGETS[reasoning]}
+
+
+def _merge(ours: dict[str, Any], theirs: dict[str, Any], depth: int = 0) -> None:
+    for name, value in theirs.items():
+        mine = ours.get(name)
+        if isinstance(mine, dict) and isinstance(value, dict):
+            ours[name] = merged = dict(mine)
+            _merge(merged, value, depth + 1)
+        elif depth == 0 and name == "tools" and isinstance(mine, list) and isinstance(value, (list, tuple)):
+            ours[name] = [*mine, *value]
+        else:
+            ours[name] = value
+
+
+class _Writer:
+    """Writes messages as contents; keeps the system's words and the ids of calls that are Gemini's own."""
+
+    def __init__(self, endpoint: Endpoint, generation: tuple[int, int] | None) -> None:
+        self.system: list[dict[str, Any]] = []
+        self._endpoint = endpoint
+        self._current = generation is not None and generation >= (3, 0)
+        self._ids: dict[str, str] = {}
+
+    def contents(self, messages: Iterable[Message]) -> list[dict[str, Any]]:
+        """All but the system's messages, in order. The results for one step's calls stand in one content."""
+        contents: list[dict[str, Any]] = []
+        before = ""
+        for message in messages:
+            parts: list[dict[str, Any]]
+            match message.role:
+                case "system":
+                    self.system += [self._said_part(part) for part in message.content]
+                    continue
+                case "assistant":
+                    role, parts = "model", self._model_parts(message)
+                case "tool":
+                    role, parts = "user", self._results(message)
+                case _:
+                    role, parts = "user", [self._said_part(part) for part in message.content]
+            if before == message.role == "tool":
+                contents[-1]["parts"] += parts
+            elif parts:
+                contents.append({"role": role, "parts": parts})
+            before = message.role
+        return contents
+
+    def _said_part(self, part: AnyPart) -> dict[str, Any]:
+        if isinstance(part, Text):
+            return {"text": part.text}
+        if isinstance(part, (Image, File)):
+            return self._media(part)
+        raise errors.InvalidRequest(
+            f"Gemini takes no {type(part).__name__} in a message that is not the model's.", provider=API
+        )
+
+    def _model_parts(self, message: Message) -> list[dict[str, Any]]:
+        own = message.api == API
+        parts: list[dict[str, Any]] = []
+        called = False
+        for part in message.content:
+            wire: dict[str, Any] | None = None
+            match part:
+                case Text() if part.text:
+                    wire = {"text": part.text}
+                case Reasoning() if own and part.text:
+                    wire = {"text": part.text, "thought": True}
+                case ToolCall() if part.by != "provider":
+                    wire = self._call(part, own)
+                    if self._current and not called and not (own and part.signature):
+                        wire["thoughtSignature"] = NO_SIGNATURE
+                    called = True
+                case Image() | File():
+                    wire = self._media(part)
+                case ProviderItem(api="gemini"):
+                    wire = dict(part.item)
+                case _:
+                    pass
+            if wire is not None:
+                if own and part.signature:
+                    wire["thoughtSignature"] = part.signature
+                parts.append(wire)
+        return parts
+
+    def _call(self, call: ToolCall, own: bool) -> dict[str, Any]:
+        # Gemini's arguments are an object; words that are none go back under one name, rather than be lost.
+        arguments = call.arguments if isinstance(call.arguments, dict) else {"input": call.arguments}
+        wire: dict[str, Any] = {"name": call.name, "args": arguments}
+        if own and call.item_id:
+            wire["id"] = self._ids[call.id] = call.item_id
+        return {"functionCall": wire}
+
+    def _results(self, message: Message) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = []
+        beside: list[dict[str, Any]] = []
+        for result in message.content:
+            if not isinstance(result, ToolResult):
+                raise errors.InvalidRequest(f"A tool's message holds a {type(result).__name__}.", provider=API)
+            content = (Text(text=result.content),) if isinstance(result.content, str) else result.content
+            text = "\n".join(part.text for part in content if isinstance(part, Text))
+            media = [self._media(part) for part in content if not isinstance(part, Text)]
+            wire: dict[str, Any] = {"name": result.name, "response": {"error" if result.error else "output": text}}
+            if result.id in self._ids:
+                wire["id"] = self._ids[result.id]
+            if media and self._current:
+                wire["parts"] = media
+            else:
+                beside += media  # before Gemini 3, media stand behind the responses, which must come first
+            parts.append({"functionResponse": wire})
+        return parts + beside
+
+    def _media(self, part: Image | File) -> dict[str, Any]:
+        data, media_type, uri = part.data, part.media_type, part.url
+        if uri is not None and (inline := read_data_url(uri)) is not None:
+            data, media_type = inline
+        if data is not None:
+            wire: dict[str, Any] = {
+                "inlineData": {"mimeType": media_type, "data": base64.b64encode(data).decode("ascii")}
+            }
+        else:
+            if isinstance(part, File) and part.id is not None:
+                uri = f"{_root(self._endpoint)}/{part.id}" if part.id.startswith("files/") else part.id
+            wire = {"fileData": {"fileUri": uri}}
+            if media_type:
+                wire["fileData"]["mimeType"] = media_type
+        if self._current and isinstance(part, Image) and part.detail in ("low", "high"):
+            wire["mediaResolution"] = {"level": f"MEDIA_RESOLUTION_{part.detail.upper()}"}
+        return wire

@@ -1,0 +1,156 @@
+"""Ollama's own API: its stream of JSON lines as events.
+
+Owns what comes back; what is sent is `request`'s. It must never do I/O, read a clock, or know who runs the tools. Lines
+of `/api/generate` (`response` in place of a message) are read too. Sources: https://docs.ollama.com/api/chat, the
+`ollama` package's types, and the recordings.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from headwater.events import TextDelta
+from headwater.events.messages import (
+    FinishReason,
+    Usage,
+)
+from headwater.providers.decoder import Decoder as BaseDecoder
+from headwater.providers.decoder import Place
+from headwater.providers.failures import in_band_error
+from headwater.providers.framing.jsonlines import JSONLinesDecoder
+from headwater.providers.ollama.request import API
+from headwater.providers.request import Quirks
+
+__all__ = ("Decoder",)
+
+
+# --- what comes back
+
+
+class _Function(msgspec.Struct, gc=False):
+    name: str | None = None
+    arguments: Any = None
+
+
+class _ToolCall(msgspec.Struct, gc=False):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    content: str | None = None
+    thinking: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Token(msgspec.Struct, gc=False):
+    """As much of a line as the common ones need; where it says more, it is decoded again, as a _Line."""
+
+    message: _Message | None = None
+    done: bool | None = None
+    response: str | None = None
+    thinking: str | None = None
+    error: Any = None
+
+
+class _Line(_Token, gc=False):
+    model: str | None = None
+    done_reason: str | None = None
+    prompt_eval_count: int | None = None
+    eval_count: int | None = None
+    total_duration: int | None = None
+    load_duration: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_duration: int | None = None
+
+
+_decode_token = msgspec.json.Decoder(_Token).decode
+_decode_line = msgspec.json.Decoder(_Line).decode
+
+_FINISH: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length"}
+"""Words that have a common one. "load" and "unload" (a request without messages) have none."""
+
+_REPORT: Final = (
+    "prompt_eval_count",
+    "eval_count",
+    "total_duration",
+    "load_duration",
+    "prompt_eval_duration",
+    "eval_duration",
+)
+
+
+class Decoder(BaseDecoder):
+    """One response of /api/chat or /api/generate. The line with `done: true` is the end marker."""
+
+    api = API
+
+    def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
+        super().__init__(place, quirks)
+        self._lines = JSONLinesDecoder()
+
+    def _feed(self, data: bytes) -> None:
+        # One pass for every token: attribute look-ups and calls are saved here, and only here.
+        events, step = self.events, self._step
+        for line in self._lines.feed(data):
+            token = _decode_token(line)
+            message = token.message
+            if (
+                message is not None
+                and message.content
+                and not message.thinking
+                and message.tool_calls is None
+                and not token.done
+                and token.response is None
+                and token.thinking is None
+                and token.error is None
+                and self._current_kind == "answer"
+            ):
+                events.append(TextDelta(step=step, part=self._current_number, text=message.content))
+                continue
+            self._line(_decode_line(line))
+            if self.complete:
+                return
+
+    def _finish(self) -> None:
+        # A last line without its line feed counts only where it ends the answer, as servers do that forget it there.
+        for line in self._lines.finish():
+            last = _decode_line(line)
+            if last.done or last.error:
+                self._line(last)
+
+    def _line(self, line: _Line) -> None:
+        message = line.message
+        if message is not None:
+            self._message(message)
+        if line.thinking:
+            self.reasoning(line.thinking)
+        if line.response:
+            self.text(line.response)
+        if self.model is None:
+            self.model = line.model
+        if line.error:
+            raise in_band_error("ollama", {"error": line.error})
+        if line.done:
+            self._done(line)
+
+    def _message(self, message: _Message) -> None:
+        if message.thinking:
+            self.reasoning(message.thinking)
+        if message.content:
+            self.text(message.content)
+        for wire in message.tool_calls or ():
+            function = wire.function or _Function()
+            call = self.start_call(wire.id, function.name or "")
+            arguments = function.arguments
+            self.end_call(call, arguments if isinstance(arguments, (dict, str)) else {})
+
+    def _done(self, line: _Line) -> None:
+        self.complete = self.ended = True
+        self.provider_finish_reason = line.done_reason
+        reason = _FINISH.get(line.done_reason or "")
+        self.finish_reason = "tool_calls" if reason == "stop" and self.calls else reason
+        raw = {name: value for name in _REPORT if (value := getattr(line, name)) is not None}
+        self.report(Usage(input_tokens=line.prompt_eval_count, output_tokens=line.eval_count, raw=raw))

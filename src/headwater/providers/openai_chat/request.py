@@ -1,0 +1,420 @@
+"""Requests to OpenAI's Chat Completions API: a conversation as its messages, settings as its fields.
+
+Owns what is sent; what comes back is `response`'s. Must never do I/O, drop a setting silently, or send a field that
+nobody asked for because some server might like it: how servers differ is `Quirks`.
+https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlencode
+
+import msgspec
+
+from headwater.errors import InvalidRequest, UnsupportedSetting
+from headwater.events.messages import (
+    AnyPart,
+    File,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+    data_url,
+)
+from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+
+__all__ = ("API", "encode")
+
+API: Final = "openai-chat"
+
+JSON: TypeAlias = dict[str, Any]
+
+MAX_CALL_ID: Final = 40
+"""OpenAI refuses longer ids of calls; other APIs, from which a history may come, give longer ones."""
+
+_PLAIN: Final = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "verbosity")
+_PLAIN_TOO: Final = ("service_tier", "user", "store")
+"""Settings that are a field of the same name."""
+
+_AUDIO: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav"}
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
+    """The request as a streamed POST to `{base_url}/chat/completions`.
+
+    Raises: UnsupportedSetting, for a setting that this server cannot honour; InvalidRequest, for a file that it cannot
+    be given.
+    """
+    settings, quirks = request.settings, endpoint.quirks
+    for name in settings.given():
+        if name in quirks.unsupported:
+            raise _unsupported(endpoint, name)
+    writer = _Messages(endpoint)
+    writer.add(request.messages)
+    body: JSON = {"model": request.model, "messages": writer.written, "stream": True}
+    if quirks.stream_options:
+        body["stream_options"] = {"include_usage": True}
+    if request.tools:
+        body["tools"] = [_tool(tool, quirks) for tool in request.tools]
+    if settings.cache and quirks.cache_marks:
+        writer.mark_instructions()
+    if request.output is not None:
+        body["response_format"] = _output(request.output, writer, quirks)
+    body.update(_settings(settings, endpoint, bool(request.tools)))
+    if settings.extra:
+        body.update(settings.extra)
+    return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint), body=_encode_json(body))
+
+
+def _url(endpoint: Endpoint) -> str:
+    url = f"{endpoint.base_url.rstrip('/')}/chat/completions"
+    return f"{url}?{urlencode(endpoint.query)}" if endpoint.query else url
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    return {
+        "Content-Type": "application/json",
+        "Accept": "text/event-stream",
+        **endpoint.key_headers("Authorization"),
+        **endpoint.headers,
+    }
+
+
+def _unsupported(endpoint: Endpoint, name: str, why: str = "") -> UnsupportedSetting:
+    return UnsupportedSetting(
+        f"{endpoint.provider} cannot honour {name}{why} in Chat Completions.",
+        hint="Leave it out, or give the provider's own fields through extra=.",
+    )
+
+
+# --- settings
+
+
+def _settings(settings: Settings, endpoint: Endpoint, tools: bool) -> JSON:
+    quirks = endpoint.quirks
+    fields: JSON = {name: value for name in (*_PLAIN, *_PLAIN_TOO) if (value := getattr(settings, name)) is not None}
+    if settings.max_tokens is not None:
+        fields[quirks.max_tokens_field] = settings.max_tokens
+    if settings.stop:
+        fields["stop"] = list(settings.stop)
+    if settings.seed is not None:
+        fields[quirks.seed_field] = settings.seed
+    if settings.reasoning is not None:
+        fields.update(_reasoning(settings.reasoning, endpoint))
+    tools = tools or bool(settings.extra and settings.extra.get("tools"))
+    if settings.tool_choice is not None:
+        fields.update(_tool_choice(settings.tool_choice, endpoint, tools))
+    if settings.parallel_tool_calls is not None:
+        if quirks.parallel_tool_calls:
+            if tools:  # OpenAI refuses it without
+                fields["parallel_tool_calls"] = settings.parallel_tool_calls
+        elif not settings.parallel_tool_calls:
+            raise _unsupported(endpoint, "parallel_tool_calls=False")
+    return fields
+
+
+def _tool_choice(choice: str, endpoint: Endpoint, tools: bool) -> JSON:
+    if choice in ("auto", "none", "required"):
+        if tools:
+            return {"tool_choice": choice}
+        if choice != "required":
+            return {}  # there is nothing to choose from, and servers refuse the field alone
+    elif tools:
+        return {"tool_choice": {"type": "function", "function": {"name": choice}}}
+    raise _unsupported(endpoint, f"tool_choice={choice!r}", " without tools")
+
+
+def _reasoning(value: str | bool | int, endpoint: Endpoint) -> JSON:
+    """How much to think, in the server's own way of asking."""
+    field = endpoint.quirks.reasoning_field
+    if value == 0:
+        value = False
+    on = value is not False and value != "none"
+    effort = value if isinstance(value, str) else None
+    budget = value if isinstance(value, int) and not isinstance(value, bool) else None
+    fields: JSON | None = None
+    if field == "reasoning":
+        if budget is not None:
+            return {"reasoning": {"max_tokens": budget}}
+        return {"reasoning": {"effort": effort} if effort else {"enabled": on}}
+    if field == "enable_thinking":
+        if budget is not None:
+            return {"enable_thinking": True, "thinking_budget": budget}
+        if effort is None or not on:
+            return {"enable_thinking": on}
+    elif budget is None:
+        if field == "reasoning_effort":
+            return {"reasoning_effort": effort or ("medium" if on else "none")}
+        if field == "thinking":
+            fields = {"thinking": {"type": "enabled" if on else "disabled"}}
+        elif field == "chat_template_kwargs":
+            fields = {"chat_template_kwargs": {"enable_thinking": on}}
+    if fields is None:
+        raise _unsupported(endpoint, f"reasoning={value!r}")
+    if effort and on:
+        fields["reasoning_effort"] = effort
+    return fields
+
+
+# --- tools and output
+
+
+def _tool(tool: ToolSpec, quirks: Quirks) -> JSON:
+    function: JSON = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    function["parameters"] = tool.parameters or {"type": "object", "properties": {}}
+    if tool.strict is not None and quirks.strict_tools:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _output(output: OutputSpec, writer: _Messages, quirks: Quirks) -> JSON:
+    if quirks.json_schema:
+        schema: JSON = {"name": output.name, "schema": output.schema, "strict": output.strict}
+        if output.description:
+            schema["description"] = output.description
+        return {"type": "json_schema", "json_schema": schema}
+    schema_text = _encode_json(output.schema).decode()
+    writer.instruct(f"Answer with one JSON object that fits this JSON Schema, and with nothing else:\n{schema_text}")
+    return {"type": "json_object"}
+
+
+# --- messages
+
+
+class _Messages:
+    """A conversation as it is written down.
+
+    Pictures and files that a tool gave back, or that a model made, cannot stand where they belong: this API takes them
+    from users only. They wait until all tools have answered and go into a user's message of their own.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.written: list[JSON] = []
+        self._endpoint = endpoint
+        self._quirks = endpoint.quirks
+        self._waiting: list[JSON] = []
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Write all of `messages`."""
+        for message in messages:
+            if message.role == "tool":
+                self._add_results(message)
+                continue
+            self._flush()
+            if message.role == "assistant":
+                self._add_answer(message)
+            else:
+                self._add_told(message)
+        self._flush()
+
+    def instruct(self, text: str) -> None:
+        """Add to what the model is told before anyone speaks."""
+        role = self._quirks.system_role
+        if self.written and self.written[0]["role"] == role:
+            content = self.written[0]["content"]
+            if isinstance(content, str):
+                self.written[0]["content"] = f"{content}\n\n{text}"
+            else:
+                content.append({"type": "text", "text": text})
+        else:
+            self.written.insert(0, {"role": role, "content": text})
+
+    def mark_instructions(self) -> None:
+        """Ask for what comes before the conversation to be cached: the instructions, and the tools with them."""
+        if self.written and self.written[0]["role"] == self._quirks.system_role:
+            content = self.written[0]["content"]
+            if isinstance(content, str):
+                content = self.written[0]["content"] = [{"type": "text", "text": content}]
+            content[-1]["cache_control"] = {"type": "ephemeral"}
+
+    def _add_told(self, message: Message) -> None:
+        role = self._quirks.system_role if message.role == "system" else "user"
+        wire: JSON = {"role": role, "content": _simplest(self._contents(message.content))}
+        if message.name and self._quirks.message_names:
+            wire["name"] = re.sub(r"[^a-zA-Z0-9_-]", "_", message.name)[:64]
+        self.written.append(wire)
+
+    def _contents(self, parts: Iterable[AnyPart]) -> list[JSON]:
+        contents = []
+        for part in parts:
+            if isinstance(part, Text):
+                content: JSON = {"type": "text", "text": part.text}
+            elif isinstance(part, Image):
+                content = _image(part)
+            elif isinstance(part, File):
+                content = self._file(part)
+            else:
+                continue
+            if part.cache and self._quirks.cache_marks:
+                content["cache_control"] = {"type": "ephemeral"}
+            contents.append(content)
+        return contents
+
+    # --- what the model said
+
+    def _add_answer(self, message: Message) -> None:
+        wire: JSON = {"role": "assistant"}
+        own = message.api == API
+        texts, calls, thoughts = [], [], []
+        for part in message.content:
+            if isinstance(part, Text):
+                texts.append(part)
+            elif isinstance(part, ToolCall) and part.by != "provider":
+                calls.append(self._call(part, own))
+            elif isinstance(part, Reasoning) and message.api in ("", API):
+                thoughts.append(part.text)
+            elif isinstance(part, ProviderItem) and part.api == API:
+                self._add_item(wire, part.item)
+            elif isinstance(part, Image) or (isinstance(part, File) and "audio" not in wire):
+                self._waiting += self._contents((part,))
+        if "".join(thoughts):
+            self._add_reasoning(wire, "".join(thoughts))
+        content = self._answer_content(texts, wire.pop("thinking", None))
+        if calls:
+            wire["tool_calls"] = calls
+        if content or len(wire) > 1:
+            wire["content"] = content or (None if calls else "")
+            self.written.append(wire)
+
+    def _answer_content(self, texts: Sequence[Text], thinking: JSON | None) -> str | list[JSON]:
+        parts = [content for content in self._contents(texts) if content["text"]]
+        if thinking:
+            return [thinking, *parts]
+        if any("cache_control" in part for part in parts):
+            return parts
+        return "".join(part["text"] for part in parts)
+
+    def _add_item(self, wire: JSON, item: JSON) -> None:
+        for name, value in item.items():
+            if name == "reasoning_details":
+                if self._quirks.reasoning_back == "reasoning_details":
+                    wire[name] = [*wire.get(name, ()), *value]
+            elif name == "audio":
+                wire[name] = {"id": value.get("id")}
+            else:
+                wire[name] = value
+
+    def _add_reasoning(self, wire: JSON, text: str) -> None:
+        back = self._quirks.reasoning_back
+        if back == "thinking":
+            wire["thinking"] = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        elif back == "reasoning_content" or back == "reasoning":
+            wire[back] = text
+
+    def _call(self, call: ToolCall, own: bool) -> JSON:
+        ident = self._call_id(call.id)
+        arguments = call.arguments if isinstance(call.arguments, str) else _encode_json(call.arguments).decode()
+        if call.custom:
+            return {"id": ident, "type": "custom", "custom": {"name": call.name, "input": arguments}}
+        wire: JSON = {"id": ident, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+        if own and call.signature:
+            wire["extra_content"] = msgspec.json.decode(call.signature)
+        return wire
+
+    def _call_id(self, ident: str) -> str:
+        """The id as this server takes it: another one, always the same for the same call, where it would refuse it."""
+        length = self._quirks.call_id_length
+        if length:
+            if len(ident) == length and ident.isascii() and ident.isalnum():
+                return ident
+            return hashlib.sha256(ident.encode()).hexdigest()[:length]
+        return ident if len(ident) <= MAX_CALL_ID else hashlib.sha256(ident.encode()).hexdigest()[:MAX_CALL_ID]
+
+    # --- what tools gave back
+
+    def _add_results(self, message: Message) -> None:
+        for result in message.content:
+            if isinstance(result, ToolResult):
+                self._add_result(result)
+
+    def _add_result(self, result: ToolResult) -> None:
+        parts = (Text(text=result.content),) if isinstance(result.content, str) else result.content
+        texts = [part.text for part in parts if isinstance(part, Text)]
+        media = [part for part in parts if not isinstance(part, Text)]
+        if media:
+            texts.append(f"[{len(media)} attached: see the next message of the user]")
+            self._waiting.append({"type": "text", "text": f"What the tool {result.name} ({result.id}) attached:"})
+            self._waiting += self._contents(media)
+        text = "\n".join(texts)
+        if result.error and not text.lower().startswith("error"):
+            text = f"Error: {text}"  # the API has no other way to say that it failed
+        content: str | list[JSON] = text
+        if result.cache and self._quirks.cache_marks:
+            content = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
+        self.written.append({"role": "tool", "tool_call_id": self._call_id(result.id), "content": content})
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self.written.append({"role": "user", "content": self._waiting})
+            self._waiting = []
+
+    # --- files
+
+    def _file(self, file: File) -> JSON:
+        if file.id is not None:
+            return {"type": "file", "file": {"file_id": file.id}}
+        kind = file.media_type.partition(";")[0]
+        if file.url is not None:
+            return self._file_by_url(file, file.url, kind)
+        data = file.data or b""
+        if kind in _AUDIO:
+            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": _AUDIO[kind]}}
+        if kind.startswith("audio/"):
+            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": kind[6:]}}
+        if kind.startswith("image/"):
+            return {"type": "image_url", "image_url": {"url": data_url(data, kind)}}
+        if kind.startswith("video/"):
+            return {"type": "video_url", "video_url": {"url": data_url(data, kind)}}
+        if kind.startswith("text/") or kind == "application/json":
+            # Plain text is understood everywhere, a file of it hardly anywhere.
+            name = f"{file.name}:\n\n" if file.name else ""
+            return {"type": "text", "text": name + data.decode("utf-8", "replace")}
+        if self._quirks.files_by_url == "document_url":
+            return {"type": "document_url", "document_url": data_url(data, kind)}
+        return {"type": "file", "file": {"filename": file.name or "file", "file_data": data_url(data, kind)}}
+
+    def _file_by_url(self, file: File, url: str, kind: str) -> JSON:
+        if kind.startswith("image/"):
+            return {"type": "image_url", "image_url": {"url": url}}
+        if kind.startswith("video/"):
+            return {"type": "video_url", "video_url": {"url": url}}
+        if self._quirks.files_by_url == "document_url":
+            return {"type": "document_url", "document_url": url}
+        if self._quirks.files_by_url == "file_data":
+            return {"type": "file", "file": {"filename": file.name or "file", "file_data": url}}
+        raise InvalidRequest(
+            f"{self._endpoint.provider} takes no file by its URL in Chat Completions.",
+            hint="Give the file's bytes: File(data=…).",
+            provider=self._endpoint.provider,
+        )
+
+
+def _image(image: Image) -> JSON:
+    url = image.url if image.data is None else data_url(image.data, image.media_type)
+    where: JSON = {"url": url}
+    if image.detail is not None:
+        where["detail"] = image.detail
+    return {"type": "image_url", "image_url": where}
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _simplest(contents: list[JSON]) -> str | list[JSON]:
+    """Text alone as a string, which every server takes; parts only where there is more to say."""
+    if all(content["type"] == "text" and "cache_control" not in content for content in contents):
+        return "\n\n".join(content["text"] for content in contents)
+    return contents

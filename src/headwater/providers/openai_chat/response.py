@@ -1,0 +1,617 @@
+"""OpenAI's Chat Completions API, and the many servers that speak it: response bytes to events.
+
+Owns what comes back; what is sent is `request`'s, and how servers differ in what they accept is `servers`'. How they
+differ in what they answer needs no table: every form in use is read from any of them, since no two forms conflict. Must
+never do I/O, read a clock, or call an answer complete that did not end.
+https://platform.openai.com/docs/api-reference/chat-streaming
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
+
+import msgspec
+
+from headwater.events import TextDelta
+from headwater.events.messages import FinishReason, Usage
+from headwater.providers.decoder import Call, Place
+from headwater.providers.decoder import Decoder as BaseDecoder
+from headwater.providers.failures import in_band_error, value_or_text
+from headwater.providers.framing.sse import Frame, SSEDecoder
+from headwater.providers.openai_chat.request import API, encode
+from headwater.providers.request import Quirks
+
+__all__ = ("Decoder", "encode")
+
+# --- the wire: the fields that are read, and no others. `error` and lists of many kinds are told apart later.
+
+
+class _Wire(msgspec.Struct, gc=False):
+    """Part of a chunk."""
+
+
+_WireT = TypeVar("_WireT", bound=_Wire)
+
+
+class _Function(_Wire):
+    name: str | None = None
+    arguments: str | dict[str, Any] | list[Any] | None = None
+
+
+class _ToolCall(_Wire):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+    extra_content: dict[str, Any] | None = None
+    """Gemini's signatures, which want to be sent back."""
+
+
+class _Delta(_Wire):
+    content: str | list[Any] | None = None
+    tool_calls: list[_ToolCall] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[Any] | None = None
+    refusal: str | None = None
+    function_call: _Function | None = None
+    annotations: list[Any] | None = None
+    images: list[Any] | None = None
+    audio: dict[str, Any] | None = None
+
+
+class _Choice(_Wire):
+    delta: _Delta | None = None
+    message: _Delta | None = None
+    index: int | None = None
+    finish_reason: str | None = None
+    error: Any = None
+
+
+class _Chunk(_Wire):
+    choices: list[_Choice] | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+    x_groq: dict[str, Any] | None = None
+    citations: list[Any] | None = None
+    search_results: list[Any] | None = None
+
+
+class _FirstChunk(_Chunk):
+    """A chunk as long as the model is not known; later ones need not be read for it."""
+
+    id: str | None = None
+    model: str | None = None
+
+
+IGNORED: Final = frozenset(
+    {
+        "object", "created", "system_fingerprint", "service_tier", "obfuscation", "moderation", "provider",
+        "logprobs", "native_finish_reason", "content_filter_results", "prompt_filter_results", "role", "type",
+    }
+)  # fmt: skip
+"""Fields known and left unread: they say nothing of the answer."""
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_first = msgspec.json.Decoder(_FirstChunk).decode
+_decode_any = msgspec.json.Decoder().decode
+
+_NESTED: Final[dict[str, type[_Wire]]] = {
+    "choices": _Choice,
+    "delta": _Delta,
+    "message": _Delta,
+    "tool_calls": _ToolCall,
+    "function": _Function,
+    "function_call": _Function,
+}
+
+_LISTS: Final = frozenset({"choices", "tool_calls"})
+
+_STOP: Final[FinishReason] = "stop"
+_FINISH: Final[dict[str, FinishReason]] = {
+    "stop": _STOP,
+    "end_turn": _STOP,
+    "stop_sequence": _STOP,
+    "eos": _STOP,
+    "complete": _STOP,
+    "completed": _STOP,
+    "tool_calls": _STOP,  # it is said with and without calls; what it comes to is decided by the calls
+    "tool_call": _STOP,
+    "tool_use": _STOP,
+    "function_call": _STOP,
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "content_filter": "content_filter",
+    "sensitive": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "refusal": "refusal",
+}
+_FAILED: Final = frozenset({"error", "network_error", "insufficient_system_resource"})
+"""Words that stand where a finish reason should, and mean that there is none: the server gave up."""
+
+
+class _Draft:
+    """A tool call being put together from pieces that name it by index, by id, or not at all."""
+
+    __slots__ = ("args", "call", "extra", "id", "index", "name")
+
+    def __init__(self, index: int | None, ident: str, name: str) -> None:
+        self.index = index
+        self.id = ident
+        self.name = name
+        self.args: list[str] = []
+        self.extra: dict[str, Any] | None = None
+        self.call: Call | None = None
+
+
+_Detail: TypeAlias = tuple[dict[str, Any], str | None, list[str]]
+"""An item of `reasoning_details` as it grows: its fields, which of them holds text, and the pieces of that."""
+
+
+class Decoder(BaseDecoder):
+    """Chat Completions chunks to events.
+
+    `ended` as soon as a finish reason or [DONE] is there; usage may follow, so that `complete` waits for [DONE] or the
+    end of input.
+    """
+
+    api: ClassVar[str] = API
+
+    def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
+        super().__init__(place, quirks)
+        self._sse = SSEDecoder()
+        self._decode: Any = _decode_first
+        self._drafts: list[_Draft] = []
+        self._legacy: _Draft | None = None
+        self._details: list[_Detail] = []
+        self._audio: dict[str, list[str]] = {}
+        self._sources: set[str] = set()
+        self._refused = False
+        self._delta_seen = False
+        self._frames = 0
+
+    def _feed(self, data: bytes) -> None:
+        self._read(self._sse.feed(data))
+
+    def _finish(self) -> None:
+        frames = self._sse.finish()
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a last chunk cut in its middle
+            self._read(frames)
+            frames = []
+        self.raise_left(frames, self._sse.stray)
+        if not self._frames:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                self._read_plain_body()
+        if self.ended and not self.complete:
+            self._conclude()
+
+    def _read(self, frames: list[Frame]) -> None:
+        events, step = self.events, self._step
+        self._frames += len(frames)
+        for name, data in frames:
+            if name == "error":
+                raise in_band_error(self.api, value_or_text(data))
+            decode = self._decode
+            try:
+                chunk = decode(data)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                unusual = self._read_unusual(data, error)
+                if self.complete:
+                    return
+                if unusual is not None:
+                    self._read_chunk(unusual)
+                continue
+            choices = chunk.choices
+            if (
+                decode is _decode_chunk
+                and choices
+                and chunk.usage is None
+                and chunk.error is None
+                and chunk.x_groq is None
+                and len(choices) == 1
+            ):
+                choice = choices[0]
+                delta = choice.delta
+                if (
+                    delta is not None
+                    and choice.finish_reason is None
+                    and not choice.index
+                    and choice.error is None
+                    and choice.message is None
+                ):
+                    text = delta.content
+                    if (
+                        self._current_kind == "answer"
+                        and type(text) is str
+                        and delta.tool_calls is None
+                        and not delta.reasoning
+                        and not delta.reasoning_content
+                        and delta.reasoning_details is None
+                        and delta.function_call is None
+                        and not delta.refusal
+                        and delta.annotations is None
+                        and delta.images is None
+                        and delta.audio is None
+                    ):
+                        # A token of the answer and nothing else, which is what nearly every chunk is.
+                        if text:
+                            events.append(TextDelta(step=step, part=self._current_number, text=text))
+                    else:
+                        self._delta_seen = True
+                        self._read_delta(delta)
+                    continue
+            if choices is None:
+                self._refuse_error(data)
+            self._read_chunk(chunk)
+
+    # --- what is no chunk
+
+    def _read_unusual(self, data: bytes, error: Exception) -> _Chunk | None:
+        """[DONE], an empty event, or a chunk with a field of another type than the API's."""
+        word = data.strip()
+        if word == b"[DONE]":
+            self._conclude()
+            return None
+        if not word:
+            return None
+        if not isinstance(error, msgspec.ValidationError):
+            data = _repaired(data, error)
+            self.warn("invalid_json", "The provider sent JSON that is not valid; it was read as far as it can be.")
+        value = _decode_any(data)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = value[0]  # an error, as some gateways write it
+        if not isinstance(value, dict):
+            self.warn("unreadable_chunk", "The provider sent a chunk that is no JSON object; it is left out.")
+            return None
+        return self._leniently(value, _FirstChunk)
+
+    def _leniently(self, value: dict[str, Any], kind: type[_WireT]) -> _WireT:
+        """What can be read of `value`, field by field."""
+        return kind(**dict(self._readable(value, kind)))
+
+    def _readable(self, value: dict[str, Any], kind: type[_Wire]) -> Iterator[tuple[str, Any]]:
+        for field in msgspec.structs.fields(kind):
+            if (item := value.get(field.name)) is None:
+                continue
+            nested = _NESTED.get(field.name)
+            try:
+                yield field.name, msgspec.convert(item, field.type, strict=False)
+            except msgspec.ValidationError:
+                if nested is not None and field.name in _LISTS and isinstance(item, list):
+                    yield field.name, [self._leniently(one, nested) for one in item if isinstance(one, dict)]
+                elif nested is not None and field.name not in _LISTS and isinstance(item, dict):
+                    yield field.name, self._leniently(item, nested)
+                else:
+                    self.warn("unreadable_field", f"The provider sent {field.name} in an unknown form; it is left out.")
+
+    def _refuse_error(self, data: bytes) -> None:
+        """Raises what a bare error object says, as older vLLM and FastChat put it on the wire."""
+        value = _decode_any(data)
+        if value.get("object") == "error":
+            raise in_band_error(self.api, value)
+
+    def _read_plain_body(self) -> None:
+        """A body that is no event stream at all: a whole answer in plain JSON."""
+        body = b"\n".join(self._sse.stray).strip()
+        if body.startswith((b"{", b"[")):
+            self._read([("", body)])
+
+    # --- a chunk
+
+    def _read_chunk(self, chunk: _Chunk) -> None:
+        if isinstance(chunk, _FirstChunk):
+            self.response_id = self.response_id or chunk.id or None
+            self.model = self.model or chunk.model or None
+            if chunk.choices:
+                self._decode = _decode_chunk
+        for choice in chunk.choices or ():
+            if choice.index:
+                self.warn(
+                    "other_choices",
+                    "The provider sent several answers; the first is taken.",
+                    "Leave `n` out, or ask several times.",
+                )
+            else:
+                self._read_choice(choice)
+        groq = chunk.x_groq or {}
+        if chunk.usage:
+            self.report(read_usage(chunk.usage))
+        elif self.usage is None and isinstance(usage := groq.get("usage"), dict):
+            self.report(read_usage(usage))
+        if chunk.search_results or chunk.citations:
+            self._found((*(chunk.search_results or ()), *(chunk.citations or ())))
+        error = chunk.error or groq.get("error")
+        for choice in chunk.choices or ():
+            error = error or (choice.error if not choice.index else None)
+        if error:
+            raise in_band_error(self.api, {"error": error})
+        if self.provider_finish_reason in _FAILED:
+            word = self.provider_finish_reason
+            raise in_band_error(self.api, {"code": word, "message": f"The answer was given up: {word}."})
+
+    def _read_choice(self, choice: _Choice) -> None:
+        delta = choice.delta
+        if delta is not None and delta != _EMPTY:
+            self._delta_seen = True
+            self._read_delta(delta)
+        elif choice.message is not None and not self._delta_seen:
+            # Some servers write `message` for `delta`. Where there are deltas too, it repeats what they said.
+            self._read_delta(choice.message)
+        if choice.finish_reason:
+            self.provider_finish_reason = choice.finish_reason
+            self.finish_reason = self._common_finish_reason()
+            self.ended = True
+
+    def _read_delta(self, delta: _Delta) -> None:
+        reasoning = delta.reasoning_content or delta.reasoning
+        if delta.reasoning_details:
+            self._read_details(delta.reasoning_details, bool(reasoning))
+        if reasoning:
+            self.reasoning(reasoning)
+        if isinstance(delta.content, str):
+            self.text(delta.content)
+        elif delta.content:
+            self._read_parts(delta.content)
+        if delta.refusal:
+            self._refused = True
+            self.refusal(delta.refusal)
+        if delta.function_call is not None:
+            self._read_legacy_call(delta.function_call)
+        for piece in delta.tool_calls or ():
+            self._read_call(piece)
+        if delta.annotations:
+            self._found(delta.annotations)
+        for image in delta.images or ():
+            self._read_image(image)
+        if delta.audio:
+            for name, piece in delta.audio.items():
+                if isinstance(piece, str):
+                    self._audio.setdefault(name, []).append(piece)
+
+    def _read_parts(self, parts: list[Any]) -> None:
+        """Content in parts, as Mistral writes it where a model thinks."""
+        for part in parts:
+            kind = part.get("type") if isinstance(part, dict) else None
+            if kind == "text":
+                self.text(_text_of(part.get("text")))
+            elif kind == "thinking":
+                self.reasoning(_text_of(part.get("thinking")))
+            elif kind == "reasoning":
+                self.reasoning(_text_of(part.get("summary")), "summary")
+            elif kind == "image_url":
+                self._read_image(part)
+            elif kind != "reference":  # Mistral's marks of where its search results are used; they carry no address
+                self.warn("unknown_content", f"The provider sent content of the kind {kind!r}; it is left out.")
+
+    # --- tool calls
+
+    def _read_call(self, piece: _ToolCall) -> None:
+        function = piece.function or _NOTHING
+        ident, name = piece.id, function.name
+        draft = self._draft_of(piece.index, ident, name)
+        if draft is None:
+            draft = _Draft(piece.index, ident or "", name or "")
+            self._drafts.append(draft)
+        else:
+            if ident and not draft.id:
+                draft.id = ident
+            if name and name != draft.name:
+                self._name(draft, name)
+        if piece.extra_content:
+            draft.extra = piece.extra_content
+        self._write(draft, function.arguments)
+
+    def _draft_of(self, index: int | None, ident: str | None, name: str | None) -> _Draft | None:
+        """The call that a piece goes on with; None where it begins one."""
+        for draft in reversed(self._drafts):
+            if index is not None and draft.index == index:
+                # Another id with a name is another call; without one the server only changed its mind about the id.
+                return None if name and ident and draft.id and ident != draft.id else draft
+            if index is None and ident and draft.id == ident:
+                return draft
+        if index is None and not ident and not name and self._drafts:
+            return self._drafts[-1]
+        return None
+
+    def _read_legacy_call(self, function: _Function) -> None:
+        """`function_call`, from before there could be several calls; it has no id."""
+        if self._legacy is None:
+            self._legacy = _Draft(None, "", function.name or "")
+            self._drafts.append(self._legacy)
+        elif function.name and function.name != self._legacy.name:
+            self._name(self._legacy, function.name)
+        self._write(self._legacy, function.arguments)
+
+    def _name(self, draft: _Draft, name: str) -> None:
+        """Another name for a call that has one: its next piece. (The same one is only repeated.)"""
+        draft.name += name
+        if draft.call is not None:
+            draft.call.name = draft.name
+
+    def _write(self, draft: _Draft, arguments: str | dict[str, Any] | list[Any] | None) -> None:
+        text = arguments if isinstance(arguments, str) else _to_json(arguments) if arguments is not None else ""
+        if draft.call is None:
+            if text:
+                draft.args.append(text)
+            if draft.name and (draft.id or text):
+                self._begin(draft)
+        elif text:
+            self.call_delta(draft.call, text)
+
+    def _begin(self, draft: _Draft) -> None:
+        draft.call = self.start_call(draft.id, draft.name)
+        for text in draft.args:
+            self.call_delta(draft.call, text)
+
+    # --- reasoning that its provider wants back
+
+    def _read_details(self, details: list[Any], said: bool) -> None:
+        """OpenRouter's `reasoning_details`: pieces of items, which go back whole. `said`: their text came elsewhere."""
+        for detail in details:
+            if not isinstance(detail, dict):
+                continue
+            kind = detail.get("type")
+            field = _DETAIL_TEXT.get(kind) if isinstance(kind, str) else None
+            text = _text_of(detail.get(field)) if field else ""
+            if not said:
+                self.reasoning(text, "summary" if field == "summary" else "full")
+            last = self._details[-1] if self._details else _NO_DETAIL
+            if field is None or last[0].get("type") != kind or last[0].get("index") != detail.get("index"):
+                self._details.append((detail, field, [text]))
+            else:
+                last[2].append(text)
+                if len(detail) > len(last[0]) or "signature" in detail:
+                    last[0].update((name, value) for name, value in detail.items() if value is not None)
+
+    # --- what else there may be
+
+    def _found(self, sources: Iterable[Any]) -> None:
+        for source in sources:
+            if isinstance(source, str):
+                source = {"url": source}
+            if not isinstance(source, dict):
+                continue
+            inner = source.get("url_citation")
+            source = inner if isinstance(inner, dict) else source
+            url = source.get("url")
+            start, end = source.get("start_index"), source.get("end_index")
+            span = (start, end) if isinstance(start, int) and isinstance(end, int) else None
+            # Perplexity repeats its list in every chunk; a place in the text is another citation of the same page.
+            if not isinstance(url, str) or (key := f"{url} {span}" if span else url) in self._sources:
+                continue
+            self._sources.add(key)
+            quote = source.get("content") or source.get("snippet") or source.get("summary")
+            self.source(kind="url", url=url, title=_text_of(source.get("title")), quote=_text_of(quote), span=span)
+
+    def _read_image(self, image: Any) -> None:
+        place = image.get("image_url") if isinstance(image, dict) else None
+        url = place.get("url") if isinstance(place, dict) else place
+        if not isinstance(url, str):
+            self.warn("unknown_image", "The provider sent an image in an unknown form; it is left out.")
+            return
+        head, _, content = url.partition(",")
+        if head.startswith("data:") and head.endswith(";base64"):
+            data = _from_base64([content])
+            if data is not None:
+                self.file(media_type=head[5:-7], data=data)
+                return
+        self.file(media_type="image/*", url=url)
+
+    def _end_audio(self) -> None:
+        """Sound comes as PCM, the only form in which OpenAI streams it; its id stands for it in later requests."""
+        idents, pieces = self._audio.get("id"), self._audio.get("data")
+        if idents:
+            transcript = "".join(self._audio.get("transcript", ()))
+            self.item({"audio": {"id": idents[0], "transcript": transcript}})
+        if pieces and (data := _from_base64(pieces)) is not None:
+            self.file(media_type="audio/pcm", data=data, ref=idents[0] if idents else None)
+
+    # --- the end
+
+    def _conclude(self) -> None:
+        """The answer is whole: [DONE] came, or the input ended after a finish reason."""
+        self.end_parts()
+        if self._details:
+            whole = [detail | {field: "".join(texts)} if field else detail for detail, field, texts in self._details]
+            self.item({"reasoning_details": whole})
+        if self._audio:
+            self._end_audio()
+        for draft in self._drafts:
+            if draft.call is None:
+                self._begin(draft)
+        self.finish_reason = self._common_finish_reason()
+        for draft in self._drafts:
+            if draft.call is not None:
+                if draft.extra is not None:
+                    draft.call.signature = _to_json(draft.extra)
+                self.end_call(draft.call)
+        self.complete = self.ended = True
+
+    def _common_finish_reason(self) -> FinishReason | None:
+        word = self.provider_finish_reason
+        if word is None:
+            return None
+        common = _FINISH.get(word.lower())
+        if common == _STOP:
+            return "refusal" if self._refused else "tool_calls" if self._drafts else _STOP
+        return common
+
+
+def _repaired(data: bytes, error: Exception) -> bytes:
+    """JSON that a lenient parser takes (NaN, half a surrogate pair, broken UTF-8), made valid; else raises `error`."""
+    try:
+        value = json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None)
+    except ValueError:
+        raise error from None
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _text_of(value: Any) -> str:
+    """The text in a value that may be text, or a list of parts of text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(_text_of(part.get("text")) for part in value if isinstance(part, dict))
+    return ""
+
+
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _from_base64(pieces: Iterable[str]) -> bytes | None:
+    """The bytes of pieces that are each encoded by themselves; None where one is not base64."""
+    try:
+        return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def read_usage(report: dict[str, Any]) -> Usage:
+    """A usage report of this API, counted our way: input with cached tokens, output with reasoning."""
+    prompt = report.get("prompt_tokens_details")
+    completion = report.get("completion_tokens_details")
+    reasoning = _count(completion, "reasoning_tokens")
+    if reasoning is None:
+        reasoning = _count(report, "reasoning_tokens")
+    given = _count(report, "prompt_tokens", "input_tokens")
+    written = _count(report, "completion_tokens", "output_tokens")
+    if reasoning and written is not None and report.get("total_tokens") == (given or 0) + written + reasoning:
+        written += reasoning  # xAI counts reasoning beside the completion
+    cached = _count(prompt, "cached_tokens")
+    if cached is None:
+        cached = _count(report, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+    stored = _count(prompt, "cache_write_tokens")
+    if stored is None:
+        stored = _count(report, "cache_creation_input_tokens")
+    return Usage(
+        input_tokens=given,
+        output_tokens=written,
+        cached_input_tokens=cached,
+        cache_write_tokens=stored,
+        reasoning_tokens=reasoning,
+        raw=report,
+    )
+
+
+def _count(report: Any, *names: str) -> int | None:
+    """The first of these counts that was reported."""
+    if isinstance(report, dict):
+        for name in names:
+            if isinstance(value := report.get(name), (int, float)) and not isinstance(value, bool):
+                return int(value)
+    return None
+
+
+_EMPTY: Final = _Delta()
+_NOTHING: Final = _Function()
+_NO_DETAIL: Final[_Detail] = ({}, None, [])
+_DETAIL_TEXT: Final = {"reasoning.text": "text", "reasoning.summary": "summary"}

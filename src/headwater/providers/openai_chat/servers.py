@@ -1,0 +1,96 @@
+"""How the servers that speak Chat Completions differ when they are asked: a record each, by the server's name.
+
+Owns the table and nothing else. A setting is listed as unsupported where the server refuses it, and where it takes the
+field and ignores it: either way it would not be honoured. Servers that are not listed are asked in the common way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from headwater.providers.request import Quirks
+
+__all__ = ("QUIRKS",)
+
+_OPENAI_ONLY: Final = frozenset({"store", "verbosity", "service_tier"})
+"""What OpenAI's own servers know, and hardly anyone else."""
+
+_OPENAI: Final = Quirks(
+    max_tokens_field="max_completion_tokens",
+    message_names=True,
+    unsupported=frozenset({"top_k"}),
+)
+
+_LOCAL: Final = Quirks(
+    # What the model's own chat template makes of it; an effort by name goes to `reasoning_effort`.
+    reasoning_field="chat_template_kwargs",
+    reasoning_back="reasoning_content",
+    unsupported=_OPENAI_ONLY,
+)
+
+QUIRKS: Final[Mapping[str, Quirks]] = {
+    "openai": _OPENAI,
+    "azure": _OPENAI,
+    "groq": Quirks(
+        max_tokens_field="max_completion_tokens",
+        unsupported=frozenset({"top_k", "store", "verbosity"}),
+    ),
+    "openrouter": Quirks(
+        reasoning_field="reasoning",
+        reasoning_back="reasoning_details",
+        cache_marks=True,
+        message_names=True,
+        files_by_url="file_data",
+        unsupported=frozenset({"store"}),
+    ),
+    "deepseek": Quirks(
+        reasoning_field="thinking",
+        # Left out after a tool call, it is an error: "The reasoning_content in the thinking mode must be passed back".
+        reasoning_back="reasoning_content",
+        json_schema=False,
+        strict_tools=False,
+        parallel_tool_calls=False,
+        message_names=True,
+        unsupported=_OPENAI_ONLY | {"top_k", "seed", "user"},
+    ),
+    "xai": Quirks(unsupported=_OPENAI_ONLY | {"top_k"}),
+    "mistral": Quirks(
+        stream_options=False,  # it sends usage unasked, and refuses fields that it does not know
+        reasoning_back="thinking",
+        seed_field="random_seed",
+        files_by_url="document_url",
+        call_id_length=9,
+        unsupported=_OPENAI_ONLY | {"top_k", "user"},
+    ),
+    "together": Quirks(unsupported=_OPENAI_ONLY | {"user"}),
+    "fireworks": Quirks(unsupported=_OPENAI_ONLY),
+    "cerebras": Quirks(
+        max_tokens_field="max_completion_tokens",
+        unsupported=frozenset({"top_k", "presence_penalty", "frequency_penalty", "store", "verbosity"}),
+    ),
+    "huggingface": Quirks(unsupported=_OPENAI_ONLY),
+    "alibaba": Quirks(reasoning_field="enable_thinking", unsupported=_OPENAI_ONLY | {"user"}),
+    "moonshot": Quirks(reasoning_field="thinking", reasoning_back="reasoning_content", unsupported=_OPENAI_ONLY),
+    "xiaomi": Quirks(
+        max_tokens_field="max_completion_tokens",
+        reasoning_field="thinking",
+        reasoning_back="reasoning_content",
+        unsupported=_OPENAI_ONLY,
+    ),
+    "zai": Quirks(
+        reasoning_field="thinking",
+        reasoning_back="reasoning_content",
+        json_schema=False,
+        unsupported=_OPENAI_ONLY,
+    ),
+    "vertex": Quirks(unsupported=_OPENAI_ONLY | {"top_k"}),
+    "ollama": Quirks(
+        reasoning_back="reasoning",
+        parallel_tool_calls=False,
+        unsupported=_OPENAI_ONLY | {"top_k", "tool_choice", "user"},
+    ),
+    "vllm": _LOCAL,
+    "llamacpp": _LOCAL,
+    "lmstudio": Quirks(unsupported=_OPENAI_ONLY),
+}

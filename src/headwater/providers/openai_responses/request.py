@@ -1,0 +1,444 @@
+"""Requests to OpenAI's Responses API: a conversation written as input items, and settings as its fields.
+
+Owns what is sent; what comes back is `response`'s, and `output` says how an answer's items are kept in a message, so
+that they go back to their server as they were. Must never do I/O, nor send a field that nobody asked for because some
+server might like it: how servers differ is `Quirks`. https://platform.openai.com/docs/api-reference/responses/create
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlencode
+
+import msgspec
+
+from headwater.errors import UnsupportedSetting
+from headwater.events.messages import (
+    AnyPart,
+    File,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+    data_url,
+)
+from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+
+__all__ = ("API", "JSON", "OWN_CALLS", "encode", "without")
+
+API: Final = "openai-responses"
+
+JSON: TypeAlias = dict[str, Any]
+
+OWN_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
+"""Items that are calls of our tools."""
+
+_encode_json = msgspec.json.Encoder().encode
+_decode_json = msgspec.json.Decoder().decode
+
+
+def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
+    """The request as a streamed POST to `{base_url}/responses`.
+
+    `store` is false unless the settings ask for it; then reasoning is asked for in its encrypted form, to be sent back.
+    Raises: UnsupportedSetting, for a setting, a strict schema or a file that this API cannot take.
+    """
+    settings = request.settings
+    _refuse(settings, endpoint)
+    instructions, items = _conversation(request.messages, endpoint.quirks, keep=settings.store is True)
+    body: JSON = {"model": request.model, "input": items, "stream": True, "store": settings.store is True}
+    text: JSON = {}
+    if request.output is not None:
+        text["format"], in_words = _output_format(request.output, endpoint.quirks)
+        instructions = "\n\n".join(filter(None, (instructions, in_words)))
+    if settings.verbosity is not None:
+        text["verbosity"] = settings.verbosity
+    reasoning = _reasoning_asked(settings, endpoint)
+    optional: JSON = {
+        "instructions": instructions or None,
+        "tools": [_tool(tool, endpoint) for tool in request.tools] or None,
+        "tool_choice": _tool_choice(settings.tool_choice),
+        "parallel_tool_calls": settings.parallel_tool_calls,
+        "text": text or None,
+        "reasoning": reasoning,
+        "max_output_tokens": settings.max_tokens,
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "service_tier": settings.service_tier,
+        "user": settings.user,
+    }
+    body.update((name, value) for name, value in optional.items() if value is not None)
+    if settings.store is not True and _shows_encrypted_reasoning(request.model, reasoning):
+        body["include"] = ["reasoning.encrypted_content"]
+    body.update(settings.extra or {})
+    return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint), body=_encode_json(body))
+
+
+_UNSUPPORTED: Final[Mapping[str, str]] = {
+    "stop": "Stop sequences exist in Chat Completions only: name the model as openai-chat/….",
+    "seed": "Seeds exist in Chat Completions only: name the model as openai-chat/….",
+    "top_k": "Leave it out, or use top_p.",
+    "presence_penalty": "Penalties exist in Chat Completions only: name the model as openai-chat/….",
+    "frequency_penalty": "Penalties exist in Chat Completions only: name the model as openai-chat/….",
+}
+"""Settings for which this API has no field, and what to do instead."""
+
+
+def _refuse(settings: Settings, endpoint: Endpoint) -> None:
+    for name in settings.given():
+        if name in _UNSUPPORTED or name in endpoint.quirks.unsupported:
+            raise UnsupportedSetting(
+                f"{endpoint.provider} does not take {name!r} over the Responses API.", hint=_UNSUPPORTED.get(name, "")
+            )
+    if settings.parallel_tool_calls is not None and not endpoint.quirks.parallel_tool_calls:
+        raise UnsupportedSetting(f"{endpoint.provider} does not take 'parallel_tool_calls'.")
+
+
+def _url(endpoint: Endpoint) -> str:
+    url = endpoint.base_url.rstrip("/") + "/responses"
+    return f"{url}?{urlencode(endpoint.query)}" if endpoint.query else url
+
+
+def _headers(endpoint: Endpoint) -> dict[str, str]:
+    headers = {"content-type": "application/json", "accept": "text/event-stream"}
+    headers.update((name.lower(), value) for name, value in endpoint.key_headers("authorization").items())
+    headers.update((name.lower(), value) for name, value in endpoint.headers.items())
+    return headers
+
+
+# --- what is asked: settings
+
+
+def _reasoning_asked(settings: Settings, endpoint: Endpoint) -> JSON | None:
+    """The `reasoning` field; a summary is asked for wherever reasoning is."""
+    asked = settings.reasoning
+    if asked is None:
+        return None
+    if endpoint.quirks.reasoning_field == "none":
+        raise UnsupportedSetting(f"{endpoint.provider} does not take 'reasoning'.")
+    if asked is True:
+        return {"summary": "auto"}
+    if asked is False or asked == "none":
+        return {"effort": "none"}
+    if isinstance(asked, int):
+        raise UnsupportedSetting(
+            "The Responses API takes no budget of reasoning tokens.",
+            hint='Give an effort instead, such as reasoning="medium".',
+        )
+    return {"effort": asked, "summary": "auto"}
+
+
+_REASONING_MODEL: Final = re.compile(r"(?:^|[/.])(?:o[1-9]|gpt-(?:[5-9]|\d\d)|codex|gpt-oss|grok-[4-9])")
+"""Names of models that think, also behind a gateway's prefix."""
+
+
+def _shows_encrypted_reasoning(model: str, reasoning: JSON | None) -> bool:
+    """Whether to ask for encrypted reasoning: a model that cannot think refuses the request."""
+    if reasoning is not None:
+        return reasoning.get("effort") != "none" or bool(_REASONING_MODEL.search(model))
+    return bool(_REASONING_MODEL.search(model)) and "-chat" not in model
+
+
+def _tool_choice(choice: str | None) -> str | JSON | None:
+    if choice is None or choice in ("auto", "none", "required"):
+        return choice
+    return {"type": "function", "name": choice}
+
+
+def _tool(tool: ToolSpec, endpoint: Endpoint) -> JSON:
+    """A tool. Left out, `strict` would be true on OpenAI's servers, so it is said outright where it is known at all."""
+    told: JSON = {
+        "type": "function",
+        "name": tool.name,
+        "parameters": tool.parameters or {"type": "object", "properties": {}},
+    }
+    if tool.description:
+        told["description"] = tool.description
+    if tool.strict and not _fits_strict(tool.parameters):
+        raise UnsupportedSetting(
+            f"The tool {tool.name!r} asks for strict arguments, which its schema does not allow.",
+            hint="Strict schemas name every property as required and forbid additional ones.",
+        )
+    if endpoint.quirks.strict_tools:
+        told["strict"] = bool(tool.strict)
+    return told
+
+
+_NOT_STRICT: Final = frozenset(
+    {
+        "allOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "default",
+        "prefixItems",
+        "patternProperties",
+        "propertyNames",
+        "dependentRequired",
+        "dependentSchemas",
+        "unevaluatedProperties",
+    }
+)
+"""Keywords that strict schemas may not use: https://platform.openai.com/docs/guides/structured-outputs."""
+
+
+def _fits_strict(schema: Any, *, root: bool = True) -> bool:
+    """Whether OpenAI's strict mode takes the schema: closed objects all of whose properties are required."""
+    if not isinstance(schema, dict):
+        return False
+    if root and (schema.get("type") != "object" or "anyOf" in schema):
+        return False
+    if _NOT_STRICT & schema.keys():
+        return False
+    properties = schema.get("properties", {})
+    if schema.get("type") == "object" or "properties" in schema:
+        closed = schema.get("additionalProperties") is False
+        if not closed or set(schema.get("required", ())) != set(properties):
+            return False
+    inner = [*properties.values(), *schema.get("$defs", {}).values(), *schema.get("anyOf", ())]
+    if "items" in schema:
+        inner.append(schema["items"])
+    return all(_fits_strict(one, root=False) for one in inner)
+
+
+def _output_format(output: OutputSpec, quirks: Quirks) -> tuple[JSON, str]:
+    """The `text.format` of an output type, and what has to be said in words beside it."""
+    if not quirks.json_schema:
+        schema = _encode_json(output.schema).decode()
+        return {
+            "type": "json_object"
+        }, f"Answer with a JSON object that fits this JSON Schema, and nothing else:\n{schema}"
+    form: JSON = {
+        "type": "json_schema",
+        "name": re.sub(r"[^a-zA-Z0-9_-]", "_", output.name)[:64] or "output",
+        "schema": output.schema,
+        "strict": output.strict and _fits_strict(output.schema),
+    }
+    if output.description:
+        form["description"] = output.description
+    return form, ""
+
+
+MAX_ID: Final = 64
+"""The longest call id and cache key that OpenAI takes, in characters."""
+
+
+def _bounded(ident: str) -> str:
+    """An id of another API may be longer than this one takes: then its digest stands for it, the same each time."""
+    return ident if len(ident) <= MAX_ID else hashlib.sha256(ident.encode()).hexdigest()
+
+
+# --- what is asked: the conversation
+
+
+def _conversation(messages: Sequence[Message], quirks: Quirks, *, keep: bool) -> tuple[str, list[JSON]]:
+    """The instructions (all that the system says before anyone speaks) and the input items.
+
+    `keep`: the server stores what it said, so that items may be named by id alone.
+    """
+    instructions: list[str] = []
+    items: list[JSON] = []
+    for message in messages:
+        if message.role == "assistant":
+            items += _said(message, keep=keep)
+        elif message.role == "system" and not items and _is_text(message):
+            instructions.append(message.text)
+        else:
+            items += _given(message, quirks)
+    return "\n\n".join(filter(None, instructions)), items
+
+
+def _is_text(message: Message) -> bool:
+    return all(isinstance(part, Text) for part in message.content)
+
+
+def _given(message: Message, quirks: Quirks) -> list[JSON]:
+    """A message of the system, of a person or of tools, as items."""
+    items: list[JSON] = []
+    content: list[JSON] = []
+    for part in message.content:
+        if isinstance(part, ToolResult):
+            items.append(_tool_output(part))
+        elif isinstance(part, ProviderItem):
+            if part.api == API:
+                items.append({**part.item})
+        elif isinstance(part, (Text, Image, File)):
+            content.append(_input_part(part))
+    if content:
+        role = quirks.system_role if message.role == "system" else "user"
+        items.append({"role": role, "content": content})
+    return items
+
+
+def _tool_output(result: ToolResult) -> JSON:
+    content = result.content
+    return {
+        "type": "custom_tool_call_output" if result.custom else "function_call_output",
+        "call_id": _bounded(result.id),
+        "output": content if isinstance(content, str) else [_input_part(part) for part in content],
+    }
+
+
+def _input_part(part: Text | Image | File) -> JSON:
+    # Marks for prompt caching are left out: OpenAI caches every prefix by itself.
+    if isinstance(part, Text):
+        return {"type": "input_text", "text": part.text}
+    if isinstance(part, Image):
+        url = part.url if part.data is None else data_url(part.data, part.media_type)
+        return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
+    if part.media_type.startswith("image/"):
+        return _input_picture(part)
+    if part.id is not None:
+        return {"type": "input_file", "file_id": part.id}
+    if part.url is not None:
+        return {"type": "input_file", "file_url": part.url}
+    assert part.data is not None
+    if part.media_type.startswith(("audio/", "video/")):
+        raise UnsupportedSetting(
+            f"The Responses API takes no {part.media_type} files.", hint="Send a transcript, or use another model."
+        )
+    name = part.name or "file." + (part.media_type.partition("/")[2].partition("+")[0] or "bin")
+    return {"type": "input_file", "filename": name, "file_data": data_url(part.data, part.media_type)}
+
+
+def _input_picture(part: File) -> JSON:
+    if part.id is not None:
+        return {"type": "input_image", "file_id": part.id, "detail": "auto"}
+    url = part.url if part.data is None else data_url(part.data, part.media_type)
+    return {"type": "input_image", "image_url": url, "detail": "auto"}
+
+
+def _said(message: Message, *, keep: bool) -> list[JSON]:
+    """A model's message as the items it was, or as plain ones where another API wrote it."""
+    own = message.api == API
+    items: list[JSON] = []
+    if not own:
+        for part in message.content:
+            _add_part(items, part, own=False)
+        return items
+    kept = {part.item.get("id"): part.item for part in message.content if isinstance(part, ProviderItem)}
+    placed: set[Any] = set()
+    for part in message.content:
+        if isinstance(part, Reasoning):
+            # An item is told of when it is done, which may be after the next one began: it stands where it began.
+            if part.signature in kept and part.signature not in placed:
+                placed.add(part.signature)
+                items.append({**kept[part.signature]})
+        elif isinstance(part, ProviderItem):
+            if part.api == API and part.item.get("id") not in placed:
+                items.append({**part.item})
+        else:
+            _add_part(items, part, own=True)
+    return _acceptable(items, keep=keep)
+
+
+def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
+    """Text, a call or a picture as an item; a text that belongs to the message before it joins that one."""
+    if isinstance(part, Text):
+        _add_text(items, part, _unsigned(part.signature) if own else {})
+    elif isinstance(part, ToolCall):
+        # The provider's own calls stand in its items; those of another provider cannot be told here.
+        if part.by != "provider":
+            items.append(_call(part, own=own))
+    elif isinstance(part, (Image, File)):
+        if own and part.signature is not None and part.data is not None:
+            fields = _unsigned(part.signature)
+            result = base64.b64encode(part.data).decode()
+            items.append({"type": "image_generation_call", **fields, "result": result})
+        else:
+            # The API lets a model's message hold text only: a picture that another one made is shown instead.
+            items.append({"role": "user", "content": [_input_part(part)]})
+
+
+def _add_text(items: list[JSON], part: Text, fields: JSON) -> None:
+    """A model's text with the other fields of its message item; parts of one message are told by its id."""
+    last = items[-1] if items else {}
+    about = fields.pop("content", None)
+    if "id" not in fields:
+        # The API wants an id with content parts, so what another API wrote goes as a plain string.
+        if last.get("role") == "assistant" and isinstance(last.get("content"), str):
+            last["content"] += part.text
+        else:
+            items.append({"role": "assistant", "content": part.text})
+        return
+    fields.setdefault("status", "completed")
+    content: JSON = {"type": "refusal", "refusal": part.text}
+    if not part.refusal:
+        content = {"type": "output_text", "text": part.text, "annotations": []}
+    content.update(about if isinstance(about, dict) else {})
+    if last.get("id") == fields["id"]:
+        last.update(fields)
+        last["content"].append(content)
+    else:
+        items.append({"type": "message", "role": "assistant", **fields, "content": [content]})
+
+
+def _call(part: ToolCall, *, own: bool) -> JSON:
+    fields = _unsigned(part.signature) if own else {}
+    raw = fields.pop("arguments", None)
+    if isinstance(part.arguments, str):
+        written = part.arguments
+    elif isinstance(raw, str) and _decode_json(raw) == part.arguments:
+        written = raw
+    else:
+        written = _encode_json(part.arguments).decode()
+    if own and part.item_id:
+        fields["id"] = part.item_id
+    fields.update(call_id=_bounded(part.id), name=part.name)
+    if part.custom:
+        return {"type": "custom_tool_call", **fields, "input": written}
+    return {"type": "function_call", **fields, "arguments": written}
+
+
+def _unsigned(signature: str | None) -> JSON:
+    """The fields that a signature keeps; nothing where it is no signature of ours."""
+    try:
+        fields = _decode_json(signature or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _acceptable(items: list[JSON], *, keep: bool) -> list[JSON]:
+    """The items of one answer, less what the server would refuse the whole request for.
+
+    It refuses reasoning that it neither stored nor can read, reasoning that nothing follows, and texts and calls under
+    an id whose reasoning is missing; without the id they are taken.
+    """
+    usable = [item for item in items if keep or _can_be_read(item)]
+    if all(item.get("type") == "reasoning" for item in usable):
+        return []
+    if len(usable) == len(items):
+        return items
+    return [_without_id(item) for item in usable]
+
+
+def _without_id(item: JSON) -> JSON:
+    if item.get("type") in OWN_CALLS:
+        return without(item, "id")
+    if item.get("type") == "message":
+        texts = (part.get("text") or part.get("refusal") or "" for part in item["content"])
+        return {
+            "role": "assistant",
+            "content": "".join(texts),
+            **without(item, "type", "role", "id", "status", "content"),
+        }
+    return item
+
+
+def _can_be_read(item: JSON) -> bool:
+    return item.get("type") != "reasoning" or bool(item.get("encrypted_content") or item.get("content"))
+
+
+def without(fields: Mapping[str, Any], *names: str) -> JSON:
+    """The fields other than these."""
+    return {name: value for name, value in fields.items() if name not in names}

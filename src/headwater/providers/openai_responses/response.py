@@ -1,0 +1,294 @@
+"""OpenAI's Responses API, as OpenAI, Azure, xAI, OpenRouter and local servers speak it: bytes to events.
+
+Owns the frames: what each type of them means for the answer. What the items of an answer say is `output`'s; requests
+are written in `request`. Must never do I/O, nor branch on who the server is: items are found by what a frame says of
+them, be it an index, an id, or nothing at all. https://platform.openai.com/docs/api-reference/responses-streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+
+from headwater.events import TextDelta
+from headwater.events.messages import Usage
+from headwater.events.pieces import Pieces
+from headwater.providers.decoder import Place
+from headwater.providers.failures import in_band_error, value_or_text
+from headwater.providers.framing.sse import SSEDecoder
+from headwater.providers.openai_responses.items import Item, dicts, string
+from headwater.providers.openai_responses.output import OutputDecoder
+from headwater.providers.openai_responses.request import API, JSON, encode
+from headwater.providers.openai_responses.vocabulary import (
+    CALL_DELTAS,
+    CALL_DONE,
+    CONTENT_DELTAS,
+    CONTENT_DONE,
+    IGNORED,
+    INCOMPLETE,
+    ITEM_OF_CONTENT,
+    PART_DONE,
+    PART_KINDS,
+    TERMINAL,
+    TEXT_DELTA,
+    UNDECODED,
+    Head,
+)
+from headwater.providers.request import Quirks
+
+__all__ = ("Decoder", "encode")
+
+_decode_head = msgspec.json.Decoder(Head).decode
+_decode_json = msgspec.json.Decoder().decode
+
+
+class Decoder(OutputDecoder):
+    """Decodes a streamed response; see `decoder.Decoder` for the contract.
+
+    `provider_finish_reason` is the response's status, followed for an incomplete one by a colon and the reason, as in
+    `incomplete:max_output_tokens`.
+    """
+
+    api = API
+
+    def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
+        super().__init__(place, quirks)
+        self._sse = SSEDecoder()
+        self._frames = 0
+        # Where the last frame put text, so that the next one, nearly always for the same place, needs no search.
+        self._hot_said: Pieces | None = None
+        self._hot_part = 0
+        self._hot_index: int | None = None
+        self._hot_content: int | None = None
+        self._hot_id: str | None = None
+
+    # --- frames
+
+    def _feed(self, data: bytes) -> None:
+        for name, payload in self._sse.feed(data):
+            try:
+                head = _decode_head(payload)
+            except msgspec.DecodeError as error:
+                self._odd_frame(name, payload, error)
+                continue
+            if (
+                head.type == TEXT_DELTA
+                and head.output_index == self._hot_index
+                and head.content_index == self._hot_content
+                and (self._hot_index is not None or head.item_id == self._hot_id)
+                and self._hot_said is not None
+                and (delta := head.delta)
+            ):
+                self._hot_said.append(delta)
+                self.events.append(TextDelta(step=self._step, part=self._hot_part, text=delta))
+                continue
+            self._frame(head.type or name, head, payload)
+            if self.complete:
+                return
+        if self._hot_said is not None:
+            self._hot_said.tidy()
+
+    def _finish(self) -> None:
+        frames = self._sse.finish()
+        with suppress(msgspec.DecodeError):  # a last frame cut in its middle
+            for name, payload in frames:
+                try:
+                    head = _decode_head(payload)
+                    self._frame(head.type or name, head, payload)
+                except msgspec.DecodeError as error:
+                    self._odd_frame(name, payload, error)
+            frames = []
+        self.raise_left(frames, self._sse.stray)
+        if self._sse.stray and not self._frames:
+            self._read_plain_body()
+
+    def _odd_frame(self, name: str, payload: bytes, error: msgspec.DecodeError) -> None:
+        """A frame that the common decoding refuses: not JSON, or a field of an unknown shape in some rare one."""
+        if payload.strip() in (b"", b"[DONE]"):
+            return
+        if name == "error":
+            raise in_band_error(self.api, value_or_text(payload))
+        if not isinstance(error, msgspec.ValidationError):
+            raise error
+        self._frame(name, Head(), payload)
+
+    def _frame(self, kind: str, head: Head, payload: bytes) -> None:
+        self._hot_said = None
+        self._frames += 1
+        self.lifecycle += kind != "keepalive"
+        delta = head.delta
+        if delta is not None and kind in CONTENT_DELTAS:
+            self._content_delta(kind, head, delta)
+        elif delta is not None and kind in CALL_DELTAS:
+            self._arguments_delta(head, delta)
+        elif kind not in IGNORED:
+            self._rare(kind, head, _decode_json(payload))
+
+    def _rare(self, kind: str, head: Head, frame: Any) -> None:
+        if not isinstance(frame, dict):
+            self.warn("unknown_event", f"A frame was no JSON object: {str(frame)[:100]!r}.")
+            return
+        kind = string(frame.get("type")) or kind
+        if handler := _HANDLERS.get(kind):
+            handler(self, kind, head, frame)
+        elif kind == "error" or (not kind and frame.get("error")):
+            raise in_band_error(self.api, frame)
+        elif kind in UNDECODED:
+            self.warn("not_decoded", f"{kind} holds content that cannot be passed on.")
+        elif kind in CONTENT_DELTAS or kind in CALL_DELTAS:
+            if frame.get("delta"):
+                self.warn("not_decoded", f"A {kind} came in a shape that is not known.")
+        elif kind not in IGNORED:
+            self.warn("unknown_event", f"The event {kind!r} is not known and was passed over.")
+
+    def _read_plain_body(self) -> None:
+        """A body that is no stream: the whole response from a server that does not stream."""
+        value = value_or_text(b"\n".join(self._sse.stray))
+        if isinstance(value, dict) and value.get("object") == "response":
+            self._ended("response.done", Head(), {"response": value})
+
+    # --- text, refusals, reasoning
+
+    def _item_of(self, kind: str, head: Head) -> Item:
+        """The item that a content of this type belongs to, begun where none is open."""
+        item_type = ITEM_OF_CONTENT[kind]
+        return self._items.for_delta(item_type, head) or self._begin({"type": item_type, "id": head.item_id}, head)
+
+    def _content_delta(self, name: str, head: Head, delta: str) -> None:
+        kind = CONTENT_DELTAS[name]
+        item = self._item_of(kind, head)
+        index = head.summary_index if kind == "summary_text" else head.content_index
+        content = item.content(kind, index or 0)
+        self._say(item, content, delta)
+        if kind == "output_text" and content.part is not None:
+            self._hot_said = content.said
+            self._hot_part = content.part.number
+            self._hot_index, self._hot_content, self._hot_id = head.output_index, head.content_index, head.item_id
+
+    def _content_done(self, name: str, head: Head, frame: JSON) -> None:
+        kind = CONTENT_DONE[name]
+        self._part_known(kind, head, frame)
+
+    def _part_done(self, name: str, head: Head, frame: JSON) -> None:
+        part = frame.get("part")
+        if isinstance(part, dict) and (kind := string(part.get("type"))) in PART_KINDS:
+            self._part_known(kind, head, part)
+
+    def _part_known(self, kind: str, head: Head, part: JSON) -> None:
+        item = self._item_of(kind, head)
+        index = head.summary_index if kind == "summary_text" else head.content_index
+        self._content_known(item, kind, index or 0, part)
+
+    def _annotation(self, name: str, head: Head, frame: JSON) -> None:
+        item = self._items.for_delta("message", head)
+        annotation = frame.get("annotation")
+        if item is not None and isinstance(annotation, dict):
+            self._annotate(item.content("output_text", head.content_index or 0), annotation)
+
+    # --- calls
+
+    def _arguments_delta(self, head: Head, delta: str) -> None:
+        # A call whose name is not known yet waits for its item to be done, which has the arguments whole.
+        if (call := self._call_for(head)) is not None:
+            self.call_delta(call, delta)
+
+    def _arguments_done(self, name: str, head: Head, frame: JSON) -> None:
+        if (call := self._call_for(head)) is not None:
+            self._complete_arguments(call, frame.get(CALL_DONE[name]))
+
+    # --- items
+
+    def _item_added(self, name: str, head: Head, frame: JSON) -> None:
+        fields = frame.get("item")
+        if not isinstance(fields, dict):
+            return
+        known = self._items.by_id(fields.get("id"))
+        if known is None or known.done or known.type != fields.get("type"):
+            self._begin(fields, head)
+
+    def _item_done(self, name: str, head: Head, frame: JSON) -> None:
+        fields = frame.get("item")
+        if not isinstance(fields, dict):
+            return
+        known = self._items.by_id(fields.get("id"))
+        if known is None or not known.done:
+            item = self._items.for_done(fields, head.output_index) or self._begin(fields, head)
+            self._complete_item(item, fields)
+
+    # --- the response
+
+    def _told(self, name: str, head: Head, frame: JSON) -> None:
+        response = frame.get("response")
+        if isinstance(response, dict):
+            self.response_id = string(response.get("id")) or self.response_id
+            self.model = string(response.get("model")) or self.model
+
+    def _ended(self, name: str, head: Head, frame: JSON) -> None:
+        self._told(name, head, frame)
+        response = frame.get("response")
+        if not isinstance(response, dict):
+            response = {}
+        self._settle(dicts(response.get("output")))
+        if isinstance(usage := response.get("usage"), dict):
+            self.report(_usage(usage))
+        status = string(response.get("status"))
+        if status not in ("completed", "incomplete", "failed", "cancelled"):
+            status = TERMINAL[name]
+        self.provider_finish_reason = status
+        if status == "failed" or response.get("error"):
+            raise in_band_error(self.api, response.get("error") or {"message": "The response failed."})
+        self._set_finish_reason(status, response.get("incomplete_details"))
+        self.end_parts()
+        for call in self.calls:
+            self.end_call(call, cut=status != "completed")
+        self.complete = self.ended = True
+
+    def _set_finish_reason(self, status: str, details: Any) -> None:
+        if status == "cancelled":
+            self.finish_reason = "cancelled"
+        elif status == "incomplete":
+            reason = string(details.get("reason")) if isinstance(details, dict) else ""
+            if reason:
+                self.provider_finish_reason = f"incomplete:{reason}"
+            self.finish_reason = INCOMPLETE.get(reason)
+        elif any(call.by == "agent" for call in self.calls):
+            self.finish_reason = "tool_calls"
+        elif self._items.refused:
+            self.finish_reason = "refusal"
+        else:
+            self.finish_reason = "stop"
+
+
+_HANDLERS: Final[Mapping[str, Callable[[Decoder, str, Head, JSON], None]]] = {
+    "response.created": Decoder._told,
+    "response.queued": Decoder._told,
+    "response.in_progress": Decoder._told,
+    "response.output_item.added": Decoder._item_added,
+    "response.output_item.done": Decoder._item_done,
+    "response.output_text.annotation.added": Decoder._annotation,
+    **dict.fromkeys(CONTENT_DONE, Decoder._content_done),
+    **dict.fromkeys(PART_DONE, Decoder._part_done),
+    **dict.fromkeys(CALL_DONE, Decoder._arguments_done),
+    **dict.fromkeys(TERMINAL, Decoder._ended),
+}
+
+
+def _usage(value: JSON) -> Usage:
+    ins, outs = value.get("input_tokens_details"), value.get("output_tokens_details")
+    ins = ins if isinstance(ins, dict) else {}
+    outs = outs if isinstance(outs, dict) else {}
+    return Usage(
+        input_tokens=_count(value.get("input_tokens")),
+        output_tokens=_count(value.get("output_tokens")),
+        cached_input_tokens=_count(ins.get("cached_tokens")),
+        cache_write_tokens=_count(ins.get("cache_write_tokens")),
+        reasoning_tokens=_count(outs.get("reasoning_tokens")),
+        raw=value,
+    )
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

@@ -1,0 +1,162 @@
+"""How a user's own functions are called with what happens: tokens, details, events.
+
+A callback can slow a run down (by returning an awaitable) and can never end it: what it raises is logged once, counted,
+and the run goes on. Which events there are to tell of is `chunks`' and the log's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from headwater.errors import ConfigurationError
+from headwater.events import Event, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta
+from headwater.readers.chunks import Chunks
+from headwater.readers.hold import Hold
+from headwater.runtime.context import CallbackErrors, Outer, Watcher, current_run
+
+if TYPE_CHECKING:
+    from headwater.runtime.run import Run
+
+__all__ = (
+    "Callback",
+    "event_watcher",
+    "token_watcher",
+)
+
+Callback: TypeAlias = Callable[..., Any]
+
+logger = logging.getLogger("headwater")
+
+
+def positional_parameters(callback: Callback) -> int | None:
+    """How many positional parameters without a default a callable has; None where that cannot be known."""
+    try:
+        parameters = inspect.signature(callback).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
+
+
+def _wanted(callback: Callback) -> int | None:
+    """`positional_parameters` of a streaming_callback. Raises ConfigurationError where it wants more than there are."""
+    wants = positional_parameters(callback)
+    if wants is not None and wants > 3:
+        raise ConfigurationError(
+            f"streaming_callback wants {wants} arguments.",
+            hint="It is called with (token), (agent_name, token) or (agent_name, token, is_final).",
+        )
+    return wants
+
+
+def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) -> Callable[..., Awaitable[Any] | None]:
+    """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
+
+    async def wait(answer: Awaitable[Any]) -> None:
+        token = enter(linked)
+        try:
+            await answer
+        except Exception as error:
+            errors.add(error, what)
+        finally:
+            leave(token)
+
+    enter, leave = current_run.set_weakly, current_run.reset
+    linked: weakref.ref[Outer] = weakref.ref(run)  # the run holds its watchers: they must not hold the run
+
+    def call(*arguments: Any) -> Awaitable[Any] | None:
+        token = enter(linked)
+        try:
+            answer = callback(*arguments)
+        except Exception as error:
+            errors.add(error, what)
+            return None
+        finally:
+            leave(token)
+        return wait(answer) if answer is not None and inspect.isawaitable(answer) else None
+
+    return call
+
+
+def token_watcher(
+    callback: Callback,
+    run: Run,
+    errors: CallbackErrors,
+    *,
+    details: bool,
+    on_retract: Callback | None = None,
+) -> Watcher:
+    """What calls `streaming_callback` for a run: with tokens, or with details (dicts).
+
+    By the number of its positional parameters without a default: 2 gets (agent_name, token), 3 gets (agent_name,
+    token, is_final), anything else the token alone. Where text may be retracted (on_interrupted="restart"),
+    `on_retract` is told how many characters to take back, or (agent_name, characters) where it takes two; without it
+    the text is held until its step ends. Details tell of a retraction themselves.
+    """
+    call = _guarded(callback, run, errors, "streaming_callback")
+    take_back = _guarded(on_retract, run, errors, "on_retract callback") if on_retract is not None else None
+    names_agent = on_retract is not None and positional_parameters(on_retract) == 2
+    chunks = Chunks(run.fold)
+    hold: Hold[str] = Hold()
+    wants = _wanted(callback)
+    speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
+
+    def watch_details(event: Event) -> Awaitable[Any] | None:
+        told = chunks.details(event)
+        return None if told is None else hand(event, told, isinstance(event, _ENDS) and event.run in speakers)
+
+    def watch_tokens(event: Event) -> Awaitable[Any] | None:
+        if event.__class__ is not TextDelta:
+            return rare(event)
+        text = text_of(event) if event.run in speakers else ""
+        if held and text:
+            text = "".join(hold(event, (text,)))
+        return hand(event, text, False) if text else None
+
+    def rare(event: Event) -> Awaitable[Any] | None:
+        chunks.of(event)
+        if event.run not in speakers:
+            return None
+        if isinstance(event, Retracted) and take_back is not None:
+            if not event.chars:
+                return None  # of tokens there were none
+            return take_back(event.agent, event.chars) if names_agent else take_back(event.chars)
+        waits = None
+        if take_back is None and (let_go := hold(event)):
+            waits = hand(event, "".join(let_go), False)
+        if wants == 3 and isinstance(event, _ENDS):
+            waits = _both(waits, hand(event, "", True))
+        return waits
+
+    def hand(event: Event, told: Any, final: bool) -> Awaitable[Any] | None:
+        if wants == 2:
+            return call(event.agent, told)
+        if wants == 3:
+            return call(event.agent, told, final)
+        return call(told)
+
+    return watch_details if details else watch_tokens
+
+
+async def _one_after_the_other(first: Awaitable[Any], second: Awaitable[Any]) -> None:
+    await first
+    await second
+
+
+def _both(first: Awaitable[Any] | None, second: Awaitable[Any] | None) -> Awaitable[Any] | None:
+    if first is None or second is None:
+        return first if second is None else second
+    return _one_after_the_other(first, second)
+
+
+_ENDS = (RunFinished, RunFailed, RunCancelled)
+
+
+def event_watcher(callback: Callback, run: Run, errors: CallbackErrors) -> Watcher:
+    """What calls `on_event` for a run: with every event of its tree."""
+    return _guarded(callback, run, errors, "on_event callback")

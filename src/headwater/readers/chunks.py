@@ -1,0 +1,180 @@
+"""The two shapes in which a stream's text is handed out: the StreamChunk, and the details a callback can ask for.
+
+Both are projections: functions of one event and of what the log has said before it. They decide nothing, keep no log
+and ask no run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.events import (
+    CallReady,
+    Event,
+    ReasoningDelta,
+    Retracted,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    StepFinished,
+    TextDelta,
+    TextStarted,
+    ToolFinished,
+)
+from headwater.events.fold import Fold
+from headwater.events.tree import Tree
+
+__all__ = ("Chunks", "StreamChunk")
+
+
+@dataclass(slots=True)
+class StreamChunk:
+    """A piece of what is said, or the end of it."""
+
+    content: str = ""
+    """The text; empty where the chunk only tells of a finish reason."""
+    delta: str = ""
+    """The same as `content`."""
+    is_final: bool = False
+    """True on the last chunk, and only there."""
+    finish_reason: str | None = None
+    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; retracted takes text back.
+
+    A workflow's member that failed ends with error.
+    """
+    metadata: dict[str, Any] | None = None
+    """On the last chunk: model, provider, tokens (the usage, or None where unknown), time_to_first_token, duration."""
+    agent: str = ""
+    """Who spoke."""
+    event: Event | None = None
+    """The event behind the chunk."""
+
+    @property
+    def text(self) -> str:
+        """The same as `content`."""
+        return self.content
+
+
+class Chunks:
+    """Makes chunks, or a callback's details, of the events of one run and of those it speaks for.
+
+    Call it with every event of the log. Who speaks for the run (`tree`) is worked out from them: itself where it is an
+    agent, its members where it is a workflow. The end of a member is a chunk with its finish reason; only the run's own
+    end is final. `fold` has read the run's own events by the time they come here. `everyone` makes chunks of all runs,
+    `leads` says whether a step's text is parted from the step before.
+    """
+
+    __slots__ = ("_everyone", "_fold", "_leads", "_refusals", "_with_leads", "plain", "speakers", "tree")
+
+    def __init__(self, fold: Fold, *, leads: bool = True, everyone: bool = False) -> None:
+        self.tree = Tree()
+        self.speakers = self.tree.speakers
+        """The ids of the runs whose text is handed out."""
+        self._fold = fold
+        self._with_leads = leads
+        self._everyone = everyone
+        self._leads: dict[str, str] = {}
+        self._refusals: set[tuple[str, int, int]] = set()
+        self.plain = True
+        """Whether a text delta of the run itself is its chunk as it stands: no lead is due and no refusal is open."""
+
+    def text_of(self, event: TextDelta) -> str:
+        """What a text delta adds to the transcript: its text, after the lead where one is due; "" for a refusal."""
+        if self._refusals and (event.run, event.step, event.part) in self._refusals:
+            return ""
+        if self._leads and (lead := self._leads.pop(event.run, "")):
+            self.plain = not self._leads and not self._refusals
+            return lead + event.text
+        return event.text
+
+    def _of_root(self, event: Event) -> bool:
+        root = self.tree.root
+        return root is not None and event.run == root.id
+
+    def _hears(self, event: Event) -> bool:
+        """Whether the event is of a run whose text is handed out, or of the outermost."""
+        return self._everyone or event.run in self.speakers or self._of_root(event)
+
+    def of(self, event: Event) -> StreamChunk | None:
+        """The event's chunk, if it has one."""
+        if isinstance(event, TextDelta):
+            text = self.text_of(event) if event.run in self.speakers or self._everyone else ""
+            return StreamChunk(text, text, False, None, None, event.agent, event) if text else None
+        self.tree.add(event)
+        if not self._hears(event):
+            return None
+        if isinstance(event, TextStarted):
+            self._note(event)
+        elif isinstance(event, StepFinished) and event.finish_reason == "tool_calls":
+            return StreamChunk(finish_reason="tool_calls", agent=event.agent, event=event)
+        elif isinstance(event, Retracted):
+            return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
+        elif isinstance(event, RunFailed):
+            # The run's own failure is raised. A member's may be collected, and nothing else would tell of its end.
+            return None if self._of_root(event) else StreamChunk(finish_reason="error", agent=event.agent, event=event)
+        elif isinstance(event, (RunFinished, RunCancelled)):
+            reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
+            if not self._of_root(event):
+                return StreamChunk(finish_reason=reason, agent=event.agent, event=event)
+            return StreamChunk(
+                is_final=True, finish_reason=reason, metadata=self.metadata(), agent=event.agent, event=event
+            )
+        return None
+
+    def details(self, event: Event) -> dict[str, Any] | None:
+        """The event as `stream=True` hands it to a callback: JSON-able, holding only the keys that apply."""
+        if event.__class__ is not TextDelta:
+            self.tree.add(event)
+        if event.run not in self.speakers and not self._hears(event):
+            return None
+        said = self._said(event)
+        if said is None:
+            return None
+        return {**said, "agent": event.agent, "run_id": event.run, "seq": event.seq}
+
+    def _said(self, event: Event) -> dict[str, Any] | None:
+        match event:
+            case TextDelta():
+                text = self.text_of(event)
+                return {"content": text, "token": text} if text else None
+            case TextStarted():
+                self._note(event)
+            case ReasoningDelta():
+                return {"reasoning": event.text}
+            case CallReady():
+                return {"tool_call": {"id": event.call, "name": event.name, "arguments": event.arguments}}
+            case ToolFinished():
+                result = (
+                    event.result
+                    if isinstance(event.result, str)
+                    else "".join(getattr(part, "text", "") for part in event.result)
+                )
+                told = {"id": event.call, "name": event.name, "result": result, "error": event.error}
+                return {"tool_result": told}
+            case StepFinished() if event.finish_reason == "tool_calls":
+                return {"finish_reason": "tool_calls"}
+            case Retracted():
+                return {"finish_reason": "retracted", "chars": event.chars}
+            case RunFinished() | RunCancelled() if self._of_root(event):
+                reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
+                end: dict[str, Any] = {"finish_reason": reason} if reason else {}
+                if self._fold.model:
+                    end["model"] = self._fold.model
+                if event.usage:
+                    end["usage"] = event.usage.to_dict()
+                return end
+            case _:
+                pass
+        return None
+
+    def metadata(self) -> dict[str, Any]:
+        """What the last chunk tells of the run."""
+        return self._fold.response().metadata
+
+    def _note(self, event: TextStarted) -> None:
+        if event.kind == "refusal":
+            self._refusals.add((event.run, event.step, event.part))
+        if event.lead and self._with_leads:
+            self._leads[event.run] = event.lead
+        self.plain = not self._leads and not self._refusals

@@ -1,0 +1,317 @@
+"""The event loops that plain code runs on, and how one await is ended from outside.
+
+A thread that uses a plain face (`run()` in a script, a plain `for`) gets an event loop that is kept for its next call,
+so that connections are reused and callbacks run where the caller is. Nothing here knows an agent or a stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import inspect
+import os
+import selectors
+import signal
+import sys
+import threading
+import weakref
+from collections.abc import Coroutine
+from types import FrameType, GeneratorType
+from typing import Any, Final, TypeAlias, TypeVar
+
+from headwater.backends.interrupt import running_loop
+from headwater.errors import LoopMisuse
+
+__all__ = ("KeptLoop", "blocks_here", "in_loop", "kept_loop", "refuse_inside_loop")
+
+T = TypeVar("T")
+
+try:
+    # The public ones make an enum of each value that passes through: six microseconds, where these take a third of one.
+    from _signal import getsignal  # type: ignore[import-not-found, unused-ignore]
+    from _signal import signal as set_handler
+except ImportError:
+    from signal import getsignal
+    from signal import signal as set_handler
+
+SIGINT = int(signal.SIGINT)
+
+
+def in_loop() -> bool:
+    """Whether an event loop is running in this thread."""
+    return running_loop() is not None
+
+
+def blocks_here() -> bool:
+    """Whether a call that may do either is to block: in plain code, in a notebook's cell, in a plain callback.
+
+    A plain callback runs inside the loop that was started for plain code; from there a reader expects plain code. The
+    code of an async tool or callback does not block there, for with the loop the run's own clocks would stand still.
+    """
+    running = running_loop()
+    return running is None or (running in _kept_loops and not _in_async_code()) or _in_notebook_cell()
+
+
+def _in_async_code() -> bool:
+    """Whether what has called into this library is the code of a coroutine."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and (
+        frame.f_globals.get("__name__", "").startswith("headwater.") or frame.f_code.co_name in _INSIDE
+    ):
+        frame = frame.f_back
+    return frame is not None and bool(frame.f_code.co_flags & _ASYNC)
+
+
+_ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_INSIDE: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
+"""What has a frame of its own, though it reads as a part of the code around it."""
+
+
+def _in_notebook_cell() -> bool:
+    """Whether the code of a notebook cell is what is running, in the cell's own task."""
+    if "ipykernel" not in sys.modules:
+        return False
+    # A cell with a top-level await runs in the kernel's loop; functions it calls, and coroutines it awaits, stand above
+    # IPython's run_code on the stack. A task that the cell started does not.
+    frame = sys._getframe()
+    while (caller := frame.f_back) is not None:
+        frame = caller
+        if frame.f_code.co_name == "run_code" and frame.f_globals.get("__name__") == "IPython.core.interactiveshell":
+            return True
+    return False
+
+
+_Suspended: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None] | None
+
+
+def _suspend() -> _Suspended:
+    """Make room in this thread for another loop to run; what stands still meanwhile, for `_resume`."""
+    loop = running_loop()
+    if loop is None:
+        return None
+    if (task := asyncio.current_task()) is not None:
+        asyncio.tasks._leave_task(loop, task)  # from Python 3.14 on a thread runs one task, whatever its loop
+    asyncio._set_running_loop(None)
+    return loop, task
+
+
+def _resume(suspended: _Suspended) -> None:
+    if suspended is not None:
+        loop, task = suspended
+        asyncio._set_running_loop(loop)
+        if task is not None:
+            asyncio.tasks._enter_task(loop, task)
+
+
+class KeptLoop:
+    """An event loop that runs only while someone in its thread waits for something on it."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.get_ident()
+        self.process = os.getpid()
+        self.busy = False
+        self.readers: weakref.WeakSet[GeneratorType[Any, None, None]] = weakref.WeakSet()
+        """The generators that run things here between their yields; they are closed before the loop is."""
+        self._hears_ctrl_c = self.thread == threading.main_thread().ident
+        _kept_loops.add(self.loop)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """What the coroutine returns, once it has; also from inside another running loop, which stands still.
+
+        Ctrl-C cancels it, and raises KeyboardInterrupt once it has ended.
+        """
+        outer = _suspend()
+        self.busy = True
+        task = self.loop.create_task(coroutine)
+        ctrl_c = _CtrlC.watch(self.loop, task) if self._hears_ctrl_c else None
+        try:
+            result = self.loop.run_until_complete(task)
+        except BaseException as error:
+            if not task.done():  # something was raised out of the loop itself
+                task.cancel()
+                self.loop.run_until_complete(asyncio.wait([task]))
+            if ctrl_c is not None and ctrl_c.pressed and isinstance(error, asyncio.CancelledError):
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            if ctrl_c is not None:
+                ctrl_c.unwatch()
+            _resume(outer)
+            self.busy = False
+        if ctrl_c is not None and ctrl_c.pressed:
+            raise KeyboardInterrupt
+        return result
+
+    @property
+    def read_from(self) -> bool:
+        """Whether something is read here a piece at a time, by whatever thread asks for the next piece."""
+        return any(reader.gi_frame is not None for reader in self.readers)
+
+    def settle(self, turns: int = 3) -> None:
+        """Let what is ready happen: closed transports let go of their sockets a turn later."""
+        if not self.loop.is_closed():
+            self.run(_turns(turns))
+
+    def let_go(self) -> None:
+        """Its reader has come to the end: where its thread has ended before, so does the loop."""
+        if self in _outliving:
+            _outliving.discard(self)
+            self.close()
+
+    def close(self) -> None:
+        """End it: generators first, for they hold the connections."""
+        if self.loop.is_closed() or self.loop.is_running() or not self._is_ours():
+            return
+        for reader in tuple(self.readers):
+            with contextlib.suppress(ValueError):  # it is being run, and ends by itself
+                reader.close()
+        outer = _suspend()
+        try:
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(_turns(3))
+            # Its executor is let go of by close(), without a wait: to wait takes a further thread, and to make one in a
+            # thread that is at its end leaves a ghost of that one in threading.enumerate().
+            self.loop.close()
+        finally:
+            _resume(outer)
+
+    def _is_ours(self) -> bool:
+        """Whether this process may close it: a fork shares the parent's selector, and what is taken out of it here
+        would be missing there. So it gets a selector of its own first, where it is of the kind that has one."""
+        if self.process != os.getpid():
+            shared = getattr(self.loop, "_selector", None)
+            if shared is None:
+                return False
+            self.loop._selector = selectors.DefaultSelector()  # type: ignore[attr-defined]
+            shared.close()
+            self.process = os.getpid()
+        return True
+
+
+class _CtrlC:
+    """Hears Ctrl-C while a task is waited for, and cancels that task.
+
+    Python's own handler raises wherever the loop is at, which may be in a task of the HTTP client's: there it is lost,
+    or found by nobody. The second time it is raised on the spot all the same. A handler of the program's own stays.
+    """
+
+    __slots__ = ("_before", "_loop", "_task", "pressed")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], before: Any) -> None:
+        self.pressed = False
+        self._loop = loop
+        self._task = task
+        self._before = before
+
+    @classmethod
+    def watch(cls, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> _CtrlC | None:
+        """Hear it from now on, in the main thread; None where it is somebody else's to hear."""
+        before = getsignal(SIGINT)
+        if before is not signal.default_int_handler and not isinstance(before, _CtrlC):
+            return None
+        ctrl_c = cls(loop, task, before)
+        try:
+            set_handler(SIGINT, ctrl_c)
+        except ValueError:  # not the main interpreter
+            return None
+        return ctrl_c
+
+    def unwatch(self) -> None:
+        """Hear it no longer."""
+        set_handler(SIGINT, self._before)
+
+    def __call__(self, number: int, frame: Any) -> None:
+        if self.pressed or self._task.done():
+            raise KeyboardInterrupt
+        self.pressed = True
+        self._loop.call_soon_threadsafe(self._task.cancel)  # which wakes the loop too
+
+
+async def _turns(turns: int) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+class _Holder:
+    """Closes a thread's loops when the thread has ended and its locals are let go of."""
+
+    __slots__ = ("__weakref__", "loops", "process", "thread")
+
+    def __init__(self) -> None:
+        self.loops: list[KeptLoop] = []
+        self.process = os.getpid()
+        self.thread = threading.get_ident()
+        _holders.add(self)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether something is being run on one of the loops, or read a piece at a time."""
+        return any(kept.busy or kept.read_from for kept in self.loops)
+
+    def close(self) -> None:
+        loops, self.loops = self.loops, []
+        for kept in loops:
+            kept.close()
+
+    def __del__(self) -> None:
+        if self.process != os.getpid():
+            _inherited.extend(self.loops)  # of a thread that this process does not have
+        elif not sys.is_finalizing():
+            for kept in [one for one in self.loops if one.read_from]:
+                # A reader that outlives its thread is in other hands: a server's, say, that asks for each piece in
+                # whichever of its threads is free. To close it would be to cut its answer short without a word.
+                self.loops.remove(kept)
+                _outliving.add(kept)
+            self.close()
+
+
+_outliving: set[KeptLoop] = set()
+"""The loops of threads that have ended, which are read from still."""
+
+_inherited: list[KeptLoop] = []
+"""After a fork: the parent's loops, which are left alone until the end."""
+
+_kept_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_holders: weakref.WeakSet[_Holder] = weakref.WeakSet()
+_thread = threading.local()
+
+
+def kept_loop() -> KeptLoop:
+    """This thread's loop for plain code, made when first asked for.
+
+    Where that one is running already (a plain callback that blocks on a run of its own), a further one; so too where
+    it is read from a piece at a time, for the next piece may be asked for in another thread, and at any time.
+    """
+    holder: _Holder | None = getattr(_thread, "holder", None)
+    if holder is None or holder.process != os.getpid():
+        # After a fork the parent's loop is the parent's: its selector and sockets are shared with it.
+        holder = _thread.holder = _Holder()
+    for kept in holder.loops:
+        if not (kept.busy or kept.read_from or kept.loop.is_closed()):
+            return kept
+    kept = KeptLoop()
+    holder.loops.append(kept)
+    return kept
+
+
+def refuse_inside_loop(instead: str) -> None:
+    """Raise LoopMisuse where this thread's running loop would stand still; `instead` says what to write."""
+    if not blocks_here():
+        raise LoopMisuse(
+            "This would block the running event loop, and with it everything else.",
+            hint=f"Write {instead} instead.",
+        )
+
+
+@atexit.register
+def _close_all() -> None:
+    # A daemon thread that is still at work ends with the process: its loop is in use, and closing it here would be
+    # what it stumbles over. One that only waits for its next call, as the threads of tools do, closes nothing itself.
+    alive = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+    for holder in list(_holders):
+        if holder.thread not in alive or not holder.in_use:
+            holder.close()
+    for kept in [*_outliving, *_inherited]:
+        kept.close()

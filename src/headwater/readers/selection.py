@@ -1,0 +1,201 @@
+"""Which part of a stream a reader wants: whose words, from how deep in the tree, and only those of the answer or all.
+
+Owns the choice, as a function from the next event to the events to be handed out now. What is an answer it works out
+from the log alone; what is not yet known is held until it is, and let go of as soon as it is known not to be. It must
+never change an event, nor ask a run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from headwater.errors import ConfigurationError
+from headwater.events import (
+    ChildFinished,
+    Event,
+    Handoff,
+    MessageAdded,
+    Retracted,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+)
+from headwater.events.tree import Node, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ("Choice", "Selection")
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What a reader asked for. `tail` is the end of a path, empty for any; `depth` counts from the outermost run, 0."""
+
+    final_only: bool = False
+    tail: tuple[str, ...] = ()
+    depth: int | None = None
+
+    @classmethod
+    def of(cls, final_only: bool, agent: str | Sequence[str] | None, depth: int | None) -> Choice | None:
+        """The choice, or None where there is none to make. Raises ConfigurationError."""
+        tail = () if agent is None else (agent,) if isinstance(agent, str) else tuple(agent)
+        if agent is not None and not (tail and all(isinstance(name, str) and name for name in tail)):
+            raise ConfigurationError(
+                f"agent is {agent!r}.", hint='Give a name, or the end of a path: agent=("team", "writer").'
+            )
+        if depth is not None and (not isinstance(depth, int) or isinstance(depth, bool) or depth < 0):
+            raise ConfigurationError(f"depth is {depth!r}.", hint="Give 0 for the outermost run, 1 for its members, ….")
+        return cls(bool(final_only), tail, depth) if final_only or tail or depth is not None else None
+
+    @property
+    def by_place(self) -> bool:
+        """Whether it names a place in the tree."""
+        return bool(self.tail) or self.depth is not None
+
+    def covers(self, path: tuple[str, ...]) -> bool:
+        """Whether it takes in the run at this path: one that bears the name, or that stands in one that does."""
+        if self.depth is not None and len(path) - 1 > self.depth:
+            return False
+        size = len(self.tail)
+        return not size or any(path[end - size : end] == self.tail for end in range(size, len(path) + 1))
+
+
+class Selection:
+    """A choice at work on one log: call it with each event as it is appended."""
+
+    def __init__(self, choice: Choice) -> None:
+        self._choice = choice
+        self._tree = Tree()
+        self._covered: dict[tuple[str, ...], bool] = {}
+        self._held: dict[str, _Held] = {}
+
+    def __call__(self, event: Event) -> list[Event]:
+        """What is to be handed out now; the end of the outermost run always is."""
+        tree = self._tree
+        if event.__class__ is not TextDelta:
+            tree.add(event)
+        if tree.root is not None and event.run == tree.root.id and isinstance(event, _ENDS):
+            return [*self._settled(event), event]
+        if not self._choice.final_only:
+            return [event] if self._covers(event.path) else []
+        if isinstance(event, (TextDelta, TextStarted, TextEnded, Retracted)):
+            return self._said(event) if self._covers(event.path) else []
+        if isinstance(event, MessageAdded):
+            return self._heard(event)
+        if isinstance(event, (*_ENDS, ChildFinished, Handoff)):
+            return self._settled(event)
+        return []
+
+    def _covers(self, path: tuple[str, ...]) -> bool:
+        known = self._covered.get(path)
+        if known is None:
+            known = self._covered[path] = self._choice.covers(path)
+        return known
+
+    # --- the answer only
+
+    def _said(self, event: Any) -> list[Event]:
+        held = self._held.get(event.run)
+        if held is None:
+            held = self._held[event.run] = _Held(self._tree.nodes[event.run], self._between(event))
+        return held.take(event)
+
+    def _between(self, event: Event) -> tuple[Node, ...]:
+        """The run and those above it, down from the outermost that was chosen, which is not among them."""
+        path = event.path
+        chosen = [node for up, node in enumerate(self._tree.between(event.run)) if self._covers(path[: len(path) - up])]
+        return tuple(chosen[:-1])
+
+    def _heard(self, event: MessageAdded) -> list[Event]:
+        """The run goes on from something new: what was passed on as its answer was not the last of it."""
+        held = self._held.get(event.run)
+        return held.taken_back(event) if held is not None else []
+
+    def _settled(self, event: Event) -> list[Event]:
+        """What is known to be an answer now that a run has ended or handed over."""
+        if (held := self._held.get(event.run)) is not None:
+            held.note(event)
+        known: list[Event] = []
+        for run, one in [*self._held.items()]:
+            if one.given_up:
+                del self._held[run]
+            elif one.ended and one.final:
+                known += one.events()
+                del self._held[run]
+        return known
+
+
+_ENDS = (RunFinished, RunFailed, RunCancelled)
+
+
+class _Held:
+    """The text of one run that may be the answer."""
+
+    def __init__(self, run: Node, chain: tuple[Node, ...]) -> None:
+        self._run = run
+        self._chain = chain
+        self._steps: dict[int, list[Event]] = {}
+        self._refusals: set[tuple[int, int]] = set()
+        self._passed_on = False
+        self._passed: list[TextDelta] = []
+        """What was handed out of the step that is going on."""
+        self.ended = False
+
+    @property
+    def final(self) -> bool | None:
+        """Whether what the run says last is the answer; None while that is not known."""
+        known = [run.final for run in self._chain]
+        return False if False in known else None if None in known else True
+
+    @property
+    def given_up(self) -> bool:
+        """Whether nothing of it can be the answer any more."""
+        return self._passed_on or self.final is False
+
+    def note(self, event: Event) -> None:
+        """The run has ended, or given the conversation to another."""
+        if isinstance(event, RunFinished):
+            self.ended = True
+        elif not isinstance(event, ChildFinished):
+            self._passed_on = True
+
+    def take(self, event: Any) -> list[Event]:
+        """The next event of the run's text: it comes back where it is known to be of the answer."""
+        if self.given_up:
+            self._steps.clear()
+            return []
+        if isinstance(event, TextStarted) and event.kind == "refusal":
+            self._refusals.add((event.step, event.part))
+        elif isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals:
+            # The answer is the last step that has any text.
+            for step in [step for step in self._steps if step < event.step]:
+                del self._steps[step]
+        if self.final and self._run.sure:
+            if isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals:
+                self._passed.append(event)
+            elif isinstance(event, Retracted):
+                self._passed.clear()
+            return [event]
+        if isinstance(event, Retracted):
+            self._steps.pop(event.step, None)
+        else:
+            self._steps.setdefault(event.step, []).append(event)
+        return []
+
+    def taken_back(self, event: MessageAdded) -> list[Event]:
+        """What was handed out as the answer, taken back because the run goes on; it bears the stamps of `event`."""
+        if not self._passed:
+            return []
+        chars, step = sum(len(one.text) for one in self._passed), self._passed[-1].step
+        self._passed.clear()
+        seq, time, run, path = event.seq, event.time, event.run, event.path
+        return [Retracted(step=step, attempt=1, chars=chars, cause=event.cause, seq=seq, time=time, run=run, path=path)]
+
+    def events(self) -> list[Event]:
+        """What was held."""
+        return [event for step in self._steps.values() for event in step]

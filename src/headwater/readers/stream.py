@@ -1,0 +1,471 @@
+"""AgentStream: what `run_stream` gives back, and every way of reading it.
+
+A stream starts a run when it is first read and reads it for its user: chunks, events or text, in async code or plain.
+Leaving is cancelling: whatever ends the reading (break, return, an exception, a cancelled task, garbage) closes the
+provider's connection before the next statement runs. It decides nothing about the run and keeps none of its events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Generic, Self, cast
+
+from typing_extensions import TypeVar
+
+from headwater.errors import Cancelled, LoopMisuse
+from headwater.events import Event, TextDelta
+from headwater.readers.chunks import Chunks, StreamChunk
+from headwater.readers.hold import Hold
+from headwater.readers.kept_loop import KeptLoop, in_loop, kept_loop, refuse_inside_loop
+from headwater.readers.selection import Choice, Selection
+
+if TYPE_CHECKING:
+    from types import GeneratorType, TracebackType
+
+    from headwater.events.messages import Response
+    from headwater.runtime.run import Run
+
+__all__ = ("AgentStream",)
+
+OutputT = TypeVar("OutputT", default=str)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class AgentStream(Generic[OutputT]):
+    """One run as it happens; started by whoever reads it first.
+
+    Read it once: as chunks (`async for chunk in stream`, `for chunk in stream` in sync code, `anext(stream)`,
+    `next(stream)`), as typed `events()`, as `text()`, in part by `select()`, or drained by `result()`. `cancel()` stops
+    it from anywhere. `response` is there once it has ended.
+    """
+
+    def __init__(self, make: Callable[[], Run]) -> None:
+        self._make = make
+        self._run: Run | None = None
+        self._reading = False
+        self._kept: KeptLoop | None = None
+        self._next: Reader[StreamChunk] | Iterator[StreamChunk] | None = None
+        """What `anext` and `next` go on with; whoever iterates takes it over."""
+
+    # --- reading
+
+    def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        if isinstance(begun := self._next, Reader):
+            self._next = None  # whoever leaves the loop lets go of it, and so ends the run
+            return begun
+        return Reader(self.claim(), _chunks)
+
+    def __iter__(self) -> Iterator[StreamChunk]:
+        refuse_inside_loop("`async for chunk in …`")
+        if (begun := self._next) is not None and not isinstance(begun, Reader):
+            self._next = None
+            return begun
+        return self._plain(_chunks)
+
+    async def __anext__(self) -> StreamChunk:
+        if not isinstance(self._next, Reader):
+            if self._reading and self._begun().over:
+                raise StopAsyncIteration
+            self._next = Reader(self.claim(), _chunks)
+        return await self._next.__anext__()
+
+    def __next__(self) -> StreamChunk:
+        refuse_inside_loop("`await anext(stream)`")
+        if self._next is None:
+            if self._reading and self._begun().over:
+                raise StopIteration
+            self._next = self._plain(_chunks)
+        if isinstance(self._next, Reader):
+            raise LoopMisuse("This stream is being read by `anext`.", hint="Go on with it in async code.")
+        return next(self._next)
+
+    def events(
+        self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
+    ) -> View[Event]:
+        """The typed log, each event as it is appended: `async for event in stream.events()`, or plain `for`.
+
+        With the same choices as `select`; the end of the whole is always among them, and with `final_only` otherwise
+        only the answer's text. Raises ConfigurationError.
+        """
+        choice = Choice.of(final_only, agent, depth)
+        return View(self, _events) if choice is None else Chosen(self, partial(_chosen_events, choice=choice))
+
+    def select(
+        self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
+    ) -> View[StreamChunk]:
+        """Chunks of a part of the stream; the last one, which is final, always comes.
+
+        `final_only`: only the text that is the answer, as `Response.text` has it: the last step's of an agent with
+        tools, the last member's of a sequential workflow. What may not be is held until that is known. `agent`: who
+        bears this name, and whoever works for them; a sequence of names is the end of a path. `depth`: at most so deep,
+        0 for the outermost run, 1 for its members. Chosen by place, agents that were called as tools are shown too.
+        Raises ConfigurationError.
+        """
+        choice = Choice.of(final_only, agent, depth)
+        return View(self, _chunks) if choice is None else Chosen(self, partial(_chosen_chunks, choice=choice))
+
+    def text(self) -> View[str]:
+        """The text alone, piece by piece: `async for text in stream.text()`, or plain `for`."""
+        return View(self, _text)
+
+    async def result(self) -> Response[OutputT]:
+        """The Response, once the run has ended: before any reading this reads it to its end.
+
+        After the reader left or `cancel()` it is the partial one. Raises what ended the run, where an error did.
+        """
+        run = self._begun()
+        if not run.over:
+            if self._reading and run.begun:
+                raise LoopMisuse(
+                    "This stream is being read elsewhere, so its result is not there yet.",
+                    hint="Ask for the result after the reading has ended.",
+                )
+            self._reading = True
+            await run.drain()
+        run.raise_error()
+        return run.response()
+
+    def result_sync(self) -> Response[OutputT]:
+        """`result()` for plain code. Raises LoopMisuse inside a running event loop."""
+        refuse_inside_loop("`await stream.result()`")
+        run = self._begun()
+        if not run.over and not (self._reading and run.begun):
+            self._reading = True
+            drain_blocking(run, self._loop())
+        run.raise_error()
+        if not run.over:
+            raise LoopMisuse(
+                "This stream is being read elsewhere, so its result is not there yet.",
+                hint="Ask for the result after the reading has ended.",
+            )
+        return run.response()
+
+    @property
+    def response(self) -> Response[OutputT]:
+        """The Response of the run, which must have ended. Raises LoopMisuse before that."""
+        if self._run is None or not self._run.over:
+            raise LoopMisuse(
+                "The run has not ended yet.",
+                hint="Read it to its end, or write `await stream.result()` (`stream.result_sync()` in plain code).",
+            )
+        return self._run.response()
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self._begun().id
+
+    # --- leaving
+
+    def cancel(self) -> None:
+        """Stop the run; from any thread. Its reader gets the last chunk ("cancelled"); `result()` gives the partial."""
+        self._begun().cancel("caller")
+
+    async def aclose(self) -> None:
+        """Leave: the run is cancelled where it has not ended, and nothing of it is left when this returns."""
+        if self._run is not None:
+            self._run.abort("left")
+            await self._run.settle()
+
+    def close(self) -> None:
+        """Leave, from plain code."""
+        if self._run is not None:
+            self._run.abort("left")
+            if self._kept is not None and not (in_loop() or self._kept.busy or self._kept.loop.is_closed()):
+                self._kept.run(self._run.settle())
+                self._kept.settle()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "not begun" if self._run is None else "over" if self._run.over else "going on"
+        return f"<AgentStream {state}>"
+
+    def __await__(self) -> Generator[Any, None, Response[OutputT]]:
+        return self.result().__await__()
+
+    # --- inside
+
+    def _begun(self) -> Run:
+        if self._run is None:
+            self._run = self._make()
+        return self._run
+
+    def claim(self) -> Run:
+        """The run itself, for whoever conducts it instead of reading it here: a workflow. Raises LoopMisuse."""
+        run = self._begun()
+        if self._reading:
+            raise LoopMisuse(
+                "This stream has been read already, or is being read.",
+                hint="A stream is one run, read once: call run_stream again, or keep what you read.",
+            )
+        self._reading = True
+        return run
+
+    def _loop(self) -> KeptLoop:
+        if self._kept is None:
+            self._kept = kept_loop()
+        return self._kept
+
+    def _plain(self, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
+        kept = self._loop()
+        reader = _read_plainly(self.claim(), kept, project)
+        kept.readers.add(cast("GeneratorType[Any, None, None]", reader))
+        return reader
+
+
+class View(Generic[T_co]):
+    """A stream read in another shape; as the stream itself, in async code or plain."""
+
+    def __init__(self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], T_co | None]]) -> None:
+        self._stream = stream
+        self._project = project
+
+    def __aiter__(self) -> AsyncIterator[T_co]:
+        return Reader(self._stream.claim(), self._project)
+
+    def __iter__(self) -> Iterator[T_co]:
+        refuse_inside_loop("`async for`")
+        return self._stream._plain(self._project)
+
+
+class Chosen(View[T_co]):
+    """A part of a stream: at one event there may be several things to hand out, or nothing."""
+
+    def __init__(
+        self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], Sequence[T_co] | None]]
+    ) -> None:
+        self._stream = stream
+        self._several = project
+
+    def __aiter__(self) -> AsyncIterator[T_co]:
+        return OneByOne(Reader(self._stream.claim(), self._several))
+
+    def __iter__(self) -> Iterator[T_co]:
+        refuse_inside_loop("`async for`")
+        return chain.from_iterable(self._stream._plain(self._several))
+
+
+# --- the shapes: for each reading, a function from an event to what is handed out, or None
+
+
+def _chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
+    chunks = Chunks(run.fold)
+    of, own, agent = chunks.of, run.id, run.path[-1]
+    new, delta = object.__new__, TextDelta
+
+    def project(event: Event) -> StreamChunk | None:
+        # By far the most of all events are text deltas of the run itself, and no lead is due.
+        if event.__class__ is delta and chunks.plain and event.run == own:
+            # Field by field, because a call of the class costs half as much again; every field is set.
+            chunk = new(StreamChunk)
+            chunk.content = chunk.delta = event.text
+            chunk.is_final = False
+            chunk.finish_reason = chunk.metadata = None
+            chunk.agent = agent
+            chunk.event = event
+            return chunk
+        return of(event)
+
+    return project
+
+
+def _events(run: Run) -> Callable[[Event], Event | None]:
+    return _same
+
+
+def _same(event: Event) -> Event:
+    return event
+
+
+def _text(run: Run) -> Callable[[Event], str | None]:
+    chunks = Chunks(run.fold)
+    hold: Hold[str] = Hold()
+    speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
+
+    def project(event: Event) -> str | None:
+        if event.__class__ is TextDelta:
+            text = text_of(event) if event.run in speakers else ""
+            if held and text:
+                text = "".join(hold(event, (text,)))  # a string cannot be taken back: it waits
+            return text or None
+        chunks.of(event)
+        return "".join(hold(event)) or None if event.run in speakers else None
+
+    return project
+
+
+def _chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | None]:
+    selection = Selection(choice)
+    return lambda event: selection(event) or None
+
+
+def _chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
+    selection = Selection(choice)
+    chunks = Chunks(run.fold, leads=not choice.final_only, everyone=choice.by_place)
+
+    def project(event: Event) -> list[StreamChunk] | None:
+        chosen = selection(event)
+        if not any(one is event for one in chosen):
+            chunks.tree.add(event)  # who speaks is learned from all of them
+        return [chunk for one in chosen if (chunk := chunks.of(one)) is not None] or None
+
+    return project
+
+
+# --- reading in async code
+
+
+async def _read(run: Run, project: Callable[[Event], T | None]) -> AsyncGenerator[T, None]:
+    """Pull, append, hand out: nothing else is done a token. Ends the run on whatever ends the reading."""
+    pull, append = run.pull, run.append
+    try:
+        while events := await pull():
+            for event in events:
+                if (wait := append(event)) is not None:
+                    await wait
+                if (item := project(event)) is not None:
+                    yield item
+    except GeneratorExit:
+        run.abort("left")
+        raise
+    except BaseException:
+        run.abort("caller")
+        raise
+    run.raise_error()
+
+
+class Reader(Generic[T]):
+    """An iterator over a stream whose end, however it comes, ends the run at once.
+
+    `async for` drops its iterator when the loop is left; this one then closes everything without waiting, because an
+    asynchronous generator alone would be closed by the event loop some time later.
+    """
+
+    # `__anext__` is a slot that holds the generator's own method: the interpreter finds it on the type as a descriptor
+    # and calls it without a Python frame in between, which would cost as much as the generator itself.
+    __slots__ = ("__anext__", "__weakref__", "_generator", "_run")
+
+    __anext__: Callable[[], Awaitable[T]]
+
+    def __init__(self, run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> None:
+        self._run = run
+        self._generator = _read(run, project(run))
+        self.__anext__ = self._generator.__anext__
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def aclose(self) -> None:
+        """Leave now, and wait until nothing is left."""
+        await self._generator.aclose()
+        self._run.abort("left")
+        await self._run.settle()
+
+    def __del__(self) -> None:
+        run = self._run
+        if not run.over and (run.fold.started is not None or run.stopping):
+            run.abort("left")
+        # The generator is suspended at its yield, where closing needs no waiting; so it is closed here and now, and
+        # the event loop finds nothing to finalise. Where it is running (a task that was thrown away), it ends itself.
+        with contextlib.suppress(StopIteration, RuntimeError):
+            self._generator.aclose().send(None)
+
+
+class OneByOne(Generic[T]):
+    """What a reader gets several of at a time, one by one; letting go of it lets go of the reader."""
+
+    __slots__ = ("__weakref__", "_items", "_reader")
+
+    def __init__(self, reader: Reader[Sequence[T]]) -> None:
+        self._reader = reader
+        self._items: Iterator[T] = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter(await self._reader.__anext__())
+
+    async def aclose(self) -> None:
+        """Leave now, and wait until nothing is left."""
+        await self._reader.aclose()
+
+
+# --- reading in plain code
+
+
+def _read_plainly(
+    run: Run, kept: KeptLoop, project: Callable[[Run], Callable[[Event], T | None]]
+) -> Generator[T, None, None]:
+    """As `_read`, on the thread's kept loop: all that has come is handed out before the loop is turned again."""
+    shape, append = project(run), run.append
+    try:
+        while events := kept.run(run.pull()):
+            for event in events:
+                if (wait := append(event)) is not None:
+                    kept.run(_awaited(wait))
+                if (item := shape(event)) is not None:
+                    yield item
+    except GeneratorExit:
+        run.abort("left")
+        raise
+    except BaseException as error:
+        run.abort("caller")
+        if isinstance(error, KeyboardInterrupt):
+            error.response = run.response()  # type: ignore[attr-defined]
+        raise
+    finally:
+        leave(run, kept)
+        kept.let_go()
+    run.raise_error()
+
+
+def drain_blocking(run: Run, kept: KeptLoop) -> None:
+    """Read a run to its end on a kept loop. Raises what ended it; on Ctrl-C, with the partial as its `response`."""
+    try:
+        kept.run(run.drain())
+    except KeyboardInterrupt as interrupt:
+        run.abort("caller")
+        interrupt.response = run.response()  # type: ignore[attr-defined]
+        raise
+    except asyncio.CancelledError as error:
+        raise Cancelled("The run was cancelled from inside its loop.", response=run.response()) from error
+    finally:
+        leave(run, kept)
+
+
+def leave(run: Run, kept: KeptLoop) -> None:
+    """Turn the loop once more, so that what was closed is let go of: an idle loop would do it at its next use."""
+    if kept.loop.is_closed() or kept.busy:
+        return
+    if not run.settled:
+        kept.run(run.settle())
+    if run.error is not None or run.response().partial:
+        kept.settle()
+
+
+async def _awaited(wait: Awaitable[T]) -> T:
+    return await wait

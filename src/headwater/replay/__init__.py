@@ -1,9 +1,0 @@
-"""Recording what providers answer, and playing it back: the same bytes, and so the same events.
-
-Bottom first: `lines` (the file), `recorder`, `player`.
-"""
-
-from headwater.replay.player import Recorded, from_name, read_recording, replay
-from headwater.replay.recorder import Recorder
-
-__all__ = ("Recorded", "Recorder", "from_name", "read_recording", "replay")

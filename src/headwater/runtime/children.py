@@ -1,0 +1,67 @@
+"""A run in which others stand: an agent with tools that are agents, a workflow with members.
+
+Owns the queue in which the runs below meet, and who reads them to their end. Their events go into the one log; how a
+run itself goes on and ends is `run`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Any
+
+from headwater.events import ChildFinished, ErrorInfo
+from headwater.events.tree import Node
+from headwater.runtime.backlog import SlowReader
+from headwater.runtime.merge import Mux
+from headwater.runtime.place import child_started
+from headwater.runtime.run import Run
+
+__all__ = ("Parent",)
+
+
+class Parent(Run):
+    """A run that reads others to their end, each in a task of its own."""
+
+    slow_reader: SlowReader = "wait"
+    """What becomes of runs below that are ahead of this one's reader; see `Mux`."""
+
+    @property
+    def mux(self) -> Mux:
+        """The queue of what runs beside: tools, and runs below."""
+        if self._mux is None:
+            this = weakref.ref(self)  # each would hold the other
+
+            def failed(error: BaseException) -> None:
+                run = this()
+                if run is not None:
+                    run.task_failed(error)
+
+            self._mux = Mux(self._interruptible, failed, slow_reader=self.slow_reader)
+        return self._mux
+
+    async def conduct(self, child: Run) -> None:
+        """Read a run that has joined this one to its end, into this one's queue; its error is in `child.error`."""
+        mux = self.mux
+        self._children.append(child)
+        self.node.begin(child.node)
+        await mux.hand(child.id, [child.started_event()])
+        try:
+            while events := await child.pull():
+                await mux.hand(child.id, child.take(events))
+        except BaseException:
+            # This task is cancelled: what was said and is still in the queue comes first.
+            mux.put(child.end_now("parent"))
+            raise
+        finally:
+            self._children.remove(child)
+            mux.put([child.finished_event()])
+            await child.settle()  # so that whoever waits for this task waits for all that is below it
+
+    def could_not_begin(self, error: Exception, name: str, **place: Any) -> None:
+        """Tell of a run below that was asked for and could not begin; `place` as for `Run.join`."""
+        node = Node(f"run_{os.urandom(9).hex()}", name, parent=self.id, **place)
+        node.unbegun, node.error = ErrorInfo.of(error), error
+        self.node.begin(node)
+        end = ChildFinished(child=node.id, name=name, call=node.call, outcome="failed", error=node.unbegun)
+        self.mux.put([child_started(node), end])

@@ -1,0 +1,153 @@
+"""Whose code is running: the run that a tool, a callback or an instructions function was called by.
+
+Owns the context variable, where a new run finds out on whose behalf it begins, and the links that end it with that one.
+It knows runs by what it needs of them alone. How users' functions are called is `readers`'.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import weakref
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar, Token
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from headwater.events import Event
+from headwater.tools.context import ToolContext, current_call
+
+__all__ = ("NOWHERE", "CallbackErrors", "Links", "Origin", "Outer", "Watcher", "current_run")
+
+Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
+
+_logger = logging.getLogger("headwater")
+
+
+class Outer(Protocol):
+    """A run, as far as another one needs to know it that was begun on its behalf."""
+
+    id: str
+    deadline: float | None
+    links: Links | None
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+
+    @property
+    def above(self) -> tuple[Outer, ...]:
+        """The runs in which it stands, the outermost first."""
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether it is to end, and its end is not being told yet."""
+
+
+_current: ContextVar[weakref.ref[Outer] | None] = ContextVar("headwater_current_run", default=None)
+
+
+class _CurrentRun:
+    """A context variable that holds its run weakly.
+
+    Every timer keeps the context in which it was set, long after it was cancelled: a tool that was given five minutes
+    and took a second would keep its run, with all that was said in it, for five minutes.
+    """
+
+    def __init__(self) -> None:
+        self.set_weakly: Callable[[weakref.ref[Outer]], Token[weakref.ref[Outer] | None]] = _current.set
+        """`set` for who calls once a token, and keeps the reference."""
+        self.reset: Callable[[Token[weakref.ref[Outer] | None]], None] = _current.reset
+        """It is again what it was before `set` returned the token."""
+
+    def get(self) -> Outer | None:
+        """The run on whose behalf a tool or a callback is running, if one is."""
+        linked = _current.get()
+        return linked() if linked is not None else None
+
+    def set(self, run: Outer | None) -> Token[weakref.ref[Outer] | None]:
+        """From here on it is this one."""
+        return _current.set(weakref.ref(run) if run is not None else None)
+
+
+current_run = _CurrentRun()
+"""The run on whose behalf a tool or a callback is running, so that runs begun there are linked to it."""
+
+
+class Origin(NamedTuple):
+    """On whose behalf a run begins: a run whose tool or callback is running, and the call of a tool."""
+
+    run: Outer | None = None
+    call: ToolContext[Any] | None = None
+
+    @classmethod
+    def here(cls) -> Origin:
+        """What the context variables say at this moment."""
+        return cls(current_run.get(), current_call.get())
+
+    @property
+    def going_on(self) -> Outer | None:
+        """The run that may still be cancelled: events may be read long after their run's end, and then it is the one
+        above."""
+        outer = self.run
+        while outer is not None and outer.over:
+            outer = outer.above[-1] if outer.above else None
+        return outer
+
+
+NOWHERE = Origin()
+"""A run that nobody's tool or callback has begun."""
+
+
+class _Cancellable(Protocol):
+    id: str
+
+    def cancel(self, by: Any) -> None: ...
+
+
+class Links:
+    """The runs that were begun on behalf of one, in its tools and callbacks: they end with it.
+
+    Tools in several threads may be at it, and another one cancel: each step here is one of the interpreter's.
+    """
+
+    __slots__ = ("_linked",)
+
+    def __init__(self) -> None:
+        self._linked: dict[str, weakref.ref[_Cancellable]] = {}
+
+    def add(self, run: _Cancellable) -> None:
+        """The run ends with the one whose links these are."""
+        linked, key = self._linked, run.id
+        linked[key] = weakref.ref(run, lambda _: linked.pop(key, None))
+
+    def remove(self, run: _Cancellable) -> None:
+        """The run has become a part of another."""
+        self._linked.pop(run.id, None)
+
+    def cancel(self) -> None:
+        """Cancel them all."""
+        for known in tuple(self._linked.values()):
+            if (run := known()) is not None:
+                run.cancel("parent")
+
+
+class CallbackErrors:
+    """Counts what callbacks raised; the first is told in full."""
+
+    __slots__ = ("count", "quiet")
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.count = 0
+        self.quiet = quiet
+
+    def add(self, error: Exception, what: str) -> None:
+        """One more. `quiet` runs write nothing to standard error where no logging is set up."""
+        self.count += 1
+        if self.count > 1:
+            return
+        if _logger.hasHandlers():
+            _logger.error("A %s raised %s; the run goes on.", what, type(error).__name__, exc_info=error)
+        elif not self.quiet:
+            print(  # noqa: T201
+                f"headwater: a {what} raised {type(error).__name__}: {error}; the run goes on.", file=sys.stderr
+            )

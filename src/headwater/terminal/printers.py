@@ -1,0 +1,36 @@
+"""Which printer shows a run on the terminal: the one place where that is chosen.
+
+Owns the choice alone, and imports a printer when it is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+
+from headwater.events import Event
+
+__all__ = ("dashboard", "printer")
+
+Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
+
+
+def printer(name: str, *, live: bool, loops: int = 1, several: bool = False) -> Watcher:
+    """What shows a run as lines. `live`: the words as they come; else each answer whole, at its end.
+
+    `several`: more than one agent may speak, and each gets a header of its own. `loops` is told in the header.
+    """
+    if several:
+        from headwater.terminal.section_printer import SectionPrinter
+
+        return SectionPrinter(live=live)
+    from headwater.terminal.line_printer import LinePrinter
+
+    return LinePrinter(name, loops=loops, live=live)
+
+
+def dashboard(name: str, members: Sequence[str]) -> Watcher:
+    """What shows a workflow in a panel that is titled with its name, a section a member."""
+    from headwater.terminal.dashboard import Dashboard
+
+    return Dashboard(name, members)

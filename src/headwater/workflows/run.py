@@ -1,0 +1,207 @@
+"""A workflow's run: its members as runs in one log, asked by a plan.
+
+What a member says is told as it comes; what the answers come to is the workflow's shape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from headwater.agents.runnable import Runnable
+from headwater.backends.timeouts import Timeouts
+from headwater.errors import ConfigurationError, HeadwaterError
+from headwater.events import Event, RunFinished, RunStarted, Warned, WorkflowShape
+from headwater.events.answers import answering, member_response
+from headwater.events.messages import Message, Response
+from headwater.readers.stream import AgentStream
+from headwater.runtime.children import Parent
+from headwater.runtime.context import NOWHERE, Origin, current_run
+from headwater.runtime.log import GRAMMAR
+from headwater.runtime.run import Run, as_data
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = (
+    "Member",
+    "OnError",
+    "Plan",
+    "WorkflowRun",
+    "cancelled",
+    "claimed",
+    "gather_or_cancel",
+    "note",
+    "passed_on",
+)
+
+OnError: TypeAlias = Literal["raise", "collect"]
+
+
+Plan: TypeAlias = "Callable[[WorkflowRun], Coroutine[Any, Any, None]]"
+
+
+Member: TypeAlias = Runnable
+
+
+class WorkflowRun(Parent):
+    """One run of a workflow: its plan as a task, its members as runs that stand in it.
+
+    `shape` is how the members' answers are put together, as the log tells it. `origin` says on whose behalf it begins.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        shape: WorkflowShape,
+        *,
+        input: tuple[Message, ...],
+        context: Any = None,
+        max_concurrency: int | None = None,
+        timeouts: Timeouts | None = None,
+        quiet: bool = False,
+        origin: Origin = NOWHERE,
+    ) -> None:
+        super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet, origin=origin)
+        self.node.shape = shape
+        self.input = input
+        self.context = context
+        self._shape = shape
+        self._plan = plan
+        self._limit = asyncio.Semaphore(max_concurrency) if max_concurrency else None
+        self._begun = False
+        self._done = False
+
+    async def ask(
+        self, member: Member, task: Sequence[Message], *, final: bool | None, after: Iterable[Response[Any]] = ()
+    ) -> Response[Any]:
+        """Run a member to its end and return its Response; for a plan.
+
+        `final` says whether its answer is the workflow's: None where that is not known yet, and is told at the end.
+        `after` are the answers that stand in its task.
+        Raises what ended it, where this workflow's errors are raised; else the Response has it as `error`.
+        """
+        led = tuple(response.run_id for response in after)
+        if self._limit is None:
+            return await self._ask(member, task, final, led)
+        async with self._limit:
+            return await self._ask(member, task, final, led)
+
+    async def _ask(
+        self, member: Member, task: Sequence[Message], final: bool | None, after: tuple[str, ...]
+    ) -> Response[Any]:
+        if self.stopping:
+            raise asyncio.CancelledError  # the log has its end; this task is yet to hear of it
+        name = member.name
+        try:
+            run = claimed(member, task, self.context)
+        except Exception as problem:
+            note(problem, f"{name!r} was to begin in {self.name!r}.")
+            self.could_not_begin(problem, name, role="member", after=after, final=final)
+            if not self._shape.collect:
+                raise
+            said = f"{name} could not begin: {type(problem).__name__}: {problem}"
+            self.mux.put([Warned(code="member_failed", message=said)])
+            return self.of(name)
+        run.join(self, role="member", name=name, after=after, final=final)
+        await self.conduct(run)
+        error = run.error
+        if error is not None and (not self._shape.collect or not isinstance(error, Exception)):
+            note(error, f"{name!r} was at work in {self.name!r}.")
+            raise error
+        return self.of(name)
+
+    async def _advance(self) -> list[Event]:
+        if not self._begun:
+            self._begun = True
+            self.mux.spawn(self._carry_out(), f"plan of {self.name}")
+            return [self._started()]
+        if events := await self.mux.pull():
+            return events
+        if self._done:
+            self.close()
+            return []
+        self._done = True
+        result: Any = self.response()
+        reason = result.finish_reason if isinstance(result, Response) else "stop"
+        failed = [name for name, member in result.members.items() if member.error is not None]
+        answer = tuple(child.id for child in answering(self.node, failed))
+        return [RunFinished(finish_reason=reason, usage=self.fold.usage, answer=answer)]
+
+    async def _carry_out(self) -> None:
+        current_run.set(None)  # members are part of this run, not beside it
+        await self._plan(self)
+
+    def _started(self) -> RunStarted:
+        return RunStarted(
+            agent_name=self.name,
+            input=self.input,
+            context=as_data(self.context),
+            parent=self.parent,
+            call=self.call,
+            grammar=GRAMMAR,
+            workflow=self._shape,
+        )
+
+    def raise_error(self) -> None:
+        """Raise what ended the run, if an error did, with every member's partial on it."""
+        if isinstance(self.error, HeadwaterError):
+            self.error.response = self.response()
+        if self.error is not None:
+            raise self.error
+
+    def of(self, name: str) -> Response[Any]:
+        """The Response of a member so far, which has been asked."""
+        return member_response(self.node, name, now=self._log.now or None)
+
+
+def claimed(member: Member, task: Sequence[Message], context: Any) -> Run:
+    """A member's run, not yet begun. Raises ConfigurationError where its `run_stream` gives no stream of ours."""
+    stream: Any = member.run_stream(list(task), context=context)
+    if not isinstance(stream, AgentStream):
+        if inspect.iscoroutine(stream):
+            stream.close()
+        raise ConfigurationError(
+            f"run_stream of {member.name!r} gave {type(stream).__name__}, and an AgentStream is expected.",
+            hint="Return what an agent's or a workflow's run_stream gives, from a plain `def`.",
+        )
+    return stream.claim()
+
+
+def note(error: BaseException, where: str) -> None:
+    """Say where it happened, for whoever reads the traceback."""
+    if where not in getattr(error, "__notes__", ()):
+        error.add_note(where)
+
+
+def passed_on(task: Sequence[Message], said: Mapping[str, str | Response[Any]]) -> tuple[Message, ...]:
+    """The task, and after it what others have said to it, each under their name."""
+    parts = [f"{name} has answered:\n\n{str.__str__(text)}" for name, text in said.items()]
+    return (*task, Message.user("\n\n".join(parts))) if parts else tuple(task)
+
+
+async def gather_or_cancel(work: Iterable[Awaitable[Any]]) -> list[Any]:
+    """All at once; where one fails the others are cancelled and waited for, and its error is raised."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION) if tasks else (set(), set())
+        for task in tasks:
+            if task in done and not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        return [task.result() for task in tasks]
+    finally:
+        await cancelled(tasks)
+
+
+async def cancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
+    """Cancel those that are not done, and wait for all of them; what they raise besides is no news any more."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

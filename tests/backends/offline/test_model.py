@@ -1,0 +1,69 @@
+"""The offline model: its names, what it refuses, and what it shows of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater import errors
+from headwater.backends.offline import (
+    Call,
+    OfflineModel,
+    ScriptedModel,
+    Shape,
+    from_name,
+)
+from headwater.events import (
+    CallReady,
+    TextStarted,
+    UsageReported,
+)
+from headwater.providers.decoder import Place
+from headwater.providers.request import ToolSpec
+from tests.backends.offline.answers import CLOCK, answer_to, ask, only
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("offline", None), ("offline/markdown", "markdown"), ("offline:poem", "poem")]
+)
+def test_a_name_can_say_the_shape(name: str, shape: Shape | None) -> None:
+    model = from_name(name, rate=50)
+    assert (model.model, model.shape, model.rate) == (name, shape, 50)
+
+
+@pytest.mark.parametrize("name", ["offline/limerick", "offline/", "online"])
+def test_a_name_that_leads_nowhere(name: str) -> None:
+    with pytest.raises(errors.UnknownModel, match="offline/poem"):
+        from_name(name)
+
+
+@pytest.mark.parametrize(("choice", "tools"), [("required", ()), ("sundial", (CLOCK,))])
+def test_a_tool_choice_that_can_not_be(choice: str, tools: tuple[ToolSpec, ...]) -> None:
+    with pytest.raises(errors.ConfigurationError, match="tool_choice"):
+        OfflineModel().open(ask(tools=tools, tool_choice=choice), Place())
+
+
+def test_a_shape_that_is_none() -> None:
+    with pytest.raises(ValueError, match="prose"):
+        OfflineModel(shape="limerick")  # type: ignore[arg-type]
+
+
+def test_the_place_of_the_step_is_kept() -> None:
+    place = Place(step=3, attempt=2, part=5, lead="\n\n", call_prefix="run7", calls={"c1"})
+    answer = answer_to(ScriptedModel([["Hi", Call("clock", id="c1"), Call("clock")]]), place=place)
+    started = only(TextStarted, answer)
+    assert (started.step, started.part, started.lead) == (3, 5, "\n\n")
+    assert [event.call for event in answer.events if isinstance(event, CallReady)] == ["c1#2", "run7_1"]
+    assert only(UsageReported, answer).attempt == 2
+
+
+def test_a_script_honours_nothing_but_itself() -> None:
+    model = ScriptedModel("one two three", model="gpt", provider="openai", api="openai-chat")
+    answer = answer_to(model, ask(max_tokens=1, stop=("two",), tool_choice="required"))
+    assert (answer.text, answer.decoder.finish_reason, answer.decoder.model) == ("one two three", "stop", "gpt")
+    assert (model.model, model.provider, model.api) == ("gpt", "openai", "openai-chat")
+
+
+def test_it_shows_what_it_is() -> None:
+    assert repr(OfflineModel()) == "OfflineModel(model='offline')"
+    assert repr(ScriptedModel(["a", "b"])) == "OfflineModel(<2 turns>, model='offline')"
+    assert repr(ScriptedModel(lambda request: "a")) == "OfflineModel(<function>, model='offline')"

@@ -1,0 +1,507 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import enum
+import json
+import types
+from decimal import Decimal
+from typing import Any, ClassVar, get_args
+
+import msgspec
+import pydantic
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headwater import errors, events
+from headwater.errors import InvalidRecord
+from headwater.events import Custom, Event, TextDelta, Unknown, codec
+from headwater.events.codec import EVENT_TYPES, decode, encode
+from headwater.events.messages import (
+    AnyPart,
+    File,
+    Image,
+    Message,
+    Reasoning,
+    Response,
+    Source,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+from headwater.providers.request import Secret
+from tests.support.values import any_event, any_json, any_message, any_response, event_of
+
+DELTA = TextDelta(seq=12, time=1_700_000_000.5, run="run_1", path=("team", "writer"), step=1, part=0, text="Hé\n")
+
+
+def written(event: Event) -> dict[str, Any]:
+    body = json.loads(encode(event))
+    assert isinstance(body, dict)
+    return body
+
+
+# --- events
+
+
+def test_an_event_is_one_json_object_with_version_and_type_and_without_defaults() -> None:
+    assert written(DELTA) == {
+        "v": 1,
+        "type": "text.delta",
+        "seq": 12,
+        "time": 1_700_000_000.5,
+        "run": "run_1",
+        "path": ["team", "writer"],
+        "step": 1,
+        "part": 0,
+        "text": "Hé\n",
+    }
+    assert encode(DELTA).startswith(b'{"v":1,"type":"text.delta",')
+    assert b"\n" not in encode(DELTA)
+    assert written(TextDelta(step=1, part=0, text="a")) == {
+        "v": 1,
+        "type": "text.delta",
+        "step": 1,
+        "part": 0,
+        "text": "a",
+    }
+
+
+def test_the_common_fields_are_written_at_the_edges_whatever_they_hold() -> None:
+    first = events.RunStarted(seq=0, time=3.0, run="r", path=("top",))
+    assert encode(first, stamps=True) == (b'{"v":1,"type":"run.started","seq":0,"time":3.0,"run":"r","path":["top"]}')
+    bare = encode(TextDelta(step=1, part=0, text="a", extra={"new": 1}), stamps=True)
+    assert bare == (
+        b'{"v":1,"type":"text.delta","seq":0,"time":0.0,"run":"","path":[],"step":1,"part":0,"text":"a","new":1}'
+    )
+    assert encode(DELTA, stamps=True) == encode(DELTA)
+    half = TextDelta(step=1, part=0, text="\ud83d")
+    assert encode(half, stamps=True) == encode(TextDelta(step=1, part=0, text="\ufffd"), stamps=True)
+
+
+@given(event=any_event(), newer=st.none() | st.dictionaries(st.text(min_size=1).map("x-{}".format), any_json()))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_edges_say_the_same_as_any_other_line(event: Event, newer: dict[str, Any] | None) -> None:
+    event = msgspec.structs.replace(event, extra=newer or None)
+    line = encode(event, stamps=True)
+    assert decode(line) == event
+    assert json.loads(line).keys() >= {"v", "type", "seq", "time", "run", "path"}
+    assert json.loads(encode(event)).items() <= json.loads(line).items()
+    assert encode(decode(line), stamps=True) == line
+
+
+def test_an_unknown_event_is_passed_on_at_the_edges_with_the_common_fields() -> None:
+    read = decode({"v": 2, "type": "dream.started", "depth": 2, "run": "r"})
+    assert json.loads(encode(read, stamps=True)) == {
+        "v": 2, "type": "dream.started", "seq": 0, "time": 0.0, "run": "r", "path": [], "depth": 2,
+    }  # fmt: skip
+    odd = decode({"type": "dream.started", "seq": "seven"})
+    assert json.loads(encode(odd, stamps=True))["seq"] == "seven", "whatever it was, it is not ours to mend"
+
+
+@pytest.mark.parametrize("name", EVENT_TYPES)
+@given(data=st.data())
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_event_comes_back_as_it_was(name: str, data: st.DataObject) -> None:
+    event = data.draw(event_of(EVENT_TYPES[name]))
+    line = encode(event)
+    assert written(event)["type"] == name
+    assert decode(line) == event
+    assert type(decode(line)) is EVENT_TYPES[name]
+    assert encode(decode(line)) == line
+    # however it is handed over: as text, as an object, with other spacing, in another order of keys
+    assert decode(line.decode()) == decode(bytearray(line)) == decode(memoryview(line)) == event
+    assert decode(json.loads(line)) == event
+    assert decode(json.dumps(dict(reversed(json.loads(line).items())), indent=1)) == event
+
+
+@given(event=any_event(), newer=st.dictionaries(st.text(min_size=1).map("x-{}".format), any_json(), min_size=1))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_fields_of_a_newer_writer_survive(event: Event, newer: dict[str, Any]) -> None:
+    body = {**written(event), **newer}
+    read = decode(json.dumps(body))
+    assert read.extra == newer
+    assert msgspec.structs.replace(read, extra=None) == event
+    assert written(read) == body
+
+
+@given(
+    name=st.text(min_size=1).filter(lambda name: name not in EVENT_TYPES),
+    body=st.dictionaries(st.text(), any_json()),
+    version=st.integers(1, 9),
+)
+@settings(max_examples=100, deadline=None)
+def test_an_event_of_an_unknown_type_survives_whole(name: str, body: dict[str, Any], version: int) -> None:
+    body = {"v": version, **body, "type": name}
+    body["v"] = version
+    read = decode(json.dumps(body))
+    assert isinstance(read, Unknown)
+    assert read.name == name
+    assert read.body == body
+    assert json.loads(encode(read)) == body
+    assert decode(encode(read)) == read
+
+
+def test_an_unknown_event_keeps_its_place_in_the_log() -> None:
+    body = {"v": 2, "type": "dream.started", "seq": 7, "time": 3, "run": "r", "path": ["a", "b"], "depth": 2}
+    read = decode(body)
+    assert (read.seq, read.time, read.run, read.path, read.agent) == (7, 3.0, "r", ("a", "b"), "b")
+    assert written(read) == body
+    odd = decode({"type": "dream.started", "seq": "seven"})
+    assert odd.seq == 0
+    assert written(odd) == {"type": "dream.started", "seq": "seven"}
+
+
+def test_an_unknown_event_that_is_stamped_anew_carries_the_new_stamps() -> None:
+    read = decode({"v": 1, "type": "dream.started", "seq": 7, "depth": 2})
+    moved = msgspec.structs.replace(read, seq=9, path=("here",))
+    assert written(moved) == {"v": 1, "type": "dream.started", "seq": 9, "depth": 2, "path": ["here"]}
+
+
+def test_an_unknown_event_made_here_is_written_with_version_and_type() -> None:
+    assert written(Unknown(name="my.own", body={"a": 1}, seq=3)) == {"v": 1, "type": "my.own", "a": 1, "seq": 3}
+
+
+def test_unknown_is_no_type_on_the_wire() -> None:
+    body = {"v": 1, "type": "unknown", "name": "x", "body": {"type": "text.delta"}}
+    read = decode(body)
+    assert isinstance(read, Unknown)
+    assert (read.name, written(read)) == ("unknown", body)
+
+
+def test_a_cost_is_a_string_in_json_and_keeps_every_digit() -> None:
+    event = events.UsageReported(step=1, attempt=1, usage=Usage(cost=Decimal("0.0012345678901234567890")))
+    assert written(event)["usage"] == {"cost": "0.0012345678901234567890"}
+    assert decode(encode(event)) == event
+    assert codec.encode_response(codec.decode_response(codec.encode_response(Response("", usage=event.usage))))
+    # as others may write it: read as what it says, and passed on as it stood
+    for cost in (0.5, 3, "1e5", "00.5"):
+        body = {"v": 1, "type": "usage.reported", "step": 1, "attempt": 1, "usage": {"cost": cost}}
+        read = decode(json.dumps(body))
+        assert isinstance(read, events.UsageReported)
+        assert read.usage.cost == Decimal(str(cost))
+        assert written(read) == body
+
+
+def test_a_field_named_extra_is_a_field_like_any_other() -> None:
+    for extra in ({"a": 1}, {}, None, "text"):
+        body = {"v": 1, "type": "raw", "extra": extra}
+        read = decode(json.dumps(body))
+        assert read.extra == {"extra": extra}
+        assert written(read) == body
+
+
+def test_a_newer_version_is_read_and_its_number_survives() -> None:
+    body = {**written(DELTA), "v": 3, "tone": "glad"}
+    read = decode(body)
+    assert isinstance(read, TextDelta)
+    assert (read.text, read.extra) == ("Hé\n", {"tone": "glad", "v": 3})
+    assert written(read) == body
+
+
+def test_what_is_unknown_inside_a_known_field_survives_too() -> None:
+    body = {
+        "v": 1,
+        "type": "step.finished",
+        "step": 1,
+        "message": {"role": "assistant", "content": [{"type": "text", "text": "hi", "tone": "glad"}], "mood": 1},
+        "usage": {"input_tokens": 3, "thought_tokens": 4},
+    }
+    read = decode(json.dumps(body))
+    assert isinstance(read, events.StepFinished)
+    assert read.message == Message.assistant("hi")
+    assert read.usage == Usage(input_tokens=3)
+    assert written(read) == body
+
+
+def test_defaults_that_are_written_out_are_nothing_unknown() -> None:
+    message = {
+        "role": "user",
+        "content": [{"type": "reasoning", "text": "", "kind": "full", "redacted": None, "signature": None}],
+        "name": "",
+        "api": "",
+        "model": "",
+    }
+    read = decode({"v": 1, "type": "message.added", "message": message, "cause": "input", "seq": 0, "path": []})
+    assert read == events.MessageAdded(message=Message(role="user", content=(Reasoning(),)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"v": 1, "type": "attempt.started", "step": 1, "cause": "whim"},
+        {"v": 1, "type": "message.added", "message": {"role": "user", "content": [{"type": "smell", "data": "aa"}]}},
+        {"v": 1, "type": "message.added", "message": {"role": "chorus"}},
+        {"v": 2, "type": "text.delta", "step": "one", "part": 0, "text": "a"},
+        {"v": 2, "type": "text.delta"},
+    ],
+)
+def test_a_known_event_that_only_a_newer_reader_understands_is_passed_on_whole(body: dict[str, Any]) -> None:
+    read = decode(json.dumps(body))
+    assert isinstance(read, Unknown)
+    assert read.name == body["type"]
+    assert written(read) == body
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b'{"v":1,"type":"raw"', "not valid JSON"),
+        (b'{"v":1,"type":"raw"}{', "not valid JSON"),
+        (b"\xff", "not valid JSON"),
+        (b'{"type":"raw","body":"\xff"}', "not valid JSON"),
+        (b'{"type":"raw","body":' + b"[" * 100_000, "not valid JSON"),
+        (b"[]", "not a JSON object but list"),
+        (b'"text"', "not a JSON object but str"),
+        (b"null", "not a JSON object but NoneType"),
+        (b"{}", "no type"),
+        (b'{"v":1,"type":""}', "no type"),
+        (b'{"v":1,"type":3}', "no type"),
+        (b'{"v":"1","type":"raw"}', "version is '1'"),
+        (b'{"v":true,"type":"raw"}', "version is True"),
+        (b'{"v":0,"type":"raw"}', "version is 0"),
+        (b'{"type":"text.delta","step":"one","part":0,"text":"a"}', r"text\.delta is not valid.*\$\.step"),
+        (b'{"type":"text.delta","part":0,"text":"a"}', "missing required field `step`"),
+        (b'{"type":"file","step":1,"data":"?"}', r"base64.*\$\.data"),
+        (b'{"type":"message.added","message":{"role":"user","content":[{"type":"image"}]}}', "An Image is either"),
+    ],
+)
+def test_what_is_no_event_is_an_error_that_says_why(line: bytes, said: str) -> None:
+    with pytest.raises(InvalidRecord, match=said):
+        decode(line)
+
+
+def test_what_is_nested_deep_is_read_or_our_error() -> None:
+    for depth in (10, 100, 300, 500, 900, 5000):
+        nested: Any = "core"
+        for _ in range(depth):
+            nested = {"in": [nested]}
+        for data in ({"type": "raw", "body": nested, "new": 1}, {"type": "dream.started", "body": nested}):
+            with contextlib.suppress(InvalidRecord):
+                event = decode(data)
+                assert written(event)["body"] == nested
+            assert depth > 100 or written(decode(data))["body"] == nested
+
+
+def test_text_that_is_no_json_is_the_same_error() -> None:
+    with pytest.raises(InvalidRecord):
+        decode("\ud83d")
+    assert decode('{"type":"raw","body":"é"}') == events.Raw(body="é")
+
+
+@given(data=st.binary(max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_are_an_event_or_our_error(data: bytes) -> None:
+    for line in (data, b'{"type":"raw",' + data, b'{"type":"text.delta","step":1,"part":0,"text":"' + data + b'"}'):
+        try:
+            event = decode(line)
+        except InvalidRecord:
+            continue
+        assert decode(encode(event)) == event
+
+
+# --- values that JSON does not know
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Level(int):
+    pass
+
+
+class Word(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "not this"
+
+
+class Share(float):
+    pass
+
+
+class Model(pydantic.BaseModel):
+    name: str
+    at: datetime.date
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (Word("word"), "word"),
+        (Response("text", model="m"), "text"),
+        (Level(3), 3),
+        (Share(0.5), 0.5),
+        ([Word("a"), {"k": Level(1)}], ["a", {"k": 1}]),
+        (b"\x00\xff", "AP8="),
+        (Colour.RED, "red"),
+        (Point(1, 2), {"x": 1, "y": 2}),
+        (Model(name="n", at=datetime.date(2026, 1, 2)), {"name": "n", "at": "2026-01-02"}),
+        (types.MappingProxyType({"a": (1, 2)}), {"a": [1, 2]}),
+        ({1: "one"}, {"1": "one"}),
+        (2**70, 2**70),
+        (float("nan"), None),
+        ("\ud83d\ude00 \ud83d.", "😀 \ufffd."),  # the halves of a pair are joined, half of one is replaced
+        ({"\udc80": ["\udc80"]}, {"\ufffd": ["\ufffd"]}),
+    ],
+)
+def test_a_value_with_a_json_form_is_written_in_it(value: Any, plain: Any) -> None:
+    event = Custom(name="mine", data=value)
+    assert written(event)["data"] == plain
+    assert decode(encode(event)) == Custom(name="mine", data=plain)
+    assert written(Custom(name="mine", data=value, extra={"more": value})) == {
+        "v": 1,
+        "type": "custom",
+        "name": "mine",
+        "data": plain,
+        "more": plain,
+    }
+
+
+def circle() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    value["self"] = value
+    return value
+
+
+@pytest.mark.parametrize("value", [object(), Secret("sk-hidden"), circle(), {(1, 2): 3}, [object()]])
+def test_a_value_without_a_json_form_is_an_error(value: Any) -> None:
+    with pytest.raises(InvalidRecord, match="The event custom cannot be written as JSON") as caught:
+        encode(Custom(name="mine", data=value))
+    assert "sk-hidden" not in str(caught.value)
+
+
+def test_half_of_a_surrogate_pair_does_not_end_a_log() -> None:
+    event = TextDelta(step=1, part=0, text="a\ud83d", seq=4)
+    assert decode(encode(event)) == TextDelta(step=1, part=0, text="a\ufffd", seq=4)
+
+
+# --- messages
+
+
+@given(message=any_message())
+@settings(max_examples=100, deadline=None)
+def test_a_message_comes_back_as_it_was(message: Message) -> None:
+    line = codec.encode_message(message)
+    assert json.loads(line)["v"] == 1
+    assert codec.decode_message(line) == message
+    assert codec.decode_message(line.decode()) == codec.decode_message(json.loads(line)) == message
+
+
+@given(history=st.lists(any_message(), max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_a_history_comes_back_as_it_was(history: list[Message]) -> None:
+    line = codec.encode_messages(iter(history))
+    assert json.loads(line)["v"] == 1
+    assert codec.decode_messages(line) == tuple(history)
+
+
+def test_a_message_reads_like_what_it_says() -> None:
+    message = Message.user("Look:", Image(data=b"\x89PNG\r\n\x1a\n"))
+    assert json.loads(codec.encode_message(message)) == {
+        "v": 1,
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "Look:"},
+            {"type": "image", "data": "iVBORw0KGgo=", "media_type": "image/png"},
+        ],
+    }
+
+
+@pytest.mark.parametrize("data", [b"[]", b"{}", b"{", b'{"role":1}', b'{"v":0,"role":"user"}'])
+def test_what_is_no_message_is_an_error(data: bytes) -> None:
+    with pytest.raises(InvalidRecord, match="The message"):
+        codec.decode_message(data)
+    with pytest.raises(InvalidRecord, match="The history"):
+        codec.decode_messages(data)
+
+
+def test_a_message_of_a_newer_version_says_to_upgrade() -> None:
+    for data in ({"role": "user", "content": [{"type": "smell"}]}, {"v": 2, "role": 1}):
+        with pytest.raises(InvalidRecord, match="newer headwater"):
+            codec.decode_message(data)
+
+
+def test_a_message_without_a_json_form_is_an_error() -> None:
+    with pytest.raises(InvalidRecord, match="The message cannot be written"):
+        codec.encode_message(Message.assistant(ToolCall(id="1", name="f", arguments={"x": object()})))
+    lone = codec.encode_messages([Message.user("a\ud83d")])
+    assert codec.decode_messages(lone) == (Message.user("a\ufffd"),)
+
+
+# --- Responses
+
+
+@given(response=any_response())
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_response_comes_back_as_it_was(response: Response[Any]) -> None:
+    line = codec.encode_response(response)
+    read = codec.decode_response(line)
+    assert type(read) is Response
+    assert read.text == response.text
+    assert read.__dict__ == response.__dict__
+    assert codec.encode_response(read) == line
+
+
+def test_the_error_of_a_member_is_read_back_as_one_of_its_name() -> None:
+    ours = Response("a", error=errors.RateLimited("Too often.", hint="Wait."))
+    theirs = Response("b", error=KeyError("x"))
+    read = codec.decode_response(codec.encode_response(Response("", members={"a": ours, "b": theirs})))
+    assert type(read.members["a"].error) is errors.RateLimited
+    assert str(read.members["a"].error) == "Too often. Wait."
+    assert type(read.members["b"].error) is errors.HeadwaterError
+    assert "KeyError" in str(read.members["b"].error)
+
+
+def test_a_response_is_written_without_what_it_does_not_say() -> None:
+    assert codec.encode_response(Response("hi")) == b'{"v":1,"type":"response","text":"hi"}'
+
+
+def test_every_field_of_a_response_is_written() -> None:
+    record = {name for name in codec._ResponseRecord.__struct_fields__ if name != "text"}
+    assert record == set(Response("").__dict__)
+
+
+def test_an_output_of_ones_own_type_is_read_back_as_its_json() -> None:
+    response: Response[Model] = Response('{"name": "n"}', output=Model(name="n", at=datetime.date(2026, 1, 2)))
+    read = codec.decode_response(codec.encode_response(response))
+    assert read.output == {"name": "n", "at": "2026-01-02"}
+    assert codec.decode_response(codec.encode_response(Response("x", output=None))).output is None
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"type":"response"}', b'{"type":"raw","text":"a"}'])
+def test_what_is_no_response_is_an_error(data: bytes) -> None:
+    with pytest.raises(InvalidRecord, match="The Response"):
+        codec.decode_response(data)
+
+
+# --- the whole
+
+
+class TestTypes:
+    known: ClassVar = set(EVENT_TYPES.values())
+
+    def test_every_event_class_has_its_type(self) -> None:
+        classes = {
+            value
+            for value in vars(events).values()
+            if isinstance(value, type) and issubclass(value, Event) and value not in (Event, Unknown)
+        }
+        assert classes == self.known
+
+    def test_every_part_of_a_message_is_generated(self) -> None:
+        # so that the round trips above cannot pass by never meeting one
+        assert {Text, Reasoning, Image, File, ToolCall, ToolResult, Source} < set(get_args(AnyPart))

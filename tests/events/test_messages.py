@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import copy
+import json
+import pickle
+from decimal import Decimal, localcontext
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headwater.events import messages
+from headwater.events.messages import (
+    File,
+    Image,
+    Message,
+    ProviderItem,
+    Reasoning,
+    Response,
+    Source,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+    data_url,
+    read_data_url,
+    sent_messages,
+    sniff_media_type,
+)
+from tests.support.values import any_message, any_response, value_of
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 4
+
+
+def test_all_is_what_users_need() -> None:
+    for name in messages.__all__:
+        assert hasattr(messages, name)
+    assert list(messages.__all__) == sorted(messages.__all__)
+
+
+# --- messages and their parts
+
+
+def test_a_message_is_made_of_strings_and_parts() -> None:
+    assert Message.system("Be brief.") == Message(role="system", content=(Text(text="Be brief."),))
+    image = Image(url="https://example.com/a.png")
+    assert Message.user("Look:", image).content == (Text(text="Look:"), image)
+    call = ToolCall(id="1", name="f", arguments={})
+    assert Message.assistant(Reasoning(text="hm"), "Well.", call).content[1] == Text(text="Well.")
+    result = ToolResult(id="1", name="f", content="42")
+    assert Message.tool(result) == Message(role="tool", content=(result,))
+
+
+def test_a_messages_text_is_what_was_answered() -> None:
+    message = Message.assistant(
+        Reasoning(text="thinking"), "One. ", Text(text="No.", refusal=True), Source(url="https://a"), "Two."
+    )
+    assert message.text == "One. Two."
+    assert Message(role="assistant").text == ""
+
+
+def test_a_messages_tool_calls_stand_in_order() -> None:
+    one, two = (ToolCall(id=str(n), name="f", arguments={"n": n}) for n in range(2))
+    message = Message.assistant(one, "and", two, ProviderItem(api="x", item={}))
+    assert message.tool_calls == (one, two)
+
+
+@given(message=any_message())
+@settings(max_examples=50, deadline=None)
+def test_messages_are_values(message: Message) -> None:
+    assert pickle.loads(pickle.dumps(message)) == message
+    assert copy.deepcopy(message) == message
+    with pytest.raises(AttributeError):
+        message.role = "user"  # type: ignore[misc]
+
+
+def test_an_image_is_bytes_or_a_url() -> None:
+    for wrong in ({}, {"data": PNG, "url": "https://a"}):
+        with pytest.raises(TypeError, match="An Image is either"):
+            Image(**wrong)  # type: ignore[arg-type]
+    assert Image(data=PNG).media_type == "image/png"
+    assert Image(data=b"?").media_type == "image/png"
+    assert Image(data=PNG, media_type="image/x").media_type == "image/x"
+    assert Image(url="https://a/b.gif").media_type == ""
+
+
+def test_a_file_is_bytes_a_url_or_an_id() -> None:
+    for wrong in ({}, {"data": b"a", "id": "f"}, {"url": "u", "id": "f"}, {"data": b"a", "url": "u", "id": "f"}):
+        with pytest.raises(TypeError, match="A File is one of"):
+            File(**wrong)
+    assert File(data=b"%PDF-1.7").media_type == "application/pdf"
+    assert File(data=b"words").media_type == "text/plain"
+    assert File(id="file-1").media_type == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type"),
+    [
+        (PNG, "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt ", "audio/wav"),
+        (b"RIFF\x00\x00\x00\x00AVI ", "a/b"),
+        (b"%PDF-1.4", "application/pdf"),
+        (b"ID3\x04", "audio/mpeg"),
+        (b"OggS", "audio/ogg"),
+        (b"", "a/b"),
+        (b"\x89PN", "a/b"),
+    ],
+)
+def test_media_types_are_seen_from_the_first_bytes(data: bytes, media_type: str) -> None:
+    assert sniff_media_type(data, "a/b") == media_type
+
+
+@given(data=st.binary())
+@settings(max_examples=50, deadline=None)
+def test_a_data_url_holds_its_data(data: bytes) -> None:
+    head, _, body = data_url(data, "image/png").partition(",")
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(body) == data
+
+
+@given(data=st.binary(), media_type=st.sampled_from(["image/png", "text/html;charset=utf-8"]))
+@settings(max_examples=50, deadline=None)
+def test_a_data_url_is_read_as_it_was_written(data: bytes, media_type: str) -> None:
+    assert read_data_url(data_url(data, media_type)) == (data, media_type.partition(";")[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("data:,a%20b", (b"a b", "text/plain")),
+        ("data:text/html,<p>", (b"<p>", "text/html")),
+        ("data:;base64,aGk=", (b"hi", "text/plain")),
+        ("data:text/html;charset=utf-8;base64,aGk=", (b"hi", "text/html")),
+        ("data:image/png;base64,?", None),
+        ("data:image/png;base64,aGk", None),
+        ("data:image/png", None),
+        ("https://example.com/data:,a", None),
+    ],
+)
+def test_a_data_url_of_someone_elses_is_read_or_refused(url: str, read: tuple[bytes, str] | None) -> None:
+    assert read_data_url(url) == read
+
+
+# --- usage
+
+
+COUNTS = [name for name in Usage.__struct_fields__ if name not in ("raw", "cost")]
+
+
+def test_what_was_not_reported_is_none_and_not_zero() -> None:
+    usage = Usage()
+    assert all(getattr(usage, name) is None for name in COUNTS)
+    assert usage.total_tokens is None
+    assert not usage
+    assert usage.to_dict() == {}
+    assert Usage(input_tokens=0)  # nothing was counted, but it was counted
+    assert Usage(input_tokens=0).to_dict() == {"input_tokens": 0}
+
+
+def test_the_total_needs_both_sides() -> None:
+    assert Usage(input_tokens=3).total_tokens is None
+    assert Usage(output_tokens=4).total_tokens is None
+    both = Usage(input_tokens=3, output_tokens=4, cached_input_tokens=2, reasoning_tokens=1)
+    assert both.total_tokens == 7  # cached and reasoning tokens are part of the two
+    assert both.to_dict() == {
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "cached_input_tokens": 2,
+        "reasoning_tokens": 1,
+        "total_tokens": 7,
+    }
+
+
+@given(one=value_of(Usage), other=value_of(Usage), third=value_of(Usage))
+@settings(max_examples=100, deadline=None)
+def test_usages_add_up(one: Usage, other: Usage, third: Usage) -> None:
+    total = one + other
+    for name in COUNTS:
+        parts = [value for value in (getattr(one, name), getattr(other, name)) if value is not None]
+        assert getattr(total, name) == (sum(parts) if parts else None)
+    assert total.raw is None  # two reports do not add up to one
+    assert one + other == other + one
+    assert (one + other) + third == one + (other + third)
+    costs = [usage.cost for usage in (one, other) if usage.cost is not None]
+    assert total.cost == (sum(costs) if costs else None)
+    assert one + Usage() == msgspec.structs.replace(one, raw=None)
+    assert bool(total) == (bool(one) or bool(other))
+    json.dumps(total.to_dict())
+
+
+def test_a_cost_is_dollars_and_unknown_where_nobody_knows_a_price() -> None:
+    known, unknown = Usage(input_tokens=1, cost=Decimal("0.10")), Usage(input_tokens=1)
+    assert (unknown + unknown).cost is None
+    assert (known + unknown).cost == (unknown + known).cost == Decimal("0.10")
+    assert str((known + known).cost) == "0.20"
+    assert Usage(cost=Decimal(0))
+    assert known.to_dict() == {"input_tokens": 1, "cost": "0.10"}
+    assert Usage.estimated("four").cost is None
+
+
+def test_costs_add_up_whatever_the_thread_rounds_to() -> None:
+    small, large = Usage(cost=Decimal("0.000000000001")), Usage(cost=Decimal("123456789.25"))
+    with localcontext() as context:
+        context.prec = 3
+        assert (small + large).cost == Decimal("123456789.250000000001")
+
+
+# --- what of a conversation is sent
+
+
+def test_all_of_a_conversation_is_sent_where_nothing_was_compacted() -> None:
+    messages = [Message.user("a"), Message.assistant("b")]
+    assert sent_messages(messages) is messages
+    assert sent_messages(()) == ()
+
+
+def test_a_compaction_is_sent_for_the_messages_before() -> None:
+    said = [Message.user(str(number)) for number in range(8)]
+    first = Message(role="user", content=(Text(text="0 to 2"),), replaces=3)
+    assert sent_messages([*said[:4], first]) == [first, said[3]]
+    assert sent_messages([*said[:4], first, *said[4:]]) == [first, *said[3:]]
+    # the second counts from the beginning too, and the first is among what it stands for
+    second = Message(role="user", content=(Text(text="0 to 4"),), replaces=6)
+    assert sent_messages([*said[:4], first, *said[4:6], second, *said[6:]]) == [second, said[5], *said[6:]]
+    whole = Message(role="user", content=(Text(text="all"),), replaces=99)
+    assert sent_messages([*said, whole]) == [whole]
+
+
+# --- Response
+
+
+RESPONSE: Response[str] = Response(
+    "Hello",
+    transcript="Well.\n\nHello",
+    messages=(Message.user("Hi"), Message.assistant("Hello")),
+    usage=Usage(input_tokens=1, output_tokens=2),
+    tool_calls=(ToolCall(id="1", name="f", arguments={"a": 1}),),
+    finish_reason="stop",
+    model="gpt-5.4",
+    duration=1.5,
+)
+
+
+def test_a_response_is_its_text() -> None:
+    assert RESPONSE == "Hello"
+    assert isinstance(RESPONSE, str)
+    assert (str(RESPONSE), f"{RESPONSE}", RESPONSE + "!", ", ".join([RESPONSE])) == (
+        "Hello",
+        "Hello",
+        "Hello!",
+        "Hello",
+    )
+    assert json.dumps({"answer": RESPONSE}) == '{"answer": "Hello"}'
+    assert hash(RESPONSE) == hash("Hello")
+    assert type(RESPONSE.text) is str
+    assert not Response("")
+    assert RESPONSE._repr_markdown_() == "Hello"
+
+
+def test_a_response_knows_how_it_came_about_and_what_it_was_not_told() -> None:
+    assert RESPONSE.transcript == "Well.\n\nHello"
+    assert RESPONSE.output == "Hello"
+    assert RESPONSE.usage.total_tokens == 3
+    bare: Response[str] = Response("x")
+    assert (bare.transcript, bare.output, bare.messages, bare.finish_reason) == ("x", "x", (), None)
+    assert not bare.partial
+    assert not bare.usage
+
+
+def test_every_field_has_a_value_from_the_start_and_no_other_is_taken() -> None:
+    assert set(Response("").__dict__) == set(Response.__annotations__)
+    with pytest.raises(TypeError, match="no field 'tokens'"):
+        Response("", tokens=3)
+
+
+def test_responses_share_nothing() -> None:
+    one, other = Response("a", model="m"), Response("b")
+    assert other.model == ""
+    one.partial = True
+    assert not other.partial
+
+
+@given(response=any_response())
+@settings(max_examples=50, deadline=None)
+def test_a_response_pickles_and_copies(response: Response[Any]) -> None:
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(response, protocol))
+        assert type(again) is Response
+        assert again.text == response.text
+        assert again.__dict__ == response.__dict__
+    for twin in (copy.copy(response), copy.deepcopy(response)):
+        assert type(twin) is Response
+        assert (twin.text, twin.__dict__) == (response.text, response.__dict__)
+
+
+@given(response=any_response())
+@settings(max_examples=50, deadline=None)
+def test_a_response_as_a_dict_is_json(response: Response[Any]) -> None:
+    said = json.loads(json.dumps(response.to_dict()))
+    assert said["text"] == response.text
+    assert said["usage"] == response.usage.to_dict()
+    assert "messages" not in said
+
+
+def test_awaiting_a_response_gives_itself_at_once() -> None:
+    async def main() -> Response[str]:
+        first = await RESPONSE
+        assert first is RESPONSE
+        return (await asyncio.gather(RESPONSE, RESPONSE))[1]
+
+    assert asyncio.run(main()) is RESPONSE
+
+
+@pytest.mark.parametrize("kind", [Image, File])
+def test_data_that_is_no_bytes_is_said_plainly(kind: Any) -> None:
+    with pytest.raises(TypeError, match="is bytes: write"):
+        kind("picture.png")
+
+
+def test_a_response_answers_to_the_names_of_the_documents() -> None:
+    response = Response("Hi.", model="m", provider="p", usage=Usage(output_tokens=2), duration=1.5)
+    assert response.content == response.text == "Hi."
+    assert type(response.content) is str
+    assert response.metadata == {
+        "model": "m",
+        "provider": "p",
+        "tokens": Usage(output_tokens=2).to_dict(),
+        "time_to_first_token": None,
+        "duration": 1.5,
+    }
+
+
+@pytest.mark.parametrize("name", ["success", "unwrap", "final_output", "choices", "thinking"])
+def test_a_name_from_elsewhere_is_answered_with_ours(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"has no '{name}'. Here it is "):
+        getattr(Response("Hi."), name)
+    assert not hasattr(Response("Hi."), name)
+
+
+def test_any_other_name_is_an_attribute_error_that_pickle_and_copy_understand() -> None:
+    with pytest.raises(AttributeError, match="has no 'nonsense'"):
+        _ = Response("Hi.").nonsense  # type: ignore[attr-defined]
+    assert copy.deepcopy(Response("Hi.", model="m")).model == "m"

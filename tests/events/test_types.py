@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import copy
+import pickle
+import re
+import typing
+from decimal import Decimal
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import headwater.events as package
+from headwater.events import End, Event, RunCancelled, RunFailed, RunFinished, TextDelta, ToolStarted, Unknown
+from headwater.events import types as events
+from tests.support.values import any_event
+
+CLASSES: dict[str, type[Event]] = {
+    name: value
+    for name, value in vars(events).items()
+    if isinstance(value, type) and issubclass(value, Event) and value is not Event
+}
+COMMON = ("seq", "time", "run", "path", "extra")
+
+
+def test_all_names_what_is_defined_here() -> None:
+    defined = {
+        name
+        for name, value in vars(events).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == events.__name__
+    }
+    assert set(events.__all__) == defined | {"End"}
+    assert list(events.__all__) == sorted(events.__all__)
+    assert package.__all__ == events.__all__
+
+
+def test_names_are_unique_and_say_noun_and_verb() -> None:
+    names = [str(kind.__struct_config__.tag) for kind in CLASSES.values()]
+    assert len(names) == len(set(names))
+    for name in names:
+        assert re.fullmatch(r"[a-z]+(\.[a-z]+)?", name)
+
+
+@pytest.mark.parametrize("noun", ["text", "reasoning"])
+def test_what_is_streamed_is_started_has_deltas_and_is_ended(noun: str) -> None:
+    names = {str(kind.__struct_config__.tag) for kind in CLASSES.values()}
+    assert {f"{noun}.started", f"{noun}.delta", f"{noun}.ended"} <= names
+
+
+@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES.keys())
+def test_every_class_is_frozen_tagged_and_described(kind: type[Event]) -> None:
+    config = kind.__struct_config__
+    assert config.frozen
+    assert config.tag_field == "type"
+    assert config.omit_defaults
+    assert not config.gc  # events hold data only: nothing in them points back
+    assert kind.__doc__
+
+
+@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES.keys())
+def test_no_field_of_an_event_hides_a_common_one(kind: type[Event]) -> None:
+    wire = [field.encode_name for field in msgspec.structs.fields(kind)]
+    assert len(wire) == len(set(wire))
+    assert set(COMMON) <= set(wire)
+    assert not {"v", "type"} & set(wire)
+
+
+@given(event=any_event())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_events_are_values(event: Event) -> None:
+    assert pickle.loads(pickle.dumps(event)) == event
+    assert copy.deepcopy(event) == event
+    assert event.type == type(event).__struct_config__.tag
+    assert type(event).__name__ in repr(event)
+    with pytest.raises(AttributeError):
+        event.seq = 1  # type: ignore[misc]
+
+
+def test_stamping_changes_nothing_else() -> None:
+    event = TextDelta(step=1, part=0, text="a")
+    stamped = msgspec.structs.replace(event, seq=3, time=2.5, run="r", path=("team", "writer"))
+    assert (stamped.seq, stamped.time, stamped.run, stamped.path) == (3, 2.5, "r", ("team", "writer"))
+    assert (stamped.step, stamped.part, stamped.text) == (1, 0, "a")
+    assert event.seq == 0
+
+
+def test_the_agent_is_the_last_part_of_the_path() -> None:
+    assert TextDelta(step=1, part=0, text="a", path=("team", "writer")).agent == "writer"
+    assert TextDelta(step=1, part=0, text="a").agent == ""
+
+
+def test_words_that_python_keeps_to_itself_are_spelled_plainly_on_the_wire() -> None:
+    assert b'"try":2' in msgspec.json.encode(ToolStarted(step=1, call="c", name="f", try_=2))
+    assert b'"agent":"a"' in msgspec.json.encode(events.RunStarted(agent_name="a"))
+
+
+def test_a_run_has_three_ends() -> None:
+    assert set(get_args(End)) == {RunFinished, RunFailed, RunCancelled}
+
+
+def test_an_unknown_event_is_of_the_type_unknown() -> None:
+    assert Unknown(name="dream.started", body={}).type == "unknown"
+
+
+def test_events_are_made_of_what_json_can_hold() -> None:
+    def leaves(hint: Any) -> set[Any]:
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+            return set().union(*(leaves(inner) for inner in typing.get_type_hints(hint).values()))
+        inner = get_args(hint)
+        if not inner or typing.get_origin(hint) is typing.Literal:
+            return {hint} if not inner else {type(word) for word in inner}
+        return set().union(*(leaves(one) for one in inner))
+
+    held = set().union(*(leaves(kind) for kind in CLASSES.values()))
+    assert held <= {str, int, float, bool, bytes, Decimal, type(None), Any, ..., dict, tuple}

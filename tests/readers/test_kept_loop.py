@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from typing import Any
+
+import pytest
+import uvloop
+
+from headwater.errors import LoopMisuse
+from headwater.readers.kept_loop import KeptLoop, blocks_here, in_loop, kept_loop, refuse_inside_loop
+
+
+async def _value(value: Any = 5) -> Any:
+    await asyncio.sleep(0)
+    return value
+
+
+SOON = 5.0
+
+
+# --- kept loops
+
+
+def test_a_threads_loop_is_kept_for_its_next_call() -> None:
+    kept = kept_loop()
+    assert kept_loop() is kept
+    assert kept.run(_value()) == 5
+    assert not in_loop()
+    assert blocks_here()
+    others: list[KeptLoop] = []
+    thread = threading.Thread(target=lambda: others.append(kept_loop()))
+    thread.start()
+    thread.join()
+    assert others[0] is not kept
+
+
+def test_a_loop_ends_with_its_thread() -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def work() -> None:
+        kept = kept_loop()
+        kept.run(asyncio.to_thread(int))
+        loops.append(kept.loop)
+
+    before = {thread.ident for thread in threading.enumerate()}
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert loops[0].is_closed()
+    left = [thread for thread in threading.enumerate() if thread.ident not in before]
+    assert not [thread for thread in left if not thread.name.startswith("asyncio_")]  # an idle one that is told to end
+
+
+def test_what_blocks_inside_a_kept_loop_gets_a_further_one() -> None:
+    seen: list[Any] = []
+
+    async def outer() -> None:
+        assert in_loop()
+        assert (lambda: blocks_here())()  # as a plain callback would
+        assert not blocks_here()
+        inner = kept_loop()
+        assert inner is not kept
+        seen.append(inner.run(_value(7)))
+        assert asyncio.get_running_loop() is kept.loop
+
+    kept = kept_loop()
+    kept.run(outer())
+    assert seen == [7]
+    assert kept_loop() is kept
+
+
+def test_what_blocks_inside_a_task_stands_in_no_other_tasks_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From Python 3.14 on a thread runs one task at a time, whatever its loop: that rule, on whatever runs this."""
+    at_work: list[Any] = []
+
+    def enter(loop: Any, task: Any) -> None:
+        assert not at_work, "Cannot enter into a task while another one is being executed."
+        at_work.append(task)
+        real_enter(loop, task)
+
+    def leave(loop: Any, task: Any) -> None:
+        assert at_work.pop() is task
+        real_leave(loop, task)
+
+    async def outer() -> None:
+        assert inner.run(_value(7)) == 7
+        assert asyncio.current_task() is not None
+        await asyncio.sleep(0)
+        with pytest.raises(LookupError):
+            inner.run(_fail(LookupError()))
+        assert asyncio.current_task() is at_work[0]
+
+    def made(loop: Any, coroutine: Any, **more: Any) -> Any:
+        return asyncio.tasks._PyTask(coroutine, loop=loop, **more)  # type: ignore[attr-defined]
+
+    real_enter, real_leave = asyncio.tasks._enter_task, asyncio.tasks._leave_task
+    monkeypatch.setattr(asyncio.tasks, "_enter_task", enter)
+    monkeypatch.setattr(asyncio.tasks, "_leave_task", leave)
+    kept, inner = KeptLoop(), KeptLoop()
+    for one in (kept, inner):
+        one.loop.set_task_factory(made)
+    kept.run(outer())
+    for one in (kept, inner):
+        one.close()
+    assert not at_work
+
+
+def test_a_loop_that_is_read_from_is_its_readers_alone() -> None:
+    """Its next piece may be asked for in another thread, and at any time."""
+
+    def read() -> Any:
+        yield 1
+
+    kept, reader = kept_loop(), read()
+    kept.readers.add(reader)
+    assert next(reader)
+    assert kept_loop() is not kept
+    assert kept_loop() is kept_loop()
+    assert next(reader, None) is None
+    assert kept_loop() is kept  # though the reader is held still
+
+
+def test_a_loop_that_is_read_from_outlives_its_thread() -> None:
+    def read() -> Any:
+        try:
+            yield 1
+        finally:
+            loops[0].let_go()
+
+    def work() -> None:
+        loops.append(kept_loop())
+        loops[0].readers.add(reader)
+
+    loops: list[KeptLoop] = []
+    reader = read()
+    next(reader)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not loops[0].loop.is_closed()
+    assert next(reader, None) is None
+    assert loops[0].loop.is_closed()
+
+
+async def _fail(error: BaseException) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+def test_what_is_raised_comes_out_and_the_loop_goes_on() -> None:
+    kept = kept_loop()
+    for error in (LookupError(), KeyboardInterrupt(), SystemExit(), asyncio.CancelledError()):
+        with pytest.raises(type(error)):
+            kept.run(_fail(error))
+        assert kept.run(_value()) == 5
+    assert not kept.busy
+
+
+def test_closing_a_loop_closes_what_reads_on_it() -> None:
+    closed: list[str] = []
+
+    def read() -> Any:
+        try:
+            yield 1
+        finally:
+            closed.append("plain")
+
+    async def read_later() -> Any:
+        try:
+            yield 1
+        finally:
+            closed.append("async")
+
+    kept = KeptLoop()
+    reader, later = read(), read_later()
+    kept.readers.add(reader)
+    next(reader)
+
+    async def begin() -> None:
+        await anext(later)
+
+    kept.run(begin())
+    kept.close()
+    kept.close()
+    assert closed == ["plain", "async"]
+    assert kept.loop.is_closed()
+
+
+def test_a_loop_that_runs_is_not_closed_under_ones_feet() -> None:
+    kept = KeptLoop()
+
+    async def main() -> None:
+        kept.close()
+        await asyncio.sleep(0)
+
+    kept.run(main())
+    assert not kept.loop.is_closed()
+    kept.close()
+
+
+def test_inside_someone_elses_loop_nothing_blocks() -> None:
+    async def main() -> None:
+        assert not blocks_here()
+        with pytest.raises(LoopMisuse, match="Write `await x` instead"):
+            refuse_inside_loop("`await x`")
+
+    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    refuse_inside_loop("`await x`")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_of_a_fork_leaves_its_parents_loop_as_it_was() -> None:
+    """The selector is shared by both: what the child took out of it would be missing here."""
+    kept = kept_loop()
+    kept.run(_value())
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            assert kept_loop() is not kept
+            assert kept_loop().run(_value()) == 5
+            kept.close()
+            assert kept.loop.is_closed()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    # A thread wakes the loop by its pipe, which the selector has to know.
+    assert kept.run(asyncio.wait_for(asyncio.to_thread(lambda: 6), SOON)) == 6
+
+
+# --- Ctrl-C
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_ctrl_c_cancels_what_is_waited_for_and_is_raised_when_that_has_ended() -> None:
+    kept = KeptLoop()
+    ended: list[str] = []
+
+    async def wait() -> None:
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+        try:
+            await asyncio.sleep(SOON)
+        finally:
+            await asyncio.sleep(0)
+            ended.append("in order")
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.run(wait())
+    assert ended == ["in order"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert kept.run(_value()) == 5
+    kept.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_ctrl_c_is_raised_also_where_nobody_hears_of_it() -> None:
+    kept = KeptLoop()
+
+    async def deaf() -> str:
+        signal.raise_signal(signal.SIGINT)
+        try:
+            await asyncio.sleep(SOON)
+        except asyncio.CancelledError:
+            return "as if nothing were"
+        return "slept"
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.run(deaf())
+
+    async def stubborn() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.run(stubborn())
+    kept.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_a_handler_of_the_programs_own_stays() -> None:
+    kept = KeptLoop()
+    heard: list[int] = []
+
+    async def wait() -> str:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(0)
+        return "went on"
+
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        assert kept.run(wait()) == "went on"
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [signal.SIGINT]
+    kept.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_ctrl_c_reaches_the_innermost_of_loops_that_stand_in_each_other() -> None:
+    order: list[str] = []
+    outer, inner = KeptLoop(), KeptLoop()
+
+    async def low() -> None:
+        signal.raise_signal(signal.SIGINT)
+        try:
+            await asyncio.sleep(SOON)
+        finally:
+            order.append("inner")
+
+    async def high() -> None:
+        try:
+            inner.run(low())
+        finally:
+            order.append("outer")
+
+    with pytest.raises(KeyboardInterrupt):
+        outer.run(high())
+    assert order == ["inner", "outer"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    inner.close()
+    outer.close()

@@ -1,0 +1,302 @@
+"""What makes an agent's answer: instructions, history, loops, types."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from headwater import Agent, Message, Thread, Timeouts
+from headwater.backends.offline import Call, Finish, Say, Wait
+from headwater.errors import ConfigurationError, MaxStepsReached, OutputInvalid, RunTimeout, ThreadBusy
+from headwater.events import MessageAdded, RunFinished, TextDelta
+from headwater.events.messages import Image
+from headwater.runtime.context import current_run
+from tests.support.streams import always, log_of, scripted, types_of
+from tests.support.virtual import run_virtual
+
+
+def _asked(agent: Agent[Any, Any]) -> list[list[tuple[str, str]]]:
+    """What the agent's model was asked, request by request."""
+    model: Any = agent.model
+    return [[(message.role, message.text) for message in request.messages] for request in model.requests]
+
+
+# --- instructions, context, history
+
+
+def test_instructions_come_first_and_stay_out_of_the_history() -> None:
+    agent = scripted("Hello.", instructions="Be brief.")
+    response = agent.run_sync("Hi.")
+    assert _asked(agent) == [[("system", "Be brief."), ("user", "Hi.")]]
+    assert [(message.role, message.text) for message in response.messages] == [("user", "Hi."), ("assistant", "Hello.")]
+
+
+def test_instructions_may_be_a_function_of_the_context() -> None:
+    async def later(context: str) -> str:
+        await asyncio.sleep(0)
+        return f"Serve {context} later."
+
+    for instructions, said in (
+        (lambda context: f"Serve {context}.", "Serve ada."),
+        (lambda: "Serve.", "Serve."),
+        (later, "Serve ada later."),
+        (lambda context: None, None),
+    ):
+        agent = scripted("Hello.", instructions=instructions)
+        agent.run_sync("Hi.", context="ada")
+        first = _asked(agent)[0][0]
+        assert first == (("system", said) if said else ("user", "Hi."))
+
+
+def test_instructions_run_for_their_run_and_what_they_raise_is_raised() -> None:
+    seen: list[Any] = []
+
+    def look() -> str:
+        seen.append(current_run.get())
+        raise LookupError("no context")
+
+    with pytest.raises(LookupError, match="no context"):
+        scripted("Hello.", instructions=look).run_sync("Hi.")
+    assert seen[0] is not None
+    with pytest.raises(ConfigurationError):
+        scripted("Hello.", instructions=lambda: 5).run_sync("Hi.")
+
+
+def test_a_history_is_gone_on_from() -> None:
+    first = scripted("Hello.").run_sync("Hi.")
+    agent = scripted("Bye.")
+    response = agent.run_sync("Bye.", history=first.messages)
+    assert _asked(agent) == [[("user", "Hi."), ("assistant", "Hello."), ("user", "Bye.")]]
+    assert len(response.messages) == 4
+
+
+def test_a_task_may_be_of_many_parts() -> None:
+    agent = scripted("A cat.")
+    picture = Image(data=b"\x89PNG\r\n\x1a\n")
+    agent.run_sync(["What is this?", picture, Message.assistant("A dog."), "No."])
+    model: Any = agent.model
+    asked = model.requests[0].messages
+    assert [message.role for message in asked] == ["user", "assistant", "user"]
+    assert asked[0].content[1] == picture
+
+
+# --- threads
+
+
+def test_a_thread_carries_the_conversation_from_run_to_run() -> None:
+    thread = Thread()
+    agent = scripted("One.", "Two.", "Three.")
+    agent.run_sync("1", thread=thread)
+    list(agent.run_stream("2", thread=thread))
+
+    async def main() -> None:
+        await agent.run("3", thread=thread)
+
+    asyncio.run(main())
+    assert [message.text for message in thread.messages] == ["1", "One.", "2", "Two.", "3", "Three."]
+    assert _asked(agent)[-1] == [
+        ("user", "1"),
+        ("assistant", "One."),
+        ("user", "2"),
+        ("assistant", "Two."),
+        ("user", "3"),
+    ]
+
+
+def test_a_thread_takes_one_run_at_a_time_and_is_free_however_that_ends() -> None:
+    thread = Thread()
+
+    async def main() -> None:
+        agent = scripted([Say(["One. "]), Wait(5), "more"], "Two.")
+        stream = agent.run_stream("1", thread=thread)
+        async for _ in stream:
+            with pytest.raises(ThreadBusy):
+                await agent.run("2", thread=thread)
+            break
+        assert [message.text for message in thread.messages] == ["1", "One. "]
+        assert await agent.run("2", thread=thread) == "Two."
+        with pytest.raises(Exception, match="script"):
+            await agent.run("3", thread=thread)
+        assert [message.text for message in thread.messages] == ["1", "One. ", "2", "Two.", "3"]
+
+    run_virtual(main())
+
+
+def test_a_thread_is_as_it_was_after_a_run_that_never_began() -> None:
+    thread = Thread([Message.user("Hi.")])
+    stream = scripted("One.").run_stream("1", thread=thread)
+    stream.cancel()
+    stream.close()
+    assert [message.text for message in thread.messages] == ["Hi."]
+
+    def fails() -> str:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        scripted("One.", instructions=fails).run_sync("1", thread=thread)
+    assert [message.text for message in thread.messages] == ["Hi.", "1"]
+    assert scripted("One.").run_sync("1", thread=thread) == "One."
+
+
+# --- loops
+
+
+def test_an_agent_goes_on_from_its_own_answer() -> None:
+    agent = scripted(Say(["One."]), Say(["Two."]), Say(["Three."]), max_loops=3)
+
+    async def main() -> None:
+        stream = agent.run_stream("Go.")
+        log = await log_of(stream)
+        assert [event.message.text for event in log if isinstance(event, MessageAdded)] == ["Go on."] * 2
+        assert stream.response.text == "Three."
+        assert stream.response.transcript == "One.\n\nTwo.\n\nThree."
+        assert types_of(log, "run.") == ["run.started", "run.finished"]
+
+    asyncio.run(main())
+    assert len(_asked(agent)[-1]) == 5
+
+
+def test_steps_are_counted_for_each_loop() -> None:
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    agent = scripted(Call("look"), "One.", Call("look"), "Two.", tools=[look], max_loops=2, max_steps=2)
+    assert agent.run_sync("Go.") == "Two."
+    agent = scripted(Call("look"), "One.", tools=[look], max_steps=1)
+    with pytest.raises(MaxStepsReached):
+        agent.run_sync("Go.")
+
+
+# --- typed answers
+
+
+@dataclass
+class Weather:
+    """The weather."""
+
+    city: str
+    sky: Literal["clear", "cloudy"]
+    degrees: int = 20
+
+
+GOOD = '{"city": "Brest", "sky": "cloudy"}'
+
+
+def test_a_typed_answer_is_asked_for_and_checked() -> None:
+    agent = scripted(GOOD, output_type=Weather)
+    response = agent.run_sync("Weather?")
+    assert response.output == Weather("Brest", "cloudy")
+    assert response.text == GOOD
+    model: Any = agent.model
+    assert model.requests[0].output.name == "Weather"
+    assert scripted("[1, 2]", output_type=list[int]).run_sync("Go.").output == [1, 2]
+    assert scripted("7").run_sync("Go.", output_type=int).output == 7
+
+
+def test_the_output_stands_in_the_log() -> None:
+    log = asyncio.run(log_of(scripted(GOOD, output_type=Weather).run_stream("Weather?")))
+    end = log[-1]
+    assert isinstance(end, RunFinished)
+    assert end.output == {"city": "Brest", "sky": "cloudy", "degrees": 20}
+
+
+def test_a_bad_answer_is_sent_back_and_mended() -> None:
+    agent = scripted("It is cloudy.", '{"city": "Brest", "sky": "green"}', GOOD, output_type=Weather)
+    response = agent.run_sync("Weather?")
+    assert response.output == Weather("Brest", "cloudy")
+    assert not response.partial
+    asked = _asked(agent)
+    assert "does not fit" in asked[1][-1][1]
+    assert "clear" in asked[2][-1][1]
+    assert "sky" in asked[2][-1][1]
+
+
+def test_an_answer_that_stays_bad_is_an_error_that_keeps_it() -> None:
+    agent = scripted("Cloudy.", "Cloudy!", "Cloudy, I say.", output_type=Weather)
+    with pytest.raises(OutputInvalid, match="no Weather, also after it was sent back") as caught:
+        agent.run_sync("Weather?")
+    assert caught.value.response.text == "Cloudy, I say."
+    assert len(_asked(agent)) == 3
+
+
+def test_an_answer_that_was_cut_is_not_sent_back() -> None:
+    agent = scripted(['{"city": "Br', Finish("length")], output_type=Weather)
+    with pytest.raises(OutputInvalid, match=r"'length'.* Raise max_tokens"):
+        agent.run_sync("Weather?")
+    assert len(_asked(agent)) == 1
+
+
+def test_tools_are_run_before_a_typed_answer_is_checked() -> None:
+    def look() -> str:
+        """Look."""
+        return "cloudy"
+
+    agent = scripted(["I look.", Call("look")], GOOD, tools=[look], output_type=Weather)
+    assert agent.run_sync("Weather?").output == Weather("Brest", "cloudy")
+
+
+def test_repairs_are_no_steps_beyond_the_limit() -> None:
+    agent = scripted("Cloudy.", GOOD, output_type=Weather, max_steps=1)
+    with pytest.raises((OutputInvalid, MaxStepsReached)):
+        agent.run_sync("Weather?")
+
+
+# --- the run's clock
+
+
+def test_the_runs_clock_is_wall_time_and_cuts_whatever_is_going_on() -> None:
+    async def wait() -> None:
+        """Wait."""
+        await asyncio.sleep(1000)
+
+    for turns in ([["So ", Wait(1000)]], [["So ", Call("wait")]], [[Say(["So "])]]):
+
+        async def main(turns: Any = turns) -> None:
+            agent = scripted(*turns, tools=[wait], timeouts=Timeouts(run=5, tool=None, idle=None, first_token=None))
+            slow = asyncio.Event()
+
+            async def hold(token: str) -> None:
+                if turns == [[Say(["So "])]]:
+                    await asyncio.sleep(6)
+                slow.set()
+
+            with pytest.raises(RunTimeout, match="longer than 5 s") as caught:
+                await agent.run("Go.", streaming_callback=hold)
+            assert caught.value.response.text == "So "
+            assert caught.value.clock == "run"
+            await asyncio.sleep(0)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        _, seconds = run_virtual(main())
+        assert seconds == pytest.approx(5, abs=1.1)
+
+
+def test_the_runs_clock_is_set_for_one_run_alone() -> None:
+    agent = Agent(model=always(Wait(5), "Late."))
+
+    async def main() -> None:
+        with pytest.raises(RunTimeout):
+            await agent.run("Go.", timeouts=Timeouts(run=1))
+        assert await agent.run("Go.") == "Late."
+
+    run_virtual(main())
+
+
+def test_a_deadline_is_handed_down() -> None:
+    """The inner agent has time enough of its own; the outer one's is what counts."""
+    inner = Agent(name="inner", model=always("In ", Wait(1000)), timeouts=Timeouts(run=500))
+    outer = scripted([Say(["Out "]), Call("inner", {"task": "x"})], tools=[inner], timeouts=Timeouts(run=5))
+
+    async def main() -> None:
+        seen: list[Any] = []
+        with pytest.raises(RunTimeout, match="5 s"):
+            await outer.run("Go.", on_event=seen.append)
+        assert "".join(event.text for event in seen if isinstance(event, TextDelta)) == "Out In "
+        assert types_of(seen, "run.") == ["run.started", "run.started", "run.cancelled", "run.failed"]
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(5)

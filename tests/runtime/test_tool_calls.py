@@ -1,0 +1,493 @@
+"""Tools at work in a run: side by side, wrong in every way, agents among them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from headwater import Agent, Timeouts, ToolContext, tool
+from headwater.backends.offline import Call, Cut, Finish, Say, ScriptedModel, Think, Wait
+from headwater.errors import IncompleteStream, MaxStepsReached, ToolCallInvalid, ToolFailed
+from headwater.events import (
+    ChildFinished,
+    ChildStarted,
+    RunStarted,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+    UsageReported,
+)
+from headwater.events.messages import ToolResult
+from headwater.providers.request import Request
+from headwater.runtime.context import current_run
+from tests.support.streams import always, log_of, scripted, types_of
+from tests.support.virtual import run_virtual
+
+
+@tool
+async def wait(seconds: float) -> str:
+    """Wait."""
+    await asyncio.sleep(seconds)
+    return f"waited {seconds:g}"
+
+
+def _results(response: Any) -> list[tuple[str, Any, bool]]:
+    return [
+        (part.id, part.content, part.error)
+        for message in response.messages
+        for part in message.content
+        if isinstance(part, ToolResult)
+    ]
+
+
+def test_calls_run_side_by_side_each_is_shown_as_it_ends_and_history_keeps_their_order() -> None:
+    calls = [Call("wait", {"seconds": s}, id=name) for name, s in (("a", 3.0), ("b", 1.0), ("c", 2.0))]
+    agent = scripted([*calls], "Done.", tools=[wait])
+
+    async def main() -> None:
+        stream = agent.run_stream("Go.")
+        log = await log_of(stream)
+        begun = [event.call for event in log if isinstance(event, ToolStarted)]
+        ended = [event.call for event in log if isinstance(event, ToolFinished)]
+        assert (begun, ended) == (["a", "b", "c"], ["b", "c", "a"])
+        assert _results(stream.response) == [
+            ("a", "waited 3", False),
+            ("b", "waited 1", False),
+            ("c", "waited 2", False),
+        ]
+        assert [call.id for call in stream.response.tool_calls] == ["a", "b", "c"]
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(3.0)
+
+
+def test_plain_tools_run_in_threads_side_by_side() -> None:
+    meet = threading.Barrier(2, timeout=5)
+
+    def one() -> int:
+        """One."""
+        return meet.wait()
+
+    def two() -> int:
+        """Two."""
+        return meet.wait()
+
+    response = scripted([Call("one"), Call("two")], "Done.", tools=[one, two]).run_sync("Go.")
+    assert sorted(content for _, content, _ in _results(response)) == ["0", "1"]
+
+
+def test_a_plain_tool_does_not_stop_the_stream() -> None:
+    """While it works in its thread, another tool's progress arrives: which the first one waits for."""
+    heard = threading.Event()
+
+    def slow() -> str:
+        """Slow."""
+        return f"heard {heard.wait(5)}"
+
+    async def telling(ctx: ToolContext[Any]) -> str:
+        """Tell."""
+        ctx.emit("news")
+        return "told"
+
+    async def main() -> None:
+        stream = scripted([Call("slow"), Call("telling")], "Done.", tools=[slow, telling]).run_stream("Go.")
+        async for event in stream.events():
+            if isinstance(event, ToolProgress):
+                heard.set()
+        assert ("heard True", False) in [result[1:] for result in _results(stream.response)]
+
+    asyncio.run(main())
+
+
+def test_progress_stands_in_the_log_in_order() -> None:
+    async def count() -> AsyncIterator[dict[str, int]]:
+        """Count."""
+        for number in range(3):
+            yield {"n": number}
+
+    log = asyncio.run(log_of(scripted(Call("count"), "Done.", tools=[count]).run_stream("Go.")))
+    assert [event.data for event in log if isinstance(event, ToolProgress)] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    finished = next(event for event in log if isinstance(event, ToolFinished))
+    assert finished.result == '{"n":2}'
+
+
+def test_a_flood_of_progress_is_dropped_with_a_warning_not_kept() -> None:
+    def flood(ctx: ToolContext[Any]) -> str:
+        """Flood."""
+        return "done"
+
+    async def flood_here(ctx: ToolContext[Any]) -> str:
+        """Flood."""
+        for number in range(3000):
+            ctx.emit(number)
+        return "done"
+
+    flood_here.__name__ = "flood"
+    log = asyncio.run(log_of(scripted(Call("flood"), "Done.", tools=[flood_here]).run_stream("Go.")))
+    news = [event.data for event in log if isinstance(event, ToolProgress)]
+    assert len(news) == 1000
+    assert news[-1] == 2999
+    assert types_of(log, "warning") == ["warning"]
+
+
+# --- what goes wrong
+
+
+def test_a_tool_that_raises_is_told_to_the_model() -> None:
+    def broken() -> str:
+        """Broken."""
+        raise LookupError("no such thing")
+
+    response = scripted(Call("broken", id="a"), "I see.", tools=[broken]).run_sync("Go.")
+    assert response == "I see."
+    assert _results(response) == [("a", "LookupError: no such thing", True)]
+
+
+def test_a_tool_that_does_not_exist_is_told_to_the_model() -> None:
+    response = scripted(Call("lok", id="a"), "I see.", tools=[wait]).run_sync("Go.")
+    assert _results(response) == [("a", "There is no tool named 'lok'. There are: wait.", True)]
+
+
+def test_arguments_that_do_not_fit_are_told_to_the_model_which_mends_them() -> None:
+    agent = scripted(
+        Call("wait", {"seconds": "long"}, id="a"), Call("wait", '{"seconds": 0}', id="b"), "So.", tools=[wait]
+    )
+    response = agent.run_sync("Go.")
+    (_, said, error), mended = _results(response)
+    assert error
+    assert "seconds: must be a valid number" in said
+    assert mended == ("b", "waited 0", False)
+
+
+def test_arguments_that_are_no_json_are_never_run_and_told_to_the_model() -> None:
+    agent = scripted(Call("wait", "seconds=1", id="a"), "So.", tools=[wait])
+
+    async def main() -> None:
+        stream = agent.run_stream("Go.")
+        log = await log_of(stream)
+        assert types_of(log, "call.", "tool.")[-1] == "call.rejected"
+        ((name, said, error),) = _results(stream.response)
+        assert (name, error) == ("a", True)
+        assert "JSON" in said
+
+    asyncio.run(main())
+
+
+def test_a_model_that_keeps_calling_wrongly_is_stopped() -> None:
+    for bad in (Call("wait", {"seconds": "long"}), Call("nobody"), Call("wait", "{")):
+        agent = Agent(model=always(bad), tools=[wait])
+        with pytest.raises(ToolCallInvalid, match="3 steps in a row") as caught:
+            agent.run_sync("Go.")
+        assert len(caught.value.response.tool_calls) == 3
+
+
+def test_one_good_call_begins_the_count_anew() -> None:
+    bad, good = Call("wait", {"seconds": "long"}), Call("wait", {"seconds": 0})
+    agent = scripted(bad, bad, good, bad, bad, "So.", tools=[wait])
+    assert agent.run_sync("Go.") == "So."
+
+
+def test_a_model_that_keeps_calling_is_stopped_and_what_it_said_is_kept() -> None:
+    agent = Agent(model=always("Again. ", Call("wait", {"seconds": 0})), tools=[wait], max_steps=3)
+    with pytest.raises(MaxStepsReached, match="3 steps") as caught:
+        agent.run_sync("Go.")
+    response = caught.value.response
+    assert response.transcript == "Again. \n\nAgain. \n\nAgain. "
+    assert len(response.tool_calls) == 3
+    assert [len(message.tool_calls) for message in response.messages if message.role == "assistant"] == [1, 1, 1]
+    assert response.messages[-1].role == "tool"
+
+
+def test_a_cut_answer_runs_none_of_its_calls() -> None:
+    for turn in (
+        [Call("wait", {"seconds": 0}), Finish("length")],
+        [Call("wait", '{"seconds": '), Cut()],
+    ):
+        ran: list[float] = []
+
+        async def noted(seconds: float, ran: list[float] = ran) -> None:
+            """Wait."""
+            ran.append(seconds)
+
+        noted.__name__ = "wait"
+        agent = scripted(turn, tools=[tool(noted, name="wait")], retries=0)
+        with suppress(IncompleteStream):
+            agent.run_sync("Go.")
+        assert ran == []
+
+
+def test_a_tool_can_end_the_run() -> None:
+    async def stop() -> None:
+        """Stop."""
+        raise ToolFailed("The machine is on fire.")
+
+    waits = Call("wait", {"seconds": 1000.0})
+    agent = scripted([Say("Hm."), Call("stop"), waits], tools=[stop, wait])
+
+    async def main() -> None:
+        with pytest.raises(ToolFailed, match="on fire") as caught:
+            await agent.run("Go.")
+        response = caught.value.response
+        assert response.text == "Hm."
+        assert len(_results(response)) == 2
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    _, seconds = run_virtual(main())
+    assert seconds < 1
+
+
+def test_a_tool_that_is_too_slow_is_told_to_the_model() -> None:
+    from headwater import Timeouts
+
+    @tool(timeout=2)
+    async def hangs() -> None:
+        """Hang."""
+        await asyncio.sleep(1000)
+
+    calls = [Call("hangs", id="a"), Call("wait", {"seconds": 1000.0}, id="b")]
+    agent = scripted(calls, "So.", tools=[hangs, wait], timeouts=Timeouts(tool=5))
+
+    async def main() -> None:
+        response = await agent.run("Go.")
+        assert [said for _, said, _ in _results(response)] == [
+            "ToolTimeout: hangs took longer than 2 seconds.",
+            "ToolTimeout: wait took longer than 5 seconds.",
+        ]
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(5)
+
+
+def test_a_tool_knows_its_run() -> None:
+    known: list[ToolContext[Any]] = []
+
+    def ask(ctx: ToolContext[Any]) -> None:
+        """Ask."""
+        known.append(ctx)
+
+    response = scripted(Call("ask", id="a"), "So.", tools=[ask]).run_sync("Go.", context={"user": "ada"})
+    (ctx,) = known
+    assert (ctx.context, ctx.call_id, ctx.run_id) == ({"user": "ada"}, "a", response.run_id)
+
+
+# --- agents as tools
+
+
+def test_an_agent_as_a_tool_stands_in_the_same_log_under_its_path() -> None:
+    inner = scripted([Think("Hm."), Say(["In", "ner."])], name="inner", description="Knows it all.")
+    outer = scripted(
+        [Say("I ask. "), Call("inner", {"task": "What?"}, id="a")], Say(["So."]), name="outer", tools=[inner]
+    )
+
+    async def main() -> None:
+        stream = outer.run_stream("Go.")
+        log = await log_of(stream)
+        assert {event.path for event in log} == {("outer",), ("outer", "inner")}
+        own = {event.run for event in log if event.path == ("outer",)}
+        below = {event.run for event in log if event.path == ("outer", "inner")}
+        assert len(own) == len(below) == 1
+        assert own != below
+        started = next(event for event in log if isinstance(event, ChildStarted))
+        finished = next(event for event in log if isinstance(event, ChildFinished))
+        assert (started.child, started.call, started.name) == (*below, "a", "inner")
+        assert (finished.outcome, finished.call) == ("finished", "a")
+        assert finished.usage
+        assert _results(stream.response) == [("a", "Inner.", False)]
+        # Its cost is the outer one's.
+        inner_usage = sum(event.usage.output_tokens or 0 for event in log if isinstance(event, UsageReported))
+        assert stream.response.usage.output_tokens == inner_usage
+
+    asyncio.run(main())
+    chunks = list(
+        scripted(
+            [Say(["I ask."]), Call("inner", {"task": "What?"})],
+            Say(["So."]),
+            tools=[scripted("Inner.", name="inner")],
+        ).run_stream("Go.")
+    )
+    assert "".join(chunk.content for chunk in chunks) == "I ask.\n\nSo."
+    assert {chunk.agent for chunk in chunks} == {"agent"}
+    model: Any = outer.model
+    assert model.requests[0].tools[0].description == "Knows it all."
+
+
+def test_agents_below_agents_below_agents() -> None:
+    low = scripted(Say(["Low."]), name="low")
+    middle = scripted(Call("low", {"task": "x"}), Say(["Mid."]), name="middle", tools=[low])
+    high = scripted(Call("middle", {"task": "x"}), Say(["High."]), name="high", tools=[middle])
+    log = asyncio.run(log_of(high.run_stream("Go.")))
+    assert {event.path for event in log} == {("high",), ("high", "middle"), ("high", "middle", "low")}
+    said = [(event.agent, event.text) for event in log if isinstance(event, TextDelta)]
+    assert said == [("low", "Low."), ("middle", "Mid."), ("high", "High.")]
+
+
+def test_an_agent_that_fails_as_a_tool_is_told_to_the_model() -> None:
+    inner = scripted([Say("So far"), Cut()], name="inner", retries=0)
+    outer = scripted(Call("inner", {"task": "x"}, id="a"), "I see.", tools=[inner])
+
+    async def main() -> None:
+        stream = outer.run_stream("Go.")
+        log = await log_of(stream)
+        assert stream.response == "I see."
+        ((_, said, error),) = _results(stream.response)
+        assert error
+        assert said.startswith("IncompleteStream: ")
+        assert next(event.outcome for event in log if isinstance(event, ChildFinished)) == "failed"
+
+    asyncio.run(main())
+
+
+def test_an_agent_that_is_asked_wrongly_is_told_to_the_model() -> None:
+    for arguments in ({"task": " "}, {"task": 5}, {}):
+        inner = scripted(name="inner")
+        response = scripted(Call("inner", arguments), "I see.", tools=[inner]).run_sync("Go.")
+        ((_, said, error),) = _results(response)
+        assert error
+        assert "task" in said
+
+
+def test_agents_that_speak_at_once_are_not_mixed() -> None:
+    def answer(request: Request) -> Any:
+        task = request.messages[-1].text
+        return [piece for number in range(4) for piece in (Say(f"{task}{number} "), Wait(0.1))]
+
+    inner = Agent(name="inner", model=ScriptedModel(answer))
+    outer = scripted([Call("inner", {"task": t}, id=t) for t in "abc"], "So.", tools=[inner])
+
+    async def main() -> None:
+        stream = outer.run_stream("Go.")
+        await log_of(stream)
+        assert [(name, said) for name, said, _ in _results(stream.response)] == [
+            (t, f"{t}0 {t}1 {t}2 {t}3 ") for t in "abc"
+        ]
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(0.4)
+
+
+# --- runs that a tool begins by itself
+
+
+def test_an_agent_run_in_a_plain_tool_blocks_there_and_is_linked() -> None:
+    inner = scripted("Inner.", name="inner")
+    parents: list[str | None] = []
+
+    def ask() -> str:
+        """Ask."""
+        stream = inner.run_stream("x")
+        parents.extend(event.parent for event in stream.events() if isinstance(event, RunStarted))
+        return f"heard {stream.response}"
+
+    ways: list[Callable[[Agent[Any, Any]], Any]] = [
+        lambda agent: agent.run_sync("Go."),
+        lambda agent: asyncio.run(agent.arun("Go.")),
+    ]
+    for run in ways:
+        inner.model = ScriptedModel(["Inner."])
+        response = run(scripted(Call("ask"), "So.", tools=[ask]))
+        assert [said for _, said, _ in _results(response)] == ["heard Inner."]
+        assert parents[-1] == response.run_id
+
+
+def test_a_plain_tools_own_run_is_cancelled_with_the_outer_one() -> None:
+    begun = threading.Event()
+    ends: list[Any] = []
+    inner = Agent(name="inner", model=always("Begun. ", Wait(1000)))
+
+    def ask() -> str:
+        """Ask."""
+        stream = inner.run_stream("x")
+        for chunk in stream:
+            begun.set()
+            if chunk.is_final:
+                ends.append(chunk.finish_reason)
+        return "done"
+
+    async def main() -> None:
+        stream = scripted(Call("ask"), tools=[ask]).run_stream("Go.")
+        result = asyncio.ensure_future(stream.result())
+        await asyncio.to_thread(begun.wait, 5)
+        stream.cancel()
+        assert (await result).finish_reason == "cancelled"
+        for _ in range(1000):
+            if ends:
+                break
+            await asyncio.sleep(0.001)
+        assert ends == ["cancelled"]
+
+    asyncio.run(main())
+
+
+def test_an_async_tools_own_run_is_cancelled_with_the_outer_one() -> None:
+    ends: list[Any] = []
+    inner = Agent(name="inner", model=always("Begun. ", Wait(1000)))
+
+    async def ask() -> str:
+        """Ask."""
+        stream = inner.run_stream("x")
+        try:
+            async for _ in stream:
+                outer.cancel()
+        finally:
+            await stream.aclose()
+            ends.append(stream.response.finish_reason)
+        return "done"
+
+    outer = scripted(Call("ask"), tools=[ask]).run_stream("Go.")
+
+    async def main() -> None:
+        assert (await outer.result()).finish_reason == "cancelled"
+        await outer.aclose()
+        assert ends == ["cancelled"]
+
+    run_virtual(main())
+
+
+def test_a_tool_knows_no_run_once_it_is_over() -> None:
+    assert current_run.get() is None
+    scripted(Call("wait", {"seconds": 0}), "So.", tools=[wait]).run_sync("Go.")
+    assert current_run.get() is None
+
+
+def test_a_sub_agents_own_clock_is_told_to_the_model() -> None:
+    inner = scripted([Say("a"), Wait(5), Say("b")], name="inner", timeouts=Timeouts(run=1.0))
+    agent = scripted([Call("inner", {"task": "x"})], "Done.", tools=[inner])
+
+    async def main() -> None:
+        ((_, content, error),) = _results(await agent.arun("Go."))
+        assert error
+        assert content.startswith("RunTimeout: ")
+
+    run_virtual(main())
+
+
+def test_the_tool_clock_is_for_agents_too() -> None:
+    inner = scripted([Say("a"), Wait(50), Say("b")], name="inner")
+    agent = scripted([Call("inner", {"task": "x"})], "Done.", tools=[inner], timeouts=Timeouts(tool=2.0))
+
+    async def main() -> None:
+        stream = agent.run_stream("Go.")
+        await log_of(stream)
+        assert _results(await stream.result())[0][1:] == ("ToolTimeout: inner took longer than 2 seconds.", True)
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(2.0)
+
+
+def test_a_tool_says_how_often_it_may_be_called_wrongly() -> None:
+    @tool(retries=1)
+    def count(number: int) -> str:
+        """Count."""
+        return str(number)
+
+    wrong = [Call("count", {"number": "many"})]
+    assert scripted(wrong, [Call("count", {"number": 1})], "Done.", tools=[count]).run("Go.") == "Done."
+    with pytest.raises(ToolCallInvalid, match="count wrongly 2 times in a row"):
+        scripted(wrong, wrong, "Done.", tools=[count]).run("Go.")

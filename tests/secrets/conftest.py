@@ -1,3 +1,0 @@
-from ..newcomer.conftest import environment, server
-
-__all__ = ("environment", "server")

@@ -1,0 +1,39 @@
+"""Running a document's program as its reader would: a process of its own, an empty folder, no real key."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+NOISE = ("Traceback", "Unclosed", "never awaited", "was destroyed", "Warning:")
+
+
+def run_program(source: str, *, base_url: str, folder: Path, name: str = "program.py") -> str:
+    """What the program prints. Fails where it does, and where standard error says that something was left open."""
+    path = folder / name
+    path.write_text(source, encoding="utf-8")
+    process = subprocess.run(
+        [sys.executable, "-X", "dev", str(path)],
+        cwd=folder,
+        env=_environment(base_url),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert process.returncode == 0, f"exit {process.returncode}\n{process.stdout}\n{process.stderr}"
+    assert not [word for word in NOISE if word in process.stderr], process.stderr
+    return process.stdout
+
+
+def _environment(base_url: str) -> dict[str, str]:
+    """This process's own, without anyone's keys and proxies."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.endswith(("_API_KEY", "_BASE_URL", "_API_BASE")) and not name.lower().endswith("_proxy")
+    }
+    return {**ours, "OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": base_url, "PYTHONIOENCODING": "utf-8"}

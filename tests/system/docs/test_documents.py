@@ -1,0 +1,76 @@
+"""Every Python block of README.md and docs/ is a whole program, and runs; every link of theirs leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import headwater
+from headwater import errors
+from headwater.providers.catalog import PROVIDERS
+from tests.support.paths import ROOT
+from tests.system.docs.fake_openai import fake_openai
+from tests.system.docs.programs import run_program
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)|src=\"([^\"]+)\"")
+
+
+def _blocks() -> list[tuple[str, str]]:
+    blocks = []
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for match in _BLOCK.finditer(text):
+            line = text.count("\n", 0, match.start()) + 2
+            blocks.append((f"{document.relative_to(ROOT)}:{line}", match[1]))
+    return blocks
+
+
+@pytest.fixture(scope="module")
+def base_url() -> Iterator[str]:
+    with fake_openai() as url:
+        yield url
+
+
+@pytest.mark.parametrize("source", [pytest.param(source, id=place) for place, source in _blocks()])
+def test_every_example_runs(source: str, base_url: str, tmp_path: Path) -> None:
+    run_program(source, base_url=base_url, folder=tmp_path)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_every_program_in_examples_runs_and_says_something(path: Path, base_url: str, tmp_path: Path) -> None:
+    assert run_program(path.read_text(encoding="utf-8"), base_url=base_url, folder=tmp_path, name=path.name).strip()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    links = [link for pair in _LINK.findall(document.read_text(encoding="utf-8")) for link in pair if link]
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert not missing
+
+
+def test_the_page_of_errors_names_every_one() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert [name for name in errors.__all__ if f"`{name}`" not in page] == []
+
+
+def test_the_page_of_providers_names_every_one() -> None:
+    page = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    assert [name for name in PROVIDERS if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_the_design_names_every_module() -> None:
+    page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    modules = {path.name.removesuffix(".py") for path in (ROOT / "src" / "headwater").glob("[a-z]*")} - {"py.typed"}
+    assert [name for name in sorted(modules) if f"`{name}`" not in page and f"`{name}/`" not in page] == []
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## (\S+)", changes, re.MULTILINE)
+    assert newest is not None
+    assert {headwater.__version__, newest[1]} == {headwater.__version__}

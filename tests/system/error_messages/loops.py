@@ -1,0 +1,135 @@
+"""Plain code inside async code, async code outside, and a stream read in the wrong way."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import warnings
+from typing import Any
+
+from tests.system.error_messages.cases import Here, case, inside_a_loop, offline
+
+
+@case("A run that is used before it was awaited")
+def used(here: Here) -> None:
+    async def main() -> None:
+        answer = offline().run("Hello")
+        try:
+            print(answer.usage.output_tokens)
+        finally:
+            await answer
+
+    inside_a_loop(main)
+
+
+@case("A run that is printed, or used as text, before it was awaited")
+def printed(here: Here) -> None:
+    async def main() -> None:
+        answer = offline().run("Hello")
+        try:
+            print("The answer:", answer)
+        finally:
+            await answer
+
+    inside_a_loop(main)
+
+
+@case("A run that is never awaited")
+def dropped(here: Here) -> Any:
+    async def main() -> str:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            offline().run("Hello")
+            gc.collect()
+        assert len(caught) == 1
+        return f"{caught[0].category.__name__}: {caught[0].message}"
+
+    return inside_a_loop(main)
+
+
+@case("A run that is awaited twice")
+def awaited_twice(here: Here) -> None:
+    async def main() -> None:
+        answer = offline().run("Hello")
+        await answer
+        await answer
+
+    inside_a_loop(main)
+
+
+@case("async for over run")
+def async_for_over_run(here: Here) -> None:
+    async def main() -> None:
+        answer: Any = offline().run("Hello")
+        try:
+            async for chunk in answer:
+                print(chunk.content)
+        finally:
+            answer.close()
+
+    inside_a_loop(main)
+
+
+@case("A plain for in async code")
+def plain_for(here: Here) -> None:
+    async def main() -> None:
+        for chunk in offline().run_stream("Hello"):
+            print(chunk.content)
+
+    inside_a_loop(main)
+
+
+@case("run_sync in async code")
+def run_sync(here: Here) -> None:
+    async def main() -> None:
+        offline().run_sync("Hello")
+
+    inside_a_loop(main)
+
+
+@case("result_sync in async code")
+def result_sync(here: Here) -> None:
+    async def main() -> None:
+        offline().run_stream("Hello").result_sync()
+
+    inside_a_loop(main)
+
+
+@case("asyncio.run of run")
+def asyncio_run(here: Here) -> None:
+    answer: Any = offline(max_tokens=1).run("Hello")
+    asyncio.run(answer)
+
+
+@case("Async code without asyncio")
+def no_loop(here: Here) -> None:
+    coroutine = offline().arun("Hello")
+    try:
+        coroutine.send(None)
+    finally:
+        coroutine.close()
+
+
+@case("A stream that is read twice")
+def read_twice(here: Here) -> None:
+    stream = offline().run_stream("Hello")
+    for chunk in stream:
+        print(chunk.content)
+    for chunk in stream:
+        print(chunk.content)
+
+
+@case("The response before the end")
+def too_early(here: Here) -> None:
+    stream = offline().run_stream("Hello")
+    print(stream.response)
+
+
+@case("The result while the stream is being read")
+def in_between(here: Here) -> None:
+    async def main() -> None:
+        stream = offline().run_stream("Hello")
+        async for _ in stream:
+            await stream.result()
+
+    inside_a_loop(main)

@@ -1,0 +1,158 @@
+"""Tools that cannot be told to a model, and tools that go wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from headwater import Timeouts, ToolContext, ToolResult, tool
+from headwater.errors import ToolFailed
+from tests.system.error_messages.cases import Here, case, offline
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+def high_water(port: str) -> str:
+    """When the tide is highest at a port."""
+    return "06:12"
+
+
+@case("A tool that was called")
+def called(here: Here) -> None:
+    offline(tools=[high_water("Brest")])
+
+
+@case("A tool that is not in a list")
+def no_list(here: Here) -> None:
+    offline(tools=high_water)
+
+
+@case("A tool by its name")
+def by_name(here: Here) -> None:
+    offline(tools=["high_water"])
+
+
+@case("A lambda as a tool")
+def unnamed(here: Here) -> None:
+    offline(tools=[lambda port: "06:12"])
+
+
+@case("A class as a tool")
+def of_a_class(here: Here) -> None:
+    class Harbour:
+        """A harbour."""
+
+    offline(tools=[Harbour])
+
+
+@case("A method without its object")
+def method(here: Here) -> None:
+    offline(tools=[Harbour.high_water])
+
+
+class Harbour:
+    @tool
+    def high_water(self, port: str) -> str:
+        """When the tide is highest at a port."""
+        return "06:12"
+
+
+@case("A tool that takes *args")
+def star(here: Here) -> None:
+    def high_water(*ports: str) -> str:
+        """When the tide is highest."""
+        return "06:12"
+
+    offline(tools=[high_water])
+
+
+@case("A tool that takes **kwargs")
+def two_stars(here: Here) -> None:
+    def high_water(**ports: str) -> str:
+        """When the tide is highest."""
+        return "06:12"
+
+    offline(tools=[high_water])
+
+
+@case("A tool with a positional-only parameter")
+def positional(here: Here) -> None:
+    def high_water(port: str, /) -> str:
+        """When the tide is highest."""
+        return "06:12"
+
+    offline(tools=[high_water])
+
+
+@case("A parameter whose type cannot be described")
+def odd_type(here: Here) -> None:
+    offline(tools=[moor])
+
+
+class Ship:
+    """A ship."""
+
+
+Ship.__module__ = "harbours"  # as it would be in a program
+
+
+def moor(ship: Ship) -> str:
+    """Moor a ship."""
+    return "done"
+
+
+@case("A type hint that is not there at run time")
+def hint(here: Here) -> None:
+    offline(tools=[fee])
+
+
+def fee(length: Decimal) -> str:
+    """What a berth costs."""
+    return "12"
+
+
+@case("Two tools of one name")
+def twice(here: Here) -> None:
+    offline(tools=[high_water, high_water])
+
+
+@case("A bad name for a tool")
+def bad_name(here: Here) -> None:
+    tool(high_water, name="high water")
+
+
+@case("A bad timeout for a tool")
+def bad_timeout(here: Here) -> None:
+    tool(high_water, timeout=0)
+
+
+@case("@tool above @classmethod")
+def above_classmethod(here: Here) -> None:
+    wrong: Any = classmethod(lambda cls: None)
+    tool(wrong)
+
+
+@case("A tool that ends the run")
+def failed(here: Here) -> None:
+    def berth(port: str) -> str:
+        """Find a berth."""
+        raise ToolFailed("The harbour is closed.")
+
+    offline(tools=[berth]).run("Find a berth")
+
+
+@case("A tool that takes too long")
+def slow(here: Here) -> str:
+    def wait(port: str, ctx: ToolContext[Any]) -> str:
+        """Wait for high water."""
+        while True:
+            ctx.check()
+
+    agent = offline(tools=[wait], timeouts=Timeouts(tool=0.1))
+    parts = [part for message in agent.run("Wait").messages for part in message.content]
+    return next(str(part.content) for part in parts if isinstance(part, ToolResult))
+
+
+@case("A model that calls tools without end")
+def max_steps(here: Here) -> None:
+    offline(tools=[high_water], max_steps=1).run("When is high water?")

@@ -1,0 +1,14 @@
+"""The probes that other libraries were measured with, asked of this one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.faults.probes import PEERS, PROBES, Probe, ask
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=[probe.question for probe in PROBES])
+def test_a_probe_finds_what_is_promised(probe: Probe) -> None:
+    found = ask(probe)
+    assert found.holds, found.said
+    assert len(probe.peers) == len(PEERS)
