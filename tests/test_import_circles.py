@@ -19,6 +19,6 @@ def test_circles_are_found() -> None:
     assert "headwater.providers.decoder" in GRAPH["headwater.backends.base"]  # for type checking only
 
 
-@pytest.mark.parametrize("package", ["backends", "providers"])
+@pytest.mark.parametrize("package", ["backends", "events", "providers"])
 def test_no_module_leads_back_to_itself(package: str) -> None:
     assert [group for group in circles(GRAPH) if any(name.startswith(f"headwater.{package}.") for name in group)] == []
