@@ -362,6 +362,8 @@ class Run(Placed):
         if fold.end is not None:
             return  # its reader left between the end and the next pull
         if fold.started is None:
+        if self.over:
+            return []  # whoever conducts it has ended it, while it was waiting
             yield [self._started()]
         # All in one turn of the loop: the tasks that conduct the runs below have been cancelled, and end them too.
         children = tuple(self._children)
