@@ -24,7 +24,9 @@ from headwater.events import (
     Warned,
 )
 from headwater.events.messages import Usage
-from headwater.terminal.board import BLOCKS_KEPT, TEXT_KEPT, AgentView, Board, Note, ToolLine, Words
+from headwater.terminal.agent_view import BLOCKS_KEPT, AgentView
+from headwater.terminal.blocks import TEXT_KEPT, Note, ToolLine, Words
+from headwater.terminal.board import Board
 from tests.terminal import crowds as log
 from tests.terminal import logs
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from headwater.events import Event
 from headwater.terminal.board import Board
-from headwater.terminal.layout import PLAIN_SIGNS, SIGNS, Layout, Signs, clock, shares, tally
+from headwater.terminal.figures import clock, tally
+from headwater.terminal.layout import Layout, shares
+from headwater.terminal.pen import PLAIN_SIGNS, SIGNS, Signs
 from headwater.terminal.wrap import cells
 from tests.terminal import crowds as log
 from tests.terminal import logs

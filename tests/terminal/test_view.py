@@ -16,6 +16,7 @@ from headwater.events import (
     RunWaiting,
     Warned,
 )
+from headwater.terminal.notes import brief, call_phrase
 from headwater.terminal.view import (
     Began,
     Ended,
@@ -26,8 +27,6 @@ from headwater.terminal.view import (
     Said,
     ToolEnded,
     Withdrawn,
-    brief,
-    call_phrase,
 )
 from tests.terminal import logs
 
