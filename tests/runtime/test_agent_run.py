@@ -10,10 +10,8 @@ import pytest
 
 from headwater import Agent, Message, Thread, Timeouts
 from headwater.backends.offline import Call, Finish, Say, Wait
-from headwater.errors import ConfigurationError, MaxStepsReached, OutputInvalid, RunTimeout, ThreadBusy
+from headwater.errors import MaxStepsReached, OutputInvalid, RunTimeout, ThreadBusy
 from headwater.events import MessageAdded, RunFinished, TextDelta
-from headwater.events.messages import Image
-from headwater.runtime.context import current_run
 from tests.support.streams import always, log_of, scripted, types_of
 from tests.support.virtual import run_virtual
 
@@ -34,53 +32,12 @@ def test_instructions_come_first_and_stay_out_of_the_history() -> None:
     assert [(message.role, message.text) for message in response.messages] == [("user", "Hi."), ("assistant", "Hello.")]
 
 
-def test_instructions_may_be_a_function_of_the_context() -> None:
-    async def later(context: str) -> str:
-        await asyncio.sleep(0)
-        return f"Serve {context} later."
-
-    for instructions, said in (
-        (lambda context: f"Serve {context}.", "Serve ada."),
-        (lambda: "Serve.", "Serve."),
-        (later, "Serve ada later."),
-        (lambda context: None, None),
-    ):
-        agent = scripted("Hello.", instructions=instructions)
-        agent.run_sync("Hi.", context="ada")
-        first = _asked(agent)[0][0]
-        assert first == (("system", said) if said else ("user", "Hi."))
-
-
-def test_instructions_run_for_their_run_and_what_they_raise_is_raised() -> None:
-    seen: list[Any] = []
-
-    def look() -> str:
-        seen.append(current_run.get())
-        raise LookupError("no context")
-
-    with pytest.raises(LookupError, match="no context"):
-        scripted("Hello.", instructions=look).run_sync("Hi.")
-    assert seen[0] is not None
-    with pytest.raises(ConfigurationError):
-        scripted("Hello.", instructions=lambda: 5).run_sync("Hi.")
-
-
 def test_a_history_is_gone_on_from() -> None:
     first = scripted("Hello.").run_sync("Hi.")
     agent = scripted("Bye.")
     response = agent.run_sync("Bye.", history=first.messages)
     assert _asked(agent) == [[("user", "Hi."), ("assistant", "Hello."), ("user", "Bye.")]]
     assert len(response.messages) == 4
-
-
-def test_a_task_may_be_of_many_parts() -> None:
-    agent = scripted("A cat.")
-    picture = Image(data=b"\x89PNG\r\n\x1a\n")
-    agent.run_sync(["What is this?", picture, Message.assistant("A dog."), "No."])
-    model: Any = agent.model
-    asked = model.requests[0].messages
-    assert [message.role for message in asked] == ["user", "assistant", "user"]
-    assert asked[0].content[1] == picture
 
 
 # --- threads
