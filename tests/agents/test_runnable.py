@@ -28,12 +28,13 @@ def test_a_run_that_is_not_awaited_says_what_to_write() -> None:
     async def main() -> None:
         handle: Any = agent.run("Go.")
         assert asyncio.iscoroutine(cast(object, handle))
-        assert (
-            str(handle) == repr(handle) == f"{handle}" == "<not run yet: inside async code write `await agent.run(…)`>"
-        )
+        assert repr(handle) == "<UnawaitedRun: inside async code write `await agent.run(…)`>"
         for use in (
             lambda: handle.usage,
             lambda: handle.upper(),
+            lambda: str(handle),
+            lambda: f"{handle}",
+            lambda: f"{handle:>9}",
             lambda: handle + "!",
             lambda: "!" + handle,
             lambda: len(handle),

@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import typing
+from decimal import Decimal
 from typing import Any, get_args
 
 import msgspec
@@ -112,4 +113,4 @@ def test_events_are_made_of_what_json_can_hold() -> None:
         return set().union(*(leaves(one) for one in inner))
 
     held = set().union(*(leaves(kind) for kind in CLASSES.values()))
-    assert held <= {str, int, float, bool, bytes, type(None), Any, ..., dict, tuple}
+    assert held <= {str, int, float, bool, bytes, Decimal, type(None), Any, ..., dict, tuple}

@@ -50,6 +50,11 @@ class StreamChunk:
     event: Event | None = None
     """The event behind the chunk."""
 
+    @property
+    def text(self) -> str:
+        """The same as `content`."""
+        return self.content
+
 
 class Chunks:
     """Makes chunks, or a callback's details, of the events of one run and of those it speaks for.
@@ -132,7 +137,7 @@ class Chunks:
         match event:
             case TextDelta():
                 text = self.text_of(event)
-                return {"content": text} if text else None
+                return {"content": text, "token": text} if text else None
             case TextStarted():
                 self._note(event)
             case ReasoningDelta():
@@ -165,17 +170,7 @@ class Chunks:
 
     def metadata(self) -> dict[str, Any]:
         """What the last chunk tells of the run."""
-        response = self._fold.response()
-        known: dict[str, Any] = {
-            "model": response.model or None,
-            "provider": response.provider or None,
-            "tokens": response.usage.to_dict() or None,
-            "time_to_first_token": response.time_to_first_token,
-            "duration": response.duration,
-        }
-        if response.refusal:
-            known["refusal"] = response.refusal
-        return known
+        return self._fold.response().metadata
 
     def _note(self, event: TextStarted) -> None:
         if event.kind == "refusal":
