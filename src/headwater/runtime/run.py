@@ -346,6 +346,8 @@ class Run(Placed):
 
     def _end_next(self) -> list[Event]:
         """The next events of an end that has come before its time; [] once all are appended."""
+        if self.over:
+            return []  # whoever conducts it has ended it, while it was waiting
         if self.ending.stage is not Stage.ENDING:
             self._let_go()
             self.ending.begin(self._end_events())
@@ -362,8 +364,6 @@ class Run(Placed):
         if fold.end is not None:
             return  # its reader left between the end and the next pull
         if fold.started is None:
-        if self.over:
-            return []  # whoever conducts it has ended it, while it was waiting
             yield [self._started()]
         # All in one turn of the loop: the tasks that conduct the runs below have been cancelled, and end them too.
         children = tuple(self._children)
