@@ -39,33 +39,16 @@ WITHOUT_TEST: Final[Mapping[str, str]] = {
     "__main__.py": "starts the command and nothing else: tests/cli/test_run.py runs it",
     "backends/base.py": "protocols alone",
     "runtime/job.py": "a record and protocols: every test of runtime/agent_run makes one",
-    "testing/wires/base.py": "a protocol and helpers of three lines: tests/testing/wires/ runs them in each wire",
     "tools/work.py": "protocols alone",
     "version.py": "one constant",
 }
 """Modules that need no test of their own name, and why."""
 
-WITHOUT_TEST_YET: Final[frozenset[str]] = frozenset(
-    {
-        "events/answers.py",
-        "events/tree.py",
-        "testing/received.py",
-        "testing/sample_logs.py",
-        "testing/served_answer.py",
-        "testing/server.py",
-        "testing/wires/anthropic.py",
-        "testing/wires/gemini.py",
-        "testing/wires/ollama.py",
-        "testing/wires/openai_chat.py",
-        "testing/wires/openai_responses.py",
-        "workflows/run.py",
-    }
-)
+WITHOUT_TEST_YET: Final[frozenset[str]] = frozenset()
 """Modules that are about to get a test; nothing may join them."""
 
 WITHOUT_MODULE: Final[Mapping[str, str]] = {
     "backends/replay/test_command.py": "the recorder as the commands use it",
-    "testing/test_wires.py": "all wires at once",
     "events/checker/test_changes.py": "all rules at once: a log with one thing changed",
     "cli/test_main.py": "tests cli/__init__.py, whose function is main",
 }
