@@ -45,6 +45,7 @@ from headwater.events.checker import check_log
 from headwater.events.fold import Fold, fold
 from headwater.events.messages import File, Image, Message, Reasoning, Source, Text, ToolCall, ToolResult, Usage
 from headwater.testing.handmade_logs import handmade_logs
+from tests.support.effort import tries
 from tests.support.logs import BEGUN, check_history, closed, folds, full_log, said, stamped
 from tests.system.invariants.runs import Play, carried_out, plays
 
@@ -489,7 +490,8 @@ def test_an_output_counts_only_where_the_run_finished() -> None:
 # --- at random: any run, at any moment
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays())
 def test_a_run_can_be_told_of_at_every_moment(play: Play) -> None:
     known: dict[str, Fold] = {}
@@ -502,7 +504,8 @@ def test_a_run_can_be_told_of_at_every_moment(play: Play) -> None:
         assert response.partial == (not isinstance(event, RunFinished))
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(45, 450), deadline=None)
 @given(plays(), st.data())
 def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log
@@ -516,7 +519,8 @@ def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) ->
             check_history(known.response().messages)
 
 
-@settings(max_examples=50, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(25, 150), deadline=None)
 @given(plays())
 def test_the_fold_of_a_whole_log_is_that_of_its_messages_alone(play: Play) -> None:
     """A finished step carries its whole message: what it was made of can be left out."""

@@ -504,6 +504,11 @@ def test_a_blank_base_url_is_none() -> None:
 # --- whatever comes
 
 
+def test_a_host_may_be_named_as_an_apis_path() -> None:
+    assert resolve("ollama/x", base_url="http://api", env={}).endpoint.base_url == "http://api"
+    assert resolve("ollama/x", base_url="http://api/api", env={}).endpoint.base_url == "http://api"
+
+
 @given(
     name=st.text(max_size=30),
     base_url=st.none() | st.text(max_size=30) | st.text(max_size=20).map(lambda text: "http://" + text),

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import pytest
 
 from headwater import Agent, Message, Thread
-from headwater.backends.offline import Call, Finish, Say, Wait
-from headwater.errors import MaxStepsReached, OutputInvalid, ThreadBusy
+from headwater.backends.offline import Call, Finish, Say, ScriptedModel, Wait
+from headwater.errors import MaxDepthReached, MaxHandoffsReached, MaxStepsReached, OutputInvalid, ThreadBusy
 from headwater.events import MessageAdded, RunFinished
 from tests.support.streams import log_of, scripted, types_of
 from tests.support.virtual import run_virtual
@@ -200,3 +200,38 @@ def test_repairs_are_no_steps_beyond_the_limit() -> None:
     agent = scripted("Cloudy.", GOOD, output_type=Weather, max_steps=1)
     with pytest.raises((OutputInvalid, MaxStepsReached)):
         agent.run_sync("Weather?")
+
+
+# --- bounds
+
+
+def test_agents_that_hand_the_conversation_to_and_fro_are_stopped() -> None:
+    asked: list[str] = []
+
+    def going_to(name: str) -> ScriptedModel:
+        def turn(request: Any) -> list[Call]:
+            asked.append(name)
+            return [Call(f"transfer_to_{name}", {})]
+
+        return ScriptedModel(turn)
+
+    one = Agent(name="one", model=going_to("other"))
+    other = Agent(name="other", model=going_to("one"), handoffs=[one])
+    one.handoffs = (other,)
+    with pytest.raises(MaxHandoffsReached, match="handed over 20 times") as raised:
+        one.run_sync("Go.")
+    assert raised.value.limit == "max_handoffs"
+    assert len(asked) == 21
+
+
+def test_an_agent_that_calls_itself_without_end_is_stopped() -> None:
+    deep = Agent(name="deep", model=ScriptedModel(lambda request: [Call("deep", {"task": "again"})]))
+    deep.tools = [deep]
+    with pytest.raises(MaxDepthReached, match="would stand in 100 runs"):
+        deep.run_sync("Go.")
+
+
+def test_an_answer_that_does_not_fit_and_cannot_be_sent_back_says_so() -> None:
+    agent = Agent(model=ScriptedModel(["no number"]), output_type=int, max_steps=1)
+    with pytest.raises(MaxStepsReached, match="no request is left to have it mended"):
+        agent.run_sync("How many?")

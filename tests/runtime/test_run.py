@@ -15,7 +15,8 @@ from headwater import Agent, Timeouts
 from headwater.backends.offline import Call, Say, Wait
 from headwater.errors import LoopMisuse, RunTimeout, ServerError
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished, TextDelta
-from headwater.runtime.run import Run, as_data
+from headwater.runtime.run import Run
+from headwater.runtime.shown import as_data
 from headwater.testing import check_log
 from tests.runtime.runs import Saying, Team, broken, log_of_run
 from tests.support.streams import always, scripted

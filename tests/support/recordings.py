@@ -157,13 +157,13 @@ class Recording:
 def _all(api: str) -> tuple[Recording, ...]:
     folder = shared_folder() / "recordings" / api
     found = tuple(Recording(path) for path in sorted(folder.glob("*.json")))
-    if not found and os.environ.get("CI", "").lower() == "true":
+    if not found and os.environ.get("HEADWATER_NO_SKIPS") == "1":
         raise RuntimeError(f"No recordings in {folder}. Set HEADWATER_SHARED to the folder that holds them.")
     return found
 
 
 def recordings(api: str) -> list[Recording]:
-    """Every recorded stream of `api` (status 200), by name; none where the folder is absent, which CI=true forbids."""
+    """Every recorded stream of `api` (status 200), by name; none where the folder is absent."""
     return [recording for recording in _all(api) if recording.is_stream]
 
 

@@ -15,24 +15,24 @@ from headwater.events.types import (
     CallRejected,
     ChildFinished,
     ChildStarted,
+    End,
     Event,
     ReasoningEnded,
     RunCancelled,
-    RunFailed,
     RunFinished,
     TextEnded,
     ToolFinished,
 )
 
-__all__ = ("Ended", "close_children", "close_step", "close_tools")
+__all__ = ("Below", "close_children", "close_step", "close_tools")
 
 
-class Ended(Protocol):
-    """A run below, as far as its end is told of: its fold."""
+class Below(Protocol):
+    """What is asked of the fold of a run below."""
 
     @property
-    def end(self) -> RunFinished | RunFailed | RunCancelled | None:
-        """How it ended, if it has."""
+    def end(self) -> End | None:
+        """Its end, once there is one."""
 
     @property
     def usage(self) -> Usage:
@@ -40,7 +40,7 @@ class Ended(Protocol):
 
     @property
     def usage_origin(self) -> Origin:
-        """Where that is known from."""
+        """What that rests on."""
 
 
 def close_step(step: Step, why: str) -> Iterator[Event]:
@@ -62,7 +62,7 @@ def close_step(step: Step, why: str) -> Iterator[Event]:
             )
 
 
-def close_children(children: Iterable[ChildStarted], folds: Mapping[str, Ended]) -> Iterator[Event]:
+def close_children(children: Iterable[ChildStarted], folds: Mapping[str, Below]) -> Iterator[Event]:
     """The ends of the runs below, whose folds are given by id: one that is not told of was cancelled at no cost."""
     for child in children:
         fold = folds.get(child.child)

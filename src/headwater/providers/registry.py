@@ -311,7 +311,7 @@ def _target(
             api = CHAT  # what compatible servers have; some vendors keep a compatible door beside their own
     model = model.removeprefix(MODEL_PREFIXES.get(api, ""))
     for tail in API_TAILS.get(api, ()):
-        if base_url.endswith(tail):
+        if urlsplit(base_url).path.endswith(tail):  # the path: a host may be called api
             base_url = base_url.removesuffix(tail)
             break
     if provider.deployment_url is not None:

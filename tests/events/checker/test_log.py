@@ -47,6 +47,7 @@ from headwater.events import (
 from headwater.events.checker import NEW_IN_GRAMMAR_2, RULES, LogChecker, LogError, check_log
 from headwater.events.messages import Message, Usage
 from tests.events.checker.edits import Edit, Log, after, both, change, cut, drop, move, nth, twice
+from tests.support.effort import tries
 from tests.support.logs import BEGUN, folds, full_log, of, said, stamped
 from tests.system.invariants.runs import Play, carried_out, plays
 
@@ -413,7 +414,8 @@ def _changed(log: Log, data: st.DataObject) -> tuple[str, Log]:
     return how, [msgspec.structs.replace(one, seq=seq, time=times[seq]) for seq, one in enumerate(changed)]
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(45, 450), deadline=None)
 @given(plays(), st.data())
 def test_what_is_not_refused_means_the_same(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log

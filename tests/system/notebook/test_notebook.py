@@ -20,6 +20,7 @@ for needed in ("nbclient", "nbformat", "ipykernel", "jupyter_client"):
     pytest.importorskip(needed, reason=f"{needed} is not installed: no notebook can be executed")
 
 pytestmark = [
+    pytest.mark.xdist_group("notebook"),  # one kernel for all
     pytest.mark.filterwarnings("ignore:::jupyter_client"),
     pytest.mark.filterwarnings("ignore:::zmq"),
 ]

@@ -20,6 +20,8 @@ from headwater.events import Event, TextDelta
 from tests.support.members import checked, speaker
 from tests.system.workflows.crowd import PACE_SECONDS, Crowd
 
+pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
+
 SOON = 5.0
 
 
