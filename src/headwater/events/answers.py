@@ -98,7 +98,7 @@ class _Composer:
 
     def _own(self, node: Node) -> Response[Any]:
         fold = node.fold
-        if fold is None:
+        if fold is None or fold.started is None:
             return Response("", agent=node.name, partial=True)
         counted = node.callback_errors
         return fold.response(

@@ -1,0 +1,40 @@
+"""The law of the log, tried on made-up runs and in another process; and what it has brought to light."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from headwater import Agent
+from headwater.backends.offline import Say, ScriptedModel
+from headwater.events import Event
+from headwater.events.answers import tree_response
+from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
+from tests.support.virtual import run_virtual
+from tests.system.invariants.late_reader import known
+
+# --- what the law has brought to light
+
+
+def _speaker(name: str, *turn: Any, **options: Any) -> Agent[Any, Any]:
+    return Agent(name=name, model=ScriptedModel(lambda request: [Say(["Hi ", "there."]), *turn]), **options)
+
+
+def _nested(inner: Any) -> ConcurrentWorkflow:
+    return ConcurrentWorkflow([SequentialWorkflow([inner, _speaker("b")], name="left"), _speaker("c")], name="top")
+
+
+def test_a_run_that_is_stopped_before_its_first_event_took_no_time() -> None:
+    async def wait(context: Any) -> str:
+        await asyncio.sleep(5)
+        return "Go."
+
+    async def main() -> None:
+        log: list[Event] = []
+        stream = _nested(_speaker("a", instructions=wait)).run_stream("Go.", on_event=log.append)
+        asyncio.get_running_loop().call_later(0.5, stream.cancel)
+        response = await stream.result()
+        assert response.members["left"].members["a"].duration == 0.0
+        assert known(response) == known(tree_response(log))
+
+    run_virtual(main())
