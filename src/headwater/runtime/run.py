@@ -446,6 +446,8 @@ class Run:
 
     def _end_next(self) -> list[Event]:
         """The next events of an end that has come before its time; [] once all are appended."""
+        if self.over:
+            return []  # whoever conducts it has ended it, while it was waiting
         if self.ending.stage is not Stage.ENDING:
             self._let_go()
             self.ending.begin(self._end_events())

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from headwater import Agent
-from headwater.backends.offline import Say, ScriptedModel
+from headwater.backends.offline import Say, ScriptedModel, Wait
 from headwater.events import Event
 from headwater.events.answers import tree_response
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
@@ -36,5 +36,25 @@ def test_a_run_that_is_stopped_before_its_first_event_took_no_time() -> None:
         response = await stream.result()
         assert response.members["left"].members["a"].duration == 0.0
         assert known(response) == known(tree_response(log))
+
+    run_virtual(main())
+
+
+def test_a_run_that_was_ended_while_it_began_says_nothing_more() -> None:
+    async def stubborn(context: Any) -> str:
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            return "Go on all the same."
+        return "Go."
+
+    async def main() -> None:
+        log: list[Event] = []
+        members = [_speaker("a", instructions=stubborn), _speaker("b", Wait(1))]
+        stream = ConcurrentWorkflow(members).run_stream("Go.", on_event=log.append)
+        asyncio.get_running_loop().call_later(0.5, stream.cancel)
+        await stream.result()
+        await stream.aclose()
+        assert known(stream.response) == known(tree_response(log))
 
     run_virtual(main())
