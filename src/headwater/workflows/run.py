@@ -200,8 +200,14 @@ async def cancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
     """Cancel those that are not done, and wait for all of them; what they raise besides is no news any more."""
     for task in tasks:
         task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+    again: asyncio.CancelledError | None = None
+    while any(not task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as error:
+            again = error  # whoever asks once more does not wait for less
     for task in tasks:
         if not task.cancelled():
             task.exception()
+    if again is not None:
+        raise again

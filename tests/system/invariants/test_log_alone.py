@@ -58,3 +58,17 @@ def test_a_run_that_was_ended_while_it_began_says_nothing_more() -> None:
         assert known(stream.response) == known(tree_response(log))
 
     run_virtual(main())
+
+
+def test_whoever_waits_for_a_run_waits_for_all_that_is_below_it() -> None:
+    async def main() -> None:
+        for items in range(12):
+            inner = ConcurrentWorkflow([_speaker(name, Wait(1)) for name in "ab"], name="inner")
+            workflow = ConcurrentWorkflow([ConcurrentWorkflow([inner], name="middle"), _speaker("c", Wait(1))])
+            stream = workflow.run_stream("Go.")
+            async for event in stream.events():
+                if event.seq >= items:
+                    await stream.aclose()
+            assert asyncio.all_tasks() == {asyncio.current_task()}, f"after {items} events"
+
+    run_virtual(main())
