@@ -371,6 +371,9 @@ class Run:
         """
         if self.over:
             return
+        if self._above:
+            self.cancel(by)  # what it said last is in the queue of who conducts it, who tells of its end after that
+            return
         loop = self._event_loop
         if loop is not None and loop.is_running() and running_loop() is not loop:
             # A finaliser runs in whatever thread let go last: the other side is told now, the rest is the loop's.

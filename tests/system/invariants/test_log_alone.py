@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
-from headwater import Agent
+import pytest
+
+from headwater import Agent, AgentStream
 from headwater.backends.offline import Say, ScriptedModel, Wait
 from headwater.events import Event
 from headwater.events.answers import tree_response
+from headwater.events.checker import check_log
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.support.virtual import run_virtual
 from tests.system.invariants.late_reader import known
@@ -70,5 +74,38 @@ def test_whoever_waits_for_a_run_waits_for_all_that_is_below_it() -> None:
                 if event.seq >= items:
                     await stream.aclose()
             assert asyncio.all_tasks() == {asyncio.current_task()}, f"after {items} events"
+
+    run_virtual(main())
+
+
+class _Stopping:
+    """A member of a user's own that stops what it began."""
+
+    def __init__(self, inner: Any, stop: Callable[[AgentStream[Any]], Any]) -> None:
+        self.name = inner.name
+        self._inner = inner
+        self._stop = stop
+
+    def run_stream(self, message: Any, /, *, context: Any = None) -> AgentStream[Any]:
+        stream: AgentStream[Any] = self._inner.run_stream(message, context=context)
+        asyncio.get_running_loop().call_later(0.5, self._stop, stream)
+        return stream
+
+
+@pytest.mark.parametrize("stop", [AgentStream.close, AgentStream.cancel])
+@pytest.mark.parametrize("pause", [0.0, 0.2])
+def test_a_member_whose_stream_its_maker_closes_ends_in_the_order_of_the_log(
+    stop: Callable[[AgentStream[Any]], Any], pause: float
+) -> None:
+    async def main() -> None:
+        log: list[Event] = []
+        member = _Stopping(_speaker("a", Wait(1), Say(["Never ", "said."])), stop)
+        stream = SequentialWorkflow([member, _speaker("b")]).run_stream("Go.", on_event=log.append)
+        async for _ in stream.events():
+            await asyncio.sleep(pause)
+        check_log(log)
+        assert known(stream.response) == known(tree_response(log))
+        assert stream.response.members["a"].finish_reason == "cancelled"
+        assert stream.response.text == "Hi there."
 
     run_virtual(main())
