@@ -6,21 +6,63 @@ It knows runs by what it needs of them alone. How users' functions are called is
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, Token
+from types import CodeType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from headwater.events import Event
 from headwater.tools.context import ToolContext, current_call
 
-__all__ = ("NOWHERE", "CallbackErrors", "Links", "Origin", "Outer", "Watcher", "current_run")
+__all__ = (
+    "NOWHERE",
+    "CallbackErrors",
+    "Links",
+    "Origin",
+    "Outer",
+    "Watcher",
+    "current_run",
+    "drop",
+    "in_turn",
+    "wraps",
+)
 
 Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
 
 _logger = logging.getLogger("headwater")
+
+
+_wrapping: set[CodeType] = set()
+
+
+def wraps(wrapper: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Say that the coroutine function awaits its arguments, so that `drop` closes these with it."""
+    _wrapping.add(wrapper.__code__)
+    return wrapper
+
+
+@wraps
+async def in_turn(*waits: Awaitable[Any]) -> None:
+    """Await one after the other."""
+    for wait in waits:
+        await wait
+
+
+def drop(wait: Awaitable[Any] | None) -> None:
+    """Close what a watcher returned and nobody will await: Python would warn of a coroutine that never ran."""
+    if not inspect.iscoroutine(wait):
+        return
+    # A wrapper that has not begun holds what it was to await as its arguments, and does not close it. An awaitable of
+    # our own that did would cost each token that an async callback is told of.
+    if wait.cr_code in _wrapping:
+        for held in inspect.getcoroutinelocals(wait).values():
+            for one in held if isinstance(held, tuple) else (held,):
+                drop(one)
+    wait.close()
 
 
 class Outer(Protocol):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import os
 import time
 import weakref
@@ -29,7 +28,7 @@ from headwater.events.answers import composed
 from headwater.events.fold import Fold
 from headwater.events.messages import Response
 from headwater.events.tree import Node, Role
-from headwater.runtime.context import NOWHERE, CallbackErrors, Links, Origin, Watcher
+from headwater.runtime.context import NOWHERE, CallbackErrors, Links, Origin, Watcher, drop, in_turn
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.log import Log
 from headwater.runtime.merge import Mux
@@ -276,7 +275,7 @@ class Run:
             raise ended
         if waits is None:
             return None
-        return waits[0] if len(waits) == 1 else _all(waits)
+        return waits[0] if len(waits) == 1 else in_turn(*waits)
 
     async def drain(self) -> None:
         """Read to the end with no reader but those who watch. Raises the error that ended the run."""
@@ -397,9 +396,7 @@ class Run:
 
     def _append_unheard(self, events: list[Event]) -> None:
         for event in events:
-            wait = self.append(event)
-            if inspect.iscoroutine(wait):
-                wait.close()
+            drop(self.append(event))
 
     def end_now(self, by: CancelledBy) -> list[Event]:
         """`abort` for a run that stands in another: the events that end it, for whoever conducts it to append."""
@@ -516,11 +513,6 @@ def _run_out(this: weakref.ref[Run]) -> None:
     run = this()
     if run is not None:
         run._run_out()
-
-
-async def _all(waits: list[Awaitable[Any]]) -> None:
-    for wait in waits:
-        await wait
 
 
 def as_data(value: Any) -> Any:

@@ -78,6 +78,22 @@ def test_whoever_waits_for_a_run_waits_for_all_that_is_below_it() -> None:
     run_virtual(main())
 
 
+@pytest.mark.filterwarnings("error")
+def test_leaving_a_run_leaves_no_callback_unawaited() -> None:
+    async def hear(told: Any) -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        inner = _speaker("a", streaming_callback=hear, on_event=hear)
+        stream = ConcurrentWorkflow([inner]).run_stream("Go.", streaming_callback=hear, on_event=hear)
+        async for chunk in stream:
+            if chunk.content:
+                break
+        await stream.aclose()
+
+    run_virtual(main())
+
+
 class _Stopping:
     """A member of a user's own that stops what it began."""
 
