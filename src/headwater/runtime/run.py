@@ -158,6 +158,7 @@ class Run:
         self._log = parent._log
         self._log.add(self)
         self._above = (*parent._above, parent)
+        self._watchers = (*self._watchers, *parent._watchers)
         node = self.node
         node.name, node.parent, node.role, node.call, node.after, node.final = (
             self.name,
@@ -202,6 +203,9 @@ class Run:
     def watch(self, watcher: Watcher) -> None:
         """Have every event of this run and of those below it told to `watcher`, as it is appended."""
         self._watchers = (*self._watchers, watcher)
+        for run in (self._log.runs or {}).values():
+            if isinstance(run, Run) and self in run._above:
+                run._watchers = (*run._watchers, watcher)
 
     async def pull(self) -> list[Event]:
         """The next events, each to be given to `append` before the next pull; [] once the run is over.
@@ -254,23 +258,30 @@ class Run:
             self.fold.add(event)
             if event.__class__ is ChildFinished:
                 log.remove(event.child)
-        if self._watchers or self._above:
+        if self._watchers:
             return self.tell(event)
         return None
 
     def tell(self, event: Event) -> Awaitable[Any] | None:
         """Tell those who watch this run or one above it; what is returned, if anything, is to be awaited."""
+        log = self._log
+        if log.telling:
+            log.untold.append((self, event))  # a watcher has ended the run, and others are to hear what was before
+            return None
+        log.telling = True
         waits: list[Awaitable[Any]] | None = None
         ended: BaseException | None = None
-        for run in (self, *self._above) if self._above else (self,):
-            for watcher in run._watchers:
-                try:
-                    wait = watcher(event)
-                except BaseException as error:  # the program is to end; who else watches must not miss the event
-                    ended = ended or error
-                    continue
-                if wait is not None:
-                    waits = [*(waits or ()), wait]
+        for watcher in self._watchers:
+            try:
+                wait = watcher(event)
+            except BaseException as error:  # the program is to end; who else watches must not miss the event
+                ended = ended or error
+                continue
+            if wait is not None:
+                waits = [*(waits or ()), wait]
+        log.telling = False
+        if log.untold:
+            log.tell_rest()
         if ended is not None:
             raise ended
         if waits is None:

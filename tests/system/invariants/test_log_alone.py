@@ -78,6 +78,26 @@ def test_whoever_waits_for_a_run_waits_for_all_that_is_below_it() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("whole", [_speaker("top"), _nested(_speaker("a"))], ids=["agent", "workflow"])
+def test_whoever_watches_hears_the_events_in_order_also_where_a_callback_closes_the_run(whole: Any) -> None:
+    async def main() -> None:
+        for tokens in range(1, 4):
+            log: list[Event] = []
+            told: list[str] = []
+
+            def close(token: str) -> None:
+                told.append(token)  # noqa: B023  # it is called within this turn of the loop
+                if len(told) == tokens:  # noqa: B023
+                    stream.close()  # noqa: B023
+
+            stream = whole.run_stream("Go.", streaming_callback=close, on_event=log.append)
+            await stream.result()
+            check_log(log)
+            assert known(stream.response) == known(tree_response(log))
+
+    run_virtual(main())
+
+
 @pytest.mark.filterwarnings("error")
 def test_leaving_a_run_leaves_no_callback_unawaited() -> None:
     async def hear(told: Any) -> None:
