@@ -6,6 +6,7 @@ It knows runs by what it needs of them alone. How users' functions are called is
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import sys
@@ -15,6 +16,7 @@ from contextvars import ContextVar, Token
 from types import CodeType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from headwater.errors import Cancelled
 from headwater.events import Event
 from headwater.tools.context import ToolContext, current_call
 
@@ -28,6 +30,7 @@ __all__ = (
     "current_run",
     "drop",
     "in_turn",
+    "others_cancel",
     "wraps",
 )
 
@@ -115,6 +118,20 @@ class _CurrentRun:
 
 current_run = _CurrentRun()
 """The run on whose behalf a tool or a callback is running, so that runs begun there are linked to it."""
+
+
+def others_cancel() -> Cancelled | None:
+    """To be called where a CancelledError has come: the error that it is where this task itself was not cancelled.
+
+    Then user code was waiting for something that somebody else has cancelled, and that is a failure like any other.
+    """
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        return None
+    return Cancelled(
+        "Something that was awaited here was cancelled by someone else.",
+        hint="Where that may happen, catch asyncio.CancelledError around the await.",
+    )
 
 
 class Origin(NamedTuple):

@@ -28,7 +28,7 @@ from headwater.events.answers import composed
 from headwater.events.fold import Fold
 from headwater.events.messages import Response
 from headwater.events.tree import Node, Role
-from headwater.runtime.context import NOWHERE, CallbackErrors, Links, Origin, Watcher, drop, in_turn
+from headwater.runtime.context import NOWHERE, CallbackErrors, Links, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.log import Log
 from headwater.runtime.merge import Mux
@@ -65,6 +65,7 @@ class Run:
         self._timeout = timeout
         self._log = Log()
         self._watchers: tuple[Watcher, ...] = ()
+        """Who is told of its events: those who watch it, then those who watch the runs above it."""
         self._above: tuple[Run, ...] = ()
         self._children: list[Run] = []
         self._last_batch: list[Event] = []
@@ -232,11 +233,15 @@ class Run:
                 pass
             except Exception as error:
                 self._fail(error)
-            except BaseException:
-                # The reader's own task is cancelled, or the program ends: leave in order, and let it go on.
-                if not self._above:
-                    self.abort("caller")
-                raise
+            except BaseException as error:
+                failure = others_cancel() if isinstance(error, asyncio.CancelledError) else None
+                if failure is None:
+                    # The reader's own task is cancelled, or the program ends: leave in order, and let it go on.
+                    if not self._above:
+                        self.abort("caller")
+                    raise
+                failure.__cause__ = error
+                self._fail(failure)
         return self._end_next()
 
     def append(self, event: Event) -> Awaitable[Any] | None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from headwater import Agent, AgentStream
-from headwater.backends.offline import Say, ScriptedModel, Wait
-from headwater.events import Event
+from headwater.backends.offline import Call, Say, ScriptedModel, Wait
+from headwater.events import Event, RunFailed, ToolFinished
 from headwater.events.answers import tree_response
 from headwater.events.checker import check_log
-from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
+from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from tests.support.virtual import run_virtual
 from tests.system.invariants.late_reader import known
 
@@ -143,5 +143,34 @@ def test_a_member_whose_stream_its_maker_closes_ends_in_the_order_of_the_log(
         assert known(stream.response) == known(tree_response(log))
         assert stream.response.members["a"].finish_reason == "cancelled"
         assert stream.response.text == "Hi there."
+
+    run_virtual(main())
+
+
+async def _await_what_another_cancels(*_: Any) -> Any:
+    other: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    other.cancel()
+    return await other
+
+
+def test_a_cancellation_by_someone_else_is_a_failure_of_whoever_awaits_it() -> None:
+    async def main() -> None:
+        below = _speaker("below", instructions=_await_what_another_cancels)
+        calls = [Call("below", {"task": "x"})]
+        model = ScriptedModel([calls, "Done."])
+        log: list[Event] = []
+        response = await Agent(name="top", model=model, tools=[below]).run_stream("Go.", on_event=log.append).result()
+        check_log(log)
+        assert response.text == "Done."
+        assert [event.error for event in log if isinstance(event, ToolFinished)] != [None]
+
+        members = [_speaker("a"), _speaker("b")]
+        graph = GraphWorkflow(members, edges=[("a", "b", _await_what_another_cancels)])
+        log = []
+        stream = graph.run_stream("Go.", on_event=log.append)
+        with pytest.raises(Exception, match="cancelled by someone else"):
+            await stream.result()
+        check_log(log)
+        assert isinstance(log[-1], RunFailed)
 
     run_virtual(main())
