@@ -51,8 +51,13 @@ def wraps(wrapper: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Co
 @wraps
 async def in_turn(*waits: Awaitable[Any]) -> None:
     """Await one after the other."""
-    for wait in waits:
-        await wait
+    for at, wait in enumerate(waits):
+        try:
+            await wait
+        except BaseException:
+            for rest in waits[at + 1 :]:
+                drop(rest)
+            raise
 
 
 def drop(wait: Awaitable[Any] | None) -> None:
