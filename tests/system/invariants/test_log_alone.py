@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from headwater import Agent, AgentStream
@@ -13,9 +17,38 @@ from headwater.backends.offline import Call, Say, ScriptedModel, Wait
 from headwater.events import Event, RunFailed, ToolFinished
 from headwater.events.answers import tree_response
 from headwater.events.checker import check_log
+from headwater.events.codec import encode
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
+from tests.support.paths import ROOT
 from tests.support.virtual import run_virtual
+from tests.system.invariants import late_reader
 from tests.system.invariants.late_reader import known
+from tests.system.invariants.log_alone import Report, live, played
+
+PLAYS = 150
+PARTS = 10
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_log_alone_shows_what_the_live_run_showed(part: int) -> None:
+    report = Report()
+    each = PLAYS // PARTS
+    for number in range(part * each, (part + 1) * each):
+        assert report.add(number) == [], f"python -m tests.system.invariants.log_alone 1 --first {number}"
+
+
+def test_another_process_sees_in_a_file_what_was_seen_live(tmp_path: Path) -> None:
+    plays = [play for play in map(played, range(30)) if play.whole]
+    asked: list[str] = []
+    for play in plays:
+        file = tmp_path / f"{play.number}.jsonl"
+        file.write_bytes(b"".join(encode(event) + b"\n" for event in play.log))
+        asked += [str(file), msgspec.json.encode(play.asked).decode()]
+    command = [sys.executable, "-m", late_reader.__name__, *asked]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    for play, late in zip(plays, done.stdout.splitlines(), strict=True):
+        assert repr(live(play)) == late, f"play {play.number}"
+
 
 # --- what the law has brought to light
 
@@ -110,6 +143,22 @@ def test_leaving_a_run_leaves_no_callback_unawaited() -> None:
             if chunk.content:
                 break
         await stream.aclose()
+
+    run_virtual(main())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_reader_that_is_cancelled_in_a_callback_leaves_no_other_unawaited() -> None:
+    async def hear(told: Any) -> None:
+        await asyncio.sleep(1)
+
+    async def main() -> None:
+        for seconds in range(10):
+            stream = _speaker("a").run_stream("Go.", streaming_callback=hear, on_event=hear)
+            task = asyncio.ensure_future(stream.result())
+            asyncio.get_running_loop().call_later(seconds + 0.5, task.cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await task
 
     run_virtual(main())
 
