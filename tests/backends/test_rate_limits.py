@@ -40,31 +40,31 @@ class Limited(ScriptedModel):
 
 
 def test_nothing_is_waited_for_where_nothing_was_asked_for() -> None:
-    assert rate_limits.wait("a", now=0, die=1) == 0
+    assert rate_limits.wait("a", now=0, jitter=1) == 0
 
 
 def test_a_pause_is_for_all_with_the_same_quota_and_no_one_else() -> None:
     rate_limits.pause("a", 10, now=100)
-    assert rate_limits.wait("a", now=104, die=0) == 6
-    assert rate_limits.wait("a", now=104, die=1) == 6 + 10 * rate_limits.SPREAD
-    assert rate_limits.wait("b", now=104, die=1) == 0
-    assert rate_limits.wait("a", now=110, die=1) == 0
+    assert rate_limits.wait("a", now=104, jitter=0) == 6
+    assert rate_limits.wait("a", now=104, jitter=1) == 6 + 10 * rate_limits.SPREAD
+    assert rate_limits.wait("b", now=104, jitter=1) == 0
+    assert rate_limits.wait("a", now=110, jitter=1) == 0
 
 
 def test_the_pause_that_ends_last_counts() -> None:
     rate_limits.pause("a", 10, now=100)
     rate_limits.pause("a", 2, now=101)
-    assert rate_limits.wait("a", now=101, die=0) == 9
+    assert rate_limits.wait("a", now=101, jitter=0) == 9
     rate_limits.pause("a", 20, now=101)
-    assert rate_limits.wait("a", now=101, die=0) == 20
+    assert rate_limits.wait("a", now=101, jitter=0) == 20
 
 
 def test_quotas_are_bounded_and_the_one_that_ends_first_goes() -> None:
     for number in range(rate_limits.MAX_QUOTAS + 1):
         rate_limits.pause(number, 1000 - number if number < 5 else 1000 + number, now=0)
     assert len(rate_limits._pauses) == rate_limits.MAX_QUOTAS
-    assert rate_limits.wait(4, now=0, die=0) == 0
-    assert rate_limits.wait(3, now=0, die=0) == 997
+    assert rate_limits.wait(4, now=0, jitter=0) == 0
+    assert rate_limits.wait(3, now=0, jitter=0) == 997
 
 
 @settings(max_examples=100, deadline=None)
@@ -77,7 +77,7 @@ def test_no_one_goes_before_the_last_time_that_was_named(asked: list[tuple[str, 
         rate_limits.pause(quota, seconds, now=now)
         until[quota] = max(until[quota], now + seconds)
         for one in "ab":
-            wait = rate_limits.wait(one, now=now, die=0)
+            wait = rate_limits.wait(one, now=now, jitter=0)
             assert now + wait >= until[one] - rate_limits.TIMER_SECONDS
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, Timeouts
-from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Wait
+from headwater import Agent, Model, Timeouts
+from headwater.backends.base import Reply
+from headwater.backends.http import HTTPBackend
+from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Think
 from headwater.errors import (
     AuthenticationFailed,
-    ConfigurationError,
     ConnectionFailed,
-    FirstTokenTimeout,
-    IdleTimeout,
+    ConnectTimeout,
     IncompleteStream,
     InvalidRequest,
     ModelNotFound,
@@ -20,12 +20,12 @@ from headwater.errors import (
     PermissionDenied,
     RateLimited,
     ServerError,
-    StepTimeout,
 )
 from headwater.events import AttemptFailed, AttemptStarted, Event, Retracted, TextDelta, UsageReported
 from headwater.events.fold import fold
+from headwater.providers import openai_chat
 from headwater.providers.decoder import Decoder, Place
-from headwater.providers.request import Request
+from headwater.providers.request import Endpoint, HTTPRequest, Request
 from tests.support.streams import always, log_of, scripted, types_of
 from tests.support.virtual import run_virtual
 
@@ -243,101 +243,6 @@ def test_restarts_are_bounded_and_the_last_ones_text_is_kept() -> None:
     run_virtual(main())
 
 
-# --- the clocks
-
-
-def test_the_clock_of_the_first_token() -> None:
-    async def main() -> None:
-        agent = scripted([Wait(100), "Late."], timeouts=Timeouts(first_token=3), retries=0)
-        with pytest.raises(FirstTokenTimeout, match="3 s") as caught:
-            await agent.run("Go.")
-        assert (caught.value.clock, caught.value.seconds) == ("first_token", 3)
-
-    _, seconds = run_virtual(main())
-    assert seconds == pytest.approx(3)
-
-
-def test_a_first_token_that_does_not_come_is_tried_again() -> None:
-    async def main() -> None:
-        agent = scripted([Wait(100), "Late."], "Hello.", timeouts=Timeouts(first_token=3))
-        assert await agent.run("Go.") == "Hello."
-
-    run_virtual(main())
-
-
-def test_the_clock_of_an_answer_that_stands_still() -> None:
-    async def main() -> None:
-        agent = scripted([*(one for _ in range(5) for one in ("a", Wait(2.9))), Wait(10)], timeouts=Timeouts(idle=3))
-        with pytest.raises(IdleTimeout, match="3 s") as caught:
-            await agent.run("Go.")
-        assert caught.value.response.text == "aaaaa"
-
-    _, seconds = run_virtual(main())
-    assert seconds == pytest.approx(4 * 2.9 + 3, abs=0.01)
-
-
-def test_arguments_and_reasoning_feed_the_clock_too() -> None:
-    async def main() -> None:
-        pieces = [Think("a"), Wait(2.9), Think("b"), Wait(2.9), Call("look"), Wait(2.9), Say(["c"])]
-        assert await scripted(pieces, "So.", timeouts=Timeouts(idle=3)).run("Go.") == "So."
-
-    run_virtual(main())
-
-
-def test_the_clock_of_a_step() -> None:
-    async def main() -> None:
-        agent = scripted([one for _ in range(9) for one in ("a", Wait(2))], timeouts=Timeouts(step=5))
-        with pytest.raises(StepTimeout, match="5 s"):
-            await agent.run("Go.")
-
-    _, seconds = run_virtual(main())
-    assert seconds == pytest.approx(5)
-
-
-def test_a_slow_reader_costs_the_provider_nothing() -> None:
-    clocks = Timeouts(first_token=3, idle=3, step=5)
-
-    async def main() -> None:
-        async for _ in scripted([one for _ in range(4) for one in ("a", Wait(1))], timeouts=clocks).run_stream("Go."):
-            await asyncio.sleep(100)
-
-    _, seconds = run_virtual(main())
-    assert seconds > 400
-
-
-def test_a_slow_callback_costs_the_provider_nothing() -> None:
-    clocks = Timeouts(first_token=3, idle=3, step=5)
-
-    async def slow(token: str) -> None:
-        await asyncio.sleep(100)
-
-    async def main() -> None:
-        agent = scripted([one for _ in range(4) for one in ("a", Wait(1))], timeouts=clocks)
-        assert await agent.run("Go.", streaming_callback=slow) == "aaaa"
-
-    run_virtual(main())
-
-
-def test_clocks_of_a_whole_run_start_again_with_each_step() -> None:
-    async def wait() -> None:
-        """Wait."""
-        await asyncio.sleep(100)
-
-    async def main() -> None:
-        agent = scripted(
-            [Wait(2), Call("wait")], [Wait(2), "So."], tools=[wait], timeouts=Timeouts(first_token=3, idle=3, step=4)
-        )
-        assert await agent.run("Go.") == "So."
-
-    run_virtual(main())
-
-
-@pytest.mark.parametrize("seconds", [0, -1, True, "5"])
-def test_a_clock_is_set_in_seconds(seconds: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"timeouts\.idle"):
-        Timeouts(idle=seconds)
-
-
 def test_connections_that_fail_are_tried_again_then_told() -> None:
     async def main() -> None:
         agent = Agent(model=ScriptedModel(lambda request: Fail(ConnectionRefusedError())))
@@ -345,6 +250,42 @@ def test_connections_that_fail_are_tried_again_then_told() -> None:
             await agent.run("Go.")
         model: Any = agent.model
         assert len(model.requests) == 3
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("agents", "runs", "connects"),
+    [
+        (None, None, [1.0, 2.0, None, 10.0, 1.0]),
+        (Timeouts(connect=3.0), None, [3.0] * 5),
+        (Timeouts(connect=3.0), Timeouts(connect=4.0), [4.0] * 5),
+        (None, Timeouts(connect=None), [None] * 5),
+    ],
+)
+def test_each_model_waits_for_its_own_connections_unless_the_agent_or_the_run_says_otherwise(
+    agents: Timeouts | None, runs: Timeouts | None, connects: list[float | None]
+) -> None:
+    tried: list[float | None] = []
+
+    async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
+        tried.append(connect)
+        raise ConnectTimeout("No connection.", clock="connect", seconds=connect or 0.0)
+
+    def model(timeouts: Timeouts | None, **more: Any) -> Model:
+        made = Model("vllm/m", base_url="http://127.0.0.1:9/v1", timeouts=timeouts, retries=0, **more)
+        assert isinstance(made.backend, HTTPBackend)
+        made.backend.post = post
+        return made
+
+    whole = HTTPBackend(Endpoint(provider="p", api="openai-chat", base_url="http://h"), "m", openai_chat, post=post)
+    others = [model(Timeouts(connect=2.0)), model(Timeouts(connect=None)), model(None), whole]
+    agent = Agent(model=model(Timeouts(connect=1.0), fallback=others), timeouts=agents)
+
+    async def main() -> None:
+        with pytest.raises(ConnectTimeout):
+            await agent.run("Go.", timeouts=runs)
+        assert tried == connects  # the last has no clock of its own: the first model's holds
 
     run_virtual(main())
 

@@ -9,8 +9,9 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
+import aiohttp
 import pytest
 import uvloop
 
@@ -166,6 +167,117 @@ def test_what_had_come_before_the_connection_broke_is_given_first(serve: Serve, 
         reply.abort()
 
     run(main())
+
+
+# --- names of the client's own that a later one may not have
+
+
+class Hiding:
+    """Something of the client's without one of its names, and of a class that cannot be exchanged."""
+
+    def __init__(self, real: Any, hidden: str, **instead: Any) -> None:
+        self._real = real
+        self._hidden = hidden
+        self._instead = instead
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._hidden:
+            raise AttributeError(name)
+        return self._instead[name] if name in self._instead else getattr(self._real, name)
+
+
+PIECES = [b"data: one\n\n", b"data: two\n\ndata: three\n\n", b"data: four\n\n"]
+
+
+def in_chunks(*pieces: bytes) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+
+
+def test_the_installed_client_is_read_the_fast_way(
+    serve: Serve, run: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(client: socket.socket, number: int) -> None:
+        while take(client):
+            client.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.sendall(in_chunks(*PIECES * 100) + b"0\r\n\r\n")
+
+    server = serve(answer)
+    public = aiohttp.StreamReader.readany
+    left = []
+
+    async def readany(self: aiohttp.StreamReader) -> bytes:
+        left.append(self.at_eof())
+        return await public(self)
+
+    monkeypatch.setattr(aiohttp.StreamReader, "readany", readany)
+
+    async def main() -> None:
+        for _ in range(3):
+            reply = await transport.post(server.request())
+            assert reply._buffer is not None
+            assert type(reply._response.content) is transport._content_class()
+            data = b""
+            while piece := await reply.read():
+                data += piece
+            assert data == b"".join(PIECES) * 100
+            reply.release()
+
+    run(main())
+    assert left == [True] * 3  # only for the end
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("hidden", ["_buffer", "_wait", "nothing, but of another class"])
+def test_without_a_name_of_the_clients_own_all_still_works(
+    serve: Serve, run: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, hidden: str
+) -> None:
+    more, gone = threading.Semaphore(0), threading.Event()
+
+    def answer(client: socket.socket, number: int) -> None:
+        while head := take(client):
+            client.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for piece in PIECES:
+                client.sendall(in_chunks(piece))
+                assert more.acquire(timeout=SOON)
+            if b"break" in head:
+                return
+            if b"leave" in head:
+                with contextlib.suppress(ConnectionResetError):
+                    client.recv(1)
+                gone.set()
+                return
+            client.sendall(b"0\r\n\r\n")
+
+    def without(response: Any) -> transport.Reply:
+        return real(cast(Any, Hiding(response, "", content=Hiding(response.content, hidden))))
+
+    real = transport.Reply
+    monkeypatch.setattr(transport, "Reply", without)
+    server = serve(answer)
+
+    async def main() -> None:
+        for body in (b"whole", b"whole", b"break"):
+            reply = await transport.post(server.request(body))
+            assert (reply._buffer is None) == hidden.startswith("_")
+            for piece in PIECES:
+                assert await reply.read() == piece  # each before the next is sent
+                more.release()
+            if body == b"whole":
+                assert await reply.read() == b""
+                assert reply.ended
+            else:
+                with pytest.raises(ConnectionFailed, match="broke while the answer came"):
+                    await reply.read()
+            reply.release()
+        reply = await transport.post(server.request(b"leave"))
+        assert await reply.read() == PIECES[0]
+        for _ in PIECES:
+            more.release()
+        reply.abort()
+        assert gone.wait(SOON)  # the loop stands still
+
+    run(main())
+    assert server.connections == 2  # the whole ones shared one with the broken one
 
 
 def test_an_errors_body_is_read_up_to_its_bound(serve: Serve, run: Callable[[Any], Any]) -> None:

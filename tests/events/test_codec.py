@@ -6,6 +6,8 @@ import datetime
 import enum
 import json
 import types
+import typing
+from decimal import Decimal
 from typing import Any, ClassVar, get_args
 
 import msgspec
@@ -67,6 +69,38 @@ def test_an_event_is_one_json_object_with_version_and_type_and_without_defaults(
         "part": 0,
         "text": "a",
     }
+
+
+def test_the_common_fields_are_written_at_the_edges_whatever_they_hold() -> None:
+    first = events.RunStarted(seq=0, time=3.0, run="r", path=("top",))
+    assert encode(first, stamps=True) == (b'{"v":1,"type":"run.started","seq":0,"time":3.0,"run":"r","path":["top"]}')
+    bare = encode(TextDelta(step=1, part=0, text="a", extra={"new": 1}), stamps=True)
+    assert bare == (
+        b'{"v":1,"type":"text.delta","seq":0,"time":0.0,"run":"","path":[],"step":1,"part":0,"text":"a","new":1}'
+    )
+    assert encode(DELTA, stamps=True) == encode(DELTA)
+    half = TextDelta(step=1, part=0, text="\ud83d")
+    assert encode(half, stamps=True) == encode(TextDelta(step=1, part=0, text="\ufffd"), stamps=True)
+
+
+@given(event=any_event(), newer=st.none() | st.dictionaries(st.text(min_size=1).map("x-{}".format), any_json()))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_the_edges_say_the_same_as_any_other_line(event: Event, newer: dict[str, Any] | None) -> None:
+    event = msgspec.structs.replace(event, extra=newer or None)
+    line = encode(event, stamps=True)
+    assert decode(line) == event
+    assert json.loads(line).keys() >= {"v", "type", "seq", "time", "run", "path"}
+    assert json.loads(encode(event)).items() <= json.loads(line).items()
+    assert encode(decode(line), stamps=True) == line
+
+
+def test_an_unknown_event_is_passed_on_at_the_edges_with_the_common_fields() -> None:
+    read = decode({"v": 2, "type": "dream.started", "depth": 2, "run": "r"})
+    assert json.loads(encode(read, stamps=True)) == {
+        "v": 2, "type": "dream.started", "seq": 0, "time": 0.0, "run": "r", "path": [], "depth": 2,
+    }  # fmt: skip
+    odd = decode({"type": "dream.started", "seq": "seven"})
+    assert json.loads(encode(odd, stamps=True))["seq"] == "seven", "whatever it was, it is not ours to mend"
 
 
 @pytest.mark.parametrize("name", EVENT_TYPES)
@@ -137,6 +171,20 @@ def test_unknown_is_no_type_on_the_wire() -> None:
     read = decode(body)
     assert isinstance(read, Unknown)
     assert (read.name, written(read)) == ("unknown", body)
+
+
+def test_a_cost_is_a_string_in_json_and_keeps_every_digit() -> None:
+    event = events.UsageReported(step=1, attempt=1, usage=Usage(cost=Decimal("0.0012345678901234567890")))
+    assert written(event)["usage"] == {"cost": "0.0012345678901234567890"}
+    assert decode(encode(event)) == event
+    assert codec.encode_response(codec.decode_response(codec.encode_response(Response("", usage=event.usage))))
+    # as others may write it: read as what it says, and passed on as it stood
+    for cost in (0.5, 3, "1e5", "00.5"):
+        body = {"v": 1, "type": "usage.reported", "step": 1, "attempt": 1, "usage": {"cost": cost}}
+        read = decode(json.dumps(body))
+        assert isinstance(read, events.UsageReported)
+        assert read.usage.cost == Decimal(str(cost))
+        assert written(read) == body
 
 
 def test_a_field_named_extra_is_a_field_like_any_other() -> None:
@@ -442,6 +490,36 @@ def test_what_is_no_response_is_an_error(data: bytes) -> None:
 
 
 # --- the whole
+
+
+def test_no_new_word_stands_where_every_reader_needs_the_event() -> None:
+    """A word that a reader does not know makes the whole event unknown to it; these it cannot do without."""
+
+    def words(kind: type[msgspec.Struct]) -> set[tuple[str, str]]:
+        found = set()
+        for name, hint in typing.get_type_hints(kind).items():
+            for inner in _leaves(hint):
+                if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                    found |= words(inner)
+                elif typing.get_origin(inner) is typing.Literal:
+                    found.add((name, " ".join(get_args(inner))))
+        return found
+
+    names = ("run.started", "step.finished", "run.finished", "run.failed", "run.cancelled")
+    assert set().union(*(words(EVENT_TYPES[name]) for name in names)) == {
+        ("role", "system user assistant tool"),
+        ("kind", "summary full"),
+        ("kind", "url document file"),
+        ("detail", "low high auto"),
+        ("by", "agent provider client"),
+        ("by", "caller left deadline parent shutdown"),
+    }
+
+
+def _leaves(hint: Any) -> list[Any]:
+    if typing.get_origin(hint) is typing.Literal or not get_args(hint):
+        return [hint]
+    return [leaf for inner in get_args(hint) for leaf in _leaves(inner)]
 
 
 class TestTypes:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import force_setattr
 
 from headwater.events import (
     AttemptFailed,
@@ -21,6 +22,7 @@ from headwater.events import (
     Event,
     FileMade,
     MessageAdded,
+    MessageReceived,
     ReasoningDelta,
     ReasoningEnded,
     ReasoningStarted,
@@ -42,7 +44,9 @@ from headwater.events import (
 from headwater.events.checker import check_log
 from headwater.events.fold import Fold, fold
 from headwater.events.messages import File, Image, Message, Reasoning, Source, Text, ToolCall, ToolResult, Usage
-from tests.support.logs import BEGUN, check_history, closed, folds, full_log, of, said, stamped
+from headwater.testing.handmade_logs import handmade_logs
+from tests.support.effort import tries
+from tests.support.logs import BEGUN, check_history, closed, folds, full_log, said, stamped
 from tests.system.invariants.runs import Play, carried_out, plays
 
 BUSY = ErrorInfo(type="Overloaded", message="busy", retryable=True)
@@ -283,8 +287,7 @@ def test_a_call_with_bad_arguments_answers_itself() -> None:
     bad = CallRejected(step=1, call="b", name="look", raw="[1]", error="no JSON object")
     log = finished(begun(*call("a"), CallStarted(step=1, call="b", name="look"), bad), reason="tool_calls")
     known = fold(log)
-    assert [key for key, _ in known.calls_to_run()] == ["a"]
-    assert known.unanswered() == (ToolCall(id="a", name="look", arguments={"n": 1}),)
+    assert known.calls_to_run() == (("a", ToolCall(id="a", name="look", arguments={"n": 1})),)
     assert known.rejected() == (ToolCall(id="b", name="look", arguments="[1]"),)
     ran: list[Event] = [
         ToolStarted(step=1, call="a", name="look"),
@@ -410,62 +413,85 @@ def test_an_event_of_a_step_outside_any_is_a_mistake() -> None:
         Fold().add(ReasoningStarted(step=1, part=0))
 
 
-# --- leaving in good order
+# --- what people say, and what a model is sent
 
 
-def test_what_is_open_is_ended_innermost_first() -> None:
-    log = stamped(
-        [
-            *finished(begun(*call("a"), *call("b")), reason="tool_calls"),
-            ToolStarted(step=1, call="a", name="look"),
-            ToolStarted(step=1, call="b", name="look"),
-            ChildStarted(child="c", name="c", call="b"),
-            *of("c", RunStarted(parent="top", call="b")),
-        ]
-    )
-    child = fold([event for event in log if event.run == "c"])
-    child.add(RunFailed(error=BUSY))
-    since = [event.time for event in log if isinstance(event, ToolStarted)]
-    assert fold(log).closing("It was stopped.", {"c": child}, now=since[-1] + 1) == [
-        ChildFinished(child="c", name="c", call="b", outcome="failed"),
-        *(
-            ToolFinished(
-                step=1, call=key, name="look", result="It was stopped.", error="It was stopped.", duration=seconds
-            )
-            for key, seconds in (("a", since[-1] + 1 - since[0]), ("b", 1.0))
-        ),
+def test_a_message_is_unheard_until_it_joins_the_conversation() -> None:
+    log = handmade_logs()["steered"]
+    seen = [list(fold(log[:end]).unheard) for end in range(len(log) + 1)]
+    received = next(at for at, event in enumerate(log) if isinstance(event, MessageReceived))
+    added = next(at for at, event in enumerate(log) if isinstance(event, MessageAdded))
+    assert seen == [[]] * (received + 1) + [["m1"]] * (added - received) + [[]] * (len(log) - added)
+    assert [message.text for message in fold(log).messages] == ["How is Paris?", "It is very", "In one word.", "Sunny."]
+    assert list(fold(handmade_logs()["steered too late"]).unheard) == ["m1"]
+
+
+def test_a_compaction_stands_in_the_conversation_and_is_sent_for_what_it_replaces() -> None:
+    known = fold(handmade_logs()["compacted"])
+    texts = [message.text for message in known.messages]
+    thoughts = ["Thought 1.", "Go on.", "Thought 2.", "Go on.", "Thought 3.", "Go on."]
+    assert texts == ["How is Paris?", *thoughts, "So far: three thoughts.", "Sunny."]
+    assert [message.text for message in known.sent] == ["So far: three thoughts.", "Go on.", "Sunny."]
+    assert known.response().messages == tuple(known.messages), "history is all of it, so that it can go on"
+    plain = fold(full_log())
+    assert plain.sent is plain.messages
+
+
+def test_what_a_client_was_asked_is_answered_by_the_next_input() -> None:
+    asked = fold(handmade_logs()["calls for the client"])
+    assert asked.calls_to_run() == ()
+    assert [message.role for message in asked.messages] == ["user", "assistant", "tool"]
+    answered = fold(handmade_logs()["calls that the client answered"])
+    roles = [message.role for message in answered.messages]
+    assert roles == ["user", "assistant", "tool", "tool", "assistant"]
+    calls = {call.id for message in answered.messages for call in message.tool_calls}
+    results = [part for message in answered.messages for part in message.content if isinstance(part, ToolResult)]
+    assert {result.id for result in results} == calls == {"c1", "c2"}
+
+
+# --- times
+
+
+def test_an_event_without_a_time_was_now() -> None:
+    events = [
+        RunStarted(agent_name="top"),
+        StepStarted(step=1),
+        AttemptStarted(step=1),
+        *said(1, 0, "a"),
+        UsageReported(step=1, attempt=1, usage=Usage(output_tokens=1)),
     ]
+    known = Fold()
+    for event in events:
+        known.add(event)
+    response = known.response(now=BEGUN)
+    assert (response.duration, response.time_to_first_token, response.tokens_per_second) == (0, 0, None)
+    force_setattr(events[0], "time", BEGUN)
+    assert known.response(now=BEGUN + 3).time_to_first_token == 3
+    force_setattr(events[3], "time", BEGUN + 1)  # stamped once it has been folded, as one of a run below is
+    assert known.first_token_at == BEGUN + 1
+    response = known.response(now=BEGUN + 3)
+    assert (response.duration, response.time_to_first_token, response.tokens_per_second) == (3, 1, 0.5)
+    known.add(RunFinished())
+    assert known.response(now=BEGUN + 4).duration == 4
 
 
-def test_an_open_step_is_ended_part_by_part() -> None:
-    log = begun(
-        TextStarted(step=1, part=0),
-        ReasoningStarted(step=1, part=1),
-        CallStarted(step=1, call="a", name="look", by="provider"),
-        CallDelta(step=1, call="a", json='{"n'),
-    )
-    assert fold(log).closing("It was stopped.") == [
-        TextEnded(step=1, part=0),
-        ReasoningEnded(step=1, part=1),
-        CallRejected(step=1, call="a", name="look", raw='{"n', error="It was stopped.", cut=True, by="provider"),
-    ]
+def test_a_run_that_never_began_took_no_time() -> None:
+    response = Fold().response(now=BEGUN)
+    assert (response.duration, response.time_to_first_token, response.partial) == (0, None, True)
 
 
-def test_where_nothing_is_open_nothing_is_ended() -> None:
-    assert fold(full_log()).closing("It was stopped.") == []
-    assert Fold().closing("It was stopped.") == []
-
-
-def test_a_log_that_stops_anywhere_can_be_closed() -> None:
-    log = full_log()
-    for end in range(1, len(log) + 1):
-        check_log(closed(log[:end]))
+def test_an_output_counts_only_where_the_run_finished() -> None:
+    log = finished(begun(*said(1, 0, "7")))
+    assert fold(log).response(output=7).output == "7"
+    assert fold([*log, RunFailed(error=BUSY, run="top")]).response(output=7).output == "7"
+    assert fold([*log, RunFinished(run="top", finish_reason="stop")]).response(output=7).output == 7
 
 
 # --- at random: any run, at any moment
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays())
 def test_a_run_can_be_told_of_at_every_moment(play: Play) -> None:
     known: dict[str, Fold] = {}
@@ -478,7 +504,8 @@ def test_a_run_can_be_told_of_at_every_moment(play: Play) -> None:
         assert response.partial == (not isinstance(event, RunFinished))
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(45, 450), deadline=None)
 @given(plays(), st.data())
 def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log
@@ -492,7 +519,8 @@ def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) ->
             check_history(known.response().messages)
 
 
-@settings(max_examples=50, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(25, 150), deadline=None)
 @given(plays())
 def test_the_fold_of_a_whole_log_is_that_of_its_messages_alone(play: Play) -> None:
     """A finished step carries its whole message: what it was made of can be left out."""

@@ -5,6 +5,7 @@ import base64
 import copy
 import json
 import pickle
+from decimal import Decimal, localcontext
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from headwater.events.messages import (
     Usage,
     data_url,
     read_data_url,
+    sent_messages,
     sniff_media_type,
 )
 from tests.support.values import any_message, any_response, value_of
@@ -149,7 +151,7 @@ def test_a_data_url_of_someone_elses_is_read_or_refused(url: str, read: tuple[by
 # --- usage
 
 
-COUNTS = [name for name in Usage.__struct_fields__ if name != "raw"]
+COUNTS = [name for name in Usage.__struct_fields__ if name not in ("raw", "cost")]
 
 
 def test_what_was_not_reported_is_none_and_not_zero() -> None:
@@ -186,9 +188,49 @@ def test_usages_add_up(one: Usage, other: Usage, third: Usage) -> None:
     assert total.raw is None  # two reports do not add up to one
     assert one + other == other + one
     assert (one + other) + third == one + (other + third)
+    costs = [usage.cost for usage in (one, other) if usage.cost is not None]
+    assert total.cost == (sum(costs) if costs else None)
     assert one + Usage() == msgspec.structs.replace(one, raw=None)
     assert bool(total) == (bool(one) or bool(other))
     json.dumps(total.to_dict())
+
+
+def test_a_cost_is_dollars_and_unknown_where_nobody_knows_a_price() -> None:
+    known, unknown = Usage(input_tokens=1, cost=Decimal("0.10")), Usage(input_tokens=1)
+    assert (unknown + unknown).cost is None
+    assert (known + unknown).cost == (unknown + known).cost == Decimal("0.10")
+    assert str((known + known).cost) == "0.20"
+    assert Usage(cost=Decimal(0))
+    assert known.to_dict() == {"input_tokens": 1, "cost": "0.10"}
+    assert Usage.estimated("four").cost is None
+
+
+def test_costs_add_up_whatever_the_thread_rounds_to() -> None:
+    small, large = Usage(cost=Decimal("0.000000000001")), Usage(cost=Decimal("123456789.25"))
+    with localcontext() as context:
+        context.prec = 3
+        assert (small + large).cost == Decimal("123456789.250000000001")
+
+
+# --- what of a conversation is sent
+
+
+def test_all_of_a_conversation_is_sent_where_nothing_was_compacted() -> None:
+    messages = [Message.user("a"), Message.assistant("b")]
+    assert sent_messages(messages) is messages
+    assert sent_messages(()) == ()
+
+
+def test_a_compaction_is_sent_for_the_messages_before() -> None:
+    said = [Message.user(str(number)) for number in range(8)]
+    first = Message(role="user", content=(Text(text="0 to 2"),), replaces=3)
+    assert sent_messages([*said[:4], first]) == [first, said[3]]
+    assert sent_messages([*said[:4], first, *said[4:]]) == [first, *said[3:]]
+    # the second counts from the beginning too, and the first is among what it stands for
+    second = Message(role="user", content=(Text(text="0 to 4"),), replaces=6)
+    assert sent_messages([*said[:4], first, *said[4:6], second, *said[6:]]) == [second, said[5], *said[6:]]
+    whole = Message(role="user", content=(Text(text="all"),), replaces=99)
+    assert sent_messages([*said, whole]) == [whole]
 
 
 # --- Response
@@ -280,3 +322,29 @@ def test_awaiting_a_response_gives_itself_at_once() -> None:
 def test_data_that_is_no_bytes_is_said_plainly(kind: Any) -> None:
     with pytest.raises(TypeError, match="is bytes: write"):
         kind("picture.png")
+
+
+def test_a_response_answers_to_the_names_of_the_documents() -> None:
+    response = Response("Hi.", model="m", provider="p", usage=Usage(output_tokens=2), duration=1.5)
+    assert response.content == response.text == "Hi."
+    assert type(response.content) is str
+    assert response.metadata == {
+        "model": "m",
+        "provider": "p",
+        "tokens": Usage(output_tokens=2).to_dict(),
+        "time_to_first_token": None,
+        "duration": 1.5,
+    }
+
+
+@pytest.mark.parametrize("name", ["success", "unwrap", "final_output", "choices", "thinking"])
+def test_a_name_from_elsewhere_is_answered_with_ours(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"has no '{name}'. Here it is "):
+        getattr(Response("Hi."), name)
+    assert not hasattr(Response("Hi."), name)
+
+
+def test_any_other_name_is_an_attribute_error_that_pickle_and_copy_understand() -> None:
+    with pytest.raises(AttributeError, match="has no 'nonsense'"):
+        _ = Response("Hi.").nonsense  # type: ignore[attr-defined]
+    assert copy.deepcopy(Response("Hi.", model="m")).model == "m"

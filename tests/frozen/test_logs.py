@@ -15,9 +15,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from headwater.codec import decode, encode, encode_messages
 from headwater.events import Event, Unknown
-from headwater.fold import fold
+from headwater.events.codec import decode, encode, encode_messages
+from headwater.events.fold import fold
 from headwater.testing import check_log
 
 FOLDER = Path(__file__).with_name("logs_0_1")

@@ -2,10 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import subprocess
-import sys
-from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 import pytest
@@ -14,72 +10,20 @@ from hypothesis import strategies as st
 
 from headwater import errors
 from headwater.events.messages import Message
-from headwater.providers.catalog import API_MODULES, PROVIDERS, TOKEN_SCOPES
+from headwater.providers.catalog import API_MODULES, PROVIDERS
 from headwater.providers.registry import (
     KeyVariable,
-    Resolved,
     is_offline,
     known_keys,
     load_api,
     model_name,
-    ollama_base_url,
     replay_path,
     resolve,
 )
-from headwater.providers.request import Endpoint, Quirks, Request
+from headwater.providers.request import Quirks, Request
+from tests.providers.resolving import find, key_of, place
 
-EVERY_KEY: Mapping[str, str] = {
-    **{
-        variable: f"key-of-{provider.name}"
-        for provider in PROVIDERS.values()
-        for variable in provider.key_variables[:1]
-    },
-    "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com/",
-    "AWS_REGION": "eu-central-1",
-    "GOOGLE_CLOUD_PROJECT": "my-project",
-}
-
-
-def find(name: str | None, *, env: Mapping[str, str] = EVERY_KEY, **given: Any) -> Resolved:
-    return resolve(name, env=env, **given)
-
-
-def place(resolved: Resolved) -> tuple[str, str, str, str]:
-    end = resolved.endpoint
-    return end.provider, end.api, end.base_url, resolved.model
-
-
-def key_of(endpoint: Endpoint) -> str | None:
-    return endpoint.key.reveal() if endpoint.key else None
-
-
-# --- the table
-
-
-def test_every_example_resolves_to_its_provider() -> None:
-    for provider in PROVIDERS.values():
-        end = find(f"{provider.name}/{provider.example}").endpoint
-        assert end.provider == provider.name
-        assert end.api == provider.apis[0]
-        assert end.base_url.startswith("http")
-        assert not end.base_url.endswith("/")
-
-
-def test_every_alias_is_the_provider_and_no_name_stands_twice() -> None:
-    names = [name for provider in PROVIDERS.values() for name in (provider.name, *provider.aliases)]
-    assert len(names) == len(set(names))
-    for provider in PROVIDERS.values():
-        for alias in provider.aliases:
-            assert find(f"{alias}/some/model").endpoint.provider == provider.name
-
-
-def test_every_provider_names_apis_that_exist_and_a_place_to_get_a_key() -> None:
-    for provider in PROVIDERS.values():
-        assert provider.apis
-        assert set(provider.apis) <= set(API_MODULES)
-        assert provider.homepage.startswith("https://")
-        assert provider.key_variables or provider.token
-        assert not provider.token or provider.token in TOKEN_SCOPES
+# --- APIs and quirks
 
 
 @pytest.mark.parametrize("api", API_MODULES)
@@ -92,15 +36,6 @@ def test_an_api_is_a_module_that_encodes_and_decodes(api: str) -> None:
 def test_an_unknown_api_is_an_error() -> None:
     with pytest.raises(errors.ConfigurationError, match="no API 'soap'"):
         load_api("soap")
-
-
-def test_the_table_brings_no_api_module_in() -> None:
-    program = (
-        "import sys, headwater.providers.registry as r; r.resolve('claude-sonnet-5', api_key='k', env={});"
-        f"print([m for m in {list(API_MODULES.values())} if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
@@ -116,6 +51,20 @@ def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
     assert find("m", base_url="http://box:11434/v1").endpoint.quirks == openai_chat.QUIRKS["ollama"]
     assert find("m", base_url="http://localhost:1234/v1").endpoint.quirks == openai_chat.QUIRKS["lmstudio"]
     assert find("m", base_url="https://api.deepseek.com/v1").endpoint.quirks == openai_chat.QUIRKS["deepseek"]
+
+
+def test_hints_of_a_server_come_from_the_table() -> None:
+    ollama = PROVIDERS["ollama"]
+    for end in (
+        find("ollama/m").endpoint,
+        find("ollama/m", base_url="http://127.0.0.1:9999").endpoint,
+        find("m", base_url="http://localhost:11434/v1").endpoint,
+    ):
+        assert (end.start_hint, end.model_hint) == (ollama.start_hint, ollama.model_hint)
+        assert "ollama serve" in end.start_hint
+        assert "ollama pull" in end.model_hint
+    other = find("m", base_url="http://localhost:8000/v1").endpoint
+    assert (other.start_hint, other.model_hint) == ("", "")
 
 
 # --- names
@@ -552,135 +501,12 @@ def test_a_blank_base_url_is_none() -> None:
 # --- providers whose address is made
 
 
-@pytest.mark.parametrize("endpoint", ["https://res.openai.azure.com", "https://res.openai.azure.com/openai/v1/"])
-def test_azure_is_reached_at_its_undated_address(endpoint: str) -> None:
-    env = {"AZURE_OPENAI_ENDPOINT": endpoint, "AZURE_OPENAI_API_KEY": "k"}
-    for end in (find("azure/mine", env=env).endpoint, find("mine", env=env, base_url=endpoint).endpoint):
-        assert (end.provider, end.api) == ("azure", "openai-chat")
-        assert end.base_url == "https://res.openai.azure.com/openai/v1"
-        assert end.query == {}
-        assert end.key_headers("authorization") == {"api-key": "k"}
-
-
-def test_azure_is_reached_at_the_dated_address_where_a_date_is_set() -> None:
-    env = {
-        "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com/",
-        "AZURE_OPENAI_API_KEY": "k",
-        "OPENAI_API_VERSION": "2024-10-21",
-    }
-    end = find("azure/my model", env=env).endpoint
-    assert end.base_url == "https://res.openai.azure.com/openai/deployments/my%20model"
-    assert end.query == {"api-version": "2024-10-21"}
-    assert find("openai-responses/azure/m", env=env).endpoint.base_url == "https://res.openai.azure.com/openai"
-    preview = find("azure/m", env={**env, "OPENAI_API_VERSION": "preview"}).endpoint
-    assert (preview.base_url[-10:], preview.query) == ("/openai/v1", {"api-version": "preview"})
-    undated = find("m", env=env, base_url="https://res.openai.azure.com/openai/v1").endpoint
-    assert (undated.base_url, undated.query) == ("https://res.openai.azure.com/openai/v1", {})
-
-
-def test_azures_address_of_a_deployment_is_taken_as_it_is() -> None:
-    url = "https://res.openai.azure.com/openai/deployments/d"
-    end = find("d", base_url=f"{url}/chat/completions?api-version=2024-10-21").endpoint
-    assert (end.base_url, end.query) == (url, {"api-version": "2024-10-21"})
-
-
-def test_azure_without_a_key_asks_for_a_token() -> None:
-    env = {"AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com"}
-    end = find("azure/m", env=env).endpoint
-    assert (end.key, end.token) == (None, "azure")
-    token = find("azure/m", env={**env, "AZURE_OPENAI_AD_TOKEN": "t"}).endpoint
-    assert (token.token, token.key_headers("authorization")) == ("", {"authorization": "Bearer t"})
-
-
-def test_azure_without_an_endpoint_says_what_to_set() -> None:
-    with pytest.raises(errors.ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
-        find("azure/m", env={})
-
-
-def test_bedrock_is_reached_in_its_region() -> None:
-    env = {"AWS_BEARER_TOKEN_BEDROCK": "k", "AWS_DEFAULT_REGION": "us-west-2"}
-    assert find("bedrock/m", env=env).endpoint.base_url == "https://bedrock-mantle.us-west-2.api.aws/v1"
-    url = "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1"
-    end = find("m", env=env, base_url=url).endpoint
-    assert (end.provider, end.base_url, key_of(end)) == ("bedrock", url, "k")
-    for region in ("", "nowhere", "us-east-1.evil.example/"):
-        with pytest.raises(errors.ConfigurationError, match=r"bedrock-mantle\.REGION\.api\.aws"):
-            find("bedrock/m", env={**env, "AWS_DEFAULT_REGION": region})
-
-
-@pytest.mark.parametrize(
-    ("location", "start"),
-    [
-        ("", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/"),
-        ("global", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/"),
-        ("eu", "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu/"),
-        ("us-central1", "https://us-central1-aiplatform.googleapis.com/v1/projects/p/locations/us-central1/"),
-    ],
-)
-def test_vertex_is_reached_in_its_project_and_location(location: str, start: str) -> None:
-    env = {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": location}
-    end = find("vertex/gemini-2.5-flash", env=env).endpoint
-    assert end.base_url == start + "endpoints/openapi"
-    assert (end.key, end.token) == (None, "google")
-    again = find("google/gemini-2.5-flash", env={}, base_url=end.base_url)
-    assert (again.endpoint.provider, again.endpoint.token, again.model) == (
-        "vertex",
-        "google",
-        "google/gemini-2.5-flash",
-    )
-    assert key_of(find("vertex/m", env=env, api_key="token").endpoint) == "token"
-
-
-def test_vertex_without_a_project_says_what_to_set() -> None:
-    for env in ({}, {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "a.b/c"}, {"GOOGLE_CLOUD_PROJECT": "a/b"}):
-        with pytest.raises(errors.ConfigurationError, match="projects/PROJECT/locations/global/endpoints/openapi"):
-            find("vertex/m", env=env)
-
-
-# --- OLLAMA_HOST
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("", "http://127.0.0.1:11434"),
-        ("example.com", "http://example.com:11434"),
-        ("example.com/", "http://example.com:11434"),
-        ("example.com:5678", "http://example.com:5678"),
-        (":5678", "http://127.0.0.1:5678"),
-        ("1.2.3.4", "http://1.2.3.4:11434"),
-        ("0.0.0.0", "http://127.0.0.1:11434"),
-        ("0.0.0.0:80", "http://127.0.0.1:80"),
-        ("http://0.0.0.0:11434", "http://127.0.0.1:11434"),
-        ("http://example.com", "http://example.com:80"),
-        ("https://example.com", "https://example.com:443"),
-        ("https://example.com:5678/path/", "https://example.com:5678/path"),
-        ("example.com/path", "http://example.com:11434/path"),
-        ("ollama.com", "https://ollama.com:443"),
-        ("::1", "http://[::1]:11434"),
-        ("[::1]", "http://[::1]:11434"),
-        ("[::1]:5678", "http://[::1]:5678"),
-        ("http://[::1]", "http://[::1]:80"),
-        ("::", "http://[::1]:11434"),
-        ("[::]:5678/path", "http://[::1]:5678/path"),
-        ("0001:0002::1", "http://[1:2::1]:11434"),
-        (' "example.com" ', "http://example.com:11434"),
-    ],
-)
-def test_ollama_host_in_every_form_that_ollama_takes(host: str, url: str) -> None:
-    assert ollama_base_url(host) == url
-    if host:
-        assert find("ollama/m", env={"OLLAMA_HOST": host}).endpoint.base_url == url
-
-
-@pytest.mark.parametrize("host", ["ftp://h", "h:port", "h:99999", "[::1", "a b", "user:pw@h"])
-def test_ollama_host_that_is_none_is_an_error(host: str) -> None:
-    with pytest.raises(errors.ConfigurationError, match="OLLAMA_HOST") as caught:
-        ollama_base_url(host)
-    assert "pw" not in str(caught.value)
-
-
 # --- whatever comes
+
+
+def test_a_host_may_be_named_as_an_apis_path() -> None:
+    assert resolve("ollama/x", base_url="http://api", env={}).endpoint.base_url == "http://api"
+    assert resolve("ollama/x", base_url="http://api/api", env={}).endpoint.base_url == "http://api"
 
 
 @given(

@@ -125,11 +125,11 @@ def test_details_hold_only_what_applies_and_are_json() -> None:
     own = ("agent", "run_id", "seq")
     assert [{k: v for k, v in told.items() if k not in own} for told in seen] == [
         {"reasoning": "Hm."},
-        {"content": "I look."},
+        {"content": "I look.", "token": "I look."},
         {"tool_call": {"id": "a", "name": "look", "arguments": {"city": "Brest"}}},
         {"finish_reason": "tool_calls"},
         {"tool_result": {"id": "a", "name": "look", "result": "Brest seen", "error": None}},
-        {"content": "\n\nSo."},
+        {"content": "\n\nSo.", "token": "\n\nSo."},
         {"finish_reason": "stop", "model": "offline", "usage": response.usage.to_dict()},
     ]
     assert {told["agent"] for told in seen} == {"writer"}

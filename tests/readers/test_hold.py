@@ -48,13 +48,13 @@ def test_what_may_be_retracted_waits_for_the_end_of_its_step() -> None:
         StepFinished(step=1),
         StepFinished(step=2),
     ) == [[], [], [], [], [], [], [], ["y", "z"], []]
-    assert not hold.holding
+    assert not hold.held
 
 
 def test_what_nobody_retracts_passes() -> None:
     hold: Hold[str] = Hold()
     assert _said(hold, "a", AttemptStarted(step=1), TextDelta(step=1, part=0, text="x")) == [[], ["x"]]
-    assert not hold.holding
+    assert not hold.held
 
 
 def test_each_run_waits_for_itself() -> None:

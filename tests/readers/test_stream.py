@@ -450,3 +450,82 @@ def test_an_iterator_that_was_never_begun_leaves_the_stream_to_others() -> None:
         assert await stream.result()
 
     asyncio.run(main())
+
+
+# --- an iterator itself
+
+
+def test_a_stream_is_an_iterator_in_both_worlds() -> None:
+    stream = scripted("Hello.").run_stream("Go.")
+    assert isinstance(stream, AsyncIterator)
+    assert isinstance(stream, Iterator)
+    first = next(stream)
+    assert first.text == first.content
+    rest = list(stream)  # goes on where `next` stood
+    assert first.content + "".join(chunk.content for chunk in rest) == "Hello."
+    assert rest[-1].is_final
+    assert next(stream, None) is None
+
+
+def test_async_for_goes_on_where_anext_stood() -> None:
+    async def main() -> None:
+        stream = scripted(Say(["a", "b", "c"])).run_stream("Go.")
+        assert (await anext(stream)).content == "a"
+        assert (await anext(stream)).content == "b"
+        assert [chunk.content async for chunk in stream] == ["c", ""]
+        assert await anext(stream, None) is None
+        assert await stream.result() == "abc"
+
+    asyncio.run(main())
+
+
+def test_to_the_end_by_anext_alone() -> None:
+    async def main() -> None:
+        stream = scripted(Say(["a", "b"])).run_stream("Go.")
+        assert [(await anext(stream)).content for _ in range(3)] == ["a", "b", ""]
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        assert not stream.response.partial
+
+    asyncio.run(main())
+
+
+def test_leaving_the_loop_ends_what_anext_began() -> None:
+    async def main() -> None:
+        stream = scripted(Say(["a", "b", "c"])).run_stream("Go.")
+        await anext(stream)
+        async for _ in stream:
+            break
+        assert stream.response.partial
+
+    asyncio.run(main())
+
+
+def test_letting_go_of_a_stream_ends_what_anext_began() -> None:
+    async def main() -> None:
+        stream = scripted(Say(["a", "b", "c"])).run_stream("Go.")
+        await anext(stream)
+        run: Any = stream._run
+        del stream
+        assert run.over
+
+    asyncio.run(main())
+
+
+def test_one_way_of_going_on_at_a_time() -> None:
+    async def main() -> None:
+        stream = scripted("Hello.").run_stream("Go.")
+        await anext(stream)
+        with pytest.raises(LoopMisuse):
+            next(stream)
+        await stream.aclose()
+
+    asyncio.run(main())
+    stream = scripted("Hello.").run_stream("Go.")
+    next(stream)
+    with pytest.raises(LoopMisuse):
+        asyncio.run(_first(stream))
+
+
+async def _first(stream: Any) -> Any:
+    return await anext(stream)

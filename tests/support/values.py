@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
+from decimal import Decimal
 from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -40,6 +41,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     float: st.floats(allow_nan=False, allow_infinity=False),
     bool: st.booleans(),
     bytes: st.binary(),
+    Decimal: st.decimals(min_value=0, max_value=10**9, places=12) | st.decimals(min_value=0, max_value=1, places=2),
     type(None): st.none(),
 }
 

@@ -18,7 +18,7 @@ from headwater.agents.handoff import Handoff
 from headwater.agents.instructions import Instructions, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, merged, models
 from headwater.agents.output import Output, output_of
-from headwater.agents.runnable import RunHandle, RunnableTool
+from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.agents.terminal_chat import converse, converse_blocking
 from headwater.backends.retry import Retries
@@ -77,10 +77,11 @@ class Agent(Generic[ContextT, OutputT]):
     often the agent is asked to go on from its own answer, `max_steps` how many requests one answer may take.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
-    what `streaming_on` shows, unless a callback is given). `stream=True` hands details (dicts) to the callback instead
-    of tokens. `verbose` shows this agent's log lines. `interactive` reads the next message from the terminal after
-    each answer. `streaming_callback`, `on_event` and `on_retract` (told how many characters of the tokens to take back,
-    with on_interrupted="restart"; without it tokens wait until their step has ended) are defaults for every run.
+    what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands details
+    (dicts) to the callback instead of tokens. `verbose` shows this agent's log lines. `interactive` reads the next
+    message from the terminal after each answer. `streaming_callback`, `on_event` and `on_retract` (told how many
+    characters of the tokens to take back, with on_interrupted="restart"; without it tokens wait until their step has
+    ended) are defaults for every run.
 
     `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` are the model's, see `Model`; further
     keywords are its settings (temperature=, max_tokens=, …). agent_name=, model_name= and system_prompt= are other
@@ -237,7 +238,7 @@ class Agent(Generic[ContextT, OutputT]):
         if blocks_here():
             return self.run_sync(task, **options)
         # Typed as the Response that it gives when awaited: both documents write it both ways.
-        return cast("Response[Any]", RunHandle(self.arun(task, **options)))
+        return cast("Response[Any]", UnawaitedRun(self.arun(task, **options)))
 
     @overload
     async def arun(
@@ -352,7 +353,7 @@ class Agent(Generic[ContextT, OutputT]):
             run.watch(token_watcher(callback, run, errors, details=self.stream, on_retract=take_back))
         if watch_all is not None:
             run.watch(event_watcher(watch_all, run, run.callback_errors))
-        if shown and (self.streaming_on and callback is None if self.print_on is None else self.print_on):
+        if shown and callback is None and (self.streaming_on if self.print_on is None else self.print_on):
             from headwater.terminal.printers import printer
 
             several = bool(self.handoffs)

@@ -20,7 +20,7 @@ from headwater.runtime.run import Run
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Work
 
-__all__ = ("RunHandle", "Runnable", "RunnableTool", "tool_name")
+__all__ = ("Runnable", "RunnableTool", "UnawaitedRun", "tool_name")
 
 ResultT = TypeVar("ResultT", default=Any)
 
@@ -36,10 +36,11 @@ class Runnable(Protocol):
         """The answer as a stream, not begun before it is read."""
 
 
-class RunHandle(Coroutine[Any, Any, ResultT]):
-    """What `agent.run(…)` gives inside a running event loop: await it for the Response.
+class UnawaitedRun(Coroutine[Any, Any, ResultT]):
+    """What `agent.run(…)` returns inside a running event loop: await it for the Response.
 
-    Good for `await`, `asyncio.gather` and `asyncio.create_task`. Anything else says what to write instead.
+    Good for `await`, `asyncio.gather` and `asyncio.create_task`. Used in any other way (as text, in a format, by
+    attribute) it raises LoopMisuse, which says what to write instead; its repr alone is harmless.
     """
 
     __slots__ = ("_coroutine", "_started")
@@ -71,10 +72,8 @@ class RunHandle(Coroutine[Any, Any, ResultT]):
         self._started = True
         self._coroutine.close()
 
-    def __str__(self) -> str:
-        return f"<not run yet: {_INSTEAD}>"
-
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"<UnawaitedRun: {_INSTEAD}>"
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("cr_"):
@@ -87,13 +86,10 @@ class RunHandle(Coroutine[Any, Any, ResultT]):
         raise LoopMisuse("This run was not awaited, so there is no text yet.", hint=_HINT)
 
     # What people do with a text. Left to Python each would be a TypeError that names this class and no way out.
-    __add__ = __radd__ = __len__ = __iter__ = __getitem__ = __contains__ = _text_too_soon
+    __str__ = __format__ = __add__ = __radd__ = __len__ = __iter__ = __getitem__ = __contains__ = _text_too_soon
 
     def __bool__(self) -> bool:
         return True  # what passes awaitables around may ask; only what is said of a text is too soon
-
-    def __format__(self, how: str) -> str:
-        return format(str(self), how)
 
     def __aiter__(self) -> Any:
         raise LoopMisuse(

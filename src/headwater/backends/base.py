@@ -1,6 +1,6 @@
-"""Who answers a model request, as protocols: what `retry` needs of a provider, the offline model or a recording.
+"""The protocols of whoever answers a model request: a provider, the offline model or a recording.
 
-Owns the shapes alone.
+Owns protocols only; it must not import an implementation.
 """
 
 from __future__ import annotations
@@ -31,27 +31,28 @@ class Exchange(Protocol):
 
     @property
     def alive_at(self) -> float:
-        """When the other side last gave a sign of life that is no event, by the loop's clock; 0 where it never did."""
+        """When the other side last sent a sign of life that is not an event, in the loop's time; 0 for never."""
 
     async def pull(self) -> list[Event]:
-        """The next events, waiting for them where there are none; an empty list once the answer is over, however.
+        """Returns the next events, waiting until there are some; an empty list once the answer has ended for any
+        reason.
 
-        Events that need no waiting for come together. Raises HeadwaterError where no connection could be made, where
-        the provider answered with an error, or where a bound was passed.
+        Events that are available together are returned together. Raises HeadwaterError if no connection could be made,
+        the provider answered with an error, or a limit was exceeded.
         """
 
     def abort(self) -> None:
-        """Stop at once and let go of everything held. Never waits, may be called twice and from a finaliser."""
+        """Stop at once and release everything. Never waits; may be called twice, and from a finalizer."""
 
     def shut(self) -> None:
-        """Tell the other side to stop, from any thread, while the loop stands idle; `abort` follows in its own time."""
+        """Tell the other side to stop, from any thread, while the loop is idle; `abort` follows later."""
 
 
 class Backend(Protocol):
-    """Something that can be asked: a model at a provider, the offline model, a recording.
+    """Answers model requests: a model at a provider, the offline model, a recording.
 
-    Where it has a `quota` (anything hashable), those with an equal one wait together when a provider asks one of them
-    to; see `pacing`.
+    A backend may have a `quota` (anything hashable): when a provider asks one of them to wait, all with an equal quota
+    wait; see `rate_limits`.
     """
 
     @property
@@ -67,40 +68,40 @@ class Backend(Protocol):
         """The model's name as the provider knows it."""
 
     def open(self, request: Request, place: Place) -> Exchange:
-        """Make ready to ask; nothing is sent before the first `pull`.
+        """Prepare the exchange; nothing is sent before the first `pull`.
 
-        Raises ConfigurationError where the request cannot be asked of this backend.
+        Raises ConfigurationError if this backend cannot take the request.
         """
 
 
 class Reply(Protocol):
-    """A response whose head has arrived: `transport.Reply`, or one that is played back."""
+    """A response whose head has arrived: `transport.Reply`, or a recorded one."""
 
     status: int
     headers: Mapping[str, str]
 
     async def read(self) -> bytes:
-        """The bytes that have come; b"" at the end. Raises ConnectionFailed."""
+        """Returns the bytes received, waiting until there are some; b"" at the end. Raises ConnectionFailed."""
 
     async def read_error(self) -> bytes:
-        """What there is of an error's body."""
+        """Returns the body of an error response, as far as it arrived."""
 
     @property
     def ended(self) -> bool:
         """Whether the whole body has been read."""
 
     def release(self) -> None:
-        """Nothing more is read."""
+        """Nothing more will be read: return the connection to the pool."""
 
     def abort(self) -> None:
-        """Nothing more is read, and the other side is told."""
+        """Nothing more will be read: close the connection."""
 
     def shut(self) -> None:
-        """The other side is told, and no more."""
+        """Tell the other side to stop, without releasing anything."""
 
 
 class Post(Protocol):
-    """What sends a request and gives the response's head: `transport.post`, or what stands in its place."""
+    """Sends a request and returns the response once its head has arrived: `transport.post`, or a replacement."""
 
     async def __call__(self, request: HTTPRequest, *, connect: float | None = None) -> Reply:
         """See `transport.post`."""

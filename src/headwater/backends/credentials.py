@@ -1,6 +1,6 @@
-"""Bearer tokens of clouds that have no keys: Azure's Entra ID and Google Cloud, through their own libraries.
+"""Bearer tokens for clouds without API keys: Azure's Entra ID and Google Cloud, through their own libraries.
 
-Imported, like those libraries, when a token is first asked for. A token never stands in an error or a log.
+Imported, like those libraries, when a token is first needed. A token must never appear in an error or a log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ __all__ = ("authorizer",)
 
 
 def authorizer(kind: Literal["azure", "google"]) -> Callable[[], Awaitable[dict[str, str]]]:
-    """What gives the authorization header for each request; the libraries keep a token until it runs out."""
+    """Returns a function that returns the authorization header of a request; the libraries cache the token until it
+    expires."""
     credential: Any = None
 
     async def authorize() -> dict[str, str]:

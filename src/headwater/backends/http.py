@@ -1,7 +1,7 @@
-"""What answers a model request: the protocol, which the HTTP providers, the offline model and replays all satisfy.
+"""A model at a provider, asked over HTTP: one request, one response, decoded as it arrives.
 
-A backend is a declaration that many runs share; an exchange is one asking. No clock, retry or fallback lives here: that
-is `attempts`.
+A backend is a declaration that many runs share; an exchange is one request. Owns the limits on a response and how long
+the end of one is waited for; retries, fallbacks and clocks are `retry`'s.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from msgspec import UnsetType
+import msgspec
 
 from headwater.backends import proxies, transport
 from headwater.backends.base import Post, Reply
@@ -38,21 +38,27 @@ if TYPE_CHECKING:
 __all__ = ("HTTPBackend",)
 
 MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
-"""One response, at most: several pictures fit; a server that never stops does not fill the disk of whoever logs it."""
+"""The largest response: several pictures fit; a server that never stops cannot fill the disk of a program that logs
+it."""
 
 MAX_SAID_CHARS: Final = 16 * 1024 * 1024
-"""What a model says in words past the first MAX_SAID_CHARS bytes of a response: many times the longest answer of any,
-while pictures may still fill MAX_RESPONSE_BYTES. Words are kept in memory several times over; see `fold`."""
+"""The most characters of text, reasoning and arguments in one response, counted once it is longer than as many bytes:
+many times the longest answer of any model, while pictures may still fill MAX_RESPONSE_BYTES. Text is kept in memory
+several times over; see `fold`."""
 
 PROMISED_SECONDS: Final = 1.0
-"""After the finish reason: how long what is known to follow (usage, a [DONE]) is waited for."""
+"""How long to wait, after the finish reason, for what is known to follow (usage, a [DONE])."""
 
 REST_SECONDS: Final = 0.1
-"""After the end marker: how long the body's end is waited for, so that the connection can serve again."""
+"""How long to wait, after the end marker, for the end of the body, so that the connection can be reused."""
 
 
 class HTTPBackend:
-    """A model at a provider, asked over HTTP. `post` is how: over the network, unless it says otherwise."""
+    """A model at a provider, asked over HTTP.
+
+    `post` sends the requests, by default over the network. `connect` is the time a connection may take, in seconds
+    (None: any), for requests that do not say; unset, the caller decides.
+    """
 
     def __init__(
         self,
@@ -60,15 +66,15 @@ class HTTPBackend:
         model: str,
         api: API,
         *,
-        connect: float | None = None,
+        connect: float | msgspec.UnsetType | None = msgspec.UNSET,
         authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
         post: Post = transport.post,
     ) -> None:
         self.endpoint = endpoint
         self.post = post
         self.model = model
+        self.connect = connect
         self._api = api
-        self._connect = connect
         self._authorize = authorize
 
     @property
@@ -83,18 +89,23 @@ class HTTPBackend:
 
     @property
     def quota(self) -> tuple[str, str, Secret | None]:
-        """What is shared by all who are limited together: the provider, where it is, and the key; see `pacing`."""
+        """What backends that are rate-limited together share: the provider, its base URL and the key; see
+        `rate_limits`."""
         return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
 
     def open(self, request: Request, place: Place) -> HTTPExchange:
         """See `Backend`."""
         decoder = self._api.Decoder(place, self.endpoint.quirks)
+        connect = self.connect if isinstance(request.connect, msgspec.UnsetType) else request.connect
         written = self._api.encode(request, self.endpoint)
+        if self.endpoint.start_hint:
+            written = msgspec.structs.replace(written, start_hint=self.endpoint.start_hint)
         return HTTPExchange(
             written,
             decoder,
             provider=self.provider,
-            connect=self._connect if isinstance(request.connect, UnsetType) else request.connect,
+            model_hint=self.endpoint.model_hint,
+            connect=None if isinstance(connect, msgspec.UnsetType) else connect,
             authorize=self._authorize,
             post=self.post,
             secrets=secrets_under(request.settings.extra),
@@ -113,6 +124,7 @@ class HTTPExchange:
         decoder: Decoder,
         *,
         provider: str = "",
+        model_hint: str = "",
         connect: float | None = None,
         authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
         max_bytes: int = MAX_RESPONSE_BYTES,
@@ -123,8 +135,8 @@ class HTTPExchange:
         self.alive_at = 0.0
         self._request = request
         self._provider = provider
-        self.connect = connect
-        """What a connection may take, in seconds: the model's clock, or the run's where it has one of its own."""
+        self._model_hint = model_hint
+        self._connect = connect
         self._authorize = authorize
         self._left = max_bytes
         self._max = max_bytes
@@ -179,7 +191,7 @@ class HTTPExchange:
         request = self._request
         if self._authorize is not None:
             request.headers.update(await self._authorize())
-        reply = await self._post(request, connect=self.connect)
+        reply = await self._post(request, connect=self._connect)
         if self._over:
             reply.abort()
             raise ConnectionFailed("The exchange was stopped before its answer came.")
@@ -201,7 +213,7 @@ class HTTPExchange:
         reply.release()
         if reply.status // 100 == 3:
             where = reply.headers.get("location", "").partition("?")[0]
-            return self._told(
+            return self._redacted(
                 ProviderError(
                     f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
                     hint="Redirects are not followed, for they would take the key along: correct base_url.",
@@ -212,12 +224,12 @@ class HTTPExchange:
         if reply.status == 407:
             return proxies.proxy_refused(self._provider, reply.status)
         error = http_error(self._provider, reply.status, reply.headers, body, now=time.time())
-        if isinstance(error, ModelNotFound) and self._provider == "ollama":
-            error.hint = "See which models are there with `ollama list`, and get others with `ollama pull NAME`."
-        return self._told(error)
+        if isinstance(error, ModelNotFound) and self._model_hint:
+            error.hint = self._model_hint
+        return self._redacted(error)
 
-    def _told(self, error: HeadwaterError) -> HeadwaterError:
-        """The error as it may be told: by the provider's name, and without the key, should it stand in its words."""
+    def _redacted(self, error: HeadwaterError) -> HeadwaterError:
+        """The error with the provider's name in it, and without the key or any other secret."""
         secrets = (
             *self._secrets,
             *secrets_in(self._request.headers, dict(parse_qsl(urlsplit(self._request.url).query))),
@@ -225,7 +237,7 @@ class HTTPExchange:
         )
         message = scrubbed(error.message, secrets)
         if isinstance(error, ProviderError):
-            if self._provider and error.provider != self._provider:  # decoders know their API and not whom they read
+            if self._provider and error.provider != self._provider:  # decoders know their API, not the provider
                 message = message.replace(error.provider or "The provider", self._provider, 1)
                 error.provider = self._provider
             error.code = error.code and scrubbed(error.code, secrets)
@@ -234,7 +246,7 @@ class HTTPExchange:
         return error
 
     async def _rest(self, reply: Reply) -> list[Event]:
-        """What follows the end marker: usage, a [DONE], and the body's end, for no longer than is worth it."""
+        """Read what follows the answer: usage, a [DONE], and the end of the body, each for a bounded time."""
         decoder, now = self.decoder, asyncio.get_running_loop().time
         if decoder.error is None:
             try:
@@ -250,7 +262,7 @@ class HTTPExchange:
                         if data and (events := decoder.feed(data)):
                             return events
             except (TimeoutError, ConnectionFailed):
-                pass  # the answer itself is whole; only its connection is of no more use
+                pass  # the answer is complete; only its connection cannot be reused
         return self._finish()
 
     def _count(self, data: bytes) -> None:
@@ -262,7 +274,7 @@ class HTTPExchange:
             )
 
     def _weigh(self, events: list[Event]) -> None:
-        """Count the words of a response that is longer than nearly any."""
+        """Count the characters of an unusually long response."""
         for event in events:
             if isinstance(event, (TextDelta, ReasoningDelta)):
                 self._said += len(event.text)
@@ -286,8 +298,8 @@ class HTTPExchange:
         self._over = True
         events = self.decoder.finish()
         if self.decoder.error is not None:
-            error = self._told(self.decoder.error)
-            # The decoder's frames hold the bytes that came, and lead nobody to what went wrong.
+            error = self._redacted(self.decoder.error)
+            # The decoder's frames hold the received bytes, and say nothing about the cause.
             error.__context__, error.__traceback__ = None, None
             self.decoder.error = error
         if self._reply is not None:

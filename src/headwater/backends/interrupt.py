@@ -1,6 +1,6 @@
-"""An await that can be ended from outside: what every wait of a run goes through.
+"""An await that can be interrupted from outside: every wait of a run goes through it.
 
-Owns the one place where a run's own stop and a cancelled task are told apart. It knows no run.
+Owns the one place where a run's own stop is distinguished from a cancelled task. It must not know runs.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ T = TypeVar("T")
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The event loop that is running in this thread, if one is."""
+    """Returns the event loop that is running in this thread, or None."""
     return asyncio._get_running_loop()
 
 
 class Interruptible:
-    """Lets the await that is going on be ended from outside, by an exception of ours.
+    """Interrupts the current await from outside, with an exception of ours.
 
-    It works as `asyncio.timeout` does: the task is cancelled and the cancellation is taken back where it arrives, so
-    that nobody sees a CancelledError that is not their own. One await at a time; nothing stays open between them.
+    It works as `asyncio.timeout` does: the task is cancelled and the cancellation is undone where it arrives, so that
+    nobody sees a CancelledError that is not their own. One await at a time; nothing stays open between them.
     """
 
     __slots__ = ("_before", "_error", "_task")
@@ -34,7 +34,7 @@ class Interruptible:
         self._before = 0
 
     async def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Await the coroutine. Raises what `interrupt` was given, where that came first."""
+        """Await the coroutine. Raises the error given to `interrupt`, if that came first."""
         task = asyncio.current_task()
         assert task is not None
         self._task, self._error, self._before = task, None, task.cancelling()
@@ -45,7 +45,7 @@ class Interruptible:
             raise
         finally:
             self._task = None
-        self._raise_ours(task)  # what was awaited may have made nothing of being cancelled
+        self._raise_ours(task)  # the awaited code may have swallowed the cancellation
         return result
 
     def _raise_ours(self, task: asyncio.Task[Any]) -> None:
@@ -53,21 +53,16 @@ class Interruptible:
         if error is not None and task.uncancel() <= self._before:
             raise error from None
 
-    @property
-    def waiting(self) -> bool:
-        """Whether an await is going on."""
-        return self._task is not None
-
     def interrupt(self, error: BaseException) -> bool:
-        """End the await that is going on with `error`; False where there is none to end.
+        """Interrupt the current await with `error`; returns False if there is none.
 
-        To be called in the loop's own thread.
+        Must be called in the loop's own thread.
         """
         task = self._task
         if task is None or self._error is not None or task.done():
             return False
         if running_loop() is not None and asyncio.current_task() is task:
-            return False  # it is running, not waiting: its own code sees what has changed
+            return False  # it is running, not waiting: its own code sees the change
         self._error = error
         task.cancel()
         return True

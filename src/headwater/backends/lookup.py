@@ -1,7 +1,6 @@
 """How a model's name becomes a backend: the offline model, a recording, or a provider over HTTP.
 
-Owns the reading of the environment, at the moment of the first request and not before. The rules for names are
-`providers.registry`'s.
+Owns reading the environment, at the first request and not before. The rules for names are `providers.registry`'s.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ __all__ = ("ENVIRONMENT", "look_up")
 
 
 class _Environment(Mapping[str, str]):
-    """The environment's variables, which hold keys: they do not show where a traceback's variables are printed."""
+    """The environment variables, which hold keys: hidden where a traceback prints its variables."""
 
     def __getitem__(self, name: str) -> str:
         return os.environ[name]
@@ -45,10 +44,10 @@ def look_up(
     connect: float | None = None,
     env: Mapping[str, str] = ENVIRONMENT,
 ) -> tuple[Backend, ...]:
-    """Who answers to the name, and after them the fallbacks that a recording was made with.
+    """Returns the backend that the name means, followed by the fallbacks that a recording was made with.
 
-    `connect` is how long a connection may take, in seconds.
-    Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError.
+    `connect` is the time a connection may take, in seconds. Raises ModelNotNamed, UnknownModel, MissingKey,
+    ConfigurationError.
     """
     if not base_url:
         name = registry.model_name(name, env)

@@ -1,6 +1,6 @@
-"""The proxy on the way to an address, as the environment names it, and what it is to say when it refuses.
+"""Which proxy the environment names for an address, and the errors when it refuses.
 
-Owns no connection: `transport` opens those.
+It must not open a connection; `transport` does.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ __all__ = (
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment (or the system) names for this address, if any."""
+    """Returns the proxy that the environment (or the system) names for this address, or None. Raises
+    ConfigurationError."""
     scheme = url.partition(":")[0]
     variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
     if sys.platform not in ("darwin", "win32") and not any(map(os.environ.get, variables)):
-        return None  # only macOS and Windows know of others; to look for them takes longer than all else of a request
+        return (
+            None  # only macOS and Windows have other settings; looking for them takes longer than the rest of a request
+        )
     from urllib.request import getproxies, proxy_bypass
 
     proxies = getproxies()
@@ -50,7 +53,7 @@ def proxy_for(url: str) -> str | None:
 
 
 def proxy_secrets(url: str) -> tuple[str, ...]:
-    """The password of the proxy on the way to `url`, and the same as it is sent to it."""
+    """Returns the password of the proxy for `url`, plain and as sent in the header."""
     from base64 import b64encode
     from urllib.parse import unquote, urlsplit
 
@@ -75,7 +78,7 @@ def _is_address(url: str) -> bool:
 
 
 def host_of(url: str) -> str:
-    """The host and port of an address, without the user and password in it."""
+    """Returns the host and port of an address, without user and password."""
     from urllib.parse import urlsplit
 
     parts = urlsplit(url)
@@ -83,7 +86,7 @@ def host_of(url: str) -> str:
 
 
 def proxy_refused(host: str, status: int) -> ConnectionFailed:
-    """The proxy on the way to `host` answered in its stead."""
+    """Returns the error for a proxy that refused the connection to `host`."""
     hint = "Check HTTPS_PROXY and HTTP_PROXY, or except the host with NO_PROXY."
     if status == 407:
         hint = "It wants a user name and a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT."
@@ -91,6 +94,6 @@ def proxy_refused(host: str, status: int) -> ConnectionFailed:
 
 
 def hopeless(error: ConnectionFailed) -> ConnectionFailed:
-    """The same error, not to be tried again: it would be the same."""
+    """Returns the same error, marked as not worth a retry."""
     error.retryable = False
     return error

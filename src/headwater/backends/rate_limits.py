@@ -1,9 +1,9 @@
-"""The pauses that providers ask for, kept for all who ask the same provider with the same key.
+"""The pauses that providers ask for, shared by all requests to the same provider with the same key.
 
-When one of three hundred runs is told to wait, the others need not find out one by one. What is kept is a time for
-each quota, in seconds of the monotonic clock, and nothing else: no lock, no task, nothing that belongs to an event
-loop. This is the only state of the whole process beside the connections of each loop. It must never wait, read a clock
-or roll dice: the time and the die are handed in.
+When one of three hundred runs is told to wait, the others need not find out one by one. For each quota one time is
+kept, in seconds of the monotonic clock: no lock, no task, nothing that belongs to an event loop. This is the only state
+of the whole process beside the connections of each loop. It must never wait, read a clock or use randomness: the time
+and a random number are passed in.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 __all__ = ("pause", "wait")
 
 SPREAD: Final = 0.5
-"""Those who wait go on over half as long again as was asked for: together they would only be refused together."""
+"""Random jitter on a pause, as a share of it: requests that all resume at once would be refused at once."""
 
 TIMER_SECONDS: Final = 0.001
-"""Timers may go off that much too soon; what is left of a pause then is none."""
+"""Timers may fire this much early; a pause with less than that left is over."""
 
 MAX_QUOTAS: Final = 1_000
-"""Quotas whose pause is kept: more than any program has keys; past it the one that ends first is forgotten."""
+"""The most pauses kept, more than any program has keys; beyond it the one that ends first is dropped."""
 
 
 class _Pause(NamedTuple):
@@ -32,7 +32,7 @@ _pauses: dict[Hashable, _Pause] = {}
 
 
 def pause(quota: Hashable, seconds: float, *, now: float) -> None:
-    """The provider asked for so many seconds. A pause that ends later stays as it is."""
+    """Record that the provider asked for a pause, in seconds. A pause that ends later is kept."""
     until = now + seconds
     known = _pauses.get(quota)
     if known is not None and known.until >= until:
@@ -42,17 +42,17 @@ def pause(quota: Hashable, seconds: float, *, now: float) -> None:
     _pauses[quota] = _Pause(until, seconds)
 
 
-def wait(quota: Hashable, *, now: float, die: float) -> float:
-    """Seconds to wait before asking; 0 where nothing is asked for. `die`, from 0 to 1, parts those who wait."""
+def wait(quota: Hashable, *, now: float, jitter: float) -> float:
+    """Returns the seconds to wait before a request; 0 for none. `jitter`, from 0 to 1, is random."""
     known = _pauses.get(quota)
     if known is None:
         return 0.0
     if known.until <= now + TIMER_SECONDS:
         _pauses.pop(quota, None)
         return 0.0
-    return known.until - now + spread(known.seconds, die)
+    return known.until - now + spread(known.seconds, jitter)
 
 
-def spread(seconds: float, die: float) -> float:
-    """What comes on top of a pause, by the fall of the die."""
-    return die * SPREAD * seconds
+def spread(seconds: float, jitter: float) -> float:
+    """Returns the seconds of random jitter to add to a pause; `jitter` is from 0 to 1."""
+    return jitter * SPREAD * seconds

@@ -1,7 +1,7 @@
-"""Asking for one step's answer: the clocks, the retries before anything was said, the fallbacks.
+"""One step's request, with its clocks, retries and fallbacks.
 
-An `Asking` drives one exchange after the other until one gives a whole answer, and says as events what it does. It
-reads clocks and rolls dice; it knows no tools, no loop and no run.
+An `Asking` drives one exchange after another until one gives a complete answer, and reports as events what it does. It
+reads clocks and uses randomness; it must not know tools, the agent loop or runs.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ __all__ = (
 )
 
 FIRST_WAIT_SECONDS: Final = 0.5
-"""The longest the first retry waits; it doubles with each further one. What the vendors' own clients use."""
+"""The longest wait before the first retry; it doubles with each further one. The vendors' own clients use the same."""
 
 MAX_WAIT_SECONDS: Final = 8.0
-"""The longest that a retry waits of our own accord."""
+"""The longest wait before a retry that no provider asked for."""
 
 MAX_RETRY_AFTER_SECONDS: Final = 60.0
-"""The longest wait a provider may ask for; past it the error is told instead: nobody watches a prompt that long."""
+"""The longest wait a provider may ask for; beyond it the error is raised instead: nobody watches a prompt that long."""
 
 MAX_PAUSED_SECONDS: Final = 120.0
-"""The longest one request waits for pauses that others were asked for; then it asks, and hears for itself."""
+"""The longest one request waits for pauses that other requests were asked for; then it is sent."""
 
 MAX_RETRIES_A_RUN: Final = 20
-"""Retries over all the steps of one run: a provider that is that unwell should be told of, not leaned on."""
+"""The most retries over all steps of one run: a provider that needs more is down, and the user should know."""
 
 
 class Retries(msgspec.Struct, frozen=True, kw_only=True):
-    """How often to try again before anything was said, and what to do when an answer breaks off after that."""
+    """How often to retry before any output, and what to do when an answer breaks off after some."""
 
     times: int = 2
     on_interrupted: Literal["raise", "restart"] = "raise"
@@ -79,8 +79,8 @@ class Budget:
 class Asking:
     """One step's request, tried until it is answered.
 
-    `pull` gives events to append, an empty list once the answer is whole, and raises the error that nothing mended.
-    `place` is where the first attempt's parts and calls are counted from; `fold` knows what has been shown.
+    `pull` returns events to append, an empty list once the answer is complete, and raises the error that no retry
+    mended. `place` is where the first attempt's parts and calls are counted from; `fold` knows what has been shown;
     `final` says that the text is known to be the run's answer.
     """
 
@@ -95,7 +95,7 @@ class Asking:
         retries: Retries,
         interruptible: Interruptible,
         budget: Budget | None = None,
-        dice: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         final: bool = False,
     ) -> None:
         self._backends = list(backends)
@@ -106,7 +106,7 @@ class Asking:
         self._retries = retries
         self._interruptible = interruptible
         self._budget = budget or Budget()
-        self._dice = dice
+        self._jitter = jitter
         self._final = final
         self._exchange: Exchange | None = None
         self._tries = 0
@@ -116,14 +116,14 @@ class Asking:
         self._paused = 0.0
         self._error: HeadwaterError | None = None
         self._failure: HeadwaterError | None = None
-        """What the attempt has failed with, while what was held back until then is being appended."""
+        """The error of the attempt, while its last events are being appended."""
         self._watch: Watch | None = None
         self._at = 0
         self.backend = self._backends[0]
         self.decoder: Decoder | None = None
 
     async def pull(self) -> list[Event]:
-        """The next events; [] once the answer is whole. Raises the error of the last attempt."""
+        """Returns the next events; [] once the answer is complete. Raises the error of the last attempt."""
         if self._error is not None:
             raise self._error
         if self._failure is not None:
@@ -150,19 +150,19 @@ class Asking:
         return self._failed(decoder.error or _incomplete(self.backend, decoder))
 
     def shut(self) -> None:
-        """Tell the other side to stop, from any thread and without the loop's help."""
+        """Tell the other side to stop, from any thread and without the loop."""
         if self._exchange is not None:
             self._exchange.shut()
 
     def abort(self) -> None:
-        """Let go of the connection at once; never waits."""
+        """Release the connection at once; never waits."""
         if self._watch is not None:
             self._watch.close()
         if self._exchange is not None:
             self._exchange.abort()
 
     async def _wait_and_begin(self) -> list[Event]:
-        """Ask, once whatever there is to wait for has passed; of a pause that others were asked for it is told once."""
+        """Begin an attempt after any wait; a pause that other requests were asked for is reported once."""
         while True:
             if self._wait:
                 await self._interruptible.wait(asyncio.sleep(self._wait))
@@ -183,11 +183,11 @@ class Asking:
                 ]
 
     def _others_pause(self) -> float:
-        """Seconds for which whoever shares this backend's quota was asked to wait."""
+        """Seconds left of a pause that was asked of a backend with the same quota."""
         quota = getattr(self.backend, "quota", None)
         if quota is None or self._paused >= MAX_PAUSED_SECONDS:
             return 0.0
-        return rate_limits.wait(quota, now=asyncio.get_running_loop().time(), die=self._dice())
+        return rate_limits.wait(quota, now=asyncio.get_running_loop().time(), jitter=self._jitter())
 
     def _begin(self) -> list[Event]:
         self._attempt += 1
@@ -195,11 +195,9 @@ class Asking:
         place = msgspec.structs.replace(
             self._place, attempt=self._attempt, part=self.decoder.next_part if self.decoder else self._place.part
         )
-        self._exchange = exchange = backend.open(msgspec.structs.replace(self._request, model=backend.model), place)
-        if hasattr(exchange, "connect"):  # one that makes connections
-            exchange.connect = self._timeouts.connect
+        self._exchange = exchange = backend.open(self._request_to(backend), place)
         self.decoder = exchange.decoder
-        self._watch = Watch(self._timeouts, self._interruptible, self._exchange, backend.provider)
+        self._watch = Watch(self._timeouts, self._interruptible, exchange, backend.provider)
         return [
             AttemptStarted(
                 step=place.step,
@@ -212,8 +210,16 @@ class Asking:
             )
         ]
 
+    def _request_to(self, backend: Backend) -> Request:
+        """The request as this backend gets it: its model, and the clock for its connection."""
+        request = msgspec.structs.replace(self._request, model=backend.model)
+        if request.connect is msgspec.UNSET and getattr(backend, "connect", None) is msgspec.UNSET:
+            # Neither the run nor the backend has one of its own.
+            return msgspec.structs.replace(request, connect=self._timeouts.connect)
+        return request
+
     def _failed(self, error: HeadwaterError) -> list[Event]:
-        """The attempt's last words; what became of it is told once those have been appended."""
+        """Returns the attempt's last events; its failure is reported once those have been appended."""
         exchange = self._exchange
         assert exchange is not None
         self.abort()
@@ -227,7 +233,7 @@ class Asking:
         place = decoder.place
         visible = decoder.visible
         events: list[Event] = []
-        # Something was or may have been computed, and nobody said how much: that is not nothing.
+        # Something may have been computed without a usage report: estimate it rather than count nothing.
         if _was_answering(error, visible) and (estimate := self._fold.estimate()) is not None:
             events.append(estimate)
         then = self._what_next(error, visible)
@@ -252,7 +258,7 @@ class Asking:
         return events
 
     def _what_next(self, error: HeadwaterError, visible: bool) -> Literal["retry", "fallback", "restart", "raise"]:
-        """What follows a failed attempt; sets the wait and the backend where something does."""
+        """Decide what follows a failed attempt, and set the wait and the backend for it."""
         if isinstance(error, LimitExceeded) or (visible and self._retries.on_interrupted == "raise"):
             return "raise"
         wait = self._backoff(error)
@@ -264,29 +270,29 @@ class Asking:
             return "restart" if visible else "retry"
         if self._at + 1 < len(self._backends) and not isinstance(error, InvalidRequest):
             self._tries = 0
-            self._at += 1  # counted, for a backend may stand among its own fallbacks
+            self._at += 1  # by index, as a backend may be among its own fallbacks
             self.backend = self._backends[self._at]
             return "fallback"
         return "raise"
 
     def _backoff(self, error: HeadwaterError) -> float | None:
-        """Seconds until the next try: what the provider asked for, else full jitter; None where that is too long."""
+        """Seconds until the next try: what the provider asked for, else full jitter; None if that is too long."""
         asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:
             return self._pause_all(error, asked) if asked <= MAX_RETRY_AFTER_SECONDS else None
-        return self._dice() * min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**self._tries)
+        return self._jitter() * min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**self._tries)
 
     def _pause_all(self, error: HeadwaterError, seconds: float) -> float:
-        """Tell all who share the quota of the pause; how long to wait oneself."""
+        """Record the pause for all with the same quota; returns the seconds to wait here."""
         quota = getattr(self.backend, "quota", None)
         if quota is None or not isinstance(error, (RateLimited, Overloaded)):
             return seconds
         rate_limits.pause(quota, seconds, now=asyncio.get_running_loop().time())
-        return seconds + rate_limits.spread(seconds, self._dice())
+        return seconds + rate_limits.spread(seconds, self._jitter())
 
 
 def _was_answering(error: HeadwaterError, visible: bool) -> bool:
-    """Whether the provider had taken the request up, so that it may have cost something."""
+    """Whether the provider had begun to answer, so that the attempt may have cost something."""
     if visible:
         return True
     if isinstance(error, ProviderError):

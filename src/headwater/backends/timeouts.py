@@ -1,6 +1,6 @@
-"""The clocks of a run, and the watch that lets one wait of them run out.
+"""The clocks of a run, and the watch that ends a wait when one runs out.
 
-Owns how long is waited and which error says so. What is done about it is `retry`'s; the run's own clock is the run's.
+Owns how long is waited and which error is raised. What is done about it is `retry`'s; the run's own clock is the run's.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = ("Timeouts",)
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     """The six clocks, in seconds; None is never.
 
-    `connect`, `first_token`, `idle` and `step` count only time in which the provider is waited for, never the
-    reader's; `run` is wall time; `tool` is for each call of a tool that has no timeout of its own.
+    `connect`, `first_token`, `idle` and `step` count only time spent waiting for the provider, never the reader's;
+    `run` is wall time; `tool` is for each call of a tool that has no timeout of its own. Raises ConfigurationError.
     """
 
     connect: float | None = 10.0
@@ -50,7 +50,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watch:
-    """An attempt's clocks: one timer, set anew only when it fires, and fed by plain attribute writes.
+    """An attempt's clocks: one timer, reset only when it fires, and fed by plain attribute writes.
 
     Time is counted only between `wait` and `rest`: a slow reader costs the provider nothing.
     """
@@ -82,36 +82,36 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def wait(self) -> None:
-        """The provider is waited for from now on."""
+        """Waiting for the provider begins."""
         self._since = self._loop.time()
         if self._timer is None:
             self._set()
 
     def rest(self) -> None:
-        """It is no more."""
+        """Waiting for the provider ends."""
         if self._since is not None:
             self._spent += self._loop.time() - self._since
             self._since = None
 
     def seen(self, decoder: Decoder) -> None:
-        """Something came."""
+        """Events arrived."""
         self._progress = self._spent
         if not self._said and decoder.visible:
             self._said = True
             if self._timer is not None:
-                # It waits for the first token, which may be long after the idle clock would run out.
+                # It was set for the first token, which may be long after the idle clock would run out.
                 self._timer.cancel()
                 self._timer = None
 
     def close(self) -> None:
-        """No more clocks."""
+        """Stop all clocks."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._since = None
 
     def _due(self) -> tuple[float, type[TimedOut], str, float] | None:
-        """The clock that runs out first: after how many seconds of waiting, its error, its name, its setting."""
+        """The clock that runs out first: seconds of waiting until it does, its error, its name, its setting."""
         clocks = self._timeouts
         due: list[tuple[float, type[TimedOut], str, float]] = []
         if clocks.step is not None:
@@ -123,7 +123,7 @@ class Watch:
         return min(due, key=lambda clock: clock[0], default=None)
 
     def _last_sign(self) -> float:
-        """After how many seconds of waiting something last came, be it only a sign of life."""
+        """After how many seconds of waiting something last arrived, including mere signs of life."""
         alive = self._exchange.alive_at
         if self._since is None or alive <= self._since:
             return self._progress
@@ -134,7 +134,7 @@ class Watch:
         self._timer = None
         if due is not None:
             left = max(0.0, due[0] - self._waited())
-            # Whoever sets the timer must not be kept alive by it: an abandoned stream ends by being let go of.
+            # The timer must not keep an abandoned stream alive: garbage collection ends it.
             self._timer = self._loop.call_later(left, self._fire)
 
     def _waited(self) -> float:
@@ -143,9 +143,9 @@ class Watch:
     def _fire(self) -> None:
         self._timer = None
         if self._since is None:
-            return  # the reader is at it; `wait` sets the timer again
+            return  # the reader is working; `wait` sets the timer again
         if self._exchange.decoder.ended:
-            return  # the answer is whole: what may follow it the exchange waits for by itself, and not for long
+            return  # the answer is complete: the exchange itself bounds the wait for what may follow
         due = self._due()
         if due is None:
             return

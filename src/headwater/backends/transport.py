@@ -1,8 +1,8 @@
 """The only file that knows the HTTP client: open, read, close.
 
-One session of aiohttp serves all runs of an event loop and pools their connections. It closes by itself: an
-asynchronous generator started on the loop holds it, so that the loop's own shutdown closes it. No JSON, no events, no
-provider here, and no retries but one: a kept-alive connection that turned out to be dead before it answered.
+One aiohttp session serves all runs of an event loop and pools their connections. It closes by itself: an asynchronous
+generator started on the loop holds it, so that the loop's own shutdown closes it. It must know no JSON, no events and
+no provider, and must retry nothing, except on a kept-alive connection that turns out to be dead before it answered.
 """
 
 from __future__ import annotations
@@ -33,26 +33,27 @@ __all__ = (
 )
 
 READ_BUFFER_BYTES: Final = 64 * 1024
-"""What is read ahead of a slow reader: some hundred tokens, then TCP itself holds the provider back."""
+"""Bytes read ahead of a slow reader: some hundred tokens; beyond that TCP flow control holds the provider back."""
 
 MAX_ERROR_BODY_BYTES: Final = 256 * 1024
-"""How much of an error's body is read: enough for any message, and no HTML page fills memory."""
+"""Bytes of an error's body that are read: enough for any message; an HTML page cannot fill memory."""
 
 KEEP_ALIVE_SECONDS: Final = 60
-"""After so much silence TCP asks whether the other side is still there; most things on the way forget after more."""
+"""Seconds of silence after which TCP probes the other side; most middleboxes drop idle connections later than that."""
 
 LARGE_BODY_BYTES: Final = 512 * 1024
-"""From here a request's body is written in pieces, so that an upload of pictures does not hold up the loop."""
+"""Request bodies from this size on are written in pieces, so that uploading pictures does not block the loop."""
 
 
 class Reply:
-    """A response whose head has arrived: read its body, then close it."""
+    """A response whose head has arrived. Read its body, then release or abort it."""
 
     __slots__ = ("_buffer", "_response", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        # Where a later aiohttp keeps its pieces elsewhere, its public way is taken: slower, and as right.
+        # Where a later aiohttp keeps its pieces elsewhere, its public way is taken: slower, and what comes in the same
+        # turn of the loop as the end of a broken connection is lost with it.
         pieces = getattr(response.content, "_buffer", None)
         self._buffer: deque[bytes] | None = (
             pieces if isinstance(pieces, deque) and hasattr(response.content, "_wait") else None
@@ -63,10 +64,10 @@ class Reply:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self) -> bytes:
-        """The bytes that have come, waiting for some where there are none; b"" at the end.
+        """Returns the bytes received, waiting until there are some; b"" at the end.
 
-        What had come before the connection broke is given out before that is told.
-        Raises: ConnectionFailed, where the body broke off in a way that HTTP can tell.
+        Bytes received before the connection broke are returned first. Raises ConnectionFailed if the body was cut off
+        in a way that HTTP can detect.
         """
         try:
             return await (self._read() if self._buffer is not None else self._response.content.readany())
@@ -78,10 +79,10 @@ class Reply:
         )
 
     async def _read(self) -> bytes:
-        """`readany`, with two differences that its own code does not allow for.
+        """`readany`, with two differences.
 
-        It takes the pieces of one read one by one, at half the price of all else that is done with them; here they are
-        joined first. And where the connection has broken it throws away what had come before.
+        It takes the pieces of one read one at a time, at half the cost of everything else done with them; here they are
+        joined first. And if the connection has broken, it drops the bytes received before; here they are returned.
         """
         content, buffer = self._response.content, self._buffer
         assert buffer is not None
@@ -98,7 +99,7 @@ class Reply:
         return content.read_nowait(-1)
 
     async def read_error(self) -> bytes:
-        """What there is of an error's body, up to MAX_ERROR_BODY_BYTES."""
+        """Returns the body of an error response as far as it arrived, up to MAX_ERROR_BODY_BYTES."""
         pieces: list[bytes] = []
         size = 0
         try:
@@ -106,23 +107,23 @@ class Reply:
                 pieces.append(piece)
                 size += len(piece)
         except ConnectionFailed:
-            pass  # the status has been said; half a message is better than another error
+            pass  # the status is known; half a message is better than another error
         return b"".join(pieces)[:MAX_ERROR_BODY_BYTES]
 
     @property
     def ended(self) -> bool:
-        """Whether the whole body has been read, so that the connection can serve again."""
+        """Whether the whole body has been read, so that the connection can be reused."""
         return self._response.content.at_eof()
 
     def release(self) -> None:
-        """Give the connection back to the pool where the body has ended, else close it."""
+        """Return the connection to the pool if the body has ended, else close it."""
         if self.ended:
             self._response.release()
         else:
             self.abort()
 
     def abort(self) -> None:
-        """Close the connection at once: the other side is told before this returns. May be called twice."""
+        """Close the connection at once: the other side sees it before this returns. May be called twice."""
         transport = self._transport
         if transport is not None:
             _shut(transport)
@@ -130,7 +131,7 @@ class Reply:
         self._response.close()
 
     def shut(self) -> None:
-        """Tell the other side, and no more: for another thread, while the loop stands idle."""
+        """Shut the socket down without releasing anything: for another thread, while the loop is idle."""
         if self._transport is not None:
             _shut(self._transport)
 
@@ -178,7 +179,7 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
             seconds=connect or 0.0,
         )
     except _client_errors() as error:
-        failed = _connection_failed(request.url, error)
+        failed = _connection_failed(request, error)
     except asyncio.CancelledError as cancelled:
         raise cancelled.with_traceback(None)  # noqa: B904  # the same one, without the client's frames: see below
     # Raised outside: what the client raised holds the request's headers and the proxy's password, and a newcomer's
@@ -187,14 +188,13 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
 
 
 def _forget_chunk_ends(content: aiohttp.StreamReader) -> None:
-    """Have no note taken of where each HTTP chunk ends, as that is for readers by chunks and costs a tenth of a token.
+    """Stop recording where each HTTP chunk ends: only chunk-wise readers need it, and it costs a tenth of a token.
 
     What is read ahead stays bounded by bytes.
     """
-    # Where a later aiohttp has another kind of reader, it goes on as it is: slower, and as right.
+    # If a later aiohttp has another kind of reader, it is left as it is: slower, but as correct.
     with contextlib.suppress(TypeError):
         content.__class__ = _content_class()
-        content._http_chunk_splits = None
 
 
 @cache
@@ -220,7 +220,7 @@ def _client_errors() -> tuple[type[Exception], ...]:
 
 
 class _Opening:
-    """Learns, of one request, whether its connection is a new one. (aiohttp's own way of telling costs 25 µs each.)"""
+    """Whether a request's connection is new. (aiohttp's own tracing costs 25 µs per request.)"""
 
     __slots__ = ("new",)
 
@@ -254,9 +254,9 @@ _sockets: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[s
 
 
 def _leave_to_the_parent() -> None:
-    """After a fork: the connections are the parent's, and nothing may be said on them here, not even goodbye.
+    """After a fork the connections are the parent's: nothing may be sent on them here, not even a goodbye.
 
-    Their descriptors lead nowhere from now on, so that closing them here, now or at exit, closes nothing there.
+    Their descriptors are pointed at nothing, so that closing them here, now or at exit, closes nothing in the parent.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for sockets in _sockets.values():
@@ -285,8 +285,9 @@ async def _session() -> aiohttp.ClientSession:
 
 
 async def _let_go_of_closed_loops() -> None:
-    """Some loops are closed without their generators; a session holds its loop, so such a pair would stay for ever."""
-    for known in _pools.keyrefs():  # a list of its own: other threads have loops too
+    """Close the sessions of closed loops: some loops are closed without their generators, and a session holds its
+    loop."""
+    for known in _pools.keyrefs():  # a copy: other threads have loops too
         loop = known()
         if loop is not None and loop.is_closed() and (pool := _pools.pop(loop, None)) is not None:
             await pool.session.close()
@@ -309,15 +310,15 @@ def _new_session(loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         return sock
 
     return aiohttp.ClientSession(
-        # The default of 100 connections would queue a thousand runs; a run that should wait waits for the provider.
+        # The default limit of 100 connections would queue a thousand runs.
         connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_tls(), socket_factory=new_socket),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
-        # A compressed stream comes in blocks, not in tokens.
+        # A compressed stream arrives in blocks, not in tokens.
         headers={"Accept-Encoding": "identity"},
         skip_auto_headers=("User-Agent",),
         read_bufsize=READ_BUFFER_BYTES,
-        # Proxies are looked up in `proxy_for`: aiohttp's own way starts threads for them, and reads ~/.netrc.
+        # `proxy_for` looks proxies up: aiohttp's own way starts threads for them, and reads ~/.netrc.
         trust_env=False,
     )
 
@@ -326,13 +327,13 @@ async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        _pools.pop(asyncio.get_running_loop(), None)  # the session holds its loop, which would never be let go of
+        _pools.pop(asyncio.get_running_loop(), None)  # the session holds its loop, which would never be collected
         await session.close()
-        await asyncio.sleep(0)  # closed transports let go of their sockets a turn later
+        await asyncio.sleep(0)  # closed transports release their sockets a turn later
 
 
 def _tls() -> Any:
-    """The system's own trust store, through truststore where that is installed; else what OpenSSL was built with."""
+    """The system's trust store, through truststore if installed; else OpenSSL's default."""
     try:
         import truststore  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
@@ -342,12 +343,12 @@ def _tls() -> Any:
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-# --- leaving, and what went wrong
+# --- closing, and errors
 
 
 def _shut(transport: asyncio.BaseTransport) -> None:
-    """Tell the other side now. `transport.abort` closes the socket only on the loop's next turn, and an idle loop has
-    none; shutting down the socket itself needs no loop and works from any thread."""
+    """Shut the socket down now. `transport.abort` closes it only on the loop's next turn, and an idle loop has none;
+    shutting it down needs no loop and works from any thread."""
     sock = transport.get_extra_info("socket")
     if sock is None:
         return
@@ -364,11 +365,12 @@ def _shut(transport: asyncio.BaseTransport) -> None:
         pass  # closed already
 
 
-def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
-    """What kept a connection from being made, or an answer from beginning. The error's own text names the addresses."""
+def _connection_failed(request: HTTPRequest, error: Exception) -> ConnectionFailed:
+    """The error for a connection that could not be made, or broke before an answer. aiohttp's text names the
+    addresses."""
     import aiohttp
 
-    host = host_of(url)
+    host = host_of(request.url)
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         return _insecure(host, error)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -385,9 +387,7 @@ def _connection_failed(url: str, error: Exception) -> ConnectionFailed:
     if isinstance(error, aiohttp.ClientConnectorError):
         hint = "Is the server running? Check the base URL."
         if host.startswith(("127.", "localhost", "[::1]")):
-            hint = "Start the server there, or check the base URL's port."
-            if host.endswith(":11434"):
-                hint = "Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST."
+            hint = request.start_hint or "Start the server there, or check the base URL's port."
         return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
         return hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))
@@ -419,7 +419,7 @@ def _insecure(host: str, error: Exception) -> ConnectionFailed:
 
 
 def _parser_said(error: BaseException) -> str:
-    """What the client's HTTP parser did not like, in its own few words; its text has them within its representation."""
+    """What the client's HTTP parser objected to, in a few words; its own text embeds them in a representation."""
     inner = error.__cause__
     while inner is not None and inner.__cause__ is not None:
         inner = inner.__cause__

@@ -151,7 +151,7 @@ class JSONLines(Watching):
         from headwater.events.codec import encode
 
         try:
-            line = encode(event)
+            line = encode(event, stamps=True)
         except HeadwaterError as error:
             self._out.give_up(error)  # a log with a hole in it is none
             return

@@ -40,7 +40,8 @@ def tree_response(events: Iterable[Event]) -> Response[Any] | Results:
 
 def composed(node: Node, *, now: float | None = None) -> Response[Any] | Results:
     """What the run and all those in it have come to so far; `now` in Unix seconds stands for an end that is to come."""
-    return _Composer(now).whole(node)
+    composer = _Composer(now)
+    return composer.whole(node) if node.children or node.shape is not None else composer.own(node)
 
 
 def member_response(node: Node, name: str, *, now: float | None = None) -> Response[Any]:
@@ -96,7 +97,8 @@ class _Composer:
 
     # --- an agent
 
-    def _own(self, node: Node) -> Response[Any]:
+    def own(self, node: Node) -> Response[Any]:
+        """What the run itself has come to, without those in it."""
         fold = node.fold
         if fold is None or fold.started is None:
             return Response("", agent=node.name, partial=True)
@@ -106,7 +108,7 @@ class _Composer:
         )
 
     def _agent(self, node: Node) -> Response[Any]:
-        own = self._own(node)
+        own = self.own(node)
         successors = [child for child in node.children.values() if child.role == "handoff" and _has_begun(child)]
         if not successors:
             return own
@@ -172,7 +174,7 @@ class _Composer:
 
     def _told(self, node: Node) -> dict[str, Any]:
         """The fields that a Response of the whole has, whoever's text it is."""
-        own = self._own(node)
+        own = self.own(node)
         begun = [child for child in node.children.values() if child.unbegun is None]
         responses = {child.id: self._as_response(child) for child in begun}
         return {

@@ -1,9 +1,9 @@
 """Events, messages and Responses as JSON and back: versioned, and what this version does not know survives.
 
-Written is `{"v": 1, "type": …, …}` with defaults left out; bytes are base64. Read is that, from this version or a newer
-one: an event of a type unknown here becomes `Unknown` and is written back as it came, fields unknown here stand in
-`Event.extra` and are written back where they stood. So an older reader passes a newer log on whole. This file owns the
-JSON form; it must never decide what an event means, nor write a key: a `Secret` has no JSON form.
+Written is `{"v": 1, "type": …, …}` with defaults left out; bytes are base64, dollars strings. Read is that, from this
+version or a newer one: an event of a type unknown here becomes `Unknown` and is written back as it came, fields unknown
+here stand in `Event.extra` and are written back where they stood. So an older reader passes a newer log on whole. This
+file owns the JSON form; it must never decide what an event means, nor write a key: a `Secret` has no JSON form.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import base64
 import functools
 import operator
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from headwater import errors
 from headwater.errors import InvalidRecord
 from headwater.events import types as _events
 from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, Usage
@@ -84,18 +84,23 @@ def _typed() -> msgspec.json.Decoder[Event]:
 # --- events
 
 
-def encode(event: Event) -> bytes:
+def encode(event: Event, *, stamps: bool = False) -> bytes:
     """`event` as one JSON object, without a line end.
+
+    With `stamps` the four common fields are written also where they hold their defaults: for a wire, a file, or
+    anything else that a reader without this library sees. `decode` gives the same event either way.
 
     Text that UTF-8 cannot hold (half of a surrogate pair) is written as U+FFFD. Raises InvalidRecord where the event
     holds something that has no JSON form. Source: spec/00.
     """
+    # Defaults are left out, and past its first event a log that was stamped holds none of these.
+    stamps = stamps and not (event.seq and event.time and event.run and event.path)
     try:
-        if event.extra is None and type(event) is not Unknown:
+        if event.extra is None and type(event) is not Unknown and not stamps:
             return _PREFIX + _encoder.encode(event)[1:]
-        return _encoder.encode(_object(event))
+        return _encoder.encode(_object(event, stamps))
     except UnicodeEncodeError:
-        return _encoder.encode(_mend(_object(event)))
+        return _encoder.encode(_mend(_object(event, stamps)))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidRecord(
             f"The event {event.type} cannot be written as JSON: {error}.",
@@ -124,7 +129,7 @@ def decode(data: JSON) -> Event:
     return _from_object(_read_object(data, "event"))
 
 
-def _object(event: Event) -> dict[str, Any]:
+def _object(event: Event, stamps: bool) -> dict[str, Any]:
     """The event as the dict that is written, with all that was kept for a newer reader."""
     if isinstance(event, Unknown):
         body = event.body if "type" in event.body else {"v": VERSION, "type": event.name, **event.body}
@@ -134,6 +139,9 @@ def _object(event: Event) -> dict[str, Any]:
     else:
         bare = msgspec.structs.replace(event, extra=None)
         body = {"v": VERSION, **msgspec.to_builtins(bare, enc_hook=_plain)}
+    if stamps:
+        first: dict[str, Any] = {name: body[name] for name in ("v", "type") if name in body}
+        body = {**first, **{name: getattr(event, name) for name in _STAMPS}, **body}
     return {**body, **event.extra} if event.extra else body
 
 
@@ -207,6 +215,8 @@ def _loses(came: Any, held: Any) -> bool:
         return any(_loses(one, other) for one, other in zip(came, held, strict=True))
     if isinstance(held, bytes):
         return bool(came != base64.b64encode(held).decode())
+    if isinstance(held, Decimal):
+        return bool(came != str(held))
     return bool(came != held)
 
 
@@ -315,16 +325,8 @@ def _record(response: Response[Any]) -> _ResponseRecord:
 def _response(record: _ResponseRecord) -> Response[Any]:
     said = {name: value for name in _RESPONSE_FIELDS if (value := getattr(record, name)) is not msgspec.UNSET}
     said["members"] = {name: _response(member) for name, member in record.members.items()}
-    said["error"] = None if record.error is None else _error(record.error)
+    said["error"] = None if record.error is None else record.error.exception()
     return Response(record.text, **said)
-
-
-def _error(info: ErrorInfo) -> Exception:
-    """The error that was told of, as one of the same name where it is ours."""
-    kind = getattr(errors, info.type, None)
-    if isinstance(kind, type) and issubclass(kind, errors.HeadwaterError):
-        return kind(info.message, hint=info.hint)
-    return errors.HeadwaterError(f"{info.type}: {info.message}", hint=info.hint)
 
 
 # --- reading and writing, with our own errors

@@ -1,34 +1,43 @@
 """Events to messages, usage and the Response: the only assembler there is.
 
 A `Fold` reads the events of one run in order, as they are appended, and can say at any moment what they come to; so
-the fold of any prefix of a log is what was known then. Nothing here decides anything: what happens next is `loop`'s.
-It must never read a clock or make up an id.
+the fold of any prefix of a log is what was known then. Nothing here decides anything: what happens next is
+`agent_loop`'s. It must never read a clock, make up an id, or ask an event when it was while taking it in: an event of a
+run below is folded before it is stamped.
+
+What people decide is folded like the rest. A call that was refused is answered by that, unless its tool had begun. One
+that was allowed with other arguments runs with those, and stands in the conversation as the model wrote it: the step's
+message is the record of what the model said, and a provider checks its signature; that the tool ran with something
+else, the model reads in the result. A call that the client runs (`by="client"`) is not waited for: the messages are
+valid history once its result stands at the head of the next input.
+
+Of a run that is taken up again only the outermost is told (`run.resumed`); so nothing here depends on that event. An
+attempt that fails is forgotten, and a tool that starts again has started, whoever says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from headwater.events.closing import close_children, close_step, close_tools
+from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run, refusal_text
 from headwater.events.messages import (
-    AnyPart,
-    File,
-    Image,
     Message,
     ProviderItem,
-    Reasoning,
     Response,
     Source,
-    Text,
     ToolCall,
-    ToolResult,
     Usage,
+    sent_messages,
 )
-from headwater.events.pieces import Pieces
+from headwater.events.spending import Origin, Spending
 from headwater.events.types import (
+    ApprovalAnswered,
+    ApprovalAsked,
     AttemptFailed,
     AttemptStarted,
     CallDelta,
@@ -39,7 +48,10 @@ from headwater.events.types import (
     ChildStarted,
     Event,
     FileMade,
+    InputAnswered,
+    InputAsked,
     MessageAdded,
+    MessageReceived,
     ProviderItemMade,
     ReasoningDelta,
     ReasoningEnded,
@@ -60,64 +72,7 @@ from headwater.events.types import (
     UsageReported,
 )
 
-__all__ = ("Fold", "fold")
-
-NOT_RUN: Final = "Not run: the run ended first."
-"""What a call that was never answered gets for a result, so that the history stays valid for every provider."""
-
-
-class _Stream:
-    """A part of text or reasoning as it grows."""
-
-    __slots__ = ("kind", "open", "pieces", "redacted", "signature")
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.pieces = Pieces()
-        self.open = True
-        self.signature: str | None = None
-        self.redacted: str | None = None
-
-
-class _Call:
-    """A tool call as it grows, and what came of it."""
-
-    __slots__ = ("answered", "call", "cut", "error", "key", "pieces", "result", "started", "started_at", "step")
-
-    def __init__(self, event: CallStarted) -> None:
-        self.key = event.call
-        self.step = event.step
-        self.call = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
-        self.pieces: list[str] | None = []
-        self.cut = False
-        self.error: str | None = None
-        self.started = False
-        self.started_at = 0.0
-        self.answered = False
-        self.result: ToolResult | None = None
-
-    @property
-    def open(self) -> bool:
-        return self.pieces is not None
-
-
-class _Step:
-    """One step's content, in the order in which its parts were begun."""
-
-    __slots__ = ("attempt", "calls", "content", "entries", "lead", "number", "refusal", "text")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.attempt: int | None = None
-        self.clear()
-
-    def clear(self) -> None:
-        self.lead = ""
-        self.text = Pieces()
-        self.refusal: list[str] = []
-        self.entries: dict[int, _Stream] = {}
-        self.calls: dict[str, _Call] = {}
-        self.content: list[_Stream | _Call | AnyPart] = []
+__all__ = ("Fold", "fold", "refusal_text")
 
 
 class Fold:
@@ -127,30 +82,25 @@ class Fold:
         self.started: RunStarted | None = None
         self.end: RunFinished | RunFailed | RunCancelled | None = None
         self.messages: list[Message] = []
-        """The conversation so far: history, input, finished steps and their tool results."""
-        self.sources: list[Source] = []
-        self.files: list[Image | File] = []
+        """The conversation so far, all of it: history, input, finished steps, tool results and what was added."""
+        self.questions: dict[str, ApprovalAsked | InputAsked] = {}
+        """What people were asked and have not answered, by id, in the order in which it was asked."""
+        self.standing_answers: dict[str, ApprovalAnswered] = {}
+        """The answers that hold for every further call in this run, by the name of the tool."""
+        self.unheard: dict[str, MessageReceived] = {}
+        """What was said to the run and no model has heard yet, by key; a run that was handed to may still hear it."""
         self.finish_reason: str | None = None
         self.provider_finish_reason: str | None = None
         self.model = ""
         self.provider = ""
         self._first_token: Event | None = None
         self._last_token: Event | None = None
-        self._step: _Step | None = None
-        self._texts: list[str] = []
-        """The text of each step that has any, without its lead."""
-        self._shown: list[str] = []
-        """The same with the leads."""
-        self._reasonings: list[str] = []
-        self._refusals: list[str] = []
-        self._calls: list[_Call] = []
-        self._awaited: list[_Call] = []
+        self._step: Step | None = None
+        self._said = Said()
+        self._awaited: list[Call] = []
         """The calls of the last finished step, whose results are still to be a message."""
-        self._usages: dict[tuple[int, int], Usage] = {}
-        self._origins: dict[tuple[int, int], Literal["measured", "estimated", "unknown"]] = {}
         self._children: dict[str, ChildStarted] = {}
-        self._child_usage = Usage()
-        self._child_origins: set[Literal["measured", "estimated", "unknown"]] = set()
+        self._spending = Spending()
 
     # --- reading
 
@@ -180,9 +130,26 @@ class Fold:
         self.started = event
         self.messages = [*event.history, *event.input]
 
+    def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
+        self._settle_tools()
+        self.questions.clear()  # an answer would come too late
+        self.end = event
+
     def _step_started(self, event: StepStarted) -> None:
         self._settle_tools()
-        self._step = _Step(event.step)
+        self._step = Step(event.step)
+
+    def _step_finished(self, event: StepFinished) -> None:
+        step = self._now()
+        self.finish_reason = event.finish_reason
+        self.provider_finish_reason = event.provider_finish_reason
+        if step.attempt is not None:
+            self._spending.end_attempt(step.number, step.attempt)
+        self._said.add(step, event.message)
+        self._awaited = [call for call in step.calls.values() if call.call.by == "agent" and not call.cut]
+        if event.message is not None and event.message.content:
+            self.messages.append(event.message)
+        self._step = None
 
     def _attempt_started(self, event: AttemptStarted) -> None:
         self.model, self.provider = event.model, event.provider
@@ -202,14 +169,14 @@ class Fold:
     def _text_started(self, event: TextStarted) -> None:
         self._see(event)
         step = self._now()
-        stream = step.entries[event.part] = _Stream(event.kind)
+        stream = step.entries[event.part] = Stream(event.kind)
         step.content.append(stream)
         step.lead = step.lead or event.lead
 
     def _reasoning_started(self, event: ReasoningStarted) -> None:
         self._see(event)
         step = self._now()
-        stream = step.entries[event.part] = _Stream(event.kind)
+        stream = step.entries[event.part] = Stream(event.kind)
         step.content.append(stream)
 
     def _reasoning_delta(self, event: ReasoningDelta) -> None:
@@ -228,15 +195,18 @@ class Fold:
         self._now().content.append(source)
 
     def _file(self, event: FileMade) -> None:
-        self._now().content.append(_made(event))
+        self._now().content.append(as_part(event))
 
     def _item(self, event: ProviderItemMade) -> None:
         self._now().content.append(ProviderItem(api=event.api, item=event.item))
 
+    def _usage(self, event: UsageReported) -> None:
+        self._spending.report(event)
+
     def _call_started(self, event: CallStarted) -> None:
         self._see(event)
         step = self._now()
-        call = step.calls[event.call] = _Call(event)
+        call = step.calls[event.call] = Call(event)
         step.content.append(call)
 
     def _call_delta(self, event: CallDelta) -> None:
@@ -245,77 +215,58 @@ class Fold:
             pieces.append(event.json)
 
     def _call_ended(self, event: CallReady | CallRejected) -> None:
-        call = self._now().calls[event.call]
-        call.call = ToolCall(
-            id=call.call.id,
-            name=event.name,
-            arguments=event.arguments if isinstance(event, CallReady) else event.raw,
-            by=event.by,
-            custom=isinstance(event, CallReady) and event.custom,
-            signature=event.signature,
-            item_id=event.item_id,
-        )
-        call.pieces = None
-        if isinstance(event, CallRejected):
-            call.cut, call.error = event.cut, event.error
+        self._now().calls[event.call].end(event)
         self._last_token = event
 
-    def _usage(self, event: UsageReported) -> None:
-        self._usages[event.step, event.attempt] = event.usage
-        self._origins[event.step, event.attempt] = event.origin
-
-    def _step_finished(self, event: StepFinished) -> None:
-        step = self._now()
-        self.finish_reason = event.finish_reason
-        self.provider_finish_reason = event.provider_finish_reason
-        if step.attempt is not None and (step.number, step.attempt) not in self._usages:
-            self._origins[step.number, step.attempt] = "unknown"
-        text, refusal, reasoning = _said(step, event.message)
-        if text:
-            self._texts.append(text)
-            self._shown.append(step.lead + text)
-        if refusal:
-            self._refusals.append(refusal)
-        if reasoning:
-            self._reasonings.append(reasoning)
-        for part in step.content:
-            if isinstance(part, Source):
-                self.sources.append(part)
-            elif isinstance(part, (Image, File)):
-                self.files.append(part)
-        self._calls.extend(step.calls.values())
-        self._awaited = [call for call in step.calls.values() if call.call.by == "agent" and not call.cut]
-        if event.message is not None and event.message.content:
-            self.messages.append(event.message)
-        self._step = None
-
     def _tool_started(self, event: ToolStarted) -> None:
-        for call in self._awaited:
-            if call.key == event.call:
-                call.started, call.started_at = True, event.time
+        if (call := self._waiting_for(event.call)) is not None:
+            call.started = event
 
     def _tool_finished(self, event: ToolFinished) -> None:
-        for call in self._awaited:
-            if call.key == event.call:
-                call.answered = True
-                call.result = ToolResult(
-                    id=call.call.id,
-                    name=call.call.name,
-                    content=event.result,  # type: ignore[arg-type]
-                    error=event.error is not None,
-                    custom=call.call.custom,
-                )
+        if (call := self._waiting_for(event.call)) is not None:
+            call.finish(event)
+            for name in [name for name, asked in self.questions.items() if asked.call == event.call]:
+                del self.questions[name]
+        self._settle_if_answered()
+
+    def _asked(self, event: ApprovalAsked | InputAsked) -> None:
+        self.questions[event.approval if isinstance(event, ApprovalAsked) else event.input] = event
+
+    def _input_answered(self, event: InputAnswered) -> None:
+        self.questions.pop(event.input, None)
+
+    def _approval_answered(self, event: ApprovalAnswered) -> None:
+        asked = self.questions.pop(event.approval, None)
+        if asked is None:
+            return
+        if event.for_run:
+            self.standing_answers[asked.name] = event
+        call = self._waiting_for(asked.call)
+        if call is not None and event.allowed:
+            call.allow(event)
+        elif call is not None:
+            call.refuse(event)
+            self._settle_if_answered()
+
+    def _waiting_for(self, key: str) -> Call | None:
+        return next((call for call in self._awaited if call.key == key), None)
+
+    def _settle_if_answered(self) -> None:
         if all(call.answered or call.error for call in self._awaited):
             self._settle_tools()
 
     def _settle_tools(self) -> None:
         """Make the results of the last step's calls a message, in the order of the calls."""
         if self._awaited:
-            self.messages.append(Message(role="tool", content=tuple(_answer(call) for call in self._awaited)))
+            self.messages.append(Message(role="tool", content=tuple(call.answer() for call in self._awaited)))
             self._awaited = []
+
+    def _message_received(self, event: MessageReceived) -> None:
+        self.unheard[event.key] = event
 
     def _message_added(self, event: MessageAdded) -> None:
         self._settle_tools()
+        self.unheard.pop(event.key, None)
         self.messages.append(event.message)
 
     def _child_started(self, event: ChildStarted) -> None:
@@ -323,18 +274,13 @@ class Fold:
 
     def _child_finished(self, event: ChildFinished) -> None:
         self._children.pop(event.child, None)
-        self._child_usage = self._child_usage + event.usage
-        self._child_origins.add(event.origin)
-
-    def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
-        self._settle_tools()
-        self.end = event
+        self._spending.add_child(event)
 
     def _see(self, event: Event) -> None:
         if self._first_token is None:
             self._first_token = event
 
-    def _now(self) -> _Step:
+    def _now(self) -> Step:
         if self._step is None:
             raise ValueError("An event of a step stands outside any step.")
         return self._step
@@ -342,27 +288,30 @@ class Fold:
     # --- what it comes to
 
     @property
-    def usage(self) -> Usage:
-        """What all attempts and children have cost so far, as far as it was reported."""
-        total = self._child_usage
-        for usage in self._usages.values():
-            total = total + usage
-        return total
+    def sent(self) -> Sequence[Message]:
+        """What of the conversation a model is sent: all, but for what a compaction stands for."""
+        return sent_messages(self.messages)
 
     @property
-    def usage_origin(self) -> Literal["measured", "estimated", "unknown"]:
+    def usage(self) -> Usage:
+        """What all attempts and children have cost so far, as far as it was reported."""
+        return self._spending.total
+
+    @property
+    def usage_origin(self) -> Origin:
         """What `usage` rests on, taking the least certain of all attempts and children."""
-        origins = {*self._origins.values(), *self._child_origins}
-        return "unknown" if "unknown" in origins else "estimated" if "estimated" in origins else "measured"
+        return self._spending.origin
 
     def estimate(self) -> UsageReported | None:
-        """What the open attempt may have cost by what it said, where its provider has not reported it."""
-        step = self._step
-        if step is None or step.attempt is None or (step.number, step.attempt) in self._usages:
+        """What the open attempt may have cost by what it said, where its provider has reported nothing, or less."""
+        step, reported = self._step, self.reported
+        if step is None or step.attempt is None:
             return None
-        said = ["".join(stream.pieces) for stream in step.entries.values()]
-        said += [_written(call) for call in step.calls.values()]
-        usage = Usage.estimated("".join(said))
+        usage = Usage.estimated(step.written())
+        if reported is not None:
+            if (usage.output_tokens or 0) <= (reported.output_tokens or 0):
+                return None
+            usage = msgspec.structs.replace(reported, output_tokens=usage.output_tokens, raw=None, cost=None)
         return UsageReported(
             step=step.number, attempt=step.attempt, usage=usage, origin="estimated" if usage else "unknown"
         )
@@ -372,41 +321,36 @@ class Fold:
         """The text of the last step that has any."""
         if self._step is not None and self._step.text:
             return "".join(self._step.text)
-        return self._texts[-1] if self._texts else ""
+        return self._said.texts[-1] if self._said.texts else ""
 
     @property
     def transcript(self) -> str:
         """All the text shown and not taken back, steps parted by their leads."""
-        shown = "".join(self._shown)
+        shown = "".join(self._said.shown)
         if self._step is not None and self._step.text:
             shown += self._step.lead + "".join(self._step.text)
         return shown
 
     @property
     def first_token_at(self) -> float | None:
-        """When the first token came, in Unix seconds.
-
-        The event is asked, and not when it was folded: an event of a run below is stamped when it is appended.
-        """
+        """When the first token came, in Unix seconds; 0 where that event is not stamped yet."""
         return None if self._first_token is None else self._first_token.time
 
     @property
     def last_token_at(self) -> float | None:
-        """When the last part ended, in Unix seconds."""
+        """When the last part ended, in Unix seconds; 0 where that event is not stamped yet."""
         return None if self._last_token is None else self._last_token.time
 
     @property
     def has_text(self) -> bool:
         """Whether anything was shown so far, so that a further step's text wants a lead."""
-        return bool(self._texts) or bool(self._step is not None and self._step.text)
+        return bool(self._said.texts) or bool(self._step is not None and self._step.text)
 
     @property
     def visible(self) -> bool:
         """Whether the current attempt has shown anything: text, reasoning, a file, or the beginning of a call."""
         step = self._step
-        return step is not None and (
-            bool(step.entries or step.calls) or any(isinstance(part, (Image, File)) for part in step.content)
-        )
+        return step is not None and bool(step.entries or step.calls or step.files)
 
     @property
     def shown_chars(self) -> int:
@@ -420,88 +364,76 @@ class Fold:
         return self._step.number if self._step is not None else None
 
     @property
-    def reported(self) -> Usage | None:
-        """What the attempt that is going on has reported last."""
-        step = self._step
-        return None if step is None or step.attempt is None else self._usages.get((step.number, step.attempt))
-
-    @property
     def in_attempt(self) -> int | None:
         """The number of the attempt that is going on, if one is."""
         return self._step.attempt if self._step is not None else None
 
-    def unanswered(self) -> tuple[ToolCall, ...]:
-        """The calls of the last finished step that are ours to run and not yet answered."""
-        return tuple(call.call for call in self._awaited if not call.answered and call.error is None)
+    @property
+    def reported(self) -> Usage | None:
+        """What the attempt that is going on has reported last."""
+        step = self._step
+        return None if step is None or step.attempt is None else self._spending.of_attempt(step.number, step.attempt)
 
     def rejected(self) -> tuple[ToolCall, ...]:
         """The calls of the last finished step whose arguments were no JSON object; they answer themselves."""
         return tuple(call.call for call in self._awaited if call.error is not None)
 
     def calls_to_run(self) -> tuple[tuple[str, ToolCall], ...]:
-        """The same as `unanswered`, each with its key in this run."""
-        return tuple((c.key, c.call) for c in self._awaited if not c.answered and c.error is None)
+        """The calls of the last finished step that are ours to run and not answered yet, each with its key in the run.
+
+        One that someone allowed with other arguments has those.
+        """
+        return tuple((call.key, call.as_run()) for call in self._awaited if call.to_run)
+
+    def tries(self, key: str) -> int:
+        """How often the tool of a call in the last finished step has been started."""
+        call = self._waiting_for(key)
+        return 0 if call is None or call.started is None else call.started.try_
 
     def message(self, api: str = "", model: str = "") -> Message:
         """The open step's message so far; calls that were cut are left out, for nobody can answer them."""
-        step = self._step
-        parts: list[AnyPart] = []
-        for entry in step.content if step is not None else ():
-            if isinstance(entry, _Stream):
-                parts.extend(_part_of(entry))
-            elif isinstance(entry, _Call):
-                if not entry.cut and not entry.open:
-                    parts.append(entry.call)
-            else:
-                parts.append(entry)
-        return Message(role="assistant", content=tuple(parts), api=api, model=model)
+        if self._step is None:
+            return Message(role="assistant", api=api, model=model)
+        return self._step.message(api, model)
 
     def response(self, *, output: Any = None, callback_errors: int = 0, now: float | None = None) -> Response[Any]:
         """The Response that the events so far come to; `partial` unless the run finished.
 
-        `output` is the validated answer where a type was asked for; `now` stands for the end where there is none yet.
+        `output` is the validated answer where a type was asked for, and counts only where the run finished. `now`
+        (Unix seconds) stands for the end where there is none yet, and for the time of an event that has none yet.
         """
-        begun = self.started.time if self.started else 0.0
-        ended = self.end.time if self.end is not None else now if now is not None else begun
-        usage = self.usage
+        usage, finished = self.usage, isinstance(self.end, RunFinished)
+        begun = _when(self.started, now) or 0.0
+        ended = begun if self.started is None else _when(self.end, now) or (begun if now is None else now)
+        first, last = _when(self._first_token, now), _when(self._last_token, now)
         rate = None
-        if usage.output_tokens and self.first_token_at is not None and self.last_token_at is not None:
-            span = self.last_token_at - self.first_token_at
-            rate = usage.output_tokens / span if span > 0 else None
-        reasonings, refusals, messages = list(self._reasonings), list(self._refusals), list(self.messages)
-        calls, sources, files = [*self._calls], list(self.sources), list(self.files)
-        if self._step is not None:
-            reasonings += [text] if (text := _reasoning_of(self._step)) else []
-            refusals += self._step.refusal
-            calls += self._step.calls.values()
-            sources += [part for part in self._step.content if isinstance(part, Source)]
-            files += [part for part in self._step.content if isinstance(part, (Image, File))]
-            message = self.message()
-            messages += [message] if message.content else []
-        messages = _answered(messages, self._awaited)
-        text = self.text
+        if usage.output_tokens and first is not None and last is not None and last > first:
+            rate = usage.output_tokens / (last - first)
+        said, text, messages = self._said.so_far(self._step), self.text, list(self.messages)
+        if self._step is not None and (message := self.message()).content:
+            messages.append(message)
         return Response(
             text,
             transcript=self.transcript,
-            output=text if output is None else output,
-            reasoning="\n\n".join(reasonings),
-            refusal="".join(refusals),
-            tool_calls=tuple(_so_far(call) for call in calls if call.call.by != "provider"),
-            sources=tuple(sources),
-            files=tuple(files),
+            output=output if finished and output is not None else text,
+            reasoning="\n\n".join(said.reasonings),
+            refusal="".join(said.refusals),
+            tool_calls=tuple(call.so_far() for call in said.calls if call.call.by != "provider"),
+            sources=tuple(said.sources),
+            files=tuple(said.files),
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
             usage=usage,
             usage_origin=self.usage_origin,
             model=self.model,
             provider=self.provider,
-            messages=tuple(messages),
+            messages=tuple(_answered(messages, self._awaited)),
             run_id=self.started.run if self.started else "",
             agent=self.started.agent_name if self.started else "",
             duration=max(0.0, ended - begun),
-            time_to_first_token=None if self.first_token_at is None else max(0.0, self.first_token_at - begun),
+            time_to_first_token=None if first is None else max(0.0, first - begun),
             tokens_per_second=rate,
-            partial=not isinstance(self.end, RunFinished),
+            partial=not finished,
             callback_errors=callback_errors,
         )
 
@@ -515,40 +447,12 @@ class Fold:
         `why` is what unfinished calls and tools are told, `now` (Unix seconds) when that is. `children` are the folds
         of the runs below, by id, which have ended: one that is not told of was cancelled before it cost anything.
         """
-        events: list[Event] = []
-        if (step := self._step) is not None:
-            for number, stream in step.entries.items():
-                if stream.open and stream.kind in ("answer", "refusal"):
-                    events.append(TextEnded(step=step.number, part=number))
-                elif stream.open:
-                    events.append(ReasoningEnded(step=step.number, part=number))
-            events += [
-                CallRejected(
-                    step=step.number,
-                    call=call.key,
-                    name=call.call.name,
-                    raw="".join(call.pieces or ()),
-                    error=why,
-                    cut=True,
-                    by=call.call.by,
-                )
-                for call in step.calls.values()
-                if call.open
-            ]
-        events += [_child_end(child, children.get(child.child)) for child in self._children.values()]
-        events += [
-            ToolFinished(
-                step=call.step,
-                call=call.key,
-                name=call.call.name,
-                result=why,
-                error=why,
-                duration=max(0.0, now - call.started_at),
-            )
-            for call in self._awaited
-            if call.started and not call.answered
+        step = [] if self._step is None else close_step(self._step, why)
+        return [
+            *step,
+            *close_children(self._children.values(), children),
+            *close_tools(self._awaited, why, now),
         ]
-        return events
 
     def step_end(self, *, api: str, model: str, finish_reason: str | None, word: str | None = None) -> StepFinished:
         """The event that ends the open step with all that it said; to be made once `closing` has been appended."""
@@ -558,11 +462,12 @@ class Fold:
             finish_reason=finish_reason,
             provider_finish_reason=word,
             message=self.message(api, model),
-            usage=_sum([usage for (number, _), usage in self._usages.items() if number == step.number]),
+            usage=self._spending.of_step(step.number),
         )
 
 
-_HANDLERS: dict[type[Event], Callable[[Fold, Any], None]] = {
+_Handler: TypeAlias = Callable[[Fold, Any], None]
+_HANDLERS: Final[dict[type[Event], _Handler]] = {
     RunStarted: Fold._run_started,
     RunFinished: Fold._ended,
     RunFailed: Fold._ended,
@@ -587,8 +492,13 @@ _HANDLERS: dict[type[Event], Callable[[Fold, Any], None]] = {
     CallRejected: Fold._call_ended,
     ToolStarted: Fold._tool_started,
     ToolFinished: Fold._tool_finished,
+    ApprovalAsked: Fold._asked,
+    ApprovalAnswered: Fold._approval_answered,
+    InputAsked: Fold._asked,
+    InputAnswered: Fold._input_answered,
     ChildStarted: Fold._child_started,
     ChildFinished: Fold._child_finished,
+    MessageReceived: Fold._message_received,
     MessageAdded: Fold._message_added,
     UsageReported: Fold._usage,
 }
@@ -603,99 +513,19 @@ def fold(events: Iterable[Event]) -> Fold:
     return folded
 
 
-def _part_of(stream: _Stream) -> list[AnyPart]:
-    text = "".join(stream.pieces)
-    if stream.kind in ("answer", "refusal"):
-        if not text and stream.signature is None:
-            return []
-        return [Text(text=text, refusal=stream.kind == "refusal", signature=stream.signature)]
-    kind: Any = stream.kind
-    if not text and stream.signature is None and stream.redacted is None:
-        return []
-    return [Reasoning(text=text, kind=kind, signature=stream.signature, redacted=stream.redacted)]
+def _when(event: Event | None, now: float | None) -> float | None:
+    """When an event was; `now`, where it is not stamped yet."""
+    if event is None:
+        return None
+    return event.time or now
 
 
-def _said(step: _Step, message: Message | None) -> tuple[str, str, str]:
-    """A finished step's text, refusal and reasoning: as shown, or by its message where deltas are left out."""
-    parts = message.content if message is not None else ()
-    texts = [part for part in parts if isinstance(part, Text)]
-    text = "".join(step.text) or "".join(part.text for part in texts if not part.refusal)
-    refusal = "".join(step.refusal) or "".join(part.text for part in texts if part.refusal)
-    reasoning = _reasoning_of(step) or "".join(part.text for part in parts if isinstance(part, Reasoning))
-    return text, refusal, reasoning
-
-
-def _sum(usages: list[Usage]) -> Usage:
-    """All of them together; one alone keeps its provider's own report."""
-    return usages[0] if len(usages) == 1 else sum(usages, start=Usage())
-
-
-def _child_end(child: ChildStarted, fold: Fold | None) -> ChildFinished:
-    outcome: Literal["finished", "failed", "cancelled"] = "cancelled"
-    if fold is not None and fold.end is not None and not isinstance(fold.end, RunCancelled):
-        outcome = "finished" if isinstance(fold.end, RunFinished) else "failed"
-    return ChildFinished(
-        child=child.child,
-        name=child.name,
-        call=child.call,
-        outcome=outcome,
-        usage=fold.usage if fold is not None else Usage(),
-        origin=fold.usage_origin if fold is not None else "measured",
-    )
-
-
-def _reasoning_of(step: _Step) -> str:
-    return "".join("".join(s.pieces) for s in step.entries.values() if s.kind not in ("answer", "refusal"))
-
-
-def _made(event: FileMade) -> Image | File:
-    if event.media_type.startswith("image/") and event.ref is None:
-        return Image(data=event.data, url=event.url, media_type=event.media_type, signature=event.signature)
-    return File(
-        data=event.data,
-        url=event.url if event.data is None else None,
-        id=event.ref if event.data is None and event.url is None else None,
-        name=event.name,
-        media_type=event.media_type,
-        signature=event.signature,
-    )
-
-
-def _written(call: _Call) -> str:
-    """A call's arguments as the model wrote them, or nearly so."""
-    if call.pieces is not None:
-        return "".join(call.pieces)
-    arguments = call.call.arguments
-    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
-
-
-def _so_far(call: _Call) -> ToolCall:
-    if call.pieces is None:
-        return call.call
-    return ToolCall(id=call.call.id, name=call.call.name, arguments="".join(call.pieces), by=call.call.by)
-
-
-def _answer(call: _Call) -> ToolResult:
-    if call.result is not None:
-        return call.result
-    return ToolResult(
-        id=call.call.id,
-        name=call.call.name,
-        content=call.error or NOT_RUN,
-        error=True,
-        custom=call.call.custom,
-    )
-
-
-def _answered(messages: list[Message], awaited: list[_Call]) -> list[Message]:
+def _answered(messages: list[Message], awaited: list[Call]) -> list[Message]:
     """`messages` with every call of the last one answered, so that any provider takes them as history."""
     if awaited:
-        return [*messages, Message(role="tool", content=tuple(_answer(call) for call in awaited))]
+        return [*messages, Message(role="tool", content=tuple(call.answer() for call in awaited))]
     if messages and messages[-1].role == "assistant":
         open_calls = [call for call in messages[-1].tool_calls if call.by == "agent"]
         if open_calls:
-            results = tuple(
-                ToolResult(id=c.id, name=c.name, content=NOT_RUN, error=True, custom=c.custom) for c in open_calls
-            )
-            return [*messages, Message(role="tool", content=results)]
+            return [*messages, Message(role="tool", content=tuple(map(not_run, open_calls)))]
     return messages

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Generic, Literal, Self, TypeAlias
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -162,6 +163,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str = ""
     api: str = ""
     model: str = ""
+    replaces: int = 0
+    """A compaction: it is sent in place of the first so many messages of the conversation, which keeps them all."""
 
     @property
     def text(self) -> str:
@@ -194,6 +197,18 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cls(role="tool", content=results)
 
 
+def sent_messages(messages: Sequence[Message]) -> Sequence[Message]:
+    """What of a conversation is sent to a model: from the last compaction on, that message stands for those before.
+
+    A compaction stands where it was made, after messages that are still sent; `replaces` counts from the beginning of
+    the whole conversation, so that a further one takes the place of the one before.
+    """
+    last = next((message for message in reversed(messages) if message.replaces), None)
+    if last is None:
+        return messages
+    return [last, *(message for message in messages[last.replaces :] if not message.replaces)]
+
+
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens, counted as OpenTelemetry's GenAI conventions count them; what was not reported is None, never 0.
 
@@ -206,6 +221,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     raw: dict[str, Any] | None = None
+    cost: Decimal | None = None
+    """Dollars; None where no price is known. In JSON a string, so that no reader rounds it."""
 
     @classmethod
     def estimated(cls, text: str) -> Usage:
@@ -221,20 +238,27 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __add__(self, other: Usage) -> Usage:
         counts: dict[str, Any] = {name: _plus(getattr(self, name), getattr(other, name)) for name in _COUNTS}
-        return Usage(**counts)
+        one, two = self.cost, other.cost
+        cost = two if one is None else one if two is None else _DOLLARS.add(one, two)
+        return Usage(**counts, cost=cost)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) is not None for name in _COUNTS)
+        return self.cost is not None or any(getattr(self, name) is not None for name in _COUNTS)
 
-    def to_dict(self) -> dict[str, int]:
-        """The counts that are known, JSON-able, with `total_tokens`."""
-        known = {name: value for name in _COUNTS if (value := getattr(self, name)) is not None}
+    def to_dict(self) -> dict[str, Any]:
+        """What is known, JSON-able: the counts with `total_tokens`, and the cost in dollars as a string."""
+        known: dict[str, Any] = {name: value for name in _COUNTS if (value := getattr(self, name)) is not None}
         if self.total_tokens is not None:
             known["total_tokens"] = self.total_tokens
+        if self.cost is not None:
+            known["cost"] = str(self.cost)
         return known
 
 
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+
+_DOLLARS: Final = Context(prec=50)
+"""Costs add up in a context of their own: the thread's may round, and then two readers of a log would disagree."""
 
 
 def _plus(one: int | None, other: int | None) -> int | None:
@@ -300,6 +324,34 @@ class Response(str, Generic[OutputT]):
         """The answer as a plain string: the text of the last step that has any."""
         return str.__str__(self)
 
+    @property
+    def content(self) -> str:
+        """The same as `text`."""
+        return str.__str__(self)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a stream's last chunk tells of the run: model, provider, tokens (the usage), time_to_first_token,
+        duration; a refusal where there was one.
+        """
+        known: dict[str, Any] = {
+            "model": self.model or None,
+            "provider": self.provider or None,
+            "tokens": self.usage.to_dict() or None,
+            "time_to_first_token": self.time_to_first_token,
+            "duration": self.duration,
+        }
+        if self.refusal:
+            known["refusal"] = self.refusal
+        return known
+
+    if not TYPE_CHECKING:  # a checker would take every name for known
+
+        def __getattr__(self, name: str) -> Any:
+            # Only asked for what there is not: names that people bring along from other libraries.
+            hint = f" Here it is {ours}." if (ours := _ELSEWHERE.get(name)) else ""
+            raise AttributeError(f"A Response has no {name!r}.{hint}", name=name, obj=self)
+
     def replaced(self, text: str, **fields: Any) -> Response[Any]:
         """A copy with another text and other fields."""
         return Response(text, **{**self.__dict__, **fields})
@@ -319,6 +371,29 @@ class Response(str, Generic[OutputT]):
     def _repr_markdown_(self) -> str:
         return self.text
 
+
+_ELSEWHERE: dict[str, str] = {
+    "success": "`not response.partial`",
+    "unwrap": "the response itself, which is its text; a run that failed raises",
+    "data": "`response.output`",
+    "result": "`response.output`",
+    "final_output": "`response.output`",
+    "parsed": "`response.output`",
+    "output_text": "`response.text`",
+    "message": "`response.text`, and `response.messages` for the conversation",
+    "choices": "`response.text`",
+    "history": "`response.messages`",
+    "all_messages": "`response.messages`",
+    "new_messages": "`response.messages`",
+    "to_input_list": "`response.messages`",
+    "thinking": "`response.reasoning`",
+    "citations": "`response.sources`",
+    "stop_reason": "`response.finish_reason`",
+    "model_name": "`response.model`",
+    "latency": "`response.duration`",
+    "tokens": "`response.usage`",
+}
+"""What other libraries call it, and what it is called here."""
 
 _UNSAID: dict[str, Any] = {
     "transcript": "",

@@ -104,6 +104,13 @@ class Node:
         self.error: BaseException | None = None
         self.callback_errors: _Counted | None = None
 
+    def join(
+        self, parent: str, name: str, *, role: Role, call: str | None, after: tuple[str, ...], final: bool | None
+    ) -> None:
+        """It is to stand in the run `parent`, where it goes by `name`."""
+        self.parent, self.name, self.role = parent, name, role
+        self.call, self.after, self.final = call, after, final
+
     def begin(self, child: Node) -> None:
         """A run in this one begins, or was to begin: the answers in its task are the workflow's no more."""
         self.children[child.id] = child

@@ -1,23 +1,37 @@
 """The table of providers: their names, APIs, base URLs, hosts and the variables that hold their keys.
 
-Owns facts alone. How a name, a URL and the environment are resolved with it is `registry`'s.
+Owns facts alone: whatever one provider needs and another does not is a field of the table. How a name, a URL and the
+environment are resolved with it is `registry`'s; the functions it names are `addresses`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal
+from collections.abc import Callable, Mapping
+from typing import Final, Literal, Protocol
 
 import msgspec
 
+from headwater.providers.addresses import (
+    Environment,
+    azure_deployment,
+    bedrock_base_url,
+    no_azure_endpoint,
+    ollama_base_url,
+    vertex_base_url,
+)
+
 __all__ = (
     "API_MODULES",
+    "API_TAILS",
     "BY_ANY_NAME",
     "CHAT",
+    "FAMILIES",
+    "MODEL_PREFIXES",
     "PROVIDERS",
-    "Provider",
     "RESPONSES",
+    "STANDARD",
     "TOKEN_SCOPES",
+    "Provider",
 )
 
 API_MODULES: Final[Mapping[str, str]] = {
@@ -38,13 +52,33 @@ TOKEN_SCOPES: Final[Mapping[str, str]] = {
 CHAT: Final = "openai-chat"
 RESPONSES: Final = "openai-responses"
 
+API_TAILS: Final[Mapping[str, tuple[str, ...]]] = {
+    CHAT: ("/chat/completions",),
+    RESPONSES: ("/responses",),
+    "anthropic": ("/v1/messages", "/v1"),
+    "gemini": ("/v1beta/models", "/v1beta"),
+    "ollama": ("/api/chat", "/api", "/v1"),
+}
+"""What people copy into a base URL that is the API's own path; the longest first."""
+
+MODEL_PREFIXES: Final[Mapping[str, str]] = {"gemini": "models/"}
+"""What an API's own lists write before a model's name, and its requests do not."""
+
+
+class DeploymentURL(Protocol):
+    """Makes the base URL and query of one model's deployment."""
+
+    def __call__(
+        self, base_url: str, query: Mapping[str, str], model: str, env: Environment, /, *, chat: bool
+    ) -> tuple[str, Mapping[str, str]]:
+        """`chat` is whether Chat Completions are spoken there. Raises ConfigurationError."""
+
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """Someone who answers model requests, and how they are reached.
+    """A provider, and how it is reached.
 
-    `base_url` is what the API's own path is added to: `/chat/completions` and `/responses`, Anthropic's
-    `/v1/messages`, Gemini's `/v1beta/models/…`, Ollama's `/api/chat`. It is "" where variables make it (azure, bedrock,
-    vertex).
+    `base_url` is what the API's own path is added to: `/chat/completions` and `/responses`, Anthropic's `/v1/messages`,
+    Gemini's `/v1beta/models/…`, Ollama's `/api/chat`. It is "" if variables make it (azure, bedrock, vertex).
     """
 
     name: str
@@ -65,21 +99,35 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     """The hosts that are theirs besides that of `base_url`; a leading dot stands for any name before it."""
     local: bool = False
-    """Whether it runs on one's own machine and needs no key."""
+    """Whether it runs on the user's own machine and needs no key."""
     compatible_path: str = ""
-    """What is added to `base_url` where their Chat Completions stand beside an API of their own."""
+    """What is added to `base_url` for Chat Completions, if the provider has another API of its own."""
     key_header: str = ""
     token: Literal["", "azure", "google"] = ""
-    """Whose credentials stand in for a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
+    """Whose credentials replace a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
     namespace: str = ""
     """What their model names begin with where the name that was given holds no slash."""
+    bare_names: str = ""
+    """A pattern of the model names that are theirs with no provider before them."""
+    build_url: Callable[[Environment], str] | None = None
+    """Makes the base URL where it depends on further variables. Raises ConfigurationError."""
+    read_url: Callable[[str], str] | None = None
+    """Reads the base-URL variable where its value need not be a URL. Raises ConfigurationError."""
+    deployment_url: DeploymentURL | None = None
+    """Makes the base URL anew where it depends on the model."""
+    host_prefix: str = ""
+    """What their hosts begin with, where `hosts` alone would take in others'."""
+    port: int = 0
+    """A port that hardly any other server takes: a server there is asked as theirs are."""
+    start_hint: str = ""
+    """What to do where no server answers on one's own machine."""
+    model_hint: str = ""
+    """What to do where they do not have the model."""
     own_prefix: bool = False
     """Whether `name/` before a model can only be meant for us, also at their own base URL."""
     quirks: str = ""
     """Under which name `openai_chat.QUIRKS` has how their server differs; "" is the provider's name."""
     aliases: tuple[str, ...] = ()
-    homepage: str = ""
-    """Where to get a key, or the program."""
 
 
 _TABLE = (
@@ -92,8 +140,9 @@ _TABLE = (
         base_url_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         header_variables={"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"},
         hosts=(".api.openai.com",),  # eu.api.openai.com and the other places of residence
+        # gpt-oss is open: OpenAI gives its weights away and does not serve it.
+        bare_names=r"(gpt-(?!oss)|chatgpt-|codex-|o\d+($|-)|ft:(gpt|o\d))",
         own_prefix=True,
-        homepage="https://platform.openai.com/api-keys",
     ),
     Provider(
         name="azure",
@@ -102,11 +151,12 @@ _TABLE = (
         token_variables=("AZURE_OPENAI_AD_TOKEN",),
         base_url_variables=("AZURE_OPENAI_ENDPOINT",),
         hosts=(".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
+        build_url=no_azure_endpoint,
+        deployment_url=azure_deployment,
         key_header="api-key",
         token="azure",
         own_prefix=True,
         aliases=("azure-openai", "azure_openai"),
-        homepage="https://ai.azure.com",
     ),
     Provider(
         name="anthropic",
@@ -117,7 +167,7 @@ _TABLE = (
         key_variables=("ANTHROPIC_API_KEY",),
         token_variables=("ANTHROPIC_AUTH_TOKEN",),
         base_url_variables=("ANTHROPIC_BASE_URL",),
-        homepage="https://console.anthropic.com/settings/keys",
+        bare_names="claude-",
     ),
     Provider(
         name="gemini",
@@ -129,7 +179,7 @@ _TABLE = (
         base_url_variables=("GOOGLE_GEMINI_BASE_URL",),
         quirks="vertex",  # of the compatible door that both have
         aliases=("google", "google-genai", "google_genai", "google-gla"),
-        homepage="https://aistudio.google.com/apikey",
+        bare_names="gemini-",
     ),
     Provider(
         name="groq",
@@ -138,7 +188,6 @@ _TABLE = (
         key_variables=("GROQ_API_KEY",),
         base_url_variables=("GROQ_BASE_URL",),
         base_url_tail="/openai/v1",
-        homepage="https://console.groq.com/keys",
     ),
     Provider(
         name="ollama",
@@ -148,9 +197,12 @@ _TABLE = (
         base_url="http://127.0.0.1:11434",
         key_variables=("OLLAMA_API_KEY",),
         base_url_variables=("OLLAMA_HOST",),
+        read_url=ollama_base_url,
         local=True,
+        port=11434,
+        start_hint="Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST.",
+        model_hint="See which models are there with `ollama list`, and get others with `ollama pull NAME`.",
         aliases=("ollama_chat",),
-        homepage="https://ollama.com/download",
     ),
     Provider(
         name="openrouter",
@@ -159,7 +211,6 @@ _TABLE = (
         key_variables=("OPENROUTER_API_KEY",),
         base_url_variables=("OPENROUTER_BASE_URL",),
         namespace="openrouter/",  # its own models: openrouter/auto
-        homepage="https://openrouter.ai/settings/keys",
     ),
     Provider(
         name="deepseek",
@@ -167,7 +218,6 @@ _TABLE = (
         base_url="https://api.deepseek.com",
         key_variables=("DEEPSEEK_API_KEY",),
         base_url_variables=("DEEPSEEK_BASE_URL",),
-        homepage="https://platform.deepseek.com/api_keys",
     ),
     Provider(
         name="xai",
@@ -177,7 +227,6 @@ _TABLE = (
         base_url_variables=("XAI_BASE_URL",),
         hosts=(".api.x.ai",),
         aliases=("grok", "x-ai"),
-        homepage="https://console.x.ai",
     ),
     Provider(
         name="mistral",
@@ -186,7 +235,6 @@ _TABLE = (
         key_variables=("MISTRAL_API_KEY",),
         base_url_variables=("MISTRAL_BASE_URL",),
         aliases=("mistralai",),
-        homepage="https://console.mistral.ai/api-keys",
     ),
     Provider(
         name="together",
@@ -196,7 +244,6 @@ _TABLE = (
         base_url_variables=("TOGETHER_BASE_URL",),
         hosts=("api.together.ai",),
         aliases=("together_ai", "together-ai", "togetherai"),
-        homepage="https://api.together.ai/settings/api-keys",
     ),
     Provider(
         name="fireworks",
@@ -206,7 +253,6 @@ _TABLE = (
         base_url_variables=("FIREWORKS_BASE_URL",),
         namespace="accounts/fireworks/models/",
         aliases=("fireworks_ai", "fireworks-ai"),
-        homepage="https://app.fireworks.ai/settings/users/api-keys",
     ),
     Provider(
         name="cerebras",
@@ -215,7 +261,6 @@ _TABLE = (
         key_variables=("CEREBRAS_API_KEY",),
         base_url_variables=("CEREBRAS_BASE_URL",),
         base_url_tail="/v1",
-        homepage="https://cloud.cerebras.ai",
     ),
     Provider(
         name="huggingface",
@@ -223,7 +268,6 @@ _TABLE = (
         base_url="https://router.huggingface.co/v1",
         key_variables=("HF_TOKEN", "HUGGINGFACE_API_KEY"),
         base_url_variables=("HUGGINGFACE_BASE_URL",),
-        homepage="https://huggingface.co/settings/tokens",
     ),
     Provider(
         name="alibaba",
@@ -233,7 +277,6 @@ _TABLE = (
         base_url_variables=("DASHSCOPE_BASE_URL",),
         hosts=("dashscope.aliyuncs.com", "dashscope-us.aliyuncs.com"),
         aliases=("dashscope",),
-        homepage="https://modelstudio.console.alibabacloud.com",
     ),
     Provider(
         name="moonshot",
@@ -242,7 +285,6 @@ _TABLE = (
         key_variables=("MOONSHOT_API_KEY",),
         base_url_variables=("MOONSHOT_BASE_URL",),
         hosts=("api.moonshot.cn",),
-        homepage="https://platform.moonshot.ai/console/api-keys",
     ),
     Provider(
         name="xiaomi",
@@ -250,7 +292,6 @@ _TABLE = (
         base_url="https://api.xiaomimimo.com/v1",
         key_variables=("MIMO_API_KEY", "XIAOMI_API_KEY"),
         base_url_variables=("MIMO_BASE_URL",),
-        homepage="https://platform.xiaomimimo.com",
     ),
     Provider(
         name="zai",
@@ -258,7 +299,6 @@ _TABLE = (
         base_url="https://api.z.ai/api/paas/v4",
         key_variables=("ZAI_API_KEY",),
         base_url_variables=("ZAI_BASE_URL",),
-        homepage="https://z.ai/manage-apikey/apikey-list",
     ),
     Provider(
         name="vllm",
@@ -268,7 +308,6 @@ _TABLE = (
         base_url_variables=("VLLM_BASE_URL", "HOSTED_VLLM_API_BASE"),
         local=True,
         aliases=("hosted_vllm",),
-        homepage="https://docs.vllm.ai",
     ),
     Provider(
         name="llamacpp",
@@ -278,36 +317,36 @@ _TABLE = (
         base_url_variables=("LLAMACPP_BASE_URL",),
         local=True,
         aliases=("llama.cpp", "llama_cpp", "llama-cpp"),
-        homepage="https://github.com/ggml-org/llama.cpp",
     ),
     Provider(
         name="lmstudio",
         example="openai/gpt-oss-20b",
         base_url="http://127.0.0.1:1234/v1",
+        port=1234,
         key_variables=("LM_API_TOKEN", "LM_STUDIO_API_KEY"),
         base_url_variables=("LMSTUDIO_BASE_URL", "LM_STUDIO_API_BASE"),
         local=True,
         aliases=("lm_studio", "lm-studio"),
-        homepage="https://lmstudio.ai",
     ),
     Provider(
         name="bedrock",
         example="openai.gpt-oss-120b",
         key_variables=("AWS_BEARER_TOKEN_BEDROCK",),
         base_url_variables=("AWS_BEDROCK_BASE_URL",),
+        build_url=bedrock_base_url,
         hosts=(".api.aws", ".amazonaws.com"),
+        host_prefix="bedrock-",
         aliases=("amazon-bedrock", "aws-bedrock"),
-        homepage="https://console.aws.amazon.com/bedrock/home#/api-keys",
     ),
     Provider(
         name="vertex",
         example="gemini-2.5-flash",
         apis=(CHAT,),
+        build_url=vertex_base_url,
         hosts=("aiplatform.googleapis.com", "-aiplatform.googleapis.com", ".rep.googleapis.com"),
         token="google",
         namespace="google/",
         aliases=("vertex_ai", "vertexai", "google-vertex", "google_vertexai"),
-        homepage="https://console.cloud.google.com/vertex-ai",
     ),
 )
 
@@ -319,3 +358,25 @@ PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in
 BY_ANY_NAME: Final[dict[str, Provider]] = {
     name: provider for provider in _TABLE for name in (provider.name, *provider.aliases)
 }
+
+
+STANDARD: Final = PROVIDERS["openai"]
+"""Whose APIs the compatible servers speak: it is meant where such an API is named without a provider."""
+
+
+FAMILIES: Final = (
+    ("deepseek", ("deepseek", "openrouter")),
+    ("grok", ("xai",)),
+    ("mistral", ("mistral", "ollama")),
+    ("magistral", ("mistral",)),
+    ("codestral", ("mistral",)),
+    ("gpt-oss", ("ollama", "groq", "openrouter")),
+    ("llama", ("ollama", "groq", "together")),
+    ("qwen", ("ollama", "alibaba", "openrouter")),
+    ("gemma", ("ollama", "openrouter")),
+    ("phi", ("ollama",)),
+    ("kimi", ("moonshot", "openrouter")),
+    ("glm", ("zai", "openrouter")),
+    ("mimo", ("xiaomi", "openrouter")),
+)
+"""Prefixes of open models' names, and who serves them, the likeliest first: for hints."""

@@ -7,6 +7,7 @@ may do I/O, read a clock, or invent an id at random.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
@@ -31,25 +32,25 @@ from headwater.events import (
     Warned,
 )
 from headwater.events.messages import FinishReason, Usage
-from headwater.providers.failures import malformed
+from headwater.providers.failures import cut_error, malformed, stray_error
 from headwater.providers.request import Endpoint, HTTPRequest, Quirks, Request
 
 __all__ = ("API", "Call", "Decoder", "Part", "Place", "parse_arguments")
 
 
 class Place(msgspec.Struct, kw_only=True):
-    """Where in a run a response stands; what its decoder needs to number things without knowing the run."""
+    """The position of a response in a run: what its decoder needs to number things without knowing the run."""
 
     step: int = 1
     attempt: int = 1
     part: int = 0
     """The first part number that is free in this step."""
     lead: str = ""
-    """What parts this step's text from the text of the step before it."""
+    """What separates this step's text from that of the previous step."""
     call_prefix: str = "call"
-    """Stem of the ids that are given to calls whose provider gives none: `<prefix>_<n>`."""
+    """Prefix of the ids made for calls without a provider's id: `<prefix>_<n>`."""
     calls: set[str] = msgspec.field(default_factory=set)
-    """The call keys taken in this run; a decoder adds its own."""
+    """The call keys already used in this run; a decoder adds its own."""
 
 
 class Call:
@@ -100,13 +101,13 @@ class Decoder:
 
     api: ClassVar[str] = ""
     more_promised: ClassVar[bool] = True
-    """Whether something worth a longer wait (usage, a [DONE]) may follow once `ended` is True."""
+    """Whether something worth a longer wait (usage, a [DONE]) may follow `ended`."""
 
     # These stand here and not in __init__: an object with more than thirty attributes of its own takes 1.3 kB more.
     error: errors.HeadwaterError | None = None
     response_id: str | None = None
     lifecycle: int = 0
-    """Signs of life that are no events, such as a server's tool at work; comments and pings are none."""
+    """Counts signs of life that are not events, such as a server's tool at work; comments and pings do not count."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         self.place = place or Place()
@@ -132,7 +133,7 @@ class Decoder:
     # --- the contract
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that these bytes complete, in order. Never raises for what the bytes hold."""
+        """Returns the events that these bytes complete, in order. Never raises because of their content."""
         if self.complete or self.error is not None:
             return []
         try:
@@ -145,14 +146,14 @@ class Decoder:
         return self.take()
 
     def finish(self) -> list[Event]:
-        """The input has ended: what was held back, and the end of all that is open. To be called once."""
+        """Returns what was held back until the end of input, and the ends of all that is open. Call it once."""
         if not self.complete and self.error is None:
             try:
                 self._finish()
             except errors.HeadwaterError as error:
                 self.error = error
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                pass  # a last frame cut in its middle: nothing of it was promised, and the end marker is missing
+                pass  # a truncated last frame: the end marker is missing, which says enough
         self.ended |= self.complete
         self.end_parts()
         for call in self.calls:
@@ -161,7 +162,7 @@ class Decoder:
 
     @property
     def visible(self) -> bool:
-        """Whether anything of the answer was said: text, reasoning, a file or the beginning of a call."""
+        """Whether there was any output: text, reasoning, a file or the beginning of a call."""
         return bool(self.calls) or self._next_part > self.place.part or self._made_files
 
     @property
@@ -170,7 +171,7 @@ class Decoder:
         return self._next_part
 
     def take(self) -> list[Event]:
-        """The events made since the last call."""
+        """Returns the events made since the last call."""
         events, self.events = self.events, []
         return events
 
@@ -179,6 +180,18 @@ class Decoder:
 
     def _finish(self) -> None:
         """Called at the end of input, for what framing holds back."""
+
+    def raise_left(self, frames: Sequence[tuple[str, bytes]], stray: Sequence[bytes]) -> None:
+        """Raise the error in what an event stream left over at its end, if there is one.
+
+        `frames` are those that could not be read because they were cut; `stray` the lines that belong to no event. Call
+        it at the end of input only: the events before must not depend on how the bytes were split.
+        """
+        for _, data in frames:
+            if error := cut_error(self.api, data.decode("utf-8", "replace")):
+                raise error
+        if stray and (error := stray_error(self.api, stray)):
+            raise error
 
     # --- saying text and reasoning
 
@@ -342,24 +355,24 @@ class Decoder:
         self.events.append(FileMade(step=self._step, **fields))
 
     def item(self, item: dict[str, Any]) -> None:
-        """Something the provider wants back as it is, at this place."""
+        """An item that the provider wants back unchanged, at this place."""
         self.events.append(ProviderItemMade(step=self._step, api=self.api, item=item))
 
     def report(self, usage: Usage) -> None:
-        """What the response has cost so far; the last report counts. Said once where it does not change."""
+        """The usage so far; the last report counts. An unchanged one is not repeated."""
         if usage and usage != self.usage:
             self.usage = usage
             self.events.append(UsageReported(step=self._step, attempt=self.place.attempt, usage=usage))
 
     def warn(self, code: str, message: str, hint: str = "") -> None:
-        """Something to know, told once a response."""
+        """A warning; each code once per response."""
         if code not in self._warned:
             self._warned.add(code)
             self.events.append(Warned(code=code, message=message, hint=hint))
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:
-    """A call's argument JSON as a dict; nothing written means no arguments; None where it is no JSON object."""
+    """Returns a call's arguments as a dict: {} for an empty string, None if it is not a JSON object."""
     if not text.strip():
         return {}
     try:
@@ -373,7 +386,7 @@ class API(Protocol):
     """What an API module offers (a module satisfies a protocol by its functions)."""
 
     def encode(self, request: Request, endpoint: Endpoint) -> HTTPRequest:
-        """The request as this API writes it. Raises UnsupportedSetting, InvalidRequest."""
+        """Returns the request as this API writes it. Raises UnsupportedSetting, InvalidRequest."""
 
     @property
     def Decoder(self) -> type[Decoder]:  # noqa: N802

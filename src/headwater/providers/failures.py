@@ -1,6 +1,6 @@
 """What goes wrong at a provider: statuses, bodies and in-band errors of every shape, as errors of the tree.
 
-Pure wording and sorting. A key that a provider echoes is taken out of what it says.
+Pure wording and sorting. It knows no secrets: `backends.http` removes a key that a provider echoes.
 """
 
 from __future__ import annotations
@@ -8,21 +8,35 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from headwater import errors
 
-__all__ = ("http_error", "in_band_error", "malformed", "provider_error", "read_error", "read_error_body", "retry_after")
+__all__ = (
+    "cut_error",
+    "http_error",
+    "in_band_error",
+    "malformed",
+    "provider_error",
+    "read_error",
+    "read_error_body",
+    "retry_after",
+    "stray_error",
+    "value_or_text",
+)
+
+MAX_STRAY_ATTEMPTS: Final = 64
+"""The most lines outside any event that are tried as the beginning of JSON, so that a large body stays cheap."""
 
 
 def http_error(
     provider: str, status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0
 ) -> errors.ProviderError:
-    """The error that an HTTP response other than 2xx stands for, whatever its body holds: JSON, HTML or nothing.
+    """Returns the error for an HTTP response other than 2xx, whatever its body is: JSON, HTML or nothing.
 
     `headers` have lower-case names. `now` (Unix seconds) is what dates in headers are measured from.
     """
@@ -38,7 +52,7 @@ def http_error(
 
 
 def _unsaid(status: int, body: bytes) -> str:
-    """What a status says where its body has no message: a web page's title, else the status in words."""
+    """What to say if a body has no message: a web page's title, else the status in words."""
     title = re.search(rb"<title[^>]*>\s*([^<]+?)\s*<", body[:20_000], re.IGNORECASE)
     if title is not None:
         return f"a web page, {title[1].decode('utf-8', 'replace')[:200]!r}"
@@ -50,7 +64,7 @@ def _unsaid(status: int, body: bytes) -> str:
 
 
 def read_error_body(body: bytes) -> tuple[str | None, str]:
-    """The code and the message in an error body, in any of the shapes that providers use."""
+    """Returns the code and the message in an error body, in any of the shapes that providers use."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -60,7 +74,8 @@ def read_error_body(body: bytes) -> tuple[str | None, str]:
 
 
 def read_error(value: Any) -> tuple[str | None, str]:
-    """The code and the message in an error value: `{"error": {…}}`, `{"error": "…"}`, `[{"error": …}]`, or bare."""
+    """Returns the code and the message in an error value: `{"error": {…}}`, `{"error": "…"}`, `[{"error": …}]`, or
+    bare."""
     if isinstance(value, list):
         value = value[0] if value else {}
     if isinstance(value, dict) and value.get("error"):
@@ -85,7 +100,8 @@ def _word(value: Any) -> str | None:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds to wait before trying again, where the headers say: retry-after-ms, Retry-After (seconds or a date)."""
+    """Returns the seconds to wait before a retry, from retry-after-ms or Retry-After (seconds or a date); None
+    without."""
     if (text := headers.get("retry-after-ms")) is not None:
         try:
             return _seconds(text) / 1000
@@ -96,7 +112,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
             return _seconds(text)
         except ValueError:
             pass
-        from email.utils import parsedate_to_datetime  # rare, and not light
+        from email.utils import parsedate_to_datetime  # rare, and slow to import
 
         try:
             return max(0.0, parsedate_to_datetime(text).timestamp() - now)
@@ -125,7 +141,7 @@ def provider_error(
     request_id: str | None = None,
     retry_after: float | None = None,
 ) -> errors.ProviderError:
-    """The error of the tree that a status and a provider's code mean. Without a status the code decides alone."""
+    """Returns the error that a status and a provider's code mean. Without a status the code alone decides."""
     kind, hint = _classify(status, (code or "").lower(), message.lower())
     where = f" (HTTP {status})" if status is not None else ""
     return kind(
@@ -180,13 +196,66 @@ def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.
 
 
 def in_band_error(provider: str, value: Any) -> errors.ProviderError:
-    """The error that a provider reported inside a stream that had begun well."""
+    """Returns the error that a provider reported inside a stream."""
     code, message = read_error(value)
-    return provider_error(provider, message or "an error without a message", code=code)
+    request_id = _word(value.get("request_id")) if isinstance(value, dict) else None
+    return provider_error(provider, message or "an error without a message", code=code, request_id=request_id)
+
+
+def stray_error(provider: str, lines: Sequence[bytes]) -> errors.ProviderError | None:
+    """Returns the error in the lines of a stream that belong to no event, or None.
+
+    It is a line `error: …`, or an error object in JSON on one line or several; one that was cut counts too.
+    """
+    text = b"\n".join(lines).decode("utf-8", "replace")
+    at, attempts = 0, 0
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end
+        if text.startswith("error:", at):
+            return in_band_error(provider, value_or_text(text[at + len("error:") : end].encode()))
+        begin = _JSON_BEGINS.match(text, at, end)
+        if begin is not None and attempts < MAX_STRAY_ATTEMPTS:
+            try:
+                value, stop = _decode_first(text, begin.end() - 1)
+            except (ValueError, RecursionError):
+                attempts += 1
+                if error := cut_error(provider, text[at:]):
+                    return error
+            else:
+                if _is_error(value):
+                    return in_band_error(provider, value)
+                end = max(end, stop)
+        at = end + 1
+    return None
+
+
+def cut_error(provider: str, text: str) -> errors.ProviderError | None:
+    """Returns the error if cut JSON begins as one, else None."""
+    return in_band_error(provider, text.strip()) if _ERROR_BEGINS.match(text) else None
+
+
+def value_or_text(data: bytes) -> Any:
+    """Returns the JSON value of `data`, else its text."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return data.decode("utf-8", "replace").strip()
+
+
+_decode_first = json.JSONDecoder().raw_decode
+_JSON_BEGINS = re.compile(r"[ \t]*[{\[]")
+_ERROR_BEGINS = re.compile(r"""\s*(\[\s*)?\{\s*("error"\s*:\s*[{"]|"type"\s*:\s*"error")""")
+
+
+def _is_error(value: Any) -> bool:
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return isinstance(value, dict) and (bool(value.get("error")) or "error" in (value.get("type"), value.get("object")))
 
 
 def malformed(provider: str, cause: Exception) -> errors.MalformedResponse:
-    """Bytes that are not what the API promises."""
+    """Returns the error for bytes that are not valid in this API."""
     return errors.MalformedResponse(
         f"What {provider} sent is not valid: {cause}.",
         hint="If this stays so, check that the base URL speaks this API.",

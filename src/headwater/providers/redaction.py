@@ -1,7 +1,7 @@
 """Where a key could show, and how it is kept from showing.
 
-Owns what counts as a secret (by the name it stands under, or because it was sent as one) and how it is taken out of
-texts and values. It must never be asked for what goes to a provider: that is sent as it is.
+Owns what counts as a secret (by the name it stands under, or because it was sent as one) and how it is removed from
+texts and values. It must never touch what goes to a provider: that is sent unchanged.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MASKED: Final = re.compile(r"(?P<head>[\w-]*?)(?:\*{3,}|\.{3,}|…+|•{3,}|[xX
 
 
 def secrets_in(headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """What of a request nobody may see: the values of its headers, and of a query's fields that are named so."""
+    """Returns the secrets of a request: the values of its headers, and of query fields with a secret's name."""
     found = [value.removeprefix("Bearer ") for name, value in headers.items() if name.lower() not in _PLAIN_HEADERS] + [
         value for name, value in (query or {}).items() if _secret_name(name)
     ]
@@ -48,7 +48,7 @@ def secrets_in(headers: Mapping[str, str], query: Mapping[str, str] | None = Non
 
 
 def secrets_under(value: Any, *, hide: bool = False) -> list[str]:
-    """The strings in `value`, JSON-like, that stand under a secret's name."""
+    """Returns the strings in `value`, JSON-like, that stand under a secret's name."""
     if isinstance(value, Mapping):
         return [
             secret
@@ -61,7 +61,7 @@ def secrets_under(value: Any, *, hide: bool = False) -> list[str]:
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
-    """`text` without the secrets, also where it holds them in part or masked in their middle."""
+    """Returns `text` without the secrets, including parts of them and masked forms."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) < SHORTEST:
             continue
@@ -72,7 +72,7 @@ def scrubbed(text: str, secrets: Iterable[str]) -> str:
 
 
 def without_secrets(value: Any, *, hide: bool = False) -> Any:
-    """`value`, JSON-like, with the strings hidden that stand under a secret's name."""
+    """Returns `value`, JSON-like, with the strings under a secret's name hidden."""
     if isinstance(value, Mapping):
         return {name: without_secrets(inner, hide=hide or _secret_name(str(name))) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):

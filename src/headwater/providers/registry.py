@@ -1,24 +1,35 @@
-"""Which providers there are, and what a model's name, a base URL, a key and the environment's variables come to.
+"""What a model's name, a base URL, a key and the environment's variables resolve to.
 
-Owns the table of names, APIs, base URLs and variables, and the rules by which a name is split. It reads nothing by
-itself: the environment is passed in. An API's module is named here as a string and imported when first asked for. The
-models `offline` and `replay:FILE` are no provider's; `is_offline` and `replay_path` tell them apart before `resolve`.
+Owns the rules by which a name is split and a key is chosen; `catalog` holds what they are applied to, so no provider is
+named here. It must not read the environment, which is passed in; an API's module is imported when first needed. The
+models `offline` and `replay:FILE` have no provider: `is_offline` and `replay_path` recognize them before `resolve`.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-import ipaddress
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias, cast
-from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, cast
+from urllib.parse import urlsplit
 
 import msgspec
 
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel
-from headwater.providers.catalog import API_MODULES, BY_ANY_NAME, CHAT, PROVIDERS, RESPONSES, Provider
+from headwater.providers.addresses import Environment, checked_url, value_of
+from headwater.providers.catalog import (
+    API_MODULES,
+    API_TAILS,
+    BY_ANY_NAME,
+    CHAT,
+    FAMILIES,
+    MODEL_PREFIXES,
+    PROVIDERS,
+    RESPONSES,
+    STANDARD,
+    Provider,
+)
 from headwater.providers.decoder import API
 from headwater.providers.request import Endpoint, Quirks, Secret
 
@@ -30,12 +41,9 @@ __all__ = (
     "known_keys",
     "load_api",
     "model_name",
-    "ollama_base_url",
     "replay_path",
     "resolve",
 )
-
-Environment: TypeAlias = Mapping[str, str]
 
 MODEL_VARIABLE: Final = "HEADWATER_MODEL"
 
@@ -44,7 +52,7 @@ MODEL_VARIABLE: Final = "HEADWATER_MODEL"
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """Whom to ask, and what they call the model."""
+    """Where to send a request, and the provider's name of the model."""
 
     endpoint: Endpoint
     model: str
@@ -59,37 +67,37 @@ class KeyVariable(NamedTuple):
 
 
 def known_keys(env: Environment) -> list[KeyVariable]:
-    """Every variable that may hold a key or a token, provider by provider, and whether `env` has it."""
+    """Returns every variable that may hold a key or a token, provider by provider, and whether `env` has it."""
     return [
-        KeyVariable(provider.name, variable, bool(_value(env, variable)))
+        KeyVariable(provider.name, variable, bool(value_of(env, variable)))
         for provider in PROVIDERS.values()
         for variable in (*provider.key_variables, *provider.token_variables)
     ]
 
 
 def load_api(name: str) -> API:
-    """The module that speaks the API `name`, imported when first asked for. Raises ConfigurationError."""
+    """Returns the module of the API `name`, imported when first needed. Raises ConfigurationError."""
     if name not in API_MODULES:
         raise ConfigurationError(f"There is no API {name!r}.", hint=f"There are {', '.join(API_MODULES)}.")
     return cast(API, importlib.import_module(API_MODULES[name]))
 
 
 def is_offline(name: str) -> bool:
-    """Whether `name` is a model that asks no provider: `offline`, alone or with a shape behind it."""
+    """Whether `name` is the offline model: `offline`, alone or followed by a shape."""
     return name == "offline" or name.startswith(("offline/", "offline:"))
 
 
 def replay_path(name: str) -> str | None:
-    """The file in `replay:FILE`; None where the name is another."""
+    """Returns the file in `replay:FILE`; None for any other name."""
     return name.removeprefix("replay:") if name.startswith("replay:") else None
 
 
 def model_name(name: str | None, env: Environment) -> str:
-    """The model to use: the one named, else the one in HEADWATER_MODEL.
+    """Returns the model to use: the one named, else the one in HEADWATER_MODEL.
 
     Raises ModelNotNamed, which says which keys were found and what to write.
     """
-    named = (name or "").strip() or _value(env, MODEL_VARIABLE)
+    named = (name or "").strip() or value_of(env, MODEL_VARIABLE)
     if named:
         return named
     found: dict[str, str] = {}
@@ -111,25 +119,24 @@ def model_name(name: str | None, env: Environment) -> str:
 def resolve(
     name: str | None, *, base_url: str | None = None, api_key: str | Secret | None = None, env: Environment
 ) -> Resolved:
-    """Where a model is asked for, with which key, and by which name.
+    """Returns the endpoint for a model: where requests go, with which key, and the model's name there.
 
-    Without `base_url` the name says the provider, and its variables in `env` the rest; with it the name arrives as it
-    is, but for the prefix of an API. A key from `env` is sent to hosts that are its provider's, or that the provider's
-    own variable names, and to no other.
+    Without `base_url` the name says the provider, and its variables in `env` the rest; with it the name is used as it
+    is, except for an API's prefix. A key from `env` is only sent to its provider's hosts, or to those that the
+    provider's own variable names.
 
-    Raises ModelNotNamed, UnknownModel, MissingKey, and ConfigurationError for a URL or key that cannot be one.
-    Source: spec/02.
+    Raises ModelNotNamed, UnknownModel, MissingKey, and ConfigurationError for an invalid URL or key.
     """
     name = model_name(name, env)
     target = _at_url(name, base_url, env) if base_url and base_url.strip() else _by_name(name, env)
-    # From here on the key shows in no frame, should a tool print the variables of a traceback.
+    # From here on no frame shows the key to a tool that prints the variables of a traceback.
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key
     return Resolved(_endpoint(target, key, env), target.model)
 
 
 class _Target(NamedTuple):
-    """A name that has been understood, before its key."""
+    """A resolved name, before its key."""
 
     provider: Provider
     api: str
@@ -151,14 +158,6 @@ def _head(name: str) -> tuple[str, str, str]:
     return (name[: match.start()], match[0], name[match.end() :]) if match else (name, "", "")
 
 
-_BARE: Final = (
-    # gpt-oss is open: OpenAI gives its weights away and does not serve it.
-    (r"(gpt-(?!oss)|chatgpt-|codex-|o\d+($|-)|ft:(gpt|o\d))", "openai"),
-    (r"claude-", "anthropic"),
-    (r"gemini-", "gemini"),
-)
-
-
 def _by_name(name: str, env: Environment) -> _Target:
     provider, api, model = _split(name, env)
     if provider.namespace and "/" not in model:
@@ -174,11 +173,11 @@ def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
     head, sign, rest = _head(name)
     api = ""
     if head in (CHAT, RESPONSES):
-        # The API alone means OpenAI; a provider may follow: openai-responses/azure/gpt-5.4.
+        # The API alone means whose it is; a provider may follow: openai-responses/azure/gpt-5.4.
         api, inner = head, _head(rest)
         provider = BY_ANY_NAME.get(inner[0]) if inner[1] == "/" else None
         if provider is None:
-            provider = PROVIDERS["openai"]
+            provider = STANDARD
         elif api in provider.apis:
             rest = inner[2]
         else:
@@ -188,34 +187,17 @@ def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
     else:
         provider = BY_ANY_NAME.get(head.lower()) if sign else None
         if provider is None:
-            for pattern, owner in _BARE:
-                if re.match(pattern, name):
-                    return PROVIDERS[owner], "", name
+            for owner in PROVIDERS.values():
+                if owner.bare_names and re.match(owner.bare_names, name):
+                    return owner, "", name
             raise _unknown_model(name, env)
     if not rest:
         raise UnknownModel(f"{name!r} names no model.", hint=f'Write it whole, as in "{_example(provider)}".')
     return provider, api, rest
 
 
-_FAMILIES: Final = (
-    ("deepseek", ("deepseek", "openrouter")),
-    ("grok", ("xai",)),
-    ("mistral", ("mistral", "ollama")),
-    ("magistral", ("mistral",)),
-    ("codestral", ("mistral",)),
-    ("gpt-oss", ("ollama", "groq", "openrouter")),
-    ("llama", ("ollama", "groq", "together")),
-    ("qwen", ("ollama", "alibaba", "openrouter")),
-    ("gemma", ("ollama", "openrouter")),
-    ("phi", ("ollama",)),
-    ("kimi", ("moonshot", "openrouter")),
-    ("glm", ("zai", "openrouter")),
-    ("mimo", ("xiaomi", "openrouter")),
-)
-
-
 def _nearest(name: str) -> list[str]:
-    """What may have been meant, as names that resolve; the likeliest first."""
+    """Names that resolve and may have been meant; the likeliest first."""
     head, sign, rest = _head(name)
     if head.lower() in BY_ANY_NAME:
         return [_example(BY_ANY_NAME[head.lower()])]
@@ -224,13 +206,13 @@ def _nearest(name: str) -> list[str]:
         if near:
             return [f"{known}/{rest}" for known in dict.fromkeys(BY_ANY_NAME[one].name for one in near)]
     last = name.rpartition("/")[2].lower()
-    family = [f"{owner}/{name}" for stem, owners in _FAMILIES if last.startswith(stem) for owner in owners]
+    family = [f"{owner}/{name}" for stem, owners in FAMILIES if last.startswith(stem) for owner in owners]
     if family:
         return family
     if sign and rest:
         near = difflib.get_close_matches(head.lower(), BY_ANY_NAME, n=1, cutoff=0.7)
         return [f"{BY_ANY_NAME[one].name}/{rest}" for one in near]
-    bare = {PROVIDERS[owner].example: PROVIDERS[owner] for _, owner in _BARE}
+    bare = {owner.example: owner for owner in PROVIDERS.values() if owner.bare_names}
     return [_example(bare[one]) for one in difflib.get_close_matches(name.lower(), bare, n=1, cutoff=0.6)]
 
 
@@ -240,9 +222,9 @@ def _unknown_model(name: str, env: Environment) -> UnknownModel:
         hint = f"Did you mean {' or '.join(f'{one!r}' for one in written[:3])}?"
     else:
         hint = "Write provider/model, as in 'openai/gpt-5.4' or 'ollama/llama3.2'."
-    for variable in PROVIDERS["openai"].base_url_variables:
-        if _value(env, variable):
-            hint += f" For the server that {variable} names, write {'openai/' + name!r}."
+    for variable in STANDARD.base_url_variables:
+        if value_of(env, variable):
+            hint += f" For the server that {variable} names, write {f'{STANDARD.name}/{name}'!r}."
             break
     else:
         hint += " For a server of your own pass base_url=."
@@ -259,20 +241,20 @@ def _example(provider: Provider) -> str:
 def _place(provider: Provider, env: Environment) -> tuple[str, Mapping[str, str], bool]:
     """Base URL, query, and whether it is the provider's own, where only variables say."""
     for variable in provider.base_url_variables:
-        if value := _value(env, variable):
-            if variable == "OLLAMA_HOST":
-                return ollama_base_url(value), {}, False
-            base_url, query = _checked_url(value, variable)
+        if value := value_of(env, variable):
+            if provider.read_url is not None:
+                return provider.read_url(value), {}, False
+            base_url, query = checked_url(value, variable)
             tail = provider.base_url_tail
             return base_url.removesuffix(tail) + tail, query, provider.token != "" or _owns(provider, base_url)
-    if build := _BUILT.get(provider.name):
-        return build(env), {}, True
+    if provider.build_url is not None:
+        return provider.build_url(env), {}, True
     return provider.base_url, {}, True
 
 
 def _at_url(name: str, base_url: str, env: Environment) -> _Target:
-    """A name at a base URL that was passed: only the prefix of an API is taken off."""
-    url, query = _checked_url(base_url, "base_url")
+    """Resolve a name at a given base URL: only an API's prefix is removed."""
+    url, query = checked_url(base_url, "base_url")
     owner = next((provider for provider in PROVIDERS.values() if _owns(provider, url)), None)
     official = owner is not None
     if owner is None:
@@ -289,15 +271,21 @@ def _at_url(name: str, base_url: str, env: Environment) -> _Target:
     return _target(owner, api, model, url, query, official=official, trusted=trusted, env=env)
 
 
-_PORTS: Final = {11434: "ollama", 1234: "lmstudio"}
-"""Ports that hardly any other server takes: whose they are says how requests are best written."""
-
-
 def _stranger(url: str) -> Provider:
-    """A server that no one told us the name of: it goes by its address."""
+    """A server without a known name: its address is its name, and its port may tell what it is."""
     parts = urlsplit(url)
     name = parts.netloc.lower()
-    return Provider(name=name, example="", local=True, quirks=_PORTS.get(parts.port or 0, ""))
+    for known in PROVIDERS.values():
+        if known.port and known.port == parts.port:
+            return Provider(
+                name=name,
+                example="",
+                local=True,
+                quirks=known.quirks or known.name,
+                start_hint=known.start_hint,
+                model_hint=known.model_hint,
+            )
+    return Provider(name=name, example="", local=True)
 
 
 def _speaks(owner: Provider | None, api: str, url: str) -> bool:
@@ -321,25 +309,14 @@ def _target(
         api = provider.apis[0]
         if (api == RESPONSES and not official) or (api != CHAT and re.search(r"/openai(/v1)?$", base_url)):
             api = CHAT  # what compatible servers have; some vendors keep a compatible door beside their own
-    if api == "gemini":
-        model = model.removeprefix("models/")
-    for tail in _TAILS.get(api, ()):
-        if base_url.endswith(tail):
+    model = model.removeprefix(MODEL_PREFIXES.get(api, ""))
+    for tail in API_TAILS.get(api, ()):
+        if urlsplit(base_url).path.endswith(tail):  # the path: a host may be called api
             base_url = base_url.removesuffix(tail)
             break
-    if provider.name == "azure":
-        base_url, query = _azure(base_url, query, api, model, env)
+    if provider.deployment_url is not None:
+        base_url, query = provider.deployment_url(base_url, query, model, env, chat=api == CHAT)
     return _Target(provider, api, model, base_url, query, official, trusted)
-
-
-_TAILS: Final = {
-    CHAT: ("/chat/completions",),
-    RESPONSES: ("/responses",),
-    "anthropic": ("/v1/messages", "/v1"),
-    "gemini": ("/v1beta/models", "/v1beta"),
-    "ollama": ("/api/chat", "/api", "/v1"),
-}
-"""What people copy into a base URL that is the API's own path; the longest first."""
 
 
 def _owns(provider: Provider, url: str) -> bool:
@@ -348,7 +325,7 @@ def _owns(provider: Provider, url: str) -> bool:
         return False
     host = urlsplit(url).hostname or ""
     own = urlsplit(provider.base_url).hostname
-    if provider.name == "bedrock" and not host.startswith("bedrock-"):
+    if not host.startswith(provider.host_prefix):
         return False
     return host == own or any(
         host.endswith(one) if one.startswith((".", "-")) else host == one for one in provider.hosts
@@ -356,124 +333,8 @@ def _owns(provider: Provider, url: str) -> bool:
 
 
 def _variable_urls(provider: Provider, env: Environment) -> set[str]:
-    values = (_value(env, variable).rstrip("/") for variable in provider.base_url_variables)
+    values = (value_of(env, variable).rstrip("/") for variable in provider.base_url_variables)
     return {value for value in values if value}
-
-
-def _checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
-    """A base URL without its trailing slashes, and its query apart. Raises ConfigurationError."""
-    text = text.strip()
-    hint = 'Write it whole, with http:// or https:// before it, as in "http://localhost:8000/v1".'
-    try:
-        parts: SplitResult | None = urlsplit(text)
-        assert parts is not None
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, brackets that do not match
-        parts, good = None, False
-    if "@" in (parts.netloc if parts else text):
-        raise ConfigurationError(
-            f"{where} holds a user name or password.", hint="Leave it out, and pass a token as api_key=."
-        )
-    if parts is None or not good or re.search(r"[\s\x00-\x1f\x7f]", text):
-        # Not shown: a key is soon set where an address belongs.
-        raise ConfigurationError(f"{where} is no http(s) URL.", hint=hint)
-    path = parts.path.rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}", dict(parse_qsl(parts.query, keep_blank_values=True))
-
-
-_DATED: Final = r"\d{4}-\d{2}-\d{2}"
-
-
-def _azure(
-    base_url: str, query: Mapping[str, str], api: str, model: str, env: Environment
-) -> tuple[str, Mapping[str, str]]:
-    """Azure's address of a deployment: the undated one, or the dated one where a dated version is asked for."""
-    version = query.get("api-version") or _value(env, "OPENAI_API_VERSION")
-    if version:
-        query = {**query, "api-version": version}
-    if "/deployments/" in base_url:
-        return base_url, query
-    undated = base_url.endswith("/openai/v1")
-    root = base_url.removesuffix("/v1").removesuffix("/openai")
-    if undated or not re.match(_DATED, version):
-        return f"{root}/openai/v1", {} if undated and re.match(_DATED, version) else query
-    return (f"{root}/openai/deployments/{quote(model, safe='')}" if api == CHAT else f"{root}/openai"), query
-
-
-def _no_azure(env: Environment) -> str:
-    raise ConfigurationError(
-        "No endpoint for azure.",
-        hint='Set AZURE_OPENAI_ENDPOINT, or pass base_url="https://NAME.openai.azure.com/openai/v1".',
-    )
-
-
-def _bedrock(env: Environment) -> str:
-    region = _value(env, "AWS_REGION") or _value(env, "AWS_DEFAULT_REGION")
-    form = "https://bedrock-mantle.{}.api.aws/v1"
-    if not re.fullmatch(r"[a-z]{2,8}(-[a-z0-9]+)+-\d+", region):
-        raise ConfigurationError(
-            f"AWS_REGION is no region: {region!r}." if region else "No region for bedrock.",
-            hint=f'Set AWS_REGION, as in us-east-1, or pass base_url="{form.format("REGION")}".',
-        )
-    return form.format(region)
-
-
-def _vertex(env: Environment) -> str:
-    project = _value(env, "GOOGLE_CLOUD_PROJECT")
-    location = _value(env, "GOOGLE_CLOUD_LOCATION") or "global"
-    form = "https://{}/v1/projects/{}/locations/{}/endpoints/openapi"
-    if not re.fullmatch(r"[a-z0-9.:-]+", project) or not re.fullmatch(r"[a-z0-9-]+", location):
-        url = form.format("aiplatform.googleapis.com", "PROJECT", "global")
-        raise ConfigurationError(
-            "GOOGLE_CLOUD_PROJECT or GOOGLE_CLOUD_LOCATION is none." if project else "No project for vertex.",
-            hint=f'Set GOOGLE_CLOUD_PROJECT (and GOOGLE_CLOUD_LOCATION), or pass base_url="{url}".',
-        )
-    if location == "global":
-        host = "aiplatform.googleapis.com"
-    elif location in ("us", "eu"):  # several regions under one name
-        host = f"aiplatform.{location}.rep.googleapis.com"
-    else:
-        host = f"{location}-aiplatform.googleapis.com"
-    return form.format(host, quote(project, safe=""), location)
-
-
-_BUILT: Final[Mapping[str, Callable[[Environment], str]]] = {
-    "azure": _no_azure,
-    "bedrock": _bedrock,
-    "vertex": _vertex,
-}
-
-
-def ollama_base_url(host: str) -> str:
-    """OLLAMA_HOST, in any form that Ollama takes, as a base URL.
-
-    A host alone is on port 11434; a URL without a port on that of its scheme. Addresses to listen on (0.0.0.0, ::)
-    become the loopback, which is where one connects. Source: ollama's envconfig. Raises ConfigurationError.
-    """
-    text = host.strip().strip("\"'").strip()
-    scheme, sign, rest = text.partition("://")
-    if not sign:
-        scheme, rest = ("https", "ollama.com:443") if text == "ollama.com" else ("http", text)
-    default = {"http": "80", "https": "443"}.get(scheme, "") if sign else "11434"
-    place, _, path = rest.partition("/")
-    if place.startswith("[") and "]" in place:
-        name, _, tail = place[1:].partition("]")
-        port = tail.removeprefix(":")
-    elif place.count(":") > 1:
-        name, port = place, ""  # an IPv6 address without its brackets
-    else:
-        name, _, port = place.partition(":")
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        name = name or "127.0.0.1"
-    else:
-        loopback = "127.0.0.1" if address.version == 4 else "::1"
-        name = loopback if address.is_unspecified else str(address)
-        name = f"[{name}]" if address.version == 6 else name
-    path = path.strip("/")
-    url, _ = _checked_url(f"{scheme}://{name}:{port or default}{'/' + path if path else ''}", "OLLAMA_HOST")
-    return url
 
 
 # --- keys
@@ -485,8 +346,8 @@ def _endpoint(target: _Target, api_key: Secret | None, env: Environment) -> Endp
     headers: dict[str, str] = {}
     if target.trusted:
         for name, variable in provider.header_variables.items():
-            if _value(env, variable):
-                headers[name] = _value(env, variable)
+            if value_of(env, variable):
+                headers[name] = value_of(env, variable)
                 if not headers[name].isascii() or not headers[name].isprintable():
                     raise ConfigurationError(f"{variable} holds characters that no header can.", hint="Set it anew.")
     return Endpoint(
@@ -499,6 +360,8 @@ def _endpoint(target: _Target, api_key: Secret | None, env: Environment) -> Endp
         headers=headers,
         query=target.query,
         quirks=_quirks(target),
+        start_hint=provider.start_hint,
+        model_hint=provider.model_hint,
     )
 
 
@@ -528,7 +391,7 @@ def _key_hint(provider: Provider) -> str:
 _PLACEHOLDER: Final = (
     r"(<.*>|\{.*\}|\$[\w{}-]+|(sk-)?[x.*…-]*|.*\byour\b.*(key|token).*|.*(key|token).*\bhere\b.*|change-?me|todo)"
 )
-"""What stands in examples where a key belongs."""
+"""Placeholders for a key, as examples have them."""
 
 
 def _checked_key(key: Secret, where: str, provider: Provider, needed: bool) -> Secret:
@@ -548,7 +411,7 @@ def _is_placeholder(key: Secret) -> bool:
 
 
 def _fault(text: str) -> str:
-    """What in a key no header can hold, or no key has; "" where all is well."""
+    """What is wrong with a key that no header can hold; "" if nothing is."""
     if not text.isascii():
         return "a character that is not ASCII"
     if re.search(r"[\r\n]", text):
@@ -561,15 +424,10 @@ def _fault(text: str) -> str:
 
 
 def _quirks(target: _Target) -> Quirks:
-    """How this server differs, from the module that knows; the defaults where nothing is known of it."""
+    """How this server differs, from the API's module; the defaults if nothing is known."""
     provider = target.provider
     if target.api != CHAT or (provider.apis[0] == RESPONSES and not target.official):
         return Quirks()
     known: Any = getattr(importlib.import_module(API_MODULES[CHAT]), "QUIRKS", {})
     quirks: Quirks = known.get(provider.quirks or provider.name, Quirks())
     return quirks
-
-
-def _value(env: Environment, variable: str) -> str:
-    """A variable's value; one that is empty or blank counts as not set."""
-    return env.get(variable, "").strip()

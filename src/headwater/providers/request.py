@@ -32,9 +32,9 @@ Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a model is to answer, by the field's usual names; None is the provider's own default.
+    """How a model should answer, by the usual names; None is the provider's default.
 
-    One that the provider cannot honour raises UnsupportedSetting when the request is encoded; none is dropped.
+    A setting that the provider cannot honour raises UnsupportedSetting when the request is encoded; none is dropped.
     """
 
     temperature: float | None = None
@@ -53,17 +53,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     service_tier: str | None = None
     user: str | None = None
     cache: bool | None = None
-    """Ask for prompt caching of the instructions and tools, where the provider wants to be asked."""
+    """Ask for prompt caching of the instructions and tools, if the provider has to be asked."""
     store: bool | None = None
     extra: dict[str, Any] | None = None
-    """The provider's own fields, merged into the request body as they are; they win over ours."""
+    """The provider's own fields, merged into the request body unchanged; they override ours."""
 
     def given(self) -> dict[str, Any]:
-        """The settings that were set, by name."""
+        """Returns the settings that were set, by name."""
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
     def shown(self) -> dict[str, Any]:
-        """`given`, for eyes and logs: what stands in `extra` under a secret's name is hidden."""
+        """Returns `given` for display and logs: values in `extra` under a secret's name are hidden."""
         given = self.given()
         return given if self.extra is None else {**given, "extra": without_secrets(self.extra)}
 
@@ -79,7 +79,7 @@ ToolChoice: TypeAlias = str
 
 
 class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool as a provider is told of it: `parameters` is a JSON Schema of type object."""
+    """A tool as described to a provider; `parameters` is a JSON Schema of type object."""
 
     name: str
     description: str = ""
@@ -97,24 +97,22 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One question to a model: all that an API module needs to write it down, streaming."""
+    """One request to a model: all that an API module needs to encode it."""
 
     model: str
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     output: OutputSpec | None = None
     settings: Settings = Settings()
-    thread: str | None = None
-    """A stable name of the conversation, for providers that cache prompts by it."""
     connect: float | msgspec.UnsetType | None = msgspec.UNSET
-    """Seconds that a connection may take, None for any number, for who sends it; unset where that is theirs to say."""
+    """Seconds that a connection may take (None: any), if the run says so; unset, each model's own clock holds."""
 
 
 # --- where it is sent
 
 
 class Secret:
-    """A key that does not show: its repr and str are dots; `reveal` is called only where a header is written."""
+    """A key that does not show: its repr and str are dots; `reveal` is called only to write a header."""
 
     __slots__ = ("_value",)
 
@@ -150,7 +148,7 @@ class Secret:
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
-    """How one server differs from the API it speaks. A record, not a branch: add a field, and a recording for it."""
+    """How one server differs from the API it speaks: values, not branches. A new field needs a recording."""
 
     max_tokens_field: str = "max_tokens"
     """OpenAI's own models want max_completion_tokens; most compatible servers know only max_tokens."""
@@ -162,7 +160,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     ] = "reasoning_effort"
     """Where the reasoning setting goes."""
     reasoning_back: Literal["", "reasoning_content", "reasoning", "reasoning_details", "thinking"] = ""
-    """Under which name earlier reasoning is sent back, where the server wants it; "thinking" is a part of content."""
+    """The field in which earlier reasoning is sent back, if the server wants it; "thinking" is a part of content."""
     strict_tools: bool = True
     """Whether `strict` may stand in a tool's function."""
     json_schema: bool = True
@@ -170,22 +168,21 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool = True
     """Whether `parallel_tool_calls` is taken; where it is not, calls may always come in parallel."""
     seed_field: str = "seed"
-    thread_field: str = ""
-    """Where a conversation's name goes, for servers that cache prompts by it; "" sends none."""
     cache_marks: bool = False
     """Whether content may carry `cache_control`."""
     message_names: bool = False
     """Whether a message may say by `name` who speaks."""
     files_by_url: Literal["", "file_data", "document_url"] = ""
-    """How a file that the server is to fetch is written; "" where it fetches none."""
+    """How a file that the server should fetch is written; "" if it fetches none."""
     call_id_length: int = 0
-    """How long a call's id must be, in letters and digits; 0 where any will do."""
+    """How long a call's id must be, in letters and digits; 0 for any length."""
     unsupported: frozenset[str] = frozenset()
     """Names of Settings that this server refuses or ignores."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider to ask: who, where, with which key. Headers and query may hold one too, so none of them shows."""
+    """Where requests are sent: provider, API, base URL and key. Headers and query may hold a key too, so none is
+    shown."""
 
     provider: str
     api: str
@@ -194,15 +191,19 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     key_header: str = ""
     """The header for the key, where it is not the API's own: "api-key" (Azure), "authorization" (a bearer token)."""
     token: Literal["", "azure", "google"] = ""
-    """Whose credentials to ask for a bearer token before each request, where there is no key; see `registry`."""
+    """Whose credentials provide a bearer token for each request without a key; see `catalog.TOKEN_SCOPES`."""
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     quirks: Quirks = Quirks()
+    start_hint: str = ""
+    """What to do where no server answers on one's own machine."""
+    model_hint: str = ""
+    """What to do where the provider does not have the model."""
 
     def key_headers(self, header: str) -> dict[str, str]:
-        """The header that holds the key, by the API's own way (`header`) where the endpoint names no other; {} without.
+        """Returns the header that holds the key: the endpoint's own, else the API's (`header`); {} without a key.
 
-        In `authorization` the key stands as a bearer token, anywhere else as it is.
+        In `authorization` the key is a bearer token, in any other header it stands alone.
         """
         if not self.key:
             return {}
@@ -218,12 +219,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes to the transport. Its headers hold the key: it must never be logged or shown."""
+    """What goes to the transport. Its headers hold the key, so it must never be logged or shown."""
 
     method: str = "POST"
     url: str
     headers: dict[str, str]
     body: bytes
+    start_hint: str = ""
+    """What to do where no server answers on one's own machine."""
 
     def __repr__(self) -> str:
         return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"

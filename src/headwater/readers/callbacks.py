@@ -59,25 +59,26 @@ def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) ->
 
     @wraps
     async def wait(answer: Awaitable[Any]) -> None:
-        token = current_run.set_weakly(linked)
+        token = enter(linked)
         try:
             await answer
         except Exception as error:
             errors.add(error, what)
         finally:
-            current_run.reset(token)
+            leave(token)
 
+    enter, leave = current_run.set_weakly, current_run.reset
     linked: weakref.ref[Outer] = weakref.ref(run)  # the run holds its watchers: they must not hold the run
 
     def call(*arguments: Any) -> Awaitable[Any] | None:
-        token = current_run.set_weakly(linked)
+        token = enter(linked)
         try:
             answer = callback(*arguments)
         except Exception as error:
             errors.add(error, what)
             return None
         finally:
-            current_run.reset(token)
+            leave(token)
         return wait(answer) if answer is not None and inspect.isawaitable(answer) else None
 
     return call
@@ -101,10 +102,10 @@ def token_watcher(
     call = _guarded(callback, run, errors, "streaming_callback")
     take_back = _guarded(on_retract, run, errors, "on_retract callback") if on_retract is not None else None
     names_agent = on_retract is not None and positional_parameters(on_retract) == 2
-    chunks = Chunks(run.fold)
+    chunks = Chunks(run.id, None, run.fold)
     hold: Hold[str] = Hold()
     wants = _wanted(callback)
-    speakers = chunks.speakers
+    speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
 
     def watch_details(event: Event) -> Awaitable[Any] | None:
         told = chunks.details(event)
@@ -113,8 +114,8 @@ def token_watcher(
     def watch_tokens(event: Event) -> Awaitable[Any] | None:
         if event.__class__ is not TextDelta:
             return rare(event)
-        text = chunks.text_of(event) if event.run in speakers else ""
-        if text and hold.holding:
+        text = text_of(event) if event.run in speakers else ""
+        if held and text:
             text = "".join(hold(event, (text,)))
         return hand(event, text, False) if text else None
 
@@ -127,8 +128,8 @@ def token_watcher(
                 return None  # of tokens there were none
             return take_back(event.agent, event.chars) if names_agent else take_back(event.chars)
         waits = None
-        if take_back is None and (held := hold(event)):
-            waits = hand(event, "".join(held), False)
+        if take_back is None and (let_go := hold(event)):
+            waits = hand(event, "".join(let_go), False)
         if wants == 3 and isinstance(event, _ENDS):
             waits = _both(waits, hand(event, "", True))
         return waits

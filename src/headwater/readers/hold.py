@@ -19,24 +19,20 @@ T = TypeVar("T")
 class Hold(Generic[T]):
     """Holds things by the run that they are of; call it with each event and what it gives rise to."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self._held: dict[str, list[T]] = {}
-
-    @property
-    def holding(self) -> bool:
-        """Whether anything that comes now may have to wait."""
-        return bool(self._held)
+        self.held: dict[str, list[T]] = {}
+        """What waits, by run; empty where nothing that comes now has to. A reader of tokens looks here first."""
 
     def __call__(self, event: Event, items: Sequence[T] = ()) -> Sequence[T]:
         """What may be handed out now, in order: `items`, or what was held, or nothing yet."""
         kind = event.__class__
         if kind is AttemptStarted:
             if event.may_retract:  # type: ignore[attr-defined]
-                self._held.setdefault(event.run, [])
+                self.held.setdefault(event.run, [])
             return items
-        held = self._held.get(event.run) if self._held else None
+        held = self.held.get(event.run) if self.held else None
         if held is None:
             return items
         if kind is Retracted:
@@ -45,7 +41,7 @@ class Hold(Generic[T]):
         held.extend(items)
         if kind not in _SETTLING:
             return ()
-        return self._held.pop(event.run)
+        return self.held.pop(event.run)
 
 
 _SETTLING = frozenset({StepFinished, RunFinished, RunFailed, RunCancelled})

@@ -21,7 +21,7 @@ from headwater.events import Event, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
 from headwater.readers.kept_loop import KeptLoop, in_loop, kept_loop, refuse_inside_loop
-from headwater.readers.selection import Choice, Selection
+from headwater.readers.selection import Choice, Everyone, Selection
 
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
@@ -39,9 +39,9 @@ T_co = TypeVar("T_co", covariant=True)
 class AgentStream(Generic[OutputT]):
     """One run as it happens; started by whoever reads it first.
 
-    Read it once: as chunks (`async for chunk in stream`, `for chunk in stream` in plain code), as typed `events()`, as
-    `text()`, in part by `select()`, or drained by `result()`. `cancel()` stops it from anywhere. `response` is there
-    once it has ended.
+    Read it once: as chunks (`async for chunk in stream`, `for chunk in stream` in sync code, `anext(stream)`,
+    `next(stream)`), as typed `events()`, as `text()`, in part by `select()`, or drained by `result()`. `cancel()` stops
+    it from anywhere. `response` is there once it has ended.
     """
 
     def __init__(self, make: Callable[[], Run]) -> None:
@@ -49,15 +49,40 @@ class AgentStream(Generic[OutputT]):
         self._run: Run | None = None
         self._reading = False
         self._kept: KeptLoop | None = None
+        self._next: Reader[StreamChunk] | Iterator[StreamChunk] | None = None
+        """What `anext` and `next` go on with; whoever iterates takes it over."""
 
     # --- reading
 
     def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        if isinstance(begun := self._next, Reader):
+            self._next = None  # whoever leaves the loop lets go of it, and so ends the run
+            return begun
         return Reader(self.claim(), _chunks)
 
     def __iter__(self) -> Iterator[StreamChunk]:
         refuse_inside_loop("`async for chunk in …`")
+        if (begun := self._next) is not None and not isinstance(begun, Reader):
+            self._next = None
+            return begun
         return self._plain(_chunks)
+
+    async def __anext__(self) -> StreamChunk:
+        if not isinstance(self._next, Reader):
+            if self._reading and self._begun().over:
+                raise StopAsyncIteration
+            self._next = Reader(self.claim(), _chunks)
+        return await self._next.__anext__()
+
+    def __next__(self) -> StreamChunk:
+        refuse_inside_loop("`await anext(stream)`")
+        if self._next is None:
+            if self._reading and self._begun().over:
+                raise StopIteration
+            self._next = self._plain(_chunks)
+        if isinstance(self._next, Reader):
+            raise LoopMisuse("This stream is being read by `anext`.", hint="Go on with it in async code.")
+        return next(self._next)
 
     def events(
         self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
@@ -244,7 +269,7 @@ class Chosen(View[T_co]):
 
 
 def _chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
-    chunks = Chunks(run.fold)
+    chunks = Chunks(run.id, None, run.fold)
     of, own, agent = chunks.of, run.id, run.path[-1]
     new, delta = object.__new__, TextDelta
 
@@ -273,14 +298,14 @@ def _same(event: Event) -> Event:
 
 
 def _text(run: Run) -> Callable[[Event], str | None]:
-    chunks = Chunks(run.fold)
+    chunks = Chunks(run.id, None, run.fold)
     hold: Hold[str] = Hold()
-    speakers = chunks.speakers
+    speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
 
     def project(event: Event) -> str | None:
         if event.__class__ is TextDelta:
-            text = chunks.text_of(event) if event.run in speakers else ""
-            if text and hold.holding:
+            text = text_of(event) if event.run in speakers else ""
+            if held and text:
                 text = "".join(hold(event, (text,)))  # a string cannot be taken back: it waits
             return text or None
         chunks.of(event)
@@ -296,7 +321,7 @@ def _chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | 
 
 def _chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
     selection = Selection(choice)
-    chunks = Chunks(run.fold, leads=not choice.final_only, everyone=choice.by_place)
+    chunks = Chunks(run.id, Everyone() if choice.by_place else None, run.fold, leads=not choice.final_only)
 
     def project(event: Event) -> list[StreamChunk] | None:
         chosen = selection(event)

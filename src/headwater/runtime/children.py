@@ -11,10 +11,11 @@ import os
 import weakref
 from typing import Any
 
-from headwater.events import ChildFinished, ChildStarted, ErrorInfo
+from headwater.events import ChildFinished, ErrorInfo
 from headwater.events.tree import Node
 from headwater.runtime.backlog import SlowReader
 from headwater.runtime.merge import Mux
+from headwater.runtime.place import child_started
 from headwater.runtime.run import Run
 
 __all__ = ("Parent",)
@@ -63,13 +64,8 @@ class Parent(Run):
         node = Node(f"run_{os.urandom(9).hex()}", name, parent=self.id, **place)
         node.unbegun, node.error = ErrorInfo.of(error), error
         self.node.begin(node)
-        role: Any = node.role
-        self.mux.put(
-            [
-                ChildStarted(child=node.id, name=name, call=node.call, role=role, after=node.after, final=node.final),
-                ChildFinished(child=node.id, name=name, call=node.call, outcome="failed", error=node.unbegun),
-            ]
-        )
+        end = ChildFinished(child=node.id, name=name, call=node.call, outcome="failed", error=node.unbegun)
+        self.mux.put([child_started(node), end])
 
 
 async def _settled(run: Run) -> None:

@@ -103,6 +103,12 @@ class _CurrentRun:
     and took a second would keep its run, with all that was said in it, for five minutes.
     """
 
+    def __init__(self) -> None:
+        self.set_weakly: Callable[[weakref.ref[Outer]], Token[weakref.ref[Outer] | None]] = _current.set
+        """`set` for who calls once a token, and keeps the reference."""
+        self.reset: Callable[[Token[weakref.ref[Outer] | None]], None] = _current.reset
+        """It is again what it was before `set` returned the token."""
+
     def get(self) -> Outer | None:
         """The run on whose behalf a tool or a callback is running, if one is."""
         linked = _current.get()
@@ -111,14 +117,6 @@ class _CurrentRun:
     def set(self, run: Outer | None) -> Token[weakref.ref[Outer] | None]:
         """From here on it is this one."""
         return _current.set(weakref.ref(run) if run is not None else None)
-
-    def set_weakly(self, linked: weakref.ref[Outer]) -> Token[weakref.ref[Outer] | None]:
-        """`set` for who calls often, and keeps the reference."""
-        return _current.set(linked)
-
-    def reset(self, token: Token[weakref.ref[Outer] | None]) -> None:
-        """It is again what it was before `set` returned the token."""
-        _current.reset(token)
 
 
 current_run = _CurrentRun()

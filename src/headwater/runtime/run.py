@@ -4,37 +4,34 @@ Whoever reads a run awaits `pull` for the next events and appends each one befor
 suspended between two pulls, so leaving is a plain call that closes everything (`abort`), and a reader that pauses
 holds the provider back by itself. `append` is the one place where events get their number and their time.
 
-A run may stand in another: it joins that one's log, and whoever conducts it there (`children`) folds its events as they
-come (`take`), so that it can go on while they wait in the queue to be appended. What a run does is its subclass's.
+A run may stand in another (`place`): it joins that one's log, and whoever conducts it there (`children`) folds its
+events as they come, so that it can go on while they wait in the queue to be appended. What a run does is its
+subclass's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 import weakref
 from collections.abc import Awaitable, Iterator
 from typing import Any, cast
 
-import msgspec
 from msgspec.structs import force_setattr
 
 from headwater.backends.interrupt import Interruptible, running_loop
 from headwater.errors import HeadwaterError, LoopMisuse, RunTimeout
-from headwater.events import ChildFinished, ChildStarted, Event, RunStarted, TextDelta
+from headwater.events import ChildFinished, Event, RunStarted, TextDelta
 from headwater.events.answers import composed
-from headwater.events.fold import Fold
 from headwater.events.messages import Response
-from headwater.events.tree import Node, Role
-from headwater.runtime.context import NOWHERE, CallbackErrors, Links, Origin, Watcher, drop, in_turn, others_cancel
+from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
-from headwater.runtime.log import Log
 from headwater.runtime.merge import Mux
+from headwater.runtime.place import Placed
 from headwater.tools.context import earlier
 
-__all__ = ("Run", "as_data")
+__all__ = ("Run",)
 
 _set = force_setattr  # events are frozen for everyone else
 
@@ -43,7 +40,7 @@ class _Stopped(Exception):  # no error of ours: nobody but this file may take it
     """Ends the await that is going on; never leaves this file."""
 
 
-class Run:
+class Run(Placed):
     """One run: ended by itself, by `cancel`, or by `abort`.
 
     `timeout` is how long it may take, in seconds. `quiet` runs write nothing to standard error of their own accord.
@@ -53,41 +50,21 @@ class Run:
     def __init__(
         self, name: str, *, timeout: float | None = None, quiet: bool = False, origin: Origin = NOWHERE
     ) -> None:
-        self.name = name
-        self.id = f"run_{os.urandom(9).hex()}"
-        self.path: tuple[str, ...] = (name,)
-        self.fold = Fold()
-        self.node = Node(self.id, name, fold=self.fold)
-        """Its place in the tree, and what its Response is composed from."""
+        super().__init__(name)
+        self.ending = Ending()
         self.callback_errors = CallbackErrors(quiet=quiet)
         self.node.callback_errors = self.callback_errors
-        self.ending = Ending()
         self._timeout = timeout
-        self._log = Log()
-        self._watchers: tuple[Watcher, ...] = ()
-        """Who is told of its events: those who watch it, then those who watch the runs above it."""
-        self._above: tuple[Run, ...] = ()
         self._children: list[Run] = []
         self._last_batch: list[Event] = []
         """What was handed out last, which its reader may be in the middle of."""
         self._interruptible = Interruptible()
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        self._origin = origin
-        if origin is not NOWHERE:
-            self._begin_for(origin)
+        if origin is not NOWHERE and self.begin_for(origin):
+            self.ending.stop(Cause.PARENT)
 
-    # What most runs never have stands here and not in __init__: an object with more than thirty attributes of its own
-    # takes 1.3 kB more.
-    parent: str | None = None
-    call: str | None = None
-    """The call in the parent that this run answers."""
-    lead = ""
-    """What parts this run's first text from what was said before it, where it goes on from another run."""
-    deadline: float | None = None
-    """When the run must be done, in seconds of `time.monotonic`."""
-    links: Links | None = None
-    """The runs that were begun on behalf of this one."""
-    _mux: Mux | None = None
+    _above: tuple[Run, ...]
+    _mux: Mux | None = None  # most runs never have one
     _clock: asyncio.TimerHandle | None = None
 
     # --- what a subclass does
@@ -112,92 +89,6 @@ class Run:
 
     def _finished(self) -> None:
         """The run is over."""
-
-    # --- where it stands
-
-    def _begin_for(self, origin: Origin) -> None:
-        """A run of its own, begun in a tool or a callback of another run, whose end cancels it."""
-        outer, call = origin.going_on, origin.call
-        if origin.run is not None and outer is not None:
-            self.parent = origin.run.id
-            self.deadline = outer.deadline
-            if outer.links is None:
-                outer.links = Links()
-            outer.links.add(self)
-            if any(run.told_to_stop for run in (outer, *outer.above)):
-                self.ending.stop(Cause.PARENT)  # what had come before the outer one was stopped is still being told
-        if call is not None and (outer is not None or call.works_here):
-            # A tool in a thread goes on after its run was ended, and what it begins then nobody waits for.
-            self.deadline = earlier(self.deadline, call.deadline)
-            if call.begun(self):
-                self.ending.stop(Cause.PARENT)
-
-    def join(
-        self,
-        parent: Run,
-        *,
-        role: Role,
-        name: str | None = None,
-        call: str | None = None,
-        after: tuple[str, ...] = (),
-        final: bool | None = None,
-    ) -> None:
-        """Become a part of `parent`, before having begun: one log, one tree.
-
-        `role` is what it is to the parent, `name` what it goes by there, `call` the call it answers, `after` the ids of
-        the runs whose answers are in its task, `final` whether its answer is the workflow's (None: not known yet).
-        """
-        outer = self._origin.going_on
-        if outer is not None and outer.links is not None:
-            outer.links.remove(self)
-        self._origin = NOWHERE
-        self.name = name or self.name
-        self.path = (*parent.path, self.name)
-        self.parent = parent.id
-        self.call = call
-        self.deadline = parent.deadline
-        self._log = parent._log
-        self._log.add(self)
-        self._above = (*parent._above, parent)
-        self._watchers = (*self._watchers, *parent._watchers)
-        node = self.node
-        node.name, node.parent, node.role, node.call, node.after, node.final = (
-            self.name,
-            parent.id,
-            role,
-            call,
-            after,
-            final,
-        )
-
-    @property
-    def above(self) -> tuple[Run, ...]:
-        """The runs in which this one stands, the outermost first."""
-        return self._above
-
-    def take(self, events: list[Event]) -> list[Event]:
-        """Fold the events of a run that stands in another, and mark them as its own, for whoever appends them."""
-        add = self.fold.add
-        for event in events:
-            if not event.run:
-                _set(event, "run", self.id)
-                _set(event, "path", self.path)
-                add(event)
-        return events
-
-    def started_event(self) -> ChildStarted:
-        """That this run begins, as its parent tells it."""
-        node = self.node
-        role: Any = node.role
-        final = node.final if role == "member" else None
-        return ChildStarted(child=self.id, name=self.name, call=self.call, role=role, after=node.after, final=final)
-
-    def finished_event(self) -> ChildFinished:
-        """How this run ended, as its parent tells it."""
-        end = self.fold.end  # and not the cause: one that is cancelled at its last words has finished
-        outcome: Any = end.type.removeprefix("run.") if end is not None else "cancelled"
-        usage, origin = self.fold.usage, self.fold.usage_origin
-        return ChildFinished(child=self.id, name=self.name, call=self.call, outcome=outcome, usage=usage, origin=origin)
 
     # --- reading
 
@@ -321,6 +212,11 @@ class Run:
     def error(self) -> BaseException | None:
         """What ended the run, if an error did."""
         return self.node.error
+
+    @property
+    def above(self) -> tuple[Run, ...]:
+        """The runs in which this one stands, the outermost first."""
+        return self._above
 
     @property
     def begun(self) -> bool:
@@ -447,6 +343,7 @@ class Run:
         # A clock may run out while the reader is at its last words: what has ended stays as it ended.
         if self.fold.end is None and self.ending.stop(Cause.FAILED):
             self.node.error = error
+            self._log.failed_with(error)
 
     def task_failed(self, error: BaseException) -> None:
         """A task of the run has raised."""
@@ -529,15 +426,3 @@ def _run_out(this: weakref.ref[Run]) -> None:
     run = this()
     if run is not None:
         run._run_out()
-
-
-def as_data(value: Any) -> Any:
-    """`value` as JSON can hold it; what it cannot hold is told by its repr."""
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    try:
-        return msgspec.to_builtins(value, str_keys=True)
-    except (TypeError, ValueError, RecursionError):
-        from headwater.schema import to_plain
-
-        return to_plain(value)

@@ -1,7 +1,7 @@
-"""Logs of every kind of run, for trying out what reads them: made by the real runtime, from scripts.
+"""Logs of every kind of run, for trying out what reads them: made by the real runtime, from scripts, or by hand.
 
 Owns the scripts. A log is what `stream.events()` gives; ids and times are those of the making, everything else is the
-same every time.
+same every time. What `handmade_logs` has stands after them: some of those are parked, and have no end.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from headwater.events import (
 from headwater.events.codec import decode
 from headwater.events.messages import File, Image, ProviderItem, Source, Usage
 from headwater.readers.stream import AgentStream
+from headwater.testing.handmade_logs import handmade_logs
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 
 __all__ = ("sample_logs",)
@@ -54,7 +55,7 @@ def _made() -> Mapping[str, tuple[Event, ...]]:
     thread.start()
     thread.join()
     logs["of a newer version"] = _with_unknown(logs["text"])
-    return MappingProxyType(logs)
+    return MappingProxyType({**logs, **handmade_logs()})
 
 
 def _events(stream: AgentStream[Any], cancel_after: int | None = None) -> Iterator[Event]:

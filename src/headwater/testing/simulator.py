@@ -167,7 +167,7 @@ class ProviderSimulator:
         """
         door = _door(api)
         resolved = registry.resolve(door.name, api_key=KEY, env={door.variable: self.url(api)})
-        connect = options["timeouts"].connect if options.get("timeouts") is not None else None
+        connect = options["timeouts"].connect if options.get("timeouts") is not None else msgspec.UNSET
         backend = HTTPBackend(
             resolved.endpoint, resolved.model, registry.load_api(resolved.endpoint.api), connect=connect
         )

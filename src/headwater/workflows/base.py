@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 from typing_extensions import Unpack
 
 from headwater.agents import validation
-from headwater.agents.runnable import RunHandle, RunnableTool
+from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
@@ -68,7 +68,8 @@ class Workflow(Generic[ResultT]):
     `on_error`: "raise" cancels the others and raises with every partial; "collect" goes on, and the failed member's
     Response has what it had said and `.error`. `max_concurrency` is how many members may be at work at once.
     `show_dashboard` shows them all live in the terminal. `print_on` says whether `run` shows anything at all (None:
-    what the members' own `streaming_on` shows, unless a callback is given).
+    what the members' own `streaming_on` shows). A token callback owns the output: with one, `run` shows nothing but the
+    dashboard.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Workflow(Generic[ResultT]):
         """
         if blocks_here():
             return self.run_sync(task, context=context, **options)
-        return cast("ResultT", RunHandle(self.arun(task, context=context, **options)))
+        return cast("ResultT", UnawaitedRun(self.arun(task, context=context, **options)))
 
     async def arun(
         self,
@@ -234,7 +235,7 @@ class Workflow(Generic[ResultT]):
 
         if self.show_dashboard:
             run.watch(printers.dashboard(self.name, [member.name for member in self.agents]))
-        elif self.print_on or (not has_callback and any(map(_shows, self.agents))):
+        elif not has_callback and (self.print_on or any(map(_shows, self.agents))):
             run.watch(printers.printer(self.name, live=one_at_a_time(self), several=True))
 
 

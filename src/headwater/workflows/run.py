@@ -20,7 +20,8 @@ from headwater.readers.stream import AgentStream
 from headwater.runtime.children import Parent
 from headwater.runtime.context import NOWHERE, Origin, current_run, others_cancel
 from headwater.runtime.log import GRAMMAR
-from headwater.runtime.run import Run, as_data
+from headwater.runtime.run import Run
+from headwater.runtime.shown import outlined
 
 if TYPE_CHECKING:
     pass
@@ -147,7 +148,7 @@ class WorkflowRun(Parent):
         return RunStarted(
             agent_name=self.name,
             input=self.input,
-            context=as_data(self.context),
+            context=None if self._above else outlined(self.context),  # once a tree
             parent=self.parent,
             call=self.call,
             grammar=GRAMMAR,

@@ -12,28 +12,14 @@ import pytest
 from headwater import errors
 from headwater.events import CallReady, ProviderItemMade
 from headwater.events.messages import File, Image, Message, ProviderItem, Reasoning, Source, Text, ToolCall, ToolResult
-from headwater.providers.openai_chat import QUIRKS, Decoder, encode
-from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
+from headwater.providers.openai_chat import Decoder, encode
+from headwater.providers.request import HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+from tests.providers.openai_chat.asking import TOOL, VALUES, endpoint, written
 from tests.support.recordings import decode
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
 PNG_URL = "data:image/png;base64," + base64.b64encode(PNG).decode()
-TOOL = ToolSpec(name="add", description="Adds.", parameters={"type": "object", "properties": {}}, strict=True)
 CALL = ToolCall(id="c1", name="add", arguments={"a": 1})
-
-
-def endpoint(server: str = "openai", **fields: Any) -> Endpoint:
-    given = {"base_url": "https://host/v1", "key": Secret("sk-1"), "quirks": QUIRKS.get(server, Quirks()), **fields}
-    return Endpoint(provider=server, api="openai-chat", **given)
-
-
-def written(
-    *messages: Message, server: str = "openai", settings: Settings | None = None, **fields: Any
-) -> dict[str, Any]:
-    """The body of the request."""
-    request = Request(model="m", messages=messages or (Message.user("hi"),), settings=settings or Settings(), **fields)
-    body: dict[str, Any] = json.loads(encode(request, endpoint(server)).body)
-    return body
 
 
 def messages(*given: Message, server: str = "openai") -> list[Any]:
@@ -415,7 +401,7 @@ def test_settings_by_their_usual_names() -> None:
         store=False,
         reasoning="low",
     )
-    body = written(settings=given, thread="t1")
+    body = written(settings=given)
     for name in ("model", "messages", "stream", "stream_options"):
         del body[name]
     assert body == {
@@ -431,16 +417,14 @@ def test_settings_by_their_usual_names() -> None:
         "user": "u",
         "store": False,
         "reasoning_effort": "low",
-        "prompt_cache_key": "t1",
     }
 
 
 def test_settings_by_the_servers_names() -> None:
-    body = written(server="mistral", settings=Settings(seed=7, max_tokens=5), thread="t1")
+    body = written(server="mistral", settings=Settings(seed=7, max_tokens=5))
     assert body["random_seed"] == 7
     assert body["max_tokens"] == 5
     assert "stream_options" not in body
-    assert "prompt_cache_key" not in body
 
 
 def test_extra_wins() -> None:
@@ -489,32 +473,6 @@ def test_reasoning_where_it_cannot_be_set() -> None:
     request = Request(model="m", messages=(Message.user("hi"),), settings=Settings(reasoning=True))
     with pytest.raises(errors.UnsupportedSetting, match="reasoning"):
         encode(request, endpoint(quirks=Quirks(reasoning_field="none")))
-
-
-VALUES: dict[str, Any] = {
-    "top_k": 5,
-    "store": True,
-    "verbosity": "low",
-    "service_tier": "flex",
-    "seed": 1,
-    "user": "u",
-    "tool_choice": "required",
-    "presence_penalty": 0.1,
-    "frequency_penalty": 0.1,
-}
-
-
-@pytest.mark.parametrize("server", sorted(QUIRKS))
-def test_what_a_server_cannot_honour_is_refused_by_name_and_all_else_sent(server: str) -> None:
-    assert QUIRKS[server].unsupported <= VALUES.keys()
-    for name, value in VALUES.items():
-        settings = Settings(**{name: value})
-        if name in QUIRKS[server].unsupported:
-            with pytest.raises(errors.UnsupportedSetting, match=name):
-                written(server=server, settings=settings, tools=(TOOL,))
-        else:
-            field = QUIRKS[server].seed_field if name == "seed" else name
-            assert written(server=server, settings=settings, tools=(TOOL,))[field] == value
 
 
 def test_calls_one_at_a_time_where_that_cannot_be_asked() -> None:

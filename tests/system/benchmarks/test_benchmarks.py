@@ -16,6 +16,8 @@ from headwater.events import TextDelta
 from headwater.providers.registry import load_api
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
+
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_runs(part: str) -> None:

@@ -18,6 +18,8 @@ from tests.system.cancellation.conftest import Run
 from tests.system.cancellation.left import Census, assert_valid, no_tasks
 from tests.system.cancellation.server import SOON, PacedServer
 
+pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
+
 
 def _room_for(descriptors: int) -> bool:
     """Whether the process may open so many files; asks for more where it can."""

@@ -291,7 +291,15 @@ def test_leaving_while_an_async_tool_runs_ends_the_tool(server: PacedServer) -> 
     assert told.is_set()  # before the next statement, for the loop stands still from here on
 
 
-def test_an_iterator_that_is_let_go_of_inside_a_running_loop(server: PacedServer, census: Census) -> None:
+@pytest.fixture
+def connected(server: PacedServer) -> None:
+    """The kept loop has a connection that it keeps: it is not the test's."""
+    agent(server, "short").run_sync("Go.")
+    server.forget()
+
+
+@pytest.mark.usefixtures("connected", "census")
+def test_an_iterator_that_is_let_go_of_inside_a_running_loop(server: PacedServer) -> None:
     """A half-read plain iterator may be collected anywhere, also where its loop cannot be turned."""
     reading = Reading(server)
     iterator = iter(reading.stream)
@@ -308,7 +316,8 @@ def test_an_iterator_that_is_let_go_of_inside_a_running_loop(server: PacedServer
     agent(server, "short").run_sync("Go.")  # the kept loop goes on as before
 
 
-def test_an_iterator_that_is_let_go_of_in_another_thread(server: PacedServer, census: Census) -> None:
+@pytest.mark.usefixtures("connected", "census")
+def test_an_iterator_that_is_let_go_of_in_another_thread(server: PacedServer) -> None:
     reading = Reading(server)
     iterator = iter(reading.stream)
     while not reading.note(next(iterator).content):

@@ -19,6 +19,8 @@ from headwater.events import AttemptFailed, CallReady, Event, TextDelta
 from tests.system.emulator.answers import ANSWER, LABELS, LONG, REASONING, SLOW, TOOL_ANSWER, TOOL_RESULTS
 from tests.system.emulator.conftest import Emulator
 
+pytestmark = pytest.mark.xdist_group("emulator")  # one emulator for all
+
 T = TypeVar("T")
 
 KEY = "key-of-nobody-7c1f"

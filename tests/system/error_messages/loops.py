@@ -10,17 +10,6 @@ from typing import Any
 from tests.system.error_messages.cases import Here, case, inside_a_loop, offline
 
 
-@case("A run that is printed before it was awaited")
-def printed(here: Here) -> Any:
-    async def main() -> str:
-        answer = offline().run("Hello")
-        text = f"{answer}"
-        await answer
-        return text
-
-    return inside_a_loop(main)
-
-
 @case("A run that is used before it was awaited")
 def used(here: Here) -> None:
     async def main() -> None:
@@ -33,12 +22,12 @@ def used(here: Here) -> None:
     inside_a_loop(main)
 
 
-@case("A run that is added to a text before it was awaited")
-def added(here: Here) -> None:
+@case("A run that is printed, or used as text, before it was awaited")
+def printed(here: Here) -> None:
     async def main() -> None:
         answer = offline().run("Hello")
         try:
-            print("The answer: " + answer)
+            print("The answer:", answer)
         finally:
             await answer
 

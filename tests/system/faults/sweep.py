@@ -31,7 +31,7 @@ from tests.support.virtual import run_virtual
 from tests.system.faults.fuzz import fuzz
 from tests.system.faults.runs import Ran, judge, played, ran
 
-__all__ = ("APIS", "Row", "answers_in", "decoding", "errors", "fuzzing", "over_a_socket", "stalling", "table")
+__all__ = ("APIS", "Row", "decoding", "errors", "fuzzing", "over_a_socket", "stalling", "table")
 
 APIS: Final = {
     "openai-chat": "openai-chat",
@@ -79,17 +79,12 @@ class Row(msgspec.Struct):
         self.breaches = self.breaches + other.breaches
 
 
-def answers_in(recording: Recording) -> int:
-    """How many whole answers stand in one body: some gateways send several, and a cut between them loses nothing."""
-    return 2 if {"second_message_start", "index_collision"} & set(recording.features) else 1
-
-
 def decoding(api: str, recording: Recording, *, cuts: int | None, flips: int) -> list[Row]:
     """Split, cut and flip, as a decoder sees it."""
     checked, problem = Checked(), ""
     try:
         checked = check_provider(
-            api, recording.body, cuts=cuts, flips=flips, seed=_seed(recording), answers=answers_in(recording)
+            api, recording.body, cuts=cuts, flips=flips, seed=_seed(recording), answers=recording.answers
         )
     except ProviderBreach as breach:
         problem = f"{recording.name}: {breach}"
@@ -130,7 +125,7 @@ def stalling(api: str, recording: Recording, *, points: int) -> list[Row]:
                 row.tried += 1
                 row.breaches.append(f"{where}: {hang}")
                 continue
-            problem = judge(hurt, whole, answers=answers_in(recording))
+            problem = judge(hurt, whole, answers=recording.answers)
             if not problem and took > LONGEST_SECONDS:
                 problem = f"it took {took} s"
             if not problem and seconds is not None and whole.error is None and hurt.error is not None:
@@ -158,7 +153,7 @@ def over_a_socket(api: str, recordings: Sequence[Recording], *, times: int) -> l
                 for _ in range(times):
                     at = dice.randrange(len(recording.body) + 1)
                     hurt = run(Faulty(body, Split(seed=at), fault(at)))
-                    problem = judge(hurt, whole, answers=answers_in(recording))
+                    problem = judge(hurt, whole, answers=recording.answers)
                     row.count(hurt, problem, f"{recording.name} {row.hurt} at {at}")
     return rows
 

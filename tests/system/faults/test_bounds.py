@@ -8,6 +8,8 @@ import pytest
 
 from tests.system.faults.bounds import BOUNDS, Bound, measure
 
+pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
+
 
 @pytest.mark.skipif(sys.platform == "win32", reason="memory is measured in ways of Unix")
 @pytest.mark.parametrize("bound", [bound for bound in BOUNDS if not bound.slow], ids=lambda bound: bound.name)

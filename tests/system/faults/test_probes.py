@@ -6,6 +6,8 @@ import pytest
 
 from tests.system.faults.probes import PEERS, PROBES, Probe, ask
 
+pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
+
 
 @pytest.mark.parametrize("probe", PROBES, ids=[probe.question for probe in PROBES])
 def test_a_probe_finds_what_is_promised(probe: Probe) -> None:

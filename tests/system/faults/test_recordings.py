@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.recordings import Recording, cases, failures, recordings
-from tests.system.faults.sweep import APIS, answers_in, decoding, errors, over_a_socket, stalling
+from tests.system.faults.sweep import APIS, decoding, errors, over_a_socket, stalling
 
 
 def _of(folder: str) -> list[Any]:
@@ -15,19 +15,21 @@ def _of(folder: str) -> list[Any]:
     return [pytest.param(APIS[folder], *case.values, id=f"{folder}-{case.id}", marks=case.marks) for case in found]
 
 
-def _small(recording: Recording | None) -> bool:
-    return recording is None or len(recording.body) < 700  # None stands for recordings that are not there
+def _below(size: int) -> list[Any]:
+    found = [(case, case.values[1]) for case in STREAMS]
+    return [case for case, one in found if one is None or len(one.body) < size]  # None: there are no recordings
 
 
 STREAMS = [case for folder in APIS for case in _of(folder)]
-SMALL = [case for case in STREAMS if _small(case.values[1])]
+SHORT = _below(8_000)  # three quarters of them, and a fifth of the bytes; the sweep takes the long ones too
+SMALL = _below(700)
 FEW = [case for folder in APIS for case in _of(folder)[::9]]
 FAILED = [case for folder in APIS for case in cases(folder, failures)]
 
 
-@pytest.mark.parametrize(("api", "recording"), STREAMS)
+@pytest.mark.parametrize(("api", "recording"), SHORT)
 def test_cut_split_or_flipped_a_decoder_tells_the_truth(api: str, recording: Recording) -> None:
-    rows = decoding(api, recording, cuts=10, flips=10)
+    rows = decoding(api, recording, cuts=3, flips=3)
     assert [breach for row in rows for breach in row.breaches] == []
     assert rows[1].complete + rows[1].incomplete + rows[1].failed == rows[1].tried > 0
 
@@ -62,8 +64,8 @@ def test_an_http_errors_body_cut_is_still_that_error(recording: Recording) -> No
     assert errors(recording, cuts=10).breaches == []
 
 
-def test_some_bodies_hold_two_answers() -> None:
+def test_some_bodies_hold_several_answers() -> None:
     streams = [recording for folder in APIS for recording in recordings(folder)]
     if not streams:
         pytest.skip("no recordings: set HEADWATER_SHARED")
-    assert 0 < len([one for one in streams if answers_in(one) == 2]) < 20
+    assert 0 < len([one for one in streams if one.answers > 1]) < 20

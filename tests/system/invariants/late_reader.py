@@ -22,7 +22,7 @@ from headwater.events.answers import tree_response
 from headwater.events.codec import decode
 from headwater.readers.callbacks import token_watcher
 from headwater.runtime.context import CallbackErrors
-from headwater.runtime.run import as_data
+from headwater.runtime.shown import as_data
 from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.section_printer import SectionPrinter
 from tests.support.late import Late, late_stream

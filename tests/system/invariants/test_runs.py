@@ -21,6 +21,7 @@ from headwater.events.fold import Fold, fold
 from headwater.events.messages import Response, Usage
 from headwater.readers.chunks import StreamChunk
 from headwater.workflows import ConcurrentWorkflow
+from tests.support.effort import tries
 from tests.support.logs import check_history, folds
 from tests.support.virtual import run_virtual
 from tests.system.invariants.runs import Leave, Outcome, Part, Play, carried_out, plays
@@ -33,7 +34,8 @@ def _call(name: str) -> Call:
 FIELDS = sorted(Response("").__dict__.keys() - {"output", "callback_errors"})
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(60, 600), deadline=None)
 @given(plays())
 def test_every_log_obeys_the_grammar(play: Play) -> None:
     outcome = carried_out(play)
@@ -44,7 +46,8 @@ def test_every_log_obeys_the_grammar(play: Play) -> None:
         assert seen == len(outcome.log) or not outcome.whole, "its reader gets all of it"
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays("chunks"))
 def test_chunks_joined_are_the_transcript(play: Play) -> None:
     outcome = carried_out(play)
@@ -56,7 +59,8 @@ def test_chunks_joined_are_the_transcript(play: Play) -> None:
             assert chunk.agent == chunk.event.agent
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays("chunks"))
 def test_the_last_chunk_is_final_and_no_other(play: Play) -> None:
     outcome = carried_out(play)
@@ -73,7 +77,8 @@ def test_the_last_chunk_is_final_and_no_other(play: Play) -> None:
             assert chunks[-1].finish_reason == outcome.response.finish_reason
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays())
 def test_tokens_told_to_a_callback_are_the_transcript(play: Play) -> None:
     outcome = carried_out(play)
@@ -84,7 +89,8 @@ def test_tokens_told_to_a_callback_are_the_transcript(play: Play) -> None:
         assert sorted("".join(outcome.tokens)) == sorted("".join(one.transcript for one in outcome.response))
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays("text"))
 def test_text_is_the_transcript_where_nothing_is_taken_back(play: Play) -> None:
     outcome = carried_out(play)
@@ -144,7 +150,8 @@ def test_members_that_fail_at_once_leave_nothing_for_the_event_loop_to_complain_
     assert complaints == []
 
 
-@settings(max_examples=150, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(45, 450), deadline=None)
 @given(plays())
 def test_the_response_is_what_the_events_come_to(play: Play) -> None:
     outcome = carried_out(play)
@@ -160,7 +167,8 @@ def test_the_response_is_what_the_events_come_to(play: Play) -> None:
         assert isinstance(outcome.log[-1], RunFailed)
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays())
 def test_usage_is_the_last_report_of_each_attempt(play: Play) -> None:
     outcome = carried_out(play)
@@ -171,7 +179,8 @@ def test_usage_is_the_last_report_of_each_attempt(play: Play) -> None:
     assert outcome.response.usage.to_dict() == sum(last.values(), start=Usage()).to_dict()
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.long
+@settings(max_examples=tries(30, 300), deadline=None)
 @given(plays())
 def test_every_event_is_the_same_as_json_and_back(play: Play) -> None:
     for event in carried_out(play).log:

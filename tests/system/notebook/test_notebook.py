@@ -20,6 +20,7 @@ for needed in ("nbclient", "nbformat", "ipykernel", "jupyter_client"):
     pytest.importorskip(needed, reason=f"{needed} is not installed: no notebook can be executed")
 
 pytestmark = [
+    pytest.mark.xdist_group("notebook"),  # one kernel for all
     pytest.mark.filterwarnings("ignore:::jupyter_client"),
     pytest.mark.filterwarnings("ignore:::zmq"),
 ]
@@ -159,7 +160,7 @@ def test_run_in_an_async_function_of_the_cell_can_be_written_both_ways(cells: di
 
 def test_runs_can_be_gathered(cells: dict[str, Cell]) -> None:
     assert cells["gather in the cell"].printed == "['stop', 'stop']\n"
-    assert cells["gather in a task"].printed == "['RunHandle', 'RunHandle']\n['stop', 'stop']\n"
+    assert cells["gather in a task"].printed == "['UnawaitedRun', 'UnawaitedRun']\n['stop', 'stop']\n"
     assert cells["arun"].printed == "stop\n"
 
 

@@ -35,6 +35,7 @@ def _tower(seen: dict[str, list[Any]]) -> Any:
     return agent
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize("pause", [0, 10])
 def test_each_agents_own_watchers_hear_all_of_it(pause: float) -> None:
     async def main() -> None:

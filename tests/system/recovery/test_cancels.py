@@ -6,6 +6,8 @@ import pytest
 
 from tests.system.recovery.cancels import SHAPES, WAYS, cut_runs
 
+pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
+
 
 @pytest.mark.timeout(240)
 def test_nothing_is_left_of_runs_that_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def test_each_clock_is_set_anywhere_and_has_an_error_of_its_own(
             agent.timeouts = clocks
         elif where == "model":
             source: Any = agent.llm.backend
-            source._connect = clocks.connect  # as a Model that looks its source up by name would make it
+            source.connect = clocks.connect  # as a Model that looks its source up by name would make it
             agent.model = Model(source, timeouts=clocks)
         with pytest.raises(kind) as caught:
             await agent.run("Go.", timeouts=clocks if where == "run" else None)

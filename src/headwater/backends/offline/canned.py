@@ -1,7 +1,7 @@
-"""What the offline model answers when it has no script: a turn made from the request alone.
+"""What the offline model answers without a script: a turn made from the request alone.
 
-It says that it is no language model, calls the tools it was offered, and quotes what they gave back. Pure: the same
-request has the same answer. Fixed sentences only; nothing here may pretend to have understood.
+It says that it is not a language model, calls the tools it is offered, and quotes their results. Pure: the same request
+gets the same answer. Fixed sentences only; nothing here may pretend to have understood.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Shape: TypeAlias = Literal["prose", "markdown", "poem"]
 
 SHAPES: tuple[Shape, ...] = ("prose", "markdown", "poem")
 
-# How much of what others said is quoted, in characters: enough to be recognised, and never a wall of text.
+# The most characters quoted from a task or a result: enough to recognize it.
 QUOTED_TOPIC = 80
 QUOTED_RESULT = 400
 
@@ -44,7 +44,8 @@ _ASKS_FOR: tuple[tuple[Shape, re.Pattern[str]], ...] = (
 
 
 def answer(request: Request, shape: Shape | None = None, seed: int = 0) -> Sequence[Act]:
-    """The turn that answers `request`; `shape` None is chosen by the task's words, `seed` picks among phrasings."""
+    """Returns the turn that answers `request`; with `shape` None the task's words choose one, `seed` picks among
+    phrasings."""
     task, results = _since_the_task(request.messages)
     if request.settings.seed is not None:
         seed = request.settings.seed
@@ -64,7 +65,7 @@ def answer(request: Request, shape: Shape | None = None, seed: int = 0) -> Seque
 
 
 def _since_the_task(messages: Sequence[Message]) -> tuple[str, list[ToolResult]]:
-    """The last user message's text, and what tools have given back since."""
+    """The last user message's text, and the tool results since."""
     results: list[ToolResult] = []
     for message in reversed(messages):
         if message.role == "user":
@@ -74,9 +75,9 @@ def _since_the_task(messages: Sequence[Message]) -> tuple[str, list[ToolResult]]
 
 
 def _calls(request: Request, task: str) -> list[Call]:
-    """A call of each tool that has not been called since the task, as far as the tool choice lets it.
+    """A call of each tool that has not been called since the task, as far as the tool choice allows.
 
-    A choice that demands a call is met by the calls made since the task, so that a run in which it stays set ends.
+    A choice that requires a call is met by the calls made since the task, so that a run that keeps it ends.
     """
     called: set[str] = set()
     for message in reversed(request.messages):
@@ -99,7 +100,7 @@ def _arguments(tool: ToolSpec, task: str) -> dict[str, Any]:
 
 
 def _stopped(turn: list[Act], stop: Sequence[str]) -> list[Act]:
-    """The turn up to the first stop sequence in its text, as a provider has it: the sequence itself is not said."""
+    """The turn up to the first stop sequence in its text; the sequence itself is left out, as providers do."""
     for place, act in enumerate(turn):
         if isinstance(act, Say) and isinstance(act.text, str):
             ends = [end for word in stop if word and (end := act.text.find(word)) >= 0]
@@ -169,7 +170,7 @@ def _shape_for(task: str) -> Shape:
 
 
 def _as_long_as(text: str, verbosity: str | None) -> str:
-    """Low verbosity is the first paragraph, with what it is; the others are the whole text."""
+    """Low verbosity keeps the first paragraph; the others the whole text."""
     return text.partition("\n\n")[0] if verbosity == "low" and not text.startswith("#") else text
 
 
@@ -187,7 +188,7 @@ def _quoted(task: str) -> str:
 
 
 def _shortened(text: str, most: int) -> str:
-    """One line of at most `most` characters, cut between words where there are any."""
+    """One line of at most `most` characters, cut between words if possible."""
     line = " ".join(text.split())
     if len(line) <= most:
         return line

@@ -1,6 +1,7 @@
-"""The answer to one request, made on this side of the network: a performance, and the waiting it asks for.
+"""One exchange with the offline model: a performance, and the waiting it asks for.
 
-All it takes of the event loop is one timer at a time, so that a test with a virtual clock controls every pause.
+Of the event loop it uses one timer at a time and nothing else, so that a test with a virtual clock controls every
+pause.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ("OfflineExchange",)
 
 
 class OfflineExchange:
-    """Satisfies `Exchange`. `begin` is called by the first `pull`, which raises what it raises."""
+    """Implements `Exchange`. The first `pull` calls `begin`, and raises what it raises."""
 
     alive_at = 0.0
 
@@ -35,9 +36,10 @@ class OfflineExchange:
         self._bell: asyncio.Future[None] | None = None
 
     async def pull(self) -> list[Event]:
-        """The next events; an empty list once the answer is over, or was aborted. Raises what the script says."""
+        """Returns the next events; an empty list once the answer has ended or was aborted. Raises what the script
+        says."""
         if self._owed <= 0:
-            # Where nothing is to be waited for, others still get their turn and a cancellation its chance.
+            # Without a pause, other tasks still get their turn and a cancellation its chance.
             await asyncio.sleep(0)
         while not self._over:
             if self._owed > 0:
@@ -53,10 +55,10 @@ class OfflineExchange:
         return []
 
     def shut(self) -> None:
-        """See `Exchange`: there is no other side to tell."""
+        """See `Exchange`; there is no other side to tell."""
 
     def abort(self) -> None:
-        """Stop at once; a `pull` that waits returns an empty list. Never waits, may be called twice."""
+        """Stop at once; a waiting `pull` returns an empty list. Never waits; may be called twice."""
         self._over = True
         self._failure = None
         self._owed = 0.0

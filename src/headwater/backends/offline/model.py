@@ -1,7 +1,7 @@
-"""`OfflineModel`: a source of answers that needs no network, no key and no weights, and the double that tests use.
+"""`OfflineModel`: a backend that needs no network, key or weights, and the test double.
 
-A declaration like every source, with one piece of state, kept only where there is a script: how many turns were handed
-out, and to which requests. What it answers without a script is `answer`'s, how a turn is said is `performance`'s.
+A declaration like every backend, with one piece of state, kept only with a script: how many turns were handed out, and
+for which requests. What it answers without a script is `canned`'s, how a turn is streamed is `performance`'s.
 """
 
 from __future__ import annotations
@@ -74,11 +74,11 @@ class OfflineModel:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """What a scripted model was asked, in order, at most the last 10,000; empty without a script."""
+        """The requests a scripted model received, in order, at most the last 10,000; empty without a script."""
         return tuple(self._requests)
 
     def open(self, request: Request, place: Place) -> OfflineExchange:
-        """Make ready to answer; the turn is taken by the first `pull`. Raises ConfigurationError (tool_choice)."""
+        """Prepare to answer; the first `pull` takes the turn. Raises ConfigurationError (tool_choice)."""
         limit = None
         if self._script is None:
             _check_choice(request)
@@ -114,7 +114,7 @@ class OfflineModel:
 
 
 ScriptedModel = OfflineModel
-"""The name under which tests know it."""
+"""The name used in tests."""
 
 
 def from_name(name: str, *, rate: float | None = None) -> OfflineModel:

@@ -1,6 +1,6 @@
-"""A turn carried out on a decoder: what to say, and where to wait, as a generator that someone else waits for.
+"""A turn carried out on a decoder, as a generator that yields the seconds to wait.
 
-Everything is said through a `Decoder`, which keeps the grammar of parts and calls. Nothing here touches an event loop
+Everything is said through a `Decoder`, which keeps the grammar of parts and calls. Nothing here may touch an event loop
 or a clock: the same turn makes the same events in the same batches every time.
 """
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ("Acts", "Pace", "Performance")
 
-# How many tokens come together where nothing paces them: few enough that a reader who leaves is heard soon.
+# Tokens that come together without a rate: few enough that leaving takes effect soon.
 TOKENS_A_PULL = 64
-# Timers of an event loop are good to about a millisecond: above this rate several tokens come at each.
+# Event loop timers are accurate to about a millisecond: above this rate several tokens come with each.
 TIMERS_A_SECOND = 200.0
 
 Acts: TypeAlias = Generator[float, None, Exception | None]
-"""Yields the seconds to wait before it goes on; returns the exception that the answer ends in, if any."""
+"""Yields the seconds to wait; returns the exception that the answer ends with, if any."""
 
 
 class Pace:
-    """Tokens a second, as a number of tokens and the pause after them. Raises ValueError for no rate."""
+    """Tokens per second, as a number of tokens and the pause after them. Raises ValueError for an invalid rate."""
 
     __slots__ = ("pause", "tokens")
 
@@ -45,7 +45,7 @@ class Pace:
 
 
 class Performance:
-    """One turn in the saying. `limit` is the most tokens it may take, reasoning and arguments included."""
+    """One turn being streamed. `limit` is the most tokens it may have, including reasoning and arguments."""
 
     __slots__ = ("_decoder", "_finished", "_limit", "_pace", "_provider", "_reasoned", "_spent")
 
@@ -59,7 +59,7 @@ class Performance:
         self._finished = False
 
     def acts(self, turn: Sequence[Act], input_tokens: int) -> Acts:
-        """Carry the turn out. Where it ends well, the decoder is complete and only waits to be finished."""
+        """Carry out the turn. If it ends well, the decoder is complete and only has to be finished."""
         last = len(turn) - 1
         for index, act in enumerate(turn):
             if isinstance(act, Cut):
@@ -83,7 +83,7 @@ class Performance:
 
     @property
     def _out(self) -> bool:
-        """Whether more was to be said than the limit allows."""
+        """Whether the limit cut the turn."""
         return self._limit is not None and self._spent > self._limit
 
     def _stream(self, pieces: Pieces, write: Callable[[str], None]) -> Generator[float, None, None]:
@@ -155,7 +155,7 @@ class Performance:
     def _end(self, input_tokens: int | None) -> None:
         decoder = self._decoder
         if self._out:
-            self._spent -= 1  # the one too many was never said
+            self._spent -= 1  # the last one was never streamed
             decoder.finish_reason = decoder.provider_finish_reason = "length"
         elif not self._finished:
             called = any(call.by != "provider" for call in decoder.calls)

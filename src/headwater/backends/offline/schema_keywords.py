@@ -1,6 +1,6 @@
-"""What one JSON Schema's keywords say: which type it is, whether a plain value keeps to them, how two are joined.
+"""What the keywords of one JSON Schema say: its type, whether a plain value satisfies them, how two schemas are merged.
 
-Pure. Reads a schema's own keywords only: references and branches are `samples`' to follow.
+Pure. Reads a schema's own keywords only: `schema_samples` follows references and branches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Schema: TypeAlias = dict[str, Any]
 
 
 def kind(schema: Schema) -> str:
-    """The type that is made: the first that is not null where there are several, else what the keywords speak of."""
+    """Returns the type to make: the first that is not null, else the one that the keywords apply to."""
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((one for one in kind if one != "null"), "null")
@@ -34,7 +34,7 @@ _KEYWORDS = {
 
 
 def merged(one: Any, other: Any) -> Any:
-    """The schema that asks for both, as far as that is a matter of joining keywords."""
+    """Returns a schema that requires both, as far as merging keywords can express it."""
     if one is False or other is False:
         return False
     if not isinstance(one, dict) or not isinstance(other, dict):
@@ -79,7 +79,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def fits(value: Any, schema: Schema) -> bool:
-    """Whether a plain value keeps to the schema's own keywords."""
+    """Whether a plain value satisfies the schema's own keywords."""
     kinds = schema.get("type")
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if kinds and not any(_is(value, kind) for kind in kinds):
@@ -103,5 +103,5 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def holds(values: list[Any], value: Any) -> bool:
-    """Whether it is among them as JSON has it, where 1 and true are two things."""
+    """Whether the value is among them by JSON's rules, in which 1 and true differ."""
     return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in values)

@@ -60,11 +60,11 @@ _SMALL_WORDS = re.compile(
 
 
 class _Unmeetable(Exception):
-    """No finite value by this way; another branch may have one."""
+    """This way leads to no finite value; another branch may."""
 
 
 def sample(schema: Schema, task: str = "") -> Any:
-    """A value that `schema` allows, with words and numbers of `task`; an empty object where none was found."""
+    """Returns a value that `schema` allows, with words and numbers from `task`; an empty object if none was found."""
     try:
         return _Sampler(schema, task).value(schema, "", ())
     except _Unmeetable:
@@ -72,7 +72,7 @@ def sample(schema: Schema, task: str = "") -> Any:
 
 
 class _Sampler:
-    """One making: what of the task is used up, and which references are being followed."""
+    """The making of one value: which words and numbers of the task are used up."""
 
     def __init__(self, root: Schema, task: str) -> None:
         self._root = root
@@ -86,7 +86,7 @@ class _Sampler:
         self._steps = 0
 
     def value(self, schema: Any, name: str, following: tuple[str, ...]) -> Any:
-        """A value for `schema`, which stands under the property `name`; `following` are the references on the way."""
+        """A value for `schema`, the schema of the property `name`; `following` are the references followed so far."""
         self._steps += 1
         if self._steps > MAX_STEPS or schema is False:
             raise _Unmeetable
@@ -198,7 +198,7 @@ class _Sampler:
         return made
 
     def _another(self, schema: Any, value: Any, made: list[Any]) -> Any:
-        """One that `made` does not hold yet: the next of an enum, the next number, a string with a number."""
+        """A value not yet in `made`: the next of an enum, the next number, a string with a number."""
         for other in self._variants(schema, value, len(made)):
             if not holds(made, other) and (not isinstance(schema, dict) or fits(other, schema)):
                 return other
@@ -288,4 +288,4 @@ def _matches(pattern: Any, text: str) -> bool:
     try:
         return re.search(pattern, text) is not None
     except (re.error, TypeError):
-        return True  # not a pattern that Python reads: anything is as good
+        return True  # not a valid Python pattern: anything will do

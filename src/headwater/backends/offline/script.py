@@ -50,7 +50,7 @@ __all__ = (
 )
 
 Pieces: TypeAlias = str | Sequence[str]
-"""Text that is streamed word by word, or the very chunks that it is to come in."""
+"""Text streamed word by word, or the chunks to stream it in."""
 
 
 class Say(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Nothing comes for so many seconds."""
+    """A pause of so many seconds."""
 
     seconds: float
 
@@ -109,7 +109,7 @@ class Fail(msgspec.Struct, frozen=True):
             raise TypeError(f"Only a HeadwaterError can be reported in band, not {self.what!r}.")
 
     def error(self, provider: str) -> Exception:
-        """The exception it stands for, as `provider` would be named in it."""
+        """The exception it stands for, with `provider` as the provider's name."""
         if isinstance(self.what, Exception):
             return self.what
         status, code = (self.what, None) if isinstance(self.what, int) else (None, self.what)
@@ -149,23 +149,22 @@ Item: TypeAlias = (
     | Image
     | ProviderItem
 )
-"""What can stand in a turn: a string, the values above, or a part of a message as `headwater.events.messages` has it.
-
-A `Usage` is reported where it stands, in place of the counts that are reported at the end otherwise.
-"""
+"""What a turn may contain: a string, the values above, or a part of a message (`headwater.events.messages`). A `Usage`
+is reported at its place, instead of the counts otherwise reported at the end."""
 
 Turn: TypeAlias = Item | Message | Sequence[Item] | Callable[[Request], "Turn"]
 """The answer to one request: an item, several in order, an assistant's message, or a function of the request."""
 
 Script: TypeAlias = Sequence[Turn] | Callable[[Request], Turn]
-"""Turns, handed out in the order of asking; or one function that answers every request."""
+"""Turns, handed out in the order of the requests; or one function that answers every request."""
 
 Act: TypeAlias = Say | Think | Call | Wait | Fail | Cut | Finish | Usage | Source | File | Image | ProviderItem
-"""What a turn comes down to once it is read."""
+"""What a turn consists of once it is read."""
 
 
 def check_script(script: Script) -> tuple[Turn, ...] | Callable[[Request], Turn]:
-    """The script with its turns in a tuple; a bare string is one turn. Raises TypeError for what is no script."""
+    """Returns the script with its turns in a tuple; a bare string is one turn. Raises TypeError for an invalid
+    script."""
     if callable(script):
         return script
     turns: tuple[Turn, ...] = (script,) if isinstance(script, str) else tuple(script)
@@ -176,7 +175,7 @@ def check_script(script: Script) -> tuple[Turn, ...] | Callable[[Request], Turn]
 
 
 def read_turn(turn: Turn, request: Request) -> tuple[Act, ...]:
-    """What answers `request`, functions asked. Raises TypeError for what is no turn."""
+    """Returns the acts that answer `request`, calling functions. Raises TypeError for an invalid turn."""
     while callable(turn):
         turn = turn(request)
     return _acts(turn)

@@ -1,6 +1,6 @@
 """Recording what providers answer, and playing it back: the same bytes, and so the same events.
 
-Bottom first: `lines` (the file), `recorder`, `player`.
+Bottom first: `format` (the file), `recorder`, `player`.
 """
 
 from headwater.backends.replay.player import Recorded, from_name, read_recording, replay

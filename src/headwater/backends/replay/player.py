@@ -1,8 +1,7 @@
-"""Playing a recording: the same bytes, through the code that reads a live answer, at their times or at once.
+"""Playing a recording: the same bytes, through the code that reads a live answer, at the recorded times or at once.
 
-`replay:FILE` names one as a model; `replay:FILE?speed=0` plays it without waiting, `speed=2` twice as fast. What is
-asked decides which answer is played: the one to that very request, else the next that was not played yet. Nothing is
-sent.
+`replay:FILE` names one as a model; `replay:FILE?speed=0` plays it without waiting, `speed=2` twice as fast. A request
+gets the answer recorded for the same request, else the next answer not played yet. Nothing is sent.
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ class Recorded(msgspec.Struct):
 
     @property
     def body(self) -> bytes:
-        """All that came of the answer."""
+        """The body, as far as it was received."""
         return b"".join(data for _, data in self.pieces)
 
 
 def read_recording(path: str | Path) -> list[Recorded]:
-    """The exchanges of a recording, in the order of asking. Raises InvalidRecord."""
+    """Returns the exchanges of a recording, in the order of the requests. Raises InvalidRecord."""
     exchanges: dict[int, Recorded] = {}
     for line in read_lines(Path(path)):
         if isinstance(line, Requested):
@@ -67,7 +66,7 @@ def _take(exchange: Recorded, line: Line) -> None:
 
 
 def from_name(name: str) -> tuple[HTTPBackend, ...]:
-    """What `FILE` or `FILE?speed=N` plays. Raises InvalidRecord, ConfigurationError."""
+    """Returns the backends that play `FILE` or `FILE?speed=N`. Raises InvalidRecord, ConfigurationError."""
     path, mark, speed = name.rpartition("?speed=")
     if not mark:
         return replay(name)
@@ -81,9 +80,10 @@ def from_name(name: str) -> tuple[HTTPBackend, ...]:
 
 
 def replay(path: str | Path, *, speed: float = 1.0) -> tuple[HTTPBackend, ...]:
-    """The backends of a recording, in the order in which they were first asked; all play from the same recording.
+    """Returns the backends of a recording, in the order of their first requests; all play from the same recording.
 
-    `speed` is how many times as fast as recorded, 0 without waiting. Raises InvalidRecord, and ValueError for no speed.
+    `speed` is how many times as fast as recorded, 0 without waiting. Raises InvalidRecord, and ValueError for an
+    invalid speed.
     """
     if not 0 <= speed < math.inf:
         raise ValueError(f"speed is 0 or more; {speed!r} is not.")
@@ -111,7 +111,7 @@ def _endpoint(asked_of: Requested) -> Endpoint:
 
 
 class _Tape:
-    """The answers that are left to be played."""
+    """The answers of a recording, and which were played."""
 
     def __init__(self, name: str, exchanges: list[Recorded], speed: float) -> None:
         self._name = name
@@ -132,13 +132,13 @@ class _Tape:
         return _PlayedReply(self, exchange, exchange.response, begun)
 
     async def wait(self, begun: float, at: float) -> None:
-        """Until what happened `at` happens again."""
+        """Wait until the recorded time `at`."""
         if self._speed:
             left = begun + at / self._speed - asyncio.get_running_loop().time()
             if left > 0:
                 await asyncio.sleep(left)
                 return
-        await asyncio.sleep(0)  # others get their turn, as they would while a socket is read
+        await asyncio.sleep(0)  # other tasks get their turn, as they would while a socket is read
 
     def _next(self, backend: tuple[str, str, str], request: HTTPRequest) -> Recorded:
         left = [one for one in self._exchanges if not one.played and one.request.backend == backend]
@@ -153,7 +153,7 @@ class _Tape:
 
 
 class _PlayedReply:
-    """A response that has come before."""
+    """A recorded response."""
 
     def __init__(self, tape: _Tape, exchange: Recorded, head: Responded, begun: float) -> None:
         self.status = head.status
@@ -204,7 +204,7 @@ class _PlayedReply:
 
 
 def _error(end: Ended | None) -> HeadwaterError:
-    """The error that was recorded; where its reader left, or the file was cut, that there is no more."""
+    """The recorded error; if the reader left or the file was cut, an error that says so."""
     if end is None or not end.error:
         return ConnectionFailed(
             "The recording ends here: whoever read the answer left.", hint="Record an answer that is read to its end."

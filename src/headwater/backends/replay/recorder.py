@@ -1,7 +1,7 @@
-"""`Recorder`: keeps what providers answer, byte for byte and with its times, in a file.
+"""`Recorder`: writes what providers answer to a file, byte for byte and with its times.
 
-It stands between a backend and the network and changes nothing of what passes. No key is written: what stands under a
-secret's name is left out, and the keys that were sent are blotted out wherever an answer repeats them.
+It sits between a backend and the network and must not change what passes. No key is written: values under a secret's
+name are left out, and the keys that were sent are removed wherever an answer repeats them.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class Recorder:
         self._numbers = itertools.count(1)
 
     def backend(self, backend: Backend) -> HTTPBackend:
-        """The same backend, recorded; the file is made, or emptied, when the first one is.
+        """Returns the same backend, recorded; the first one creates or empties the file.
 
-        Raises ConfigurationError for a backend that is not asked over HTTP, and where the file cannot be written.
+        Raises ConfigurationError for a backend that is not asked over HTTP, and if the file cannot be written.
         """
         if not isinstance(backend, HTTPBackend):
             raise ConfigurationError(
@@ -63,12 +63,12 @@ class Recorder:
         return recorded
 
     def write(self, line: Start | Line) -> None:
-        """Write a line; once the file is closed, nothing: what is said then is of a run that was left."""
+        """Write a line; ignored once the file is closed, as it then belongs to an abandoned run."""
         if self._file is not None and not self._file.closed:
             self._file.write(as_line(line))
 
     def flush(self) -> None:
-        """Have what was written stand in the file."""
+        """Flush the file."""
         if self._file is not None and not self._file.closed:
             self._file.flush()
 
@@ -140,7 +140,7 @@ class _Clock:
 
 
 class _RecordedReply:
-    """A response that is written down as it is read."""
+    """A response that is recorded as it is read."""
 
     def __init__(
         self, reply: Reply, recorder: Recorder, number: int, clock: Callable[[], float], secrets: tuple[str, ...]
@@ -171,7 +171,7 @@ class _RecordedReply:
     async def read_error(self) -> bytes:
         """See `Reply`."""
         data = await self._reply.read_error()
-        # Providers like to mask a key in part; and their errors are told without it, live as well.
+        # Providers often mask a key in part; live errors are shown without it, too.
         told = scrubbed(data.decode("utf-8", "surrogateescape"), self._secrets).encode("utf-8", "surrogateescape")
         self._write([(self._clock(), told)])
         self._end(Ended(exchange=self._number, at=self._clock()))
@@ -197,7 +197,7 @@ class _RecordedReply:
         self._reply.shut()
 
     def _leave(self) -> None:
-        # Where the whole body was there, its end need not have been read to be known.
+        # If the whole body has arrived, its end is known without reading it.
         self._end(Ended(exchange=self._number, at=self._clock(), left=not self._reply.ended))
 
     def _end(self, ended: Ended) -> None:
@@ -214,9 +214,9 @@ class _RecordedReply:
 
 
 class _Blot:
-    """Takes the keys out of what comes in pieces; where one stood, "…" stands, in the piece in which it began.
+    """Removes keys from a stream of pieces, leaving "…" in the piece in which a key began.
 
-    A key may stand across pieces, so the last of them are held back until it is known what follows.
+    A key may span pieces, so the last of them are held back until the next ones are known.
     """
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
@@ -225,7 +225,7 @@ class _Blot:
         self._held: list[tuple[float, bytes]] = []
 
     def add(self, at: float, data: bytes) -> list[tuple[float, bytes]]:
-        """The pieces that can be written now."""
+        """Returns the pieces that can be written now."""
         self._held.append((at, data))
         for secret in self._secrets:
             self._hide(secret)
@@ -238,7 +238,7 @@ class _Blot:
         return ready
 
     def rest(self) -> list[tuple[float, bytes]]:
-        """What is still held, at the end."""
+        """Returns the pieces still held back, at the end."""
         held, self._held = self._held, []
         return held
 
@@ -256,7 +256,7 @@ class _Blot:
 
 
 def asked(body: bytes, secrets: tuple[str, ...] = ()) -> Any:
-    """A request's body as it may be shown: as JSON, without what could be a key."""
+    """Returns a request's body as JSON, without anything that could be a key; None if it is not JSON."""
     try:
         return without_secrets(msgspec.json.decode(scrubbed(body.decode(), secrets)))
     except (UnicodeDecodeError, msgspec.DecodeError):

@@ -1,8 +1,8 @@
 """Requests to Anthropic's Messages API: a conversation written as turns of content blocks, and settings as its fields.
 
-Owns what is sent, and which model family takes which setting; what comes back is `anthropic`, which also says how an
-answer's blocks are kept in a message. It must never do I/O, nor drop a setting that cannot be honoured.
-Source: platform.claude.com/docs/en/api/messages, and the pages named where they are used.
+Owns what is sent, and which model family takes which setting; what comes back is `response`'s, which also says how an
+answer's blocks are kept in a message. It must never do I/O, nor drop a setting that cannot be honoured. Source:
+platform.claude.com/docs/en/api/messages, and the pages named where they are used.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ How an answer is kept, so that `encode` can write it back block for block:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Literal
 
@@ -22,10 +22,10 @@ import msgspec
 
 from headwater.events import ReasoningDelta, TextDelta
 from headwater.events.messages import FinishReason, Usage
-from headwater.providers.anthropic.request import API, CALL_TYPES, encode, json_or_text
+from headwater.providers.anthropic.request import API, CALL_TYPES, encode
 from headwater.providers.decoder import Call, Part, Place, parse_arguments
 from headwater.providers.decoder import Decoder as BaseDecoder
-from headwater.providers.failures import in_band_error
+from headwater.providers.failures import in_band_error, value_or_text
 from headwater.providers.framing.sse import Frame, SSEDecoder
 from headwater.providers.request import Quirks
 
@@ -181,7 +181,7 @@ class Decoder(BaseDecoder):
                 raise
             value = text.decode("utf-8", "replace")
         if name == "error":
-            raise self._reported(value)
+            raise in_band_error(self.api, value)
         if not isinstance(value, dict):
             self.warn("unknown_event", "The provider sent an event that is no JSON object; it was passed over.")
             return
@@ -190,30 +190,26 @@ class Decoder(BaseDecoder):
         if (handler := _EVENTS.get(kind)) is not None:
             handler(self, value)
         elif value.get("error"):
-            raise self._reported(value)
+            raise in_band_error(self.api, value)
         elif kind not in IGNORED:
             self.warn("unknown_event", f"The provider sent an event of the unknown type {kind[:80]!r}.")
 
     def _finish(self) -> None:
+        frames = self._sse.finish()
         with suppress(msgspec.DecodeError):  # a last frame cut in its middle; whether anything is missing is told below
-            self._read(self._sse.finish())
-        if not self.ended and self._sse.stray:
-            self._read_stray(self._sse.stray)
+            self._read(frames)
+            frames = []
+        self.raise_left(frames, self._sse.stray)
+        if not self._framed:
+            self._read_plain_body()
         if not self.ended and self._stopped:
             self._message_stop({})
         self.complete = self.ended
 
-    def _read_stray(self, lines: Sequence[bytes]) -> None:
-        """What stood outside any event: a server's bare `error:` line, or a body that is no stream but plain JSON."""
-        for line in lines:
-            if line.startswith(b"error:"):
-                raise self._reported(json_or_text(line.removeprefix(b"error:").strip()))
-        value = json_or_text(b"\n".join(lines)) if not self._framed else None
-        if not isinstance(value, dict):
-            return
-        if value.get("error"):
-            raise self._reported(value)
-        if value.get("type") == "message":
+    def _read_plain_body(self) -> None:
+        """A body that is no event stream at all: a whole answer in plain JSON."""
+        value = value_or_text(b"\n".join(self._sse.stray))
+        if isinstance(value, dict) and value.get("type") == "message":
             content = value.get("content")
             self._message_start({"message": {**value, "content": None}})
             for index, block in enumerate(content if isinstance(content, list) else ()):
@@ -221,12 +217,6 @@ class Decoder(BaseDecoder):
                 self._block_stop({"index": index})
             self._message_delta({"delta": value})
             self._message_stop({})
-
-    def _reported(self, value: Any) -> Exception:
-        error = in_band_error(self.api, value)
-        if isinstance(value, dict):
-            error.request_id = _text(value.get("request_id")) or None
-        return error
 
     # --- events
 
@@ -293,7 +283,7 @@ class Decoder(BaseDecoder):
         self.ended = True
 
     def _error(self, value: dict[str, Any]) -> None:
-        raise self._reported(value)
+        raise in_band_error(self.api, value)
 
     # --- blocks
 

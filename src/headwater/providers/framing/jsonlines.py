@@ -1,6 +1,6 @@
 """Newline-delimited JSON from bytes that arrive in any pieces: lines out, undecoded.
 
-Owns framing only, and never copies what it holds back more often than once.
+Owns framing only, and must never copy what it holds back more than once.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from headwater.errors import LimitExceeded
 __all__ = ("JSONLinesDecoder",)
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
-"""One line, at most; see `wire.sse.MAX_EVENT_BYTES`."""
+"""The longest line; see `sse.MAX_EVENT_BYTES`."""
 
 
 class JSONLinesDecoder:
-    """`feed` bytes as they come and get the lines that are whole; `finish` gives a last line without its end."""
+    """`feed` bytes as they arrive and get complete lines; `finish` returns a last line without its end."""
 
     def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self._max = max_line_bytes
@@ -23,9 +23,9 @@ class JSONLinesDecoder:
         self._failure: LimitExceeded | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that these bytes complete and that are not blank, in order.
+        """Returns the lines that these bytes complete, without blank ones, in order.
 
-        Raises: LimitExceeded, where one line is longer than the bound; lines before it are given out first.
+        Raises LimitExceeded if one line is longer than the limit; lines before it are returned first.
         """
         if self._failure is not None:
             raise self._failure
@@ -42,9 +42,9 @@ class JSONLinesDecoder:
         return [line for line in lines if line and not line.isspace()]
 
     def finish(self) -> list[bytes]:
-        """What an end of input leaves: a last line without its end.
+        """Returns what is left at the end of input: a last line without its end.
 
-        Raises: LimitExceeded, as `feed` does.
+        Raises LimitExceeded, as `feed` does.
         """
         if self._failure is not None:
             raise self._failure

@@ -14,10 +14,10 @@ from headwater.errors import LimitExceeded
 __all__ = ("Frame", "SSEDecoder")
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""One event, at most: a base64 picture of 40 megapixels fits; anything longer is a server gone wrong."""
+"""The largest event: a base64 picture of 40 megapixels fits; anything longer is a broken server."""
 
 MAX_NAMES = 64
-"""Names of events that are remembered, at most; no API has as many."""
+"""The most event names remembered; no API has as many."""
 
 Frame = tuple[str, bytes]
 """An event's name ("" where none was given) and its data, lines joined by a line feed."""
@@ -28,17 +28,17 @@ _WIDE_BLANK = b"\r\n\r\n"
 
 
 class SSEDecoder:
-    """`feed` bytes as they come and get the events that are whole; `finish` gives what an ended stream left over.
+    """`feed` bytes as they arrive and get complete events; `finish` returns what an ended stream left over.
 
-    `stray` collects the lines that are no field of the standard, `error:` lines among them, as far as
-    the bound on one event goes.
+    `stray` collects the lines that are not fields of the standard, including `error:` lines, up to the limit of one
+    event.
     """
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.stray: list[bytes] = []
         self._max = max_event_bytes
         self._pieces: list[bytes] = []
-        """The line that is not whole yet, in the pieces in which it came."""
+        """The incomplete line, in the pieces in which it arrived."""
         self._held = 0
         self._name = ""
         self._data: list[bytes] = []
@@ -53,9 +53,9 @@ class SSEDecoder:
         """Nothing is held back and nothing is pending: the next bytes begin an event. The common case by far."""
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The events that these bytes complete, in order.
+        """Returns the events that these bytes complete, in order.
 
-        Raises: LimitExceeded, where one event is longer than the bound; events before it are given out first.
+        Raises LimitExceeded if one event is longer than the limit; events before it are returned first.
         """
         if self._clean and len(data) <= self._max:
             if (alike := self._alike(data)) is not None:
@@ -71,9 +71,10 @@ class SSEDecoder:
         return self._read(data)
 
     def _alike(self, data: bytes) -> list[Frame] | None:
-        """The events of `data`, where all are of one line of data and of one name; else None, and nothing has changed.
+        """Returns the events of `data` if all have one line of data and the same name; else None, with nothing changed.
 
-        Nothing may be pending. Nearly every read is so, be it one event or hundreds: one split does the work of all.
+        Nothing may be pending. Nearly every read is like this, whether one event or hundreds: one split does all the
+        work.
         """
         first = data.find(b"\n")
         wide = data[first - 1 : first] == b"\r"

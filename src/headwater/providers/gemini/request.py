@@ -1,7 +1,7 @@
 """Requests to the Gemini API: a conversation as contents, settings as `generationConfig`.
 
-Owns what is sent; what comes back is `gemini`. Must never do I/O, drop a setting in silence, or put a signature on any
-part but the one it came on. https://ai.google.dev/api/generate-content and the `google-genai` package's types.
+Owns what is sent; what comes back is `response`'s. Must never do I/O, drop a setting silently, or put a signature on
+any part but the one it came on. https://ai.google.dev/api/generate-content and the `google-genai` package's types.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The Gemini API: the stream of `GenerateContentResponse` chunks that `streamGenerateContent` answers with, as events.
 
-Owns what comes back; what is sent is `gemini_request`. Must never do I/O, read a clock, or call an answer whole that
-has no finish reason. The same wire is spoken by Vertex AI, which alone streams a call's arguments (`partialArgs`).
+Owns what comes back; what is sent is `request`'s. Must never do I/O, read a clock, or call an answer complete without a
+finish reason. Vertex AI has the same wire format, and is the only one to stream a call's arguments (`partialArgs`).
 https://ai.google.dev/api/generate-content, the `google-genai` package's types, and the recordings.
 
 A signature belongs to the part it came on and goes back on that part, never on one that was joined from several
-(https://ai.google.dev/gemini-api/docs/thought-signatures). So a signed text is a part of its own, and a signature on
-an empty text, which no reader of text should see, is kept as a provider item.
+(https://ai.google.dev/gemini-api/docs/thought-signatures). So a signed text is a part of its own, and a signature on an
+empty text, which no reader of text should see, is kept as a provider item.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from headwater.events.messages import FinishReason, Usage
 from headwater.events.pieces import Pieces
 from headwater.providers.decoder import Call, Place
 from headwater.providers.decoder import Decoder as BaseDecoder
-from headwater.providers.failures import in_band_error, malformed
+from headwater.providers.failures import in_band_error, malformed, value_or_text
 from headwater.providers.framing.sse import MAX_EVENT_BYTES, Frame, SSEDecoder
 from headwater.providers.gemini.request import API, encode
 from headwater.providers.request import Quirks
@@ -153,7 +153,7 @@ class Decoder(BaseDecoder):
         self._sse = SSEDecoder()
         self._json: _JSONObjects | None = None
         self._head: bytes | None = b""
-        """What came before the first byte that is no white space; None once the framing is known."""
+        """Leading white space; None once the framing is known."""
         self._blocked = False
         self._speaking = False
         """Whether what the first chunks tell (the model, a usage) is known, so that later ones need only be read on."""
@@ -188,7 +188,7 @@ class Decoder(BaseDecoder):
         events, said, step, decode = self.events, self._said, self._step, _decode
         for name, data in frames:
             if name == "error":
-                raise in_band_error(API, _value_or_text(data))
+                raise in_band_error(API, value_or_text(data))
             if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # what some gateways end with
                 continue
             chunk = decode(data)
@@ -220,23 +220,13 @@ class Decoder(BaseDecoder):
                     continue
             self._chunk(chunk, data)
 
-    def _stray(self) -> None:
-        """Lines that are no event's: some gateways put an error on the wire so, the rest means nothing.
-
-        Looked at when all is read: what came before and after must not depend on how the bytes came.
-        """
-        for line in self._sse.stray:
-            if line.startswith((b"error:", b'{"error"')):
-                raise in_band_error(API, _value_or_text(line.removeprefix(b"error:")))
-
     def _finish(self) -> None:
         frames = self._sse.finish()
         try:
-            self._frames(frames)
-            self._stray()
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            if frames and frames[-1][1].startswith(b'{"error"'):  # cut, but that there was an error is certain
-                raise in_band_error(API, frames[-1][1].decode("utf-8", "replace")) from None
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a last frame cut in its middle
+                self._frames(frames)
+                frames = []
+            self.raise_left(frames, self._sse.stray)
         finally:
             self._settle()
         self.complete = self.ended
@@ -451,14 +441,6 @@ class Decoder(BaseDecoder):
             return before, before + len(piece)
         found = text.find(quoted) if quoted else -1
         return (found, found + len(quoted)) if found >= 0 and quoted else None
-
-
-def _value_or_text(data: bytes) -> Any:
-    """What an error says, in JSON or in plain words."""
-    try:
-        return _decode_any(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return data.decode("utf-8", "replace").strip()
 
 
 class _JSONObjects:

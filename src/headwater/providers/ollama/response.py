@@ -1,7 +1,7 @@
-"""Ollama's own API: requests for `/api/chat`, and its stream of JSON lines as events.
+"""Ollama's own API: its stream of JSON lines as events.
 
-Owns Ollama's wire and nothing else: it must never do I/O, read a clock, or know who runs the tools. Lines of
-`/api/generate` (`response` in place of a message) are read too. Sources: https://docs.ollama.com/api/chat, the
+Owns what comes back; what is sent is `request`'s. It must never do I/O, read a clock, or know who runs the tools. Lines
+of `/api/generate` (`response` in place of a message) are read too. Sources: https://docs.ollama.com/api/chat, the
 `ollama` package's types, and the recordings.
 """
 
@@ -154,6 +154,3 @@ class Decoder(BaseDecoder):
         self.finish_reason = "tool_calls" if reason == "stop" and self.calls else reason
         raw = {name: value for name in _REPORT if (value := getattr(line, name)) is not None}
         self.report(Usage(input_tokens=line.prompt_eval_count, output_tokens=line.eval_count, raw=raw))
-
-
-# --- what is asked

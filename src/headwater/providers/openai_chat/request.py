@@ -1,7 +1,7 @@
 """Requests to OpenAI's Chat Completions API: a conversation as its messages, settings as its fields.
 
-Owns what is sent; what comes back is `openai_chat`. Must never do I/O, drop a setting in silence, or send a field that
-nobody asked for because some server might like it: what servers differ in is `Quirks`.
+Owns what is sent; what comes back is `response`'s. Must never do I/O, drop a setting silently, or send a field that
+nobody asked for because some server might like it: how servers differ is `Quirks`.
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
@@ -71,8 +71,6 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     if request.output is not None:
         body["response_format"] = _output(request.output, writer, quirks)
     body.update(_settings(settings, endpoint, bool(request.tools)))
-    if request.thread and quirks.thread_field:
-        body[quirks.thread_field] = request.thread
     if settings.extra:
         body.update(settings.extra)
     return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint), body=_encode_json(body))

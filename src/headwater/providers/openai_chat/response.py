@@ -1,8 +1,8 @@
 """OpenAI's Chat Completions API, and the many servers that speak it: response bytes to events.
 
-Owns what comes back; what is sent is `openai_chat_request`, and what servers differ in when they are asked is
-`openai_chat_servers`. What they differ in when they answer needs no table: every form in use is read from any of them,
-since no two forms say different things. Must never do I/O, read a clock, or call an answer whole that did not end.
+Owns what comes back; what is sent is `request`'s, and how servers differ in what they accept is `servers`'. How they
+differ in what they answer needs no table: every form in use is read from any of them, since no two forms conflict. Must
+never do I/O, read a clock, or call an answer complete that did not end.
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
@@ -12,6 +12,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ from headwater.events import TextDelta
 from headwater.events.messages import FinishReason, Usage
 from headwater.providers.decoder import Call, Place
 from headwater.providers.decoder import Decoder as BaseDecoder
-from headwater.providers.failures import in_band_error
+from headwater.providers.failures import in_band_error, value_or_text
 from headwater.providers.framing.sse import Frame, SSEDecoder
 from headwater.providers.openai_chat.request import API, encode
 from headwater.providers.request import Quirks
@@ -181,12 +182,14 @@ class Decoder(BaseDecoder):
         self._read(self._sse.feed(data))
 
     def _finish(self) -> None:
-        try:
-            self._read(self._sse.finish())
-            if not self._frames:
+        frames = self._sse.finish()
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a last chunk cut in its middle
+            self._read(frames)
+            frames = []
+        self.raise_left(frames, self._sse.stray)
+        if not self._frames:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
                 self._read_plain_body()
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            pass  # a last chunk cut in its middle; what came before it stands
         if self.ended and not self.complete:
             self._conclude()
 
@@ -195,7 +198,7 @@ class Decoder(BaseDecoder):
         self._frames += len(frames)
         for name, data in frames:
             if name == "error":
-                self._failed(data)
+                raise in_band_error(self.api, value_or_text(data))
             decode = self._decode
             try:
                 chunk = decode(data)
@@ -289,14 +292,6 @@ class Decoder(BaseDecoder):
                 else:
                     self.warn("unreadable_field", f"The provider sent {field.name} in an unknown form; it is left out.")
 
-    def _failed(self, data: bytes) -> None:
-        """Raises what an event named "error" says."""
-        try:
-            value = _decode_any(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            value = data.decode("utf-8", "replace").strip()
-        raise in_band_error(self.api, value)
-
     def _refuse_error(self, data: bytes) -> None:
         """Raises what a bare error object says, as older vLLM and FastChat put it on the wire."""
         value = _decode_any(data)
@@ -304,7 +299,7 @@ class Decoder(BaseDecoder):
             raise in_band_error(self.api, value)
 
     def _read_plain_body(self) -> None:
-        """A body that is no event stream at all: an error or a whole answer in plain JSON, under status 200."""
+        """A body that is no event stream at all: a whole answer in plain JSON."""
         body = b"\n".join(self._sse.stray).strip()
         if body.startswith((b"{", b"[")):
             self._read([("", body)])

@@ -18,7 +18,6 @@ _OPENAI_ONLY: Final = frozenset({"store", "verbosity", "service_tier"})
 
 _OPENAI: Final = Quirks(
     max_tokens_field="max_completion_tokens",
-    thread_field="prompt_cache_key",
     message_names=True,
     unsupported=frozenset({"top_k"}),
 )

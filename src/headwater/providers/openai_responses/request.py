@@ -1,9 +1,8 @@
 """Requests to OpenAI's Responses API: a conversation written as input items, and settings as its fields.
 
-Owns what is sent; what comes back is `openai_responses`, which also says how an answer's items are kept in a message,
-so that they go back to their server as they were. Must never do I/O, nor send a field that nobody asked for because
-some server might like it: what servers differ in is `Quirks`.
-https://platform.openai.com/docs/api-reference/responses/create
+Owns what is sent; what comes back is `response`'s, and `output` says how an answer's items are kept in a message, so
+that they go back to their server as they were. Must never do I/O, nor send a field that nobody asked for because some
+server might like it: how servers differ is `Quirks`. https://platform.openai.com/docs/api-reference/responses/create
 """
 
 from __future__ import annotations
@@ -74,7 +73,6 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         "top_p": settings.top_p,
         "service_tier": settings.service_tier,
         "user": settings.user,
-        "prompt_cache_key": _bounded(request.thread) if request.thread else None,
     }
     body.update((name, value) for name, value in optional.items() if value is not None)
     if settings.store is not True and _shows_encrypted_reasoning(request.model, reasoning):

@@ -1,0 +1,119 @@
+"""The runs below a run: that they stand where they are said to, what they are to it, and whose answer is its own.
+
+Owns the rules child, role, after and answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from headwater.events.checker.rules import LogError, check_usage
+from headwater.events.checker.tools import Tools
+from headwater.events.types import ChildFinished, ChildStarted, End, Event, RunFinished, RunStarted, ToolFinished
+
+__all__ = ("CHILD_HANDLERS", "Below", "Child", "Children")
+
+
+class Below(Protocol):
+    """What is asked of a run below."""
+
+    @property
+    def end(self) -> End | None:
+        """Its end, once there is one."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has said that it waits."""
+
+    def rests(self) -> bool:
+        """Whether nothing in it is at work."""
+
+
+class Child:
+    """A run inside another, as that one knows it; `run` is None until it begins."""
+
+    __slots__ = ("run", "started")
+
+    def __init__(self, started: ChildStarted) -> None:
+        self.started = started
+        self.run: Below | None = None
+
+
+class Children:
+    """The children of one run."""
+
+    def __init__(self, started: RunStarted, tools: Tools, *, strict: bool) -> None:
+        self.open: dict[str, Child] = {}
+        """Those that are going on."""
+        self.handed_off = False
+        self._tools = tools
+        self._strict = strict
+        self._workflow = started.workflow is not None
+        self._all: dict[str, ChildStarted] = {}
+        self._finished: set[str] = set()
+        """The members that came to their answer."""
+
+    def _child_started(self, event: ChildStarted) -> None:
+        if event.child in self._all:
+            raise LogError("child", f"child {event.child!r} was started before", event)
+        if event.call is not None and event.call not in self._tools.working:
+            raise LogError("child", f"the tool of its call {event.call!r} is not at work", event)
+        if self._strict:
+            self._check_role(event)
+            for run in event.after:
+                if run not in self._finished:
+                    raise LogError("after", f"run {run!r} is no member that has finished", event)
+        self._all[event.child] = event
+        self.open[event.child] = Child(event)
+
+    def _check_role(self, event: ChildStarted) -> None:
+        role = event.role
+        if (role == "tool") != (event.call is not None):
+            raise LogError("role", f"its role is {role!r}, and its call {event.call!r}", event)
+        if role == "handoff" and not self.handed_off:
+            raise LogError("role", "no handoff stands before it", event)
+        if role == "member" and not self._workflow:
+            raise LogError("role", "it is a member, and its run is no workflow", event)
+
+    def _child_finished(self, event: ChildFinished) -> None:
+        child = self.open.pop(event.child, None)
+        if child is None:
+            raise LogError("child", f"child {event.child!r} is not going on", event)
+        if (event.name, event.call) != (child.started.name, child.started.call):
+            raise LogError("child", "its name and call are not those of its child.started", event)
+        if self._strict and event.error is not None and (child.run is not None or event.outcome != "failed"):
+            raise LogError("child", "an error is told of a child that could not begin, and of no other", event)
+        if child.run is None:
+            if event.outcome == "finished":
+                raise LogError("child", "it never began, so it cannot have finished", event)
+            return
+        end = child.run.end
+        if end is None:
+            raise LogError("child", f"run {event.child!r} has not ended", event)
+        if end.type != f"run.{event.outcome}":
+            raise LogError("child", f"it ended with {end.type}, not as {event.outcome}", event)
+        if event.outcome == "finished" and child.started.role == "member":
+            self._finished.add(event.child)
+        check_usage(event, event.usage, end.usage)
+
+    def check_none_below(self, event: ToolFinished) -> None:
+        """Hold a tool's end to the children that answer its call."""
+        for name, child in self.open.items():
+            if child.started.call == event.call:
+                raise LogError("child", f"child {name!r} of this call is not finished", event)
+
+    def check_answer(self, event: RunFinished) -> None:
+        """Hold a run's end to the children that may speak for it."""
+        speakers = [child for child, started in self._all.items() if started.role in ("member", "handoff")]
+        for run in event.answer:
+            if run not in speakers:
+                raise LogError("answer", f"run {run!r} is neither a member nor one that was handed to", event)
+        if speakers and not event.answer:
+            raise LogError("answer", "it does not say whose answer is its own", event)
+
+
+CHILD_HANDLERS: Final[dict[type[Event], Callable[[Children, Any], None]]] = {
+    ChildStarted: Children._child_started,
+    ChildFinished: Children._child_finished,
+}

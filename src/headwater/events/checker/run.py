@@ -1,0 +1,214 @@
+"""One run of a log and where it stands: its ends, its waiting, and the messages that people send it.
+
+Owns what concerns all of a run at once; steps, tools and children are judged by the modules of those names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from headwater.events.checker.children import CHILD_HANDLERS, Child, Children
+from headwater.events.checker.rules import LogError, check_usage
+from headwater.events.checker.steps import STEP_HANDLERS, Steps
+from headwater.events.checker.tools import TOOL_HANDLERS, Tools
+from headwater.events.fold import Fold
+from headwater.events.types import (
+    Custom,
+    Event,
+    Handoff,
+    MessageAdded,
+    MessageReceived,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    RunWaiting,
+    StepStarted,
+    ToolFinished,
+    Unknown,
+    Warned,
+)
+
+__all__ = ("Run",)
+
+_QUIET = (MessageReceived, Warned, Custom, Unknown)
+"""What a waiting run may be told without having been woken."""
+
+
+class Run:
+    """One run and where it stands. `above` is the run that it is part of, as whose child it began."""
+
+    def __init__(
+        self, started: RunStarted, *, above: Run | None = None, child: Child | None = None, trimmed: bool = False
+    ) -> None:
+        self.id = started.run
+        self.path = started.path
+        self.strict = started.grammar > 1
+        """Whether it keeps the rules of grammar 2."""
+        self.over = False
+        self.waiting = False
+        """Whether it has said that it waits, and nothing has happened in it or below since."""
+        self.end: RunFinished | RunFailed | RunCancelled | None = None
+        self._above = above
+        self._successor = above is not None and above.strict and child is not None and child.started.role == "handoff"
+        self._trimmed = trimmed
+        self._fold = Fold()
+        helper = self.strict and child is not None and child.started.role == "helper"
+        self.steps = Steps(
+            self._fold,
+            strict=self.strict,
+            # Whether it speaks for the run that it is part of, and so may go on from what was said there.
+            goes_on=started.parent is not None and started.call is None and not helper,
+            trimmed=trimmed,
+        )
+        self.tools = Tools(self.steps, run=self.id, strict=self.strict)
+        self.children = Children(started, self.tools, strict=self.strict)
+        self._unheard: set[str] = set()
+
+    def add(self, event: Event) -> None:
+        """The next event of this run."""
+        kind = event.__class__
+        if self.waiting and kind not in _QUIET:
+            self.waiting = False
+        above = self._above
+        while above is not None:
+            if above.waiting and kind not in _QUIET:
+                above.waiting = False
+            above = above._above
+        if found := _HANDLERS.get(kind):
+            part, handler = found
+            handler(getattr(self, part) if part else self, event)
+        self._fold.add(event)
+
+    def begin_child(self, child: Child, event: RunStarted) -> Run:
+        """The run that this one has said it would start."""
+        if event.path[:-1] != self.path or event.path[-1:] != (child.started.name,):
+            raise LogError("path", f"{(*self.path, child.started.name)!r} was due, not {event.path!r}", event)
+        if (event.parent, event.call) != (self.id, child.started.call):
+            raise LogError("child", f"it names as its parent {event.parent!r}, and as its call {event.call!r}", event)
+        run = Run(event, above=self, child=child, trimmed=self._trimmed)
+        child.run = run
+        return run
+
+    def interrupt(self) -> None:
+        """The log is taken up again: what was at work is at work no more."""
+        if self.strict and not self.over:
+            self.steps.interrupt()
+            self.tools.interrupt()
+
+    def rests(self) -> bool:
+        """Whether nothing in it is at work, so that its log may stop here."""
+        if self.over:
+            return True
+        resting = [child for child in self.children.open.values() if child.run is None or child.run.rests()]
+        if self.steps.open is not None or len(resting) < len(self.children.open):
+            return False
+        return self.tools.working <= self._waited_for(resting)
+
+    def _waited_for(self, children: list[Child]) -> set[str | None]:
+        """The calls whose tools wait for an answer, or for one of these children."""
+        return {*self.tools.inputs.values(), *self.tools.approvals.values(), *(one.started.call for one in children)}
+
+    # --- waiting, and being taken up
+
+    def _resumed(self, event: RunResumed) -> None:
+        if self.strict and self._above is not None:
+            raise LogError("resumed", f"run {self.id!r} is not the outermost", event)
+
+    def _waits(self, event: RunWaiting) -> None:
+        if not self.strict:
+            return
+        if self.steps.open is not None:
+            raise LogError("waiting", f"step {self.steps.open.number} is not finished", event)
+        waiting = []
+        for name, child in self.children.open.items():
+            if child.run is None or not child.run.waiting:
+                raise LogError("waiting", f"child {name!r} does not wait", event)
+            waiting.append(child)
+        tools = self.tools
+        if busy := (tools.working | tools.lost) - self._waited_for(waiting):
+            raise LogError("waiting", f"the tool of call {min(busy)!r} does not wait", event)
+        due = {*tools.approvals, *tools.inputs, *self.children.open}
+        if set(event.ids) != due or len(event.ids) != len(due):
+            raise LogError("waiting", f"it waits for {event.ids!r}, and due was {sorted(due)!r}", event)
+        on = "approval" if tools.approvals else "input" if tools.inputs else "children" if waiting else "time"
+        if event.on != on:
+            raise LogError("waiting", f"it waits on {event.on!r}, and due was {on!r}", event)
+        self.waiting = True
+
+    # --- messages
+
+    def _message_received(self, event: MessageReceived) -> None:
+        self._unheard.add(event.key)
+
+    def _message_added(self, event: MessageAdded) -> None:
+        self._check_between_steps(event)
+        if event.key and self.strict:
+            run: Run | None = self
+            while run is not None and event.key not in run._unheard:
+                run = run._above if run._successor else None
+            if run is None:
+                raise LogError("heard", f"message {event.key!r} was not received, or was added before", event)
+            run._unheard.remove(event.key)
+
+    # --- going on, and the end
+
+    def _step_started(self, event: StepStarted) -> None:
+        self.steps.begin(event)
+        self.tools.check_settled(event)
+
+    def _tool_finished(self, event: ToolFinished) -> None:
+        self.tools.finish(event)
+        self.children.check_none_below(event)
+
+    def _handoff(self, event: Handoff) -> None:
+        self._check_between_steps(event)
+        self.children.handed_off = True
+
+    def _check_between_steps(self, event: MessageAdded | Handoff) -> None:
+        if self.steps.open is not None:
+            raise LogError("settled", f"step {self.steps.open.number} is not finished", event)
+        self.tools.check_settled(event)
+
+    def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
+        if self.steps.open is not None:
+            raise LogError("step", f"step {self.steps.open.number} is not finished", event)
+        self.tools.check_settled(event)
+        if self.children.open:
+            raise LogError("child", f"child {next(iter(self.children.open))!r} is not finished", event)
+        if isinstance(event, RunFinished):
+            if self.steps.number and not self.children.handed_off:
+                self._check_outcome(event)
+            if self.strict:
+                self.children.check_answer(event)
+        check_usage(event, event.usage, self._fold.usage)
+        self.steps.check_transcript(event)
+        self.end = event
+        self.over = True
+
+    def _check_outcome(self, event: RunFinished) -> None:
+        due = self.steps.finish_reason
+        if self.strict and event.finish_reason == "tool_calls" and self.tools.has_client_calls:
+            return  # the client has to run them, whatever its provider called that
+        if event.finish_reason != due:
+            raise LogError("outcome", f"its finish reason is {event.finish_reason!r}, not {due!r}", event)
+
+
+_Found: TypeAlias = tuple[str, Callable[[Any, Any], None]]
+_HANDLERS: Final[dict[type[Event], _Found]] = {
+    **{kind: ("steps", handler) for kind, handler in STEP_HANDLERS.items()},
+    **{kind: ("tools", handler) for kind, handler in TOOL_HANDLERS.items()},
+    **{kind: ("children", handler) for kind, handler in CHILD_HANDLERS.items()},
+    RunFinished: ("", Run._ended),
+    RunFailed: ("", Run._ended),
+    RunCancelled: ("", Run._ended),
+    RunResumed: ("", Run._resumed),
+    RunWaiting: ("", Run._waits),
+    StepStarted: ("", Run._step_started),
+    ToolFinished: ("", Run._tool_finished),
+    Handoff: ("", Run._handoff),
+    MessageReceived: ("", Run._message_received),
+    MessageAdded: ("", Run._message_added),
+}

@@ -1,0 +1,374 @@
+"""The steps of a run: their attempts, what a model says in each, and what of that is taken back.
+
+Owns the rules step, attempt, accepted, place, part, delta, call, retracted, text and message, and of resumed what
+concerns attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from headwater.events.checker.rules import LogError, check_usage
+from headwater.events.fold import Fold
+from headwater.events.messages import Message, Reasoning, Text
+from headwater.events.types import (
+    AttemptAccepted,
+    AttemptFailed,
+    AttemptStarted,
+    CallDelta,
+    CallReady,
+    CallRejected,
+    CallStarted,
+    Event,
+    FileMade,
+    ProviderItemMade,
+    ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
+    Retracted,
+    SourceFound,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+    UsageReported,
+)
+
+__all__ = ("STEP_HANDLERS", "Call", "Steps")
+
+_ENDS_WHAT_IS_OPEN = (TextEnded, ReasoningEnded, CallRejected, UsageReported, AttemptFailed)
+"""What may still be told of an attempt that was cut off."""
+
+
+class Call:
+    """A call, from its first word to its tool's end."""
+
+    __slots__ = ("asked", "by", "custom", "name", "step", "tool", "tries", "written")
+
+    def __init__(self, event: CallStarted) -> None:
+        self.step = event.step
+        self.name = event.name
+        self.by = event.by
+        self.custom = False
+        self.written = "open"  # then ready, rejected; or retracted, with its attempt
+        self.tool = "none"  # then started, finished; or refused; or lost, where the log stopped
+        self.tries = 0
+        self.asked = False
+        """Whether someone was asked to approve it, as it stands."""
+
+
+class _Part:
+    """A part of text or reasoning that was started."""
+
+    __slots__ = ("kind", "open")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.open = True
+
+
+class _Attempt:
+    """One asking: what it has shown, and whether it goes on."""
+
+    def __init__(self, event: AttemptStarted) -> None:
+        self.number = event.attempt
+        self.may_retract = event.may_retract
+        self.accepted = False
+        self.cut_off = False
+        """Whether the log stopped in the middle of it."""
+        self.failed: AttemptFailed | None = None
+        self.begun = False
+        """Whether the model has said anything, shown or not."""
+        self.shown = False
+        self.parts: dict[int, _Part] = {}
+        self.calls: list[Call] = []
+        self.lead: str | None = None
+        """None until a part of text has begun; then what is still to be shown before its first words."""
+        self.text: list[str] = []
+
+
+class _Step:
+    """One step that is open."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.attempts = 0
+        self.attempt: _Attempt | None = None
+        self.parts: set[int] = set()
+
+
+class Steps:
+    """The steps of one run. `goes_on` says whether text may stand before its first, so that this has a lead."""
+
+    def __init__(self, fold: Fold, *, strict: bool, goes_on: bool, trimmed: bool) -> None:
+        self.number = 0
+        """The last step that was started."""
+        self.open: _Step | None = None
+        self.calls: dict[str, Call] = {}
+        self.finish_reason: str | None = None
+        """Why the last step ended."""
+        self._fold = fold
+        self._strict = strict
+        self._goes_on = goes_on
+        self._trimmed = trimmed
+        self._shown: list[str] = []
+        """What the steps before this one have shown."""
+
+    def begin(self, event: StepStarted) -> None:
+        """A step is started."""
+        if self.open is not None:
+            raise LogError("step", f"step {self.open.number} is not finished", event)
+        if event.step != self.number + 1:
+            raise LogError("step", f"step {self.number + 1} was due, not {event.step}", event)
+        self.number = event.step
+        self.open = _Step(event.step)
+
+    def interrupt(self) -> None:
+        """The log is taken up again: an open attempt is cut off."""
+        if self.open is not None and self.open.attempt is not None and self.open.attempt.failed is None:
+            self.open.attempt.cut_off = True
+
+    def check_transcript(self, event: Event) -> None:
+        """Hold what was shown to what the fold makes of it."""
+        shown, transcript = "".join(self._shown), self._fold.transcript
+        if shown != transcript:
+            raise LogError("text", f"the transcript is {transcript!r}, and shown was {shown!r}", event)
+
+    # --- steps and attempts
+
+    def _step_finished(self, event: StepFinished) -> None:
+        step = self._in_step(event)
+        attempt, said = step.attempt, event.message
+        if attempt is not None:
+            self._check_closed(event, attempt)
+            if attempt.cut_off and attempt.failed is None and event.finish_reason not in (None, "cancelled"):
+                raise LogError("resumed", f"attempt {attempt.number} was cut off, and is told as whole", event)
+        due = self._fold.step_end(
+            api=said.api if said else "",
+            model=said.model if said else "",
+            finish_reason=event.finish_reason,
+            word=event.provider_finish_reason,
+        )
+        assert due.message is not None
+        if not self._same(said, due.message):
+            raise LogError("message", f"the step's events come to {due.message!r}", event)
+        check_usage(event, event.usage, due.usage)
+        if attempt is not None:
+            if self._trimmed and not attempt.text and said is not None and said.text:
+                attempt.text = [attempt.lead or "", said.text]
+            self._shown += attempt.text
+        self.finish_reason = event.finish_reason
+        self.open = None
+
+    def _same(self, said: Message | None, due: Message) -> bool:
+        """Whether a step's message is the one that is due; where deltas are left out, but for what those said."""
+        if said is None:
+            return not due.content
+        if not self._trimmed:
+            return said == due
+        kept, expected = (
+            [part for part in message.content if not isinstance(part, (Text, Reasoning))] for message in (said, due)
+        )
+        return said.role == due.role and kept == expected
+
+    def _attempt_started(self, event: AttemptStarted) -> None:
+        step = self._in_step(event)
+        if event.attempt != step.attempts + 1:
+            raise LogError("attempt", f"attempt {step.attempts + 1} was due, not {event.attempt}", event)
+        before, due = step.attempt, "first"
+        if before is not None:
+            if before.failed is None:
+                raise LogError("attempt", f"attempt {before.number} has not failed", event)
+            due = before.failed.then
+            unseen = self._strict and due == "resume" and not before.text  # nobody has to be told
+            if before.shown and not unseen:
+                raise LogError("retracted", f"what attempt {before.number} had shown was not taken back", event)
+            for call in before.calls:
+                call.written = "retracted"
+        if event.cause != due:
+            raise LogError("attempt", f"its cause is {event.cause!r}, and due was {due!r}", event)
+        step.attempts = event.attempt
+        step.attempt = _Attempt(event)
+
+    def _attempt_accepted(self, event: AttemptAccepted) -> None:
+        if not self._strict:
+            return
+        attempt = self._in_attempt(event)
+        if event.attempt != attempt.number:
+            raise LogError("accepted", f"attempt {attempt.number} is going on, not {event.attempt}", event)
+        if attempt.accepted:
+            raise LogError("accepted", f"attempt {event.attempt} was accepted before", event)
+        if attempt.begun:
+            raise LogError("accepted", "the model has begun to speak before", event)
+        attempt.accepted = True
+
+    def _attempt_failed(self, event: AttemptFailed) -> None:
+        attempt = self._in_attempt(event)
+        if event.attempt != attempt.number:
+            raise LogError("attempt", f"attempt {attempt.number} is going on, not {event.attempt}", event)
+        if self._strict and event.then == "resume" and not attempt.cut_off:
+            raise LogError("resumed", "nobody has taken the run up again since it was started", event)
+        if attempt.cut_off and event.then not in ("resume", "raise"):
+            raise LogError("resumed", f"it was cut off, so that {event.then!r} cannot follow", event)
+        self._check_closed(event, attempt)
+        attempt.failed = event
+
+    def _retracted(self, event: Retracted) -> None:
+        step = self._in_step(event)
+        attempt = step.attempt
+        if attempt is None or attempt.failed is None or attempt.number != event.attempt:
+            raise LogError("retracted", f"attempt {event.attempt} has not just failed", event)
+        then = attempt.failed.then
+        if then == "raise":
+            raise LogError("retracted", "no attempt follows the one that failed", event)
+        if self._strict and not attempt.may_retract and then not in ("resume", "guard"):
+            raise LogError("retracted", "its attempt.started did not say that it may be taken back", event)
+        if not attempt.shown:
+            raise LogError("retracted", "nothing was shown, or it was taken back before", event)
+        chars = sum(map(len, attempt.text))
+        if event.chars != chars and not self._trimmed:
+            raise LogError("text", f"{chars} characters were shown, not {event.chars}", event)
+        for call in attempt.calls:
+            call.written = "retracted"
+        attempt.text.clear()
+        attempt.shown = False
+
+    def _in_step(self, event: Any) -> _Step:
+        if self.open is None or self.open.number != event.step:
+            raise LogError("place", f"step {event.step} is not going on", event)
+        return self.open
+
+    def _in_attempt(self, event: Any) -> _Attempt:
+        attempt = self._in_step(event).attempt
+        if attempt is None or attempt.failed is not None:
+            raise LogError("place", f"no attempt is going on in step {event.step}", event)
+        if attempt.cut_off and not isinstance(event, _ENDS_WHAT_IS_OPEN):
+            raise LogError("resumed", f"attempt {attempt.number} was cut off: it says no more", event)
+        return attempt
+
+    def _saying(self, event: Any, *, shown: bool) -> _Attempt:
+        """The attempt in which the model says something, which others may see (`shown`) or not."""
+        attempt = self._in_attempt(event)
+        attempt.begun = True
+        attempt.shown = attempt.shown or shown
+        return attempt
+
+    def _check_closed(self, event: Event, attempt: _Attempt) -> None:
+        for number, part in attempt.parts.items():
+            if part.open:
+                raise LogError("part", f"part {number} is not ended", event)
+        for call in attempt.calls:
+            if call.written == "open":
+                raise LogError("call", f"a call of {call.name!r} is neither ready nor rejected", event)
+
+    # --- what a model says
+
+    def _text_started(self, event: TextStarted) -> None:
+        attempt = self._begin_part(event, event.kind)
+        if attempt.lead is None:
+            attempt.lead = event.lead
+            if event.lead and not (self._shown or self._goes_on):
+                raise LogError("text", "it has a lead, and no step before it has shown text", event)
+        elif event.lead:
+            raise LogError("text", "it has a lead, and is not the first text of its step", event)
+
+    def _reasoning_started(self, event: ReasoningStarted) -> None:
+        self._begin_part(event, "reasoning")
+
+    def _begin_part(self, event: TextStarted | ReasoningStarted, kind: str) -> _Attempt:
+        attempt, step = self._saying(event, shown=True), self._in_step(event)
+        if event.part in step.parts:
+            raise LogError("part", f"part {event.part} was started before", event)
+        step.parts.add(event.part)
+        attempt.parts[event.part] = _Part(kind)
+        return attempt
+
+    def _text_delta(self, event: TextDelta) -> None:
+        attempt = self._in_attempt(event)
+        part = attempt.parts.get(event.part)
+        if part is None or not part.open or part.kind == "reasoning":
+            raise LogError("delta", f"part {event.part} is no open part of text", event)
+        if not event.text:
+            raise LogError("delta", "it is empty", event)
+        if part.kind == "answer":
+            if attempt.lead:
+                attempt.text.append(attempt.lead)
+                attempt.lead = ""
+            attempt.text.append(event.text)
+
+    def _reasoning_delta(self, event: ReasoningDelta) -> None:
+        part = self._in_attempt(event).parts.get(event.part)
+        if part is None or not part.open or part.kind != "reasoning":
+            raise LogError("delta", f"part {event.part} is no open part of reasoning", event)
+        if not event.text:
+            raise LogError("delta", "it is empty", event)
+
+    def _part_ended(self, event: TextEnded | ReasoningEnded) -> None:
+        part = self._in_attempt(event).parts.get(event.part)
+        if part is None or not part.open or (part.kind == "reasoning") != isinstance(event, ReasoningEnded):
+            raise LogError("part", f"part {event.part} is no open part of its kind", event)
+        part.open = False
+
+    def _in_place(self, event: SourceFound | ProviderItemMade) -> None:
+        self._saying(event, shown=False)
+
+    def _file_made(self, event: FileMade) -> None:
+        self._saying(event, shown=True)
+
+    def _usage_reported(self, event: UsageReported) -> None:
+        attempt = self._in_attempt(event)
+        if event.attempt != attempt.number:
+            raise LogError("place", f"attempt {event.attempt} is not going on", event)
+
+    # --- calls
+
+    def _call_started(self, event: CallStarted) -> None:
+        attempt = self._saying(event, shown=True)
+        if event.call in self.calls:
+            raise LogError("call", f"call {event.call!r} was started before", event)
+        call = self.calls[event.call] = Call(event)
+        attempt.calls.append(call)
+
+    def _call_delta(self, event: CallDelta) -> None:
+        self._in_attempt(event)
+        call = self.calls.get(event.call)
+        if call is None or call.written != "open":
+            raise LogError("delta", f"call {event.call!r} is not being written", event)
+        if not event.json:
+            raise LogError("delta", "it is empty", event)
+
+    def _call_ended(self, event: CallReady | CallRejected) -> None:
+        self._in_attempt(event)
+        call = self.calls.get(event.call)
+        if call is None or call.written != "open":
+            raise LogError("call", f"call {event.call!r} is not being written", event)
+        if event.by != call.by:
+            raise LogError("call", f"it is run by the {event.by}, and was started as run by the {call.by}", event)
+        call.written = "ready" if isinstance(event, CallReady) else "rejected"
+        call.name = event.name  # a provider may write the name in pieces too
+        call.custom = isinstance(event, CallReady) and event.custom
+
+
+STEP_HANDLERS: Final[dict[type[Event], Callable[[Steps, Any], None]]] = {
+    StepFinished: Steps._step_finished,
+    AttemptStarted: Steps._attempt_started,
+    AttemptAccepted: Steps._attempt_accepted,
+    AttemptFailed: Steps._attempt_failed,
+    Retracted: Steps._retracted,
+    TextStarted: Steps._text_started,
+    TextDelta: Steps._text_delta,
+    TextEnded: Steps._part_ended,
+    ReasoningStarted: Steps._reasoning_started,
+    ReasoningDelta: Steps._reasoning_delta,
+    ReasoningEnded: Steps._part_ended,
+    SourceFound: Steps._in_place,
+    FileMade: Steps._file_made,
+    ProviderItemMade: Steps._in_place,
+    CallStarted: Steps._call_started,
+    CallDelta: Steps._call_delta,
+    CallReady: Steps._call_ended,
+    CallRejected: Steps._call_ended,
+    UsageReported: Steps._usage_reported,
+}

@@ -1,0 +1,196 @@
+"""The tools of a step: what is run, what people are asked before and meanwhile, and that all of it comes to an end.
+
+Owns the rules tool, idempotency, settled, approval and input, and of resumed what concerns tools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from headwater.events.checker.rules import LogError
+from headwater.events.checker.steps import Call, Steps
+from headwater.events.types import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    Event,
+    InputAnswered,
+    InputAsked,
+    RunCancelled,
+    RunFailed,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
+
+__all__ = ("TOOL_HANDLERS", "Tools")
+
+
+class Tools:
+    """The tools of one run, and the questions that people are asked because of them."""
+
+    def __init__(self, steps: Steps, *, run: str, strict: bool) -> None:
+        self.working: set[str] = set()
+        """The calls whose tools are at work."""
+        self.lost: set[str] = set()
+        """The calls whose tools were at work when the log stopped, and of which nobody has said what became of them."""
+        self.approvals: dict[str, str] = {}
+        """The call of each approval that was asked for and not answered."""
+        self.inputs: dict[str, str] = {}
+        """The call of each question that a tool asked and nobody answered."""
+        self._allowed: set[str] = set()
+        """The calls that were allowed and are to start."""
+        self._steps = steps
+        self._run = run
+        self._strict = strict
+        self._questions: set[str] = set()
+
+    def interrupt(self) -> None:
+        """The log is taken up again: tools that had begun are at work no more."""
+        for key in self.working:
+            call = self._steps.calls[key]
+            call.tool, call.asked = "lost", False
+        self.lost |= self.working
+        self.working.clear()
+
+    @property
+    def has_client_calls(self) -> bool:
+        """Whether the last step asked the client to run something."""
+        calls = self._steps.calls.values()
+        return any(c.by == "client" and c.written == "ready" and c.step == self._steps.number for c in calls)
+
+    def check_settled(self, event: Event) -> None:
+        """Hold what goes on, or ends, to the tools of the step before."""
+        if self.working:
+            raise LogError("settled", f"the tool of call {min(self.working)!r} is not finished", event)
+        if self.lost:
+            raise LogError("settled", f"of call {min(self.lost)!r} nobody has said what became of it", event)
+        if self._strict and not isinstance(event, (RunFailed, RunCancelled)):
+            if self.approvals:
+                raise LogError("settled", f"call {min(self.approvals.values())!r} waits for an approval", event)
+            if self._allowed:
+                raise LogError("approval", f"call {min(self._allowed)!r} was allowed and has not started", event)
+
+    # --- tools
+
+    def _tool_started(self, event: ToolStarted) -> None:
+        call = self._waiting(event, "tool")
+        if event.call in self.approvals.values():
+            raise LogError("approval", f"the approval asked for call {event.call!r} is not given", event)
+        if event.try_ != call.tries + 1:
+            raise LogError("tool", f"try {call.tries + 1} was due, not {event.try_}", event)
+        if self._strict:
+            if call.tool == "started":
+                raise LogError("tool", f"the tool of call {event.call!r} is at work already", event)
+            if event.idempotency_key != (key := f"{self._run}/{event.call}"):
+                raise LogError("idempotency", f"its key is {event.idempotency_key!r}, and due was {key!r}", event)
+        call.tries = event.try_
+        call.tool = "started"
+        self.lost.discard(event.call)
+        self._allowed.discard(event.call)
+        self.working.add(event.call)
+
+    def _tool_progress(self, event: ToolProgress) -> None:
+        self._at_work(event)
+
+    def finish(self, event: ToolFinished) -> None:
+        """A tool has ended."""
+        if event.call in self.lost:
+            call = self._steps.calls[event.call]
+            self._check_tool(event, call)
+            if event.error is None:
+                raise LogError("resumed", f"the tool of call {event.call!r} is at work no more", event)
+        else:
+            call = self._at_work(event)
+        call.tool = "finished"
+        self.working.discard(event.call)
+        self.lost.discard(event.call)
+        self._allowed.discard(event.call)
+        for open_questions in (self.approvals, self.inputs):  # nobody is waiting for these answers any more
+            for name in [name for name, key in open_questions.items() if key == event.call]:
+                del open_questions[name]
+
+    def _waiting(self, event: ToolStarted | ApprovalAsked, rule: str) -> Call:
+        """The call that waits for its tool; one that is at work may be tried again."""
+        call = self._steps.calls.get(event.call)
+        if call is None or call.written != "ready" or call.by != "agent":
+            raise LogError(rule, f"call {event.call!r} is not ready to be run here", event)
+        if self._steps.open is not None or call.step != self._steps.number:
+            raise LogError(rule, f"call {event.call!r} is not of the step that has just finished", event)
+        if call.tool in ("finished", "refused"):
+            raise LogError(rule, f"the tool of call {event.call!r} was {call.tool}", event)
+        self._check_tool(event, call)
+        return call
+
+    def _at_work(self, event: ToolProgress | ToolFinished) -> Call:
+        if event.call not in self.working:
+            raise LogError("tool", f"the tool of call {event.call!r} is not at work", event)
+        call = self._steps.calls[event.call]
+        self._check_tool(event, call)
+        return call
+
+    def _check_tool(self, event: ToolStarted | ToolProgress | ToolFinished | ApprovalAsked, call: Call) -> None:
+        if event.name != call.name:
+            raise LogError("tool", f"its name is {event.name!r}, its call's is {call.name!r}", event)
+        if not isinstance(event, ApprovalAsked) and event.step != call.step:
+            raise LogError("tool", f"its step is {event.step}, its call's is {call.step}", event)
+
+    # --- what people are asked
+
+    def _approval_asked(self, event: ApprovalAsked) -> None:
+        self._check_new(event.approval, event, "approval")
+        call = self._waiting(event, "approval")
+        if call.tool == "started":
+            raise LogError("approval", f"the tool of call {event.call!r} is at work already", event)
+        if self._strict:
+            if call.asked:
+                raise LogError("approval", f"it was asked before for call {event.call!r}", event)
+            self._check_arguments(event, call, event.arguments)
+        call.asked = True
+        self.approvals[event.approval] = event.call
+
+    def _approval_answered(self, event: ApprovalAnswered) -> None:
+        key = self.approvals.pop(event.approval, None)
+        if key is None:
+            raise LogError("approval", f"approval {event.approval!r} is not asked for, or was answered before", event)
+        call = self._steps.calls[key]
+        if not event.allowed:
+            call.tool = "refused"
+            return
+        self._allowed.add(key)
+        if self._strict and event.arguments is not None:
+            self._check_arguments(event, call, event.arguments)
+
+    def _check_arguments(self, event: Event, call: Call, arguments: dict[str, Any]) -> None:
+        if call.custom and not (arguments.keys() == {"input"} and isinstance(arguments["input"], str)):
+            raise LogError("approval", 'what a custom tool is given is told as {"input": text}', event)
+
+    def _input_asked(self, event: InputAsked) -> None:
+        if not self._strict:
+            return
+        self._check_new(event.input, event, "input")
+        call = self._steps.calls.get(event.call)
+        if call is None or event.call not in self.working:
+            raise LogError("input", f"the tool of call {event.call!r} is not at work", event)
+        if event.name != call.name:
+            raise LogError("input", f"its name is {event.name!r}, its call's is {call.name!r}", event)
+        self.inputs[event.input] = event.call
+
+    def _input_answered(self, event: InputAnswered) -> None:
+        if self._strict and self.inputs.pop(event.input, None) is None:
+            raise LogError("input", f"nobody waits for the answer to {event.input!r}", event)
+
+    def _check_new(self, name: str, event: Event, rule: str) -> None:
+        if name in self._questions:
+            raise LogError(rule, f"{rule} {name!r} was asked before", event)
+        self._questions.add(name)
+
+
+TOOL_HANDLERS: Final[dict[type[Event], Callable[[Tools, Any], None]]] = {
+    ToolStarted: Tools._tool_started,
+    ToolProgress: Tools._tool_progress,
+    ApprovalAsked: Tools._approval_asked,
+    ApprovalAnswered: Tools._approval_answered,
+    InputAsked: Tools._input_asked,
+    InputAnswered: Tools._input_answered,
+}

@@ -1,0 +1,289 @@
+"""A step as it grows: its parts of text and reasoning, its calls, and what came of each call.
+
+Owns what `fold` is in the middle of. Nothing here asks an event when it was while taking it in: an event of a run below
+is folded before it is stamped. What must be known later holds on to the event.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from headwater.events.messages import AnyPart, File, Image, Message, Reasoning, Source, Text, ToolCall, ToolResult
+from headwater.events.pieces import Pieces
+from headwater.events.types import (
+    ApprovalAnswered,
+    CallReady,
+    CallRejected,
+    CallStarted,
+    FileMade,
+    ToolFinished,
+    ToolStarted,
+)
+
+__all__ = ("NOT_RUN", "Call", "Said", "Step", "Stream", "as_part", "not_run", "refusal_text")
+
+NOT_RUN: Final = "Not run: the run ended first."
+"""What a call that was never answered gets for a result, so that the history stays valid for every provider."""
+
+
+class Stream:
+    """A part of text or reasoning as it grows."""
+
+    __slots__ = ("kind", "open", "pieces", "redacted", "signature")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.pieces = Pieces()
+        self.open = True
+        self.signature: str | None = None
+        self.redacted: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is text, of an answer or a refusal, and not reasoning."""
+        return self.kind in ("answer", "refusal")
+
+    def parts(self) -> list[AnyPart]:
+        """What stands in the message for it: nothing, where it said nothing and nothing must be sent back."""
+        text = "".join(self.pieces)
+        if not text and self.signature is None and self.redacted is None:
+            return []
+        if self.is_text:
+            return [Text(text=text, refusal=self.kind == "refusal", signature=self.signature)]
+        kind: Any = self.kind
+        return [Reasoning(text=text, kind=kind, signature=self.signature, redacted=self.redacted)]
+
+
+class Call:
+    """A tool call as it grows, and what came of it."""
+
+    __slots__ = (
+        "answered",
+        "arguments",
+        "call",
+        "cut",
+        "error",
+        "key",
+        "pieces",
+        "refused",
+        "result",
+        "started",
+        "step",
+    )
+
+    def __init__(self, event: CallStarted) -> None:
+        self.key = event.call
+        self.step = event.step
+        self.call = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
+        """As the model wrote it, which is how the conversation keeps it, whatever was allowed in its place."""
+        self.pieces: list[str] | None = []
+        self.cut = False
+        self.error: str | None = None
+        self.arguments: dict[str, Any] | None = None
+        """What a person allowed it with, where that is not what the model wrote."""
+        self.refused = False
+        self.started: ToolStarted | None = None
+        """Its tool's last start."""
+        self.answered = False
+        self.result: ToolResult | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still being written."""
+        return self.pieces is not None
+
+    @property
+    def to_run(self) -> bool:
+        """Whether its tool still has to run, or to be run again."""
+        return not (self.answered or self.refused) and self.error is None
+
+    def end(self, event: CallReady | CallRejected) -> None:
+        """The model has written it, or stopped in the middle."""
+        self.call = ToolCall(
+            id=self.call.id,
+            name=event.name,
+            arguments=event.arguments if isinstance(event, CallReady) else event.raw,
+            by=event.by,
+            custom=isinstance(event, CallReady) and event.custom,
+            signature=event.signature,
+            item_id=event.item_id,
+        )
+        self.pieces = None
+        if isinstance(event, CallRejected):
+            self.cut, self.error = event.cut, event.error
+
+    def allow(self, event: ApprovalAnswered) -> None:
+        """Someone allowed it, maybe with other arguments, which are the call's from now on."""
+        if event.arguments is not None:
+            self.arguments = event.arguments
+
+    def refuse(self, event: ApprovalAnswered) -> None:
+        """Someone refused it. That answers the call, unless its tool had begun, whose end is still to come."""
+        self.refused = True
+        if self.started is None:
+            self._answer(refusal_text(event), error=True)
+
+    def finish(self, event: ToolFinished) -> None:
+        """Its tool has ended."""
+        self._answer(event.result, error=event.error is not None)
+
+    def _answer(self, content: Any, error: bool) -> None:
+        self.answered = True
+        call = self.call
+        self.result = ToolResult(id=call.id, name=call.name, content=content, error=error, custom=call.custom)
+
+    def as_run(self) -> ToolCall:
+        """The call with the arguments with which its tool runs."""
+        if self.arguments is None:
+            return self.call
+        arguments: Any = self.arguments.get("input", "") if self.call.custom else self.arguments
+        return msgspec.structs.replace(self.call, arguments=arguments)
+
+    def answer(self) -> ToolResult:
+        """Its result, or what stands for one."""
+        if self.result is not None:
+            return self.result
+        return not_run(self.call, self.error or NOT_RUN)
+
+    def written(self) -> str:
+        """Its arguments as the model wrote them, or nearly so."""
+        if self.pieces is not None:
+            return "".join(self.pieces)
+        arguments = self.call.arguments
+        return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+
+    def so_far(self) -> ToolCall:
+        """The call with what has been written of its arguments."""
+        if self.pieces is None:
+            return self.call
+        return ToolCall(id=self.call.id, name=self.call.name, arguments="".join(self.pieces), by=self.call.by)
+
+
+class Step:
+    """One step's content, in the order in which its parts were begun."""
+
+    __slots__ = ("attempt", "calls", "content", "entries", "lead", "number", "refusal", "text")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.attempt: int | None = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was said: it was taken back, or never shown."""
+        self.lead = ""
+        self.text = Pieces()
+        self.refusal: list[str] = []
+        self.entries: dict[int, Stream] = {}
+        self.calls: dict[str, Call] = {}
+        self.content: list[Stream | Call | AnyPart] = []
+
+    @property
+    def reasoning(self) -> str:
+        """All of its reasoning."""
+        return "".join("".join(stream.pieces) for stream in self.entries.values() if not stream.is_text)
+
+    @property
+    def sources(self) -> list[Source]:
+        """What it cites."""
+        return [part for part in self.content if isinstance(part, Source)]
+
+    @property
+    def files(self) -> list[Image | File]:
+        """What it made."""
+        return [part for part in self.content if isinstance(part, (Image, File))]
+
+    def message(self, api: str, model: str) -> Message:
+        """Its message so far; calls that were cut are left out, for nobody can answer them."""
+        parts: list[AnyPart] = []
+        for entry in self.content:
+            if isinstance(entry, Stream):
+                parts.extend(entry.parts())
+            elif isinstance(entry, Call):
+                if not entry.cut and not entry.open:
+                    parts.append(entry.call)
+            else:
+                parts.append(entry)
+        return Message(role="assistant", content=tuple(parts), api=api, model=model)
+
+    def whole(self, message: Message | None) -> tuple[str, str, str]:
+        """Its text, refusal and reasoning once finished: as shown, or by its message where deltas are left out."""
+        parts = message.content if message is not None else ()
+        texts = [part for part in parts if isinstance(part, Text)]
+        text = "".join(self.text) or "".join(part.text for part in texts if not part.refusal)
+        refusal = "".join(self.refusal) or "".join(part.text for part in texts if part.refusal)
+        reasoning = self.reasoning or "".join(part.text for part in parts if isinstance(part, Reasoning))
+        return text, refusal, reasoning
+
+    def written(self) -> str:
+        """Everything that the model has written in it, in no order: what it may have to be paid for."""
+        said = ["".join(stream.pieces) for stream in self.entries.values()]
+        return "".join(said + [call.written() for call in self.calls.values()])
+
+
+class Said:
+    """What the steps of a run have said, each once it is finished."""
+
+    __slots__ = ("calls", "files", "reasonings", "refusals", "shown", "sources", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        """The text of each step that has any, without its lead."""
+        self.shown: list[str] = []
+        """The same with the leads."""
+        self.reasonings: list[str] = []
+        self.refusals: list[str] = []
+        self.calls: list[Call] = []
+        self.sources: list[Source] = []
+        self.files: list[Image | File] = []
+
+    def add(self, step: Step, message: Message | None) -> None:
+        """A step is finished, with that message."""
+        text, refusal, reasoning = step.whole(message)
+        if text:
+            self.texts.append(text)
+            self.shown.append(step.lead + text)
+        if refusal:
+            self.refusals.append(refusal)
+        if reasoning:
+            self.reasonings.append(reasoning)
+        self.calls += step.calls.values()
+        self.sources += step.sources
+        self.files += step.files
+
+    def so_far(self, step: Step | None) -> Said:
+        """The same with what the open step has said by now."""
+        if step is None:
+            return self
+        said = Said()
+        for name in self.__slots__:
+            getattr(said, name).extend(getattr(self, name))
+        said.add(step, None)
+        return said
+
+
+def not_run(call: ToolCall, why: str = NOT_RUN) -> ToolResult:
+    """What stands for the result of a call whose tool has none."""
+    return ToolResult(id=call.id, name=call.name, content=why, error=True, custom=call.custom)
+
+
+def refusal_text(event: ApprovalAnswered) -> str:
+    """What the model reads where a person refused a call: who did, and why."""
+    by = f" by {event.by}" if event.by else ""
+    return f"Refused{by}: {event.note}" if event.note else f"Refused{by}."
+
+
+def as_part(event: FileMade) -> Image | File:
+    """A picture or file as it stands in the message."""
+    if event.media_type.startswith("image/") and event.ref is None:
+        return Image(data=event.data, url=event.url, media_type=event.media_type, signature=event.signature)
+    return File(
+        data=event.data,
+        url=event.url if event.data is None else None,
+        id=event.ref if event.data is None and event.url is None else None,
+        name=event.name,
+        media_type=event.media_type,
+        signature=event.signature,
+    )

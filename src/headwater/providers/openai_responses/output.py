@@ -1,0 +1,267 @@
+"""What the output items of an answer say, as events: contents, calls, pictures, and items kept whole.
+
+Owns the rule that a thing is said once, however often a server tells it: what deltas said is what `done` and
+`completed` only complete. It must not know frames; `response` reads those.
+
+How an answer is kept, so that `encode` can write it back item for item:
+
+* a message item: one Text a content part; its `signature` is JSON with the item's other fields and the annotations;
+* a reasoning item: the readable parts as Reasoning, whose `signature` is the item's id, and the whole as ProviderItem;
+* a function or custom tool call: a ToolCall; `item_id` is the item's id, `signature` JSON with its other fields;
+* a picture that was made: its bytes, with the rest of the item as `signature`;
+* every other item, such as a web search: a ProviderItem.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from headwater.events.messages import sniff_media_type
+from headwater.providers.decoder import Call, Decoder, Place
+from headwater.providers.openai_responses.items import Content, Item, Items, dicts, is_server_call, string, text_of
+from headwater.providers.openai_responses.request import JSON, OWN_CALLS, without
+from headwater.providers.openai_responses.vocabulary import CLIENT_CALLS, PART_KINDS, SERVER_CALLS, Head
+from headwater.providers.request import Quirks
+
+__all__ = ("OutputDecoder",)
+
+_encode_json = msgspec.json.Encoder().encode
+_decode_json = msgspec.json.Decoder().decode
+
+_REFUSED_BY_CLIENT: Final = "The model asked for {} to be carried out by the caller, which is left to the program."
+
+
+class OutputDecoder(Decoder):
+    """A decoder that says output items; a subclass reads the frames that tell of them."""
+
+    def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
+        super().__init__(place, quirks)
+        self._items = Items()
+        self._texts: list[Content] = []
+        """The answer's contents in the order in which they began, for counting where a citation stands."""
+
+    # --- items
+
+    def _begin(self, fields: JSON, head: Head) -> Item:
+        item = self._items.add(fields, head.output_index)
+        if (item.type in OWN_CALLS and fields.get("name")) or is_server_call(fields):
+            self._begin_call(item, fields)
+        return item
+
+    def _complete_item(self, item: Item, fields: JSON) -> None:
+        item.done = True
+        self._items.update(item, fields)
+        if item.type == "message":
+            for index, part in enumerate(dicts(fields.get("content"))):
+                if (kind := string(part.get("type"))) in PART_KINDS:
+                    self._content_known(item, kind, index, part)
+            self._close_item(item)
+        elif item.type == "reasoning":
+            for key in ("summary", "content"):
+                for index, part in enumerate(dicts(fields.get(key))):
+                    kind = "summary_text" if key == "summary" else "reasoning_text"
+                    self._content_known(item, kind, index, part)
+            self._close_item(item)
+            self.item(fields)
+        elif item.type in OWN_CALLS:
+            self._finish_call(item, fields)
+        elif is_server_call(fields):
+            self._finish_server_call(item, fields)
+        elif item.type == "image_generation_call":
+            self._picture(fields)
+        else:
+            if item.type in CLIENT_CALLS or item.type == "tool_search_call":
+                self.warn("not_run", _REFUSED_BY_CLIENT.format(item.type))
+            self.item(fields)
+
+    def _close_item(self, item: Item) -> None:
+        for content in item.contents.values():
+            self._sign(item, content)
+            if content.part is not None:
+                self.close_part(content.part)
+
+    def _picture(self, fields: JSON) -> None:
+        try:
+            data = base64.b64decode(string(fields.get("result")), validate=True)
+        except ValueError:  # not base64, or not even ASCII
+            data = b""
+        if not data:
+            self.item(fields)
+            return
+        form = string(fields.get("output_format")) or "png"
+        self.file(
+            media_type=sniff_media_type(data, f"image/{form}"),
+            data=data,
+            signature=_encode_json(without(fields, "type", "result")).decode(),
+        )
+
+    # --- text, refusals, reasoning
+
+    def _say(self, item: Item, content: Content, text: str) -> None:
+        """The next piece of a content; opens a part for it, closing any other."""
+        if not text:
+            return
+        if content.part is None or content.part not in self._open:
+            item.sealed = any(one.part is not None for one in item.contents.values())
+            self.end_parts()
+            content.part = self.open_part(PART_KINDS[content.kind])
+            self._sign(item, content)
+            if content.kind == "output_text" and content not in self._texts:
+                self._texts.append(content)
+        self.part_delta(content.part, text)
+        content.said.append(text)
+
+    def _catch_up(self, item: Item, content: Content, full: Any) -> None:
+        """The whole of a content is known: say what its deltas left out."""
+        if not isinstance(full, str) or not full:
+            return
+        said = content.text
+        if full.startswith(said):
+            self._say(item, content, full[len(said) :])
+        else:
+            self.warn(
+                "text_differs", "What a finished part says is not what its deltas said; what was streamed is kept."
+            )
+
+    def _sign(self, item: Item, content: Content) -> None:
+        """Hang on the open part what its item needs to be sent back."""
+        part = content.part
+        if part is not None and part in self._open:
+            part.signature = item.signature(content)
+
+    def _content_known(self, item: Item, kind: str, index: int, part: JSON) -> None:
+        content = item.content(kind, index)
+        self._catch_up(item, content, part.get("refusal" if kind == "refusal" else "text"))
+        self._annotate_rest(content, part)
+
+    def _annotate_rest(self, content: Content, part: JSON) -> None:
+        for annotation in dicts(part.get("annotations"))[len(content.annotations) :]:
+            self._annotate(content, annotation)
+
+    def _annotate(self, content: Content, annotation: JSON) -> None:
+        content.annotations.append(annotation)
+        start = annotation.get("start_index", annotation.get("index"))
+        end = annotation.get("end_index", start)
+        span = None
+        if isinstance(start, int) and isinstance(end, int):
+            before = self._texts[: self._texts.index(content)] if content in self._texts else self._texts
+            offset = sum(len(text.text) for text in before)
+            span = (offset + start, offset + end)
+        is_url = annotation.get("type") == "url_citation" or "url" in annotation
+        self.source(
+            kind="url" if is_url else "file",
+            url=string(annotation.get("url")),
+            title=string(annotation.get("title") or annotation.get("filename") or annotation.get("file_id")),
+            span=span,
+        )
+
+    # --- calls
+
+    def _begin_call(self, item: Item, fields: JSON) -> Call:
+        if item.type in OWN_CALLS:
+            call = self.start_call(string(fields.get("call_id")), string(fields.get("name")))
+            call.custom = item.type == "custom_tool_call"
+        else:
+            name = string(fields.get("name")) or SERVER_CALLS.get(item.type) or "tool_search"
+            call = self.start_call(string(fields.get("id")), name, "provider")
+            call.custom = item.type == "code_interpreter_call"
+        call.item_id = item.id
+        item.call = call
+        return call
+
+    def _call_for(self, head: Head) -> Call | None:
+        item = self._items.for_delta("", head)
+        if item is not None:
+            return item.call
+        return next((call for call in reversed(self.calls) if not call.ready), None)
+
+    def _complete_arguments(self, call: Call, full: Any) -> str | None:
+        """Say what the deltas left out of the arguments; gives the ones that count, None for the deltas joined."""
+        if not isinstance(full, str) or not full:
+            return None
+        said = "".join(call.args)
+        if full.startswith(said):
+            self.call_delta(call, full[len(said) :])
+        else:
+            self.warn("arguments_differ", "A call's finished arguments are not what its deltas were; they are used.")
+        return full
+
+    def _finish_call(self, item: Item, fields: JSON) -> None:
+        call = item.call or self._begin_call(item, fields)
+        call.item_id = item.id
+        key = "input" if call.custom else "arguments"
+        full = self._complete_arguments(call, fields.get(key))
+        rest = without(fields, "type", "id", "call_id", "name", key)
+        raw = "".join(call.args) if full is None else full
+        if not call.custom and raw != _canonical(raw):
+            rest["arguments"] = raw
+        call.signature = _encode_json(rest).decode() if rest else None
+        self.end_call(call, full, cut=fields.get("status") == "incomplete")
+
+    def _finish_server_call(self, item: Item, fields: JSON) -> None:
+        call = item.call or self._begin_call(item, fields)
+        if call.custom:
+            self.end_call(call, self._complete_arguments(call, fields.get("code")))
+        elif item.type == "web_search_call":
+            action = fields.get("action")
+            self.end_call(call, without(action, "sources") if isinstance(action, dict) else {})
+        elif item.type == "file_search_call":
+            self.end_call(call, {"queries": fields.get("queries") or []})
+        else:
+            arguments = fields.get("arguments")
+            self.end_call(call, arguments if isinstance(arguments, dict) else self._complete_arguments(call, arguments))
+        self.item(fields)
+
+    # --- the finished response
+
+    def _settle(self, output: Sequence[JSON]) -> None:
+        """The response tells its whole output once more: take from it what was never told before.
+
+        Text is compared as a whole, because servers have been known to join or part messages here.
+        """
+        pairs = self._items.match(output)
+        full = "".join(text_of(fields) for _, fields in pairs)
+        said = "".join(content.text for content in self._texts)
+        left = len(said)
+        agrees = not full or full.startswith(said)
+        if not agrees:
+            self.warn("text_differs", "The finished response is not what was streamed; what was streamed is kept.")
+        for item, fields in pairs:
+            if fields.get("type") == "message":
+                size = len(text_of(fields))
+                known = min(left, size) if agrees else size if item is not None else 0
+                left -= known
+                self._settle_message(item, fields, known)
+            elif item is None or not item.done:
+                self._complete_item(item or self._begin(fields, Head()), fields)
+
+    def _settle_message(self, item: Item | None, fields: JSON, known: int) -> None:
+        """A message of the finished response, of whose text the first `known` characters were streamed."""
+        text = text_of(fields)
+        if known >= len(text) and (item.done if item is not None else text):
+            return
+        item = item or self._begin(fields, Head())
+        item.done = True
+        self._items.update(item, fields)
+        for index, part in enumerate(dicts(fields.get("content"))):
+            if part.get("type") == "output_text":
+                piece = string(part.get("text"))
+                content = item.content("output_text", index)
+                self._say(item, content, piece[known:])
+                known = max(0, known - len(piece))
+                self._annotate_rest(content, part)
+            elif (kind := string(part.get("type"))) in PART_KINDS:
+                self._content_known(item, kind, index, part)
+        self._close_item(item)
+
+
+def _canonical(raw: str) -> str | None:
+    """JSON as it would be written again; None where it is none."""
+    try:
+        return _encode_json(_decode_json(raw)).decode()
+    except (msgspec.DecodeError, RecursionError):
+        return None

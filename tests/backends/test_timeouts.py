@@ -1,0 +1,111 @@
+"""The clocks: when one runs out, what feeds it, and that no reader's time is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from headwater import Timeouts
+from headwater.backends.offline import Call, Say, Think, Wait
+from headwater.errors import (
+    ConfigurationError,
+    FirstTokenTimeout,
+    IdleTimeout,
+    StepTimeout,
+)
+from tests.support.streams import scripted
+from tests.support.virtual import run_virtual
+
+
+def test_the_clock_of_the_first_token() -> None:
+    async def main() -> None:
+        agent = scripted([Wait(100), "Late."], timeouts=Timeouts(first_token=3), retries=0)
+        with pytest.raises(FirstTokenTimeout, match="3 s") as caught:
+            await agent.run("Go.")
+        assert (caught.value.clock, caught.value.seconds) == ("first_token", 3)
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(3)
+
+
+def test_a_first_token_that_does_not_come_is_tried_again() -> None:
+    async def main() -> None:
+        agent = scripted([Wait(100), "Late."], "Hello.", timeouts=Timeouts(first_token=3))
+        assert await agent.run("Go.") == "Hello."
+
+    run_virtual(main())
+
+
+def test_the_clock_of_an_answer_that_stands_still() -> None:
+    async def main() -> None:
+        agent = scripted([*(one for _ in range(5) for one in ("a", Wait(2.9))), Wait(10)], timeouts=Timeouts(idle=3))
+        with pytest.raises(IdleTimeout, match="3 s") as caught:
+            await agent.run("Go.")
+        assert caught.value.response.text == "aaaaa"
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(4 * 2.9 + 3, abs=0.01)
+
+
+def test_arguments_and_reasoning_feed_the_clock_too() -> None:
+    async def main() -> None:
+        pieces = [Think("a"), Wait(2.9), Think("b"), Wait(2.9), Call("look"), Wait(2.9), Say(["c"])]
+        assert await scripted(pieces, "So.", timeouts=Timeouts(idle=3)).run("Go.") == "So."
+
+    run_virtual(main())
+
+
+def test_the_clock_of_a_step() -> None:
+    async def main() -> None:
+        agent = scripted([one for _ in range(9) for one in ("a", Wait(2))], timeouts=Timeouts(step=5))
+        with pytest.raises(StepTimeout, match="5 s"):
+            await agent.run("Go.")
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(5)
+
+
+def test_a_slow_reader_costs_the_provider_nothing() -> None:
+    clocks = Timeouts(first_token=3, idle=3, step=5)
+
+    async def main() -> None:
+        async for _ in scripted([one for _ in range(4) for one in ("a", Wait(1))], timeouts=clocks).run_stream("Go."):
+            await asyncio.sleep(100)
+
+    _, seconds = run_virtual(main())
+    assert seconds > 400
+
+
+def test_a_slow_callback_costs_the_provider_nothing() -> None:
+    clocks = Timeouts(first_token=3, idle=3, step=5)
+
+    async def slow(token: str) -> None:
+        await asyncio.sleep(100)
+
+    async def main() -> None:
+        agent = scripted([one for _ in range(4) for one in ("a", Wait(1))], timeouts=clocks)
+        assert await agent.run("Go.", streaming_callback=slow) == "aaaa"
+
+    run_virtual(main())
+
+
+def test_clocks_of_a_whole_run_start_again_with_each_step() -> None:
+    async def wait() -> None:
+        """Wait."""
+        await asyncio.sleep(100)
+
+    async def main() -> None:
+        agent = scripted(
+            [Wait(2), Call("wait")], [Wait(2), "So."], tools=[wait], timeouts=Timeouts(first_token=3, idle=3, step=4)
+        )
+        assert await agent.run("Go.") == "So."
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("seconds", [0, -1, True, "5"])
+def test_a_clock_is_set_in_seconds(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"timeouts\.idle"):
+        Timeouts(idle=seconds)

@@ -1,0 +1,151 @@
+"""Attempts of grammar 2: accepted, cut off and asked again, and what of them is taken back."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from headwater.events import (
+    AttemptAccepted,
+    AttemptFailed,
+    AttemptStarted,
+    CallRejected,
+    ErrorInfo,
+    Event,
+    ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
+    Retracted,
+    RunResumed,
+    SourceFound,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+    UsageReported,
+)
+from headwater.events.checker import check_log
+from headwater.events.messages import Usage
+from headwater.testing.log_writer import LogWriter
+from tests.events.checker.edits import Breach, after, both, change, check_breach, drop, move, names, twice
+from tests.support.logs import full_log
+
+ANSWER = "resumed in an answer"
+GUARD = "asked again for a guard"
+
+BREACHES: list[Breach] = [
+    ("accepted", "twice", ANSWER, twice(AttemptAccepted)),
+    ("accepted", "after the first part", ANSWER, move(AttemptAccepted, 0, TextDelta)),
+    ("accepted", "after a source", ANSWER, after(AttemptStarted, 0, SourceFound(step=1, url="x"))),
+    ("accepted", "of another attempt", ANSWER, change(AttemptAccepted, 1, attempt=1)),
+    ("place", "accepted before it was asked", ANSWER, move(AttemptAccepted, 0, AttemptStarted)),
+    ("place", "accepted in another step", ANSWER, change(AttemptAccepted, 0, step=2)),
+    ("attempt", "another cause than was announced", ANSWER, change(AttemptStarted, 1, cause="restart")),
+    ("attempt", "a guard's word where it was the log", ANSWER, change(AttemptStarted, 1, cause="guard")),
+    ("attempt", "the log's word where it was a guard", GUARD, change(AttemptStarted, 1, cause="resume")),
+    ("retracted", "text that is not taken back", ANSWER, drop(Retracted)),
+    ("retracted", "text that a guard would have back", GUARD, drop(Retracted)),
+    (
+        "retracted",
+        "though the attempt did not say that it might",
+        GUARD,
+        both(change(AttemptFailed, 0, then="restart"), change(AttemptStarted, 1, cause="restart")),
+    ),
+    ("text", "too little of it", ANSWER, change(Retracted, 0, chars=8)),
+    ("resumed", "text goes on", ANSWER, after(RunResumed, 0, TextDelta(step=1, part=0, text="ning."))),
+    ("resumed", "another part begins", ANSWER, after(RunResumed, 0, TextStarted(step=1, part=7))),
+    ("resumed", "it is accepted", ANSWER, after(RunResumed, 0, AttemptAccepted(step=1, attempt=1))),
+    ("resumed", "tried again, as if nothing had been", ANSWER, change(AttemptFailed, 0, then="retry")),
+    ("resumed", "nobody went on", ANSWER, drop(RunResumed)),
+    ("resumed", "before anybody went on", ANSWER, move(RunResumed, 0, Retracted)),
+    ("resumed", "told as whole", "resumed to be cancelled", change(StepFinished, 0, finish_reason="stop")),
+    ("part", "not ended", ANSWER, drop(TextEnded)),
+    ("call", "neither ready nor rejected", ANSWER, drop(CallRejected)),
+]
+
+
+@pytest.mark.parametrize("breach", BREACHES, ids=names(BREACHES))
+def test_a_log_that_breaks_a_rule_is_refused_for_that_rule(breach: Breach) -> None:
+    check_breach(breach)
+
+
+def test_an_attempt_may_say_that_it_may_be_taken_back() -> None:
+    log = LogWriter()
+    top = log.begin("writer")
+    top.ask_model(may_retract=True)
+    top.say("Hel")
+    busy = ErrorInfo(type="Overloaded", message="busy")
+    top.add(
+        AttemptFailed(step=1, attempt=1, error=busy, then="restart"),
+        Retracted(step=1, attempt=1, chars=3),
+    )
+    top.ask_model(cause="restart")
+    top.say("Hello.")
+    top.end_step()
+    top.finish()
+    check_log(log.log)
+
+
+def _thought_and_went_on(*events: Event) -> list[Event]:
+    log = LogWriter()
+    top = log.begin("writer")
+    top.ask_model()
+    top.add(
+        ReasoningStarted(step=1, part=9),
+        ReasoningDelta(step=1, part=9, text="Hm."),
+        RunResumed(),
+        ReasoningEnded(step=1, part=9),
+        UsageReported(step=1, attempt=1, usage=Usage(), origin="unknown"),
+        AttemptFailed(step=1, attempt=1, error=ErrorInfo(type="Interrupted", message="gone"), then="resume"),
+        *events,
+    )
+    top.ask_model(cause="resume")
+    top.say("Hello.")
+    top.end_step()
+    top.finish()
+    return log.log
+
+
+def test_thoughts_alone_may_be_taken_back_or_not_when_the_run_goes_on() -> None:
+    check_log(_thought_and_went_on())
+    check_log(_thought_and_went_on(Retracted(step=1, attempt=1, chars=0)))
+
+
+def test_an_attempt_that_had_failed_goes_on_as_it_said() -> None:
+    log = LogWriter()
+    top = log.begin("writer")
+    top.ask_model()
+    top.add(
+        AttemptFailed(step=1, attempt=1, error=ErrorInfo(type="Overloaded", message="busy"), then="retry", wait=5.0),
+        RunResumed(),
+        RunResumed(),
+    )
+    top.ask_model(cause="retry")
+    top.say("Hello.")
+    top.end_step()
+    top.finish()
+    check_log(log.log)
+
+
+def test_a_run_may_fail_when_it_is_taken_up() -> None:
+    log = LogWriter()
+    top = log.begin("writer")
+    top.ask_model()
+    top.say("Hel", whole=False)
+    loop = ErrorInfo(type="CrashLoop", message="Five processes in a row came no further.")
+    top.add(RunResumed(), TextEnded(step=1, part=0), AttemptFailed(step=1, attempt=1, error=loop))
+    top.end_step(None)
+    top.fail(loop)
+    check_log(log.log)
+
+
+def test_a_run_of_grammar_1_is_not_held_to_what_it_does_not_know() -> None:
+    log = full_log()
+    assert any(isinstance(event, Retracted) for event in log), "of an attempt that did not say so"
+    assert not any(isinstance(event, AttemptAccepted) for event in log)
+    check_log(log)
+    as_of_0_2 = [msgspec.structs.replace(event, grammar=2) if event is log[0] else event for event in log]
+    with pytest.raises(AssertionError, match="retracted"):
+        check_log(as_of_0_2)
+    assert isinstance(log[1], StepStarted)

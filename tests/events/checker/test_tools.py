@@ -1,0 +1,203 @@
+"""Tools of grammar 2: their keys, going on with them, approvals, and what they ask people."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    ErrorInfo,
+    InputAnswered,
+    InputAsked,
+    MessageAdded,
+    RunResumed,
+    RunWaiting,
+    StepStarted,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+)
+from headwater.events.checker import check_log
+from headwater.events.messages import Message
+from headwater.testing.log_writer import LogWriter, RunWriter
+from tests.events.checker.edits import Breach, after, both, change, check_breach, drop, move, names, twice
+
+YES = "approved"
+NO = "refused by a person"
+TOOL = "resumed in a tool"
+ASKED = "resumed in a tool that is asked about"
+UNKNOWN = "resumed with an unknown outcome"
+CUSTOM = "a custom tool approved"
+INPUT = "input asked and answered"
+
+AGAIN = ToolStarted(step=1, call="c2", name="send_mail", try_=2, idempotency_key="run_1/c2")
+
+BREACHES: list[Breach] = [
+    ("idempotency", "none", YES, change(ToolStarted, 0, idempotency_key="")),
+    ("idempotency", "of another call", YES, change(ToolStarted, 0, idempotency_key="run_1/c2")),
+    ("idempotency", "another on the second try", TOOL, change(ToolStarted, 2, idempotency_key="run_1/c2#2")),
+    ("tool", "started again while it is at work", TOOL, drop(RunResumed)),
+    ("tool", "started again without counting", TOOL, change(ToolStarted, 2, try_=1)),
+    ("tool", "started again after it has finished", TOOL, after(ToolFinished, 1, AGAIN)),
+    ("tool", "progress of one that is at work no more", TOOL, move(ToolProgress, 0, ToolStarted, 2)),
+    ("resumed", "a result of one that is at work no more", UNKNOWN, change(ToolFinished, 0, error=None)),
+    ("settled", "nobody says what became of it", UNKNOWN, drop(ToolFinished)),
+    ("approval", "asked twice under one name", YES, twice(ApprovalAsked)),
+    (
+        "approval",
+        "asked twice for one call",
+        YES,
+        after(ApprovalAsked, 0, ApprovalAsked(approval="other", call="c2", name="send_mail")),
+    ),
+    (
+        "approval",
+        "asked again once it was allowed",
+        YES,
+        after(ApprovalAnswered, 0, ApprovalAsked(approval="other", call="c2", name="send_mail")),
+    ),
+    ("approval", "asked for one that is at work", YES, both(drop(RunWaiting), move(ApprovalAsked, 0, ToolFinished, 1))),
+    (
+        "approval",
+        "asked for the client's call",
+        "calls for the client",
+        after(ToolFinished, 0, ApprovalAsked(approval="x", call="c2", name="locate")),
+    ),
+    ("approval", "answered twice", YES, twice(ApprovalAnswered)),
+    ("approval", "answered, and never asked", NO, drop(ApprovalAsked)),
+    ("approval", "not waited for", YES, drop(ApprovalAnswered)),
+    ("approval", "allowed, and never started", YES, both(drop(ToolFinished, 1), drop(ToolStarted, 1))),
+    ("tool", "refused, and started", YES, change(ApprovalAnswered, 0, allowed=False)),
+    (
+        "tool",
+        "refused, and finished",
+        NO,
+        after(ApprovalAnswered, 0, ToolFinished(step=1, call="c2", name="send_mail", error="x")),
+    ),
+    ("tool", "refused, and started again", ASKED, after(ApprovalAnswered, 1, AGAIN)),
+    ("settled", "refused, and its end not told", ASKED, drop(ToolFinished, -1)),
+    (
+        "approval",
+        "asked about twice since the run goes on",
+        ASKED,
+        after(ApprovalAsked, 1, ApprovalAsked(approval="third", call="c2", name="send_mail")),
+    ),
+    ("settled", "unanswered, and the run goes on", NO, drop(ApprovalAnswered)),
+    ("approval", "a custom tool's text bare", CUSTOM, change(ApprovalAsked, 0, arguments={"text": "rm"})),
+    ("approval", "a custom tool's text with more", CUSTOM, change(ApprovalAsked, 0, arguments={"input": "rm", "x": 1})),
+    ("approval", "a custom tool's text that is none", CUSTOM, change(ApprovalAnswered, 0, arguments={"input": 3})),
+    ("input", "asked twice under one name", INPUT, change(InputAsked, 1, input="in-1")),
+    ("input", "asked before its tool is at work", INPUT, both(drop(RunWaiting), move(InputAsked, 0, ToolStarted))),
+    ("input", "asked after it has finished", INPUT, both(move(InputAsked, 1, StepStarted, 1), drop(InputAnswered, 1))),
+    ("input", "asked by no call", INPUT, change(InputAsked, 0, call="x")),
+    ("input", "asked under another name", INPUT, change(InputAsked, 0, name="other")),
+    ("input", "answered twice", INPUT, twice(InputAnswered)),
+    ("input", "answered, and never asked", INPUT, change(InputAnswered, 1, input="x")),
+    ("input", "answered too late", INPUT, move(InputAnswered, 1, StepStarted, 1)),
+]
+
+
+@pytest.mark.parametrize("breach", BREACHES, ids=names(BREACHES))
+def test_a_log_that_breaks_a_rule_is_refused_for_that_rule(breach: Breach) -> None:
+    check_breach(breach)
+
+
+def _mailing(log: LogWriter) -> RunWriter:
+    top = log.begin("mailer")
+    top.ask_model()
+    top.call("c1", "send_mail", {})
+    top.end_step("tool_calls")
+    return top
+
+
+def _done(log: LogWriter, top: RunWriter) -> None:
+    top.answer("Done.")
+    top.finish()
+    check_log(log.log)
+
+
+def test_a_call_that_was_allowed_before_the_log_stopped_is_not_asked_for_again() -> None:
+    log = LogWriter()
+    top = _mailing(log)
+    top.ask_approval("c1", "send_mail", {})
+    top.add(RunResumed())
+    top.approve("c1")
+    top.add(RunResumed())
+    top.start_tool("c1", "send_mail")
+    top.add(RunResumed(), RunResumed())
+    top.start_tool("c1", "send_mail", 2)
+    top.end_tool("c1", "send_mail", "Sent.")
+    _done(log, top)
+
+
+def test_a_call_may_be_asked_about_each_time_that_it_was_cut_off() -> None:
+    log = LogWriter()
+    top = _mailing(log)
+    top.start_tool("c1", "send_mail")
+    for number in (2, 3):
+        top.add(RunResumed())
+        top.ask_approval("c1", "send_mail", {}, f"ask-{number}")
+        top.add(RunResumed(), RunWaiting(on="approval", ids=(f"ask-{number}",)))
+        top.approve("c1", question=f"ask-{number}")
+        top.start_tool("c1", "send_mail", number)
+    top.end_tool("c1", "send_mail", "Sent.")
+    _done(log, top)
+
+
+def test_a_question_may_stand_while_its_tool_runs_again() -> None:
+    log = LogWriter()
+    top = _mailing(log)
+    top.start_tool("c1", "send_mail")
+    top.add(
+        InputAsked(input="in-1", call="c1", name="send_mail"),
+        RunResumed(),
+        RunWaiting(on="input", ids=("in-1",)),
+    )
+    top.start_tool("c1", "send_mail", 2)
+    top.add(RunWaiting(on="input", ids=("in-1",)), InputAnswered(input="in-1", action="accept", content=1))
+    top.end_tool("c1", "send_mail", "Sent.")
+    _done(log, top)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_what_was_cut_off_may_end_with_its_questions_open(answered: bool) -> None:
+    log = LogWriter()
+    top = _mailing(log)
+    top.start_tool("c1", "send_mail")
+    top.add(RunResumed())
+    top.ask_approval("c1", "send_mail", {})
+    if answered:
+        top.approve("c1")
+    top.end_tool("c1", "send_mail", "It was stopped.", failed=True)
+    top.cancel()
+    check_log(log.log)
+
+
+def test_open_questions_are_void_when_their_run_ends() -> None:
+    for ended in (RunWriter.cancel, lambda top: top.fail(ErrorInfo(type="ToolFailed", message="A sibling failed it."))):
+        log = LogWriter()
+        top = _mailing(log)
+        top.ask_approval("c1", "send_mail", {})
+        assert top.fold.questions.keys() == {"ask-c1"}
+        ended(top)
+        check_log(log.log)
+        assert top.fold.questions == {}
+
+
+def test_no_message_joins_while_someone_is_asked() -> None:
+    log = LogWriter()
+    top = _mailing(log)
+    top.ask_approval("c1", "send_mail", {})
+    top.add(MessageAdded(message=Message.user("Hurry."), cause="steer"))
+    with pytest.raises(AssertionError, match="'settled'"):
+        check_log(log.log, parked=True)
+
+
+def test_a_client_may_be_asked_in_a_step_that_its_provider_calls_whole() -> None:
+    log = LogWriter()
+    top = log.begin("helper")
+    top.ask_model()
+    top.call("c1", "locate", {}, by="client")
+    top.end_step("stop")
+    top.finish(reason="tool_calls")
+    check_log(log.log)

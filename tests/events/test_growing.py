@@ -1,0 +1,119 @@
+"""What people decide about a call, and what then runs, is read by the model, and stands in the conversation."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater.events import ApprovalAnswered, Event, RunResumed, ToolFinished, ToolStarted
+from headwater.events.fold import Fold, fold
+from headwater.events.growing import refusal_text
+from headwater.events.messages import ToolCall, ToolResult
+from headwater.testing.handmade_logs import MAIL, handmade_logs
+
+CALL = ToolCall(id="c2", name="send_mail", arguments=MAIL)
+
+
+def until(name: str, kind: type[Event], n: int = 0) -> Fold:
+    """The fold of a log up to the n-th event of a class and with it."""
+    log = handmade_logs()[name]
+    at = [at for at, event in enumerate(log) if type(event) is kind][n]
+    return fold(log[: at + 1])
+
+
+def result_of(known: Fold, call: str) -> ToolResult:
+    """What the model reads as the result of a call."""
+    parts = [part for message in known.messages if message.role == "tool" for part in message.content]
+    (result,) = [part for part in parts if isinstance(part, ToolResult) and part.id == call]
+    return result
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (ApprovalAnswered(approval="a", allowed=False), "Refused."),
+        (ApprovalAnswered(approval="a", allowed=False, by="ann"), "Refused by ann."),
+        (ApprovalAnswered(approval="a", allowed=False, by="timeout"), "Refused by timeout."),
+        (ApprovalAnswered(approval="a", allowed=False, note="Not now."), "Refused: Not now."),
+        (ApprovalAnswered(approval="a", allowed=False, by="ann", note="Not now."), "Refused by ann: Not now."),
+    ],
+)
+def test_the_model_reads_who_refused_and_why(answer: ApprovalAnswered, said: str) -> None:
+    assert refusal_text(answer) == said
+
+
+def test_a_refusal_is_the_calls_result() -> None:
+    known = until("refused by a person", ApprovalAnswered)
+    assert known.questions == {}
+    assert [key for key, _ in known.calls_to_run()] == ["c1"]
+    whole = fold(handmade_logs()["refused by a person"])
+    assert result_of(whole, "c2") == ToolResult(
+        id="c2", name="send_mail", content="Refused by ann: Not today.", error=True
+    )
+    assert [part.id for part in whole.messages[2].content if isinstance(part, ToolResult)] == ["c1", "c2"]
+
+
+def test_a_question_stands_until_it_is_answered() -> None:
+    asked = until("approved", ToolFinished)
+    assert list(asked.questions) == ["ask-c2"]
+    assert asked.calls_to_run() == (("c2", CALL),)
+    assert until("approved", ApprovalAnswered).questions == {}
+    assert list(until("input asked and answered", ToolStarted).questions) == []
+    assert list(fold(handmade_logs()["parked below"]).questions) == [], "it is the child's"
+    lapsed = until("input that nobody gave", ToolFinished)
+    assert lapsed.questions == {}, "nobody waits for it any more"
+
+
+def test_a_call_runs_with_what_was_allowed_and_stands_as_the_model_wrote_it() -> None:
+    changed = {**MAIL, "to": "eve@example.org"}
+    known = until("approved with other arguments", ApprovalAnswered)
+    assert known.calls_to_run() == (("c2", ToolCall(id="c2", name="send_mail", arguments=changed)),)
+    response = fold(handmade_logs()["approved with other arguments"]).response()
+    assert response.tool_calls[1] == CALL
+    assert response.messages[1].tool_calls[1] == CALL
+
+
+def test_a_custom_tool_runs_with_the_text_that_was_allowed() -> None:
+    known = until("a custom tool approved", ApprovalAnswered)
+    assert known.calls_to_run() == (
+        ("c1", ToolCall(id="c1", name="shell", arguments="rm -r build/cache", custom=True)),
+    )
+    whole = fold(handmade_logs()["a custom tool approved"])
+    assert whole.messages[1].tool_calls[0].arguments == "rm -r build"
+    assert result_of(whole, "c1").custom
+
+
+def test_an_answer_may_hold_for_the_run() -> None:
+    known = fold(handmade_logs()["approved for the run"])
+    assert {name: answer.approval for name, answer in known.standing_answers.items()} == {"send_mail": "ask-c2"}
+    assert fold(handmade_logs()["approved"]).standing_answers == {}
+
+
+def test_a_tool_that_was_cut_off_is_to_run_again() -> None:
+    known = until("resumed in a tool", RunResumed)
+    assert known.calls_to_run() == (("c2", CALL),)
+    assert (known.tries("c2"), known.tries("c1"), known.tries("x")) == (1, 1, 0)
+    assert until("resumed in a tool", ToolStarted, 2).tries("c2") == 2
+    assert result_of(fold(handmade_logs()["resumed in a tool"]), "c2").content == "Sent."
+
+
+def test_a_call_that_is_refused_once_it_had_begun_is_answered_by_its_tools_end() -> None:
+    name = "resumed in a tool that is asked about"
+    known = until(name, ApprovalAnswered, 1)
+    assert known.calls_to_run() == (), "it never runs again"
+    assert known.messages[-1].role == "assistant", "and its result is still to come"
+    known = until(name, ToolFinished, 1)
+    assert result_of(known, "c2").content == "Refused by ann: It has arrived."
+    assert known.messages[-1].role == "tool"
+
+
+def test_what_was_allowed_holds_when_the_run_is_taken_up_again() -> None:
+    known = until("resumed in a tool that is asked about", RunResumed)
+    assert known.calls_to_run() == (("c2", ToolCall(id="c2", name="send_mail", arguments={**MAIL, "text": "Warm."})),)
+
+
+def test_an_attempt_that_the_log_cut_off_is_forgotten() -> None:
+    response = fold(handmade_logs()["resumed in an answer"]).response()
+    assert (response.text, response.transcript, response.tool_calls) == ("It is sunny.", "It is sunny.", ())
+    assert response.usage_origin == "estimated"
+    guarded = fold(handmade_logs()["asked again for a guard"]).response()
+    assert guarded.transcript == "It is fine."

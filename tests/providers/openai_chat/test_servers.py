@@ -1,0 +1,41 @@
+"""The table of servers: what each cannot honour is refused, and no row or field is idle."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from headwater import errors
+from headwater.providers.openai_chat import QUIRKS
+from headwater.providers.request import Quirks, Settings
+from tests.providers.openai_chat.asking import TOOL, VALUES, written
+
+
+@pytest.mark.parametrize("server", sorted(QUIRKS))
+def test_what_a_server_cannot_honour_is_refused_by_name_and_all_else_sent(server: str) -> None:
+    assert QUIRKS[server].unsupported <= VALUES.keys()
+    for name, value in VALUES.items():
+        settings = Settings(**{name: value})
+        if name in QUIRKS[server].unsupported:
+            with pytest.raises(errors.UnsupportedSetting, match=name):
+                written(server=server, settings=settings, tools=(TOOL,))
+        else:
+            field = QUIRKS[server].seed_field if name == "seed" else name
+            assert written(server=server, settings=settings, tools=(TOOL,))[field] == value
+
+
+def test_every_setting_that_a_server_lacks_is_one() -> None:
+    known = {field.name for field in msgspec.structs.fields(Settings)}
+    for server, quirks in QUIRKS.items():
+        assert quirks.unsupported <= known, server
+
+
+def test_every_server_differs_and_every_difference_is_some_servers() -> None:
+    usual = Quirks()
+    assert [server for server, quirks in QUIRKS.items() if quirks == usual] == []
+    idle = {
+        field.name
+        for field in msgspec.structs.fields(Quirks)
+        if all(getattr(quirks, field.name) == getattr(usual, field.name) for quirks in QUIRKS.values())
+    }
+    assert idle == {"system_role"}  # what a program says of a server of its own

@@ -1,0 +1,138 @@
+"""Which item a frame is about, and what an item needs to go back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from headwater.providers.openai_responses.items import Item, Items, dicts, is_server_call, string, text_of
+from headwater.providers.openai_responses.vocabulary import Head
+
+
+def item(kind: str = "message", ident: str = "", **fields: Any) -> dict[str, Any]:
+    return {"type": kind, **({"id": ident} if ident else {}), **fields}
+
+
+# --- finding
+
+
+def test_a_delta_goes_by_index_then_id_then_to_the_last_open_item_of_its_type() -> None:
+    items = Items()
+    first = items.add(item(ident="a"), 0)
+    second = items.add(item(ident="b"), 1)
+    thought = items.add(item("reasoning", "c"), 2)
+    assert items.for_delta("message", Head(output_index=0, item_id="b")) is first
+    assert items.for_delta("message", Head(output_index=2, item_id="b")) is second  # the index is another type's
+    assert items.for_delta("message", Head(item_id="a")) is first
+    assert items.for_delta("message", Head()) is second
+    assert items.for_delta("", Head(output_index=2)) is thought
+    assert items.for_delta("", Head()) is None
+    second.done = True
+    assert items.for_delta("message", Head()) is first
+    assert items.for_delta("function_call", Head(output_index=7, item_id="z")) is None
+
+
+def test_the_item_that_is_done_is_never_one_that_was_done_before() -> None:
+    items = Items()
+    first = items.add(item(ident="a"), 0)
+    second = items.add(item(), None)
+    assert items.for_done(item(ident="a"), 1) is first
+    first.done = True
+    assert items.for_done(item(ident="a"), 0) is None
+    assert items.for_done(item(ident="x"), None) is second  # the oldest open one
+    assert items.for_done(item("reasoning"), None) is None
+
+
+def test_an_id_that_changes_leads_to_the_item_as_the_old_one_does() -> None:
+    items = Items()
+    one = items.add(item(ident="a"), None)
+    items.update(one, item(ident="b"))
+    assert one.id == "b"
+    assert items.by_id("a") is items.by_id("b") is one
+    assert items.by_id(None) is None
+
+
+def test_each_item_of_the_finished_response_is_matched_once() -> None:
+    items = Items()
+    first, second = items.add(item(ident="a"), 0), items.add(item(ident="b"), 1)
+    thought = items.add(item("reasoning"), 2)
+    output = [item(ident="b"), item("reasoning", "new"), item(ident="x"), item(ident="y")]
+    assert [found for found, _ in items.match(output)] == [second, thought, first, None]
+
+
+def test_whether_anything_was_refused() -> None:
+    items = Items()
+    one = items.add(item(), 0)
+    one.content("refusal", 0)
+    assert not items.refused
+    one.content("refusal", 0).said.append("No.")
+    assert items.refused
+
+
+# --- going back
+
+
+def test_a_parts_signature_holds_the_items_other_fields() -> None:
+    one = Item("message")
+    content = one.content("output_text", 0)
+    assert one.signature(content) is None
+    one.id, one.fields = "a", item(ident="a", role="assistant", status="completed", phase="final", content=[])
+    assert json.loads(one.signature(content) or "") == {"id": "a", "phase": "final"}
+    one.done = True
+    content.annotations.append({"url": "u"})
+    assert json.loads(one.signature(content) or "") == {
+        "id": "a",
+        "phase": "final",
+        "status": "completed",
+        "content": {"annotations": [{"url": "u"}]},
+    }
+
+
+def test_the_parts_of_one_message_agree_on_its_id() -> None:
+    one = Item("message")
+    one.id, one.fields = "a", item(ident="a")
+    assert json.loads(one.signature(one.content("output_text", 0)) or "") == {"id": "a"}
+    one.sealed, one.id = True, "b"
+    assert json.loads(one.signature(one.content("output_text", 1)) or "") == {"id": "a"}
+
+
+def test_reasoning_is_signed_with_its_id() -> None:
+    thought = Item("reasoning")
+    assert thought.signature(thought.content("summary_text", 0)) is None
+    thought.id = "r"
+    assert thought.signature(thought.content("summary_text", 0)) == "r"
+
+
+# --- reading fields of any shape
+
+
+@pytest.mark.parametrize(
+    ("fields", "server"),
+    [
+        (item("web_search_call"), True),
+        (item("mcp_call"), True),
+        (item("tool_search_call", execution="server"), True),
+        (item("tool_search_call", execution="client"), False),
+        (item("function_call"), False),
+        ({}, False),
+    ],
+)
+def test_calls_that_the_provider_runs(fields: dict[str, Any], server: bool) -> None:
+    assert is_server_call(fields) == server
+
+
+def test_the_text_of_a_message() -> None:
+    parts = [{"type": "output_text", "text": "a"}, {"type": "refusal", "refusal": "no"}, 5, {"type": "output_text"}]
+    assert text_of(item(content=[*parts, {"type": "output_text", "text": "b"}])) == "ab"
+    assert text_of(item("reasoning", content=parts)) == ""
+    assert text_of(item(content="a")) == ""
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}, True])
+def test_what_is_no_string_is_an_empty_one(value: Any) -> None:
+    assert string(value) == ""
+    assert string("a") == "a"
+    assert dicts(value) == []
+    assert dicts([{"a": 1}, value]) == ([{"a": 1}, {}] if value == {} else [{"a": 1}])

@@ -1,0 +1,203 @@
+"""What providers say when something goes wrong, sorted into the tree of errors."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headwater import errors
+from headwater.providers.failures import (
+    cut_error,
+    http_error,
+    in_band_error,
+    malformed,
+    provider_error,
+    read_error_body,
+    retry_after,
+    stray_error,
+    value_or_text,
+)
+
+# --- HTTP errors
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "kind"),
+    [
+        (400, None, "no", errors.InvalidRequest),
+        (400, "context_length_exceeded", "no", errors.ContextTooLong),
+        (400, None, "Prompt is too long: 1 token", errors.ContextTooLong),
+        (400, None, "API key not valid. Pass another.", errors.AuthenticationFailed),
+        (401, None, "no", errors.AuthenticationFailed),
+        (402, None, "no", errors.QuotaExhausted),
+        (403, None, "no", errors.PermissionDenied),
+        (404, None, "no", errors.ModelNotFound),
+        (408, None, "no", errors.ServerError),
+        (409, None, "no", errors.ServerError),
+        (422, None, "no", errors.InvalidRequest),
+        (429, None, "no", errors.RateLimited),
+        (429, "insufficient_quota", "no", errors.QuotaExhausted),
+        (500, None, "no", errors.ServerError),
+        (502, None, "no", errors.ServerError),
+        (503, None, "no", errors.Overloaded),
+        (529, None, "no", errors.Overloaded),
+        (599, None, "no", errors.ServerError),
+        (None, "overloaded_error", "no", errors.Overloaded),
+        (None, "rate_limit_error", "no", errors.RateLimited),
+        (None, "RESOURCE_EXHAUSTED", "no", errors.RateLimited),
+        (None, "503", "no", errors.Overloaded),
+        (None, "invalid_request_error", "no", errors.InvalidRequest),
+        (None, "418", "no", errors.InvalidRequest),
+        (None, "not_found_error", "no", errors.ModelNotFound),
+        (None, None, "no", errors.ServerError),
+    ],
+)
+def test_a_status_and_a_code_decide_the_error(
+    status: int | None, code: str | None, message: str, kind: type[errors.ProviderError]
+) -> None:
+    error = provider_error("acme", message, status=status, code=code, request_id="r1")
+    assert type(error) is kind
+    assert (error.provider, error.status, error.code, error.request_id) == ("acme", status, code, "r1")
+    assert error.message.startswith("acme answered")
+    assert ("HTTP" in error.message) == (status is not None)
+
+
+def test_the_body_is_read_and_the_headers_name_the_request() -> None:
+    body = b'{"error": {"message": "Slow down", "code": "rate_limit_exceeded"}}'
+    error = http_error("acme", 429, {"x-request-id": "r1", "retry-after": "7"}, body)
+    assert isinstance(error, errors.RateLimited)
+    assert error.message == "acme answered (HTTP 429): Slow down."
+    assert (error.code, error.request_id, error.retry_after) == ("rate_limit_exceeded", "r1", 7.0)
+    assert "7 s" in error.hint
+    assert http_error("acme", 500, {"request-id": "r2"}, b"").request_id == "r2"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "Bad Gateway."),
+        (b"<html><head><title> Oops </title></head></html>", "a web page, 'Oops'."),
+        (b"<html></html>", "a web page."),
+        (b"upstream is gone", "upstream is gone."),
+        (b"\xff\xfe", "\ufffd\ufffd."),
+    ],
+)
+def test_a_body_without_a_message(body: bytes, said: str) -> None:
+    assert http_error("acme", 502, {}, body).message == f"acme answered (HTTP 502): {said}"
+    assert http_error("acme", 799, {}, b"").message == "acme answered (HTTP 799): no reason."
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ({"error": {"message": "m", "code": "c", "type": "t"}}, "c", "m"),
+        ({"error": {"message": "m", "type": "t"}}, "t", "m"),
+        ({"error": {"message": "m", "code": 400, "status": "INVALID"}}, "400", "m"),
+        ({"error": "m", "code": "c"}, "c", "m"),
+        ([{"error": {"message": "m"}}], None, "m"),
+        ({"detail": "m"}, None, "m"),
+        ({"detail": [{"loc": "x"}]}, None, '[{"loc": "x"}]'),
+        ({"message": "m", "type": "t"}, "t", "m"),
+        ("m", None, "m"),
+        (7, None, "7"),
+        ([], None, ""),
+        ({"error": {"strange": 1}}, None, '{"strange": 1}'),
+    ],
+)
+def test_error_bodies_of_every_shape(body: Any, code: str | None, message: str) -> None:
+    assert read_error_body(json.dumps(body).encode()) == (code, message)
+
+
+@given(st.binary(max_size=200), st.sampled_from([400, 401, 404, 429, 500, 503]))
+def test_any_body_is_an_error(body: bytes, status: int) -> None:
+    assert isinstance(http_error("acme", status, {}, body), errors.ProviderError)
+
+
+def test_the_time_to_wait() -> None:
+    now = 1_000_000_000.0
+    later = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now + 90))
+    assert retry_after({"retry-after-ms": "1500", "retry-after": "9"}, now) == 1.5
+    assert retry_after({"retry-after": "9"}, now) == 9.0
+    assert retry_after({"retry-after": "-9"}, now) == 0.0
+    assert retry_after({"retry-after": later}, now) == 90.0
+    assert retry_after({"retry-after": later}, now + 100) == 0.0
+    for odd in ("soon", "nan", "inf", ""):
+        assert retry_after({"retry-after": odd, "retry-after-ms": odd}, now) is None
+    assert retry_after({}, now) is None
+
+
+# --- errors inside a stream
+
+
+def test_an_error_inside_a_stream_has_its_code_and_request() -> None:
+    error = in_band_error("acme", {"type": "error", "error": {"type": "overloaded_error"}, "request_id": "r1"})
+    assert isinstance(error, errors.Overloaded)
+    assert (error.code, error.request_id, error.status) == ("overloaded_error", "r1", None)
+    assert "an error without a message" in in_band_error("acme", {}).message
+    assert in_band_error("acme", "boom").message == "acme answered: boom."
+
+
+def test_what_is_malformed_says_whose_it_is() -> None:
+    error = malformed("acme", ValueError("a comma too many"))
+    assert (error.provider, error.message) == ("acme", "What acme sent is not valid: a comma too many.")
+
+
+ERROR = {"error": {"code": 499, "message": "It was cancelled.", "details": [{"a": "{"}, {"error": "inner"}]}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(ERROR),
+        json.dumps(ERROR, indent=2),
+        json.dumps([ERROR], indent=4),
+        "<html>\n" + json.dumps(ERROR, indent=2) + "\n</html>",
+        "}\n{\n" + json.dumps(ERROR),
+        '{"usage": 1}\n' + json.dumps(ERROR, indent=1),
+        json.dumps({"usage": {"a": 1}}, indent=2) + "\n" + json.dumps(ERROR, indent=2),
+        "error: " + json.dumps(ERROR),
+        "error:It was cancelled.",
+        json.dumps({"object": "error", "message": "It was cancelled."}, indent=2),
+        json.dumps({"type": "error", "error": {"message": "It was cancelled."}}, indent=2),
+        json.dumps(ERROR, indent=2)[:-40],
+    ],
+)
+def test_an_error_outside_any_event_is_found(text: str) -> None:
+    error = stray_error("acme", text.encode().split(b"\n"))
+    assert isinstance(error, errors.ProviderError)
+    assert "It was cancelled." in error.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "<html>", "{", "[", '{"error": null}', '{"choices": [], "error": null', json.dumps({"a": ERROR}, indent=2)],
+)
+def test_what_is_no_error_is_none(text: str) -> None:
+    assert stray_error("acme", text.encode().split(b"\n")) is None
+    assert cut_error("acme", text) is None
+
+
+@given(st.integers(min_value=1))
+def test_an_error_that_is_cut_is_one_from_where_it_is_certain(at: int) -> None:
+    text = json.dumps(ERROR, indent=2)
+    at = min(at, len(text))
+    certain = text.index(": {") + 3
+    assert (stray_error("acme", text[:at].encode().split(b"\n")) is not None) == (at >= certain)
+
+
+@pytest.mark.parametrize("line", [b"{", b"[", b'{"a":', b"{}", b'{"error": null}', b"error"])
+def test_many_stray_lines_are_read_once(line: bytes) -> None:
+    begun = time.process_time()
+    assert stray_error("acme", [line] * 300_000) is None
+    assert time.process_time() - begun < 5.0
+
+
+def test_json_or_words() -> None:
+    assert value_or_text(b' {"a": 1} ') == {"a": 1}
+    assert value_or_text(b" boom \xff ") == "boom \ufffd"
+    assert value_or_text(b"[" * 100_000) == "[" * 100_000

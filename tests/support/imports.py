@@ -1,0 +1,70 @@
+"""Which module imports which, read from the source: imports for type checking and inside functions included."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+__all__ = ("circles", "import_graph")
+
+
+def import_graph(root: Path) -> dict[str, set[str]]:
+    """The modules under `root`, and those of them that each imports."""
+    files = {_name(path, root): path for path in root.rglob("*.py")}
+    return {
+        name: {target for target in _imported(path) if target in files and target != name}
+        | {
+            f"{base}.{alias}" if f"{base}.{alias}" in files else base
+            for base, alias in _imported_from(path)
+            if base in files and base != name
+        }
+        for name, path in files.items()
+    }
+
+
+def _name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def _imported_from(path: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import in {path}"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that lead back to each other (Tarjan's strongly connected components)."""
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    open_path: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        order[name] = lowest[name] = len(order)
+        open_path.append(name)
+        for target in sorted(graph[name]):
+            if target not in order:
+                visit(target)
+                lowest[name] = min(lowest[name], lowest[target])
+            elif target in open_path:
+                lowest[name] = min(lowest[name], order[target])
+        if lowest[name] == order[name]:
+            at = open_path.index(name)
+            group = sorted(open_path[at:])
+            del open_path[at:]
+            if len(group) > 1:
+                found.append(group)
+
+    for name in sorted(graph):
+        if name not in order:
+            visit(name)
+    return found

@@ -1,0 +1,119 @@
+"""One agent gives the conversation to another: alone, in a chain, and inside a workflow."""
+
+from __future__ import annotations
+
+import pytest
+
+from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
+from headwater.backends.offline import Call, Fail, Say, Wait
+from headwater.errors import ConfigurationError, Overloaded
+from headwater.events import Handoff
+from tests.support.members import asked, log_of, parts, speaker, texts
+from tests.support.virtual import run_virtual
+
+
+def pair(*heir_says: object) -> tuple[Agent, Agent]:
+    heir = speaker("heir", list(heir_says) or "I take over.", instructions="You are the heir.")
+    giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {"note": "He is angry."})], handoffs=[heir])
+    giver.instructions = "You are the giver."
+    return giver, heir
+
+
+def test_the_other_one_answers() -> None:
+    async def main() -> None:
+        giver, heir = pair()
+        stream = giver.run_stream("Help!")
+        events = await log_of(stream)
+        result = await stream.result()
+        assert result == result.text == "I take over."
+        assert result.transcript == "Let me see.\n\nI take over."
+        assert result.agent == "giver"
+        assert next(e for e in events if isinstance(e, Handoff)).note == "He is angry."
+        assert events[-1].usage == result.usage  # type: ignore[attr-defined]
+        # The heir has the whole conversation, and its own instructions.
+        request = asked(heir)[0]
+        assert [message.role for message in request.messages] == ["system", "user", "assistant", "tool"]
+        assert parts(request)[:2] == ["You are the heir.", "Help!"]
+        assert [message.role for message in result.messages] == ["user", "assistant", "tool", "assistant"]
+
+    run_virtual(main())
+
+
+def test_chunks_say_who_speaks_and_are_the_transcript() -> None:
+    giver, _ = pair()
+    chunks = list(giver.run_stream("Help!"))
+    assert "".join(chunk.content for chunk in chunks) == "Let me see.\n\nI take over."
+    speakers = [chunk.agent for chunk in chunks if chunk.content]
+    assert (speakers[0], speakers[-1]) == ("giver", "heir")
+    assert [chunk.is_final for chunk in chunks].count(True) == 1
+    assert chunks[-1].agent == "giver"
+
+
+def test_inside_a_workflow_the_next_gets_the_heirs_answer() -> None:
+    giver, _ = pair()
+    last = speaker("last")
+    result = SequentialWorkflow([giver, last]).run("Help!")
+    assert parts(asked(last)[0])[-1] == "giver has answered:\n\nI take over."
+    assert texts(result) == {"giver": "I take over.", "last": "last says hi there."}
+    assert result.transcript == "Let me see.\n\nI take over.last says hi there."
+
+
+def test_a_chain_of_five() -> None:
+    agents: list[Agent] = []
+    for number in range(5, 0, -1):
+        heirs = agents[-1:]
+        turn = [Say(f"I am {number}. ")] + [Call(f"transfer_to_a{number + 1}", {}) for _ in heirs]
+        agents.append(speaker(f"a{number}", turn, handoffs=heirs))
+
+    async def main() -> None:
+        stream = agents[-1].run_stream("Go.")
+        events = await log_of(stream)
+        assert max(event.path for event in events) == ("a1", "a2", "a3", "a4", "a5")
+        result = await stream.result()
+        assert result == "I am 5. "
+        assert result.transcript == "\n\n".join(f"I am {number}. " for number in range(1, 6))
+
+    run_virtual(main())
+
+
+def test_what_a_workflow_is_told_of_the_heirs_failure() -> None:
+    async def main() -> None:
+        giver, _ = pair(Say("I take "), Fail("overloaded_error"))
+        giver.handoffs[0].retries = 0
+        other = speaker("other", [Wait(5), "Later."])
+        results = await ConcurrentWorkflow([giver, other], on_error="collect").arun("Help!")
+        assert texts(results) == {"giver": "I take ", "other": "Later."}
+        assert isinstance(results["giver"].error, Overloaded)
+        assert results["giver"].transcript == "Let me see.\n\nI take "
+
+    run_virtual(main())
+
+
+def test_of_two_handoffs_in_one_step_the_first_is_taken() -> None:
+    heirs = [speaker("x"), speaker("y")]
+    giver = speaker("giver", [Call("transfer_to_y", {}), Call("transfer_to_x", {})], handoffs=heirs)
+
+    async def main() -> None:
+        stream = giver.run_stream("Go.")
+        await log_of(stream)
+        assert await stream.result() == "y says hi there."
+        assert asked(heirs[0]) == []
+
+    run_virtual(main())
+
+
+def test_two_with_one_name_are_refused() -> None:
+    giver = speaker("giver", handoffs=[speaker("x"), speaker("x")])
+    with pytest.raises(ConfigurationError, match="transfer_to_x"):
+        giver.run("Go.")
+
+
+def test_the_terminal_shows_both(capsys: pytest.CaptureFixture[str]) -> None:
+    giver, _ = pair()
+    giver.streaming_on = True
+    response = giver.run("Help!")
+    assert capsys.readouterr().out == f"{response.transcript}\n"
+    giver, _ = pair()
+    giver.print_on = True
+    response = giver.run("Help!")
+    assert capsys.readouterr().out == f"{response}\n"
