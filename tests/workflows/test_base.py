@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -142,42 +141,6 @@ def test_an_object_of_ones_own_stands_in_a_workflow_under_its_own_name(kind: Any
         assert result.members["p"].agent == "p"
 
     run_virtual(main())
-
-
-class Broken:
-    name = "broken"
-
-    def __init__(self, stream: Callable[..., Any]) -> None:
-        self.run_stream = stream
-
-
-async def _coroutine(message: Any, context: Any = None) -> Any: ...
-
-
-async def _generator(message: Any, context: Any = None) -> Any:
-    yield "text"
-
-
-@each_kind
-@pytest.mark.parametrize("stream", [_coroutine, _generator, lambda message, context=None: "text"])
-def test_a_member_that_gives_no_stream_is_told_what_to_give(kind: Any, stream: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"run_stream of 'broken' gave .*, and an AgentStream is expected"):
-        kind([Broken(stream)]).run("Go.")
-
-
-def test_a_member_whose_stream_cannot_be_made_fails_as_any_member() -> None:
-    def refuse(message: Any, context: Any = None) -> Any:
-        raise ZeroDivisionError("mine")
-
-    with pytest.raises(ZeroDivisionError, match="mine"):
-        SequentialWorkflow([Broken(refuse)]).run("Go.")
-
-
-def test_a_stream_that_was_read_already_is_refused() -> None:
-    stream = speaker("a").run_stream("Go.")
-    stream.result_sync()
-    with pytest.raises(LoopMisuse, match="read already"):
-        SequentialWorkflow([Broken(lambda message, context=None: stream)]).run("Go.")
 
 
 @each_kind

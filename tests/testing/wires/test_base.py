@@ -1,4 +1,4 @@
-"""What the simulator writes means what the script says: to our decoders and to an independent reader."""
+"""What every wire writes means what the script says: to our decoders and to an independent reader."""
 
 from __future__ import annotations
 
@@ -9,46 +9,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.backends.offline.performance import Pace
 from headwater.backends.offline.script import Call, Cut, Fail, Finish, Say, Think
 from headwater.errors import (
-    ConfigurationError,
-    ConnectionFailed,
-    IncompleteStream,
     Overloaded,
     ProviderError,
     RateLimited,
     ServerError,
 )
-from headwater.events import ReasoningEnded, TextStarted
 from headwater.events.messages import Usage
 from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
-from headwater.testing.served_answer import Answer, Broken, Pause, write
 from headwater.testing.wires import WIRES, Trouble, Unspeakable
 from tests.support.recordings import check_grammar, decode, independent_reading, telling
+from tests.testing.wires.writing import APIS, body_of, written
 
-APIS = tuple(WIRES)
 RECORDED_AS = {"anthropic": "anthropic-messages", "ollama": "ollama-chat"}
 
+
 _words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+
+
 _arguments = st.dictionaries(_words, st.one_of(st.integers(-9, 9), _words, st.none(), st.booleans()), max_size=3)
+
+
 _says = st.builds(Say, st.lists(_words, min_size=1, max_size=4).map(tuple))
+
+
 _thinks = st.builds(Think, st.lists(_words, min_size=1, max_size=4).map(tuple))
+
+
 _turns = st.tuples(
     st.lists(_thinks, max_size=1),
     st.lists(_says, max_size=2),
     st.lists(st.builds(Call, st.sampled_from(["weather", "tides"]), _arguments), max_size=3),
 ).map(lambda blocks: [block for kind in blocks for block in kind])
-
-
-def written(api: str, acts: list[Any], **options: Any) -> Answer:
-    asked = {"stream": True, "stream_options": {"include_usage": True}}
-    return write(acts, WIRES[api]("model-1", asked), pace=Pace(None), input_tokens=7, **options)
-
-
-def body_of(answer: Answer) -> bytes:
-    return b"".join(step for step in answer.steps if isinstance(step, bytes))
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -159,92 +153,6 @@ def test_a_cut_leaves_the_end_marker_out_and_the_call_before_it_open(api: str) -
 def test_what_an_api_has_no_place_for_is_refused(api: str) -> None:
     with pytest.raises(Unspeakable):
         written(api, [Call("search", by="provider")])
-
-
-@pytest.mark.parametrize(
-    ("failure", "kind"),
-    [
-        (RateLimited("Slow down.", status=429, retry_after=3.0), RateLimited),
-        (Overloaded("Busy.", status=503), Overloaded),
-    ],
-)
-def test_an_exception_with_a_status_is_that_http_error(failure: ProviderError, kind: type[ProviderError]) -> None:
-    answer = written("anthropic", [Fail(failure)])
-    assert answer.status == failure.status
-    assert answer.headers.get("Retry-After") == ("3" if failure.retry_after else None)
-    assert isinstance(http_error("anthropic", answer.status, {}, body_of(answer)), kind)
-
-
-def test_an_exception_in_band_or_without_a_status_stands_in_the_stream() -> None:
-    for fail in (
-        Fail(Overloaded("Busy.", status=503), in_band=True),
-        Fail(Overloaded("Busy.", code="overloaded_error")),
-    ):
-        answer = written("anthropic", [fail])
-        decoder = load_api("anthropic").Decoder()
-        decode(decoder, [body_of(answer)])
-        assert answer.status == 200
-        assert isinstance(decoder.error, Overloaded)
-
-
-@pytest.mark.parametrize("failure", [OSError("gone"), ConnectionFailed("gone")])
-def test_an_exception_of_the_network_breaks_the_connection(failure: Exception) -> None:
-    assert list(written("gemini", [Say("Hi."), Fail(failure)]).steps)[-1] == Broken("reset")
-
-
-def test_an_incomplete_stream_is_cut() -> None:
-    decoder = load_api("ollama").Decoder()
-    decode(decoder, [body_of(written("ollama", [Say("Hi."), Fail(IncompleteStream("cut"))]))])
-    assert not decoder.complete
-
-
-@pytest.mark.parametrize("failure", [ConfigurationError("No."), ZeroDivisionError("No.")])
-def test_an_exception_that_is_no_providers_is_refused(failure: Exception) -> None:
-    with pytest.raises(Unspeakable):
-        written("ollama", [Say("Hi."), Fail(failure)])
-
-
-def test_what_only_some_apis_have() -> None:
-    decoder = load_api("openai-responses").Decoder()
-    turn = [
-        Think("A summary.", kind="summary", signature="sealed"),
-        Say("I will not.", refusal=True),
-        Call("patch", "*** Begin", custom=True, id="call_9"),
-    ]
-    events = decode(decoder, [body_of(written("openai-responses", turn))])
-    told = telling(events)
-    assert (told.reasoning, told.refusal, told.calls) == (
-        "A summary.",
-        "I will not.",
-        [("call_9", "patch", "*** Begin")],
-    )
-    assert any(event.type == "provider.item" and "sealed" in str(event) for event in events)
-    with pytest.raises(Unspeakable, match="redacted"):
-        written("openai-responses", [Think(redacted="x")])
-
-    decoder = load_api("anthropic").Decoder()
-    usage = Usage(input_tokens=10, output_tokens=2, cached_input_tokens=4)
-    events = decode(decoder, [body_of(written("anthropic", [usage, Think(redacted="sealed"), Say("Hi.")]))])
-    assert [event.redacted for event in events if isinstance(event, ReasoningEnded)] == ["sealed"]
-    assert decoder.usage is not None
-    assert (decoder.usage.input_tokens, decoder.usage.cached_input_tokens) == (10, 4)
-
-    events = decode(load_api("gemini").Decoder(), [body_of(written("gemini", [Say("Hi.", signature="sig")]))])
-    assert "sig" in str(events)
-
-
-@pytest.mark.parametrize("api", APIS)
-def test_strings_in_a_row_are_one_text_unless_something_stands_between(api: str) -> None:
-    decoder = load_api(api).Decoder()
-    events = decode(decoder, [body_of(written(api, [Say("One "), Usage(), Say("two "), Think("hm"), Say("three")]))])
-    assert telling(events).text == "One two three"
-    assert sum(isinstance(event, TextStarted) for event in events) == 2
-
-
-@pytest.mark.parametrize("api", APIS)
-def test_a_pace_is_a_pause_after_every_token(api: str) -> None:
-    answer = write([Say(["a", "b", "c"])], WIRES[api]("m", {}), pace=Pace(50), input_tokens=1)
-    assert [step.seconds for step in answer.steps if isinstance(step, Pause)] == [0.02] * 3
 
 
 @pytest.mark.parametrize("wire", WIRES.values(), ids=APIS)
