@@ -36,6 +36,7 @@ __all__ = (
     "gather_or_cancel",
     "note",
     "passed_on",
+    "whole",
 )
 
 OnError: TypeAlias = Literal["raise", "collect"]
@@ -184,6 +185,11 @@ def note(error: BaseException, where: str) -> None:
     """Say where it happened, for whoever reads the traceback."""
     if where not in getattr(error, "__notes__", ()):
         error.add_note(where)
+
+
+def whole(response: Response[Any]) -> bool:
+    """Whether a member came to its answer: it neither failed nor was cancelled."""
+    return response.error is None and not response.partial
 
 
 def passed_on(task: Sequence[Message], said: Mapping[str, str | Response[Any]]) -> tuple[Message, ...]:
