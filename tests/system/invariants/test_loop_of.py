@@ -170,7 +170,12 @@ class _Walk:
         self._all_bad = True
         self.events += [CallReady(step=step, call=call, name="t", arguments={}) for call in self._waiting]
         self.events += [CallRejected(step=step, call="w", name="t", raw="[", error="no JSON")] * wrong
-        self.events += [CallReady(step=step, call="c", name="t", arguments={}, by="client")] * client
+        if client and dice.random() < 0.5:
+            self.events.append(CallReady(step=step, call="c", name="t", arguments={}, by="client"))
+        elif client:
+            self.events.append(CallRejected(step=step, call="c", name="t", raw="[", error="no JSON", by="client"))
+        if dice.random() < 0.1:
+            self.events.append(CallRejected(step=step, call="x", name="t", raw="[", error="cut", cut=True))
         called = bool(ours or wrong or client)
         whole = called or dice.random() < 0.8
         reason = dice.choice(["tool_calls", "stop", None]) if called else "stop" if whole else "length"
