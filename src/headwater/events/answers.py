@@ -123,6 +123,7 @@ class _Composer:
             finish_reason=other.finish_reason,
             provider_finish_reason=other.provider_finish_reason,
             tool_calls=(*own.tool_calls, *other.tool_calls),
+            tool_errors=(*own.tool_errors, *other.tool_errors),
             sources=(*own.sources, *other.sources),
             files=(*own.files, *other.files),
             refusal=other.refusal,

@@ -31,6 +31,7 @@ from headwater.events.messages import (
     Response,
     Source,
     ToolCall,
+    ToolError,
     Usage,
     sent_messages,
 )
@@ -83,6 +84,7 @@ class Fold:
         self.end: RunFinished | RunFailed | RunCancelled | None = None
         self.messages: list[Message] = []
         """The conversation so far, all of it: history, input, finished steps, tool results and what was added."""
+        self._tool_errors: list[ToolError] = []
         self.questions: dict[str, ApprovalAsked | InputAsked] = {}
         """What people were asked and have not answered, by id, in the order in which it was asked."""
         self.standing_answers: dict[str, ApprovalAnswered] = {}
@@ -223,6 +225,8 @@ class Fold:
             call.started = event
 
     def _tool_finished(self, event: ToolFinished) -> None:
+        if event.error is not None and not event.invalid:
+            self._tool_errors.append(ToolError(name=event.name, call=event.call, error=event.error))
         if (call := self._waiting_for(event.call)) is not None:
             call.finish(event)
             for name in [name for name, asked in self.questions.items() if asked.call == event.call]:
@@ -419,6 +423,7 @@ class Fold:
             reasoning="\n\n".join(said.reasonings),
             refusal="".join(said.refusals),
             tool_calls=tuple(call.so_far() for call in said.calls if call.call.by != "provider"),
+            tool_errors=tuple(self._tool_errors),
             sources=tuple(said.sources),
             files=tuple(said.files),
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,

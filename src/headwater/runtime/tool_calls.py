@@ -7,6 +7,7 @@ tool's own (`tools.work`); what an agent's run does is its own.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,8 @@ from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Offered
 
 __all__ = ("ToolCalls",)
+
+_logger = logging.getLogger("headwater.tools")
 
 
 class ToolCalls:
@@ -80,6 +83,7 @@ class ToolCalls:
         else:
             outcome = await tool.call(_Work(self, key, call))
             self._count_bad(tool, outcome.invalid)
+            self._look_at(tool, outcome)
         self._bad += outcome.invalid
         self.run.mux.put(
             [
@@ -105,6 +109,17 @@ class ToolCalls:
                 f"The model called {tool.name} wrongly {bad[tool.name]} times in a row.",
                 hint="Describe its parameters better, raise its retries, or use another model.",
             )
+
+    def _look_at(self, tool: Offered, outcome: ToolOutcome) -> None:
+        """Log what a tool raised, which else nobody but the model would see; raise it where that is asked for."""
+        error = outcome.exception
+        if error is None or outcome.invalid:
+            return
+        if (tool.on_error or self.job.tool_errors) == "raise":
+            raise error
+        if _logger.hasHandlers() or not self.job.quiet:
+            said = "The tool %s raised %s; the model was told, and the run goes on."
+            _logger.warning(said, tool.name, type(error).__name__, exc_info=error)
 
     def say(self, key: str, name: str, data: Any) -> None:
         """A tool says something while it runs."""
