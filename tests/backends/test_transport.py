@@ -236,15 +236,16 @@ def test_without_a_name_of_the_clients_own_all_still_works(
     def answer(client: socket.socket, number: int) -> None:
         while head := take(client):
             client.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            if b"leave" in head:
+                client.sendall(in_chunks(PIECES[0]))
+                with contextlib.suppress(ConnectionResetError):
+                    client.recv(1)
+                gone.set()
+                return
             for piece in PIECES:
                 client.sendall(in_chunks(piece))
                 assert more.acquire(timeout=SOON)
             if b"break" in head:
-                return
-            if b"leave" in head:
-                with contextlib.suppress(ConnectionResetError):
-                    client.recv(1)
-                gone.set()
                 return
             client.sendall(b"0\r\n\r\n")
 
@@ -271,8 +272,6 @@ def test_without_a_name_of_the_clients_own_all_still_works(
             reply.release()
         reply = await transport.post(server.request(b"leave"))
         assert await reply.read() == PIECES[0]
-        for _ in PIECES:
-            more.release()
         reply.abort()
         assert gone.wait(SOON)  # the loop stands still
 

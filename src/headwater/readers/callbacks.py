@@ -16,7 +16,7 @@ from headwater.errors import ConfigurationError
 from headwater.events import Event, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta
 from headwater.readers.chunks import Chunks
 from headwater.readers.hold import Hold
-from headwater.runtime.context import CallbackErrors, Outer, Watcher, current_run
+from headwater.runtime.context import CallbackErrors, Outer, Watcher, current_run, in_turn, wraps
 
 if TYPE_CHECKING:
     from headwater.runtime.run import Run
@@ -57,6 +57,7 @@ def _wanted(callback: Callback) -> int | None:
 def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) -> Callable[..., Awaitable[Any] | None]:
     """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
 
+    @wraps
     async def wait(answer: Awaitable[Any]) -> None:
         token = enter(linked)
         try:
@@ -143,15 +144,10 @@ def token_watcher(
     return watch_details if details else watch_tokens
 
 
-async def _one_after_the_other(first: Awaitable[Any], second: Awaitable[Any]) -> None:
-    await first
-    await second
-
-
 def _both(first: Awaitable[Any] | None, second: Awaitable[Any] | None) -> Awaitable[Any] | None:
     if first is None or second is None:
         return first if second is None else second
-    return _one_after_the_other(first, second)
+    return in_turn(first, second)
 
 
 _ENDS = (RunFinished, RunFailed, RunCancelled)

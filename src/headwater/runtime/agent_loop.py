@@ -264,8 +264,9 @@ class _Past:
             case CallReady():
                 self._ours += event.by == "agent"
                 self._of_client += event.by == "client"
-            case CallRejected():
-                self._rejected += event.by == "agent" and not event.cut
+            case CallRejected() if not event.cut:
+                self._rejected += event.by == "agent"
+                self._of_client += event.by == "client"  # it stands in the message, and the client answers it too
             case StepFinished():
                 self._step_finished(event)
             case ToolFinished():

@@ -18,7 +18,7 @@ from headwater.events.answers import answering, member_response
 from headwater.events.messages import Message, Response
 from headwater.readers.stream import AgentStream
 from headwater.runtime.children import Parent
-from headwater.runtime.context import NOWHERE, Origin, current_run
+from headwater.runtime.context import NOWHERE, Origin, current_run, others_cancel
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.run import Run
 from headwater.runtime.shown import outlined
@@ -36,6 +36,7 @@ __all__ = (
     "gather_or_cancel",
     "note",
     "passed_on",
+    "whole",
 )
 
 OnError: TypeAlias = Literal["raise", "collect"]
@@ -99,11 +100,14 @@ class WorkflowRun(Parent):
         name = member.name
         try:
             run = claimed(member, task, self.context)
-        except Exception as problem:
+        except (Exception, asyncio.CancelledError) as raised:
+            problem = raised if isinstance(raised, Exception) else others_cancel()
+            if problem is None:
+                raise
             note(problem, f"{name!r} was to begin in {self.name!r}.")
             self.could_not_begin(problem, name, role="member", after=after, final=final)
             if not self._shape.collect:
-                raise
+                raise problem from problem.__cause__
             said = f"{name} could not begin: {type(problem).__name__}: {problem}"
             self.mux.put([Warned(code="member_failed", message=said)])
             return self.of(name)
@@ -134,7 +138,12 @@ class WorkflowRun(Parent):
 
     async def _carry_out(self) -> None:
         current_run.set(None)  # members are part of this run, not beside it
-        await self._plan(self)
+        try:
+            await self._plan(self)
+        except asyncio.CancelledError as cancelled_by:
+            if (failure := others_cancel()) is None:
+                raise
+            raise failure from cancelled_by
 
     def _started(self) -> RunStarted:
         return RunStarted(
@@ -176,6 +185,11 @@ def note(error: BaseException, where: str) -> None:
     """Say where it happened, for whoever reads the traceback."""
     if where not in getattr(error, "__notes__", ()):
         error.add_note(where)
+
+
+def whole(response: Response[Any]) -> bool:
+    """Whether a member came to its answer: it neither failed nor was cancelled."""
+    return response.error is None and not response.partial
 
 
 def passed_on(task: Sequence[Message], said: Mapping[str, str | Response[Any]]) -> tuple[Message, ...]:

@@ -21,6 +21,7 @@ import random
 import sys
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -168,7 +169,10 @@ def _choice(dice: random.Random, names: Sequence[str]) -> dict[str, Any]:
 def played(number: int) -> Played:
     """Carry out the play of that number, under a virtual clock."""
     random.seed(number)  # retries wait for a random time
-    result, _ = run_virtual(_play(number))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        result, _ = run_virtual(_play(number))
+    assert not warned, f"Python warns: {[str(warning.message) for warning in warned]}"
     return result
 
 
