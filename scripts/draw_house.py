@@ -9,7 +9,7 @@ the files that are there. The same house gives the same picture, byte for byte; 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,13 +133,23 @@ def shelves(rooms: Sequence[Room], width: float) -> list[list[Room]]:
     return best[-1][2]
 
 
+def fitting(rooms: Iterable[Room], width: float) -> Iterator[Room]:
+    """The rooms, a suite that is wider than the house as several of its name."""
+    for room in rooms:
+        if room.width <= width or len(room.rooms) < 2:
+            yield room
+            continue
+        half = (len(room.rooms) + 1) // 2
+        yield from fitting((room._replace(rooms=room.rooms[:half]), room._replace(rooms=room.rooms[half:])), width)
+
+
 def drawing() -> str:
     """The whole picture."""
     inside = WIDTH - 2 * WALL - STAIRS - PAD
     top = SKY + ROOF
     parts: list[str] = []
     for floor in floors():
-        rows = shelves(floor.rooms, inside)
+        rows = shelves([*fitting(floor.rooms, inside)], inside)
         height = len(rows) * (ROOM + GAP) - GAP + 2 * PAD
         label = floor.name or "ground"
         style = "floor" if floor.name else "quiet"

@@ -78,6 +78,15 @@ def test_rooms_keep_their_order_and_no_row_is_too_wide(names: list[str], width: 
         assert len(row) == 1 or sum(room.width + 4 for room in row) - 4 <= width
 
 
+@given(st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=40))
+def test_a_suite_that_is_wider_than_the_house_is_several_of_its_name(names: list[str]) -> None:
+    room = SCRIPT["Room"]
+    suite = room("suite/", False, tuple(room(name, False) for name in names))
+    parts = list(SCRIPT["fitting"]([suite], 400))
+    assert [inner for part in parts for inner in part.rooms] == list(suite.rooms)
+    assert all(part.name == "suite/" and part.width <= 400 for part in parts)
+
+
 def test_a_module_that_is_named_pure_is_tinted_and_another_is_not() -> None:
     tinted = {
         str(text.text)
