@@ -19,16 +19,18 @@ from headwater.events.answers import tree_response
 from headwater.events.checker import check_log
 from headwater.events.codec import encode
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
+from tests.support.effort import tries
 from tests.support.paths import ROOT
 from tests.support.virtual import run_virtual
 from tests.system.invariants import late_reader
 from tests.system.invariants.late_reader import known
 from tests.system.invariants.log_alone import Report, live, played
 
-PLAYS = 150
+PLAYS = tries(150, 3000)
 PARTS = 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_log_alone_shows_what_the_live_run_showed(part: int) -> None:
     report = Report()

@@ -47,12 +47,13 @@ from headwater.events import (
 from headwater.events.messages import Message
 from headwater.runtime.agent_loop import Command, Limits, Loop, Signal, State
 from headwater.runtime.agent_run import AgentRun
+from tests.support.effort import tries
 from tests.support.virtual import run_virtual
 from tests.system.invariants.trees import RandomTree
 
 PARTS: Final = 6
-RUNS: Final = 300
-WALKS: Final = 3000
+RUNS: Final = tries(150, 3000)
+WALKS: Final = tries(1200, 30_000)
 
 IN_A_STEP: Final = (
     *(StepStarted, AttemptStarted, AttemptFailed, Retracted),
@@ -113,6 +114,7 @@ async def _followed(number: int) -> _Followed:
     return followed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_of_a_run_it_stands_where_the_live_one_stood(part: int) -> None:
     compared = 0
@@ -244,6 +246,7 @@ class _Walk:
             self._all_bad = False
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_of_a_walk_it_stands_where_the_live_one_stood(part: int) -> None:
     commands: set[Command] = set()
