@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headwater.version import __version__
 
 if TYPE_CHECKING:
-    from headwater import errors, events
+    from headwater import errors, events, testing
     from headwater.agents.agent import Agent
     from headwater.agents.model import Model
     from headwater.backends.timeouts import Timeouts
@@ -34,12 +34,12 @@ _HOMES = {
     "ConcurrentWorkflow": "workflows",
     "Edge": "workflows",
     "File": "events.messages",
+    "GraphWorkflow": "workflows",
     "HeadwaterError": "errors",
     "Image": "events.messages",
     "IncompleteStream": "errors",
     "Message": "events.messages",
     "Model": "agents.model",
-    "GraphWorkflow": "workflows",
     "Response": "events.messages",
     "Results": "events.results",
     "SequentialWorkflow": "workflows",

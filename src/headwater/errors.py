@@ -28,7 +28,9 @@
     │   ├── ConnectTimeout, FirstTokenTimeout, IdleTimeout, StepTimeout    retryable
     │   └── RunTimeout, ToolTimeout
     ├── LimitExceeded               a bound was passed: .limit .size
-    │   └── MaxStepsReached         the loop went round too often
+    │   ├── MaxStepsReached         the loop went round too often
+    │   ├── MaxHandoffsReached      the conversation was handed over too often
+    │   └── MaxDepthReached         too many runs inside each other
     ├── ModelMisbehaved             the model's: what it wrote cannot be used
     │   ├── OutputInvalid           the answer is not the output type asked for
     │   └── ToolCallInvalid         it kept calling tools wrongly
@@ -59,6 +61,8 @@ __all__ = (
     "LimitExceeded",
     "LoopMisuse",
     "MalformedResponse",
+    "MaxDepthReached",
+    "MaxHandoffsReached",
     "MaxStepsReached",
     "MissingKey",
     "ModelMisbehaved",
@@ -291,6 +295,14 @@ class LimitExceeded(HeadwaterError):
 
 class MaxStepsReached(LimitExceeded):
     """The model asked for tools more often than `max_steps` allows."""
+
+
+class MaxHandoffsReached(LimitExceeded):
+    """Agents handed the conversation over more often than is allowed."""
+
+
+class MaxDepthReached(LimitExceeded):
+    """Too many runs stand inside each other."""
 
 
 class ModelMisbehaved(HeadwaterError):

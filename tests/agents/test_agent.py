@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import io
-import sys
-import warnings
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from headwater import Agent, Model, Settings, Thread, Timeouts, tool
+from headwater import Agent, Model, Settings, Timeouts, tool
 from headwater.backends.offline import Call, Say, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, InvalidTool, LoopMisuse, UnsupportedSetting
 from headwater.events import TextDelta
@@ -161,51 +157,6 @@ def test_run_blocks_in_plain_code_and_is_awaited_in_a_loop() -> None:
     assert agent.run_sync("Go.") == "Hello."
 
 
-def test_a_run_that_is_not_awaited_says_what_to_write() -> None:
-    agent = scripted("Hello.")
-
-    async def main() -> None:
-        handle: Any = agent.run("Go.")
-        assert asyncio.iscoroutine(cast(object, handle))
-        assert repr(handle) == "<UnawaitedRun: inside async code write `await agent.run(…)`>"
-        for use in (
-            lambda: handle.usage,
-            lambda: handle.upper(),
-            lambda: str(handle),
-            lambda: f"{handle}",
-            lambda: f"{handle:>9}",
-            lambda: handle + "!",
-            lambda: "!" + handle,
-            lambda: len(handle),
-            lambda: handle[0],
-            lambda: "H" in handle,
-            lambda: list(handle),
-            lambda: aiter(handle),
-        ):
-            with pytest.raises(LoopMisuse, match=r"await agent\.run|run_stream"):
-                use()
-        assert await handle == "Hello."
-        with pytest.raises((LoopMisuse, RuntimeError)):
-            await handle
-
-    asyncio.run(main())
-
-
-def test_a_run_that_was_never_awaited_is_warned_of_once() -> None:
-    async def main() -> None:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            agent.run("Go.")
-            gc.collect()
-        assert [warning.category for warning in caught] == [RuntimeWarning]
-        assert "never awaited" in str(caught[0].message)
-
-    agent = scripted("Hello.")
-    asyncio.run(main())
-    model: Any = agent.model
-    assert model.requests == ()
-
-
 def test_run_sync_is_refused_where_it_would_hold_up_a_loop() -> None:
     async def main() -> None:
         with pytest.raises(LoopMisuse, match=r"await agent\.run"):
@@ -277,31 +228,6 @@ def test_an_agent_below_prints_nothing(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr() == ("", "")
 
 
-# --- conversations in the terminal
-
-
-@pytest.mark.parametrize("end", ["exit\n", "QUIT\n", ""])
-@pytest.mark.parametrize("plain", [True, False], ids=["plain", "async"])
-def test_a_conversation_goes_on_until_it_is_ended(plain: bool, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\nAnd you?\n  \n" + end))
-    agent = scripted("I am well.", "So am I.", interactive=True)
-    thread = Thread()
-    response = (
-        agent.run_sync("How are you?", thread=thread)
-        if plain
-        else asyncio.run(agent.arun("How are you?", thread=thread))
-    )
-    assert response == "So am I."
-    said = ["How are you?", "I am well.", "And you?", "So am I."]
-    assert [message.text for message in thread.messages] == said
-    assert [message.text for message in response.messages] == said
-
-
-def test_a_conversation_without_a_terminal_is_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", None)
-    assert scripted("I am well.", interactive=True).run_sync("How are you?") == "I am well."
-
-
 # --- the rest of what a run takes
 
 
@@ -324,18 +250,6 @@ def test_run_takes_no_argument_that_is_the_agents() -> None:
         scripted("Hello.").run_sync("Go.", instructions="Be brief.")  # type: ignore[call-overload]
 
 
-def test_an_agent_as_a_tool_under_another_name() -> None:
-    inner = scripted("Inner.", name="the inner one")
-    agent = scripted(
-        Call("ask_inner", {"task": "x"}), "So.", tools=[inner.as_tool(name="ask_inner", description="Asks.")]
-    )
-    assert agent.run_sync("Go.") == "So."
-    model: Any = agent.model
-    (spec,) = model.requests[0].tools
-    assert (spec.name, spec.description) == ("ask_inner", "Asks.")
-    assert scripted("x", tools=[inner]).tools[0].name == "the_inner_one"
-
-
 def test_an_event_callback_sees_what_is_asked(caplog: pytest.LogCaptureFixture) -> None:
     texts: list[str] = []
 
@@ -345,18 +259,6 @@ def test_an_event_callback_sees_what_is_asked(caplog: pytest.LogCaptureFixture) 
 
     scripted(Say(["Hel", "lo."]), on_event=note, verbose=True).run_sync("Go.")
     assert texts == ["Hel", "lo."]
-
-
-def test_log_lines_hold_nothing_of_what_tools_are_given_or_give(caplog: pytest.LogCaptureFixture) -> None:
-    def log_in(password: str) -> str:
-        """Log in."""
-        return "session-of-" + password
-
-    with caplog.at_level("DEBUG", logger="headwater"):
-        scripted(Call("log_in", {"password": "hunter2"}), "Done.", tools=[log_in], verbose=True).run_sync("Go.")
-    assert "tool.finished" in caplog.text
-    assert "log_in" in caplog.text
-    assert "hunter2" not in caplog.text
 
 
 def test_handoffs_are_agents() -> None:

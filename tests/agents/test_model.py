@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, Image, Message, Model, Settings, Timeouts, tool
+from headwater import Agent, Message, Model, Settings, Timeouts, tool
 from headwater.agents.model import as_model, merged
-from headwater.agents.task import as_messages
 from headwater.backends.http import HTTPBackend
 from headwater.backends.offline import Call, OfflineModel, Say, ScriptedModel
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel, UnsupportedSetting
@@ -149,16 +148,3 @@ def test_settings_are_laid_over_each_other() -> None:
         merged(base, {"temperatur": 1})
     with pytest.raises(ConfigurationError, match="temperature"):
         merged(base, {"temperature": "hot"})
-
-
-def test_a_task_is_messages() -> None:
-    picture = Image(data=b"\x89PNG\r\n\x1a\n")
-    assert as_messages("Hi.") == (Message.user("Hi."),)
-    assert as_messages(["Look:", picture]) == (Message.user("Look:", picture),)
-    mixed = as_messages(["a", Message.assistant("b"), "c", "d"])
-    assert [message.role for message in mixed] == ["user", "assistant", "user"]
-    assert len(mixed[2].content) == 2
-    assert as_messages([]) == ()
-    for wrong in (5, b"Hi.", None, {"role": "user"}, [5], [{"role": "user", "content": "Hi."}]):
-        with pytest.raises(TypeError, match="A task"):
-            as_messages(wrong)  # type: ignore[arg-type]

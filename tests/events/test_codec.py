@@ -6,6 +6,7 @@ import datetime
 import enum
 import json
 import types
+import typing
 from decimal import Decimal
 from typing import Any, ClassVar, get_args
 
@@ -489,6 +490,36 @@ def test_what_is_no_response_is_an_error(data: bytes) -> None:
 
 
 # --- the whole
+
+
+def test_no_new_word_stands_where_every_reader_needs_the_event() -> None:
+    """A word that a reader does not know makes the whole event unknown to it; these it cannot do without."""
+
+    def words(kind: type[msgspec.Struct]) -> set[tuple[str, str]]:
+        found = set()
+        for name, hint in typing.get_type_hints(kind).items():
+            for inner in _leaves(hint):
+                if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                    found |= words(inner)
+                elif typing.get_origin(inner) is typing.Literal:
+                    found.add((name, " ".join(get_args(inner))))
+        return found
+
+    names = ("run.started", "step.finished", "run.finished", "run.failed", "run.cancelled")
+    assert set().union(*(words(EVENT_TYPES[name]) for name in names)) == {
+        ("role", "system user assistant tool"),
+        ("kind", "summary full"),
+        ("kind", "url document file"),
+        ("detail", "low high auto"),
+        ("by", "agent provider client"),
+        ("by", "caller left deadline parent shutdown"),
+    }
+
+
+def _leaves(hint: Any) -> list[Any]:
+    if typing.get_origin(hint) is typing.Literal or not get_args(hint):
+        return [hint]
+    return [leaf for inner in get_args(hint) for leaf in _leaves(inner)]
 
 
 class TestTypes:

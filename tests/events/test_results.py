@@ -12,7 +12,7 @@ import pytest
 from headwater import ConcurrentWorkflow, Response, Results, Usage
 from headwater.backends.offline import Fail, Say
 from headwater.errors import Overloaded
-from tests.workflows.members import speaker
+from tests.support.members import speaker
 
 
 def results() -> Results:

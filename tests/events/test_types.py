@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+import runpy
 import typing
 from decimal import Decimal
 from typing import Any, get_args
@@ -14,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 import headwater.events as package
 from headwater.events import End, Event, RunCancelled, RunFailed, RunFinished, TextDelta, ToolStarted, Unknown
 from headwater.events import types as events
+from headwater.events.checker import RULES
+from tests.support.paths import ROOT
 from tests.support.values import any_event
 
 CLASSES: dict[str, type[Event]] = {
@@ -114,3 +117,17 @@ def test_events_are_made_of_what_json_can_hold() -> None:
 
     held = set().union(*(leaves(kind) for kind in CLASSES.values()))
     assert held <= {str, int, float, bool, bytes, Decimal, type(None), Any, ..., dict, tuple}
+
+
+# --- the page
+
+
+def test_the_page_tells_of_the_types_as_they_are() -> None:
+    told: str = runpy.run_path(str(ROOT / "scripts" / "event_reference.py"))["page"]()
+    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    assert page == told, "the events have changed: run python scripts/event_reference.py"
+    for kind in CLASSES.values():
+        if kind is not Unknown:
+            assert f"\n### {kind.__struct_config__.tag}\n" in page
+    for rule in RULES:
+        assert f"\n| {rule} | " in page

@@ -29,7 +29,7 @@ def _of(run: str, event: Event) -> Event:
 
 def _begun(*members: str) -> Chunks:
     """Chunks of agent a's log as it begins; of a workflow w with these members, where there are some."""
-    chunks = Chunks(Fold())
+    chunks = Chunks("w" if members else "a", None, Fold())
     if members:
         chunks.of(_of("w", RunStarted(grammar=2, workflow=WorkflowShape(kind="concurrent"))))
     for member in members:

@@ -24,8 +24,8 @@ from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, TextDelta, TextEnded, TextStarted
 from headwater.readers.selection import Choice
+from tests.support.members import SHAPES, Shape, as_tool, nested, paced, speaker
 from tests.support.virtual import run_virtual
-from tests.workflows.members import SHAPES, Shape, as_tool, nested, paced, speaker
 
 
 async def look() -> str:

@@ -8,33 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.events import Event
 from headwater.terminal.board import Board
-from headwater.terminal.layout import PLAIN_SIGNS, SIGNS, Layout, Signs, clock, shares, tally
+from headwater.terminal.layout import Layout, shares
 from headwater.terminal.wrap import cells
 from tests.terminal import crowds as log
 from tests.terminal import logs
-
-NAMES = ("Market-Researcher", "Financial-Analyst", "Technical-Analyst")
-
-
-def board(*parts: list[Event], members: tuple[str, ...] = NAMES, title: str = "market-analysis") -> Board:
-    made = Board(title, members)
-    for event in [*log.opened(), *logs.joined(*parts)]:
-        made.feed(event)
-    return made
-
-
-def drawn(
-    shown: Board, columns: int = 60, lines: int = 24, *, now: float = 3.0, color: bool = False, signs: Signs = SIGNS
-) -> list[str]:
-    """The rows, as a person reads them."""
-    rows = Layout(shown, signs=signs, color=color).rows(columns, lines, now)
-    return [log.plain(row) for row in rows]
-
-
-def at_work(*names: str) -> list[Event]:
-    return logs.joined(*([*log.begun(name), *log.said(name, f"Words of {name}.")] for name in names))
+from tests.terminal.panels import NAMES, at_work, board, drawn
 
 
 def test_each_agent_has_a_section_under_the_workflows_title() -> None:
@@ -91,11 +70,6 @@ def test_what_one_section_does_not_need_the_others_get() -> None:
     assert sum("line" in row for row in rows) == 9
 
 
-def test_few_rows_have_no_empty_ones_among_them() -> None:
-    rows = drawn(board(log.begun("ann"), log.said("ann", "a\n\nb\n\nc\n\nd\n\ne"), members=("ann",)), 40, 8)
-    assert [row.strip("│ ") for row in rows[3:-1]] == ["c", "d", "e"]
-
-
 def test_rules_and_gaps_go_before_words_do() -> None:
     shown = board(at_work("a", "b", "c", "d", "e"), members=("a", "b", "c", "d", "e"))
     assert sum("━" in row for row in drawn(shown, 80, 24)) == 5
@@ -104,70 +78,10 @@ def test_rules_and_gaps_go_before_words_do() -> None:
     assert [row.strip("│ ") for row in low if "Words" in row] == [f"Words of {name}." for name in "abcde"]
 
 
-def test_tools_and_notes_stand_among_the_words() -> None:
-    shown = board(
-        log.begun("ann"),
-        log.broke("ann"),
-        log.tried_again("ann"),
-        log.thought("ann", "Hm."),
-        log.said("ann", "I look."),
-        log.called("ann", "search", query="tides"),
-        log.called("ann", "wind", "c2"),
-        log.tool_started("ann", "search"),
-        log.tool_started("ann", "wind", "c2"),
-        log.tool_progress("ann", "search", "page 2"),
-        log.tool_finished("ann", "wind", "c2", error="HTTP 500"),
-        members=("ann",),
-    )
-    assert [row.strip("│ ") for row in drawn(shown, 70)][1:-1] == [
-        "🔄 ann          tool search     3 s       ~3 tokens",
-        "━" * 65,
-        "✓ ConnectionFailed: The connection broke. (healed)",
-        "Hm.",
-        "I look.",
-        '◌ search(query="tides")  2 s  page 2',
-        "✗ wind()  0.4 s  HTTP 500",
-    ]
-
-
-def test_what_was_said_in_another_step_stands_apart() -> None:
-    spoken = [*log.said("ann", "One."), *log.asked("ann", step=2), *log.said("ann", "Two.", step=2)]
-    rows = drawn(board(log.begun("ann"), spoken, members=("ann",)), 60, 24)
-    assert [row.strip("│ ") for row in rows[3:-1]] == ["One.", "", "Two."]
-
-
-def test_a_tool_that_was_stopped_says_so() -> None:
-    shown = board(log.begun("ann"), log.tool_started("ann", "search"), log.cancelled("ann"), members=("ann",))
-    assert drawn(shown)[3].strip("│ ") == "✗ search  stopped"
-
-
-def test_an_error_is_told_in_full_but_not_without_end() -> None:
-    shown = board(log.begun("ann"), log.failed("ann"), members=("ann",))
-    assert drawn(shown)[3].strip("│ ") == "✗ Overloaded: No capacity. Try later."
-    rows = drawn(shown, 26, 12)
-    assert [row.strip("│ ") for row in rows[3:-1]] == ["✗ Overloaded: No", "capacity. Try later."]
-    crowded = board(log.begun("a"), log.said("a", "Words."), log.failed("a"), at_work(*"bcde"), members=tuple("abcde"))
-    assert [row.strip("│ ") for row in drawn(crowded, 40, 14) if "Over" in row] == [
-        "✗ Overloaded: No capacity. Try lat…"
-    ]
-
-
 def test_the_workflows_own_error_is_told() -> None:
     rows = drawn(board(log.begun("ann"), log.failed(), members=("ann", "bob")))
     assert rows[-3].strip("│ ") == "✗ Overloaded: No capacity."
     assert "Overloaded" not in "".join(drawn(board(log.begun("ann"), log.ended("ann"), log.ended())))
-
-
-def test_a_wait_is_counted_down() -> None:
-    shown = board(log.begun("ann"), log.broke("ann", time=1.0, wait=30.0), members=("ann",))
-    assert "retrying in 28 s" in drawn(shown, 80, now=3.0)[1]
-    assert "retrying in" not in drawn(shown, 80, now=30.9)[1]
-    assert "retrying" in drawn(shown, 80, now=30.9)[1]
-
-
-def test_a_healed_agent_says_so_at_its_end() -> None:
-    parts = [*log.begun("ann"), *log.broke("ann"), *log.tried_again("ann"), *log.said("ann", "x"), *log.ended("ann")]
-    assert "done, healed" in drawn(board(parts, members=("ann",)), 80)[1]
 
 
 def test_an_agents_words_cannot_steer_the_terminal() -> None:
@@ -231,21 +145,6 @@ def test_in_the_end_those_that_failed_are_seen_first() -> None:
     for event in log.ended(time=5.0):
         shown.feed(event)
     assert named(drawn(shown, 80, 14))[:3] == list(names[-3:])
-
-
-def test_a_line_shows_the_last_that_happened() -> None:
-    names = tuple("abcdefghijkl")
-    shown = board(
-        at_work(*names),
-        log.tool_started("a", "search"),
-        log.failed("b"),
-        log.said("c", "one two three four five six seven eight nine ten eleven")[1:],
-        members=names,
-    )
-    rows = [row.strip("│ ") for row in drawn(shown, 80, 24)]
-    assert rows[2].endswith("◌ search  2 s")
-    assert rows[3].endswith("✗ Overloaded: No capac…")
-    assert rows[4].endswith("  eight nine ten eleven")
 
 
 def test_narrow_lines_keep_name_state_and_time() -> None:
@@ -317,34 +216,7 @@ def test_the_smallest_screens_get_no_frame() -> None:
     assert [row.split()[0] for row in drawn(shown, 80, 2)] == ["3"]
 
 
-def test_plain_signs_are_plain() -> None:
-    shown = board(at_work(*NAMES), log.tool_started(NAMES[0], "search"), log.ended(NAMES[1]), log.failed(NAMES[2]))
-    for columns in (80, 40, 20):
-        assert "".join(drawn(shown, columns, signs=PLAIN_SIGNS)).isascii()
-
-
-def test_without_color_nothing_is_styled() -> None:
-    shown = board(at_work(*NAMES), log.failed(NAMES[2]))
-    styled = "".join(Layout(shown).rows(80, 24, 3.0))
-    assert re.findall("\x1b\\[[0-9;]+m", styled)
-    assert not re.findall("\x1b\\[[0-9;]+m", "".join(Layout(shown, color=False).rows(80, 24, 3.0)))
-
-
 # --- what it costs
-
-
-def test_each_character_is_wrapped_once_however_long_the_text() -> None:
-    shown = board(log.begun("ann"), log.said("ann", "word " * 10_000), members=("ann",))
-    layout = Layout(shown)
-    layout.rows(80, 24, 3.0)
-    (wrapped, position), *_ = layout._sheets[shown.agents[0]].wrapped.values()
-    taken: list[str] = []
-    add = wrapped.add
-    wrapped.add = lambda text: (taken.append(text), add(text))[1]  # type: ignore[method-assign, func-returns-value]
-    shown.feed(log.said("ann", "and more")[1])
-    layout.rows(80, 24, 3.0)
-    assert position == 50_000
-    assert taken == ["and more"]
 
 
 def test_rows_of_agents_that_did_nothing_are_not_made_again() -> None:
@@ -369,26 +241,6 @@ def test_rows_of_agents_that_did_nothing_are_not_made_again() -> None:
 )
 def test_room_is_shared_evenly(needs: list[int], room: int, given_: list[int]) -> None:
     assert shares(needs, room) == given_
-
-
-@pytest.mark.parametrize(
-    ("duration", "exact", "told"),
-    [
-        (0.4, False, "0 s"),
-        (12.9, False, "12 s"),
-        (12.34, True, "12.3 s"),
-        (125, True, "2:05"),
-        (3725, False, "1:02:05"),
-    ],
-)
-def test_clocks(duration: float, exact: bool, told: str) -> None:
-    assert clock(duration, exact) == told
-
-
-def test_the_tally_says_what_there_is() -> None:
-    shown = board(at_work(*NAMES), log.tool_started(NAMES[0], "x"), log.ended(NAMES[1]))
-    assert tally(shown.agents) == "1 streaming, 1 in tools, 1 done"
-    assert tally(shown.agents, short=True) == "2 at work, 1 done"
 
 
 def test_totals_say_less_before_they_are_cut() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from headwater.events import (
@@ -26,8 +24,6 @@ from headwater.terminal.view import (
     Said,
     ToolEnded,
     Withdrawn,
-    brief,
-    call_phrase,
 )
 from tests.terminal import logs
 
@@ -200,30 +196,3 @@ def test_a_conversation_is_begun_once() -> None:
     one = logs.joined(logs.begin(), logs.text("one"), logs.finished())
     two = logs.stamped(logs.joined(logs.begin(), logs.text("two"), logs.finished()), "r2")
     assert shown([*one, *two]) == [Began("writer", 1), Said("one"), Ended(), Said("two"), Ended()]
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        ("short", '"short"'),
-        ("x" * 60, f'"{"x" * 39}…"'),
-        (3, "3"),
-        (2.5, "2.5"),
-        (True, "true"),
-        (False, "false"),
-        (None, "null"),
-        ([1, 2], "[…]"),
-        ([], "[]"),
-        ({"a": 1}, "{…}"),
-        ({}, "{}"),
-    ],
-)
-def test_values_are_told_in_a_few_words(value: Any, words: str) -> None:
-    assert brief(value) == words
-
-
-def test_phrases() -> None:
-    assert call_phrase("search", {"query": "tides", "limit": 3}) == 'search(query="tides", limit=3)'
-    assert call_phrase("shell", "ls -l") == 'shell("ls -l")'
-    assert brief({"page": 2, "of": 10}, bare=True) == "page 2, of 10"
-    assert brief("page 2", bare=True) == "page 2"

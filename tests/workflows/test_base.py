@@ -23,8 +23,8 @@ from headwater.backends.offline import Call, Say
 from headwater.errors import ConfigurationError, LoopMisuse, RunTimeout, ToolCallInvalid, UnsupportedSetting
 from headwater.events import Event, RunFinished, TextDelta, ToolFinished
 from headwater.workflows.base import Workflow
+from tests.support.members import asked, checked, ends, log_of, paced, parts, said, speaker, spoken, texts
 from tests.support.virtual import run_virtual
-from tests.workflows.members import asked, checked, ends, log_of, paced, parts, said, speaker, spoken, texts
 
 KINDS: list[Any] = [SequentialWorkflow, ConcurrentWorkflow, GraphWorkflow]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

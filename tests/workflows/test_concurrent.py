@@ -9,8 +9,8 @@ import pytest
 from headwater import Agent, ConcurrentWorkflow, Results
 from headwater.backends.offline import Fail, Item, Say, ScriptedModel, Wait
 from headwater.events import RunStarted, TextDelta
+from tests.support.members import asked, log_of, paced, parts, speaker, texts
 from tests.support.virtual import run_virtual
-from tests.workflows.members import asked, log_of, paced, parts, speaker, texts
 
 
 @pytest.mark.parametrize("seed", range(5))

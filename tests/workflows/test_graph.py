@@ -11,8 +11,8 @@ from headwater import Edge, GraphWorkflow, Response
 from headwater.backends.offline import Fail, Say, Wait
 from headwater.errors import ConfigurationError, LimitExceeded, ServerError
 from headwater.events import RunFinished, RunStarted, TextDelta
+from tests.support.members import asked, log_of, paced, parts, speaker, texts
 from tests.support.virtual import run_virtual
-from tests.workflows.members import asked, log_of, paced, parts, speaker, texts
 
 
 def answered(*names: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from headwater import Agent, Message, SequentialWorkflow
 from headwater.backends.offline import Fail, Finish, Say, Wait
+from tests.support.members import asked, log_of, paced, parts, speaker, texts
 from tests.support.virtual import run_virtual
-from tests.workflows.members import asked, log_of, paced, parts, speaker, texts
 
 
 def test_each_gets_the_task_and_the_answer_before_it() -> None:

@@ -84,7 +84,7 @@ def ask(
 def tell_of_the_end(response: Response[str]) -> None:
     """Say on standard error why an answer that went to a pipe or a file is not all there; a terminal shows it."""
     from headwater.cli.output import tell
-    from headwater.terminal.view import CUT_SHORT
+    from headwater.terminal.notes import CUT_SHORT
 
     if note := CUT_SHORT.get(response.finish_reason or ""):
         tell(note[0].lower() + note[1:])

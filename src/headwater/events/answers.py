@@ -100,7 +100,7 @@ class _Composer:
     def own(self, node: Node) -> Response[Any]:
         """What the run itself has come to, without those in it."""
         fold = node.fold
-        if fold is None:
+        if fold is None or fold.started is None:
             return Response("", agent=node.name, partial=True)
         counted = node.callback_errors
         return fold.response(

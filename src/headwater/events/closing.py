@@ -6,14 +6,16 @@ Owns their order and their words. It must never end a step or a run: why those e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from headwater.events.growing import Call, Step
 from headwater.events.messages import Usage
+from headwater.events.spending import Origin
 from headwater.events.types import (
     CallRejected,
     ChildFinished,
     ChildStarted,
+    End,
     Event,
     ReasoningEnded,
     RunCancelled,
@@ -22,10 +24,23 @@ from headwater.events.types import (
     ToolFinished,
 )
 
-if TYPE_CHECKING:
-    from headwater.events.fold import Fold
+__all__ = ("Below", "close_children", "close_step", "close_tools")
 
-__all__ = ("close_children", "close_step", "close_tools")
+
+class Below(Protocol):
+    """What is asked of the fold of a run below."""
+
+    @property
+    def end(self) -> End | None:
+        """Its end, once there is one."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it has cost."""
+
+    @property
+    def usage_origin(self) -> Origin:
+        """What that rests on."""
 
 
 def close_step(step: Step, why: str) -> Iterator[Event]:
@@ -47,7 +62,7 @@ def close_step(step: Step, why: str) -> Iterator[Event]:
             )
 
 
-def close_children(children: Iterable[ChildStarted], folds: Mapping[str, Fold]) -> Iterator[Event]:
+def close_children(children: Iterable[ChildStarted], folds: Mapping[str, Below]) -> Iterator[Event]:
     """The ends of the runs below, whose folds are given by id: one that is not told of was cancelled at no cost."""
     for child in children:
         fold = folds.get(child.child)

@@ -24,10 +24,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from headwater.events.closing import close_children, close_step, close_tools
-from headwater.events.growing import Call, Step, Stream, as_part, not_run, refusal_text
+from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run, refusal_text
 from headwater.events.messages import (
-    File,
-    Image,
     Message,
     ProviderItem,
     Response,
@@ -91,8 +89,6 @@ class Fold:
         """The answers that hold for every further call in this run, by the name of the tool."""
         self.unheard: dict[str, MessageReceived] = {}
         """What was said to the run and no model has heard yet, by key; a run that was handed to may still hear it."""
-        self.sources: list[Source] = []
-        self.files: list[Image | File] = []
         self.finish_reason: str | None = None
         self.provider_finish_reason: str | None = None
         self.model = ""
@@ -100,13 +96,7 @@ class Fold:
         self._first_token: Event | None = None
         self._last_token: Event | None = None
         self._step: Step | None = None
-        self._texts: list[str] = []
-        """The text of each step that has any, without its lead."""
-        self._shown: list[str] = []
-        """The same with the leads."""
-        self._reasonings: list[str] = []
-        self._refusals: list[str] = []
-        self._calls: list[Call] = []
+        self._said = Said()
         self._awaited: list[Call] = []
         """The calls of the last finished step, whose results are still to be a message."""
         self._children: dict[str, ChildStarted] = {}
@@ -155,17 +145,7 @@ class Fold:
         self.provider_finish_reason = event.provider_finish_reason
         if step.attempt is not None:
             self._spending.end_attempt(step.number, step.attempt)
-        text, refusal, reasoning = step.said(event.message)
-        if text:
-            self._texts.append(text)
-            self._shown.append(step.lead + text)
-        if refusal:
-            self._refusals.append(refusal)
-        if reasoning:
-            self._reasonings.append(reasoning)
-        self.sources += step.sources
-        self.files += step.files
-        self._calls.extend(step.calls.values())
+        self._said.add(step, event.message)
         self._awaited = [call for call in step.calls.values() if call.call.by == "agent" and not call.cut]
         if event.message is not None and event.message.content:
             self.messages.append(event.message)
@@ -341,12 +321,12 @@ class Fold:
         """The text of the last step that has any."""
         if self._step is not None and self._step.text:
             return "".join(self._step.text)
-        return self._texts[-1] if self._texts else ""
+        return self._said.texts[-1] if self._said.texts else ""
 
     @property
     def transcript(self) -> str:
         """All the text shown and not taken back, steps parted by their leads."""
-        shown = "".join(self._shown)
+        shown = "".join(self._said.shown)
         if self._step is not None and self._step.text:
             shown += self._step.lead + "".join(self._step.text)
         return shown
@@ -364,7 +344,7 @@ class Fold:
     @property
     def has_text(self) -> bool:
         """Whether anything was shown so far, so that a further step's text wants a lead."""
-        return bool(self._texts) or bool(self._step is not None and self._step.text)
+        return bool(self._said.texts) or bool(self._step is not None and self._step.text)
 
     @property
     def visible(self) -> bool:
@@ -429,26 +409,18 @@ class Fold:
         rate = None
         if usage.output_tokens and first is not None and last is not None and last > first:
             rate = usage.output_tokens / (last - first)
-        reasonings, refusals, messages = list(self._reasonings), list(self._refusals), list(self.messages)
-        calls, sources, files = [*self._calls], list(self.sources), list(self.files)
-        if (step := self._step) is not None:
-            reasonings += [text] if (text := step.reasoning) else []
-            refusals += step.refusal
-            calls += step.calls.values()
-            sources += step.sources
-            files += step.files
-            message = self.message()
-            messages += [message] if message.content else []
-        text = self.text
+        said, text, messages = self._said.so_far(self._step), self.text, list(self.messages)
+        if self._step is not None and (message := self.message()).content:
+            messages.append(message)
         return Response(
             text,
             transcript=self.transcript,
             output=output if finished and output is not None else text,
-            reasoning="\n\n".join(reasonings),
-            refusal="".join(refusals),
-            tool_calls=tuple(call.so_far() for call in calls if call.call.by != "provider"),
-            sources=tuple(sources),
-            files=tuple(files),
+            reasoning="\n\n".join(said.reasonings),
+            refusal="".join(said.refusals),
+            tool_calls=tuple(call.so_far() for call in said.calls if call.call.by != "provider"),
+            sources=tuple(said.sources),
+            files=tuple(said.files),
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
             usage=usage,

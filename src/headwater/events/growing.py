@@ -22,7 +22,7 @@ from headwater.events.types import (
     ToolStarted,
 )
 
-__all__ = ("NOT_RUN", "Call", "Step", "Stream", "as_part", "not_run", "refusal_text")
+__all__ = ("NOT_RUN", "Call", "Said", "Step", "Stream", "as_part", "not_run", "refusal_text")
 
 NOT_RUN: Final = "Not run: the run ended first."
 """What a call that was never answered gets for a result, so that the history stays valid for every provider."""
@@ -208,7 +208,7 @@ class Step:
                 parts.append(entry)
         return Message(role="assistant", content=tuple(parts), api=api, model=model)
 
-    def said(self, message: Message | None) -> tuple[str, str, str]:
+    def whole(self, message: Message | None) -> tuple[str, str, str]:
         """Its text, refusal and reasoning once finished: as shown, or by its message where deltas are left out."""
         parts = message.content if message is not None else ()
         texts = [part for part in parts if isinstance(part, Text)]
@@ -221,6 +221,47 @@ class Step:
         """Everything that the model has written in it, in no order: what it may have to be paid for."""
         said = ["".join(stream.pieces) for stream in self.entries.values()]
         return "".join(said + [call.written() for call in self.calls.values()])
+
+
+class Said:
+    """What the steps of a run have said, each once it is finished."""
+
+    __slots__ = ("calls", "files", "reasonings", "refusals", "shown", "sources", "texts")
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        """The text of each step that has any, without its lead."""
+        self.shown: list[str] = []
+        """The same with the leads."""
+        self.reasonings: list[str] = []
+        self.refusals: list[str] = []
+        self.calls: list[Call] = []
+        self.sources: list[Source] = []
+        self.files: list[Image | File] = []
+
+    def add(self, step: Step, message: Message | None) -> None:
+        """A step is finished, with that message."""
+        text, refusal, reasoning = step.whole(message)
+        if text:
+            self.texts.append(text)
+            self.shown.append(step.lead + text)
+        if refusal:
+            self.refusals.append(refusal)
+        if reasoning:
+            self.reasonings.append(reasoning)
+        self.calls += step.calls.values()
+        self.sources += step.sources
+        self.files += step.files
+
+    def so_far(self, step: Step | None) -> Said:
+        """The same with what the open step has said by now."""
+        if step is None:
+            return self
+        said = Said()
+        for name in self.__slots__:
+            getattr(said, name).extend(getattr(self, name))
+        said.add(step, None)
+        return said
 
 
 def not_run(call: ToolCall, why: str = NOT_RUN) -> ToolResult:

@@ -153,11 +153,16 @@ class RunStarted(Event, frozen=True, gc=False, tag="run.started"):
     """The first event of every run."""
 
     agent_name: str = msgspec.field(name="agent", default="")
+    """The agent's or workflow's own name; in a larger run it may go by another, which stands in `path`."""
     input: tuple[Message, ...] = ()
+    """What it is asked."""
     history: tuple[Message, ...] = ()
+    """The conversation before that."""
     model: str = ""
+    """The model that it asks first; empty for a workflow."""
     settings: dict[str, Any] = {}
     context: Any = None
+    """What the program handed to its tools and instructions, as far as that is JSON."""
     parent: str | None = None
     """The id of the run that this one is part of."""
     call: str | None = None
@@ -165,10 +170,11 @@ class RunStarted(Event, frozen=True, gc=False, tag="run.started"):
     definition_hash: str = ""
     """Changes with what the agent or workflow was declared as; empty where it is not known."""
     grammar: int = 1
-    """The rules that the run's events keep: 1 is headwater 0.1's, 2 those of 0.2; see `checker`."""
+    """The rules that the run's events keep: 1 is headwater 0.1's, 2 that of 0.2; see `checker`."""
     workflow: WorkflowShape | None = None
-    """Set where the run is a workflow's; None is an agent's."""
+    """Set where the run is a workflow's; null is an agent's."""
     forked_from: ForkedFrom | None = None
+    """Set where its first events are another run's."""
     thread: str = ""
     """The id of the conversation it belongs to, where that has one."""
 
@@ -184,7 +190,9 @@ class RunWaiting(Event, frozen=True, gc=False, tag="run.waiting"):
     """Nothing of the run is at work until someone answers, or `until` (Unix seconds); this is not its end."""
 
     on: Literal["approval", "input", "children", "time"] = "input"
+    """The first of these that it waits for."""
     ids: tuple[str, ...] = ()
+    """All the approvals, inputs and runs below that it waits for."""
     until: float | None = None
 
 
@@ -272,6 +280,7 @@ class Retracted(Event, frozen=True, gc=False, tag="retracted"):
     attempt: int
     chars: int
     cause: str = ""
+    """The type of the error that made it necessary."""
 
 
 # --- what a model says
@@ -369,6 +378,7 @@ class CallStarted(Event, frozen=True, gc=False, tag="call.started"):
     name: str
     id: str = ""
     by: Literal["agent", "provider", "client"] = "agent"
+    """Who runs it: this library, the provider on its side, or the program that reads the answer."""
 
 
 class CallDelta(Event, frozen=True, gc=False, tag="call.delta"):
@@ -417,7 +427,9 @@ class ToolStarted(Event, frozen=True, gc=False, tag="tool.started"):
     call: str
     name: str
     try_: int = msgspec.field(name="try", default=1)
+    """Counts from 1; a tool starts again where the log was taken up in the middle of it."""
     idempotency_key: str = ""
+    """The same on every try of the call: the run's id and the call's key, with a slash between."""
 
 
 class ToolProgress(Event, frozen=True, gc=False, tag="tool.progress"):
@@ -451,6 +463,7 @@ class ApprovalAsked(Event, frozen=True, gc=False, tag="approval.asked"):
     call: str
     name: str
     arguments: dict[str, Any] = {}
+    """What it would run with; a custom tool's text is `{"input": text}`."""
     reason: str = ""
     until: float | None = None
 
@@ -498,7 +511,9 @@ class GuardTripped(Event, frozen=True, gc=False, tag="guard.tripped"):
 
     guard: str
     on: Literal["input", "output", "arguments", "result", "reasoning"] = "output"
+    """What it looked at."""
     action: Literal["block", "replace", "retry"] = "block"
+    """What follows: the run fails, other text stands there, or the model is asked again with the note."""
     step: int | None = None
     call: str | None = None
     note: str = ""
@@ -520,7 +535,7 @@ class ChildStarted(Event, frozen=True, gc=False, tag="child.started"):
     after: tuple[str, ...] = ()
     """The runs whose answers are in its task."""
     final: bool | None = None
-    """Whether its answer is the workflow's; None where that is told only at the workflow's end."""
+    """Whether its answer is the workflow's; null where that is told only at the workflow's end."""
 
 
 class ChildFinished(Event, frozen=True, gc=False, tag="child.finished"):

@@ -101,7 +101,7 @@ def token_watcher(
     call = _guarded(callback, run, errors, "streaming_callback")
     take_back = _guarded(on_retract, run, errors, "on_retract callback") if on_retract is not None else None
     names_agent = on_retract is not None and positional_parameters(on_retract) == 2
-    chunks = Chunks(run.fold)
+    chunks = Chunks(run.id, None, run.fold)
     hold: Hold[str] = Hold()
     wants = _wanted(callback)
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of

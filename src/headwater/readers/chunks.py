@@ -6,6 +6,7 @@ and ask no run.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,23 +58,23 @@ class StreamChunk:
 
 
 class Chunks:
-    """Makes chunks, or a callback's details, of the events of one run and of those it speaks for.
+    """Makes chunks, or a callback's details, of the events of the run `run` and of those whose text is handed out.
 
-    Call it with every event of the log. Who speaks for the run (`tree`) is worked out from them: itself where it is an
-    agent, its members where it is a workflow. The end of a member is a chunk with its finish reason; only the run's own
-    end is final. `fold` has read the run's own events by the time they come here. `everyone` makes chunks of all runs,
-    `leads` says whether a step's text is parted from the step before.
+    Call it with every event of the log. `speakers` are the runs whose text is handed out; None: those that speak for
+    the run, which is worked out from the events (`tree`): itself where it is an agent, its members where it is a
+    workflow. The end of a member is a chunk with its finish reason; only the run's own end is final. `fold` has read
+    the run's own events by the time they come here. `leads` says whether a step's text is parted from the step before.
     """
 
-    __slots__ = ("_everyone", "_fold", "_leads", "_refusals", "_with_leads", "plain", "speakers", "tree")
+    __slots__ = ("_fold", "_leads", "_refusals", "_run", "_with_leads", "plain", "speakers", "tree")
 
-    def __init__(self, fold: Fold, *, leads: bool = True, everyone: bool = False) -> None:
+    def __init__(self, run: str, speakers: Container[str] | None, fold: Fold, *, leads: bool = True) -> None:
         self.tree = Tree()
-        self.speakers = self.tree.speakers
+        self.speakers: Container[str] = self.tree.speakers if speakers is None else speakers
         """The ids of the runs whose text is handed out."""
+        self._run = run
         self._fold = fold
         self._with_leads = leads
-        self._everyone = everyone
         self._leads: dict[str, str] = {}
         self._refusals: set[tuple[str, int, int]] = set()
         self.plain = True
@@ -88,18 +89,14 @@ class Chunks:
             return lead + event.text
         return event.text
 
-    def _of_root(self, event: Event) -> bool:
-        root = self.tree.root
-        return root is not None and event.run == root.id
-
     def _hears(self, event: Event) -> bool:
-        """Whether the event is of a run whose text is handed out, or of the outermost."""
-        return self._everyone or event.run in self.speakers or self._of_root(event)
+        """Whether the event is of a run whose text is handed out, or of the run itself."""
+        return event.run in self.speakers or event.run == self._run
 
     def of(self, event: Event) -> StreamChunk | None:
         """The event's chunk, if it has one."""
         if isinstance(event, TextDelta):
-            text = self.text_of(event) if event.run in self.speakers or self._everyone else ""
+            text = self.text_of(event) if event.run in self.speakers else ""
             return StreamChunk(text, text, False, None, None, event.agent, event) if text else None
         self.tree.add(event)
         if not self._hears(event):
@@ -112,10 +109,12 @@ class Chunks:
             return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
         elif isinstance(event, RunFailed):
             # The run's own failure is raised. A member's may be collected, and nothing else would tell of its end.
-            return None if self._of_root(event) else StreamChunk(finish_reason="error", agent=event.agent, event=event)
+            return (
+                None if event.run == self._run else StreamChunk(finish_reason="error", agent=event.agent, event=event)
+            )
         elif isinstance(event, (RunFinished, RunCancelled)):
             reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
-            if not self._of_root(event):
+            if event.run != self._run:
                 return StreamChunk(finish_reason=reason, agent=event.agent, event=event)
             return StreamChunk(
                 is_final=True, finish_reason=reason, metadata=self.metadata(), agent=event.agent, event=event
@@ -126,7 +125,7 @@ class Chunks:
         """The event as `stream=True` hands it to a callback: JSON-able, holding only the keys that apply."""
         if event.__class__ is not TextDelta:
             self.tree.add(event)
-        if event.run not in self.speakers and not self._hears(event):
+        if not self._hears(event):
             return None
         said = self._said(event)
         if said is None:
@@ -156,7 +155,7 @@ class Chunks:
                 return {"finish_reason": "tool_calls"}
             case Retracted():
                 return {"finish_reason": "retracted", "chars": event.chars}
-            case RunFinished() | RunCancelled() if self._of_root(event):
+            case RunFinished() | RunCancelled() if event.run == self._run:
                 reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason
                 end: dict[str, Any] = {"finish_reason": reason} if reason else {}
                 if self._fold.model:

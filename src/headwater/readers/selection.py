@@ -30,7 +30,7 @@ from headwater.events.tree import Node, Tree
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ("Choice", "Selection")
+__all__ = ("Choice", "Everyone", "Selection")
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -63,6 +63,13 @@ class Choice(msgspec.Struct, frozen=True):
             return False
         size = len(self.tail)
         return not size or any(path[end - size : end] == self.tail for end in range(size, len(path) + 1))
+
+
+class Everyone:
+    """Holds whatever it is asked for: where a reader chooses by place, whom a run speaks for does not matter."""
+
+    def __contains__(self, run: object) -> bool:
+        return True
 
 
 class Selection:

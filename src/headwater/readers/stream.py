@@ -21,7 +21,7 @@ from headwater.events import Event, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
 from headwater.readers.kept_loop import KeptLoop, in_loop, kept_loop, refuse_inside_loop
-from headwater.readers.selection import Choice, Selection
+from headwater.readers.selection import Choice, Everyone, Selection
 
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
@@ -269,7 +269,7 @@ class Chosen(View[T_co]):
 
 
 def _chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
-    chunks = Chunks(run.fold)
+    chunks = Chunks(run.id, None, run.fold)
     of, own, agent = chunks.of, run.id, run.path[-1]
     new, delta = object.__new__, TextDelta
 
@@ -298,7 +298,7 @@ def _same(event: Event) -> Event:
 
 
 def _text(run: Run) -> Callable[[Event], str | None]:
-    chunks = Chunks(run.fold)
+    chunks = Chunks(run.id, None, run.fold)
     hold: Hold[str] = Hold()
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
 
@@ -321,7 +321,7 @@ def _chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | 
 
 def _chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
     selection = Selection(choice)
-    chunks = Chunks(run.fold, leads=not choice.final_only, everyone=choice.by_place)
+    chunks = Chunks(run.id, Everyone() if choice.by_place else None, run.fold, leads=not choice.final_only)
 
     def project(event: Event) -> list[StreamChunk] | None:
         chosen = selection(event)

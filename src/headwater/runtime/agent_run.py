@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from headwater.backends.retry import Asking, Budget
-from headwater.errors import MaxStepsReached, OutputInvalid, ToolCallInvalid
+from headwater.errors import MaxHandoffsReached, MaxStepsReached, OutputInvalid, ToolCallInvalid
 from headwater.events import Event, Handoff, MessageAdded, RunFinished, RunStarted, StepStarted, UsageReported
 from headwater.events.messages import Message, ToolCall
 from headwater.providers.decoder import Place
@@ -21,13 +21,17 @@ from headwater.runtime.children import Parent
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.job import Job
 from headwater.runtime.log import GRAMMAR
-from headwater.runtime.run import Run, as_data
+from headwater.runtime.run import Run
+from headwater.runtime.shown import as_data, outlined
 from headwater.runtime.tool_calls import ToolCalls
 
 __all__ = ("AgentRun",)
 
 LEAD: Final = "\n\n"
 """What parts a step's text from the text of the step before it."""
+
+MAX_HANDOFFS: Final = 20
+"""Handoffs of one conversation: more than any honest chain of desks; agents that hand it to and fro end there."""
 
 GO_ON: Final = "Go on."
 """What an agent with loops left is asked after its own answer."""
@@ -53,6 +57,8 @@ class AgentRun(Parent):
     _ours: tuple[tuple[str, ToolCall], ...] = ()
     """The calls of the last step that are to be run here, each with its key."""
     _calls: ToolCalls | None = None
+    handoffs = 0
+    """How often the conversation has been handed over on its way here."""
     _problem = ""
     """What is wrong with the last answer."""
     _successor: Run | None = None
@@ -91,7 +97,7 @@ class AgentRun(Parent):
             history=self._history,
             model=job.backends[0].model,
             settings=job.settings.shown(),
-            context=as_data(job.context),
+            context=None if self._above else outlined(job.context),  # once a tree
             parent=self.parent,
             call=self.call,
             grammar=GRAMMAR,
@@ -200,8 +206,17 @@ class AgentRun(Parent):
         assert calls.handoff is not None
         self._calls = None
         tool = calls.handoff
+        if self.handoffs >= MAX_HANDOFFS:
+            raise MaxHandoffsReached(
+                f"The conversation was handed over {MAX_HANDOFFS} times, and {tool.to!r} would have it next.",
+                hint="Tell the agents when to answer themselves, or take the way back out of handoffs=.",
+                limit="max_handoffs",
+                size=MAX_HANDOFFS,
+            )
         self._successor = successor = tool.take_over(tuple(self.fold.messages), self.job.context)
         successor.join(self, role="handoff", final=True)
+        if isinstance(successor, AgentRun):
+            successor.handoffs = self.handoffs + 1
         successor.lead = LEAD if self.fold.has_text else self.lead
         self.mux.spawn(self.conduct(successor), f"handoff {tool.to}")
         self._next = AgentRun._hear_successor

@@ -6,6 +6,7 @@ run itself goes on and ends is `run`'s.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import weakref
 from typing import Any
@@ -56,7 +57,7 @@ class Parent(Run):
         finally:
             self._children.remove(child)
             mux.put([child.finished_event()])
-            await child.settle()  # so that whoever waits for this task waits for all that is below it
+            await _settled(child)  # so that whoever waits for this task waits for all that is below it
 
     def could_not_begin(self, error: Exception, name: str, **place: Any) -> None:
         """Tell of a run below that was asked for and could not begin; `place` as for `Run.join`."""
@@ -65,3 +66,18 @@ class Parent(Run):
         self.node.begin(node)
         end = ChildFinished(child=node.id, name=name, call=node.call, outcome="failed", error=node.unbegun)
         self.mux.put([child_started(node), end])
+
+
+async def _settled(run: Run) -> None:
+    """Wait until nothing is left of a run that is over. Being cancelled meanwhile shortens nothing; it is raised then.
+
+    A task is cancelled more than once where both the run above it and the plan that made it are stopped.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not run.settled:
+        try:
+            await run.settle()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

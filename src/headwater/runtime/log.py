@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from types import TracebackType
 from typing import Any, Final, Protocol
 
 from headwater.events import Event
@@ -26,7 +27,7 @@ class Told(Protocol):
 class Log:
     """The numbering of one tree of runs. It keeps no events: whoever wants them keeps them."""
 
-    __slots__ = ("now", "runs", "seq")
+    __slots__ = ("_raised", "now", "runs", "seq")
 
     def __init__(self) -> None:
         self.seq = 0
@@ -37,12 +38,20 @@ class Log:
 
         They are held, for a run may be over long before its last events are read, and who watches it is to be told.
         """
+        self._raised: dict[int, TracebackType | None] = {}
 
     def tick(self) -> None:
         """Read the clock: once a batch, not once an event."""
         now = time.time()
         if now > self.now:
             self.now = now
+
+    def failed_with(self, error: BaseException) -> None:
+        """A run of the tree fails with the error; its traceback is what it was in the first that did.
+
+        An error goes from run to run upwards, and each would add its frames, which tell nobody anything.
+        """
+        error.__traceback__ = self._raised.setdefault(id(error), error.__traceback__)
 
     def add(self, run: Told) -> None:
         """A run below the outermost has joined."""

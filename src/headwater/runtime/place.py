@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import force_setattr
 
+from headwater.errors import MaxDepthReached
 from headwater.events import ChildFinished, ChildStarted, Event
 from headwater.events.fold import Fold
 from headwater.events.tree import Node, Role
@@ -19,7 +20,10 @@ from headwater.runtime.ending import CancelledBy
 from headwater.runtime.log import Log
 from headwater.tools.context import earlier
 
-__all__ = ("Placed",)
+__all__ = ("Placed", "child_started")
+
+MAX_DEPTH: Final = 100
+"""Runs inside each other: twice as deep as anything that is meant, and far from where Python's own stack ends."""
 
 
 class Placed:
@@ -92,7 +96,15 @@ class Placed:
 
         `role` is what it is to the parent, `name` what it goes by there, `call` the call it answers, `after` the ids of
         the runs whose answers are in its task, `final` whether its answer is the workflow's (None: not known yet).
+        Raises MaxDepthReached.
         """
+        if len(parent.path) >= MAX_DEPTH:
+            raise MaxDepthReached(
+                f"{self.name!r} would stand in {MAX_DEPTH} runs, one inside the other.",
+                hint="An agent that is a tool of itself, directly or through others, needs a way to answer.",
+                limit="max_depth",
+                size=MAX_DEPTH,
+            )
         outer = self._origin.going_on
         if outer is not None and outer.links is not None:
             outer.links.remove(self)

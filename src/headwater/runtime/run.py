@@ -19,7 +19,6 @@ import weakref
 from collections.abc import Awaitable, Iterator
 from typing import Any, cast
 
-import msgspec
 from msgspec.structs import force_setattr
 
 from headwater.backends.interrupt import Interruptible, running_loop
@@ -33,7 +32,7 @@ from headwater.runtime.merge import Mux
 from headwater.runtime.place import Placed
 from headwater.tools.context import earlier
 
-__all__ = ("Run", "as_data")
+__all__ = ("Run",)
 
 _set = force_setattr  # events are frozen for everyone else
 
@@ -331,6 +330,7 @@ class Run(Placed):
         # A clock may run out while the reader is at its last words: what has ended stays as it ended.
         if self.fold.end is None and self.ending.stop(Cause.FAILED):
             self.node.error = error
+            self._log.failed_with(error)
 
     def task_failed(self, error: BaseException) -> None:
         """A task of the run has raised."""
@@ -346,6 +346,8 @@ class Run(Placed):
 
     def _end_next(self) -> list[Event]:
         """The next events of an end that has come before its time; [] once all are appended."""
+        if self.over:
+            return []  # whoever conducts it has ended it, while it was waiting
         if self.ending.stage is not Stage.ENDING:
             self._let_go()
             self.ending.begin(self._end_events())
@@ -416,15 +418,3 @@ def _run_out(this: weakref.ref[Run]) -> None:
 async def _all(waits: list[Awaitable[Any]]) -> None:
     for wait in waits:
         await wait
-
-
-def as_data(value: Any) -> Any:
-    """`value` as JSON can hold it; what it cannot hold is told by its repr."""
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    try:
-        return msgspec.to_builtins(value, str_keys=True)
-    except (TypeError, ValueError, RecursionError):
-        from headwater.schema import to_plain
-
-        return to_plain(value)

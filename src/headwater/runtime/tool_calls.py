@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from headwater.errors import RunTimeout, ToolCallInvalid
+from headwater.errors import MaxDepthReached, RunTimeout, ToolCallInvalid
 from headwater.events import RunCancelled, ToolFinished, ToolProgress, ToolStarted, Warned
 from headwater.events.messages import ToolCall
 from headwater.runtime.children import Parent
@@ -152,7 +152,8 @@ class _Work:
             return ToolOutcome.failed(f"ToolTimeout: {self._name} took longer than {seconds:g} seconds.")
         if run.error is not None:
             ours = isinstance(run.error, RunTimeout) and self.deadline is not None and self.deadline <= time.monotonic()
-            if ours or not isinstance(run.error, Exception):
+            # What is nested too deep does not get better when a model on the way up tries once more.
+            if ours or isinstance(run.error, MaxDepthReached) or not isinstance(run.error, Exception):
                 raise run.error
             return ToolOutcome.failed(f"{type(run.error).__name__}: {run.error}", exception=run.error)
         if isinstance(run.fold.end, RunCancelled):

@@ -113,8 +113,9 @@ class _Live:
 
     def __init__(self, board: Board, file: TextIO, give_up: Callable[[Exception], None]) -> None:
         # Only here is rich needed, for the width of characters.
-        from headwater.terminal.layout import PLAIN_SIGNS, SIGNS, Layout
+        from headwater.terminal.layout import Layout
         from headwater.terminal.live_rows import Screen
+        from headwater.terminal.pen import PLAIN_SIGNS, SIGNS
 
         able = can_say("".join((*SIGNS[1:], *UNICODE)), file)
         self._board = board

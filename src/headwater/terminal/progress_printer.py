@@ -23,7 +23,9 @@ from headwater.events import (
     ToolFinished,
     ToolStarted,
 )
-from headwater.terminal.board import AgentView, Board, Note
+from headwater.terminal.agent_view import AgentView
+from headwater.terminal.blocks import Note
+from headwater.terminal.board import Board
 from headwater.terminal.render import Marks, harmless, one_line, seconds
 
 __all__ = ("Progress",)

@@ -1,7 +1,8 @@
 """Events of one run to what there is to show of it: which words, which tools, which notes, in which order.
 
-Pure: it decides what is said and never how it looks; widths, colours and escape codes are `render`'s, files are
-`lines`'. Words of a model or a tool pass through as they are, hostile or not: `render` makes them harmless.
+Pure: it decides what is said and never how it looks; the words of notes are `notes`, widths, colours and escape codes
+belong to `render`, files to `line_printer`. Words of a model or a tool pass through as they are, hostile or not:
+`render` makes them harmless.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from headwater.events import (
     Warned,
 )
 from headwater.events.fold import Fold
+from headwater.terminal import notes
+from headwater.terminal.notes import brief, call_phrase
 
 __all__ = ("Began", "Ended", "Item", "Noted", "RunView", "Running", "Said", "ToolEnded", "Voice", "Withdrawn")
 
@@ -94,15 +97,6 @@ class Noted(Item, frozen=True, gc=False):
 class Ended(Item, frozen=True, gc=False):
     """The run is over."""
 
-
-PHRASE_VALUE: Final = 40
-"""Characters of one argument or one progress value that are shown: enough to tell two calls apart at a glance."""
-
-CUT_SHORT: Final = {
-    "length": "The answer was cut: the token limit was reached.",
-    "content_filter": "The answer was cut by the provider's content filter.",
-}
-"""What is said of an answer that ended before it was whole, by its finish reason."""
 
 _NOTHING: Final[tuple[Item, ...]] = ()
 
@@ -188,11 +182,7 @@ class RunView:
     def _attempt_failed(self, event: AttemptFailed) -> tuple[Item, ...]:
         if event.then == "raise":
             return _NOTHING  # the run's own end says it
-        what = {"fallback": "asking another model", "restart": "starting this answer again"}.get(
-            event.then, "trying again"
-        )
-        when = f" in {event.wait:.1f} s" if event.wait >= 0.05 else ""
-        return (*self._stop_all(), Noted(f"{event.error.type}: {event.error.message} ({what}{when})", "warning"))
+        return (*self._stop_all(), Noted(notes.attempt_failed(event), "warning"))
 
     def _retracted(self, event: Retracted) -> tuple[Item, ...]:
         shown = self._stop_all()
@@ -212,18 +202,16 @@ class RunView:
             return self._now_running()
         # Its result is part of the provider's own answer, or the client's business: no end of it comes by here.
         self._running.pop(event.call, None)
-        return (*self._now_running(), Noted(f"{phrase}, run by the {event.by}"))
+        return (*self._now_running(), Noted(notes.run_by(phrase, event.by)))
 
     def _call_rejected(self, event: CallRejected) -> tuple[Item, ...]:
         self._running.pop(event.call, None)
         if event.cut:
             return self._now_running()  # what cut it ends the step too, and is told there
-        return (*self._now_running(), Noted(f"{event.name} was not run: {event.error}", "warning"))
+        return (*self._now_running(), Noted(notes.call_rejected(event), "warning"))
 
     def _tool_started(self, event: ToolStarted) -> tuple[Item, ...]:
-        phrase = self._running[event.call] = self._calls.get(event.call, event.name)
-        if event.try_ > 1:
-            self._running[event.call] = f"{phrase} (try {event.try_})"
+        self._running[event.call] = notes.tried(self._calls.get(event.call, event.name), event.try_)
         return self._now_running()
 
     def _tool_progress(self, event: ToolProgress) -> tuple[Item, ...]:
@@ -247,37 +235,34 @@ class RunView:
     # --- notes
 
     def _warned(self, event: Warned) -> tuple[Item, ...]:
-        return (Noted(_sentence(event.message, event.hint), "warning"),)
+        return (Noted(notes.warned(event), "warning"),)
 
     def _file(self, event: FileMade) -> tuple[Item, ...]:
-        named = event.name or event.url or event.ref or ""
-        return (Noted(f"A file was made: {f'{named} ' if named else ''}({event.media_type or 'unknown type'})"),)
+        return (Noted(notes.file_made(event)),)
 
     def _approval_asked(self, event: ApprovalAsked) -> tuple[Item, ...]:
-        return (Noted(f"Waiting for leave to run {call_phrase(event.name, event.arguments)}"),)
+        return (Noted(notes.approval_asked(event)),)
 
     def _approval_answered(self, event: ApprovalAnswered) -> tuple[Item, ...]:
-        return (Noted("Allowed" if event.allowed else "Not allowed" + (f": {event.note}" if event.note else "")),)
+        return (Noted(notes.approval_answered(event)),)
 
     def _waiting(self, event: RunWaiting) -> tuple[Item, ...]:
-        return (Noted(f"Waiting for {event.on}"),)
+        return (Noted(notes.waiting(event)),)
 
     def _handoff(self, event: Handoff) -> tuple[Item, ...]:
-        return (Noted(f"Handed to {event.to}" + (f": {event.note}" if event.note else "")),)
+        return (Noted(notes.handed_over(event)),)
 
     # --- the end
 
     def _finished(self, event: RunFinished) -> tuple[Item, ...]:
-        cut = CUT_SHORT.get(event.finish_reason or "")
+        cut = notes.CUT_SHORT.get(event.finish_reason or "")
         return self._end(Noted(cut, "warning") if cut else None)
 
     def _failed(self, event: RunFailed) -> tuple[Item, ...]:
-        error = event.error
-        return self._end(Noted(f"{error.type}: {_sentence(error.message, error.hint)}", "error"))
+        return self._end(Noted(notes.failed(event), "error"))
 
     def _cancelled(self, event: RunCancelled) -> tuple[Item, ...]:
-        why = {"deadline": ": out of time", "parent": " with the run it belongs to", "shutdown": ": shutting down"}
-        return self._end(Noted(f"Cancelled{why.get(event.by, '')}", "cancelled"))
+        return self._end(Noted(notes.cancelled(event.by), "cancelled"))
 
     def _end(self, note: Noted | None) -> tuple[Item, ...]:
         stopped = self._stop_all()
@@ -310,30 +295,3 @@ _HANDLERS: Final[dict[type[Event], Callable[[RunView, Any], tuple[Item, ...]]]] 
     RunFailed: RunView._failed,
     RunCancelled: RunView._cancelled,
 }
-
-
-def call_phrase(name: str, arguments: dict[str, Any] | str) -> str:
-    """A call in a few words: `search(query="tides", limit=3)`."""
-    if isinstance(arguments, str):
-        return f"{name}({brief(arguments)})"
-    return f"{name}({', '.join(f'{key}={brief(value)}' for key, value in arguments.items())})"
-
-
-def brief(value: Any, *, bare: bool = False) -> str:
-    """A JSON value in at most a few words; `bare` leaves a string without its quotes."""
-    if isinstance(value, str):
-        text = value if len(value) <= PHRASE_VALUE else value[: PHRASE_VALUE - 1] + "…"
-        return text if bare else f'"{text}"'
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, dict):
-        if not bare:
-            return "{…}" if value else "{}"
-        return ", ".join(f"{key} {brief(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return "[…]" if value else "[]"
-    return str(value)
-
-
-def _sentence(message: str, hint: str) -> str:
-    return f"{message} {hint}" if hint else message

@@ -20,7 +20,8 @@ from headwater.readers.stream import AgentStream
 from headwater.runtime.children import Parent
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.log import GRAMMAR
-from headwater.runtime.run import Run, as_data
+from headwater.runtime.run import Run
+from headwater.runtime.shown import outlined
 
 if TYPE_CHECKING:
     pass
@@ -139,7 +140,7 @@ class WorkflowRun(Parent):
         return RunStarted(
             agent_name=self.name,
             input=self.input,
-            context=as_data(self.context),
+            context=None if self._above else outlined(self.context),  # once a tree
             parent=self.parent,
             call=self.call,
             grammar=GRAMMAR,
@@ -200,8 +201,14 @@ async def cancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
     """Cancel those that are not done, and wait for all of them; what they raise besides is no news any more."""
     for task in tasks:
         task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+    again: asyncio.CancelledError | None = None
+    while any(not task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as error:
+            again = error  # whoever asks once more does not wait for less
     for task in tasks:
         if not task.cancelled():
             task.exception()
+    if again is not None:
+        raise again

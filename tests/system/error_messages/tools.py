@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from headwater import Timeouts, ToolContext, ToolResult, tool
+from headwater import Agent, Timeouts, ToolContext, ToolResult, tool
 from headwater.errors import ToolFailed
+from headwater.testing import Call, ScriptedModel
 from tests.system.error_messages.cases import Here, case, offline
 
 if TYPE_CHECKING:
@@ -156,3 +157,18 @@ def slow(here: Here) -> str:
 @case("A model that calls tools without end")
 def max_steps(here: Here) -> None:
     offline(tools=[high_water], max_steps=1).run("When is high water?")
+
+
+@case("Agents that hand the conversation to each other without end")
+def max_handoffs(here: Here) -> None:
+    one = Agent(name="a", model=ScriptedModel(lambda request: [Call("transfer_to_b", {})]))
+    other = Agent(name="b", model=ScriptedModel(lambda request: [Call("transfer_to_a", {})]), handoffs=[one])
+    one.handoffs = (other,)
+    one.run("Who answers?")
+
+
+@case("An agent that is its own tool and never answers")
+def max_depth(here: Here) -> None:
+    deep = Agent(name="deep", model=ScriptedModel(lambda request: [Call("deep", {"task": "again"})]))
+    deep.tools = [deep]
+    deep.run("Go on.")

@@ -3,7 +3,7 @@
 Theory of operation. A log is one tree of runs in one order. Each run stands between its `run.started` and its end, and
 inside the run that it is part of; it goes from step to step. The picture, for grammar 2:
 
-    run        = run.started  ( message.added | step | child | waiting )*  handoff-child?  end
+    run        = run.started  ( message.added | step | child | waiting )*  successor?  end
     end        = run.finished | run.failed | run.cancelled
     step       = step.started  attempt+  step.finished  tools
     attempt    = attempt.started  attempt.accepted?
@@ -16,7 +16,7 @@ inside the run that it is part of; it goes from step to step. The picture, for g
     tool       = tool.started  ( tool.progress | child | input.asked  input.answered? )*  tool.finished
     child      = child.started  run?  child.finished          without a run: it was stopped, or could not begin
     waiting    = run.waiting                                  until the next event of the run or of one below
-    handoff-child = handoff  child
+    successor  = handoff  child
 
 `message.received`, `guard.tripped`, `warning`, `custom`, `raw` and what a newer writer knows may stand anywhere.
 

@@ -6,16 +6,28 @@ Owns the rules child, role, after and answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from headwater.events.checker.rules import LogError, check_usage
 from headwater.events.checker.tools import Tools
-from headwater.events.types import ChildFinished, ChildStarted, Event, RunFinished, RunStarted
+from headwater.events.types import ChildFinished, ChildStarted, End, Event, RunFinished, RunStarted, ToolFinished
 
-if TYPE_CHECKING:
-    from headwater.events.checker.run import Run
+__all__ = ("CHILD_HANDLERS", "Below", "Child", "Children")
 
-__all__ = ("CHILD_HANDLERS", "Child", "Children")
+
+class Below(Protocol):
+    """What is asked of a run below."""
+
+    @property
+    def end(self) -> End | None:
+        """Its end, once there is one."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has said that it waits."""
+
+    def rests(self) -> bool:
+        """Whether nothing in it is at work."""
 
 
 class Child:
@@ -25,14 +37,14 @@ class Child:
 
     def __init__(self, started: ChildStarted) -> None:
         self.started = started
-        self.run: Run | None = None
+        self.run: Below | None = None
 
 
 class Children:
     """The children of one run."""
 
-    def __init__(self, started: RunStarted, tools: Tools, going_on: dict[str, Child], *, strict: bool) -> None:
-        self.open = going_on
+    def __init__(self, started: RunStarted, tools: Tools, *, strict: bool) -> None:
+        self.open: dict[str, Child] = {}
         """Those that are going on."""
         self.handed_off = False
         self._tools = tools
@@ -84,6 +96,12 @@ class Children:
         if event.outcome == "finished" and child.started.role == "member":
             self._finished.add(event.child)
         check_usage(event, event.usage, end.usage)
+
+    def check_none_below(self, event: ToolFinished) -> None:
+        """Hold a tool's end to the children that answer its call."""
+        for name, child in self.open.items():
+            if child.started.call == event.call:
+                raise LogError("child", f"child {name!r} of this call is not finished", event)
 
     def check_answer(self, event: RunFinished) -> None:
         """Hold a run's end to the children that may speak for it."""

@@ -26,6 +26,7 @@ from headwater.events.types import (
     RunStarted,
     RunWaiting,
     StepStarted,
+    ToolFinished,
     Unknown,
     Warned,
 )
@@ -62,9 +63,8 @@ class Run:
             goes_on=started.parent is not None and started.call is None and not helper,
             trimmed=trimmed,
         )
-        going_on: dict[str, Child] = {}
-        self.tools = Tools(self.steps, going_on, run=self.id, strict=self.strict)
-        self.children = Children(started, self.tools, going_on, strict=self.strict)
+        self.tools = Tools(self.steps, run=self.id, strict=self.strict)
+        self.children = Children(started, self.tools, strict=self.strict)
         self._unheard: set[str] = set()
 
     def add(self, event: Event) -> None:
@@ -88,8 +88,9 @@ class Run:
             raise LogError("path", f"{(*self.path, child.started.name)!r} was due, not {event.path!r}", event)
         if (event.parent, event.call) != (self.id, child.started.call):
             raise LogError("child", f"it names as its parent {event.parent!r}, and as its call {event.call!r}", event)
-        child.run = Run(event, above=self, child=child, trimmed=self._trimmed)
-        return child.run
+        run = Run(event, above=self, child=child, trimmed=self._trimmed)
+        child.run = run
+        return run
 
     def interrupt(self) -> None:
         """The log is taken up again: what was at work is at work no more."""
@@ -158,6 +159,10 @@ class Run:
         self.steps.begin(event)
         self.tools.check_settled(event)
 
+    def _tool_finished(self, event: ToolFinished) -> None:
+        self.tools.finish(event)
+        self.children.check_none_below(event)
+
     def _handoff(self, event: Handoff) -> None:
         self._check_between_steps(event)
         self.children.handed_off = True
@@ -202,6 +207,7 @@ _HANDLERS: Final[dict[type[Event], _Found]] = {
     RunResumed: ("", Run._resumed),
     RunWaiting: ("", Run._waits),
     StepStarted: ("", Run._step_started),
+    ToolFinished: ("", Run._tool_finished),
     Handoff: ("", Run._handoff),
     MessageReceived: ("", Run._message_received),
     MessageAdded: ("", Run._message_added),

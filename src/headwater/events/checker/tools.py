@@ -5,8 +5,8 @@ Owns the rules tool, idempotency, settled, approval and input, and of resumed wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from headwater.events.checker.rules import LogError
 from headwater.events.checker.steps import Call, Steps
@@ -23,16 +23,13 @@ from headwater.events.types import (
     ToolStarted,
 )
 
-if TYPE_CHECKING:
-    from headwater.events.checker.children import Child
-
 __all__ = ("TOOL_HANDLERS", "Tools")
 
 
 class Tools:
     """The tools of one run, and the questions that people are asked because of them."""
 
-    def __init__(self, steps: Steps, children: Mapping[str, Child], *, run: str, strict: bool) -> None:
+    def __init__(self, steps: Steps, *, run: str, strict: bool) -> None:
         self.working: set[str] = set()
         """The calls whose tools are at work."""
         self.lost: set[str] = set()
@@ -41,8 +38,6 @@ class Tools:
         """The call of each approval that was asked for and not answered."""
         self.inputs: dict[str, str] = {}
         """The call of each question that a tool asked and nobody answered."""
-        self._children = children
-        """The children of the run that are going on."""
         self._allowed: set[str] = set()
         """The calls that were allowed and are to start."""
         self._steps = steps
@@ -98,7 +93,8 @@ class Tools:
     def _tool_progress(self, event: ToolProgress) -> None:
         self._at_work(event)
 
-    def _tool_finished(self, event: ToolFinished) -> None:
+    def finish(self, event: ToolFinished) -> None:
+        """A tool has ended."""
         if event.call in self.lost:
             call = self._steps.calls[event.call]
             self._check_tool(event, call)
@@ -107,9 +103,6 @@ class Tools:
         else:
             call = self._at_work(event)
         call.tool = "finished"
-        for name, child in self._children.items():
-            if child.started.call == event.call:
-                raise LogError("child", f"child {name!r} of this call is not finished", event)
         self.working.discard(event.call)
         self.lost.discard(event.call)
         self._allowed.discard(event.call)
@@ -196,7 +189,6 @@ class Tools:
 TOOL_HANDLERS: Final[dict[type[Event], Callable[[Tools, Any], None]]] = {
     ToolStarted: Tools._tool_started,
     ToolProgress: Tools._tool_progress,
-    ToolFinished: Tools._tool_finished,
     ApprovalAsked: Tools._approval_asked,
     ApprovalAnswered: Tools._approval_answered,
     InputAsked: Tools._input_asked,

@@ -11,8 +11,8 @@ import pytest
 
 from headwater import AgentStream, Response, Results
 from headwater.events import Event, TextDelta
+from tests.support.members import SHAPES, Shape, checked, log_of, said
 from tests.support.virtual import run_virtual
-from tests.workflows.members import SHAPES, Shape, checked, log_of, said
 
 pytestmark = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 

@@ -13,8 +13,8 @@ from headwater.errors import ConfigurationError
 from headwater.events import Event, TextDelta, ToolProgress
 from headwater.runtime.backlog import MAX_CHARS_AHEAD, SlowReader
 from headwater.runtime.merge import MAX_BATCHES_AHEAD
+from tests.support.members import SHAPES, Shape, checked, nested, paced, speaker, spoken
 from tests.support.virtual import run_virtual
-from tests.workflows.members import SHAPES, Shape, checked, nested, paced, speaker, spoken
 
 POLICIES: tuple[SlowReader, ...] = ("wait", "coalesce", "drop_progress")
 

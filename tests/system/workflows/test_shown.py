@@ -10,7 +10,7 @@ import pytest
 
 from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, Results, SequentialWorkflow
 from headwater.backends.offline import Call, Fail, Say
-from tests.workflows.members import speaker, texts
+from tests.support.members import speaker, texts
 
 KINDS: list[Any] = [SequentialWorkflow, ConcurrentWorkflow, GraphWorkflow]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -23,8 +23,8 @@ from headwater.errors import (
     UnknownModel,
 )
 from headwater.events import ChildFinished, Event, RunFailed, Warned
+from tests.support.members import checked, ends, log_of, paced, speaker, texts
 from tests.support.virtual import run_virtual
-from tests.workflows.members import checked, ends, log_of, paced, speaker, texts
 
 Make = Callable[[], tuple[Agent[Any, Any], type[Exception], str]]
 

@@ -8,8 +8,8 @@ from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
 from headwater.backends.offline import Call, Fail, Say, Wait
 from headwater.errors import ConfigurationError, Overloaded
 from headwater.events import Handoff
+from tests.support.members import asked, log_of, parts, speaker, texts
 from tests.support.virtual import run_virtual
-from tests.workflows.members import asked, log_of, parts, speaker, texts
 
 
 def pair(*heir_says: object) -> tuple[Agent, Agent]:

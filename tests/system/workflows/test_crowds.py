@@ -17,8 +17,8 @@ from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Seq
 from headwater.backends.offline import Fail, Wait
 from headwater.errors import HeadwaterError
 from headwater.events import Event, TextDelta
-from tests.workflows.crowd import PACE_SECONDS, Crowd
-from tests.workflows.members import checked, speaker
+from tests.support.members import checked, speaker
+from tests.system.workflows.crowd import PACE_SECONDS, Crowd
 
 pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
 

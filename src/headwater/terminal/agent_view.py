@@ -1,0 +1,404 @@
+"""What there is to show of one agent: its state, its words, its tools, what it has cost.
+
+Pure, and bounded however long the run is: the end of its text, its last tools and its last notes are kept. An event
+costs the same whatever came before it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias
+
+from headwater.events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    AttemptFailed,
+    AttemptStarted,
+    CallDelta,
+    CallReady,
+    CallRejected,
+    CallStarted,
+    Event,
+    FileMade,
+    Handoff,
+    ReasoningDelta,
+    ReasoningStarted,
+    Retracted,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    RunWaiting,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    TextStarted,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+    UsageReported,
+    Warned,
+)
+from headwater.events.messages import Usage
+from headwater.terminal import notes
+from headwater.terminal.blocks import Block, Level, Note, ToolLine, Words
+from headwater.terminal.notes import brief, call_phrase
+from headwater.terminal.token_count import TokenCount
+from headwater.terminal.view import Voice
+
+__all__ = ("BLOCKS_KEPT", "HANDLERS", "AgentView", "State")
+
+State: TypeAlias = Literal[
+    "waiting", "thinking", "streaming", "calling", "tool", "retrying", "parked", "done", "failed", "cancelled"
+]
+"""waiting: has not begun. parked: waits for leave or input. calling: writes a call. tool: runs one."""
+
+BLOCKS_KEPT: Final = 64
+"""Stretches of words, tools and notes that are kept of an agent: more than the rows of most screens."""
+
+_ENDED: Final = ("done", "failed", "cancelled")
+
+
+class AgentView:
+    """What there is to show of one agent, as of the last event. `path` is where it stands, below the outermost run."""
+
+    __slots__ = (
+        "_attempt",
+        "_before",
+        "_calls",
+        "_count",
+        "_healing",
+        "_phrases",
+        "_refusals",
+        "_run",
+        "_words",
+        "blocks",
+        "ended",
+        "handed_to",
+        "healed",
+        "last_note",
+        "path",
+        "retry_at",
+        "rounds",
+        "started",
+        "state",
+        "tools",
+        "version",
+    )
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self.path = path
+        self.handed_to: list[str] = []
+        self.state: State = "waiting"
+        self.version = 0
+        """Grows whenever anything here changes."""
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.rounds = 0
+        """How often it has begun: more than once where a workflow goes round."""
+        self.blocks: deque[Block] = deque(maxlen=BLOCKS_KEPT)
+        self.tools: dict[str, ToolLine] = {}
+        """Those at work, by call."""
+        self.retry_at: float | None = None
+        self.healed = 0
+        """Broken attempts that a later one has made good."""
+        self.last_note: Note | None = None
+        self._run = ""
+        self._before = 0.0  # seconds of earlier rounds
+        self._words: Words | None = None
+        self._attempt: list[Words] = []
+        self._refusals: set[int] = set()
+        self._calls: dict[str, str] = {}  # the calls that the model is writing, by their keys
+        self._phrases: dict[str, str] = {}
+        self._healing: Note | None = None
+        self._count = TokenCount()
+
+    # --- what it comes to
+
+    @property
+    def name(self) -> str:
+        """What it goes by: its path, and to whom it gave the conversation."""
+        return " -> ".join(("/".join(self.path), *self.handed_to))
+
+    @property
+    def active(self) -> bool:
+        """Whether it has begun and not ended."""
+        return self.state != "waiting" and self.state not in _ENDED
+
+    @property
+    def doing(self) -> str:
+        """The state in a word or two, the tool with its name."""
+        if self.state == "tool":
+            count = len(self.tools)
+            return (
+                f"tool {next(iter(self.tools.values())).phrase.partition('(')[0]}" if count == 1 else f"{count} tools"
+            )
+        if self.state == "calling" and self._calls:
+            return f"calling {[*self._calls.values()][-1]}"
+        return "waiting for you" if self.state == "parked" else self.state
+
+    def elapsed(self, now: float) -> float:
+        """Seconds at work until `now` (Unix seconds), or until it ended."""
+        if self.started is None:
+            return 0.0
+        until = self.ended if self.ended is not None else now
+        return self._before + max(0.0, until - self.started)
+
+    @property
+    def tokens(self) -> tuple[int, bool]:
+        """Tokens written, and whether that is an estimate."""
+        return self._count.tokens
+
+    @property
+    def input_tokens(self) -> int:
+        """Tokens read, as far as it was reported."""
+        return self._count.input_tokens
+
+    @property
+    def rate(self) -> float | None:
+        """Tokens a second while it spoke; None where that was too short to tell."""
+        return self._count.rate
+
+    def phrase(self, call: str) -> str:
+        """A call of this step in a few words; empty where it is not known."""
+        return self._phrases.get(call, "")
+
+    def spend(self, usage: Usage) -> None:
+        """Count what an agent that was called as a tool has cost."""
+        self._count.spend(usage)
+
+    # --- the run
+
+    def begin(self, event: RunStarted) -> None:
+        """It begins, perhaps not for the first time."""
+        self.state = "thinking"
+        if self.started is not None:
+            self._before = self.elapsed(self.ended or event.time)
+        self._run = event.run
+        self.started = event.time
+        self.ended = None
+        self.handed_to.clear()
+        self.rounds += 1
+        self._words = None
+
+    def _taken_over(self, event: RunStarted) -> None:
+        self.state = "thinking"
+
+    def _finished(self, event: RunFinished) -> None:
+        if self._end(event, "done") and (cut := notes.CUT_SHORT_IN_PANEL.get(event.finish_reason or "")):
+            self._note(cut, "warning")
+
+    def _failed(self, event: RunFailed) -> None:
+        if self._end(event, "failed"):
+            self._note(notes.failed(event), "error")
+
+    def _cancelled(self, event: RunCancelled) -> None:
+        if self._end(event, "cancelled") and event.by in notes.CANCELLED_IN_PANEL:
+            self._note(notes.CANCELLED_IN_PANEL[event.by], "cancelled")
+
+    def _end(self, event: Event, state: State) -> bool:
+        if event.run != self._run:
+            return False
+        self._count.settle()
+        self.state = state
+        self.ended = event.time
+        self.retry_at = None
+        for tool in self.tools.values():
+            tool.stopped = True
+        self.tools.clear()
+        self._calls.clear()
+        self._healing = None
+        return True
+
+    def _waiting(self, event: RunWaiting) -> None:
+        self.state = "parked"
+        self._note(notes.waiting(event), "note")
+
+    # --- steps and attempts
+
+    def _step_started(self, event: StepStarted) -> None:
+        self.state = "thinking"
+        self._words = None
+        self._calls.clear()
+        self._phrases.clear()
+        self._refusals.clear()
+
+    def _step_finished(self, event: StepFinished) -> None:
+        self._count.settle()
+
+    def _attempt_started(self, event: AttemptStarted) -> None:
+        self._count.settle()
+        self.state = "thinking"
+        self.retry_at = None
+        self._words = None
+        self._attempt.clear()
+
+    def _attempt_failed(self, event: AttemptFailed) -> None:
+        self._count.settle()
+        self._calls.clear()
+        if event.then == "raise":
+            return  # the run's own end says it
+        self.state = "retrying"
+        self.retry_at = event.time + event.wait
+        self._healing = self._note(notes.attempt_failed(event), "warning")
+
+    def _retracted(self, event: Retracted) -> None:
+        taken_back = self._attempt
+        if taken_back:
+            kept = [block for block in self.blocks if not any(block is words for words in taken_back)]
+            self.blocks.clear()
+            self.blocks.extend(kept)
+            self._attempt = []
+        self._words = None
+        if event.chars:
+            self._note(f"{event.chars:,} characters are withdrawn", "warning")
+
+    def _usage(self, event: UsageReported) -> None:
+        if event.usage:
+            self._count.report(event.usage)
+
+    # --- what it says
+
+    def _reasoning_started(self, event: ReasoningStarted) -> None:
+        self._heal()
+
+    def _text_started(self, event: TextStarted) -> None:
+        self._heal()
+        if event.kind == "refusal":
+            self._refusals.add(event.part)
+        if event.lead:
+            self._words = None
+
+    def _text_delta(self, event: TextDelta) -> None:
+        words = self._words
+        voice: Voice = "refusal" if self._refusals and event.part in self._refusals else "answer"
+        if words is None or words.voice is not voice:
+            words = self._speak(voice)
+        text = event.text
+        words.add(text)
+        self._count.wrote(text, event.time)
+
+    def _reasoning_delta(self, event: ReasoningDelta) -> None:
+        words = self._words
+        if words is None or words.voice != "reasoning":
+            words = self._speak("reasoning")
+        words.add(event.text)
+        self._count.wrote(event.text, event.time)
+
+    def _speak(self, voice: Voice) -> Words:
+        self.state = "thinking" if voice == "reasoning" else "streaming"
+        words = self._words = Words(voice)
+        self.blocks.append(words)
+        self._attempt.append(words)
+        return words
+
+    def _heal(self) -> None:
+        """It speaks again: what broke before is made good."""
+        if self._healing is not None:
+            self._healing.text = f"{self._healing.text.rpartition(' (')[0]} (healed)"
+            self._healing.level = "healed"
+            self._healing = None
+            self.healed += 1
+
+    # --- tools
+
+    def _call_started(self, event: CallStarted) -> None:
+        self.state = "calling"
+        self._words = None
+        self._calls[event.call] = event.name
+        self._heal()
+
+    def _call_delta(self, event: CallDelta) -> None:
+        self._count.wrote(event.json, event.time)
+
+    def _call_ready(self, event: CallReady) -> None:
+        self._calls.pop(event.call, None)
+        phrase = self._phrases[event.call] = call_phrase(event.name, event.arguments)
+        if event.by != "agent":
+            self.state = "thinking"  # its result is part of the provider's own answer, or the client's business
+            self._note(notes.run_by(phrase, event.by), "note")
+
+    def _call_rejected(self, event: CallRejected) -> None:
+        self._calls.pop(event.call, None)
+        if not event.cut:
+            self._note(notes.call_rejected(event), "warning")
+
+    def _tool_started(self, event: ToolStarted) -> None:
+        self.state = "tool"
+        phrase = notes.tried(self._phrases.get(event.call, event.name), event.try_)
+        tool = self.tools.get(event.call)
+        if tool is None:
+            tool = self.tools[event.call] = ToolLine(phrase, event.time)
+            self.blocks.append(tool)
+            self._words = None
+        tool.phrase = phrase
+
+    def _tool_progress(self, event: ToolProgress) -> None:
+        if tool := self.tools.get(event.call):
+            tool.progress = brief(event.data, bare=True)
+
+    def _tool_finished(self, event: ToolFinished) -> None:
+        if tool := self.tools.pop(event.call, None):
+            tool.duration = event.duration
+            tool.error = event.error
+        if not self.tools and self.state == "tool":
+            self.state = "thinking"
+
+    # --- notes
+
+    def _note(self, text: str, level: Level) -> Note:
+        note = self.last_note = Note(text, level)
+        self.blocks.append(note)
+        self._words = None
+        return note
+
+    def _warned(self, event: Warned) -> None:
+        self._note(notes.warned(event), "warning")
+
+    def _file(self, event: FileMade) -> None:
+        self._note(notes.file_made(event), "note")
+
+    def _approval_asked(self, event: ApprovalAsked) -> None:
+        self.state = "parked"
+        self._note(notes.approval_asked(event), "note")
+
+    def _approval_answered(self, event: ApprovalAnswered) -> None:
+        self.state = "tool" if self.tools else "thinking"
+        self._note(notes.approval_answered(event), "note")
+
+    def _handoff(self, event: Handoff) -> None:
+        self.handed_to.append(event.to)
+        self._note(notes.handed_over(event), "note")
+
+
+HANDLERS: Final[dict[type[Event], Callable[[AgentView, Any], None]]] = {
+    TextDelta: AgentView._text_delta,
+    ReasoningDelta: AgentView._reasoning_delta,
+    CallDelta: AgentView._call_delta,
+    TextStarted: AgentView._text_started,
+    ReasoningStarted: AgentView._reasoning_started,
+    RunStarted: AgentView._taken_over,
+    RunFinished: AgentView._finished,
+    RunFailed: AgentView._failed,
+    RunCancelled: AgentView._cancelled,
+    RunWaiting: AgentView._waiting,
+    StepStarted: AgentView._step_started,
+    StepFinished: AgentView._step_finished,
+    AttemptStarted: AgentView._attempt_started,
+    AttemptFailed: AgentView._attempt_failed,
+    Retracted: AgentView._retracted,
+    UsageReported: AgentView._usage,
+    CallStarted: AgentView._call_started,
+    CallReady: AgentView._call_ready,
+    CallRejected: AgentView._call_rejected,
+    ToolStarted: AgentView._tool_started,
+    ToolProgress: AgentView._tool_progress,
+    ToolFinished: AgentView._tool_finished,
+    Warned: AgentView._warned,
+    FileMade: AgentView._file,
+    ApprovalAsked: AgentView._approval_asked,
+    ApprovalAnswered: AgentView._approval_answered,
+    Handoff: AgentView._handoff,
+}
+"""What an event of its run does to a view; others leave it as it is."""

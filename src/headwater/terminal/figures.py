@@ -1,0 +1,169 @@
+"""The figures of a panel: how long, how many tokens, how fast, how many agents in which state.
+
+Pure: numbers in, strings out, in columns as wide as there is room for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from headwater.terminal.agent_view import AgentView, State
+
+__all__ = (
+    "LOOSE",
+    "Columns",
+    "beside_a_name",
+    "caption",
+    "clock",
+    "in_a_line",
+    "in_columns",
+    "spent",
+    "tally",
+    "wants_own_line",
+)
+
+
+class Columns(NamedTuple):
+    """Which figures stand behind a name, and how wide; 0 where there is no room for one."""
+
+    name: int
+    state: int
+    time: int
+    tokens: int
+    rate: int
+    unit: Literal["tokens", "tok", ""]
+    """Whether units are written out."""
+    tail: int = 0
+
+    @property
+    def figures(self) -> int:
+        """Cells that state, time, tokens and rate take, with the space before each."""
+        return sum(size + 2 for size in (self.state, self.time, self.tokens, self.rate) if size)
+
+
+_SHORT_RATE: Final = 7
+"""Cells of a rate without its unit, "1,234/s": a wider column has the unit too."""
+
+_FIGURES: Final[tuple[tuple[int, int, int, int, Literal["tokens", "tok"]], ...]] = (
+    (16, 6, 14, 12, "tokens"),  # "~12,345 tokens", "123 tokens/s"
+    (16, 6, 14, 6, "tokens"),
+    (12, 6, 11, 6, "tok"),
+    (12, 6, 11, 0, "tok"),
+    (12, 6, 0, 0, "tok"),
+    (10, 5, 0, 0, "tok"),
+    (9, 0, 0, 0, "tok"),
+)
+"""State, time, tokens, rate and their unit in a section's head: from the most to the least, until it fits."""
+
+_CAPTION: Final = ("agent", "state", "time", "tokens", "tok/s")
+
+_LINE_FIGURES: Final = (
+    (14, 6, 8, 6, 20),
+    (12, 6, 7, 5, 14),
+    (12, 6, 7, 0, 12),
+    (12, 6, 7, 0, 0),
+    (10, 5, 6, 0, 0),
+    (10, 5, 0, 0, 0),
+    (9, 0, 0, 0, -1000),
+)
+"""State, time, tokens, rate, and how many cells must be left for words."""
+
+
+LOOSE: Final = Columns(0, 0, 1, 1, 1, "tokens")
+"""Figures one after the other."""
+
+_FIGURES_LINE: Final = 30
+"""Cells in which the figures have a line of their own; with fewer they are cut instead."""
+
+_TOLD: Final[dict[State, str]] = {
+    "streaming": "streaming",
+    "tool": "in tools",
+    "calling": "in tools",
+    "thinking": "thinking",
+    "retrying": "retrying",
+    "parked": "waiting for you",
+    "done": "done",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "waiting": "waiting",
+}
+_AT_WORK: Final = ("streaming", "tool", "calling", "thinking", "retrying")
+
+
+def beside_a_name(longest: int, inner: int, mark: int) -> Columns:
+    """The figures of a section's head: those that fit beside a name of `longest` cells and a mark of `mark`."""
+    for state, time, tokens, rate, unit in _FIGURES:
+        columns = Columns(inner - mark, state, time, tokens, rate, unit)
+        whole = min(longest, 40 if state > 10 else 12)
+        if mark + whole + columns.figures <= inner or not time:
+            break
+    return columns._replace(name=max(inner - mark - columns.figures, 1))
+
+
+def in_a_line(longest: int, inner: int, mark: int) -> Columns:
+    """The figures of an agent that has one line for everything, its words included."""
+    name = max(min(longest, max(inner // 4, 12)), len(_CAPTION[0]))
+    for state, time, tokens, rate, least in _LINE_FIGURES:
+        columns = Columns(name, state, time, tokens, rate, "")
+        left = inner - mark - name - columns.figures - 2
+        if left >= least:
+            break
+    return columns._replace(tail=left if left >= 8 else 0)
+
+
+def caption(columns: Columns, mark: int) -> str:
+    """What the columns of `in_a_line` are called."""
+    agent, state, *figures = _CAPTION
+    told = f"{'':{mark}}{agent:{columns.name}}  {state:{columns.state}}"
+    for title, size in zip(figures, (columns.time, columns.tokens, columns.rate), strict=True):
+        told += f"  {title:>{size}}" if size else ""
+    return told
+
+
+def wants_own_line(columns: Columns, inner: int) -> bool:
+    """Whether the figures that fit beside the names are so few that a line of their own tells more."""
+    return columns.state < _FIGURES[1][0] and inner >= _FIGURES_LINE
+
+
+def spent(count: int, estimated: bool, rate: float | None) -> tuple[str, str]:
+    """Tokens and tokens a second as figures; empty where there is nothing to tell."""
+    if not count:
+        return "", ""
+    return f"{'~' if estimated else ''}{count:,}", f"{rate:,.0f}" if rate is not None else ""
+
+
+def in_columns(time: str, spent: tuple[str, str], columns: Columns) -> str:
+    """Time, tokens and tokens a second, each in its column."""
+    tokens, rate = spent
+    unit = columns.unit
+    if unit:
+        tokens += f" {unit}" if tokens else ""
+        wide = columns.rate > _SHORT_RATE or columns.rate == 1
+        rate += (f" {unit}/s" if wide else "/s") if rate else ""
+    told = ""
+    for figure, size in ((time, columns.time), (tokens, columns.tokens), (rate, columns.rate)):
+        if size and (figure or size > 1):
+            told += f"  {figure:>{size}}"
+    return told
+
+
+def tally(views: Sequence[AgentView], *, short: bool = False) -> str:
+    """How many agents are in which state: `2 streaming, 1 in tools, 1 done`; in short `3 at work, 1 done`."""
+    states = Counter(view.state for view in views)
+    told: dict[str, int] = {}
+    for state, name in _TOLD.items():
+        if count := states[state]:
+            name = "at work" if short and state in _AT_WORK else name
+            told[name] = told.get(name, 0) + count
+    return ", ".join(f"{count} {name}" for name, count in told.items())
+
+
+def clock(duration: float, exact: bool) -> str:
+    """A duration as it runs, `12 s` or `2:05`; `exact` once it has ended: `12.3 s`."""
+    if duration < 60:
+        return f"{duration:.1f} s" if exact else f"{int(duration)} s"
+    minutes, rest = divmod(int(duration), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,165 @@
+"""What is said about a run rather than by it: the words of every note, and of a call.
+
+Owns the words alone: which of them are shown, where, and in what style, is for those who show them. Pure. Words of a
+model or a tool pass through as they are, hostile or not: `render` makes them harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from headwater.events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    AttemptFailed,
+    CallRejected,
+    FileMade,
+    Handoff,
+    RunFailed,
+    RunWaiting,
+    Warned,
+)
+
+__all__ = (
+    "CANCELLED_IN_PANEL",
+    "CUT_SHORT",
+    "CUT_SHORT_IN_PANEL",
+    "approval_answered",
+    "approval_asked",
+    "attempt_failed",
+    "brief",
+    "call_phrase",
+    "call_rejected",
+    "cancelled",
+    "failed",
+    "file_made",
+    "handed_over",
+    "run_by",
+    "tried",
+    "waiting",
+    "warned",
+)
+
+PHRASE_VALUE: Final = 40
+"""Characters of one argument or one progress value that are shown: enough to tell two calls apart at a glance."""
+
+CUT_SHORT: Final = {
+    "length": "The answer was cut: the token limit was reached.",
+    "content_filter": "The answer was cut by the provider's content filter.",
+}
+"""What is said of an answer that ended before it was whole, by its finish reason."""
+
+CUT_SHORT_IN_PANEL: Final = {
+    "length": "Cut: the token limit was reached.",
+    "content_filter": "Cut by the provider's content filter.",
+    "refusal": "The model refused.",
+}
+"""The same under the agent's own name, where nothing else tells a refusal from an answer."""
+
+CANCELLED_IN_PANEL: Final = {
+    "deadline": "Out of time.",
+    "shutdown": "Cancelled: shutting down.",
+}
+"""Why an agent was cancelled, where its state already says that it was."""
+
+_WHY_CANCELLED: Final = {
+    "deadline": ": out of time",
+    "parent": " with the run it belongs to",
+    "shutdown": ": shutting down",
+}
+_THEN: Final[Mapping[str, str]] = {
+    "fallback": "asking another model",
+    "guard": "asking again",
+    "restart": "starting this answer again",
+    "resume": "starting this answer again",
+}
+
+
+def attempt_failed(event: AttemptFailed) -> str:
+    """What broke, and what is done about it."""
+    when = f" in {event.wait:.1f} s" if event.wait >= 0.05 else ""
+    return f"{event.error.type}: {event.error.message} ({_THEN.get(event.then, 'trying again')}{when})"
+
+
+def failed(event: RunFailed) -> str:
+    """What ended the run."""
+    return f"{event.error.type}: {_sentence(event.error.message, event.error.hint)}"
+
+
+def cancelled(by: str) -> str:
+    """That the run was cancelled, and why."""
+    return f"Cancelled{_WHY_CANCELLED.get(by, '')}"
+
+
+def warned(event: Warned) -> str:
+    """A warning, with what to do about it."""
+    return _sentence(event.message, event.hint)
+
+
+def file_made(event: FileMade) -> str:
+    """That there is a file, and which."""
+    named = event.name or event.url or event.ref or ""
+    return f"A file was made: {f'{named} ' if named else ''}({event.media_type or 'unknown type'})"
+
+
+def approval_asked(event: ApprovalAsked) -> str:
+    """What waits for a person to allow it."""
+    return f"Waiting for leave to run {call_phrase(event.name, event.arguments)}"
+
+
+def approval_answered(event: ApprovalAnswered) -> str:
+    """What the person said."""
+    return "Allowed" if event.allowed else "Not allowed" + (f": {event.note}" if event.note else "")
+
+
+def waiting(event: RunWaiting) -> str:
+    """What the run waits for."""
+    return f"Waiting for {event.on}"
+
+
+def handed_over(event: Handoff) -> str:
+    """Who has the conversation now."""
+    return f"Handed to {event.to}" + (f": {event.note}" if event.note else "")
+
+
+def call_rejected(event: CallRejected) -> str:
+    """Why a call was not run."""
+    return f"{event.name} was not run: {event.error}"
+
+
+def run_by(phrase: str, by: str) -> str:
+    """A call that is run elsewhere: its result is part of the provider's own answer, or the client's business."""
+    return f"{phrase}, run by the {by}"
+
+
+def tried(phrase: str, number: int) -> str:
+    """A tool's call, with how often it has been tried."""
+    return f"{phrase} (try {number})" if number > 1 else phrase
+
+
+def call_phrase(name: str, arguments: dict[str, Any] | str) -> str:
+    """A call in a few words: `search(query="tides", limit=3)`."""
+    if isinstance(arguments, str):
+        return f"{name}({brief(arguments)})"
+    return f"{name}({', '.join(f'{key}={brief(value)}' for key, value in arguments.items())})"
+
+
+def brief(value: Any, *, bare: bool = False) -> str:
+    """A JSON value in at most a few words; `bare` leaves a string without its quotes."""
+    if isinstance(value, str):
+        text = value if len(value) <= PHRASE_VALUE else value[: PHRASE_VALUE - 1] + "…"
+        return text if bare else f'"{text}"'
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict):
+        if not bare:
+            return "{…}" if value else "{}"
+        return ", ".join(f"{key} {brief(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return "[…]" if value else "[]"
+    return str(value)
+
+
+def _sentence(message: str, hint: str) -> str:
+    return f"{message} {hint}" if hint else message

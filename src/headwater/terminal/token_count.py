@@ -1,0 +1,88 @@
+"""How many tokens an agent has written, and how fast: an estimate until its provider says.
+
+Pure, and a few numbers however long the run is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headwater.events.messages import Usage
+
+__all__ = ("TokenCount",)
+
+BYTES_A_TOKEN: Final = 4
+"""What a token comes to on average in the vendors' tokenizers, for the estimate while nothing was reported."""
+
+SECONDS_FOR_A_RATE: Final = 0.2
+"""How long an agent must have spoken before a rate means anything."""
+
+
+class TokenCount:
+    """Counts attempt by attempt: what is reported of one replaces what was estimated of it."""
+
+    __slots__ = ("_approximate", "_bytes", "_first", "_last", "_reported", "_settled", "_spoke", "input_tokens")
+
+    def __init__(self) -> None:
+        self.input_tokens = 0
+        self._settled = 0  # tokens of attempts that are over
+        self._approximate = False
+        self._bytes = 0  # said in this attempt
+        self._reported: Usage | None = None  # of this attempt
+        self._first: float | None = None  # when this attempt began to speak, and when it last did
+        self._last = 0.0
+        self._spoke = 0.0  # seconds in which earlier attempts spoke
+
+    @property
+    def tokens(self) -> tuple[int, bool]:
+        """Tokens written, and whether that is an estimate."""
+        if not self._bytes and self._reported is None:
+            return self._settled, self._approximate
+        count, estimated = self._of_attempt()
+        return self._settled + count, True if self._bytes else estimated or self._approximate
+
+    @property
+    def rate(self) -> float | None:
+        """Tokens a second while it spoke; None where that was too short to tell."""
+        spoke = self._spoke + (self._last - self._first if self._first is not None else 0.0)
+        return self.tokens[0] / spoke if spoke >= SECONDS_FOR_A_RATE else None
+
+    def wrote(self, text: str, time: float) -> None:
+        """More was written, at `time` in Unix seconds."""
+        self._bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if self._first is None:
+            self._first = time
+        self._last = time
+
+    def report(self, usage: Usage) -> None:
+        """The provider has told what this attempt has cost so far."""
+        self._reported = usage
+
+    def settle(self) -> None:
+        """This attempt is over: what was reported of it counts."""
+        reported = self._reported
+        if reported is not None and reported.output_tokens is not None:
+            self._settled += reported.output_tokens
+        else:
+            count, estimated = self._of_attempt()
+            self._settled += count
+            self._approximate = self._approximate or estimated
+        if reported is not None:
+            self.input_tokens += reported.input_tokens or 0
+        self._bytes = 0
+        self._reported = None
+        if self._first is not None:
+            self._spoke += self._last - self._first
+            self._first = None
+
+    def spend(self, usage: Usage) -> None:
+        """Count what was spent on the agent's behalf: by another one that it called as a tool."""
+        self._settled += usage.output_tokens or 0
+        self._approximate = self._approximate or usage.output_tokens is None
+        self.input_tokens += usage.input_tokens or 0
+
+    def _of_attempt(self) -> tuple[int, bool]:
+        estimate = -(-self._bytes // BYTES_A_TOKEN)
+        reported = self._reported.output_tokens if self._reported is not None else None
+        # A report amid the stream is as old as its last chunk.
+        return (estimate, estimate > 0) if reported is None else (max(reported, estimate), estimate > reported)

@@ -1,0 +1,109 @@
+"""A conversation in the terminal: one answer after another, until there is no next message."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+from headwater import Message, Thread
+from headwater.agents.terminal_chat import in_thread, next_message, thread_of
+from tests.support.streams import scripted
+
+
+@pytest.mark.parametrize("end", ["exit\n", "QUIT\n", ""])
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "async"])
+def test_a_conversation_goes_on_until_it_is_ended(plain: bool, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\nAnd you?\n  \n" + end))
+    agent = scripted("I am well.", "So am I.", interactive=True)
+    thread = Thread()
+    response = (
+        agent.run_sync("How are you?", thread=thread)
+        if plain
+        else asyncio.run(agent.arun("How are you?", thread=thread))
+    )
+    assert response == "So am I."
+    said = ["How are you?", "I am well.", "And you?", "So am I."]
+    assert [message.text for message in thread.messages] == said
+    assert [message.text for message in response.messages] == said
+
+
+def test_a_conversation_without_a_terminal_is_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert scripted("I am well.", interactive=True).run_sync("How are you?") == "I am well."
+
+
+def test_what_ends_a_conversation_and_what_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n  \nexits\n Quit \nmore\n"))
+    assert [next_message(asking=True) for _ in range(4)] == ["exits", None, "more", None]
+
+
+@pytest.mark.parametrize("asking", [True, False])
+def test_a_prompt_is_written_to_a_person_alone(
+    asking: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Hi.\n"))  # a pipe: nobody reads a prompt
+    assert next_message(asking=asking) == "Hi."
+    assert capsys.readouterr().out == ""
+    person = io.StringIO("Hi.\n")
+    monkeypatch.setattr(person, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", person)
+    assert next_message(asking=asking) == "Hi."
+    assert capsys.readouterr().out == ("\nYou: " if asking else "")
+
+
+def test_a_terminal_that_is_closed_ends_the_conversation(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stdin", closed)
+    assert next_message(asking=False) is None
+
+
+def test_a_conversation_goes_on_in_the_thread_that_was_given_or_in_one_of_its_own() -> None:
+    thread = Thread()
+    assert thread_of({"thread": thread}) is thread
+    options: dict[str, Any] = {"history": [Message.user("Hi.")], "context": 1}
+    assert [message.text for message in thread_of(options).messages] == ["Hi."]
+    assert options == {"context": 1}, "a run is given a thread or a history"
+
+
+def test_reading_in_a_thread_does_not_stop_the_loop() -> None:
+    async def main() -> str | None:
+        go = threading.Event()
+
+        def read() -> str | None:
+            go.wait()
+            return "Hi."
+
+        reading = asyncio.ensure_future(in_thread(read))
+        await asyncio.sleep(0)
+        assert not reading.done()
+        go.set()
+        return await reading
+
+    assert asyncio.run(main()) == "Hi."
+
+
+def test_a_reader_that_is_given_up_is_left_behind() -> None:
+    go = threading.Event()
+
+    def read() -> str | None:
+        go.wait()
+        return "Hi."
+
+    async def main() -> None:
+        reading = asyncio.ensure_future(in_thread(read))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    asyncio.run(main())
+    (left,) = [one for one in threading.enumerate() if one.name == "headwater-input"]
+    assert left.daemon
+    go.set()
+    left.join()

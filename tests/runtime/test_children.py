@@ -1,0 +1,122 @@
+"""A run in which others stand: their events go into one log, in their own order, and all end with it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from headwater.errors import ConfigurationError
+from headwater.events import ChildFinished, ChildStarted, Event, RunCancelled, RunFinished, TextDelta
+from headwater.testing import check_log
+from tests.runtime.runs import Saying, Team, broken, log_of_run
+from tests.support.virtual import run_virtual
+
+WORDS = ("One ", "two ", "three.")
+
+
+def ended(log: list[Event]) -> list[tuple[str, str]]:
+    return [(event.name, event.outcome) for event in log if isinstance(event, ChildFinished)]
+
+
+def test_those_below_write_into_one_log_each_in_its_own_order() -> None:
+    async def main() -> None:
+        team = Team("team", Saying("ann", *WORDS, pause=2), Saying("bob", *WORDS, pause=3))
+        log = await log_of_run(team)
+        check_log(log)
+        for name in ("ann", "bob"):
+            words = [event.text for event in log if isinstance(event, TextDelta) and event.agent == name]
+            assert tuple(words) == WORDS
+        assert ended(log) == [("ann", "finished"), ("bob", "finished")]
+        speakers = [event.agent for event in log if isinstance(event, TextDelta)]
+        assert speakers[:4] == ["ann", "bob", "ann", "bob"], "they are at work side by side"
+
+    _, seconds = run_virtual(main())
+    assert seconds == 18
+
+
+def test_those_below_those_below() -> None:
+    async def main() -> None:
+        team = Team("top", Team("middle", Saying("deep", "One.")))
+        log = await log_of_run(team)
+        check_log(log)
+        assert {event.path for event in log} == {("top",), ("top", "middle"), ("top", "middle", "deep")}
+        assert ended(log) == [("deep", "finished"), ("middle", "finished")]
+
+    run_virtual(main())
+
+
+def test_an_error_below_stays_there_until_someone_asks() -> None:
+    async def main() -> None:
+        failing = Saying("ann", "One ", error=broken())
+        team = Team("team", failing, Saying("bob", *WORDS))
+        log = await log_of_run(team)
+        check_log(log)
+        assert ended(log) == [("ann", "failed"), ("bob", "finished")]
+        assert failing.error is not None
+        assert team.error is None
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("leaves", ["cancel", "abort"])
+def test_wherever_it_is_left_all_below_have_ended_and_no_task_is_left(leaves: str) -> None:
+    async def main() -> None:
+        whole = len(await log_of_run(Team("team", Saying("ann", *WORDS), Saying("bob", *WORDS, pause=3))))
+        for at in range(whole):
+            heard: list[Event] = []
+            team = Team("team", Saying("ann", *WORDS), Saying("bob", *WORDS, pause=3))
+            team.watch(heard.append)
+
+            def leave(event: Event, team: Team = team, at: int = at) -> None:
+                if event.seq == at:
+                    team.cancel()
+
+            if leaves == "cancel":
+                team.watch(leave)
+                await log_of_run(team)
+            else:
+                await log_of_run(team, lambda event, at=at: event.seq == at)  # type: ignore[misc]
+                team.abort()
+            check_log(heard)
+            assert isinstance(heard[-1], RunCancelled | RunFinished)
+            assert heard[-1].run == team.id
+            await team.settle()
+            await asyncio.sleep(0)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtual(main())
+
+
+def test_who_could_not_begin_is_told_of() -> None:
+    async def main() -> None:
+        team = Team("team", Saying("ann", "One."))
+        await log_of_run(team, lambda event: event.type == "run.started")
+        team.could_not_begin(ConfigurationError("No model."), "bob", role="member", final=True)
+        log = await log_of_run(team)
+        (announced,) = (event for event in log if isinstance(event, ChildStarted) and event.name == "bob")
+        (told,) = (event for event in log if isinstance(event, ChildFinished) and event.name == "bob")
+        assert announced.child == told.child
+        assert (announced.role, announced.final) == ("member", True)
+        assert told.outcome == "failed"
+        assert told.error is not None
+        assert told.error.message == "No model."
+
+    run_virtual(main())
+
+
+def test_a_task_that_raises_ends_the_run() -> None:
+    async def main() -> None:
+        team = Team("team", Saying("ann", *WORDS, pause=100))
+
+        async def fail() -> None:
+            await asyncio.sleep(5)
+            raise broken()
+
+        await log_of_run(team, lambda event: event.type == "run.started")
+        team.mux.spawn(fail(), "failing")
+        log = await log_of_run(team)
+        assert [event.type for event in log[-2:]] == ["child.finished", "run.failed"]
+        assert ended(log) == [("ann", "cancelled")]
+
+    run_virtual(main())

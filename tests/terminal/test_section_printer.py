@@ -1,0 +1,56 @@
+"""Several agents without a dashboard: each one's words under its own header, whichever way they come."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from headwater import ConcurrentWorkflow, SequentialWorkflow
+from headwater.backends.offline import Call, Say
+from headwater.events import Event
+from headwater.terminal.section_printer import SectionPrinter
+from tests.support.members import log_of, paced, speaker
+from tests.support.virtual import run_virtual
+
+
+def logged(runnable: Any) -> list[Event]:
+    async def main() -> list[Event]:
+        return await log_of(runnable.run_stream("Go."))
+
+    return run_virtual(main())[0]
+
+
+def shown(log: list[Event], *, live: bool) -> str:
+    file = io.StringIO()
+    show = SectionPrinter(live=live, file=file)
+    for event in log:
+        show(event)
+    assert show._printers == {}, "a printer is let go of when its agent has ended"
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_sequence_is_sections_in_order(live: bool) -> None:
+    told = shown(logged(SequentialWorkflow([speaker("ann"), speaker("bob")])), live=live)
+    assert [line for line in told.splitlines() if "says" in line] == ["ann says hi there.", "bob says hi there."]
+
+
+def test_two_who_speak_at_once_are_shown_whole() -> None:
+    told = shown(logged(ConcurrentWorkflow([paced("ann", 3), paced("bob", 3)])), live=False)
+    assert "ann0 ann1 ann2" in told
+    assert "bob0 bob1 bob2" in told
+
+
+def test_who_is_handed_the_conversation_speaks_too() -> None:
+    giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {})], handoffs=[speaker("heir")])
+    told = shown(logged(giver), live=True)
+    assert told.index("Let me see.") < told.index("heir says hi there.")
+
+
+def test_an_agent_that_is_a_tool_has_no_section() -> None:
+    boss = speaker("boss", [Call("helper", {"task": "x"})], "Done.", tools=[speaker("helper")])
+    told = shown(logged(boss), live=True)
+    assert "Done." in told
+    assert "helper says" not in told

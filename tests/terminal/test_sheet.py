@@ -1,0 +1,101 @@
+"""One agent on a panel: its head, and the last rows of what it said and did."""
+
+from __future__ import annotations
+
+from headwater.terminal.layout import Layout
+from tests.terminal import crowds as log
+from tests.terminal.panels import at_work, board, drawn
+
+
+def test_few_rows_have_no_empty_ones_among_them() -> None:
+    rows = drawn(board(log.begun("ann"), log.said("ann", "a\n\nb\n\nc\n\nd\n\ne"), members=("ann",)), 40, 8)
+    assert [row.strip("│ ") for row in rows[3:-1]] == ["c", "d", "e"]
+
+
+def test_tools_and_notes_stand_among_the_words() -> None:
+    shown = board(
+        log.begun("ann"),
+        log.broke("ann"),
+        log.tried_again("ann"),
+        log.thought("ann", "Hm."),
+        log.said("ann", "I look."),
+        log.called("ann", "search", query="tides"),
+        log.called("ann", "wind", "c2"),
+        log.tool_started("ann", "search"),
+        log.tool_started("ann", "wind", "c2"),
+        log.tool_progress("ann", "search", "page 2"),
+        log.tool_finished("ann", "wind", "c2", error="HTTP 500"),
+        members=("ann",),
+    )
+    assert [row.strip("│ ") for row in drawn(shown, 70)][1:-1] == [
+        "🔄 ann          tool search     3 s       ~3 tokens",
+        "━" * 65,
+        "✓ ConnectionFailed: The connection broke. (healed)",
+        "Hm.",
+        "I look.",
+        '◌ search(query="tides")  2 s  page 2',
+        "✗ wind()  0.4 s  HTTP 500",
+    ]
+
+
+def test_what_was_said_in_another_step_stands_apart() -> None:
+    spoken = [*log.said("ann", "One."), *log.asked("ann", step=2), *log.said("ann", "Two.", step=2)]
+    rows = drawn(board(log.begun("ann"), spoken, members=("ann",)), 60, 24)
+    assert [row.strip("│ ") for row in rows[3:-1]] == ["One.", "", "Two."]
+
+
+def test_a_tool_that_was_stopped_says_so() -> None:
+    shown = board(log.begun("ann"), log.tool_started("ann", "search"), log.cancelled("ann"), members=("ann",))
+    assert drawn(shown)[3].strip("│ ") == "✗ search  stopped"
+
+
+def test_an_error_is_told_in_full_but_not_without_end() -> None:
+    shown = board(log.begun("ann"), log.failed("ann"), members=("ann",))
+    assert drawn(shown)[3].strip("│ ") == "✗ Overloaded: No capacity. Try later."
+    rows = drawn(shown, 26, 12)
+    assert [row.strip("│ ") for row in rows[3:-1]] == ["✗ Overloaded: No", "capacity. Try later."]
+    crowded = board(log.begun("a"), log.said("a", "Words."), log.failed("a"), at_work(*"bcde"), members=tuple("abcde"))
+    assert [row.strip("│ ") for row in drawn(crowded, 40, 14) if "Over" in row] == [
+        "✗ Overloaded: No capacity. Try lat…"
+    ]
+
+
+def test_a_wait_is_counted_down() -> None:
+    shown = board(log.begun("ann"), log.broke("ann", time=1.0, wait=30.0), members=("ann",))
+    assert "retrying in 28 s" in drawn(shown, 80, now=3.0)[1]
+    assert "retrying in" not in drawn(shown, 80, now=30.9)[1]
+    assert "retrying" in drawn(shown, 80, now=30.9)[1]
+
+
+def test_a_healed_agent_says_so_at_its_end() -> None:
+    parts = [*log.begun("ann"), *log.broke("ann"), *log.tried_again("ann"), *log.said("ann", "x"), *log.ended("ann")]
+    assert "done, healed" in drawn(board(parts, members=("ann",)), 80)[1]
+
+
+def test_a_line_shows_the_last_that_happened() -> None:
+    names = tuple("abcdefghijkl")
+    shown = board(
+        at_work(*names),
+        log.tool_started("a", "search"),
+        log.failed("b"),
+        log.said("c", "one two three four five six seven eight nine ten eleven")[1:],
+        members=names,
+    )
+    rows = [row.strip("│ ") for row in drawn(shown, 80, 24)]
+    assert rows[2].endswith("◌ search  2 s")
+    assert rows[3].endswith("✗ Overloaded: No capac…")
+    assert rows[4].endswith("  eight nine ten eleven")
+
+
+def test_each_character_is_wrapped_once_however_long_the_text() -> None:
+    shown = board(log.begun("ann"), log.said("ann", "word " * 10_000), members=("ann",))
+    layout = Layout(shown)
+    layout.rows(80, 24, 3.0)
+    (wrapped, position), *_ = layout._sheets[shown.agents[0]].wrapped.values()
+    taken: list[str] = []
+    add = wrapped.add
+    wrapped.add = lambda text: (taken.append(text), add(text))[1]  # type: ignore[method-assign, func-returns-value]
+    shown.feed(log.said("ann", "and more")[1])
+    layout.rows(80, 24, 3.0)
+    assert position == 50_000
+    assert taken == ["and more"]
