@@ -109,7 +109,7 @@ class Selection:
     def _said(self, event: Any) -> list[Event]:
         held = self._held.get(event.run)
         if held is None:
-            held = self._held[event.run] = _Held(self._tree.nodes[event.run], self._between(event))
+            held = self._held[event.run] = _Held(self._tree.node(event), self._between(event))
         return held.take(event)
 
     def _between(self, event: Event) -> tuple[Node, ...]:
@@ -201,7 +201,18 @@ class _Held:
         chars, step = sum(len(one.text) for one in self._passed), self._passed[-1].step
         self._passed.clear()
         seq, time, run, path = event.seq, event.time, event.run, event.path
-        return [Retracted(step=step, attempt=1, chars=chars, cause=event.cause, seq=seq, time=time, run=run, path=path)]
+        return [
+            Retracted(
+                step=step,
+                attempt=self._run.attempt,
+                chars=chars,
+                cause=event.cause,
+                seq=seq,
+                time=time,
+                run=run,
+                path=path,
+            )
+        ]
 
     def events(self) -> list[Event]:
         """What was held."""

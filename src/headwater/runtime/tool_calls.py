@@ -16,7 +16,7 @@ from headwater.errors import MaxDepthReached, RunTimeout, ToolCallInvalid
 from headwater.events import RunCancelled, ToolFinished, ToolProgress, ToolStarted, Warned
 from headwater.events.messages import ToolCall
 from headwater.runtime.children import Parent
-from headwater.runtime.context import current_run
+from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.run import Run
 from headwater.tools.outcome import ToolOutcome
@@ -83,7 +83,6 @@ class ToolCalls:
         else:
             outcome = await tool.call(_Work(self, key, call))
             self._count_bad(tool, outcome.invalid)
-            self._look_at(tool, outcome)
         self._bad += outcome.invalid
         self.run.mux.put(
             [
@@ -99,6 +98,8 @@ class ToolCalls:
                 )
             ]
         )
+        if tool is not None:
+            self._look_at(tool, outcome)
 
     def _count_bad(self, tool: Offered, invalid: bool) -> None:
         """Raise ToolCallInvalid where a tool was called wrongly more often in a row than it allows."""
@@ -117,9 +118,8 @@ class ToolCalls:
             return
         if (tool.on_error or self.job.tool_errors) == "raise":
             raise error
-        if _logger.hasHandlers() or not self.job.quiet:
-            said = "The tool %s raised %s; the model was told, and the run goes on."
-            _logger.warning(said, tool.name, type(error).__name__, exc_info=error)
+        what = f"The tool {tool.name}"
+        report(_logger, logging.WARNING, what, error, "the model was told, and the run goes on", quiet=self.job.quiet)
 
     def say(self, key: str, name: str, data: Any) -> None:
         """A tool says something while it runs."""
