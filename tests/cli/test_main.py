@@ -31,7 +31,7 @@ code = main({arguments!r})
 print(sorted({heavy} & set(sys.modules)), file=sys.stderr)
 sys.exit(code)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == "[]\n"
 
 
