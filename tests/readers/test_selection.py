@@ -210,6 +210,16 @@ def test_words_before_a_call_that_nobody_offered_are_taken_back_and_are_the_answ
     run_virtual(main())
 
 
+def test_words_before_a_step_that_was_taken_back_are_the_answer_where_nothing_else_was_said() -> None:
+    async def main() -> None:
+        again: list[Any] = ["I looked.", Cut()]
+        model = ScriptedModel([["Let me look.", Call("look")], again, [Say("No.", refusal=True)]])
+        stream = Agent(model=model, tools=[look], on_interrupted="restart").run_stream("Go.")
+        assert joined(await chosen(stream, final_only=True)) == "Let me look." == stream.response.text
+
+    run_virtual(main())
+
+
 def test_the_words_of_a_member_that_failed_are_the_answer_where_its_error_is_collected() -> None:
     async def main() -> None:
         broken = Agent(name="b", model=ScriptedModel([["So far ", "so good", Cut()]]), retries=0)

@@ -122,7 +122,11 @@ class Selection:
     def _goes_on(self, event: MessageAdded | StepStarted) -> list[Event]:
         """The run goes on: what was handed out as its answer was not the last of it."""
         held = self._held.get(event.run)
-        return held.taken_back(event) if held is not None else []
+        if held is None:
+            return []
+        back = held.taken_back(event)
+        held.keep_last()
+        return back
 
     def _settled(self, event: Event) -> list[Event]:
         """What is known to be an answer now that a run has ended or handed over."""
@@ -192,10 +196,6 @@ class _Held:
             return []
         if isinstance(event, TextStarted) and event.kind == "refusal":
             self._refusals.add((event.step, event.part))
-        elif isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals:
-            # The answer is the last step that has any text.
-            for step in [step for step in self._steps if step < event.step]:
-                del self._steps[step]
         if self.final and self._run.sure:
             if isinstance(event, Retracted):
                 self._passed.clear()
@@ -216,8 +216,7 @@ class _Held:
         passed, self._passed = self._passed, []
         if not passed:
             return []
-        said = [one for one in passed if isinstance(one, TextDelta) and (one.step, one.part) not in self._refusals]
-        chars = sum(len(one.text) for one in said)
+        chars = sum(map(self._chars, passed))
         step = passed[-1].step
         self._steps[step] = passed
         if not chars:
@@ -226,6 +225,21 @@ class _Held:
         seq, time, run, path = event.seq, event.time, event.run, event.path
         return [Retracted(step=step, attempt=1, chars=chars, cause=cause, seq=seq, time=time, run=run, path=path)]
 
+    def keep_last(self) -> None:
+        """Let go of what is not the answer: that is the last step that has any text, and what comes after it."""
+        steps = [*self._steps]
+        last = next((step for step in reversed(steps) if any(map(self._chars, self._steps[step]))), None)
+        for step in steps[: steps.index(last)] if last is not None else ():
+            del self._steps[step]
+
+    def _chars(self, event: Any) -> int:
+        """How many characters of an answer the event says."""
+        says = isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals
+        return len(event.text) if says else 0
+
     def events(self) -> list[Event]:
-        """What was held."""
+        """What was held of the answer: nothing where it was handed out as it came."""
+        if any(map(self._chars, self._passed)):
+            return []
+        self.keep_last()
         return [event for step in self._steps.values() for event in step]
