@@ -272,7 +272,7 @@ def _differ(live: Any, late: Any, at: str) -> Iterator[Difference]:
 def _differ_below(play: Played, log: Sequence[Event]) -> Iterator[Difference]:
     """What the callbacks of those in the tree were told."""
     for name, ear in play.tree.ears.items():
-        runs = [*_runs_of(name, log)]
+        runs = [*_runs_of(name, log)][::-1]  # of two, one inside the other, the inner one is told first
         told = sorted((one for run in runs for one in heard(ear.how, run)), key=lambda one: one[0])
         yield from _differ(ear.heard, [one for _, one in told], f"callback of {name}")
         events = sorted((event for run in runs for event in run), key=lambda event: event.seq)
