@@ -61,15 +61,7 @@ def answering(node: Node, failed: Iterable[str] = ()) -> list[Node]:
     members = {child.id: child for child in node.members}
     if isinstance(end, RunFinished) and (named := [members[run] for run in end.answer if run in members]):
         return named
-    latest = node.latest
-    shape = node.shape
-    declared = [latest[name] for name in (shape.members if shape is not None else ()) if name in latest]
-    if shape is not None and shape.kind == "concurrent":
-        return declared
-    if shape is not None and shape.kind == "graph":
-        ends = [child for child in declared if not child.led_on]
-        return [child for child in ends if child.name not in failed] or ends
-    return [*latest.values()][-1:]
+    return node.answering(frozenset(failed))
 
 
 class _Composer:

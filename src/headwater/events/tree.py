@@ -9,7 +9,7 @@ It must never ask a live run, read a clock, or look at a token: those cost it no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from headwater.events.fold import Fold
@@ -20,6 +20,8 @@ from headwater.events.types import (
     ErrorInfo,
     Event,
     Handoff,
+    RunCancelled,
+    RunFailed,
     RunFinished,
     RunStarted,
     WorkflowShape,
@@ -28,6 +30,7 @@ from headwater.events.types import (
 __all__ = ("Node", "Role", "Tree")
 
 Role: TypeAlias = Literal["outermost", "member", "handoff", "tool", "helper"]
+Outcome: TypeAlias = Literal["finished", "failed", "cancelled"]
 
 
 class _Counted(Protocol):
@@ -56,6 +59,7 @@ class Node:
         "led_on",
         "may_retract",
         "name",
+        "outcome",
         "output",
         "parent",
         "role",
@@ -103,6 +107,8 @@ class Node:
         """Whether the text of the attempt that is going on is known to be its answer."""
         self.unbegun: ErrorInfo | None = None
         """What kept it from beginning."""
+        self.outcome: Outcome | None = None
+        """How it ended; None while it goes on."""
         self.output: Any = None
         self.error: BaseException | None = None
         self.callback_errors: _Counted | None = None
@@ -134,6 +140,20 @@ class Node:
             latest.pop(child.name, None)
             latest[child.name] = child
         return latest
+
+    def answering(self, failed: Container[str]) -> list[Node]:
+        """The runs in a workflow whose text is its own, in order, by its kind, where its end does not say.
+
+        `failed` are the names of members whose error is collected: of a graph they answer only where all have failed.
+        """
+        latest, shape = self.latest, self.shape
+        declared = [latest[name] for name in (shape.members if shape is not None else ()) if name in latest]
+        if shape is not None and shape.kind == "concurrent":
+            return declared
+        if shape is not None and shape.kind == "graph":
+            ends = [child for child in declared if not child.led_on]
+            return [child for child in ends if child.name not in failed] or ends
+        return [*latest.values()][-1:]
 
 
 class Tree:
@@ -193,8 +213,8 @@ class Tree:
         node.begin(child)
 
     def _child_finished(self, node: Node, event: ChildFinished) -> None:
-        if event.child in self.nodes:
-            self.nodes[event.child].unbegun = event.error
+        if (child := self.nodes.get(event.child)) is not None:
+            child.unbegun, child.outcome = event.error, event.outcome
 
     def _attempt_started(self, node: Node, event: AttemptStarted) -> None:
         node.attempt, node.may_retract, node.sure = event.attempt, event.may_retract, event.final
@@ -203,10 +223,20 @@ class Tree:
         node.handed_over = True
 
     def _finished(self, node: Node, event: RunFinished) -> None:
+        node.outcome = "finished"
         answer = event.answer or tuple(child.id for child in [*node.latest.values()][-1:])  # 0.1 did not say
         for child in node.children.values():
             if child.role == "member":
                 child.final = child.id in answer
+
+    def _broke_off(self, node: Node, event: RunFailed | RunCancelled) -> None:
+        node.outcome = "failed" if isinstance(event, RunFailed) else "cancelled"
+        if node.shape is None:
+            return
+        failed = {name for name, child in node.latest.items() if node.shape.collect and child.outcome == "failed"}
+        answering = node.answering(failed)
+        for child in node.children.values():
+            child.final = child in answering
 
 
 def _role(event: ChildStarted, parent: Node) -> Role:
@@ -223,4 +253,6 @@ _HANDLERS: Final[dict[type[Event], Callable[[Tree, Node, Any], None]]] = {
     AttemptStarted: Tree._attempt_started,
     Handoff: Tree._handed_over,
     RunFinished: Tree._finished,
+    RunFailed: Tree._broke_off,
+    RunCancelled: Tree._broke_off,
 }

@@ -147,9 +147,8 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
 
         After the reader left or `cancel()` it is the partial one. Raises what ended the run, where an error did.
         """
-        if isinstance(begun := self._next, Reader):
-            self._next = None
-            async for _ in begun:
+        if isinstance(self._next, Reader):
+            async for _ in self:
                 pass
         run = self._begun()
         if not run.over:

@@ -52,6 +52,16 @@ def test_another_process_sees_in_a_file_what_was_seen_live(tmp_path: Path) -> No
         assert repr(live(play)) == late, f"play {play.number}"
 
 
+def test_workflows_that_are_nested_deep_cost_what_they_hold() -> None:
+    inner: Any = _speaker("a")
+    for level in range(50):  # at three times the cost a level this would never end
+        inner = SequentialWorkflow([inner], name=f"level{level}")
+    log: list[Event] = []
+    response = inner.run("Go.", on_event=log.append)
+    assert response.text == "Hi there."
+    assert known(response) == known(tree_response(log))
+
+
 # --- what the law has brought to light
 
 
@@ -129,6 +139,24 @@ def test_whoever_watches_hears_the_events_in_order_also_where_a_callback_closes_
             await stream.result()
             check_log(log)
             assert known(stream.response) == known(tree_response(log))
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("kind", [ConcurrentWorkflow, GraphWorkflow])
+@pytest.mark.parametrize("leave", [AgentStream.close, AgentStream.cancel])
+def test_no_member_begins_once_the_run_was_left(kind: Any, leave: Callable[[AgentStream[Any]], None]) -> None:
+    async def main() -> None:
+        models = [ScriptedModel([["Hi", Wait(1)]] * 9) for _ in range(3)]
+        members = [Agent(name=f"m{at}", model=model) for at, model in enumerate(models)]
+        log: list[Event] = []
+        stream = kind(members, max_concurrency=2).run_stream("Go.", on_event=log.append)
+        async for _ in stream.events():
+            leave(stream)
+        await asyncio.sleep(10)
+        assert [len(model.requests) for model in models] == [0, 0, 0]
+        check_log(log)
+        assert known(stream.response) == known(tree_response(log))
 
     run_virtual(main())
 
