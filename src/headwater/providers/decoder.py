@@ -33,7 +33,9 @@ from headwater.events import (
 )
 from headwater.events.messages import FinishReason, Usage
 from headwater.providers.failures import cut_error, malformed, stray_error
+from headwater.providers.halves import Halves
 from headwater.providers.request import Endpoint, HTTPRequest, Quirks, Request
+from headwater.providers.values import LARGE, refuse_many_values
 
 __all__ = ("API", "Call", "Decoder", "Part", "Place", "parse_arguments")
 
@@ -129,6 +131,9 @@ class Decoder:
         self._current_kind = ""
         self._current_number = 0
         self._warned: set[str] = set()
+        self._again: dict[str, int] = {}
+        """The next number to try for an id that was given more than once."""
+        self.halves = Halves()
 
     # --- the contract
 
@@ -155,6 +160,8 @@ class Decoder:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # a truncated last frame: the end marker is missing, which says enough
         self.ended |= self.complete
+        if self.halves.waiting:
+            self.warn("half_character", "Half of a character came, and never its other half; it is left out.")
         self.end_parts()
         for call in self.calls:
             self.end_call(call, cut=not self.complete)
@@ -285,10 +292,11 @@ class Decoder:
         if self._current is not None:
             self.close_part(self._current)
         key = given = ident or f"{self.place.call_prefix}_{len(self.calls)}"
-        again = 2
-        while key in self.place.calls:
-            key = f"{given}#{again}"
-            again += 1
+        if key in self.place.calls:
+            again = self._again.get(given, 2)  # not anew from 2 for each: a thousand calls may all have one id
+            while (key := f"{given}#{again}") in self.place.calls:
+                again += 1
+            self._again[given] = again + 1
         self.place.calls.add(key)
         call = Call(key, given, name, by)
         self.calls.append(call)
@@ -313,7 +321,7 @@ class Decoder:
         call.ready = True
         raw: dict[str, Any] | str = "".join(call.args) if arguments is None else arguments
         cut = cut or (raw == "" and self.finish_reason == "length")
-        parsed = raw if isinstance(raw, dict) or call.custom else parse_arguments(raw)
+        parsed = raw if isinstance(raw, dict) or call.custom or cut else parse_arguments(raw)
         if cut or parsed is None:
             text = raw if isinstance(raw, str) else json.dumps(raw)
             self.events.append(
@@ -376,8 +384,10 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
     if not text.strip():
         return {}
     try:
+        if len(text) > LARGE:
+            refuse_many_values(text.encode())
         value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (errors.LimitExceeded, msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
