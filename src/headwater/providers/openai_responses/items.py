@@ -279,8 +279,9 @@ class Items:
         if self.told(fields, index):
             return None
         tried = [item for item in islice(self._open.get(kind, ()), MAX_TRIED) if not item.done]
-        for item in tried:
-            if item.may_be(fields) and (index is None or item.index is None or not item.silent):
+        maybe = [item for item in tried if item.may_be(fields)]
+        for item in sorted(maybe, key=lambda item: item.silent):  # first those whose deltas say the same
+            if index is None or item.index is None or not item.silent:
                 return item
         return tried[0] if tried and index is None and kind not in OWN_CALLS else None
 
@@ -296,7 +297,7 @@ class Items:
         known = self.by_id(fields.get("id"))
         if known in named and kind not in OWN_CALLS and (index is None or self._by_index.get(index) is known):
             return True
-        return index is None and by_call is None and _hash(fields) in self._seen
+        return (index is None or bool(named)) and by_call is None and _hash(fields) in self._seen
 
     def match(self, output: Sequence[JSON]) -> list[tuple[Item | None, JSON]]:
         """Each item of the finished response with the one that was streamed.
