@@ -39,6 +39,7 @@ __all__ = (
     "second_finish",
     "shift_indexes",
     "split_surrogates",
+    "with_waves",
     "write_frames",
 )
 
@@ -194,6 +195,7 @@ def _finish_of(value: Any) -> Any:
 
 
 TEXTS: Final = {"content", "text", "thinking", "partial_json", "delta", "reasoning_content", "reasoning", "refusal"}
+OTHERS: Final = {"arguments", "summary", "token", "data", "snippet", "args"}
 
 
 def split_surrogates(frames: Frames) -> Frames:
@@ -211,8 +213,17 @@ def split_surrogates(frames: Frames) -> Frames:
     return changed
 
 
-def _texts(value: Any) -> Iterator[tuple[Any, ...]]:
-    """Where a frame that is a delta and nothing else has a text that begins with such a character."""
+def with_waves(frames: Frames) -> Frames:
+    """Every tenth delta begins with a character outside the Basic Multilingual Plane, so that there is one to split."""
+    changed: Frames = []
+    for number, (name, value) in enumerate(frames):
+        path = next(_texts(value, anything=True), None) if number % 10 < 2 else None
+        changed.append((name, value if path is None else _with(value, path, WAVE + _at(value, path))))
+    return changed
+
+
+def _texts(value: Any, *, anything: bool = False) -> Iterator[tuple[Any, ...]]:
+    """Where a frame that is a delta, and nothing else, has a text that begins with such a character (or `anything`)."""
     if not isinstance(value, dict):
         return
     kind = str(value.get("type", ""))
@@ -220,10 +231,12 @@ def _texts(value: Any) -> Iterator[tuple[Any, ...]]:
         return
     if kind and not kind.startswith("response.") and kind != "content_block_delta":
         return
-    if _finish_of(value) is not None or value.get("done"):
+    if _finish_of(value) is not None or value.get("done") or value.get("error"):
         return
-    for path, text in _strings(value, ()):
-        if text[:1] > "\uffff" and path[-1] in TEXTS:
+    found = [(path, text) for path, text in _strings(value, ()) if text and path[-1] in TEXTS | OTHERS]
+    for path, text in found:
+        # Where there are other texts beside it, they would come twice, which is another stream.
+        if len(found) == 1 and path[-1] in TEXTS and "args" not in path and (anything or text[:1] > "\uffff"):
             yield path
 
 

@@ -324,7 +324,11 @@ class Items:
         def by_order(fields: JSON) -> Item | None:
             return _next(rest.get(string(fields.get("type"))))
 
-        rest = {kind: deque(items) for kind, items in self._by_type.items()}
+        # Those of which nothing came last: they may be others, begun twice.
+        rest = {
+            kind: deque(sorted(items, key=lambda item: item.silent and not item.done))
+            for kind, items in self._by_type.items()
+        }
         for way in (by_call, by_id, by_text, by_order):
             for place, fields in enumerate(output):
                 if found[place] is not None:

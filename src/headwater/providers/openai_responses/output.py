@@ -231,15 +231,16 @@ class OutputDecoder(Decoder):
         if not full:
             return None
         if not isinstance(full, str):
-            full = str(_encode_json(full), "utf-8")  # some servers send an object; anything else is rejected
+            full = _encode_json(full).decode()  # some servers send an object; anything else is rejected
+        whole: str = full
         said = "".join(call.args)
         if call.ready:
             pass  # told once more
-        elif full.startswith(said):
-            self.call_delta(call, full[len(said) :])
+        elif whole.startswith(said):
+            self.call_delta(call, whole[len(said) :])
         else:
             self.warn("arguments_differ", "A call's finished arguments are not what its deltas were; they are used.")
-        return full
+        return whole
 
     def _finish_call(self, item: Item, fields: JSON) -> None:
         call = item.call or self._begin_call(item, fields)
