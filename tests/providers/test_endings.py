@@ -132,3 +132,26 @@ def test_more_opens_an_anthropic_answer_again(frames: list[Any], whole: bool, sa
     events = decode(decoder, [sse({"type": "message_start", "message": {"model": "m"}}, *frames)])
     assert decoder.complete is whole
     assert telling(events).text == said
+
+
+@pytest.mark.parametrize("arguments", [[1], 5, True, "x"])
+def test_arguments_that_are_no_object_are_rejected(arguments: Any) -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "pay", "arguments": arguments}}
+    block = {"type": "tool_use", "id": "a", "name": "pay", "input": arguments}
+    bodies = [
+        (openai_chat.Decoder(), sse(chunk({"tool_calls": [call]}, "tool_calls"), "[DONE]")),
+        (
+            anthropic.Decoder(),
+            sse(
+                {"type": "message_start", "message": {}},
+                {"type": "content_block_start", "index": 0, "content_block": block},
+                {"type": "content_block_stop", "index": 0},
+                {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+                ENDED,
+            ),
+        ),
+    ]
+    for decoder, body in bodies:
+        events = decode(decoder, [body])
+        assert decoder.complete
+        assert [event.type for event in events if event.type.startswith("call.re")] == ["call.rejected"]

@@ -41,7 +41,7 @@ _WireT = TypeVar("_WireT", bound=_Wire)
 
 class _Function(_Wire):
     name: str | None = None
-    arguments: str | dict[str, Any] | list[Any] | int | float | None = None
+    arguments: Any = None
 
 
 class _ToolCall(_Wire):
@@ -474,7 +474,7 @@ class Decoder(BaseDecoder):
         if draft.call is not None:
             draft.call.name = draft.name
 
-    def _write(self, draft: _Draft, arguments: str | dict[str, Any] | list[Any] | float | None) -> None:
+    def _write(self, draft: _Draft, arguments: Any) -> None:
         text = arguments if isinstance(arguments, str) else _to_json(arguments) if arguments is not None else ""
         if draft.call is None:
             if text:

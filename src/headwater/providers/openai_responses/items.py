@@ -75,6 +75,7 @@ class Item:
         "matched",
         "sealed",
         "signed_id",
+        "twin",
         "type",
     )
 
@@ -91,6 +92,8 @@ class Item:
         self.sealed = False
         """Whether a part of it has ended, and with it an id that cannot be changed any more."""
         self.signed_id: str | None = None
+        self.twin: Item | None = None
+        """An earlier call with the same call id. This one is not begun before its end tells that it is another."""
 
     def content(self, kind: str, index: int) -> Content:
         """The content of this type and index, made where there is none."""
@@ -132,13 +135,17 @@ class Item:
         if self.type != fields.get("type"):
             return False
         if self.type in OWN_CALLS:
-            call_id, name = string(fields.get("call_id")), string(fields.get("name"))
+            call_id = string(fields.get("call_id"))
             if self.call_id and call_id:
                 return self.call_id == call_id
-            said = "".join(self.call.args) if self.call else ""
-            full = string(fields.get(_ARGUMENTS[self.type]))
-            return (not self.call or not name or self.call.name == name) and (not full or agrees(full, said))
+            return self.may_be_whole(fields)
         return all(agrees("".join(texts), self.text(kind)) for kind, texts in texts_of(fields).items())
+
+    def may_be_whole(self, fields: JSON) -> bool:
+        """Whether what is told of a call does not contradict what was said of this one, whatever their ids."""
+        name, full = string(fields.get("name")), string(fields.get(_ARGUMENTS[self.type]))
+        said = "".join(self.call.args) if self.call else ""
+        return (not self.call or not name or self.call.name == name) and (not full or agrees(full, said))
 
     def repeats(self, fields: JSON) -> bool:
         """Whether all that is told of an item is what this one, which is done, was."""
@@ -183,6 +190,8 @@ class Items:
     def add(self, fields: JSON, index: int | None) -> Item:
         """A new item, known from now on by its index and id where it has them."""
         item = Item(string(fields.get("type")))
+        if item.type in OWN_CALLS:
+            item.twin = self._by_call.get(string(fields.get("call_id")))
         self._all.append(item)
         self._by_type.setdefault(item.type, []).append(item)
         self._open.setdefault(item.type, deque()).append(item)
@@ -223,8 +232,9 @@ class Items:
         kind = string(fields.get("type"))
         by_index = self._by_index.get(index) if index is not None else None
         if kind in OWN_CALLS and (item := self._by_call.get(string(fields.get("call_id")))) is not None:
-            # One call id is one call, unless another call is plainly at work under it.
-            return item if item.done or item.silent or item is by_index or index is None else None
+            # One call id is one call. Where another one may be at work under it, its end will tell: see `twin`.
+            same = item is by_index or (not item.done and (item.silent or index is None))
+            return item if same else None
         item = self.by_id(fields.get("id"))
         if item is not None and item.type == kind and (not item.done or item is by_index):
             return item
@@ -269,9 +279,9 @@ class Items:
         """The open item that is done: by call id, by index or id, else the oldest of its type that it may be."""
         kind = string(fields.get("type"))
         by_call = self._by_call.get(string(fields.get("call_id"))) if kind in OWN_CALLS else None
-        if by_call is not None and by_call.type == kind and not by_call.done:
-            return by_call
         named = [item for item in self._named(index, fields.get("id")) if item.type == kind and not item.done]
+        if by_call is not None and by_call.type == kind and not by_call.done:
+            return next((item for item in named if item.twin is by_call), by_call)
         if kind in OWN_CALLS:
             named = [item for item in named if item.may_be(fields)]
         if named:

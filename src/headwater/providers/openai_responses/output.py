@@ -60,7 +60,7 @@ class OutputDecoder(Decoder):
 
     def _begin(self, fields: JSON, head: Head) -> Item:
         item = self._items.add(fields, head.output_index)
-        if (item.type in OWN_CALLS and fields.get("name")) or is_server_call(fields):
+        if (item.type in OWN_CALLS and fields.get("name") and item.twin is None) or is_server_call(fields):
             self._begin_call(item, fields)
         return item
 
@@ -243,6 +243,12 @@ class OutputDecoder(Decoder):
         return whole
 
     def _finish_call(self, item: Item, fields: JSON) -> None:
+        if item.call is None and (twin := item.twin) is not None:
+            if twin.done and twin.repeats(fields):
+                return
+            if not twin.done and twin.may_be_whole(fields):
+                self._complete_item(twin, fields)
+                return
         call = item.call or self._begin_call(item, fields)
         call.item_id = item.id
         key = "input" if call.custom else "arguments"
