@@ -105,34 +105,35 @@ class Decoder:
     more_promised: ClassVar[bool] = True
     """Whether something worth a longer wait (usage, a [DONE]) may follow `ended`."""
 
-    # These stand here and not in __init__: an object with more than thirty attributes of its own takes 1.3 kB more.
+    # These stand here and not in __init__: an object with more than thirty attributes of its own takes 1.3 kB more,
+    # and is slower to read from.
     error: errors.HeadwaterError | None = None
     response_id: str | None = None
     lifecycle: int = 0
     """Counts signs of life that are not events, such as a server's tool at work; comments and pings do not count."""
+    finish_reason: FinishReason | None = None
+    provider_finish_reason: str | None = None
+    usage: Usage | None = None
+    _made_files = False
+    _again: dict[str, int] | None = None
+    """The next number to try for an id that was given more than once."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         self.place = place or Place()
         self.quirks = quirks or Quirks()
         self.complete = False
         self.ended = False
-        self.finish_reason: FinishReason | None = None
-        self.provider_finish_reason: str | None = None
         self.model: str | None = None
-        self.usage: Usage | None = None
         self.events: list[Event] = []
         self.calls: list[Call] = []
         self._step = self.place.step
         self._next_part = self.place.part
         self._lead = self.place.lead
-        self._made_files = False
         self._open: list[Part] = []
         self._current: Part | None = None
         self._current_kind = ""
         self._current_number = 0
         self._warned: set[str] = set()
-        self._again: dict[str, int] = {}
-        """The next number to try for an id that was given more than once."""
         self.halves = Halves()
 
     # --- the contract
@@ -293,10 +294,11 @@ class Decoder:
             self.close_part(self._current)
         key = given = ident or f"{self.place.call_prefix}_{len(self.calls)}"
         if key in self.place.calls:
-            again = self._again.get(given, 2)  # not anew from 2 for each: a thousand calls may all have one id
+            counts = self._again = self._again or {}
+            again = counts.get(given, 2)  # not anew from 2 for each: a thousand calls may all have one id
             while (key := f"{given}#{again}") in self.place.calls:
                 again += 1
-            self._again[given] = again + 1
+            counts[given] = again + 1
         self.place.calls.add(key)
         call = Call(key, given, name, by)
         self.calls.append(call)

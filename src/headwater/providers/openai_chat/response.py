@@ -168,6 +168,11 @@ class Decoder(BaseDecoder):
 
     api: ClassVar[str] = API
 
+    _refused = False
+    _legacy: _Draft | None = None
+    _word_before: str | None = None
+    """The finish reason after which the answer went on: the one that counts where no other is said."""
+
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         super().__init__(place, quirks)
         self._sse = SSEDecoder()
@@ -175,15 +180,11 @@ class Decoder(BaseDecoder):
         self._drafts: list[_Draft] = []
         self._by_index: dict[int, _Draft] = {}
         self._by_id: dict[str, _Draft] = {}
-        self._legacy: _Draft | None = None
         self._details: list[_Detail] = []
         self._audio: dict[str, list[str]] = {}
         self._sources: set[str] = set()
-        self._refused = False
         self._delta_seen = False
         self._frames = 0
-        self._word_before: str | None = None
-        """The finish reason after which the answer went on: the one that counts where no other is said."""
 
     def _feed(self, data: bytes) -> None:
         self._read(self._sse.feed(data))
