@@ -19,7 +19,6 @@ def test_the_halves_of_a_character_meet() -> None:
     halves = Halves()
     assert json.loads(halves.mend(b'{"a": "x\\ud83d"}', ERROR)) == {"a": "x"}
     assert halves.waiting
-    assert json.loads(halves.mend(b'{"a": ""}')) == {"a": ""}
     assert json.loads(halves.mend(b'{"a": "\\ude00y"}', ERROR)) == {"a": "\U0001f600y"}
     assert not halves.waiting
 
@@ -45,7 +44,7 @@ def test_a_half_that_stays_alone_is_the_replacement_character() -> None:
     assert json.loads(halves.mend(b'{"a": "x\\ud83dy\\ude00z"}', ERROR)) == {"a": "x\ufffdy\ufffdz"}
     assert json.loads(halves.mend(b'{"a": "\\ude00"}', ERROR)) == {"a": "\ufffd"}
     halves.mend(b'{"a": "\\ud83d"}', ERROR)
-    assert json.loads(halves.mend(b'{"a": "b"}')) == {"a": "\ufffdb"}
+    assert json.loads(halves.mend(b'{"a": "b"}', ERROR)) == {"a": "\ufffdb"}
     assert json.loads(halves.mend(b'{"\\ud83d": 1}', ERROR)) == {"\ufffd": 1}
 
 
@@ -53,7 +52,6 @@ def test_a_half_that_stays_alone_is_the_replacement_character() -> None:
 def test_what_is_wrong_for_another_reason_stays_wrong(data: bytes) -> None:
     with pytest.raises(msgspec.DecodeError, match="truncated"):
         Halves().mend(data, ERROR)
-    assert Halves().mend(data) == data
 
 
 def test_half_a_character_at_the_end_is_told() -> None:

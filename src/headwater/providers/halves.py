@@ -3,7 +3,7 @@
 Gateways that slice a text by UTF-16 units send `"\\ud83d"` in one delta and `"\\ude00"` in the next. Each half alone is
 no character, and no strict parser takes it. A half at the end of a string waits here for the next string of the same
 kind; a half that stays alone becomes U+FFFD, as every browser shows it. Only frames that could not be parsed come here,
-and those after them as long as a half waits. Pure; it must never see what a frame means.
+so that all others cost nothing. Pure; it must never see what a frame means.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Halves:
     def __init__(self) -> None:
         self.waiting: dict[tuple[_Names, _Marks], str] = {}
 
-    def mend(self, data: bytes, error: Exception | None = None) -> bytes:
+    def mend(self, data: bytes, error: Exception) -> bytes:
         """Returns JSON without lone halves that says what `data` does.
 
         Raises `error`, the reason for which `data` could not be parsed, where halves are not that reason.
@@ -44,9 +44,7 @@ class Halves:
                 raise ValueError("nothing here was cut in two")
             value = json.loads(data, parse_constant=_refuse)
         except (ValueError, RecursionError):
-            if error is not None:
-                raise error from None
-            return data
+            raise error from None
         return json.dumps(self._whole(value, (), ()), ensure_ascii=False).encode()
 
     def _whole(self, value: Any, names: _Names, marks: _Marks) -> Any:

@@ -147,12 +147,10 @@ class Decoder(BaseDecoder):
 
     def _read(self, frames: Sequence[Frame]) -> None:
         # One pass for every token: attribute look-ups and calls are saved here, and only here.
-        blocks, append, step, halves = self._blocks, self.events.append, self._step, self.halves.waiting
+        blocks, append, step = self._blocks, self.events.append, self._step
         if self._sse.large:
             refuse_large(data for _, data in frames)
         for name, data in frames:
-            if halves:
-                data = self.halves.mend(data)
             try:
                 frame = _decode_frame(data)
             except msgspec.DecodeError:

@@ -192,7 +192,6 @@ class Decoder(BaseDecoder):
     def _frames(self, frames: list[Frame]) -> None:
         # One pass for every token: attribute look-ups and calls are saved here, and only here.
         events, said, step, decode = self.events, self._said, self._step, _decode
-        halves = self.halves.waiting
         if self._sse.large or self._json is not None:
             refuse_large(data for _, data in frames)
         for name, data in frames:
@@ -200,8 +199,6 @@ class Decoder(BaseDecoder):
                 raise in_band_error(API, value_or_text(data))
             if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # what some gateways end with
                 continue
-            if halves:
-                data = self.halves.mend(data)
             try:
                 chunk = decode(data)
             except msgspec.DecodeError as error:

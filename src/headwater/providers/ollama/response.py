@@ -95,13 +95,11 @@ class Decoder(BaseDecoder):
 
     def _feed(self, data: bytes) -> None:
         # One pass for every token: attribute look-ups and calls are saved here, and only here.
-        events, step, halves = self.events, self._step, self.halves.waiting
+        events, step = self.events, self._step
         lines = self._lines.feed(data)
         if self._lines.large:
             refuse_large(lines)
         for line in lines:
-            if halves:
-                line = self.halves.mend(line)
             try:
                 token = _decode_token(line)
             except msgspec.DecodeError as error:

@@ -202,15 +202,13 @@ class Decoder(BaseDecoder):
             self._conclude()
 
     def _read(self, frames: list[Frame]) -> None:
-        events, step, halves = self.events, self._step, self.halves.waiting
+        events, step = self.events, self._step
         self._frames += len(frames)
         if self._sse.large:
             refuse_large(data for _, data in frames)
         for name, data in frames:
             if name == "error":
                 raise in_band_error(self.api, value_or_text(data))
-            if halves:
-                data = self.halves.mend(data)
             decode = self._decode
             try:
                 chunk = decode(data)

@@ -69,12 +69,10 @@ class Decoder(OutputDecoder):
     # --- frames
 
     def _feed(self, data: bytes) -> None:
-        frames, halves = self._sse.feed(data), self.halves.waiting
+        frames = self._sse.feed(data)
         if self._sse.large:
             refuse_large(payload for _, payload in frames)
         for name, payload in frames:
-            if halves:
-                payload = self.halves.mend(payload)
             try:
                 head = _decode_head(payload)
             except msgspec.DecodeError as error:
