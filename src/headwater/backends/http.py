@@ -98,6 +98,8 @@ class HTTPBackend:
         decoder = self._api.Decoder(place, self.endpoint.quirks)
         connect = self.connect if isinstance(request.connect, msgspec.UnsetType) else request.connect
         written = self._api.encode(request, self.endpoint)
+        if written.replaced:
+            decoder.warn("text_replaced", "What was sent held text that UTF-8 cannot hold; it went as U+FFFD.")
         if self.endpoint.start_hint:
             written = msgspec.structs.replace(written, start_hint=self.endpoint.start_hint)
         return HTTPExchange(

@@ -46,7 +46,7 @@ def checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
         raise ConfigurationError(
             f"{where} holds a user name or password.", hint="Leave it out, and pass a token as api_key=."
         )
-    if parts is None or not good or re.search(r"[\s\x00-\x1f\x7f]", text):
+    if parts is None or not good or re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", text):
         # Not shown: it may be a key, set in the wrong place.
         raise ConfigurationError(f"{where} is no http(s) URL.", hint=hint)
     path = parts.path.rstrip("/")
@@ -69,7 +69,7 @@ def azure_deployment(
     root = base_url.removesuffix("/v1").removesuffix("/openai")
     if undated or not re.match(_DATED, version):
         return f"{root}/openai/v1", {} if undated and re.match(_DATED, version) else query
-    return (f"{root}/openai/deployments/{quote(model, safe='')}" if chat else f"{root}/openai"), query
+    return (f"{root}/openai/deployments/{quote(model, safe='', errors='replace')}" if chat else f"{root}/openai"), query
 
 
 def no_azure_endpoint(env: Environment) -> str:

@@ -227,6 +227,8 @@ class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     start_hint: str = ""
     """What to do where no server answers on one's own machine."""
+    replaced: bool = False
+    """Whether the text held halves of surrogate pairs, which went as U+FFFD."""
 
     def __repr__(self) -> str:
         return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"

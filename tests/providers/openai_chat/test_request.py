@@ -170,6 +170,10 @@ def test_marks_for_caching_go_where_they_are_taken() -> None:
 # --- what the model said, and what tools gave back
 
 
+BROKEN = '{"invalid_json":"{\\"a\\": "}'
+"""What goes back for the arguments `{"a": `: servers parse them."""
+
+
 def test_calls_and_results() -> None:
     given = (
         Message.user("sum"),
@@ -184,7 +188,7 @@ def test_calls_and_results() -> None:
             "content": "Let me see.",
             "tool_calls": [
                 {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}},
-                {"id": "c2", "type": "function", "function": {"name": "add", "arguments": '{"a": '}},
+                {"id": "c2", "type": "function", "function": {"name": "add", "arguments": BROKEN}},
             ],
         },
         {"role": "tool", "tool_call_id": "c1", "content": "2"},

@@ -362,7 +362,7 @@ def test_what_another_api_said_is_told_plainly() -> None:
     assert items[:-2] == [
         {"role": "assistant", "content": "Let me see."},
         {"type": "function_call", "call_id": long, "name": "f", "arguments": '{"a":[1]}'},
-        {"type": "function_call", "call_id": "c2", "name": "f", "arguments": '{"cut'},
+        {"type": "function_call", "call_id": "c2", "name": "f", "arguments": '{"invalid_json":"{\\"cut"}'},
         {"role": "assistant", "content": "No."},
     ]
     assert (items[-2]["role"], items[-2]["content"][0]["type"]) == ("user", "input_image")

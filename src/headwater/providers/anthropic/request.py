@@ -18,6 +18,7 @@ import msgspec
 from headwater.errors import InvalidRequest, UnsupportedSetting
 from headwater.events.messages import AnyPart, File, Image, Message, ProviderItem, Reasoning, Text, ToolCall, ToolResult
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+from headwater.providers.writing import arguments_object, json_text, posted, with_own_ids
 
 __all__ = ("API", "CALL_TYPES", "encode", "json_or_text")
 
@@ -95,7 +96,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     _check(settings, endpoint)
     family = _family(request.model)
     max_tokens = settings.max_tokens if settings.max_tokens is not None else family.max_tokens
-    conversation = _Conversation(request.messages)
+    conversation = _Conversation(with_own_ids(request.messages, _ident))
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": max_tokens,
@@ -122,7 +123,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     body.update(_sampling(settings))
     _think(body, settings.reasoning, family, max_tokens)
     betas = [*conversation.betas, *_add_extra(body, settings.extra or {})]
-    return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint, betas), body=msgspec.json.encode(body))
+    return posted(_url(endpoint), _headers(endpoint, betas), body)
 
 
 _EPHEMERAL: Final = {"type": "ephemeral"}
@@ -301,7 +302,7 @@ class _Conversation:
         return _marked(block, part.cache)
 
     def _result_block(self, result: ToolResult) -> dict[str, Any]:
-        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": _ident(result.id)}
+        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": result.id}
         if isinstance(result.content, str):
             if result.content.strip():
                 block["content"] = result.content
@@ -330,9 +331,9 @@ def _thinking_block(part: Reasoning) -> dict[str, Any] | None:
 def _call_block(call: ToolCall, ours: bool) -> dict[str, Any] | None:
     if call.by == "provider" and not ours:
         return None  # another provider's own tool: no one here has its result
-    arguments = call.arguments if isinstance(call.arguments, dict) else {"invalid_json": call.arguments}
+    arguments = arguments_object(call)
     kind = CALL_TYPES["provider" if call.by == "provider" else "agent"]
-    written = {"type": kind, "id": _ident(call.id), "name": call.name, "input": arguments}
+    written = {"type": kind, "id": call.id, "name": call.name, "input": arguments}
     return {**written, **_stored(call.signature, ours)}
 
 
@@ -348,7 +349,7 @@ def _marked(block: dict[str, Any], cache: bool) -> dict[str, Any]:
 
 def _ident(ident: str) -> str:
     """A call id in the characters that the API takes; those of other providers may hold more."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", ident)
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", ident) or "call"
 
 
 def _container(messages: Sequence[Message]) -> str | None:
@@ -401,7 +402,7 @@ def _document(file: File) -> dict[str, Any]:
 
 
 def _in_words(output: OutputSpec) -> dict[str, Any]:
-    schema = _json(output.schema)
+    schema = json_text(output.schema)
     return {"type": "text", "text": f"Answer with JSON alone, nothing around it, that fits this JSON Schema:\n{schema}"}
 
 
@@ -430,7 +431,7 @@ def _narrow(schema: dict[str, Any]) -> dict[str, Any]:
         elif name in _TAKEN or (name == "format" and value in _FORMATS) or (name == "minItems" and value in (0, 1)):
             narrow[name] = value
         elif name != "additionalProperties":
-            told.append(f"{name}: {_json(value)}")
+            told.append(f"{name}: {json_text(value)}")
     if schema.get("type") == "object":
         narrow["additionalProperties"] = False
     if told:
@@ -447,7 +448,3 @@ def json_or_text(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         return data.decode("utf-8", "replace")
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
@@ -30,6 +30,7 @@ from headwater.events.messages import (
     data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+from headwater.providers.writing import arguments_object, json_object, json_text, posted, with_own_ids
 
 __all__ = ("API", "encode")
 
@@ -46,8 +47,6 @@ _PLAIN_TOO: Final = ("service_tier", "user", "store")
 
 _AUDIO: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav"}
 
-_encode_json = msgspec.json.Encoder().encode
-
 
 def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     """The request as a streamed POST to `{base_url}/chat/completions`.
@@ -60,7 +59,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         if name in quirks.unsupported:
             raise _unsupported(endpoint, name)
     writer = _Messages(endpoint)
-    writer.add(request.messages)
+    writer.add(with_own_ids(request.messages, _call_ids(quirks)))
     body: JSON = {"model": request.model, "messages": writer.written, "stream": True}
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
@@ -73,7 +72,21 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     body.update(_settings(settings, endpoint, bool(request.tools)))
     if settings.extra:
         body.update(settings.extra)
-    return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint), body=_encode_json(body))
+    return posted(_url(endpoint), _headers(endpoint), body)
+
+
+def _call_ids(quirks: Quirks) -> Callable[[str], str]:
+    """Makes an id one that this server takes: another one, always the same for the same id, where it would refuse
+    it."""
+    length = quirks.call_id_length
+
+    def shape(ident: str) -> str:
+        if length:
+            fits = len(ident) == length and ident.isascii() and ident.isalnum()
+            return ident if fits else hashlib.sha256(ident.encode()).hexdigest()[:length]
+        return ident if len(ident) <= MAX_CALL_ID else hashlib.sha256(ident.encode()).hexdigest()[:MAX_CALL_ID]
+
+    return shape
 
 
 def _url(endpoint: Endpoint) -> str:
@@ -185,7 +198,7 @@ def _output(output: OutputSpec, writer: _Messages, quirks: Quirks) -> JSON:
         if output.description:
             schema["description"] = output.description
         return {"type": "json_schema", "json_schema": schema}
-    schema_text = _encode_json(output.schema).decode()
+    schema_text = json_text(output.schema)
     writer.instruct(f"Answer with one JSON object that fits this JSON Schema, and with nothing else:\n{schema_text}")
     return {"type": "json_object"}
 
@@ -314,23 +327,16 @@ class _Messages:
             wire[back] = text
 
     def _call(self, call: ToolCall, own: bool) -> JSON:
-        ident = self._call_id(call.id)
-        arguments = call.arguments if isinstance(call.arguments, str) else _encode_json(call.arguments).decode()
+        arguments = call.arguments
         if call.custom:
-            return {"id": ident, "type": "custom", "custom": {"name": call.name, "input": arguments}}
-        wire: JSON = {"id": ident, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+            written = arguments if isinstance(arguments, str) else json_text(arguments)
+            return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": written}}
+        if not isinstance(arguments, str) or not arguments.strip() or json_object(arguments) is None:
+            arguments = json_text(arguments_object(call))
+        wire: JSON = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
         if own and call.signature:
             wire["extra_content"] = msgspec.json.decode(call.signature)
         return wire
-
-    def _call_id(self, ident: str) -> str:
-        """The id as this server takes it: another one, always the same for the same call, where it would refuse it."""
-        length = self._quirks.call_id_length
-        if length:
-            if len(ident) == length and ident.isascii() and ident.isalnum():
-                return ident
-            return hashlib.sha256(ident.encode()).hexdigest()[:length]
-        return ident if len(ident) <= MAX_CALL_ID else hashlib.sha256(ident.encode()).hexdigest()[:MAX_CALL_ID]
 
     # --- what tools gave back
 
@@ -353,7 +359,7 @@ class _Messages:
         content: str | list[JSON] = text
         if result.cache and self._quirks.cache_marks:
             content = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
-        self.written.append({"role": "tool", "tool_call_id": self._call_id(result.id), "content": content})
+        self.written.append({"role": "tool", "tool_call_id": result.id, "content": content})
 
     def _flush(self) -> None:
         if self._waiting:

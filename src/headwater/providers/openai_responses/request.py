@@ -30,6 +30,7 @@ from headwater.events.messages import (
     data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+from headwater.providers.writing import arguments_object, json_object, json_text, posted, with_own_ids
 
 __all__ = ("API", "JSON", "OWN_CALLS", "encode", "without")
 
@@ -40,7 +41,6 @@ JSON: TypeAlias = dict[str, Any]
 OWN_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 """Items that are calls of our tools."""
 
-_encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -52,7 +52,9 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     """
     settings = request.settings
     _refuse(settings, endpoint)
-    instructions, items = _conversation(request.messages, endpoint.quirks, keep=settings.store is True)
+    instructions, items = _conversation(
+        with_own_ids(request.messages, _bounded), endpoint.quirks, keep=settings.store is True
+    )
     body: JSON = {"model": request.model, "input": items, "stream": True, "store": settings.store is True}
     text: JSON = {}
     if request.output is not None:
@@ -78,7 +80,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     if settings.store is not True and _shows_encrypted_reasoning(request.model, reasoning):
         body["include"] = ["reasoning.encrypted_content"]
     body.update(settings.extra or {})
-    return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint), body=_encode_json(body))
+    return posted(_url(endpoint), _headers(endpoint), body)
 
 
 _UNSUPPORTED: Final[Mapping[str, str]] = {
@@ -213,7 +215,7 @@ def _fits_strict(schema: Any, *, root: bool = True) -> bool:
 def _output_format(output: OutputSpec, quirks: Quirks) -> tuple[JSON, str]:
     """The `text.format` of an output type, and what has to be said in words beside it."""
     if not quirks.json_schema:
-        schema = _encode_json(output.schema).decode()
+        schema = json_text(output.schema)
         return {
             "type": "json_object"
         }, f"Answer with a JSON object that fits this JSON Schema, and nothing else:\n{schema}"
@@ -283,7 +285,7 @@ def _tool_output(result: ToolResult) -> JSON:
     content = result.content
     return {
         "type": "custom_tool_call_output" if result.custom else "function_call_output",
-        "call_id": _bounded(result.id),
+        "call_id": result.id,
         "output": content if isinstance(content, str) else [_input_part(part) for part in content],
     }
 
@@ -385,15 +387,16 @@ def _add_text(items: list[JSON], part: Text, fields: JSON) -> None:
 def _call(part: ToolCall, *, own: bool) -> JSON:
     fields = _unsigned(part.signature) if own else {}
     raw = fields.pop("arguments", None)
-    if isinstance(part.arguments, str):
-        written = part.arguments
-    elif isinstance(raw, str) and _decode_json(raw) == part.arguments:
+    arguments = part.arguments
+    if isinstance(arguments, str) and (part.custom or (arguments.strip() and json_object(arguments) is not None)):
+        written = arguments
+    elif isinstance(raw, str) and json_object(raw) == arguments:
         written = raw
     else:
-        written = _encode_json(part.arguments).decode()
+        written = json_text(arguments_object(part))
     if own and part.item_id:
         fields["id"] = part.item_id
-    fields.update(call_id=_bounded(part.id), name=part.name)
+    fields.update(call_id=part.id, name=part.name)
     if part.custom:
         return {"type": "custom_tool_call", **fields, "input": written}
     return {"type": "function_call", **fields, "arguments": written}
