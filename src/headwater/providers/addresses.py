@@ -18,6 +18,7 @@ __all__ = (
     "azure_deployment",
     "bedrock_base_url",
     "checked_url",
+    "is_loopback",
     "no_azure_endpoint",
     "ollama_base_url",
     "value_of",
@@ -51,6 +52,15 @@ def checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
         raise ConfigurationError(f"{where} is no http(s) URL.", hint=hint)
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}", dict(parse_qsl(parts.query, keep_blank_values=True))
+
+
+def is_loopback(url: str) -> bool:
+    """Returns whether a base URL is on one's own machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 _DATED: Final = r"\d{4}-\d{2}-\d{2}"
