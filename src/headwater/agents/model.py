@@ -66,10 +66,10 @@ class Model:
     """A model to ask, by name: `provider/model`, `provider:model`, a bare known name, `offline`, or `replay:FILE`.
 
     `name` None means the variable HEADWATER_MODEL. With `base_url` any server that speaks a known API can be asked. The
-    prefix of a provider or an API is taken off; what is left arrives as it is. `retries` is how often a request is tried
-    again before anything of its answer was said;
-    `fallback` names models (or Models) to ask in order after that. `headers` are sent along with each request.
-    Further keywords are settings (temperature=, max_tokens=, …) for every request.
+    prefix of a provider or an API is taken off the name; what is left arrives as it is. `retries` is how often a
+    request is tried again before anything of its answer was said; `fallback` names models (or Models) to ask in order
+    after that. `headers` are sent along with each request. Further keywords are settings (temperature=, max_tokens=, …)
+    for every request.
 
     Names and keys are looked up when the model is first asked, which then raises ModelNotNamed, UnknownModel or
     MissingKey.
