@@ -340,7 +340,7 @@ def _said(message: Message, *, keep: bool) -> list[JSON]:
                 items.append({**part.item})
         else:
             _add_part(items, part, own=True)
-    return _acceptable(items, keep=keep)
+    return [_taken_back(item) for item in _acceptable(items, keep=keep)]
 
 
 def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
@@ -440,6 +440,31 @@ def _without_id(item: JSON) -> JSON:
 
 def _can_be_read(item: JSON) -> bool:
     return item.get("type") != "reasoning" or bool(item.get("encrypted_content") or item.get("content"))
+
+
+_COMMON: Final = frozenset({"type", "id", "status"})
+
+_TAKEN_BACK: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset({"role", "content", "phase"}),
+    "message": _COMMON | {"role", "content", "phase"},
+    # The last two are OpenRouter's, which wants them back and is the only one to send them.
+    "reasoning": _COMMON | {"summary", "content", "encrypted_content", "format", "signature"},
+    "function_call": _COMMON | {"call_id", "name", "arguments", "namespace", "caller", "async"},
+    "custom_tool_call": frozenset({"type", "id", "call_id", "name", "input", "namespace", "caller", "async"}),
+    "web_search_call": _COMMON | {"action"},
+    "file_search_call": _COMMON | {"queries", "results"},
+    "code_interpreter_call": _COMMON | {"code", "container_id", "outputs"},
+    "image_generation_call": _COMMON
+    | {"result", "action", "background", "output_format", "quality", "revised_prompt", "size"},
+}
+"""The fields that the schema of an item takes back: servers send more about it, and refuse a request that has that."""
+
+
+def _taken_back(item: JSON) -> JSON:
+    known = _TAKEN_BACK.get(item.get("type", ""))
+    if known is None or item.keys() <= known:
+        return item
+    return {name: value for name, value in item.items() if name in known}
 
 
 def without(fields: Mapping[str, Any], *names: str) -> JSON:
