@@ -174,6 +174,12 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a message may say by `name` who speaks."""
     files_by_url: Literal["", "file_data", "document_url"] = ""
     """How a file that the server should fetch is written; "" if it fetches none."""
+    efforts: frozenset[str] = frozenset()
+    """The words for how much to think that are taken; empty for all of them."""
+    sounds: frozenset[str] = frozenset()
+    """The formats of sound that a message may hold; empty for all of them."""
+    video: bool = True
+    """Whether a message may show a video (`video_url`)."""
     call_id_length: int = 0
     """How long a call's id must be, in letters and digits; 0 for any length."""
     unsupported: frozenset[str] = frozenset()

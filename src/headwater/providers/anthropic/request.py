@@ -45,30 +45,32 @@ class _Family(msgspec.Struct, frozen=True):
     """Its word for the effort above high."""
     native_output: bool = True
     """Whether it takes a JSON Schema for its answer."""
+    sampling: bool = False
+    """Whether it takes temperature, top_p and top_k: models after Opus 4.6 refuse all but the defaults."""
 
 
 _FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
     # By prefix, the first that fits. From platform.claude.com/docs: models/overview (longest answer), and in
     # build-with-claude: effort, thinking-troubleshooting (which ways of thinking are refused), structured-outputs.
-    ("claude-3-7", _Family(64_000, "budget", native_output=False)),
-    ("claude-3-5", _Family(8_192, "none", native_output=False)),
-    ("claude-3", _Family(4_096, "none", native_output=False)),
-    ("claude-opus-4-5", _Family(64_000, "budget")),
-    ("claude-opus-4-6", _Family(128_000, budgets=True, xhigh="max")),
+    ("claude-3-7", _Family(64_000, "budget", native_output=False, sampling=True)),
+    ("claude-3-5", _Family(8_192, "none", native_output=False, sampling=True)),
+    ("claude-3", _Family(4_096, "none", native_output=False, sampling=True)),
+    ("claude-opus-4-5", _Family(64_000, "budget", sampling=True)),
+    ("claude-opus-4-6", _Family(128_000, budgets=True, xhigh="max", sampling=True)),
     ("claude-opus-4-7", _Family(128_000)),
     ("claude-opus-4-8", _Family(128_000)),
-    ("claude-opus-4", _Family(32_000, "budget", native_output=False)),
-    ("claude-sonnet-4-6", _Family(128_000, budgets=True, xhigh="max")),
-    ("claude-sonnet-4-5", _Family(64_000, "budget")),
-    ("claude-haiku-4-5", _Family(64_000, "budget")),
-    ("claude-sonnet-4", _Family(64_000, "budget", native_output=False)),
+    ("claude-opus-4", _Family(32_000, "budget", native_output=False, sampling=True)),
+    ("claude-sonnet-4-6", _Family(128_000, budgets=True, xhigh="max", sampling=True)),
+    ("claude-sonnet-4-5", _Family(64_000, "budget", sampling=True)),
+    ("claude-haiku-4-5", _Family(64_000, "budget", sampling=True)),
+    ("claude-sonnet-4", _Family(64_000, "budget", native_output=False, sampling=True)),
     ("claude-sonnet-5-5", _Family(128_000, off="between_tools")),
     ("claude-opus-5-5", _Family(128_000, off="never")),
     ("claude-fable", _Family(128_000, off="never")),
     ("claude-mythos", _Family(128_000, off="never")),
     ("claude", _Family(128_000, off="disabled")),
 )
-_UNKNOWN: Final = _Family(8_192, "budget")
+_UNKNOWN: Final = _Family(8_192, "budget", sampling=True)
 """Another vendor's model behind this API: room for an answer, and little enough for servers with a short context."""
 
 _BUDGETS: Final[Mapping[str, int]] = {"minimal": 1024, "low": 4096, "medium": 12_288, "high": 24_576, "xhigh": 32_768}
@@ -93,8 +95,8 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     provider's own tools can stand beside them. Raises UnsupportedSetting, InvalidRequest.
     """
     settings, quirks = request.settings, endpoint.quirks
-    _check(settings, endpoint)
     family = _family(request.model)
+    _check(settings, endpoint, family)
     max_tokens = settings.max_tokens if settings.max_tokens is not None else family.max_tokens
     conversation = _Conversation(with_own_ids(request.messages, _ident))
     body: dict[str, Any] = {
@@ -130,8 +132,24 @@ _EPHEMERAL: Final = {"type": "ephemeral"}
 _UNSUPPORTED: Final = ("seed", "presence_penalty", "frequency_penalty", "verbosity")
 
 
-def _check(settings: Settings, endpoint: Endpoint) -> None:
+_SAMPLING: Final[Mapping[str, tuple[float, ...]]] = {"temperature": (1.0,), "top_p": (1.0,), "top_k": ()}
+"""What models without sampling settings take of each: what they do anyway."""
+_TIERS: Final = ("auto", "standard_only")
+
+
+def _check(settings: Settings, endpoint: Endpoint, family: _Family) -> None:
     given = settings.given()
+    for name, taken in _SAMPLING.items():
+        if name in given and not family.sampling and given[name] not in taken:
+            raise UnsupportedSetting(
+                f"This model does not take the setting {name}.",
+                hint=f"Leave {name} out: models after Opus 4.6 refuse it.",
+            )
+    if settings.service_tier not in (None, *_TIERS):
+        raise UnsupportedSetting(
+            f"{endpoint.provider} does not take service_tier={settings.service_tier!r}.",
+            hint="It takes 'auto' and 'standard_only'.",
+        )
     for name in (*_UNSUPPORTED, *sorted(endpoint.quirks.unsupported)):
         if name in given:
             raise UnsupportedSetting(

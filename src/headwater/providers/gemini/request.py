@@ -165,7 +165,7 @@ def _thinking(model: str, generation: tuple[int, int] | None, reasoning: str | b
         return {"includeThoughts": True} if levels else {"includeThoughts": True, "thinkingBudget": -1}
     if isinstance(reasoning, int):
         return {"includeThoughts": True, "thinkingBudget": reasoning}
-    if levels:
+    if levels and reasoning in _BUDGETS:
         return {"includeThoughts": True, "thinkingLevel": reasoning}
     if reasoning not in _BUDGETS:
         raise errors.UnsupportedSetting(

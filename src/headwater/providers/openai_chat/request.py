@@ -167,7 +167,10 @@ def _reasoning(value: str | bool | int, endpoint: Endpoint) -> JSON:
             return {"enable_thinking": on}
     elif budget is None:
         if field == "reasoning_effort":
-            return {"reasoning_effort": effort or ("medium" if on else "none")}
+            word = effort or ("medium" if on else "none")
+            if endpoint.quirks.efforts and word not in endpoint.quirks.efforts:
+                raise _unsupported(endpoint, f"reasoning={value!r}")
+            return {"reasoning_effort": word}
         if field == "thinking":
             fields = {"thinking": {"type": "enabled" if on else "disabled"}}
         elif field == "chat_template_kwargs":
@@ -369,16 +372,25 @@ class _Messages:
     # --- files
 
     def _file(self, file: File) -> JSON:
+        if file.media_type.startswith("video/") and file.id is None and not self._quirks.video:
+            raise UnsupportedSetting(
+                f"{self._endpoint.provider} takes no video in Chat Completions.",
+                hint="Send pictures of it, or use a model that watches videos, such as gemini/….",
+            )
         if file.id is not None:
             return {"type": "file", "file": {"file_id": file.id}}
         kind = file.media_type.partition(";")[0]
         if file.url is not None:
             return self._file_by_url(file, file.url, kind)
         data = file.data or b""
-        if kind in _AUDIO:
-            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": _AUDIO[kind]}}
         if kind.startswith("audio/"):
-            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": kind[6:]}}
+            form = _AUDIO.get(kind, kind[6:])
+            if self._quirks.sounds and form not in self._quirks.sounds:
+                raise UnsupportedSetting(
+                    f"{self._endpoint.provider} takes no {kind} in Chat Completions.",
+                    hint=f"It takes {' and '.join(sorted(self._quirks.sounds))}.",
+                )
+            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": form}}
         if kind.startswith("image/"):
             return {"type": "image_url", "image_url": {"url": data_url(data, kind)}}
         if kind.startswith("video/"):
