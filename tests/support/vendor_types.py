@@ -28,9 +28,9 @@ def misfit(value: Any, kind: Any, where: str = "") -> str:
     if isinstance(kind, typing_extensions.TypeAliasType):
         return misfit(value, kind.__value__, where)
     if origin in _UNIONS:
-        wrong = [misfit(value, one, where) for one in arguments]
+        faults = [misfit(value, one, where) for one in arguments]
         # The one that was meant is the one that fits the furthest.
-        return "" if "" in wrong else max(wrong, key=lambda one: (one.count("."), len(one)))
+        return "" if "" in faults else max(faults, key=lambda one: (one.count("."), len(one)))
     if origin is typing.Literal:
         return "" if value in arguments and type(value) in map(type, arguments) else f"{where} is {value!r}"
     if typing_extensions.is_typeddict(kind):
