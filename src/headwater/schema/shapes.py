@@ -62,9 +62,14 @@ def strict(schema: JSONSchema) -> JSONSchema | None:
         closed = _rewrite(schema, _strict)
     except _NotStrict:
         return None
-    sizes: list[list[Any]] = []
-    _rewrite(closed, lambda node: (sizes.append(node.get("enum", [])), node)[1])
-    return None if _too_many(sizes) else closed
+    enums: list[list[Any]] = []
+
+    def keep(node: JSONSchema) -> JSONSchema:
+        enums.append(node.get("enum", []))
+        return node
+
+    _rewrite(closed, keep)
+    return None if _too_many(enums) else closed
 
 
 def _too_many(enums: list[list[Any]]) -> bool:
@@ -137,7 +142,7 @@ MANY_VALUES, MAX_LONG_CHARS = 250, 15_000
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _NOT_REGULAR = re.compile(r"\(\?(?!:)|[*+?}]\+")
 _NOT_ESCAPES = frozenset("123456789bBAZzGkKpPX")
-"""What an engine without memory does not have: lookarounds, named groups, flags, possessive repetition; references back,
+"""What an engine without memory does not have: lookarounds, named groups, flags, possessive repetition; references,
 boundaries, classes by name. Neither do the providers' grammars."""
 
 
