@@ -124,6 +124,17 @@ class Model:
         """Who answers, then the fallbacks in order."""
         return (self.backend, *self._further, *(backend for one in self.fallback for backend in one.backends))
 
+    def supports(self, feature: str) -> bool:
+        """Whether this model can be asked for `feature`: "streaming", "tools", "images", "files", "audio", "video",
+        "native_output" (an output type told as a schema and not in words), or a setting by its name.
+
+        What is known is its API and its server; what the model itself was taught, only its server knows. Nothing is
+        sent. Raises the errors of `backend`, and ConfigurationError for a feature that is none.
+        """
+        from headwater.agents.features import supports
+
+        return supports(self.backend, feature)
+
     def recorded(self, recorder: Recorder) -> Model:
         """The same model, and its fallbacks, with every answer kept by `recorder`.
 

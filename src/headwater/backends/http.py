@@ -93,11 +93,15 @@ class HTTPBackend:
         `rate_limits`."""
         return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
 
+    def written(self, request: Request) -> HTTPRequest:
+        """Returns what would be sent for `request`. Raises UnsupportedSetting, InvalidRequest."""
+        return self._api.encode(request, self.endpoint)
+
     def open(self, request: Request, place: Place) -> HTTPExchange:
         """See `Backend`."""
         decoder = self._api.Decoder(place, self.endpoint.quirks)
         connect = self.connect if isinstance(request.connect, msgspec.UnsetType) else request.connect
-        written = self._api.encode(request, self.endpoint)
+        written = self.written(request)
         if written.replaced:
             decoder.warn("text_replaced", "What was sent held text that UTF-8 cannot hold; it went as U+FFFD.")
         if self.endpoint.start_hint:

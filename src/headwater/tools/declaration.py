@@ -133,7 +133,7 @@ class Tool(Generic[P, R_co]):
         shape = self.parameters.strict_schema()
         if shape is None:
             raise InvalidTool(
-                f"{self.name} cannot be strict: a parameter takes free keys, a tuple, anything at all, or has a pattern or "
+                f"{self.name} cannot be strict: a parameter takes free keys, a tuple, anything, or has a pattern or "
                 "an enum that strict schemas do not hold.",
                 hint="Give it a closed, simpler type, or leave strict= out.",
             )
