@@ -9,10 +9,20 @@ from typing import Any
 
 import pytest
 
+from headwater.errors import UnsupportedSetting
 from headwater.events.messages import Message, ToolCall, ToolResult
 from headwater.providers.catalog import API_MODULES
 from headwater.providers.registry import load_api
-from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+from headwater.providers.request import (
+    Endpoint,
+    HTTPRequest,
+    OutputSpec,
+    ProviderTool,
+    Quirks,
+    Request,
+    Settings,
+    ToolSpec,
+)
 from headwater.providers.writing import arguments_object, json_object, json_text, posted, well_formed, with_own_ids
 
 HALF = "caf\udce9"
@@ -192,3 +202,37 @@ def test_text() -> None:
     request = posted("http://h", {}, {"a": (HALF, 1)})
     assert (request.body, request.replaced) == (b'{"a":["caf\xef\xbf\xbd",1]}', True)
     assert not posted("http://h", {}, {"a": "b"}).replaced
+
+
+# --- tools of the provider's own
+
+OURS = ToolSpec(name="add", parameters={"type": "object", "properties": {}})
+SEARCH = {"type": "web_search", "name": "web_search"}
+
+
+@pytest.mark.parametrize("api", [api for api in APIS if api != "ollama"])
+def test_tools_of_the_providers_own_stand_beside_ours(api: str) -> None:
+    for fields in (
+        {"provider_tools": (ProviderTool(SEARCH),)},
+        {"settings": Settings(extra={"tools": [SEARCH]})},
+    ):
+        body = json.loads(written(api, Message.user("q"), tools=(OURS,), **fields).body)
+        assert len(body["tools"]) == 2
+        assert "add" in json.dumps(body["tools"][0])
+        assert body["tools"][1] == SEARCH
+    assert json.loads(written(api, Message.user("q"), provider_tools=(ProviderTool(SEARCH),)).body)["tools"] == [SEARCH]
+
+
+def test_ollama_runs_none_and_adds_what_extra_names() -> None:
+    with pytest.raises(UnsupportedSetting, match="runs no tools on its side"):
+        written("ollama", Message.user("q"), provider_tools=(ProviderTool(SEARCH),))
+    body = json.loads(
+        written("ollama", Message.user("q"), tools=(OURS,), settings=Settings(extra={"tools": [SEARCH]})).body
+    )
+    assert body["tools"][1] == SEARCH
+
+
+def test_marks_for_caching_do_not_change_a_tool_that_was_given() -> None:
+    tool = ProviderTool({**SEARCH})
+    written("anthropic", Message.user("q"), provider_tools=(tool,), settings=Settings(cache=True))
+    assert tool.spec == SEARCH

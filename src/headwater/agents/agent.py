@@ -25,7 +25,7 @@ from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message, Response
-from headwater.providers.request import Settings
+from headwater.providers.request import ProviderTool, Settings
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
@@ -72,8 +72,8 @@ class Agent(Generic[ContextT, OutputT]):
 
     `model` is a name (`openai/gpt-5.4`, `claude-…`, `ollama/llama3.2`, `offline`), a Model, or anything that can be
     asked; None means the variable HEADWATER_MODEL. `instructions` are a string or a function of the run's context.
-    `tools` are functions, `@tool` functions, agents and workflows; `handoffs` are agents to whom this one may give the
-    conversation. `output_type` is what the answer must be. `max_loops` is how
+    `tools` are functions, `@tool` functions, agents, workflows and the provider's own (ProviderTool); `handoffs` are
+    agents to whom this one may give the conversation. `output_type` is what the answer must be. `max_loops` is how
     often the agent is asked to go on from its own answer, `max_steps` how many requests one answer may take.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
@@ -153,6 +153,7 @@ class Agent(Generic[ContextT, OutputT]):
         self._base_url = validation.address(base_url)
         self._fallback = models("fallback", fallback)
         self._tools: dict[str, Offered] = {}
+        self._provider_tools: tuple[ProviderTool, ...] = ()
         self.handoffs: tuple[Agent[Any, Any], ...] = validation.items("handoffs", handoffs, "agent, …")
         for other in self.handoffs:
             if not isinstance(other, Agent):
@@ -190,11 +191,11 @@ class Agent(Generic[ContextT, OutputT]):
     @property
     def tools(self) -> tuple[Any, ...]:
         """The agent's tools."""
-        return tuple(self._tools.values())
+        return (*self._tools.values(), *self._provider_tools)
 
     @tools.setter
     def tools(self, tools: Iterable[Any] | None) -> None:
-        self._tools = _offered(tools)
+        self._tools, self._provider_tools = _offered(tools)
 
     @property
     def output_type(self) -> Any:
@@ -397,6 +398,7 @@ class Agent(Generic[ContextT, OutputT]):
             thread=thread,
             instructions=instructions_of(self.instructions),
             tools=self._tools_and_handoffs(),
+            provider_tools=self._provider_tools,
             output=self._output if output_type is None else output_of(output_type),
             settings=merged(merged(llm.settings, self.settings.given()), settings, _RUN_ARGUMENTS),
             limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
@@ -449,17 +451,21 @@ _RUN_ARGUMENTS = (
 )
 
 
-def _offered(tools: Iterable[Any] | None) -> dict[str, Offered]:
-    """`tools` by name. Raises InvalidTool."""
+def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[ProviderTool, ...]]:
+    """`tools` that are run here, by name, and those that the provider runs. Raises InvalidTool."""
     from headwater.errors import InvalidTool
 
     if tools is None:
-        return {}
+        return {}, ()
     if isinstance(tools, (str, bytes, Mapping)) or callable(tools) or not isinstance(tools, Iterable):
         what = f"the function {tools.__name__}" if hasattr(tools, "__name__") else f"of type {type(tools).__name__}"
         raise InvalidTool(f"tools is {what}, not a list.", hint="Give a list of tools: tools=[…].")
     offered: dict[str, Offered] = {}
+    theirs: list[ProviderTool] = []
     for item in tools:
+        if isinstance(item, ProviderTool):
+            theirs.append(item)
+            continue
         made: Offered
         made = as_tool(item)
         if made.name in offered:
@@ -467,7 +473,7 @@ def _offered(tools: Iterable[Any] | None) -> dict[str, Offered]:
                 f"Two tools have the name {made.name!r}.", hint="Give one another: @tool(name=…), or rename the agent."
             )
         offered[made.name] = made
-    return offered
+    return offered, tuple(theirs)
 
 
 def _with(llm: Model, agent: Agent[Any, Any]) -> tuple[Any, ...]:

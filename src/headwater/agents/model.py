@@ -20,7 +20,7 @@ from headwater.backends.base import Backend
 from headwater.backends.lookup import look_up
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
-from headwater.providers.request import Effort, Secret, Settings, ToolSpec
+from headwater.providers.request import Effort, ProviderTool, Secret, Settings, ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Origin
@@ -159,7 +159,10 @@ class Model:
         Tools are told to the model and never run: their calls are in the Response. `messages` may be a string.
         Raises the errors of `backend`, out of the reading.
         """
-        specs = tuple(tool if isinstance(tool, ToolSpec) else as_tools([tool])[0].spec for tool in tools)
+        tools = tuple(tools)
+        theirs = tuple(tool for tool in tools if isinstance(tool, ProviderTool))
+        ours = (tool for tool in tools if not isinstance(tool, ProviderTool))
+        specs = tuple(tool if isinstance(tool, ToolSpec) else as_tools([tool])[0].spec for tool in ours)
         given = as_messages(messages)
 
         def make() -> AgentRun:
@@ -173,6 +176,7 @@ class Model:
                     history=spoken[:-1],
                     instructions="\n\n".join(message.text for message in system) or None,
                     offers=specs,
+                    provider_tools=theirs,
                     run_tools=False,
                     settings=merged(self.settings, settings),
                     timeouts=timeouts or self.timeouts,

@@ -18,6 +18,7 @@ __all__ = (
     "Endpoint",
     "HTTPRequest",
     "OutputSpec",
+    "ProviderTool",
     "Quirks",
     "Request",
     "Secret",
@@ -87,6 +88,18 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
 
 
+class ProviderTool(msgspec.Struct, frozen=True):
+    """A tool that the provider runs on its side, such as its web search, in its own words: `{"type": "web_search"}`."""
+
+    spec: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.spec, dict) or not self.spec:
+            raise TypeError(
+                'A ProviderTool is a dict in the provider\'s own words: ProviderTool({"type": "web_search"}).'
+            )
+
+
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The shape the answer must have, as a JSON Schema."""
 
@@ -102,6 +115,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
+    provider_tools: tuple[ProviderTool, ...] = ()
     output: OutputSpec | None = None
     settings: Settings = Settings()
     connect: float | msgspec.UnsetType | None = msgspec.UNSET

@@ -14,7 +14,7 @@ import msgspec
 from headwater.events.messages import AnyPart, Message, ToolCall, ToolResult
 from headwater.providers.request import HTTPRequest
 
-__all__ = ("arguments_object", "json_object", "json_text", "posted", "well_formed", "with_own_ids")
+__all__ = ("add_extra", "arguments_object", "json_object", "json_text", "posted", "well_formed", "with_own_ids")
 
 INVALID: Final = "invalid_json"
 """Under which name arguments that are no JSON object go back: servers parse them, and refuse the whole history."""
@@ -123,3 +123,13 @@ def _under(call: ToolCall, ident: str, item_id: str | None) -> ToolCall:
     if (call.id, call.item_id) == (ident, item_id):
         return call
     return msgspec.structs.replace(call, id=ident, item_id=item_id)
+
+
+# --- the provider's own fields
+
+
+def add_extra(body: dict[str, Any], extra: Mapping[str, Any] | None) -> None:
+    """Put the provider's own fields into `body` as they are; its tools stand behind ours."""
+    for name, value in (extra or {}).items():
+        tools = name == "tools" and isinstance(value, (list, tuple))
+        body[name] = [*body.get(name, ()), *value] if tools else value

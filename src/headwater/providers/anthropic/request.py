@@ -105,7 +105,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         "messages": conversation.turns,
         "stream": True,
     }
-    tools = [_tool(tool, quirks) for tool in request.tools]
+    tools = [*(_tool(tool, quirks) for tool in request.tools), *({**tool.spec} for tool in request.provider_tools)]
     if request.output is not None:
         if family.native_output and quirks.json_schema:
             schema = _narrow(request.output.schema) if request.output.strict else request.output.schema

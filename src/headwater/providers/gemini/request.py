@@ -60,6 +60,8 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         body["systemInstruction"] = {"parts": writer.system}
     if request.tools:
         body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in request.tools]}]
+    if request.provider_tools:
+        body["tools"] = [*body.get("tools", ()), *(tool.spec for tool in request.provider_tools)]
     if settings.tool_choice is not None:
         body["toolConfig"] = {"functionCallingConfig": _tool_choice(settings.tool_choice)}
     config = _generation_config(request, generation)

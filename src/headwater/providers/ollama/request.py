@@ -66,6 +66,10 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     }
     if request.tools and settings.tool_choice != "none":
         body["tools"] = [_tool(tool) for tool in request.tools]
+    if request.provider_tools:
+        raise errors.UnsupportedSetting(
+            "ollama runs no tools on its side.", hint="Give a function, which is run here: tools=[search]."
+        )
     if request.output is not None:
         body["format"] = request.output.schema
     if settings.reasoning is not None:
@@ -113,6 +117,9 @@ def _think(reasoning: str | bool | int) -> str | bool:
 def _merge(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     for name, value in theirs.items():
         mine = ours.get(name)
+        if name == "tools" and isinstance(mine, list) and isinstance(value, (list, tuple)):
+            ours[name] = [*mine, *value]
+            continue
         ours[name] = {**mine, **value} if isinstance(mine, dict) and isinstance(value, dict) else value
 
 

@@ -30,7 +30,7 @@ from headwater.events.messages import (
     data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, json_object, json_text, posted, with_own_ids
+from headwater.providers.writing import add_extra, arguments_object, json_object, json_text, posted, with_own_ids
 
 __all__ = ("API", "encode")
 
@@ -63,15 +63,15 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     body: JSON = {"model": request.model, "messages": writer.written, "stream": True}
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
-    if request.tools:
-        body["tools"] = [_tool(tool, quirks) for tool in request.tools]
+    tools = [*(_tool(tool, quirks) for tool in request.tools), *(tool.spec for tool in request.provider_tools)]
+    if tools:
+        body["tools"] = tools
     if settings.cache and quirks.cache_marks:
         writer.mark_instructions()
     if request.output is not None:
         body["response_format"] = _output(request.output, writer, quirks)
-    body.update(_settings(settings, endpoint, bool(request.tools)))
-    if settings.extra:
-        body.update(settings.extra)
+    body.update(_settings(settings, endpoint, bool(tools)))
+    add_extra(body, settings.extra)
     return posted(_url(endpoint), _headers(endpoint), body)
 
 

@@ -30,7 +30,7 @@ from headwater.events.messages import (
     data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, json_object, json_text, posted, with_own_ids
+from headwater.providers.writing import add_extra, arguments_object, json_object, json_text, posted, with_own_ids
 
 __all__ = ("API", "JSON", "OWN_CALLS", "encode", "without")
 
@@ -63,9 +63,10 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     if settings.verbosity is not None:
         text["verbosity"] = settings.verbosity
     reasoning = _reasoning_asked(settings, endpoint)
+    tools = [*(_tool(tool, endpoint) for tool in request.tools), *(tool.spec for tool in request.provider_tools)]
     optional: JSON = {
         "instructions": instructions or None,
-        "tools": [_tool(tool, endpoint) for tool in request.tools] or None,
+        "tools": tools or None,
         "tool_choice": _tool_choice(settings.tool_choice),
         "parallel_tool_calls": settings.parallel_tool_calls,
         "text": text or None,
@@ -79,7 +80,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     body.update((name, value) for name, value in optional.items() if value is not None)
     if settings.store is not True and _shows_encrypted_reasoning(request.model, reasoning):
         body["include"] = ["reasoning.encrypted_content"]
-    body.update(settings.extra or {})
+    add_extra(body, settings.extra)
     return posted(_url(endpoint), _headers(endpoint), body)
 
 
