@@ -236,3 +236,21 @@ def test_marks_for_caching_do_not_change_a_tool_that_was_given() -> None:
     tool = ProviderTool({**SEARCH})
     written("anthropic", Message.user("q"), provider_tools=(tool,), settings=Settings(cache=True))
     assert tool.spec == SEARCH
+
+
+# --- the shape of the answer, in words
+
+SHAPE = {"type": "object", "properties": {"harbour": {"type": "string"}}}
+
+
+@pytest.mark.parametrize("before", [(), (Message.system("Be brief."),)])
+@pytest.mark.parametrize("api", APIS)
+def test_the_shape_is_asked_for_in_the_instructions(api: str, before: tuple[Message, ...]) -> None:
+    output = OutputSpec(name="o", schema=SHAPE, strict=False, in_words=True)
+    body = json.loads(written(api, *before, Message.user("q"), output=output).body)
+    said = ("messages", "input", "instructions", "contents", "system", "systemInstruction")
+    assert "harbour" in json.dumps({name: value for name, value in body.items() if name in said})
+    assert ("Be brief." in json.dumps(body)) == bool(before)
+    assert not {*body} & {"response_format", "text", "output_config", "format", "generationConfig"}
+    native = written(api, Message.user("q"), output=OutputSpec(name="o", schema=SHAPE, strict=False))
+    assert {*json.loads(native.body)} & {"response_format", "text", "output_config", "format", "generationConfig"}

@@ -17,7 +17,7 @@ from headwater.agents import validation
 from headwater.agents.handoff import Handoff
 from headwater.agents.instructions import Instructions, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, merged, models
-from headwater.agents.output import Output, output_of
+from headwater.agents.output import MODES, Output, output_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.agents.terminal_chat import converse, converse_blocking
@@ -73,8 +73,10 @@ class Agent(Generic[ContextT, OutputT]):
     `model` is a name (`openai/gpt-5.4`, `claude-…`, `ollama/llama3.2`, `offline`), a Model, or anything that can be
     asked; None means the variable HEADWATER_MODEL. `instructions` are a string or a function of the run's context.
     `tools` are functions, `@tool` functions, agents, workflows and the provider's own (ProviderTool); `handoffs` are
-    agents to whom this one may give the conversation. `output_type` is what the answer must be. `max_loops` is how
-    often the agent is asked to go on from its own answer, `max_steps` how many requests one answer may take.
+    agents to whom this one may give the conversation. `output_type` is what the answer must be, a type or a JSON
+    Schema; with `output_mode="prompted"` it is asked for in the instructions, for servers that refuse a schema.
+    `max_loops` is how often the agent is asked to go on from its own answer, `max_steps` how many requests one answer
+    may take.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
     what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands details
@@ -100,6 +102,7 @@ class Agent(Generic[ContextT, OutputT]):
         tools: Iterable[Any] | None = (),
         handoffs: Iterable[Agent[Any, Any]] | None = (),
         output_type: type[OutputT] = str,  # type: ignore[assignment]  # what checkers take it from
+        output_mode: Literal["native", "prompted"] = "native",
         description: str = "",
         max_loops: int = 1,
         max_steps: int = MAX_STEPS,
@@ -160,6 +163,7 @@ class Agent(Generic[ContextT, OutputT]):
                 raise validation.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
         self._output: Output | None = None
         self._output_type: Any = str
+        self.output_mode: str = validation.choice("output_mode", output_mode, MODES) or "native"
         self.tools = tools
         self.output_type = output_type
         self.model = given["model"]
@@ -204,7 +208,7 @@ class Agent(Generic[ContextT, OutputT]):
 
     @output_type.setter
     def output_type(self, output_type: Any) -> None:
-        self._output = output_of(output_type)
+        self._output = output_of(output_type, self.output_mode)
         self._output_type = output_type
 
     # --- running
@@ -399,7 +403,7 @@ class Agent(Generic[ContextT, OutputT]):
             instructions=instructions_of(self.instructions),
             tools=self._tools_and_handoffs(),
             provider_tools=self._provider_tools,
-            output=self._output if output_type is None else output_of(output_type),
+            output=self._output if output_type is None else output_of(output_type, self.output_mode),
             settings=merged(merged(llm.settings, self.settings.given()), settings, _RUN_ARGUMENTS),
             limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
             timeouts=clocks or llm.timeouts,

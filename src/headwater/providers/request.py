@@ -107,6 +107,8 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any]
     strict: bool = True
     description: str = ""
+    in_words: bool = False
+    """Whether it is asked for in the instructions, for servers that refuse a schema beside them."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

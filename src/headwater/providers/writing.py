@@ -11,10 +11,19 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.events.messages import AnyPart, Message, ToolCall, ToolResult
-from headwater.providers.request import HTTPRequest
+from headwater.events.messages import AnyPart, Message, Text, ToolCall, ToolResult
+from headwater.providers.request import HTTPRequest, Request
 
-__all__ = ("add_extra", "arguments_object", "json_object", "json_text", "posted", "well_formed", "with_own_ids")
+__all__ = (
+    "add_extra",
+    "arguments_object",
+    "json_object",
+    "json_text",
+    "posted",
+    "well_formed",
+    "with_own_ids",
+    "with_words",
+)
 
 INVALID: Final = "invalid_json"
 """Under which name arguments that are no JSON object go back: servers parse them, and refuse the whole history."""
@@ -123,6 +132,23 @@ def _under(call: ToolCall, ident: str, item_id: str | None) -> ToolCall:
     if (call.id, call.item_id) == (ident, item_id):
         return call
     return msgspec.structs.replace(call, id=ident, item_id=item_id)
+
+
+# --- the shape of the answer
+
+
+def with_words(request: Request) -> Request:
+    """`request` with the shape of its answer among the instructions, if it is to be asked for there."""
+    output, messages = request.output, request.messages
+    if output is None or not output.in_words:
+        return request
+    said = f"Answer with JSON alone, nothing around it, that fits this JSON Schema:\n{json_text(output.schema)}"
+    if messages and messages[0].role == "system":
+        first = msgspec.structs.replace(messages[0], content=(*messages[0].content, Text(text=f"\n\n{said}")))
+        messages = (first, *messages[1:])
+    else:
+        messages = (Message.system(said), *messages)
+    return msgspec.structs.replace(request, messages=messages, output=None)
 
 
 # --- the provider's own fields

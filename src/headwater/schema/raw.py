@@ -130,8 +130,9 @@ def _is_of(value: Any, kind: Any) -> bool:
     if known is None:
         return True
     if isinstance(value, bool):
-        return kind == "boolean"
-    return isinstance(value, known) or (kind == "integer" and isinstance(value, float) and bool(value.is_integer()))
+        return bool(kind == "boolean")
+    whole: bool = kind == "integer" and isinstance(value, float) and value.is_integer()
+    return whole or isinstance(value, known)
 
 
 def _kinds(kind: Any) -> str:

@@ -18,7 +18,7 @@ import msgspec
 from headwater.errors import InvalidRequest, UnsupportedSetting
 from headwater.events.messages import AnyPart, File, Image, Message, ProviderItem, Reasoning, Text, ToolCall, ToolResult
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, json_text, posted, with_own_ids
+from headwater.providers.writing import arguments_object, json_text, posted, with_own_ids, with_words
 
 __all__ = ("API", "CALL_TYPES", "encode", "json_or_text")
 
@@ -94,6 +94,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     In `settings.extra`, `betas` (a list) goes to the `anthropic-beta` header and `tools` are added to ours, so that the
     provider's own tools can stand beside them. Raises UnsupportedSetting, InvalidRequest.
     """
+    request = with_words(request)
     settings, quirks = request.settings, endpoint.quirks
     family = _family(request.model)
     _check(settings, endpoint, family)

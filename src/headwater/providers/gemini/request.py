@@ -26,7 +26,7 @@ from headwater.events.messages import (
     read_data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, posted, well_formed, with_own_ids
+from headwater.providers.writing import arguments_object, posted, well_formed, with_own_ids, with_words
 
 __all__ = ("API", "NO_SIGNATURE", "encode")
 
@@ -52,6 +52,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
 
     Raises: UnsupportedSetting; InvalidRequest for content that Gemini has no place for.
     """
+    request = with_words(request)
     settings, generation = request.settings, _generation(request.model)
     _refuse(settings, endpoint)
     writer = _Writer(endpoint, generation)

@@ -24,7 +24,7 @@ from headwater.events.messages import (
     read_data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, posted, with_own_ids
+from headwater.providers.writing import arguments_object, posted, with_own_ids, with_words
 
 __all__ = (
     "API",
@@ -57,6 +57,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
 
     Raises: UnsupportedSetting; InvalidRequest for content that Ollama has no place for: files, pictures by address.
     """
+    request = with_words(request)
     settings = request.settings
     _refuse(settings, endpoint)
     body: dict[str, Any] = {

@@ -30,7 +30,15 @@ from headwater.events.messages import (
     data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
-from headwater.providers.writing import add_extra, arguments_object, json_object, json_text, posted, with_own_ids
+from headwater.providers.writing import (
+    add_extra,
+    arguments_object,
+    json_object,
+    json_text,
+    posted,
+    with_own_ids,
+    with_words,
+)
 
 __all__ = ("API", "encode")
 
@@ -54,6 +62,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     Raises: UnsupportedSetting, for a setting that this server cannot honour; InvalidRequest, for a file that it cannot
     be given.
     """
+    request = with_words(request)
     settings, quirks = request.settings, endpoint.quirks
     for name in settings.given():
         if name in quirks.unsupported:

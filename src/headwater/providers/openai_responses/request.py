@@ -30,7 +30,15 @@ from headwater.events.messages import (
     data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
-from headwater.providers.writing import add_extra, arguments_object, json_object, json_text, posted, with_own_ids
+from headwater.providers.writing import (
+    add_extra,
+    arguments_object,
+    json_object,
+    json_text,
+    posted,
+    with_own_ids,
+    with_words,
+)
 
 __all__ = ("API", "JSON", "OWN_CALLS", "encode", "without")
 
@@ -50,6 +58,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     `store` is false unless the settings ask for it; then reasoning is asked for in its encrypted form, to be sent back.
     Raises: UnsupportedSetting, for a setting, a strict schema or a file that this API cannot take.
     """
+    request = with_words(request)
     settings = request.settings
     _refuse(settings, endpoint)
     instructions, items = _conversation(
