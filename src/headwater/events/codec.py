@@ -115,7 +115,10 @@ def decode(data: JSON) -> Event:
     """
     if type(data) is not bytes:
         if isinstance(data, Mapping):
-            return _from_object(dict(data))
+            try:
+                return _from_object(dict(data))
+            except UnicodeEncodeError:
+                return _from_object(_mend(data))
         data = _bytes(data)
     try:
         event = _typed().decode(data)

@@ -127,6 +127,7 @@ class AgentRun(Parent):
                 model="",
                 messages=(*system, *fold.sent),
                 tools=(*(tool.spec for tool in job.tools.values()), *job.offers),
+                provider_tools=job.provider_tools,
                 output=job.output.spec if job.output else None,
                 settings=job.settings,
                 connect=job.connect,

@@ -10,7 +10,7 @@ import msgspec
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.events.messages import Message
-from headwater.providers.request import OutputSpec, Settings, ToolSpec
+from headwater.providers.request import OutputSpec, ProviderTool, Settings, ToolSpec
 from headwater.runtime.agent_loop import Limits
 from headwater.runtime.run import Run
 from headwater.tools.work import Offered, ToolErrors
@@ -62,6 +62,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     run_tools: bool = True
     offers: tuple[ToolSpec, ...] = ()
     """Tools that the model is told of beside `tools`, and that nobody here runs."""
+    provider_tools: tuple[ProviderTool, ...] = ()
     output: Output | None = None
     settings: Settings = Settings()
     limits: Limits = Limits()
