@@ -30,7 +30,7 @@ def test_a_run_says_what_happens_and_the_rest_follows() -> None:
 def test_steps_are_parted_by_leads_and_children_ended_where_they_stand() -> None:
     writer = LogWriter()
     top = writer.begin("writer")
-    top.answer("One.")
+    top.answer("One.", final=False)
     top.answer("Two.")
     helper = top.child("title", role="helper")
     helper.fail(ErrorInfo(type="Overloaded", message="busy"))

@@ -524,6 +524,23 @@ def _helper(log: LogWriter) -> None:
     top.finish()
 
 
+def _helper_beside_members(log: LogWriter) -> None:
+    shape = WorkflowShape(kind="sequential", members=("ann", "bob"))
+    top = log.begin("team", "Sign here.", workflow=shape)
+    ann = top.child("ann", "Sign here.", role="member", final=False)
+    ann.answer("Ann was here.", final=False)
+    ann.finish()
+    bob = top.child("bob", "Sign here. Ann was here.", role="member", after=(ann,), final=True)
+    bob.ask_model(final=True)
+    titler = top.child("title", "Sign here.", role="helper")
+    bob.say("Bob was here.")
+    titler.answer("Signatures")
+    bob.end_step()
+    bob.finish()
+    titler.finish()
+    top.finish(bob, reason="stop")
+
+
 _LOGS: Mapping[str, Callable[[LogWriter], None]] = {
     "approved": _approved,
     "refused by a person": _refused,
@@ -558,4 +575,5 @@ _LOGS: Mapping[str, Callable[[LogWriter], None]] = {
     "side by side, with roles": _side_by_side,
     "a member that cannot begin": _member_that_cannot_begin,
     "a helper": _helper,
+    "a helper beside members": _helper_beside_members,
 }
