@@ -7,6 +7,7 @@ import pytest
 
 from headwater.events import (
     Event,
+    GuardTripped,
     InputAsked,
     MessageAdded,
     MessageReceived,
@@ -29,6 +30,8 @@ from headwater.testing.log_writer import LogWriter
 from tests.events.checker.edits import Breach, after, both, change, check_breach, drop, move, names, numbered, twice
 
 YES = "approved"
+COMPACTED = "compacted"
+REPLACED = "replaced by a guard"
 BELOW = "parked below"
 HEARD = "steered"
 HEIR = "steered over a handoff"
@@ -44,6 +47,12 @@ BREACHES: list[Breach] = [
     ("waiting", "for one twice", YES, change(RunWaiting, 0, ids=("ask-c2", "ask-c2"))),
     ("waiting", "on something else", YES, change(RunWaiting, 0, on="input")),
     ("waiting", "on the time, though someone is asked", YES, change(RunWaiting, 0, on="time")),
+    (
+        "waiting",
+        "on the time, and not until when",
+        "compacted",
+        after(StepFinished, 0, RunWaiting(on="time")),
+    ),
     ("waiting", "before its child does", BELOW, move(RunWaiting, 1, RunWaiting)),
     ("waiting", "for a child that does not", BELOW, drop(RunWaiting)),
     ("waiting", "for what its child asked", BELOW, change(RunWaiting, 1, ids=("in-1",))),
@@ -52,6 +61,12 @@ BREACHES: list[Breach] = [
         "in a run below",
         "parked below, and taken up",
         change(RunResumed, 0, run="run_2", path=("boss", "clerk")),
+    ),
+    (
+        "heard",
+        "without a key",
+        LATE,
+        change(MessageReceived, 0, key=""),
     ),
     ("heard", "received twice", HEARD, twice(MessageReceived)),
     ("heard", "added twice", HEARD, twice(MessageAdded)),
@@ -64,6 +79,29 @@ BREACHES: list[Breach] = [
         "by a run that nothing was handed to",
         "compacted",
         both(after(StepFinished, 0, SAID), change(MessageAdded, -1, key="m2")),
+    ),
+    (
+        "compact",
+        "for more messages than there are",
+        COMPACTED,
+        change(MessageAdded, -1, message=Message(role="user", replaces=8)),
+    ),
+    ("compact", "for less than none", COMPACTED, change(MessageAdded, -1, message=Message(role="user", replaces=-1))),
+    (
+        "compact",
+        "a message of another kind",
+        HEARD,
+        change(MessageAdded, 0, message=Message(role="user", replaces=1)),
+    ),
+    ("guard", "a step that is yet to come", REPLACED, change(GuardTripped, 1, step=2)),
+    ("guard", "a step that never is", REPLACED, change(GuardTripped, 1, step=0)),
+    ("guard", "a step before the first", REPLACED, change(GuardTripped, 0, step=1)),
+    ("guard", "a call that there is not", REPLACED, change(GuardTripped, 1, call="c1")),
+    (
+        "guard",
+        "a call of another step",
+        "approved for the run",
+        after(ToolFinished, -1, GuardTripped(guard="g", on="result", step=2, call="c1")),
     ),
     ("end", "received after the end", LATE, after(RunFinished, -1, SAID)),
 ]
@@ -116,6 +154,21 @@ def test_a_workflow_waits_while_all_its_members_do() -> None:
             member.add(RunWaiting(on="approval", ids=("ask-bob",)))
     top.add(RunWaiting(on="children", ids=("run_2", "run_3")))
     check_log(log.log, parked=True)
+
+
+def test_a_compaction_may_stand_for_all_that_there_is() -> None:
+    log = list(handmade_logs()[COMPACTED])
+    change(MessageAdded, -1, message=Message(role="user", replaces=7))(log)
+    check_log(log)
+
+
+def test_a_guard_may_name_a_call_of_any_step() -> None:
+    log = list(handmade_logs()["approved for the run"])
+    after(ToolFinished, -1, *(_in(log[0], GuardTripped(guard="g", on="result", call=call)) for call in ("c1", "c3")))(
+        log
+    )
+    after(ToolFinished, -1, _in(log[0], GuardTripped(guard="g", on="result", step=2, call="c3")))(log)
+    check_log(numbered(log))
 
 
 PARKED = [name for name in handmade_logs() if name.startswith("parked") and name != "parked below, and taken up"]

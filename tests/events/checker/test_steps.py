@@ -12,6 +12,7 @@ from headwater.events import (
     CallRejected,
     ErrorInfo,
     Event,
+    MessageAdded,
     ReasoningDelta,
     ReasoningEnded,
     ReasoningStarted,
@@ -44,6 +45,19 @@ BREACHES: list[Breach] = [
     ("attempt", "another cause than was announced", ANSWER, change(AttemptStarted, 1, cause="restart")),
     ("attempt", "a guard's word where it was the log", ANSWER, change(AttemptStarted, 1, cause="guard")),
     ("attempt", "the log's word where it was a guard", GUARD, change(AttemptStarted, 1, cause="resume")),
+    (
+        "attempt",
+        "a further step after one that is final",
+        "compacted",
+        drop(MessageAdded),
+    ),
+    ("attempt", "a final step whose tools ran", "approved for the run", change(AttemptStarted, 1, final=True)),
+    (
+        "attempt",
+        "a final step, and what follows is a compaction",
+        "compacted",
+        drop(MessageAdded, 2),
+    ),
     ("retracted", "text that is not taken back", ANSWER, drop(Retracted)),
     ("retracted", "text that a guard would have back", GUARD, drop(Retracted)),
     (
@@ -83,6 +97,19 @@ def test_an_attempt_may_say_that_it_may_be_taken_back() -> None:
     top.ask_model(cause="restart")
     top.say("Hello.")
     top.end_step()
+    top.finish()
+    check_log(log.log)
+
+
+def test_a_final_step_may_be_followed_by_one_in_which_its_calls_are_told_to_be_wrong() -> None:
+    log = LogWriter()
+    top = log.begin("writer")
+    top.ask_model(final=True)
+    top.call("c1", "weather", {})
+    top.end_step("tool_calls")
+    top.start_tool("c1", "weather")
+    top.end_tool("c1", "weather", "There is no tool named 'weather'.", failed=True)
+    top.answer("I cannot tell.")
     top.finish()
     check_log(log.log)
 

@@ -83,6 +83,17 @@ BREACHES: list[Breach] = [
         after(ApprovalAsked, 1, ApprovalAsked(approval="third", call="c2", name="send_mail")),
     ),
     ("settled", "unanswered, and the run goes on", NO, drop(ApprovalAnswered)),
+    ("settled", "a call that is neither run nor refused", YES, both(drop(ToolFinished), drop(ToolStarted))),
+    (
+        "settled",
+        "one of two calls, and then a message",
+        YES,
+        both(
+            drop(ToolFinished),
+            drop(ToolStarted),
+            after(ToolFinished, -1, MessageAdded(message=Message.user("Hurry."), cause="steer")),
+        ),
+    ),
     ("approval", "a custom tool's text bare", CUSTOM, change(ApprovalAsked, 0, arguments={"text": "rm"})),
     ("approval", "a custom tool's text with more", CUSTOM, change(ApprovalAsked, 0, arguments={"input": "rm", "x": 1})),
     ("approval", "a custom tool's text that is none", CUSTOM, change(ApprovalAnswered, 0, arguments={"input": 3})),
@@ -182,6 +193,67 @@ def test_open_questions_are_void_when_their_run_ends() -> None:
         ended(top)
         check_log(log.log)
         assert top.fold.questions == {}
+
+
+def _calling(log: LogWriter, *keys: str, reason: str | None = "tool_calls") -> RunWriter:
+    top = log.begin("mailer")
+    top.ask_model()
+    for key in keys:
+        top.call(key, "send_mail", {})
+    top.end_step(reason)
+    return top
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "stop", None])
+def test_who_asks_a_model_alone_runs_nothing(reason: str | None) -> None:
+    log = LogWriter()
+    _calling(log, "c1", "c2", reason=reason).finish()
+    check_log(log.log)
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "stop", None])
+def test_a_run_that_has_run_one_call_runs_them_all(reason: str | None) -> None:
+    log = LogWriter()
+    top = _calling(log, "c1", "c2", reason=reason)
+    top.start_tool("c2", "send_mail")
+    top.end_tool("c2", "send_mail", "Sent.")
+    top.finish()
+    with pytest.raises(AssertionError, match="'settled'"):
+        check_log(log.log)
+
+
+def test_a_run_that_goes_on_runs_the_calls_of_its_last_step_too() -> None:
+    log = LogWriter()
+    top = _mailing(log)
+    top.start_tool("c1", "send_mail")
+    top.end_tool("c1", "send_mail", "Sent.")
+    top.ask_model()
+    top.call("c2", "send_mail", {})
+    top.end_step("tool_calls")
+    top.finish()
+    with pytest.raises(AssertionError, match="'settled'"):
+        check_log(log.log)
+
+
+@pytest.mark.parametrize("reason", ["length", "cancelled", "content_filter"])
+def test_calls_of_an_answer_that_broke_off_are_not_run(reason: str) -> None:
+    log = LogWriter()
+    top = _calling(log, "c1", reason=reason)
+    top.add(MessageAdded(message=Message.user("Hurry."), cause="steer"))
+    _done(log, top)
+
+
+def test_a_run_may_fail_or_be_stopped_before_its_tools_begin() -> None:
+    for ended in (RunWriter.cancel, lambda top: top.fail(ErrorInfo(type="MaxStepsReached", message="25 steps."))):
+        log = LogWriter()
+        top = _mailing(log)
+        top.start_tool("c1", "send_mail")
+        top.end_tool("c1", "send_mail", "Sent.")
+        top.ask_model()
+        top.call("c2", "send_mail", {})
+        top.end_step("tool_calls")
+        ended(top)
+        check_log(log.log)
 
 
 def test_no_message_joins_while_someone_is_asked() -> None:

@@ -1,16 +1,26 @@
 """The runs below a run: that they stand where they are said to, what they are to it, and whose answer is its own.
 
-Owns the rules child, role, after and answer.
+Owns the rules child, role, after, handoff and answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from headwater.events.checker.rules import LogError, check_usage
 from headwater.events.checker.tools import Tools
-from headwater.events.types import ChildFinished, ChildStarted, End, Event, RunFinished, RunStarted, ToolFinished
+from headwater.events.types import (
+    ChildFinished,
+    ChildStarted,
+    End,
+    Event,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    ToolFinished,
+)
 
 __all__ = ("CHILD_HANDLERS", "Below", "Child", "Children")
 
@@ -33,10 +43,11 @@ class Below(Protocol):
 class Child:
     """A run inside another, as that one knows it; `run` is None until it begins."""
 
-    __slots__ = ("run", "started")
+    __slots__ = ("finished", "run", "started")
 
     def __init__(self, started: ChildStarted) -> None:
         self.started = started
+        self.finished: ChildFinished | None = None
         self.run: Below | None = None
 
 
@@ -46,13 +57,17 @@ class Children:
     def __init__(self, started: RunStarted, tools: Tools, *, strict: bool) -> None:
         self.open: dict[str, Child] = {}
         """Those that are going on."""
-        self.handed_off = False
+        self.conversation: Literal["here", "handed over", "followed"] = "here"
+        """Who has it: this run, nobody yet, or the successor."""
+        self._successor: Child | None = None
         self._tools = tools
         self._strict = strict
         self._workflow = started.workflow is not None
         self._all: dict[str, ChildStarted] = {}
         self._finished: set[str] = set()
         """The members that came to their answer."""
+        self._led_on: set[str] = set()
+        """Those whose answers are in another's task."""
 
     def _child_started(self, event: ChildStarted) -> None:
         if event.child in self._all:
@@ -64,15 +79,20 @@ class Children:
             for run in event.after:
                 if run not in self._finished:
                     raise LogError("after", f"run {run!r} is no member that has finished", event)
+            self._led_on.update(event.after)
         self._all[event.child] = event
-        self.open[event.child] = Child(event)
+        child = self.open[event.child] = Child(event)
+        if event.role == "handoff":
+            self.conversation, self._successor = "followed", child
 
     def _check_role(self, event: ChildStarted) -> None:
         role = event.role
         if (role == "tool") != (event.call is not None):
             raise LogError("role", f"its role is {role!r}, and its call {event.call!r}", event)
-        if role == "handoff" and not self.handed_off:
+        if role == "handoff" and self.conversation == "here":
             raise LogError("role", "no handoff stands before it", event)
+        if role == "handoff" and self.conversation == "followed":
+            raise LogError("handoff", "another run has followed the handoff already", event)
         if role == "member" and not self._workflow:
             raise LogError("role", "it is a member, and its run is no workflow", event)
 
@@ -80,6 +100,7 @@ class Children:
         child = self.open.pop(event.child, None)
         if child is None:
             raise LogError("child", f"child {event.child!r} is not going on", event)
+        child.finished = event
         if (event.name, event.call) != (child.started.name, child.started.call):
             raise LogError("child", "its name and call are not those of its child.started", event)
         if self._strict and event.error is not None and (child.run is not None or event.outcome != "failed"):
@@ -103,12 +124,42 @@ class Children:
             if child.started.call == event.call:
                 raise LogError("child", f"child {name!r} of this call is not finished", event)
 
+    # --- who has the conversation, and who speaks
+
+    def hand_over(self) -> None:
+        """The conversation goes to another run."""
+        self.conversation = "handed over"
+
+    def check_here(self, event: Event) -> None:
+        """Hold what goes on in the conversation to its not having been handed over."""
+        if self._strict and self.conversation != "here":
+            raise LogError("handoff", "the conversation was handed over before", event)
+
+    def last_word(self, event: RunFinished) -> str | None:
+        """The finish reason of a run that has handed over: that of its successor."""
+        successor = self._successor
+        finished = successor.finished if successor is not None else None
+        if successor is None or finished is None:
+            raise LogError("handoff", "the conversation was handed over, and nobody has followed", event)
+        end = successor.run.end if successor.run is not None else None
+        if finished.outcome == "failed" or isinstance(end, RunFailed):
+            raise LogError("handoff", f"run {finished.child!r}, which it was handed to, has failed", event)
+        if isinstance(end, RunFinished):
+            return end.finish_reason
+        return "cancelled" if isinstance(end, RunCancelled) else event.finish_reason  # stopped before it began
+
     def check_answer(self, event: RunFinished) -> None:
         """Hold a run's end to the children that may speak for it."""
-        speakers = [child for child, started in self._all.items() if started.role in ("member", "handoff")]
+        speakers = {name: child for name, child in self._all.items() if child.role in ("member", "handoff")}
         for run in event.answer:
             if run not in speakers:
                 raise LogError("answer", f"run {run!r} is neither a member nor one that was handed to", event)
+            if speakers[run].final is False:
+                raise LogError("answer", f"of run {run!r} was said that its answer is not the workflow's", event)
+            if run in self._led_on:
+                raise LogError("answer", f"the answer of run {run!r} is in another's task", event)
+        if len(set(event.answer)) < len(event.answer):
+            raise LogError("answer", "it names a run twice", event)
         if speakers and not event.answer:
             raise LogError("answer", "it does not say whose answer is its own", event)
 

@@ -28,10 +28,13 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "role": "a child is a tool exactly where it answers a call, a handoff after one, a member in a workflow, or a "
         "helper",
         "after": "the answers in a child's task are those of members of the same run that have finished",
-        "answer": "run.finished names whose text is its own: members or the run handed to, and some where there are "
-        "any",
+        "handoff": "a run hands the conversation over once and has no further step; one run follows, which has not "
+        "failed where this one finishes",
+        "answer": "run.finished names once each whose text is its own: the run handed to, or members that are in no "
+        "other's task and were not ruled out; and some where there are any",
         "step": "steps are numbered from 1 without gaps, one at a time, and each is finished before its run ends",
-        "attempt": "attempts are numbered from 1 in their step; another follows only where one failed and said so",
+        "attempt": "attempts are numbered from 1 in their step; another follows only where one failed and said so; "
+        "since grammar 2 no step follows one that is final, unless it fails, its calls go wrong or a message is heard",
         "accepted": "attempt.accepted stands at most once in its attempt, before anything that the model says",
         "place": "what a model says stands in the step and the attempt in which it says it",
         "part": "each part is started once, and ended once before its attempt is over",
@@ -46,19 +49,38 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "usage": "the usage of a step, of a child and of a run is what was reported for it",
         "tool": "a tool runs once for a call that was ready, after its step; each one started is finished once",
         "idempotency": "tool.started bears the key of its call: run/call",
-        "settled": "a step's tools have ended before anything is added to the conversation and before the run ends",
+        "settled": "a step's tools have ended before anything is added to the conversation and before the run ends; "
+        "since grammar 2 each call of ours in a whole answer has been run or refused by then, unless the run fails or "
+        "is cancelled, or its only step is finished and nothing was run",
         "approval": "approval is asked for once for a call that waits for its tool, and answered once at most; what is "
         "allowed starts, what is refused never does",
         "input": "a person is asked while the tool that asks is at work, and answers once at most, before it finishes",
-        "waiting": "a run waits where nothing of it is at work, and names all that it waits for",
-        "heard": "a message is received once, and added once at most: there, or in a run that was handed to",
-        "outcome": "run.finished says why the last step ended, unless another run has the last word",
+        "waiting": "a run waits where nothing of it is at work, and names all that it waits for, or until when",
+        "heard": "a message is received once, under a key, and added once at most: there, or in a run that was handed "
+        "to",
+        "compact": "a message that stands for earlier ones is added by a compaction, and stands for no more than there "
+        "are",
+        "guard": "guard.tripped names only a step and a call that there are",
+        "outcome": "run.finished says why the last step ended, or what the run says that has the last word",
     }
 )
 """Every rule by its name: what it asks for."""
 
 NEW_IN_GRAMMAR_2: Final = frozenset(
-    {"role", "after", "answer", "accepted", "resumed", "idempotency", "input", "waiting", "heard"}
+    {
+        "role",
+        "after",
+        "handoff",
+        "answer",
+        "accepted",
+        "resumed",
+        "idempotency",
+        "input",
+        "waiting",
+        "heard",
+        "compact",
+        "guard",
+    }
 )
 """The rules that a run of grammar 1 does not know."""
 

@@ -16,6 +16,7 @@ from headwater.events.fold import Fold
 from headwater.events.types import (
     Custom,
     Event,
+    GuardTripped,
     Handoff,
     MessageAdded,
     MessageReceived,
@@ -136,15 +137,23 @@ class Run:
         on = "approval" if tools.approvals else "input" if tools.inputs else "children" if waiting else "time"
         if event.on != on:
             raise LogError("waiting", f"it waits on {event.on!r}, and due was {on!r}", event)
+        if on == "time" and event.until is None:
+            raise LogError("waiting", "it does not say until when", event)
         self.waiting = True
 
     # --- messages
 
     def _message_received(self, event: MessageReceived) -> None:
+        if self.strict and not event.key:
+            raise LogError("heard", "it has no key", event)
         self._unheard.add(event.key)
 
     def _message_added(self, event: MessageAdded) -> None:
         self._check_between_steps(event)
+        if self.strict:
+            self._check_replaces(event)
+        if event.cause != "compact":
+            self.steps.hear()
         if event.key and self.strict:
             run: Run | None = self
             while run is not None and event.key not in run._unheard:
@@ -153,11 +162,19 @@ class Run:
                 raise LogError("heard", f"message {event.key!r} was not received, or was added before", event)
             run._unheard.remove(event.key)
 
+    def _check_replaces(self, event: MessageAdded) -> None:
+        replaces, there_are = event.message.replaces, len(self._fold.messages)
+        if replaces and event.cause != "compact":
+            raise LogError("compact", f"its cause is {event.cause!r}, and it stands for {replaces} messages", event)
+        if not 0 <= replaces <= there_are:
+            raise LogError("compact", f"it stands for {replaces} messages, and there are {there_are}", event)
+
     # --- going on, and the end
 
     def _step_started(self, event: StepStarted) -> None:
         self.steps.begin(event)
         self.tools.check_settled(event)
+        self.children.check_here(event)
 
     def _tool_finished(self, event: ToolFinished) -> None:
         self.tools.finish(event)
@@ -165,12 +182,22 @@ class Run:
 
     def _handoff(self, event: Handoff) -> None:
         self._check_between_steps(event)
-        self.children.handed_off = True
+        self.children.hand_over()
 
     def _check_between_steps(self, event: MessageAdded | Handoff) -> None:
         if self.steps.open is not None:
             raise LogError("settled", f"step {self.steps.open.number} is not finished", event)
         self.tools.check_settled(event)
+        self.children.check_here(event)
+
+    def _guard_tripped(self, event: GuardTripped) -> None:
+        if not self.strict:
+            return
+        step, call = event.step, event.call
+        if step is not None and not 1 <= step <= self.steps.number:
+            raise LogError("guard", f"there is no step {step}", event)
+        if call is not None and (call not in self.steps.calls or step not in (None, self.steps.calls[call].step)):
+            raise LogError("guard", f"there is no call {call!r} there", event)
 
     def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
         if self.steps.open is not None:
@@ -179,8 +206,7 @@ class Run:
         if self.children.open:
             raise LogError("child", f"child {next(iter(self.children.open))!r} is not finished", event)
         if isinstance(event, RunFinished):
-            if self.steps.number and not self.children.handed_off:
-                self._check_outcome(event)
+            self._check_outcome(event)
             if self.strict:
                 self.children.check_answer(event)
         check_usage(event, event.usage, self._fold.usage)
@@ -189,7 +215,14 @@ class Run:
         self.over = True
 
     def _check_outcome(self, event: RunFinished) -> None:
-        due = self.steps.finish_reason
+        if self.children.conversation != "here":
+            if not self.strict:
+                return
+            due = self.children.last_word(event)
+        elif self.steps.number:
+            due = self.steps.finish_reason
+        else:
+            return
         if self.strict and event.finish_reason == "tool_calls" and self.tools.has_client_calls:
             return  # the client has to run them, whatever its provider called that
         if event.finish_reason != due:
@@ -209,6 +242,7 @@ _HANDLERS: Final[dict[type[Event], _Found]] = {
     StepStarted: ("", Run._step_started),
     ToolFinished: ("", Run._tool_finished),
     Handoff: ("", Run._handoff),
+    GuardTripped: ("", Run._guard_tripped),
     MessageReceived: ("", Run._message_received),
     MessageAdded: ("", Run._message_added),
 }

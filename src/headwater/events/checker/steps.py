@@ -45,7 +45,7 @@ _ENDS_WHAT_IS_OPEN = (TextEnded, ReasoningEnded, CallRejected, UsageReported, At
 class Call:
     """A call, from its first word to its tool's end."""
 
-    __slots__ = ("asked", "by", "custom", "name", "step", "tool", "tries", "written")
+    __slots__ = ("asked", "by", "custom", "name", "step", "tool", "tries", "worked", "written")
 
     def __init__(self, event: CallStarted) -> None:
         self.step = event.step
@@ -55,6 +55,8 @@ class Call:
         self.written = "open"  # then ready, rejected; or retracted, with its attempt
         self.tool = "none"  # then started, finished; or refused; or lost, where the log stopped
         self.tries = 0
+        self.worked = False
+        """Whether its tool came to a result that is no error."""
         self.asked = False
         """Whether someone was asked to approve it, as it stands."""
 
@@ -75,6 +77,7 @@ class _Attempt:
     def __init__(self, event: AttemptStarted) -> None:
         self.number = event.attempt
         self.may_retract = event.may_retract
+        self.final = event.final
         self.accepted = False
         self.cut_off = False
         """Whether the log stopped in the middle of it."""
@@ -109,6 +112,10 @@ class Steps:
         self.calls: dict[str, Call] = {}
         self.finish_reason: str | None = None
         """Why the last step ended."""
+        self.said: list[Call] = []
+        """The calls of the last step that ended, in the attempt that counts."""
+        self._final = False
+        """Whether that step was said to be the last, and nobody has said anything since."""
         self._fold = fold
         self._strict = strict
         self._goes_on = goes_on
@@ -122,8 +129,15 @@ class Steps:
             raise LogError("step", f"step {self.open.number} is not finished", event)
         if event.step != self.number + 1:
             raise LogError("step", f"step {self.number + 1} was due, not {event.step}", event)
+        # A model may call tools that nobody told it of: it is told so, in a further step.
+        if self._strict and self._final and (not self.said or any(call.worked for call in self.said)):
+            raise LogError("attempt", f"step {self.number} was said to be the last", event)
         self.number = event.step
         self.open = _Step(event.step)
+
+    def hear(self) -> None:
+        """A message joins the conversation: the model has more to answer to."""
+        self._final = False
 
     def interrupt(self) -> None:
         """The log is taken up again: an open attempt is cut off."""
@@ -160,6 +174,8 @@ class Steps:
                 attempt.text = [attempt.lead or "", said.text]
             self._shown += attempt.text
         self.finish_reason = event.finish_reason
+        self.said = attempt.calls if attempt is not None else []
+        self._final = attempt is not None and attempt.final and attempt.failed is None
         self.open = None
 
     def _same(self, said: Message | None, due: Message) -> bool:

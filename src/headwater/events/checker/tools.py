@@ -18,12 +18,16 @@ from headwater.events.types import (
     InputAsked,
     RunCancelled,
     RunFailed,
+    RunFinished,
     ToolFinished,
     ToolProgress,
     ToolStarted,
 )
 
 __all__ = ("TOOL_HANDLERS", "Tools")
+
+_WHOLE = ("tool_calls", "stop", None)
+"""The finish reasons of answers whose calls are run; those of one that broke off are not."""
 
 
 class Tools:
@@ -70,6 +74,17 @@ class Tools:
                 raise LogError("settled", f"call {min(self.approvals.values())!r} waits for an approval", event)
             if self._allowed:
                 raise LogError("approval", f"call {min(self._allowed)!r} was allowed and has not started", event)
+            self._check_none_left(event)
+
+    def _check_none_left(self, event: Event) -> None:
+        if self._steps.finish_reason not in _WHOLE:
+            return
+        ours = [call for call in self._steps.said if call.by == "agent" and call.written == "ready"]
+        left = [call for call in ours if call.tool not in ("finished", "refused")]
+        # A request to a model alone, without an agent, may tell it of tools, and runs none of them.
+        untouched = isinstance(event, RunFinished) and self._steps.number == 1 and len(left) == len(ours)
+        if left and not untouched:
+            raise LogError("settled", f"a call of {left[0].name!r} was neither run nor refused", event)
 
     # --- tools
 
@@ -103,6 +118,7 @@ class Tools:
         else:
             call = self._at_work(event)
         call.tool = "finished"
+        call.worked = event.error is None
         self.working.discard(event.call)
         self.lost.discard(event.call)
         self._allowed.discard(event.call)
