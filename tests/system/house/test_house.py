@@ -42,6 +42,8 @@ WITHOUT_TEST: Final[Mapping[str, str]] = {
 WITHOUT_MODULE: Final[Mapping[str, str]] = {
     "backends/replay/test_command.py": "the recorder as the commands use it",
     "events/checker/test_changes.py": "all rules at once: a log with one thing changed",
+    "providers/test_endings.py": "every decoder: what opens an answer again",
+    "providers/test_neutral.py": "every decoder: changes that must change nothing",
     "cli/test_main.py": "tests cli/__init__.py, whose function is main",
 }
 """Test files in a room that are named for something else than a module in it, and why."""

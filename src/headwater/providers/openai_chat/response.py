@@ -8,10 +8,8 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -20,9 +18,9 @@ import msgspec
 from headwater.events import TextDelta
 from headwater.events.messages import FinishReason, Usage
 from headwater.providers.decoder import Call, Place
-from headwater.providers.decoder import Decoder as BaseDecoder
 from headwater.providers.failures import in_band_error, value_or_text
 from headwater.providers.framing.sse import Frame, SSEDecoder
+from headwater.providers.openai_chat.extras import ExtrasDecoder, text_of
 from headwater.providers.openai_chat.request import API, encode
 from headwater.providers.request import Quirks
 from headwater.providers.values import refuse_large
@@ -159,7 +157,7 @@ _Detail: TypeAlias = tuple[dict[str, Any], str | None, list[str]]
 """An item of `reasoning_details` as it grows: its fields, which of them holds text, and the pieces of that."""
 
 
-class Decoder(BaseDecoder):
+class Decoder(ExtrasDecoder):
     """Chat Completions chunks to events.
 
     `ended` as soon as a finish reason or [DONE] is there; usage may follow, so that `complete` waits for [DONE] or the
@@ -181,8 +179,6 @@ class Decoder(BaseDecoder):
         self._by_index: dict[int, _Draft] = {}
         self._by_id: dict[str, _Draft] = {}
         self._details: list[_Detail] = []
-        self._audio: dict[str, list[str]] = {}
-        self._sources: set[str] = set()
         self._delta_seen = False
         self._frames = 0
 
@@ -414,11 +410,11 @@ class Decoder(BaseDecoder):
         for part in parts:
             kind = part.get("type") if isinstance(part, dict) else None
             if kind == "text":
-                self.text(_text_of(part.get("text")))
+                self.text(text_of(part.get("text")))
             elif kind == "thinking":
-                self.reasoning(_text_of(part.get("thinking")))
+                self.reasoning(text_of(part.get("thinking")))
             elif kind == "reasoning":
-                self.reasoning(_text_of(part.get("summary")), "summary")
+                self.reasoning(text_of(part.get("summary")), "summary")
             elif kind == "image_url":
                 self._read_image(part)
             elif kind != "reference":  # Mistral's marks of where its search results are used; they carry no address
@@ -497,7 +493,7 @@ class Decoder(BaseDecoder):
                 continue
             kind = detail.get("type")
             field = _DETAIL_TEXT.get(kind) if isinstance(kind, str) else None
-            text = _text_of(detail.get(field)) if field else ""
+            text = text_of(detail.get(field)) if field else ""
             if not said:
                 self.reasoning(text, "summary" if field == "summary" else "full")
             last = self._details[-1] if self._details else _NO_DETAIL
@@ -507,49 +503,6 @@ class Decoder(BaseDecoder):
                 last[2].append(text)
                 if len(detail) > len(last[0]) or "signature" in detail:
                     last[0].update((name, value) for name, value in detail.items() if value is not None)
-
-    # --- what else there may be
-
-    def _found(self, sources: Iterable[Any]) -> None:
-        for source in sources:
-            if isinstance(source, str):
-                source = {"url": source}
-            if not isinstance(source, dict):
-                continue
-            inner = source.get("url_citation")
-            source = inner if isinstance(inner, dict) else source
-            url = source.get("url")
-            start, end = source.get("start_index"), source.get("end_index")
-            span = (start, end) if isinstance(start, int) and isinstance(end, int) else None
-            # Perplexity repeats its list in every chunk; a place in the text is another citation of the same page.
-            if not isinstance(url, str) or (key := f"{url} {span}" if span else url) in self._sources:
-                continue
-            self._sources.add(key)
-            quote = source.get("content") or source.get("snippet") or source.get("summary")
-            self.source(kind="url", url=url, title=_text_of(source.get("title")), quote=_text_of(quote), span=span)
-
-    def _read_image(self, image: Any) -> None:
-        place = image.get("image_url") if isinstance(image, dict) else None
-        url = place.get("url") if isinstance(place, dict) else place
-        if not isinstance(url, str):
-            self.warn("unknown_image", "The provider sent an image in an unknown form; it is left out.")
-            return
-        head, _, content = url.partition(",")
-        if head.startswith("data:") and head.endswith(";base64"):
-            data = _from_base64([content])
-            if data is not None:
-                self.file(media_type=head[5:-7], data=data)
-                return
-        self.file(media_type="image/*", url=url)
-
-    def _end_audio(self) -> None:
-        """Sound comes as PCM, the only form in which OpenAI streams it; its id stands for it in later requests."""
-        idents, pieces = self._audio.get("id"), self._audio.get("data")
-        if idents:
-            transcript = "".join(self._audio.get("transcript", ()))
-            self.item({"audio": {"id": idents[0], "transcript": transcript}})
-        if pieces and (data := _from_base64(pieces)) is not None:
-            self.file(media_type="audio/pcm", data=data, ref=idents[0] if idents else None)
 
     # --- the end
 
@@ -592,25 +545,8 @@ def _repaired(data: bytes, error: Exception) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _text_of(value: Any) -> str:
-    """The text in a value that may be text, or a list of parts of text."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "".join(_text_of(part.get("text")) for part in value if isinstance(part, dict))
-    return ""
-
-
 def _to_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _from_base64(pieces: Iterable[str]) -> bytes | None:
-    """The bytes of pieces that are each encoded by themselves; None where one is not base64."""
-    try:
-        return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def read_usage(report: dict[str, Any]) -> Usage:
