@@ -22,7 +22,7 @@ from headwater import (
 )
 from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, HeadwaterError
-from headwater.events import Event, TextDelta, TextEnded, TextStarted
+from headwater.events import Event, Retracted, TextDelta, TextEnded, TextStarted
 from headwater.readers.selection import Choice
 from tests.support.members import SHAPES, Shape, as_tool, nested, paced, speaker
 from tests.support.virtual import run_virtual
@@ -191,6 +191,45 @@ def test_what_is_taken_back_is_told_where_it_was_shown_and_else_never_was() -> N
         held = await chosen(agent(tools=[look]).run_stream("Go."), final_only=True)
         assert joined(held) == "Whole."
         assert [chunk.finish_reason for chunk in held if chunk.finish_reason] == ["stop"]
+
+    run_virtual(main())
+
+
+def test_words_before_a_call_that_nobody_offered_are_taken_back_and_are_the_answer_where_nothing_follows() -> None:
+    async def main() -> None:
+        for last, shown in (("Sunny.", "Sunny."), (Say("No.", refusal=True), "Let me look.")):
+            agent = Agent(model=ScriptedModel([["Let me look.", Call("look")], [last]]))
+            stream = agent.run_stream("Go.")
+            said = ""
+            for chunk in await chosen(stream, final_only=True):
+                if isinstance(chunk.event, Retracted):
+                    said = said[: len(said) - chunk.event.chars]
+                said += chunk.content
+            assert said == shown == stream.response.text
+
+    run_virtual(main())
+
+
+def test_words_before_a_step_that_was_taken_back_are_the_answer_where_nothing_else_was_said() -> None:
+    async def main() -> None:
+        again: list[Any] = ["I looked.", Cut()]
+        model = ScriptedModel([["Let me look.", Call("look")], again, [Say("No.", refusal=True)]])
+        stream = Agent(model=model, tools=[look], on_interrupted="restart").run_stream("Go.")
+        assert joined(await chosen(stream, final_only=True)) == "Let me look." == stream.response.text
+
+    run_virtual(main())
+
+
+def test_the_words_of_a_member_that_failed_are_the_answer_where_its_error_is_collected() -> None:
+    async def main() -> None:
+        broken = Agent(name="b", model=ScriptedModel([["So far ", "so good", Cut()]]), retries=0)
+        inner = GraphWorkflow([speaker("a", "One."), broken], edges=[("a", "b"), ("b", "a")], start="a", name="inner")
+        stream = SequentialWorkflow([inner], on_error="collect").run_stream("Go.")
+        assert joined(await chosen(stream, final_only=True)) == "So far so good" == stream.response.text
+
+        stream = inner.run_stream("Go.")
+        with pytest.raises(HeadwaterError):
+            await chosen(stream, final_only=True)
 
     run_virtual(main())
 

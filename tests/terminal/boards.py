@@ -5,9 +5,9 @@ from __future__ import annotations
 from headwater.events import (
     Event,
 )
-from headwater.terminal.agent_view import AgentView
-from headwater.terminal.blocks import ToolLine, Words
-from headwater.terminal.board import Board
+from headwater.terminal.dashboard.agent_state import AgentView
+from headwater.terminal.dashboard.blocks import ToolLine, Words
+from headwater.terminal.dashboard.state import Board
 from tests.terminal import crowds as log
 from tests.terminal import logs
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from headwater.events import Event
-from headwater.terminal.board import Board
-from headwater.terminal.layout import Layout
-from headwater.terminal.pen import SIGNS, Signs
+from headwater.terminal.dashboard.drawing import SIGNS, Signs
+from headwater.terminal.dashboard.panel import Layout
+from headwater.terminal.dashboard.state import Board
 from tests.terminal import crowds as log
 from tests.terminal import logs
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from headwater.terminal.dashboard import Dashboard
+from headwater.terminal.dashboard.dashboard import Dashboard
 from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.printers import dashboard, printer
 from headwater.terminal.section_printer import SectionPrinter
@@ -37,6 +37,6 @@ def test_choosing_imports_no_printer_but_the_one() -> None:
         "printer('writer', live=True)\n"
         "assert 'headwater.terminal.line_printer' in sys.modules\n"
         "assert 'headwater.terminal.section_printer' not in sys.modules\n"
-        "assert 'headwater.terminal.dashboard' not in sys.modules\n"
+        "assert 'headwater.terminal.dashboard.dashboard' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.events import Event, Retracted
-from headwater.terminal.board import Board
+from headwater.terminal.dashboard.state import Board
 from headwater.terminal.progress_printer import CHARACTERS_A_LINE, Progress
 from headwater.terminal.render import ASCII, UNICODE
 from tests.terminal import crowds as log

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headwater.events import Event
 from headwater.terminal.render import ASCII, UNICODE, Marks, Plain, Terminal, fit, harmless, one_line, seconds
-from headwater.terminal.view import Ended, Noted, Running, RunView, Said, ToolEnded, Voice, Withdrawn
+from headwater.terminal.run_view import Ended, Noted, Running, RunView, Said, ToolEnded, Voice, Withdrawn
 from tests.terminal import logs
 
 HOSTILE = "a\x1b[2Jb\x1b]0;title\x07c\x9b31md\be\rf\x00g\x7fh"

@@ -11,9 +11,9 @@ import pytest
 from headwater import Agent
 from headwater.events import CallReady, Event, Retracted, StepFinished, TextDelta, Unknown
 from headwater.events.codec import EVENT_TYPES, encode
-from headwater.terminal.board import Board
+from headwater.terminal.dashboard.state import Board
 from headwater.terminal.line_printer import LinePrinter
-from headwater.terminal.view import RunView
+from headwater.terminal.run_view import RunView
 from headwater.testing import (
     LogError,
     ScriptedModel,

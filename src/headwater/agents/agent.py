@@ -36,7 +36,7 @@ from headwater.runtime.job import Job
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 from headwater.tools import as_tool
-from headwater.tools.work import Offered
+from headwater.tools.work import Offered, ToolErrors
 
 __all__ = ("Agent",)
 
@@ -72,7 +72,8 @@ class Agent(Generic[ContextT, OutputT]):
 
     `model` is a name (`openai/gpt-5.4`, `claude-…`, `ollama/llama3.2`, `offline`), a Model, or anything that can be
     asked; None means the variable HEADWATER_MODEL. `instructions` are a string or a function of the run's context.
-    `tools` are functions, `@tool` functions, agents, workflows and the provider's own (ProviderTool); `handoffs` are
+    `tools` are functions, `@tool` functions, agents, workflows and the provider's own (ProviderTool); what one raises
+    is logged, and the model is told of it and goes on, or the run ends with it (tool_errors="raise"). `handoffs` are
     agents to whom this one may give the conversation. `output_type` is what the answer must be, a type or a JSON
     Schema; with `output_mode="prompted"` it is asked for in the instructions, for servers that refuse a schema.
     `max_loops` is how often the agent is asked to go on from its own answer, `max_steps` how many requests one answer
@@ -121,6 +122,7 @@ class Agent(Generic[ContextT, OutputT]):
         retries: int | None = None,
         fallback: Iterable[ModelLike] | None = (),
         on_interrupted: Literal["raise", "restart"] | None = None,
+        tool_errors: ToolErrors = "tell",
         **more: Unpack[Options],
     ) -> None:
         self._key = validation.secret(api_key)
@@ -148,6 +150,7 @@ class Agent(Generic[ContextT, OutputT]):
         self.timeouts = timeouts
         self.retries = retries
         self.on_interrupted = on_interrupted
+        self.tool_errors: ToolErrors = tool_errors
         self._check()
         if settings is not None and not isinstance(settings, (Settings, Mapping)):
             raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
@@ -409,6 +412,7 @@ class Agent(Generic[ContextT, OutputT]):
             timeouts=clocks or llm.timeouts,
             connect=UNSET if clocks is None else clocks.connect,
             retries=retries,
+            tool_errors=self.tool_errors,
             context=context,
             quiet=self.print_on is False,
         )
@@ -421,6 +425,7 @@ class Agent(Generic[ContextT, OutputT]):
             validation.whole("retries", self.retries, least=0)
         validation.timeouts(self.timeouts)
         validation.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
+        validation.choice("tool_errors", self.tool_errors, ("tell", "raise"))
         validation.callback("streaming_callback", self.streaming_callback)
         validation.callback("on_event", self.on_event)
         validation.callback("on_retract", self.on_retract)

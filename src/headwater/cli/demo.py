@@ -53,7 +53,7 @@ def execute(asked: argparse.Namespace) -> int:
 
 def play(out: Outlet) -> None:
     """Show the agents at work on `out`, to the end. Raises KeyboardInterrupt, and what writing met."""
-    from headwater.terminal.dashboard import Dashboard
+    from headwater.terminal.dashboard.dashboard import Dashboard
 
     workflow = make_workflow()
     # What `show_dashboard=True` does in a program; here it must stop as well where nobody reads the output any more.

@@ -19,7 +19,7 @@ import msgspec
 
 from headwater.errors import InvalidRecord
 from headwater.events import types as _events
-from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, Usage
+from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, ToolError, Usage
 from headwater.events.types import ErrorInfo, Event, Unknown
 
 __all__ = (
@@ -273,6 +273,7 @@ class _ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     reasoning: str = ""
     refusal: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    tool_errors: tuple[ToolError, ...] = ()
     sources: tuple[Source, ...] = ()
     files: tuple[Image | File, ...] = ()
     finish_reason: str | None = None

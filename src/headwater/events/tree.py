@@ -9,7 +9,7 @@ It must never ask a live run, read a clock, or look at a token: those cost it no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from headwater.events.fold import Fold
@@ -20,6 +20,8 @@ from headwater.events.types import (
     ErrorInfo,
     Event,
     Handoff,
+    RunCancelled,
+    RunFailed,
     RunFinished,
     RunStarted,
     WorkflowShape,
@@ -28,6 +30,7 @@ from headwater.events.types import (
 __all__ = ("Node", "Role", "Tree")
 
 Role: TypeAlias = Literal["outermost", "member", "handoff", "tool", "helper"]
+Outcome: TypeAlias = Literal["finished", "failed", "cancelled"]
 
 
 class _Counted(Protocol):
@@ -44,6 +47,7 @@ class Node:
 
     __slots__ = (
         "after",
+        "attempt",
         "call",
         "callback_errors",
         "children",
@@ -55,6 +59,7 @@ class Node:
         "led_on",
         "may_retract",
         "name",
+        "outcome",
         "output",
         "parent",
         "role",
@@ -94,12 +99,16 @@ class Node:
         """Whether it has given the conversation to another agent."""
         self.led_on = False
         """Whether its answer is in another's task."""
+        self.attempt = 0
+        """The attempt that is going on in its step."""
         self.may_retract = False
         """Whether the text of the attempt that is going on may be taken back."""
         self.sure = False
         """Whether the text of the attempt that is going on is known to be its answer."""
         self.unbegun: ErrorInfo | None = None
         """What kept it from beginning."""
+        self.outcome: Outcome | None = None
+        """How it ended; None while it goes on."""
         self.output: Any = None
         self.error: BaseException | None = None
         self.callback_errors: _Counted | None = None
@@ -119,13 +128,32 @@ class Node:
                 other.led_on, other.final = True, False
 
     @property
+    def members(self) -> Iterator[Node]:
+        """The runs of a workflow's members, in the order in which they began; a helper's text is nobody's."""
+        return (child for child in self.children.values() if child.role == "member")
+
+    @property
     def latest(self) -> dict[str, Node]:
-        """The last run of each child by its name, in the order in which the names were last asked."""
+        """The last run of each member by its name, in the order in which the names were last asked."""
         latest: dict[str, Node] = {}
-        for child in self.children.values():
+        for child in self.members:
             latest.pop(child.name, None)
             latest[child.name] = child
         return latest
+
+    def answering(self, failed: Container[str]) -> list[Node]:
+        """The runs in a workflow whose text is its own, in order, by its kind, where its end does not say.
+
+        `failed` are the names of members whose error is collected: of a graph they answer only where all have failed.
+        """
+        latest, shape = self.latest, self.shape
+        declared = [latest[name] for name in (shape.members if shape is not None else ()) if name in latest]
+        if shape is not None and shape.kind == "concurrent":
+            return declared
+        if shape is not None and shape.kind == "graph":
+            ends = [child for child in declared if not child.led_on]
+            return [child for child in ends if child.name not in failed] or ends
+        return [*latest.values()][-1:]
 
 
 class Tree:
@@ -145,7 +173,19 @@ class Tree:
             self.root = self.nodes[event.run] = Node(event.run, event.agent)
             self._through.add(event.run)
         if handler := _HANDLERS.get(event.__class__):
-            handler(self, self.nodes[event.run], event)
+            handler(self, self.node(event), event)
+
+    def node(self, event: Event) -> Node:
+        """The node of the event's run."""
+        return self.nodes.get(event.run) or self._stranger(event)
+
+    def _stranger(self, event: Event) -> Node:
+        """A run whose beginning only a newer reader could read: it stands in the tree and speaks for nobody."""
+        node = self.nodes[event.run] = Node(event.run, event.agent, role="helper", final=False)
+        if isinstance(event, RunStarted) and (parent := self.nodes.get(event.parent or "")) is not None:
+            node.parent = parent.id
+            parent.begin(node)
+        return node
 
     def between(self, run: str) -> Iterator[Node]:
         """The run and those in which it stands, from the inside to the outermost."""
@@ -173,20 +213,30 @@ class Tree:
         node.begin(child)
 
     def _child_finished(self, node: Node, event: ChildFinished) -> None:
-        if event.child in self.nodes:
-            self.nodes[event.child].unbegun = event.error
+        if (child := self.nodes.get(event.child)) is not None:
+            child.unbegun, child.outcome = event.error, event.outcome
 
     def _attempt_started(self, node: Node, event: AttemptStarted) -> None:
-        node.may_retract, node.sure = event.may_retract, event.final
+        node.attempt, node.may_retract, node.sure = event.attempt, event.may_retract, event.final
 
     def _handed_over(self, node: Node, event: Handoff) -> None:
         node.handed_over = True
 
     def _finished(self, node: Node, event: RunFinished) -> None:
+        node.outcome = "finished"
         answer = event.answer or tuple(child.id for child in [*node.latest.values()][-1:])  # 0.1 did not say
         for child in node.children.values():
             if child.role == "member":
                 child.final = child.id in answer
+
+    def _broke_off(self, node: Node, event: RunFailed | RunCancelled) -> None:
+        node.outcome = "failed" if isinstance(event, RunFailed) else "cancelled"
+        if node.shape is None:
+            return
+        failed = {name for name, child in node.latest.items() if node.shape.collect and child.outcome == "failed"}
+        answering = node.answering(failed)
+        for child in node.children.values():
+            child.final = child in answering
 
 
 def _role(event: ChildStarted, parent: Node) -> Role:
@@ -203,4 +253,6 @@ _HANDLERS: Final[dict[type[Event], Callable[[Tree, Node, Any], None]]] = {
     AttemptStarted: Tree._attempt_started,
     Handoff: Tree._handed_over,
     RunFinished: Tree._finished,
+    RunFailed: Tree._broke_off,
+    RunCancelled: Tree._broke_off,
 }

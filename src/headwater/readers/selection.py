@@ -21,6 +21,7 @@ from headwater.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    StepStarted,
     TextDelta,
     TextEnded,
     TextStarted,
@@ -87,13 +88,13 @@ class Selection:
         if event.__class__ is not TextDelta:
             tree.add(event)
         if tree.root is not None and event.run == tree.root.id and isinstance(event, _ENDS):
-            return [*self._settled(event), event]
+            return [*self._settled(event), event] if self._choice.final_only else [event]
         if not self._choice.final_only:
             return [event] if self._covers(event.path) else []
         if isinstance(event, (TextDelta, TextStarted, TextEnded, Retracted)):
             return self._said(event) if self._covers(event.path) else []
-        if isinstance(event, MessageAdded):
-            return self._heard(event)
+        if isinstance(event, (MessageAdded, StepStarted)):
+            return self._goes_on(event)
         if isinstance(event, (*_ENDS, ChildFinished, Handoff)):
             return self._settled(event)
         return []
@@ -109,29 +110,33 @@ class Selection:
     def _said(self, event: Any) -> list[Event]:
         held = self._held.get(event.run)
         if held is None:
-            held = self._held[event.run] = _Held(self._tree.nodes[event.run], self._between(event))
+            *chain, outermost = self._chosen(event)
+            held = self._held[event.run] = _Held(self._tree.node(event), tuple(chain), outermost)
         return held.take(event)
 
-    def _between(self, event: Event) -> tuple[Node, ...]:
-        """The run and those above it, down from the outermost that was chosen, which is not among them."""
+    def _chosen(self, event: Event) -> list[Node]:
+        """The run and those above it that were chosen, from the inside to the outermost."""
         path = event.path
-        chosen = [node for up, node in enumerate(self._tree.between(event.run)) if self._covers(path[: len(path) - up])]
-        return tuple(chosen[:-1])
+        return [node for up, node in enumerate(self._tree.between(event.run)) if self._covers(path[: len(path) - up])]
 
-    def _heard(self, event: MessageAdded) -> list[Event]:
-        """The run goes on from something new: what was passed on as its answer was not the last of it."""
+    def _goes_on(self, event: MessageAdded | StepStarted) -> list[Event]:
+        """The run goes on: what was handed out as its answer was not the last of it."""
         held = self._held.get(event.run)
-        return held.taken_back(event) if held is not None else []
+        if held is None:
+            return []
+        back = held.taken_back(event)
+        held.keep_last()
+        return back
 
     def _settled(self, event: Event) -> list[Event]:
         """What is known to be an answer now that a run has ended or handed over."""
-        if (held := self._held.get(event.run)) is not None:
-            held.note(event)
+        if isinstance(event, Handoff) and (held := self._held.get(event.run)) is not None:
+            held.pass_on()
         known: list[Event] = []
         for run, one in [*self._held.items()]:
-            if one.given_up:
+            if one.given_up or one.broke_off:
                 del self._held[run]
-            elif one.ended and one.final:
+            elif one.is_answer:
                 known += one.events()
                 del self._held[run]
         return known
@@ -143,15 +148,16 @@ _ENDS = (RunFinished, RunFailed, RunCancelled)
 class _Held:
     """The text of one run that may be the answer."""
 
-    def __init__(self, run: Node, chain: tuple[Node, ...]) -> None:
+    def __init__(self, run: Node, chain: tuple[Node, ...], outermost: Node) -> None:
         self._run = run
         self._chain = chain
+        """The run and those above it, up to the outermost that was chosen, which is not among them."""
+        self._outermost = outermost
         self._steps: dict[int, list[Event]] = {}
         self._refusals: set[tuple[int, int]] = set()
         self._passed_on = False
-        self._passed: list[TextDelta] = []
+        self._passed: list[Any] = []
         """What was handed out of the step that is going on."""
-        self.ended = False
 
     @property
     def final(self) -> bool | None:
@@ -164,12 +170,24 @@ class _Held:
         """Whether nothing of it can be the answer any more."""
         return self._passed_on or self.final is False
 
-    def note(self, event: Event) -> None:
-        """The run has ended, or given the conversation to another."""
-        if isinstance(event, RunFinished):
-            self.ended = True
-        elif not isinstance(event, ChildFinished):
-            self._passed_on = True
+    @property
+    def broke_off(self) -> bool:
+        """Whether the outermost run that was chosen ended without an answer."""
+        return self._outermost.outcome in ("failed", "cancelled")
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether what is held is the answer, or a part of it. What was cut is where those above came to their end."""
+        if not self.final:
+            return False
+        between = (self._run, *self._chain)
+        return self._outermost.outcome == "finished" or (
+            self._run.outcome == "finished" and all(run.outcome in (None, "finished") for run in between)
+        )
+
+    def pass_on(self) -> None:
+        """The run has given the conversation to another, who has the last word."""
+        self._passed_on = True
 
     def take(self, event: Any) -> list[Event]:
         """The next event of the run's text: it comes back where it is known to be of the answer."""
@@ -178,15 +196,11 @@ class _Held:
             return []
         if isinstance(event, TextStarted) and event.kind == "refusal":
             self._refusals.add((event.step, event.part))
-        elif isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals:
-            # The answer is the last step that has any text.
-            for step in [step for step in self._steps if step < event.step]:
-                del self._steps[step]
         if self.final and self._run.sure:
-            if isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals:
-                self._passed.append(event)
-            elif isinstance(event, Retracted):
+            if isinstance(event, Retracted):
                 self._passed.clear()
+            else:
+                self._passed.append(event)
             return [event]
         if isinstance(event, Retracted):
             self._steps.pop(event.step, None)
@@ -194,15 +208,49 @@ class _Held:
             self._steps.setdefault(event.step, []).append(event)
         return []
 
-    def taken_back(self, event: MessageAdded) -> list[Event]:
-        """What was handed out as the answer, taken back because the run goes on; it bears the stamps of `event`."""
-        if not self._passed:
+    def taken_back(self, event: MessageAdded | StepStarted) -> list[Event]:
+        """What was handed out as the answer, taken back because the run goes on; it bears the stamps of `event`.
+
+        It waits again: where nothing more is said it was the answer.
+        """
+        passed, self._passed = self._passed, []
+        if not passed:
             return []
-        chars, step = sum(len(one.text) for one in self._passed), self._passed[-1].step
-        self._passed.clear()
+        chars = sum(map(self._chars, passed))
+        step = passed[-1].step
+        self._steps[step] = passed
+        if not chars:
+            return []
+        cause = event.cause if isinstance(event, MessageAdded) else "step"
         seq, time, run, path = event.seq, event.time, event.run, event.path
-        return [Retracted(step=step, attempt=1, chars=chars, cause=event.cause, seq=seq, time=time, run=run, path=path)]
+        return [
+            Retracted(
+                step=step,
+                attempt=self._run.attempt,
+                chars=chars,
+                cause=cause,
+                seq=seq,
+                time=time,
+                run=run,
+                path=path,
+            )
+        ]
+
+    def keep_last(self) -> None:
+        """Let go of what is not the answer: that is the last step that has any text, and what comes after it."""
+        steps = [*self._steps]
+        last = next((step for step in reversed(steps) if any(map(self._chars, self._steps[step]))), None)
+        for step in steps[: steps.index(last)] if last is not None else ():
+            del self._steps[step]
+
+    def _chars(self, event: Any) -> int:
+        """How many characters of an answer the event says."""
+        says = isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals
+        return len(event.text) if says else 0
 
     def events(self) -> list[Event]:
-        """What was held."""
+        """What was held of the answer: nothing where it was handed out as it came."""
+        if any(map(self._chars, self._passed)):
+            return []
+        self.keep_last()
         return [event for step in self._steps.values() for event in step]

@@ -264,8 +264,9 @@ class _Past:
             case CallReady():
                 self._ours += event.by == "agent"
                 self._of_client += event.by == "client"
-            case CallRejected():
-                self._rejected += event.by == "agent" and not event.cut
+            case CallRejected() if not event.cut:
+                self._rejected += event.by == "agent"
+                self._of_client += event.by == "client"  # it stands in the message, and the client answers it too
             case StepFinished():
                 self._step_finished(event)
             case ToolFinished():
@@ -298,7 +299,7 @@ class _Past:
         whole = event.finish_reason in ("tool_calls", "stop", None)
         called = whole and bool(self._ours or self._rejected)
         loop.client_calls = whole and bool(self._of_client)
-        loop.state = State.TOOLING if called else State.CHECKING
+        loop.state = State.TOOLING if called else State.ENDED if loop.client_calls else State.CHECKING
         if not called:
             loop._bad_call_steps = 0
 

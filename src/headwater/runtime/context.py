@@ -6,21 +6,72 @@ It knows runs by what it needs of them alone. How users' functions are called is
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import sys
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, Token
+from types import CodeType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from headwater.errors import Cancelled
 from headwater.events import Event
 from headwater.tools.context import ToolContext, current_call
 
-__all__ = ("NOWHERE", "CallbackErrors", "Links", "Origin", "Outer", "Watcher", "current_run")
+__all__ = (
+    "NOWHERE",
+    "CallbackErrors",
+    "Links",
+    "Origin",
+    "Outer",
+    "Watcher",
+    "current_run",
+    "drop",
+    "in_turn",
+    "others_cancel",
+    "report",
+    "wraps",
+)
 
 Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
 
 _logger = logging.getLogger("headwater")
+
+
+_wrapping: set[CodeType] = set()
+
+
+def wraps(wrapper: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Say that the coroutine function awaits its arguments, so that `drop` closes these with it."""
+    _wrapping.add(wrapper.__code__)
+    return wrapper
+
+
+@wraps
+async def in_turn(*waits: Awaitable[Any]) -> None:
+    """Await one after the other."""
+    for at, wait in enumerate(waits):
+        try:
+            await wait
+        except BaseException:
+            for rest in waits[at + 1 :]:
+                drop(rest)
+            raise
+
+
+def drop(wait: Awaitable[Any] | None) -> None:
+    """Close what a watcher returned and nobody will await: Python would warn of a coroutine that never ran."""
+    if not inspect.iscoroutine(wait):
+        return
+    # A wrapper that has not begun holds what it was to await as its arguments, and does not close it. An awaitable of
+    # our own that did would cost each token that an async callback is told of.
+    if wait.cr_code in _wrapping:
+        for held in inspect.getcoroutinelocals(wait).values():
+            for one in held if isinstance(held, tuple) else (held,):
+                drop(one)
+    wait.close()
 
 
 class Outer(Protocol):
@@ -71,6 +122,20 @@ class _CurrentRun:
 
 current_run = _CurrentRun()
 """The run on whose behalf a tool or a callback is running, so that runs begun there are linked to it."""
+
+
+def others_cancel() -> Cancelled | None:
+    """To be called where a CancelledError has come: the error that it is where this task itself was not cancelled.
+
+    Then user code was waiting for something that somebody else has cancelled, and that is a failure like any other.
+    """
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        return None
+    return Cancelled(
+        "Something that was awaited here was cancelled by someone else.",
+        hint="Where that may happen, catch asyncio.CancelledError around the await.",
+    )
 
 
 class Origin(NamedTuple):
@@ -145,9 +210,18 @@ class CallbackErrors:
         self.count += 1
         if self.count > 1:
             return
-        if _logger.hasHandlers():
-            _logger.error("A %s raised %s; the run goes on.", what, type(error).__name__, exc_info=error)
-        elif not self.quiet:
-            print(  # noqa: T201
-                f"headwater: a {what} raised {type(error).__name__}: {error}; the run goes on.", file=sys.stderr
-            )
+        report(_logger, logging.ERROR, f"A {what}", error, "the run goes on", quiet=self.quiet)
+
+
+def report(logger: logging.Logger, level: int, who: str, error: BaseException, then: str, *, quiet: bool) -> None:
+    """Log that a user's code raised, with its traceback.
+
+    Where no logging is set up it is a line on standard error, unless the run is `quiet`. What the error says may hold
+    anything: there, what is not printable is escaped.
+    """
+    kind = type(error).__name__
+    if logger.hasHandlers():
+        logger.log(level, "%s raised %s; %s.", who, kind, then, exc_info=error)
+    elif not quiet:
+        said = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in f"{kind}: {error}")
+        print(f"headwater: {who[0].lower()}{who[1:]} raised {said}; {then}.", file=sys.stderr)  # noqa: T201

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from headwater.events import Event
+from headwater.runtime.context import drop
 
 __all__ = ("GRAMMAR", "Log", "Told")
 
@@ -27,12 +28,19 @@ class Told(Protocol):
 class Log:
     """The numbering of one tree of runs. It keeps no events: whoever wants them keeps them."""
 
-    __slots__ = ("_raised", "now", "runs", "seq")
+    __slots__ = ("_raised", "now", "runs", "seq", "telling", "untold")
 
     def __init__(self) -> None:
         self.seq = 0
         self.now = 0.0
         """Unix seconds, as they were read for the batch that is being appended."""
+        self.telling = False
+        """Whether those who watch are being told of an event."""
+        self.untold: list[tuple[Told, Event]] = []
+        """Events that a watcher has brought about while it was told of another: their turn comes after that one.
+
+        So whoever watches sees each event after the one before it, also where another watcher closes the run.
+        """
         self.runs: dict[str, Told] | None = None
         """The runs below the outermost whose events may still be to come, by id; made when there is one.
 
@@ -45,6 +53,18 @@ class Log:
         now = time.time()
         if now > self.now:
             self.now = now
+
+    def tell_rest(self) -> None:
+        """Tell of the events that have waited for their turn; nothing of it is awaited, as where a run is left."""
+        untold, self.untold = self.untold, []
+        ended: BaseException | None = None
+        for run, event in untold:
+            try:
+                drop(run.tell(event))
+            except BaseException as error:  # the program is to end; the rest is told all the same
+                ended = ended or error
+        if ended is not None:
+            raise ended
 
     def failed_with(self, error: BaseException) -> None:
         """A run of the tree fails with the error; its traceback is what it was in the first that did.

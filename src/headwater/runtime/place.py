@@ -15,7 +15,7 @@ from headwater.errors import MaxDepthReached
 from headwater.events import ChildFinished, ChildStarted, Event
 from headwater.events.fold import Fold
 from headwater.events.tree import Node, Role
-from headwater.runtime.context import NOWHERE, Links, Origin
+from headwater.runtime.context import NOWHERE, Links, Origin, Watcher
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.log import Log
 from headwater.tools.context import earlier
@@ -38,6 +38,8 @@ class Placed:
         """Its place in the tree, and what its Response is composed from."""
         self._log = Log()
         self._above: tuple[Placed, ...] = ()
+        self._watchers: tuple[Watcher, ...] = ()
+        """Who is told of its events: those who watch it, then those who watch the runs above it."""
 
     # What most runs never have stands here and not in __init__: an object with more than thirty attributes of its own
     # takes 1.3 kB more.
@@ -117,6 +119,7 @@ class Placed:
         self._log = parent._log
         self._log.add(self)
         self._above = (*parent._above, parent)
+        self._watchers = (*self._watchers, *parent._watchers)
         self.node.join(parent.id, self.name, role=role, call=call, after=after, final=final)
 
     def take(self, events: list[Event]) -> list[Event]:

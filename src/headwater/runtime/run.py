@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import time
 import weakref
 from collections.abc import Awaitable, Iterator
@@ -26,7 +25,7 @@ from headwater.errors import HeadwaterError, LoopMisuse, RunTimeout
 from headwater.events import ChildFinished, Event, RunStarted, TextDelta
 from headwater.events.answers import composed
 from headwater.events.messages import Response
-from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher
+from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.place import Placed
@@ -56,7 +55,6 @@ class Run(Placed):
         self.callback_errors = CallbackErrors(quiet=quiet)
         self.node.callback_errors = self.callback_errors
         self._timeout = timeout
-        self._watchers: tuple[Watcher, ...] = ()
         self._children: list[Run] = []
         self._last_batch: list[Event] = []
         """What was handed out last, which its reader may be in the middle of."""
@@ -97,6 +95,9 @@ class Run(Placed):
     def watch(self, watcher: Watcher) -> None:
         """Have every event of this run and of those below it told to `watcher`, as it is appended."""
         self._watchers = (*self._watchers, watcher)
+        for run in (self._log.runs or {}).values():
+            if isinstance(run, Run) and self in run._above:
+                run._watchers = (*run._watchers, watcher)
 
     async def pull(self) -> list[Event]:
         """The next events, each to be given to `append` before the next pull; [] once the run is over.
@@ -123,11 +124,15 @@ class Run(Placed):
                 pass
             except Exception as error:
                 self._fail(error)
-            except BaseException:
-                # The reader's own task is cancelled, or the program ends: leave in order, and let it go on.
-                if not self._above:
-                    self.abort("caller")
-                raise
+            except BaseException as error:
+                failure = others_cancel() if isinstance(error, asyncio.CancelledError) else None
+                if failure is None:
+                    # The reader's own task is cancelled, or the program ends: leave in order, and let it go on.
+                    if not self._above:
+                        self.abort("caller")
+                    raise
+                failure.__cause__ = error
+                self._fail(failure)
         return self._end_next()
 
     def append(self, event: Event) -> Awaitable[Any] | None:
@@ -149,28 +154,35 @@ class Run(Placed):
             self.fold.add(event)
             if event.__class__ is ChildFinished:
                 log.remove(event.child)
-        if self._watchers or self._above:
+        if self._watchers:
             return self.tell(event)
         return None
 
     def tell(self, event: Event) -> Awaitable[Any] | None:
         """Tell those who watch this run or one above it; what is returned, if anything, is to be awaited."""
+        log = self._log
+        if log.telling:
+            log.untold.append((self, event))  # a watcher has ended the run, and others are to hear what was before
+            return None
+        log.telling = True
         waits: list[Awaitable[Any]] | None = None
         ended: BaseException | None = None
-        for run in (self, *self._above) if self._above else (self,):
-            for watcher in run._watchers:
-                try:
-                    wait = watcher(event)
-                except BaseException as error:  # the program is to end; who else watches must not miss the event
-                    ended = ended or error
-                    continue
-                if wait is not None:
-                    waits = [*(waits or ()), wait]
+        for watcher in self._watchers:
+            try:
+                wait = watcher(event)
+            except BaseException as error:  # the program is to end; who else watches must not miss the event
+                ended = ended or error
+                continue
+            if wait is not None:
+                waits = [*(waits or ()), wait]
+        log.telling = False
+        if log.untold:
+            log.tell_rest()
         if ended is not None:
             raise ended
         if waits is None:
             return None
-        return waits[0] if len(waits) == 1 else _all(waits)
+        return waits[0] if len(waits) == 1 else in_turn(*waits)
 
     async def drain(self) -> None:
         """Read to the end with no reader but those who watch. Raises the error that ended the run."""
@@ -270,6 +282,9 @@ class Run(Placed):
         """
         if self.over:
             return
+        if self._above:
+            self.cancel(by)  # what it said last is in the queue of who conducts it, who tells of its end after that
+            return
         loop = self._event_loop
         if loop is not None and loop.is_running() and running_loop() is not loop:
             # A finaliser runs in whatever thread let go last: the other side is told now, the rest is the loop's.
@@ -293,9 +308,7 @@ class Run(Placed):
 
     def _append_unheard(self, events: list[Event]) -> None:
         for event in events:
-            wait = self.append(event)
-            if inspect.iscoroutine(wait):
-                wait.close()
+            drop(self.append(event))
 
     def end_now(self, by: CancelledBy) -> list[Event]:
         """`abort` for a run that stands in another: the events that end it, for whoever conducts it to append."""
@@ -413,8 +426,3 @@ def _run_out(this: weakref.ref[Run]) -> None:
     run = this()
     if run is not None:
         run._run_out()
-
-
-async def _all(waits: list[Awaitable[Any]]) -> None:
-    for wait in waits:
-        await wait

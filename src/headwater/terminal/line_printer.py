@@ -15,7 +15,7 @@ from headwater.events import Event
 from headwater.readers.hold import Hold
 from headwater.terminal.device import can_say, drop_unsent, is_screen, put, size_of, takes_escape_codes, wants_color
 from headwater.terminal.render import ASCII, UNICODE, Plain, Renderer, Terminal
-from headwater.terminal.view import Ended, Item, RunView
+from headwater.terminal.run_view import Ended, Item, RunView
 
 __all__ = ("LinePrinter",)
 

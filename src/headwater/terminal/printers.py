@@ -31,6 +31,6 @@ def printer(name: str, *, live: bool, loops: int = 1, several: bool = False) -> 
 
 def dashboard(name: str, members: Sequence[str]) -> Watcher:
     """What shows a workflow in a panel that is titled with its name, a section a member."""
-    from headwater.terminal.dashboard import Dashboard
+    from headwater.terminal.dashboard.dashboard import Dashboard
 
     return Dashboard(name, members)

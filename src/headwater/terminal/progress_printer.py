@@ -23,9 +23,9 @@ from headwater.events import (
     ToolFinished,
     ToolStarted,
 )
-from headwater.terminal.agent_view import AgentView
-from headwater.terminal.blocks import Note
-from headwater.terminal.board import Board
+from headwater.terminal.dashboard.agent_state import AgentView
+from headwater.terminal.dashboard.blocks import Note
+from headwater.terminal.dashboard.state import Board
 from headwater.terminal.render import Marks, harmless, one_line, seconds
 
 __all__ = ("Progress",)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
-from headwater.terminal.view import Began, Ended, Item, Noted, Running, Said, ToolEnded, Voice, Withdrawn
+from headwater.terminal.run_view import Began, Ended, Item, Noted, Running, Said, ToolEnded, Voice, Withdrawn
 
 __all__ = ("ASCII", "UNICODE", "Marks", "Plain", "Renderer", "Terminal", "fit", "harmless", "one_line", "seconds")
 

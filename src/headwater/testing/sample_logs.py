@@ -80,7 +80,7 @@ def broken() -> str:
 
 
 def _run(*turns: Any, tools: Sequence[Any] = ()) -> AgentStream[Any]:
-    return Agent(name="writer", model=ScriptedModel(turns), tools=tools).run_stream("How is Paris?")
+    return Agent(name="writer", model=ScriptedModel(turns), tools=tools, print_on=False).run_stream("How is Paris?")
 
 
 def _restarted() -> AgentStream[Any]:

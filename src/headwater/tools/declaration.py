@@ -23,7 +23,7 @@ from headwater.schema.parameters import written
 from headwater.tools.context import ToolContext
 from headwater.tools.execution import run_tool
 from headwater.tools.outcome import MAX_RESULT_CHARS, ToolOutcome
-from headwater.tools.work import Work
+from headwater.tools.work import ToolErrors, Work
 
 __all__ = ("Tool", "ToolLike", "as_tool", "as_tools", "tool")
 
@@ -40,9 +40,9 @@ class Tool(Generic[P, R_co]):
 
     `timeout` is in seconds (None: the agent's), `retries` how often bad arguments are sent back to the model (None:
     the agent's), `strict` whether the provider is asked to hold the model to the schema (None: as it does by itself),
-    `max_result_chars` where a result is cut. `spec` is what a provider is told, `is_async` whether it runs in the event
-    loop, `unbound` whether it is a method that still wants its object. `schema` tells its arguments in place of the
-    signature, see `from_schema`.
+    `max_result_chars` where a result is cut, `on_error` what becomes of an exception ("tell": the model is told, and
+    the run goes on; "raise": the run ends with it; None: the agent's `tool_errors`). `spec` is what a provider is told,
+    `is_async` whether it runs in the event loop, `unbound` whether it is a method that still wants its object.
     Raises: InvalidTool.
     """
 
@@ -56,6 +56,7 @@ class Tool(Generic[P, R_co]):
         retries: int | None = None,
         strict: bool | None = None,
         max_result_chars: int = MAX_RESULT_CHARS,
+        on_error: ToolErrors | None = None,
         schema: Mapping[str, Any] | None = None,
     ) -> None:
         _check_function(function)
@@ -65,6 +66,7 @@ class Tool(Generic[P, R_co]):
         self.retries = retries
         self.strict = strict
         self.max_result_chars = max_result_chars
+        self.on_error: ToolErrors | None = on_error
         _check_settings(self)
         self.unbound = _takes_self(function)
         self.is_async = _is_async(function)
@@ -100,6 +102,7 @@ class Tool(Generic[P, R_co]):
         retries: int | None = None,
         strict: bool | None = None,
         max_result_chars: int = MAX_RESULT_CHARS,
+        on_error: ToolErrors | None = None,
     ) -> Tool[..., Any]:
         """A tool whose arguments are told by a JSON Schema of type object, as another system may have it.
 
@@ -114,6 +117,7 @@ class Tool(Generic[P, R_co]):
             retries=retries,
             strict=strict,
             max_result_chars=max_result_chars,
+            on_error=on_error,
             schema=schema,
         )
 
@@ -204,6 +208,7 @@ def tool(
     retries: int | None = None,
     strict: bool | None = None,
     max_result_chars: int = MAX_RESULT_CHARS,
+    on_error: ToolErrors | None = None,
 ) -> Tool[P, R]: ...
 @overload
 def tool(
@@ -214,6 +219,7 @@ def tool(
     retries: int | None = None,
     strict: bool | None = None,
     max_result_chars: int = MAX_RESULT_CHARS,
+    on_error: ToolErrors | None = None,
 ) -> ToolDecorator: ...
 def tool(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Make a function a tool: `@tool`, `@tool(name=…, timeout=…)`, or `tool(function)`.
@@ -313,6 +319,8 @@ def _check_settings(made: Tool[..., Any]) -> None:
         raise InvalidTool(f"{made.name}: retries is {made.retries!r}.", hint="Give 0 or more, or None.")
     if not (_is_number(made.max_result_chars) and made.max_result_chars >= 1):
         raise InvalidTool(f"{made.name}: max_result_chars is {made.max_result_chars!r}.", hint="Give 1 or more.")
+    if made.on_error not in (None, "tell", "raise"):
+        raise InvalidTool(f"{made.name}: on_error is {made.on_error!r}.", hint='Give "tell" or "raise", or None.')
 
 
 def _is_number(value: object) -> bool:

@@ -11,7 +11,7 @@ from headwater.agents import validation
 from headwater.events.messages import Response
 from headwater.events.results import Results
 from headwater.workflows.base import Workflow, WorkflowOptions
-from headwater.workflows.run import Member, WorkflowRun, gather_or_cancel, passed_on
+from headwater.workflows.run import Member, WorkflowRun, gather_or_cancel, passed_on, whole
 
 __all__ = ("ConcurrentWorkflow",)
 
@@ -43,4 +43,4 @@ class ConcurrentWorkflow(Workflow[Results]):
             led = tuple(said.values())
             responses = await gather_or_cancel(run.ask(member, task, final=final, after=led) for member in self.agents)
             answered = zip(self.agents, responses, strict=True)
-            said = {member.name: response for member, response in answered if response and response.error is None}
+            said = {member.name: response for member, response in answered if response and whole(response)}

@@ -18,7 +18,7 @@ from headwater.agents import validation
 from headwater.errors import ConfigurationError, LimitExceeded
 from headwater.events.messages import Response
 from headwater.workflows.base import Workflow, WorkflowOptions
-from headwater.workflows.run import Member, WorkflowRun, cancelled, passed_on
+from headwater.workflows.run import Member, WorkflowRun, cancelled, passed_on, whole
 
 __all__ = ("Edge", "GraphWorkflow")
 
@@ -222,8 +222,8 @@ class _Walk:
 
     async def _ended(self, name: str, task: asyncio.Task[Response[Any]]) -> None:
         response = task.result()
-        if response.error is not None:
-            return  # collected: nothing leads on from a failure
+        if not whole(response):
+            return  # collected, or cancelled by who made it: nothing leads on from what broke off
         for target in await self._graph.leads_to(name, response):
             self._come.setdefault(target, {})[name] = response
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from headwater.agents.runnable import Runnable
 from headwater.backends.timeouts import Timeouts
@@ -18,13 +18,10 @@ from headwater.events.answers import answering, member_response
 from headwater.events.messages import Message, Response
 from headwater.readers.stream import AgentStream
 from headwater.runtime.children import Parent
-from headwater.runtime.context import NOWHERE, Origin, current_run
+from headwater.runtime.context import NOWHERE, Origin, current_run, others_cancel
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.run import Run
 from headwater.runtime.shown import outlined
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = (
     "Member",
@@ -36,6 +33,7 @@ __all__ = (
     "gather_or_cancel",
     "note",
     "passed_on",
+    "whole",
 )
 
 OnError: TypeAlias = Literal["raise", "collect"]
@@ -99,11 +97,14 @@ class WorkflowRun(Parent):
         name = member.name
         try:
             run = claimed(member, task, self.context)
-        except Exception as problem:
+        except (Exception, asyncio.CancelledError) as raised:
+            problem = raised if isinstance(raised, Exception) else others_cancel()
+            if problem is None:
+                raise
             note(problem, f"{name!r} was to begin in {self.name!r}.")
             self.could_not_begin(problem, name, role="member", after=after, final=final)
             if not self._shape.collect:
-                raise
+                raise problem from problem.__cause__
             said = f"{name} could not begin: {type(problem).__name__}: {problem}"
             self.mux.put([Warned(code="member_failed", message=said)])
             return self.of(name)
@@ -134,7 +135,12 @@ class WorkflowRun(Parent):
 
     async def _carry_out(self) -> None:
         current_run.set(None)  # members are part of this run, not beside it
-        await self._plan(self)
+        try:
+            await self._plan(self)
+        except asyncio.CancelledError as cancelled_by:
+            if (failure := others_cancel()) is None:
+                raise
+            raise failure from cancelled_by
 
     def _started(self) -> RunStarted:
         return RunStarted(
@@ -176,6 +182,11 @@ def note(error: BaseException, where: str) -> None:
     """Say where it happened, for whoever reads the traceback."""
     if where not in getattr(error, "__notes__", ()):
         error.add_note(where)
+
+
+def whole(response: Response[Any]) -> bool:
+    """Whether a member came to its answer: it neither failed nor was cancelled."""
+    return response.error is None and not response.partial
 
 
 def passed_on(task: Sequence[Message], said: Mapping[str, str | Response[Any]]) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from headwater.agents import validation
 from headwater.events.messages import Response
 from headwater.workflows.base import Workflow, WorkflowOptions
-from headwater.workflows.run import Member, WorkflowRun, passed_on
+from headwater.workflows.run import Member, WorkflowRun, passed_on, whole
 
 __all__ = ("SequentialWorkflow",)
 
@@ -43,5 +43,5 @@ class SequentialWorkflow(Workflow[Response[Any]]):
                 response = await run.ask(
                     member, passed_on(run.input, said), final=left == 1 and member is last, after=said.values()
                 )
-                if response and response.error is None:  # what broke off is no answer to go on from
+                if response and whole(response):  # what broke off is no answer to go on from
                     said = {member.name: response}

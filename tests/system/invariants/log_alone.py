@@ -7,7 +7,8 @@ A play is wholly made up by its number: a tree of real runs (`trees`), how it is
 written as JSON, read back, and read anew (`late_reader`): the Response of the whole and of each member, chunks, text, a
 choice of either, what callbacks are told, what printers write. All of it is what the live ones had. The exceptions:
 `callback_errors` is not in the log, an output is its JSON, an error its ErrorInfo. And every log keeps the grammar, and
-each of its prefixes has a Response: that of the run stopped right there.
+each of its prefixes has a Response: that of the run stopped right there. What `final_only` hands out is the text of the
+answer.
 
 The first command prints counts and the numbers of the plays that break the law, and ends with 1 where there is one.
 """
@@ -21,6 +22,7 @@ import random
 import sys
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -29,11 +31,22 @@ import msgspec
 
 from headwater import AgentStream, Response, Results
 from headwater.errors import HeadwaterError
-from headwater.events import ChildFinished, ChildStarted, Event, Handoff, Retracted, RunCancelled, RunFailed
-from headwater.events.answers import tree_response
+from headwater.events import (
+    ChildFinished,
+    ChildStarted,
+    Event,
+    Handoff,
+    Retracted,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+)
+from headwater.events.answers import answering, tree_response
 from headwater.events.checker import check_log
 from headwater.events.codec import decode, encode
+from headwater.events.tree import Node, Tree
 from headwater.workflows.base import Workflow
+from tests.support.late import late_stream
 from tests.support.logs import closed, folds
 from tests.support.virtual import run_virtual
 from tests.system.invariants.late_reader import Asked, Way, heard, known, on_a_pipe, seen, shaped
@@ -168,7 +181,10 @@ def _choice(dice: random.Random, names: Sequence[str]) -> dict[str, Any]:
 def played(number: int) -> Played:
     """Carry out the play of that number, under a virtual clock."""
     random.seed(number)  # retries wait for a random time
-    result, _ = run_virtual(_play(number))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        result, _ = run_virtual(_play(number))
+    assert not warned, f"Python warns: {[str(warning.message) for warning in warned]}"
     return result
 
 
@@ -227,7 +243,8 @@ def differences(play: Played) -> list[Difference]:
         assert play.error.response is not None
         found += _differ(known(play.error.response), late["response"], "error.response")
     found += _differ_below(play, log)
-    found += _differ_prefixes(play.number, log)
+    found += _differ_prefixes(play, log, late["read"])
+    found += _differ_final(log)
     return found
 
 
@@ -255,7 +272,7 @@ def _differ(live: Any, late: Any, at: str) -> Iterator[Difference]:
 def _differ_below(play: Played, log: Sequence[Event]) -> Iterator[Difference]:
     """What the callbacks of those in the tree were told."""
     for name, ear in play.tree.ears.items():
-        runs = [*_runs_of(name, log)]
+        runs = [*_runs_of(name, log)][::-1]  # of two, one inside the other, the inner one is told first
         told = sorted((one for run in runs for one in heard(ear.how, run)), key=lambda one: one[0])
         yield from _differ(ear.heard, [one for _, one in told], f"callback of {name}")
         events = sorted((event for run in runs for event in run), key=lambda event: event.seq)
@@ -277,14 +294,57 @@ def _runs_of(name: str, log: Sequence[Event]) -> Iterator[list[Event]]:
             yield [event for event in log if stands_in(event.run, outer)]
 
 
-def _differ_prefixes(number: int, log: Sequence[Event]) -> Iterator[Difference]:
-    """Any prefix of a log has a Response, and its text is what it is where the run is stopped right there."""
-    dice = random.Random(number)
+def _differ_prefixes(play: Played, log: Sequence[Event], read: list[Any]) -> Iterator[Difference]:
+    """Any prefix of a log can be read, and has a Response, with the text that it has where the run is stopped there."""
+    dice = random.Random(play.number)
     for size in sorted({dice.randint(1, len(log)) for _ in range(PREFIXES)}):
         prefix = log[:size]
+        so_far = seen(prefix, play.asked)["read"]
+        yield from _differ(read[: len(so_far)], so_far[: len(read)], f"read of the first {size} events")
         stopped = closed(prefix)
         check_log(stopped)
         yield from _differ(_texts(tree_response(prefix)), _texts(tree_response(stopped)), f"the first {size} events")
+
+
+def _differ_final(log: Sequence[Event]) -> Iterator[Difference]:
+    """`final_only` hands out the last text of each run that has a part in the answer, and nothing else."""
+    if not isinstance(log[-1], RunFinished):
+        return
+    tree = Tree()
+    for event in log:
+        tree.add(event)
+    for run, fold in folds(log).items():
+        tree.nodes[run].fold = fold
+    assert tree.root is not None
+
+    async def read() -> dict[str, str]:
+        said: dict[str, str] = {}
+        async for chunk in late_stream(log).select(final_only=True):
+            assert chunk.event is not None
+            before = said.get(chunk.event.run, "")
+            kept = before[: len(before) - chunk.event.chars] if isinstance(chunk.event, Retracted) else before
+            said[chunk.event.run] = kept + chunk.content
+        return {run: text for run, text in said.items() if text}
+
+    shown = asyncio.run(read())
+    # Of a workflow that broke off the last one asked has the word, who was let go of where another was to follow.
+    words = {run: text for run, text, sure in _last_words(tree.root) if sure or run in shown}
+    yield from _differ(words, shown, "final_only")
+
+
+def _last_words(node: Node, sure: bool = True) -> Iterator[tuple[str, str, bool]]:
+    """The runs that have a part in the answer of this one, what they say last, and whether that was to be expected."""
+    if node.fold is None:
+        return  # it could not begin
+    if node.shape is not None:
+        collects = node.shape.collect
+        failed = [name for name, child in node.latest.items() if collects and child.outcome == "failed"]
+        for child in answering(node, failed):
+            yield from _last_words(child, sure and node.outcome == "finished")
+    elif heirs := [child for child in node.children.values() if child.role == "handoff" and child.fold is not None]:
+        yield from _last_words(heirs[-1], sure)
+    elif node.fold.text:
+        yield node.id, node.fold.text, sure
 
 
 def _texts(whole: Response[Any] | Results) -> dict[str, Any]:

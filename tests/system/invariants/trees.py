@@ -164,8 +164,8 @@ class RandomTree:
             "top", dice.choice(DEPTHS) if depth is None else depth
         )
 
-    def agent(self, name: str, depth: int) -> Agent[Any, Any]:
-        """An agent with whatever an agent can have."""
+    def agent(self, name: str, depth: int, giver: str = "") -> Agent[Any, Any]:
+        """An agent with whatever an agent can have. `giver` may give it the conversation, and get it back."""
         dice = self.dice
         name, own = self._own(name)
         tools: list[Any] = [*TOOLS] if dice.random() < 0.5 else []
@@ -179,8 +179,14 @@ class RandomTree:
             names += [below.name] * 5
         heirs: list[Agent[Any, Any]] = []
         if depth > 0 and dice.random() < 0.5:
-            heirs = [self.agent(f"heir{depth}{letter}", depth - 1) for letter in "ab"[: dice.choice([1, 1, 2])]]
+            letters = "ab"[: dice.choice([1, 1, 2])]
+            heirs = [self.agent(f"heir{depth}{letter}", depth - 1, name) for letter in letters]
             names += [f"transfer_to_{heir.name}" for heir in heirs] * 4
+        if giver:
+            names += [f"transfer_to_{giver}"] * 2
+        recursive = depth > 0 and dice.random() < 0.1
+        if recursive:
+            names += [name] * 5
         if dice.random() < 0.1:
             names.append("nobody")
         typed: dict[str, Any] = {"output_type": int} if dice.random() < 0.15 else {}
@@ -191,7 +197,7 @@ class RandomTree:
         if dice.random() < 0.25:
             fallback = [_model(dice, [_turn(dice, names) for _ in range(2)], model="other")]
         self.kinds.append("agent")
-        return Agent(
+        made = Agent(
             name=name,
             model=_model(dice, turns),
             fallback=fallback,
@@ -206,6 +212,12 @@ class RandomTree:
             **typed,
             **own,
         )
+        if recursive:
+            made.tools = (*made.tools, made)
+        for heir in heirs:
+            if dice.random() < 0.5:
+                heir.handoffs = (*heir.handoffs, made)
+        return made
 
     def _own(self, name: str) -> tuple[str, dict[str, Any]]:
         """A name, and callbacks for whoever bears it: those have a name of their own."""

@@ -21,8 +21,8 @@ from headwater.events.tree import Tree
 from headwater.readers.callbacks import event_watcher, token_watcher
 from headwater.readers.chunks import StreamChunk
 from headwater.runtime.run import Run
-from headwater.terminal.blocks import Words
-from headwater.terminal.board import Board
+from headwater.terminal.dashboard.blocks import Words
+from headwater.terminal.dashboard.state import Board
 from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.section_printer import SectionPrinter
 

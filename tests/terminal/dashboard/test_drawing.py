@@ -8,9 +8,9 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.terminal.agent_view import State
-from headwater.terminal.layout import Layout
-from headwater.terminal.pen import PLAIN_SIGNS, SIGNS, Pen, Style
+from headwater.terminal.dashboard.agent_state import State
+from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS, Pen, Style
+from headwater.terminal.dashboard.panel import Layout
 from headwater.terminal.render import one_line
 from headwater.terminal.wrap import cells, settled
 from tests.terminal import crowds as log

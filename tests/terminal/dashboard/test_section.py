@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headwater.terminal.layout import Layout
+from headwater.terminal.dashboard.panel import Layout
 from tests.terminal import crowds as log
 from tests.terminal.panels import at_work, board, drawn
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
-from headwater.terminal.board import Board
+from headwater.terminal.dashboard.state import Board
 from headwater.terminal.device import can_say, drop_unsent, is_screen, put, size_of, takes_escape_codes, wants_color
 from headwater.terminal.progress_printer import Progress
 from headwater.terminal.render import ASCII, UNICODE
@@ -113,9 +113,9 @@ class _Live:
 
     def __init__(self, board: Board, file: TextIO, give_up: Callable[[Exception], None]) -> None:
         # Only here is rich needed, for the width of characters.
-        from headwater.terminal.layout import Layout
-        from headwater.terminal.live_rows import Screen
-        from headwater.terminal.pen import PLAIN_SIGNS, SIGNS
+        from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS
+        from headwater.terminal.dashboard.panel import Layout
+        from headwater.terminal.redraw import Screen
 
         able = can_say("".join((*SIGNS[1:], *UNICODE)), file)
         self._board = board

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.terminal.figures import (
+from headwater.terminal.dashboard.columns import (
     LOOSE,
     beside_a_name,
     caption,

@@ -1,7 +1,7 @@
 """Events of a tree of runs to the agents in it, each with its state: what a dashboard has to show.
 
-Pure. It decides who is shown, in which order, and whose an event is; what there is to show of one is `agent_view`'s,
-how it looks is `layout`'s.
+Pure. It decides who is shown, in which order, and whose an event is; what there is to show of one is `agent_state`'s,
+how it looks is `panel`'s.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from headwater.events import ChildFinished, ChildStarted, Event, RunCancelled, RunFailed, RunFinished, RunStarted
-from headwater.terminal.agent_view import HANDLERS, AgentView
+from headwater.terminal.dashboard.agent_state import HANDLERS, AgentView
 
 __all__ = ("Board",)
 

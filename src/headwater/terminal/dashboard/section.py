@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from headwater.terminal.agent_view import AgentView
-from headwater.terminal.blocks import Note, ToolLine, Words
-from headwater.terminal.figures import LOOSE, Columns, clock, in_columns, spent
-from headwater.terminal.pen import Pen, Segment, Style
+from headwater.terminal.dashboard.agent_state import AgentView
+from headwater.terminal.dashboard.blocks import Note, ToolLine, Words
+from headwater.terminal.dashboard.columns import LOOSE, Columns, clock, in_columns, spent
+from headwater.terminal.dashboard.drawing import Pen, Segment, Style
 from headwater.terminal.render import one_line, seconds
 from headwater.terminal.wrap import Wrapped, cells, cut, settled
 

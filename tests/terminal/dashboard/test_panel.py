@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.terminal.board import Board
-from headwater.terminal.layout import Layout, shares
+from headwater.terminal.dashboard.panel import Layout, shares
+from headwater.terminal.dashboard.state import Board
 from headwater.terminal.wrap import cells
 from tests.terminal import crowds as log
 from tests.terminal import logs

@@ -14,17 +14,7 @@ from headwater.events import (
     RunWaiting,
     Warned,
 )
-from headwater.terminal.view import (
-    Began,
-    Ended,
-    Item,
-    Noted,
-    Running,
-    RunView,
-    Said,
-    ToolEnded,
-    Withdrawn,
-)
+from headwater.terminal.run_view import Began, Ended, Item, Noted, Running, RunView, Said, ToolEnded, Withdrawn
 from tests.terminal import logs
 
 

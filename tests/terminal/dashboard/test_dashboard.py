@@ -21,8 +21,8 @@ import pytest
 from headwater import Agent, ConcurrentWorkflow
 from headwater.backends.offline import Call, Fail, OfflineModel, ScriptedModel, Wait
 from headwater.events import Event
-from headwater.terminal import dashboard
-from headwater.terminal.dashboard import Dashboard
+from headwater.terminal.dashboard import dashboard
+from headwater.terminal.dashboard.dashboard import Dashboard
 from tests.support.paths import ROOT
 from tests.support.virtual import run_virtual
 from tests.terminal import crowds as log

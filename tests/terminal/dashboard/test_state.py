@@ -12,7 +12,7 @@ from headwater.events import (
     RunStarted,
 )
 from headwater.events.messages import Usage
-from headwater.terminal.board import Board
+from headwater.terminal.dashboard.state import Board
 from tests.terminal import crowds as log
 from tests.terminal import logs
 from tests.terminal.boards import ann, fed, texts

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from headwater.terminal.agent_view import AgentView, State
+from headwater.terminal.dashboard.agent_state import AgentView, State
 
 __all__ = (
     "LOOSE",

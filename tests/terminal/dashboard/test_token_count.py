@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.events.messages import Usage
-from headwater.terminal.token_count import TokenCount
+from headwater.terminal.dashboard.token_count import TokenCount
 from tests.terminal import crowds as log
 from tests.terminal.boards import ann, fed
 

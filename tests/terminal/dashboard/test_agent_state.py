@@ -19,8 +19,8 @@ from headwater.events import (
     RunWaiting,
     Warned,
 )
-from headwater.terminal.agent_view import BLOCKS_KEPT
-from headwater.terminal.blocks import Note, ToolLine
+from headwater.terminal.dashboard.agent_state import BLOCKS_KEPT
+from headwater.terminal.dashboard.blocks import Note, ToolLine
 from tests.terminal import crowds as log
 from tests.terminal.boards import ann, fed, texts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.terminal.blocks import TEXT_KEPT, ToolLine, Words
+from headwater.terminal.dashboard.blocks import TEXT_KEPT, ToolLine, Words
 
 
 def test_only_the_end_of_a_long_text_is_kept() -> None:

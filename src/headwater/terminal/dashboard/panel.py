@@ -1,7 +1,7 @@
 """How a board looks: its state to the rows of a panel that fits a given screen.
 
 Pure: a screen's size and the time come in, rows come out, each no wider than the screen. It remembers who was on the
-screen, so that what stands there stays where it is; what was made of an agent is remembered by its `sheet`.
+screen, so that what stands there stays where it is; what was made of an agent is remembered by its `section`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from headwater.events import RunFailed
-from headwater.terminal.agent_view import AgentView
-from headwater.terminal.board import Board
-from headwater.terminal.figures import (
+from headwater.terminal.dashboard.agent_state import AgentView
+from headwater.terminal.dashboard.columns import (
     LOOSE,
     Columns,
     beside_a_name,
@@ -24,9 +23,10 @@ from headwater.terminal.figures import (
     tally,
     wants_own_line,
 )
-from headwater.terminal.pen import SIGNS, Pen, Signs
+from headwater.terminal.dashboard.drawing import SIGNS, Pen, Signs
+from headwater.terminal.dashboard.section import DENSE_ROWS, Sheet
+from headwater.terminal.dashboard.state import Board
 from headwater.terminal.render import one_line
-from headwater.terminal.sheet import DENSE_ROWS, Sheet
 from headwater.terminal.wrap import cells, settled
 
 __all__ = ("Layout",)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-from headwater.terminal.view import Voice
+from headwater.terminal.run_view import Voice
 
 __all__ = ("TEXT_KEPT", "Block", "Level", "Note", "ToolLine", "Words")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from headwater.terminal.agent_view import State
+from headwater.terminal.dashboard.agent_state import State
 from headwater.terminal.render import ASCII, UNICODE, Marks
 from headwater.terminal.wrap import cells, cut
 

@@ -15,7 +15,7 @@ from typing import Any, TextIO, TypeAlias
 
 import pytest
 
-from headwater.terminal.live_rows import Screen
+from headwater.terminal.redraw import Screen
 from tests.terminal import crowds
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")

@@ -42,10 +42,10 @@ from headwater.events import (
 )
 from headwater.events.messages import Usage
 from headwater.terminal import notes
-from headwater.terminal.blocks import Block, Level, Note, ToolLine, Words
+from headwater.terminal.dashboard.blocks import Block, Level, Note, ToolLine, Words
+from headwater.terminal.dashboard.token_count import TokenCount
 from headwater.terminal.notes import brief, call_phrase
-from headwater.terminal.token_count import TokenCount
-from headwater.terminal.view import Voice
+from headwater.terminal.run_view import Voice
 
 __all__ = ("BLOCKS_KEPT", "HANDLERS", "AgentView", "State")
 
