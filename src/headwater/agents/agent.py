@@ -234,7 +234,7 @@ class Agent(Generic[ContextT, OutputT]):
         **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
     def run(self, task: Task, **options: Any) -> Response[Any]:
-        """Run to the end: blocks in plain code; inside a running event loop returns what is to be awaited.
+        """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
         `context` is handed to tools and dynamic instructions. `history` (messages) or `thread` (a Thread) go on from
         an earlier conversation. `streaming_callback` and `on_event` win over the agent's. `output_type` is for this

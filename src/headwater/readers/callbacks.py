@@ -55,7 +55,7 @@ def _wanted(callback: Callback) -> int | None:
 
 
 def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) -> Callable[..., Awaitable[Any] | None]:
-    """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
+    """`callback`, linked to the run while it is called, its exceptions counted; returns an awaitable where it did."""
 
     @wraps
     async def wait(answer: Awaitable[Any]) -> None:

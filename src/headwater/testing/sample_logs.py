@@ -88,6 +88,12 @@ def _restarted() -> AgentStream[Any]:
     return Agent(name="writer", model=model).run_stream("Greet me.")
 
 
+def _restarted_later() -> AgentStream[Any]:
+    turns: list[Any] = [["Let me look.", Call("weather", {"city": "Paris"})], ["It is ra", Cut()], "It is sunny."]
+    model = Model(ScriptedModel(turns), on_interrupted="restart")
+    return Agent(name="writer", model=model, tools=[weather]).run_stream("How is Paris?")
+
+
 def _fallen_back() -> AgentStream[Any]:
     first = ScriptedModel([Fail(503, retry_after=0.001), Fail(500), Fail(500)], model="first")
     model = Model(first, retries=1, fallback=[ScriptedModel(["Hello."], model="second")])
@@ -125,7 +131,9 @@ _MAKERS: Mapping[str, Callable[[], AgentStream[Any]]] = {
             Usage(input_tokens=3, output_tokens=2),
         ]
     ),
+    "refused half-way": lambda: _run(["Let me see. ", Say("I will not.", refusal=True), Finish("refusal")]),
     "retracted": _restarted,
+    "retracted in a later step": _restarted_later,
     "retried, then fallen back": _fallen_back,
     "failed": lambda: _run(["Hello, ", Fail(500)]),
     "an agent as a tool": _delegated,

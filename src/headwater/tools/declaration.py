@@ -42,7 +42,8 @@ class Tool(Generic[P, R_co]):
     the agent's), `strict` whether the provider is asked to hold the model to the schema (None: as it does by itself),
     `max_result_chars` where a result is cut, `on_error` what becomes of an exception ("tell": the model is told, and
     the run goes on; "raise": the run ends with it; None: the agent's `tool_errors`). `spec` is what a provider is told,
-    `is_async` whether it runs in the event loop, `unbound` whether it is a method that still wants its object.
+    `is_async` whether it runs in the event loop, `unbound` whether it is a method that still wants its object. `schema`
+    tells its arguments in place of the signature, see `from_schema`.
     Raises: InvalidTool.
     """
 
