@@ -103,6 +103,7 @@ class Tool(Generic[P, R_co]):
         retries: int | None = None,
         strict: bool | None = None,
         max_result_chars: int = MAX_RESULT_CHARS,
+        on_error: ToolErrors | None = None,
     ) -> Tool[..., Any]:
         """A tool whose arguments are told by a JSON Schema of type object, as another system may have it.
 
@@ -117,6 +118,7 @@ class Tool(Generic[P, R_co]):
             retries=retries,
             strict=strict,
             max_result_chars=max_result_chars,
+            on_error=on_error,
             schema=schema,
         )
 
