@@ -41,7 +41,23 @@ and its members. Whatever you see of a run is computed from these events: `agent
 `v` is the version of the format, `type` the event's name. Fields that hold their default may be left out; on a wire, in
 a file and in `--json` the four common fields are always there. Times are Unix seconds, bytes are base64, dollars are
 strings. A field or event that you do not know comes from a newer version: pass it on, or pass it over. In Python,
-`headwater.events` has a class for each event, and `headwater.events.codec` reads and writes them.
+`headwater.events` has a class for each event; `encode` writes one as a line, `decode` reads it, and
+`tree_response` says what a whole log comes to, live or tomorrow, in whatever process:
+
+```python
+from pathlib import Path
+
+from headwater import Agent, ConcurrentWorkflow
+from headwater.events import decode, encode, tree_response
+
+team = ConcurrentWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline")])
+with Path("run.jsonl").open("wb") as file:
+    live = team.run("Explain tides", on_event=lambda event: file.write(encode(event, stamps=True) + b"\\n"))
+
+log = [decode(line) for line in Path("run.jsonl").read_bytes().splitlines()]
+assert tree_response(log) == live
+Path("run.jsonl").unlink()
+```
 
 Some fields return in many events. `step` counts a run's model requests from 1; `attempt` counts from 1 the times that a
 provider was asked in a step; `part` is the number of a stretch of text or reasoning in its step; `call` is the key of a

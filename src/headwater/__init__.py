@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headwater.backends.timeouts import Timeouts
     from headwater.errors import HeadwaterError, IncompleteStream
     from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
-    from headwater.providers.request import Settings
+    from headwater.providers.request import ProviderTool, Settings
     from headwater.readers.chunks import StreamChunk
     from headwater.readers.stream import AgentStream
     from headwater.runtime.thread import Thread
@@ -40,6 +40,7 @@ _HOMES = {
     "IncompleteStream": "errors",
     "Message": "events.messages",
     "Model": "agents.model",
+    "ProviderTool": "providers.request",
     "Response": "events.messages",
     "Results": "events.results",
     "SequentialWorkflow": "workflows",
@@ -69,6 +70,7 @@ __all__ = (
     "IncompleteStream",
     "Message",
     "Model",
+    "ProviderTool",
     "Response",
     "Results",
     "SequentialWorkflow",

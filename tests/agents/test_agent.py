@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, Model, Settings, Timeouts, tool
+from headwater import Agent, Model, ProviderTool, Settings, Timeouts, tool
 from headwater.backends.offline import Call, Say, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, InvalidTool, LoopMisuse, UnsupportedSetting
 from headwater.events import TextDelta
+from tests.support.members import asked
 from tests.support.streams import always, scripted
 from tests.support.virtual import run_virtual
 
@@ -276,3 +277,20 @@ def test_a_callback_that_wants_too_much_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="wants 4 arguments"):
         Agent(model="offline").run("x", streaming_callback=callback)
+
+
+def test_a_tool_of_the_providers_is_told_and_not_run() -> None:
+    search = ProviderTool({"type": "web_search"})
+    agent = Agent(model=ScriptedModel([["one"]]), tools=[search, high_tide])
+    assert agent.tools[-1] is search
+    agent.run("q")
+    (request,) = asked(agent)
+    assert request.provider_tools == (search,)
+    assert [spec.name for spec in request.tools] == ["high_tide"]
+    with pytest.raises(TypeError, match="in the provider's own words"):
+        ProviderTool("web_search")  # type: ignore[arg-type]
+
+
+def high_tide() -> str:
+    """When the tide is highest."""
+    return "06:12"

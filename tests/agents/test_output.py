@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from headwater import Agent
 from headwater.agents.output import output_of
+from headwater.backends.offline import ScriptedModel
 from headwater.errors import ConfigurationError
+from tests.support.members import asked
 
 
 @dataclass
@@ -54,3 +57,25 @@ def test_a_type_that_cannot_be_told_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="Odd"):
         output_of(Odd)
+
+
+def test_the_mode_says_where_the_type_is_asked_for() -> None:
+    for mode, in_words in (("native", False), ("prompted", True)):
+        agent = Agent(model=ScriptedModel([["[1, 2]"]]), output_type=list[int], output_mode=mode)  # type: ignore[arg-type]
+        assert agent.run("q").output == [1, 2]
+        (request,) = asked(agent)
+        assert request.output is not None
+        assert request.output.in_words is in_words
+    with pytest.raises(ConfigurationError, match="output_mode is 'telepathy'"):
+        Agent(model="offline", output_mode="telepathy")  # type: ignore[arg-type]
+
+
+def test_a_schema_may_stand_in_place_of_a_type() -> None:
+    schema: Any = {"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"]}
+    response = Agent(model=ScriptedModel([["{}"], ['{"port": "Brest"}']]), output_type=schema).run("q")
+    assert response.output == {"port": "Brest"}
+
+
+def test_a_union_may_be_an_output_type() -> None:
+    kind: Any = int | list[str]
+    assert Agent(model=ScriptedModel([['{"result": ["a"]}']]), output_type=kind).run("q").output == ["a"]

@@ -12,7 +12,7 @@ import pytest
 from headwater import errors
 from headwater.backends import http
 from headwater.backends.http import HTTPBackend, HTTPExchange
-from headwater.events import Event, TextDelta, UsageReported
+from headwater.events import Event, TextDelta, UsageReported, Warned
 from headwater.events.messages import Message
 from headwater.providers import openai_chat, openai_responses
 from headwater.providers.decoder import Place
@@ -137,6 +137,17 @@ def test_events_that_came_together_are_given_together() -> None:
         exchange = Asked(Answering(chunk("a") + chunk("b"), chunk("c") + STOP + DONE)).open()
         assert said(await exchange.pull()) == "ab"
         assert said(await exchange.pull()) == "c"
+
+    run(main)
+
+
+def test_text_that_utf8_cannot_hold_is_replaced_with_a_warning() -> None:
+    async def main() -> None:
+        asked = Asked(Answering(chunk("a"), STOP, DONE))
+        request = Request(model="m", messages=(Message.user("caf\udce9"),))
+        events = await drained(asked.backend.open(request, Place()))
+        assert [event.code for event in events if isinstance(event, Warned)] == ["text_replaced"]
+        assert "caf\ufffd" in asked.sent[0].body.decode()
 
     run(main)
 

@@ -18,7 +18,7 @@ async def _value(value: Any = 5) -> Any:
     return value
 
 
-SOON = 5.0
+SOON = 30.0
 
 
 class _Ours(HeadwaterError):

@@ -19,7 +19,7 @@ from headwater.backends import transport
 from headwater.errors import ConfigurationError, ConnectionFailed
 from headwater.providers.request import HTTPRequest
 
-SOON = 5.0
+SOON = 30.0
 HEAD = b"HTTP/1.1 200 OK\r\nX-Request-Id: r1\r\nContent-Length: %d\r\n\r\n%s"
 
 

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until something that has to happen is given up on; nothing waits this long when all is well."""
 
 _PRIVATE = ("HEADWATER_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "AZURE_", "AWS_", "OLLAMA_", "SSL_CERT_")

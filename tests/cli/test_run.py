@@ -48,6 +48,13 @@ def test_a_model_at_a_provider_answers() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{ANSWER}\n", "")
 
 
+@posix
+def test_a_task_in_no_encoding_is_asked_and_not_a_traceback() -> None:
+    with fake_openai() as url:
+        done = headwater("run", "caf\udce9", "--model", "tide-model", "--base-url", url)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{ANSWER}\n", "")
+
+
 def test_a_server_of_ones_own_answers(folder: Path) -> None:
     with fake_openai() as url:
         line = ("run", "When?", "--model", "tide-model", "--base-url", url, "--tool", "tides:high_water")

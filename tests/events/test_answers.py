@@ -127,7 +127,7 @@ def node_of(run: str, name: str, text: str = "", **place: Any) -> Node:
     made = Fold()
     for event in log and [*full_log()[1:3], *log]:
         made.add(event)
-    return Node(run, name, parent="top", fold=made, **place)
+    return Node(run, name, **{"parent": "top", "role": "member", "fold": made, **place})
 
 
 def workflow(kind: str, *children: Node, members: tuple[str, ...] = ("a", "b", "c")) -> Node:

@@ -388,6 +388,9 @@ def test_a_value_without_a_json_form_is_an_error(value: Any) -> None:
 def test_half_of_a_surrogate_pair_does_not_end_a_log() -> None:
     event = TextDelta(step=1, part=0, text="a\ud83d", seq=4)
     assert decode(encode(event)) == TextDelta(step=1, part=0, text="a\ufffd", seq=4)
+    wrong = {"type": "text.delta", "step": "\ud83d", "part": 0, "text": "x"}
+    with pytest.raises(InvalidRecord):
+        decode(wrong)
 
 
 # --- messages

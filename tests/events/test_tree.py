@@ -44,7 +44,7 @@ def logged(shape: Shape) -> tuple[list[Event], Any]:
 
 
 def child(run: str, name: str, **place: Any) -> Node:
-    return Node(run, name, parent="top", **place)
+    return Node(run, name, **{"parent": "top", "role": "member", **place})
 
 
 # --- from the log

@@ -35,7 +35,8 @@ def test_all_names_what_is_defined_here() -> None:
     }
     assert set(events.__all__) == defined | {"End"}
     assert list(events.__all__) == sorted(events.__all__)
-    assert package.__all__ == events.__all__
+    assert {*package.__all__} == {*events.__all__, "decode", "encode", "tree_response"}
+    assert all(hasattr(package, name) for name in package.__all__)
 
 
 def test_names_are_unique_and_say_noun_and_verb() -> None:

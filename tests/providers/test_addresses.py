@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from headwater import errors
-from headwater.providers.addresses import ollama_base_url
+from headwater.providers.addresses import checked_url, is_loopback, ollama_base_url
 from tests.providers.resolving import find, key_of
 
 
@@ -132,3 +132,24 @@ def test_ollama_host_that_is_none_is_an_error(host: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="OLLAMA_HOST") as caught:
         ollama_base_url(host)
     assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://127.0.0.1:8000/v1", True),
+        ("http://127.8.8.8", True),
+        ("http://localhost", True),
+        ("http://box.localhost:1", True),
+        ("http://[::1]:8000", True),
+        ("http://10.0.0.1", False),
+        ("https://localhost.example.com", False),
+    ],
+)
+def test_loopback(url: str, here: bool) -> None:
+    assert is_loopback(url) is here
+
+
+def test_half_a_surrogate_pair_is_in_no_url() -> None:
+    with pytest.raises(errors.ConfigurationError, match="is no http"):
+        checked_url("http://h/caf\udce9", "base_url")

@@ -67,6 +67,141 @@ def test_a_status_and_a_code_decide_the_error(
     assert ("HTTP" in error.message) == (status is not None)
 
 
+TOO_LONG: list[tuple[str, int, Any]] = [
+    (
+        "gemini",
+        400,
+        {"message": "The input token count (1200293) exceeds the maximum number of tokens allowed (1048576)."},
+    ),
+    (
+        "vertex",
+        400,
+        [{"error": {"code": 400, "message": "The input token count exceeds the maximum number of tokens"}}],
+    ),
+    (
+        "llamacpp",
+        400,
+        {"type": "exceed_context_size_error", "message": "the request exceeds the available context size"},
+    ),
+    ("llamacpp", 500, {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}),
+    ("litellm", 400, {"message": "litellm.ContextWindowExceededError: BadRequestError", "code": "400"}),
+    ("perplexity", 400, {"message": "Prompt exceeds the limit of this model.", "type": "bad_request", "code": 400}),
+    ("anthropic", 400, {"message": "prompt is too long: 203052 tokens > 200000 maximum"}),
+    ("anthropic", 400, {"message": "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000"}),
+    ("openai", 400, {"message": "Too long.", "code": "context_length_exceeded"}),
+    ("mistral", 400, {"message": "Prompt contains 40 tokens, too large for model with 32 maximum context length"}),
+    ("xai", 400, {"message": "This model's maximum prompt length is 131072 but the request contains 250000 tokens."}),
+    ("bedrock", 400, {"message": "Input is too long for requested model."}),
+]
+NO_MODEL: list[tuple[str, int, Any]] = [
+    ("xai", 400, {"code": "invalid-argument", "error": "Model not found: grok-none"}),
+    ("openrouter", 400, {"message": "bad model is not a valid model ID", "code": 400}),
+    ("deepseek", 400, {"message": "Model Not Exist", "type": "invalid_request_error"}),
+    ("mistral", 400, {"object": "error", "message": "Invalid model: bad", "type": "invalid_model", "code": "1500"}),
+    (
+        "perplexity",
+        400,
+        {"message": "Invalid model 'bad model'. Permitted models can be found …", "type": "invalid_model"},
+    ),
+    ("openai", 400, {"message": "invalid model ID", "type": "invalid_request_error"}),
+    ("openai", 400, {"message": "The requested model 'bad model' does not exist.", "code": "model_not_found"}),
+    ("gemini", 400, {"code": 400, "message": "* GenerateContentRequest.model: unexpected model name format\n"}),
+    ("together", 404, {"message": "Unable to access model bad model.", "code": "model_not_available"}),
+    ("bedrock", 400, {"message": "The provided model identifier is invalid."}),
+    ("ollama", 404, "model 'bad' not found"),
+]
+WRONG_KEY: list[tuple[str, int, Any]] = [
+    (
+        "xai",
+        400,
+        {"code": "invalid-argument", "error": "Incorrect API key provided: ****. You can obtain an API key …"},
+    ),
+    ("gemini", 400, {"code": 400, "message": "API key not valid. Please pass a valid API key."}),
+    ("gemini", 400, {"code": 400, "message": "API Key not found. Please pass a valid API key."}),
+    ("gemini", 400, {"code": 400, "message": "API key expired. Please renew the API key."}),
+    ("baseten", 403, "please check the api-key you provided"),
+    ("cerebras", 401, {"message": "Wrong API Key", "code": "wrong_api_key"}),
+    ("deepseek", 401, {"message": "Authentication Fails, Your api key: ****iKey is invalid"}),
+]
+NEITHER: list[tuple[str, int, Any]] = [
+    ("anthropic", 400, {"message": "This model does not support effort level 'xhigh'."}),
+    ("gemini", 400, {"message": "Logprobs is not enabled for this model"}),
+    ("huggingface", 400, {"message": "model features vision not support"}),
+    (
+        "openai",
+        400,
+        {"message": "max_tokens is too large: 100000. This model supports at most 16384 completion tokens."},
+    ),
+    ("bedrock", 400, {"message": "The maximum tokens you requested exceeds the model limit of 4096."}),
+    ("groq", 400, {"message": "`tool calling` is not supported with this model"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        *((errors.ContextTooLong, told) for told in TOO_LONG),
+        *((errors.ModelNotFound, told) for told in NO_MODEL),
+        *((errors.AuthenticationFailed, told) for told in WRONG_KEY),
+        *((errors.InvalidRequest, told) for told in NEITHER),
+    ],
+)
+def test_a_refusal_in_the_vendors_words(kind: type[errors.ProviderError], told: tuple[str, int, Any]) -> None:
+    provider, status, said = told
+    whole = said if isinstance(said, list) or (isinstance(said, dict) and "error" in said) else {"error": said}
+    error = http_error(provider, status, {}, json.dumps(whole).encode())
+    assert type(error) is kind
+    assert error.hint or kind is errors.InvalidRequest
+    if status == 400 and provider != "baseten":
+        assert type(in_band_error(provider, whole)) is kind or kind is errors.InvalidRequest
+
+
+def test_a_limit_on_the_rate_is_none_on_the_context() -> None:
+    body = b'{"error": {"message": "Request too large: prompt exceeds 20,000 tokens per minute. Prompt is too long"}}'
+    assert type(http_error("groq", 429, {}, body)) is errors.RateLimited
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ('{"code":400,"msg":"invalid parameter"}', "Provider returned error (Atlas): invalid parameter."),
+        ({"error": {"message": "no vision"}}, "Provider returned error (Atlas): no vision."),
+        ("upstream is gone", "Provider returned error (Atlas): upstream is gone."),
+        ("<html>", "Provider returned error."),
+        ("", "Provider returned error."),
+        (None, "Provider returned error."),
+    ],
+)
+def test_what_the_provider_behind_a_gateway_said_is_told(raw: Any, said: str) -> None:
+    about = {"raw": raw, "provider_name": "Atlas"}
+    body = {"error": {"message": "Provider returned error", "code": 400, "metadata": about}}
+    error = http_error("openrouter", 400, {}, json.dumps(body).encode())
+    assert error.message == f"openrouter answered (HTTP 400): {said}"
+
+
+def test_what_the_provider_behind_a_gateway_said_decides() -> None:
+    about = {"raw": '{"error": {"message": "prompt is too long: 9 tokens"}}'}
+    body = {"error": {"message": "Provider returned error", "code": 400, "metadata": about}}
+    assert isinstance(http_error("openrouter", 400, {}, json.dumps(body).encode()), errors.ContextTooLong)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            b'data: {"error": {"message": "CUDA is out of memory", "code": 500}}\n\ndata: [DONE]\n\n',
+            "CUDA is out of memory.",
+        ),
+        (b'event: error\r\ndata: {"type": "error",\r\ndata: "error": {"message": "no"}}\r\n\r\n', "no."),
+        (b"data: it broke\n\n", "it broke."),
+        (b"data: [DONE]\n\n", "Internal Server Error."),
+        (b"data:\n\n", "Internal Server Error."),
+    ],
+)
+def test_a_body_that_is_an_event_stream_is_read(body: bytes, said: str) -> None:
+    assert http_error("acme", 500, {}, body).message == f"acme answered (HTTP 500): {said}"
+
+
 def test_the_body_is_read_and_the_headers_name_the_request() -> None:
     body = b'{"error": {"message": "Slow down", "code": "rate_limit_exceeded"}}'
     error = http_error("acme", 429, {"x-request-id": "r1", "retry-after": "7"}, body)

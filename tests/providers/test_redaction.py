@@ -52,14 +52,39 @@ def test_what_holds_nothing_of_a_key_is_left_alone(text: str, key: str) -> None:
         assert scrubbed(text, [key]) == text
 
 
-def test_every_header_may_hold_a_secret_but_those_that_are_known() -> None:
-    headers = {"authorization": f"Bearer {KEY}", "X-Team": "harbour-pass", "content-type": "application/json"}
-    assert secrets_in(headers, {"api-version": "2024-10-21", "api-key": "query-key"}) == (
-        KEY,
-        "harbour-pass",
-        "query-key",
-    )
-    assert secrets_in({"x-short": "abc"}) == ()
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization",
+        "Proxy-Authorization",
+        "x-api-key",
+        "api-key",
+        "X-Goog-Api-Key",
+        "Ocp-Apim-Subscription-Key",
+        "X-Auth-Token",
+        "cookie",
+        "X-Gateway-Secret",
+        "OpenAI-Organization",
+    ],
+)
+def test_a_header_with_a_secrets_name_holds_one(name: str) -> None:
+    assert secrets_in({name: KEY}) == (KEY,)
+    assert secrets_in({name: f"Bearer {KEY}"}) == (KEY,)
+    assert secrets_in({name: "abc"}) == ()
+
+
+def test_any_other_header_holds_none() -> None:
+    headers = {
+        "X-Title": "openai",
+        "HTTP-Referer": "https://example.com",
+        "X-Team": "harbour",
+        "anthropic-beta": "files",
+    }
+    assert secrets_in({**headers, "content-type": "application/json", "x-request-id": "12345678"}) == ()
+
+
+def test_a_query_holds_secrets_by_name_too() -> None:
+    assert secrets_in({}, {"api-version": "2024-10-21", "api-key": "query-key"}) == ("query-key",)
 
 
 def test_what_stands_under_a_secrets_name_is_hidden_and_found() -> None:

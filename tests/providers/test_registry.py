@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headwater import errors
 from headwater.events.messages import Message
-from headwater.providers.catalog import API_MODULES, PROVIDERS
+from headwater.providers.catalog import API_MODULES, BY_ANY_NAME, PROVIDERS
 from headwater.providers.registry import (
     KeyVariable,
     is_offline,
@@ -21,7 +21,7 @@ from headwater.providers.registry import (
     resolve,
 )
 from headwater.providers.request import Quirks, Request
-from tests.providers.resolving import find, key_of, place
+from tests.providers.resolving import EVERY_KEY, find, key_of, place
 
 # --- APIs and quirks
 
@@ -284,6 +284,15 @@ def test_servers_that_check_no_key_take_a_placeholder() -> None:
     assert key_of(end) == "xxx"
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://localhost:9/openai/v1", "http://[::1]:9"])
+def test_a_stand_in_on_ones_own_machine_takes_any_key(url: str) -> None:
+    env = {"AZURE_OPENAI_ENDPOINT": url, "AZURE_OPENAI_API_KEY": "x"}
+    assert key_of(find("azure/m", env=env).endpoint) == "x"
+    assert key_of(find("azure/m", env={}, base_url=url, api_key="x").endpoint) == "x"
+    with pytest.raises(errors.MissingKey, match="placeholder"):
+        find("azure/m", env={**env, "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com"})
+
+
 def test_no_key_shows_in_what_was_resolved() -> None:
     for provider in PROVIDERS.values():
         resolved = find(f"{provider.name}/{provider.example}", api_key="very-secret")
@@ -364,9 +373,19 @@ def test_organization_and_project_are_sent_to_whom_they_belong() -> None:
     [
         ("meta-llama/Llama-3.1-8B-Instruct", "openai-chat", "meta-llama/Llama-3.1-8B-Instruct"),
         ("llama3.2:3b", "openai-chat", "llama3.2:3b"),
-        ("openai/gpt-4o", "openai-chat", "openai/gpt-4o"),
+        ("openai/gpt-4o", "openai-chat", "gpt-4o"),
+        ("openai-chat/openai/gpt-oss-120b", "openai-chat", "openai/gpt-oss-120b"),
+        ("vllm/echo", "openai-chat", "echo"),
+        ("VLLM/meta-llama/Llama-3.1", "openai-chat", "meta-llama/Llama-3.1"),
+        ("groq/a/b", "openai-chat", "a/b"),
+        ("ollama:llama3.2:3b", "ollama", "llama3.2:3b"),
+        ("google-genai/gemini-x", "gemini", "gemini-x"),
+        # names of models, not of providers
         ("google/gemma-3", "openai-chat", "google/gemma-3"),
-        ("groq/compound", "openai-chat", "groq/compound"),
+        ("mistralai/Mistral-7B", "openai-chat", "mistralai/Mistral-7B"),
+        ("mistral:7b", "openai-chat", "mistral:7b"),
+        ("vllm", "openai-chat", "vllm"),
+        ("vllm/", "openai-chat", "vllm/"),
         ("gpt-5.4", "openai-chat", "gpt-5.4"),
         ("claude-sonnet-5", "openai-chat", "claude-sonnet-5"),
         ("openai-chat/a/b", "openai-chat", "a/b"),
@@ -376,7 +395,7 @@ def test_organization_and_project_are_sent_to_whom_they_belong() -> None:
         ("ollama/llama3.2:3b", "ollama", "llama3.2:3b"),
     ],
 )
-def test_at_a_base_url_only_the_prefix_of_an_api_is_taken_off(name: str, api: str, model: str) -> None:
+def test_at_a_base_url_the_prefix_of_a_provider_or_an_api_is_taken_off(name: str, api: str, model: str) -> None:
     resolved = find(name, base_url="http://127.0.0.1:9000/abc/")
     assert (resolved.endpoint.api, resolved.model) == (api, model)
     assert resolved.endpoint.base_url == "http://127.0.0.1:9000/abc"
@@ -385,11 +404,11 @@ def test_at_a_base_url_only_the_prefix_of_an_api_is_taken_off(name: str, api: st
 @given(st.text(min_size=1).filter(lambda text: text.strip() == text))
 @settings(max_examples=100, deadline=None)
 def test_at_a_base_url_any_other_name_arrives_as_it_is(name: str) -> None:
-    if re.split("[/:]", name)[0] not in API_MODULES:
+    if re.split("[/:]", name)[0].lower() not in {*API_MODULES, *BY_ANY_NAME}:
         assert find(name, base_url="http://localhost/v1").model == name
 
 
-def test_no_key_of_the_environment_is_sent_to_a_host_that_is_not_its_providers() -> None:
+def test_no_key_of_the_environment_is_sent_to_a_host_of_nobody_who_was_named() -> None:
     for url in (
         "http://localhost:8000/v1",
         "https://api.openai.com.evil.example/v1",
@@ -397,12 +416,50 @@ def test_no_key_of_the_environment_is_sent_to_a_host_that_is_not_its_providers()
         "https://example.com/api.openai.com/v1",
         "https://bedrock-runtime.example.com",
     ):
-        for name in ("m", "gpt-5.4", "anthropic/claude", "openai-responses/gpt-5.4", "gemini/x"):
+        for name in ("m", "gpt-5.4", "claude-sonnet-5", "openai-responses/gpt-5.4", "google/gemma-3", "a/b"):
             end = find(name, base_url=url).endpoint
             assert end.key is None
             assert end.token == ""
             assert end.headers == {}
             assert key_of(find(name, base_url=url, api_key="mine").endpoint) == "mine"
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "groq", "vllm", "lmstudio", "ollama"])
+def test_a_provider_that_is_named_gets_its_key_at_any_url_and_nothing_else(name: str) -> None:
+    env = {**EVERY_KEY, "OPENAI_ORG_ID": "org-1", "LLAMACPP_BASE_URL": "http://mine/v1"}
+    end = find(f"{name}/m", env=env, base_url="http://h/v1").endpoint
+    assert (end.provider, key_of(end), end.headers, end.token) == (name, f"key-of-{name}", {}, "")
+    assert key_of(find(f"{name}/m", env=env, base_url="http://h/v1", api_key="mine").endpoint) == "mine"
+    # whose variable names the URL, has the key there
+    assert key_of(find(f"{name}/m", env=env, base_url="http://mine/v1").endpoint) == "key-of-llamacpp"
+
+
+def test_the_prefix_of_an_api_is_obeyed_where_another_providers_variable_names_the_url() -> None:
+    env = {"LLAMACPP_BASE_URL": "http://mine/v1"}
+    for name, api in (("anthropic/x", "anthropic"), ("gemini/x", "gemini"), ("openai-responses/x", "openai-responses")):
+        resolved = find(name, env=env, base_url="http://mine/v1")
+        assert (resolved.endpoint.api, resolved.model) == (api, "x")
+    assert place(find("x", env=env, base_url="http://mine/v1")) == ("llamacpp", "openai-chat", "http://mine/v1", "x")
+
+
+def test_a_name_means_the_same_with_and_without_its_base_url() -> None:
+    for name in (
+        "openrouter/auto",
+        "groq/compound",
+        "groq/openai/gpt-oss-120b",
+        "fireworks/m",
+        "deepseek/m",
+        "openai/m",
+    ):
+        by_name = find(name)
+        assert place(find(name, base_url=by_name.endpoint.base_url)) == place(by_name)
+    assert find("groq/compound").model == "groq/compound"
+
+
+def test_a_models_id_with_slashes_may_follow_an_api() -> None:
+    env = {"OPENAI_BASE_URL": "http://h/v1"}
+    assert find("openai-chat/openai/gpt-oss-120b", env=env).model == "openai/gpt-oss-120b"
+    assert find("openai-chat/openai/gpt-5.4").model == "gpt-5.4"  # OpenAI itself has no such names
 
 
 def test_a_vendors_host_is_known_and_gets_its_own_key() -> None:

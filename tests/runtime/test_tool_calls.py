@@ -16,6 +16,7 @@ from headwater.errors import IncompleteStream, MaxStepsReached, ToolCallInvalid,
 from headwater.events import (
     ChildFinished,
     ChildStarted,
+    Event,
     RunStarted,
     TextDelta,
     ToolFinished,
@@ -26,6 +27,7 @@ from headwater.events import (
 from headwater.events.messages import ToolResult
 from headwater.providers.request import Request
 from headwater.runtime.context import current_run
+from headwater.testing import check_log
 from tests.support.streams import always, log_of, scripted, types_of
 from tests.support.virtual import run_virtual
 
@@ -491,3 +493,45 @@ def test_a_tool_says_how_often_it_may_be_called_wrongly() -> None:
     assert scripted(wrong, [Call("count", {"number": 1})], "Done.", tools=[count]).run("Go.") == "Done."
     with pytest.raises(ToolCallInvalid, match="count wrongly 2 times in a row"):
         scripted(wrong, wrong, "Done.", tools=[count]).run("Go.")
+
+
+# --- what a tool raises is no secret
+
+
+def _broken(n: int) -> str:
+    """Look it up."""
+    return {"1": "one"}[str(n)]
+
+
+def test_what_a_tool_raises_is_logged_with_its_traceback_and_kept(caplog: pytest.LogCaptureFixture) -> None:
+    agent = scripted([Call("_broken", {"n": 2}, id="a"), Call("_broken", {"n": 1}, id="b")], "So.", tools=[_broken])
+    response = agent.run_sync("Go.")
+    (error,) = response.tool_errors
+    assert (error.name, error.error) == ("_broken", "KeyError: '2'")
+    (record,) = [one for one in caplog.records if one.name == "headwater.tools"]
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == "The tool _broken raised KeyError; the model was told, and the run goes on."
+    assert record.exc_text is not None
+    assert 'return {"1": "one"}[str(n)]' in record.exc_text
+
+
+@pytest.mark.parametrize("how", ["agent", "tool"])
+def test_what_a_tool_raises_may_end_the_run(how: str) -> None:
+    tools = [tool(on_error="raise")(_broken)] if how == "tool" else [_broken]
+    options: dict[str, Any] = {"tool_errors": "raise"} if how == "agent" else {}
+    agent = scripted([Call("_broken", {"n": 2})], "So.", tools=tools, **options)
+    log: list[Event] = []
+    with pytest.raises(KeyError):
+        agent.run_sync("Go.", on_event=log.append)
+    check_log(log)
+
+
+def test_a_tool_may_be_told_of_where_the_agent_raises() -> None:
+    tools = [tool(on_error="tell")(_broken)]
+    assert scripted([Call("_broken", {"n": 2})], "So.", tools=tools, tool_errors="raise").run_sync("Go.") == "So."
+
+
+def test_a_call_that_does_not_fit_is_the_models_mistake(caplog: pytest.LogCaptureFixture) -> None:
+    response = scripted([Call("_broken", {"n": "many"})], "So.", tools=[_broken], tool_errors="raise").run_sync("Go.")
+    assert response.tool_errors == ()
+    assert not [one for one in caplog.records if one.name == "headwater.tools"]

@@ -180,3 +180,42 @@ def test_any_text_is_a_value_or_a_problem(text: str) -> None:
     for type_ in (City, list[int], Mood, dict[str, Any]):
         with contextlib.suppress(ValidationFailed):
             assert OutputType[Any](type_).parse(text) is not None
+
+
+# --- a schema instead of a type
+
+
+def test_a_schema_is_an_output_type() -> None:
+    schema = {"title": "Port", "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    made = OutputType(schema)
+    assert (made.name, made.schema, made.strict, made.wrapped) == ("Port", schema, False, False)
+    assert OutputType({**schema, "additionalProperties": False}).schema == {**schema, "additionalProperties": False}
+    assert made.parse('```json\n{"name": "Brest"}\n```') == {"name": "Brest"}
+    with pytest.raises(ValidationFailed, match="name: required"):
+        made.parse("{}")
+    with pytest.raises(ValidationFailed, match="not JSON"):
+        made.parse("Brest")
+
+
+def test_a_closed_schema_is_strict() -> None:
+    closed = {
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    assert OutputType(closed).strict
+
+
+def test_a_schema_that_is_no_objects_is_wrapped() -> None:
+    made = OutputType({"type": "array", "items": {"type": "integer"}})
+    assert made.wrapped
+    assert made.parse('{"result": [1, 2]}') == [1, 2]
+    assert made.parse("[1]") == [1]
+    with pytest.raises(ValidationFailed, match="must be integer"):
+        made.parse('["a"]')
+
+
+def test_a_dict_that_is_no_schema() -> None:
+    with pytest.raises(ConfigurationError, match="no JSON Schema"):
+        OutputType({"type": object()})

@@ -158,3 +158,33 @@ def test_not_strict(schema: dict[str, Any]) -> None:
 )
 def test_nullable(schema: dict[str, Any], expected: dict[str, Any]) -> None:
     assert nullable(schema) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "closed"),
+    [
+        (r"^\d{2}$", True),
+        (r"^(?:a|b)[c-d]+?\(?\.$", True),
+        (r"^\\?b$", True),
+        (r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$", False),  # Decimal's, of pydantic 2.9 to 2.12
+        (r"(?=a)b", False),
+        (r"(?<=a)b", False),
+        (r"(?P<a>b)", False),
+        (r"(?i)a", False),
+        (r"(a)\1", False),
+        (r"\bword\b", False),
+        (r"a++", False),
+    ],
+)
+def test_a_pattern_is_strict_where_any_engine_has_it(pattern: str, closed: bool) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+    assert (strict(schema) is not None) is closed
+
+
+@pytest.mark.parametrize(
+    ("sizes", "length", "closed"),
+    [((1000,), 2, True), ((1001,), 2, False), ((600, 401), 2, False), ((251,), 60, False), ((250,), 600, True)],
+)
+def test_enums_are_strict_up_to_the_vendors_bounds(sizes: tuple[int, ...], length: int, closed: bool) -> None:
+    properties = {str(at): {"enum": ["x" * length] * size} for at, size in enumerate(sizes)}
+    assert (strict({"type": "object", "properties": properties}) is not None) is closed

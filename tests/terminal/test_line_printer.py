@@ -212,7 +212,7 @@ if sys.argv[1] == "print":
 def gone(what: str) -> subprocess.CompletedProcess[str]:
     root = str(ROOT)
     command = [sys.executable, "-c", READER_GONE, what]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_reader_that_left_ends_the_showing_and_nothing_else() -> None:

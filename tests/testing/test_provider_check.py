@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from headwater.backends.offline.performance import Pace
@@ -122,6 +123,224 @@ class Executing(response.Decoder):
 def test_each_way_to_be_wrong_is_told(decoder: Callable[[], Any], why: str) -> None:
     with pytest.raises(ProviderBreach, match=why):
         check_provider(decoder, body_of("ollama"), cuts=None)
+
+
+# --- decoders that always err in the same way: only what is expected tells
+
+
+BODY = b"".join(
+    line + b"\n"
+    for line in (
+        b'{"model":"m","message":{"thinking":"Hm."},"done":false}',
+        b'{"model":"m","message":{"content":"Let me "},"done":false}',
+        b'{"model":"m","message":{"content":"look: \\ud83c\\udf0a"},"done":false}',
+        b'{"model":"m","message":{"tool_calls":[{"function":{"name":"pay","arguments":{"sum":5}}},'
+        b'{"function":{"name":"refund","arguments":{"sum":9}}}]},"done":false}',
+        b'{"model":"m","done":true,"done_reason":"stop","prompt_eval_count":3,"eval_count":7}',
+    )
+)
+SAID: dict[str, Any] = {
+    "text": "Let me look: 🌊",
+    "reasoning": "Hm.",
+    "refusal": "",
+    "calls": [("pay", {"sum": 5}), ("refund", {"sum": 9})],
+    "usage": {"input_tokens": 3, "output_tokens": 7, "reasoning_tokens": None},
+    "finish_reason": "tool_calls",
+    "ends": "complete",
+    "end": b'{"model":"m","done":true',
+}
+
+
+class LosingText(response.Decoder):
+    """Leaves out what holds an emoji."""
+
+    def take(self) -> list[Event]:
+        return [event for event in super().take() if not (isinstance(event, TextDelta) and "\U0001f30a" in event.text)]
+
+
+class InventingText(response.Decoder):
+    """Ends each answer with a full stop."""
+
+    def _done(self, line: Any) -> None:
+        self.text(".")
+        super()._done(line)
+
+
+class DoublingText(response.Decoder):
+    """Says each piece twice."""
+
+    def take(self) -> list[Event]:
+        return [again for event in super().take() for again in [event] * (1 + isinstance(event, TextDelta))]
+
+
+class ThinkingAloud(response.Decoder):
+    """Shows reasoning as text."""
+
+    def reasoning(self, text: str, kind: Any = "full") -> None:
+        self.text(text)
+
+
+class Refusing(response.Decoder):
+    """Takes the answer for a refusal."""
+
+    def text(self, text: str) -> None:
+        self.refusal(text)
+
+
+class LosingACall(response.Decoder):
+    """Takes the first call alone."""
+
+    def _message(self, message: Any) -> None:
+        message.tool_calls = (message.tool_calls or [])[:1]
+        super()._message(message)
+
+
+class InventingACall(response.Decoder):
+    """Looks something up each time."""
+
+    def _done(self, line: Any) -> None:
+        self.end_call(self.start_call(None, "search"), {})
+        super()._done(line)
+
+
+class DoublingACall(response.Decoder):
+    """Has each call twice."""
+
+    def _message(self, message: Any) -> None:
+        message.tool_calls = [call for call in message.tool_calls or () for _ in range(2)]
+        super()._message(message)
+
+
+class SwappingArguments(response.Decoder):
+    """Gives each call the arguments of the other."""
+
+    def _message(self, message: Any) -> None:
+        calls = message.tool_calls or []
+        given = [call.function.arguments for call in calls]
+        for call, arguments in zip(calls, reversed(given), strict=True):
+            call.function.arguments = arguments
+        super()._message(message)
+
+
+class LosingArguments(response.Decoder):
+    """Calls with nothing."""
+
+    def _message(self, message: Any) -> None:
+        for call in message.tool_calls or ():
+            call.function.arguments = {}
+        super()._message(message)
+
+
+class LosingUsage(response.Decoder):
+    """Reports nothing."""
+
+    def report(self, usage: Any) -> None:
+        pass
+
+
+class DoublingUsage(response.Decoder):
+    """Counts the output twice."""
+
+    def report(self, usage: Any) -> None:
+        super().report(msgspec.structs.replace(usage, output_tokens=usage.output_tokens * 2))
+
+
+class InventingUsage(response.Decoder):
+    """Reports zero for what was not reported."""
+
+    def report(self, usage: Any) -> None:
+        super().report(msgspec.structs.replace(usage, reasoning_tokens=0))
+
+
+class HidingUsage(response.Decoder):
+    """Knows the usage, and tells nobody."""
+
+    def report(self, usage: Any) -> None:
+        self.usage = usage
+
+
+class Stopping(response.Decoder):
+    """Says `stop` whatever happened."""
+
+    def _done(self, line: Any) -> None:
+        super()._done(line)
+        self.finish_reason = "stop"
+
+
+class NeverWhole(response.Decoder):
+    """Does not know its end marker."""
+
+    def _done(self, line: Any) -> None:
+        super()._done(line)
+        self.complete = False
+
+
+class WholeTooEarly(response.Decoder):
+    """Takes the calls for the end."""
+
+    def _finish(self) -> None:
+        if len(self.calls) == 2:
+            self.finish_reason = "tool_calls"
+            self.complete = True
+
+
+class Endless(response.Decoder):
+    """Reads on after the end."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        if self.complete:
+            return [TextDelta(step=1, part=0, text="more")]
+        return super().feed(data)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "why"),
+    [
+        (LosingText, "Its text is"),
+        (InventingText, "Its text is"),
+        (DoublingText, "Its text is"),
+        (ThinkingAloud, "Its text is"),
+        (Refusing, "Its text is ''"),
+        (LosingACall, "Its calls are"),
+        (InventingACall, "Its calls are"),
+        (DoublingACall, "Its calls are"),
+        (SwappingArguments, "Its calls are"),
+        (LosingArguments, "Its calls are"),
+        (LosingUsage, "Its usage has input_tokens None, not 3"),
+        (DoublingUsage, "Its usage has output_tokens 14, not 7"),
+        (InventingUsage, "Its usage has reasoning_tokens 0, not None"),
+        (HidingUsage, "The last usage that its events report is None"),
+        (Stopping, "Its finish reason is 'stop', not 'tool_calls'"),
+        (NeverWhole, "the answer is incomplete, and it is complete"),
+        (WholeTooEarly, "before the end marker, it is called complete"),
+        (Endless, "It goes on after the end"),
+    ],
+)
+def test_a_decoder_that_always_errs_alike_is_told_by_what_is_expected(decoder: Callable[[], Any], why: str) -> None:
+    check_provider("ollama", BODY, cuts=None, flips=10, **SAID)
+    with pytest.raises(ProviderBreach, match=why):
+        check_provider(decoder, BODY, cuts=None, flips=10, **SAID)
+
+
+class Deaf(response.Decoder):
+    """Takes an error for the end."""
+
+    def _line(self, line: Any) -> None:
+        line.done, line.error = line.done or bool(line.error), None
+        super()._line(line)
+
+
+def test_an_error_in_the_body_is_expected_as_such() -> None:
+    body = b'{"message":{"content":"a"}}\n{"error":"It broke."}\n'
+    check_provider("ollama", body, text="a", ends="error")
+    with pytest.raises(ProviderBreach, match="the answer is complete, and it is error"):
+        check_provider(Deaf, body, text="a", ends="error")
+    check_provider("ollama", body[:28], text="a", ends="incomplete")
+
+
+def test_an_end_marker_has_to_be_there() -> None:
+    with pytest.raises(ValueError, match="is not in the body"):
+        check_provider("ollama", BODY, end=b"[DONE]")
 
 
 def test_between_two_answers_a_cut_is_whole() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from headwater import Agent
-from headwater.events import CallReady, Event, Retracted, StepFinished, TextDelta, Unknown
+from headwater.events import CallReady, Event, Retracted, StepFinished, TextDelta, TextStarted, Unknown
 from headwater.events.codec import EVENT_TYPES, encode
+from headwater.events.fold import fold
 from headwater.terminal.dashboard.state import Board
 from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.run_view import RunView
@@ -86,19 +87,30 @@ class Screen:
         self.text = ""
         self.run = ""
         self.lead = ""
+        self.kind = ""
         self._honest = honest
 
     def __call__(self, event: Event) -> None:
         self.run = self.run or event.run
         if event.run != self.run:
             return
-        if event.type == "text.started":
-            self.lead = event.lead or self.lead  # type: ignore[attr-defined]
-        elif isinstance(event, TextDelta):
+        if isinstance(event, TextStarted):
+            self.lead = event.lead or self.lead
+            self.kind = event.kind
+        elif isinstance(event, TextDelta) and self.shows(event):
             self.text += self.lead + event.text
             self.lead = ""
         elif isinstance(event, Retracted) and self._honest:
-            self.text = self.text[: -event.chars]
+            self.retract(event)
+
+    def shows(self, event: TextDelta) -> bool:
+        """Whether it is text; overridden by those that show more."""
+        return self.kind != "refusal"
+
+    def retract(self, event: Retracted) -> None:
+        """Take back what was shown of the attempt; overridden by those that err."""
+        self.text = self.text[: -event.chars]
+        self.lead = ""
 
 
 def _text(screen: Screen) -> str:
@@ -110,10 +122,72 @@ def test_an_honest_screen_passes() -> None:
 
 
 def test_two_attempts_joined_are_told() -> None:
-    with pytest.raises(
-        SurfaceBreach, match=r"'retracted' it shows 'Hello, Good morning\.', and the text is 'Good morn"
-    ):
+    with pytest.raises(SurfaceBreach, match=r"events of the log 'retracted' it shows 'Hello, ', and the text is ''"):
         check_surface(lambda: Screen(honest=False), shown=_text)
+
+
+class Clearing(Screen):
+    """Takes back the text of earlier steps too."""
+
+    def retract(self, event: Retracted) -> None:
+        self.text = ""
+
+
+class TakingTooLittle(Screen):
+    """Takes back one character too few."""
+
+    def retract(self, event: Retracted) -> None:
+        self.text = self.text[: 1 - event.chars] if event.chars > 1 else self.text
+
+
+class ShowingRefusals(Screen):
+    """Takes a refusal for text."""
+
+    def shows(self, event: TextDelta) -> bool:
+        return True
+
+
+class Late:
+    """Shows all once the run has ended, and nothing of a log that only stops."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._screen = Screen()
+
+    def __call__(self, event: Event) -> None:
+        self._screen(event)
+        if event.run == self._screen.run and event.type in ("run.finished", "run.failed", "run.cancelled"):
+            self.text = self._screen.text
+
+
+class LeadLosing(Screen):
+    """Joins steps without what parts them."""
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        self.lead = ""
+
+
+@pytest.mark.parametrize(
+    ("make", "log"),
+    [
+        (Clearing, "retracted in a later step"),
+        (TakingTooLittle, "retracted"),
+        (ShowingRefusals, "refused"),
+        (Late, "text"),
+        (LeadLosing, "tools"),
+    ],
+)
+def test_a_screen_that_shows_something_else_is_told(make: Callable[[], Any], log: str) -> None:
+    with pytest.raises(SurfaceBreach, match=f"'{log}'"):
+        check_surface(make, shown=_text)
+
+
+@pytest.mark.parametrize("name", sample_logs())
+def test_the_text_of_a_sample_is_its_transcript(name: str) -> None:
+    log = sample_logs()[name]
+    own = [event for event in log if event.run == log[0].run]
+    assert shown_text(log) == fold(own).transcript
 
 
 def _narrow(event: Event) -> None:

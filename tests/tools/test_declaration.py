@@ -10,6 +10,8 @@ from typing import Annotated, Any, Optional
 
 import pytest
 
+from headwater import Agent
+from headwater.backends.offline import Call, ScriptedModel
 from headwater.errors import InvalidTool
 from headwater.providers.request import ToolSpec
 from headwater.schema import ValidationFailed
@@ -272,3 +274,39 @@ def test_declaring_costs_no_heavy_import_before_a_tool_is_made() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- by a schema
+
+
+def test_a_tool_by_its_schema() -> None:
+    seen: list[Any] = []
+
+    def run(port: str, ctx: ToolContext | None = None, **more: Any) -> str:
+        """When the tide is highest."""
+        seen.append((port, ctx is not None, more))
+        return "06:12"
+
+    schema = {
+        "type": "object",
+        "properties": {"port": {"type": "string"}, "in": {"type": "integer"}},
+        "required": ["port"],
+    }
+    made = Tool.from_schema("high-water", schema, run, timeout=5)
+    assert (made.spec.name, made.spec.parameters, made.timeout) == ("high-water", schema, 5)
+    assert made.spec.description == "When the tide is highest."
+    script: list[Any] = [
+        [Call("high-water", {"port": 1})],
+        [Call("high-water", {"port": "Brest", "in": 3})],
+        ["At six."],
+    ]
+    response = Agent(model=ScriptedModel(script), tools=[made]).run("When?")
+    assert response == "At six."
+    assert seen == [("Brest", True, {"in": 3})]
+
+
+def test_a_schema_that_is_none() -> None:
+    with pytest.raises(InvalidTool, match="not of type object"):
+        Tool.from_schema("f", {"type": "string"}, print)
+    with pytest.raises(InvalidTool, match="is no name"):
+        Tool.from_schema("a b", {}, print)

@@ -16,7 +16,7 @@ from headwater.errors import ToolFailed, ToolTimeout
 from headwater.events.messages import Image, Text
 from headwater.tools import ToolContext, ToolOutcome, execution, pool, run_tool, tool
 
-SOON = 10.0
+SOON = 30.0
 """Seconds after which a test has failed; none waits that long where all is well."""
 
 Run = Callable[[Coroutine[Any, Any, None]], None]

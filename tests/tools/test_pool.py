@@ -12,7 +12,7 @@ import pytest
 from headwater.tools import pool
 from headwater.tools.pool import Pool
 
-SOON = 10.0
+SOON = 30.0
 """Seconds after which a test has failed; none waits that long where all is well."""
 
 
@@ -163,7 +163,7 @@ def test_a_hanging_tool_does_not_keep_the_program() -> None:
         "begun.wait()\n"
         "print(pool.live_threads())\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "1"
 
 
@@ -184,5 +184,5 @@ def test_the_child_of_a_fork_has_threads_of_its_own() -> None:
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "7"

@@ -17,7 +17,7 @@ from headwater.agents import validation
 from headwater.agents.handoff import Handoff
 from headwater.agents.instructions import Instructions, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, merged, models
-from headwater.agents.output import Output, output_of
+from headwater.agents.output import MODES, Output, output_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.agents.terminal_chat import converse, converse_blocking
@@ -25,7 +25,7 @@ from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message, Response
-from headwater.providers.request import Settings
+from headwater.providers.request import ProviderTool, Settings
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
@@ -36,7 +36,7 @@ from headwater.runtime.job import Job
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 from headwater.tools import as_tool
-from headwater.tools.work import Offered
+from headwater.tools.work import Offered, ToolErrors
 
 __all__ = ("Agent",)
 
@@ -72,9 +72,12 @@ class Agent(Generic[ContextT, OutputT]):
 
     `model` is a name (`openai/gpt-5.4`, `claude-…`, `ollama/llama3.2`, `offline`), a Model, or anything that can be
     asked; None means the variable HEADWATER_MODEL. `instructions` are a string or a function of the run's context.
-    `tools` are functions, `@tool` functions, agents and workflows; `handoffs` are agents to whom this one may give the
-    conversation. `output_type` is what the answer must be. `max_loops` is how
-    often the agent is asked to go on from its own answer, `max_steps` how many requests one answer may take.
+    `tools` are functions, `@tool` functions, agents, workflows and the provider's own (ProviderTool); what one raises
+    is logged, and the model is told of it and goes on, or the run ends with it (tool_errors="raise"). `handoffs` are
+    agents to whom this one may give the conversation. `output_type` is what the answer must be, a type or a JSON
+    Schema; with `output_mode="prompted"` it is asked for in the instructions, for servers that refuse a schema.
+    `max_loops` is how often the agent is asked to go on from its own answer, `max_steps` how many requests one answer
+    may take.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
     what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands details
@@ -100,6 +103,7 @@ class Agent(Generic[ContextT, OutputT]):
         tools: Iterable[Any] | None = (),
         handoffs: Iterable[Agent[Any, Any]] | None = (),
         output_type: type[OutputT] = str,  # type: ignore[assignment]  # what checkers take it from
+        output_mode: Literal["native", "prompted"] = "native",
         description: str = "",
         max_loops: int = 1,
         max_steps: int = MAX_STEPS,
@@ -118,6 +122,7 @@ class Agent(Generic[ContextT, OutputT]):
         retries: int | None = None,
         fallback: Iterable[ModelLike] | None = (),
         on_interrupted: Literal["raise", "restart"] | None = None,
+        tool_errors: ToolErrors = "tell",
         **more: Unpack[Options],
     ) -> None:
         self._key = validation.secret(api_key)
@@ -145,6 +150,7 @@ class Agent(Generic[ContextT, OutputT]):
         self.timeouts = timeouts
         self.retries = retries
         self.on_interrupted = on_interrupted
+        self.tool_errors: ToolErrors = tool_errors
         self._check()
         if settings is not None and not isinstance(settings, (Settings, Mapping)):
             raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
@@ -153,12 +159,14 @@ class Agent(Generic[ContextT, OutputT]):
         self._base_url = validation.address(base_url)
         self._fallback = models("fallback", fallback)
         self._tools: dict[str, Offered] = {}
+        self._provider_tools: tuple[ProviderTool, ...] = ()
         self.handoffs: tuple[Agent[Any, Any], ...] = validation.items("handoffs", handoffs, "agent, …")
         for other in self.handoffs:
             if not isinstance(other, Agent):
                 raise validation.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
         self._output: Output | None = None
         self._output_type: Any = str
+        self.output_mode: str = validation.choice("output_mode", output_mode, MODES) or "native"
         self.tools = tools
         self.output_type = output_type
         self.model = given["model"]
@@ -190,11 +198,11 @@ class Agent(Generic[ContextT, OutputT]):
     @property
     def tools(self) -> tuple[Any, ...]:
         """The agent's tools."""
-        return tuple(self._tools.values())
+        return (*self._tools.values(), *self._provider_tools)
 
     @tools.setter
     def tools(self, tools: Iterable[Any] | None) -> None:
-        self._tools = _offered(tools)
+        self._tools, self._provider_tools = _offered(tools)
 
     @property
     def output_type(self) -> Any:
@@ -203,7 +211,7 @@ class Agent(Generic[ContextT, OutputT]):
 
     @output_type.setter
     def output_type(self, output_type: Any) -> None:
-        self._output = output_of(output_type)
+        self._output = output_of(output_type, self.output_mode)
         self._output_type = output_type
 
     # --- running
@@ -226,7 +234,7 @@ class Agent(Generic[ContextT, OutputT]):
         **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
     def run(self, task: Task, **options: Any) -> Response[Any]:
-        """Run to the end: blocks in plain code; inside a running event loop returns what is to be awaited.
+        """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
         `context` is handed to tools and dynamic instructions. `history` (messages) or `thread` (a Thread) go on from
         an earlier conversation. `streaming_callback` and `on_event` win over the agent's. `output_type` is for this
@@ -397,12 +405,14 @@ class Agent(Generic[ContextT, OutputT]):
             thread=thread,
             instructions=instructions_of(self.instructions),
             tools=self._tools_and_handoffs(),
-            output=self._output if output_type is None else output_of(output_type),
+            provider_tools=self._provider_tools,
+            output=self._output if output_type is None else output_of(output_type, self.output_mode),
             settings=merged(merged(llm.settings, self.settings.given()), settings, _RUN_ARGUMENTS),
             limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
             timeouts=clocks or llm.timeouts,
             connect=UNSET if clocks is None else clocks.connect,
             retries=retries,
+            tool_errors=self.tool_errors,
             context=context,
             quiet=self.print_on is False,
         )
@@ -415,6 +425,7 @@ class Agent(Generic[ContextT, OutputT]):
             validation.whole("retries", self.retries, least=0)
         validation.timeouts(self.timeouts)
         validation.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
+        validation.choice("tool_errors", self.tool_errors, ("tell", "raise"))
         validation.callback("streaming_callback", self.streaming_callback)
         validation.callback("on_event", self.on_event)
         validation.callback("on_retract", self.on_retract)
@@ -449,17 +460,21 @@ _RUN_ARGUMENTS = (
 )
 
 
-def _offered(tools: Iterable[Any] | None) -> dict[str, Offered]:
-    """`tools` by name. Raises InvalidTool."""
+def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[ProviderTool, ...]]:
+    """`tools` that are run here, by name, and those that the provider runs. Raises InvalidTool."""
     from headwater.errors import InvalidTool
 
     if tools is None:
-        return {}
+        return {}, ()
     if isinstance(tools, (str, bytes, Mapping)) or callable(tools) or not isinstance(tools, Iterable):
         what = f"the function {tools.__name__}" if hasattr(tools, "__name__") else f"of type {type(tools).__name__}"
         raise InvalidTool(f"tools is {what}, not a list.", hint="Give a list of tools: tools=[…].")
     offered: dict[str, Offered] = {}
+    theirs: list[ProviderTool] = []
     for item in tools:
+        if isinstance(item, ProviderTool):
+            theirs.append(item)
+            continue
         made: Offered
         made = as_tool(item)
         if made.name in offered:
@@ -467,7 +482,7 @@ def _offered(tools: Iterable[Any] | None) -> dict[str, Offered]:
                 f"Two tools have the name {made.name!r}.", hint="Give one another: @tool(name=…), or rename the agent."
             )
         offered[made.name] = made
-    return offered
+    return offered, tuple(theirs)
 
 
 def _with(llm: Model, agent: Agent[Any, Any]) -> tuple[Any, ...]:

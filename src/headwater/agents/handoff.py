@@ -10,7 +10,7 @@ from headwater.events.messages import Message
 from headwater.providers.request import ToolSpec
 from headwater.runtime.run import Run
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.work import Work
+from headwater.tools.work import ToolErrors, Work
 
 __all__ = ("Handoff",)
 
@@ -38,6 +38,7 @@ class Handoff:
         self._begin = begin
 
     retries: int | None = None
+    on_error: ToolErrors | None = None
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `tools.work.Offered`."""

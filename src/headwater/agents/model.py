@@ -20,7 +20,7 @@ from headwater.backends.base import Backend
 from headwater.backends.lookup import look_up
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
-from headwater.providers.request import Effort, Secret, Settings, ToolSpec
+from headwater.providers.request import Effort, ProviderTool, Secret, Settings, ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Origin
@@ -65,10 +65,11 @@ class SettingsOptions(TypedDict, total=False):
 class Model:
     """A model to ask, by name: `provider/model`, `provider:model`, a bare known name, `offline`, or `replay:FILE`.
 
-    `name` None means the variable HEADWATER_MODEL. With `base_url` any server that speaks a known API can be asked; the
-    name then arrives as it is. `retries` is how often a request is tried again before anything of its answer was said;
-    `fallback` names models (or Models) to ask in order after that. `headers` are sent along with each request.
-    Further keywords are settings (temperature=, max_tokens=, …) for every request.
+    `name` None means the variable HEADWATER_MODEL. With `base_url` any server that speaks a known API can be asked. The
+    prefix of a provider or an API is taken off the name; what is left arrives as it is. `retries` is how often a
+    request is tried again before anything of its answer was said; `fallback` names models (or Models) to ask in order
+    after that. `headers` are sent along with each request. Further keywords are settings (temperature=, max_tokens=, …)
+    for every request.
 
     Names and keys are looked up when the model is first asked, which then raises ModelNotNamed, UnknownModel or
     MissingKey.
@@ -123,6 +124,17 @@ class Model:
         """Who answers, then the fallbacks in order."""
         return (self.backend, *self._further, *(backend for one in self.fallback for backend in one.backends))
 
+    def supports(self, feature: str) -> bool:
+        """Whether this model can be asked for `feature`: "streaming", "tools", "images", "files", "audio", "video",
+        "native_output" (an output type told as a schema and not in words), or a setting by its name.
+
+        What is known is its API and its server; what the model itself was taught, only its server knows. Nothing is
+        sent. Raises the errors of `backend`, and ConfigurationError for a feature that is none.
+        """
+        from headwater.agents.features import supports
+
+        return supports(self.backend, feature)
+
     def recorded(self, recorder: Recorder) -> Model:
         """The same model, and its fallbacks, with every answer kept by `recorder`.
 
@@ -147,7 +159,10 @@ class Model:
         Tools are told to the model and never run: their calls are in the Response. `messages` may be a string.
         Raises the errors of `backend`, out of the reading.
         """
-        specs = tuple(tool if isinstance(tool, ToolSpec) else as_tools([tool])[0].spec for tool in tools)
+        tools = tuple(tools)
+        theirs = tuple(tool for tool in tools if isinstance(tool, ProviderTool))
+        ours = (tool for tool in tools if not isinstance(tool, ProviderTool))
+        specs = tuple(tool if isinstance(tool, ToolSpec) else as_tools([tool])[0].spec for tool in ours)
         given = as_messages(messages)
 
         def make() -> AgentRun:
@@ -161,6 +176,7 @@ class Model:
                     history=spoken[:-1],
                     instructions="\n\n".join(message.text for message in system) or None,
                     offers=specs,
+                    provider_tools=theirs,
                     run_tools=False,
                     settings=merged(self.settings, settings),
                     timeouts=timeouts or self.timeouts,

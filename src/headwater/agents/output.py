@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from headwater.providers.request import OutputSpec
 
 __all__ = (
+    "MODES",
     "Output",
     "output_of",
 )
@@ -15,7 +16,7 @@ __all__ = (
 class Output:
     """An output type as a run needs it; see `runtime.Output`."""
 
-    def __init__(self, output_type: Any) -> None:
+    def __init__(self, output_type: Any, mode: str | None = None) -> None:
         from headwater.schema import OutputType
 
         self._type: OutputType[Any] = OutputType(output_type)
@@ -25,9 +26,14 @@ class Output:
             schema=self._type.schema or {},
             strict=self._type.strict,
             description=self._type.description,
+            in_words=mode == "prompted",
         )
 
 
-def output_of(output_type: Any) -> Output | None:
+MODES: Final = ("native", "prompted")
+"""How a model is told of the type: as a schema, where the API has a place for one, or in its instructions."""
+
+
+def output_of(output_type: Any, mode: str | None = None) -> Output | None:
     """The type as a run needs it; None where any text will do. Raises ConfigurationError."""
-    return None if output_type is None or output_type is str else Output(output_type)
+    return None if output_type is None or output_type is str else Output(output_type, mode)

@@ -18,7 +18,7 @@ from headwater.providers.request import ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.run import Run
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.work import Work
+from headwater.tools.work import ToolErrors, Work
 
 __all__ = ("Runnable", "RunnableTool", "UnawaitedRun", "tool_name")
 
@@ -137,6 +137,7 @@ class RunnableTool:
         return self
 
     retries: int | None = None
+    on_error: ToolErrors | None = None
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `tools.work.Offered`."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from headwater.backends import proxies, transport
+from headwater.backends import model_list, proxies, transport
 from headwater.backends.base import Post, Reply
 from headwater.errors import (
     ConnectionFailed,
@@ -93,17 +93,24 @@ class HTTPBackend:
         `rate_limits`."""
         return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
 
+    def written(self, request: Request) -> HTTPRequest:
+        """Returns what would be sent for `request`. Raises UnsupportedSetting, InvalidRequest."""
+        return self._api.encode(request, self.endpoint)
+
     def open(self, request: Request, place: Place) -> HTTPExchange:
         """See `Backend`."""
         decoder = self._api.Decoder(place, self.endpoint.quirks)
         connect = self.connect if isinstance(request.connect, msgspec.UnsetType) else request.connect
-        written = self._api.encode(request, self.endpoint)
+        written = self.written(request)
+        if written.replaced:
+            decoder.warn("text_replaced", "What was sent held text that UTF-8 cannot hold; it went as U+FFFD.")
         if self.endpoint.start_hint:
             written = msgspec.structs.replace(written, start_hint=self.endpoint.start_hint)
         return HTTPExchange(
             written,
             decoder,
             provider=self.provider,
+            model=self.model,
             model_hint=self.endpoint.model_hint,
             connect=None if isinstance(connect, msgspec.UnsetType) else connect,
             authorize=self._authorize,
@@ -124,6 +131,7 @@ class HTTPExchange:
         decoder: Decoder,
         *,
         provider: str = "",
+        model: str = "",
         model_hint: str = "",
         connect: float | None = None,
         authorize: Callable[[], Awaitable[dict[str, str]]] | None = None,
@@ -135,6 +143,7 @@ class HTTPExchange:
         self.alive_at = 0.0
         self._request = request
         self._provider = provider
+        self._model = model
         self._model_hint = model_hint
         self._connect = connect
         self._authorize = authorize
@@ -224,8 +233,11 @@ class HTTPExchange:
         if reply.status == 407:
             return proxies.proxy_refused(self._provider, reply.status)
         error = http_error(self._provider, reply.status, reply.headers, body, now=time.time())
-        if isinstance(error, ModelNotFound) and self._model_hint:
-            error.hint = self._model_hint
+        if isinstance(error, ModelNotFound):
+            error.hint = self._model_hint or error.hint
+            if self._post is transport.post and error.code != "DeploymentNotFound":  # whose names no list has
+                models = await model_list.models_at(self._request, self._post, connect=self._connect)
+                error.hint = " ".join(filter(None, (error.hint, model_list.in_words(models, self._model))))
         return self._redacted(error)
 
     def _redacted(self, error: HeadwaterError) -> HeadwaterError:
@@ -241,6 +253,7 @@ class HTTPExchange:
                 message = message.replace(error.provider or "The provider", self._provider, 1)
                 error.provider = self._provider
             error.code = error.code and scrubbed(error.code, secrets)
+        error.hint = scrubbed(error.hint, secrets)
         if message != error.message:
             error.message, error.args = message, (message,)
         return error

@@ -28,7 +28,7 @@ def tree_response(events: Iterable[Event]) -> Response[Any] | Results:
     now = 0.0
     for event in events:
         tree.add(event)
-        node = tree.nodes[event.run]
+        node = tree.node(event)
         if node.fold is None:
             node.fold = Fold()
         node.fold.add(event)
@@ -46,7 +46,7 @@ def composed(node: Node, *, now: float | None = None) -> Response[Any] | Results
 
 def member_response(node: Node, name: str, *, now: float | None = None) -> Response[Any]:
     """What the workflow's member of that name has come to so far, over all its runs. Raises KeyError: never asked."""
-    runs = [child for child in node.children.values() if child.name == name]
+    runs = [child for child in node.members if child.name == name]
     if not runs:
         raise KeyError(name)
     return _Composer(now).member(name, runs, node.shape is not None and node.shape.collect)
@@ -58,7 +58,8 @@ def answering(node: Node, failed: Iterable[str] = ()) -> list[Node]:
     `failed` are the names of members whose error is collected: of a graph they answer only where all have failed.
     """
     end = node.fold.end if node.fold is not None else None
-    if isinstance(end, RunFinished) and (named := [node.children[run] for run in end.answer if run in node.children]):
+    members = {child.id: child for child in node.members}
+    if isinstance(end, RunFinished) and (named := [members[run] for run in end.answer if run in members]):
         return named
     return node.answering(frozenset(failed))
 
@@ -94,10 +95,7 @@ class _Composer:
         fold = node.fold
         if fold is None or fold.started is None:
             return Response("", agent=node.name, partial=True)
-        counted = node.callback_errors
-        return fold.response(
-            output=_output_of(node), callback_errors=counted.count if counted is not None else 0, now=self._now
-        )
+        return fold.response(output=_output_of(node), callback_errors=_callback_errors(node), now=self._now)
 
     def _agent(self, node: Node) -> Response[Any]:
         own = self.own(node)
@@ -115,11 +113,13 @@ class _Composer:
             finish_reason=other.finish_reason,
             provider_finish_reason=other.provider_finish_reason,
             tool_calls=(*own.tool_calls, *other.tool_calls),
+            tool_errors=(*own.tool_errors, *other.tool_errors),
             sources=(*own.sources, *other.sources),
             files=(*own.files, *other.files),
             refusal=other.refusal,
             model=other.model,
             provider=other.provider,
+            tokens_per_second=other.tokens_per_second,
             messages=other.messages or own.messages,
         )
 
@@ -143,7 +143,7 @@ class _Composer:
 
     def _members(self, node: Node) -> dict[str, Response[Any]]:
         runs: dict[str, list[Node]] = {}
-        for child in node.children.values():
+        for child in node.members:
             runs.setdefault(child.name, []).append(child)
         declared = node.shape.members if node.shape is not None else ()
         names = [name for name in declared if name in runs] or [*runs]
@@ -167,30 +167,24 @@ class _Composer:
     def _told(self, node: Node) -> dict[str, Any]:
         """The fields that a Response of the whole has, whoever's text it is."""
         own = self.own(node)
-        begun = [child for child in node.children.values() if child.unbegun is None]
-        responses = {child.id: self._as_response(child) for child in begun}
+        begun = [child for child in node.members if child.unbegun is None]
         return {
-            "transcript": "".join(responses[run].transcript for run in _in_order(begun)),
+            "transcript": "".join(self._as_response(run).transcript for run in begun),
             "usage": own.usage,
             "usage_origin": own.usage_origin,
             "duration": own.duration,
             "run_id": node.id,
             "agent": node.name,
             "partial": own.partial,
-            "callback_errors": own.callback_errors + sum(one.callback_errors for one in responses.values()),
+            "callback_errors": own.callback_errors,
             **({"finish_reason": own.finish_reason} if own.partial and _ended(node) else {}),
         }
 
 
-def _in_order(runs: Iterable[Node]) -> list[str]:
-    """Runs of members by id: those that were asked again first, then the last of each, as they began."""
-    last: dict[str, str] = {}
-    before: list[str] = []
-    for run in runs:
-        if run.name in last:
-            before.append(last.pop(run.name))
-        last[run.name] = run.id
-    return [*before, *last.values()]
+def _callback_errors(node: Node) -> int:
+    """How many callbacks have raised, those of the runs below included."""
+    own = node.callback_errors.count if node.callback_errors is not None else 0
+    return own + sum(_callback_errors(child) for child in node.children.values())
 
 
 def _is_workflow(node: Node) -> bool:
@@ -198,7 +192,7 @@ def _is_workflow(node: Node) -> bool:
         return True
     # A log of 0.1 does not say so: there a workflow is a run without a model of its own that has members.
     fold = node.fold
-    return any(child.role == "member" for child in node.children.values()) and not (fold is not None and fold.model)
+    return any(node.members) and not (fold is not None and fold.model)
 
 
 def _has_begun(node: Node) -> bool:

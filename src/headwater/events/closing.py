@@ -6,7 +6,7 @@ Owns their order and their words. It must never end a step or a run: why those e
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from headwater.events.growing import Call, Step
 from headwater.events.messages import Usage
@@ -24,7 +24,7 @@ from headwater.events.types import (
     ToolFinished,
 )
 
-__all__ = ("Below", "close_children", "close_step", "close_tools")
+__all__ = ("CANCELLED", "FAILED", "Below", "close_children", "close_step", "close_tools")
 
 
 class Below(Protocol):
@@ -41,6 +41,13 @@ class Below(Protocol):
     @property
     def usage_origin(self) -> Origin:
         """What that rests on."""
+
+
+CANCELLED: Final = "The run was cancelled before this was done."
+"""What calls and tools are told that a cancelled run leaves undone."""
+
+FAILED: Final = "The run failed before this was done."
+"""The same for a failed one."""
 
 
 def close_step(step: Step, why: str) -> Iterator[Event]:

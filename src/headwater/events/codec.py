@@ -19,7 +19,7 @@ import msgspec
 
 from headwater.errors import InvalidRecord
 from headwater.events import types as _events
-from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, Usage
+from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, ToolError, Usage
 from headwater.events.types import ErrorInfo, Event, Unknown
 
 __all__ = (
@@ -115,7 +115,10 @@ def decode(data: JSON) -> Event:
     """
     if type(data) is not bytes:
         if isinstance(data, Mapping):
-            return _from_object(dict(data))
+            try:
+                return _from_object(dict(data))
+            except UnicodeEncodeError:
+                return _from_object(_mend(data))
         data = _bytes(data)
     try:
         event = _typed().decode(data)
@@ -270,6 +273,7 @@ class _ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     reasoning: str = ""
     refusal: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    tool_errors: tuple[ToolError, ...] = ()
     sources: tuple[Source, ...] = ()
     files: tuple[Image | File, ...] = ()
     finish_reason: str | None = None

@@ -23,14 +23,15 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from headwater.events.closing import close_children, close_step, close_tools
-from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run, refusal_text
+from headwater.events.closing import CANCELLED, FAILED, close_children, close_step, close_tools
+from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run
 from headwater.events.messages import (
     Message,
     ProviderItem,
     Response,
     Source,
     ToolCall,
+    ToolError,
     Usage,
     sent_messages,
 )
@@ -72,7 +73,7 @@ from headwater.events.types import (
     UsageReported,
 )
 
-__all__ = ("Fold", "fold", "refusal_text")
+__all__ = ("Fold", "fold")
 
 
 class Fold:
@@ -83,6 +84,7 @@ class Fold:
         self.end: RunFinished | RunFailed | RunCancelled | None = None
         self.messages: list[Message] = []
         """The conversation so far, all of it: history, input, finished steps, tool results and what was added."""
+        self._tool_errors: list[ToolError] = []
         self.questions: dict[str, ApprovalAsked | InputAsked] = {}
         """What people were asked and have not answered, by id, in the order in which it was asked."""
         self.standing_answers: dict[str, ApprovalAnswered] = {}
@@ -113,7 +115,10 @@ class Fold:
         """`add` for what comes most: called outright where the class is known."""
         step = self._step
         assert step is not None, "a delta outside a step"
-        stream = step.entries[event.part]
+        try:
+            stream = step.entries[event.part]
+        except KeyError:
+            return  # its beginning was in words that only a newer version knows
         stream.pieces.append(event.text)
         if stream.kind == "answer":
             step.text.append(event.text)
@@ -180,10 +185,13 @@ class Fold:
         step.content.append(stream)
 
     def _reasoning_delta(self, event: ReasoningDelta) -> None:
-        self._now().entries[event.part].pieces.append(event.text)
+        if (stream := self._now().entries.get(event.part)) is not None:
+            stream.pieces.append(event.text)
 
     def _part_ended(self, event: TextEnded | ReasoningEnded) -> None:
-        stream = self._now().entries[event.part]
+        stream = self._now().entries.get(event.part)
+        if stream is None:
+            return
         stream.open = False
         stream.signature = event.signature
         if isinstance(event, ReasoningEnded):
@@ -210,19 +218,22 @@ class Fold:
         step.content.append(call)
 
     def _call_delta(self, event: CallDelta) -> None:
-        pieces = self._now().calls[event.call].pieces
-        if pieces is not None:
-            pieces.append(event.json)
+        call = self._now().calls.get(event.call)
+        if call is not None and call.pieces is not None:
+            call.pieces.append(event.json)
 
     def _call_ended(self, event: CallReady | CallRejected) -> None:
-        self._now().calls[event.call].end(event)
-        self._last_token = event
+        if (call := self._now().calls.get(event.call)) is not None:
+            call.end(event)
+            self._last_token = event
 
     def _tool_started(self, event: ToolStarted) -> None:
         if (call := self._waiting_for(event.call)) is not None:
             call.started = event
 
     def _tool_finished(self, event: ToolFinished) -> None:
+        if event.error not in (None, CANCELLED, FAILED) and not event.invalid:
+            self._tool_errors.append(ToolError(name=event.name, call=event.call, error=event.error))
         if (call := self._waiting_for(event.call)) is not None:
             call.finish(event)
             for name in [name for name, asked in self.questions.items() if asked.call == event.call]:
@@ -337,11 +348,6 @@ class Fold:
         return None if self._first_token is None else self._first_token.time
 
     @property
-    def last_token_at(self) -> float | None:
-        """When the last part ended, in Unix seconds; 0 where that event is not stamped yet."""
-        return None if self._last_token is None else self._last_token.time
-
-    @property
     def has_text(self) -> bool:
         """Whether anything was shown so far, so that a further step's text wants a lead."""
         return bool(self._said.texts) or bool(self._step is not None and self._step.text)
@@ -406,9 +412,9 @@ class Fold:
         begun = _when(self.started, now) or 0.0
         ended = begun if self.started is None else _when(self.end, now) or (begun if now is None else now)
         first, last = _when(self._first_token, now), _when(self._last_token, now)
-        rate = None
-        if usage.output_tokens and first is not None and last is not None and last > first:
-            rate = usage.output_tokens / (last - first)
+        rate, written = None, self._spending.own.output_tokens
+        if written and first is not None and last is not None and last > first:
+            rate = written / (last - first)
         said, text, messages = self._said.so_far(self._step), self.text, list(self.messages)
         if self._step is not None and (message := self.message()).content:
             messages.append(message)
@@ -419,6 +425,7 @@ class Fold:
             reasoning="\n\n".join(said.reasonings),
             refusal="".join(said.refusals),
             tool_calls=tuple(call.so_far() for call in said.calls if call.call.by != "provider"),
+            tool_errors=tuple(self._tool_errors),
             sources=tuple(said.sources),
             files=tuple(said.files),
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,

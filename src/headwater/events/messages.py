@@ -28,6 +28,7 @@ __all__ = (
     "Source",
     "Text",
     "ToolCall",
+    "ToolError",
     "ToolResult",
     "Usage",
 )
@@ -130,6 +131,14 @@ class ToolResult(Part, frozen=True, tag="tool_result"):
     error: bool = False
     custom: bool = False
     cache: bool = False
+
+
+class ToolError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool that went wrong: which one, for which call (its key in the run), and what the model was told."""
+
+    name: str
+    call: str
+    error: str
 
 
 class Source(Part, frozen=True, tag="source"):
@@ -278,6 +287,8 @@ class Response(str, Generic[OutputT]):
     """The answer as the output type that was asked for; the text where none was."""
     reasoning: str
     refusal: str
+    tool_errors: tuple[ToolError, ...]
+    """Tools that raised or took too long, in the order in which they ended; the model was told, and went on."""
     tool_calls: tuple[ToolCall, ...]
     """Every call the model made, over all steps, in order."""
     sources: tuple[Source, ...]
@@ -401,6 +412,7 @@ _UNSAID: dict[str, Any] = {
     "reasoning": "",
     "refusal": "",
     "tool_calls": (),
+    "tool_errors": (),
     "sources": (),
     "files": (),
     "finish_reason": None,

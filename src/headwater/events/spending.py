@@ -51,6 +51,11 @@ class Spending:
         return usages[0] if len(usages) == 1 else sum(usages, start=Usage())
 
     @property
+    def own(self) -> Usage:
+        """All attempts together, without the runs below."""
+        return sum(self._usages.values(), start=Usage())
+
+    @property
     def total(self) -> Usage:
         """All attempts and children together."""
         total = self._below

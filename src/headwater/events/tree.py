@@ -47,6 +47,7 @@ class Node:
 
     __slots__ = (
         "after",
+        "attempt",
         "call",
         "callback_errors",
         "children",
@@ -98,6 +99,8 @@ class Node:
         """Whether it has given the conversation to another agent."""
         self.led_on = False
         """Whether its answer is in another's task."""
+        self.attempt = 0
+        """The attempt that is going on in its step."""
         self.may_retract = False
         """Whether the text of the attempt that is going on may be taken back."""
         self.sure = False
@@ -125,10 +128,15 @@ class Node:
                 other.led_on, other.final = True, False
 
     @property
+    def members(self) -> Iterator[Node]:
+        """The runs of a workflow's members, in the order in which they began; a helper's text is nobody's."""
+        return (child for child in self.children.values() if child.role == "member")
+
+    @property
     def latest(self) -> dict[str, Node]:
-        """The last run of each child by its name, in the order in which the names were last asked."""
+        """The last run of each member by its name, in the order in which the names were last asked."""
         latest: dict[str, Node] = {}
-        for child in self.children.values():
+        for child in self.members:
             latest.pop(child.name, None)
             latest[child.name] = child
         return latest
@@ -165,7 +173,19 @@ class Tree:
             self.root = self.nodes[event.run] = Node(event.run, event.agent)
             self._through.add(event.run)
         if handler := _HANDLERS.get(event.__class__):
-            handler(self, self.nodes[event.run], event)
+            handler(self, self.node(event), event)
+
+    def node(self, event: Event) -> Node:
+        """The node of the event's run."""
+        return self.nodes.get(event.run) or self._stranger(event)
+
+    def _stranger(self, event: Event) -> Node:
+        """A run whose beginning only a newer reader could read: it stands in the tree and speaks for nobody."""
+        node = self.nodes[event.run] = Node(event.run, event.agent, role="helper", final=False)
+        if isinstance(event, RunStarted) and (parent := self.nodes.get(event.parent or "")) is not None:
+            node.parent = parent.id
+            parent.begin(node)
+        return node
 
     def between(self, run: str) -> Iterator[Node]:
         """The run and those in which it stands, from the inside to the outermost."""
@@ -197,7 +217,7 @@ class Tree:
             child.unbegun, child.outcome = event.error, event.outcome
 
     def _attempt_started(self, node: Node, event: AttemptStarted) -> None:
-        node.may_retract, node.sure = event.may_retract, event.final
+        node.attempt, node.may_retract, node.sure = event.attempt, event.may_retract, event.final
 
     def _handed_over(self, node: Node, event: Handoff) -> None:
         node.handed_over = True

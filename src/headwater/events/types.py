@@ -81,12 +81,14 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         told = error.__dict__.get("info")
         if isinstance(told, cls):
             return told
+        # A user's exception may hold anything under these names.
+        message, hint, status = (getattr(error, name, None) for name in ("message", "hint", "status"))
         return cls(
             type=type(error).__name__,
-            message=getattr(error, "message", None) or str(error) or type(error).__name__,
-            hint=getattr(error, "hint", ""),
-            status=getattr(error, "status", None),
-            retryable=getattr(error, "retryable", False),
+            message=(message if isinstance(message, str) else "") or _said(error) or type(error).__name__,
+            hint=hint if isinstance(hint, str) else "",
+            status=status if type(status) is int else None,
+            retryable=getattr(error, "retryable", False) is True,
         )
 
     def exception(self) -> errors.HeadwaterError:
@@ -100,6 +102,13 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             made = errors.HeadwaterError(f"{self.type}: {self.message}", hint=self.hint)
         made.__dict__["info"] = self
         return made
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a user's __str__
+        return ""
 
 
 class WorkflowShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

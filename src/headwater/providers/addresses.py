@@ -18,6 +18,7 @@ __all__ = (
     "azure_deployment",
     "bedrock_base_url",
     "checked_url",
+    "is_loopback",
     "no_azure_endpoint",
     "ollama_base_url",
     "value_of",
@@ -46,11 +47,20 @@ def checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
         raise ConfigurationError(
             f"{where} holds a user name or password.", hint="Leave it out, and pass a token as api_key=."
         )
-    if parts is None or not good or re.search(r"[\s\x00-\x1f\x7f]", text):
+    if parts is None or not good or re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", text):
         # Not shown: it may be a key, set in the wrong place.
         raise ConfigurationError(f"{where} is no http(s) URL.", hint=hint)
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}", dict(parse_qsl(parts.query, keep_blank_values=True))
+
+
+def is_loopback(url: str) -> bool:
+    """Returns whether a base URL is on one's own machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 _DATED: Final = r"\d{4}-\d{2}-\d{2}"
@@ -69,7 +79,7 @@ def azure_deployment(
     root = base_url.removesuffix("/v1").removesuffix("/openai")
     if undated or not re.match(_DATED, version):
         return f"{root}/openai/v1", {} if undated and re.match(_DATED, version) else query
-    return (f"{root}/openai/deployments/{quote(model, safe='')}" if chat else f"{root}/openai"), query
+    return (f"{root}/openai/deployments/{quote(model, safe='', errors='replace')}" if chat else f"{root}/openai"), query
 
 
 def no_azure_endpoint(env: Environment) -> str:

@@ -28,6 +28,7 @@ __all__ = (
     "FAMILIES",
     "MODEL_PREFIXES",
     "PROVIDERS",
+    "PUBLISHERS",
     "RESPONSES",
     "STANDARD",
     "TOKEN_SCOPES",
@@ -41,7 +42,7 @@ API_MODULES: Final[Mapping[str, str]] = {
     "gemini": "headwater.providers.gemini",
     "ollama": "headwater.providers.ollama",
 }
-"""The module of each API; the names are also the prefixes that are taken off where a base URL is given."""
+"""The module of each API; the names are also prefixes that a model's name may have."""
 
 TOKEN_SCOPES: Final[Mapping[str, str]] = {
     "azure": "https://cognitiveservices.azure.com/.default",
@@ -106,7 +107,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     token: Literal["", "azure", "google"] = ""
     """Whose credentials replace a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
     namespace: str = ""
-    """What their model names begin with where the name that was given holds no slash."""
+    """What their model names begin with where the name that was given is as `in_namespace` says."""
+    in_namespace: str = r"[^/]+"
+    """A pattern of the names that stand in their namespace: those without a slash."""
     bare_names: str = ""
     """A pattern of the model names that are theirs with no provider before them."""
     build_url: Callable[[Environment], str] | None = None
@@ -124,7 +127,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     model_hint: str = ""
     """What to do where they do not have the model."""
     own_prefix: bool = False
-    """Whether `name/` before a model can only be meant for us, also at their own base URL."""
+    """Whether none of their own models has their name before it, so that `name/` can only be meant for us."""
     quirks: str = ""
     """Under which name `openai_chat.QUIRKS` has how their server differs; "" is the provider's name."""
     aliases: tuple[str, ...] = ()
@@ -188,6 +191,8 @@ _TABLE = (
         key_variables=("GROQ_API_KEY",),
         base_url_variables=("GROQ_BASE_URL",),
         base_url_tail="/openai/v1",
+        namespace="groq/",
+        in_namespace=r"compound(-mini)?",
     ),
     Provider(
         name="ollama",
@@ -358,6 +363,10 @@ PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in
 BY_ANY_NAME: Final[dict[str, Provider]] = {
     name: provider for provider in _TABLE for name in (provider.name, *provider.aliases)
 }
+
+
+PUBLISHERS: Final = frozenset({"google", "mistralai", "x-ai"})
+"""Names of providers under which open models are published too: on a server of one's own they begin a model's id."""
 
 
 STANDARD: Final = PROVIDERS["openai"]

@@ -33,7 +33,9 @@ from headwater.events import (
 )
 from headwater.events.messages import FinishReason, Usage
 from headwater.providers.failures import cut_error, malformed, stray_error
+from headwater.providers.halves import Halves
 from headwater.providers.request import Endpoint, HTTPRequest, Quirks, Request
+from headwater.providers.values import LARGE, refuse_many_values
 
 __all__ = ("API", "Call", "Decoder", "Part", "Place", "parse_arguments")
 
@@ -103,32 +105,36 @@ class Decoder:
     more_promised: ClassVar[bool] = True
     """Whether something worth a longer wait (usage, a [DONE]) may follow `ended`."""
 
-    # These stand here and not in __init__: an object with more than thirty attributes of its own takes 1.3 kB more.
+    # These stand here and not in __init__: an object with more than thirty attributes of its own takes 1.3 kB more,
+    # and is slower to read from.
     error: errors.HeadwaterError | None = None
     response_id: str | None = None
     lifecycle: int = 0
     """Counts signs of life that are not events, such as a server's tool at work; comments and pings do not count."""
+    finish_reason: FinishReason | None = None
+    provider_finish_reason: str | None = None
+    usage: Usage | None = None
+    _made_files = False
+    _again: dict[str, int] | None = None
+    """The next number to try for an id that was given more than once."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         self.place = place or Place()
         self.quirks = quirks or Quirks()
         self.complete = False
         self.ended = False
-        self.finish_reason: FinishReason | None = None
-        self.provider_finish_reason: str | None = None
         self.model: str | None = None
-        self.usage: Usage | None = None
         self.events: list[Event] = []
         self.calls: list[Call] = []
         self._step = self.place.step
         self._next_part = self.place.part
         self._lead = self.place.lead
-        self._made_files = False
         self._open: list[Part] = []
         self._current: Part | None = None
         self._current_kind = ""
         self._current_number = 0
         self._warned: set[str] = set()
+        self.halves = Halves()
 
     # --- the contract
 
@@ -155,6 +161,8 @@ class Decoder:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass  # a truncated last frame: the end marker is missing, which says enough
         self.ended |= self.complete
+        if self.halves.waiting:
+            self.warn("half_character", "Half of a character came, and never its other half; it is left out.")
         self.end_parts()
         for call in self.calls:
             self.end_call(call, cut=not self.complete)
@@ -285,10 +293,12 @@ class Decoder:
         if self._current is not None:
             self.close_part(self._current)
         key = given = ident or f"{self.place.call_prefix}_{len(self.calls)}"
-        again = 2
-        while key in self.place.calls:
-            key = f"{given}#{again}"
-            again += 1
+        if key in self.place.calls:
+            counts = self._again = self._again or {}
+            again = counts.get(given, 2)  # not anew from 2 for each: a thousand calls may all have one id
+            while (key := f"{given}#{again}") in self.place.calls:
+                again += 1
+            counts[given] = again + 1
         self.place.calls.add(key)
         call = Call(key, given, name, by)
         self.calls.append(call)
@@ -313,7 +323,7 @@ class Decoder:
         call.ready = True
         raw: dict[str, Any] | str = "".join(call.args) if arguments is None else arguments
         cut = cut or (raw == "" and self.finish_reason == "length")
-        parsed = raw if isinstance(raw, dict) or call.custom else parse_arguments(raw)
+        parsed = raw if isinstance(raw, dict) or call.custom or cut else parse_arguments(raw)
         if cut or parsed is None:
             text = raw if isinstance(raw, str) else json.dumps(raw)
             self.events.append(
@@ -376,8 +386,10 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
     if not text.strip():
         return {}
     try:
+        if len(text) > LARGE:
+            refuse_many_values(text.encode())
         value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (errors.LimitExceeded, msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -29,6 +29,9 @@ __all__ = (
     "value_or_text",
 )
 
+MAX_READ: Final = 20_000
+"""Bytes of an error's body that are read where it is no JSON: enough for what a person would read."""
+
 MAX_STRAY_ATTEMPTS: Final = 64
 """The most lines outside any event that are tried as the beginning of JSON, so that a large body stays cheap."""
 
@@ -68,9 +71,25 @@ def read_error_body(body: bytes) -> tuple[str | None, str]:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        text = body[:2000].decode("utf-8", "replace").strip()
+        text = body[:MAX_READ].decode("utf-8", "replace").strip()
+        if (told := _told_as_events(text)) is not None:
+            return told
         return None, "" if text.startswith("<") else text[:500]
     return read_error(value)
+
+
+def _told_as_events(text: str) -> tuple[str | None, str] | None:
+    """The code and the message in a body that is an event stream, as some servers answer a request for one."""
+    if not re.match(r"(data|event|id|retry|)\s*:", text):
+        return None
+    words = ""
+    for event in text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n"):
+        data = "\n".join(re.findall(r"^data: ?(.*)$", event, re.MULTILINE))
+        value = value_or_text(data.encode())
+        if isinstance(value, (dict, list)) and value:
+            return read_error(value)
+        words = words or (value if isinstance(value, str) and value != "[DONE]" else "")
+    return None, words[:500]
 
 
 def read_error(value: Any) -> tuple[str | None, str]:
@@ -91,8 +110,19 @@ def read_error(value: Any) -> tuple[str | None, str]:
     for name in ("message", "detail", "msg", "error_message"):
         if value.get(name):
             text = value[name]
-            return code, text if isinstance(text, str) else json.dumps(text)
+            return code, _with_cause(value, text if isinstance(text, str) else json.dumps(text))
     return code, json.dumps(value) if value else ""
+
+
+def _with_cause(value: Mapping[str, Any], message: str) -> str:
+    """The message with what the provider behind a gateway said, which stands in `metadata.raw`, itself often JSON."""
+    about = value.get("metadata")
+    raw = about.get("raw") if isinstance(about, dict) else None
+    if not isinstance(about, dict) or not raw:
+        return message
+    cause = read_error_body(raw.encode("utf-8", "replace"))[1] if isinstance(raw, str) else read_error(raw)[1]
+    who = _word(about.get("provider_name"))
+    return f"{message}{f' ({who})' if who else ''}: {cause[:1000]}" if cause and cause not in message else message
 
 
 def _word(value: Any) -> str | None:
@@ -163,24 +193,42 @@ def _wait_hint(seconds: float | None) -> str:
     return f"It asks to wait {seconds:.0f} s before trying again." if seconds else "Wait a while, or ask less often."
 
 
+_TOO_LONG: Final = re.compile(
+    r"context[ _-]?length|maximum context|context[ _-]?window|exceed_context|context size|exceeds? (the )?context"
+    r"|prompt is too long|input is too long|maximum prompt length|too many (input|prompt) tokens"
+    r"|(input|prompt)[ _-]tokens? (count|limit).{0,40}exceed|(input|prompt)( tokens?| length)? exceeds"
+    r"|token count.{0,40}exceeds the maximum|max_new_tokens` must be"
+)
+_WRONG_KEY: Final = re.compile(
+    r"(invalid|incorrect|wrong|missing|expired|check the) (x-)?api[ _-]?key|wrong_api_key|invalid_key"
+    r"|api[ _-]?key( \S+)?( is|:)? ?(not valid|not found|invalid|incorrect|expired|missing)|api_key_invalid"
+)
+_NO_MODEL: Final = re.compile(
+    r"model[ _-]?(not[ _-]?(found|exist|available)|(\S+ )?(does not exist|is not found|was not found))"
+    r"|model .{1,80}(does not exist|not found)|models/\S+ is not found|deployment.{0,40}(not ?found|does not exist)"
+    r"|invalid[ _]model( id\b| name\b|:| [\'\"`]|\b(?! (output|param|resp)))|not a valid model|no such model"
+    r"|unknown model|unexpected model name|supported api model names|unable to access model"
+    r"|model identifier is invalid"
+)
+"""What providers say in words where their status and code do not: the same refusal is a 400 here and a 500 there."""
+
+_REFUSALS: Final = frozenset({400, 404, 422, None})
+"""Statuses under which a request itself is refused; None is an error inside a stream."""
+
+
 def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.ProviderError], str]:
     said = f"{code} {message}"
-    if (
-        "context_length" in said
-        or "context length" in said
-        or "prompt is too long" in said
-        or "maximum context" in said
-    ):
+    if status not in (401, 402, 403, 429) and _TOO_LONG.search(said):
         return errors.ContextTooLong, "Shorten the history, or use a model with a larger context."
     if code in _QUOTA or status == 402:
         return errors.QuotaExhausted, "Check the account's plan and billing."
     if status == 401 or "authentication" in code or "invalid_api_key" in code or "unauthorized" in code:
         return errors.AuthenticationFailed, _KEY_HINT
-    if status == 400 and "api key not valid" in message:
+    if (status in _REFUSALS or status == 403) and _WRONG_KEY.search(said):
         return errors.AuthenticationFailed, _KEY_HINT
     if status == 403 or "permission" in code:
         return errors.PermissionDenied, "The key may not use this model or address."
-    if status == 404 or "model_not_found" in code or code in ("not_found", "not_found_error"):
+    if status == 404 or code in ("not_found", "not_found_error") or (status in _REFUSALS and _NO_MODEL.search(said)):
         return errors.ModelNotFound, "Check the model's name and the base URL."
     if status == 429 or "rate_limit" in code or code in ("429", "resource_exhausted", "too_many_requests"):
         return errors.RateLimited, ""

@@ -24,10 +24,8 @@ SHORTEST_CUT: Final = 16
 PIECE: Final = 8
 """Characters in a row that are taken for a piece of a secret."""
 
-_PLAIN_HEADERS: Final = frozenset(
-    {"accept", "accept-encoding", "content-type", "user-agent", "anthropic-version", "anthropic-beta", "openai-beta"}
-)
-"""Headers whose values anyone may see; all others, also those that a user gave, may hold a secret."""
+_ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})
+"""Headers that say whose account it is, which is nobody else's business either."""
 
 _SECRET_NAME: Final = re.compile(
     r"(auth|bearer|cookie|credential|passw|secret|signature|headers$|(^|[-_])(api)?[-_]?key$|token$|^sig$|^code$)",
@@ -40,10 +38,15 @@ _MASKED: Final = re.compile(r"(?P<head>[\w-]*?)(?:\*{3,}|\.{3,}|…+|•{3,}|[xX
 
 
 def secrets_in(headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Returns the secrets of a request: the values of its headers, and of query fields with a secret's name."""
-    found = [value.removeprefix("Bearer ") for name, value in headers.items() if name.lower() not in _PLAIN_HEADERS] + [
-        value for name, value in (query or {}).items() if _secret_name(name)
-    ]
+    """Returns the secrets of a request: the values of headers and query fields that have a secret's name.
+
+    Any other header says what anyone may say: a title or a team may well be a word of the answer.
+    """
+    found = [
+        re.sub(r"^(Bearer|Basic) ", "", value)
+        for name, value in headers.items()
+        if _secret_name(name) or name.lower() in _ACCOUNT_HEADERS
+    ] + [value for name, value in (query or {}).items() if _secret_name(name)]
     return tuple(value for value in found if len(value) >= SHORTEST)
 
 

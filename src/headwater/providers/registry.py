@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel
-from headwater.providers.addresses import Environment, checked_url, value_of
+from headwater.providers.addresses import Environment, checked_url, is_loopback, value_of
 from headwater.providers.catalog import (
     API_MODULES,
     API_TAILS,
@@ -26,6 +26,7 @@ from headwater.providers.catalog import (
     FAMILIES,
     MODEL_PREFIXES,
     PROVIDERS,
+    PUBLISHERS,
     RESPONSES,
     STANDARD,
     Provider,
@@ -121,9 +122,9 @@ def resolve(
 ) -> Resolved:
     """Returns the endpoint for a model: where requests go, with which key, and the model's name there.
 
-    Without `base_url` the name says the provider, and its variables in `env` the rest; with it the name is used as it
-    is, except for an API's prefix. A key from `env` is only sent to its provider's hosts, or to those that the
-    provider's own variable names.
+    One prefix of the name is read: a provider's, whose key is used, or an API's. What is left is the model's id,
+    slashes and all. With `base_url` a vendor's own host says whose it is, so that there only its own prefix is one. A
+    key from `env` is only sent where its provider was named, to its hosts, or to the URL that its own variable holds.
 
     Raises ModelNotNamed, UnknownModel, MissingKey, and ConfigurationError for an invalid URL or key.
     """
@@ -146,7 +147,9 @@ class _Target(NamedTuple):
     official: bool
     """Whether the base URL is the provider's own: then a key is needed."""
     trusted: bool
-    """Whether the provider's variables (keys, headers) may be sent there."""
+    """Whether what the provider's variables hold beside keys (accounts, tokens of a cloud) may be sent there."""
+    key_owner: Provider | None
+    """Whose key in the environment may be sent there."""
 
 
 # --- names
@@ -160,12 +163,23 @@ def _head(name: str) -> tuple[str, str, str]:
 
 def _by_name(name: str, env: Environment) -> _Target:
     provider, api, model = _split(name, env)
-    if provider.namespace and "/" not in model:
-        model = provider.namespace + model
     base_url, query, official = _place(provider, env)
+    if official and _is_name_of(provider, _head(model)):
+        model = _head(model)[2]  # openai-chat/openai/gpt-5.4 at OpenAI itself
     if api in (CHAT, RESPONSES):
         base_url += provider.compatible_path
-    return _target(provider, api, model, base_url, query, official=official, trusted=True, env=env)
+    model = _in_namespace(provider, model)
+    return _target(provider, api, model, base_url, query, official=official, trusted=True, key_owner=provider, env=env)
+
+
+def _in_namespace(provider: Provider, model: str) -> str:
+    """The model's id where the provider's ids begin with a word that nobody writes: openrouter/auto."""
+    return provider.namespace + model if re.fullmatch(provider.in_namespace, model) else model
+
+
+def _is_name_of(provider: Provider, head: tuple[str, str, str]) -> bool:
+    """Whether a name, as `_head` splits it, begins with the provider's, and nothing of theirs begins so."""
+    return head[1] == "/" and bool(head[2]) and provider.own_prefix and BY_ANY_NAME.get(head[0].lower()) is provider
 
 
 def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
@@ -176,8 +190,8 @@ def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
         # The API alone means whose it is; a provider may follow: openai-responses/azure/gpt-5.4.
         api, inner = head, _head(rest)
         provider = BY_ANY_NAME.get(inner[0]) if inner[1] == "/" else None
-        if provider is None:
-            provider = STANDARD
+        if provider is None or provider is STANDARD:
+            provider = STANDARD  # openai/gpt-oss-120b is a model's whole id on many servers
         elif api in provider.apis:
             rest = inner[2]
         else:
@@ -253,22 +267,44 @@ def _place(provider: Provider, env: Environment) -> tuple[str, Mapping[str, str]
 
 
 def _at_url(name: str, base_url: str, env: Environment) -> _Target:
-    """Resolve a name at a given base URL: only an API's prefix is removed."""
+    """Resolve a name at a given base URL."""
     url, query = checked_url(base_url, "base_url")
-    owner = next((provider for provider in PROVIDERS.values() if _owns(provider, url)), None)
-    official = owner is not None
-    if owner is None:
-        owner = next((provider for provider in PROVIDERS.values() if url in _variable_urls(provider, env)), None)
-    head, _, rest = _head(name)
-    api, model = "", name
-    if rest and head in API_MODULES and (head in (CHAT, RESPONSES) or _speaks(owner, head, url)):
+    host = next((provider for provider in PROVIDERS.values() if _owns(provider, url)), None)
+    held = next((provider for provider in PROVIDERS.values() if url in _variable_urls(provider, env)), None)
+    head, sign, rest = _head(name)
+    named = _named(head, sign) if rest else None
+    api, model, owner = "", name, host or held
+    if rest and head in (CHAT, RESPONSES):
         api, model = head, rest
-    elif rest and official and owner is not None and owner.own_prefix and head == owner.name:
-        model = rest
-    trusted = owner is not None
-    if owner is None:
-        owner = PROVIDERS.get(api) or _stranger(url)
-    return _target(owner, api, model, url, query, official=official, trusted=trusted, env=env)
+    elif host is not None:
+        # Whose it is, the host says; names of others are how a router's models begin.
+        if rest and head in API_MODULES and _speaks(host, head, url):
+            api, model = head, rest
+        elif named is host:
+            model = _in_namespace(host, rest)
+    elif named is not None:
+        api, model, owner = head if head in API_MODULES else "", rest, named
+    trusted = owner is not None and owner in (host, held)
+    key_owner = host or held or named
+    return _target(
+        owner or _stranger(url),
+        api,
+        model,
+        url,
+        query,
+        official=host is not None,
+        trusted=trusted,
+        key_owner=key_owner,
+        env=env,
+    )
+
+
+def _named(head: str, sign: str) -> Provider | None:
+    """The provider that a prefix names at a URL of one's own, where models may be called `mistral:7b` or
+    `google/gemma-3`."""
+    if head.lower() in PUBLISHERS or (sign == ":" and head not in API_MODULES):
+        return None
+    return BY_ANY_NAME.get(head.lower())
 
 
 def _stranger(url: str) -> Provider:
@@ -288,9 +324,9 @@ def _stranger(url: str) -> Provider:
     return Provider(name=name, example="", local=True)
 
 
-def _speaks(owner: Provider | None, api: str, url: str) -> bool:
+def _speaks(owner: Provider, api: str, url: str) -> bool:
     """Whether `api/` before a name means the API there: someone else's router has models that are named so."""
-    return owner is None or api in owner.apis or f"/{api}" in urlsplit(url).path
+    return api in owner.apis or f"/{api}" in urlsplit(url).path
 
 
 def _target(
@@ -302,6 +338,7 @@ def _target(
     *,
     official: bool,
     trusted: bool,
+    key_owner: Provider | None,
     env: Environment,
 ) -> _Target:
     """Choose the API where the name did not, and make the base URL the one that this API's paths are added to."""
@@ -316,7 +353,7 @@ def _target(
             break
     if provider.deployment_url is not None:
         base_url, query = provider.deployment_url(base_url, query, model, env, chat=api == CHAT)
-    return _Target(provider, api, model, base_url, query, official, trusted)
+    return _Target(provider, api, model, base_url, query, official, trusted, key_owner)
 
 
 def _owns(provider: Provider, url: str) -> bool:
@@ -367,14 +404,15 @@ def _endpoint(target: _Target, api_key: Secret | None, env: Environment) -> Endp
 
 def _key(target: _Target, api_key: Secret | None, env: Environment) -> tuple[Secret | None, str]:
     """The key, and the header for it where it is not the API's own. Raises MissingKey, ConfigurationError."""
-    provider = target.provider
-    needed = target.official and not provider.local
+    provider, owner = target.provider, target.key_owner
+    # A stand-in on one's own machine checks none, whatever it stands in for.
+    needed = target.official and not provider.local and not is_loopback(target.base_url)
     if api_key is not None and api_key.reveal().strip():
         return _checked_key(api_key, "api_key", provider, needed), provider.key_header
-    if target.trusted:
+    if owner is not None:
         for variables, header in (
-            (provider.key_variables, provider.key_header),
-            (provider.token_variables, "authorization"),
+            (owner.key_variables, provider.key_header),
+            (owner.token_variables, "authorization"),
         ):
             for variable in variables:
                 if env.get(variable, "").strip():

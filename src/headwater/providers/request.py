@@ -18,6 +18,7 @@ __all__ = (
     "Endpoint",
     "HTTPRequest",
     "OutputSpec",
+    "ProviderTool",
     "Quirks",
     "Request",
     "Secret",
@@ -87,6 +88,18 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     strict: bool | None = None
 
 
+class ProviderTool(msgspec.Struct, frozen=True):
+    """A tool that the provider runs on its side, such as its web search, in its own words: `{"type": "web_search"}`."""
+
+    spec: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.spec, dict) or not self.spec:
+            raise TypeError(
+                'A ProviderTool is a dict in the provider\'s own words: ProviderTool({"type": "web_search"}).'
+            )
+
+
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The shape the answer must have, as a JSON Schema."""
 
@@ -94,6 +107,8 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     schema: dict[str, Any]
     strict: bool = True
     description: str = ""
+    in_words: bool = False
+    """Whether it is asked for in the instructions, for servers that refuse a schema beside them."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +117,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
+    provider_tools: tuple[ProviderTool, ...] = ()
     output: OutputSpec | None = None
     settings: Settings = Settings()
     connect: float | msgspec.UnsetType | None = msgspec.UNSET
@@ -174,6 +190,12 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a message may say by `name` who speaks."""
     files_by_url: Literal["", "file_data", "document_url"] = ""
     """How a file that the server should fetch is written; "" if it fetches none."""
+    efforts: frozenset[str] = frozenset()
+    """The words for how much to think that are taken; empty for all of them."""
+    sounds: frozenset[str] = frozenset()
+    """The formats of sound that a message may hold; empty for all of them."""
+    video: bool = True
+    """Whether a message may show a video (`video_url`)."""
     call_id_length: int = 0
     """How long a call's id must be, in letters and digits; 0 for any length."""
     unsupported: frozenset[str] = frozenset()
@@ -227,6 +249,8 @@ class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     start_hint: str = ""
     """What to do where no server answers on one's own machine."""
+    replaced: bool = False
+    """Whether the text held halves of surrogate pairs, which went as U+FFFD."""
 
     def __repr__(self) -> str:
         return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headwater.errors import ConfigurationError
-from headwater.events import Event, Retracted, RunCancelled, RunFailed, RunFinished, TextDelta
+from headwater.events import End, Event, Retracted, TextDelta
 from headwater.readers.chunks import Chunks
 from headwater.readers.hold import Hold
 from headwater.runtime.context import CallbackErrors, Outer, Watcher, current_run, in_turn, wraps
@@ -55,7 +55,7 @@ def _wanted(callback: Callback) -> int | None:
 
 
 def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) -> Callable[..., Awaitable[Any] | None]:
-    """`callback`, linked to the run while it is called, its exceptions counted; gives what is to be awaited, if any."""
+    """`callback`, linked to the run while it is called, its exceptions counted; returns an awaitable where it did."""
 
     @wraps
     async def wait(answer: Awaitable[Any]) -> None:
@@ -105,11 +105,16 @@ def token_watcher(
     chunks = Chunks(run.id, None, run.fold)
     hold: Hold[str] = Hold()
     wants = _wanted(callback)
+    own = run.id
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
 
     def watch_details(event: Event) -> Awaitable[Any] | None:
         told = chunks.details(event)
-        return None if told is None else hand(event, told, isinstance(event, _ENDS) and event.run in speakers)
+        return (
+            None
+            if told is None
+            else hand(event, told, isinstance(event, End) and (event.run in speakers or event.run == own))
+        )
 
     def watch_tokens(event: Event) -> Awaitable[Any] | None:
         if event.__class__ is not TextDelta:
@@ -130,7 +135,7 @@ def token_watcher(
         waits = None
         if take_back is None and (let_go := hold(event)):
             waits = hand(event, "".join(let_go), False)
-        if wants == 3 and isinstance(event, _ENDS):
+        if wants == 3 and isinstance(event, End):
             waits = _both(waits, hand(event, "", True))
         return waits
 
@@ -148,9 +153,6 @@ def _both(first: Awaitable[Any] | None, second: Awaitable[Any] | None) -> Awaita
     if first is None or second is None:
         return first if second is None else second
     return in_turn(first, second)
-
-
-_ENDS = (RunFinished, RunFailed, RunCancelled)
 
 
 def event_watcher(callback: Callback, run: Run, errors: CallbackErrors) -> Watcher:

@@ -1,6 +1,6 @@
-"""The event loops that plain code runs on, and how one await is ended from outside.
+"""The event loops that sync code runs on.
 
-A thread that uses a plain face (`run()` in a script, a plain `for`) gets an event loop that is kept for its next call,
+A thread that uses a sync face (`run()` in a script, a plain `for`) gets an event loop that is kept for its next call,
 so that connections are reused and callbacks run where the caller is. Nothing here knows an agent or a stream.
 """
 

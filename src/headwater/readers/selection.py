@@ -111,7 +111,7 @@ class Selection:
         held = self._held.get(event.run)
         if held is None:
             *chain, outermost = self._chosen(event)
-            held = self._held[event.run] = _Held(self._tree.nodes[event.run], tuple(chain), outermost)
+            held = self._held[event.run] = _Held(self._tree.node(event), tuple(chain), outermost)
         return held.take(event)
 
     def _chosen(self, event: Event) -> list[Node]:
@@ -223,7 +223,18 @@ class _Held:
             return []
         cause = event.cause if isinstance(event, MessageAdded) else "step"
         seq, time, run, path = event.seq, event.time, event.run, event.path
-        return [Retracted(step=step, attempt=1, chars=chars, cause=cause, seq=seq, time=time, run=run, path=path)]
+        return [
+            Retracted(
+                step=step,
+                attempt=self._run.attempt,
+                chars=chars,
+                cause=cause,
+                seq=seq,
+                time=time,
+                run=run,
+                path=path,
+            )
+        ]
 
     def keep_last(self) -> None:
         """Let go of what is not the answer: that is the last step that has any text, and what comes after it."""

@@ -12,12 +12,12 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Generic, Self, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
 from headwater.errors import Cancelled, LoopMisuse
-from headwater.events import Event, TextDelta
+from headwater.events import Event, RunFinished, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
 from headwater.readers.kept_loop import KeptLoop, in_loop, kept_loop, refuse_inside_loop
@@ -36,7 +36,58 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class AgentStream(Generic[OutputT]):
+class _Readable(Generic[T_co]):
+    """What can be gone through once, in async or in sync code: by a loop, by `anext` and `next`, or by one after these.
+
+    A loop lets go of its iterator where it is left, and so ends the run; `anext` and `next` keep theirs here.
+    """
+
+    def __init__(self) -> None:
+        self._next: _AsyncReading[T_co] | Iterator[T_co] | None = None
+
+    def _open(self) -> _AsyncReading[T_co]:
+        raise NotImplementedError
+
+    def _open_plainly(self) -> Iterator[T_co]:
+        raise NotImplementedError
+
+    def _is_over(self) -> bool:
+        """Whether it has been read, or left, before."""
+        raise NotImplementedError
+
+    def __aiter__(self) -> AsyncIterator[T_co]:
+        if isinstance(begun := self._next, (Reader, OneByOne)):
+            self._next = None
+            return begun
+        return self._open()
+
+    def __iter__(self) -> Iterator[T_co]:
+        refuse_inside_loop("`async for`")
+        if (begun := self._next) is not None and not isinstance(begun, (Reader, OneByOne)):
+            self._next = None
+            return begun
+        return self._open_plainly()
+
+    async def __anext__(self) -> T_co:
+        if not isinstance(self._next, (Reader, OneByOne)):
+            if self._is_over():
+                raise StopAsyncIteration
+            self._next = self._open()
+        step: Callable[[], Awaitable[T_co]] = getattr(self._next, "__anext__")  # noqa: B009  # a slot, see `Reader`
+        return await step()
+
+    def __next__(self) -> T_co:
+        refuse_inside_loop("`await anext(stream)`")
+        if self._next is None:
+            if self._is_over():
+                raise StopIteration
+            self._next = self._open_plainly()
+        if isinstance(self._next, (Reader, OneByOne)):
+            raise LoopMisuse("This stream is being read by `anext`.", hint="Go on with it in async code.")
+        return next(self._next)
+
+
+class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
     """One run as it happens; started by whoever reads it first.
 
     Read it once: as chunks (`async for chunk in stream`, `for chunk in stream` in sync code, `anext(stream)`,
@@ -45,44 +96,22 @@ class AgentStream(Generic[OutputT]):
     """
 
     def __init__(self, make: Callable[[], Run]) -> None:
+        super().__init__()
         self._make = make
         self._run: Run | None = None
         self._reading = False
         self._kept: KeptLoop | None = None
-        self._next: Reader[StreamChunk] | Iterator[StreamChunk] | None = None
-        """What `anext` and `next` go on with; whoever iterates takes it over."""
 
     # --- reading
 
-    def __aiter__(self) -> AsyncIterator[StreamChunk]:
-        if isinstance(begun := self._next, Reader):
-            self._next = None  # whoever leaves the loop lets go of it, and so ends the run
-            return begun
+    def _open(self) -> Reader[StreamChunk]:
         return Reader(self.claim(), _chunks)
 
-    def __iter__(self) -> Iterator[StreamChunk]:
-        refuse_inside_loop("`async for chunk in …`")
-        if (begun := self._next) is not None and not isinstance(begun, Reader):
-            self._next = None
-            return begun
+    def _open_plainly(self) -> Iterator[StreamChunk]:
         return self._plain(_chunks)
 
-    async def __anext__(self) -> StreamChunk:
-        if not isinstance(self._next, Reader):
-            if self._reading and self._begun().over:
-                raise StopAsyncIteration
-            self._next = Reader(self.claim(), _chunks)
-        return await self._next.__anext__()
-
-    def __next__(self) -> StreamChunk:
-        refuse_inside_loop("`await anext(stream)`")
-        if self._next is None:
-            if self._reading and self._begun().over:
-                raise StopIteration
-            self._next = self._plain(_chunks)
-        if isinstance(self._next, Reader):
-            raise LoopMisuse("This stream is being read by `anext`.", hint="Go on with it in async code.")
-        return next(self._next)
+    def _is_over(self) -> bool:
+        return self._reading and self._begun().over
 
     def events(
         self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
@@ -118,6 +147,9 @@ class AgentStream(Generic[OutputT]):
 
         After the reader left or `cancel()` it is the partial one. Raises what ended the run, where an error did.
         """
+        if isinstance(self._next, Reader):
+            async for _ in self:
+                pass
         run = self._begun()
         if not run.over:
             if self._reading and run.begun:
@@ -133,6 +165,9 @@ class AgentStream(Generic[OutputT]):
     def result_sync(self) -> Response[OutputT]:
         """`result()` for plain code. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await stream.result()`")
+        if self._next is not None and not isinstance(self._next, Reader):
+            for _ in self:
+                pass
         run = self._begun()
         if not run.over and not (self._reading and run.begun):
             self._reading = True
@@ -233,19 +268,22 @@ class AgentStream(Generic[OutputT]):
         return reader
 
 
-class View(Generic[T_co]):
-    """A stream read in another shape; as the stream itself, in async code or plain."""
+class View(_Readable[T_co]):
+    """A stream read in another shape; as the stream itself, in async or in sync code."""
 
     def __init__(self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], T_co | None]]) -> None:
+        super().__init__()
         self._stream = stream
         self._project = project
 
-    def __aiter__(self) -> AsyncIterator[T_co]:
+    def _open(self) -> _AsyncReading[T_co]:
         return Reader(self._stream.claim(), self._project)
 
-    def __iter__(self) -> Iterator[T_co]:
-        refuse_inside_loop("`async for`")
+    def _open_plainly(self) -> Iterator[T_co]:
         return self._stream._plain(self._project)
+
+    def _is_over(self) -> bool:
+        return self._stream._is_over()
 
 
 class Chosen(View[T_co]):
@@ -254,14 +292,14 @@ class Chosen(View[T_co]):
     def __init__(
         self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], Sequence[T_co] | None]]
     ) -> None:
+        _Readable.__init__(self)
         self._stream = stream
         self._several = project
 
-    def __aiter__(self) -> AsyncIterator[T_co]:
+    def _open(self) -> _AsyncReading[T_co]:
         return OneByOne(Reader(self._stream.claim(), self._several))
 
-    def __iter__(self) -> Iterator[T_co]:
-        refuse_inside_loop("`async for`")
+    def _open_plainly(self) -> Iterator[T_co]:
         return chain.from_iterable(self._stream._plain(self._several))
 
 
@@ -414,7 +452,11 @@ class OneByOne(Generic[T]):
         await self._reader.aclose()
 
 
-# --- reading in plain code
+_AsyncReading: TypeAlias = Reader[T_co] | OneByOne[T_co]
+"""An iterator over a stream in async code."""
+
+
+# --- reading in sync code
 
 
 def _read_plainly(
@@ -463,7 +505,7 @@ def leave(run: Run, kept: KeptLoop) -> None:
         return
     if not run.settled:
         kept.run(run.settle())
-    if run.error is not None or run.response().partial:
+    if not isinstance(run.fold.end, RunFinished):
         kept.settle()
 
 

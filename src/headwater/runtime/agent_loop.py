@@ -299,7 +299,7 @@ class _Past:
         whole = event.finish_reason in ("tool_calls", "stop", None)
         called = whole and bool(self._ours or self._rejected)
         loop.client_calls = whole and bool(self._of_client)
-        loop.state = State.TOOLING if called else State.CHECKING
+        loop.state = State.TOOLING if called else State.ENDED if loop.client_calls else State.CHECKING
         if not called:
             loop._bad_call_steps = 0
 

@@ -125,8 +125,9 @@ class AgentRun(Parent):
             job.backends,
             Request(
                 model="",
-                messages=(*system, *fold.messages),
+                messages=(*system, *fold.sent),
                 tools=(*(tool.spec for tool in job.tools.values()), *job.offers),
+                provider_tools=job.provider_tools,
                 output=job.output.spec if job.output else None,
                 settings=job.settings,
                 connect=job.connect,
@@ -176,8 +177,9 @@ class AgentRun(Parent):
         whole = fold.finish_reason in ("tool_calls", "stop", None)
         said = fold.messages[-1] if fold.messages else None
         self.loop.client_calls = whole and said is not None and any(call.by == "client" for call in said.tool_calls)
-        called = self.job.run_tools and whole and (self._ours or fold.rejected())
-        return self._do(Signal.CALLED if called else Signal.ANSWERED)
+        if self.job.run_tools and whole and (self._ours or fold.rejected()):
+            return self._do(Signal.CALLED)
+        return self._do(Signal.OFFERED if self.loop.client_calls else Signal.ANSWERED)
 
     # --- tools, and other agents
 
@@ -332,7 +334,7 @@ class AgentRun(Parent):
         yield [fold.step_end(api=backend.api, model=backend.model, finish_reason=reason)]
 
     def _finished(self) -> None:
-        self._asking = self._calls = None  # the calls hold the run
+        self._asking = self._calls = self._successor = None  # the calls and the successor hold the run
         if self.job.thread is not None and self._took_thread:
             self._took_thread = False
             begun = self.fold.started is not None

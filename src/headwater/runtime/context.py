@@ -31,6 +31,7 @@ __all__ = (
     "drop",
     "in_turn",
     "others_cancel",
+    "report",
     "wraps",
 )
 
@@ -209,9 +210,18 @@ class CallbackErrors:
         self.count += 1
         if self.count > 1:
             return
-        if _logger.hasHandlers():
-            _logger.error("A %s raised %s; the run goes on.", what, type(error).__name__, exc_info=error)
-        elif not self.quiet:
-            print(  # noqa: T201
-                f"headwater: a {what} raised {type(error).__name__}: {error}; the run goes on.", file=sys.stderr
-            )
+        report(_logger, logging.ERROR, f"A {what}", error, "the run goes on", quiet=self.quiet)
+
+
+def report(logger: logging.Logger, level: int, who: str, error: BaseException, then: str, *, quiet: bool) -> None:
+    """Log that a user's code raised, with its traceback.
+
+    Where no logging is set up it is a line on standard error, unless the run is `quiet`. What the error says may hold
+    anything: there, what is not printable is escaped.
+    """
+    kind = type(error).__name__
+    if logger.hasHandlers():
+        logger.log(level, "%s raised %s; %s.", who, kind, then, exc_info=error)
+    elif not quiet:
+        said = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in f"{kind}: {error}")
+        print(f"headwater: {who[0].lower()}{who[1:]} raised {said}; {then}.", file=sys.stderr)  # noqa: T201

@@ -13,6 +13,7 @@ from enum import Enum, StrEnum
 from typing import Any, Final, Literal, NamedTuple
 
 from headwater.events import ErrorInfo, Event, RunCancelled, RunFailed
+from headwater.events.closing import CANCELLED, FAILED
 from headwater.events.messages import Usage
 
 __all__ = ("MANNERS", "CancelledBy", "Cause", "Ending", "Manner", "Stage")
@@ -41,7 +42,7 @@ class Manner(NamedTuple):
     """What a cause means for the log."""
 
     outcome: Literal["finished", "failed", "cancelled"]
-    open_work: str = "The run was cancelled before this was done."
+    open_work: str = CANCELLED
     """What calls and tools that were not done are told."""
     finish_reason: str | None = "cancelled"
     """The finish reason of a step that is cut; None: what its provider said, if anything."""
@@ -49,7 +50,7 @@ class Manner(NamedTuple):
 
 MANNERS: Final[dict[Cause, Manner]] = {
     Cause.ANSWERED: Manner("finished"),
-    Cause.FAILED: Manner("failed", "The run failed before this was done.", None),
+    Cause.FAILED: Manner("failed", FAILED, None),
     Cause.CALLER: Manner("cancelled"),
     Cause.LEFT: Manner("cancelled"),
     Cause.DEADLINE: Manner("cancelled"),

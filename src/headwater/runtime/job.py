@@ -10,10 +10,10 @@ import msgspec
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.events.messages import Message
-from headwater.providers.request import OutputSpec, Settings, ToolSpec
+from headwater.providers.request import OutputSpec, ProviderTool, Settings, ToolSpec
 from headwater.runtime.agent_loop import Limits
 from headwater.runtime.run import Run
-from headwater.tools.work import Offered
+from headwater.tools.work import Offered, ToolErrors
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
@@ -62,6 +62,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     run_tools: bool = True
     offers: tuple[ToolSpec, ...] = ()
     """Tools that the model is told of beside `tools`, and that nobody here runs."""
+    provider_tools: tuple[ProviderTool, ...] = ()
     output: Output | None = None
     settings: Settings = Settings()
     limits: Limits = Limits()
@@ -69,6 +70,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     connect: float | msgspec.UnsetType | None = msgspec.UNSET
     """See `Request`: set where the run or its agent says so, and not each model for itself."""
     retries: Retries = Retries()
+    tool_errors: ToolErrors = "tell"
+    """What becomes of a run whose tool raises, where the tool does not say so itself."""
     context: Any = None
     quiet: bool = False
     """Nothing may be written to standard output or error on this run's behalf."""

@@ -1,7 +1,7 @@
 """Where streams merge: tasks put batches of events in, one reader takes them out in the order in which they came.
 
 Fair, for each task gets a batch in before any gets its next one out of turn; bounded, for whoever is ahead of the
-reader waits, unless the reader has asked for longer pieces instead (`ahead`). Tasks and queues cost several tokens'
+reader waits, unless the reader has asked for longer pieces instead (`backlog`). Tasks and queues cost several tokens'
 worth of time, so batches go through here, never single tokens.
 """
 
@@ -28,7 +28,7 @@ class Mux:
     """Tasks that make events, and the queue to their reader.
 
     `failed` is told what a task raised. The tasks hold the run, never its stream. `slow_reader` is what becomes of
-    those who are ahead of the reader: "wait", or "coalesce" and "drop_progress" (see `ahead`), which let them go on.
+    those who are ahead of the reader: "wait", or "coalesce" and "drop_progress" (see `backlog`), which let them go on.
     """
 
     def __init__(

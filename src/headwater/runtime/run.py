@@ -136,7 +136,7 @@ class Run(Placed):
         return self._end_next()
 
     def append(self, event: Event) -> Awaitable[Any] | None:
-        """Stamp the event, take it in, and tell those who watch; what is returned, if anything, is to be awaited."""
+        """Stamp the event, take it in, and tell those who watch; returns an awaitable where one is to wait."""
         log = self._log
         _set(event, "seq", log.seq)
         _set(event, "time", log.now)
@@ -159,7 +159,7 @@ class Run(Placed):
         return None
 
     def tell(self, event: Event) -> Awaitable[Any] | None:
-        """Tell those who watch this run or one above it; what is returned, if anything, is to be awaited."""
+        """Tell those who watch this run or one above it; returns an awaitable where one is to wait."""
         log = self._log
         if log.telling:
             log.untold.append((self, event))  # a watcher has ended the run, and others are to hear what was before

@@ -51,8 +51,8 @@ def outlined(context: Any) -> Any:
 
 
 def _fields(context: Any) -> dict[str, Any] | None:
-    if isinstance(context, dict):
-        return {str(name): value for name, value in context.items()}
+    if type(context) is dict:  # a subclass may do anything where it is asked for its items
+        return {name if type(name) is str else str(_brief(name)): value for name, value in context.items()}
     if dataclasses.is_dataclass(context) and not isinstance(context, type):
         held = getattr(context, "__dict__", {})
         return {field.name: held.get(field.name) for field in dataclasses.fields(context)}

@@ -7,6 +7,7 @@ tool's own (`tools.work`); what an agent's run does is its own.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,13 +16,15 @@ from headwater.errors import MaxDepthReached, RunTimeout, ToolCallInvalid
 from headwater.events import RunCancelled, ToolFinished, ToolProgress, ToolStarted, Warned
 from headwater.events.messages import ToolCall
 from headwater.runtime.children import Parent
-from headwater.runtime.context import current_run
+from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.run import Run
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Offered
 
 __all__ = ("ToolCalls",)
+
+_logger = logging.getLogger("headwater.tools")
 
 
 class ToolCalls:
@@ -95,6 +98,8 @@ class ToolCalls:
                 )
             ]
         )
+        if tool is not None:
+            self._look_at(tool, outcome)
 
     def _count_bad(self, tool: Offered, invalid: bool) -> None:
         """Raise ToolCallInvalid where a tool was called wrongly more often in a row than it allows."""
@@ -105,6 +110,16 @@ class ToolCalls:
                 f"The model called {tool.name} wrongly {bad[tool.name]} times in a row.",
                 hint="Describe its parameters better, raise its retries, or use another model.",
             )
+
+    def _look_at(self, tool: Offered, outcome: ToolOutcome) -> None:
+        """Log what a tool raised, which else nobody but the model would see; raise it where that is asked for."""
+        error = outcome.exception
+        if error is None or outcome.invalid:
+            return
+        if (tool.on_error or self.job.tool_errors) == "raise":
+            raise error
+        what = f"The tool {tool.name}"
+        report(_logger, logging.WARNING, what, error, "the model was told, and the run goes on", quiet=self.job.quiet)
 
     def say(self, key: str, name: str, data: Any) -> None:
         """A tool says something while it runs."""

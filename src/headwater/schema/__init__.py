@@ -8,6 +8,7 @@ from headwater.schema.output import OutputType
 from headwater.schema.parameters import BadSignature, Parameters, parameters
 from headwater.schema.plain import to_json, to_plain
 from headwater.schema.problems import ValidationFailed
+from headwater.schema.raw import RawParameters, misfits
 from headwater.schema.shapes import strict, tidy
 
 __all__ = (
@@ -15,7 +16,9 @@ __all__ = (
     "Docstring",
     "OutputType",
     "Parameters",
+    "RawParameters",
     "ValidationFailed",
+    "misfits",
     "parameters",
     "read_docstring",
     "strict",

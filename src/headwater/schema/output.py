@@ -6,14 +6,17 @@ Owns what is wrapped and what is tolerated in a model's text; asking for it and 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, overload
 
+import msgspec
 from typing_extensions import TypeVar
 
 from headwater.errors import ConfigurationError
 from headwater.schema.compiled import UnfitType, compile_type
 from headwater.schema.plain import to_json, to_plain
 from headwater.schema.problems import ValidationFailed, validation_failed
+from headwater.schema.raw import misfits
 from headwater.schema.shapes import JSONSchema, strict, tidy
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ _WRAPPER = "result"
 
 
 class OutputType(Generic[T]):
-    """What an answer must be: any type that pydantic takes.
+    """What an answer must be: any type that pydantic takes, or a JSON Schema as a dict, whose value is plain data.
 
     `schema` is an object's, as providers want it: what is none is wrapped in `{"result": …}` (`wrapped`). It is None
     for `str`, which every answer is. `strict` says whether it is in the form of the providers' strict modes. `name`
@@ -52,6 +55,9 @@ class OutputType(Generic[T]):
         self._adapter: TypeAdapter[Any] | None = None
         if type_ is str:
             return
+        if isinstance(type_, Mapping):
+            self._read_schema(type_)
+            return
         try:
             self._adapter, schema = compile_type(type_)
         except UnfitType as error:
@@ -65,6 +71,32 @@ class OutputType(Generic[T]):
         self.strict = closed is not None
         self.schema = schema if closed is None else closed
 
+    def _read_schema(self, given: Mapping[str, Any]) -> None:
+        try:
+            schema: JSONSchema = msgspec.json.decode(msgspec.json.encode(given))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigurationError(
+                f"The output type is a dict that is no JSON Schema: {error}.", hint="Give plain data, or a type."
+            ) from None
+        self.name = _name(str(schema.get("title") or self.name))
+        if schema.get("type") != "object":
+            self.wrapped = True
+            schema = _wrap(schema)
+        # Made strict, it would ask for what it leaves open: it is sent so only where it is so.
+        self.strict = strict(schema) == schema
+        self.schema = schema
+
+    def _fit_schema(self, text: str) -> Any:
+        assert self.schema is not None
+        value, json = _decode(text)
+        if json is None:
+            raise ValidationFailed("The answer is not JSON:", [f"{value}, got {_cut(text)!r}"])
+        if self.wrapped and not (isinstance(value, dict) and value.keys() == {_WRAPPER}):
+            value = {_WRAPPER: value}
+        if problems := misfits(value, self.schema):
+            raise ValidationFailed("The answer does not fit what was asked for:", problems)
+        return value[_WRAPPER] if self.wrapped else value
+
     def __repr__(self) -> str:
         return f"OutputType({getattr(self.type, '__name__', self.type)})"
 
@@ -73,6 +105,9 @@ class OutputType(Generic[T]):
 
         Raises: ValidationFailed, whose text says what to mend.
         """
+        if isinstance(self.type, Mapping):
+            fitting: T = self._fit_schema(text)
+            return fitting
         if self._adapter is None:
             return text  # type: ignore[return-value]
         from pydantic import ValidationError

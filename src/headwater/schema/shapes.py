@@ -6,6 +6,7 @@ Values in, values out; nothing here knows a Python type.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -54,12 +55,29 @@ def strict(schema: JSONSchema) -> JSONSchema | None:
     """`schema` as strict providers want it: closed objects, everything required, only keywords that they all take.
 
     A constraint that they do not take is said in the description instead. None where it cannot be said strictly: a
-    dict with free keys, anything at all, a tuple with a type for each place.
+    dict with free keys, anything at all, a tuple with a type for each place, a pattern that their expressions do not
+    have, more values in enums than they take.
     """
     try:
-        return _rewrite(schema, _strict)
+        closed = _rewrite(schema, _strict)
     except _NotStrict:
         return None
+    enums: list[list[Any]] = []
+
+    def keep(node: JSONSchema) -> JSONSchema:
+        enums.append(node.get("enum", []))
+        return node
+
+    _rewrite(closed, keep)
+    return None if _too_many(enums) else closed
+
+
+def _too_many(enums: list[list[Any]]) -> bool:
+    """Whether enums together, or a long one's words, are more than OpenAI takes."""
+    long = (enum for enum in enums if len(enum) > MANY_VALUES)
+    return sum(map(len, enums)) > MAX_VALUES or any(
+        sum(len(value) for value in enum if isinstance(value, str)) > MAX_LONG_CHARS for enum in long
+    )
 
 
 def nullable(schema: JSONSchema) -> JSONSchema:
@@ -115,6 +133,24 @@ _STRICT_KEYWORDS = frozenset(
 _STRICT_FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"},
 )
+MAX_VALUES = 1000
+"""Values of all enums of a strict schema together, as OpenAI bounds them."""
+
+MANY_VALUES, MAX_LONG_CHARS = 250, 15_000
+"""How long all the words of one enum may be, where it has so many: OpenAI's bounds too."""
+
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_NOT_REGULAR = re.compile(r"\(\?(?!:)|[*+?}]\+")
+_NOT_ESCAPES = frozenset("123456789bBAZzGkKpPX")
+"""What an engine without memory does not have: lookarounds, named groups, flags, possessive repetition; references,
+boundaries, classes by name. Neither do the providers' grammars."""
+
+
+def _is_regular(pattern: str) -> bool:
+    plain = _ESCAPE.sub("_", pattern)  # an escaped bracket opens nothing
+    return not _NOT_REGULAR.search(plain) and _NOT_ESCAPES.isdisjoint(_ESCAPE.findall(pattern))
+
+
 _SAYS_SOMETHING = frozenset({"type", "anyOf", "$ref", "enum", "const"})
 
 
@@ -136,6 +172,8 @@ def _strict(node: JSONSchema) -> JSONSchema:
         node["additionalProperties"] = False
         node["required"] = list(node["properties"])
     if node.get("type") == "array" and "items" not in node:
+        raise _NotStrict
+    if not _is_regular(str(node.get("pattern", ""))):
         raise _NotStrict
     node = _in_words(node)
     if "$ref" in node and node.keys() - {"$ref", "$defs"}:

@@ -2,6 +2,8 @@
 
 What is asked of every decoder (see `providers.decoder.Decoder`), tried on one body:
 
+* what it makes of the whole is what the caller says is in it: `text=`, `calls=`, `usage=` and so on; without these a
+  decoder is compared with itself alone, and one that always errs in the same way passes;
 * whole, a byte at a time, and in random pieces it makes the same events;
 * cut anywhere, what it made is a true prefix of what the whole means, and it calls the answer whole only where nothing
   but usage is missing;
@@ -13,9 +15,9 @@ Pure: no socket, no clock.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -32,6 +34,7 @@ from headwater.events import (
     TextDelta,
     TextEnded,
     TextStarted,
+    UsageReported,
 )
 from headwater.providers.decoder import Decoder
 from headwater.providers.registry import load_api
@@ -82,8 +85,21 @@ def check_provider(
     splits: int = 3,
     seed: int = 0,
     answers: int = 1,
+    text: str | None = None,
+    refusal: str | None = None,
+    reasoning: str | None = None,
+    calls: Sequence[tuple[str, Any]] | None = None,
+    usage: Mapping[str, int | None] | None = None,
+    finish_reason: str | None = None,
+    ends: Literal["complete", "incomplete", "error"] | None = None,
+    end: bytes | None = None,
 ) -> Checked:
     """Try a decoder on a body; `api` is an API's name, its module, or what makes a decoder.
+
+    What the body holds, so that it is known to be read right, and not only always alike: `text`, `refusal` and
+    `reasoning` whole; `calls` as (name, arguments) in their order, arguments that are no JSON object as they came;
+    `usage` by the names of `Usage`, those given; the common `finish_reason`; how the answer `ends`; and `end`, the
+    bytes of the API's end marker: cut before them, no answer is whole. What is None is not looked at.
 
     `cuts` is how many prefixes are tried, at random (None: every one), `flips` how many bytes are flipped, one at a
     time, `splits` in how many random ways the body is cut up. `answers` says how many whole answers stand in the body:
@@ -92,11 +108,26 @@ def check_provider(
     make = _factory(api)
     dice = random.Random(seed)
     whole = decoded(make, [body])
+    _check_said(whole, text=text, refusal=refusal, reasoning=reasoning, finish_reason=finish_reason)
+    if calls is not None and (made := whole.ended_calls) != list(calls):
+        raise ProviderBreach(f"Its calls are {made!r:.400}, not {list(calls)!r:.400}.")
+    if usage is not None:
+        _check_usage(whole, usage)
+    if ends is not None and whole.ends != ends:
+        raise ProviderBreach(f"It says that the answer is {whole.ends}, and it is {ends}.")
+    if whole.decoder.complete and whole.decoder.feed(body):
+        raise ProviderBreach("It goes on after the end: what comes after a complete answer is no part of it.")
     checked = Checked()
+    marker = body.rfind(end) if end else 0
+    if marker < 0:
+        raise ValueError(f"The end marker {end!r} is not in the body.")
     _check_splits(make, body, whole, splits, dice, checked)
     places = range(len(body)) if cuts is None or cuts >= len(body) else dice.sample(range(len(body)), cuts)
     for at in places:
-        checked.add(cut(make, body, at, whole, answers=answers))
+        tried = cut(make, body, at, whole, answers=answers)
+        if at <= marker and tried.cuts_complete and answers == 1:
+            raise ProviderBreach(f"Cut at byte {at}, before the end marker, it is called complete.")
+        checked.add(tried)
     for _ in range(flips if body else 0):
         checked.add(flip(make, body, dice.randrange(len(body)), dice.randrange(1, 256), whole))
     return checked
@@ -115,12 +146,26 @@ class Decoding:
         self.reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
         self.calls = {event.call: event.id for event in events if isinstance(event, CallStarted)}
         self.ready = {event.call: (event.name, event.arguments) for event in events if isinstance(event, CallReady)}
+        self.ended_calls: list[tuple[str, Any]] = [
+            (event.name, event.arguments if isinstance(event, CallReady) else event.raw)
+            for key in self.calls
+            for event in events
+            if isinstance(event, (CallReady, CallRejected)) and event.call == key
+        ]
+        self.usages = [event.usage for event in events if isinstance(event, UsageReported)]
         self.rejected = {event.call: event.raw for event in events if isinstance(event, CallRejected)}
 
     @property
     def complete(self) -> bool:
         """Whether the answer is whole and no error was told."""
         return self.decoder.complete and self.decoder.error is None
+
+    @property
+    def ends(self) -> str:
+        """How the answer ended: "complete", "incomplete" or "error"."""
+        if self.decoder.error is not None:
+            return "error"
+        return "complete" if self.decoder.complete else "incomplete"
 
     def missing(self, whole: Decoding) -> str:
         """What of the whole's content this does not have; nothing where they are equal."""
@@ -159,6 +204,22 @@ def decoded(make: DecoderFactory, pieces: Iterable[bytes]) -> Decoding:
         raise ProviderBreach(f"Its error is a {type(decoder.error).__name__}, which no provider's stream can be.")
     _check_grammar(events)
     return Decoding(decoder, events)
+
+
+def _check_said(whole: Decoding, **due: str | None) -> None:
+    for name, value in due.items():
+        mine = whole.decoder.finish_reason if name == "finish_reason" else getattr(whole, name)
+        if value is not None and mine != value:
+            raise ProviderBreach(f"Its {name.replace('_', ' ')} is {mine!r:.200}, not {value!r:.200}.")
+
+
+def _check_usage(whole: Decoding, due: Mapping[str, int | None]) -> None:
+    told = whole.usages[-1] if whole.usages else None
+    if told != whole.decoder.usage:
+        raise ProviderBreach(f"The last usage that its events report is {told}, and its own is {whole.decoder.usage}.")
+    for name, value in due.items():
+        if (mine := getattr(told, name, None)) != value:
+            raise ProviderBreach(f"Its usage has {name} {mine}, not {value}.")
 
 
 def cut(make: DecoderFactory, body: bytes, at: int, whole: Decoding, *, answers: int = 1) -> Checked:

@@ -80,12 +80,18 @@ def broken() -> str:
 
 
 def _run(*turns: Any, tools: Sequence[Any] = ()) -> AgentStream[Any]:
-    return Agent(name="writer", model=ScriptedModel(turns), tools=tools).run_stream("How is Paris?")
+    return Agent(name="writer", model=ScriptedModel(turns), tools=tools, print_on=False).run_stream("How is Paris?")
 
 
 def _restarted() -> AgentStream[Any]:
     model = Model(ScriptedModel([["Hello, ", Cut()], "Good morning."]), on_interrupted="restart")
     return Agent(name="writer", model=model).run_stream("Greet me.")
+
+
+def _restarted_later() -> AgentStream[Any]:
+    turns: list[Any] = [["Let me look.", Call("weather", {"city": "Paris"})], ["It is ra", Cut()], "It is sunny."]
+    model = Model(ScriptedModel(turns), on_interrupted="restart")
+    return Agent(name="writer", model=model, tools=[weather]).run_stream("How is Paris?")
 
 
 def _fallen_back() -> AgentStream[Any]:
@@ -125,7 +131,9 @@ _MAKERS: Mapping[str, Callable[[], AgentStream[Any]]] = {
             Usage(input_tokens=3, output_tokens=2),
         ]
     ),
+    "refused half-way": lambda: _run(["Let me see. ", Say("I will not.", refusal=True), Finish("refusal")]),
     "retracted": _restarted,
+    "retracted in a later step": _restarted_later,
     "retried, then fallen back": _fallen_back,
     "failed": lambda: _run(["Hello, ", Fail(500)]),
     "an agent as a tool": _delegated,

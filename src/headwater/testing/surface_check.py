@@ -6,7 +6,8 @@ one, tried on logs of every kind of run and on every beginning of them:
 * it takes each event without raising, those of a newer version too, and a log that only stops;
 * it leaves the events as they are;
 * the same log makes it give the same, whatever it was shown before;
-* where it tells what it shows, that is the text of the log less what was retracted.
+* where it tells what it shows, that is the text of the log less what was retracted, after every beginning of it. A
+  refusal is no text.
 """
 
 from __future__ import annotations
@@ -44,26 +45,38 @@ def check_surface(
         log = [decode(encode(event)) for event in shared]  # a surface that changes them changes nobody else's
         given = _fed(make, name, log)
         for end in range(len(log)):
-            _fed(make, name, log[:end])
+            observer, _ = _fed(make, name, log[:end])
+            if shown is not None:
+                _check_text(shown(observer), log[:end], f"the first {end} events of the log {name!r}")
         again = _fed(make, name, log)
         if _comparable(given[1]) != _comparable(again[1]):
             raise SurfaceBreach(f"The log {name!r} makes it give something else the second time.")
         if shown is not None:
-            text, due = shown(given[0]), shown_text(log)
-            if text != due:
-                raise SurfaceBreach(f"Of the log {name!r} it shows {text!r}, and the text is {due!r}.")
+            _check_text(shown(given[0]), log, f"the log {name!r}")
+
+
+def _check_text(text: str, log: Sequence[Event], which: str) -> None:
+    if text != (due := shown_text(log)):
+        raise SurfaceBreach(f"Of {which} it shows {text!r}, and the text is {due!r}.")
 
 
 def shown_text(log: Sequence[Event]) -> str:
-    """The text of a log's outermost run: its deltas, steps parted by their leads, less what was retracted."""
+    """The text of a log's outermost run: its deltas, steps parted by their leads, less what was retracted.
+
+    What a refusal says is in `Response.refusal`, and no text.
+    """
     run = log[0].run if log else ""
     text, lead = "", ""
+    refusals: set[tuple[int, int]] = set()
     for event in log:
         if event.run != run:
             continue
         if isinstance(event, TextStarted):
             lead = event.lead or lead
+            (refusals.add if event.kind == "refusal" else refusals.discard)((event.step, event.part))
         elif isinstance(event, TextDelta):
+            if (event.step, event.part) in refusals:
+                continue
             text += lead + event.text
             lead = ""
         elif isinstance(event, Retracted):

@@ -18,12 +18,12 @@ from typing import Annotated, Any, Concatenate, Generic, ParamSpec, Protocol, Ty
 
 from headwater.errors import InvalidTool
 from headwater.providers.request import ToolSpec
-from headwater.schema import BadSignature, parameters
+from headwater.schema import BadSignature, Parameters, RawParameters, parameters, read_docstring
 from headwater.schema.parameters import written
 from headwater.tools.context import ToolContext
 from headwater.tools.execution import run_tool
 from headwater.tools.outcome import MAX_RESULT_CHARS, ToolOutcome
-from headwater.tools.work import Work
+from headwater.tools.work import ToolErrors, Work
 
 __all__ = ("Tool", "ToolLike", "as_tool", "as_tools", "tool")
 
@@ -40,8 +40,10 @@ class Tool(Generic[P, R_co]):
 
     `timeout` is in seconds (None: the agent's), `retries` how often bad arguments are sent back to the model (None:
     the agent's), `strict` whether the provider is asked to hold the model to the schema (None: as it does by itself),
-    `max_result_chars` where a result is cut. `spec` is what a provider is told, `is_async` whether it runs in the event
-    loop, `unbound` whether it is a method that still wants its object.
+    `max_result_chars` where a result is cut, `on_error` what becomes of an exception ("tell": the model is told, and
+    the run goes on; "raise": the run ends with it; None: the agent's `tool_errors`). `spec` is what a provider is told,
+    `is_async` whether it runs in the event loop, `unbound` whether it is a method that still wants its object. `schema`
+    tells its arguments in place of the signature, see `from_schema`.
     Raises: InvalidTool.
     """
 
@@ -55,6 +57,8 @@ class Tool(Generic[P, R_co]):
         retries: int | None = None,
         strict: bool | None = None,
         max_result_chars: int = MAX_RESULT_CHARS,
+        on_error: ToolErrors | None = None,
+        schema: Mapping[str, Any] | None = None,
     ) -> None:
         _check_function(function)
         self.function: Callable[P, R_co] = function
@@ -63,16 +67,21 @@ class Tool(Generic[P, R_co]):
         self.retries = retries
         self.strict = strict
         self.max_result_chars = max_result_chars
+        self.on_error: ToolErrors | None = on_error
         _check_settings(self)
         self.unbound = _takes_self(function)
         self.is_async = _is_async(function)
         origin = written(function)
-        try:
-            self.parameters = parameters(
-                function, injected=_is_context, namespace=_enclosing_names(origin), unbound=self.unbound
-            )
-        except BadSignature as error:
-            raise InvalidTool(f"{self.name} cannot be a tool. {error.message}", hint=error.hint) from None
+        self.parameters: Parameters | RawParameters
+        if schema is not None:
+            self.parameters = _by_schema(self.name, function, schema)
+        else:
+            try:
+                self.parameters = parameters(
+                    function, injected=_is_context, namespace=_enclosing_names(origin), unbound=self.unbound
+                )
+            except BadSignature as error:
+                raise InvalidTool(f"{self.name} cannot be a tool. {error.message}", hint=error.hint) from None
         self.description = self.parameters.description if description is None else inspect.cleandoc(description)
         self.spec = ToolSpec(name=self.name, description=self.description, parameters=self._shape(), strict=self.strict)
         # What reads functions (help, inspect.signature, documentation tools) finds the one that was written.
@@ -81,6 +90,35 @@ class Tool(Generic[P, R_co]):
         self.__qualname__ = getattr(origin, "__qualname__", self.name)
         self.__module__ = getattr(origin, "__module__", __name__)
         self.__doc__ = inspect.getdoc(origin)
+
+    @classmethod
+    def from_schema(
+        cls,
+        name: str,
+        schema: Mapping[str, Any],
+        function: Callable[..., Any],
+        *,
+        description: str | None = None,
+        timeout: float | None = None,
+        retries: int | None = None,
+        strict: bool | None = None,
+        max_result_chars: int = MAX_RESULT_CHARS,
+    ) -> Tool[..., Any]:
+        """A tool whose arguments are told by a JSON Schema of type object, as another system may have it.
+
+        The function is called with the arguments by name, as the model wrote them, checked for types, names and enums;
+        its own hints are not read, but a parameter of type ToolContext is filled in. Raises: InvalidTool.
+        """
+        return Tool(
+            function,
+            name=name,
+            description=description,
+            timeout=timeout,
+            retries=retries,
+            strict=strict,
+            max_result_chars=max_result_chars,
+            schema=schema,
+        )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function, as if it were no tool."""
@@ -133,8 +171,9 @@ class Tool(Generic[P, R_co]):
         shape = self.parameters.strict_schema()
         if shape is None:
             raise InvalidTool(
-                f"{self.name} cannot be strict: a parameter takes free keys, a tuple, or anything at all.",
-                hint="Give it a closed type, or leave strict= out.",
+                f"{self.name} cannot be strict: a parameter takes free keys, a tuple, anything, or has a pattern or "
+                "an enum that strict schemas do not hold.",
+                hint="Give it a closed, simpler type, or leave strict= out.",
             )
         return shape
 
@@ -168,6 +207,7 @@ def tool(
     retries: int | None = None,
     strict: bool | None = None,
     max_result_chars: int = MAX_RESULT_CHARS,
+    on_error: ToolErrors | None = None,
 ) -> Tool[P, R]: ...
 @overload
 def tool(
@@ -178,6 +218,7 @@ def tool(
     retries: int | None = None,
     strict: bool | None = None,
     max_result_chars: int = MAX_RESULT_CHARS,
+    on_error: ToolErrors | None = None,
 ) -> ToolDecorator: ...
 def tool(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Make a function a tool: `@tool`, `@tool(name=…, timeout=…)`, or `tool(function)`.
@@ -255,6 +296,21 @@ def _checked_name(name: str | None, function: Any) -> str:
     return name
 
 
+def _by_schema(name: str, function: Any, schema: Mapping[str, Any]) -> RawParameters:
+    try:
+        hints = typing.get_type_hints(written(function))
+    except Exception:  # names that only a checker knows: nothing of theirs is needed but the context
+        hints = {}
+    injected = tuple(one for one, hint in hints.items() if one != "return" and _is_context(hint))
+    said = read_docstring(inspect.getdoc(written(function)))
+    try:
+        return RawParameters(schema, injected=injected, description=said.description)
+    except ValueError as error:
+        raise InvalidTool(
+            f"{name} cannot be a tool: {error}.", hint='Give a JSON Schema: {"type": "object", "properties": {…}}.'
+        ) from None
+
+
 def _check_settings(made: Tool[..., Any]) -> None:
     if made.timeout is not None and not (_is_number(made.timeout) and made.timeout > 0):
         raise InvalidTool(f"{made.name}: timeout is {made.timeout!r}.", hint="Give seconds above 0, or None.")
@@ -262,6 +318,8 @@ def _check_settings(made: Tool[..., Any]) -> None:
         raise InvalidTool(f"{made.name}: retries is {made.retries!r}.", hint="Give 0 or more, or None.")
     if not (_is_number(made.max_result_chars) and made.max_result_chars >= 1):
         raise InvalidTool(f"{made.name}: max_result_chars is {made.max_result_chars!r}.", hint="Give 1 or more.")
+    if made.on_error not in (None, "tell", "raise"):
+        raise InvalidTool(f"{made.name}: on_error is {made.on_error!r}.", hint='Give "tell" or "raise", or None.')
 
 
 def _is_number(value: object) -> bool:

@@ -6,12 +6,15 @@ Owns the shapes alone. What runs a step's calls is `runtime.tool_calls`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from headwater.providers.request import ToolSpec
 from headwater.tools.outcome import ToolOutcome
 
-__all__ = ("Offered", "Work")
+__all__ = ("Offered", "ToolErrors", "Work")
+
+ToolErrors: TypeAlias = Literal["tell", "raise"]
+"""What becomes of an exception in a tool: the model is told and goes on, or the run ends with it."""
 
 
 class Work(Protocol):
@@ -65,6 +68,10 @@ class Offered(Protocol):
     @property
     def retries(self) -> int | None:
         """How often in a row it may be called with arguments that do not fit; None: the agent's own limit holds."""
+
+    @property
+    def on_error(self) -> ToolErrors | None:
+        """What becomes of an exception in it; None: as the agent says."""
 
     async def call(self, work: Work) -> ToolOutcome:
         """Carry out one call. What goes wrong is the outcome's `error`, for the model to read.

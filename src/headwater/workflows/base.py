@@ -125,7 +125,7 @@ class Workflow(Generic[ResultT]):
         context: Any = None,
         **options: Unpack[WatchOptions],
     ) -> ResultT:
-        """Run to the end: blocks in plain code; inside a running event loop returns what is to be awaited.
+        """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
         `streaming_callback` and `on_event` win over the workflow's own; a callback with two or three parameters is told
         who speaks. Raises the error of the member that failed, with every partial as its `response`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from headwater.agents.runnable import Runnable
 from headwater.backends.timeouts import Timeouts
@@ -22,9 +22,6 @@ from headwater.runtime.context import NOWHERE, Origin, current_run, others_cance
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.run import Run
 from headwater.runtime.shown import outlined
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = (
     "Member",

@@ -16,6 +16,7 @@ from headwater.events.messages import File, Image, Message, ProviderItem, Reason
 from headwater.providers.anthropic import request
 from headwater.providers.anthropic.response import encode
 from headwater.providers.request import Endpoint, OutputSpec, Quirks, Request, Secret, Settings, ToolSpec
+from tests.support.vendor_types import misfit
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PDF = b"%PDF-1.7"
@@ -30,7 +31,17 @@ def ask(*messages: Message, model: str = "claude-opus-5", **fields: Any) -> Requ
 
 def body_of(*messages: Message, endpoint: Endpoint = HERE, **fields: Any) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(encode(ask(*messages, **fields), endpoint).body)
+    if "extra" not in fields.get("settings", {}) and importlib.util.find_spec("anthropic"):
+        check_types(body)
     return body
+
+
+def check_types(body: dict[str, Any]) -> None:
+    """Every body that these tests build is one that the vendor's package has types for."""
+    params = importlib.import_module("anthropic.types.message_create_params").MessageCreateParamsStreaming
+    # Its newest types name no sampling settings any more, which older models take.
+    known = {name: value for name, value in body.items() if name not in ("temperature", "top_p", "top_k")}
+    assert misfit(known, params) == ""
 
 
 def contents(*messages: Message) -> list[Any]:
@@ -207,6 +218,7 @@ def test_cache_marks() -> None:
 
 def test_settings() -> None:
     body = body_of(
+        model="claude-sonnet-4-5",
         settings={
             "temperature": 0.5,
             "top_p": 0.9,
@@ -216,7 +228,7 @@ def test_settings() -> None:
             "service_tier": "auto",
             "user": "u",
             "store": False,
-        }
+        },
     )
     wanted = {
         "temperature": 0.5,
@@ -238,6 +250,25 @@ def test_settings() -> None:
 def test_settings_that_it_does_not_know(setting: dict[str, Any]) -> None:
     with pytest.raises(errors.UnsupportedSetting, match=next(iter(setting))):
         encode(ask(settings=setting), HERE)
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-7", "claude-sonnet-5", "claude-opus-5-5", "anthropic/claude-fable-1"])
+@pytest.mark.parametrize("setting", [{"temperature": 0.5}, {"temperature": 0}, {"top_p": 0.9}, {"top_k": 3}])
+def test_newer_models_take_no_sampling_settings(model: str, setting: dict[str, Any]) -> None:
+    with pytest.raises(errors.UnsupportedSetting, match=next(iter(setting))):
+        body_of(model=model, settings=setting)
+    for older in ("claude-opus-4-6", "claude-haiku-4-5", "claude-opus-4-1", "claude-3-5-haiku-latest", "kimi-k2"):
+        assert setting.items() <= body_of(model=older, settings=setting).items()
+
+
+def test_newer_models_take_what_they_do_anyway() -> None:
+    assert body_of(settings={"temperature": 1.0, "top_p": 1})["temperature"] == 1.0
+
+
+def test_a_service_tier_of_another_vendor() -> None:
+    with pytest.raises(errors.UnsupportedSetting, match="service_tier='flex'"):
+        body_of(settings={"service_tier": "flex"})
+    assert body_of(settings={"service_tier": "standard_only"})["service_tier"] == "standard_only"
 
 
 def test_settings_that_a_server_does_not_take() -> None:

@@ -143,6 +143,8 @@ def test_no_reasoning_where_there_is_none() -> None:
         ("gemini-2.5-pro", False),
         ("gemini-3-pro-preview", "none"),
         ("gemini-2.5-flash", "xhigh"),
+        ("gemini-3-pro-preview", "xhigh"),
+        ("gemini-flash-latest", "xhigh"),
     ],
 )
 def test_reasoning_that_a_model_cannot_do(model: str, reasoning: Any) -> None:

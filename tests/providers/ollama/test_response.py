@@ -238,3 +238,16 @@ def test_no_json_makes_it_raise(value: Any, as_call: bool) -> None:
     wrapped = said(tool_calls=[value]) if as_call else value
     check_grammar(decode(decoder, [lines(said("x"), wrapped, DONE)]))
     assert decoder.error is None or isinstance(decoder.error, errors.HeadwaterError)
+
+
+@pytest.mark.parametrize("arguments", [["*.tmp"], "not json", 5, True, [{"a": 1}], [], False, 0])
+def test_arguments_of_another_kind_never_run_the_tool(arguments: Any) -> None:
+    wire = {"function": {"name": "delete", "arguments": arguments}}
+    events = decode(response.Decoder(), [lines(said(tool_calls=[wire]), DONE)])
+    assert [event.type for event in events if event.type.startswith("call.re")] == ["call.rejected"]
+
+
+@pytest.mark.parametrize("function", [{"name": "delete"}, {"name": "delete", "arguments": None}])
+def test_no_arguments_are_none(function: dict[str, Any]) -> None:
+    events = decode(response.Decoder(), [lines(said(tool_calls=[{"function": function}]), DONE)])
+    assert [event.arguments for event in events if isinstance(event, CallReady)] == [{}]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 from typing import Any
 
 from headwater.events.messages import Message
 from headwater.providers.openai_chat import QUIRKS, encode
 from headwater.providers.request import Endpoint, Quirks, Request, Secret, Settings, ToolSpec
+from tests.support.vendor_types import misfit
 
 TOOL = ToolSpec(name="add", description="Adds.", parameters={"type": "object", "properties": {}}, strict=True)
 
@@ -23,6 +26,10 @@ def written(
     """The body of the request."""
     request = Request(model="m", messages=messages or (Message.user("hi"),), settings=settings or Settings(), **fields)
     body: dict[str, Any] = json.loads(encode(request, endpoint(server)).body)
+    if server in ("openai", "azure") and not request.settings.extra and importlib.util.find_spec("openai"):
+        # Every body that the tests build for OpenAI is one that its package has types for.
+        params = importlib.import_module("openai.types.chat.completion_create_params")
+        assert misfit(body, params.CompletionCreateParamsStreaming) == ""
     return body
 
 

@@ -99,23 +99,11 @@ def test_names_go_where_they_are_taken() -> None:
         ),
         (File(data=b"ID3x"), {"type": "input_audio", "input_audio": {"data": "SUQzeA==", "format": "mp3"}}),
         (
-            File(data=b"x", media_type="audio/flac"),
-            {"type": "input_audio", "input_audio": {"data": "eA==", "format": "flac"}},
-        ),
-        (
             File(data=b"%PDF-x", name="a.pdf"),
             {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi14"}},
         ),
         (File(id="file-1"), {"type": "file", "file": {"file_id": "file-1"}}),
         (File(data=PNG, media_type="image/png"), {"type": "image_url", "image_url": {"url": PNG_URL}}),
-        (
-            File(data=b"x", media_type="video/mp4"),
-            {"type": "video_url", "video_url": {"url": "data:video/mp4;base64,eA=="}},
-        ),
-        (
-            File(url="https://a/b.mp4", media_type="video/mp4"),
-            {"type": "video_url", "video_url": {"url": "https://a/b.mp4"}},
-        ),
         (
             File(url="https://a/b.png", media_type="image/png"),
             {"type": "image_url", "image_url": {"url": "https://a/b.png"}},
@@ -126,6 +114,29 @@ def test_what_a_user_shows(part: Image | File, wanted: dict[str, Any]) -> None:
     assert messages(Message.user("look", part)) == [
         {"role": "user", "content": [{"type": "text", "text": "look"}, wanted]}
     ]
+
+
+VIDEOS = [
+    (File(data=b"x", media_type="video/mp4"), "data:video/mp4;base64,eA=="),
+    (File(url="https://a/b.mp4", media_type="video/mp4"), "https://a/b.mp4"),
+]
+
+
+@pytest.mark.parametrize(("video", "url"), VIDEOS)
+def test_a_video_is_shown_where_the_server_takes_one(video: File, url: str) -> None:
+    (message,) = messages(Message.user("look", video), server="vllm")
+    assert message["content"][1] == {"type": "video_url", "video_url": {"url": url}}
+    for server in ("openai", "azure", "groq", "llamacpp"):
+        with pytest.raises(errors.UnsupportedSetting, match=f"{server} takes no video"):
+            messages(Message.user("look", video), server=server)
+
+
+def test_a_sound_goes_in_the_formats_that_the_server_takes() -> None:
+    sound = Message.user("listen", File(data=b"x", media_type="audio/flac"))
+    wanted = {"type": "input_audio", "input_audio": {"data": "eA==", "format": "flac"}}
+    assert messages(sound, server="vllm")[0]["content"][1] == wanted
+    with pytest.raises(errors.UnsupportedSetting, match="openai takes no audio/flac"):
+        messages(sound)
 
 
 def test_a_text_file_is_text() -> None:
@@ -170,6 +181,10 @@ def test_marks_for_caching_go_where_they_are_taken() -> None:
 # --- what the model said, and what tools gave back
 
 
+BROKEN = '{"invalid_json":"{\\"a\\": "}'
+"""What goes back for the arguments `{"a": `: servers parse them."""
+
+
 def test_calls_and_results() -> None:
     given = (
         Message.user("sum"),
@@ -184,7 +199,7 @@ def test_calls_and_results() -> None:
             "content": "Let me see.",
             "tool_calls": [
                 {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}},
-                {"id": "c2", "type": "function", "function": {"name": "add", "arguments": '{"a": '}},
+                {"id": "c2", "type": "function", "function": {"name": "add", "arguments": BROKEN}},
             ],
         },
         {"role": "tool", "tool_call_id": "c1", "content": "2"},
@@ -442,6 +457,10 @@ def test_extra_wins() -> None:
         ("openai", False, {"reasoning_effort": "none"}),
         ("openai", 0, {"reasoning_effort": "none"}),
         ("openai", 1024, None),
+        ("groq", "low", {"reasoning_effort": "low"}),
+        ("groq", False, {"reasoning_effort": "none"}),
+        ("groq", "minimal", None),
+        ("groq", "xhigh", None),
         ("openrouter", "high", {"reasoning": {"effort": "high"}}),
         ("openrouter", True, {"reasoning": {"enabled": True}}),
         ("openrouter", False, {"reasoning": {"enabled": False}}),

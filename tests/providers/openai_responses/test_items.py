@@ -136,3 +136,62 @@ def test_what_is_no_string_is_an_empty_one(value: Any) -> None:
     assert string("a") == "a"
     assert dicts(value) == []
     assert dicts([{"a": 1}, value]) == ([{"a": 1}, {}] if value == {} else [{"a": 1}])
+
+
+# --- things told of twice
+
+
+def test_a_call_id_is_one_call() -> None:
+    items = Items()
+    call = items.add(item("function_call", "f0", call_id="c0", name="pay"), 0)
+    again = item("function_call", "g0", call_id="c0", name="pay", arguments="{}")
+    assert items.for_added(again, 3) is call
+    assert items.for_done(again, 3) is call
+    items.finish(call, again, 3)
+    assert items.for_done(again, 7) is None
+    again["id"] = "h0"
+    assert items.told({**again, "arguments": " {}"}, 7)
+    assert not items.told({**again, "arguments": '{"sum": 5}'}, 7), "another call that has the same id"
+    assert not items.told({**again, "name": "refund"}, 7)
+    assert items.for_added(again, 7) is None
+    assert items.add(again, 7).twin is call
+
+
+def test_calls_of_the_finished_response_are_matched_by_call_id_first() -> None:
+    items = Items()
+    pay = items.add(item("function_call", "f0", call_id="c0", name="pay"), 0)
+    refund = items.add(item("function_call", "f1", call_id="c1", name="refund"), 1)
+    output = [
+        item("function_call", "f0", call_id="c1", name="refund"),
+        item("function_call", "f1", call_id="c0", name="pay"),
+        item("function_call", "f0", call_id="c2", name="pay"),
+    ]
+    assert [found for found, _ in items.match(output)] == [refund, pay, None]
+
+
+def test_messages_of_the_finished_response_are_matched_by_text_before_order() -> None:
+    items = Items()
+    first, second = items.add(item(ident="a"), 0), items.add(item(ident="b"), 1)
+    first.content("output_text", 0).said.append("One.")
+    second.content("output_text", 0).said.append("Two.")
+    output = [item(content=[{"type": "output_text", "text": text}]) for text in ("Zero.", " Two. ", "One.")]
+    assert [found for found, _ in items.match(output)] == [None, second, first]
+
+
+def test_a_message_that_is_done_is_found_by_what_was_said() -> None:
+    items = Items()
+    one = items.add(item(ident="a"), 0)
+    one.content("output_text", 1).said.append("Hel")
+    told = item(ident="z", content=[{"type": "output_text", "text": "Hello"}])
+    assert items.for_done(told, 5) is one
+    assert items.for_done(item(ident="z", content=[{"type": "output_text", "text": "Bye"}]), 5) is None
+    head = Head(output_index=5, item_id="z")
+    assert items.for_content("message", head, "output_text", "Hello") is one
+
+
+def test_a_delta_of_an_item_that_is_done_begins_another() -> None:
+    items = Items()
+    one = items.add(item(ident="a"), 0)
+    one.content("output_text", 0).said.append("Hello")
+    items.finish(one, item(ident="a"), 0)
+    assert items.for_delta("message", Head(output_index=0, item_id="a")) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -496,3 +497,197 @@ def test_items_and_events_that_nobody_knows() -> None:
 def test_sound_is_told_of() -> None:
     _, events = made({"type": "response.audio.delta", "delta": "AAAA"}, completed())
     assert warnings(events) == ["not_decoded"]
+
+
+# --- things told of twice
+
+
+def text_done(text: str, *, index: int = 0, content: int = 0, item: str = "msg_1") -> JSON:
+    place = {"output_index": index, "content_index": content, "item_id": item}
+    return {"type": "response.output_text.done", **place, "text": text}
+
+
+def refused(text: str, ident: str = "msg_1") -> JSON:
+    return said(ident=ident, content=[{"type": "refusal", "refusal": text}])
+
+
+@pytest.mark.parametrize(
+    ("frames", "text", "refusal"),
+    [
+        pytest.param(
+            [
+                added(0, said()),
+                delta("Hel", content=1),
+                delta("lo", content=1),
+                text_done("Hello", content=1),
+                done(0, said("Hello")),
+                completed(said("Hello")),
+            ],
+            "Hello",
+            "",
+            id="an index that is no place",
+        ),
+        pytest.param(
+            [
+                added(0, said()),
+                delta("Hello"),
+                done(1, said("Hello", ident="m2")),
+                completed(said("Hello", ident="m2")),
+            ],
+            "Hello",
+            "",
+            id="another index and id when done",
+        ),
+        pytest.param(
+            [
+                delta("Hello", index=None, item=""),
+                *[done(None, said("Hello", ident=""))] * 3,
+                completed(said("Hello", ident="")),
+            ],
+            "Hello",
+            "",
+            id="done three times, without ids",
+        ),
+        pytest.param(
+            [
+                added(0, said()),
+                delta("\nHello "),
+                done(0, said("\nHello ")),
+                completed(said("Hello"), said(ident="m2", content=[]), said("Hello", ident="m3")),
+            ],
+            "\nHello ",
+            "",
+            id="stripped and told twice at the end",
+        ),
+        pytest.param(
+            [delta("Hello"), text_done("Hello", content=4, item="x", index=3), completed(said("Hello"))],
+            "Hello",
+            "",
+            id="a text that is done under another index and id",
+        ),
+        pytest.param(
+            [
+                delta("A", content=2),
+                delta("B", content=3),
+                text_done("A", content=0),
+                text_done("B", content=1),
+                done(0, said("A", "B")),
+                completed(said("A", "B")),
+            ],
+            "AB",
+            "",
+            id="two contents, counted in two ways",
+        ),
+        pytest.param(
+            [delta("AB"), done(0, said("A", "B")), completed(said("A", "B"))], "AB", "", id="a content that is parted"
+        ),
+        pytest.param(
+            [delta("No", kind="refusal", content=1), done(0, refused("No")), completed(refused("No", "m2"))],
+            "",
+            "No",
+            id="a refusal",
+        ),
+        pytest.param(
+            [delta("No", kind="refusal"), done(3, refused("No", "m2")), completed(refused("No", "m3"))],
+            "",
+            "No",
+            id="a refusal under another index and id",
+        ),
+    ],
+)
+def test_what_is_told_twice_is_said_once(frames: list[JSON], text: str, refusal: str) -> None:
+    decoder, events = made(*frames)
+    assert decoder.complete
+    assert (telling(events).text, telling(events).refusal) == (text, refusal)
+    assert not warnings(events)
+
+
+def test_reasoning_told_under_another_index_is_said_once() -> None:
+    item = reasoned("One.", "Two.")
+    _, events = made(
+        summary_delta("One.", 1),
+        summary_delta("Two.", 2),
+        done(3, {**item, "id": "rs_2"}),
+        completed({**item, "id": "rs_3"}),
+    )
+    assert telling(events).reasoning == "One.Two."
+    assert len(of(ProviderItemMade, events)) == 1
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        pytest.param([*[done(0, called('{"a":1}', ident=""))] * 2, completed()], id="done twice"),
+        pytest.param(
+            [done(1, called('{"a":1}', ident="fc_2")), completed(called('{"a":1}', ident="fc_3"))], id="moved"
+        ),
+        pytest.param(
+            [completed(called('{"a":1}', ident="fc_2"), called('{"a": 1}', ident="fc_3"))], id="twice at the end"
+        ),
+        pytest.param([added(4, called("", ident="fc_4")), completed(called('{"a":1}'))], id="begun twice"),
+    ],
+)
+def test_a_call_told_twice_under_one_call_id_is_one_call(frames: list[JSON]) -> None:
+    _, events = made(added(0, called("")), delta('{"a":', kind="function_call_arguments", item="fc_1"), *frames)
+    assert [(event.call, event.arguments) for event in of(CallReady, events)] == [("call_1", {"a": 1})]
+    assert len(of(CallStarted, events)) == 1
+
+
+def test_arguments_never_go_to_another_tool() -> None:
+    _, events = made(
+        added(0, called("", ident="f0", call="c0", name="pay")),
+        added(1, called("", ident="f1", call="c1", name="refund")),
+        delta('{"sum":5}', kind="function_call_arguments", item="f0", index=0),
+        delta('{"sum":9}', kind="function_call_arguments", item="f1", index=1),
+        completed(
+            called('{"sum":9}', ident="g1", call="c1", name="refund"),
+            called('{"sum":5}', ident="g0", call="c0", name="pay"),
+        ),
+    )
+    assert telling(events).calls == [("c0", "pay", {"sum": 5}), ("c1", "refund", {"sum": 9})]
+
+
+def test_two_calls_that_share_a_call_id_are_two_where_they_differ() -> None:
+    _, events = made(done(0, called('{"a":1}', ident="f0")), done(1, called('{"a":2}', ident="f1")), completed())
+    assert [(event.call, event.arguments) for event in of(CallReady, events)] == [
+        ("call_1", {"a": 1}),
+        ("call_1#2", {"a": 2}),
+    ]
+
+
+def test_two_calls_at_work_under_one_call_id_are_not_mixed() -> None:
+    _, events = made(
+        added(0, called("", ident="f0")),
+        delta('{"a"', kind="function_call_arguments", item="f0", index=0),
+        added(1, called("", ident="f1")),
+        delta('{"a":2}', kind="function_call_arguments", item="f1", index=1),
+        delta(":1}", kind="function_call_arguments", item="f0", index=0),
+        done(0, called('{"a":1}', ident="f0")),
+        done(1, called('{"a":2}', ident="f1")),
+        completed(called('{"a":1}', ident="f0"), called('{"a":2}', ident="f1")),
+    )
+    assert [event.arguments for event in of(CallReady, events)] == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize(("arguments", "ready"), [({"a": 1}, True), ([1], False), (5, False), (True, False)])
+def test_arguments_that_are_no_text(arguments: Any, ready: bool) -> None:
+    _, events = made(done(0, {**called(""), "arguments": arguments}), completed())
+    assert bool(of(CallReady, events)) is ready
+    assert bool(of(CallRejected, events)) is not ready
+
+
+def signatures(events: list[Any]) -> list[str]:
+    return [json.loads(event.signature)["id"] for event in of(TextEnded, events)]
+
+
+def test_the_id_of_a_message_is_settled_when_its_first_part_ends() -> None:
+    _, one = made(added(0, said(ident="a")), delta("One"), done(0, said("One", ident="b")), completed())
+    assert signatures(one) == ["b"], "nothing had ended yet: the last id counts"
+    _, two = made(
+        added(0, said(ident="a")),
+        delta("One"),
+        delta("Two", content=1),
+        done(0, said("One", "Two", ident="b")),
+        completed(),
+    )
+    assert signatures(two) == ["a", "a"], "the first part had gone out with the first id"

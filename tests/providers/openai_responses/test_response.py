@@ -141,9 +141,9 @@ def test_refusal() -> None:
         ),
         (completed(status="incomplete", incomplete_details={"reason": "content_filter"}), "content_filter", None),
         (completed(status="incomplete", incomplete_details={"reason": "steered"}), None, "incomplete:steered"),
-        (completed(status="incomplete", incomplete_details=None), None, "incomplete"),
+        (completed(status="incomplete", incomplete_details=None), "length", "incomplete"),
         (completed(status="cancelled"), "cancelled", "cancelled"),
-        ({"type": "response.done", "response": {"status": "incomplete"}}, None, "incomplete"),
+        ({"type": "response.done", "response": {"status": "incomplete"}}, "length", "incomplete"),
         ({"type": "response.completed"}, "stop", "completed"),
     ],
 )

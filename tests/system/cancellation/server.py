@@ -28,7 +28,7 @@ FEW = 10
 """Tokens that may have been sent past what was read when somebody leaves: the time of a loaded machine to hear of it.
 Endless answers go on for a thousand times as many."""
 
-SOON = 5.0
+SOON = 30.0
 """Seconds after which a test has failed; none waits that long where all is well."""
 
 

@@ -41,7 +41,7 @@ from tests.system.cancellation.server import PacedServer
 
 __all__ = ("WAYS", "Report", "cut_runs")
 
-SOON = 10.0
+SOON = 30.0
 """Seconds after which something is called left; none waits that long where all is well."""
 
 CUTS_A_LOOP = 200

@@ -53,8 +53,8 @@ def authorization(server: Server, monkeypatch: pytest.MonkeyPatch, options: dict
     )
 
 
-def any_header(server: Server, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> Agent[Any, Any]:
-    headers = {"X-Gateway": CANARY}
+def secret_header(server: Server, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> Agent[Any, Any]:
+    headers = {"X-Gateway-Key": CANARY}
     return Agent(
         model=Model("m", base_url=server.url, headers=headers, **_of_a_model(options)), **_of_an_agent(options)
     )
@@ -98,7 +98,7 @@ PLACES: dict[str, Place] = {
         gemini,
         ollama,
         authorization,
-        any_header,
+        secret_header,
         query,
         extra,
         proxy,

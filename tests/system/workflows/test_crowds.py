@@ -22,7 +22,7 @@ from tests.system.workflows.crowd import PACE_SECONDS, Crowd
 
 pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
 
-SOON = 5.0
+SOON = 30.0
 
 
 @pytest.fixture(scope="module")

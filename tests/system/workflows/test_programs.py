@@ -100,7 +100,7 @@ def test_ctrl_c(name: str, crowd: Crowd, tmp_path: Path) -> None:
     for _ in range(100):  # every member has said something by then
         assert process.stdout.readline() == "said\n"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     said = [line for line in out.splitlines() if line != "said"]
     assert not [noise for noise in NOISE if noise in err], err
     if name == "uncaught":

@@ -18,6 +18,7 @@ import msgspec
 from headwater.errors import InvalidRequest, UnsupportedSetting
 from headwater.events.messages import AnyPart, File, Image, Message, ProviderItem, Reasoning, Text, ToolCall, ToolResult
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+from headwater.providers.writing import arguments_object, json_text, posted, with_own_ids, with_words
 
 __all__ = ("API", "CALL_TYPES", "encode", "json_or_text")
 
@@ -44,30 +45,32 @@ class _Family(msgspec.Struct, frozen=True):
     """Its word for the effort above high."""
     native_output: bool = True
     """Whether it takes a JSON Schema for its answer."""
+    sampling: bool = False
+    """Whether it takes temperature, top_p and top_k: models after Opus 4.6 refuse all but the defaults."""
 
 
 _FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
     # By prefix, the first that fits. From platform.claude.com/docs: models/overview (longest answer), and in
     # build-with-claude: effort, thinking-troubleshooting (which ways of thinking are refused), structured-outputs.
-    ("claude-3-7", _Family(64_000, "budget", native_output=False)),
-    ("claude-3-5", _Family(8_192, "none", native_output=False)),
-    ("claude-3", _Family(4_096, "none", native_output=False)),
-    ("claude-opus-4-5", _Family(64_000, "budget")),
-    ("claude-opus-4-6", _Family(128_000, budgets=True, xhigh="max")),
+    ("claude-3-7", _Family(64_000, "budget", native_output=False, sampling=True)),
+    ("claude-3-5", _Family(8_192, "none", native_output=False, sampling=True)),
+    ("claude-3", _Family(4_096, "none", native_output=False, sampling=True)),
+    ("claude-opus-4-5", _Family(64_000, "budget", sampling=True)),
+    ("claude-opus-4-6", _Family(128_000, budgets=True, xhigh="max", sampling=True)),
     ("claude-opus-4-7", _Family(128_000)),
     ("claude-opus-4-8", _Family(128_000)),
-    ("claude-opus-4", _Family(32_000, "budget", native_output=False)),
-    ("claude-sonnet-4-6", _Family(128_000, budgets=True, xhigh="max")),
-    ("claude-sonnet-4-5", _Family(64_000, "budget")),
-    ("claude-haiku-4-5", _Family(64_000, "budget")),
-    ("claude-sonnet-4", _Family(64_000, "budget", native_output=False)),
+    ("claude-opus-4", _Family(32_000, "budget", native_output=False, sampling=True)),
+    ("claude-sonnet-4-6", _Family(128_000, budgets=True, xhigh="max", sampling=True)),
+    ("claude-sonnet-4-5", _Family(64_000, "budget", sampling=True)),
+    ("claude-haiku-4-5", _Family(64_000, "budget", sampling=True)),
+    ("claude-sonnet-4", _Family(64_000, "budget", native_output=False, sampling=True)),
     ("claude-sonnet-5-5", _Family(128_000, off="between_tools")),
     ("claude-opus-5-5", _Family(128_000, off="never")),
     ("claude-fable", _Family(128_000, off="never")),
     ("claude-mythos", _Family(128_000, off="never")),
     ("claude", _Family(128_000, off="disabled")),
 )
-_UNKNOWN: Final = _Family(8_192, "budget")
+_UNKNOWN: Final = _Family(8_192, "budget", sampling=True)
 """Another vendor's model behind this API: room for an answer, and little enough for servers with a short context."""
 
 _BUDGETS: Final[Mapping[str, int]] = {"minimal": 1024, "low": 4096, "medium": 12_288, "high": 24_576, "xhigh": 32_768}
@@ -91,18 +94,19 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     In `settings.extra`, `betas` (a list) goes to the `anthropic-beta` header and `tools` are added to ours, so that the
     provider's own tools can stand beside them. Raises UnsupportedSetting, InvalidRequest.
     """
+    request = with_words(request)
     settings, quirks = request.settings, endpoint.quirks
-    _check(settings, endpoint)
     family = _family(request.model)
+    _check(settings, endpoint, family)
     max_tokens = settings.max_tokens if settings.max_tokens is not None else family.max_tokens
-    conversation = _Conversation(request.messages)
+    conversation = _Conversation(with_own_ids(request.messages, _ident))
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": max_tokens,
         "messages": conversation.turns,
         "stream": True,
     }
-    tools = [_tool(tool, quirks) for tool in request.tools]
+    tools = [*(_tool(tool, quirks) for tool in request.tools), *({**tool.spec} for tool in request.provider_tools)]
     if request.output is not None:
         if family.native_output and quirks.json_schema:
             schema = _narrow(request.output.schema) if request.output.strict else request.output.schema
@@ -122,15 +126,31 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     body.update(_sampling(settings))
     _think(body, settings.reasoning, family, max_tokens)
     betas = [*conversation.betas, *_add_extra(body, settings.extra or {})]
-    return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint, betas), body=msgspec.json.encode(body))
+    return posted(_url(endpoint), _headers(endpoint, betas), body)
 
 
 _EPHEMERAL: Final = {"type": "ephemeral"}
 _UNSUPPORTED: Final = ("seed", "presence_penalty", "frequency_penalty", "verbosity")
 
 
-def _check(settings: Settings, endpoint: Endpoint) -> None:
+_SAMPLING: Final[Mapping[str, tuple[float, ...]]] = {"temperature": (1.0,), "top_p": (1.0,), "top_k": ()}
+"""What models without sampling settings take of each: what they do anyway."""
+_TIERS: Final = ("auto", "standard_only")
+
+
+def _check(settings: Settings, endpoint: Endpoint, family: _Family) -> None:
     given = settings.given()
+    for name, taken in _SAMPLING.items():
+        if name in given and not family.sampling and given[name] not in taken:
+            raise UnsupportedSetting(
+                f"This model does not take the setting {name}.",
+                hint=f"Leave {name} out: models after Opus 4.6 refuse it.",
+            )
+    if settings.service_tier not in (None, *_TIERS):
+        raise UnsupportedSetting(
+            f"{endpoint.provider} does not take service_tier={settings.service_tier!r}.",
+            hint="It takes 'auto' and 'standard_only'.",
+        )
     for name in (*_UNSUPPORTED, *sorted(endpoint.quirks.unsupported)):
         if name in given:
             raise UnsupportedSetting(
@@ -301,7 +321,7 @@ class _Conversation:
         return _marked(block, part.cache)
 
     def _result_block(self, result: ToolResult) -> dict[str, Any]:
-        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": _ident(result.id)}
+        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": result.id}
         if isinstance(result.content, str):
             if result.content.strip():
                 block["content"] = result.content
@@ -330,9 +350,9 @@ def _thinking_block(part: Reasoning) -> dict[str, Any] | None:
 def _call_block(call: ToolCall, ours: bool) -> dict[str, Any] | None:
     if call.by == "provider" and not ours:
         return None  # another provider's own tool: no one here has its result
-    arguments = call.arguments if isinstance(call.arguments, dict) else {"invalid_json": call.arguments}
+    arguments = arguments_object(call)
     kind = CALL_TYPES["provider" if call.by == "provider" else "agent"]
-    written = {"type": kind, "id": _ident(call.id), "name": call.name, "input": arguments}
+    written = {"type": kind, "id": call.id, "name": call.name, "input": arguments}
     return {**written, **_stored(call.signature, ours)}
 
 
@@ -348,7 +368,7 @@ def _marked(block: dict[str, Any], cache: bool) -> dict[str, Any]:
 
 def _ident(ident: str) -> str:
     """A call id in the characters that the API takes; those of other providers may hold more."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", ident)
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", ident) or "call"
 
 
 def _container(messages: Sequence[Message]) -> str | None:
@@ -401,7 +421,7 @@ def _document(file: File) -> dict[str, Any]:
 
 
 def _in_words(output: OutputSpec) -> dict[str, Any]:
-    schema = _json(output.schema)
+    schema = json_text(output.schema)
     return {"type": "text", "text": f"Answer with JSON alone, nothing around it, that fits this JSON Schema:\n{schema}"}
 
 
@@ -430,7 +450,7 @@ def _narrow(schema: dict[str, Any]) -> dict[str, Any]:
         elif name in _TAKEN or (name == "format" and value in _FORMATS) or (name == "minItems" and value in (0, 1)):
             narrow[name] = value
         elif name != "additionalProperties":
-            told.append(f"{name}: {_json(value)}")
+            told.append(f"{name}: {json_text(value)}")
     if schema.get("type") == "object":
         narrow["additionalProperties"] = False
     if told:
@@ -447,7 +467,3 @@ def json_or_text(data: bytes) -> Any:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
         return data.decode("utf-8", "replace")
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()

@@ -14,7 +14,7 @@ How an answer is kept, so that `encode` can write it back block for block:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
 
@@ -28,6 +28,7 @@ from headwater.providers.decoder import Decoder as BaseDecoder
 from headwater.providers.failures import in_band_error, value_or_text
 from headwater.providers.framing.sse import Frame, SSEDecoder
 from headwater.providers.request import Quirks
+from headwater.providers.values import refuse_large
 
 __all__ = ("Decoder", "encode")
 
@@ -99,12 +100,14 @@ _FINISH: Final[Mapping[str, FinishReason]] = {
 class _Block:
     """A content block between its start and its stop. `says` is the delta type that its open part takes."""
 
-    __slots__ = ("begins", "body", "call", "citations", "kind", "number", "part", "says", "signature")
+    __slots__ = ("begins", "body", "call", "citations", "kind", "number", "part", "rests", "says", "signature")
 
     def __init__(self, kind: str, body: dict[str, Any]) -> None:
         self.kind = kind
         self.body = body
         self.says = ""
+        self.rests = ""
+        """What it said before a stop reason came: should it go on, the answer goes on, and is not whole any more."""
         self.part: Part | None = None
         self.number = 0
         self.begins = 0
@@ -129,6 +132,8 @@ class Decoder(BaseDecoder):
         self._sse = SSEDecoder()
         self._framed = False
         self._blocks: dict[int, _Block] = {}
+        self._silent: list[tuple[int, _Block]] = []
+        """Blocks of thinking of which nothing was said yet."""
         self._counts: dict[str, Any] = {}
         self._length = 0
         """How many characters of text were said so far: what spans of citations are counted in."""
@@ -140,14 +145,16 @@ class Decoder(BaseDecoder):
     def _feed(self, data: bytes) -> None:
         self._read(self._sse.feed(data))
 
-    def _read(self, frames: Iterable[Frame]) -> None:
+    def _read(self, frames: Sequence[Frame]) -> None:
         # One pass for every token: attribute look-ups and calls are saved here, and only here.
         blocks, append, step = self._blocks, self.events.append, self._step
+        if self._sse.large:
+            refuse_large(data for _, data in frames)
         for name, data in frames:
             try:
                 frame = _decode_frame(data)
             except msgspec.DecodeError:
-                self._rare(name, data)
+                self._odd(name, data)
             else:
                 delta = frame.delta
                 if (
@@ -167,6 +174,15 @@ class Decoder(BaseDecoder):
                         self.call_delta(block.call, delta.partial_json)
                 else:
                     self._rare(name, data)
+
+    def _odd(self, name: str, data: bytes) -> None:
+        """A frame that the common decoding refuses: not JSON, cut in the middle of a character, or of another shape."""
+        if name != "error" and data.strip() not in (b"", b"[DONE]"):
+            try:
+                msgspec.json.decode(data)
+            except msgspec.DecodeError as error:
+                data = self.halves.mend(data, error)
+        self._rare(name, data)
 
     def _rare(self, name: str, data: bytes) -> None:
         """Any frame but a delta of a block that is already speaking."""
@@ -232,18 +248,22 @@ class Decoder(BaseDecoder):
 
     def _block_start(self, value: dict[str, Any]) -> None:
         index, body = _index(value), value.get("content_block")
+        self._reopen()
         if (open_block := self._blocks.pop(index, None)) is not None:
             self._end_block(open_block)
         self._settle(cut=False)  # the model went on, so what came before is whole
         if not isinstance(body, dict):
             self.warn("unknown_block", "The provider sent a content block that is no object; it was passed over.")
             return
-        for other in self._blocks.values():
-            if other.kind == "thinking" and not other.says:
+        for place, other in self._silent:
+            if not other.says and self._blocks.get(place) is other:
                 self._begin_part(other, "thinking_delta")  # overlapping blocks keep the order in which they were begun
+        self._silent.clear()
         block = self._blocks[index] = _Block(_text(body.get("type")), body)
         if (begin := _BLOCKS.get(block.kind)) is not None:
             begin(self, block)
+            if block.kind == "thinking" and not block.says:
+                self._silent.append((index, block))
         elif block.kind not in KEPT:
             self.warn("unknown_block", f"The provider sent a content block of the unknown type {block.kind[:80]!r}.")
 
@@ -254,6 +274,7 @@ class Decoder(BaseDecoder):
         if handler is None:
             self.warn("unknown_delta", f"The provider sent a delta of the unknown type {kind[:80]!r}.")
             return
+        self._reopen()
         block = self._blocks.get(index)
         if block is None:
             block = self._blocks[index] = _Block("", {})  # some servers leave out the start, or go on after the stop
@@ -274,6 +295,16 @@ class Decoder(BaseDecoder):
         self._count(value.get("usage"))
         if self._stopped:
             self._settle(cut=self.finish_reason == "length")
+            for block in self._blocks.values():
+                block.rests, block.says = block.says or block.rests, ""
+
+    def _reopen(self) -> None:
+        """More content: a stop reason before it does not make the answer whole; the next one does."""
+        if self._stopped or self.ended:
+            self.ended = self._stopped = False
+            self.finish_reason = self.provider_finish_reason = None
+            for block in self._blocks.values():
+                block.says = block.says or block.rests
 
     def _message_stop(self, value: dict[str, Any]) -> None:
         for block in self._blocks.values():
@@ -343,8 +374,8 @@ class Decoder(BaseDecoder):
             self._cite(citation, (block.begins, self._length) if block.part is not None else None)
 
     def _end_arguments(self, call: Call, given: Any) -> None:
-        if not call.args and isinstance(given, dict) and given:
-            self.end_call(call, given)
+        if not call.args and given:
+            self.end_call(call, given if isinstance(given, (dict, str)) else _json(given))
             return
         arguments = parse_arguments("".join(call.args)) if call.args else None
         if arguments is not None:

@@ -13,10 +13,16 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 """The longest line; see `sse.MAX_EVENT_BYTES`."""
 
 
+LARGE_BYTES = 1024 * 1024
+"""See `sse.LARGE_BYTES`."""
+
+
 class JSONLinesDecoder:
     """`feed` bytes as they arrive and get complete lines; `finish` returns a last line without its end."""
 
     def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self.large = False
+        """Whether any line may have been longer than LARGE_BYTES."""
         self._max = max_line_bytes
         self._pieces: list[bytes] = []
         self._held = 0
@@ -37,6 +43,8 @@ class JSONLinesDecoder:
         if rest:
             self._pieces.append(rest)
             self._held += len(rest)
+        if self._held > LARGE_BYTES or len(data) > LARGE_BYTES:
+            self.large = True
         if self._held > self._max or len(data) > self._max:
             lines = self._within_bound(lines)
         return [line for line in lines if line and not line.isspace()]

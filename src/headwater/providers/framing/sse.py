@@ -16,6 +16,9 @@ __all__ = ("Frame", "SSEDecoder")
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 """The largest event: a base64 picture of 40 megapixels fits; anything longer is a broken server."""
 
+LARGE_BYTES = 1024 * 1024
+"""A stream is `large` once anything of more bytes came at one time, or was held back: hardly any ever is."""
+
 MAX_NAMES = 64
 """The most event names remembered; no API has as many."""
 
@@ -36,6 +39,8 @@ class SSEDecoder:
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.stray: list[bytes] = []
+        self.large = False
+        """Whether any event may have been longer than LARGE_BYTES."""
         self._max = max_event_bytes
         self._pieces: list[bytes] = []
         """The incomplete line, in the pieces in which it arrived."""
@@ -57,6 +62,8 @@ class SSEDecoder:
 
         Raises LimitExceeded if one event is longer than the limit; events before it are returned first.
         """
+        if len(data) > LARGE_BYTES:
+            self.large = True
         if self._clean and len(data) <= self._max:
             if (alike := self._alike(data)) is not None:
                 return alike
@@ -226,6 +233,8 @@ class SSEDecoder:
         self._clean = False
         self._pieces.append(rest)
         self._held += len(rest)
+        if self._held + self._size > LARGE_BYTES:
+            self.large = True
         if self._held + self._size > self._max:
             raise self._too_long()
 
@@ -255,6 +264,8 @@ class SSEDecoder:
 
     def _append(self, value: bytes) -> None:
         self._size += len(value) + 1
+        if self._size > LARGE_BYTES:
+            self.large = True
         if self._size > self._max:
             raise self._too_long()
         self._data.append(value)

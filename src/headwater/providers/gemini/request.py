@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-import msgspec
-
 from headwater import errors
 from headwater.events.messages import (
     AnyPart,
@@ -28,6 +26,7 @@ from headwater.events.messages import (
     read_data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
+from headwater.providers.writing import arguments_object, posted, well_formed, with_own_ids, with_words
 
 __all__ = ("API", "NO_SIGNATURE", "encode")
 
@@ -53,14 +52,17 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
 
     Raises: UnsupportedSetting; InvalidRequest for content that Gemini has no place for.
     """
+    request = with_words(request)
     settings, generation = request.settings, _generation(request.model)
     _refuse(settings, endpoint)
     writer = _Writer(endpoint, generation)
-    body: dict[str, Any] = {"contents": writer.contents(request.messages)}
+    body: dict[str, Any] = {"contents": writer.contents(with_own_ids(request.messages))}
     if writer.system:
         body["systemInstruction"] = {"parts": writer.system}
     if request.tools:
         body["tools"] = [{"functionDeclarations": [_declaration(tool) for tool in request.tools]}]
+    if request.provider_tools:
+        body["tools"] = [*body.get("tools", ()), *(tool.spec for tool in request.provider_tools)]
     if settings.tool_choice is not None:
         body["toolConfig"] = {"functionCallingConfig": _tool_choice(settings.tool_choice)}
     config = _generation_config(request, generation)
@@ -72,7 +74,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         body["store"] = settings.store
     _merge(body, settings.extra or {})
     headers = {"content-type": "application/json", **endpoint.key_headers("x-goog-api-key"), **endpoint.headers}
-    return HTTPRequest(url=_url(endpoint, request.model), headers=headers, body=msgspec.json.encode(body))
+    return posted(_url(endpoint, request.model), headers, body)
 
 
 def _generation(model: str) -> tuple[int, int] | None:
@@ -90,7 +92,7 @@ def _root(endpoint: Endpoint) -> str:
 def _url(endpoint: Endpoint, model: str) -> str:
     path = model if model.startswith(_RESOURCES) else f"models/{model}"
     query = urlencode({"alt": "sse", **endpoint.query})
-    return f"{_root(endpoint)}/{quote(path)}:streamGenerateContent?{query}"
+    return f"{_root(endpoint)}/{quote(well_formed(path))}:streamGenerateContent?{query}"
 
 
 def _refuse(settings: Settings, endpoint: Endpoint) -> None:
@@ -166,7 +168,7 @@ def _thinking(model: str, generation: tuple[int, int] | None, reasoning: str | b
         return {"includeThoughts": True} if levels else {"includeThoughts": True, "thinkingBudget": -1}
     if isinstance(reasoning, int):
         return {"includeThoughts": True, "thinkingBudget": reasoning}
-    if levels:
+    if levels and reasoning in _BUDGETS:
         return {"includeThoughts": True, "thinkingLevel": reasoning}
     if reasoning not in _BUDGETS:
         raise errors.UnsupportedSetting(
@@ -257,9 +259,7 @@ class _Writer:
         return parts
 
     def _call(self, call: ToolCall, own: bool) -> dict[str, Any]:
-        # Gemini's arguments are an object; words that are none go back under one name, rather than be lost.
-        arguments = call.arguments if isinstance(call.arguments, dict) else {"input": call.arguments}
-        wire: dict[str, Any] = {"name": call.name, "args": arguments}
+        wire: dict[str, Any] = {"name": call.name, "args": arguments_object(call, "input")}
         if own and call.item_id:
             wire["id"] = self._ids[call.id] = call.item_id
         return {"functionCall": wire}

@@ -30,6 +30,7 @@ from headwater.providers.failures import in_band_error, malformed, value_or_text
 from headwater.providers.framing.sse import MAX_EVENT_BYTES, Frame, SSEDecoder
 from headwater.providers.gemini.request import API, encode
 from headwater.providers.request import Quirks
+from headwater.providers.values import refuse_large
 
 __all__ = ("Decoder", "encode")
 
@@ -52,6 +53,11 @@ class _Part(msgspec.Struct, gc=False):
     thought: bool | None = None
     thoughtSignature: str | None = None  # noqa: N815
     functionCall: _FunctionCall | None = None  # noqa: N815
+
+
+def _says(part: _Part) -> bool:
+    """Whether there is anything in it, be it of a kind that is not known."""
+    return part.functionCall is not None or part.text is None or bool(part.text)
 
 
 class _Content(msgspec.Struct, gc=False):
@@ -186,12 +192,18 @@ class Decoder(BaseDecoder):
     def _frames(self, frames: list[Frame]) -> None:
         # One pass for every token: attribute look-ups and calls are saved here, and only here.
         events, said, step, decode = self.events, self._said, self._step, _decode
+        if self._sse.large or self._json is not None:
+            refuse_large(data for _, data in frames)
         for name, data in frames:
             if name == "error":
                 raise in_band_error(API, value_or_text(data))
             if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # what some gateways end with
                 continue
-            chunk = decode(data)
+            try:
+                chunk = decode(data)
+            except msgspec.DecodeError as error:
+                data = self.halves.mend(data, error)
+                chunk = decode(data)
             candidates = chunk.candidates
             if self._speaking and candidates is not None and len(candidates) == 1:
                 candidate = candidates[0]
@@ -274,6 +286,9 @@ class Decoder(BaseDecoder):
             self.warn("other_candidates", "More than one candidate came; only the first is read.")
             return
         if candidate.content is not None:
+            if self.ended and any(map(_says, candidate.content.parts or ())):
+                self.ended = False  # the next finish reason makes it whole
+                self.finish_reason = self.provider_finish_reason = None
             for number, part in enumerate(candidate.content.parts or ()):
                 if part.functionCall is not None:
                     self._function_call(part.functionCall, part.thoughtSignature)

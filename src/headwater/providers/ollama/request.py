@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import msgspec
-
 from headwater import errors
 from headwater.events.messages import (
     AnyPart,
@@ -26,6 +24,7 @@ from headwater.events.messages import (
     read_data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
+from headwater.providers.writing import arguments_object, posted, with_own_ids, with_words
 
 __all__ = (
     "API",
@@ -58,15 +57,20 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
 
     Raises: UnsupportedSetting; InvalidRequest for content that Ollama has no place for: files, pictures by address.
     """
+    request = with_words(request)
     settings = request.settings
     _refuse(settings, endpoint)
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": _messages(request.messages, endpoint.api),
+        "messages": _messages(with_own_ids(request.messages), endpoint.api),
         "stream": True,
     }
     if request.tools and settings.tool_choice != "none":
         body["tools"] = [_tool(tool) for tool in request.tools]
+    if request.provider_tools:
+        raise errors.UnsupportedSetting(
+            "ollama runs no tools on its side.", hint="Give a function, which is run here: tools=[search]."
+        )
     if request.output is not None:
         body["format"] = request.output.schema
     if settings.reasoning is not None:
@@ -77,7 +81,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         body["options"] = options
     _merge(body, settings.extra or {})
     headers = {"content-type": "application/json", **endpoint.key_headers("authorization"), **endpoint.headers}
-    return HTTPRequest(url=_url(endpoint), headers=headers, body=msgspec.json.encode(body))
+    return posted(_url(endpoint), headers, body)
 
 
 def _url(endpoint: Endpoint) -> str:
@@ -114,6 +118,9 @@ def _think(reasoning: str | bool | int) -> str | bool:
 def _merge(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     for name, value in theirs.items():
         mine = ours.get(name)
+        if name == "tools" and isinstance(mine, list) and isinstance(value, (list, tuple)):
+            ours[name] = [*mine, *value]
+            continue
         ours[name] = {**mine, **value} if isinstance(mine, dict) and isinstance(value, dict) else value
 
 
@@ -153,9 +160,7 @@ def _assistant(message: Message, *, own: bool) -> list[dict[str, Any]]:
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    # Ollama's arguments are an object; words that are none go back under one name, rather than be lost.
-    arguments = call.arguments if isinstance(call.arguments, dict) else {"input": call.arguments}
-    return {"id": call.id, "function": {"name": call.name, "arguments": arguments}}
+    return {"id": call.id, "function": {"name": call.name, "arguments": arguments_object(call, "input")}}
 
 
 def _result(part: AnyPart) -> dict[str, Any]:

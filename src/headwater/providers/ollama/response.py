@@ -22,6 +22,7 @@ from headwater.providers.failures import in_band_error
 from headwater.providers.framing.jsonlines import JSONLinesDecoder
 from headwater.providers.ollama.request import API
 from headwater.providers.request import Quirks
+from headwater.providers.values import refuse_large
 
 __all__ = ("Decoder",)
 
@@ -67,6 +68,7 @@ class _Line(_Token, gc=False):
 
 
 _decode_token = msgspec.json.Decoder(_Token).decode
+_encode = msgspec.json.Encoder().encode
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 _FINISH: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length"}
@@ -94,8 +96,15 @@ class Decoder(BaseDecoder):
     def _feed(self, data: bytes) -> None:
         # One pass for every token: attribute look-ups and calls are saved here, and only here.
         events, step = self.events, self._step
-        for line in self._lines.feed(data):
-            token = _decode_token(line)
+        lines = self._lines.feed(data)
+        if self._lines.large:
+            refuse_large(lines)
+        for line in lines:
+            try:
+                token = _decode_token(line)
+            except msgspec.DecodeError as error:
+                line = self.halves.mend(line, error)
+                token = _decode_token(line)
             message = token.message
             if (
                 message is not None
@@ -116,8 +125,14 @@ class Decoder(BaseDecoder):
 
     def _finish(self) -> None:
         # A last line without its line feed counts only where it ends the answer, as servers do that forget it there.
-        for line in self._lines.finish():
-            last = _decode_line(line)
+        lines = self._lines.finish()
+        if self._lines.large:
+            refuse_large(lines)
+        for line in lines:
+            try:
+                last = _decode_line(line)
+            except msgspec.DecodeError as error:
+                last = _decode_line(self.halves.mend(line, error))
             if last.done or last.error:
                 self._line(last)
 
@@ -145,7 +160,10 @@ class Decoder(BaseDecoder):
             function = wire.function or _Function()
             call = self.start_call(wire.id, function.name or "")
             arguments = function.arguments
-            self.end_call(call, arguments if isinstance(arguments, (dict, str)) else {})
+            if arguments is None:
+                arguments = {}
+            # What is no object is no arguments: the call is rejected, never run with its defaults.
+            self.end_call(call, arguments if isinstance(arguments, (dict, str)) else _encode(arguments).decode())
 
     def _done(self, line: _Line) -> None:
         self.complete = self.ended = True

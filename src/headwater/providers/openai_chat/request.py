@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
@@ -30,6 +30,15 @@ from headwater.events.messages import (
     data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+from headwater.providers.writing import (
+    add_extra,
+    arguments_object,
+    json_object,
+    json_text,
+    posted,
+    with_own_ids,
+    with_words,
+)
 
 __all__ = ("API", "encode")
 
@@ -46,8 +55,6 @@ _PLAIN_TOO: Final = ("service_tier", "user", "store")
 
 _AUDIO: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav"}
 
-_encode_json = msgspec.json.Encoder().encode
-
 
 def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     """The request as a streamed POST to `{base_url}/chat/completions`.
@@ -55,25 +62,40 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     Raises: UnsupportedSetting, for a setting that this server cannot honour; InvalidRequest, for a file that it cannot
     be given.
     """
+    request = with_words(request)
     settings, quirks = request.settings, endpoint.quirks
     for name in settings.given():
         if name in quirks.unsupported:
             raise _unsupported(endpoint, name)
     writer = _Messages(endpoint)
-    writer.add(request.messages)
+    writer.add(with_own_ids(request.messages, _call_ids(quirks)))
     body: JSON = {"model": request.model, "messages": writer.written, "stream": True}
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
-    if request.tools:
-        body["tools"] = [_tool(tool, quirks) for tool in request.tools]
+    tools = [*(_tool(tool, quirks) for tool in request.tools), *(tool.spec for tool in request.provider_tools)]
+    if tools:
+        body["tools"] = tools
     if settings.cache and quirks.cache_marks:
         writer.mark_instructions()
     if request.output is not None:
         body["response_format"] = _output(request.output, writer, quirks)
-    body.update(_settings(settings, endpoint, bool(request.tools)))
-    if settings.extra:
-        body.update(settings.extra)
-    return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint), body=_encode_json(body))
+    body.update(_settings(settings, endpoint, bool(tools)))
+    add_extra(body, settings.extra)
+    return posted(_url(endpoint), _headers(endpoint), body)
+
+
+def _call_ids(quirks: Quirks) -> Callable[[str], str]:
+    """Makes an id one that this server takes: another one, always the same for the same id, where it would refuse
+    it."""
+    length = quirks.call_id_length
+
+    def shape(ident: str) -> str:
+        if length:
+            fits = len(ident) == length and ident.isascii() and ident.isalnum()
+            return ident if fits else hashlib.sha256(ident.encode()).hexdigest()[:length]
+        return ident if len(ident) <= MAX_CALL_ID else hashlib.sha256(ident.encode()).hexdigest()[:MAX_CALL_ID]
+
+    return shape
 
 
 def _url(endpoint: Endpoint) -> str:
@@ -154,7 +176,10 @@ def _reasoning(value: str | bool | int, endpoint: Endpoint) -> JSON:
             return {"enable_thinking": on}
     elif budget is None:
         if field == "reasoning_effort":
-            return {"reasoning_effort": effort or ("medium" if on else "none")}
+            word = effort or ("medium" if on else "none")
+            if endpoint.quirks.efforts and word not in endpoint.quirks.efforts:
+                raise _unsupported(endpoint, f"reasoning={value!r}")
+            return {"reasoning_effort": word}
         if field == "thinking":
             fields = {"thinking": {"type": "enabled" if on else "disabled"}}
         elif field == "chat_template_kwargs":
@@ -185,7 +210,7 @@ def _output(output: OutputSpec, writer: _Messages, quirks: Quirks) -> JSON:
         if output.description:
             schema["description"] = output.description
         return {"type": "json_schema", "json_schema": schema}
-    schema_text = _encode_json(output.schema).decode()
+    schema_text = json_text(output.schema)
     writer.instruct(f"Answer with one JSON object that fits this JSON Schema, and with nothing else:\n{schema_text}")
     return {"type": "json_object"}
 
@@ -314,23 +339,16 @@ class _Messages:
             wire[back] = text
 
     def _call(self, call: ToolCall, own: bool) -> JSON:
-        ident = self._call_id(call.id)
-        arguments = call.arguments if isinstance(call.arguments, str) else _encode_json(call.arguments).decode()
+        arguments = call.arguments
         if call.custom:
-            return {"id": ident, "type": "custom", "custom": {"name": call.name, "input": arguments}}
-        wire: JSON = {"id": ident, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+            written = arguments if isinstance(arguments, str) else json_text(arguments)
+            return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": written}}
+        if not isinstance(arguments, str) or not arguments.strip() or json_object(arguments) is None:
+            arguments = json_text(arguments_object(call))
+        wire: JSON = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
         if own and call.signature:
             wire["extra_content"] = msgspec.json.decode(call.signature)
         return wire
-
-    def _call_id(self, ident: str) -> str:
-        """The id as this server takes it: another one, always the same for the same call, where it would refuse it."""
-        length = self._quirks.call_id_length
-        if length:
-            if len(ident) == length and ident.isascii() and ident.isalnum():
-                return ident
-            return hashlib.sha256(ident.encode()).hexdigest()[:length]
-        return ident if len(ident) <= MAX_CALL_ID else hashlib.sha256(ident.encode()).hexdigest()[:MAX_CALL_ID]
 
     # --- what tools gave back
 
@@ -353,7 +371,7 @@ class _Messages:
         content: str | list[JSON] = text
         if result.cache and self._quirks.cache_marks:
             content = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
-        self.written.append({"role": "tool", "tool_call_id": self._call_id(result.id), "content": content})
+        self.written.append({"role": "tool", "tool_call_id": result.id, "content": content})
 
     def _flush(self) -> None:
         if self._waiting:
@@ -363,16 +381,25 @@ class _Messages:
     # --- files
 
     def _file(self, file: File) -> JSON:
+        if file.media_type.startswith("video/") and file.id is None and not self._quirks.video:
+            raise UnsupportedSetting(
+                f"{self._endpoint.provider} takes no video in Chat Completions.",
+                hint="Send pictures of it, or use a model that watches videos, such as gemini/….",
+            )
         if file.id is not None:
             return {"type": "file", "file": {"file_id": file.id}}
         kind = file.media_type.partition(";")[0]
         if file.url is not None:
             return self._file_by_url(file, file.url, kind)
         data = file.data or b""
-        if kind in _AUDIO:
-            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": _AUDIO[kind]}}
         if kind.startswith("audio/"):
-            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": kind[6:]}}
+            form = _AUDIO.get(kind, kind[6:])
+            if self._quirks.sounds and form not in self._quirks.sounds:
+                raise UnsupportedSetting(
+                    f"{self._endpoint.provider} takes no {kind} in Chat Completions.",
+                    hint=f"It takes {' and '.join(sorted(self._quirks.sounds))}.",
+                )
+            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": form}}
         if kind.startswith("image/"):
             return {"type": "image_url", "image_url": {"url": data_url(data, kind)}}
         if kind.startswith("video/"):

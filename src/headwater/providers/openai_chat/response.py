@@ -25,6 +25,7 @@ from headwater.providers.failures import in_band_error, value_or_text
 from headwater.providers.framing.sse import Frame, SSEDecoder
 from headwater.providers.openai_chat.request import API, encode
 from headwater.providers.request import Quirks
+from headwater.providers.values import refuse_large
 
 __all__ = ("Decoder", "encode")
 
@@ -40,7 +41,7 @@ _WireT = TypeVar("_WireT", bound=_Wire)
 
 class _Function(_Wire):
     name: str | None = None
-    arguments: str | dict[str, Any] | list[Any] | None = None
+    arguments: Any = None
 
 
 class _ToolCall(_Wire):
@@ -97,6 +98,8 @@ IGNORED: Final = frozenset(
 """Fields known and left unread: they say nothing of the answer."""
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_after_end = msgspec.json.Decoder(_Chunk).decode
+"""The same, but another function: what follows a finish reason takes the long way, which sees that it does."""
 _decode_first = msgspec.json.Decoder(_FirstChunk).decode
 _decode_any = msgspec.json.Decoder().decode
 
@@ -165,16 +168,21 @@ class Decoder(BaseDecoder):
 
     api: ClassVar[str] = API
 
+    _refused = False
+    _legacy: _Draft | None = None
+    _word_before: str | None = None
+    """The finish reason after which the answer went on: the one that counts where no other is said."""
+
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         super().__init__(place, quirks)
         self._sse = SSEDecoder()
         self._decode: Any = _decode_first
         self._drafts: list[_Draft] = []
-        self._legacy: _Draft | None = None
+        self._by_index: dict[int, _Draft] = {}
+        self._by_id: dict[str, _Draft] = {}
         self._details: list[_Detail] = []
         self._audio: dict[str, list[str]] = {}
         self._sources: set[str] = set()
-        self._refused = False
         self._delta_seen = False
         self._frames = 0
 
@@ -196,6 +204,8 @@ class Decoder(BaseDecoder):
     def _read(self, frames: list[Frame]) -> None:
         events, step = self.events, self._step
         self._frames += len(frames)
+        if self._sse.large:
+            refuse_large(data for _, data in frames)
         for name, data in frames:
             if name == "error":
                 raise in_band_error(self.api, value_or_text(data))
@@ -203,6 +213,8 @@ class Decoder(BaseDecoder):
             try:
                 chunk = decode(data)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                    data = self.halves.mend(data, error)
                 unusual = self._read_unusual(data, error)
                 if self.complete:
                     return
@@ -262,10 +274,11 @@ class Decoder(BaseDecoder):
             return None
         if not word:
             return None
-        if not isinstance(error, msgspec.ValidationError):
-            data = _repaired(data, error)
+        try:
+            value = _decode_any(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            value = _decode_any(_repaired(data, error))
             self.warn("invalid_json", "The provider sent JSON that is not valid; it was read as far as it can be.")
-        value = _decode_any(data)
         if isinstance(value, list) and value and isinstance(value[0], dict):
             value = value[0]  # an error, as some gateways write it
         if not isinstance(value, dict):
@@ -310,7 +323,7 @@ class Decoder(BaseDecoder):
         if isinstance(chunk, _FirstChunk):
             self.response_id = self.response_id or chunk.id or None
             self.model = self.model or chunk.model or None
-            if chunk.choices:
+            if chunk.choices and self._decode is _decode_first:
                 self._decode = _decode_chunk
         for choice in chunk.choices or ():
             if choice.index:
@@ -349,8 +362,28 @@ class Decoder(BaseDecoder):
             self.provider_finish_reason = choice.finish_reason
             self.finish_reason = self._common_finish_reason()
             self.ended = True
+            if self._decode is _decode_chunk:
+                self._decode = _decode_after_end
+
+    def _reopen(self) -> None:
+        """More content: some servers end each call of several. The next finish reason or [DONE] makes it whole."""
+        self.ended = False
+        self._word_before = self.provider_finish_reason
+        self.finish_reason = self.provider_finish_reason = None
+        if self._decode is _decode_after_end:
+            self._decode = _decode_chunk
 
     def _read_delta(self, delta: _Delta) -> None:
+        if self.ended and (
+            delta.content
+            or delta.tool_calls
+            or delta.reasoning_content
+            or delta.reasoning
+            or delta.refusal
+            or delta.function_call is not None
+            or delta.images
+        ):
+            self._reopen()
         reasoning = delta.reasoning_content or delta.reasoning
         if delta.reasoning_details:
             self._read_details(delta.reasoning_details, bool(reasoning))
@@ -400,9 +433,14 @@ class Decoder(BaseDecoder):
         if draft is None:
             draft = _Draft(piece.index, ident or "", name or "")
             self._drafts.append(draft)
+            if piece.index is not None:
+                self._by_index[piece.index] = draft
+            if ident:
+                self._by_id[ident] = draft
         else:
             if ident and not draft.id:
                 draft.id = ident
+                self._by_id[ident] = draft
             if name and name != draft.name:
                 self._name(draft, name)
         if piece.extra_content:
@@ -411,15 +449,14 @@ class Decoder(BaseDecoder):
 
     def _draft_of(self, index: int | None, ident: str | None, name: str | None) -> _Draft | None:
         """The call that a piece goes on with; None where it begins one."""
-        for draft in reversed(self._drafts):
-            if index is not None and draft.index == index:
-                # Another id with a name is another call; without one the server only changed its mind about the id.
-                return None if name and ident and draft.id and ident != draft.id else draft
-            if index is None and ident and draft.id == ident:
-                return draft
-        if index is None and not ident and not name and self._drafts:
-            return self._drafts[-1]
-        return None
+        if index is not None:
+            draft = self._by_index.get(index)
+            # Another id with a name is another call; without one the server only changed its mind about the id.
+            other = draft is not None and name and ident and draft.id and ident != draft.id
+            return None if other else draft
+        if ident:
+            return self._by_id.get(ident)
+        return self._drafts[-1] if self._drafts and not name else None
 
     def _read_legacy_call(self, function: _Function) -> None:
         """`function_call`, from before there could be several calls; it has no id."""
@@ -436,7 +473,7 @@ class Decoder(BaseDecoder):
         if draft.call is not None:
             draft.call.name = draft.name
 
-    def _write(self, draft: _Draft, arguments: str | dict[str, Any] | list[Any] | None) -> None:
+    def _write(self, draft: _Draft, arguments: Any) -> None:
         text = arguments if isinstance(arguments, str) else _to_json(arguments) if arguments is not None else ""
         if draft.call is None:
             if text:
@@ -527,6 +564,7 @@ class Decoder(BaseDecoder):
         for draft in self._drafts:
             if draft.call is None:
                 self._begin(draft)
+        self.provider_finish_reason = self.provider_finish_reason or self._word_before
         self.finish_reason = self._common_finish_reason()
         for draft in self._drafts:
             if draft.call is not None:
@@ -546,7 +584,7 @@ class Decoder(BaseDecoder):
 
 
 def _repaired(data: bytes, error: Exception) -> bytes:
-    """JSON that a lenient parser takes (NaN, half a surrogate pair, broken UTF-8), made valid; else raises `error`."""
+    """JSON that a lenient parser takes (NaN, broken UTF-8), made valid; else raises `error`."""
     try:
         value = json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None)
     except ValueError:

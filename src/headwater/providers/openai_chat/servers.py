@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from headwater.providers.request import Quirks
 
 __all__ = ("QUIRKS",)
@@ -19,6 +21,8 @@ _OPENAI_ONLY: Final = frozenset({"store", "verbosity", "service_tier"})
 _OPENAI: Final = Quirks(
     max_tokens_field="max_completion_tokens",
     message_names=True,
+    sounds=frozenset({"mp3", "wav"}),
+    video=False,
     unsupported=frozenset({"top_k"}),
 )
 
@@ -34,6 +38,8 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     "azure": _OPENAI,
     "groq": Quirks(
         max_tokens_field="max_completion_tokens",
+        efforts=frozenset({"none", "low", "medium", "high"}),
+        video=False,
         unsupported=frozenset({"top_k", "store", "verbosity"}),
     ),
     "openrouter": Quirks(
@@ -52,21 +58,24 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
         strict_tools=False,
         parallel_tool_calls=False,
         message_names=True,
+        video=False,
         unsupported=_OPENAI_ONLY | {"top_k", "seed", "user"},
     ),
-    "xai": Quirks(unsupported=_OPENAI_ONLY | {"top_k"}),
+    "xai": Quirks(video=False, unsupported=_OPENAI_ONLY | {"top_k"}),
     "mistral": Quirks(
         stream_options=False,  # it sends usage unasked, and refuses fields that it does not know
         reasoning_back="thinking",
         seed_field="random_seed",
         files_by_url="document_url",
         call_id_length=9,
+        video=False,
         unsupported=_OPENAI_ONLY | {"top_k", "user"},
     ),
     "together": Quirks(unsupported=_OPENAI_ONLY | {"user"}),
     "fireworks": Quirks(unsupported=_OPENAI_ONLY),
     "cerebras": Quirks(
         max_tokens_field="max_completion_tokens",
+        video=False,
         unsupported=frozenset({"top_k", "presence_penalty", "frequency_penalty", "store", "verbosity"}),
     ),
     "huggingface": Quirks(unsupported=_OPENAI_ONLY),
@@ -91,6 +100,6 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
         unsupported=_OPENAI_ONLY | {"top_k", "tool_choice", "user"},
     ),
     "vllm": _LOCAL,
-    "llamacpp": _LOCAL,
+    "llamacpp": msgspec.structs.replace(_LOCAL, video=False),
     "lmstudio": Quirks(unsupported=_OPENAI_ONLY),
 }

@@ -1,24 +1,47 @@
 """The output items of one answer as they grow: what was said of each, and which of them a frame is about.
 
-Owns the finding of items: by index, by id, or by being the last or the oldest open one of a type. It must never emit
-an event; that is `output`'s.
+Owns the finding of items: by call id, index, id, what was said, or their order within a type. Servers count items and
+contents in ways of their own, tell of them more than once, and change their ids on the way; a thing that is told of
+twice must be found twice. It must never emit an event; that is `output`'s.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import msgspec
 
 from headwater.events.pieces import Pieces
 from headwater.providers.decoder import Call, Part
-from headwater.providers.openai_responses.request import JSON, without
-from headwater.providers.openai_responses.vocabulary import SERVER_CALLS, Head
+from headwater.providers.openai_responses.request import JSON, OWN_CALLS, without
+from headwater.providers.openai_responses.vocabulary import PART_KINDS, SERVER_CALLS, Head
 
-__all__ = ("Content", "Item", "Items", "dicts", "is_server_call", "string", "text_of")
+__all__ = (
+    "MAX_TRIED",
+    "Content",
+    "Item",
+    "Items",
+    "agrees",
+    "alike",
+    "dicts",
+    "is_server_call",
+    "squashed",
+    "string",
+    "text_of",
+    "texts_of",
+)
 
 _encode_json = msgspec.json.Encoder().encode
+_decode_json = msgspec.json.Decoder().decode
+
+
+MAX_TRIED: Final = 64
+"""How many items are looked at, at most, where neither an index nor an id says which one a frame is about."""
+
+_ARGUMENTS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 
 
 class Content:
@@ -41,11 +64,26 @@ class Content:
 class Item:
     """One output item: where the frames that belong to it go."""
 
-    __slots__ = ("call", "contents", "done", "fields", "id", "matched", "sealed", "signed_id", "type")
+    __slots__ = (
+        "call",
+        "call_id",
+        "contents",
+        "done",
+        "fields",
+        "id",
+        "index",
+        "matched",
+        "sealed",
+        "signed_id",
+        "twin",
+        "type",
+    )
 
     def __init__(self, kind: str) -> None:
         self.type = kind
         self.id: str | None = None
+        self.call_id = ""
+        self.index: int | None = None
         self.fields: JSON = {}
         self.contents: dict[tuple[str, int], Content] = {}
         self.call: Call | None = None
@@ -54,6 +92,8 @@ class Item:
         self.sealed = False
         """Whether a part of it has ended, and with it an id that cannot be changed any more."""
         self.signed_id: str | None = None
+        self.twin: Item | None = None
+        """An earlier call with the same call id. This one is not begun before its end tells that it is another."""
 
     def content(self, kind: str, index: int) -> Content:
         """The content of this type and index, made where there is none."""
@@ -61,6 +101,61 @@ class Item:
         if content is None:
             content = self.contents[kind, index] = Content(kind)
         return content
+
+    def content_told(self, kind: str, index: int, full: str) -> Content:
+        """The content whose whole text is told: by index where that agrees, else by what was said of it."""
+        found = self.contents.get((kind, index))
+        if found is None or not agrees(full, found.text):
+            for content in self.of_kind(kind):
+                if content.said and agrees(full, content.text):
+                    return content
+        return found or self.content(kind, index)
+
+    def of_kind(self, kind: str) -> list[Content]:
+        """The contents of this type, in the order in which they began."""
+        return [content for content in self.contents.values() if content.kind == kind]
+
+    def text(self, kind: str) -> str:
+        """What was said of all the contents of this type."""
+        return "".join(content.text for content in self.of_kind(kind))
+
+    def content_said(self, kind: str, full: str) -> str:
+        """What was said of the content that may be the one with this whole text; nothing where none is."""
+        return next(
+            (text for text in (content.text for content in self.of_kind(kind)) if text and agrees(full, text)), ""
+        )
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing was said of it yet."""
+        return not any(content.said for content in self.contents.values()) and not (self.call and self.call.args)
+
+    def may_be(self, fields: JSON) -> bool:
+        """Whether what is told of an item does not contradict what is known of this one."""
+        if self.type != fields.get("type"):
+            return False
+        if self.type in OWN_CALLS:
+            call_id = string(fields.get("call_id"))
+            if self.call_id and call_id:
+                return self.call_id == call_id
+            return self.may_be_whole(fields)
+        return all(agrees("".join(texts), self.text(kind)) for kind, texts in texts_of(fields).items())
+
+    def may_be_whole(self, fields: JSON) -> bool:
+        """Whether what is told of a call does not contradict what was said of this one, whatever their ids."""
+        name, full = string(fields.get("name")), string(fields.get(_ARGUMENTS[self.type]))
+        said = "".join(self.call.args) if self.call else ""
+        return (not self.call or not name or self.call.name == name) and (not full or agrees(full, said))
+
+    def repeats(self, fields: JSON) -> bool:
+        """Whether all that is told of an item is what this one, which is done, was."""
+        if self.type != fields.get("type"):
+            return False
+        if self.type in OWN_CALLS:
+            key = _ARGUMENTS[self.type]
+            ours, theirs = string(self.fields.get(key)), string(fields.get(key))
+            return self.fields.get("name") == fields.get("name") and (not theirs or same_json(ours, theirs))
+        return all(alike("".join(texts), self.text(kind)) for kind, texts in texts_of(fields).items())
 
     def signature(self, content: Content) -> str | None:
         """What a part of this item must carry so that the item can be sent back; None where it needs nothing."""
@@ -80,68 +175,193 @@ class Item:
 class Items:
     """The items of one answer, in the order in which they began."""
 
-    __slots__ = ("_all", "_by_id", "_by_index")
+    __slots__ = ("_all", "_by_call", "_by_id", "_by_index", "_by_type", "_open", "_seen")
 
     def __init__(self) -> None:
         self._all: list[Item] = []
         self._by_index: dict[int, Item] = {}
         self._by_id: dict[str, Item] = {}
+        self._by_call: dict[str, Item] = {}
+        self._by_type: dict[str, list[Item]] = {}
+        self._open: dict[str, deque[Item]] = {}
+        self._seen: set[int] = set()
+        """The hashes of what the items that are done said."""
 
     def add(self, fields: JSON, index: int | None) -> Item:
         """A new item, known from now on by its index and id where it has them."""
         item = Item(string(fields.get("type")))
+        if item.type in OWN_CALLS:
+            item.twin = self._by_call.get(string(fields.get("call_id")))
         self._all.append(item)
-        if index is not None:
-            self._by_index[index] = item
-        self.update(item, fields)
+        self._by_type.setdefault(item.type, []).append(item)
+        self._open.setdefault(item.type, deque()).append(item)
+        self.update(item, fields, index)
         return item
 
-    def update(self, item: Item, fields: JSON) -> None:
-        """Set the item's fields; its id may be a new one."""
+    def update(self, item: Item, fields: JSON, index: int | None = None) -> None:
+        """Set the item's fields; its id and index may be new ones, and lead to it as the old ones do."""
         item.fields = fields
+        if index is not None:
+            item.index = index
+            self._by_index[index] = item
         if ident := string(fields.get("id")):
             item.id = ident
             self._by_id[ident] = item
+        if item.type in OWN_CALLS and (call_id := string(fields.get("call_id"))):
+            item.call_id = call_id
+            self._by_call.setdefault(call_id, item)
+
+    def finish(self, item: Item, fields: JSON, index: int | None = None) -> None:
+        """The item is done, and this is the whole of it."""
+        item.done = True
+        self.update(item, fields, index)
+        self._seen.add(_hash(fields))
+
+    def of_type(self, kind: str) -> Sequence[Item]:
+        """The items of this type, in their order."""
+        return self._by_type.get(kind, ())
 
     def by_id(self, ident: Any) -> Item | None:
         """The item with this id."""
         return self._by_id.get(string(ident))
 
-    def for_delta(self, kind: str, head: Head) -> Item | None:
-        """The item that a delta goes to; by index, else by id, else the last open one of its type."""
-        if head.output_index is not None:
-            item = self._by_index.get(head.output_index)
-            if item is not None and (item.type == kind or not kind):
-                return item
-        if head.item_id is not None:
-            item = self._by_id.get(head.item_id)
-            if item is not None and (item.type == kind or not kind):
-                return item
-        return next((item for item in reversed(self._all) if item.type == kind and not item.done), None)
+    # --- which item a frame is about
 
-    def for_done(self, fields: JSON, index: int | None) -> Item | None:
-        """The item that is done: the one begun under this index or id, else the oldest open one of its type."""
+    def for_added(self, fields: JSON, index: int | None) -> Item | None:
+        """The item that begins, where that was told before; None where it is a new one."""
         kind = string(fields.get("type"))
-        found = [self.by_id(fields.get("id"))]
-        if index is not None:
-            found.insert(0, self._by_index.get(index))
-        for item in found:
-            if item is not None and item.type == kind and not item.done:
+        by_index = self._by_index.get(index) if index is not None else None
+        if kind in OWN_CALLS and (item := self._by_call.get(string(fields.get("call_id")))) is not None:
+            # One call id is one call. Where another one may be at work under it, its end will tell: see `twin`.
+            same = item is by_index or (not item.done and (item.silent or index is None))
+            return item if same else None
+        item = self.by_id(fields.get("id"))
+        if item is not None and item.type == kind and (not item.done or item is by_index):
+            return item
+        if by_index is not None:
+            return by_index if by_index.type == kind and not by_index.done and by_index.silent else None
+        last = self._last(kind)
+        found = (
+            index is None and not fields.get("id") and not fields.get("call_id") and last is not None and last.silent
+        )
+        return last if found else None
+
+    def for_delta(self, kind: str, head: Head) -> Item | None:
+        """The item that a delta goes to: by index, else by id, else the last open one of its type.
+
+        None where it is one that no frame has begun. A call's deltas know no type; they go by index or id only.
+        """
+        for item in self._named(head.output_index, head.item_id):
+            if (item.type == kind and not item.done) or not kind:
                 return item
-        if index is None:
-            return next((item for item in self._all if item.type == kind and not item.done), None)
+        last = self._last(kind)
+        if last is None or head.output_index is None or last.index is None or head.output_index == last.index:
+            return last
+        if head.output_index in self._by_index and self._by_index[head.output_index].type != kind:
+            return last  # the index is of another item: it says nothing
+        if last.silent:
+            self._by_index[head.output_index] = last
+            return last
         return None
 
-    def match(self, output: Sequence[JSON]) -> list[tuple[Item | None, JSON]]:
-        """Each item of the finished response with the one that was streamed: by id, by place, or the next of its type.
+    def for_content(self, kind: str, head: Head, content_kind: str, full: str) -> Item | None:
+        """The item of which a content is told whole; None where it is one that no frame has begun."""
+        named = [item for item in self._named(head.output_index, head.item_id) if item.type == kind]
+        said = [item for item in named if agrees(full, item.content_said(content_kind, full))]
+        if said or named:
+            return (said or named)[0]
+        for item in islice(reversed(self._by_type.get(kind, ())), MAX_TRIED):
+            if (text := item.content_said(content_kind, full)) and agrees(full, text):
+                return item
+        return self.for_delta(kind, head)
 
-        To be called once: an item that was matched is not matched again.
+    def for_done(self, fields: JSON, index: int | None) -> Item | None:
+        """The open item that is done: by call id, by index or id, else the oldest of its type that it may be."""
+        kind = string(fields.get("type"))
+        by_call = self._by_call.get(string(fields.get("call_id"))) if kind in OWN_CALLS else None
+        named = [item for item in self._named(index, fields.get("id")) if item.type == kind and not item.done]
+        if by_call is not None and by_call.type == kind and not by_call.done:
+            return next((item for item in named if item.twin is by_call), by_call)
+        if kind in OWN_CALLS:
+            named = [item for item in named if item.may_be(fields)]
+        if named:
+            return next((item for item in named if item.may_be(fields)), named[0])
+        if self.told(fields, index):
+            return None
+        tried = [item for item in islice(self._open.get(kind, ()), MAX_TRIED) if not item.done]
+        maybe = [item for item in tried if item.may_be(fields)]
+        for item in sorted(maybe, key=lambda item: item.silent):  # first those whose deltas say the same
+            if index is None or item.index is None or not item.silent:
+                return item
+        return tried[0] if tried and index is None and kind not in OWN_CALLS else None
+
+    def told(self, fields: JSON, index: int | None) -> bool:
+        """Whether this is an item that is done, told of once more."""
+        kind = string(fields.get("type"))
+        named = [item for item in self._named(index, fields.get("id")) if item.type == kind and item.done]
+        by_call = self._by_call.get(string(fields.get("call_id"))) if kind in OWN_CALLS else None
+        if by_call is not None and by_call.done and (by_call in named or by_call.repeats(fields)):
+            return True
+        if any(item.repeats(fields) for item in named):
+            return True
+        known = self.by_id(fields.get("id"))
+        if known in named and kind not in OWN_CALLS and (index is None or self._by_index.get(index) is known):
+            return True
+        return (index is None or bool(named)) and by_call is None and _hash(fields) in self._seen
+
+    def match(self, output: Sequence[JSON]) -> list[tuple[Item | None, JSON]]:
+        """Each item of the finished response with the one that was streamed.
+
+        By call id, by id, by its whole text, else the next of its type: never by place, which servers count in more
+        than one way. To be called once: an item that was matched is not matched again.
         """
-        found: list[Item | None] = [_take(fields, self.by_id(fields.get("id"))) for fields in output]
-        for index, fields in enumerate(output):
-            if found[index] is None:
-                found[index] = _take(fields, self._by_index.get(index), *self._all)
+        found: list[Item | None] = [None] * len(output)
+        spoken: dict[tuple[str, str], deque[Item]] = {}
+        for one in self._all:
+            if text := squashed("".join(content.text for content in one.contents.values())):
+                spoken.setdefault((one.type, text), deque()).append(one)
+
+        def by_call(fields: JSON) -> Item | None:
+            return self._by_call.get(string(fields.get("call_id")))
+
+        def by_id(fields: JSON) -> Item | None:
+            return self.by_id(fields.get("id"))
+
+        def by_text(fields: JSON) -> Item | None:
+            text = squashed("".join("".join(texts) for texts in texts_of(fields).values()))
+            return _next(spoken.get((string(fields.get("type")), text)))
+
+        def by_order(fields: JSON) -> Item | None:
+            return _next(rest.get(string(fields.get("type"))))
+
+        # Those of which nothing came last: they may be others, begun twice.
+        rest = {
+            kind: deque(sorted(items, key=lambda item: item.silent and not item.done))
+            for kind, items in self._by_type.items()
+        }
+        for way in (by_call, by_id, by_text, by_order):
+            for place, fields in enumerate(output):
+                if found[place] is not None:
+                    continue
+                item = way(fields)
+                if item is None or item.matched or item.type != fields.get("type"):
+                    continue
+                if item.type not in OWN_CALLS or item.may_be(fields):
+                    item.matched = True
+                    found[place] = item
         return list(zip(found, output, strict=True))
+
+    def _named(self, index: int | None, ident: Any) -> list[Item]:
+        found = [self._by_index.get(index) if index is not None else None, self.by_id(ident)]
+        return [item for item in found if item is not None]
+
+    def _last(self, kind: str) -> Item | None:
+        items = self._open.get(kind)
+        while items and items[-1].done:
+            items.pop()
+        while items and items[0].done:
+            items.popleft()
+        return items[-1] if items else None
 
     @property
     def refused(self) -> bool:
@@ -151,12 +371,50 @@ class Items:
         )
 
 
-def _take(fields: JSON, *candidates: Item | None) -> Item | None:
-    for item in candidates:
-        if item is not None and item.type == fields.get("type") and not item.matched:
-            item.matched = True
-            return item
-    return None
+def agrees(full: str, said: str) -> bool:
+    """Whether what was said is the whole text, or the beginning of it."""
+    return full.startswith(said) or alike(full, said)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two texts are the same but for white space, which servers strip where they tell a text once more."""
+    return one == other or squashed(one) == squashed(other)
+
+
+def same_json(one: str, other: str) -> bool:
+    """Whether two texts are the same JSON, or the same text."""
+    if one == other:
+        return True
+    try:
+        return bool(_decode_json(one) == _decode_json(other))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def texts_of(fields: JSON) -> dict[str, list[str]]:
+    """The texts that an item tells whole, by their content types."""
+    found: dict[str, list[str]] = {}
+    for part in (*dicts(fields.get("summary")), *dicts(fields.get("content"))):
+        kind = string(part.get("type"))
+        if kind in PART_KINDS:
+            found.setdefault(kind, []).append(string(part.get("refusal" if kind == "refusal" else "text")))
+    return found
+
+
+def squashed(text: str) -> str:
+    """The text without its white space."""
+    return "".join(text.split())
+
+
+def _hash(fields: JSON) -> int:
+    return hash(_encode_json(without(fields, "id", "status")))
+
+
+def _next(items: deque[Item] | None) -> Item | None:
+    """The first of them that was not matched yet."""
+    while items and items[0].matched:
+        items.popleft()
+    return items[0] if items else None
 
 
 def is_server_call(fields: JSON) -> bool:

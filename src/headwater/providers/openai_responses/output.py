@@ -22,7 +22,19 @@ import msgspec
 
 from headwater.events.messages import sniff_media_type
 from headwater.providers.decoder import Call, Decoder, Place
-from headwater.providers.openai_responses.items import Content, Item, Items, dicts, is_server_call, string, text_of
+from headwater.providers.openai_responses.items import (
+    MAX_TRIED,
+    Content,
+    Item,
+    Items,
+    agrees,
+    alike,
+    dicts,
+    is_server_call,
+    squashed,
+    string,
+    text_of,
+)
 from headwater.providers.openai_responses.request import JSON, OWN_CALLS, without
 from headwater.providers.openai_responses.vocabulary import CLIENT_CALLS, PART_KINDS, SERVER_CALLS, Head
 from headwater.providers.request import Quirks
@@ -48,23 +60,18 @@ class OutputDecoder(Decoder):
 
     def _begin(self, fields: JSON, head: Head) -> Item:
         item = self._items.add(fields, head.output_index)
-        if (item.type in OWN_CALLS and fields.get("name")) or is_server_call(fields):
+        if (item.type in OWN_CALLS and fields.get("name") and item.twin is None) or is_server_call(fields):
             self._begin_call(item, fields)
         return item
 
-    def _complete_item(self, item: Item, fields: JSON) -> None:
-        item.done = True
-        self._items.update(item, fields)
+    def _complete_item(self, item: Item, fields: JSON, index: int | None = None) -> None:
+        self._items.finish(item, fields, index)
         if item.type == "message":
-            for index, part in enumerate(dicts(fields.get("content"))):
-                if (kind := string(part.get("type"))) in PART_KINDS:
-                    self._content_known(item, kind, index, part)
+            self._tell(item, dicts(fields.get("content")))
             self._close_item(item)
         elif item.type == "reasoning":
-            for key in ("summary", "content"):
-                for index, part in enumerate(dicts(fields.get(key))):
-                    kind = "summary_text" if key == "summary" else "reasoning_text"
-                    self._content_known(item, kind, index, part)
+            self._tell(item, dicts(fields.get("summary")))
+            self._tell(item, dicts(fields.get("content")))
             self._close_item(item)
             self.item(fields)
         elif item.type in OWN_CALLS:
@@ -122,7 +129,7 @@ class OutputDecoder(Decoder):
         said = content.text
         if full.startswith(said):
             self._say(item, content, full[len(said) :])
-        else:
+        elif not alike(full, said):
             self.warn(
                 "text_differs", "What a finished part says is not what its deltas said; what was streamed is kept."
             )
@@ -134,9 +141,49 @@ class OutputDecoder(Decoder):
             part.signature = item.signature(content)
 
     def _content_known(self, item: Item, kind: str, index: int, part: JSON) -> None:
-        content = item.content(kind, index)
-        self._catch_up(item, content, part.get("refusal" if kind == "refusal" else "text"))
+        """A content is told whole in a frame of its own."""
+        full = _full(kind, part)
+        content = item.content_told(kind, index, full)
+        self._catch_up(item, content, full)
         self._annotate_rest(content, part)
+
+    def _tell(self, item: Item, parts: Sequence[JSON]) -> None:
+        """All contents of the item are told whole: they are paired by their order within a type, then by their text.
+
+        Indexes say nothing here: they are not always the places in the list.
+        """
+        for kind in dict.fromkeys(string(part.get("type")) for part in parts):
+            if kind in PART_KINDS:
+                self._tell_kind(item, kind, [part for part in parts if part.get("type") == kind])
+
+    def _tell_kind(self, item: Item, kind: str, parts: Sequence[JSON]) -> None:
+        contents = [content for content in item.of_kind(kind) if content.said]
+        fulls = [_full(kind, part) for part in parts]
+        full, said = "".join(fulls), "".join(content.text for content in contents)
+        if not contents and full and any(alike(full, content.text) for content in item.contents.values()):
+            return  # the same thing under another name, as a summary and in full
+        if full.startswith(said) or alike(full, said):
+            # All of it, or its beginning, was said, be it in other pieces.
+            known = len(said) if full.startswith(said) else len(full)
+            for place, (text, part) in enumerate(zip(fulls, parts, strict=True)):
+                if place < len(contents):
+                    content = contents[place]
+                else:
+                    content = contents[-1] if contents and known >= len(text) else item.content(kind, -1 - place)
+                self._say(item, content, text[known:])
+                known = max(0, known - len(text))
+                self._annotate_rest(content, part)
+            return
+        left = list(contents)
+        for place, (text, part) in enumerate(zip(fulls, parts, strict=True)):
+            found = next((content for content in left if agrees(text, content.text)), None)
+            if found is None and len(left) >= len(fulls) - place:
+                found = left[0]  # contradicted: what was streamed is kept
+            if found is not None:
+                left.remove(found)
+            content = found or item.content(kind, -1 - place)
+            self._catch_up(item, content, text)
+            self._annotate_rest(content, part)
 
     def _annotate_rest(self, content: Content, part: JSON) -> None:
         for annotation in dicts(part.get("annotations"))[len(content.annotations) :]:
@@ -177,20 +224,31 @@ class OutputDecoder(Decoder):
         item = self._items.for_delta("", head)
         if item is not None:
             return item.call
-        return next((call for call in reversed(self.calls) if not call.ready), None)
+        return next((call for call in reversed(self.calls[-MAX_TRIED:]) if not call.ready), None)
 
     def _complete_arguments(self, call: Call, full: Any) -> str | None:
         """Say what the deltas left out of the arguments; gives the ones that count, None for the deltas joined."""
-        if not isinstance(full, str) or not full:
+        if not full:
             return None
+        if not isinstance(full, str):
+            full = _encode_json(full).decode()  # some servers send an object; anything else is rejected
+        whole: str = full
         said = "".join(call.args)
-        if full.startswith(said):
-            self.call_delta(call, full[len(said) :])
+        if call.ready:
+            pass  # told once more
+        elif whole.startswith(said):
+            self.call_delta(call, whole[len(said) :])
         else:
             self.warn("arguments_differ", "A call's finished arguments are not what its deltas were; they are used.")
-        return full
+        return whole
 
     def _finish_call(self, item: Item, fields: JSON) -> None:
+        if item.call is None and (twin := item.twin) is not None:
+            if twin.done and twin.repeats(fields):
+                return
+            if not twin.done and twin.may_be_whole(fields):
+                self._complete_item(twin, fields)
+                return
         call = item.call or self._begin_call(item, fields)
         call.item_id = item.id
         key = "input" if call.custom else "arguments"
@@ -223,40 +281,53 @@ class OutputDecoder(Decoder):
 
         Text is compared as a whole, because servers have been known to join or part messages here.
         """
+        told = {squashed(item.text("output_text")) for item in self._items.of_type("message")} - {""}
         pairs = self._items.match(output)
         full = "".join(text_of(fields) for _, fields in pairs)
         said = "".join(content.text for content in self._texts)
-        left = len(said)
-        agrees = not full or full.startswith(said)
-        if not agrees:
-            self.warn("text_differs", "The finished response is not what was streamed; what was streamed is kept.")
+        beginning = full.startswith(said)
+        left = len(said) if beginning else len(full)
+        agreed = not full or beginning or alike(full, said)
         for item, fields in pairs:
             if fields.get("type") == "message":
-                size = len(text_of(fields))
-                known = min(left, size) if agrees else size if item is not None else 0
+                text = text_of(fields)
+                known = min(left, len(text)) if agreed else len(text) if item is not None else 0
                 left -= known
+                if item is None and known < len(text) and squashed(text) in told:
+                    continue  # a message told of twice
+                if not agreed and item is not None and not alike(text, item.text("output_text")):
+                    self.warn(
+                        "text_differs", "The finished response is not what was streamed; what was streamed is kept."
+                    )
                 self._settle_message(item, fields, known)
-            elif item is None or not item.done:
-                self._complete_item(item or self._begin(fields, Head()), fields)
+            elif item is None:
+                if not self._items.told(fields, None):
+                    self._complete_item(self._begin(fields, Head()), fields)
+            elif not item.done:
+                self._complete_item(item, fields)
 
     def _settle_message(self, item: Item | None, fields: JSON, known: int) -> None:
         """A message of the finished response, of whose text the first `known` characters were streamed."""
         text = text_of(fields)
-        if known >= len(text) and (item.done if item is not None else text):
+        if known >= len(text) and (item.done if item is not None else text or self._items.told(fields, None)):
             return
         item = item or self._begin(fields, Head())
-        item.done = True
-        self._items.update(item, fields)
-        for index, part in enumerate(dicts(fields.get("content"))):
-            if part.get("type") == "output_text":
-                piece = string(part.get("text"))
-                content = item.content("output_text", index)
-                self._say(item, content, piece[known:])
-                known = max(0, known - len(piece))
-                self._annotate_rest(content, part)
-            elif (kind := string(part.get("type"))) in PART_KINDS:
-                self._content_known(item, kind, index, part)
+        self._items.finish(item, fields)
+        parts = dicts(fields.get("content"))
+        contents = item.of_kind("output_text")
+        texts = [part for part in parts if part.get("type") == "output_text"]
+        for place, part in enumerate(texts):
+            piece = string(part.get("text"))
+            content = contents[place] if place < len(contents) else item.content("output_text", -1 - place)
+            self._say(item, content, piece[known:])
+            known = max(0, known - len(piece))
+            self._annotate_rest(content, part)
+        self._tell(item, [part for part in parts if part.get("type") != "output_text"])
         self._close_item(item)
+
+
+def _full(kind: str, part: JSON) -> str:
+    return string(part.get("refusal" if kind == "refusal" else "text"))
 
 
 def _canonical(raw: str) -> str | None:

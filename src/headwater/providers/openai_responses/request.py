@@ -30,6 +30,15 @@ from headwater.events.messages import (
     data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
+from headwater.providers.writing import (
+    add_extra,
+    arguments_object,
+    json_object,
+    json_text,
+    posted,
+    with_own_ids,
+    with_words,
+)
 
 __all__ = ("API", "JSON", "OWN_CALLS", "encode", "without")
 
@@ -40,7 +49,6 @@ JSON: TypeAlias = dict[str, Any]
 OWN_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 """Items that are calls of our tools."""
 
-_encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -50,9 +58,12 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     `store` is false unless the settings ask for it; then reasoning is asked for in its encrypted form, to be sent back.
     Raises: UnsupportedSetting, for a setting, a strict schema or a file that this API cannot take.
     """
+    request = with_words(request)
     settings = request.settings
     _refuse(settings, endpoint)
-    instructions, items = _conversation(request.messages, endpoint.quirks, keep=settings.store is True)
+    instructions, items = _conversation(
+        with_own_ids(request.messages, _bounded), endpoint.quirks, keep=settings.store is True
+    )
     body: JSON = {"model": request.model, "input": items, "stream": True, "store": settings.store is True}
     text: JSON = {}
     if request.output is not None:
@@ -61,9 +72,10 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     if settings.verbosity is not None:
         text["verbosity"] = settings.verbosity
     reasoning = _reasoning_asked(settings, endpoint)
+    tools = [*(_tool(tool, endpoint) for tool in request.tools), *(tool.spec for tool in request.provider_tools)]
     optional: JSON = {
         "instructions": instructions or None,
-        "tools": [_tool(tool, endpoint) for tool in request.tools] or None,
+        "tools": tools or None,
         "tool_choice": _tool_choice(settings.tool_choice),
         "parallel_tool_calls": settings.parallel_tool_calls,
         "text": text or None,
@@ -77,8 +89,8 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     body.update((name, value) for name, value in optional.items() if value is not None)
     if settings.store is not True and _shows_encrypted_reasoning(request.model, reasoning):
         body["include"] = ["reasoning.encrypted_content"]
-    body.update(settings.extra or {})
-    return HTTPRequest(url=_url(endpoint), headers=_headers(endpoint), body=_encode_json(body))
+    add_extra(body, settings.extra)
+    return posted(_url(endpoint), _headers(endpoint), body)
 
 
 _UNSUPPORTED: Final[Mapping[str, str]] = {
@@ -213,7 +225,7 @@ def _fits_strict(schema: Any, *, root: bool = True) -> bool:
 def _output_format(output: OutputSpec, quirks: Quirks) -> tuple[JSON, str]:
     """The `text.format` of an output type, and what has to be said in words beside it."""
     if not quirks.json_schema:
-        schema = _encode_json(output.schema).decode()
+        schema = json_text(output.schema)
         return {
             "type": "json_object"
         }, f"Answer with a JSON object that fits this JSON Schema, and nothing else:\n{schema}"
@@ -283,7 +295,7 @@ def _tool_output(result: ToolResult) -> JSON:
     content = result.content
     return {
         "type": "custom_tool_call_output" if result.custom else "function_call_output",
-        "call_id": _bounded(result.id),
+        "call_id": result.id,
         "output": content if isinstance(content, str) else [_input_part(part) for part in content],
     }
 
@@ -338,7 +350,7 @@ def _said(message: Message, *, keep: bool) -> list[JSON]:
                 items.append({**part.item})
         else:
             _add_part(items, part, own=True)
-    return _acceptable(items, keep=keep)
+    return [_taken_back(item) for item in _acceptable(items, keep=keep)]
 
 
 def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
@@ -385,15 +397,16 @@ def _add_text(items: list[JSON], part: Text, fields: JSON) -> None:
 def _call(part: ToolCall, *, own: bool) -> JSON:
     fields = _unsigned(part.signature) if own else {}
     raw = fields.pop("arguments", None)
-    if isinstance(part.arguments, str):
-        written = part.arguments
-    elif isinstance(raw, str) and _decode_json(raw) == part.arguments:
+    arguments = part.arguments
+    if isinstance(arguments, str) and (part.custom or (arguments.strip() and json_object(arguments) is not None)):
+        written = arguments
+    elif isinstance(raw, str) and json_object(raw) == arguments:
         written = raw
     else:
-        written = _encode_json(part.arguments).decode()
+        written = json_text(arguments_object(part))
     if own and part.item_id:
         fields["id"] = part.item_id
-    fields.update(call_id=_bounded(part.id), name=part.name)
+    fields.update(call_id=part.id, name=part.name)
     if part.custom:
         return {"type": "custom_tool_call", **fields, "input": written}
     return {"type": "function_call", **fields, "arguments": written}
@@ -437,6 +450,31 @@ def _without_id(item: JSON) -> JSON:
 
 def _can_be_read(item: JSON) -> bool:
     return item.get("type") != "reasoning" or bool(item.get("encrypted_content") or item.get("content"))
+
+
+_COMMON: Final = frozenset({"type", "id", "status"})
+
+_TAKEN_BACK: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset({"role", "content", "phase"}),
+    "message": _COMMON | {"role", "content", "phase"},
+    # The last two are OpenRouter's, which wants them back and is the only one to send them.
+    "reasoning": _COMMON | {"summary", "content", "encrypted_content", "format", "signature"},
+    "function_call": _COMMON | {"call_id", "name", "arguments", "namespace", "caller", "async"},
+    "custom_tool_call": frozenset({"type", "id", "call_id", "name", "input", "namespace", "caller", "async"}),
+    "web_search_call": _COMMON | {"action"},
+    "file_search_call": _COMMON | {"queries", "results"},
+    "code_interpreter_call": _COMMON | {"code", "container_id", "outputs"},
+    "image_generation_call": _COMMON
+    | {"result", "action", "background", "output_format", "quality", "revised_prompt", "size"},
+}
+"""The fields that the schema of an item takes back: servers send more about it, and refuse a request that has that."""
+
+
+def _taken_back(item: JSON) -> JSON:
+    known = _TAKEN_BACK.get(item.get("type", ""))
+    if known is None or item.keys() <= known:
+        return item
+    return {name: value for name, value in item.items() if name in known}
 
 
 def without(fields: Mapping[str, Any], *names: str) -> JSON:

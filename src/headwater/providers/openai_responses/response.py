@@ -38,6 +38,7 @@ from headwater.providers.openai_responses.vocabulary import (
     Head,
 )
 from headwater.providers.request import Quirks
+from headwater.providers.values import refuse_large
 
 __all__ = ("Decoder", "encode")
 
@@ -68,11 +69,16 @@ class Decoder(OutputDecoder):
     # --- frames
 
     def _feed(self, data: bytes) -> None:
-        for name, payload in self._sse.feed(data):
+        frames = self._sse.feed(data)
+        if self._sse.large:
+            refuse_large(payload for _, payload in frames)
+        for name, payload in frames:
             try:
                 head = _decode_head(payload)
             except msgspec.DecodeError as error:
                 self._odd_frame(name, payload, error)
+                if self.complete:
+                    return
                 continue
             if (
                 head.type == TEXT_DELTA
@@ -93,6 +99,8 @@ class Decoder(OutputDecoder):
 
     def _finish(self) -> None:
         frames = self._sse.finish()
+        if self._sse.large:
+            refuse_large(payload for _, payload in frames)
         with suppress(msgspec.DecodeError):  # a last frame cut in its middle
             for name, payload in frames:
                 try:
@@ -112,7 +120,11 @@ class Decoder(OutputDecoder):
         if name == "error":
             raise in_band_error(self.api, value_or_text(payload))
         if not isinstance(error, msgspec.ValidationError):
-            raise error
+            payload = self.halves.mend(payload, error)
+            with suppress(msgspec.ValidationError):
+                head = _decode_head(payload)
+                self._frame(head.type or name, head, payload)
+                return
         self._frame(name, Head(), payload)
 
     def _frame(self, kind: str, head: Head, payload: bytes) -> None:
@@ -178,7 +190,10 @@ class Decoder(OutputDecoder):
             self._part_known(kind, head, part)
 
     def _part_known(self, kind: str, head: Head, part: JSON) -> None:
-        item = self._item_of(kind, head)
+        item_type = ITEM_OF_CONTENT[kind]
+        full = string(part.get("refusal" if kind == "refusal" else "text"))
+        item = self._items.for_content(item_type, head, kind, full)
+        item = item or self._begin({"type": item_type, "id": head.item_id}, head)
         index = head.summary_index if kind == "summary_text" else head.content_index
         self._content_known(item, kind, index or 0, part)
 
@@ -205,18 +220,22 @@ class Decoder(OutputDecoder):
         fields = frame.get("item")
         if not isinstance(fields, dict):
             return
-        known = self._items.by_id(fields.get("id"))
-        if known is None or known.done or known.type != fields.get("type"):
+        known = self._items.for_added(fields, head.output_index)
+        if known is None:
             self._begin(fields, head)
+        elif not known.done:
+            self._items.update(known, fields, head.output_index)
 
     def _item_done(self, name: str, head: Head, frame: JSON) -> None:
         fields = frame.get("item")
         if not isinstance(fields, dict):
             return
-        known = self._items.by_id(fields.get("id"))
-        if known is None or not known.done:
-            item = self._items.for_done(fields, head.output_index) or self._begin(fields, head)
-            self._complete_item(item, fields)
+        item = self._items.for_done(fields, head.output_index)
+        if item is None:
+            if self._items.told(fields, head.output_index):
+                return
+            item = self._begin(fields, head)
+        self._complete_item(item, fields, head.output_index)
 
     # --- the response
 
@@ -254,6 +273,8 @@ class Decoder(OutputDecoder):
             if reason:
                 self.provider_finish_reason = f"incomplete:{reason}"
             self.finish_reason = INCOMPLETE.get(reason)
+            if not reason:
+                self.finish_reason = "length"  # it is cut, and nobody says by what
         elif any(call.by == "agent" for call in self.calls):
             self.finish_reason = "tool_calls"
         elif self._items.refused:
