@@ -235,6 +235,16 @@ def test_the_words_of_a_graphs_member_that_failed_are_no_answer_where_another_ha
     run_virtual(main())
 
 
+def test_what_is_taken_back_is_what_was_handed_out_without_the_lead_before_it() -> None:
+    async def main() -> None:
+        model = ScriptedModel([["First."], ["Half ", Cut()], ["Whole."]])
+        stream = Agent(model=model, max_loops=2, on_interrupted="restart").run_stream("Go.")
+        back = [chunk.event for chunk in await chosen(stream, final_only=True) if chunk.finish_reason == "retracted"]
+        assert [event.chars for event in back if isinstance(event, Retracted)] == [len("Half ")]
+
+    run_virtual(main())
+
+
 def test_the_words_of_a_member_that_failed_are_the_answer_where_its_error_is_collected() -> None:
     async def main() -> None:
         broken = Agent(name="b", model=ScriptedModel([["So far ", "so good", Cut()]]), retries=0)
