@@ -220,6 +220,31 @@ def test_words_before_a_step_that_was_taken_back_are_the_answer_where_nothing_el
     run_virtual(main())
 
 
+def test_the_words_of_a_graphs_member_that_failed_are_no_answer_where_another_has_one() -> None:
+    async def main() -> None:
+        broken = Agent(name="b", model=ScriptedModel([["So far ", Cut()]]), retries=0)
+        graph = GraphWorkflow(
+            [speaker("a", "One."), broken, speaker("c", "Two.")], edges=[("a", "c")], on_error="collect"
+        )
+        stream = graph.run_stream("Go.")
+        assert joined(await chosen(stream, final_only=True)) == "Two." == stream.response.text
+        chain = GraphWorkflow([paced("a", 2), paced("b", 2)], edges=[("a", "b")], on_error="collect")
+        at = await timed(chain.run_stream("Go."), final_only=True)
+        assert [round(when - at[0][0]) for when, _ in at] == [0, 0, 1, 1], "the only end is shown as it comes"
+
+    run_virtual(main())
+
+
+def test_what_is_taken_back_is_what_was_handed_out_without_the_lead_before_it() -> None:
+    async def main() -> None:
+        model = ScriptedModel([["First."], ["Half ", Cut()], ["Whole."]])
+        stream = Agent(model=model, max_loops=2, on_interrupted="restart").run_stream("Go.")
+        back = [chunk.event for chunk in await chosen(stream, final_only=True) if chunk.finish_reason == "retracted"]
+        assert [event.chars for event in back if isinstance(event, Retracted)] == [len("Half ")]
+
+    run_virtual(main())
+
+
 def test_the_words_of_a_member_that_failed_are_the_answer_where_its_error_is_collected() -> None:
     async def main() -> None:
         broken = Agent(name="b", model=ScriptedModel([["So far ", "so good", Cut()]]), retries=0)

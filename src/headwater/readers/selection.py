@@ -1,8 +1,9 @@
 """Which part of a stream a reader wants: whose words, from how deep in the tree, and only those of the answer or all.
 
 Owns the choice, as a function from the next event to the events to be handed out now. What is an answer it works out
-from the log alone; what is not yet known is held until it is, and let go of as soon as it is known not to be. It must
-never change an event, nor ask a run.
+from the log alone; what is not yet known is held until it is, and let go of as soon as it is known not to be. An event
+is handed out as it is, but for how much a retraction takes back: of an answer that is what was handed out of it. It
+must never ask a run.
 """
 
 from __future__ import annotations
@@ -198,9 +199,8 @@ class _Held:
             self._refusals.add((event.step, event.part))
         if self.final and self._run.sure:
             if isinstance(event, Retracted):
-                self._passed.clear()
-            else:
-                self._passed.append(event)
+                return [self._less(event)]
+            self._passed.append(event)
             return [event]
         if isinstance(event, Retracted):
             self._steps.pop(event.step, None)
@@ -235,6 +235,12 @@ class _Held:
                 path=path,
             )
         ]
+
+    def _less(self, event: Retracted) -> Retracted:
+        """A retraction of what was handed out: the lead before it was not."""
+        chars = sum(map(self._chars, self._passed))
+        self._passed.clear()
+        return event if event.chars == chars else msgspec.structs.replace(event, chars=chars)
 
     def keep_last(self) -> None:
         """Let go of what is not the answer: that is the last step that has any text, and what comes after it."""

@@ -215,10 +215,21 @@ class _Walk:
             )
         nodes = self._graph._nodes
         in_order = {source: said[source] for source in nodes if source in said}  # whichever ended first
-        # Nothing leads on from a node without a way out, and it is asked when nothing more can come to it.
-        final = None if self._graph.leads_on(name) else True
+        final = True if self._surely_answers(name, in_order.values()) else None
         asked = self._run.ask(nodes[name], passed_on(self._run.input, in_order), final=final, after=in_order.values())
         self._working[asyncio.ensure_future(asked)] = name
+
+    def _surely_answers(self, name: str, led: Iterable[Response[Any]]) -> bool:
+        """Whether what the node says now is the answer, or a part of it, whatever may happen."""
+        if self._graph.leads_on(name):
+            return False
+        # Nothing leads on from it, and it is asked when nothing more can come to it. But where errors are collected and
+        # it fails, the answer is that of the others, if there are any.
+        if self._graph.on_error == "raise":
+            return True
+        after = {response.run_id for response in led}
+        others = [one for one in self._run.node.latest.values() if one.name != name]
+        return not (self._working or self._come) and all(one.led_on or one.id in after for one in others)
 
     async def _ended(self, name: str, task: asyncio.Task[Response[Any]]) -> None:
         response = task.result()
