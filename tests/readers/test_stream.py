@@ -529,3 +529,17 @@ def test_one_way_of_going_on_at_a_time() -> None:
 
 async def _first(stream: Any) -> Any:
     return await anext(stream)
+
+
+def test_a_thread_that_cancels_a_stream_cancels_the_run_that_is_read() -> None:
+    async def main() -> None:
+        for _ in range(200):
+            stream = scripted("Hello there.").run_stream("Go.")
+            thread = threading.Thread(target=stream.cancel)
+            thread.start()
+            log = [event async for event in stream.events()]
+            thread.join()
+            assert {event.run for event in log} == {stream.run_id}
+            assert stream.response is not None
+
+    asyncio.run(main())

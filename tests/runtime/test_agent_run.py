@@ -11,7 +11,10 @@ import pytest
 from headwater import Agent, Message, Thread
 from headwater.backends.offline import Call, Finish, Say, ScriptedModel, Wait
 from headwater.errors import MaxDepthReached, MaxHandoffsReached, MaxStepsReached, OutputInvalid, ThreadBusy
-from headwater.events import MessageAdded, RunFinished
+from headwater.events import Event, MessageAdded, RunFinished
+from headwater.runtime.context import Links, current_run
+from headwater.runtime.run import Run
+from headwater.testing import check_log
 from tests.support.streams import log_of, scripted, types_of
 from tests.support.virtual import run_virtual
 
@@ -235,3 +238,43 @@ def test_an_answer_that_does_not_fit_and_cannot_be_sent_back_says_so() -> None:
     agent = Agent(model=ScriptedModel(["no number"]), output_type=int, max_steps=1)
     with pytest.raises(MaxStepsReached, match="no request is left to have it mended"):
         agent.run_sync("How many?")
+
+
+# --- a program that is to end
+
+
+def test_a_callback_that_ends_the_program_over_and_over_leaves_a_log_with_its_end() -> None:
+    log: list[Event] = []
+
+    def watch(event: Event) -> None:
+        log.append(event)
+        if event.seq >= 5:
+            raise SystemExit("enough")
+
+    thread = Thread()
+    agent = scripted("One two three.", "Again.", name="writer")
+    with pytest.raises(SystemExit):
+        agent.run_sync("Go.", thread=thread, on_event=watch)
+    check_log(log)
+    assert agent.run_sync("Go.", thread=thread) == "Again."
+
+
+def test_a_run_that_is_cancelled_while_it_is_made_is_cancelled() -> None:
+    """What a tool's thread begins may be cancelled by the run it begins for at any moment."""
+    made: list[Run] = []
+
+    class Waits(Links):
+        def add(self, run: Any) -> None:
+            super().add(run)
+            made.append(run)
+            self.cancel()
+
+    outer = scripted("Hi.", name="outer")._begin("Go.", shown=False)
+    outer.links = Waits()
+    token = current_run.set(outer)
+    try:
+        inner = scripted("Hi.", name="inner")._begin("Go.", shown=False)
+    finally:
+        current_run.reset(token)
+    assert made == [inner]
+    assert inner.stopping

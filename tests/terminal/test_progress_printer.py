@@ -133,3 +133,15 @@ def test_every_line_says_whose_it_is_and_none_steers(pieces: list[str]) -> None:
     ).split("\n")[1:-1]:
         assert line.startswith(("ann | ", "ann: "))
         assert "\x1b" not in line
+
+
+def test_a_long_piece_is_as_many_lines_as_it_needs() -> None:
+    from headwater.terminal.progress_printer import CHARACTERS_A_LINE, _broken
+
+    words = "word " * 1000
+    *lines, rest = _broken(words)
+    assert "".join([*lines, rest]) == words
+    assert all(0 < len(line) <= CHARACTERS_A_LINE for line in lines)
+    assert len(rest) <= CHARACTERS_A_LINE
+    assert _broken("x" * (CHARACTERS_A_LINE + 1)) == ["x" * CHARACTERS_A_LINE, "x"]
+    assert _broken("") == [""]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -34,6 +35,10 @@ __all__ = ("AgentStream",)
 OutputT = TypeVar("OutputT", default=str)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+
+_claiming = threading.RLock()
+"""Held while a stream's run is made, or claimed by a reader: once a stream, so one lock serves all."""
 
 
 class _Readable(Generic[T_co]):
@@ -242,18 +247,21 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
 
     def _begun(self) -> Run:
         if self._run is None:
-            self._run = self._make()
+            with _claiming:  # one thread may cancel what another is beginning to read
+                if self._run is None:
+                    self._run = self._make()
         return self._run
 
     def claim(self) -> Run:
         """The run itself, for whoever conducts it instead of reading it here: a workflow. Raises LoopMisuse."""
         run = self._begun()
-        if self._reading:
-            raise LoopMisuse(
-                "This stream has been read already, or is being read.",
-                hint="A stream is one run, read once: call run_stream again, or keep what you read.",
-            )
-        self._reading = True
+        with _claiming:
+            if self._reading:
+                raise LoopMisuse(
+                    "This stream has been read already, or is being read.",
+                    hint="A stream is one run, read once: call run_stream again, or keep what you read.",
+                )
+            self._reading = True
         return run
 
     def _loop(self) -> KeptLoop:

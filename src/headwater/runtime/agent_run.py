@@ -41,7 +41,7 @@ class AgentRun(Parent):
     """One run of an agent, or one request to a model. `origin` says on whose behalf it begins."""
 
     def __init__(self, job: Job, *, origin: Origin = NOWHERE) -> None:
-        super().__init__(job.name, timeout=job.timeouts.run, quiet=job.quiet, origin=origin)
+        super().__init__(job.name, timeout=job.timeouts.run, quiet=job.quiet)
         self.job = job
         self.loop = Loop(job.limits)
         self._next: Callable[[AgentRun], Awaitable[list[Event]]] = AgentRun._begin
@@ -52,6 +52,7 @@ class AgentRun(Parent):
         """By tool: calls in a row whose arguments did not fit."""
         self._system: str | None = None
         self._history = job.history
+        self.begin_on_behalf(origin)
 
     # What most runs never have; see `Run`.
     _ours: tuple[tuple[str, ToolCall], ...] = ()

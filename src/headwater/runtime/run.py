@@ -60,12 +60,17 @@ class Run(Placed):
         """What was handed out last, which its reader may be in the middle of."""
         self._interruptible = Interruptible()
         self._event_loop: asyncio.AbstractEventLoop | None = None
-        if origin is not NOWHERE and self.begin_for(origin):
-            self.ending.stop(Cause.PARENT)
+        if origin is not NOWHERE:
+            self.begin_on_behalf(origin)
 
     _above: tuple[Run, ...]
     _mux: Mux | None = None  # most runs never have one
     _clock: asyncio.TimerHandle | None = None
+
+    def begin_on_behalf(self, origin: Origin) -> None:
+        """Link the run to what it begins for, which may cancel it from then on: the last step of a constructor."""
+        if self.begin_for(origin):
+            self.ending.stop(Cause.PARENT)
 
     # --- what a subclass does
 
@@ -299,16 +304,26 @@ class Run(Placed):
             self._finish()  # never begun: there is no log to end
             return
         given = self._last_batch
+        raised: BaseException | None = None
         if self.ending.stage is Stage.ENDING:
             # Its reader leaves in the middle of the end, all of which belongs into the log.
-            self._append_unheard([event for event in given if not event.seq and event is not self.fold.started])
+            rest = [event for event in given if not event.seq and event is not self.fold.started]
+            raised = self._append_unheard(rest)
         while events := self._end_next():
-            self._append_unheard(events)
+            raised = self._append_unheard(events) or raised
         given.clear()  # whoever is in the middle of these must not append what comes after the end
+        if raised is not None:
+            raise raised
 
-    def _append_unheard(self, events: list[Event]) -> None:
+    def _append_unheard(self, events: list[Event]) -> BaseException | None:
+        """Append what nobody waits for. What a watcher raises to end the program is returned: the log goes first."""
+        raised: BaseException | None = None
         for event in events:
-            drop(self.append(event))
+            try:
+                drop(self.append(event))
+            except BaseException as error:
+                raised = raised or error
+        return raised
 
     def end_now(self, by: CancelledBy) -> list[Event]:
         """`abort` for a run that stands in another: the events that end it, for whoever conducts it to append."""

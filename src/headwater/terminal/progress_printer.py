@@ -6,6 +6,7 @@ speak at once stay readable; nothing is said twice.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from headwater.events import (
@@ -61,17 +62,17 @@ class Progress:
         told = ""
         if "\n" in words:
             *whole, words = words.split("\n")
-            told = "".join(self._line(view, f"{line.rstrip()}", "|") for line in whole if line.strip())
-        if len(words) > CHARACTERS_A_LINE:
-            at = words.rfind(" ", 0, CHARACTERS_A_LINE) + 1 or CHARACTERS_A_LINE
-            told += self._line(view, words[:at].rstrip(), "|")
-            words = words[at:]
+            told = "".join(map(partial(self._lines, view), whole))
+        *lines, words = _broken(words)
+        told += "".join(self._line(view, line.rstrip(), "|") for line in lines)
         self._words[view] = words
         return told
 
     def _rest(self, view: AgentView) -> str:
-        words = self._words.pop(view, "")
-        return self._line(view, words.rstrip(), "|") if words.strip() else ""
+        return self._lines(view, self._words.pop(view, ""))
+
+    def _lines(self, view: AgentView, words: str) -> str:
+        return "".join(self._line(view, line.rstrip(), "|") for line in _broken(words) if line.strip())
 
     def _other(self, view: AgentView, event: Event) -> str:
         marks = self._marks
@@ -133,3 +134,13 @@ class Progress:
 def _account(state: str, elapsed: float, tokens: tuple[int, bool]) -> str:
     count, estimated = tokens
     return f"{state}, {seconds(elapsed)}" + (f", {'~' if estimated else ''}{count:,} tokens" if count else "")
+
+
+def _broken(words: str) -> list[str]:
+    """Words as lines of at most CHARACTERS_A_LINE, broken at a space where there is one; the last may still grow."""
+    lines, at = [], 0
+    while len(words) - at > CHARACTERS_A_LINE:
+        end = words.rfind(" ", at, at + CHARACTERS_A_LINE) + 1 or at + CHARACTERS_A_LINE
+        lines.append(words[at:end])
+        at = end
+    return [*lines, words[at:]]

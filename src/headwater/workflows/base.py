@@ -274,7 +274,11 @@ def checked_members(agents: Iterable[Member], workflow: str) -> tuple[Member, ..
     if not members:
         raise ConfigurationError(f"The workflow {workflow!r} has no agents.", hint="Give it some: agents=[…].")
     for member in members:
-        if not (callable(getattr(member, "run_stream", None)) and isinstance(getattr(member, "name", None), str)):
+        if not (
+            callable(getattr(member, "run_stream", None))
+            and isinstance(getattr(member, "name", None), str)
+            and member.name
+        ):
             raise ConfigurationError(
                 f"{member!r} cannot stand in the workflow {workflow!r}.",
                 hint="Members are agents, workflows, or anything with a name and run_stream.",

@@ -64,7 +64,7 @@ class WorkflowRun(Parent):
         quiet: bool = False,
         origin: Origin = NOWHERE,
     ) -> None:
-        super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet, origin=origin)
+        super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet)
         self.node.shape = shape
         self.input = input
         self.context = context
@@ -73,6 +73,7 @@ class WorkflowRun(Parent):
         self._limit = asyncio.Semaphore(max_concurrency) if max_concurrency else None
         self._begun = False
         self._done = False
+        self.begin_on_behalf(origin)
 
     async def ask(
         self, member: Member, task: Sequence[Message], *, final: bool | None, after: Iterable[Response[Any]] = ()
