@@ -245,6 +245,16 @@ def test_what_is_taken_back_is_what_was_handed_out_without_the_lead_before_it() 
     run_virtual(main())
 
 
+def test_words_are_not_shown_as_the_answer_while_a_route_may_lead_back_to_who_says_them() -> None:
+    async def main() -> None:
+        members = [paced("a", 3), speaker("b", "Too early.", "Now.")]
+        graph = GraphWorkflow(members, routes={"a": lambda said: "b"}, start=["a", "b"])
+        stream = graph.run_stream("Go.")
+        assert joined(await chosen(stream, final_only=True)) == "Now." == stream.response.text
+
+    run_virtual(main())
+
+
 def test_the_words_of_a_member_that_failed_are_the_answer_where_its_error_is_collected() -> None:
     async def main() -> None:
         broken = Agent(name="b", model=ScriptedModel([["So far ", "so good", Cut()]]), retries=0)

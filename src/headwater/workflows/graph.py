@@ -164,6 +164,10 @@ class GraphWorkflow(Workflow[Response[Any]]):
         """Whether any way leads from the node."""
         return bool(self._reach[source]) or source in self.routes  # a route may lead back to where it all began
 
+    def leads_anywhere(self, source: str) -> bool:
+        """Whether some way leads from the node to a route, which may name any node."""
+        return source in self.routes or not self.routes.keys().isdisjoint(self._reach[source])
+
     def can_reach(self, source: str, target: str) -> bool:
         """Whether some way leads from one node to the other."""
         return target in self._reach[source]
@@ -223,13 +227,16 @@ class _Walk:
         """Whether what the node says now is the answer, or a part of it, whatever may happen."""
         if self._graph.leads_on(name):
             return False
-        # Nothing leads on from it, and it is asked when nothing more can come to it. But where errors are collected and
-        # it fails, the answer is that of the others, if there are any.
+        # Nothing leads on from it, and it is asked when nothing more can come to it but by a route back to the start.
+        others_now = (*self._working.values(), *self._come)
+        if any(map(self._graph.leads_anywhere, others_now)):
+            return False
+        # Where errors are collected and it fails, the answer is that of the others, if there are any.
         if self._graph.on_error == "raise":
             return True
         after = {response.run_id for response in led}
         others = [one for one in self._run.node.latest.values() if one.name != name]
-        return not (self._working or self._come) and all(one.led_on or one.id in after for one in others)
+        return not others_now and all(one.led_on or one.id in after for one in others)
 
     async def _ended(self, name: str, task: asyncio.Task[Response[Any]]) -> None:
         response = task.result()
