@@ -47,6 +47,9 @@ class _Readable(Generic[T_co]):
     A loop lets go of its iterator where it is left, and so ends the run; `anext` and `next` keep theirs here.
     """
 
+    _instead = "`async for`"
+    """What to write in async code instead of a plain loop."""
+
     def __init__(self) -> None:
         self._next: _AsyncReading[T_co] | Iterator[T_co] | None = None
 
@@ -67,7 +70,7 @@ class _Readable(Generic[T_co]):
         return self._open()
 
     def __iter__(self) -> Iterator[T_co]:
-        refuse_inside_loop("`async for`")
+        refuse_inside_loop(self._instead)
         if (begun := self._next) is not None and not isinstance(begun, (Reader, OneByOne)):
             self._next = None
             return begun
@@ -99,6 +102,8 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
     `next(stream)`), as typed `events()`, as `text()`, in part by `select()`, or drained by `result()`. `cancel()` stops
     it from anywhere. `response` is there once it has ended.
     """
+
+    _instead = "`async for chunk in …`"
 
     def __init__(self, make: Callable[[], Run]) -> None:
         super().__init__()

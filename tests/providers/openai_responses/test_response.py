@@ -14,6 +14,7 @@ from headwater.events.messages import (
     Usage,
 )
 from headwater.providers.openai_responses import response, vocabulary
+from headwater.providers.openai_responses.request import TAKEN_BACK
 from headwater.providers.openai_responses.response import Decoder
 from tests.providers.openai_responses.frames import (
     JSON,
@@ -106,7 +107,9 @@ def lost(item: JSON) -> bool:
 
 
 def bare(item: JSON) -> JSON:
-    """An item less what need not go back: probabilities, and lists of annotations that are empty."""
+    """An item less what does not go back: fields that its schema refuses, probabilities, empty lists of annotations."""
+    known = TAKEN_BACK.get(item.get("type", ""), frozenset(item))
+    item = {name: value for name, value in item.items() if name in known}
     if item.get("type") != "message":
         return item
     content = [

@@ -454,7 +454,7 @@ def _can_be_read(item: JSON) -> bool:
 
 _COMMON: Final = frozenset({"type", "id", "status"})
 
-_TAKEN_BACK: Final[Mapping[str, frozenset[str]]] = {
+TAKEN_BACK: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"role", "content", "phase"}),
     "message": _COMMON | {"role", "content", "phase"},
     # The last two are OpenRouter's, which wants them back and is the only one to send them.
@@ -471,7 +471,7 @@ _TAKEN_BACK: Final[Mapping[str, frozenset[str]]] = {
 
 
 def _taken_back(item: JSON) -> JSON:
-    known = _TAKEN_BACK.get(item.get("type", ""))
+    known = TAKEN_BACK.get(item.get("type", ""))
     if known is None or item.keys() <= known:
         return item
     return {name: value for name, value in item.items() if name in known}
