@@ -19,6 +19,7 @@ from headwater.providers.request import Request
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
 from headwater.runtime.children import Parent
 from headwater.runtime.context import NOWHERE, Origin, current_run
+from headwater.runtime.definition import hash_of_job
 from headwater.runtime.job import Job
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.run import Run
@@ -101,6 +102,7 @@ class AgentRun(Parent):
             context=None if self._above else outlined(job.context),  # once a tree
             parent=self.parent,
             call=self.call,
+            definition_hash=hash_of_job(job),
             grammar=GRAMMAR,
         )
 

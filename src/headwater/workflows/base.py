@@ -6,7 +6,7 @@ say goes through one queue into one log. This file owns the run and the faces; w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from typing_extensions import Unpack
@@ -23,6 +23,7 @@ from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_lo
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.runtime.backlog import SLOW_READERS, SlowReader
 from headwater.runtime.context import Origin
+from headwater.runtime.definition import definition_hash
 from headwater.tools.work import Offered
 from headwater.workflows.run import Member, OnError, WorkflowRun
 
@@ -109,6 +110,10 @@ class Workflow(Generic[ResultT]):
     async def _plan(self, run: WorkflowRun) -> None:
         """Ask the members, in whatever order this workflow has."""
         raise NotImplementedError
+
+    def _plan_of(self) -> Sequence[Any]:
+        """What else the plan was declared with, as plain values: it counts towards the definition's hash."""
+        return ()
 
     kind = ""
     """How the members' answers are put together, as the log tells it; see `events.answers`."""
@@ -216,6 +221,9 @@ class Workflow(Generic[ResultT]):
             max_concurrency=self.max_concurrency,
             timeouts=self.timeouts,
             quiet=self.print_on is False,
+            definition_hash=definition_hash(
+                self.name, self.kind, [member.name for member in self.agents], self.on_error, *self._plan_of()
+            ),
             origin=Origin.here(),
         )
         callback = streaming_callback or self.streaming_callback

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from typing_extensions import Unpack
@@ -35,6 +35,9 @@ class ConcurrentWorkflow(Workflow[Results]):
     ) -> None:
         super().__init__(agents, name=name, **options)
         self.max_loops = validation.whole("max_loops", max_loops)
+
+    def _plan_of(self) -> Sequence[Any]:
+        return (self.max_loops,)
 
     async def _plan(self, run: WorkflowRun) -> None:
         said: dict[str, Response[Any]] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -72,6 +72,10 @@ class GraphWorkflow(Workflow[Response[Any]]):
         self.start: tuple[str, ...] = self._starts(start)
         self.max_visits = validation.whole("max_visits", max_visits)
         self._reach = self._reachable()
+
+    def _plan_of(self) -> Sequence[Any]:
+        edges = [(edge.source, edge.target, edge.when is not None) for edge in self.edges]
+        return edges, [*self.routes], self.start, self.max_visits
 
     async def _plan(self, run: WorkflowRun) -> None:
         walk = _Walk(self, run)

@@ -62,6 +62,7 @@ class WorkflowRun(Parent):
         max_concurrency: int | None = None,
         timeouts: Timeouts | None = None,
         quiet: bool = False,
+        definition_hash: str = "",
         origin: Origin = NOWHERE,
     ) -> None:
         super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet)
@@ -69,6 +70,7 @@ class WorkflowRun(Parent):
         self.input = input
         self.context = context
         self._shape = shape
+        self._definition_hash = definition_hash
         self._plan = plan
         self._limit = asyncio.Semaphore(max_concurrency) if max_concurrency else None
         self._begun = False
@@ -150,6 +152,7 @@ class WorkflowRun(Parent):
             context=None if self._above else outlined(self.context),  # once a tree
             parent=self.parent,
             call=self.call,
+            definition_hash=self._definition_hash,
             grammar=GRAMMAR,
             workflow=self._shape,
         )
