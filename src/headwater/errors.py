@@ -91,11 +91,17 @@ __all__ = (
 class HeadwaterError(Exception):
     """What every error of this library is.
 
-    `message` says what happened, `hint` what to do about it, `response` is the partial `Response` of the run that
-    ended here (None where nothing had begun), `retryable` whether the same request may succeed when sent again.
+    Catch it where any failure of a run is handled alike: `str(error)` is the message and the hint.
     """
 
+    message: str
+    """What happened."""
+    hint: str
+    """What to do about it; empty where only the provider knows."""
+    response: Any
+    """What had been said before it went wrong, as a partial `Response`; None where nothing had begun."""
     retryable: bool = False
+    """Whether the same request may succeed when it is sent again."""
 
     def __init__(self, message: str, *, hint: str = "", response: Any = None) -> None:
         super().__init__(message)
@@ -119,51 +125,91 @@ def rebuilt(kind: type[HeadwaterError], state: dict[str, Any]) -> HeadwaterError
 
 
 class UsageError(HeadwaterError):
-    """The calling program has to change."""
+    """The program has to change.
+
+    Correct the program; trying again does not help.
+    """
 
 
 class ConfigurationError(UsageError):
-    """A setting, a name or a combination of them that cannot work."""
+    """A setting, a name or a combination of them that cannot work.
+
+    The hint says what to write instead.
+    """
 
 
 class ModelNotNamed(ConfigurationError):
-    """No model was named anywhere."""
+    """No model was named anywhere.
+
+    Pass `model=`, or set the variable `HEADWATER_MODEL`.
+    """
 
 
 class UnknownModel(ConfigurationError):
-    """The name leads to no provider we know."""
+    """The name leads to no known provider.
+
+    Write the provider before the model, as in `openai/gpt-5.4`; for a server of your own pass `base_url=`.
+    """
 
 
 class MissingKey(ConfigurationError):
-    """The provider wants a key and none was found."""
+    """The provider wants a key and none was found.
+
+    Set the provider's variable, or pass `api_key=`. A local server needs no key.
+    """
 
 
 class UnsupportedSetting(ConfigurationError):
-    """The provider cannot honour this setting; nothing was sent."""
+    """The provider cannot honour this setting; nothing was sent.
+
+    Leave the setting out, correct its name, or choose a provider that has it. Settings are never dropped silently.
+    """
 
 
 class InvalidTool(ConfigurationError):
-    """A function that cannot be offered as a tool."""
+    """A function that cannot be offered as a tool.
+
+    It is raised when the agent is made, so no run has begun. Change the function as the hint says.
+    """
 
 
 class InvalidRecord(UsageError):
-    """What was to be read or written is no event, message or Response as JSON has them."""
+    """What was to be read or written is no event, message or Response as JSON has them.
+
+    Look for the program that wrote it, or for a line that was cut.
+    """
 
 
 class ThreadBusy(UsageError):
-    """A conversation takes one run at a time."""
+    """A conversation takes one run at a time.
+
+    Wait for the first run, or give each conversation a `Thread` of its own.
+    """
 
 
 class LoopMisuse(UsageError):
-    """The plain face was used inside a running event loop, or the async face outside one."""
+    """Code that blocks was called inside a running event loop, or async code outside one.
+
+    In async code write `await agent.run(…)` and `async for`; in plain code `agent.run(…)` and `for`.
+    """
 
 
 class ProviderError(HeadwaterError):
     """The provider refused or failed.
 
-    `status` is the HTTP status (None for an error inside a stream), `code` the provider's own word,
-    `request_id` what to quote to its support.
+    The message begins with the provider's name and ends with what it said.
     """
+
+    provider: str
+    """The provider's name."""
+    status: int | None
+    """The HTTP status; None for an error inside a stream."""
+    code: str | None
+    """The provider's own word for what went wrong."""
+    request_id: str | None
+    """What to quote to the provider's support."""
+    retry_after: float | None
+    """Seconds that the provider asked to wait; None where it did not say."""
 
     def __init__(
         self,
@@ -186,63 +232,107 @@ class ProviderError(HeadwaterError):
 
 
 class InvalidRequest(ProviderError):
-    """The provider would not take what was sent (400, 413, 422)."""
+    """The provider would not take what was sent (400, 413, 422).
+
+    Read what the provider says; it names the setting or the part that it does not take.
+    """
 
 
 class ContextTooLong(InvalidRequest):
-    """The conversation does not fit the model."""
+    """The conversation does not fit the model.
+
+    Drop old messages from `history=`, start a new thread, or use a model with a larger context.
+    """
 
 
 class AuthenticationFailed(ProviderError):
-    """The key was not accepted (401)."""
+    """The key was not accepted (401).
+
+    Check that the key is whole, current and of this provider. The key itself never shows in a message.
+    """
 
 
 class PermissionDenied(ProviderError):
-    """The key is known and may not do this (403)."""
+    """The key is known and may not do this (403).
+
+    Ask the account's owner for access, or use another model.
+    """
 
 
 class QuotaExhausted(ProviderError):
-    """Out of credit or quota (402, or a 429 that waiting will not mend)."""
+    """Out of credit or quota (402, or a 429 that waiting will not mend).
+
+    Check the account's plan and billing; trying again does not help.
+    """
 
 
 class ModelNotFound(ProviderError):
-    """The provider has no such model or address (404)."""
+    """The provider has no such model or address (404).
+
+    Check the spelling of the model and the base URL.
+    """
 
 
 class RateLimited(ProviderError):
-    """Too many requests (429); `retry_after` is in seconds where the provider said."""
+    """Too many requests (429).
+
+    It was tried again already. Run fewer at once, wait, or name a `fallback=`.
+    """
 
     retryable = True
 
 
 class Overloaded(ProviderError):
-    """The provider has no capacity now (503, 529, or said so inside the stream)."""
+    """The provider has no capacity now (503, 529, or said so inside the stream).
+
+    It was tried again already. Try later, or name a `fallback=` of another provider.
+    """
 
     retryable = True
 
 
 class ServerError(ProviderError):
-    """The provider failed (5xx, 408, 409, or said so inside the stream)."""
+    """The provider failed (5xx, 408, 409, or said so inside the stream).
+
+    It was tried again already. Try later, or name a `fallback=`; the provider's status page knows more.
+    """
 
     retryable = True
 
 
 class MalformedResponse(ProviderError):
-    """The bytes that came are not what the API promises."""
+    """The bytes that came are not what the API promises.
+
+    Check that the base URL is of an API and not of a web page, and that it is this API.
+    """
 
 
 class ConnectionFailed(HeadwaterError):
-    """No connection, or it broke: name, route, TLS, refused, reset."""
+    """No connection, or it broke: name, route, TLS, refused, reset.
+
+    Check the network, the base URL and the proxy; `headwater doctor` tries them one by one.
+    """
 
     retryable = True
 
 
 class IncompleteStream(ConnectionFailed):
-    """The stream stopped before its API's end marker; `response` holds what had come."""
+    """The stream stopped before the mark that ends every answer of its API.
+
+    Run again, or set `on_interrupted="restart"`. Half an answer is never passed off as a whole one.
+    """
 
 
 class TimedOut(HeadwaterError):
-    """A clock ran out: `clock` names it, `seconds` is what it was set to."""
+    """A clock of `Timeouts` ran out.
+
+    Raise the clock that it names, or set it to None for never.
+    """
+
+    clock: str
+    """Which one: connect, first_token, idle, step, run or tool."""
+    seconds: float
+    """What it was set to."""
 
     def __init__(
         self, message: str, *, hint: str = "", response: Any = None, clock: str = "", seconds: float = 0.0
@@ -253,39 +343,65 @@ class TimedOut(HeadwaterError):
 
 
 class ConnectTimeout(TimedOut):
-    """No connection within `timeouts.connect`."""
+    """No connection within `timeouts.connect`.
+
+    Check the network and the base URL, or raise `timeouts.connect`.
+    """
 
     retryable = True
 
 
 class FirstTokenTimeout(TimedOut):
-    """Nothing of the answer within `timeouts.first_token`."""
+    """Nothing of the answer within `timeouts.first_token`.
+
+    Raise `timeouts.first_token` for models that think for long, or name a `fallback=`.
+    """
 
     retryable = True
 
 
 class IdleTimeout(TimedOut):
-    """The answer stood still for `timeouts.idle`."""
+    """The answer stood still for `timeouts.idle`.
+
+    Raise `timeouts.idle`, or name a `fallback=`; `response` holds what had come.
+    """
 
     retryable = True
 
 
 class StepTimeout(TimedOut):
-    """One model request took longer than `timeouts.step`."""
+    """One model request took longer than `timeouts.step`.
+
+    Raise `timeouts.step`, or name a `fallback=`; `response` holds what had come.
+    """
 
     retryable = True
 
 
 class RunTimeout(TimedOut):
-    """The whole run took longer than `timeouts.run`."""
+    """The whole run took longer than `timeouts.run`.
+
+    Raise `timeouts.run`, which you have set; `response` holds what had come.
+    """
 
 
 class ToolTimeout(TimedOut):
-    """A tool took longer than its own timeout or `timeouts.tool`."""
+    """A tool took longer than its own timeout or `timeouts.tool`.
+
+    The model reads it as the call's result. Raise the tool's `timeout=` or `timeouts.tool`.
+    """
 
 
 class LimitExceeded(HeadwaterError):
-    """A bound was passed: `limit` names the setting, `size` is its value."""
+    """A bound was passed.
+
+    The hint names the argument to raise, where there is one.
+    """
+
+    limit: str
+    """The name of the bound."""
+    size: int
+    """Its value."""
 
     def __init__(self, message: str, *, hint: str = "", response: Any = None, limit: str = "", size: int = 0) -> None:
         super().__init__(message, hint=hint, response=response)
@@ -294,32 +410,56 @@ class LimitExceeded(HeadwaterError):
 
 
 class MaxStepsReached(LimitExceeded):
-    """The model asked for tools more often than `max_steps` allows."""
+    """The model asked for tools more often than `max_steps` allows.
+
+    Raise `max_steps=`, or make the task or the tools simpler; `response` holds what was said.
+    """
 
 
 class MaxHandoffsReached(LimitExceeded):
-    """Agents handed the conversation over more often than is allowed."""
+    """Agents handed the conversation over more often than is allowed.
+
+    Tell the agents in their instructions when to answer themselves, or take the way back out of `handoffs=`.
+    """
 
 
 class MaxDepthReached(LimitExceeded):
-    """Too many runs stand inside each other."""
+    """Too many runs stand inside each other.
+
+    Give an agent that is a tool of itself a way to answer without it.
+    """
 
 
 class ModelMisbehaved(HeadwaterError):
-    """What the model wrote cannot be used."""
+    """What the model wrote cannot be used.
+
+    Make the task, the type or the tools simpler, or use a stronger model.
+    """
 
 
 class OutputInvalid(ModelMisbehaved):
-    """The answer is not the output type asked for, also after it was sent back."""
+    """The answer is not the output type asked for, also after it was sent back.
+
+    Use a simpler type or a stronger model; where the answer was cut, raise `max_tokens=`.
+    """
 
 
 class ToolCallInvalid(ModelMisbehaved):
-    """The model kept calling tools with arguments that do not fit."""
+    """The model kept calling tools with arguments that do not fit.
+
+    Describe the tools' parameters better, use fewer of them, or another model.
+    """
 
 
 class ToolFailed(HeadwaterError):
-    """Raised by a tool to end the run; any other exception goes back to the model as the tool's result."""
+    """A tool raised it to end the run; other exceptions of a tool go back to the model.
+
+    Whoever wrote the tool knows what to do; the message is its own.
+    """
 
 
 class Cancelled(HeadwaterError):
-    """The run was cancelled and there is no other way to say so; `response` is the partial."""
+    """The run was cancelled, and there was no other way to say so.
+
+    Nothing went wrong. In a tool it is the way out of a loop: let it pass.
+    """

@@ -17,7 +17,9 @@ from tests.system.docs.programs import run_program
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)|src=\"([^\"]+)\"")
+_LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)|src=\"([^\"]+)\"")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
 def _blocks() -> list[tuple[str, str]]:
@@ -48,9 +50,20 @@ def test_every_program_in_examples_runs_and_says_something(path: Path, base_url:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path) -> None:
-    links = [link for pair in _LINK.findall(document.read_text(encoding="utf-8")) for link in pair if link]
-    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    missing = []
+    for link, anchor, picture in _LINK.findall(_FENCED.sub("", document.read_text(encoding="utf-8"))):
+        if "://" not in link:
+            target = document.parent / (link or picture) if link or picture else document
+            if not target.exists() or (anchor and anchor not in _anchors(target)):
+                missing.append(f"{link or picture}#{anchor}")
     assert not missing
+
+
+def _anchors(page: Path) -> set[str]:
+    """What a page's headings can be linked by, as GitHub makes it of their words."""
+    headings = _HEADING.findall(_FENCED.sub("", page.read_text(encoding="utf-8")))
+    words = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in words}
 
 
 def test_the_page_of_errors_names_every_one() -> None:

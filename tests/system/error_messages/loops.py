@@ -12,6 +12,8 @@ from tests.system.error_messages.cases import Here, case, inside_a_loop, offline
 
 @case("A run that is used before it was awaited")
 def used(here: Here) -> None:
+    """Write `answer = await agent.run(…)`."""
+
     async def main() -> None:
         answer = offline().run("Hello")
         try:
@@ -24,6 +26,10 @@ def used(here: Here) -> None:
 
 @case("A run that is printed, or used as text, before it was awaited")
 def printed(here: Here) -> None:
+    """Write `answer = await agent.run(…)`: inside an event loop `run` returns an awaitable. So it is with `str`, a
+    format string, `+`, `len`, `for` and `in`.
+    """
+
     async def main() -> None:
         answer = offline().run("Hello")
         try:
@@ -36,6 +42,8 @@ def printed(here: Here) -> None:
 
 @case("A run that is never awaited")
 def dropped(here: Here) -> Any:
+    """A warning: the run was not begun, and nothing was sent. Write `await`, or make a task of it."""
+
     async def main() -> str:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -49,6 +57,8 @@ def dropped(here: Here) -> Any:
 
 @case("A run that is awaited twice")
 def awaited_twice(here: Here) -> None:
+    """A response may be used as often as you like, a run is awaited once."""
+
     async def main() -> None:
         answer = offline().run("Hello")
         await answer
@@ -59,6 +69,8 @@ def awaited_twice(here: Here) -> None:
 
 @case("async for over run")
 def async_for_over_run(here: Here) -> None:
+    """`run` is the whole answer, `run_stream` is the answer as it comes."""
+
     async def main() -> None:
         answer: Any = offline().run("Hello")
         try:
@@ -72,6 +84,8 @@ def async_for_over_run(here: Here) -> None:
 
 @case("A plain for in async code")
 def plain_for(here: Here) -> None:
+    """Put `async` before `for`."""
+
     async def main() -> None:
         for chunk in offline().run_stream("Hello"):
             print(chunk.content)
@@ -81,6 +95,8 @@ def plain_for(here: Here) -> None:
 
 @case("run_sync in async code")
 def run_sync(here: Here) -> None:
+    """Write `await agent.run(…)`; or run it in a thread with `asyncio.to_thread`."""
+
     async def main() -> None:
         offline().run_sync("Hello")
 
@@ -89,6 +105,8 @@ def run_sync(here: Here) -> None:
 
 @case("result_sync in async code")
 def result_sync(here: Here) -> None:
+    """Write `await stream.result()`."""
+
     async def main() -> None:
         offline().run_stream("Hello").result_sync()
 
@@ -97,12 +115,16 @@ def result_sync(here: Here) -> None:
 
 @case("asyncio.run of run")
 def asyncio_run(here: Here) -> None:
+    """In plain code `run` blocks and returns its Response: leave `asyncio.run` out, or give it
+    `agent.arun(…)`.
+    """
     answer: Any = offline(max_tokens=1).run("Hello")
     asyncio.run(answer)
 
 
 @case("Async code without asyncio")
 def no_loop(here: Here) -> None:
+    """Async code needs asyncio (or uvloop). Under another library call `agent.run(…)` in a thread."""
     coroutine = offline().arun("Hello")
     try:
         coroutine.send(None)
@@ -112,6 +134,7 @@ def no_loop(here: Here) -> None:
 
 @case("A stream that is read twice")
 def read_twice(here: Here) -> None:
+    """Keep the pieces in a list as they come, or call `run_stream` once more: that is a second run."""
     stream = offline().run_stream("Hello")
     for chunk in stream:
         print(chunk.content)
@@ -121,12 +144,15 @@ def read_twice(here: Here) -> None:
 
 @case("The response before the end")
 def too_early(here: Here) -> None:
+    """`response` is there once the run has ended; `result()` waits for it."""
     stream = offline().run_stream("Hello")
     print(stream.response)
 
 
 @case("The result while the stream is being read")
 def in_between(here: Here) -> None:
+    """Leave the loop first, or take the last chunk, which has the finish reason and the usage."""
+
     async def main() -> None:
         stream = offline().run_stream("Hello")
         async for _ in stream:

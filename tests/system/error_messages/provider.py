@@ -14,6 +14,9 @@ def error(message: str, code: str = "") -> dict[str, object]:
 
 @case("A wrong key")
 def wrong_key(here: Here) -> None:
+    """Make a new key at the provider, and look for an old one in the environment. The key itself is taken out of what
+    the provider said.
+    """
     said = "Incorrect API key provided: sk-newcomer-0123456789. You can find your API key at https://example.com/keys."
     here.server.answers(401, error(said, "invalid_api_key"))
     openai(here).run("Hello")
@@ -21,6 +24,7 @@ def wrong_key(here: Here) -> None:
 
 @case("A wrong key, told by a web page")
 def wrong_key_in_html(here: Here) -> None:
+    """What answered is a web server in front of the provider, or another server: check the base URL too."""
     page = b"<html><head><title>401 Authorization Required</title></head><body><hr>nginx</body></html>"
     here.server.answers(401, page, content_type="text/html")
     openai(here).run("Hello")
@@ -28,18 +32,21 @@ def wrong_key_in_html(here: Here) -> None:
 
 @case("A key that may not")
 def forbidden(here: Here) -> None:
+    """Ask for access, or use another model. In a company the account's owner sets this."""
     here.server.answers(403, error("Your project does not have access to this model."))
     openai(here).run("Hello")
 
 
 @case("A model that the provider does not have")
 def no_such_model(here: Here) -> None:
+    """Look for the exact name in the provider's list: an account does not see all of them."""
     here.server.answers(404, error("The model `gpt-55` does not exist or you do not have access to it."))
     openai(here, model="openai/gpt-55").run("Hello")
 
 
 @case("A model that Ollama does not have")
 def not_pulled(here: Here) -> None:
+    """Pull it once: `ollama pull llama3.2`."""
     here.server.answers(404, {"error": "model 'llama3.2' not found"})
     here.setenv("OLLAMA_HOST", here.server.url.removesuffix("/v1"))
     Agent(model="ollama/llama3.2", retries=0).run("Hello")
@@ -47,24 +54,28 @@ def not_pulled(here: Here) -> None:
 
 @case("An address that the provider does not have")
 def no_such_address(here: Here) -> None:
+    """The base URL is probably wrong: with most servers it ends in `/v1`."""
     here.server.answers(404)
     openai(here).run("Hello")
 
 
 @case("A redirect")
 def redirect(here: Here) -> None:
+    """Write the address that it names as the base URL, without the API's own path."""
     here.server.answers(308, location="https://example.com/v1/chat/completions")
     openai(here).run("Hello")
 
 
 @case("A request that the provider refuses")
 def refused(here: Here) -> None:
+    """What the provider says is all that is known; change the setting that it names."""
     here.server.answers(400, error("Unsupported value: 'temperature' does not support 3 with this model."))
     openai(here, temperature=3).run("Hello")
 
 
 @case("A conversation that is too long")
 def too_long(here: Here) -> None:
+    """Drop old messages from `history`, or begin a new thread."""
     said = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
     here.server.answers(400, error(said, "context_length_exceeded"))
     openai(here).run("Hello")
@@ -72,18 +83,21 @@ def too_long(here: Here) -> None:
 
 @case("Too many requests")
 def rate_limited(here: Here) -> None:
+    """By then it was tried again twice. Run fewer at once, or name a `fallback`."""
     here.server.answers(429, error("Rate limit reached for gpt-5.4.", "rate_limit_exceeded"))
     openai(here).run("Hello")
 
 
 @case("Too many requests, and a long wait")
 def asked_to_wait(here: Here) -> None:
+    """Waits of more than a minute are left to you: `error.retry_after` has the seconds."""
     here.server.answers(429, error("Rate limit reached for gpt-5.4.", "rate_limit_exceeded"), retry_after="120")
     openai(here).run("Hello")
 
 
 @case("Out of quota")
 def out_of_quota(here: Here) -> None:
+    """Waiting does not help: look at the plan and the payments of the account."""
     said = "You exceeded your current quota, please check your plan and billing details."
     here.server.answers(429, error(said, "insufficient_quota"))
     openai(here).run("Hello")
@@ -91,18 +105,21 @@ def out_of_quota(here: Here) -> None:
 
 @case("The provider is overloaded")
 def overloaded(here: Here) -> None:
+    """By then it was tried again twice. Name a `fallback` of another provider."""
     here.server.answers(503, error("The engine is currently overloaded, please try again later"))
     openai(here).run("Hello")
 
 
 @case("The provider fails")
 def failed(here: Here) -> None:
+    """It was tried again already. If it lasts, look at the provider's status page, or name a `fallback`."""
     here.server.answers(502, b"<html><head><title>502 Bad Gateway</title></head></html>", content_type="text/html")
     openai(here).run("Hello")
 
 
 @case("The provider fails while it answers")
 def failed_in_the_stream(here: Here) -> None:
+    """What had come is in `error.response`. `on_interrupted="restart"` begins again by itself."""
     chunk = {"choices": [{"index": 0, "delta": {"content": "High water"}, "finish_reason": None}]}
     here.server.streams([chunk, {"error": {"message": "Internal server error", "code": 500}}])
     openai(here).run("Hello")
@@ -115,12 +132,14 @@ class Tide(BaseModel):
 
 @case("An answer that is not of the type")
 def output_invalid(here: Here) -> None:
+    """The model was told twice what is wrong. Use a simpler type, or a model that can hold to a schema."""
     here.server.says("I do not know.")
     openai(here, output_type=Tide).run("When is high water at Brest?")
 
 
 @case("An answer of a type that was cut")
 def output_cut(here: Here) -> None:
+    """A value that is cut cannot be used: raise `max_tokens`, or ask for less."""
     chunk = {"choices": [{"index": 0, "delta": {"content": '{"port": "Br'}, "finish_reason": "length"}]}
     here.server.streams([chunk, "[DONE]"])
     openai(here, output_type=Tide).run("When is high water at Brest?")
@@ -128,6 +147,8 @@ def output_cut(here: Here) -> None:
 
 @case("A model that calls tools wrongly")
 def calls_wrongly(here: Here) -> None:
+    """Describe each parameter in the docstring, use fewer of them, or a stronger model."""
+
     def high_water(port: str) -> str:
         """When the tide is highest at a port."""
         return "06:12"

@@ -20,26 +20,32 @@ def high_water(port: str) -> str:
 
 @case("A tool that was called")
 def called(here: Here) -> None:
+    """Write `tools=[high_water]`: the model calls it."""
     offline(tools=[high_water("Brest")])
 
 
 @case("A tool that is not in a list")
 def no_list(here: Here) -> None:
+    """Write `tools=[high_water]`, also for one."""
     offline(tools=high_water)
 
 
 @case("A tool by its name")
 def by_name(here: Here) -> None:
+    """Pass the function, not its name."""
     offline(tools=["high_water"])
 
 
 @case("A lambda as a tool")
 def unnamed(here: Here) -> None:
+    """Write a function with a name, types and a docstring: that is all that a model learns of it."""
     offline(tools=[lambda port: "06:12"])
 
 
 @case("A class as a tool")
 def of_a_class(here: Here) -> None:
+    """Pass one of its methods, bound to an object."""
+
     class Harbour:
         """A harbour."""
 
@@ -48,6 +54,7 @@ def of_a_class(here: Here) -> None:
 
 @case("A method without its object")
 def method(here: Here) -> None:
+    """Write `tools=[harbour.high_water]` with a `harbour = Harbour()` before it."""
     offline(tools=[Harbour.high_water])
 
 
@@ -60,6 +67,8 @@ class Harbour:
 
 @case("A tool that takes *args")
 def star(here: Here) -> None:
+    """A model calls by names and has to know each: take one parameter that is a list."""
+
     def high_water(*ports: str) -> str:
         """When the tide is highest."""
         return "06:12"
@@ -69,6 +78,8 @@ def star(here: Here) -> None:
 
 @case("A tool that takes **kwargs")
 def two_stars(here: Here) -> None:
+    """Write the names out, or take one dict."""
+
     def high_water(**ports: str) -> str:
         """When the tide is highest."""
         return "06:12"
@@ -78,6 +89,8 @@ def two_stars(here: Here) -> None:
 
 @case("A tool with a positional-only parameter")
 def positional(here: Here) -> None:
+    """Remove the slash."""
+
     def high_water(port: str, /) -> str:
         """When the tide is highest."""
         return "06:12"
@@ -87,6 +100,7 @@ def positional(here: Here) -> None:
 
 @case("A parameter whose type cannot be described")
 def odd_type(here: Here) -> None:
+    """A model can only write JSON: take a name or a number, and look the object up in the function."""
     offline(tools=[moor])
 
 
@@ -104,6 +118,7 @@ def moor(ship: Ship) -> str:
 
 @case("A type hint that is not there at run time")
 def hint(here: Here) -> None:
+    """Move the import out of `if TYPE_CHECKING:`."""
     offline(tools=[fee])
 
 
@@ -114,27 +129,33 @@ def fee(length: Decimal) -> str:
 
 @case("Two tools of one name")
 def twice(here: Here) -> None:
+    """Take one out, or rename it."""
     offline(tools=[high_water, high_water])
 
 
 @case("A bad name for a tool")
 def bad_name(here: Here) -> None:
+    """Use letters, digits, `_` and `-`."""
     tool(high_water, name="high water")
 
 
 @case("A bad timeout for a tool")
 def bad_timeout(here: Here) -> None:
+    """Give seconds, or None for the agent's own."""
     tool(high_water, timeout=0)
 
 
 @case("@tool above @classmethod")
 def above_classmethod(here: Here) -> None:
+    """Write `@classmethod` first, then `@tool` on the line below it."""
     wrong: Any = classmethod(lambda cls: None)
     tool(wrong)
 
 
 @case("A tool that ends the run")
 def failed(here: Here) -> None:
+    """A tool raised `ToolFailed` on purpose; the words are its own. What had come is in `error.response`."""
+
     def berth(port: str) -> str:
         """Find a berth."""
         raise ToolFailed("The harbour is closed.")
@@ -144,6 +165,8 @@ def failed(here: Here) -> None:
 
 @case("A tool that takes too long")
 def slow(here: Here) -> str:
+    """Not raised: it goes to the model as the call's result, so that it can try something else."""
+
     def wait(port: str, ctx: ToolContext[Any]) -> str:
         """Wait for high water."""
         while True:
@@ -156,11 +179,13 @@ def slow(here: Here) -> str:
 
 @case("A model that calls tools without end")
 def max_steps(here: Here) -> None:
+    """Raise `max_steps` where it was making progress; what it had said is in `error.response`."""
     offline(tools=[high_water], max_steps=1).run("When is high water?")
 
 
 @case("Agents that hand the conversation to each other without end")
 def max_handoffs(here: Here) -> None:
+    """Their instructions should say when to answer and not hand over. What was said is in `error.response`."""
     one = Agent(name="a", model=ScriptedModel(lambda request: [Call("transfer_to_b", {})]))
     other = Agent(name="b", model=ScriptedModel(lambda request: [Call("transfer_to_a", {})]), handoffs=[one])
     one.handoffs = (other,)
@@ -169,6 +194,7 @@ def max_handoffs(here: Here) -> None:
 
 @case("An agent that is its own tool and never answers")
 def max_depth(here: Here) -> None:
+    """Give the agent a way to answer without the tool, or take it out of its own tools."""
     deep = Agent(name="deep", model=ScriptedModel(lambda request: [Call("deep", {"task": "again"})]))
     deep.tools = [deep]
     deep.run("Go on.")

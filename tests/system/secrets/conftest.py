@@ -1,3 +1,20 @@
-from tests.system.error_messages.conftest import environment, server
+from __future__ import annotations
 
-__all__ = ("environment", "server")
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.error_messages.cases import set_up_nothing
+from tests.system.error_messages.server import Server
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine where nothing has been set up."""
+    set_up_nothing(monkeypatch)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
