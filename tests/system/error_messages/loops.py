@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import warnings
 from typing import Any
 
@@ -34,6 +35,34 @@ def printed(here: Here) -> None:
         answer = offline().run("Hello")
         try:
             print("The answer:", answer)
+        finally:
+            await answer
+
+    inside_a_loop(main)
+
+
+@case("A run that is sent as JSON before it was awaited")
+def as_json(here: Here) -> None:
+    """Write `answer = await agent.run(…)`. A server that answers with the run itself fails alike, in its own words."""
+
+    async def main() -> None:
+        answer = offline().run("Hello")
+        try:
+            json.dumps({"type": "complete", "content": answer})
+        finally:
+            await answer
+
+    inside_a_loop(main)
+
+
+@case("A run that is joined with strings before it was awaited")
+def joined(here: Here) -> None:
+    """Write `answer = await agent.run(…)`."""
+
+    async def main() -> None:
+        answer = offline().run("Hello")
+        try:
+            print("\n".join(["The answer:", answer]))
         finally:
             await answer
 
