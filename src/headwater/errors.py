@@ -91,7 +91,7 @@ __all__ = (
 class HeadwaterError(Exception):
     """What every error of this library is.
 
-    Catch it where any failure of a run is handled alike: `str(error)` is the message and the hint.
+    Catch it where you handle every failure in the same way. `str(error)` is the message and the hint.
     """
 
     message: str

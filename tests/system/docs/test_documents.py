@@ -12,7 +12,7 @@ import headwater
 from headwater import errors
 from headwater.providers.catalog import PROVIDERS
 from tests.support.paths import ROOT
-from tests.system.docs.fake_openai import fake_openai
+from tests.system.docs.fake_openai import ANSWER, fake_openai
 from tests.system.docs.programs import run_program
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -41,6 +41,17 @@ def base_url() -> Iterator[str]:
 @pytest.mark.parametrize("source", [pytest.param(source, id=place) for place, source in _blocks()])
 def test_every_example_runs(source: str, base_url: str, tmp_path: Path) -> None:
     run_program(source, base_url=base_url, folder=tmp_path)
+
+
+@pytest.mark.parametrize("guide", ["from-swarms.md", "from-cogent.md"])
+def test_the_examples_from_elsewhere_run_with_their_own_model_too(guide: str, base_url: str, tmp_path: Path) -> None:
+    sources = [source for place, source in _blocks() if place.startswith(f"docs/{guide}:")]
+    theirs = [source.replace('"offline"', '"gpt-4o-mini"') for source in sources if '="offline"' in source]
+    assert len(theirs) > 10
+    program = f'for source in {theirs!r}:\n    exec(compile(source, "program", "exec"), {{"__name__": "__main__"}})\n'
+    output = run_program(program, base_url=base_url, folder=tmp_path)
+    assert output.count(ANSWER) >= len(theirs) / 2
+    assert "offline model" not in output
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
