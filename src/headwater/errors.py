@@ -10,6 +10,12 @@
     │   │   └── InvalidTool         a function that cannot be offered as a tool
     │   ├── InvalidRecord           what was to be read is no event, message or Response of ours
     │   ├── ThreadBusy              one conversation, two runs at once
+    │   ├── DefinitionChanged       the agent is not the one that the log was written by
+    │   ├── UnknownQuestion         no question of this run has that id
+    │   ├── AlreadyAnswered         someone has answered it: .by
+    │   ├── AnswerInvalid           the answer does not fit what was asked
+    │   ├── RunEnded                the run is over, and nobody waits for the answer
+    │   ├── LogNotKept              the run's log was not kept, so nobody can go on with it
     │   └── LoopMisuse              the plain face inside a running loop, or the async one outside
     ├── ProviderError               theirs: .provider .status .request_id
     │   ├── InvalidRequest          400, 413, 422: the provider refused what was sent
@@ -35,6 +41,9 @@
     │   ├── OutputInvalid           the answer is not the output type asked for
     │   └── ToolCallInvalid         it kept calling tools wrongly
     ├── ToolFailed                  a tool said that the run must end
+    ├── Declined                    a person did not answer what a tool asked
+    ├── Parked                      the run was left as it stood: .log, to go on from
+    │   └── ApprovalNeeded          it waits for people, and nobody is there to answer: .pending
     └── Cancelled                raised only where a cancelled run has no other way to answer
 
 This file owns the exceptions and how they are worded; it must never format a request, a header or a key into a message.
@@ -45,12 +54,17 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = (
+    "AlreadyAnswered",
+    "AnswerInvalid",
+    "ApprovalNeeded",
     "AuthenticationFailed",
     "Cancelled",
     "ConfigurationError",
     "ConnectTimeout",
     "ConnectionFailed",
     "ContextTooLong",
+    "Declined",
+    "DefinitionChanged",
     "FirstTokenTimeout",
     "HeadwaterError",
     "IdleTimeout",
@@ -59,6 +73,7 @@ __all__ = (
     "InvalidRequest",
     "InvalidTool",
     "LimitExceeded",
+    "LogNotKept",
     "LoopMisuse",
     "MalformedResponse",
     "MaxDepthReached",
@@ -70,10 +85,12 @@ __all__ = (
     "ModelNotNamed",
     "OutputInvalid",
     "Overloaded",
+    "Parked",
     "PermissionDenied",
     "ProviderError",
     "QuotaExhausted",
     "RateLimited",
+    "RunEnded",
     "RunTimeout",
     "ServerError",
     "StepTimeout",
@@ -83,6 +100,7 @@ __all__ = (
     "ToolFailed",
     "ToolTimeout",
     "UnknownModel",
+    "UnknownQuestion",
     "UnsupportedSetting",
     "UsageError",
 )
@@ -185,6 +203,34 @@ class ThreadBusy(UsageError):
 
     Wait for the first run, or give each conversation a `Thread` of its own.
     """
+
+
+class DefinitionChanged(UsageError):
+    """A log was to be gone on with by an agent or workflow that is declared otherwise than the one that wrote it."""
+
+
+class UnknownQuestion(UsageError):
+    """No question of this run has that id."""
+
+
+class AlreadyAnswered(UsageError):
+    """The question was answered before, and that answer stands. `by` is who gave it, where that is known."""
+
+    def __init__(self, message: str, *, hint: str = "", response: Any = None, by: str = "") -> None:
+        super().__init__(message, hint=hint, response=response)
+        self.by = by
+
+
+class AnswerInvalid(UsageError):
+    """An answer does not fit what was asked: arguments that the tool does not take, content that its schema refuses."""
+
+
+class RunEnded(UsageError):
+    """The run that asked is over: nobody waits for the answer any more."""
+
+
+class LogNotKept(UsageError):
+    """The run's events were not kept, so it cannot be left and gone on with."""
 
 
 class LoopMisuse(UsageError):
@@ -456,6 +502,32 @@ class ToolFailed(HeadwaterError):
 
     Whoever wrote the tool knows what to do; the message is its own.
     """
+
+
+class Declined(HeadwaterError):
+    """A person declined what a tool asked them, dismissed it, or did not answer in time (`action`)."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", response: Any = None, action: str = "decline", by: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, response=response)
+        self.action = action
+        self.by = by
+
+
+class Parked(HeadwaterError):
+    """The run was left as it stood, without an end. `log` is all of it, for `resume`; `pending` the open questions."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", response: Any = None, log: tuple[Any, ...] = (), pending: Any = ()
+    ) -> None:
+        super().__init__(message, hint=hint, response=response)
+        self.log = log
+        self.pending = tuple(pending)
+
+
+class ApprovalNeeded(Parked):
+    """The run waits for people, and there is nobody to answer here: it was left as it stood."""
 
 
 class Cancelled(HeadwaterError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from headwater.agents.runnable import tool_name
@@ -10,7 +10,7 @@ from headwater.events.messages import Message
 from headwater.providers.request import ToolSpec
 from headwater.runtime.run import Run
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.work import ToolErrors, Work
+from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work
 
 __all__ = ("Handoff",)
 
@@ -39,6 +39,12 @@ class Handoff:
 
     retries: int | None = None
     on_error: ToolErrors | None = None
+    approval: Approval = False
+    on_unknown: OnUnknown = "retry"
+
+    def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
+        """See `tools.work.Offered`: whatever the model wrote, the conversation can be handed over."""
+        return arguments if isinstance(arguments, Mapping) else {}
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `tools.work.Offered`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -18,7 +18,8 @@ from headwater.providers.request import ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.run import Run
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.work import ToolErrors, Work
+from headwater.schema import ValidationFailed
+from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work
 
 __all__ = ("Runnable", "RunnableTool", "UnawaitedRun", "tool_name")
 
@@ -118,8 +119,10 @@ class RunnableTool:
         *,
         name: str | None = None,
         description: str = "",
+        approval: Approval = False,
     ) -> None:
         self._begin = begin
+        self.approval: Approval = approval
         self.name = name or tool_name(runnable.name)
         self.spec = ToolSpec(
             name=self.name,
@@ -138,14 +141,24 @@ class RunnableTool:
 
     retries: int | None = None
     on_error: ToolErrors | None = None
+    on_unknown: OnUnknown = "retry"
+    """The run that answers a call is gone on with where it stood: nothing of it is done twice."""
+
+    def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
+        """See `tools.work.Offered`."""
+        if not isinstance(arguments, Mapping):
+            raise ValidationFailed("The arguments do not fit:", ["they are no JSON object"])
+        task = arguments.get("task")
+        if not isinstance(task, str) or not task.strip():
+            raise ValidationFailed("The arguments do not fit:", ["task: a non-empty string is expected"])
+        return arguments
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `tools.work.Offered`."""
-        if not isinstance(work.arguments, dict):
-            return ToolOutcome.failed("The arguments do not fit: they are no JSON object.", invalid=True)
-        task = work.arguments.get("task")
-        if not isinstance(task, str) or not task.strip():
-            return ToolOutcome.failed("The arguments do not fit: task: a non-empty string is expected.", invalid=True)
+        try:
+            task = self.validate(work.arguments)["task"]
+        except ValidationFailed as problem:
+            return ToolOutcome.failed(str(problem), invalid=True)
         return await work.conduct(self._begin(task, shown=False, context=work.context))
 
 

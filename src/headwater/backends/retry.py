@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "Asking",
+    "Before",
     "Budget",
     "Retries",
 )
@@ -76,12 +77,25 @@ class Budget:
         self.left = left
 
 
+class Before(msgspec.Struct, frozen=True):
+    """What was asked for the same step before, by another process, so that its asking goes on from there."""
+
+    attempt: int
+    """The last attempt."""
+    cause: Literal["first", "retry", "fallback", "restart", "resume", "guard"]
+    """Why there is another."""
+    backend: int
+    """Which of the backends is asked: the first, or the so many-th fallback."""
+    tries: int
+    """How often that one was tried again."""
+
+
 class Asking:
     """One step's request, tried until it is answered.
 
     `pull` returns events to append, an empty list once the answer is complete, and raises the error that no retry
     mended. `place` is where the first attempt's parts and calls are counted from; `fold` knows what has been shown;
-    `final` says that the text is known to be the run's answer.
+    `final` says that the text is known to be the run's answer, `before` what another process had asked.
     """
 
     def __init__(
@@ -97,6 +111,7 @@ class Asking:
         budget: Budget | None = None,
         jitter: Callable[[], float] = random.random,
         final: bool = False,
+        before: Before | None = None,
     ) -> None:
         self._backends = list(backends)
         self._request = request
@@ -111,7 +126,7 @@ class Asking:
         self._exchange: Exchange | None = None
         self._tries = 0
         self._attempt = 0
-        self._cause: Literal["first", "retry", "fallback", "restart", "resume"] = "first"
+        self._cause: Literal["first", "retry", "fallback", "restart", "resume", "guard"] = "first"
         self._wait = 0.0
         self._paused = 0.0
         self._error: HeadwaterError | None = None
@@ -119,7 +134,10 @@ class Asking:
         """The error of the attempt, while its last events are being appended."""
         self._watch: Watch | None = None
         self._at = 0
-        self.backend = self._backends[0]
+        if before is not None:
+            self._attempt, self._cause, self._tries = before.attempt, before.cause, before.tries
+            self._at = min(before.backend, len(self._backends) - 1)
+        self.backend = self._backends[self._at]
         self.decoder: Decoder | None = None
 
     async def pull(self) -> list[Event]:

@@ -27,10 +27,11 @@ __all__ = ("Timeouts",)
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """The six clocks, in seconds; None is never.
+    """The seven clocks, in seconds; None is never.
 
     `connect`, `first_token`, `idle` and `step` count only time spent waiting for the provider, never the reader's;
-    `run` is wall time; `tool` is for each call of a tool that has no timeout of its own. Raises ConfigurationError.
+    `run` is wall time; `tool` is for each call of a tool that has no timeout of its own; both stand still while people
+    are waited for, for `answer` at most: then a call that waits for an approval is refused. Raises ConfigurationError.
     """
 
     connect: float | None = 10.0
@@ -39,6 +40,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     step: float | None = None
     run: float | None = None
     tool: float | None = 300.0
+    answer: float | None = None
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

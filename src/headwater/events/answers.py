@@ -44,11 +44,16 @@ def composed(node: Node, *, now: float | None = None) -> Response[Any] | Results
     return composer.whole(node) if node.children or node.shape is not None else composer.own(node)
 
 
-def member_response(node: Node, name: str, *, now: float | None = None) -> Response[Any]:
-    """What the workflow's member of that name has come to so far, over all its runs. Raises KeyError: never asked."""
+def member_response(node: Node, name: str, *, last: Node | None = None, now: float | None = None) -> Response[Any]:
+    """What the workflow's member of that name has come to so far, over all its runs, or over those up to `last`.
+
+    Raises KeyError: never asked.
+    """
     runs = [child for child in node.members if child.name == name]
     if not runs:
         raise KeyError(name)
+    if last in runs:
+        runs = runs[: runs.index(last) + 1]
     return _Composer(now).member(name, runs, node.shape is not None and node.shape.collect)
 
 

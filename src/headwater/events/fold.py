@@ -89,6 +89,8 @@ class Fold:
         """What people were asked and have not answered, by id, in the order in which it was asked."""
         self.standing_answers: dict[str, ApprovalAnswered] = {}
         """The answers that hold for every further call in this run, by the name of the tool."""
+        self._inputs: dict[str, list[tuple[InputAsked, InputAnswered | None]]] = {}
+        """What each call's tool has asked people, in order, with the answers."""
         self.unheard: dict[str, MessageReceived] = {}
         """What was said to the run and no model has heard yet, by key; a run that was handed to may still hear it."""
         self.finish_reason: str | None = None
@@ -241,10 +243,17 @@ class Fold:
         self._settle_if_answered()
 
     def _asked(self, event: ApprovalAsked | InputAsked) -> None:
-        self.questions[event.approval if isinstance(event, ApprovalAsked) else event.input] = event
+        if isinstance(event, ApprovalAsked):
+            self.questions[event.approval] = event
+            return
+        self.questions[event.input] = event
+        self._inputs.setdefault(event.call, []).append((event, None))
 
     def _input_answered(self, event: InputAnswered) -> None:
-        self.questions.pop(event.input, None)
+        asked = self.questions.pop(event.input, None)
+        if isinstance(asked, InputAsked):
+            before = self._inputs[asked.call]
+            before[before.index((asked, None))] = (asked, event)
 
     def _approval_answered(self, event: ApprovalAnswered) -> None:
         asked = self.questions.pop(event.approval, None)
@@ -391,10 +400,22 @@ class Fold:
         """
         return tuple((call.key, call.as_run()) for call in self._awaited if call.to_run)
 
-    def tries(self, key: str) -> int:
-        """How often the tool of a call in the last finished step has been started."""
-        call = self._waiting_for(key)
-        return 0 if call is None or call.started is None else call.started.try_
+    def open_calls(self) -> tuple[Call, ...]:
+        """As `calls_to_run`, with all that is known of each."""
+        return tuple(call for call in self._awaited if call.to_run)
+
+    def ready_calls(self, step: int) -> int:
+        """How many calls of a finished step were ours to run."""
+        said = (call for call in self._said.calls if call.step == step and call.call.by == "agent")
+        return sum(call.error is None for call in said)
+
+    def call(self, key: str) -> Call | None:
+        """A call of a finished step by its key; the last one, where there are several."""
+        return next((call for call in reversed(self._said.calls) if call.key == key), None)
+
+    def asked_by(self, call: str) -> Sequence[tuple[InputAsked, InputAnswered | None]]:
+        """What the tool of that call has asked people, in order, each with its answer."""
+        return self._inputs.get(call, ())
 
     def message(self, api: str = "", model: str = "") -> Message:
         """The open step's message so far; calls that were cut are left out, for nobody can answer them."""

@@ -60,6 +60,7 @@ class Call:
     """A tool call as it grows, and what came of it."""
 
     __slots__ = (
+        "allowed",
         "answered",
         "arguments",
         "call",
@@ -83,6 +84,8 @@ class Call:
         self.error: str | None = None
         self.arguments: dict[str, Any] | None = None
         """What a person allowed it with, where that is not what the model wrote."""
+        self.allowed = False
+        """Whether a person has allowed it."""
         self.refused = False
         self.started: ToolStarted | None = None
         """Its tool's last start."""
@@ -116,6 +119,7 @@ class Call:
 
     def allow(self, event: ApprovalAnswered) -> None:
         """Someone allowed it, maybe with other arguments, which are the call's from now on."""
+        self.allowed = True
         if event.arguments is not None:
             self.arguments = event.arguments
 

@@ -187,6 +187,14 @@ class Loop:
             past.add(event)
         return past.loop
 
+    def ask_anyway(self) -> None:
+        """Count the step that was decided on and not begun when the log stopped: what led to it stands there."""
+        self._count(Command.ASK)
+
+    def look_again(self) -> None:
+        """Nothing was made of the last answer yet when the log stopped: it is to be sorted now."""
+        self.state = State.ASKING
+
     def take(self, signal: Signal, *, all_calls_bad: bool = False) -> Command:
         """What to do after `signal`.
 

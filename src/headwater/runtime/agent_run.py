@@ -6,23 +6,43 @@ What it adds up to is `fold`'s; how a provider is asked is `backends.retry`'s.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Final
+from typing import Any, Final, cast
 
-from headwater.backends.retry import Asking, Budget
-from headwater.errors import MaxHandoffsReached, MaxStepsReached, OutputInvalid, ToolCallInvalid
-from headwater.events import Event, Handoff, MessageAdded, RunFinished, RunStarted, StepStarted, UsageReported
-from headwater.events.messages import Message, ToolCall
+from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, Budget
+from headwater.errors import (
+    ConfigurationError,
+    MaxHandoffsReached,
+    MaxStepsReached,
+    OutputInvalid,
+    ToolCallInvalid,
+)
+from headwater.events import (
+    AttemptFailed,
+    ErrorInfo,
+    Event,
+    Handoff,
+    MessageAdded,
+    Retracted,
+    RunFinished,
+    RunStarted,
+    RunWaiting,
+    StepStarted,
+    UsageReported,
+)
+from headwater.events.messages import Message, ToolCall, Usage
 from headwater.providers.decoder import Place
 from headwater.providers.request import Request
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
-from headwater.runtime.children import Parent
+from headwater.runtime.children import Parent, waiting_event
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.definition import hash_of_job
-from headwater.runtime.job import Job
+from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.log import GRAMMAR
-from headwater.runtime.run import Run
+from headwater.runtime.past import Past, Standing
+from headwater.runtime.run import Run, wakes
 from headwater.runtime.shown import as_data, outlined
 from headwater.runtime.tool_calls import ToolCalls
 
@@ -65,6 +85,8 @@ class AgentRun(Parent):
     """What is wrong with the last answer."""
     _successor: Run | None = None
     _took_thread = False
+    _standing: Standing | None = None
+    """Where it stood in the log that is gone on with, until the first step of its own."""
 
     async def _advance(self) -> list[Event]:
         return await self._next(self)
@@ -80,16 +102,20 @@ class AgentRun(Parent):
         if job.thread is not None:
             self._history = job.thread.take()
             self._took_thread = True
-        if callable(job.instructions):
-            token = current_run.set(self)
-            try:
-                said = job.instructions(job.context)
-                self._system = await said if inspect.isawaitable(said) else said
-            finally:
-                current_run.reset(token)
-        else:
-            self._system = job.instructions
+        self._system = await self._instructions()
         return [self._started(), *self._do(Signal.BEGIN)]
+
+    async def _instructions(self) -> str | None:
+        job = self.job
+        if not callable(job.instructions):
+            return job.instructions
+        token = current_run.set(self)
+        try:
+            said: Any = job.instructions(job.context)
+            told: str | None = await said if inspect.isawaitable(said) else said
+            return told
+        finally:
+            current_run.reset(token)
 
     def _started(self) -> RunStarted:
         job = self.job
@@ -102,15 +128,99 @@ class AgentRun(Parent):
             context=None if self._above else outlined(job.context),  # once a tree
             parent=self.parent,
             call=self.call,
-            definition_hash=hash_of_job(job),
+            definition_hash=self.definition_hash,
             grammar=GRAMMAR,
+        )
+
+    @property
+    def definition_hash(self) -> str:
+        """See `Run`."""
+        return hash_of_job(self.job)
+
+    # --- going on from a log
+
+    def take_up(self, past: Past) -> None:
+        """See `Run`: the loop, and all that is counted, stand where the events leave them."""
+        super().take_up(past)
+        job, fold = self.job, self.fold
+        self.loop = Loop.of(past.events, job.limits)
+        standing = self._standing = Standing(past.events)
+        self._call_keys, self._bad_calls = standing.call_keys, standing.bad_calls
+        self._budget = Budget(max(0, MAX_RETRIES_A_RUN - standing.retries))
+        if fold.started is None:
+            return
+        self._history = fold.started.history
+        self._next = AgentRun._go_on_from_log
+        if past.over and job.output is not None and isinstance(fold.end, RunFinished):
+            with contextlib.suppress(ValueError):  # the type is another by now: the log's own value stands
+                self.node.output = job.output.parse(fold.text)
+
+    async def _go_on_from_log(self) -> list[Event]:
+        """The first events after those that another process has left."""
+        standing, loop, fold = self._standing, self.loop, self.fold
+        assert standing is not None
+        self._system = await self._instructions()
+        if loop.state is State.READY:
+            return self._do(Signal.BEGIN)
+        if standing.failure is not None:
+            raise standing.failure.exception()
+        if loop.state is State.ASKING:
+            return self._ask_again(standing)
+        if loop.state is State.FOLLOWING:
+            assert standing.handoff is not None
+            return self._give_to(self._heir(standing.handoff.to), standing.handoff.note, told=True)
+        if not standing.decided:
+            loop.look_again()
+            return await self._sort()
+        self._calls = ToolCalls(
+            self, self.job, loop.steps, self._bad_calls, standing.finished, changed=self._is_changed()
+        )
+        return await self._open_calls()
+
+    def _is_changed(self) -> bool:
+        """Whether the agent is declared otherwise than the one that began the run."""
+        started = self.fold.started
+        return started is not None and started.definition_hash not in ("", self.definition_hash)
+
+    def _ask_again(self, standing: Standing) -> list[Event]:
+        """The step was decided on or begun: what was heard of its answer is taken back, and the model asked again."""
+        fold, step = self.fold, self.loop.steps
+        if fold.in_step is None:
+            self.loop.ask_anyway()
+            return self._ask()
+        self._next = AgentRun._open
+        if fold.in_attempt is None:
+            visible = fold.visible and not standing.retracted
+            cause = standing.failed.error.type if standing.failed is not None else ""
+            taken = Retracted(step=step, attempt=standing.attempt, chars=fold.shown_chars, cause=cause)
+            return [taken] if visible else []
+        error = ErrorInfo(type="Interrupted", message="The process that listened to this answer ended.")
+        events = fold.closing(error.message)
+        if (estimate := fold.estimate()) is not None:
+            events.append(estimate)
+        usage = estimate.usage if estimate is not None else fold.reported or Usage()
+        failed = AttemptFailed(step=step, attempt=standing.attempt, error=error, then="resume", usage=usage)
+        standing.failed = failed
+        events.append(failed)
+        if fold.visible:
+            chars = fold.shown_chars
+            events.append(Retracted(step=step, attempt=standing.attempt, chars=chars, cause=error.type))
+        return events
+
+    def _heir(self, name: str) -> HandoffTool:
+        for tool in self.job.tools.values():
+            if getattr(tool, "to", None) == name:
+                return cast("HandoffTool", tool)
+        raise ConfigurationError(
+            f"The log gives the conversation to {name!r}, and {self.name!r} hands over to no agent of that name.",
+            hint="Go on with the agents that the log was written by.",
         )
 
     # --- asking a model
 
     def _ask(self) -> list[Event]:
         self._next = AgentRun._open
-        self._asking = None  # the step before it says nothing about this one
+        self._asking = self._standing = None  # the step before it says nothing about this one
         return [StepStarted(step=self.loop.steps)]
 
     def _go_on(self) -> list[Event]:
@@ -123,7 +233,8 @@ class AgentRun(Parent):
     async def _open(self) -> list[Event]:
         job, fold = self.job, self.fold
         system = (Message.system(self._system),) if self._system else ()
-        step = self.loop.steps
+        step, standing = self.loop.steps, self._standing
+        self._standing = None
         self._asking = Asking(
             job.backends,
             Request(
@@ -140,6 +251,7 @@ class AgentRun(Parent):
                 lead=LEAD if fold.has_text else self.lead,
                 call_prefix=f"call_{self.id[4:12]}_{step}",
                 calls=self._call_keys,
+                part=standing.part if standing is not None else 0,
             ),
             fold,
             timeouts=job.timeouts,
@@ -147,6 +259,9 @@ class AgentRun(Parent):
             interruptible=self._interruptible,
             budget=self._budget,
             final=self._surely_answers(step),
+            before=None
+            if standing is None
+            else Before(standing.attempt, standing.cause, standing.backend, standing.tries),
         )
         self._next = AgentRun._listen
         return []
@@ -187,22 +302,51 @@ class AgentRun(Parent):
     # --- tools, and other agents
 
     def _run_tools(self) -> list[Event]:
-        self._calls = calls = ToolCalls(self, self.job, self.loop.steps, self._ours, self._bad_calls)
+        self._calls = ToolCalls(self, self.job, self.loop.steps, self._bad_calls)
+        self._next = AgentRun._open_calls
+        return []
+
+    async def _open_calls(self) -> list[Event]:
+        """What becomes of each call, before any of their tools runs."""
+        assert self._calls is not None
         self._next = AgentRun._work
-        return [*calls.started()]
+        return await self._calls.open()
 
     async def _work(self) -> list[Event]:
-        """Hand on what the tools do as they do it, until all are done."""
-        calls = self._calls
+        """Hand on what the tools do as they do it, and that only people are left to wait for, until all are done."""
+        calls, mux = self._calls, self.mux
         assert calls is not None
         if not calls.begun:
             calls.begin()
-        if events := await self.mux.pull():
+        while not (events := mux.come()) and not mux.done:
+            if not self.waiting and calls.rest and (waits := self._waits(calls)) is not None:
+                return self._wait(waits)
+            await mux.more()
+        if events:
+            if self.waiting and any(map(wakes, events)):
+                self._go_on_working()
             return events
         if calls.handoff is not None:
             return self._do(Signal.HANDED_OFF)
         self._calls = None
         return self._do(Signal.TOOLS_DONE, all_calls_bad=calls.all_bad)
+
+    def _waits(self, calls: ToolCalls) -> RunWaiting | None:
+        """For whom the calls wait, none of which is at work."""
+        runs = tuple(run.id for run in calls.conducted.values())
+        ids = (*calls.questions, *calls.inputs, *runs)
+        return waiting_event(self.people, ids, calls.questions, calls.inputs) if ids else None
+
+    def _wait(self, waits: RunWaiting) -> list[Event]:
+        if waits.on != "children":
+            self.loop.take(Signal.PEOPLE_LEFT)
+        self.stand_still(True)
+        return [waits]
+
+    def _go_on_working(self) -> None:
+        if self.loop.state is State.WAITING:
+            self.loop.take(Signal.HEARD)
+        self.stand_still(False)
 
     def _follow(self) -> list[Event]:
         """Give the conversation to another agent: its run stands in this one and speaks for it."""
@@ -210,7 +354,10 @@ class AgentRun(Parent):
         assert calls is not None
         assert calls.handoff is not None
         self._calls = None
-        tool = calls.handoff
+        return self._give_to(calls.handoff, calls.note)
+
+    def _give_to(self, tool: HandoffTool, note: str, *, told: bool = False) -> list[Event]:
+        """Have the other agent answer; `told`: the log says already that it will."""
         if self.handoffs >= MAX_HANDOFFS:
             raise MaxHandoffsReached(
                 f"The conversation was handed over {MAX_HANDOFFS} times, and {tool.to!r} would have it next.",
@@ -225,12 +372,12 @@ class AgentRun(Parent):
         successor.lead = LEAD if self.fold.has_text else self.lead
         self.mux.spawn(self.conduct(successor), f"handoff {tool.to}")
         self._next = AgentRun._hear_successor
-        return [Handoff(to=tool.to, note=calls.note)]
+        return [] if told else [Handoff(to=tool.to, note=note)]
 
     async def _hear_successor(self) -> list[Event]:
         successor = self._successor
         assert successor is not None
-        if events := await self.mux.pull():
+        if events := await self.pull_below():
             return events
         if successor.error is not None:
             raise successor.error

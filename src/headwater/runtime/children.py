@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from typing import Any
+from collections.abc import Container
+from typing import Any, Literal
 
-from headwater.events import ChildFinished, ErrorInfo
+from headwater.events import ChildFinished, ErrorInfo, Event, RunWaiting
 from headwater.events.tree import Node
 from headwater.runtime.backlog import SlowReader
 from headwater.runtime.merge import Mux
+from headwater.runtime.people import People
 from headwater.runtime.place import child_started
-from headwater.runtime.run import Run
+from headwater.runtime.run import Run, wakes
 
-__all__ = ("Parent",)
+__all__ = ("Parent", "waiting_event")
 
 
 class Parent(Run):
@@ -41,12 +43,28 @@ class Parent(Run):
             self._mux = Mux(self._interruptible, failed, slow_reader=self.slow_reader)
         return self._mux
 
+    async def pull_below(self) -> list[Event]:
+        """All that the runs below have said, or that each of them waits for people; [] once every task has ended."""
+        mux = self.mux
+        while not (events := mux.come()) and not mux.done:
+            if not self.waiting and self._children and all(child.waiting for child in self._children):
+                self.stand_still(True)
+                return [waiting_event(self.people, tuple(child.id for child in self._children))]
+            await mux.more()
+        if self.waiting and any(map(wakes, events)):
+            self.stand_still(False)
+        return events
+
     async def conduct(self, child: Run) -> None:
         """Read a run that has joined this one to its end, into this one's queue; its error is in `child.error`."""
         mux = self.mux
-        self._children.append(child)
         self.node.begin(child.node)
-        await mux.hand(child.id, [child.started_event()])
+        past = child.past
+        if past is not None and past.told:
+            return
+        self._children.append(child)
+        if past is None:
+            await mux.hand(child.id, [child.started_event()])
         try:
             while events := await child.pull():
                 await mux.hand(child.id, child.take(events))
@@ -66,6 +84,20 @@ class Parent(Run):
         self.node.begin(node)
         end = ChildFinished(child=node.id, name=name, call=node.call, outcome="failed", error=node.unbegun)
         self.mux.put([child_started(node), end])
+
+
+def waiting_event(
+    people: People, ids: tuple[str, ...], approvals: Container[str] = (), inputs: Container[str] = ()
+) -> RunWaiting:
+    """That a run waits for all of `ids`: approvals, inputs, and runs below that wait."""
+    on: Literal["approval", "input", "children"] = "children"
+    if any(one in approvals for one in ids):
+        on = "approval"
+    elif any(one in inputs for one in ids):
+        on = "input"
+    untils = [question.until for question in people.pending if question.id in ids]
+    lapses = [until for until in untils if until is not None]
+    return RunWaiting(on=on, ids=ids, until=min(lapses) if lapses else None)
 
 
 async def _settled(run: Run) -> None:

@@ -12,8 +12,9 @@ from headwater.backends.timeouts import Timeouts
 from headwater.events.messages import Message
 from headwater.providers.request import OutputSpec, ProviderTool, Settings, ToolSpec
 from headwater.runtime.agent_loop import Limits
+from headwater.runtime.people import Approver
 from headwater.runtime.run import Run
-from headwater.tools.work import Offered, ToolErrors
+from headwater.tools.work import Approval, Offered, ToolErrors
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
@@ -72,6 +73,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     retries: Retries = Retries()
     tool_errors: ToolErrors = "tell"
     """What becomes of a run whose tool raises, where the tool does not say so itself."""
+    approval: Approval = False
+    """Whether a person is asked before a call runs: of every call, beside what its tool says."""
+    approver: Approver | None = None
+    """Who answers what this run and its tools ask."""
     context: Any = None
     quiet: bool = False
     """Nothing may be written to standard output or error on this run's behalf."""

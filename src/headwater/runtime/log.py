@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from headwater.events import Event
 from headwater.runtime.context import drop
+
+if TYPE_CHECKING:
+    from headwater.runtime.past import Record
+    from headwater.runtime.people import People
 
 __all__ = ("GRAMMAR", "Log", "Told")
 
@@ -28,10 +32,14 @@ class Told(Protocol):
 class Log:
     """The numbering of one tree of runs. It keeps no events: whoever wants them keeps them."""
 
-    __slots__ = ("_raised", "now", "runs", "seq", "telling", "untold")
+    __slots__ = ("_raised", "now", "people", "record", "runs", "seq", "telling", "untold")
 
     def __init__(self) -> None:
         self.seq = 0
+        self.people: People | None = None
+        """Who is asked in the tree; made when someone is."""
+        self.record: Record | None = None
+        """What the log held when this process went on with it."""
         self.now = 0.0
         """Unix seconds, as they were read for the batch that is being appended."""
         self.telling = False

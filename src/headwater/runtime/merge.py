@@ -89,13 +89,21 @@ class Mux:
 
     async def pull(self) -> list[Event]:
         """All that has come, waiting where nothing has; [] once every task has ended."""
-        while not (self._queue or self._joined):
-            if not self._tasks:
-                return []
-            self._filled.clear()
-            await self._interruptible.wait(self._filled.wait())
+        while not (events := self.come()) and self._tasks:
+            await self.more()
+        return events
+
+    def come(self) -> list[Event]:
+        """All that has come, to be appended now."""
+        if not (self._queue or self._joined):
+            return []
         self._given = self.take()
         return self._given
+
+    async def more(self) -> None:
+        """Wait until something is put in, or a task ends or says that it waits."""
+        self._filled.clear()
+        await self._interruptible.wait(self._filled.wait())
 
     def take(self) -> list[Event]:
         """All that has come, without waiting."""

@@ -18,6 +18,7 @@ from headwater.events.tree import Node, Role
 from headwater.runtime.context import NOWHERE, Links, Origin, Watcher
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.log import Log
+from headwater.runtime.past import Past
 from headwater.tools.context import earlier
 
 __all__ = ("Placed", "child_started")
@@ -52,6 +53,8 @@ class Placed:
     """When the run must be done, in seconds of `time.monotonic`."""
     links: Links | None = None
     """The runs that were begun on behalf of this one."""
+    past: Past | None = None
+    """What its log had told of it when this process took it up."""
     _origin: Origin = NOWHERE
 
     def cancel(self, by: CancelledBy = "caller") -> None:
@@ -61,6 +64,11 @@ class Placed:
     def tell(self, event: Event) -> Awaitable[Any] | None:
         """Tell those who watch the run, and those above it."""
         raise NotImplementedError
+
+    def take_up(self, past: Past) -> None:
+        """Be the run that the past tells of, before having begun."""
+        self.past = past
+        self.id, self.fold, self.node = past.node.id, past.fold, past.node
 
     def begin_for(self, origin: Origin) -> bool:
         """A run of its own, begun in a tool or a callback of another run, whose end cancels it.
@@ -117,10 +125,14 @@ class Placed:
         self.call = call
         self.deadline = parent.deadline
         self._log = parent._log
-        self._log.add(self)
         self._above = (*parent._above, parent)
         self._watchers = (*self._watchers, *parent._watchers)
-        self.node.join(parent.id, self.name, role=role, call=call, after=after, final=final)
+        past = parent.past.child(role, self.name, call) if parent.past is not None else None
+        if past is not None:
+            self.take_up(past)
+        else:
+            self.node.join(parent.id, self.name, role=role, call=call, after=after, final=final)
+        self._log.add(self)
 
     def take(self, events: list[Event]) -> list[Event]:
         """Fold the events of a run that stands in another, and mark them as its own, for whoever appends them."""

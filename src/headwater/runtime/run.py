@@ -15,19 +15,32 @@ import asyncio
 import contextlib
 import time
 import weakref
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 
 from msgspec.structs import force_setattr
 
 from headwater.backends.interrupt import Interruptible, running_loop
 from headwater.errors import HeadwaterError, LoopMisuse, RunTimeout
-from headwater.events import ChildFinished, Event, RunStarted, TextDelta
+from headwater.events import (
+    ChildFinished,
+    Custom,
+    Event,
+    MessageReceived,
+    RunFailed,
+    RunResumed,
+    RunStarted,
+    TextDelta,
+    Unknown,
+    Warned,
+)
 from headwater.events.answers import composed
 from headwater.events.messages import Response
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
+from headwater.runtime.past import Past, Record
+from headwater.runtime.people import People
 from headwater.runtime.place import Placed
 from headwater.tools.context import earlier
 
@@ -63,6 +76,13 @@ class Run(Placed):
         if origin is not NOWHERE:
             self.begin_on_behalf(origin)
 
+    waiting = False
+    """Whether it has said that it waits for people, and nothing has happened in it or below since."""
+    stands_still: Callable[[bool], None] | None = None
+    """Told when it begins and ceases to wait: the clock of the call that it answers."""
+    _clock_left: float | None = None
+    """Seconds left of the run's clock while it stands still."""
+    _stood_since = 0.0
     _above: tuple[Run, ...]
     _mux: Mux | None = None  # most runs never have one
     _clock: asyncio.TimerHandle | None = None
@@ -71,6 +91,33 @@ class Run(Placed):
         """Link the run to what it begins for, which may cancel it from then on: the last step of a constructor."""
         if self.begin_for(origin):
             self.ending.stop(Cause.PARENT)
+
+    # --- going on from a log
+
+    def go_on(self, record: Record, *, by: str = "") -> None:
+        """Be the outermost run of a log that stopped, from where that log ends. `by` is who goes on with it."""
+        self._log.seq, self._log.now = record.last.seq + 1, record.last.time
+        self._log.record, self._resumed_by = record, by
+        self.take_up(record.root)
+
+    def take_up(self, past: Past) -> None:
+        """Be the run that the past tells of, before having begun; one that has ended is over."""
+        super().take_up(past)
+        self.node.callback_errors = self.callback_errors
+        end = self.fold.end
+        if isinstance(end, RunFailed):
+            self.node.error = end.error.exception()
+        elif past.node.unbegun is not None:
+            self.node.error = past.node.unbegun.exception()
+        if past.over:
+            self.ending.finish()
+
+    _resumed_by = ""
+
+    @property
+    def definition_hash(self) -> str:
+        """What the run was declared as, in short; empty where that is not known."""
+        return ""
 
     # --- what a subclass does
 
@@ -114,6 +161,10 @@ class Run(Placed):
             return []
         if self._event_loop is None:
             self._start_clock()
+            if self.past is not None and not self._above:
+                self._log.tick()
+                self._last_batch = [RunResumed(by=self._resumed_by, definition_hash=self.definition_hash)]
+                return self._last_batch
         if ending.stage is Stage.GOING:
             try:
                 while True:
@@ -228,6 +279,16 @@ class Run(Placed):
         """Whether anyone has begun to read it."""
         return self._event_loop is not None
 
+    # --- people
+
+    @property
+    def people(self) -> People:
+        """Who is asked in the tree that the run is part of."""
+        log = self._log
+        if log.people is None:
+            log.people = People()
+        return log.people
+
     # --- stopping
 
     @property
@@ -299,9 +360,9 @@ class Run(Placed):
             return
         self.ending.stop(Cause(by))
         self._interrupt()
-        if self.fold.started is None:
+        if self.fold.started is None or (self.past is not None and not self.begun):
             self._let_go()
-            self._finish()  # never begun: there is no log to end
+            self._finish()  # never begun: there is no log to end, or none to go on with
             return
         given = self._last_batch
         raised: BaseException | None = None
@@ -401,10 +462,21 @@ class Run(Placed):
             said += self._mux.take() if self._above else self._mux.rest()
         for child in children:
             said += child.end_now("parent")
+        said += self.end_abandoned()
         yield said
         yield fold.closing(ending.manner.open_work, {child.id: child.fold for child in children}, now=self._log.now)
         yield from self._end_step()
         yield [ending.end_event(self.error, fold.usage)]
+
+    def end_abandoned(self, call: str | None = None) -> list[Event]:
+        """The ends of runs below that stand open in the log and that nobody here has gone on with; see `Past`."""
+        said: list[Event] = []
+        for past in self.past.abandoned(call) if self.past is not None else ():
+            run = _Abandoned(past.node.name)
+            run.stand_in(self, past)
+            said += run.end_now("parent")
+            said.append(run.finished_event())
+        return said
 
     def _finish(self) -> None:
         self.ending.finish()
@@ -427,14 +499,65 @@ class Run(Placed):
                 hint="Start one with asyncio.run(main()), or use what plain code has: agent.run(…), a plain `for`.",
             )
         if (seconds := self._timeout) is not None:
+            if self.past is not None and (started := self.fold.started) is not None:
+                seconds -= max(0.0, time.time() - started.time - self.past.waited)
             self.deadline = earlier(self.deadline, time.monotonic() + seconds)
             # The timer must not keep an abandoned run alive.
             self._clock = loop.call_later(seconds, _run_out, weakref.ref(self))
+
+    def stand_still(self, still: bool) -> None:
+        """The run waits for people from now on, or no longer: meanwhile its clocks stand still."""
+        self.waiting = still
+        if self.stands_still is not None:
+            self.stands_still(still)
+        loop, now = self._event_loop, time.monotonic()
+        if still:
+            self._stood_since = now
+        elif self.deadline is not None:
+            self.deadline += now - self._stood_since
+        if still and self._clock is not None and loop is not None:
+            self._clock_left = max(0.0, self._clock.when() - loop.time())
+            self._clock.cancel()
+        elif not still and self._clock_left is not None and loop is not None:
+            self._clock = loop.call_later(self._clock_left, _run_out, weakref.ref(self))
+            self._clock_left = None
 
     def _run_out(self) -> None:
         seconds = self._timeout or 0.0
         error = f"The run took longer than {seconds:g} s."
         self.task_failed(RunTimeout(error, hint="Raise timeouts.run.", clock="run", seconds=seconds))
+
+
+class _Abandoned(Run):
+    """A run of a log that is gone on with, whose parent does not ask for it any more: it only ends."""
+
+    def stand_in(self, parent: Run, past: Past) -> None:
+        """Be that run, below `parent`."""
+        self.path = (*parent.path, self.name)
+        self.parent, self.call = parent.id, past.node.call
+        self._log, self._above, self._watchers = parent._log, (*parent._above, parent), parent._watchers
+        self.take_up(past)
+        self._log.add(self)
+
+    async def _advance(self) -> list[Event]:
+        raise AssertionError("an abandoned run is never read")
+
+    def _started(self) -> RunStarted:
+        raise AssertionError("a run of a log has begun there, or never does")
+
+    def _end_step(self) -> Iterator[list[Event]]:
+        if self.fold.in_step is not None:
+            if (estimate := self.fold.estimate()) is not None:
+                yield [estimate]
+            yield [self.fold.step_end(api="", model=self.fold.model, finish_reason=self.ending.manner.finish_reason)]
+
+
+def wakes(event: Event) -> bool:
+    """Whether the event ends the waiting of the run that it is of, and of those above."""
+    return event.__class__ not in _QUIET
+
+
+_QUIET = (MessageReceived, Warned, Custom, Unknown)
 
 
 def _run_out(this: weakref.ref[Run]) -> None:

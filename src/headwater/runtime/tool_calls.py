@@ -1,37 +1,64 @@
-"""The calls of one step, run side by side as tasks: functions, agents called as tools, handoffs.
+"""The calls of one step: asked about, run side by side as tasks, each to its end.
 
-Each result goes to the queue as its tool ends; the order of the calls is kept by the fold. What a call comes to is the
-tool's own (`tools.work`); what an agent's run does is its own.
+`open` says what becomes of each call, from what the fold knows of it, in the same way whether the step has just ended
+or was found in a log that is gone on with: it starts, it waits for an approval, or it is answered at once. Each result
+goes to the queue as its tool ends; the order of the calls is kept by the fold. What a call comes to is the tool's own
+(`tools.work`); what an agent's run does is its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
 
-from headwater.errors import MaxDepthReached, RunTimeout, ToolCallInvalid
-from headwater.events import RunCancelled, ToolFinished, ToolProgress, ToolStarted, Warned
-from headwater.events.messages import ToolCall
+import msgspec
+
+from headwater.errors import AnswerInvalid, MaxDepthReached, RunTimeout, ToolCallInvalid, ToolFailed
+from headwater.events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    Event,
+    InputAnswered,
+    InputAsked,
+    RunCancelled,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+    Warned,
+)
+from headwater.events.growing import Call, refusal_text
+from headwater.events.messages import Text, ToolCall
+from headwater.events.questions import Answer, Question
 from headwater.runtime.children import Parent
 from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.run import Run
+from headwater.tools.clock import CallClock
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.work import Offered
+from headwater.tools.work import Asked, Offered
 
 __all__ = ("ToolCalls",)
+
+UNKNOWN_OUTCOME = "This had begun when the process that ran it ended. Nobody knows whether it was done."
+"""What the model reads of a call that is not run again."""
+
+AGAIN = "It had begun when the process that ran it ended, and nobody knows whether it was done. Run it again?"
+"""Why a person is asked about such a call."""
 
 _logger = logging.getLogger("headwater.tools")
 
 
 class ToolCalls:
-    """The calls of a step while they run.
+    """The calls of a step that are not answered yet.
 
-    `calls` are those to run, each with its key in the run. `bad_in_a_row` counts by tool the calls in a row whose
-    arguments did not fit, over all the steps of the run.
+    `bad_in_a_row` counts by tool the calls in a row whose arguments did not fit, over all the steps of the run.
+    `finished` are the tools of the step that have ended in another process, where its log is gone on with; `changed`
+    says that the agent is declared otherwise by now.
     """
 
     def __init__(
@@ -39,8 +66,10 @@ class ToolCalls:
         run: Parent,
         job: Job,
         step: int,
-        calls: tuple[tuple[str, ToolCall], ...],
         bad_in_a_row: dict[str, int],
+        finished: Sequence[ToolFinished] | None = None,
+        *,
+        changed: bool = False,
     ) -> None:
         self.begun = False
         self.handoff: HandoffTool | None = None
@@ -49,48 +78,234 @@ class ToolCalls:
         self.run = run
         self.job = job
         self.step = step
-        self._calls = calls
+        self.questions: dict[str, str] = {}
+        """The approvals that people are asked for, by id: the calls."""
+        self.inputs: dict[str, str] = {}
+        """What tools at work ask people, by id: the calls."""
+        self.conducted: dict[str, Run] = {}
+        """The runs that answer calls, by call."""
+        self._changed = changed
+        self._open: tuple[Call, ...] = run.fold.open_calls()
+        self._total = len(self._open) if finished is None else run.fold.ready_calls(step)
+        self._at_work: set[str] = set()
+        self._tasks: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
         self._bad_in_a_row = bad_in_a_row
         self._bad = 0
         self._warned = False
+        for end in finished or ():
+            self._had_finished(end)
 
     @property
     def all_bad(self) -> bool:
         """Whether every call was refused for what the model wrote."""
-        return self._bad == len(self._calls)
+        return self._bad == self._total
 
-    def started(self) -> list[ToolStarted]:
-        """That the tools of all the calls begin."""
-        run = self.run.id
-        return [
-            ToolStarted(step=self.step, call=key, name=call.name, idempotency_key=f"{run}/{key}")
-            for key, call in self._calls
+    @property
+    def rest(self) -> bool:
+        """Whether none is at work: people are waited for, by the calls or by the runs that answer them."""
+        busy = self._at_work.difference(self.inputs.values())
+        return all(key in self.conducted and self.conducted[key].waiting for key in busy)
+
+    # --- what becomes of each
+
+    async def open(self) -> list[Event]:
+        """What is told before any of them runs. Raises what a function that decides on approvals raises."""
+        self._at_work.update(call.key for call in self._open)
+        events: list[Event] = []
+        for call in self._open:
+            events += await self._decide(call)
+        return events
+
+    async def _decide(self, call: Call) -> list[Event]:
+        tool = self.job.tools.get(call.call.name)
+        asked = self._asked_about(call)
+        if asked is not None:
+            return self._wait_for(call, asked)
+        lost = call.started is not None
+        if lost and tool is not None and tool.on_unknown != "retry":
+            return self._lost(call, tool)
+        if tool is None or lost or call.allowed:
+            return self._start(call)
+        standing = self.run.fold.standing_answers.get(tool.name)
+        if standing is not None and standing.allowed:
+            return self._start(call)
+        reason = await self._wants_approval(tool, call.as_run())
+        if reason is None:
+            return self._start(call)
+        asked = self._question(call, reason)
+        if standing is None:
+            return [asked, *self._wait_for(call, asked)]
+        # Refused once for the whole run: the same answer, without asking anyone.
+        self._at_work.discard(call.key)
+        return [asked, msgspec.structs.replace(standing, approval=asked.approval, seq=0, time=0.0, run="", path=())]
+
+    def _asked_about(self, call: Call) -> ApprovalAsked | None:
+        for event in self.run.fold.questions.values():
+            if isinstance(event, ApprovalAsked) and event.call == call.key:
+                return event
+        return None
+
+    def _start(self, call: Call) -> list[Event]:
+        work = partial(self._call, call.key, call.as_run(), changed=call.arguments is not None)
+        self._tasks.append((f"tool {call.call.name}", work))
+        return [self._started(call)]
+
+    def _started(self, call: Call) -> ToolStarted:
+        return ToolStarted(
+            step=self.step,
+            call=call.key,
+            name=call.call.name,
+            try_=call.started.try_ + 1 if call.started is not None else 1,
+            idempotency_key=f"{self.run.id}/{call.key}",
+        )
+
+    def _lost(self, call: Call, tool: Offered) -> list[Event]:
+        """Its tool had begun in another process, and is not simply run again."""
+        if tool.on_unknown == "fail":
+            raise ToolFailed(
+                f"{tool.name} had begun when the process that ran it ended, and nobody knows whether it was done.",
+                hint="Find out, then go on from what was said before; or declare it with on_unknown='ask'.",
+            )
+        if tool.on_unknown == "ask":
+            asked = self._question(call, AGAIN)
+            return [asked, *self._wait_for(call, asked)]
+        self._at_work.discard(call.key)
+        said = UNKNOWN_OUTCOME
+        finished = ToolFinished(step=self.step, call=call.key, name=tool.name, result=said, error=said)
+        return [*self.run.end_abandoned(call.key), finished]
+
+    async def _wants_approval(self, tool: Offered, call: ToolCall) -> str | None:
+        """Why a person is asked before the call runs: "" where no reason is given; None where nobody is asked."""
+        asks = (tool.approval, self.job.approval)
+        if not any(asks):
+            return None
+        try:
+            values = tool.validate(call.arguments)
+        except ValueError:
+            return None  # it will not run: the model reads why
+        reasons = [
+            await self._reason(tool.approval, values),
+            await self._reason(self.job.approval, msgspec.structs.replace(call, arguments=dict(values))),
         ]
+        wanted = [reason for reason in reasons if reason is not None]
+        return "; ".join(filter(None, wanted)) if wanted else None
+
+    async def _reason(self, asks: Any, subject: Any) -> str | None:
+        if callable(asks):
+            token = current_run.set(self.run)
+            try:
+                asks = asks(subject, self.job.context) if _takes_two(asks) else asks(subject)
+                asks = await asks if inspect.isawaitable(asks) else asks
+            finally:
+                current_run.reset(token)
+        return asks if isinstance(asks, str) and asks else "" if asks else None
+
+    def _question(self, call: Call, reason: str) -> ApprovalAsked:
+        written = call.as_run().arguments
+        seconds = self.job.timeouts.answer
+        return ApprovalAsked(
+            approval=f"{self.run.id}/{call.key}" + (f"/again-{call.started.try_}" if call.started is not None else ""),
+            call=call.key,
+            name=call.call.name,
+            arguments={"input": written} if isinstance(written, str) else written,
+            reason=reason,
+            until=None if seconds is None else time.time() + seconds,
+        )
+
+    def _had_finished(self, end: ToolFinished) -> None:
+        """A tool of the step that has ended in another process."""
+        self._bad += end.invalid
+        tool = self.job.tools.get(end.name)
+        if self.handoff is None and end.error is None and tool is not None and hasattr(tool, "take_over"):
+            self.handoff = cast("HandoffTool", tool)
+            call = self.run.fold.call(end.call)
+            arguments = call.as_run().arguments if call is not None else {}
+            note = arguments.get("note") if isinstance(arguments, dict) else None
+            self.note = note if isinstance(note, str) else ""
+
+    # --- people
+
+    def _wait_for(self, call: Call, asked: ApprovalAsked) -> list[Event]:
+        self._at_work.discard(call.key)
+        self.questions[asked.approval] = call.key
+        self._tasks.append((f"approval of {call.call.name}", partial(self._heard, call, asked)))
+        return []
+
+    async def _heard(self, call: Call, asked: ApprovalAsked) -> None:
+        """Wait for the answer, and run the tool where it is allowed."""
+        tool = self.job.tools.get(call.call.name)
+
+        def check(answer: Answer) -> Answer:
+            if answer.arguments is None or not answer.allowed:
+                return answer
+            arguments = dict(answer.arguments)
+            given: Any = arguments.get("input") if call.call.custom else arguments
+            try:
+                if tool is not None:
+                    tool.validate(given)
+            except ValueError as error:
+                raise AnswerInvalid(str(error), hint="Nothing was answered: the question is still open.") from None
+            return msgspec.structs.replace(answer, arguments=arguments)
+
+        question = Question.of(asked, self.run.id, self.run.path)
+        answer = await self.run.people.ask(question, check, self.job.approver)
+        del self.questions[asked.approval]
+        arguments = dict(answer.arguments) if answer.allowed and answer.arguments is not None else None
+        told = ApprovalAnswered(
+            approval=asked.approval,
+            allowed=answer.allowed,
+            by=answer.by,
+            note=answer.note,
+            arguments=arguments,
+            for_run=answer.for_run,
+        )
+        if not answer.allowed and call.started is not None:
+            said = refusal_text(told)
+            end = ToolFinished(step=self.step, call=call.key, name=call.call.name, result=said, error=said)
+            self.run.mux.put([told, *self.run.end_abandoned(call.key), end])
+            return
+        if not answer.allowed:
+            self.run.mux.put([told])
+            return
+        self._at_work.add(call.key)
+        self.run.mux.put([told, self._started(call)])
+        allowed = call.as_run()
+        if arguments is not None:
+            given: Any = arguments["input"] if call.call.custom else arguments
+            allowed = msgspec.structs.replace(allowed, arguments=given)
+        await self._call(call.key, allowed, changed=arguments is not None)
+
+    # --- running
 
     def begin(self) -> None:
         """Start them all."""
         self.begun = True
-        for key, call in self._calls:
-            self.run.mux.spawn(self._call(key, call), f"tool {call.name}")
+        tasks, self._tasks = self._tasks, []
+        for name, work in tasks:
+            self.run.mux.spawn(work(), name)
 
-    async def _call(self, key: str, call: ToolCall) -> None:
+    async def _call(self, key: str, call: ToolCall, *, changed: bool) -> None:
         current_run.set(self.run)
         begun = time.monotonic()
         tool = self.job.tools.get(call.name)
-        if tool is None:
+        if tool is None and self._changed:
+            outcome = ToolOutcome.failed(f"There is no tool named {call.name!r} any more.")
+        elif tool is None:
             there_are = ", ".join(self.job.tools) or "none"
             outcome = ToolOutcome.failed(f"There is no tool named {call.name!r}. There are: {there_are}.", invalid=True)
         else:
             outcome = await tool.call(_Work(self, key, call))
             self._count_bad(tool, outcome.invalid)
         self._bad += outcome.invalid
+        self._at_work.discard(key)
         self.run.mux.put(
             [
+                *self.run.end_abandoned(key),
                 ToolFinished(
                     step=self.step,
                     call=key,
                     name=call.name,
-                    result=outcome.result,
+                    result=_with_change(outcome.result, call) if changed else outcome.result,
                     error=outcome.error,
                     duration=time.monotonic() - begun,
                     truncated_from=outcome.truncated_from,
@@ -138,6 +353,7 @@ class _Work:
     def __init__(self, calls: ToolCalls, key: str, call: ToolCall) -> None:
         self._calls = calls
         self._name = call.name
+        self._asked = 0
         self.arguments: Mapping[str, Any] | str = call.arguments
         self.context = calls.job.context
         self.call_id = key
@@ -145,8 +361,41 @@ class _Work:
         self.timeout = calls.job.timeouts.tool
         self.deadline = calls.run.deadline
 
+    @property
+    def idempotency_key(self) -> str:
+        return f"{self.run_id}/{self.call_id}"
+
     def emit(self, data: Any) -> None:
         self._calls.say(self.call_id, self._name, data)
+
+    async def ask(self, asked: Asked) -> Answer:
+        calls, run = self._calls, self._calls.run
+        number, self._asked = self._asked, self._asked + 1
+        before = run.fold.asked_by(self.call_id)
+        event, answered = before[number] if number < len(before) else (None, None)
+        if answered is not None:
+            return Answer(content=answered.content, action=answered.action, by=answered.by)
+        if event is None:
+            event = InputAsked(
+                input=f"{run.id}/{self.call_id}/{number + 1}",
+                call=self.call_id,
+                name=self._name,
+                message=asked.message,
+                schema=asked.schema,
+                url=asked.url,
+                until=None if asked.seconds is None else time.time() + asked.seconds,
+                state=asked.state,
+            )
+            run.mux.put([event])
+        calls.inputs[event.input] = self.call_id
+        run.mux.put([])  # whoever reads is to see that the tool waits
+        try:
+            answer = await run.people.ask(Question.of(event, run.id, run.path), asked.check, calls.job.approver)
+        finally:
+            del calls.inputs[event.input]
+        told = InputAnswered(input=event.input, action=answer.action, content=answer.content, by=answer.by)
+        run.mux.put([told])
+        return answer
 
     def hand_over(self, to: HandoffTool, note: str) -> ToolOutcome:
         calls = self._calls
@@ -158,13 +407,17 @@ class _Work:
     async def conduct(self, run: Run) -> ToolOutcome:
         parent, seconds = self._calls.run, self.timeout
         run.join(parent, role="tool", call=self.call_id)
+        self._calls.conducted[self.call_id] = run
         try:
             async with asyncio.timeout(seconds) as clock:
+                run.stands_still = CallClock(clock).stand
                 await parent.conduct(run)
         except TimeoutError:
             if not clock.expired():
                 raise
             return ToolOutcome.failed(f"ToolTimeout: {self._name} took longer than {seconds:g} seconds.")
+        finally:
+            del self._calls.conducted[self.call_id]
         if run.error is not None:
             ours = isinstance(run.error, RunTimeout) and self.deadline is not None and self.deadline <= time.monotonic()
             # What is nested too deep does not get better when a model on the way up tries once more.
@@ -174,3 +427,18 @@ class _Work:
         if isinstance(run.fold.end, RunCancelled):
             return ToolOutcome.failed("It was cancelled.")
         return ToolOutcome(result=run.response().text)
+
+
+def _with_change(result: Any, call: ToolCall) -> Any:
+    """A result, and before it what it is the result of, where that is not what the model asked for."""
+    with_what = call.arguments if isinstance(call.arguments, str) else msgspec.json.encode(call.arguments).decode()
+    note = f"[A person changed the arguments to {with_what}]\n\n"
+    return note + result if isinstance(result, str) else (Text(text=note), *result)
+
+
+def _takes_two(function: Any) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > 1

@@ -11,16 +11,20 @@ import time
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, overload
 
+import msgspec
 from typing_extensions import TypeVar
 
-from headwater.errors import Cancelled
-from headwater.schema import to_plain
+from headwater.errors import AnswerInvalid, Cancelled, Declined, LoopMisuse
+from headwater.events.questions import Answer
+from headwater.schema import OutputType, to_json, to_plain
+from headwater.tools.work import Asked
 
 __all__ = ("Stoppable", "ToolContext", "current_call", "earlier")
 
 ContextT = TypeVar("ContextT", default=Any)
+T = TypeVar("T")
 
 
 class Stoppable(Protocol):
@@ -30,6 +34,16 @@ class Stoppable(Protocol):
         """Stop it; from any thread."""
 
 
+class Asker(Protocol):
+    """How a tool's question gets to a person."""
+
+    async def here(self, asked: Asked) -> Answer:
+        """Wait in the loop for the answer."""
+
+    def in_thread(self, asked: Asked, stopped: threading.Event) -> Answer:
+        """Block this thread until the answer is there, or the call is stopped."""
+
+
 class ToolContext(Generic[ContextT]):
     """The run as one call of a tool sees it; given to each parameter that is annotated with it.
 
@@ -37,7 +51,18 @@ class ToolContext(Generic[ContextT]):
     when the tool must be done, in seconds of `time.monotonic`; None where nothing limits it.
     """
 
-    __slots__ = ("_begun", "_emit", "_stopped", "_thread", "call_id", "context", "deadline", "run_id", "tool_name")
+    __slots__ = (
+        "_ask",
+        "_begun",
+        "_emit",
+        "_stopped",
+        "_thread",
+        "call_id",
+        "context",
+        "deadline",
+        "run_id",
+        "tool_name",
+    )
 
     def __init__(
         self,
@@ -48,6 +73,7 @@ class ToolContext(Generic[ContextT]):
         run_id: str = "",
         deadline: float | None = None,
         emit: Callable[[Any], None] | None = None,
+        ask: Asker | None = None,
     ) -> None:
         """Made for each call; make one yourself to try a tool out, with an `emit` to see what it says."""
         self.context = context
@@ -56,6 +82,7 @@ class ToolContext(Generic[ContextT]):
         self.run_id = run_id
         self.deadline = deadline
         self._emit = emit
+        self._ask = ask
         self._begun: list[weakref.ref[Stoppable]] = []  # two threads may be at it, and a list's copy is one step
         self._stopped = threading.Event()
         self._thread: int | None = None
@@ -67,6 +94,40 @@ class ToolContext(Generic[ContextT]):
         """
         if self._emit is not None and not self._stopped.is_set():
             self._emit(to_plain(data))
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same on every try of this call, also in another process: what a payment service wants to be told."""
+        return f"{self.run_id}/{self.call_id}"
+
+    @overload
+    async def ask(self, message: str, type: type[T], *, seconds: float | None = None) -> T: ...
+    @overload
+    async def ask(self, message: str, type: Any = str, *, seconds: float | None = None) -> Any: ...
+    async def ask(self, message: str, type: Any = str, *, seconds: float | None = None) -> Any:
+        """Ask a person, and wait for the answer, a value of `type`: any type that a tool's parameter may have.
+
+        The run says that it waits (`input.asked`); whoever reads it answers (`stream.answer`), or the run's approver.
+        The clocks of the tool and of the run stand still meanwhile. `seconds` is how long an answer is waited for.
+        A run that is left here and gone on with begins the tool anew, and this returns what was answered before: so
+        nothing with an effect belongs before an `ask`. Raises Declined where the person does not answer.
+        """
+        asked, read = _question(message, type, seconds)
+        return read(await self._asker().here(asked))
+
+    @overload
+    def ask_sync(self, message: str, type: type[T], *, seconds: float | None = None) -> T: ...
+    @overload
+    def ask_sync(self, message: str, type: Any = str, *, seconds: float | None = None) -> Any: ...
+    def ask_sync(self, message: str, type: Any = str, *, seconds: float | None = None) -> Any:
+        """`ask` for a plain tool, which blocks. Raises Cancelled where the call is stopped, and LoopMisuse."""
+        asked, read = _question(message, type, seconds)
+        return read(self._asker().in_thread(asked, self._stopped))
+
+    def _asker(self) -> Asker:
+        if self._ask is None:
+            raise LoopMisuse("There is no run here that could ask anyone.", hint="Call the tool in an agent's run.")
+        return self._ask
 
     @property
     def cancelled(self) -> bool:
@@ -106,6 +167,34 @@ class ToolContext(Generic[ContextT]):
         for known in tuple(self._begun):
             if (run := known()) is not None:
                 run.cancel("parent")
+
+
+def _question(message: str, type: Any, seconds: float | None) -> tuple[Asked, Callable[[Answer], Any]]:
+    """What is asked, and how the answer is read."""
+    wanted: OutputType[Any] = OutputType(type)
+    schema = wanted.schema or {"type": "object", "properties": {"result": {"type": "string"}}, "required": ["result"]}
+
+    def check(answer: Answer) -> Answer:
+        if answer.action != "accept":
+            return msgspec.structs.replace(answer, content=None)
+        content = to_plain(answer.content)
+        if type is str and not isinstance(content, str):
+            raise AnswerInvalid("The answer is a text.", hint="Nothing was answered: the question is still open.")
+        try:
+            value = content if type is str else wanted.parse(to_json(content))
+        except ValueError as error:
+            hint = "Nothing was answered: the question is still open."
+            raise AnswerInvalid(str(error), hint=hint) from None
+        return msgspec.structs.replace(answer, content=wanted.dump(value))
+
+    def read(answer: Answer) -> Any:
+        if answer.action != "accept":
+            by = f" by {answer.by}" if answer.by else ""
+            how = "was declined" if answer.action == "decline" else "was not answered"
+            raise Declined(f"The question {message!r} {how}{by}.", action=answer.action, by=answer.by)
+        return answer.content if type is str else wanted.parse(to_json(answer.content))
+
+    return Asked(message, schema, check, seconds), read
 
 
 def earlier(one: float | None, other: float | None) -> float | None:

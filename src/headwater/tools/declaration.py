@@ -23,7 +23,7 @@ from headwater.schema.parameters import written
 from headwater.tools.context import ToolContext
 from headwater.tools.execution import run_tool
 from headwater.tools.outcome import MAX_RESULT_CHARS, ToolOutcome
-from headwater.tools.work import ToolErrors, Work
+from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work
 
 __all__ = ("Tool", "ToolLike", "as_tool", "as_tools", "tool")
 
@@ -41,7 +41,11 @@ class Tool(Generic[P, R_co]):
     `timeout` is in seconds (None: the agent's), `retries` how often bad arguments are sent back to the model (None:
     the agent's), `strict` whether the provider is asked to hold the model to the schema (None: as it does by itself),
     `max_result_chars` where a result is cut, `on_error` what becomes of an exception ("tell": the model is told, and
-    the run goes on; "raise": the run ends with it; None: the agent's `tool_errors`). `spec` is what a provider is told,
+    the run goes on; "raise": the run ends with it; None: the agent's `tool_errors`). `approval` says whether a person is
+    asked before it runs: True, the reason, or a function of the validated arguments (and the run's context, where it
+    takes two) that returns one of these. `on_unknown` is what becomes of a call that had begun when its process ended,
+    where the run is gone on with: it runs again ("retry"), the model is told that nobody knows ("tell"), a person is
+    asked ("ask"), or the run fails ("fail"). `spec` is what a provider is told,
     `is_async` whether it runs in the event loop, `unbound` whether it is a method that still wants its object. `schema`
     tells its arguments in place of the signature, see `from_schema`.
     Raises: InvalidTool.
@@ -58,6 +62,8 @@ class Tool(Generic[P, R_co]):
         strict: bool | None = None,
         max_result_chars: int = MAX_RESULT_CHARS,
         on_error: ToolErrors | None = None,
+        approval: Approval = False,
+        on_unknown: OnUnknown = "retry",
         schema: Mapping[str, Any] | None = None,
     ) -> None:
         _check_function(function)
@@ -68,6 +74,8 @@ class Tool(Generic[P, R_co]):
         self.strict = strict
         self.max_result_chars = max_result_chars
         self.on_error: ToolErrors | None = on_error
+        self.approval: Approval = approval
+        self.on_unknown: OnUnknown = on_unknown
         _check_settings(self)
         self.unbound = _takes_self(function)
         self.is_async = _is_async(function)
@@ -104,6 +112,8 @@ class Tool(Generic[P, R_co]):
         strict: bool | None = None,
         max_result_chars: int = MAX_RESULT_CHARS,
         on_error: ToolErrors | None = None,
+        approval: Approval = False,
+        on_unknown: OnUnknown = "retry",
     ) -> Tool[..., Any]:
         """A tool whose arguments are told by a JSON Schema of type object, as another system may have it.
 
@@ -119,6 +129,8 @@ class Tool(Generic[P, R_co]):
             strict=strict,
             max_result_chars=max_result_chars,
             on_error=on_error,
+            approval=approval,
+            on_unknown=on_unknown,
             schema=schema,
         )
 
@@ -160,6 +172,7 @@ class Tool(Generic[P, R_co]):
             deadline=work.deadline,
             call_id=work.call_id,
             run_id=work.run_id,
+            ask=work.ask,
         )
 
     def invoke(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
@@ -210,6 +223,8 @@ def tool(
     strict: bool | None = None,
     max_result_chars: int = MAX_RESULT_CHARS,
     on_error: ToolErrors | None = None,
+    approval: Approval = False,
+    on_unknown: OnUnknown = "retry",
 ) -> Tool[P, R]: ...
 @overload
 def tool(
@@ -221,6 +236,8 @@ def tool(
     strict: bool | None = None,
     max_result_chars: int = MAX_RESULT_CHARS,
     on_error: ToolErrors | None = None,
+    approval: Approval = False,
+    on_unknown: OnUnknown = "retry",
 ) -> ToolDecorator: ...
 def tool(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
     """Make a function a tool: `@tool`, `@tool(name=…, timeout=…)`, or `tool(function)`.
@@ -320,6 +337,13 @@ def _check_settings(made: Tool[..., Any]) -> None:
         raise InvalidTool(f"{made.name}: retries is {made.retries!r}.", hint="Give 0 or more, or None.")
     if not (_is_number(made.max_result_chars) and made.max_result_chars >= 1):
         raise InvalidTool(f"{made.name}: max_result_chars is {made.max_result_chars!r}.", hint="Give 1 or more.")
+    if made.on_unknown not in ("retry", "tell", "ask", "fail"):
+        hint = 'Give "retry", "tell", "ask" or "fail".'
+        raise InvalidTool(f"{made.name}: on_unknown is {made.on_unknown!r}.", hint=hint)
+    approval: Any = made.approval
+    if not isinstance(approval, (bool, str)) and not callable(approval):
+        hint = "Give True, a reason, or a function of the arguments."
+        raise InvalidTool(f"{made.name}: approval is {made.approval!r}.", hint=hint)
     if made.on_error not in (None, "tell", "raise"):
         raise InvalidTool(f"{made.name}: on_error is {made.on_error!r}.", hint='Give "tell" or "raise", or None.')
 

@@ -11,14 +11,17 @@ import contextlib
 import inspect
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from typing import Any, Protocol
 
-from headwater.errors import ToolFailed, ToolTimeout
+from headwater.errors import Cancelled, LoopMisuse, ToolFailed, ToolTimeout
+from headwater.events.questions import Answer
 from headwater.schema import ValidationFailed
 from headwater.tools import pool
+from headwater.tools.clock import CallClock
 from headwater.tools.context import ToolContext, current_call, earlier
 from headwater.tools.outcome import ToolOutcome
+from headwater.tools.work import Asked
 
 __all__ = ("Invocable", "run_tool")
 
@@ -65,12 +68,14 @@ async def run_tool(
     deadline: float | None = None,
     call_id: str = "",
     run_id: str = "",
+    ask: Callable[[Asked], Awaitable[Answer]] | None = None,
 ) -> ToolOutcome:
     """Call `tool` with what a model wrote, and say what came of it.
 
     `context` is the run's context. `emit` is called in this loop's thread with each progress, plain JSON data, never
     after the return. `timeout` is in seconds, where the tool has none of its own; `deadline` is the run's, in seconds
-    of `time.monotonic`, which the tool is told of and the run itself enforces.
+    of `time.monotonic`, which the tool is told of and the run itself enforces. `ask` is how a person is asked; the
+    clock stands still meanwhile.
     Raises: ToolFailed and whatever is no Exception, as the tool raised it; CancelledError where this task is cancelled.
     """
     try:
@@ -81,6 +86,7 @@ async def run_tool(
         return ToolOutcome.raised(error, invalid=True, max_chars=tool.max_result_chars)
     seconds = timeout if tool.timeout is None else tool.timeout
     progress = _Progress(emit)
+    clock = CallClock(asyncio.timeout(seconds))
     known = ToolContext(
         context,
         call_id=call_id,
@@ -88,10 +94,11 @@ async def run_tool(
         run_id=run_id,
         deadline=earlier(deadline, None if seconds is None else time.monotonic() + seconds),
         emit=progress.say,
+        ask=None if ask is None else _Asking(ask, clock),
     )
     token = current_call.set(known)
     try:
-        return await _timed(_Call(tool, values, known), seconds)
+        return await _timed(_Call(tool, values, known), clock.timeout, seconds)
     except BaseException:
         known.stop()
         raise
@@ -100,11 +107,10 @@ async def run_tool(
         progress.close()
 
 
-async def _timed(call: _Call, seconds: float | None) -> ToolOutcome:
+async def _timed(call: _Call, clock: asyncio.Timeout, seconds: float | None) -> ToolOutcome:
     """The call under its clock, with what it raises made an outcome where that is the model's to hear."""
     task = asyncio.current_task()
     cancels = task.cancelling() if task is not None else 0
-    clock = asyncio.timeout(seconds)
     try:
         async with clock:
             return await (call.here() if call.tool.is_async else call.in_thread())
@@ -154,6 +160,36 @@ class _Progress:
         self._room.release()
         if not self._closed and self._emit is not None:
             self._emit(data)
+
+
+class _Asking:
+    """How a tool's question gets to the run, from the loop's own thread or from another one."""
+
+    def __init__(self, ask: Callable[[Asked], Awaitable[Answer]], clock: CallClock) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+
+    async def here(self, asked: Asked) -> Answer:
+        """Wait in the loop for the answer."""
+        self._clock.stand(True)
+        try:
+            return await self._ask(asked)
+        finally:
+            self._clock.stand(False)
+
+    def in_thread(self, asked: Asked, stopped: threading.Event) -> Answer:
+        """Block this thread until the answer is there. Raises Cancelled where the call is stopped before."""
+        if threading.get_ident() == getattr(self._loop, "_thread_id", None):
+            raise LoopMisuse("ctx.ask_sync would hold up the event loop.", hint="Write `await ctx.ask(…)`.")
+        waiting = asyncio.run_coroutine_threadsafe(self.here(asked), self._loop)
+        while True:
+            try:
+                return waiting.result(_LOOK_AGAIN)
+            except TimeoutError:
+                if stopped.is_set() or self._loop.is_closed():
+                    waiting.cancel()
+                    raise Cancelled("The call was stopped before anyone answered.") from None
 
 
 class _Call:

@@ -1,4 +1,4 @@
-"""The threads that plain (not async) tools run in: bounded, daemons, gone when idle.
+"""The threads that plain (not async) functions of users run in: bounded, daemons, gone when idle.
 
 Not the loop's executor, which others fill, and not concurrent.futures, whose exit hook waits for every thread: a tool
 that hangs must not keep the program from ending. Owns threads only; it knows nothing of tools, loops or results.
@@ -6,13 +6,17 @@ that hangs must not keep the program from ending. Owns threads only; it knows no
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Any, TypeVar
 
-__all__ = ("MAX_TOOL_THREADS", "Pool", "submit")
+__all__ = ("MAX_TOOL_THREADS", "Pool", "call", "submit")
+
+T = TypeVar("T")
 
 MAX_TOOL_THREADS = 64
 """Plain tools at work at once, for each depth: they mostly wait for a network or a disk, so more than there are cores;
@@ -108,6 +112,36 @@ def submit(job: Callable[[], None]) -> Callable[[], bool]:
     variables = contextvars.copy_context()
     variables.run(_depth.set, depth + 1)
     return pool.submit(lambda: variables.run(job))
+
+
+async def call(function: Callable[[], T]) -> T:
+    """What `function` returns or raises, in a tool thread; where this task is cancelled it goes nowhere."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(set_it: Callable[[Any], None], value: Any) -> None:
+        if not done.done():
+            set_it(value)
+
+    def job() -> None:
+        told: tuple[Callable[[Any], None], Any]
+        try:
+            told = (done.set_result, function())
+        except BaseException as error:
+            # A future cannot hold a StopIteration: it would end the generator that awaits it.
+            kept = RuntimeError(f"It raised {error!r}.") if isinstance(error, StopIteration) else error
+            told = (done.set_exception, kept)
+        try:
+            loop.call_soon_threadsafe(settle, *told)
+        except RuntimeError:  # the loop is closed, and nobody is there to hear it
+            return
+
+    take_back = submit(job)
+    try:
+        return await done
+    except asyncio.CancelledError:
+        take_back()
+        raise
 
 
 def live_threads() -> int:

@@ -5,16 +5,38 @@ Owns the shapes alone. What runs a step's calls is `runtime.tool_calls`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+from headwater.events.questions import Answer
 from headwater.providers.request import ToolSpec
 from headwater.tools.outcome import ToolOutcome
 
-__all__ = ("Offered", "ToolErrors", "Work")
+__all__ = ("Approval", "Asked", "Offered", "OnUnknown", "ToolErrors", "Work")
 
 ToolErrors: TypeAlias = Literal["tell", "raise"]
 """What becomes of an exception in a tool: the model is told and goes on, or the run ends with it."""
+
+OnUnknown: TypeAlias = Literal["retry", "tell", "ask", "fail"]
+"""What becomes of a call whose tool had begun when its process ended: it runs again, the model is told that nobody
+knows, a person is asked, or the run fails."""
+
+Approval: TypeAlias = bool | str | Callable[..., Any]
+"""Whether a person is asked before a tool runs: True, the reason, or a function of the validated arguments and, where
+it takes two, the run's context, which returns one of these or an awaitable of one."""
+
+
+class Asked(NamedTuple):
+    """What a tool at work asks a person: a message, and the schema of what is to be given or a URL to open."""
+
+    message: str
+    schema: dict[str, Any]
+    check: Callable[[Answer], Answer]
+    """Holds the answer to the schema. Raises AnswerInvalid."""
+    seconds: float | None = None
+    """How long an answer is waited for."""
+    url: str = ""
+    state: str = ""
 
 
 class Work(Protocol):
@@ -44,8 +66,15 @@ class Work(Protocol):
     def deadline(self) -> float | None:
         """When the run must be done, in seconds of `time.monotonic`."""
 
+    @property
+    def idempotency_key(self) -> str:
+        """The same on every try of the call: the run's id and the call's, with a slash between."""
+
     def emit(self, data: Any) -> None:
         """Say something while the call runs: plain JSON data."""
+
+    async def ask(self, asked: Asked) -> Answer:
+        """What a person answers; where the call is tried again, what was answered before."""
 
     async def conduct(self, run: Any) -> ToolOutcome:
         """Have a run that has not begun answer the call: its events stand in the same log, its text is the result."""
@@ -72,6 +101,17 @@ class Offered(Protocol):
     @property
     def on_error(self) -> ToolErrors | None:
         """What becomes of an exception in it; None: as the agent says."""
+
+    @property
+    def approval(self) -> Approval:
+        """Whether a person is asked before it runs."""
+
+    @property
+    def on_unknown(self) -> OnUnknown:
+        """What becomes of a call that had begun when its process ended."""
+
+    def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
+        """The arguments as the tool takes them. Raises ValueError, saying what is wrong."""
 
     async def call(self, work: Work) -> ToolOutcome:
         """Carry out one call. What goes wrong is the outcome's `error`, for the model to read.

@@ -16,10 +16,12 @@ from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, RunFinished, RunStarted, Warned, WorkflowShape
 from headwater.events.answers import answering, member_response
 from headwater.events.messages import Message, Response
+from headwater.events.tree import Node
 from headwater.readers.stream import AgentStream
 from headwater.runtime.children import Parent
 from headwater.runtime.context import NOWHERE, Origin, current_run, others_cancel
 from headwater.runtime.log import GRAMMAR
+from headwater.runtime.past import Past
 from headwater.runtime.run import Run
 from headwater.runtime.shown import outlined
 
@@ -98,6 +100,10 @@ class WorkflowRun(Parent):
         if self.stopping:
             raise asyncio.CancelledError  # the log has its end; this task is yet to hear of it
         name = member.name
+        if (unbegun := self._could_not_begin_before(name)) is not None:
+            if not self._shape.collect:
+                raise unbegun.error or AssertionError(name)
+            return self.of(name, unbegun)
         try:
             run = claimed(member, task, self.context)
         except (Exception, asyncio.CancelledError) as raised:
@@ -117,18 +123,36 @@ class WorkflowRun(Parent):
         if error is not None and (not self._shape.collect or not isinstance(error, Exception)):
             note(error, f"{name!r} was at work in {self.name!r}.")
             raise error
-        return self.of(name)
+        return self.of(name, run.node)
+
+    def _could_not_begin_before(self, name: str) -> Node | None:
+        """The member that could not begin, where the log that is gone on with says so of what is asked now."""
+        if self.past is None or (past := self.past.unbegun(name)) is None or past.node.unbegun is None:
+            return None
+        past.node.error = past.node.unbegun.exception()
+        self.node.begin(past.node)
+        return past.node
+
+    def take_up(self, past: Past) -> None:
+        """See `Run`: the plan is gone through again, and members that have ended answer from the log."""
+        super().take_up(past)
+        self.node.shape = self._shape
+        if self.fold.started is not None:
+            self.input = self.fold.started.input
 
     async def _advance(self) -> list[Event]:
         if not self._begun:
             self._begun = True
             self.mux.spawn(self._carry_out(), f"plan of {self.name}")
-            return [self._started()]
-        if events := await self.mux.pull():
+            if self.fold.started is None:
+                return [self._started()]
+        if events := await self.pull_below():
             return events
         if self._done:
             self.close()
             return []
+        if abandoned := self.end_abandoned():
+            return abandoned
         self._done = True
         result: Any = self.response()
         reason = result.finish_reason if isinstance(result, Response) else "stop"
@@ -157,6 +181,11 @@ class WorkflowRun(Parent):
             workflow=self._shape,
         )
 
+    @property
+    def definition_hash(self) -> str:
+        """See `Run`."""
+        return self._definition_hash
+
     def raise_error(self) -> None:
         """Raise what ended the run, if an error did, with every member's partial on it."""
         if isinstance(self.error, HeadwaterError):
@@ -164,9 +193,9 @@ class WorkflowRun(Parent):
         if self.error is not None:
             raise self.error
 
-    def of(self, name: str) -> Response[Any]:
-        """The Response of a member so far, which has been asked."""
-        return member_response(self.node, name, now=self._log.now or None)
+    def of(self, name: str, last: Node | None = None) -> Response[Any]:
+        """The Response of a member so far, which has been asked; with `last`, as it stood after that run."""
+        return member_response(self.node, name, last=last, now=self._log.now or None)
 
 
 def claimed(member: Member, task: Sequence[Message], context: Any) -> Run:

@@ -1,0 +1,239 @@
+"""What a log tells of each run of its tree, for a process that goes on with it.
+
+Owns two readings of a log that stopped: `Past`, a run's own events and the runs below it, which wait to be taken up
+again in the order in which they began; and `Standing`, where an agent's run stood in the middle of its step. All of it
+comes from the events alone. It must never decide what happens next: that is `agent_loop`'s, and what a run says first
+when it is taken up is `agent_run`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from headwater.errors import InvalidRecord
+from headwater.events import (
+    AttemptFailed,
+    AttemptStarted,
+    CallStarted,
+    ChildFinished,
+    ChildStarted,
+    ErrorInfo,
+    Event,
+    Handoff,
+    ReasoningStarted,
+    Retracted,
+    RunStarted,
+    RunWaiting,
+    StepFinished,
+    StepStarted,
+    TextStarted,
+    ToolFinished,
+)
+from headwater.events.fold import Fold
+from headwater.events.tree import Node, Tree
+
+__all__ = ("Past", "Standing", "past_of")
+
+
+class Past:
+    """One run as its log has left it; `children` are the runs that it began, in order."""
+
+    __slots__ = ("children", "events", "node", "taken", "told", "waited")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.events: list[Event] = []
+        self.children: list[Past] = []
+        self.told = False
+        """Whether the run above has told of its end."""
+        self.taken = False
+        """Whether a run has been made to go on with it."""
+        self.waited = 0.0
+        """Seconds that it has waited for people."""
+
+    @property
+    def fold(self) -> Fold:
+        """What its events come to."""
+        if self.node.fold is None:
+            self.node.fold = Fold()
+        return self.node.fold
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is left to be done: it has ended, or was stopped before it began."""
+        return self.told or self.fold.end is not None
+
+    def child(self, role: str, name: str, call: str | None) -> Past | None:
+        """The next run below of that place that nobody has gone on with, which from now on is taken."""
+        for child in self.children:
+            node = child.node
+            if not child.taken and (node.role, node.name, node.call) == (role, name, call):
+                child.taken = True
+                return child
+        return None
+
+    def unbegun(self, name: str) -> Past | None:
+        """The next run of the workflow's member of that name, where it could not begin; then it is taken."""
+        following = next((one for one in self.children if not one.taken and one.node.name == name), None)
+        if following is None or following.node.unbegun is None:
+            return None
+        following.taken = True
+        return following
+
+    def abandoned(self, call: str | None = None) -> Iterator[Past]:
+        """The runs below that go on in the log and that nobody has gone on with; they are taken from now on.
+
+        Only those that answer `call`, where one is given.
+        """
+        for child in self.children:
+            if not child.taken and not child.told and call in (None, child.node.call):
+                child.taken = True
+                yield child
+
+
+class Record:
+    """A whole log, read: the outermost run's past, and what the next event goes on from."""
+
+    __slots__ = ("events", "last", "root")
+
+    def __init__(self, root: Past, events: tuple[Event, ...]) -> None:
+        self.root = root
+        self.events = events
+        self.last = events[-1]
+
+
+def past_of(events: Iterable[Event]) -> Record:
+    """Read a log, or any prefix of one that is not empty. Raises InvalidRecord where it cannot be gone on with."""
+    log = tuple(events)
+    first = log[0] if log else None
+    if not isinstance(first, RunStarted):
+        raise InvalidRecord(
+            "This log does not begin with run.started, so there is no run to go on with.",
+            hint="Give all the events of the run, from its first.",
+        )
+    if first.grammar < 2:
+        raise InvalidRecord(
+            "This log was written by headwater 0.1, which did not note all that going on needs.",
+            hint="Go on from what was said: history=tree_response(log).messages.",
+        )
+    tree = Tree()
+    known: dict[str, Past] = {}
+    waiting: dict[str, RunWaiting] = {}
+    for number, event in enumerate(log):
+        if event.seq != number:
+            raise InvalidRecord(
+                f"Event {number} of this log bears the number {event.seq}.",
+                hint="Give every event of the run, in order; a log without its deltas cannot be gone on with.",
+            )
+        tree.add(event)
+        past = known.get(event.run)
+        if past is None:
+            past = known[event.run] = Past(tree.node(event))
+        if isinstance(event, ChildStarted):
+            child = known[event.child] = Past(tree.nodes[event.child])
+            past.children.append(child)
+        elif isinstance(event, ChildFinished) and event.child in known:
+            known[event.child].told = True
+        if waiting:
+            _end_waiting(event, past, known, waiting)
+        if isinstance(event, RunWaiting):
+            waiting[event.run] = event
+        past.events.append(event)
+        past.fold.add(event)
+    return Record(known[first.run], log)
+
+
+def _end_waiting(event: Event, past: Past, known: dict[str, Past], waiting: dict[str, RunWaiting]) -> None:
+    """The next event of a run, or of one below it, ends its waiting."""
+    if event.type in ("message.received", "warning", "custom", "unknown"):
+        return
+    run: Past | None = past
+    while run is not None:
+        if (waits := waiting.pop(run.node.id, None)) is not None:
+            run.waited += max(0.0, event.time - waits.time)
+        run = known.get(run.node.parent)
+
+
+class Standing:
+    """Where an agent's run stood when its log stopped, beyond what its fold and its loop know."""
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.call_keys: set[str] = set()
+        """The keys of all its calls."""
+        self.bad_calls: dict[str, int] = {}
+        """By tool: calls in a row whose arguments did not fit."""
+        self.retries = 0
+        """How many it has made, over all its steps."""
+        self.attempt = 0
+        """The last attempt of the step."""
+        self.failed: AttemptFailed | None = None
+        """How that one failed; None where it did not, or has not yet."""
+        self.retracted = False
+        """Whether what it had shown was taken back."""
+        self.tries = 0
+        """Retries of the backend that is asked in this step."""
+        self.backend = 0
+        """Which of the backends is asked: the first, or the so many-th fallback."""
+        self.part = 0
+        """The first number for a part that is free in the step."""
+        self.decided = False
+        """Whether anything has been done since the step was finished."""
+        self.finished: list[ToolFinished] = []
+        """The tools of the step that have ended."""
+        self.handoff: Handoff | None = None
+        for event in events:
+            self._add(event)
+
+    @property
+    def failure(self) -> ErrorInfo | None:
+        """What the run is to fail with: the last attempt failed, and nothing was to mend it."""
+        return self.failed.error if self.failed is not None and self.failed.then == "raise" else None
+
+    @property
+    def cause(self) -> Literal["first", "retry", "fallback", "restart", "resume", "guard"]:
+        """Why the next attempt of the step is made."""
+        if self.failed is None or self.failed.then == "raise":
+            return "first"
+        return self.failed.then
+
+    def _add(self, event: Event) -> None:
+        match event:
+            case StepStarted():
+                self.attempt = self.tries = self.backend = self.part = 0
+                self.failed, self.finished = None, []
+                self.decided = False
+            case AttemptStarted():
+                self.attempt, self.failed, self.retracted = event.attempt, None, False
+            case AttemptFailed():
+                self._failed(event)
+            case Retracted():
+                self.retracted = True
+            case TextStarted() | ReasoningStarted():
+                self.part = max(self.part, event.part + 1)
+            case CallStarted():
+                self.call_keys.add(event.call)
+            case ToolFinished():
+                self.finished.append(event)
+                self.bad_calls[event.name] = self.bad_calls.get(event.name, 0) + 1 if event.invalid else 0
+                self.decided = True
+            case Handoff():
+                self.handoff = event
+                self.decided = True
+            case StepFinished():
+                self.decided = False
+            case _:
+                self.decided = self.decided or event.type in _DECISIONS
+
+    def _failed(self, event: AttemptFailed) -> None:
+        self.failed = event
+        if event.then in ("retry", "restart"):
+            self.tries += 1
+            self.retries += 1
+        elif event.then == "fallback":
+            self.tries = 0
+            self.backend += 1
+
+
+_DECISIONS = frozenset({"tool.started", "approval.asked", "message.added", "child.started", "run.waiting"})
+"""What shows that something was made of a finished step."""

@@ -1,0 +1,177 @@
+"""The people of one tree of runs: the questions that stand open, and the answers, which may come from any thread.
+
+Owns who waits for which answer, and that the first answer stands. A question's run appends what was asked and answered;
+nothing here writes to the log, runs a tool or knows an agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+from headwater.errors import AlreadyAnswered, AnswerInvalid, RunEnded, UnknownQuestion
+from headwater.events import ApprovalAnswered, Event, InputAnswered
+from headwater.events.questions import Answer, Question
+from headwater.tools import pool
+
+__all__ = ("Approver", "Check", "People")
+
+Approver: TypeAlias = Callable[[Question], Any]
+"""Answers questions: returns a bool or an Answer, or an awaitable of one. A plain function runs in a thread."""
+
+Check: TypeAlias = Callable[[Answer], Answer]
+"""Holds an answer to its question, and returns it as it is to be logged. Raises AnswerInvalid."""
+
+
+class _Waiting:
+    """A question, and who waits for its answer."""
+
+    __slots__ = ("check", "future", "question")
+
+    def __init__(self, question: Question, check: Check, future: asyncio.Future[Answer]) -> None:
+        self.question = question
+        self.check = check
+        self.future = future
+
+
+class People:
+    """The questions of one tree of runs, and who may answer those that no agent's own approver does."""
+
+    __slots__ = ("_answered", "_given", "_lock", "_open", "_void", "approver")
+
+    def __init__(self) -> None:
+        self.approver: Approver | None = None
+        self._lock = threading.Lock()
+        self._open: dict[str, _Waiting] = {}
+        self._answered: dict[str, str] = {}
+        """What was answered, by id: in words."""
+        self._void: set[str] = set()
+        self._given: dict[str, Answer] = {}
+
+    # --- who answers
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """The questions that wait for an answer, in the order in which they were asked."""
+        with self._lock:
+            return tuple(waiting.question for waiting in self._open.values())
+
+    def answer(self, id: str, answer: Answer, kind: str) -> None:
+        """Answer the question of that id and kind; from any thread.
+
+        Raises UnknownQuestion, AlreadyAnswered, RunEnded and AnswerInvalid; then nothing was answered.
+        """
+        with self._lock:
+            waiting = self._open.get(id)
+            if waiting is None:
+                raise self._refused(id)
+        if waiting.question.kind != kind:
+            wants = "approve or deny" if waiting.question.kind == "approval" else "answer or decline"
+            raise AnswerInvalid(f"{id} is a question of another kind.", hint=f"Use {wants}.")
+        answer = waiting.check(answer)
+        with self._lock:
+            if self._open.pop(id, None) is None:
+                raise self._refused(id)
+            self._answered[id] = _in_words(kind, answer)
+        try:
+            waiting.future.get_loop().call_soon_threadsafe(_settle, waiting.future, answer)
+        except RuntimeError:
+            raise RunEnded(f"The run that asked {id} is over.", hint="Its event loop was closed.") from None
+
+    def _refused(self, id: str) -> UnknownQuestion | AlreadyAnswered | RunEnded:
+        if id in self._answered:
+            how = self._answered[id]
+            return AlreadyAnswered(
+                f"{id} was {how} before.", hint="That answer stands.", by=how.partition(" by ")[2]
+            )
+        if id in self._void:
+            return RunEnded(f"The run that asked {id} is over.", hint="Nobody waits for the answer any more.")
+        there_are = ", ".join(self._open) or "none"
+        return UnknownQuestion(f"No question has the id {id!r}.", hint=f"Open are: {there_are}.")
+
+    def give(self, answers: Mapping[str, Answer]) -> None:
+        """Answer questions before they are asked again: those of a log that is gone on with."""
+        self._given.update(answers)
+
+    def know(self, events: Iterable[Event]) -> None:
+        """What was answered in the log that is gone on with."""
+        for event in events:
+            if isinstance(event, ApprovalAnswered):
+                answer = Answer(allowed=event.allowed, by=event.by)
+                self._answered[event.approval] = _in_words("approval", answer)
+            elif isinstance(event, InputAnswered):
+                answer = Answer(action=event.action, by=event.by)
+                self._answered[event.input] = _in_words("input", answer)
+
+    # --- who asks
+
+    async def ask(self, question: Question, check: Check, approver: Approver | None = None) -> Answer:
+        """Wait until the question is answered, by anyone or by `approver`, or lapses.
+
+        Raises what the approver raises, and AnswerInvalid where its answer, or one that was given, does not fit.
+        """
+        if (given := self._given.pop(question.id, None)) is not None:
+            return self._note(question, check(given))
+        waiting = _Waiting(question, check, asyncio.get_running_loop().create_future())
+        with self._lock:
+            self._open[question.id] = waiting
+        asked = approver or self.approver
+        helper = asyncio.ensure_future(_answer_of(asked, question)) if asked is not None else None
+        try:
+            waits: set[asyncio.Future[Any]] = {waiting.future} if helper is None else {waiting.future, helper}
+            seconds = None if question.until is None else max(0.0, question.until - time.time())
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if waiting.future.done():
+                return waiting.future.result()
+            if helper is not None and helper.done():
+                answer = check(helper.result())
+            else:
+                answer = Answer(allowed=False, action="cancel", by="timeout")
+            with self._lock:
+                mine = self._open.pop(question.id, None) is not None
+            return self._note(question, answer) if mine else await waiting.future
+        finally:
+            if helper is not None:
+                helper.cancel()
+            with self._lock:
+                if self._open.pop(question.id, None) is not None:
+                    self._void.add(question.id)
+
+    def _note(self, question: Question, answer: Answer) -> Answer:
+        self._answered[question.id] = _in_words(question.kind, answer)
+        return answer
+
+
+async def _answer_of(approver: Approver, question: Question) -> Answer:
+    """What the approver says; a plain function is asked in a thread, where it may wait for a person."""
+    if inspect.iscoroutinefunction(approver) or inspect.iscoroutinefunction(getattr(approver, "__call__", None)):
+        said = await approver(question)
+    else:
+        said = await pool.call(lambda: approver(question))
+        if inspect.isawaitable(said):
+            said = await said
+    if isinstance(said, Answer):
+        return said
+    if question.kind == "input":
+        return Answer(content=said, by="approver")
+    if not isinstance(said, bool):
+        raise AnswerInvalid(
+            f"The approver returned {type(said).__name__} for {question.tool}.", hint="Return True, False or an Answer."
+        )
+    return Answer(allowed=said, by="approver")
+
+
+def _in_words(kind: str, answer: Answer) -> str:
+    by = f" by {answer.by}" if answer.by else ""
+    if kind == "approval":
+        return f"{'allowed' if answer.allowed else 'refused'}{by}"
+    return f"{ {'accept': 'answered', 'decline': 'declined', 'cancel': 'dismissed'}[answer.action] }{by}"
+
+
+def _settle(future: asyncio.Future[Answer], answer: Answer) -> None:
+    if not future.done():
+        future.set_result(answer)
