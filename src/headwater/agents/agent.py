@@ -24,7 +24,9 @@ from headwater.agents.terminal_chat import converse, converse_blocking
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UsageError
+from headwater.events import Event
 from headwater.events.messages import Message, Response
+from headwater.events.questions import Answer
 from headwater.providers.request import ProviderTool, Settings
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
@@ -33,10 +35,12 @@ from headwater.runtime.agent_loop import MAX_STEPS, Limits
 from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Origin
 from headwater.runtime.job import Job
+from headwater.runtime.people import Approver
+from headwater.runtime.resume import OnChanged, Resumption
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 from headwater.tools import as_tool
-from headwater.tools.work import Offered, ToolErrors
+from headwater.tools.work import Approval, Offered, ToolErrors
 
 __all__ = ("Agent",)
 
@@ -62,6 +66,8 @@ class RunOptions(SettingsOptions, total=False):
     on_event: Callback | None
     on_retract: Callback | None
     timeouts: Timeouts | None
+    approver: Approver | None
+    keep_log: bool
 
 
 _ALIASES = {"agent_name": "name", "model_name": "model", "system_prompt": "instructions"}
@@ -123,6 +129,9 @@ class Agent(Generic[ContextT, OutputT]):
         fallback: Iterable[ModelLike] | None = (),
         on_interrupted: Literal["raise", "restart"] | None = None,
         tool_errors: ToolErrors = "tell",
+        approval: Approval = False,
+        approver: Approver | None = None,
+        keep_log: bool = False,
         **more: Unpack[Options],
     ) -> None:
         self._key = validation.secret(api_key)
@@ -151,6 +160,9 @@ class Agent(Generic[ContextT, OutputT]):
         self.retries = retries
         self.on_interrupted = on_interrupted
         self.tool_errors: ToolErrors = tool_errors
+        self.approval: Approval = approval
+        self.approver = approver
+        self.keep_log = keep_log
         self._check()
         if settings is not None and not isinstance(settings, (Settings, Mapping)):
             raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
@@ -270,7 +282,7 @@ class Agent(Generic[ContextT, OutputT]):
         if self.interactive:
             return await converse(self._begin, task, options, asking=self.print_on is not False)
         run = self._begin(task, shown=True, **options)
-        await run.drain()
+        await run.drain(alone=True)
         return run.response()
 
     @overload
@@ -296,7 +308,7 @@ class Agent(Generic[ContextT, OutputT]):
         if self.interactive:
             return converse_blocking(self._begin, task, options, asking=self.print_on is not False)
         run = self._begin(task, shown=True, **options)
-        drain_blocking(run, kept_loop())
+        drain_blocking(run, kept_loop(), alone=True)
         return run.response()
 
     def run_stream(
@@ -315,14 +327,42 @@ class Agent(Generic[ContextT, OutputT]):
         """
         return AgentStream(lambda: self._begin(message, shown=False, context=context, **options))
 
-    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Offered:
+    def resume(
+        self,
+        log: Iterable[Event],
+        *,
+        context: ContextT | None = None,
+        approvals: Mapping[str, bool | Answer] | None = None,
+        answers: Mapping[str, Any] | None = None,
+        on_changed: OnChanged = "raise",
+        by: str = "",
+        **options: Unpack[RunOptions],
+    ) -> AgentStream[OutputT]:
+        """Go on with a run from its log, in this process or another: the stream of what is new.
+
+        `log` are all its events so far (`stream.log`, `error.log` of Parked, what `on_event` was told). An answer that
+        was cut off is taken back and asked for again; tools that had not begun run; one that had begun and not ended
+        is dealt with as it was declared (`on_unknown`); what has ended stands. `context` is not in a log: give it
+        again. `approvals` and `answers` are what people have said to the open questions, by their ids. `on_changed`:
+        what becomes of a log that was written by another declaration of this agent. `by` is noted in the log.
+
+        Raises InvalidRecord, DefinitionChanged and UnknownQuestion; out of the reading, as `run_stream` does.
+        """
+        past = Resumption.of(log, approvals=approvals, answers=answers, on_changed=on_changed, by=by)
+        run = self._begin(past.task, shown=False, context=context, resumption=past, **options)
+        return AgentStream(lambda: run)
+
+    def as_tool(
+        self, *, name: str | None = None, description: str | None = None, approval: Approval = False
+    ) -> Offered:
         """The agent as a tool for another one: what it is asked goes in, its text comes out.
 
-        Its events stand in the same log, under its path.
+        Its events stand in the same log, under its path. `approval`: whether a person is asked first; see `tool`.
         """
         return RunnableTool(
             self,
             self._begin,
+            approval=approval,
             name=name,
             description=description or self.description or f"Ask {self.name}, another agent, and get its answer.",
         )
@@ -342,6 +382,7 @@ class Agent(Generic[ContextT, OutputT]):
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
         on_retract: Callback | None = None,
+        resumption: Resumption | None = None,
         **options: Any,
     ) -> Run:
         """The run of a task, with all who watch it. `shown`: whether it may print."""
@@ -349,6 +390,8 @@ class Agent(Generic[ContextT, OutputT]):
         validation.callback("on_event", on_event)
         validation.callback("on_retract", on_retract)
         run = AgentRun(self.job(task, **options), origin=Origin.here())
+        if resumption is not None:
+            resumption.apply(run)
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if self.verbose:
@@ -377,6 +420,8 @@ class Agent(Generic[ContextT, OutputT]):
         thread: Thread | None = None,
         output_type: Any = None,
         timeouts: Timeouts | None = None,
+        approver: Approver | None = None,
+        keep_log: bool | None = None,
         **settings: Any,
     ) -> Job:
         """What a run of this agent needs to know, fixed now. Raises as `Model.backend` does, and TypeError."""
@@ -413,6 +458,9 @@ class Agent(Generic[ContextT, OutputT]):
             connect=UNSET if clocks is None else clocks.connect,
             retries=retries,
             tool_errors=self.tool_errors,
+            approval=self.approval,
+            approver=approver or self.approver,
+            wants_log=(self.keep_log if keep_log is None else keep_log) or self.wants_log(set()),
             context=context,
             quiet=self.print_on is False,
         )
@@ -431,6 +479,14 @@ class Agent(Generic[ContextT, OutputT]):
         validation.callback("on_retract", self.on_retract)
         if self.instructions is not None and not isinstance(self.instructions, str) and not callable(self.instructions):
             raise validation.wrong("instructions", self.instructions, "Give a string, or a function of the context.")
+
+    def wants_log(self, seen: set[int]) -> bool:
+        """Whether people may be asked in a run of this agent, so that its log is kept. `seen` are those looked at."""
+        if id(self) in seen:
+            return False
+        seen.add(id(self))
+        asks = bool(self.approval) or any(tool.wants_log(seen) for tool in self._tools.values())
+        return asks or any(agent.wants_log(seen) for agent in self.handoffs)
 
     def _tools_and_handoffs(self) -> Mapping[str, Offered]:
         if not self.handoffs:
@@ -457,6 +513,8 @@ _RUN_ARGUMENTS = (
     "on_event",
     "on_retract",
     "timeouts",
+    "approver",
+    "keep_log",
 )
 
 

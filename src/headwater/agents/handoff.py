@@ -42,6 +42,10 @@ class Handoff:
     approval: Approval = False
     on_unknown: OnUnknown = "retry"
 
+    def wants_log(self, seen: set[int]) -> bool:
+        """See `tools.work.Offered`: who hands over looks at the other agent itself."""
+        return False
+
     def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
         """See `tools.work.Offered`: whatever the model wrote, the conversation can be handed over."""
         return arguments if isinstance(arguments, Mapping) else {}

@@ -122,6 +122,7 @@ class RunnableTool:
         approval: Approval = False,
     ) -> None:
         self._begin = begin
+        self._runnable = runnable
         self.approval: Approval = approval
         self.name = name or tool_name(runnable.name)
         self.spec = ToolSpec(
@@ -143,6 +144,11 @@ class RunnableTool:
     on_error: ToolErrors | None = None
     on_unknown: OnUnknown = "retry"
     """The run that answers a call is gone on with where it stood: nothing of it is done twice."""
+
+    def wants_log(self, seen: set[int]) -> bool:
+        """See `tools.work.Offered`."""
+        asks: Callable[[set[int]], bool] | None = getattr(self._runnable, "wants_log", None)
+        return bool(self.approval) or (asks is not None and asks(seen))
 
     def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
         """See `tools.work.Offered`."""

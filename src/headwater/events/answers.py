@@ -7,11 +7,11 @@ It must never read a clock: `now` stands for the end of what has not ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from headwater.events.fold import Fold
-from headwater.events.messages import Response, Usage
+from headwater.events.messages import Message, Response, Usage
 from headwater.events.results import Results, sections
 from headwater.events.tree import Node, Tree
 from headwater.events.types import Event, RunFailed, RunFinished
@@ -119,6 +119,7 @@ class _Composer:
             provider_finish_reason=other.provider_finish_reason,
             tool_calls=(*own.tool_calls, *other.tool_calls),
             tool_errors=(*own.tool_errors, *other.tool_errors),
+            unheard=(*_unheard(node, successors[-1]), *other.unheard),
             sources=(*own.sources, *other.sources),
             files=(*own.files, *other.files),
             refusal=other.refusal,
@@ -184,6 +185,18 @@ class _Composer:
             "callback_errors": own.callback_errors,
             **({"finish_reason": own.finish_reason} if own.partial and _ended(node) else {}),
         }
+
+
+def _unheard(node: Node, successor: Node) -> Iterator[Message]:
+    """What was said to a run that has handed over, and neither it nor whoever had the conversation then has heard."""
+    heard: set[str] = set()
+    after: Node | None = successor
+    while after is not None:
+        if after.fold is not None:
+            heard |= after.fold.heard_for
+        after = next((child for child in after.children.values() if child.role == "handoff"), None)
+    said = node.fold.unheard if node.fold is not None else {}
+    return (one.message for key, one in said.items() if key not in heard)
 
 
 def _callback_errors(node: Node) -> int:

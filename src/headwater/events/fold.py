@@ -93,6 +93,8 @@ class Fold:
         """What each call's tool has asked people, in order, with the answers."""
         self.unheard: dict[str, MessageReceived] = {}
         """What was said to the run and no model has heard yet, by key; a run that was handed to may still hear it."""
+        self.heard_for: set[str] = set()
+        """The keys of what was heard here, and was said to the run that has handed over to this one."""
         self.finish_reason: str | None = None
         self.provider_finish_reason: str | None = None
         self.model = ""
@@ -286,7 +288,8 @@ class Fold:
 
     def _message_added(self, event: MessageAdded) -> None:
         self._settle_tools()
-        self.unheard.pop(event.key, None)
+        if event.key and self.unheard.pop(event.key, None) is None:
+            self.heard_for.add(event.key)
         self.messages.append(event.message)
 
     def _child_started(self, event: ChildStarted) -> None:
@@ -462,6 +465,7 @@ class Fold:
             time_to_first_token=None if first is None else max(0.0, first - begun),
             tokens_per_second=rate,
             partial=not finished,
+            unheard=tuple(said.message for said in self.unheard.values()),
             callback_errors=callback_errors,
         )
 

@@ -317,6 +317,8 @@ class Response(str, Generic[OutputT]):
     """Of a workflow: each member's Response, by its name, in the order of the members."""
     error: Exception | None
     """What ended it, where that was not raised because its workflow collects errors."""
+    unheard: tuple[Message, ...]
+    """What was said to the run while it worked, and no model has heard."""
 
     def __new__(cls, text: str = "", **fields: Any) -> Self:
         """Made by `fold`; `fields` are the attributes below by name. Raises TypeError for any other."""
@@ -431,6 +433,7 @@ _UNSAID: dict[str, Any] = {
     "callback_errors": 0,
     "members": {},
     "error": None,
+    "unheard": (),
 }
 _PLAIN = (
     "transcript",

@@ -102,8 +102,11 @@ def token_watcher(
     call = _guarded(callback, run, errors, "streaming_callback")
     take_back = _guarded(on_retract, run, errors, "on_retract callback") if on_retract is not None else None
     names_agent = on_retract is not None and positional_parameters(on_retract) == 2
-    chunks = Chunks(run.id, None, run.fold)
+    past = run.record.events if run.record is not None else ()
+    chunks = Chunks(run.id, None, run.fold, past=past)
     hold: Hold[str] = Hold()
+    for before in past:
+        hold(before)
     wants = _wanted(callback)
     own = run.id
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
@@ -129,7 +132,7 @@ def token_watcher(
         if event.run not in speakers:
             return None
         if isinstance(event, Retracted) and take_back is not None:
-            if not event.chars:
+            if not event.chars or chunks.is_old(event):
                 return None  # of tokens there were none
             return take_back(event.agent, event.chars) if names_agent else take_back(event.chars)
         waits = None

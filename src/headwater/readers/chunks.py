@@ -6,13 +6,18 @@ and ask no run.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from headwater.events import (
+    ApprovalAsked,
+    AttemptStarted,
     CallReady,
     Event,
+    InputAsked,
     ReasoningDelta,
     Retracted,
     RunCancelled,
@@ -24,6 +29,7 @@ from headwater.events import (
     ToolFinished,
 )
 from headwater.events.fold import Fold
+from headwater.events.questions import Question
 from headwater.events.tree import Tree
 
 __all__ = ("Chunks", "StreamChunk")
@@ -40,7 +46,8 @@ class StreamChunk:
     is_final: bool = False
     """True on the last chunk, and only there."""
     finish_reason: str | None = None
-    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; retracted takes text back.
+    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; retracted takes text back, and
+    waiting asks a person something, which stands in `event`.
 
     A workflow's member that failed ends with error.
     """
@@ -64,11 +71,20 @@ class Chunks:
     the run, which is worked out from the events (`tree`): itself where it is an agent, its members where it is a
     workflow. The end of a member is a chunk with its finish reason; only the run's own end is final. `fold` has read
     the run's own events by the time they come here. `leads` says whether a step's text is parted from the step before.
+    `past` are the events before those that are handed out, where a log is gone on with.
     """
 
-    __slots__ = ("_fold", "_leads", "_refusals", "_run", "_with_leads", "plain", "speakers", "tree")
+    __slots__ = ("_fold", "_leads", "_old", "_refusals", "_run", "_with_leads", "plain", "speakers", "tree")
 
-    def __init__(self, run: str, speakers: Container[str] | None, fold: Fold, *, leads: bool = True) -> None:
+    def __init__(
+        self,
+        run: str,
+        speakers: Container[str] | None,
+        fold: Fold,
+        *,
+        leads: bool = True,
+        past: Iterable[Event] = (),
+    ) -> None:
         self.tree = Tree()
         self.speakers: Container[str] = self.tree.speakers if speakers is None else speakers
         """The ids of the runs whose text is handed out."""
@@ -79,6 +95,12 @@ class Chunks:
         self._refusals: set[tuple[str, int, int]] = set()
         self.plain = True
         """Whether a text delta of the run itself is its chunk as it stands: no lead is due and no refusal is open."""
+        self._old: set[tuple[str, int, int]] = set()
+        """The attempts before: what of their text is taken back now was never handed out here."""
+        for event in past:
+            self.of(event)
+            if isinstance(event, AttemptStarted):
+                self._old.add((event.run, event.step, event.attempt))
 
     def text_of(self, event: TextDelta) -> str:
         """What a text delta adds to the transcript: its text, after the lead where one is due; "" for a refusal."""
@@ -88,6 +110,10 @@ class Chunks:
             self.plain = not self._leads and not self._refusals
             return lead + event.text
         return event.text
+
+    def is_old(self, event: Retracted) -> bool:
+        """Whether it takes back what was handed out before the log was gone on with, if at all."""
+        return (event.run, event.step, event.attempt) in self._old
 
     def _hears(self, event: Event) -> bool:
         """Whether the event is of a run whose text is handed out, or of the run itself."""
@@ -99,13 +125,15 @@ class Chunks:
             text = self.text_of(event) if event.run in self.speakers else ""
             return StreamChunk(text, text, False, None, None, event.agent, event) if text else None
         self.tree.add(event)
+        if isinstance(event, (ApprovalAsked, InputAsked)):
+            return StreamChunk(finish_reason="waiting", agent=event.agent, event=event)
         if not self._hears(event):
             return None
         if isinstance(event, TextStarted):
             self._note(event)
         elif isinstance(event, StepFinished) and event.finish_reason == "tool_calls":
             return StreamChunk(finish_reason="tool_calls", agent=event.agent, event=event)
-        elif isinstance(event, Retracted):
+        elif isinstance(event, Retracted) and not self.is_old(event):
             return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
         elif isinstance(event, RunFailed):
             # The run's own failure is raised. A member's may be collected, and nothing else would tell of its end.
@@ -125,7 +153,8 @@ class Chunks:
         """The event as `stream=True` hands it to a callback: JSON-able, holding only the keys that apply."""
         if event.__class__ is not TextDelta:
             self.tree.add(event)
-        if not self._hears(event):
+        asks = isinstance(event, (ApprovalAsked, InputAsked))
+        if not asks and not self._hears(event):
             return None
         said = self._said(event)
         if said is None:
@@ -141,6 +170,8 @@ class Chunks:
                 self._note(event)
             case ReasoningDelta():
                 return {"reasoning": event.text}
+            case ApprovalAsked() | InputAsked():
+                return {"finish_reason": "waiting", "question": msgspec.to_builtins(Question.of(event))}
             case CallReady():
                 return {"tool_call": {"id": event.call, "name": event.name, "arguments": event.arguments}}
             case ToolFinished():
@@ -153,7 +184,7 @@ class Chunks:
                 return {"tool_result": told}
             case StepFinished() if event.finish_reason == "tool_calls":
                 return {"finish_reason": "tool_calls"}
-            case Retracted():
+            case Retracted() if not self.is_old(event):
                 return {"finish_reason": "retracted", "chars": event.chars}
             case RunFinished() | RunCancelled() if event.run == self._run:
                 reason = "cancelled" if isinstance(event, RunCancelled) else event.finish_reason

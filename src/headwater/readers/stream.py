@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
-from headwater.errors import Cancelled, LoopMisuse
+from headwater.errors import Cancelled, LoopMisuse, RunEnded, UnknownQuestion
 from headwater.events import Event, RunFinished, TextDelta
+from headwater.events.messages import Message
+from headwater.events.questions import Answer, Question
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
 from headwater.readers.kept_loop import KeptLoop, in_loop, kept_loop, refuse_inside_loop
@@ -205,7 +207,77 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
         """The run's id."""
         return self._begun().id
 
+    # --- people
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """What people are asked and have not answered, anywhere in the tree."""
+        return self._begun().people.pending
+
+    @property
+    def log(self) -> tuple[Event, ...]:
+        """All the events so far, for `resume`. Raises LogNotKept, unless a tool may ask, or with keep_log=True."""
+        return self._begun().kept
+
+    def approve(
+        self,
+        id: str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        note: str = "",
+        by: str = "",
+        for_run: bool = False,
+    ) -> None:
+        """Allow the call that is asked about; from any thread. The tool starts.
+
+        With `arguments` it runs with those, and the model is told. `for_run` allows every further call of the tool in
+        its run. Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid where the arguments do not fit.
+        """
+        self._answer(id, Answer(arguments=arguments, note=note, by=by, for_run=for_run), "approval")
+
+    def deny(self, id: str, *, note: str = "", by: str = "", for_run: bool = False) -> None:
+        """Refuse the call that is asked about; from any thread. It never runs, and the model reads who and why.
+
+        `for_run` refuses every further call of the tool in its run. Raises as `approve` does.
+        """
+        self._answer(id, Answer(allowed=False, note=note, by=by, for_run=for_run), "approval")
+
+    def answer(self, id: str, content: Any, *, by: str = "") -> None:
+        """Give a tool what it asks for; from any thread. Raises as `approve` does."""
+        self._answer(id, Answer(content=content, by=by), "input")
+
+    def decline(self, id: str, *, by: str = "") -> None:
+        """Do not answer what a tool asks; from any thread. The tool gets Declined. Raises as `approve` does."""
+        self._answer(id, Answer(action="decline", by=by), "input")
+
+    def _answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+        run = self._begun()
+        try:
+            run.people.answer(id, answer, kind)
+        except UnknownQuestion:
+            if run.over:
+                raise RunEnded(f"The run is over, and {id!r} was not answered.", hint="Start another run.") from None
+            raise
+
+    def steer(self, message: str | Message, *, now: bool = False, agent: str | None = None, by: str = "") -> bool:
+        """Say something to the run while it works; from any thread. Returns False where the run is over.
+
+        The model hears it before it is asked again; what comes during the last answer makes the run go on. With `now`
+        the answer that is being given is cut for it, a tool never is. A workflow needs `agent`, the name of a member
+        that is at work. What was never heard stands in `Response.unheard`.
+        """
+        said = Message.user(message) if isinstance(message, str) else message
+        return self._begun().steer(said, agent=agent, by=by, now=now)
+
     # --- leaving
+
+    def park(self, *, now: bool = False) -> None:
+        """Leave the run as it stands, so that it can be gone on with: `agent.resume(stream.log)`; from any thread.
+
+        Nothing new begins; tools and the answer at work end first, unless it is to be `now`. Then the reading raises
+        Parked, with the log. Raises LogNotKept.
+        """
+        self._begun().park(now=now)
 
     def cancel(self) -> None:
         """Stop the run; from any thread. Its reader gets the last chunk ("cancelled"); `result()` gives the partial."""
@@ -320,7 +392,7 @@ class Chosen(View[T_co]):
 
 
 def _chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
-    chunks = Chunks(run.id, None, run.fold)
+    chunks = Chunks(run.id, None, run.fold, past=_past(run))
     of, own, agent = chunks.of, run.id, run.path[-1]
     new, delta = object.__new__, TextDelta
 
@@ -349,8 +421,10 @@ def _same(event: Event) -> Event:
 
 
 def _text(run: Run) -> Callable[[Event], str | None]:
-    chunks = Chunks(run.id, None, run.fold)
+    chunks = Chunks(run.id, None, run.fold, past=_past(run))
     hold: Hold[str] = Hold()
+    for event in _past(run):
+        hold(event)
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
 
     def project(event: Event) -> str | None:
@@ -365,14 +439,26 @@ def _text(run: Run) -> Callable[[Event], str | None]:
     return project
 
 
+def _past(run: Run) -> Sequence[Event]:
+    """The events of a log that is gone on with, before those that are handed out."""
+    return run.record.events if run.record is not None else ()
+
+
+def _primed(selection: Selection, run: Run) -> Selection:
+    for event in _past(run):
+        selection(event)
+    return selection
+
+
 def _chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | None]:
-    selection = Selection(choice)
+    selection = _primed(Selection(choice), run)
     return lambda event: selection(event) or None
 
 
 def _chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
-    selection = Selection(choice)
-    chunks = Chunks(run.id, Everyone() if choice.by_place else None, run.fold, leads=not choice.final_only)
+    selection = _primed(Selection(choice), run)
+    everyone = Everyone() if choice.by_place else None
+    chunks = Chunks(run.id, everyone, run.fold, leads=not choice.final_only, past=_past(run))
 
     def project(event: Event) -> list[StreamChunk] | None:
         chosen = selection(event)
@@ -498,10 +584,13 @@ def _read_plainly(
     run.raise_error()
 
 
-def drain_blocking(run: Run, kept: KeptLoop) -> None:
-    """Read a run to its end on a kept loop. Raises what ended it; on Ctrl-C, with the partial as its `response`."""
+def drain_blocking(run: Run, kept: KeptLoop, *, alone: bool = False) -> None:
+    """Read a run to its end on a kept loop, `alone` as for `Run.drain`.
+
+    Raises what ended it; on Ctrl-C, with the partial as its `response`.
+    """
     try:
-        kept.run(run.drain())
+        kept.run(run.drain(alone=alone))
     except KeyboardInterrupt as interrupt:
         run.abort("caller")
         interrupt.response = run.response()  # type: ignore[attr-defined]

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+import os
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, cast
 
+from headwater.backends.interrupt import running_loop
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, Budget
 from headwater.errors import (
     ConfigurationError,
@@ -25,6 +29,7 @@ from headwater.events import (
     Event,
     Handoff,
     MessageAdded,
+    MessageReceived,
     Retracted,
     RunFinished,
     RunStarted,
@@ -32,8 +37,9 @@ from headwater.events import (
     StepStarted,
     UsageReported,
 )
+from headwater.events.closing import CANCELLED
 from headwater.events.messages import Message, ToolCall, Usage
-from headwater.providers.decoder import Place
+from headwater.providers.decoder import Decoder, Place
 from headwater.providers.request import Request
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
 from headwater.runtime.children import Parent, waiting_event
@@ -64,6 +70,8 @@ class AgentRun(Parent):
     def __init__(self, job: Job, *, origin: Origin = NOWHERE) -> None:
         super().__init__(job.name, timeout=job.timeouts.run, quiet=job.quiet)
         self.job = job
+        if job.wants_log:
+            self.wants_log = True
         self.loop = Loop(job.limits)
         self._next: Callable[[AgentRun], Awaitable[list[Event]]] = AgentRun._begin
         self._asking: Asking | None = None
@@ -71,6 +79,8 @@ class AgentRun(Parent):
         self._call_keys: set[str] = set()
         self._bad_calls: dict[str, int] = {}
         """By tool: calls in a row whose arguments did not fit."""
+        self._unheard: dict[str, Message] = {}
+        """What the log tells was said, and the model has not heard, by key."""
         self._system: str | None = None
         self._history = job.history
         self.begin_on_behalf(origin)
@@ -79,6 +89,12 @@ class AgentRun(Parent):
     _ours: tuple[tuple[str, ToolCall], ...] = ()
     """The calls of the last step that are to be run here, each with its key."""
     _calls: ToolCalls | None = None
+    _inbox: deque[tuple[str, Message, str]] | None = None
+    """What people have said to the run and its log does not tell yet, each with its key and who said it."""
+    _deaf = False
+    """Whether the run has come to its answer, so that nothing more is heard."""
+    _cut = False
+    """Whether the answer that is being given is to be cut."""
     handoffs = 0
     """How often the conversation has been handed over on its way here."""
     _problem = ""
@@ -89,7 +105,8 @@ class AgentRun(Parent):
     """Where it stood in the log that is gone on with, until the first step of its own."""
 
     async def _advance(self) -> list[Event]:
-        return await self._next(self)
+        events = await self._next(self)
+        return [*self._received(), *events] if self._inbox else events
 
     def _do(self, signal: Signal, *, all_calls_bad: bool = False) -> list[Event]:
         """Report to the loop and carry out its command: events to append, or none where `_next` goes on at once."""
@@ -98,6 +115,8 @@ class AgentRun(Parent):
     # --- beginning
 
     async def _begin(self) -> list[Event]:
+        if self._log.parked is not None:
+            return await self.rest()
         job = self.job
         if job.thread is not None:
             self._history = job.thread.take()
@@ -150,6 +169,7 @@ class AgentRun(Parent):
         if fold.started is None:
             return
         self._history = fold.started.history
+        self._unheard = {key: said.message for key, said in fold.unheard.items()}
         self._next = AgentRun._go_on_from_log
         if past.over and job.output is not None and isinstance(fold.end, RunFinished):
             with contextlib.suppress(ValueError):  # the type is another by now: the log's own value stands
@@ -219,9 +239,15 @@ class AgentRun(Parent):
     # --- asking a model
 
     def _ask(self) -> list[Event]:
-        self._next = AgentRun._open
+        self._next = AgentRun._start_step
         self._asking = self._standing = None  # the step before it says nothing about this one
-        return [StepStarted(step=self.loop.steps)]
+        return []
+
+    async def _start_step(self) -> list[Event]:
+        if self._log.parked is not None:
+            return await self.rest()
+        self._next = AgentRun._open
+        return [*self._hear(), StepStarted(step=self.loop.steps)]
 
     def _go_on(self) -> list[Event]:
         return [MessageAdded(message=Message.user(GO_ON), cause="loop"), *self._ask()]
@@ -274,8 +300,13 @@ class AgentRun(Parent):
     async def _listen(self) -> list[Event]:
         asking = self._asking
         assert asking is not None
-        if events := await asking.pull():
-            return events
+        try:
+            if self._cut:
+                raise _Cut
+            if events := await asking.pull():
+                return events
+        except _Cut:
+            return self._cut_answer(asking)
         decoder = asking.decoder
         assert decoder is not None
         self._next = AgentRun._sort
@@ -299,6 +330,72 @@ class AgentRun(Parent):
             return self._do(Signal.CALLED)
         return self._do(Signal.OFFERED if self.loop.client_calls else Signal.ANSWERED)
 
+    # --- what people say meanwhile
+
+    def receive(self, message: Message, *, by: str, now: bool) -> bool:
+        """See `Run`: whoever has the conversation hears it."""
+        with _ear:
+            if isinstance(self._successor, AgentRun):
+                return self._successor.receive(message, by=by, now=now)
+            if self._deaf or self.stopping:
+                return False
+            if self._inbox is None:
+                self._inbox = deque()
+            self._inbox.append((f"{self.id}/said-{os.urandom(4).hex()}", message, by))
+            self._cut = self._cut or now
+        loop = self._event_loop
+        if loop is None or running_loop() is loop:
+            self._notice()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
+                loop.call_soon_threadsafe(self._notice)
+        return True
+
+    def inherit(self, unheard: Mapping[str, Message]) -> None:
+        """Hear what was said to the run that has handed over, and that no model has heard."""
+        added = () if self.past is None else (one.key for one in self.past.events if isinstance(one, MessageAdded))
+        heard = set(added)
+        self._unheard = {key: said for key, said in unheard.items() if key not in heard} | self._unheard
+
+    def _notice(self) -> None:
+        """Something was said: whoever waits for tools tells of it, and an answer is cut where that is asked for."""
+        self.look_again()
+        if self._cut and self._next is AgentRun._listen:
+            self._interruptible.interrupt(_Cut("cut"))
+
+    def _received(self) -> list[Event]:
+        """That something was said."""
+        told: list[Event] = []
+        while self._inbox:
+            key, message, by = self._inbox.popleft()
+            event = MessageReceived(key=key, message=message, by=by)
+            self._unheard[key] = message
+            told.append(event)
+        return told
+
+    def _hear(self) -> list[Event]:
+        """What was said since the model was asked last joins the conversation."""
+        self._cut = False
+        told = self._received()
+        heard = [MessageAdded(message=said, cause="steer", key=key) for key, said in self._unheard.items()]
+        self._unheard = {}
+        return [*told, *heard]
+
+    def _cut_answer(self, asking: Asking) -> list[Event]:
+        """The answer so far stands as it is, and the model is asked again once it has heard what was said."""
+        self._cut = False
+        asking.abort()
+        self._next = AgentRun._end_cut
+        decoder = asking.decoder
+        return [*self.fold.closing(CANCELLED), *(self._usage_of_cut(decoder) if decoder is not None else ())]
+
+    async def _end_cut(self) -> list[Event]:
+        asking = self._asking
+        assert asking is not None
+        self._next = AgentRun._sort
+        backend = asking.backend
+        return [self.fold.step_end(api=backend.api, model=backend.model, finish_reason="cancelled")]
+
     # --- tools, and other agents
 
     def _run_tools(self) -> list[Event]:
@@ -309,6 +406,8 @@ class AgentRun(Parent):
     async def _open_calls(self) -> list[Event]:
         """What becomes of each call, before any of their tools runs."""
         assert self._calls is not None
+        if self._log.parked is not None:
+            return await self.rest()
         self._next = AgentRun._work
         return await self._calls.open()
 
@@ -318,9 +417,11 @@ class AgentRun(Parent):
         assert calls is not None
         if not calls.begun:
             calls.begin()
-        while not (events := mux.come()) and not mux.done:
-            if not self.waiting and calls.rest and (waits := self._waits(calls)) is not None:
+        while not (events := mux.come() or self._received()) and not mux.done:
+            if not self.waiting and calls.wait and (waits := self._waits(calls)) is not None:
                 return self._wait(waits)
+            if self._log.parked is not None and calls.rest:
+                return await self.rest()
             await mux.more()
         if events:
             if self.waiting and any(map(wakes, events)):
@@ -365,14 +466,17 @@ class AgentRun(Parent):
                 limit="max_handoffs",
                 size=MAX_HANDOFFS,
             )
-        self._successor = successor = tool.take_over(tuple(self.fold.messages), self.job.context)
+        with _ear:  # from now on the other agent hears what is said
+            received = self._received()
+            self._successor = successor = tool.take_over(tuple(self.fold.messages), self.job.context)
         successor.join(self, role="handoff", final=True)
         if isinstance(successor, AgentRun):
             successor.handoffs = self.handoffs + 1
+            successor.inherit(self._unheard)
         successor.lead = LEAD if self.fold.has_text else self.lead
         self.mux.spawn(self.conduct(successor), f"handoff {tool.to}")
         self._next = AgentRun._hear_successor
-        return [] if told else [Handoff(to=tool.to, note=note)]
+        return received if told else [*received, Handoff(to=tool.to, note=note)]
 
     async def _hear_successor(self) -> list[Event]:
         successor = self._successor
@@ -391,7 +495,15 @@ class AgentRun(Parent):
         return []
 
     async def _look_at_answer(self) -> list[Event]:
-        """Is the answer what was asked for?"""
+        """Is the answer what was asked for? What was said meanwhile comes first."""
+        with _ear:
+            if self._inbox or self._unheard:
+                return self._do(Signal.STEERED)
+            events = self._judge()
+            self._deaf = self.loop.state is State.ENDED
+            return events
+
+    def _judge(self) -> list[Event]:
         output, fold = self.job.output, self.fold
         if output is None:
             return self._do(Signal.VALID)
@@ -463,6 +575,7 @@ class AgentRun(Parent):
             self._asking.shut()
 
     def _end_step(self) -> Iterator[list[Event]]:
+        yield self._received()
         fold, asking = self.fold, self._asking
         manner = self.ending.manner
         if self.loop.state is not State.ENDED:  # where the loop itself says so, it has ended by now
@@ -470,18 +583,26 @@ class AgentRun(Parent):
         if fold.in_step is None:
             return
         decoder = asking.decoder if asking else None
-        if decoder is not None and fold.in_attempt == decoder.place.attempt:
-            usage, place = decoder.usage, decoder.place
-            if usage is None and fold.visible and (estimate := fold.estimate()) is not None:
-                yield [estimate]
-            elif usage is not None and usage != fold.reported:
-                # The reader left between its coming and its being appended.
-                yield [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
+        if decoder is not None:
+            yield self._usage_of_cut(decoder)
         backend = asking.backend if asking else self.job.backends[0]
         reason = manner.finish_reason
         if manner.outcome == "failed" and decoder is not None:
             reason = decoder.finish_reason
         yield [fold.step_end(api=backend.api, model=backend.model, finish_reason=reason)]
+
+    def _usage_of_cut(self, decoder: Decoder) -> list[Event]:
+        """What the attempt that was cut has cost, as far as the log does not say so yet."""
+        fold = self.fold
+        usage, place = decoder.usage, decoder.place
+        if fold.in_attempt != place.attempt:
+            return []
+        if usage is None and fold.visible and (estimate := fold.estimate()) is not None:
+            return [estimate]
+        if usage is not None and usage != fold.reported:
+            # The reader left between its coming and its being appended.
+            return [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
+        return []
 
     def _finished(self) -> None:
         self._asking = self._calls = self._successor = None  # the calls and the successor hold the run
@@ -504,6 +625,14 @@ _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {
     Command.FAIL_CALLS: AgentRun._fail_calls,
 }
 """What carries out each command. FAIL and CANCEL are the run's own end (`Run`); WAIT comes with whom to wait for."""
+
+
+class _Cut(Exception):  # no error of ours: it ends the await of an answer, and never leaves this file
+    """The answer that is being given is to be cut."""
+
+
+_ear = threading.RLock()
+"""Held while something is said to a run, and while a run makes up its mind that it is over: so nothing is lost."""
 
 
 def _in_a_line(problem: str) -> str:

@@ -26,6 +26,8 @@ __all__ = ("Parent", "waiting_event")
 class Parent(Run):
     """A run that reads others to their end, each in a task of its own."""
 
+    held = 0
+    """How many runs below were to begin and do not, because the tree is being parked."""
     slow_reader: SlowReader = "wait"
     """What becomes of runs below that are ahead of this one's reader; see `Mux`."""
 
@@ -50,6 +52,9 @@ class Parent(Run):
             if not self.waiting and self._children and all(child.waiting for child in self._children):
                 self.stand_still(True)
                 return [waiting_event(self.people, tuple(child.id for child in self._children))]
+            if self._log.parked is not None and (self._children or self.held):
+                if all(child.waiting or child.at_rest for child in self._children):
+                    return await self.rest()
             await mux.more()
         if self.waiting and any(map(wakes, events)):
             self.stand_still(False)

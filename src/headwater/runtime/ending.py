@@ -110,6 +110,13 @@ class Ending:
         """The next events of the end; [] once all have been given."""
         return next((events for events in self._events if events), [])
 
+    def break_off(self) -> bool:
+        """The run is left as it stands, without an end in its log; False where it has been stopped before."""
+        if self.stage is not Stage.GOING:
+            return False
+        self.stage = Stage.OVER
+        return True
+
     def finish(self) -> None:
         """The end has been appended."""
         self.cause = self.cause or Cause.ANSWERED

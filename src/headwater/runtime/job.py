@@ -77,6 +77,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a person is asked before a call runs: of every call, beside what its tool says."""
     approver: Approver | None = None
     """Who answers what this run and its tools ask."""
+    wants_log: bool = False
+    """Whether the log is kept, so that the run can be left and gone on with."""
     context: Any = None
     quiet: bool = False
     """Nothing may be written to standard output or error on this run's behalf."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from headwater.errors import Parked
 from headwater.events import Event
 from headwater.runtime.context import drop
 
@@ -32,10 +33,14 @@ class Told(Protocol):
 class Log:
     """The numbering of one tree of runs. It keeps no events: whoever wants them keeps them."""
 
-    __slots__ = ("_raised", "now", "people", "record", "runs", "seq", "telling", "untold")
+    __slots__ = ("_raised", "kept", "now", "parked", "people", "record", "runs", "seq", "telling", "untold")
 
     def __init__(self) -> None:
         self.seq = 0
+        self.kept: list[Event] | None = None
+        """All the events so far, where the log is kept so that it can be gone on with."""
+        self.parked: Parked | None = None
+        """What a run is left with that is to rest: nothing new begins in the tree, and what is at work ends first."""
         self.people: People | None = None
         """Who is asked in the tree; made when someone is."""
         self.record: Record | None = None

@@ -102,6 +102,16 @@ class Record:
         self.events = events
         self.last = events[-1]
 
+    def questions(self) -> set[str]:
+        """The ids of the questions that stand open."""
+        found: set[str] = set()
+        runs = [self.root]
+        while runs:
+            run = runs.pop()
+            found.update(run.fold.questions)
+            runs.extend(run.children)
+        return found
+
 
 def past_of(events: Iterable[Event]) -> Record:
     """Read a log, or any prefix of one that is not empty. Raises InvalidRecord where it cannot be gone on with."""

@@ -18,7 +18,7 @@ from headwater.events import ApprovalAnswered, Event, InputAnswered
 from headwater.events.questions import Answer, Question
 from headwater.tools import pool
 
-__all__ = ("Approver", "Check", "People")
+__all__ = ("Approver", "Check", "People", "Waiting")
 
 Approver: TypeAlias = Callable[[Question], Any]
 """Answers questions: returns a bool or an Answer, or an awaitable of one. A plain function runs in a thread."""
@@ -27,15 +27,18 @@ Check: TypeAlias = Callable[[Answer], Answer]
 """Holds an answer to its question, and returns it as it is to be logged. Raises AnswerInvalid."""
 
 
-class _Waiting:
+class Waiting:
     """A question, and who waits for its answer."""
 
-    __slots__ = ("check", "future", "question")
+    __slots__ = ("approver", "check", "future", "question")
 
-    def __init__(self, question: Question, check: Check, future: asyncio.Future[Answer]) -> None:
+    def __init__(
+        self, question: Question, check: Check, future: asyncio.Future[Answer], approver: Approver | None
+    ) -> None:
         self.question = question
         self.check = check
         self.future = future
+        self.approver = approver
 
 
 class People:
@@ -46,7 +49,7 @@ class People:
     def __init__(self) -> None:
         self.approver: Approver | None = None
         self._lock = threading.Lock()
-        self._open: dict[str, _Waiting] = {}
+        self._open: dict[str, Waiting] = {}
         self._answered: dict[str, str] = {}
         """What was answered, by id: in words."""
         self._void: set[str] = set()
@@ -59,6 +62,12 @@ class People:
         """The questions that wait for an answer, in the order in which they were asked."""
         with self._lock:
             return tuple(waiting.question for waiting in self._open.values())
+
+    @property
+    def unattended(self) -> tuple[Question, ...]:
+        """Those of them that no approver has been asked."""
+        with self._lock:
+            return tuple(waiting.question for waiting in self._open.values() if waiting.approver is None)
 
     def answer(self, id: str, answer: Answer, kind: str) -> None:
         """Answer the question of that id and kind; from any thread.
@@ -109,17 +118,25 @@ class People:
 
     # --- who asks
 
-    async def ask(self, question: Question, check: Check, approver: Approver | None = None) -> Answer:
-        """Wait until the question is answered, by anyone or by `approver`, or lapses.
+    def open(self, question: Question, check: Check, approver: Approver | None = None) -> Waiting:
+        """The question may be answered from now on, also before `wait` is awaited; `approver` is asked then."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        waiting = Waiting(question, check, future, approver or self.approver)
+        with self._lock:
+            self._open[question.id] = waiting
+        return waiting
+
+    async def wait(self, waiting: Waiting) -> Answer:
+        """Wait until the question is answered, by anyone or by its approver, or lapses.
 
         Raises what the approver raises, and AnswerInvalid where its answer, or one that was given, does not fit.
         """
+        question, check, asked = waiting.question, waiting.check, waiting.approver
         if (given := self._given.pop(question.id, None)) is not None:
-            return self._note(question, check(given))
-        waiting = _Waiting(question, check, asyncio.get_running_loop().create_future())
-        with self._lock:
-            self._open[question.id] = waiting
-        asked = approver or self.approver
+            answer = check(given)
+            with self._lock:
+                if self._open.pop(question.id, None) is not None:
+                    return self._note(question, answer)
         helper = asyncio.ensure_future(_answer_of(asked, question)) if asked is not None else None
         try:
             waits: set[asyncio.Future[Any]] = {waiting.future} if helper is None else {waiting.future, helper}

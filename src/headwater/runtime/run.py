@@ -15,13 +15,14 @@ import asyncio
 import contextlib
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 from msgspec.structs import force_setattr
 
 from headwater.backends.interrupt import Interruptible, running_loop
-from headwater.errors import HeadwaterError, LoopMisuse, RunTimeout
+from headwater.errors import ApprovalNeeded, ConfigurationError, HeadwaterError, LogNotKept, LoopMisuse, Parked, RunTimeout
 from headwater.events import (
     ChildFinished,
     Custom,
@@ -35,7 +36,8 @@ from headwater.events import (
     Warned,
 )
 from headwater.events.answers import composed
-from headwater.events.messages import Response
+from headwater.events.messages import Message, Response
+from headwater.events.questions import Question
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
@@ -94,11 +96,23 @@ class Run(Placed):
 
     # --- going on from a log
 
-    def go_on(self, record: Record, *, by: str = "") -> None:
-        """Be the outermost run of a log that stopped, from where that log ends. `by` is who goes on with it."""
+    def go_on(self, record: Record, *, by: str = "", changed: bool = False) -> None:
+        """Be the outermost run of a log that stopped, from where that log ends.
+
+        `by` is who goes on with it; `changed` says that the run is declared otherwise by now.
+        """
         self._log.seq, self._log.now = record.last.seq + 1, record.last.time
-        self._log.record, self._resumed_by = record, by
+        self._log.record = record
+        self._first = [RunResumed(by=by, definition_hash=self.definition_hash)]
+        if changed:
+            said = f"{self.name!r} was declared otherwise when its log was written; what is declared now counts."
+            self._first.append(Warned(code="definition_changed", message=said))
         self.take_up(record.root)
+
+    @property
+    def record(self) -> Record | None:
+        """What the log held when this process went on with it."""
+        return self._log.record
 
     def take_up(self, past: Past) -> None:
         """Be the run that the past tells of, before having begun; one that has ended is over."""
@@ -112,7 +126,8 @@ class Run(Placed):
         if past.over:
             self.ending.finish()
 
-    _resumed_by = ""
+    _first: Sequence[Event] = ()
+    """What is said first where the run is gone on with."""
 
     @property
     def definition_hash(self) -> str:
@@ -161,9 +176,11 @@ class Run(Placed):
             return []
         if self._event_loop is None:
             self._start_clock()
-            if self.past is not None and not self._above:
+            if self.wants_log and not self._above:
+                self.keep()
+            if self._first:
                 self._log.tick()
-                self._last_batch = [RunResumed(by=self._resumed_by, definition_hash=self.definition_hash)]
+                self._last_batch = [*self._first]
                 return self._last_batch
         if ending.stage is Stage.GOING:
             try:
@@ -240,14 +257,19 @@ class Run(Placed):
             return None
         return waits[0] if len(waits) == 1 else in_turn(*waits)
 
-    async def drain(self) -> None:
-        """Read to the end with no reader but those who watch. Raises the error that ended the run."""
+    async def drain(self, *, alone: bool = False) -> None:
+        """Read to the end with no reader but those who watch. Raises the error that ended the run.
+
+        `alone`: nobody but an approver can answer what people are asked, so a run that waits for others is parked.
+        """
         pull, append = self.pull, self.append
         try:
             while events := await pull():
                 for event in events:
                     if (wait := append(event)) is not None:
                         await wait
+                if alone and self.waiting and self.people.unattended:
+                    self.park_now(_nobody_answers(self.people.unattended))
         except BaseException:
             self.abort("caller")
             raise
@@ -289,6 +311,27 @@ class Run(Placed):
             log.people = People()
         return log.people
 
+    def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
+        """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
+
+        False: it is over. Raises ConfigurationError where the run is a workflow and no agent is named.
+        """
+        if agent is None:
+            return self.receive(message, by=by, now=now)
+        runs = [self, *(run for run in tuple((self._log.runs or {}).values()) if isinstance(run, Run))]
+        named = [run for run in runs if run.name == agent and not run.stopping]
+        return bool(named) and named[-1].receive(message, by=by, now=now)
+
+    def receive(self, message: Message, *, by: str, now: bool) -> bool:
+        """Have the model hear a message before it is asked again; from any thread. False: the run is over.
+
+        With `now` the answer that is being given is cut for it; a tool never is.
+        """
+        raise ConfigurationError(
+            f"{self.name!r} is a workflow, and has no model that could hear this.",
+            hint='Name the member: stream.steer("…", agent="writer").',
+        )
+
     # --- stopping
 
     @property
@@ -319,6 +362,80 @@ class Run(Placed):
     def close(self) -> None:
         """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""
         self.ending.begin(iter(()))
+
+    at_rest = False
+    """Whether it would begin something new, and does not, because the tree is being parked."""
+
+    wants_log = False
+    """Whether the log is kept, so that the run can be left and gone on with."""
+
+    def keep(self) -> None:
+        """Keep the log of the tree, of which this is the outermost run, before anything is appended."""
+        log = self._log
+        if log.kept is None:
+            log.kept = [*log.record.events] if log.record is not None else []
+            self._watchers = (log.kept.append, *self._watchers)
+
+    @property
+    def kept(self) -> tuple[Event, ...]:
+        """All the events so far. Raises LogNotKept."""
+        if self._log.kept is None:
+            raise LogNotKept(
+                "The log of this run was not kept, so nobody could go on with it.",
+                hint="Run it with keep_log=True; where a tool asks for approval it is kept anyhow.",
+            )
+        return tuple(self._log.kept)
+
+    def park(self, *, now: bool = False) -> None:
+        """Leave the run as it stands, from any thread: nothing new begins, and what is at work ends first.
+
+        With `now` it is left at once, as where the process dies. Its reader gets Parked. Raises LogNotKept.
+        """
+        parked = Parked("The run was parked.", hint="Go on with it: agent.resume(error.log).", log=self.kept)
+        self._log.parked = parked
+        loop = self._event_loop
+        step = partial(self.park_now, parked) if now else self._rest_if_idle
+        if loop is None or running_loop() is loop:
+            step()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
+                loop.call_soon_threadsafe(step)
+
+    def _rest_if_idle(self) -> None:
+        if self._mux is not None:
+            self._mux.put([])  # whoever waits there looks again
+        for child in tuple(self._children):
+            child._rest_if_idle()
+
+    async def rest(self) -> list[Event]:
+        """In place of something new, while the tree is being parked: the outermost run is left, others stand still."""
+        self.at_rest = True
+        if not self._above:
+            assert self._log.parked is not None
+            self.park_now(self._log.parked)
+            return []
+        self._above[-1].look_again()
+        await self._interruptible.wait(asyncio.Event().wait())
+        return []
+
+    def look_again(self) -> None:
+        """A run below has come to rest."""
+        if self._mux is not None:
+            self._mux.put([])
+
+    def park_now(self, parked: Parked) -> None:
+        """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
+        if not self.ending.break_off():
+            return
+        if not self._above:
+            parked.log = tuple(self._log.kept or ())
+            parked.pending = self.people.pending
+        self.node.error = parked
+        for child in tuple(self._children):
+            child.park_now(parked)
+        self._let_go()
+        self._interruptible.interrupt(_Stopped("parked"))
+        self._finish()
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stop the run; from any thread. Its reader gets the end of the log, and the partial Response."""
@@ -550,6 +667,14 @@ class _Abandoned(Run):
             if (estimate := self.fold.estimate()) is not None:
                 yield [estimate]
             yield [self.fold.step_end(api="", model=self.fold.model, finish_reason=self.ending.manner.finish_reason)]
+
+
+def _nobody_answers(questions: Sequence[Question]) -> ApprovalNeeded:
+    waits = ", ".join(f"{one.tool} ({one.id})" for one in questions)
+    return ApprovalNeeded(
+        f"The run waits for people, and nobody is here to answer: {waits}.",
+        hint="Go on with agent.resume(error.log, approvals={id: True}), give approver=…, or use run_stream.",
+    )
 
 
 def wakes(event: Event) -> bool:

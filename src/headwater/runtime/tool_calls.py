@@ -12,8 +12,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -37,6 +36,7 @@ from headwater.events.questions import Answer, Question
 from headwater.runtime.children import Parent
 from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
+from headwater.runtime.people import Waiting
 from headwater.runtime.run import Run
 from headwater.tools.clock import CallClock
 from headwater.tools.outcome import ToolOutcome
@@ -88,7 +88,8 @@ class ToolCalls:
         self._open: tuple[Call, ...] = run.fold.open_calls()
         self._total = len(self._open) if finished is None else run.fold.ready_calls(step)
         self._at_work: set[str] = set()
-        self._tasks: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
+        # Each is given these calls when it begins: holding them here would be a cycle.
+        self._tasks: list[tuple[str, Callable[[ToolCalls], Coroutine[Any, Any, None]]]] = []
         self._bad_in_a_row = bad_in_a_row
         self._bad = 0
         self._warned = False
@@ -101,10 +102,19 @@ class ToolCalls:
         return self._bad == self._total
 
     @property
-    def rest(self) -> bool:
+    def wait(self) -> bool:
         """Whether none is at work: people are waited for, by the calls or by the runs that answer them."""
-        busy = self._at_work.difference(self.inputs.values())
-        return all(key in self.conducted and self.conducted[key].waiting for key in busy)
+        return all(run is not None and run.waiting for run in self._busy())
+
+    @property
+    def rest(self) -> bool:
+        """Whether none is at work, or would be but that the tree is being parked."""
+        return all(run is not None and (run.waiting or run.at_rest) for run in self._busy())
+
+    def _busy(self) -> Iterator[Run | None]:
+        """For each call at work the run that answers it, if one does."""
+        waiting = self.inputs.values()
+        return (self.conducted.get(key) for key in self._at_work if key not in waiting)
 
     # --- what becomes of each
 
@@ -146,8 +156,8 @@ class ToolCalls:
         return None
 
     def _start(self, call: Call) -> list[Event]:
-        work = partial(self._call, call.key, call.as_run(), changed=call.arguments is not None)
-        self._tasks.append((f"tool {call.call.name}", work))
+        key, as_run, changed = call.key, call.as_run(), call.arguments is not None
+        self._tasks.append((f"tool {call.call.name}", lambda calls: calls._call(key, as_run, changed=changed)))
         return [self._started(call)]
 
     def _started(self, call: Call) -> ToolStarted:
@@ -228,11 +238,12 @@ class ToolCalls:
     def _wait_for(self, call: Call, asked: ApprovalAsked) -> list[Event]:
         self._at_work.discard(call.key)
         self.questions[asked.approval] = call.key
-        self._tasks.append((f"approval of {call.call.name}", partial(self._heard, call, asked)))
+        waiting = self._put(call, asked)
+        self._tasks.append((f"approval of {call.call.name}", lambda calls: calls._heard(call, asked, waiting)))
         return []
 
-    async def _heard(self, call: Call, asked: ApprovalAsked) -> None:
-        """Wait for the answer, and run the tool where it is allowed."""
+    def _put(self, call: Call, asked: ApprovalAsked) -> Waiting:
+        """The question, as people may answer it from now on."""
         tool = self.job.tools.get(call.call.name)
 
         def check(answer: Answer) -> Answer:
@@ -247,8 +258,11 @@ class ToolCalls:
                 raise AnswerInvalid(str(error), hint="Nothing was answered: the question is still open.") from None
             return msgspec.structs.replace(answer, arguments=arguments)
 
-        question = Question.of(asked, self.run.id, self.run.path)
-        answer = await self.run.people.ask(question, check, self.job.approver)
+        return self.run.people.open(Question.of(asked, self.run.id, self.run.path), check, self.job.approver)
+
+    async def _heard(self, call: Call, asked: ApprovalAsked, waiting: Waiting) -> None:
+        """Wait for the answer, and run the tool where it is allowed."""
+        answer = await self.run.people.wait(waiting)
         del self.questions[asked.approval]
         arguments = dict(answer.arguments) if answer.allowed and answer.arguments is not None else None
         told = ApprovalAnswered(
@@ -282,7 +296,7 @@ class ToolCalls:
         self.begun = True
         tasks, self._tasks = self._tasks, []
         for name, work in tasks:
-            self.run.mux.spawn(work(), name)
+            self.run.mux.spawn(work(self), name)
 
     async def _call(self, key: str, call: ToolCall, *, changed: bool) -> None:
         current_run.set(self.run)
@@ -390,7 +404,8 @@ class _Work:
         calls.inputs[event.input] = self.call_id
         run.mux.put([])  # whoever reads is to see that the tool waits
         try:
-            answer = await run.people.ask(Question.of(event, run.id, run.path), asked.check, calls.job.approver)
+            question = Question.of(event, run.id, run.path)
+            answer = await run.people.wait(run.people.open(question, asked.check, calls.job.approver))
         finally:
             del calls.inputs[event.input]
         told = InputAnswered(input=event.input, action=answer.action, content=answer.content, by=answer.by)

@@ -154,6 +154,10 @@ class Tool(Generic[P, R_co]):
         bound.unbound = False
         return bound
 
+    def wants_log(self, seen: set[int]) -> bool:
+        """See `work.Offered`: it is asked about, or asks by its context."""
+        return bool(self.approval or self.parameters.injected)
+
     def validate(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
         """The keyword arguments that a model's `arguments` stand for, without those that the run gives.
 

@@ -87,6 +87,7 @@ async def run_tool(
     seconds = timeout if tool.timeout is None else tool.timeout
     progress = _Progress(emit)
     clock = CallClock(asyncio.timeout(seconds))
+    asking = None if ask is None else _Asking(ask, clock)
     known = ToolContext(
         context,
         call_id=call_id,
@@ -94,7 +95,7 @@ async def run_tool(
         run_id=run_id,
         deadline=earlier(deadline, None if seconds is None else time.monotonic() + seconds),
         emit=progress.say,
-        ask=None if ask is None else _Asking(ask, clock),
+        ask=asking,
     )
     token = current_call.set(known)
     try:
@@ -105,6 +106,8 @@ async def run_tool(
     finally:
         current_call.reset(token)
         progress.close()
+        if asking is not None:
+            asking.close()
 
 
 async def _timed(call: _Call, clock: asyncio.Timeout, seconds: float | None) -> ToolOutcome:
@@ -166,17 +169,23 @@ class _Asking:
     """How a tool's question gets to the run, from the loop's own thread or from another one."""
 
     def __init__(self, ask: Callable[[Asked], Awaitable[Answer]], clock: CallClock) -> None:
-        self._ask = ask
-        self._clock = clock
+        self._open: tuple[Callable[[Asked], Awaitable[Answer]], CallClock] | None = (ask, clock)
         self._loop = asyncio.get_running_loop()
+
+    def close(self) -> None:
+        """The call has ended: what it asked through holds the run, and its clock the task."""
+        self._open = None
 
     async def here(self, asked: Asked) -> Answer:
         """Wait in the loop for the answer."""
-        self._clock.stand(True)
+        if self._open is None:
+            raise LoopMisuse("The call has ended, so nobody can be asked any more.", hint="Ask before it returns.")
+        ask, clock = self._open
+        clock.stand(True)
         try:
-            return await self._ask(asked)
+            return await ask(asked)
         finally:
-            self._clock.stand(False)
+            clock.stand(False)
 
     def in_thread(self, asked: Asked, stopped: threading.Event) -> Answer:
         """Block this thread until the answer is there. Raises Cancelled where the call is stopped before."""

@@ -110,6 +110,9 @@ class Offered(Protocol):
     def on_unknown(self) -> OnUnknown:
         """What becomes of a call that had begun when its process ended."""
 
+    def wants_log(self, seen: set[int]) -> bool:
+        """Whether people may be asked by it or because of it. `seen` are the ids of the agents looked at so far."""
+
     def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
         """The arguments as the tool takes them. Raises ValueError, saying what is wrong."""
 

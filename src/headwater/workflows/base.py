@@ -16,15 +16,18 @@ from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
-from headwater.events import WorkflowShape
+from headwater.events import Event, WorkflowShape
 from headwater.events.messages import Response
+from headwater.events.questions import Answer
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.runtime.backlog import SLOW_READERS, SlowReader
 from headwater.runtime.context import Origin
 from headwater.runtime.definition import definition_hash
-from headwater.tools.work import Offered
+from headwater.runtime.people import Approver
+from headwater.runtime.resume import OnChanged, Resumption
+from headwater.tools.work import Approval, Offered
 from headwater.workflows.run import Member, OnError, WorkflowRun
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ class WatchOptions(TypedDict, total=False):
     streaming_callback: Callback | None
     on_event: Callback | None
     on_retract: Callback | None
+    approver: Approver | None
+    keep_log: bool
 
 
 class WorkflowOptions(TypedDict, total=False):
@@ -60,6 +65,8 @@ class WorkflowOptions(TypedDict, total=False):
     max_concurrency: int | None
     timeouts: Timeouts | None
     stream: bool
+    approver: Approver | None
+    keep_log: bool
 
 
 class Workflow(Generic[ResultT]):
@@ -88,6 +95,8 @@ class Workflow(Generic[ResultT]):
         max_concurrency: int | None = None,
         timeouts: Timeouts | None = None,
         stream: bool = False,
+        approver: Approver | None = None,
+        keep_log: bool = False,
         **more: Any,
     ) -> None:
         for unknown in more:
@@ -104,6 +113,8 @@ class Workflow(Generic[ResultT]):
         self.max_concurrency = None if max_concurrency is None else validation.whole("max_concurrency", max_concurrency)
         self.timeouts = validation.timeouts(timeouts)
         self.stream = stream
+        self.approver = approver
+        self.keep_log = keep_log
 
     # --- what a subclass says
 
@@ -148,7 +159,7 @@ class Workflow(Generic[ResultT]):
     ) -> ResultT:
         """`run` as a plain coroutine."""
         run = self._begin(task, shown=True, context=context, **options)
-        await run.drain()
+        await run.drain(alone=True)
         return cast("ResultT", run.response())
 
     def run_sync(
@@ -161,7 +172,7 @@ class Workflow(Generic[ResultT]):
         """`run` that always blocks. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await workflow.run(…)`")
         run = self._begin(task, shown=True, context=context, **options)
-        drain_blocking(run, kept_loop())
+        drain_blocking(run, kept_loop(), alone=True)
         return cast("ResultT", run.response())
 
     def run_stream(
@@ -188,9 +199,43 @@ class Workflow(Generic[ResultT]):
 
         return AgentStream(begin)
 
-    def as_tool(self, *, name: str | None = None, description: str | None = None) -> Offered:
-        """The workflow as an agent's tool: what it is asked goes in, its text comes out."""
-        return RunnableTool(self, self._begin, name=name, description=description or self.description)
+    def resume(
+        self,
+        log: Iterable[Event],
+        *,
+        context: Any = None,
+        approvals: Mapping[str, bool | Answer] | None = None,
+        answers: Mapping[str, Any] | None = None,
+        on_changed: OnChanged = "raise",
+        by: str = "",
+        **options: Unpack[WatchOptions],
+    ) -> AgentStream[Any]:
+        """Go on with a run of the workflow from its log, as `Agent.resume` does.
+
+        The plan is gone through again: members that have ended answer from the log, others go on where they stood.
+        Conditions and routes are asked again, so they must depend on the Responses alone.
+        """
+        past = Resumption.of(log, approvals=approvals, answers=answers, on_changed=on_changed, by=by)
+        run = self._begin(past.task, shown=False, context=context, resumption=past, **options)
+        return AgentStream(lambda: run)
+
+    def wants_log(self, seen: set[int]) -> bool:
+        """Whether people may be asked in a run of this workflow, so that its log is kept. See `Agent.wants_log`."""
+        if id(self) in seen:
+            return False
+        seen.add(id(self))
+        return any(member.wants_log(seen) for member in self.agents if hasattr(member, "wants_log"))
+
+    def as_tool(
+        self, *, name: str | None = None, description: str | None = None, approval: Approval = False
+    ) -> Offered:
+        """The workflow as an agent's tool: what it is asked goes in, its text comes out.
+
+        `approval`: whether a person is asked first; see `tool`.
+        """
+        return RunnableTool(
+            self, self._begin, approval=approval, name=name, description=description or self.description
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {', '.join(member.name for member in self.agents)})"
@@ -204,6 +249,9 @@ class Workflow(Generic[ResultT]):
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
         on_retract: Callback | None = None,
+        approver: Approver | None = None,
+        keep_log: bool | None = None,
+        resumption: Resumption | None = None,
         **more: Any,
     ) -> WorkflowRun:
         for unknown in more:
@@ -224,8 +272,15 @@ class Workflow(Generic[ResultT]):
             definition_hash=definition_hash(
                 self.name, self.kind, [member.name for member in self.agents], self.on_error, *self._plan_of()
             ),
+            wants_log=self.keep_log if keep_log is None else keep_log,
             origin=Origin.here(),
         )
+        if not run.wants_log:
+            run.wants_log = self.wants_log(set())
+        if (answers := approver or self.approver) is not None:
+            run.people.approver = answers
+        if resumption is not None:
+            resumption.apply(run)
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if callback is not None:

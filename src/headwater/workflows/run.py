@@ -65,6 +65,7 @@ class WorkflowRun(Parent):
         timeouts: Timeouts | None = None,
         quiet: bool = False,
         definition_hash: str = "",
+        wants_log: bool = False,
         origin: Origin = NOWHERE,
     ) -> None:
         super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet)
@@ -73,6 +74,7 @@ class WorkflowRun(Parent):
         self.context = context
         self._shape = shape
         self._definition_hash = definition_hash
+        self.wants_log = wants_log
         self._plan = plan
         self._limit = asyncio.Semaphore(max_concurrency) if max_concurrency else None
         self._begun = False
@@ -99,6 +101,10 @@ class WorkflowRun(Parent):
     ) -> Response[Any]:
         if self.stopping:
             raise asyncio.CancelledError  # the log has its end; this task is yet to hear of it
+        if self._log.parked is not None:
+            self.held += 1
+            self.look_again()
+            await asyncio.Event().wait()  # the run is left, and with it this task
         name = member.name
         if (unbegun := self._could_not_begin_before(name)) is not None:
             if not self._shape.collect:
