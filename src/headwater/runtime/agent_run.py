@@ -189,6 +189,8 @@ class AgentRun(Parent):
         if loop.state is State.FOLLOWING:
             assert standing.handoff is not None
             return self._give_to(self._heir(standing.handoff.to), standing.handoff.note, told=True)
+        if loop.state is State.WAITING:
+            loop.take(Signal.HEARD)  # whether people are still waited for is seen anew
         if not standing.decided:
             loop.look_again()
             return await self._sort()

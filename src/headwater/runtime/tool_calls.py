@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
-from headwater.errors import AnswerInvalid, MaxDepthReached, RunTimeout, ToolCallInvalid, ToolFailed
+from headwater.errors import AnswerInvalid, Declined, MaxDepthReached, RunTimeout, ToolCallInvalid, ToolFailed
 from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -343,8 +343,8 @@ class ToolCalls:
     def _look_at(self, tool: Offered, outcome: ToolOutcome) -> None:
         """Log what a tool raised, which else nobody but the model would see; raise it where that is asked for."""
         error = outcome.exception
-        if error is None or outcome.invalid:
-            return
+        if error is None or outcome.invalid or isinstance(error, Declined):
+            return  # that a person does not answer is no bug in the tool
         if (tool.on_error or self.job.tool_errors) == "raise":
             raise error
         what = f"The tool {tool.name}"
