@@ -17,8 +17,8 @@ from headwater.errors import LoopMisuse
 from headwater.providers.request import ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.run import Run
-from headwater.tools.outcome import ToolOutcome
 from headwater.schema import ValidationFailed
+from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work
 
 __all__ = ("Runnable", "RunnableTool", "UnawaitedRun", "tool_name")

@@ -27,7 +27,7 @@ from headwater.errors import (
     RateLimited,
     StepTimeout,
 )
-from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, Warned
+from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, UsageReported, Warned
 from headwater.events.messages import Usage
 
 if TYPE_CHECKING:
@@ -166,6 +166,19 @@ class Asking:
             watch.close()
             return []
         return self._failed(decoder.error or _incomplete(self.backend, decoder))
+
+    def unreported(self) -> list[Event]:
+        """What the attempt that is cut has cost, as far as the log does not say so yet."""
+        decoder, fold = self.decoder, self._fold
+        if decoder is None or fold.in_attempt != decoder.place.attempt:
+            return []
+        usage, place = decoder.usage, decoder.place
+        if usage is None and fold.visible and (estimate := fold.estimate()) is not None:
+            return [estimate]
+        if usage is not None and usage != fold.reported:
+            # The reader left between its coming and its being appended.
+            return [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
+        return []
 
     def shut(self) -> None:
         """Tell the other side to stop, from any thread and without the loop."""

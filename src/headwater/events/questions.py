@@ -44,9 +44,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         told: dict[str, Any] = {"tool": event.name, "call": event.call, "until": event.until, **place}
         if isinstance(event, ApprovalAsked):
             return cls(id=event.approval, kind="approval", arguments=event.arguments, reason=event.reason, **told)
-        return cls(
-            id=event.input, kind="input", message=event.message, schema=event.schema, url=event.url, **told
-        )
+        return cls(id=event.input, kind="input", message=event.message, schema=event.schema, url=event.url, **told)
 
     @property
     def agent(self) -> str:
@@ -57,9 +55,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a person answers.
 
-    To an approval: whether it is `allowed`, with which `arguments` (None: the model's), and whether that holds `for_run`,
-    for every further call of the tool in the run. To an input: the `content`, or `action` "decline" or "cancel".
-    `note` is for the model to read, `by` who answers.
+    To an approval: whether it is `allowed`, with which `arguments` (None: the model's), and whether that holds
+    `for_run`, for every further call of the tool in the run. To an input: the `content`, or `action` "decline" or
+    "cancel". `note` is for the model to read, `by` who answers.
     """
 
     allowed: bool = True

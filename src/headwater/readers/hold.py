@@ -6,7 +6,7 @@ knows nothing of what it holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from headwater.events import AttemptStarted, Event, Retracted, RunCancelled, RunFailed, RunFinished, StepFinished
@@ -21,9 +21,12 @@ class Hold(Generic[T]):
 
     __slots__ = ("held",)
 
-    def __init__(self) -> None:
+    def __init__(self, past: Iterable[Event] = ()) -> None:
+        """`past` are the events before those that are handed out, where a log is gone on with."""
         self.held: dict[str, list[T]] = {}
         """What waits, by run; empty where nothing that comes now has to. A reader of tokens looks here first."""
+        for event in past:
+            self(event)
 
     def __call__(self, event: Event, items: Sequence[T] = ()) -> Sequence[T]:
         """What may be handed out now, in order: `items`, or what was held, or nothing yet."""

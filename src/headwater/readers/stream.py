@@ -422,9 +422,7 @@ def _same(event: Event) -> Event:
 
 def _text(run: Run) -> Callable[[Event], str | None]:
     chunks = Chunks(run.id, None, run.fold, past=_past(run))
-    hold: Hold[str] = Hold()
-    for event in _past(run):
-        hold(event)
+    hold: Hold[str] = Hold(_past(run))
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
 
     def project(event: Event) -> str | None:

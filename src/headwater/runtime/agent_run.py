@@ -8,47 +8,39 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import os
-import threading
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from headwater.backends.interrupt import running_loop
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, Budget
 from headwater.errors import (
-    ConfigurationError,
     MaxHandoffsReached,
-    MaxStepsReached,
     OutputInvalid,
-    ToolCallInvalid,
 )
 from headwater.events import (
-    AttemptFailed,
-    ErrorInfo,
     Event,
     Handoff,
     MessageAdded,
-    MessageReceived,
-    Retracted,
     RunFinished,
     RunStarted,
     RunWaiting,
     StepStarted,
-    UsageReported,
 )
 from headwater.events.closing import CANCELLED
-from headwater.events.messages import Message, ToolCall, Usage
-from headwater.providers.decoder import Decoder, Place
+from headwater.events.messages import Message, ToolCall
+from headwater.providers.decoder import Place
 from headwater.providers.request import Request
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
 from headwater.runtime.children import Parent, waiting_event
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.definition import hash_of_job
+from headwater.runtime.ear import EAR, Ear
+from headwater.runtime.gave_up import bad_calls, bad_output, too_many_steps
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.past import Past, Standing
-from headwater.runtime.run import Run, wakes
+from headwater.runtime.pausing import wakes
+from headwater.runtime.run import Run
 from headwater.runtime.shown import as_data, outlined
 from headwater.runtime.tool_calls import ToolCalls
 
@@ -79,8 +71,6 @@ class AgentRun(Parent):
         self._call_keys: set[str] = set()
         self._bad_calls: dict[str, int] = {}
         """By tool: calls in a row whose arguments did not fit."""
-        self._unheard: dict[str, Message] = {}
-        """What the log tells was said, and the model has not heard, by key."""
         self._system: str | None = None
         self._history = job.history
         self.begin_on_behalf(origin)
@@ -89,12 +79,8 @@ class AgentRun(Parent):
     _ours: tuple[tuple[str, ToolCall], ...] = ()
     """The calls of the last step that are to be run here, each with its key."""
     _calls: ToolCalls | None = None
-    _inbox: deque[tuple[str, Message, str]] | None = None
-    """What people have said to the run and its log does not tell yet, each with its key and who said it."""
-    _deaf = False
-    """Whether the run has come to its answer, so that nothing more is heard."""
-    _cut = False
-    """Whether the answer that is being given is to be cut."""
+    _ear: Ear | None = None
+    """What people have said to it while it works."""
     handoffs = 0
     """How often the conversation has been handed over on its way here."""
     _problem = ""
@@ -106,7 +92,7 @@ class AgentRun(Parent):
 
     async def _advance(self) -> list[Event]:
         events = await self._next(self)
-        return [*self._received(), *events] if self._inbox else events
+        return events if self._ear is None else [*self._ear.told(), *events]
 
     def _do(self, signal: Signal, *, all_calls_bad: bool = False) -> list[Event]:
         """Report to the loop and carry out its command: events to append, or none where `_next` goes on at once."""
@@ -169,7 +155,8 @@ class AgentRun(Parent):
         if fold.started is None:
             return
         self._history = fold.started.history
-        self._unheard = {key: said.message for key, said in fold.unheard.items()}
+        if fold.unheard:
+            self._ear = Ear({key: said.message for key, said in fold.unheard.items()})
         self._next = AgentRun._go_on_from_log
         if past.over and job.output is not None and isinstance(fold.end, RunFinished):
             with contextlib.suppress(ValueError):  # the type is another by now: the log's own value stands
@@ -177,7 +164,7 @@ class AgentRun(Parent):
 
     async def _go_on_from_log(self) -> list[Event]:
         """The first events after those that another process has left."""
-        standing, loop, fold = self._standing, self.loop, self.fold
+        standing, loop = self._standing, self.loop
         assert standing is not None
         self._system = await self._instructions()
         if loop.state is State.READY:
@@ -188,7 +175,7 @@ class AgentRun(Parent):
             return self._ask_again(standing)
         if loop.state is State.FOLLOWING:
             assert standing.handoff is not None
-            return self._give_to(self._heir(standing.handoff.to), standing.handoff.note, told=True)
+            return self._give_to(self.job.heir(standing.handoff.to), standing.handoff.note, told=True)
         if loop.state is State.WAITING:
             loop.take(Signal.HEARD)  # whether people are still waited for is seen anew
         if not standing.decided:
@@ -211,32 +198,7 @@ class AgentRun(Parent):
             self.loop.ask_anyway()
             return self._ask()
         self._next = AgentRun._open
-        if fold.in_attempt is None:
-            visible = fold.visible and not standing.retracted
-            cause = standing.failed.error.type if standing.failed is not None else ""
-            taken = Retracted(step=step, attempt=standing.attempt, chars=fold.shown_chars, cause=cause)
-            return [taken] if visible else []
-        error = ErrorInfo(type="Interrupted", message="The process that listened to this answer ended.")
-        events = fold.closing(error.message)
-        if (estimate := fold.estimate()) is not None:
-            events.append(estimate)
-        usage = estimate.usage if estimate is not None else fold.reported or Usage()
-        failed = AttemptFailed(step=step, attempt=standing.attempt, error=error, then="resume", usage=usage)
-        standing.failed = failed
-        events.append(failed)
-        if fold.visible:
-            chars = fold.shown_chars
-            events.append(Retracted(step=step, attempt=standing.attempt, chars=chars, cause=error.type))
-        return events
-
-    def _heir(self, name: str) -> HandoffTool:
-        for tool in self.job.tools.values():
-            if getattr(tool, "to", None) == name:
-                return cast("HandoffTool", tool)
-        raise ConfigurationError(
-            f"The log gives the conversation to {name!r}, and {self.name!r} hands over to no agent of that name.",
-            hint="Go on with the agents that the log was written by.",
-        )
+        return standing.taken_back(fold, step)
 
     # --- asking a model
 
@@ -249,7 +211,8 @@ class AgentRun(Parent):
         if self._log.parked is not None:
             return await self.rest()
         self._next = AgentRun._open
-        return [*self._hear(), StepStarted(step=self.loop.steps)]
+        heard = self._ear.heard() if self._ear is not None else ()
+        return [*heard, StepStarted(step=self.loop.steps)]
 
     def _go_on(self) -> list[Event]:
         return [MessageAdded(message=Message.user(GO_ON), cause="loop"), *self._ask()]
@@ -303,7 +266,7 @@ class AgentRun(Parent):
         asking = self._asking
         assert asking is not None
         try:
-            if self._cut:
+            if self._ear is not None and self._ear.cut:
                 raise _Cut
             if events := await asking.pull():
                 return events
@@ -336,15 +299,14 @@ class AgentRun(Parent):
 
     def receive(self, message: Message, *, by: str, now: bool) -> bool:
         """See `Run`: whoever has the conversation hears it."""
-        with _ear:
+        with EAR:
             if isinstance(self._successor, AgentRun):
                 return self._successor.receive(message, by=by, now=now)
-            if self._deaf or self.stopping:
+            if self.stopping or self.loop.state is State.ENDED:
                 return False
-            if self._inbox is None:
-                self._inbox = deque()
-            self._inbox.append((f"{self.id}/said-{os.urandom(4).hex()}", message, by))
-            self._cut = self._cut or now
+            if self._ear is None:
+                self._ear = Ear()
+            self._ear.say(self.id, message, by=by, now=now)
         loop = self._event_loop
         if loop is None or running_loop() is loop:
             self._notice()
@@ -353,43 +315,30 @@ class AgentRun(Parent):
                 loop.call_soon_threadsafe(self._notice)
         return True
 
-    def inherit(self, unheard: Mapping[str, Message]) -> None:
-        """Hear what was said to the run that has handed over, and that no model has heard."""
-        added = () if self.past is None else (one.key for one in self.past.events if isinstance(one, MessageAdded))
-        heard = set(added)
-        self._unheard = {key: said for key, said in unheard.items() if key not in heard} | self._unheard
-
     def _notice(self) -> None:
         """Something was said: whoever waits for tools tells of it, and an answer is cut where that is asked for."""
         self.look_again()
-        if self._cut and self._next is AgentRun._listen:
+        if self._ear is not None and self._ear.cut and self._next is AgentRun._listen:
             self._interruptible.interrupt(_Cut("cut"))
 
-    def _received(self) -> list[Event]:
-        """That something was said."""
-        told: list[Event] = []
-        while self._inbox:
-            key, message, by = self._inbox.popleft()
-            event = MessageReceived(key=key, message=message, by=by)
-            self._unheard[key] = message
-            told.append(event)
-        return told
+    def _told(self) -> list[Event]:
+        return self._ear.told() if self._ear is not None else []
 
-    def _hear(self) -> list[Event]:
-        """What was said since the model was asked last joins the conversation."""
-        self._cut = False
-        told = self._received()
-        heard = [MessageAdded(message=said, cause="steer", key=key) for key, said in self._unheard.items()]
-        self._unheard = {}
-        return [*told, *heard]
+    def inherit(self, unheard: Mapping[str, Message]) -> None:
+        """Hear what was said to the run that has handed over, and that no model has heard."""
+        added = () if self.past is None else (one.key for one in self.past.events if isinstance(one, MessageAdded))
+        heard = {*added}
+        new = {key: said for key, said in unheard.items() if key not in heard}
+        if new:
+            self._ear = Ear({**new, **(self._ear.pass_on() if self._ear is not None else {})})
 
     def _cut_answer(self, asking: Asking) -> list[Event]:
         """The answer so far stands as it is, and the model is asked again once it has heard what was said."""
-        self._cut = False
+        assert self._ear is not None
+        self._ear.cut = False
         asking.abort()
         self._next = AgentRun._end_cut
-        decoder = asking.decoder
-        return [*self.fold.closing(CANCELLED), *(self._usage_of_cut(decoder) if decoder is not None else ())]
+        return [*self.fold.closing(CANCELLED), *asking.unreported()]
 
     async def _end_cut(self) -> list[Event]:
         asking = self._asking
@@ -419,7 +368,7 @@ class AgentRun(Parent):
         assert calls is not None
         if not calls.begun:
             calls.begin()
-        while not (events := mux.come() or self._received()) and not mux.done:
+        while not (events := mux.come() or self._told()) and not mux.done:
             if not self.waiting and calls.wait and (waits := self._waits(calls)) is not None:
                 return self._wait(waits)
             if self._log.parked is not None and calls.rest:
@@ -468,13 +417,13 @@ class AgentRun(Parent):
                 limit="max_handoffs",
                 size=MAX_HANDOFFS,
             )
-        with _ear:  # from now on the other agent hears what is said
-            received = self._received()
+        with EAR:  # from now on the other agent hears what is said
+            received = self._told()
             self._successor = successor = tool.take_over(tuple(self.fold.messages), self.job.context)
         successor.join(self, role="handoff", final=True)
         if isinstance(successor, AgentRun):
             successor.handoffs = self.handoffs + 1
-            successor.inherit(self._unheard)
+            successor.inherit(self._ear.pass_on() if self._ear is not None else {})
         successor.lead = LEAD if self.fold.has_text else self.lead
         self.mux.spawn(self.conduct(successor), f"handoff {tool.to}")
         self._next = AgentRun._hear_successor
@@ -498,12 +447,8 @@ class AgentRun(Parent):
 
     async def _look_at_answer(self) -> list[Event]:
         """Is the answer what was asked for? What was said meanwhile comes first."""
-        with _ear:
-            if self._inbox or self._unheard:
-                return self._do(Signal.STEERED)
-            events = self._judge()
-            self._deaf = self.loop.state is State.ENDED
-            return events
+        with EAR:
+            return self._do(Signal.STEERED) if self._ear else self._judge()
 
     def _judge(self) -> list[Event]:
         output, fold = self.job.output, self.fold
@@ -540,31 +485,13 @@ class AgentRun(Parent):
     # --- what the loop does not allow
 
     def _fail_steps(self) -> list[Event]:
-        limit = self.job.limits.max_steps
-        if self._problem and self.job.output is not None:
-            said = (
-                f"The answer is no {self.job.output.spec.name}, and no request is left to have it mended. "
-                f"{_in_a_line(self._problem)}."
-            )
-        else:
-            said = f"The model asked for tools in each of {limit} steps."
-        raise MaxStepsReached(
-            said, hint="Raise max_steps, or make its task or its tools simpler.", limit="max_steps", size=limit
-        )
+        raise too_many_steps(self.job, self._problem)
 
     def _fail_output(self) -> list[Event]:
-        assert self.job.output is not None
-        again = ", also after it was sent back" if self.loop.repairs else ""
-        raise OutputInvalid(
-            f"The answer is no {self.job.output.spec.name}{again}. {_in_a_line(self._problem)}.",
-            hint="Use a simpler type or a stronger model.",
-        ) from None
+        raise bad_output(self.job, self._problem, repaired=bool(self.loop.repairs)) from None
 
     def _fail_calls(self) -> list[Event]:
-        raise ToolCallInvalid(
-            f"The model called tools wrongly in {self.job.limits.max_bad_call_steps} steps in a row.",
-            hint="Describe the tools' parameters better, or use another model.",
-        )
+        raise bad_calls(self.job)
 
     # --- the rest of a run
 
@@ -577,7 +504,7 @@ class AgentRun(Parent):
             self._asking.shut()
 
     def _end_step(self) -> Iterator[list[Event]]:
-        yield self._received()
+        yield self._told()
         fold, asking = self.fold, self._asking
         manner = self.ending.manner
         if self.loop.state is not State.ENDED:  # where the loop itself says so, it has ended by now
@@ -585,26 +512,13 @@ class AgentRun(Parent):
         if fold.in_step is None:
             return
         decoder = asking.decoder if asking else None
-        if decoder is not None:
-            yield self._usage_of_cut(decoder)
+        if asking is not None:
+            yield asking.unreported()
         backend = asking.backend if asking else self.job.backends[0]
         reason = manner.finish_reason
         if manner.outcome == "failed" and decoder is not None:
             reason = decoder.finish_reason
         yield [fold.step_end(api=backend.api, model=backend.model, finish_reason=reason)]
-
-    def _usage_of_cut(self, decoder: Decoder) -> list[Event]:
-        """What the attempt that was cut has cost, as far as the log does not say so yet."""
-        fold = self.fold
-        usage, place = decoder.usage, decoder.place
-        if fold.in_attempt != place.attempt:
-            return []
-        if usage is None and fold.visible and (estimate := fold.estimate()) is not None:
-            return [estimate]
-        if usage is not None and usage != fold.reported:
-            # The reader left between its coming and its being appended.
-            return [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
-        return []
 
     def _finished(self) -> None:
         self._asking = self._calls = self._successor = None  # the calls and the successor hold the run
@@ -631,11 +545,3 @@ _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {
 
 class _Cut(Exception):  # no error of ours: it ends the await of an answer, and never leaves this file
     """The answer that is being given is to be cut."""
-
-
-_ear = threading.RLock()
-"""Held while something is said to a run, and while a run makes up its mind that it is over: so nothing is lost."""
-
-
-def _in_a_line(problem: str) -> str:
-    return problem.replace(":\n- ", ": ").replace("\n- ", "; ").rstrip(".")

@@ -14,11 +14,13 @@ from typing import Any, Literal
 
 from headwater.events import ChildFinished, ErrorInfo, Event, RunWaiting
 from headwater.events.tree import Node
+from headwater.runtime.abandoned import ends_of_abandoned
 from headwater.runtime.backlog import SlowReader
 from headwater.runtime.merge import Mux
+from headwater.runtime.pausing import wakes
 from headwater.runtime.people import People
 from headwater.runtime.place import child_started
-from headwater.runtime.run import Run, wakes
+from headwater.runtime.run import Run
 
 __all__ = ("Parent", "waiting_event")
 
@@ -52,13 +54,20 @@ class Parent(Run):
             if not self.waiting and self._children and all(child.waiting for child in self._children):
                 self.stand_still(True)
                 return [waiting_event(self.people, tuple(child.id for child in self._children))]
-            if self._log.parked is not None and (self._children or self.held):
-                if all(child.waiting or child.at_rest for child in self._children):
-                    return await self.rest()
+            if self._log.parked is not None and self._rests_below():
+                return await self.rest()
             await mux.more()
         if self.waiting and any(map(wakes, events)):
             self.stand_still(False)
         return events
+
+    def _rests_below(self) -> bool:
+        """Whether nothing below is at work, and something would be but that the tree is being parked."""
+        return bool(self._children or self.held) and all(run.waiting or run.at_rest for run in self._children)
+
+    def end_lost(self, call: str | None = None) -> list[Event]:
+        """See `Run`."""
+        return ends_of_abandoned(self, call) if self.past is not None else []
 
     async def conduct(self, child: Run) -> None:
         """Read a run that has joined this one to its end, into this one's queue; its error is in `child.error`."""

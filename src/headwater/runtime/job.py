@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
+from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
 from headwater.providers.request import OutputSpec, ProviderTool, Settings, ToolSpec
 from headwater.runtime.agent_loop import Limits
@@ -82,3 +83,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     context: Any = None
     quiet: bool = False
     """Nothing may be written to standard output or error on this run's behalf."""
+
+    def heir(self, name: str) -> HandoffTool:
+        """The tool by which the conversation is given to the agent of that name. Raises ConfigurationError."""
+        for tool in self.tools.values():
+            if getattr(tool, "to", None) == name:
+                return cast("HandoffTool", tool)
+        raise ConfigurationError(
+            f"The log gives the conversation to {name!r}, and {self.name!r} hands over to no agent of that name.",
+            hint="Go on with the agents that the log was written by.",
+        )

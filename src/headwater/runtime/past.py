@@ -31,6 +31,7 @@ from headwater.events import (
     ToolFinished,
 )
 from headwater.events.fold import Fold
+from headwater.events.messages import Usage
 from headwater.events.tree import Node, Tree
 
 __all__ = ("Past", "Standing", "past_of")
@@ -206,6 +207,23 @@ class Standing:
         if self.failed is None or self.failed.then == "raise":
             return "first"
         return self.failed.then
+
+    def taken_back(self, fold: Fold, step: int) -> list[Event]:
+        """The events that end the attempt that was going on, if one was, and take back what was heard of it."""
+        events: list[Event] = []
+        if fold.in_attempt is not None:
+            error = ErrorInfo(type="Interrupted", message="The process that listened to this answer ended.")
+            events += fold.closing(error.message)
+            if (estimate := fold.estimate()) is not None:
+                events.append(estimate)
+            usage = estimate.usage if estimate is not None else fold.reported or Usage()
+            failed = AttemptFailed(step=step, attempt=self.attempt, error=error, then="resume", usage=usage)
+            self._failed(failed)
+            events.append(failed)
+        if fold.visible and not self.retracted:
+            cause = self.failed.error.type if self.failed is not None else ""
+            events.append(Retracted(step=step, attempt=self.attempt, chars=fold.shown_chars, cause=cause))
+        return events
 
     def _add(self, event: Event) -> None:
         match event:

@@ -94,9 +94,7 @@ class People:
     def _refused(self, id: str) -> UnknownQuestion | AlreadyAnswered | RunEnded:
         if id in self._answered:
             how = self._answered[id]
-            return AlreadyAnswered(
-                f"{id} was {how} before.", hint="That answer stands.", by=how.partition(" by ")[2]
-            )
+            return AlreadyAnswered(f"{id} was {how} before.", hint="That answer stands.", by=how.partition(" by ")[2])
         if id in self._void:
             return RunEnded(f"The run that asked {id} is over.", hint="Nobody waits for the answer any more.")
         there_are = ", ".join(self._open) or "none"
@@ -165,7 +163,7 @@ class People:
 
 async def _answer_of(approver: Approver, question: Question) -> Answer:
     """What the approver says; a plain function is asked in a thread, where it may wait for a person."""
-    if inspect.iscoroutinefunction(approver) or inspect.iscoroutinefunction(getattr(approver, "__call__", None)):
+    if _is_async(approver):
         said = await approver(question)
     else:
         said = await pool.call(lambda: approver(question))
@@ -180,6 +178,11 @@ async def _answer_of(approver: Approver, question: Question) -> Answer:
             f"The approver returned {type(said).__name__} for {question.tool}.", hint="Return True, False or an Answer."
         )
     return Answer(allowed=said, by="approver")
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it returns a coroutine, so that it belongs in the event loop."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def _in_words(kind: str, answer: Answer) -> str:

@@ -46,12 +46,12 @@ class Resumption:
         if on_changed not in ("raise", "warn"):
             raise ConfigurationError(f"on_changed is {on_changed!r}.", hint='Give "raise" or "warn".')
         given: dict[str, Answer] = {}
-        for id, allowed in (approvals or {}).items():
+        for name, allowed in (approvals or {}).items():
             if not isinstance(allowed, (bool, Answer)):
-                raise ConfigurationError(f"approvals[{id!r}] is {allowed!r}.", hint="Give True, False or an Answer.")
-            given[id] = allowed if isinstance(allowed, Answer) else Answer(allowed=allowed)
-        for id, content in (answers or {}).items():
-            given[id] = content if isinstance(content, Answer) else Answer(content=content)
+                raise ConfigurationError(f"approvals[{name!r}] is {allowed!r}.", hint="Give True, False or an Answer.")
+            given[name] = allowed if isinstance(allowed, Answer) else Answer(allowed=allowed)
+        for name, content in (answers or {}).items():
+            given[name] = content if isinstance(content, Answer) else Answer(content=content)
         if given and (strange := given.keys() - record.questions()):
             there_are = ", ".join(sorted(record.questions())) or "none"
             raise UnknownQuestion(

@@ -13,38 +13,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-import weakref
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any, cast
 
 from msgspec.structs import force_setattr
 
 from headwater.backends.interrupt import Interruptible, running_loop
-from headwater.errors import ApprovalNeeded, ConfigurationError, HeadwaterError, LogNotKept, LoopMisuse, Parked, RunTimeout
+from headwater.errors import (
+    ConfigurationError,
+    HeadwaterError,
+    Parked,
+)
 from headwater.events import (
     ChildFinished,
-    Custom,
     Event,
-    MessageReceived,
     RunFailed,
     RunResumed,
     RunStarted,
     TextDelta,
-    Unknown,
     Warned,
 )
 from headwater.events.answers import composed
 from headwater.events.messages import Message, Response
-from headwater.events.questions import Question
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.past import Past, Record
-from headwater.runtime.people import People
-from headwater.runtime.place import Placed
-from headwater.tools.context import earlier
+from headwater.runtime.pausing import Pausing, nobody_answers
 
 __all__ = ("Run",)
 
@@ -55,7 +50,7 @@ class _Stopped(Exception):  # no error of ours: nobody but this file may take it
     """Ends the await that is going on; never leaves this file."""
 
 
-class Run(Placed):
+class Run(Pausing):
     """One run: ended by itself, by `cancel`, or by `abort`.
 
     `timeout` is how long it may take, in seconds. `quiet` runs write nothing to standard error of their own accord.
@@ -78,16 +73,8 @@ class Run(Placed):
         if origin is not NOWHERE:
             self.begin_on_behalf(origin)
 
-    waiting = False
-    """Whether it has said that it waits for people, and nothing has happened in it or below since."""
-    stands_still: Callable[[bool], None] | None = None
-    """Told when it begins and ceases to wait: the clock of the call that it answers."""
-    _clock_left: float | None = None
-    """Seconds left of the run's clock while it stands still."""
-    _stood_since = 0.0
     _above: tuple[Run, ...]
     _mux: Mux | None = None  # most runs never have one
-    _clock: asyncio.TimerHandle | None = None
 
     def begin_on_behalf(self, origin: Origin) -> None:
         """Link the run to what it begins for, which may cancel it from then on: the last step of a constructor."""
@@ -149,6 +136,12 @@ class Run(Placed):
 
     def _shut(self) -> None:
         """Tell the other side to stop, from any thread, while the loop stands idle."""
+
+    def end_lost(self, call: str | None = None) -> list[Event]:
+        """The ends of runs below that the log left open and nobody has gone on with; only of those that answer `call`,
+        where one is given.
+        """
+        return []
 
     def _end_step(self) -> Iterator[list[Event]]:
         """The events that end what stands open beyond the fold's own closing."""
@@ -269,7 +262,7 @@ class Run(Placed):
                     if (wait := append(event)) is not None:
                         await wait
                 if alone and self.waiting and self.people.unattended:
-                    self.park_now(_nobody_answers(self.people.unattended))
+                    self.park_now(nobody_answers(self.people.unattended))
         except BaseException:
             self.abort("caller")
             raise
@@ -301,15 +294,7 @@ class Run(Placed):
         """Whether anyone has begun to read it."""
         return self._event_loop is not None
 
-    # --- people
-
-    @property
-    def people(self) -> People:
-        """Who is asked in the tree that the run is part of."""
-        log = self._log
-        if log.people is None:
-            log.people = People()
-        return log.people
+    # --- what people say
 
     def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
         """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
@@ -362,66 +347,6 @@ class Run(Placed):
     def close(self) -> None:
         """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""
         self.ending.begin(iter(()))
-
-    at_rest = False
-    """Whether it would begin something new, and does not, because the tree is being parked."""
-
-    wants_log = False
-    """Whether the log is kept, so that the run can be left and gone on with."""
-
-    def keep(self) -> None:
-        """Keep the log of the tree, of which this is the outermost run, before anything is appended."""
-        log = self._log
-        if log.kept is None:
-            log.kept = [*log.record.events] if log.record is not None else []
-            self._watchers = (log.kept.append, *self._watchers)
-
-    @property
-    def kept(self) -> tuple[Event, ...]:
-        """All the events so far. Raises LogNotKept."""
-        if self._log.kept is None:
-            raise LogNotKept(
-                "The log of this run was not kept, so nobody could go on with it.",
-                hint="Run it with keep_log=True; where a tool asks for approval it is kept anyhow.",
-            )
-        return tuple(self._log.kept)
-
-    def park(self, *, now: bool = False) -> None:
-        """Leave the run as it stands, from any thread: nothing new begins, and what is at work ends first.
-
-        With `now` it is left at once, as where the process dies. Its reader gets Parked. Raises LogNotKept.
-        """
-        parked = Parked("The run was parked.", hint="Go on with it: agent.resume(error.log).", log=self.kept)
-        self._log.parked = parked
-        loop = self._event_loop
-        step = partial(self.park_now, parked) if now else self._rest_if_idle
-        if loop is None or running_loop() is loop:
-            step()
-        else:
-            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
-                loop.call_soon_threadsafe(step)
-
-    def _rest_if_idle(self) -> None:
-        if self._mux is not None:
-            self._mux.put([])  # whoever waits there looks again
-        for child in tuple(self._children):
-            child._rest_if_idle()
-
-    async def rest(self) -> list[Event]:
-        """In place of something new, while the tree is being parked: the outermost run is left, others stand still."""
-        self.at_rest = True
-        if not self._above:
-            assert self._log.parked is not None
-            self.park_now(self._log.parked)
-            return []
-        self._above[-1].look_again()
-        await self._interruptible.wait(asyncio.Event().wait())
-        return []
-
-    def look_again(self) -> None:
-        """A run below has come to rest."""
-        if self._mux is not None:
-            self._mux.put([])
 
     def park_now(self, parked: Parked) -> None:
         """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
@@ -579,21 +504,11 @@ class Run(Placed):
             said += self._mux.take() if self._above else self._mux.rest()
         for child in children:
             said += child.end_now("parent")
-        said += self.end_abandoned()
+        said += self.end_lost()
         yield said
         yield fold.closing(ending.manner.open_work, {child.id: child.fold for child in children}, now=self._log.now)
         yield from self._end_step()
         yield [ending.end_event(self.error, fold.usage)]
-
-    def end_abandoned(self, call: str | None = None) -> list[Event]:
-        """The ends of runs below that stand open in the log and that nobody here has gone on with; see `Past`."""
-        said: list[Event] = []
-        for past in self.past.abandoned(call) if self.past is not None else ():
-            run = _Abandoned(past.node.name)
-            run.stand_in(self, past)
-            said += run.end_now("parent")
-            said.append(run.finished_event())
-        return said
 
     def _finish(self) -> None:
         self.ending.finish()
@@ -605,87 +520,3 @@ class Run(Placed):
         if not self._above:
             self._log.runs = None  # those that joined and never began are let go of too
         self._finished()
-
-    # --- the clock
-
-    def _start_clock(self) -> None:
-        loop = self._event_loop = running_loop()
-        if loop is None:
-            raise LoopMisuse(
-                "There is no running event loop of asyncio.",
-                hint="Start one with asyncio.run(main()), or use what plain code has: agent.run(…), a plain `for`.",
-            )
-        if (seconds := self._timeout) is not None:
-            if self.past is not None and (started := self.fold.started) is not None:
-                seconds -= max(0.0, time.time() - started.time - self.past.waited)
-            self.deadline = earlier(self.deadline, time.monotonic() + seconds)
-            # The timer must not keep an abandoned run alive.
-            self._clock = loop.call_later(seconds, _run_out, weakref.ref(self))
-
-    def stand_still(self, still: bool) -> None:
-        """The run waits for people from now on, or no longer: meanwhile its clocks stand still."""
-        self.waiting = still
-        if self.stands_still is not None:
-            self.stands_still(still)
-        loop, now = self._event_loop, time.monotonic()
-        if still:
-            self._stood_since = now
-        elif self.deadline is not None:
-            self.deadline += now - self._stood_since
-        if still and self._clock is not None and loop is not None:
-            self._clock_left = max(0.0, self._clock.when() - loop.time())
-            self._clock.cancel()
-        elif not still and self._clock_left is not None and loop is not None:
-            self._clock = loop.call_later(self._clock_left, _run_out, weakref.ref(self))
-            self._clock_left = None
-
-    def _run_out(self) -> None:
-        seconds = self._timeout or 0.0
-        error = f"The run took longer than {seconds:g} s."
-        self.task_failed(RunTimeout(error, hint="Raise timeouts.run.", clock="run", seconds=seconds))
-
-
-class _Abandoned(Run):
-    """A run of a log that is gone on with, whose parent does not ask for it any more: it only ends."""
-
-    def stand_in(self, parent: Run, past: Past) -> None:
-        """Be that run, below `parent`."""
-        self.path = (*parent.path, self.name)
-        self.parent, self.call = parent.id, past.node.call
-        self._log, self._above, self._watchers = parent._log, (*parent._above, parent), parent._watchers
-        self.take_up(past)
-        self._log.add(self)
-
-    async def _advance(self) -> list[Event]:
-        raise AssertionError("an abandoned run is never read")
-
-    def _started(self) -> RunStarted:
-        raise AssertionError("a run of a log has begun there, or never does")
-
-    def _end_step(self) -> Iterator[list[Event]]:
-        if self.fold.in_step is not None:
-            if (estimate := self.fold.estimate()) is not None:
-                yield [estimate]
-            yield [self.fold.step_end(api="", model=self.fold.model, finish_reason=self.ending.manner.finish_reason)]
-
-
-def _nobody_answers(questions: Sequence[Question]) -> ApprovalNeeded:
-    waits = ", ".join(f"{one.tool} ({one.id})" for one in questions)
-    return ApprovalNeeded(
-        f"The run waits for people, and nobody is here to answer: {waits}.",
-        hint="Go on with agent.resume(error.log, approvals={id: True}), give approver=…, or use run_stream.",
-    )
-
-
-def wakes(event: Event) -> bool:
-    """Whether the event ends the waiting of the run that it is of, and of those above."""
-    return event.__class__ not in _QUIET
-
-
-_QUIET = (MessageReceived, Warned, Custom, Unknown)
-
-
-def _run_out(this: weakref.ref[Run]) -> None:
-    run = this()
-    if run is not None:
-        run._run_out()

@@ -182,7 +182,7 @@ class ToolCalls:
         self._at_work.discard(call.key)
         said = UNKNOWN_OUTCOME
         finished = ToolFinished(step=self.step, call=call.key, name=tool.name, result=said, error=said)
-        return [*self.run.end_abandoned(call.key), finished]
+        return [*self.run.end_lost(call.key), finished]
 
     async def _wants_approval(self, tool: Offered, call: ToolCall) -> str | None:
         """Why a person is asked before the call runs: "" where no reason is given; None where nobody is asked."""
@@ -276,7 +276,7 @@ class ToolCalls:
         if not answer.allowed and call.started is not None:
             said = refusal_text(told)
             end = ToolFinished(step=self.step, call=call.key, name=call.call.name, result=said, error=said)
-            self.run.mux.put([told, *self.run.end_abandoned(call.key), end])
+            self.run.mux.put([told, *self.run.end_lost(call.key), end])
             return
         if not answer.allowed:
             self.run.mux.put([told])
@@ -314,7 +314,7 @@ class ToolCalls:
         self._at_work.discard(key)
         self.run.mux.put(
             [
-                *self.run.end_abandoned(key),
+                *self.run.end_lost(key),
                 ToolFinished(
                     step=self.step,
                     call=key,
@@ -324,7 +324,7 @@ class ToolCalls:
                     duration=time.monotonic() - begun,
                     truncated_from=outcome.truncated_from,
                     invalid=outcome.invalid,
-                )
+                ),
             ]
         )
         if tool is not None:

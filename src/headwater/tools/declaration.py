@@ -41,8 +41,8 @@ class Tool(Generic[P, R_co]):
     `timeout` is in seconds (None: the agent's), `retries` how often bad arguments are sent back to the model (None:
     the agent's), `strict` whether the provider is asked to hold the model to the schema (None: as it does by itself),
     `max_result_chars` where a result is cut, `on_error` what becomes of an exception ("tell": the model is told, and
-    the run goes on; "raise": the run ends with it; None: the agent's `tool_errors`). `approval` says whether a person is
-    asked before it runs: True, the reason, or a function of the validated arguments (and the run's context, where it
+    the run goes on; "raise": the run ends with it; None: the agent's `tool_errors`). `approval` says whether a person
+    is asked before it runs: True, the reason, or a function of the validated arguments (and the run's context, where it
     takes two) that returns one of these. `on_unknown` is what becomes of a call that had begun when its process ended,
     where the run is gone on with: it runs again ("retry"), the model is told that nobody knows ("tell"), a person is
     asked ("ask"), or the run fails ("fail"). `spec` is what a provider is told,

@@ -157,7 +157,7 @@ class WorkflowRun(Parent):
         if self._done:
             self.close()
             return []
-        if abandoned := self.end_abandoned():
+        if abandoned := self.end_lost():
             return abandoned
         self._done = True
         result: Any = self.response()

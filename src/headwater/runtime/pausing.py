@@ -1,0 +1,183 @@
+"""How a run stands still: it waits for people and its clocks with it, or it is parked, to be gone on with from its log.
+
+Owns the run's clock, the people of its tree, and the log where that is kept. How a run goes on and ends is `run`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from headwater.backends.interrupt import Interruptible, running_loop
+from headwater.errors import ApprovalNeeded, LogNotKept, LoopMisuse, Parked, RunTimeout
+from headwater.events import Custom, Event, MessageReceived, Unknown, Warned
+from headwater.events.questions import Question
+from headwater.runtime.merge import Mux
+from headwater.runtime.people import People
+from headwater.runtime.place import Placed
+from headwater.tools.context import earlier
+
+__all__ = ("Pausing", "nobody_answers", "wakes")
+
+
+class Pausing(Placed):
+    """A run that can stand still."""
+
+    _above: tuple[Pausing, ...]
+    _children: Sequence[Pausing]
+    _interruptible: Interruptible
+    _event_loop: asyncio.AbstractEventLoop | None
+    _timeout: float | None
+    """How long the run may take, in seconds."""
+    _mux: Mux | None = None  # most runs never have one
+    _clock: asyncio.TimerHandle | None = None
+    _clock_left: float | None = None
+    """Seconds left of the run's clock while it stands still."""
+    _stood_since = 0.0
+    waiting = False
+    """Whether it has said that it waits for people, and nothing has happened in it or below since."""
+    at_rest = False
+    """Whether it would begin something new, and does not, because the tree is being parked."""
+    wants_log = False
+    """Whether the log is kept, so that the run can be left and gone on with."""
+    stands_still: Callable[[bool], None] | None = None
+    """Told when it begins and ceases to wait: the clock of the call that it answers."""
+
+    def park_now(self, parked: Parked) -> None:
+        """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
+        raise NotImplementedError
+
+    def task_failed(self, error: BaseException) -> None:
+        """The run is to end with the error."""
+        raise NotImplementedError
+
+    # --- people
+
+    @property
+    def people(self) -> People:
+        """Who is asked in the tree that the run is part of."""
+        log = self._log
+        if log.people is None:
+            log.people = People()
+        return log.people
+
+    # --- being parked
+
+    def keep(self) -> None:
+        """Keep the log of the tree, of which this is the outermost run, before anything is appended."""
+        log = self._log
+        if log.kept is None:
+            log.kept = [*log.record.events] if log.record is not None else []
+            self._watchers = (log.kept.append, *self._watchers)
+
+    @property
+    def kept(self) -> tuple[Event, ...]:
+        """All the events so far. Raises LogNotKept."""
+        if self._log.kept is None:
+            raise LogNotKept(
+                "The log of this run was not kept, so nobody could go on with it.",
+                hint="Run it with keep_log=True; where a tool asks for approval it is kept anyhow.",
+            )
+        return tuple(self._log.kept)
+
+    def park(self, *, now: bool = False) -> None:
+        """Leave the run as it stands, from any thread: nothing new begins, and what is at work ends first.
+
+        With `now` it is left at once, as where the process dies. Its reader gets Parked. Raises LogNotKept.
+        """
+        parked = Parked("The run was parked.", hint="Go on with it: agent.resume(error.log).", log=self.kept)
+        self._log.parked = parked
+        loop = self._event_loop
+        step = partial(self.park_now, parked) if now else self._rest_if_idle
+        if loop is None or running_loop() is loop:
+            step()
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
+                loop.call_soon_threadsafe(step)
+
+    def _rest_if_idle(self) -> None:
+        if self._mux is not None:
+            self._mux.put([])  # whoever waits there looks again
+        for child in tuple(self._children):
+            child._rest_if_idle()
+
+    async def rest(self) -> list[Event]:
+        """In place of something new, while the tree is being parked: the outermost run is left, others stand still."""
+        self.at_rest = True
+        if not self._above:
+            assert self._log.parked is not None
+            self.park_now(self._log.parked)
+            return []
+        self._above[-1].look_again()
+        await self._interruptible.wait(asyncio.Event().wait())
+        return []
+
+    def look_again(self) -> None:
+        """A run below has come to rest."""
+        if self._mux is not None:
+            self._mux.put([])
+
+    # --- the clock
+
+    def _start_clock(self) -> None:
+        loop = self._event_loop = running_loop()
+        if loop is None:
+            raise LoopMisuse(
+                "There is no running event loop of asyncio.",
+                hint="Start one with asyncio.run(main()), or use what plain code has: agent.run(…), a plain `for`.",
+            )
+        if (seconds := self._timeout) is not None:
+            if self.past is not None and (started := self.fold.started) is not None:
+                seconds -= max(0.0, time.time() - started.time - self.past.waited)
+            self.deadline = earlier(self.deadline, time.monotonic() + seconds)
+            # The timer must not keep an abandoned run alive.
+            self._clock = loop.call_later(seconds, _run_out, weakref.ref(self))
+
+    def stand_still(self, still: bool) -> None:
+        """The run waits for people from now on, or no longer: meanwhile its clocks stand still."""
+        self.waiting = still
+        if self.stands_still is not None:
+            self.stands_still(still)
+        loop, now = self._event_loop, time.monotonic()
+        if still:
+            self._stood_since = now
+        elif self.deadline is not None:
+            self.deadline += now - self._stood_since
+        if still and self._clock is not None and loop is not None:
+            self._clock_left = max(0.0, self._clock.when() - loop.time())
+            self._clock.cancel()
+        elif not still and self._clock_left is not None and loop is not None:
+            self._clock = loop.call_later(self._clock_left, _run_out, weakref.ref(self))
+            self._clock_left = None
+
+    def _run_out(self) -> None:
+        seconds = self._timeout or 0.0
+        error = f"The run took longer than {seconds:g} s."
+        self.task_failed(RunTimeout(error, hint="Raise timeouts.run.", clock="run", seconds=seconds))
+
+
+def nobody_answers(questions: Sequence[Question]) -> ApprovalNeeded:
+    """What a run is left with that waits for people where nobody can answer."""
+    waits = ", ".join(f"{one.tool} ({one.id})" for one in questions)
+    return ApprovalNeeded(
+        f"The run waits for people, and nobody is here to answer: {waits}.",
+        hint="Go on with agent.resume(error.log, approvals={id: True}), give approver=…, or use run_stream.",
+    )
+
+
+def wakes(event: Event) -> bool:
+    """Whether the event ends the waiting of the run that it is of, and of those above."""
+    return event.__class__ not in _QUIET
+
+
+_QUIET = (MessageReceived, Warned, Custom, Unknown)
+
+
+def _run_out(this: weakref.ref[Pausing]) -> None:
+    run = this()
+    if run is not None:
+        run._run_out()
