@@ -290,6 +290,7 @@ class _ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     partial: bool = False
     usage_origin: str = "measured"
     callback_errors: int = 0
+    unheard: tuple[Message, ...] = ()
     members: dict[str, _ResponseRecord] = {}
     error: ErrorInfo | None = None
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
-from headwater.backends.interrupt import running_loop
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, Budget
 from headwater.errors import (
     MaxHandoffsReached,
@@ -23,7 +22,6 @@ from headwater.events import (
     MessageAdded,
     RunFinished,
     RunStarted,
-    RunWaiting,
     StepStarted,
 )
 from headwater.events.closing import CANCELLED
@@ -31,16 +29,16 @@ from headwater.events.messages import Message, ToolCall
 from headwater.providers.decoder import Place
 from headwater.providers.request import Request
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
-from headwater.runtime.children import Parent, waiting_event
+from headwater.runtime.children import waiting_event
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.definition import hash_of_job
 from headwater.runtime.ear import EAR, Ear
 from headwater.runtime.gave_up import bad_calls, bad_output, too_many_steps
+from headwater.runtime.hearing import Cut, Hearing
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.past import Past, Standing
 from headwater.runtime.pausing import wakes
-from headwater.runtime.run import Run
 from headwater.runtime.shown import as_data, outlined
 from headwater.runtime.tool_calls import ToolCalls
 
@@ -56,7 +54,7 @@ GO_ON: Final = "Go on."
 """What an agent with loops left is asked after its own answer."""
 
 
-class AgentRun(Parent):
+class AgentRun(Hearing):
     """One run of an agent, or one request to a model. `origin` says on whose behalf it begins."""
 
     def __init__(self, job: Job, *, origin: Origin = NOWHERE) -> None:
@@ -79,13 +77,10 @@ class AgentRun(Parent):
     _ours: tuple[tuple[str, ToolCall], ...] = ()
     """The calls of the last step that are to be run here, each with its key."""
     _calls: ToolCalls | None = None
-    _ear: Ear | None = None
-    """What people have said to it while it works."""
     handoffs = 0
     """How often the conversation has been handed over on its way here."""
     _problem = ""
     """What is wrong with the last answer."""
-    _successor: Run | None = None
     _took_thread = False
     _standing: Standing | None = None
     """Where it stood in the log that is gone on with, until the first step of its own."""
@@ -267,10 +262,10 @@ class AgentRun(Parent):
         assert asking is not None
         try:
             if self._ear is not None and self._ear.cut:
-                raise _Cut
+                raise Cut
             if events := await asking.pull():
                 return events
-        except _Cut:
+        except Cut:
             return self._cut_answer(asking)
         decoder = asking.decoder
         assert decoder is not None
@@ -297,40 +292,15 @@ class AgentRun(Parent):
 
     # --- what people say meanwhile
 
-    def receive(self, message: Message, *, by: str, now: bool) -> bool:
-        """See `Run`: whoever has the conversation hears it."""
-        with EAR:
-            if isinstance(self._successor, AgentRun):
-                return self._successor.receive(message, by=by, now=now)
-            if self.stopping or self.loop.state is State.ENDED:
-                return False
-            if self._ear is None:
-                self._ear = Ear()
-            self._ear.say(self.id, message, by=by, now=now)
-        loop = self._event_loop
-        if loop is None or running_loop() is loop:
-            self._notice()
-        else:
-            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
-                loop.call_soon_threadsafe(self._notice)
-        return True
+    @property
+    def deaf(self) -> bool:
+        """See `Hearing`."""
+        return self.loop.state is State.ENDED
 
-    def _notice(self) -> None:
-        """Something was said: whoever waits for tools tells of it, and an answer is cut where that is asked for."""
-        self.look_again()
-        if self._ear is not None and self._ear.cut and self._next is AgentRun._listen:
-            self._interruptible.interrupt(_Cut("cut"))
-
-    def _told(self) -> list[Event]:
-        return self._ear.told() if self._ear is not None else []
-
-    def inherit(self, unheard: Mapping[str, Message]) -> None:
-        """Hear what was said to the run that has handed over, and that no model has heard."""
-        added = () if self.past is None else (one.key for one in self.past.events if isinstance(one, MessageAdded))
-        heard = {*added}
-        new = {key: said for key, said in unheard.items() if key not in heard}
-        if new:
-            self._ear = Ear({**new, **(self._ear.pass_on() if self._ear is not None else {})})
+    @property
+    def speaks(self) -> bool:
+        """See `Hearing`."""
+        return self._next is AgentRun._listen
 
     def _cut_answer(self, asking: Asking) -> list[Event]:
         """The answer so far stands as it is, and the model is asked again once it has heard what was said."""
@@ -369,8 +339,8 @@ class AgentRun(Parent):
         if not calls.begun:
             calls.begin()
         while not (events := mux.come() or self._told()) and not mux.done:
-            if not self.waiting and calls.wait and (waits := self._waits(calls)) is not None:
-                return self._wait(waits)
+            if not self.waiting and calls.wait and (waits := self._wait(calls)):
+                return waits
             if self._log.parked is not None and calls.rest:
                 return await self.rest()
             await mux.more()
@@ -383,13 +353,13 @@ class AgentRun(Parent):
         self._calls = None
         return self._do(Signal.TOOLS_DONE, all_calls_bad=calls.all_bad)
 
-    def _waits(self, calls: ToolCalls) -> RunWaiting | None:
-        """For whom the calls wait, none of which is at work."""
+    def _wait(self, calls: ToolCalls) -> list[Event]:
+        """That the run waits for people, as none of its calls is at work."""
         runs = tuple(run.id for run in calls.conducted.values())
         ids = (*calls.questions, *calls.inputs, *runs)
-        return waiting_event(self.people, ids, calls.questions, calls.inputs) if ids else None
-
-    def _wait(self, waits: RunWaiting) -> list[Event]:
+        if not ids:
+            return []
+        waits = waiting_event(self.people, ids, calls.questions, calls.inputs)
         if waits.on != "children":
             self.loop.take(Signal.PEOPLE_LEFT)
         self.stand_still(True)
@@ -541,7 +511,3 @@ _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {
     Command.FAIL_CALLS: AgentRun._fail_calls,
 }
 """What carries out each command. FAIL and CANCEL are the run's own end (`Run`); WAIT comes with whom to wait for."""
-
-
-class _Cut(Exception):  # no error of ours: it ends the await of an answer, and never leaves this file
-    """The answer that is being given is to be cut."""

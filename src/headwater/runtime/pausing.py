@@ -13,10 +13,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from headwater.backends.interrupt import Interruptible, running_loop
-from headwater.errors import ApprovalNeeded, LogNotKept, LoopMisuse, Parked, RunTimeout
-from headwater.events import Custom, Event, MessageReceived, Unknown, Warned
+from headwater.errors import ApprovalNeeded, ConfigurationError, LogNotKept, LoopMisuse, Parked, RunTimeout
+from headwater.events import Custom, Event, MessageReceived, RunFailed, RunResumed, Unknown, Warned
+from headwater.events.messages import Message
 from headwater.events.questions import Question
+from headwater.runtime.context import CallbackErrors
+from headwater.runtime.ending import Ending
 from headwater.runtime.merge import Mux
+from headwater.runtime.past import Past, Record
 from headwater.runtime.people import People
 from headwater.runtime.place import Placed
 from headwater.tools.context import earlier
@@ -29,6 +33,8 @@ class Pausing(Placed):
 
     _above: tuple[Pausing, ...]
     _children: Sequence[Pausing]
+    ending: Ending
+    callback_errors: CallbackErrors
     _interruptible: Interruptible
     _event_loop: asyncio.AbstractEventLoop | None
     _timeout: float | None
@@ -47,6 +53,11 @@ class Pausing(Placed):
     stands_still: Callable[[bool], None] | None = None
     """Told when it begins and ceases to wait: the clock of the call that it answers."""
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is to end before its time, or has ended."""
+        raise NotImplementedError
+
     def park_now(self, parked: Parked) -> None:
         """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
         raise NotImplementedError
@@ -64,6 +75,67 @@ class Pausing(Placed):
         if log.people is None:
             log.people = People()
         return log.people
+
+    def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
+        """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
+
+        False: it is over. Raises ConfigurationError where the run is a workflow and no agent is named.
+        """
+        if agent is None:
+            return self.receive(message, by=by, now=now)
+        runs = [self, *(run for run in tuple((self._log.runs or {}).values()) if isinstance(run, Pausing))]
+        named = [run for run in runs if run.name == agent and not run.stopping]
+        return bool(named) and named[-1].receive(message, by=by, now=now)
+
+    def receive(self, message: Message, *, by: str, now: bool) -> bool:
+        """Have the model hear a message before it is asked again; from any thread. False: the run is over.
+
+        With `now` the answer that is being given is cut for it; a tool never is.
+        """
+        raise ConfigurationError(
+            f"{self.name!r} is a workflow, and has no model that could hear this.",
+            hint='Name the member: stream.steer("…", agent="writer").',
+        )
+
+    # --- going on from a log
+
+    def go_on(self, record: Record, *, by: str = "", changed: bool = False) -> None:
+        """Be the outermost run of a log that stopped, from where that log ends.
+
+        `by` is who goes on with it; `changed` says that the run is declared otherwise by now.
+        """
+        self._log.seq, self._log.now = record.last.seq + 1, record.last.time
+        self._log.record = record
+        self._first = [RunResumed(by=by, definition_hash=self.definition_hash)]
+        if changed:
+            said = f"{self.name!r} was declared otherwise when its log was written; what is declared now counts."
+            self._first.append(Warned(code="definition_changed", message=said))
+        self.take_up(record.root)
+
+    @property
+    def record(self) -> Record | None:
+        """What the log held when this process went on with it."""
+        return self._log.record
+
+    def take_up(self, past: Past) -> None:
+        """Be the run that the past tells of, before having begun; one that has ended is over."""
+        super().take_up(past)
+        self.node.callback_errors = self.callback_errors
+        end = self.fold.end
+        if isinstance(end, RunFailed):
+            self.node.error = end.error.exception()
+        elif past.node.unbegun is not None:
+            self.node.error = past.node.unbegun.exception()
+        if past.over:
+            self.ending.finish()
+
+    _first: Sequence[Event] = ()
+    """What is said first where the run is gone on with."""
+
+    @property
+    def definition_hash(self) -> str:
+        """What the run was declared as, in short; empty where that is not known."""
+        return ""
 
     # --- being parked
 

@@ -13,32 +13,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator
 from typing import Any, cast
 
 from msgspec.structs import force_setattr
 
 from headwater.backends.interrupt import Interruptible, running_loop
 from headwater.errors import (
-    ConfigurationError,
     HeadwaterError,
     Parked,
 )
 from headwater.events import (
     ChildFinished,
     Event,
-    RunFailed,
-    RunResumed,
     RunStarted,
     TextDelta,
-    Warned,
 )
 from headwater.events.answers import composed
-from headwater.events.messages import Message, Response
+from headwater.events.messages import Response
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
-from headwater.runtime.past import Past, Record
 from headwater.runtime.pausing import Pausing, nobody_answers
 
 __all__ = ("Run",)
@@ -80,46 +75,6 @@ class Run(Pausing):
         """Link the run to what it begins for, which may cancel it from then on: the last step of a constructor."""
         if self.begin_for(origin):
             self.ending.stop(Cause.PARENT)
-
-    # --- going on from a log
-
-    def go_on(self, record: Record, *, by: str = "", changed: bool = False) -> None:
-        """Be the outermost run of a log that stopped, from where that log ends.
-
-        `by` is who goes on with it; `changed` says that the run is declared otherwise by now.
-        """
-        self._log.seq, self._log.now = record.last.seq + 1, record.last.time
-        self._log.record = record
-        self._first = [RunResumed(by=by, definition_hash=self.definition_hash)]
-        if changed:
-            said = f"{self.name!r} was declared otherwise when its log was written; what is declared now counts."
-            self._first.append(Warned(code="definition_changed", message=said))
-        self.take_up(record.root)
-
-    @property
-    def record(self) -> Record | None:
-        """What the log held when this process went on with it."""
-        return self._log.record
-
-    def take_up(self, past: Past) -> None:
-        """Be the run that the past tells of, before having begun; one that has ended is over."""
-        super().take_up(past)
-        self.node.callback_errors = self.callback_errors
-        end = self.fold.end
-        if isinstance(end, RunFailed):
-            self.node.error = end.error.exception()
-        elif past.node.unbegun is not None:
-            self.node.error = past.node.unbegun.exception()
-        if past.over:
-            self.ending.finish()
-
-    _first: Sequence[Event] = ()
-    """What is said first where the run is gone on with."""
-
-    @property
-    def definition_hash(self) -> str:
-        """What the run was declared as, in short; empty where that is not known."""
-        return ""
 
     # --- what a subclass does
 
@@ -293,29 +248,6 @@ class Run(Pausing):
     def begun(self) -> bool:
         """Whether anyone has begun to read it."""
         return self._event_loop is not None
-
-    # --- what people say
-
-    def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
-        """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
-
-        False: it is over. Raises ConfigurationError where the run is a workflow and no agent is named.
-        """
-        if agent is None:
-            return self.receive(message, by=by, now=now)
-        runs = [self, *(run for run in tuple((self._log.runs or {}).values()) if isinstance(run, Run))]
-        named = [run for run in runs if run.name == agent and not run.stopping]
-        return bool(named) and named[-1].receive(message, by=by, now=now)
-
-    def receive(self, message: Message, *, by: str, now: bool) -> bool:
-        """Have the model hear a message before it is asked again; from any thread. False: the run is over.
-
-        With `now` the answer that is being given is cut for it; a tool never is.
-        """
-        raise ConfigurationError(
-            f"{self.name!r} is a workflow, and has no model that could hear this.",
-            hint='Name the member: stream.steer("…", agent="writer").',
-        )
 
     # --- stopping
 
