@@ -7,18 +7,15 @@ What it adds up to is `fold`'s; how a provider is asked is `backends.retry`'s.
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, Budget
 from headwater.errors import (
-    MaxHandoffsReached,
     OutputInvalid,
 )
 from headwater.events import (
     Event,
-    Handoff,
     MessageAdded,
     RunFinished,
     RunStarted,
@@ -27,14 +24,13 @@ from headwater.events import (
 from headwater.events.closing import CANCELLED
 from headwater.events.messages import Message, ToolCall
 from headwater.providers.decoder import Place
-from headwater.providers.request import Request
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
 from headwater.runtime.children import waiting_event
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.definition import hash_of_job
 from headwater.runtime.ear import EAR, Ear
 from headwater.runtime.gave_up import bad_calls, bad_output, too_many_steps
-from headwater.runtime.hearing import Cut, Hearing
+from headwater.runtime.hearing import LEAD, Cut, Hearing
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.past import Past, Standing
@@ -43,12 +39,6 @@ from headwater.runtime.shown import as_data, outlined
 from headwater.runtime.tool_calls import ToolCalls
 
 __all__ = ("AgentRun",)
-
-LEAD: Final = "\n\n"
-"""What parts a step's text from the text of the step before it."""
-
-MAX_HANDOFFS: Final = 20
-"""Handoffs of one conversation: more than any honest chain of desks; agents that hand it to and fro end there."""
 
 GO_ON: Final = "Go on."
 """What an agent with loops left is asked after its own answer."""
@@ -77,8 +67,6 @@ class AgentRun(Hearing):
     _ours: tuple[tuple[str, ToolCall], ...] = ()
     """The calls of the last step that are to be run here, each with its key."""
     _calls: ToolCalls | None = None
-    handoffs = 0
-    """How often the conversation has been handed over on its way here."""
     _problem = ""
     """What is wrong with the last answer."""
     _took_thread = False
@@ -106,14 +94,9 @@ class AgentRun(Hearing):
         return [self._started(), *self._do(Signal.BEGIN)]
 
     async def _instructions(self) -> str | None:
-        job = self.job
-        if not callable(job.instructions):
-            return job.instructions
         token = current_run.set(self)
         try:
-            said: Any = job.instructions(job.context)
-            told: str | None = await said if inspect.isawaitable(said) else said
-            return told
+            return await self.job.told()
         finally:
             current_run.reset(token)
 
@@ -176,15 +159,8 @@ class AgentRun(Hearing):
         if not standing.decided:
             loop.look_again()
             return await self._sort()
-        self._calls = ToolCalls(
-            self, self.job, loop.steps, self._bad_calls, standing.finished, changed=self._is_changed()
-        )
+        self._calls = ToolCalls(self, self.job, loop.steps, self._bad_calls, standing.finished, changed=self.changed)
         return await self._open_calls()
-
-    def _is_changed(self) -> bool:
-        """Whether the agent is declared otherwise than the one that began the run."""
-        started = self.fold.started
-        return started is not None and started.definition_hash not in ("", self.definition_hash)
 
     def _ask_again(self, standing: Standing) -> list[Event]:
         """The step was decided on or begun: what was heard of its answer is taken back, and the model asked again."""
@@ -223,15 +199,7 @@ class AgentRun(Hearing):
         self._standing = None
         self._asking = Asking(
             job.backends,
-            Request(
-                model="",
-                messages=(*system, *fold.sent),
-                tools=(*(tool.spec for tool in job.tools.values()), *job.offers),
-                provider_tools=job.provider_tools,
-                output=job.output.spec if job.output else None,
-                settings=job.settings,
-                connect=job.connect,
-            ),
+            job.request((*system, *fold.sent)),
             Place(
                 step=step,
                 lead=LEAD if fold.has_text else self.lead,
@@ -244,18 +212,13 @@ class AgentRun(Hearing):
             retries=job.retries,
             interruptible=self._interruptible,
             budget=self._budget,
-            final=self._surely_answers(step),
+            final=job.surely_answers(step),
             before=None
             if standing is None
             else Before(standing.attempt, standing.cause, standing.backend, standing.tries),
         )
         self._next = AgentRun._listen
         return []
-
-    def _surely_answers(self, step: int) -> bool:
-        """Whether the step's text is the answer: without tools and a type to meet, each loop is one step."""
-        job = self.job
-        return job.output is None and not (job.run_tools and job.tools) and step >= job.limits.max_loops
 
     async def _listen(self) -> list[Event]:
         asking = self._asking
@@ -380,34 +343,11 @@ class AgentRun(Hearing):
 
     def _give_to(self, tool: HandoffTool, note: str, *, told: bool = False) -> list[Event]:
         """Have the other agent answer; `told`: the log says already that it will."""
-        if self.handoffs >= MAX_HANDOFFS:
-            raise MaxHandoffsReached(
-                f"The conversation was handed over {MAX_HANDOFFS} times, and {tool.to!r} would have it next.",
-                hint="Tell the agents when to answer themselves, or take the way back out of handoffs=.",
-                limit="max_handoffs",
-                size=MAX_HANDOFFS,
-            )
-        with EAR:  # from now on the other agent hears what is said
-            received = self._told()
-            self._successor = successor = tool.take_over(tuple(self.fold.messages), self.job.context)
-        successor.join(self, role="handoff", final=True)
-        if isinstance(successor, AgentRun):
-            successor.handoffs = self.handoffs + 1
-            successor.inherit(self._ear.pass_on() if self._ear is not None else {})
-        successor.lead = LEAD if self.fold.has_text else self.lead
-        self.mux.spawn(self.conduct(successor), f"handoff {tool.to}")
         self._next = AgentRun._hear_successor
-        return received if told else [*received, Handoff(to=tool.to, note=note)]
+        return self.hand_over(tool, note, told=told)
 
     async def _hear_successor(self) -> list[Event]:
-        successor = self._successor
-        assert successor is not None
-        if events := await self.pull_below():
-            return events
-        if successor.error is not None:
-            raise successor.error
-        self.node.output = successor.node.output
-        return self._do(Signal.FOLLOWED)
+        return await self.hear_successor() or self._do(Signal.FOLLOWED)
 
     # --- the answer
 

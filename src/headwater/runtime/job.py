@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -11,7 +12,7 @@ from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
-from headwater.providers.request import OutputSpec, ProviderTool, Settings, ToolSpec
+from headwater.providers.request import OutputSpec, ProviderTool, Request, Settings, ToolSpec
 from headwater.runtime.agent_loop import Limits
 from headwater.runtime.people import Approver
 from headwater.runtime.run import Run
@@ -83,6 +84,30 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     context: Any = None
     quiet: bool = False
     """Nothing may be written to standard output or error on this run's behalf."""
+
+    async def told(self) -> str | None:
+        """The instructions, where they are a function what that returns for this run's context."""
+        if not callable(self.instructions):
+            return self.instructions
+        said: Any = self.instructions(self.context)
+        told: str | None = await said if inspect.isawaitable(said) else said
+        return told
+
+    def request(self, messages: tuple[Message, ...]) -> Request:
+        """What a model is asked, whichever it is."""
+        return Request(
+            model="",
+            messages=messages,
+            tools=(*(tool.spec for tool in self.tools.values()), *self.offers),
+            provider_tools=self.provider_tools,
+            output=self.output.spec if self.output else None,
+            settings=self.settings,
+            connect=self.connect,
+        )
+
+    def surely_answers(self, step: int) -> bool:
+        """Whether the step's text is the answer: without tools and a type to meet, each loop is one step."""
+        return self.output is None and not (self.run_tools and self.tools) and step >= self.limits.max_loops
 
     def heir(self, name: str) -> HandoffTool:
         """The tool by which the conversation is given to the agent of that name. Raises ConfigurationError."""

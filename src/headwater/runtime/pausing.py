@@ -18,7 +18,7 @@ from headwater.events import Custom, Event, MessageReceived, RunFailed, RunResum
 from headwater.events.messages import Message
 from headwater.events.questions import Question
 from headwater.runtime.context import CallbackErrors
-from headwater.runtime.ending import Ending
+from headwater.runtime.ending import Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.past import Past, Record
 from headwater.runtime.people import People
@@ -53,11 +53,6 @@ class Pausing(Placed):
     stands_still: Callable[[bool], None] | None = None
     """Told when it begins and ceases to wait: the clock of the call that it answers."""
 
-    @property
-    def stopping(self) -> bool:
-        """Whether the run is to end before its time, or has ended."""
-        raise NotImplementedError
-
     def park_now(self, parked: Parked) -> None:
         """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
         raise NotImplementedError
@@ -65,6 +60,33 @@ class Pausing(Placed):
     def task_failed(self, error: BaseException) -> None:
         """The run is to end with the error."""
         raise NotImplementedError
+
+    # --- how far it is
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended."""
+        return self.ending.over
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is to end before its time, or has ended."""
+        return not self.ending.going
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether the run is to end, and its end is not being told yet."""
+        return self.ending.stage is Stage.STOPPING
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of the run is left on its loop: its tasks are done."""
+        return self._mux is None or self._mux.done
+
+    async def settle(self) -> None:
+        """Wait until the run's tasks, which have been cancelled, are done."""
+        if self._mux is not None:
+            await self._mux.settle()
 
     # --- people
 
@@ -111,6 +133,12 @@ class Pausing(Placed):
             said = f"{self.name!r} was declared otherwise when its log was written; what is declared now counts."
             self._first.append(Warned(code="definition_changed", message=said))
         self.take_up(record.root)
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is declared otherwise than the run that began its log."""
+        started = self.fold.started
+        return started is not None and started.definition_hash not in ("", self.definition_hash)
 
     @property
     def record(self) -> Record | None:

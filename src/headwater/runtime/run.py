@@ -251,31 +251,6 @@ class Run(Pausing):
 
     # --- stopping
 
-    @property
-    def over(self) -> bool:
-        """Whether the run has ended."""
-        return self.ending.over
-
-    @property
-    def stopping(self) -> bool:
-        """Whether the run is to end before its time, or has ended."""
-        return not self.ending.going
-
-    @property
-    def told_to_stop(self) -> bool:
-        """Whether the run is to end, and its end is not being told yet."""
-        return self.ending.stage is Stage.STOPPING
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing of the run is left on its loop: its tasks are done."""
-        return self._mux is None or self._mux.done
-
-    async def settle(self) -> None:
-        """Wait until the run's tasks, which have been cancelled, are done."""
-        if self._mux is not None:
-            await self._mux.settle()
-
     def close(self) -> None:
         """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""
         self.ending.begin(iter(()))
