@@ -10,6 +10,7 @@
     │   │   └── InvalidTool         a function that cannot be offered as a tool
     │   ├── InvalidRecord           what was to be read is no event, message or Response of ours
     │   ├── ThreadBusy              one conversation, two runs at once
+    │   ├── HistoryInvalid          messages that no provider takes: a call without its result: .ids
     │   ├── DefinitionChanged       the agent is not the one that the log was written by
     │   ├── UnknownQuestion         no question of this run has that id
     │   ├── AlreadyAnswered         someone has answered it: .by
@@ -67,6 +68,7 @@ __all__ = (
     "DefinitionChanged",
     "FirstTokenTimeout",
     "HeadwaterError",
+    "HistoryInvalid",
     "IdleTimeout",
     "IncompleteStream",
     "InvalidRecord",
@@ -203,6 +205,14 @@ class ThreadBusy(UsageError):
 
     Wait for the first run, or give each conversation a `Thread` of its own.
     """
+
+
+class HistoryInvalid(UsageError):
+    """Messages to go on from in which a call has no result. `ids` are those calls'."""
+
+    def __init__(self, message: str, *, hint: str = "", response: Any = None, ids: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint, response=response)
+        self.ids = tuple(ids)
 
 
 class DefinitionChanged(UsageError):

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
 
 from headwater.agents import validation
+from headwater.agents.client_tools import ClientTool, client_specs, offered_to_clients
 from headwater.agents.handoff import Handoff
 from headwater.agents.instructions import Instructions, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, SettingsOptions, merged, models
@@ -39,6 +40,7 @@ from headwater.runtime.people import Approver
 from headwater.runtime.resume import OnChanged, Resumption
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
+from headwater.runtime.view import View
 from headwater.tools import as_tool
 from headwater.tools.work import Approval, Offered, ToolErrors
 
@@ -68,6 +70,7 @@ class RunOptions(SettingsOptions, total=False):
     timeouts: Timeouts | None
     approver: Approver | None
     keep_log: bool
+    client_tools: Iterable[ClientTool] | None
 
 
 _ALIASES = {"agent_name": "name", "model_name": "model", "system_prompt": "instructions"}
@@ -132,6 +135,8 @@ class Agent(Generic[ContextT, OutputT]):
         approval: Approval = False,
         approver: Approver | None = None,
         keep_log: bool = False,
+        client_tools: Iterable[ClientTool] | None = (),
+        view: View | None = None,
         **more: Unpack[Options],
     ) -> None:
         self._key = validation.secret(api_key)
@@ -163,6 +168,8 @@ class Agent(Generic[ContextT, OutputT]):
         self.approval: Approval = approval
         self.approver = approver
         self.keep_log = keep_log
+        self.client_tools = client_specs(client_tools)
+        self.view = view
         self._check()
         if settings is not None and not isinstance(settings, (Settings, Mapping)):
             raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
@@ -422,6 +429,7 @@ class Agent(Generic[ContextT, OutputT]):
         timeouts: Timeouts | None = None,
         approver: Approver | None = None,
         keep_log: bool | None = None,
+        client_tools: Iterable[ClientTool] | None = None,
         **settings: Any,
     ) -> Job:
         """What a run of this agent needs to know, fixed now. Raises as `Model.backend` does, and TypeError."""
@@ -449,7 +457,9 @@ class Agent(Generic[ContextT, OutputT]):
             history=validation.messages(history),
             thread=thread,
             instructions=instructions_of(self.instructions),
-            tools=self._tools_and_handoffs(),
+            tools=(tools := self._tools_and_handoffs()),
+            offers=offered_to_clients(self.client_tools if client_tools is None else client_specs(client_tools), tools),
+            view=self.view,
             provider_tools=self._provider_tools,
             output=self._output if output_type is None else output_of(output_type, self.output_mode),
             settings=merged(merged(llm.settings, self.settings.given()), settings, _RUN_ARGUMENTS),
@@ -515,6 +525,7 @@ _RUN_ARGUMENTS = (
     "timeouts",
     "approver",
     "keep_log",
+    "client_tools",
 )
 
 

@@ -7,7 +7,7 @@ may do I/O, read a clock, or invent an id at random.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
@@ -53,6 +53,8 @@ class Place(msgspec.Struct, kw_only=True):
     """Prefix of the ids made for calls without a provider's id: `<prefix>_<n>`."""
     calls: set[str] = msgspec.field(default_factory=set)
     """The call keys already used in this run; a decoder adds its own."""
+    client: Container[str] = ()
+    """The names of the tools that the program runs which reads the answer."""
 
 
 class Call:
@@ -292,6 +294,8 @@ class Decoder:
         """The model begins a call; `ident` is the provider's id, or nothing where it gives none."""
         if self._current is not None:
             self.close_part(self._current)
+        if by == "agent" and name in self.place.client:
+            by = "client"
         key = given = ident or f"{self.place.call_prefix}_{len(self.calls)}"
         if key in self.place.calls:
             counts = self._again = self._again or {}

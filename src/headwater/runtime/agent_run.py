@@ -11,9 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, Budget
-from headwater.errors import (
-    OutputInvalid,
-)
+from headwater.errors import HistoryInvalid, OutputInvalid
 from headwater.events import (
     Event,
     MessageAdded,
@@ -22,6 +20,7 @@ from headwater.events import (
     StepStarted,
 )
 from headwater.events.closing import CANCELLED
+from headwater.events.history import unanswered
 from headwater.events.messages import Message, ToolCall
 from headwater.providers.decoder import Place
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
@@ -37,6 +36,7 @@ from headwater.runtime.past import Past, Standing
 from headwater.runtime.pausing import wakes
 from headwater.runtime.shown import as_data, outlined
 from headwater.runtime.tool_calls import ToolCalls
+from headwater.runtime.view import ViewInfo, seen_by
 
 __all__ = ("AgentRun",)
 
@@ -90,6 +90,12 @@ class AgentRun(Hearing):
         if job.thread is not None:
             self._history = job.thread.take()
             self._took_thread = True
+        if ids := unanswered((*self._history, *job.input), by=("client",)) if self._history else ():
+            raise HistoryInvalid(
+                f"The conversation so far holds calls that are not answered: {', '.join(ids)}.",
+                hint="Begin the next input with their results: Message.tool(ToolResult(id=…, name=…, content=…)).",
+                ids=ids,
+            )
         self._system = await self._instructions()
         return [self._started(), *self._do(Signal.BEGIN)]
 
@@ -194,18 +200,23 @@ class AgentRun(Hearing):
 
     async def _open(self) -> list[Event]:
         job, fold = self.job, self.fold
+        sent = fold.sent
+        if job.view is not None:
+            info = ViewInfo(agent=job.name, model=job.backends[0].model, step=self.loop.steps, context=job.context)
+            sent = await self._interruptible.wait(seen_by(job.view, sent, info))
         system = (Message.system(self._system),) if self._system else ()
         step, standing = self.loop.steps, self._standing
         self._standing = None
         self._asking = Asking(
             job.backends,
-            job.request((*system, *fold.sent)),
+            job.request((*system, *sent)),
             Place(
                 step=step,
                 lead=LEAD if fold.has_text else self.lead,
                 call_prefix=f"call_{self.id[4:12]}_{step}",
                 calls=self._call_keys,
                 part=standing.part if standing is not None else 0,
+                client=job.client if job.offers else (),
             ),
             fold,
             timeouts=job.timeouts,

@@ -16,6 +16,7 @@ from headwater.providers.request import OutputSpec, ProviderTool, Request, Setti
 from headwater.runtime.agent_loop import Limits
 from headwater.runtime.people import Approver
 from headwater.runtime.run import Run
+from headwater.runtime.view import View
 from headwater.tools.work import Approval, Offered, ToolErrors
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     tools: Mapping[str, Offered] = {}
     run_tools: bool = True
     offers: tuple[ToolSpec, ...] = ()
-    """Tools that the model is told of beside `tools`, and that nobody here runs."""
+    """Tools that the model is told of beside `tools`: the program runs them that reads the answer."""
     provider_tools: tuple[ProviderTool, ...] = ()
+    view: View | None = None
+    """What the model is sent in place of the whole conversation."""
     output: Output | None = None
     settings: Settings = Settings()
     limits: Limits = Limits()
@@ -92,6 +95,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         said: Any = self.instructions(self.context)
         told: str | None = await said if inspect.isawaitable(said) else said
         return told
+
+    @property
+    def client(self) -> frozenset[str]:
+        """The names of the tools that the program runs which reads the answer."""
+        return frozenset(spec.name for spec in self.offers)
 
     def request(self, messages: tuple[Message, ...]) -> Request:
         """What a model is asked, whichever it is."""

@@ -1,0 +1,27 @@
+"""Whether messages can be gone on from: each call of a model with its result, right after it.
+
+Owns the one rule of that. Nothing here mends a history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from headwater.events.messages import Message, ToolResult
+
+__all__ = ("unanswered",)
+
+
+def unanswered(messages: Iterable[Message], *, by: Container[str]) -> tuple[str, ...]:
+    """The ids of the calls that are run by one of `by` and have no result in the tool messages right after them."""
+    missing: list[str] = []
+    waiting: dict[str, None] = {}
+    for message in messages:
+        if message.role == "tool":
+            for part in message.content:
+                if isinstance(part, ToolResult):
+                    waiting.pop(part.id, None)
+            continue
+        missing += waiting
+        waiting = {call.id: None for call in message.tool_calls if call.by in by} if message.role == "assistant" else {}
+    return (*missing, *waiting)
