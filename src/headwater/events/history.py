@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable
 
 from headwater.events.messages import Message, ToolResult
 
-__all__ = ("unanswered",)
+__all__ = ("strays", "unanswered")
 
 
 def unanswered(messages: Iterable[Message], *, by: Container[str]) -> tuple[str, ...]:
@@ -25,3 +25,15 @@ def unanswered(messages: Iterable[Message], *, by: Container[str]) -> tuple[str,
         missing += waiting
         waiting = {call.id: None for call in message.tool_calls if call.by in by} if message.role == "assistant" else {}
     return (*missing, *waiting)
+
+
+def strays(messages: Iterable[Message]) -> tuple[str, ...]:
+    """The ids of the results that stand in no tool message right after their calls."""
+    found: list[str] = []
+    called: set[str] = set()
+    for message in messages:
+        if message.role != "tool":
+            called = {call.id for call in message.tool_calls}
+            continue
+        found += [part.id for part in message.content if isinstance(part, ToolResult) and part.id not in called]
+    return tuple(found)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from headwater.errors import HistoryInvalid
-from headwater.events.history import unanswered
+from headwater.events.history import strays, unanswered
 from headwater.events.messages import Message, Text, ToolResult
 
 __all__ = ("View", "ViewInfo", "clipped", "seen_by")
@@ -50,6 +50,10 @@ async def seen_by(view: View, messages: Sequence[Message], info: ViewInfo) -> tu
     if ids := unanswered(seen, by=("agent", "client")):
         raise HistoryInvalid(
             f"The view of {info.agent!r} leaves calls without results: {', '.join(ids)}.", hint=hint, ids=ids
+        )
+    if ids := strays(seen):
+        raise HistoryInvalid(
+            f"The view of {info.agent!r} leaves results without calls: {', '.join(ids)}.", hint=hint, ids=ids
         )
     return seen
 
