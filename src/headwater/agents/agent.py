@@ -7,6 +7,7 @@ streaming or not, makes the same `Run` and reads it; there is no other path.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, cast, overload
 
@@ -71,6 +72,7 @@ class RunOptions(SettingsOptions, total=False):
     approver: Approver | None
     keep_log: bool
     client_tools: Iterable[ClientTool] | None
+    save: str | os.PathLike[str] | None
 
 
 _ALIASES = {"agent_name": "name", "model_name": "model", "system_prompt": "instructions"}
@@ -390,6 +392,7 @@ class Agent(Generic[ContextT, OutputT]):
         on_event: Callback | None = None,
         on_retract: Callback | None = None,
         resumption: Resumption | None = None,
+        save: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Run:
         """The run of a task, with all who watch it. `shown`: whether it may print."""
@@ -399,6 +402,10 @@ class Agent(Generic[ContextT, OutputT]):
         run = AgentRun(self.job(task, **options), origin=Origin.here())
         if resumption is not None:
             resumption.apply(run)
+        if save is not None:
+            from headwater.readers.run_file import RunWriter
+
+            RunWriter.attach(save, run)
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if self.verbose:
@@ -526,6 +533,7 @@ _RUN_ARGUMENTS = (
     "approver",
     "keep_log",
     "client_tools",
+    "save",
 )
 
 

@@ -42,6 +42,8 @@ class Handoff:
     approval: Approval = False
     on_unknown: OnUnknown = "retry"
 
+    goes_on = False
+
     def wants_log(self, seen: set[int]) -> bool:
         """See `tools.work.Offered`: who hands over looks at the other agent itself."""
         return False

@@ -145,6 +145,8 @@ class RunnableTool:
     on_unknown: OnUnknown = "retry"
     """The run that answers a call is gone on with where it stood: nothing of it is done twice."""
 
+    goes_on = True
+
     def wants_log(self, seen: set[int]) -> bool:
         """See `tools.work.Offered`."""
         asks: Callable[[set[int]], bool] | None = getattr(self._runnable, "wants_log", None)

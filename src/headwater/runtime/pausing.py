@@ -14,7 +14,7 @@ from functools import partial
 
 from headwater.backends.interrupt import Interruptible, running_loop
 from headwater.errors import ApprovalNeeded, ConfigurationError, LogNotKept, LoopMisuse, Parked, RunTimeout
-from headwater.events import Custom, Event, MessageReceived, RunFailed, RunResumed, Unknown, Warned
+from headwater.events import Custom, Event, ForkedFrom, MessageReceived, RunFailed, RunResumed, Unknown, Warned
 from headwater.events.messages import Message
 from headwater.events.questions import Question
 from headwater.runtime.context import CallbackErrors
@@ -139,6 +139,12 @@ class Pausing(Placed):
         """Whether it is declared otherwise than the run that began its log."""
         started = self.fold.started
         return started is not None and started.definition_hash not in ("", self.definition_hash)
+
+    @property
+    def forked_from(self) -> ForkedFrom | None:
+        """What the first events of the tree's log were taken from; only where it is gone on with."""
+        started = self.record.root.fold.started if self.record is not None else None
+        return started.forked_from if started is not None else None
 
     @property
     def record(self) -> Record | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 
 from msgspec.structs import force_setattr
@@ -266,8 +266,12 @@ class Run(Pausing):
         for child in tuple(self._children):
             child.park_now(parked)
         self._let_go()
-        self._interruptible.interrupt(_Stopped("parked"))
+        self.interrupt()
         self._finish()
+
+    def interrupt(self) -> None:
+        """End the await that is going on, if one is."""
+        self._interruptible.interrupt(_Stopped("stopped"))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stop the run; from any thread. Its reader gets the end of the log, and the partial Response."""
@@ -417,6 +421,9 @@ class Run(Pausing):
         yield from self._end_step()
         yield [ending.end_event(self.error, fold.usage)]
 
+    at_end: Callable[[], None] | None = None
+    """Called once nothing more is appended to the tree of which this is the outermost run."""
+
     def _finish(self) -> None:
         self.ending.finish()
         if self._clock is not None:
@@ -426,4 +433,6 @@ class Run(Pausing):
             self._mux = None
         if not self._above:
             self._log.runs = None  # those that joined and never began are let go of too
+            if self.at_end is not None:
+                self.at_end()
         self._finished()

@@ -40,7 +40,7 @@ from headwater.runtime.people import Waiting
 from headwater.runtime.run import Run
 from headwater.tools.clock import CallClock
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.work import Asked, Offered
+from headwater.tools.work import Asked, Offered, OnUnknown
 
 __all__ = ("ToolCalls",)
 
@@ -132,8 +132,8 @@ class ToolCalls:
         if asked is not None:
             return self._wait_for(call, asked)
         lost = call.started is not None
-        if lost and tool is not None and tool.on_unknown != "retry":
-            return self._lost(call, tool)
+        if lost and tool is not None and (then := self._on_unknown(call, tool)) != "retry":
+            return self._lost(call, tool, then)
         if tool is None or lost or call.allowed:
             return self._start(call)
         standing = self.run.fold.standing_answers.get(tool.name)
@@ -169,14 +169,20 @@ class ToolCalls:
             idempotency_key=f"{self.run.id}/{call.key}",
         )
 
-    def _lost(self, call: Call, tool: Offered) -> list[Event]:
+    def _on_unknown(self, call: Call, tool: Offered) -> OnUnknown:
+        """What becomes of a call whose tool had begun: of one that the run was forked from, people are asked."""
+        forked, started = self.run.forked_from, call.started
+        taken_over = forked is not None and started is not None and started.seq <= forked.seq
+        return "ask" if taken_over and not tool.goes_on else tool.on_unknown
+
+    def _lost(self, call: Call, tool: Offered, then: OnUnknown) -> list[Event]:
         """Its tool had begun in another process, and is not simply run again."""
-        if tool.on_unknown == "fail":
+        if then == "fail":
             raise ToolFailed(
                 f"{tool.name} had begun when the process that ran it ended, and nobody knows whether it was done.",
                 hint="Find out, then go on from what was said before; or declare it with on_unknown='ask'.",
             )
-        if tool.on_unknown == "ask":
+        if then == "ask":
             asked = self._question(call, AGAIN)
             return [asked, *self._wait_for(call, asked)]
         self._at_work.discard(call.key)

@@ -154,6 +154,8 @@ class Tool(Generic[P, R_co]):
         bound.unbound = False
         return bound
 
+    goes_on = False
+
     def wants_log(self, seen: set[int]) -> bool:
         """See `work.Offered`: it is asked about, or asks by its context."""
         return bool(self.approval or self.parameters.injected)

@@ -110,6 +110,10 @@ class Offered(Protocol):
     def on_unknown(self) -> OnUnknown:
         """What becomes of a call that had begun when its process ended."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a call that had begun is not done again but gone on with: a run answers it."""
+
     def wants_log(self, seen: set[int]) -> bool:
         """Whether people may be asked by it or because of it. `seen` are the ids of the agents looked at so far."""
 

@@ -6,6 +6,7 @@ say goes through one queue into one log. This file owns the run and the faces; w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
@@ -50,6 +51,7 @@ class WatchOptions(TypedDict, total=False):
     on_retract: Callback | None
     approver: Approver | None
     keep_log: bool
+    save: str | os.PathLike[str] | None
 
 
 class WorkflowOptions(TypedDict, total=False):
@@ -252,6 +254,7 @@ class Workflow(Generic[ResultT]):
         approver: Approver | None = None,
         keep_log: bool | None = None,
         resumption: Resumption | None = None,
+        save: str | os.PathLike[str] | None = None,
         **more: Any,
     ) -> WorkflowRun:
         for unknown in more:
@@ -281,6 +284,10 @@ class Workflow(Generic[ResultT]):
             run.people.approver = answers
         if resumption is not None:
             resumption.apply(run)
+        if save is not None:
+            from headwater.readers.run_file import RunWriter
+
+            RunWriter.attach(save, run)
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if callback is not None:

@@ -1,0 +1,84 @@
+"""A log so far under new ids: what a fork begins with, which shares nothing with the run that it was taken from.
+
+Owns which fields of an event name a run, and so are renamed. Keys that tools are given hang on them, so a fork's tools
+are never taken for those of the other run. Pure: the new ids are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from headwater.events.types import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    ChildFinished,
+    ChildStarted,
+    Event,
+    ForkedFrom,
+    InputAnswered,
+    InputAsked,
+    MessageAdded,
+    MessageReceived,
+    RunFinished,
+    RunStarted,
+    RunWaiting,
+    StepFinished,
+    ToolStarted,
+)
+
+__all__ = ("end_of_step", "forked")
+
+_NAMES: Final[dict[type[Event], tuple[str, ...]]] = {
+    RunStarted: ("parent",),
+    RunWaiting: ("ids",),
+    RunFinished: ("answer",),
+    ChildStarted: ("child", "after"),
+    ChildFinished: ("child",),
+    ToolStarted: ("idempotency_key",),
+    ApprovalAsked: ("approval",),
+    ApprovalAnswered: ("approval",),
+    InputAsked: ("input",),
+    InputAnswered: ("input",),
+    MessageReceived: ("key",),
+    MessageAdded: ("key",),
+}
+"""The fields that hold a run's id, or a key that begins with one."""
+
+
+def forked(events: Iterable[Event], name: str, new_id: Callable[[], str]) -> tuple[Event, ...]:
+    """The events, which begin a log, as those of a run of another id, whose outermost run goes by `name`.
+
+    Its first event says what it was forked from. Events of a newer version are left out of what is renamed.
+    """
+    ids: dict[str, str] = {}
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(renamed, value))
+        if not isinstance(value, str):
+            return value
+        run, slash, rest = value.partition("/")
+        return f"{ids[run]}{slash}{rest}" if run in ids else value
+
+    old = tuple(events)
+    made: list[Event] = []
+    for event in old:
+        for run in (event.run, getattr(event, "child", "")):
+            if run and run not in ids:
+                ids[run] = new_id()
+        changes: dict[str, Any] = {one: renamed(getattr(event, one)) for one in _NAMES.get(event.__class__, ())}
+        if event is old[0]:
+            changes |= {"forked_from": ForkedFrom(run=event.run, seq=old[-1].seq), "agent_name": name, "parent": None}
+        made.append(msgspec.structs.replace(event, run=renamed(event.run), path=(name, *event.path[1:]), **changes))
+    return tuple(made)
+
+
+def end_of_step(events: Iterable[Event], step: int, path: tuple[str, ...]) -> int | None:
+    """The number of the event that ends the step of the run at that path; None where there is none."""
+    for event in events:
+        if isinstance(event, StepFinished) and event.step == step and event.path == path:
+            return event.seq
+    return None

@@ -1,0 +1,247 @@
+"""A run as a file: its log, an event a line, which is written while it happens and read, played and forked afterwards.
+
+    agent.run("Explain tides", save="tides.jsonl.gz")
+    file = RunFile("tides.jsonl.gz")
+    for chunk in file.play():
+        print(chunk.content, end="")
+
+Owns the file: its first line, where it is cut, and who may read it. What the events come to is `events`'.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import msgspec
+
+from headwater.errors import ConfigurationError, InvalidRecord
+from headwater.events import (
+    CallDelta,
+    Event,
+    ReasoningDelta,
+    RunStarted,
+    TextDelta,
+    ToolProgress,
+    decode,
+    encode,
+    tree_response,
+)
+from headwater.version import __version__
+
+if TYPE_CHECKING:
+    from headwater.events.messages import Response
+    from headwater.events.results import Results
+    from headwater.readers.stream import AgentStream
+    from headwater.runtime.run import Run
+
+__all__ = ("RunFile", "RunWriter", "run_files")
+
+SUFFIXES: Final = (".jsonl", ".jsonl.gz")
+"""What a run's file is named."""
+
+_SMALL: Final = (TextDelta, ReasoningDelta, CallDelta, ToolProgress)
+"""What is written without being pressed to the disk: it comes often, and what follows takes it along."""
+
+
+class _Header(msgspec.Struct, frozen=True, kw_only=True, tag="headwater.run"):
+    """The first line."""
+
+    v: int = 1
+    by: str = ""
+    saved: float = 0.0
+
+
+class RunWriter:
+    """Writes a run's events to a file as they are appended, for its owner alone; one that is there is replaced.
+
+    `path` ends with .jsonl or .jsonl.gz, or is a folder, in which the run is a file of its own. The file is readable
+    up to the last event that was written, also where the process dies. Raises ConfigurationError where it cannot be
+    written; that is known before the run begins.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], run: str) -> None:
+        self.path = _place(Path(path), run)
+        self._file: BinaryIO | None = _new_file(self.path)
+        self._packer = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
+        self._put(msgspec.json.encode(_Header(by=f"headwater {__version__}", saved=time.time())), press=True)
+
+    @classmethod
+    def attach(cls, path: str | os.PathLike[str], run: Run) -> None:
+        """Have the log of `run`, which has not begun, written to the file. Raises ConfigurationError."""
+        writer = cls(path, run.id)
+        for event in run.record.events if run.record is not None else ():
+            writer(event)
+        run.watch(writer)
+        run.at_end = writer.close
+
+    def __call__(self, event: Event) -> None:
+        """The next event."""
+        self._put(encode(event, stamps=True), press=not isinstance(event, _SMALL))
+
+    def _put(self, line: bytes, *, press: bool) -> None:
+        if self._file is None:
+            return
+        data = line + b"\n"
+        if self._packer is not None:
+            data = self._packer.compress(data) + (self._packer.flush(zlib.Z_SYNC_FLUSH) if press else b"")
+        self._file.write(data)
+        if press:
+            self._file.flush()
+
+    def close(self) -> None:
+        """The run has ended, or was left as it stands."""
+        file, self._file = self._file, None
+        if file is not None:
+            if self._packer is not None:
+                file.write(self._packer.flush())
+            file.close()
+
+
+class RunFile:
+    """A run that was saved. `path` is a file of `save=`, plain or gzip; `cut` says that its last line is not whole.
+
+    Raises InvalidRecord where it is no such file, and FileNotFoundError.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        lines, self.cut = _lines(self.path)
+        _check_header(next(lines, b""), self.path)
+        events = tuple(map(decode, lines))
+        if not events or not isinstance(events[0], RunStarted):
+            raise InvalidRecord(f"{self.path} holds no run.", hint="It was cut before the run's first event.")
+        self.events = events
+        """All of the log, as far as it was written."""
+
+    @property
+    def started(self) -> RunStarted:
+        """The first event."""
+        first = self.events[0]
+        assert isinstance(first, RunStarted)
+        return first
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.started.run
+
+    @property
+    def response(self) -> Response[Any] | Results:
+        """What the run came to, or had come to where the file ends."""
+        return tree_response(self.events)
+
+    def play(self, speed: float = 1.0) -> AgentStream[Any]:
+        """The run again, as a stream: the same events at their times, `speed` times faster; 0 is without waiting.
+
+        Nothing is asked and no tool runs. What ended the run is raised; Parked where the file has no end.
+        """
+        from headwater.readers.stream import AgentStream
+        from headwater.runtime.played import Played
+
+        if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not speed >= 0:
+            raise ConfigurationError(
+                f"speed is {speed!r}.", hint="Give 0 for no waiting, 1 as it was, 2 twice as fast."
+            )
+        return AgentStream(lambda: Played(self.events, speed=speed))
+
+    def fork(
+        self,
+        agent: Any,
+        *,
+        step: int | None = None,
+        at: int | None = None,
+        run: tuple[str, ...] | None = None,
+        message: str | None = None,
+        **options: Any,
+    ) -> AgentStream[Any]:
+        """Go on from the middle with `agent`, an agent or a workflow: the log so far under new ids, then live.
+
+        `step` is the last one to be taken over, of the outermost run or of the one whose path is `run`; `at` is the
+        number of the last event instead. Without either it is all there is. `message` is said to the model next.
+        What tools had begun and not ended is asked about. `options` are those of `resume`.
+        Raises ConfigurationError where there is no such step.
+        """
+        from headwater.events.forked import end_of_step, forked
+
+        if step is not None:
+            path = run or self.started.path
+            found = end_of_step(self.events, step, path)
+            if found is None:
+                raise ConfigurationError(
+                    f"{'/'.join(path)} has no step {step} that is finished here.",
+                    hint="headwater runs show FILE lists them.",
+                )
+            at = found
+        taken = self.events if at is None else self.events[: at + 1]
+        log = forked(taken, agent.name, lambda: f"run_{os.urandom(9).hex()}")
+        stream: AgentStream[Any] = agent.resume(log, **{"on_changed": "warn", **options})
+        if message is not None:
+            stream.steer(message)
+        return stream
+
+
+def run_files(places: Iterator[str | os.PathLike[str]]) -> Iterator[Path]:
+    """The run files at these places: a file as it is, of a folder those in it, by name."""
+    for place in map(Path, places):
+        if place.is_dir():
+            yield from sorted(one for one in place.iterdir() if one.name.endswith(SUFFIXES))
+        else:
+            yield place
+
+
+def _place(path: Path, run: str) -> Path:
+    if path.is_dir() or str(path).endswith(os.sep) or path.suffix == "":
+        return path / f"{run}.jsonl.gz"
+    if not path.name.endswith(SUFFIXES):
+        raise ConfigurationError(
+            f"save={str(path)!r} is no name for a run's file.",
+            hint="End it with .jsonl or .jsonl.gz, or name a folder.",
+        )
+    return path
+
+
+def _new_file(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+        handle = os.open(path, flags, 0o600)
+        if hasattr(os, "fchmod"):
+            os.fchmod(handle, 0o600)  # one that was there may be open to others
+        return os.fdopen(handle, "wb")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The run cannot be saved to {str(path)!r}: {error.strerror}.", hint="Name a file that can be written."
+        ) from error
+
+
+def _lines(path: Path) -> tuple[Iterator[bytes], bool]:
+    """The whole lines of the file, and whether something stands after them that is no whole line."""
+    data = path.read_bytes()
+    cut = False
+    if data[:2] == b"\x1f\x8b":
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            data = unpacker.decompress(data)
+        except zlib.error as error:
+            raise InvalidRecord(f"{path} is broken: {error}.", hint="It is no gzip file any more.") from None
+        cut = not unpacker.eof
+    elif path.suffix == ".gz" and len(data) < 2:
+        data, cut = b"", True
+    whole, _, rest = data.rpartition(b"\n")
+    return iter(whole.split(b"\n") if whole else ()), cut or bool(rest)
+
+
+def _check_header(line: bytes, path: Path) -> None:
+    try:
+        header = msgspec.json.decode(line, type=_Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise InvalidRecord(
+            f"{path} is no saved run.", hint='Save one with agent.run("…", save="run.jsonl.gz").'
+        ) from None
+    if header.v != 1:
+        raise InvalidRecord(f"{path} is of version {header.v}, which is newer than this library.", hint="Update it.")
