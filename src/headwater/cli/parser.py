@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from headwater.cli import chat, demo, doctor, models, run
+from headwater.cli import chat, demo, doctor, models, run, runs
 from headwater.version import __version__
 
 __all__ = ("COMMANDS", "Command", "make_parser")
@@ -58,7 +58,14 @@ class Command(Protocol):
         """Carry it out and give the exit code. Raises HeadwaterError, OSError where its output is not taken."""
 
 
-COMMANDS: dict[str, Command] = {"run": run, "chat": chat, "demo": demo, "models": models, "doctor": doctor}
+COMMANDS: dict[str, Command] = {
+    "run": run,
+    "chat": chat,
+    "runs": runs,
+    "demo": demo,
+    "models": models,
+    "doctor": doctor,
+}
 
 
 class Parser(argparse.ArgumentParser):

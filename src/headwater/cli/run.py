@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", nargs="*", metavar="TASK", help="what to do; - stands for standard input")
     parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object a line")
     parser.add_argument("--record", metavar="FILE", help="keep the provider's answers, for --model replay:FILE")
+    parser.add_argument("--save", metavar="FILE", help="keep the run, for headwater runs")
     add_agent_options(parser)
 
 
@@ -51,24 +52,30 @@ def execute(asked: argparse.Namespace) -> int:
     out = Outlet()
     watching = JSONLines(out) if asked.json else Printer(agent.name, out)
     if asked.record is None:
-        ask(agent, task, out, watching)
+        ask(agent, task, out, watching, save=asked.save)
         return 0
     from headwater.backends.replay import Recorder
 
     with Recorder(asked.record) as recorder:
         agent.llm = agent.llm.recorded(recorder)
-        ask(agent, task, out, watching)
+        ask(agent, task, out, watching, save=asked.save)
     return 0
 
 
 def ask(
-    agent: Agent[Any, str], task: str, out: Outlet, watching: Watching, *, thread: Thread | None = None
+    agent: Agent[Any, str],
+    task: str,
+    out: Outlet,
+    watching: Watching,
+    *,
+    thread: Thread | None = None,
+    save: str | None = None,
 ) -> Response[str]:
     """Run the task with `watching` told of every event, to the end or until nobody reads `out` any more.
 
     Raises what ended the run, KeyboardInterrupt, and what writing met.
     """
-    stream = agent.run_stream(task, thread=thread, on_event=watching)
+    stream = agent.run_stream(task, thread=thread, on_event=watching, save=save)
     out.on_problem = stream.cancel
     try:
         response = stream.result_sync()

@@ -1,0 +1,304 @@
+"""`headwater runs`: saved runs, listed, shown, played again, compared, and gone on with from the middle.
+
+Reads files of `save=`; asks a model only to fork. What is drawn while a run is played is the terminal's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from headwater.events.steps import Difference, StepSummary
+    from headwater.readers.run_file import RunFile
+
+__all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
+
+SUMMARY = "saved runs: list, show, play, compare, fork"
+USAGE = "runs ACTION [...]"
+DESCRIPTION = """\
+Saved runs: what `headwater run --save FILE` and `save=` in a program write.
+A folder stands for the runs in it."""
+EXAMPLES = """\
+examples:
+  headwater run "Explain tides" --save tides.jsonl.gz
+  headwater runs list .
+  headwater runs show tides.jsonl.gz
+  headwater runs play tides.jsonl.gz --speed 2
+  headwater runs diff tides.jsonl.gz other.jsonl.gz
+  headwater runs fork tides.jsonl.gz --step 1 --model openai/gpt-5.4 \\
+      --message "In one sentence." --save shorter.jsonl.gz"""
+
+WIDTH: Final = 100
+"""Where a line of a listing is cut, in characters."""
+
+SHOWN: Final = 4
+"""Lines of an answer or a result that `show` prints; --all prints the rest."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """See `Command`."""
+    from headwater.cli.options import add_agent_options
+
+    actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True)
+    listing = actions.add_parser("list", help="the runs of files and folders, a line each")
+    listing.add_argument("places", nargs="*", default=["."], metavar="PLACE", help="files and folders (default: .)")
+    show = actions.add_parser("show", help="what happened in a run, step by step")
+    show.add_argument("file", metavar="FILE")
+    show.add_argument("--all", action="store_true", help="answers and results whole")
+    show.add_argument("--json", action="store_true", help="the events, one JSON object a line")
+    play = actions.add_parser("play", help="show a run again, as it happened")
+    play.add_argument("file", metavar="FILE")
+    play.add_argument("--speed", type=float, default=1.0, metavar="N", help="N times faster; 0 is at once (default: 1)")
+    diff = actions.add_parser("diff", help="where two runs differ, step by step")
+    diff.add_argument("one", metavar="FILE")
+    diff.add_argument("other", metavar="FILE")
+    fork = actions.add_parser("fork", help="go on from the middle of a run")
+    fork.add_argument("file", metavar="FILE")
+    fork.add_argument("--step", type=int, metavar="N", help="the last step that is taken over (default: all there is)")
+    fork.add_argument("--message", metavar="TEXT", help="what to say to the model next")
+    fork.add_argument("--save", metavar="FILE", help="where to save the fork")
+    add_agent_options(fork)
+
+
+def execute(asked: argparse.Namespace) -> int:
+    """See `Command`."""
+    return _ACTIONS[asked.action](asked)
+
+
+def _open(path: str) -> RunFile:
+    from headwater.errors import UsageError
+    from headwater.readers.run_file import RunFile
+
+    try:
+        return RunFile(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint="Name a file of a saved run.") from None
+
+
+def _print(text: str = "") -> None:
+    from headwater.terminal.render import harmless
+
+    sys.stdout.write("\n".join(map(harmless, text.split("\n"))) + "\n")
+
+
+# --- list
+
+
+def _list(asked: argparse.Namespace) -> int:
+    from headwater.cli.output import tell
+    from headwater.errors import HeadwaterError
+    from headwater.readers.run_file import run_files
+
+    rows: list[tuple[str, ...]] = []
+    bad = 0
+    for path in run_files(iter(asked.places)):
+        try:
+            rows.append(_row(_open(str(path))))
+        except HeadwaterError as error:
+            bad += 1
+            tell(str(error))
+    if not rows:
+        tell("no saved runs here: headwater run --save FILE writes one.")
+        return 1 if bad else 0
+    rows.sort(key=lambda row: row[1])
+    _table(("FILE", "BEGAN", "END", "AGENT", "STEPS", "TOKENS", "SECONDS", "TASK"), rows)
+    return 1 if bad else 0
+
+
+def _row(file: RunFile) -> tuple[str, ...]:
+    from headwater.events.steps import steps_of
+
+    started, last = file.started, file.events[-1]
+    response: Any = file.response
+    tokens = response.usage.total_tokens
+    return (
+        str(file.path),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(started.time)),
+        _end_of(file),
+        started.agent_name,
+        str(len(steps_of(file.events))),
+        str(tokens) if tokens is not None else "?",
+        f"{last.time - started.time:.1f}",
+        _one_line(started.input[-1].text if started.input else ""),
+    )
+
+
+def _end_of(file: RunFile) -> str:
+    from headwater.events import RunCancelled, RunFailed, RunFinished
+
+    for event in reversed(file.events):
+        if event.run == file.run_id and isinstance(event, (RunFinished, RunFailed, RunCancelled)):
+            return event.type.removeprefix("run.")
+    return "cut" if file.cut else "open"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    for row in (head, *rows):
+        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[: WIDTH + 60])
+
+
+def _one_line(text: str, width: int = 40) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+# --- show
+
+
+def _show(asked: argparse.Namespace) -> int:
+    from headwater.events import RunFailed, encode
+    from headwater.events.steps import steps_of
+
+    file = _open(asked.file)
+    if asked.json:
+        for event in file.events:
+            _print(encode(event, stamps=True).decode())
+        return 0
+    started, response = file.started, file.response
+    _print(f"{started.agent_name} · {file.run_id} · {_end_of(file)}")
+    if started.forked_from is not None:
+        _print(f"forked from {started.forked_from.run} at event {started.forked_from.seq}")
+    for message in started.input:
+        _print(f"> {_clip(message.text, asked.all)}")
+    for step in steps_of(file.events):
+        _print()
+        for line in _step_lines(step, asked.all):
+            _print(line)
+    last = next((event for event in reversed(file.events) if event.run == file.run_id), None)
+    _print()
+    if isinstance(last, RunFailed):
+        _print(f"failed: {last.error.type}: {last.error.message}")
+    usage = response.usage
+    _print(f"{_count(usage.input_tokens)} in, {_count(usage.output_tokens)} out · {_seconds(file)} s")
+    return 0
+
+
+def _step_lines(step: StepSummary, whole: bool) -> Iterator[str]:
+    who = "/".join(step.path)
+    tries = f" · {step.attempts} attempts" if step.attempts > 1 else ""
+    yield f"{who} · step {step.step} · {step.model or 'no model'} · {step.finish_reason}{tries} · {step.duration:.1f} s"
+    if step.text:
+        yield from (f"  {line}" for line in _clip(step.text, whole).split("\n"))
+    for name, arguments in step.calls:
+        yield f"  {name}({_one_line(_written(arguments), WIDTH)})"
+    for name, result, failed in step.results:
+        mark = "!" if failed else "→"
+        yield from (f"  {mark} {name}: {line}" for line in _clip(result, whole).split("\n"))
+
+
+def _written(arguments: Any) -> str:
+    import msgspec
+
+    return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+
+
+def _clip(text: str, whole: bool) -> str:
+    lines = text.strip("\n").split("\n")
+    if whole or (len(lines) <= SHOWN and len(text) <= SHOWN * WIDTH):
+        return "\n".join(lines)
+    cut = "\n".join(lines[:SHOWN])[: SHOWN * WIDTH]
+    return f"{cut} … ({len(text):,} characters)"
+
+
+def _count(tokens: int | None) -> str:
+    return "?" if tokens is None else f"{tokens:,}"
+
+
+def _seconds(file: RunFile) -> str:
+    return f"{file.events[-1].time - file.started.time:.1f}"
+
+
+# --- play
+
+
+def _play(asked: argparse.Namespace) -> int:
+    from headwater.cli.output import Outlet, Printer, tell
+    from headwater.errors import HeadwaterError, Parked
+
+    file = _open(asked.file)
+    out = Outlet()
+    stream = file.play(asked.speed)
+    printer = Printer(file.started.agent_name, out)
+    try:
+        for event in stream.events():
+            printer(event)
+            out.check()
+    except Parked:
+        tell("the log stops here, without an end.")
+    except HeadwaterError as error:
+        tell(f"the run failed: {type(error).__name__}: {error}")
+    finally:
+        printer.close()
+    out.check()
+    return 0
+
+
+# --- diff
+
+
+def _diff(asked: argparse.Namespace) -> int:
+    from headwater.events.steps import differences
+
+    one, other = _open(asked.one), _open(asked.other)
+    found = differences(one.events, other.events)
+    for difference in found:
+        for line in _difference_lines(difference):
+            _print(line)
+    a, b = one.response, other.response
+    _print(f"{asked.one}: {_count(a.usage.output_tokens)} tokens out, {_seconds(one)} s, {_end_of(one)}")
+    _print(f"{asked.other}: {_count(b.usage.output_tokens)} tokens out, {_seconds(other)} s, {_end_of(other)}")
+    if not found:
+        _print("no step differs")
+    return 0
+
+
+def _difference_lines(found: Difference) -> Iterator[str]:
+    where = f"{'/'.join(found.path)} · step {found.step}"
+    if found.one is None or found.other is None:
+        side, step = ("+", found.other) if found.one is None else ("-", found.one)
+        yield f"{where}: only in {'the second' if side == '+' else 'the first'}"
+        if step is not None:
+            yield from (f"{side} {line}" for line in _step_lines(step, whole=False))
+        yield ""
+        return
+    yield f"{where}: {', '.join(found.fields)}"
+    for name in found.fields:
+        for side, step in (("-", found.one), ("+", found.other)):
+            value = getattr(step, name)
+            said = value if isinstance(value, str) else "; ".join(map(_said, value)) if value else "nothing"
+            yield f"{side} {name}: {_clip(said, whole=False)}"
+    yield ""
+
+
+def _said(part: tuple[Any, ...]) -> str:
+    return f"{part[0]}({_written(part[1])})" if len(part) == 2 else f"{part[0]}: {part[1]}"
+
+
+# --- fork
+
+
+def _fork(asked: argparse.Namespace) -> int:
+    from headwater.cli.options import make_agent
+    from headwater.cli.output import Outlet
+    from headwater.terminal.render import harmless
+
+    file = _open(asked.file)
+    asked.name = file.started.agent_name
+    agent = make_agent(asked)
+    out = Outlet()
+    stream = file.fork(agent, step=asked.step, message=asked.message, save=asked.save)
+    for text in stream.text():
+        out.write(harmless(text))
+        out.flush()
+        out.check()
+    out.write("\n")
+    out.check()
+    return 0
+
+
+_ACTIONS = {"list": _list, "show": _show, "play": _play, "diff": _diff, "fork": _fork}
