@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from headwater.backends.timeouts import Timeouts
     from headwater.errors import HeadwaterError, IncompleteStream
     from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
+    from headwater.events.questions import Answer, Question
     from headwater.providers.request import ProviderTool, Settings
     from headwater.readers.chunks import StreamChunk
+    from headwater.readers.run_file import RunFile
     from headwater.readers.stream import AgentStream
     from headwater.runtime.thread import Thread
+    from headwater.runtime.view import clip_tool_results
     from headwater.tools.context import ToolContext
     from headwater.tools.declaration import Tool, tool
     from headwater.workflows import ConcurrentWorkflow, Edge, GraphWorkflow, Results, SequentialWorkflow
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Agent": "agents.agent",
     "AgentStream": "readers.stream",
+    "Answer": "events.questions",
     "ConcurrentWorkflow": "workflows",
     "Edge": "workflows",
     "File": "events.messages",
@@ -41,8 +45,10 @@ _HOMES = {
     "Message": "events.messages",
     "Model": "agents.model",
     "ProviderTool": "providers.request",
+    "Question": "events.questions",
     "Response": "events.messages",
     "Results": "events.results",
+    "RunFile": "readers.run_file",
     "SequentialWorkflow": "workflows",
     "Settings": "providers.request",
     "StreamChunk": "readers.chunks",
@@ -54,6 +60,7 @@ _HOMES = {
     "ToolContext": "tools",
     "ToolResult": "events.messages",
     "Usage": "events.messages",
+    "clip_tool_results": "runtime.view",
     "tool": "tools",
 }
 _MODULES = ("errors", "events", "testing")
@@ -61,6 +68,7 @@ _MODULES = ("errors", "events", "testing")
 __all__ = (
     "Agent",
     "AgentStream",
+    "Answer",
     "ConcurrentWorkflow",
     "Edge",
     "File",
@@ -71,8 +79,10 @@ __all__ = (
     "Message",
     "Model",
     "ProviderTool",
+    "Question",
     "Response",
     "Results",
+    "RunFile",
     "SequentialWorkflow",
     "Settings",
     "StreamChunk",
@@ -85,6 +95,7 @@ __all__ = (
     "ToolResult",
     "Usage",
     "__version__",
+    "clip_tool_results",
     "errors",
     "events",
     "testing",

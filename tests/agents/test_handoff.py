@@ -36,7 +36,7 @@ def test_a_long_name_is_cut_to_what_providers_take() -> None:
 class Working:
     """One call at work; of what a run offers it, what a handoff uses."""
 
-    call_id = run_id = "1"
+    call_id = run_id = idempotency_key = "1"
     context = timeout = deadline = None
 
     def __init__(self, arguments: Any) -> None:
@@ -44,6 +44,9 @@ class Working:
         self.handed: list[tuple[Any, str]] = []
 
     def emit(self, data: Any) -> None:
+        raise AssertionError
+
+    async def ask(self, asked: Any) -> Any:
         raise AssertionError
 
     async def conduct(self, run: Any) -> ToolOutcome:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -40,6 +41,8 @@ class Pausing(Placed):
     _timeout: float | None
     """How long the run may take, in seconds."""
     _mux: Mux | None = None  # most runs never have one
+    _thread = 0
+    """The thread in which it is read."""
     _clock: asyncio.TimerHandle | None = None
     _clock_left: float | None = None
     """Seconds left of the run's clock while it stands still."""
@@ -199,8 +202,8 @@ class Pausing(Placed):
         self._log.parked = parked
         loop = self._event_loop
         step = partial(self.park_now, parked) if now else self._rest_if_idle
-        if loop is None or running_loop() is loop:
-            step()
+        if loop is None or threading.get_ident() == self._thread:
+            step()  # also in sync code, whose loop stands idle between two reads
         else:
             with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
                 loop.call_soon_threadsafe(step)
@@ -230,6 +233,7 @@ class Pausing(Placed):
     # --- the clock
 
     def _start_clock(self) -> None:
+        self._thread = threading.get_ident()
         loop = self._event_loop = running_loop()
         if loop is None:
             raise LoopMisuse(

@@ -15,7 +15,7 @@ from headwater.errors import HistoryInvalid
 from headwater.events.history import strays, unanswered
 from headwater.events.messages import Message, Text, ToolResult
 
-__all__ = ("View", "ViewInfo", "clipped", "seen_by")
+__all__ = ("View", "ViewInfo", "clip_tool_results", "seen_by")
 
 
 class ViewInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ async def seen_by(view: View, messages: Sequence[Message], info: ViewInfo) -> tu
     return seen
 
 
-def clipped(chars: int, *, keep_last: int = 2) -> View:
+def clip_tool_results(chars: int, *, keep_last: int = 2) -> View:
     """A view that shortens the text of tool results to `chars` characters each, but for those of the last messages.
 
     `keep_last` is how many messages from the end are left whole. The log keeps all of it.

@@ -28,6 +28,7 @@ from headwater.backends.offline import (
 )
 from headwater.backends.replay import Recorded, Recorder, read_recording, replay
 from headwater.events.checker import LogChecker, LogError, check_log
+from headwater.testing.approver import ScriptedApprover
 from headwater.testing.faults import (
     Bomb,
     CloseIdle,
@@ -50,6 +51,7 @@ from headwater.testing.received import Received
 from headwater.testing.sample_logs import sample_logs
 from headwater.testing.simulator import Body, ProviderSimulator, ServedTurn
 from headwater.testing.surface_check import SurfaceBreach, check_surface, shown_text
+from headwater.testing.virtual_time import run_virtual
 
 __all__ = (
     "Body",
@@ -81,6 +83,7 @@ __all__ = (
     "SHAPES",
     "Say",
     "Script",
+    "ScriptedApprover",
     "ScriptedModel",
     "ServedTurn",
     "Shape",
@@ -97,6 +100,7 @@ __all__ = (
     "check_surface",
     "read_recording",
     "replay",
+    "run_virtual",
     "sample_logs",
     "shown_text",
 )
