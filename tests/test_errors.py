@@ -33,6 +33,11 @@ def arguments_of(kind: type[HeadwaterError]) -> dict[str, Any]:
         "seconds": 300.0,
         "limit": "max_steps",
         "size": 25,
+        "ids": ("call_1",),
+        "by": "ann",
+        "action": "cancel",
+        "log": (1, 2),
+        "pending": (3,),
         **BESIDES,
     }
     return {name: values[name] for name in inspect.signature(kind).parameters}

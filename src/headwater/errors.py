@@ -208,7 +208,13 @@ class ThreadBusy(UsageError):
 
 
 class HistoryInvalid(UsageError):
-    """Messages to go on from in which a call has no result. `ids` are those calls'."""
+    """Messages to go on from hold a call without its result, or a result without its call.
+
+    Begin the next input with the results of the calls that the client runs. A view must keep each call with its result.
+    """
+
+    ids: tuple[str, ...]
+    """The ids of those calls."""
 
     def __init__(self, message: str, *, hint: str = "", response: Any = None, ids: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint=hint, response=response)
@@ -216,15 +222,27 @@ class HistoryInvalid(UsageError):
 
 
 class DefinitionChanged(UsageError):
-    """A log was to be gone on with by an agent or workflow that is declared otherwise than the one that wrote it."""
+    """A log was to be gone on with by an agent or a workflow that is declared otherwise than when it was written.
+
+    Use the declaration that wrote it, or `resume(log, on_changed="warn")`: what is declared now counts from there on.
+    """
 
 
 class UnknownQuestion(UsageError):
-    """No question of this run has that id."""
+    """No question of this run has that id.
+
+    `stream.pending` has the open questions with their ids.
+    """
 
 
 class AlreadyAnswered(UsageError):
-    """The question was answered before, and that answer stands. `by` is who gave it, where that is known."""
+    """The question was answered before, and that answer stands.
+
+    Show who answered; there is nothing to be done.
+    """
+
+    by: str
+    """Who answered, where that is known."""
 
     def __init__(self, message: str, *, hint: str = "", response: Any = None, by: str = "") -> None:
         super().__init__(message, hint=hint, response=response)
@@ -232,15 +250,24 @@ class AlreadyAnswered(UsageError):
 
 
 class AnswerInvalid(UsageError):
-    """An answer does not fit what was asked: arguments that the tool does not take, content that its schema refuses."""
+    """An answer does not fit what was asked: arguments that the tool does not take, content of another type.
+
+    Nothing was answered: the question is still open, so ask the person again.
+    """
 
 
 class RunEnded(UsageError):
-    """The run that asked is over: nobody waits for the answer any more."""
+    """The run that asked is over, and nobody waits for the answer any more.
+
+    Its question was void from then on; start another run.
+    """
 
 
 class LogNotKept(UsageError):
-    """The run's events were not kept, so it cannot be left and gone on with."""
+    """The events of the run were not kept, so it cannot be left and gone on with.
+
+    Give the agent or the run `keep_log=True`. Where a tool may ask people they are kept anyhow.
+    """
 
 
 class LoopMisuse(UsageError):
@@ -515,7 +542,15 @@ class ToolFailed(HeadwaterError):
 
 
 class Declined(HeadwaterError):
-    """A person declined what a tool asked them, dismissed it, or did not answer in time (`action`)."""
+    """A person did not answer what a tool asked: declined, dismissed, or too late.
+
+    It is raised in the tool, which may go on without; where the tool lets it pass, the model reads it.
+    """
+
+    action: str
+    """"decline" or "cancel"."""
+    by: str
+    """Who, where that is known; "timeout" where nobody answered in time."""
 
     def __init__(
         self, message: str, *, hint: str = "", response: Any = None, action: str = "decline", by: str = ""
@@ -526,10 +561,24 @@ class Declined(HeadwaterError):
 
 
 class Parked(HeadwaterError):
-    """The run was left as it stood, without an end. `log` is all of it, for `resume`; `pending` the open questions."""
+    """The run was left as it stood, and its log has no end.
+
+    Go on with it whenever you like, in any process: `agent.resume(error.log)`.
+    """
+
+    log: tuple[Any, ...]
+    """All its events so far."""
+    pending: tuple[Any, ...]
+    """The questions that stand open."""
 
     def __init__(
-        self, message: str, *, hint: str = "", response: Any = None, log: tuple[Any, ...] = (), pending: Any = ()
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        response: Any = None,
+        log: tuple[Any, ...] = (),
+        pending: tuple[Any, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint, response=response)
         self.log = log
@@ -537,7 +586,10 @@ class Parked(HeadwaterError):
 
 
 class ApprovalNeeded(Parked):
-    """The run waits for people, and there is nobody to answer here: it was left as it stood."""
+    """The run waits for people, and nobody is there to answer: it was left as it stood.
+
+    Answer by `agent.resume(error.log, approvals={id: True})`, or give the run an `approver`.
+    """
 
 
 class Cancelled(HeadwaterError):
