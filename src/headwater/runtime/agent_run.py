@@ -445,8 +445,9 @@ class AgentRun(Hearing):
         self._asking = self._calls = self._successor = None  # the calls and the successor hold the run
         if self.job.thread is not None and self._took_thread:
             self._took_thread = False
-            begun = self.fold.started is not None
-            self.job.thread.give_back(self.response().messages if begun else self._history)
+            # One that was parked goes on with it, and one that could not go on from it leaves it as it was.
+            ended = self.fold.end is not None and not isinstance(self.error, HistoryInvalid)
+            self.job.thread.give_back(self.response().messages if ended else self._history)
 
 
 _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {

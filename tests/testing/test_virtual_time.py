@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.virtual import run_virtual
+from headwater.testing.virtual_time import run_virtual
 
 
 def test_the_virtual_clock_jumps() -> None:
@@ -25,7 +25,7 @@ def test_the_virtual_clock_jumps() -> None:
 
 
 def test_a_deadlock_under_the_virtual_clock_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.support.virtual.THREADS_SECONDS", 0.0)
+    monkeypatch.setattr("headwater.testing.virtual_time.THREADS_SECONDS", 0.0)
 
     async def main() -> None:
         await asyncio.Event().wait()

@@ -1,0 +1,68 @@
+"""A log step by step, and two logs compared."""
+
+from __future__ import annotations
+
+from headwater import Agent, tool
+from headwater.backends.offline import Call, ScriptedModel
+from headwater.events import Event
+from headwater.events.steps import differences, steps_of
+from headwater.workflows import SequentialWorkflow
+
+
+@tool
+async def look(what: str) -> str:
+    """Look."""
+    if what == "nothing":
+        raise ValueError("there is nothing")
+    return f"saw {what}"
+
+
+def log(*turns: object, **more: object) -> tuple[Event, ...]:
+    agent: Agent = Agent(model=ScriptedModel(list(turns)), tools=[look], keep_log=True, **more)  # type: ignore[arg-type]
+    stream = agent.run_stream("Go.")
+    stream.result_sync()
+    return stream.log
+
+
+def test_each_step_says_what_was_said_and_done_in_it() -> None:
+    one, two = steps_of(
+        log(["Let me look. ", Call("look", {"what": "sea"}), Call("look", {"what": "nothing"})], "Done.")
+    )
+    assert (one.step, one.text, one.finish_reason, one.attempts) == (1, "Let me look. ", "tool_calls", 1)
+    assert one.calls == [("look", {"what": "sea"}), ("look", {"what": "nothing"})]
+    assert sorted(one.results) == [("look", "ValueError: there is nothing", True), ("look", "saw sea", False)]
+    assert (two.step, two.text, two.calls, two.results) == (2, "Done.", [], [])
+    assert one.usage.output_tokens
+
+
+def test_the_same_twice_makes_no_difference() -> None:
+    turns = [["Look. ", Call("look", {"what": "sea"})], "Done."]
+    assert differences(log(*turns), log(*turns)) == []
+
+
+def test_what_differs_is_named() -> None:
+    one = log([Call("look", {"what": "sea"})], "Done.")
+    other = log([Call("look", {"what": "sky"})], "Done.")
+    (found,) = differences(one, other)
+    assert (found.step, found.fields) == (1, ("calls", "results"))
+    (found,) = differences(log("One."), log("Two."))
+    assert found.fields == ("text",)
+
+
+def test_a_step_that_only_one_has() -> None:
+    one, other = log([Call("look", {"what": "sea"})], "Done."), log("Done.")
+    first, second = differences(one, other)
+    assert first.step == 1
+    assert first.fields
+    assert (second.step, second.other, second.fields) == (2, None, ())
+
+
+def test_members_that_ran_twice_are_told_apart() -> None:
+    def workflow(last: str) -> tuple[Event, ...]:
+        member = Agent(name="a", model=ScriptedModel(["One.", last]))
+        stream = SequentialWorkflow([member], max_loops=2, keep_log=True).run_stream("Go.")
+        stream.result_sync()
+        return stream.log
+
+    (found,) = differences(workflow("Two."), workflow("Three."))
+    assert (found.path[-1], found.step, found.fields) == ("a", 1, ("text",))
