@@ -1,0 +1,127 @@
+"""`headwater runs`: what was saved, listed, shown, played, compared and forked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headwater import Agent, RunFile, tool
+from headwater.backends.offline import Call, Cut, ScriptedModel
+from headwater.cli import main
+from headwater.errors import HeadwaterError
+from tests.cli.commands import headwater
+
+
+@tool
+async def look(what: str) -> str:
+    """Look."""
+    return f"saw {what}"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEADWATER_MODEL", "offline")
+    save("good.jsonl.gz", ["Let me look. ", Call("look", {"what": "sea"})], "It is \x1b[31mblue.")
+    save("other.jsonl", ["Let me look. ", Call("look", {"what": "sky"})], "It is grey.")
+    save("failed.jsonl", ["Half", Cut()])
+    return tmp_path
+
+
+def save(name: str, *turns: object) -> None:
+    agent: Agent = Agent(name="guide", model=ScriptedModel(list(turns)), tools=[look])  # type: ignore[arg-type]
+    try:
+        agent.run("What color is the sea?", save=name)
+    except HeadwaterError:
+        assert isinstance(turns[-1], list)
+
+
+def said(capsys: pytest.CaptureFixture[str], *line: str) -> str:
+    assert main(["runs", *line]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_runs_of_a_folder_a_line_each(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head, *rows = said(capsys, "list").splitlines()
+    assert head.split()[:3] == ["FILE", "BEGAN", "END"]
+    assert {tuple(row.split()[i] for i in (0, 3, 4, 5)) for row in rows} == {
+        ("good.jsonl.gz", "finished", "guide", "2"),
+        ("other.jsonl", "finished", "guide", "2"),
+        ("failed.jsonl", "failed", "guide", "1"),
+    }
+
+
+def test_a_folder_without_any_says_how_to_save_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "list", str(tmp_path)]) == 0
+    assert "--save FILE" in capsys.readouterr().err
+
+
+def test_a_file_that_is_broken_is_told_of_beside_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bad.jsonl").write_text("nonsense\n")
+    assert main(["runs", "list"]) == 1
+    told = capsys.readouterr()
+    assert "bad.jsonl is no saved run" in told.err
+    assert "good.jsonl.gz" in told.out
+
+
+def test_a_run_step_by_step(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = said(capsys, "show", "good.jsonl.gz")
+    for words in ("guide", "> What color is the sea?", 'look({"what":"sea"})', "→ look: saw sea", "It is", "finished"):
+        assert words in shown
+    assert "\x1b" not in shown
+    assert "failed: IncompleteStream" in said(capsys, "show", "failed.jsonl")
+
+
+def test_a_run_as_its_events(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [json.loads(line) for line in said(capsys, "show", "other.jsonl", "--json").splitlines()]
+    assert [line["seq"] for line in lines] == list(range(len(RunFile("other.jsonl").events)))
+
+
+def test_a_run_is_played(folder: Path) -> None:
+    done = headwater("runs", "play", "other.jsonl", "--speed", "0", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "It is grey." in done.stdout
+    done = headwater("runs", "play", "failed.jsonl", "--speed", "0", cwd=folder)
+    assert "the run failed: IncompleteStream" in done.stderr
+
+
+def test_two_runs_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = said(capsys, "diff", "good.jsonl.gz", "other.jsonl")
+    assert "guide · step 1: calls, results" in shown
+    assert '+ calls: look({"what":"sky"})' in shown
+    assert "- results: look: saw sea" in shown
+    assert "no step differs" in said(capsys, "diff", "other.jsonl", "other.jsonl")
+    assert "only in the first" in said(capsys, "diff", "good.jsonl.gz", "failed.jsonl")
+
+
+def test_a_fork_goes_on_and_is_saved(folder: Path) -> None:
+    line = ("--step", "1", "--message", "Say more.", "--save", "fork.jsonl.gz", "--model", "offline")
+    done = headwater("runs", "fork", "other.jsonl", *line, cwd=folder)
+    assert done.returncode == 0
+    assert "I am headwater's offline model" in done.stdout
+    fork = RunFile(folder / "fork.jsonl.gz")
+    assert fork.started.forked_from is not None
+    assert fork.started.forked_from.run == RunFile(folder / "other.jsonl").run_id
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (("show", "nowhere.jsonl"), "cannot be read: No such file"),
+        (("fork", "other.jsonl", "--step", "9"), "has no step 9"),
+        (("play", "other.jsonl", "--speed", "-1"), "speed is -1.0"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], line: tuple[str, ...], says: str
+) -> None:
+    assert main(["runs", *line]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_run_saves(folder: Path) -> None:
+    done = headwater("run", "Hi", "--save", "hi.jsonl", cwd=folder, env={"HEADWATER_MODEL": "offline"})
+    assert done.returncode == 0
+    assert RunFile(folder / "hi.jsonl").events[-1].type == "run.finished"

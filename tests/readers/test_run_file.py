@@ -1,0 +1,289 @@
+"""A run as a file: written while it happens, read up to wherever it is cut, played, and forked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from headwater import Agent, RunFile
+from headwater.backends.offline import Call, Cut, ScriptedModel, Wait
+from headwater.errors import ConfigurationError, HeadwaterError, IncompleteStream, InvalidRecord, Parked
+from headwater.events import Event, decode, encode
+from headwater.providers.request import Request
+from headwater.readers.run_file import run_files
+from headwater.testing import check_log
+from headwater.workflows import ConcurrentWorkflow
+from tests.support.streams import scripted
+from tests.support.virtual import run_virtual
+from tests.system.resume.scenarios import SCENARIOS
+
+
+@pytest.fixture(params=["run.jsonl", "run.jsonl.gz"])
+def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    return tmp_path / str(request.param)
+
+
+def saved(path: Path, **more: Any) -> list[Event]:
+    log: list[Event] = []
+    scripted("The moon ", **more).run("Why?", save=path, on_event=log.append)
+    return log
+
+
+def test_it_holds_the_log(path: Path) -> None:
+    log = saved(path)
+    file = RunFile(path)
+    assert file.events == tuple(log)
+    assert not file.cut
+    assert (file.run_id, file.started, str(file.response)) == (log[0].run, log[0], "The moon ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
+def test_it_is_its_owners_alone_also_where_one_was_there(path: Path) -> None:
+    path.write_text("open to all")
+    path.chmod(0o644)
+    saved(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_key_is_in_no_file(path: Path) -> None:
+    agent: Agent = Agent(model="offline", api_key="sk-canary-1234567890")
+    agent.run("Why?", save=path)
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    assert b"canary" not in data
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_cut_anywhere_it_is_a_true_prefix_or_refused(path: Path, step: int) -> None:
+    log = saved(path)
+    data, refused, found = path.read_bytes(), 0, set()
+    for size in range(0, len(data), step):
+        path.write_bytes(data[:size])
+        try:
+            file = RunFile(path)
+        except InvalidRecord:
+            refused += 1
+            continue
+        assert file.events == tuple(log[: len(file.events)])
+        found.add(len(file.events))
+    assert refused
+    assert max(found) >= len(log) - 1
+
+
+def test_the_log_of_a_process_that_dies_is_there_up_to_its_last_step(path: Path) -> None:
+    stream = scripted(["One.", Wait(5.0)]).run_stream("Why?", save=path)
+    next(iter(stream))
+    assert RunFile(path).events[0].type == "run.started"
+    stream.close()
+    assert RunFile(path).events[-1].type == "run.cancelled"
+
+
+def test_a_folder_gets_a_file_a_run(tmp_path: Path) -> None:
+    for _ in range(2):
+        scripted("Hi.").run("Why?", save=tmp_path / "runs")
+    paths = list(run_files(iter([tmp_path / "runs"])))
+    assert len({RunFile(one).run_id for one in paths}) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("run.txt", "no name for a run's file"), ("run.jsonl/x/y.jsonl", "cannot be saved")]
+)
+def test_a_place_that_cannot_be_written_is_known_before_the_run(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "run.jsonl").write_text("a file")
+    with pytest.raises(ConfigurationError, match=says):
+        scripted("Hi.").run("Why?", save=tmp_path / name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links are POSIX's")
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "run.jsonl").symlink_to(tmp_path / "other")
+    with pytest.raises(ConfigurationError, match="cannot be saved"):
+        scripted("Hi.").run("Why?", save=tmp_path / "run.jsonl")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no json\n", b'{"type": "recording"}\n', b'{"type": "headwater.run", "v": 2}\n', b"\x1f\x8bxx"],
+)
+def test_what_is_no_saved_run_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "run.jsonl").write_bytes(data)
+    with pytest.raises(InvalidRecord):
+        RunFile(tmp_path / "run.jsonl")
+
+
+# --- played
+
+
+async def faces(stream: Any) -> tuple[list[Event], str]:
+    events: list[Event] = []
+    try:
+        await drained(stream.events(), events)
+    except HeadwaterError as error:
+        return events, f"{type(error).__name__}: {error}"
+    return events, str(stream.response)
+
+
+async def drained(reading: Any, into: list[Any]) -> None:
+    """Keep what is read, also where the reading ends in an error."""
+    async for item in reading:
+        into += (item,)
+
+
+def in_words(item: Any) -> str:
+    return item if isinstance(item, str) else f"{item.agent}: {item.content} {item.finish_reason}"
+
+
+READINGS: dict[str, Callable[[Any], Any]] = {
+    "chunks": lambda stream: stream,
+    "text": lambda stream: stream.text(),
+    "the answer": lambda stream: stream.select(final_only=True),
+    "the members": lambda stream: stream.select(depth=1),
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_run_that_is_played_is_the_live_one(name: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "run.jsonl.gz"
+        live = await faces(SCENARIOS[name]().run_stream("go", save=path))
+        assert await faces(RunFile(path).play(speed=0)) == live
+        for read in READINGS.values():
+            path = tmp_path / f"{id(read)}.jsonl.gz"
+            shown: list[list[str]] = []
+            for stream in (SCENARIOS[name]().run_stream("go", save=path), None):
+                items: list[Any] = []
+                with contextlib.suppress(HeadwaterError):
+                    await drained(read(stream or RunFile(path).play(speed=0)), items)
+                shown.append([in_words(item) for item in items])
+            assert shown[0] == shown[1]
+
+    run_virtual(main())
+
+
+def test_it_is_played_at_its_times(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    saved(path)
+    head, *lines = path.read_bytes().splitlines()
+    begun = RunFile(path).events[0].time
+    late = [structs.replace(decode(line), time=begun + 2 * at) for at, line in enumerate(lines)]
+    path.write_bytes(b"\n".join([head, *(encode(event, stamps=True) for event in late)]) + b"\n")
+    file = RunFile(path)
+
+    async def main() -> None:
+        await file.play(speed=2.0).result()
+
+    assert run_virtual(main())[1] == pytest.approx((file.events[-1].time - begun) / 2)
+
+
+def test_leaving_what_is_played_adds_nothing(path: Path) -> None:
+    log = saved(path)
+    stream = RunFile(path).play(speed=0)
+    for _ in stream:
+        break
+    assert stream.response.partial
+    stream = RunFile(path).play(speed=0)
+    seen = []
+    for event in stream.events():
+        seen.append(event)
+        if len(seen) == 3:
+            stream.cancel()
+    assert seen == log[:3]
+
+
+def test_what_failed_fails_again(path: Path) -> None:
+    with pytest.raises(IncompleteStream):
+        scripted(["Half", Cut()]).run("Why?", save=path)
+    with pytest.raises(IncompleteStream):
+        RunFile(path).play(speed=0).result_sync()
+
+
+def test_a_log_without_an_end_is_played_to_where_it_stops(path: Path) -> None:
+    stream = scripted("One two.", keep_log=True).run_stream("Why?", save=path)
+    for _ in stream:
+        stream.park(now=True)
+        break
+    with pytest.raises(Parked):
+        RunFile(path).play(speed=0).result_sync()
+
+
+@pytest.mark.parametrize("speed", [-1, float("nan"), "fast", True])
+def test_a_speed_that_is_none(path: Path, speed: Any) -> None:
+    saved(path)
+    with pytest.raises(ConfigurationError, match="speed is"):
+        RunFile(path).play(speed)
+
+
+# --- forked
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_fork_at_every_step_is_a_log(name: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "run.jsonl.gz"
+        log, _ = await faces(SCENARIOS[name]().run_stream("go", save=path))
+        file = RunFile(path)
+        steps = {(event.path, event.step) for event in log if event.type == "step.finished"}  # type: ignore[attr-defined]
+        assert steps
+        for run, step in sorted(steps):
+            stream = file.fork(SCENARIOS[name](), step=step, run=run, keep_log=True, approver=lambda question: True)
+            await faces(stream)
+            check_log(stream.log)
+            assert not {event.run for event in stream.log} & {event.run for event in log}
+
+    run_virtual(main())
+
+
+def test_a_fork_goes_on_with_another_model_and_message(path: Path) -> None:
+    scripted("The moon pulls.").run("Why?", save=path)
+    other = Agent(model=ScriptedModel([lambda request: " ".join(one.text for one in request.messages)]))
+    stream = RunFile(path).fork(other, step=1, message="Shorter.", save=path.with_name("fork.jsonl"))
+    assert stream.result_sync() == "Why? The moon pulls. Shorter."
+    fork = RunFile(path.with_name("fork.jsonl"))
+    assert fork.started.forked_from is not None
+    assert fork.started.forked_from.run == RunFile(path).run_id
+
+
+def test_a_step_that_there_is_not(path: Path) -> None:
+    saved(path)
+    with pytest.raises(ConfigurationError, match="has no step 3"):
+        RunFile(path).fork(scripted("Hi."), step=3)
+
+
+def test_what_a_sibling_had_begun_is_asked_about(path: Path) -> None:
+    ran: list[str] = []
+
+    async def slow() -> str:
+        """Be slow."""
+        ran.append("slow")
+        await asyncio.sleep(5)
+        return "at last"
+
+    def turn(request: Request) -> Any:
+        return "Done." if request.messages[-1].role == "tool" else Call("slow")
+
+    def team() -> Any:
+        one = Agent(name="one", model=ScriptedModel(turn), tools=[slow])
+        return ConcurrentWorkflow([one, Agent(name="two", model=ScriptedModel([[Wait(1.0), "Two."]]))])
+
+    async def main() -> None:
+        await team().run_stream("go", save=path).result()
+        file = RunFile(path)
+        stream = file.fork(team(), step=1, run=("concurrent-workflow", "two"))
+        asked = []
+        async for event in stream.events():
+            if event.type == "approval.asked":
+                asked.append(event)
+                stream.deny(event.approval)  # type: ignore[attr-defined]
+        assert [event.name for event in asked] == ["slow"]
+        assert ran == ["slow"]
+
+    run_virtual(main())
