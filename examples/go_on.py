@@ -5,7 +5,7 @@ from pathlib import Path
 
 from headwater import Agent, RunFile, tool
 from headwater.errors import ApprovalNeeded
-from headwater.testing import Call, ScriptedModel
+from headwater.testing import Call, ScriptedModel, Turn
 
 
 @tool(approval=True)
@@ -14,9 +14,11 @@ def publish(page: str) -> str:
     return f"{page} is public"
 
 
+TURNS: dict[str, Turn] = {"user": ["I would publish it. ", Call("publish", {"page": "tides"})], "tool": "It is out."}
+
+
 def agent() -> Agent:
-    turns = {"user": ["I would publish it. ", Call("publish", {"page": "tides"})], "tool": "It is out."}
-    return Agent(name="editor", model=ScriptedModel(lambda asked: turns[asked.messages[-1].role]), tools=[publish])
+    return Agent(name="editor", model=ScriptedModel(lambda asked: TURNS[asked.messages[-1].role]), tools=[publish])
 
 
 with tempfile.TemporaryDirectory() as folder:

@@ -49,9 +49,8 @@ def test_the_model_is_told_of_it() -> None:
 
 def test_its_messages_go_on_with_the_results_alone() -> None:
     def told(request: Request) -> str:
-        return ", ".join(
-            part.content for one in request.messages for part in one.content if isinstance(part, ToolResult)
-        )
+        parts = [part for one in request.messages for part in one.content]
+        return ", ".join(str(part.content) for part in parts if isinstance(part, ToolResult))
 
     agent = scripted(BOTH, told, tools=[look], client_tools=[PICK])
     first = agent.run("Go.")

@@ -17,7 +17,7 @@ from msgspec import structs
 from headwater import Agent, RunFile
 from headwater.backends.offline import Call, Cut, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, HeadwaterError, IncompleteStream, InvalidRecord, Parked
-from headwater.events import Event, decode, encode
+from headwater.events import ApprovalAsked, Event, decode, encode
 from headwater.providers.request import Request
 from headwater.readers.run_file import run_files
 from headwater.testing import check_log
@@ -280,9 +280,9 @@ def test_what_a_sibling_had_begun_is_asked_about(path: Path) -> None:
         stream = file.fork(team(), step=1, run=("concurrent-workflow", "two"))
         asked = []
         async for event in stream.events():
-            if event.type == "approval.asked":
+            if isinstance(event, ApprovalAsked):
                 asked.append(event)
-                stream.deny(event.approval)  # type: ignore[attr-defined]
+                stream.deny(event.approval)
         assert [event.name for event in asked] == ["slow"]
         assert ran == ["slow"]
 

@@ -32,7 +32,8 @@ def test_every_sample_plays_to_what_it_came_to(name: str) -> None:
 
 def test_those_who_watch_are_told() -> None:
     log = sample_logs()["text"]
-    run, told = Played(log, speed=0), []
+    run = Played(log, speed=0)
+    told: list[Event] = []
     run.watch(told.append)
     AgentStream(lambda: run).result_sync()
     assert told == list(log)
