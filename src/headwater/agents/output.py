@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from headwater.errors import ConfigurationError
 from headwater.providers.request import OutputSpec
 
 __all__ = (
@@ -36,4 +37,10 @@ MODES: Final = ("native", "prompted")
 
 def output_of(output_type: Any, mode: str | None = None) -> Output | None:
     """The type as a run needs it; None where any text will do. Raises ConfigurationError."""
+    if isinstance(output_type, str):
+        raise ConfigurationError(
+            f"output_type is {output_type!r}, which is no type.",
+            hint="It is what the answer must be, as in output_type=list[str]. Without one the answer is a text, and "
+            "response.to_dict() and response.messages have the rest.",
+        )
     return None if output_type is None or output_type is str else Output(output_type, mode)

@@ -32,7 +32,7 @@ class Runnable(Protocol):
     def name(self) -> str:
         """Who speaks."""
 
-    def run_stream(self, message: Any, /, *, context: Any = None) -> AgentStream[Any]:
+    def run_stream(self, task: Any, /, *, context: Any = None) -> AgentStream[Any]:
         """The answer as a stream, not begun before it is read."""
 
 

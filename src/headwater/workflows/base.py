@@ -7,11 +7,13 @@ say goes through one queue into one log. This file owns the run and the faces; w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from typing_extensions import Unpack
 
 from headwater.agents import validation
+from headwater.agents.options import NO_TASK, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
@@ -45,6 +47,7 @@ class WatchOptions(TypedDict, total=False):
     streaming_callback: Callback | None
     on_event: Callback | None
     on_retract: Callback | None
+    message: Task
 
 
 class WorkflowOptions(TypedDict, total=False):
@@ -125,7 +128,7 @@ class Workflow(Generic[ResultT]):
 
     def run(
         self,
-        task: Task,
+        task: Task = NO_TASK,
         *,
         context: Any = None,
         **options: Unpack[WatchOptions],
@@ -141,32 +144,32 @@ class Workflow(Generic[ResultT]):
 
     async def arun(
         self,
-        task: Task,
+        task: Task = NO_TASK,
         *,
         context: Any = None,
         **options: Unpack[WatchOptions],
     ) -> ResultT:
         """`run` as a plain coroutine."""
-        run = self._begin(task, shown=True, context=context, **options)
+        run = self._begin(task_of(task, options), shown=True, context=context, **options)
         await run.drain()
         return cast("ResultT", run.response())
 
     def run_sync(
         self,
-        task: Task,
+        task: Task = NO_TASK,
         *,
         context: Any = None,
         **options: Unpack[WatchOptions],
     ) -> ResultT:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await workflow.run(…)`")
-        run = self._begin(task, shown=True, context=context, **options)
+        run = self._begin(task_of(task, options), shown=True, context=context, **options)
         drain_blocking(run, kept_loop())
         return cast("ResultT", run.response())
 
     def run_stream(
         self,
-        message: Task,
+        task: Task = NO_TASK,
         *,
         context: Any = None,
         slow_reader: SlowReader = "wait",
@@ -179,14 +182,11 @@ class Workflow(Generic[ResultT]):
         joins the pieces that wait, up to a megabyte a member; "drop_progress" also keeps only the last of the news that
         each tool gives. Raises ConfigurationError.
         """
-        chosen: SlowReader = validation.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
-
-        def begin() -> WorkflowRun:
-            run = self._begin(message, shown=False, context=context, **options)
-            run.slow_reader = chosen
-            return run
-
-        return AgentStream(begin)
+        validation.choice("slow_reader", slow_reader, SLOW_READERS)
+        asked = task_of(task, options)
+        return AgentStream(
+            partial(self._begin, asked, shown=False, context=context, slow_reader=slow_reader, **options)
+        )
 
     def as_tool(self, *, name: str | None = None, description: str | None = None) -> Offered:
         """The workflow as an agent's tool: what it is asked goes in, its text comes out."""
@@ -204,6 +204,7 @@ class Workflow(Generic[ResultT]):
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
         on_retract: Callback | None = None,
+        slow_reader: SlowReader = "wait",
         **more: Any,
     ) -> WorkflowRun:
         for unknown in more:
@@ -226,6 +227,7 @@ class Workflow(Generic[ResultT]):
             ),
             origin=Origin.here(),
         )
+        run.slow_reader = validation.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if callback is not None:

@@ -1,0 +1,349 @@
+"""What an agent is declared as, and the run that comes of it.
+
+Owns the arguments: what they may be, which of them may be set later, and the job that a run is given from them. How a
+run is read is `agent`'s; what it does is `runtime`'s.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, Literal, cast
+
+from msgspec import UNSET
+from typing_extensions import TypeVar, Unpack
+
+from headwater.agents import validation
+from headwater.agents.handoff import Handoff
+from headwater.agents.instructions import Instructions, instructions_of
+from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
+from headwater.agents.options import RUN_ARGUMENTS, Options, respell
+from headwater.agents.output import MODES, Output, output_of
+from headwater.agents.spellings import ACCEPTED
+from headwater.agents.task import Task, as_messages
+from headwater.backends.lookup import same_provider
+from headwater.backends.retry import Retries
+from headwater.backends.timeouts import Timeouts
+from headwater.errors import ConfigurationError, UsageError
+from headwater.events.messages import Message
+from headwater.providers.request import ProviderTool, Secret, Settings
+from headwater.readers.callbacks import Callback, event_watcher, token_watcher
+from headwater.runtime.agent_loop import MAX_STEPS, Limits
+from headwater.runtime.agent_run import AgentRun
+from headwater.runtime.context import Origin
+from headwater.runtime.job import Job
+from headwater.runtime.run import Run
+from headwater.runtime.thread import Thread
+from headwater.tools import as_tool
+from headwater.tools.work import Offered, ToolErrors
+
+__all__ = ("Declaration",)
+
+ContextT = TypeVar("ContextT", default=Any)
+OutputT = TypeVar("OutputT", default=str)
+
+
+class Declaration(Generic[ContextT, OutputT]):
+    """An agent without its faces; see `Agent` for the arguments. It holds no state of any run."""
+
+    def __init__(
+        self,
+        *,
+        name: str = "agent",
+        model: ModelLike | None = None,
+        instructions: Instructions = None,
+        tools: Iterable[Any] | None = (),
+        handoffs: Iterable[Declaration[Any, Any]] | None = (),
+        output_type: type[OutputT] = str,  # type: ignore[assignment]  # what checkers take it from
+        output_mode: Literal["native", "prompted"] = "native",
+        description: str = "",
+        max_loops: int = 1,
+        max_steps: int = MAX_STEPS,
+        streaming_on: bool = False,
+        stream: bool = False,
+        print_on: bool | None = None,
+        verbose: bool = False,
+        interactive: bool = False,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        on_retract: Callback | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retries: int | None = None,
+        fallback: Iterable[ModelLike] | None = (),
+        on_interrupted: Literal["raise", "restart"] | None = None,
+        tool_errors: ToolErrors = "tell",
+        **more: Unpack[Options],
+    ) -> None:
+        others = cast("dict[str, Any]", more)
+        if "llm_api_key" in others:
+            others["llm_api_key"] = validation.secret(others["llm_api_key"])
+        given: dict[str, Any] = {
+            "name": name,
+            "description": description,
+            "model": model,
+            "instructions": instructions,
+            "api_key": validation.secret(api_key),
+            "base_url": base_url,
+            "fallback": fallback,
+        }
+        del api_key  # from here on no key shows in this frame
+        respell(given, others)
+        self._key: Secret | None = given["api_key"]
+        self._key_for: ModelLike | None = given["model"]
+        self.name: str = _named(given["name"])
+        self.instructions: Instructions = given["instructions"]
+        self.description: str = given["description"]
+        self.max_loops = max_loops
+        self.max_steps = max_steps
+        self.streaming_on = streaming_on
+        self.stream = stream
+        self.print_on = print_on
+        self.verbose = verbose
+        self.interactive = interactive
+        self.streaming_callback = streaming_callback
+        self.on_event = on_event
+        self.on_retract = on_retract
+        self.timeouts = timeouts
+        self.retries = retries
+        self.on_interrupted = on_interrupted
+        self.tool_errors: ToolErrors = tool_errors
+        self._check()
+        self.settings = merged(_settings_of(settings), others, _ARGUMENTS)
+        self._base_url = validation.address(given["base_url"])
+        self._fallback = models("fallback", given["fallback"])
+        self._tools: dict[str, Offered] = {}
+        self._provider_tools: tuple[ProviderTool, ...] = ()
+        self.handoffs: tuple[Declaration[Any, Any], ...] = validation.items("handoffs", handoffs, "agent, …")
+        for other in self.handoffs:
+            if not isinstance(other, Declaration):
+                raise validation.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
+        self._output: Output | None = None
+        self._output_type: Any = str
+        self.output_mode: str = validation.choice("output_mode", output_mode, MODES) or "native"
+        self.tools = tools
+        self.output_type = output_type
+        self.model = given["model"]
+
+    # --- what may be set later
+
+    @property
+    def model(self) -> ModelLike | None:
+        """Who answers, as it was given."""
+        return self._model
+
+    @model.setter
+    def model(self, model: ModelLike | None) -> None:
+        if isinstance(model, Model) and (self._base_url is not None or self._key is not None):
+            raise TypeError("base_url= and api_key= belong to the Model that was given: pass them to it.")
+        self._model = model
+        self.llm = self._model_of(model)
+
+    def _model_of(self, model: ModelLike | None) -> Model:
+        """`model` with what the agent has for it: its address, fallbacks, and its key where that is for its provider.
+
+        A key goes to the provider that it was given for, or to the address; never to whoever else is named later.
+        """
+        if isinstance(model, Model):
+            return model
+        key = self._key
+        if key is not None and self._base_url is None and model is not self._key_for:
+            names = (one if isinstance(one, str) else None for one in (model, self._key_for))
+            key = key if same_provider(*names) else None
+        backend: Any = model
+        return Model(backend, base_url=self._base_url, api_key=key, timeouts=self.timeouts, fallback=self._fallback)
+
+    @property
+    def tools(self) -> tuple[Any, ...]:
+        """The agent's tools."""
+        return (*self._tools.values(), *self._provider_tools)
+
+    @tools.setter
+    def tools(self, tools: Iterable[Any] | None) -> None:
+        self._tools, self._provider_tools = _offered(tools)
+
+    @property
+    def output_type(self) -> Any:
+        """What the answer must be."""
+        return self._output_type
+
+    @output_type.setter
+    def output_type(self, output_type: Any) -> None:
+        self._output = output_of(output_type, self.output_mode)
+        self._output_type = output_type
+
+    def __repr__(self) -> str:
+        if "llm" not in self.__dict__:
+            return "Agent(…)"  # a debugger, or a traceback with its variables, met it while it was being made
+        return f"Agent(name={self.name!r}, model={self.llm.name!r})"
+
+    # --- inside
+
+    def _begin(
+        self,
+        task: Task,
+        *,
+        shown: bool,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        on_retract: Callback | None = None,
+        **options: Any,
+    ) -> Run:
+        """The run of a task, with all who watch it. `shown`: whether it may print."""
+        validation.callback("streaming_callback", streaming_callback)
+        validation.callback("on_event", on_event)
+        validation.callback("on_retract", on_retract)
+        run = AgentRun(self.job(task, **options), origin=Origin.here())
+        callback = streaming_callback or self.streaming_callback
+        watch_all = on_event or self.on_event
+        if self.verbose:
+            from headwater.readers.verbose import log_watcher
+
+            run.watch(log_watcher(self.name))
+        if callback is not None:
+            take_back = on_retract or self.on_retract
+            errors = run.callback_errors
+            run.watch(token_watcher(callback, run, errors, details=self.stream, on_retract=take_back))
+        if watch_all is not None:
+            run.watch(event_watcher(watch_all, run, run.callback_errors))
+        if shown and callback is None and (self.streaming_on if self.print_on is None else self.print_on):
+            from headwater.terminal.printers import printer
+
+            several = bool(self.handoffs)
+            run.watch(printer(self.name, live=self.streaming_on, loops=self.max_loops, several=several))
+        return run
+
+    def job(
+        self,
+        task: Task,
+        *,
+        context: Any = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        model: ModelLike | None = None,
+        instructions: Instructions = None,
+        tools: Iterable[Any] | None = None,
+        output_type: Any = None,
+        settings: Settings | Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        **more: Any,
+    ) -> Job:
+        """What a run of this agent needs to know, fixed now. Raises as `Model.backend` does, and TypeError."""
+        self._check()
+        if history is not None and thread is not None:
+            raise TypeError("history= and thread= both say what went before: give one of them.")
+        for name in more:
+            if name in _ARGUMENTS:
+                raise validation.unknown(name, hint=f"It belongs to the agent: Agent({name}=…).")
+        if thread is not None and not isinstance(thread, Thread):
+            raise UsageError(
+                f"thread= is a Thread, not {type(thread).__name__}.",
+                hint="Write thread=Thread() and pass the same one again; a thread by its id needs a journal.",
+            )
+        asked = self._model if model is None else model
+        llm = self.llm if model is None else self._model_of(model)
+        said = self.instructions if instructions is None else validation.instructions(instructions)
+        offered, theirs = (self._tools, self._provider_tools) if tools is None else _offered(tools)
+        asked_so = merged(llm.settings, self.settings.given())
+        clocks = validation.timeouts(timeouts) or self.timeouts
+        retries = Retries(
+            times=llm.retries.times if self.retries is None else self.retries,
+            on_interrupted=self.on_interrupted or llm.retries.on_interrupted,
+        )
+        return Job(
+            name=self.name,
+            backends=_with(llm, self) if isinstance(asked, Model) and self._fallback else llm.backends,
+            input=as_messages(task),
+            history=validation.messages(history),
+            thread=thread,
+            instructions=instructions_of(said),
+            tools=self._with_handoffs(offered),
+            provider_tools=theirs,
+            output=self._output if output_type is None else output_of(output_type, self.output_mode),
+            settings=merged(merged(asked_so, _settings_of(settings).given()), more, RUN_ARGUMENTS),
+            limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
+            timeouts=clocks or llm.timeouts,
+            connect=UNSET if clocks is None else clocks.connect,
+            retries=retries,
+            tool_errors=self.tool_errors,
+            context=context,
+            quiet=self.print_on is False,
+        )
+
+    def _check(self) -> None:
+        """What may be set later is looked at whenever it counts. Raises ConfigurationError."""
+        validation.whole("max_loops", self.max_loops)
+        validation.whole("max_steps", self.max_steps)
+        if self.retries is not None:
+            validation.whole("retries", self.retries, least=0)
+        validation.timeouts(self.timeouts)
+        validation.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
+        validation.choice("tool_errors", self.tool_errors, ("tell", "raise"))
+        validation.callback("streaming_callback", self.streaming_callback)
+        validation.callback("on_event", self.on_event)
+        validation.callback("on_retract", self.on_retract)
+        validation.instructions(self.instructions)
+
+    def _with_handoffs(self, offered: dict[str, Offered]) -> Mapping[str, Offered]:
+        if not self.handoffs:
+            return offered
+        tools = dict(offered)
+        for agent in self.handoffs:
+            handoff = Handoff(agent.name, agent.description, agent._begin)
+            if handoff.name in tools:
+                raise ConfigurationError(
+                    f"Two tools of {self.name!r} have the name {handoff.name!r}.",
+                    hint="Give each agent in handoffs= a name of its own.",
+                )
+            tools[handoff.name] = handoff
+        return tools
+
+
+Declaration.__init__.__qualname__ = "Agent.__init__"  # what Python says where it is called wrongly
+_ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"more"} | frozenset(ACCEPTED)
+
+
+def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[ProviderTool, ...]]:
+    """`tools` that are run here, by name, and those that the provider runs. Raises InvalidTool."""
+    from headwater.errors import InvalidTool
+
+    if tools is None:
+        return {}, ()
+    if isinstance(tools, (str, bytes, Mapping)) or callable(tools) or not isinstance(tools, Iterable):
+        what = f"the function {tools.__name__}" if hasattr(tools, "__name__") else f"of type {type(tools).__name__}"
+        raise InvalidTool(f"tools is {what}, not a list.", hint="Give a list of tools: tools=[…].")
+    offered: dict[str, Offered] = {}
+    theirs: list[ProviderTool] = []
+    for item in tools:
+        if isinstance(item, ProviderTool):
+            theirs.append(item)
+            continue
+        made: Offered
+        made = as_tool(item)
+        if made.name in offered:
+            raise InvalidTool(
+                f"Two tools have the name {made.name!r}.", hint="Give one another: @tool(name=…), or rename the agent."
+            )
+        offered[made.name] = made
+    return offered, tuple(theirs)
+
+
+def _settings_of(settings: Any) -> Settings:
+    """Settings, as they are or from a dict. Raises ConfigurationError, UnsupportedSetting."""
+    if settings is None or isinstance(settings, Settings):
+        return settings or Settings()
+    if not isinstance(settings, Mapping):
+        raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
+    return merged(Settings(), settings)
+
+
+def _with(llm: Model, agent: Declaration[Any, Any]) -> tuple[Any, ...]:
+    return (*llm.backends, *(backend for one in agent._fallback for backend in one.backends))
+
+
+def _named(name: Any) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"An agent's name is a non-empty string, not {name!r}.")
+    return name
