@@ -92,16 +92,33 @@ __all__ = (
 )
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
+if not TYPE_CHECKING:  # a checker would take every name for known
 
-    if name in _MODULES:
-        return importlib.import_module(f"headwater.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'headwater' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"headwater.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        import importlib
+
+        if name in _MODULES:
+            return importlib.import_module(f"headwater.{name}")
+        if name not in _HOMES:
+            raise _missing(name)
+        value = getattr(importlib.import_module(f"headwater.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def _missing(name: str) -> Exception:
+    """The error for a name that there is not; other libraries' names say what does the same here."""
+    import sys
+
+    from headwater.agents.spellings import name_hint
+
+    hint = "" if name.startswith("_") else name_hint(name)
+    if not hint:
+        return AttributeError(f"module 'headwater' has no attribute {name!r}")
+    # `from headwater import …` asks for the attribute first, and would drop what an AttributeError says.
+    imported = sys._getframe(2).f_code.co_name == "_handle_fromlist"
+    kind = ImportError if imported else AttributeError
+    return kind(f"headwater has no {name!r}. {hint}")
 
 
 def __dir__() -> list[str]:
