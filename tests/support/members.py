@@ -48,7 +48,7 @@ def texts(result: Response[Any] | Results) -> dict[str, str]:
     return {name: response.text for name, response in result.members.items()}
 
 
-async def log_of(stream: AgentStream[Any]) -> list[Event]:
+async def log_of(stream: AgentStream[Any, Any]) -> list[Event]:
     """The whole log, which keeps every rule; no task is left."""
     events = [event async for event in stream.events()]
     checked(events)

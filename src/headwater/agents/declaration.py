@@ -7,16 +7,17 @@ run is read is `agent`'s; what it does is `runtime`'s.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Literal, cast
 
 from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
 
 from headwater.agents import validation
 from headwater.agents.handoff import Handoff
-from headwater.agents.instructions import Instructions, instructions_of
+from headwater.agents.instructions import Instructions, context_of, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
+from headwater.agents.needed_context import Needed, contexts_below, first_argument, refuse_without
 from headwater.agents.options import RUN_ARGUMENTS, Options, respell
 from headwater.agents.output import MODES, Output, output_of
 from headwater.agents.spellings import ACCEPTED
@@ -35,6 +36,7 @@ from headwater.runtime.job import Job
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 from headwater.tools import as_tool
+from headwater.tools.context_type import required
 from headwater.tools.work import Offered, ToolErrors
 
 __all__ = ("Declaration",)
@@ -46,16 +48,25 @@ OutputT = TypeVar("OutputT", default=str)
 class Declaration(Generic[ContextT, OutputT]):
     """An agent without its faces; see `Agent` for the arguments. It holds no state of any run."""
 
+    _context_of_class: ClassVar[Any] = None
+    """X of a class that is made from Agent[X]."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if (bases := cls.__dict__.get("__orig_bases__")) is not None:
+            cls._context_of_class = next(filter(required, map(first_argument, bases)), None)
+
     def __init__(
         self,
         *,
         name: str = "agent",
         model: ModelLike | None = None,
-        instructions: Instructions = None,
+        instructions: Instructions[ContextT] = None,
         tools: Iterable[Any] | None = (),
         handoffs: Iterable[Declaration[Any, Any]] | None = (),
         output_type: type[OutputT] = str,  # type: ignore[assignment]  # what checkers take it from
         output_mode: Literal["native", "prompted"] = "native",
+        context_type: type[ContextT] | None = None,
         description: str = "",
         max_loops: int = 1,
         max_steps: int = MAX_STEPS,
@@ -94,7 +105,7 @@ class Declaration(Generic[ContextT, OutputT]):
         self._key: Secret | None = given["api_key"]
         self._key_for: ModelLike | None = given["model"]
         self.name: str = _named(given["name"])
-        self.instructions: Instructions = given["instructions"]
+        self.instructions: Instructions[ContextT] = given["instructions"]
         self.description: str = given["description"]
         self.max_loops = max_loops
         self.max_steps = max_steps
@@ -110,6 +121,7 @@ class Declaration(Generic[ContextT, OutputT]):
         self.retries = retries
         self.on_interrupted = on_interrupted
         self.tool_errors: ToolErrors = tool_errors
+        self.context_type: Any = context_type
         self._check()
         self.settings = merged(_settings_of(settings), others, _ARGUMENTS)
         self._base_url = validation.address(given["base_url"])
@@ -246,7 +258,11 @@ class Declaration(Generic[ContextT, OutputT]):
         llm = self.llm if model is None else self._model_of(model)
         said = self.instructions if instructions is None else validation.instructions(instructions)
         offered, theirs = (self._tools, self._provider_tools) if tools is None else _offered(tools)
-        asked_so = merged(llm.settings, self.settings.given())
+        if context is None:
+            refuse_without(self._contexts(said, offered, {id(self)}))
+        settled = merged(llm.settings, self.settings.given())
+        if settings is not None:
+            settled = merged(settled, _settings_of(settings).given())
         clocks = validation.timeouts(timeouts) or self.timeouts
         retries = Retries(
             times=llm.retries.times if self.retries is None else self.retries,
@@ -262,7 +278,7 @@ class Declaration(Generic[ContextT, OutputT]):
             tools=self._with_handoffs(offered),
             provider_tools=theirs,
             output=self._output if output_type is None else output_of(output_type, self.output_mode),
-            settings=merged(merged(asked_so, _settings_of(settings).given()), more, RUN_ARGUMENTS),
+            settings=merged(settled, more, RUN_ARGUMENTS),
             limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
             timeouts=clocks or llm.timeouts,
             connect=UNSET if clocks is None else clocks.connect,
@@ -271,6 +287,27 @@ class Declaration(Generic[ContextT, OutputT]):
             context=context,
             quiet=self.print_on is False,
         )
+
+    def _declared_contexts(self, seen: set[int]) -> Iterator[Needed]:
+        """The contexts that the agent, its instructions, its tools and the agents it leads to declare."""
+        return self._contexts(self.instructions, self._tools, seen)
+
+    def _contexts(self, said: Any, offered: Mapping[str, Offered], seen: set[int]) -> Iterator[Needed]:
+        declared = self.context_type
+        if declared is None:
+            written = self.__dict__.get("__orig_class__")  # what Python notes of Agent[X](…)
+            declared = self._context_of_class if written is None else first_argument(written)
+        if declared is not None:
+            yield Needed(f"{self.name!r} is declared with", declared)
+        if callable(said):
+            yield Needed(f"the instructions of {self.name!r} take", context_of(said))
+        for tool in offered.values():
+            if (type_ := getattr(tool, "context_type", Any)) is not Any:
+                yield Needed(f"the tool {tool.name!r} takes", type_)
+            elif (runnable := getattr(tool, "runnable", None)) is not None:
+                yield from contexts_below((runnable,), seen)
+        if self.handoffs:
+            yield from contexts_below(self.handoffs, seen)
 
     def _check(self) -> None:
         """What may be set later is looked at whenever it counts. Raises ConfigurationError."""

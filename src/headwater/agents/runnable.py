@@ -32,7 +32,7 @@ class Runnable(Protocol):
     def name(self) -> str:
         """Who speaks."""
 
-    def run_stream(self, task: Any, /, *, context: Any = None) -> AgentStream[Any]:
+    def run_stream(self, task: Any, /, *, context: Any = None) -> AgentStream[Any, Any]:
         """The answer as a stream, not begun before it is read."""
 
 
@@ -120,6 +120,7 @@ class RunnableTool:
         description: str = "",
     ) -> None:
         self._begin = begin
+        self.runnable = runnable
         self.name = name or tool_name(runnable.name)
         self.spec = ToolSpec(
             name=self.name,

@@ -35,6 +35,7 @@ _OUTPUT: Final = "Agent(output_type=…)"
 _STEPS: Final = "Agent(max_steps=…)"
 _CLOCK: Final = "timeouts=Timeouts(run=…), in seconds"
 _CONTEXT: Final = "agent.run(task, context=…)"
+_CONTEXT_TYPE: Final = "Agent(context_type=…)"
 _THREAD: Final = "agent.run(task, thread=thread), with one Thread() for each conversation"
 _CALLBACK: Final = "streaming_callback=function for the tokens, on_event=function for everything"
 _EVENTS: Final = "on_event=function"
@@ -133,6 +134,9 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "deps": _CONTEXT,
     "run_context": _CONTEXT,
     "session_state": _CONTEXT,
+    "context_schema": _CONTEXT_TYPE,
+    "deps_type": _CONTEXT_TYPE,
+    "state_schema": _CONTEXT_TYPE,
     "checkpointer": _THREAD,
     "conversation_id": _THREAD,
     "long_term_memory": _THREAD,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ("AgentStream",)
 
 OutputT = TypeVar("OutputT", default=str)
+ResultT_co = TypeVar("ResultT_co", default="Response[OutputT]", covariant=True)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -95,12 +96,12 @@ class _Readable(Generic[T_co]):
         return next(self._next)
 
 
-class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
+class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     """One run as it happens; started by whoever reads it first.
 
     Read it once: as chunks (`async for chunk in stream`, `for chunk in stream` in sync code, `anext(stream)`,
     `next(stream)`), as typed `events()`, as `text()`, in part by `select()`, or drained by `result()`. `cancel()` stops
-    it from anywhere. `response` is there once it has ended.
+    it from anywhere. `response` is there once it has ended: a Response, of a concurrent workflow Results.
     """
 
     _instead = "`async for chunk in …`"
@@ -152,7 +153,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
         """The text alone, piece by piece: `async for text in stream.text()`, or plain `for`."""
         return View(self, _text)
 
-    async def result(self) -> Response[OutputT]:
+    async def result(self) -> ResultT_co:
         """The Response, once the run has ended: before any reading this reads it to its end.
 
         After the reader left or `cancel()` it is the partial one. Raises what ended the run, where an error did.
@@ -170,9 +171,9 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
             self._reading = True
             await run.drain()
         run.raise_error()
-        return run.response()
+        return cast("ResultT_co", run.response())
 
-    def result_sync(self) -> Response[OutputT]:
+    def result_sync(self) -> ResultT_co:
         """`result()` for plain code. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await stream.result()`")
         if self._next is not None and not isinstance(self._next, Reader):
@@ -188,17 +189,17 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
                 "This stream is being read elsewhere, so its result is not there yet.",
                 hint="Ask for the result after the reading has ended.",
             )
-        return run.response()
+        return cast("ResultT_co", run.response())
 
     @property
-    def response(self) -> Response[OutputT]:
+    def response(self) -> ResultT_co:
         """The Response of the run, which must have ended. Raises LoopMisuse before that."""
         if self._run is None or not self._run.over:
             raise LoopMisuse(
                 "The run has not ended yet.",
                 hint="Read it to its end, or write `await stream.result()` (`stream.result_sync()` in plain code).",
             )
-        return self._run.response()
+        return cast("ResultT_co", self._run.response())
 
     @property
     def run_id(self) -> str:
@@ -245,7 +246,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
         state = "not begun" if self._run is None else "over" if self._run.over else "going on"
         return f"<AgentStream {state}>"
 
-    def __await__(self) -> Generator[Any, None, Response[OutputT]]:
+    def __await__(self) -> Generator[Any, None, ResultT_co]:
         return self.result().__await__()
 
     # --- inside
@@ -284,7 +285,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
 class View(_Readable[T_co]):
     """A stream read in another shape; as the stream itself, in async or in sync code."""
 
-    def __init__(self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], T_co | None]]) -> None:
+    def __init__(self, stream: AgentStream[Any, Any], project: Callable[[Run], Callable[[Event], T_co | None]]) -> None:
         super().__init__()
         self._stream = stream
         self._project = project
@@ -303,7 +304,7 @@ class Chosen(View[T_co]):
     """A part of a stream: at one event there may be several things to hand out, or nothing."""
 
     def __init__(
-        self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], Sequence[T_co] | None]]
+        self, stream: AgentStream[Any, Any], project: Callable[[Run], Callable[[Event], Sequence[T_co] | None]]
     ) -> None:
         _Readable.__init__(self)
         self._stream = stream

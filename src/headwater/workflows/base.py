@@ -6,13 +6,14 @@ say goes through one queue into one log. This file owns the run and the faces; w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from typing_extensions import Unpack
 
 from headwater.agents import validation
+from headwater.agents.needed_context import Needed, contexts_below, refuse_without
 from headwater.agents.options import NO_TASK, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
@@ -174,7 +175,7 @@ class Workflow(Generic[ResultT]):
         context: Any = None,
         slow_reader: SlowReader = "wait",
         **options: Unpack[WatchOptions],
-    ) -> AgentStream[Any]:
+    ) -> AgentStream[Any, ResultT]:
         """The run as one merged stream: chunks that say whose they are, `events()`, `text()`, `select()`, `cancel()`.
 
         Started by whoever reads it first; leaving the loop cancels every member and closes their connections.
@@ -191,6 +192,10 @@ class Workflow(Generic[ResultT]):
     def as_tool(self, *, name: str | None = None, description: str | None = None) -> Offered:
         """The workflow as an agent's tool: what it is asked goes in, its text comes out."""
         return RunnableTool(self, self._begin, name=name, description=description or self.description)
+
+    def _declared_contexts(self, seen: set[int]) -> Iterator[Needed]:
+        """The contexts that its members declare."""
+        return contexts_below(self.agents, seen)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {', '.join(member.name for member in self.agents)})"
@@ -209,6 +214,8 @@ class Workflow(Generic[ResultT]):
     ) -> WorkflowRun:
         for unknown in more:
             raise validation.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
+        if context is None:
+            refuse_without(self._declared_contexts({id(self)}))
         run = WorkflowRun(
             self.name,
             self._plan,

@@ -29,6 +29,10 @@ Condition: TypeAlias = Callable[[Response[Any]], bool | Awaitable[bool]]
 Route: TypeAlias = Callable[[Response[Any]], "str | Iterable[str] | Awaitable[str | Iterable[str] | None] | None"]
 
 
+End: TypeAlias = str | Member
+"""Where an edge begins or ends: an agent's name, or the agent itself."""
+
+
 class Edge(msgspec.Struct, frozen=True):
     """A way from one node to another, taken where `when` (a function of the source's Response) says so."""
 
@@ -56,7 +60,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         self,
         agents: Iterable[Member],
         *,
-        edges: Iterable[Edge | tuple[Any, ...]] = (),
+        edges: Iterable[Edge | tuple[End, End] | tuple[End, End, Condition | None] | tuple[Any, ...]] = (),
         routes: Mapping[str, Route] | None = None,
         start: str | Iterable[str] | None = None,
         max_visits: int = MAX_VISITS,

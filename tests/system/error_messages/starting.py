@@ -193,6 +193,12 @@ def instructions(here: Here) -> None:
     offline(instructions=["Be brief."])
 
 
+@case("A context that was forgotten")
+def forgotten_context(here: Here) -> None:
+    """The agent, its instructions or a tool [declares a context](agents.md#a-typed-context). Give it to each run."""
+    offline(name="pilot", context_type=Path).run("Hello")
+
+
 @case("An output type that cannot be described")
 def output_type(here: Here) -> None:
     """Use a type that pydantic knows, such as a dataclass or a model of its own."""
