@@ -22,7 +22,7 @@ from headwater.events import (
 from headwater.events import Handoff as HandoffEvent
 from headwater.events.tree import Node, Tree
 from tests.support.logs import full_log, of, stamped
-from tests.support.members import SHAPES, Shape, log_of
+from tests.support.members import SHAPES, Shape, log_of, members_of
 from tests.support.virtual import run_virtual
 
 
@@ -80,7 +80,7 @@ def test_what_the_speakers_say_is_the_transcript(shape: Shape) -> None:
 
 def leaves(result: Any) -> list[Any]:
     """The Responses of agents in a result: those in which no other stands."""
-    return [leaf for member in result.members.values() for leaf in leaves(member)] or [result]
+    return [leaf for member in members_of(result).values() for leaf in leaves(member)] or [result]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)

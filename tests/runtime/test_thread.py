@@ -14,7 +14,8 @@ def test_a_thread_is_taken_by_one_and_given_back() -> None:
     assert thread.take() == (Message.user("Hi."),)
     with pytest.raises(ThreadBusy, match="a run going on"):
         thread.take()
-    thread.give_back((Message.user("Bye."),))
+    thread.give_back((Message.user("Bye."),), "writer")
+    assert thread.agent == "writer"
     assert thread.take() == thread.messages == (Message.user("Bye."),)
 
 

@@ -14,7 +14,7 @@ from headwater.events.checker import check_log
 from headwater.providers.request import Request
 from headwater.workflows.base import Workflow
 
-__all__ = ("SHAPES", "asked", "checked", "ends", "log_of", "paced", "parts", "speaker", "texts")
+__all__ = ("SHAPES", "asked", "checked", "ends", "log_of", "members_of", "paced", "parts", "speaker", "texts")
 
 Shape = Callable[..., Any]
 """Makes the shape; `second` is how long one is: 0 where time is real."""
@@ -46,6 +46,12 @@ def parts(request: Request) -> list[str]:
 def texts(result: Response[Any] | Results) -> dict[str, str]:
     """Who said what."""
     return {name: response.text for name, response in result.members.items()}
+
+
+def members_of(result: Response[Any] | Results) -> Mapping[str, Response[Any]]:
+    """The members of a workflow; of an agent that handed over none: it is its own first member."""
+    handed_over = any(member.run_id == result.run_id for member in result.members.values())
+    return {} if handed_over else result.members
 
 
 async def log_of(stream: AgentStream[Any, Any]) -> list[Event]:

@@ -35,10 +35,11 @@ class Agent(Declaration[ContextT, OutputT]):
     asked; None means the variable HEADWATER_MODEL. `instructions` are a string or a function of the run's context.
     `tools` are functions, `@tool` functions, agents, workflows and the provider's own (ProviderTool); what one raises
     is logged, and the model is told of it and goes on, or the run ends with it (tool_errors="raise"). `handoffs` are
-    agents to whom this one may give the conversation. `output_type` is what the answer must be, a type or a JSON
-    Schema; with `output_mode="prompted"` it is asked for in the instructions, for servers that refuse a schema.
-    `max_loops` is how often the agent is asked to go on from its own answer, `max_steps` how many requests one answer
-    may take.
+    agents to whom this one may give the conversation; on a thread the next run starts with the one that took over,
+    unless `sticky` is False. `context_type` is what runs have to be given as their context. `output_type` is what the
+    answer must be, a type or a JSON Schema; with `output_mode="prompted"` it is asked for in the instructions, for
+    servers that refuse a schema. `max_loops` is how often the agent is asked to go on from its own answer, `max_steps`
+    how many requests one answer may take.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
     what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands details
@@ -48,8 +49,8 @@ class Agent(Declaration[ContextT, OutputT]):
     ended) are defaults for every run.
 
     `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` are the model's, see `Model`; further
-    keywords are its settings (temperature=, max_tokens=, …). agent_name=, model_name= and system_prompt= are other
-    spellings of name, model and instructions.
+    keywords are its settings (temperature=, max_tokens=, …). agent_name=, agent_description=, model_name=,
+    system_prompt=, llm_base_url=, llm_api_key= and fallback_models= are other spellings of arguments.
 
     Attributes may be set later; a run takes them as they are when it starts.
     Raises: InvalidTool, ConfigurationError, UnsupportedSetting; TypeError where an argument is given twice.

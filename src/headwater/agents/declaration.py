@@ -64,6 +64,7 @@ class Declaration(Generic[ContextT, OutputT]):
         instructions: Instructions[ContextT] = None,
         tools: Iterable[Any] | None = (),
         handoffs: Iterable[Declaration[Any, Any]] | None = (),
+        sticky: bool = True,
         output_type: type[OutputT] = str,  # type: ignore[assignment]  # what checkers take it from
         output_mode: Literal["native", "prompted"] = "native",
         context_type: type[ContextT] | None = None,
@@ -122,6 +123,7 @@ class Declaration(Generic[ContextT, OutputT]):
         self.on_interrupted = on_interrupted
         self.tool_errors: ToolErrors = tool_errors
         self.context_type: Any = context_type
+        self.sticky = sticky
         self._check()
         self.settings = merged(_settings_of(settings), others, _ARGUMENTS)
         self._base_url = validation.address(given["base_url"])
@@ -207,7 +209,7 @@ class Declaration(Generic[ContextT, OutputT]):
         validation.callback("streaming_callback", streaming_callback)
         validation.callback("on_event", on_event)
         validation.callback("on_retract", on_retract)
-        run = AgentRun(self.job(task, **options), origin=Origin.here())
+        run = self._run(task, options)
         callback = streaming_callback or self.streaming_callback
         watch_all = on_event or self.on_event
         if self.verbose:
@@ -226,6 +228,17 @@ class Declaration(Generic[ContextT, OutputT]):
             several = bool(self.handoffs)
             run.watch(printer(self.name, live=self.streaming_on, loops=self.max_loops, several=several))
         return run
+
+    def _run(self, task: Task, options: dict[str, Any]) -> Run:
+        """The run alone: of the agent, or of the one that took over earlier on the thread."""
+        thread = options.get("thread")
+        if self.handoffs and self.sticky and isinstance(thread, Thread) and thread.agent not in ("", self.name):
+            reached: list[Declaration[Any, Any]] = [*self.handoffs]
+            for other in reached:
+                if other.name == thread.agent:
+                    return other._begin(task, shown=False, **options)
+                reached += [one for one in other.handoffs if one not in reached]
+        return AgentRun(self.job(task, **options), origin=Origin.here())
 
     def job(
         self,

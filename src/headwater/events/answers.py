@@ -107,6 +107,8 @@ class _Composer:
         output = _output_of(successors[-1])
         return own.replaced(
             text,
+            agent=other.agent,
+            members={own.agent: self._giver(node, own), **(other.members or {other.agent: other})},
             transcript=own.transcript + other.transcript,  # which begins with its lead
             output=text if output is None else output,
             reasoning="\n\n".join(filter(None, (own.reasoning, other.reasoning))),
@@ -122,6 +124,13 @@ class _Composer:
             tokens_per_second=other.tokens_per_second,
             messages=other.messages or own.messages,
         )
+
+    def _giver(self, node: Node, own: Response[Any]) -> Response[Any]:
+        """What an agent came to that has handed over: its own words, and what these have cost."""
+        assert node.fold is not None
+        others = [child for child in node.children.values() if child.role != "handoff" and _has_begun(child)]
+        usage = sum((self._as_response(child).usage for child in others), node.fold.own_usage)
+        return own.replaced(own.text, usage=usage)
 
     # --- a workflow
 

@@ -309,6 +309,11 @@ class Fold:
         return self._spending.total
 
     @property
+    def own_usage(self) -> Usage:
+        """The same without the children."""
+        return self._spending.own
+
+    @property
     def usage_origin(self) -> Origin:
         """What `usage` rests on, taking the least certain of all attempts and children."""
         return self._spending.origin

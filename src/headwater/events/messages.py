@@ -303,6 +303,7 @@ class Response(str, Generic[OutputT]):
     """Valid history to go on from: the conversation up to and including this answer."""
     run_id: str
     agent: str
+    """Who answered: after a handoff, the agent that took over last; of a workflow, its own name."""
     duration: float
     """Seconds from the start of the run to its end."""
     time_to_first_token: float | None
@@ -314,7 +315,8 @@ class Response(str, Generic[OutputT]):
     """Whether `usage` was reported by the provider for every attempt, or holds estimates, or lacks what nobody said."""
     callback_errors: int
     members: Mapping[str, Response[Any]]
-    """Of a workflow: each member's Response, by its name, in the order of the members."""
+    """Of a workflow: each member's Response, by its name, in the order of the members. After a handoff: what each agent
+    said itself, in the order in which they spoke."""
     error: Exception | None
     """What ended it, where that was not raised because its workflow collects errors."""
 

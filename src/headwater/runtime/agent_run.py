@@ -340,8 +340,11 @@ class AgentRun(Parent):
         self._asking = self._calls = self._successor = None  # the calls and the successor hold the run
         if self.job.thread is not None and self._took_thread:
             self._took_thread = False
-            begun = self.fold.started is not None
-            self.job.thread.give_back(self.response().messages if begun else self._history)
+            if self.fold.started is None:
+                self.job.thread.give_back(self._history, self.job.thread.agent)
+            else:
+                response = self.response()
+                self.job.thread.give_back(response.messages, response.agent)
 
 
 _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {

@@ -13,11 +13,13 @@ __all__ = ("Thread",)
 class Thread:
     """Messages that grow by each run it is given to; one run at a time.
 
-    `messages` may be read at any time and replaced between runs.
+    `agent` is the name of who answered last, "" before that. Where an agent hands over, the next run on the thread
+    starts with who took over; see `Agent`. Both may be read at any time and replaced between runs.
     """
 
-    def __init__(self, messages: Iterable[Message] = ()) -> None:
+    def __init__(self, messages: Iterable[Message] = (), *, agent: str = "") -> None:
         self.messages: tuple[Message, ...] = tuple(messages)
+        self.agent = agent
         self._busy = False
 
     def __len__(self) -> int:
@@ -36,7 +38,8 @@ class Thread:
         self._busy = True
         return self.messages
 
-    def give_back(self, messages: tuple[Message, ...]) -> None:
-        """The run has ended with these."""
+    def give_back(self, messages: tuple[Message, ...], agent: str) -> None:
+        """The run has ended with these, and that agent answered."""
         self.messages = messages
+        self.agent = agent
         self._busy = False
