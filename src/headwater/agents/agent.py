@@ -16,6 +16,7 @@ from headwater.agents.options import NO_TASK, RunOptions, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task
 from headwater.agents.terminal_chat import converse, converse_blocking
+from headwater.errors import UsageError
 from headwater.events.messages import Response
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
@@ -112,7 +113,11 @@ class Agent(Declaration[ContextT, OutputT]):
         task = task_of(task, options)
         if self.interactive:
             return await converse(self._begin, task, options, asking=self.print_on is not False)
-        run = self._begin(task, shown=True, **options)
+        try:
+            run = self._begin(task, shown=True, **options)
+        except UsageError as mistake:
+            mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
+            raise
         await run.drain()
         return run.response()
 
@@ -139,7 +144,11 @@ class Agent(Declaration[ContextT, OutputT]):
         refuse_inside_loop("`await agent.run(…)`")
         if self.interactive:
             return converse_blocking(self._begin, task, options, asking=self.print_on is not False)
-        run = self._begin(task, shown=True, **options)
+        try:
+            run = self._begin(task, shown=True, **options)
+        except UsageError as mistake:
+            mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
+            raise
         drain_blocking(run, kept_loop())
         return run.response()
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
-from headwater.errors import Cancelled, LoopMisuse
+from headwater.errors import Cancelled, LoopMisuse, UsageError
 from headwater.events import Event, RunFinished, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
@@ -119,7 +119,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         return Reader(self.claim(), _chunks)
 
     def _open_plainly(self) -> Iterator[StreamChunk]:
-        return self._plain(_chunks)
+        return self._plain(self.claim(), _chunks)
 
     def _is_over(self) -> bool:
         return self._reading and self._begun().over
@@ -255,7 +255,11 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         if self._run is None:
             with _claiming:  # one thread may cancel what another is beginning to read
                 if self._run is None:
-                    self._run = self._make()
+                    try:
+                        self._run = self._make()
+                    except UsageError as mistake:
+                        mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
+                        raise
         return self._run
 
     def claim(self) -> Run:
@@ -275,9 +279,9 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
             self._kept = kept_loop()
         return self._kept
 
-    def _plain(self, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
+    def _plain(self, run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
         kept = self._loop()
-        reader = _read_plainly(self.claim(), kept, project)
+        reader = _read_plainly(run, kept, project)
         kept.readers.add(cast("GeneratorType[Any, None, None]", reader))
         return reader
 
@@ -294,7 +298,7 @@ class View(_Readable[T_co]):
         return Reader(self._stream.claim(), self._project)
 
     def _open_plainly(self) -> Iterator[T_co]:
-        return self._stream._plain(self._project)
+        return self._stream._plain(self._stream.claim(), self._project)
 
     def _is_over(self) -> bool:
         return self._stream._is_over()
@@ -314,7 +318,7 @@ class Chosen(View[T_co]):
         return OneByOne(Reader(self._stream.claim(), self._several))
 
     def _open_plainly(self) -> Iterator[T_co]:
-        return chain.from_iterable(self._stream._plain(self._several))
+        return chain.from_iterable(self._stream._plain(self._stream.claim(), self._several))
 
 
 # --- the shapes: for each reading, a function from an event to what is handed out, or None
