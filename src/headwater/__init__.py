@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
     from headwater.providers.request import ProviderTool, Settings
     from headwater.readers.chunks import StreamChunk
+    from headwater.readers.process_hook import on_event
     from headwater.readers.stream import AgentStream
     from headwater.runtime.thread import Thread
     from headwater.tools.context import ToolContext
@@ -54,6 +55,7 @@ _HOMES = {
     "ToolContext": "tools",
     "ToolResult": "events.messages",
     "Usage": "events.messages",
+    "on_event": "readers.process_hook",
     "tool": "tools",
 }
 _MODULES = ("errors", "events", "testing")
@@ -87,6 +89,7 @@ __all__ = (
     "__version__",
     "errors",
     "events",
+    "on_event",
     "testing",
     "tool",
 )

@@ -102,7 +102,7 @@ class Fold:
         self._awaited: list[Call] = []
         """The calls of the last finished step, whose results are still to be a message."""
         self._children: dict[str, ChildStarted] = {}
-        self._spending = Spending()
+        self.spending = Spending()
 
     # --- reading
 
@@ -149,7 +149,7 @@ class Fold:
         self.finish_reason = event.finish_reason
         self.provider_finish_reason = event.provider_finish_reason
         if step.attempt is not None:
-            self._spending.end_attempt(step.number, step.attempt)
+            self.spending.end_attempt(step.number, step.attempt)
         self._said.add(step, event.message)
         self._awaited = [call for call in step.calls.values() if call.call.by == "agent" and not call.cut]
         if event.message is not None and event.message.content:
@@ -209,7 +209,7 @@ class Fold:
         self._now().content.append(ProviderItem(api=event.api, item=event.item))
 
     def _usage(self, event: UsageReported) -> None:
-        self._spending.report(event)
+        self.spending.report(event)
 
     def _call_started(self, event: CallStarted) -> None:
         self._see(event)
@@ -285,7 +285,7 @@ class Fold:
 
     def _child_finished(self, event: ChildFinished) -> None:
         self._children.pop(event.child, None)
-        self._spending.add_child(event)
+        self.spending.add_child(event)
 
     def _see(self, event: Event) -> None:
         if self._first_token is None:
@@ -306,17 +306,12 @@ class Fold:
     @property
     def usage(self) -> Usage:
         """What all attempts and children have cost so far, as far as it was reported."""
-        return self._spending.total
-
-    @property
-    def own_usage(self) -> Usage:
-        """The same without the children."""
-        return self._spending.own
+        return self.spending.total
 
     @property
     def usage_origin(self) -> Origin:
         """What `usage` rests on, taking the least certain of all attempts and children."""
-        return self._spending.origin
+        return self.spending.origin
 
     def estimate(self) -> UsageReported | None:
         """What the open attempt may have cost by what it said, where its provider has reported nothing, or less."""
@@ -383,7 +378,7 @@ class Fold:
     def reported(self) -> Usage | None:
         """What the attempt that is going on has reported last."""
         step = self._step
-        return None if step is None or step.attempt is None else self._spending.of_attempt(step.number, step.attempt)
+        return None if step is None or step.attempt is None else self.spending.of_attempt(step.number, step.attempt)
 
     def rejected(self) -> tuple[ToolCall, ...]:
         """The calls of the last finished step whose arguments were no JSON object; they answer themselves."""
@@ -417,7 +412,7 @@ class Fold:
         begun = _when(self.started, now) or 0.0
         ended = begun if self.started is None else _when(self.end, now) or (begun if now is None else now)
         first, last = _when(self._first_token, now), _when(self._last_token, now)
-        rate, written = None, self._spending.own.output_tokens
+        rate, written = None, self.spending.own.output_tokens
         if written and first is not None and last is not None and last > first:
             rate = written / (last - first)
         said, text, messages = self._said.so_far(self._step), self.text, list(self.messages)
@@ -474,7 +469,7 @@ class Fold:
             finish_reason=finish_reason,
             provider_finish_reason=word,
             message=self.message(api, model),
-            usage=self._spending.of_step(step.number),
+            usage=self.spending.of_step(step.number),
         )
 
 

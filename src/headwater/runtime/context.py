@@ -210,7 +210,7 @@ class CallbackErrors:
         self.count += 1
         if self.count > 1:
             return
-        report(_logger, logging.ERROR, f"A {what}", error, "the run goes on", quiet=self.quiet)
+        report(_logger, logging.ERROR, f"{'An' if what[0] in 'aeiou' else 'A'} {what}", error, "the run goes on", quiet=self.quiet)
 
 
 def report(logger: logging.Logger, level: int, who: str, error: BaseException, then: str, *, quiet: bool) -> None:

@@ -29,6 +29,7 @@ from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, 
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.place import Placed
+from headwater.runtime.process_hooks import hooks
 from headwater.tools.context import earlier
 
 __all__ = ("Run",)
@@ -113,7 +114,7 @@ class Run(Placed):
         if ending.stage is Stage.OVER:
             return []
         if self._event_loop is None:
-            self._start_clock()
+            self._start()
         if ending.stage is Stage.GOING:
             try:
                 while True:
@@ -419,13 +420,17 @@ class Run(Placed):
 
     # --- the clock
 
-    def _start_clock(self) -> None:
+    def _start(self) -> None:
+        """It is read for the first time: its clock runs, and whoever watches every run is asked."""
         loop = self._event_loop = running_loop()
         if loop is None:
             raise LoopMisuse(
                 "There is no running event loop of asyncio.",
                 hint="Start one with asyncio.run(main()), or use what plain code has: agent.run(…), a plain `for`.",
             )
+        if not self._above:
+            for hook in hooks():
+                self.watch(hook(self))
         if (seconds := self._timeout) is not None:
             self.deadline = earlier(self.deadline, time.monotonic() + seconds)
             # The timer must not keep an abandoned run alive.
