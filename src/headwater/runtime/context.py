@@ -210,7 +210,8 @@ class CallbackErrors:
         self.count += 1
         if self.count > 1:
             return
-        report(_logger, logging.ERROR, f"{'An' if what[0] in 'aeiou' else 'A'} {what}", error, "the run goes on", quiet=self.quiet)
+        who = f"{'An' if what[0] in 'aeiou' else 'A'} {what}"
+        report(_logger, logging.ERROR, who, error, "the run goes on", quiet=self.quiet)
 
 
 def report(logger: logging.Logger, level: int, who: str, error: BaseException, then: str, *, quiet: bool) -> None:

@@ -207,8 +207,7 @@ def output_type(here: Here) -> None:
 
 @case("An output type that is a word")
 def output_type_as_a_word(here: Here) -> None:
-    """Leave it out where the words of another library chose a shape of the result: a type makes the model answer in it.
-    """
+    """Leave it out where a word of another library chose the result's shape: a type makes the model answer in it."""
     offline(output_type="str-all-except-first")
 
 
