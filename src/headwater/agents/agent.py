@@ -57,6 +57,8 @@ class Agent(Declaration[ContextT, OutputT]):
     Raises: InvalidTool, ConfigurationError, UnsupportedSetting; TypeError where an argument is given twice.
     """
 
+    handoffs: tuple[Agent[Any, Any], ...]
+
     # --- running
 
     @overload
