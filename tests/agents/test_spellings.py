@@ -218,6 +218,9 @@ def test_other_names_are_missing_as_in_every_package() -> None:
 
 
 def test_the_table_costs_nothing_where_it_is_not_asked() -> None:
-    program = "import sys, headwater; hasattr(headwater, 'Response'); print('headwater.agents' in sys.modules)"
+    program = (
+        "import sys; from headwater import Agent; Agent(model='offline', temperature=1).run('Go.');"
+        "print('headwater.agents.spellings' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"

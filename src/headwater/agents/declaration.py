@@ -18,9 +18,8 @@ from headwater.agents.handoff import Handoff
 from headwater.agents.instructions import Instructions, context_of, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
 from headwater.agents.needed_context import Needed, contexts_below, first_argument, refuse_without
-from headwater.agents.options import RUN_ARGUMENTS, Options, respell
+from headwater.agents.options import OTHER_SPELLINGS, RUN_ARGUMENTS, Options, respell
 from headwater.agents.output import MODES, Output, output_of
-from headwater.agents.spellings import ACCEPTED
 from headwater.agents.task import Task, as_messages
 from headwater.backends.lookup import same_provider
 from headwater.backends.retry import Retries
@@ -352,7 +351,7 @@ class Declaration(Generic[ContextT, OutputT]):
 
 
 Declaration.__init__.__qualname__ = "Agent.__init__"  # what Python says where it is called wrongly
-_ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"more"} | frozenset(ACCEPTED)
+_ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"more"} | OTHER_SPELLINGS
 
 
 def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[ProviderTool, ...]]:

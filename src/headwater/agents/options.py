@@ -14,14 +14,13 @@ from msgspec import UNSET
 from headwater.agents import validation
 from headwater.agents.instructions import Instructions
 from headwater.agents.model import ModelLike, SettingsOptions
-from headwater.agents.spellings import ACCEPTED, argument_hint
 from headwater.backends.timeouts import Timeouts
 from headwater.events.messages import Message
 from headwater.providers.request import Settings
 from headwater.readers.callbacks import Callback
 from headwater.runtime.thread import Thread
 
-__all__ = ("NO_TASK", "RUN_ARGUMENTS", "Options", "RunOptions", "respell", "task_of")
+__all__ = ("NO_TASK", "OTHER_SPELLINGS", "RUN_ARGUMENTS", "Options", "RunOptions", "respell", "task_of")
 
 
 class Options(SettingsOptions, total=False):
@@ -34,6 +33,10 @@ class Options(SettingsOptions, total=False):
     llm_base_url: str
     llm_api_key: str
     fallback_models: Iterable[ModelLike] | None
+
+
+OTHER_SPELLINGS: Final = frozenset(Options.__annotations__) - frozenset(SettingsOptions.__annotations__)
+"""The other spellings alone."""
 
 
 class RunOptions(SettingsOptions, total=False):
@@ -78,11 +81,13 @@ def respell(given: dict[str, Any], others: dict[str, Any]) -> None:
 
     Raises TypeError where both spellings of an argument were given.
     """
-    for other, ours in ACCEPTED.items():
-        if other in others:
-            if given[ours] is not None and given[ours] != _DEFAULTS[ours]:
-                raise TypeError(f"{other}= and {ours}= are the same argument: give one of them.")
-            given[ours] = others.pop(other)
+    for other in OTHER_SPELLINGS & others.keys():
+        from headwater.agents.spellings import ACCEPTED
+
+        ours = ACCEPTED[other]
+        if given[ours] is not None and given[ours] != _DEFAULTS[ours]:
+            raise TypeError(f"{other}= and {ours}= are the same argument: give one of them.")
+        given[ours] = others.pop(other)
 
 
 NO_TASK: Any = UNSET
@@ -97,6 +102,8 @@ def task_of(task: Any, options: Any) -> Any:
         return task
     if "message" in options:
         return options.pop("message")
+    from headwater.agents.spellings import argument_hint
+
     for name in options:
         if argument_hint(name):
             raise validation.unknown(name)

@@ -15,7 +15,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from headwater.agents.spellings import argument_hint
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UnsupportedSetting
 from headwater.events.messages import Message, Response
@@ -54,6 +53,8 @@ def unknown(name: str, known: Iterable[str] = (), *, hint: str = "") -> Unsuppor
 
     `hint` says what to write instead, where the caller knows; else the names of other libraries are looked through.
     """
+    from headwater.agents.spellings import argument_hint
+
     hint = hint or argument_hint(name)
     if not hint:
         near = difflib.get_close_matches(name, sorted({*known, *SETTINGS}), 1, LIKENESS)
