@@ -11,7 +11,7 @@ import pytest
 from headwater import Agent, Message, Thread
 from headwater.backends.offline import Call, Finish, Say, ScriptedModel, Wait
 from headwater.errors import MaxDepthReached, MaxHandoffsReached, MaxStepsReached, OutputInvalid, ThreadBusy
-from headwater.events import Event, MessageAdded, RunFinished
+from headwater.events import Event, MessageAdded, RunFinished, decode, encode, tree_response
 from headwater.runtime.context import Links, current_run
 from headwater.runtime.run import Run
 from headwater.testing import check_log
@@ -162,6 +162,31 @@ def test_the_output_stands_in_the_log() -> None:
     end = log[-1]
     assert isinstance(end, RunFinished)
     assert end.output == {"city": "Brest", "sky": "cloudy", "degrees": 20}
+
+
+def test_an_answer_of_none_is_none_and_not_its_text() -> None:
+    kind: Any = int | None
+    agent = scripted('{"result": null}', '{"result": null}', output_type=kind)
+    response = agent.run_sync("How many?")
+    assert response.output is None
+    assert response.text == '{"result": null}'
+    log = asyncio.run(log_of(agent.run_stream("How many?")))
+    assert isinstance(end := decode(encode(log[-1])), RunFinished)
+    assert end.output is None
+    assert _told(log).output is None
+    assert _told(asyncio.run(log_of(scripted("null").run_stream("How many?")))).output == "null"
+
+
+def _told(log: list[Event]) -> Any:
+    """What another process makes of the log."""
+    return tree_response([decode(encode(event)) for event in log])
+
+
+def test_a_successor_may_answer_none() -> None:
+    kind: Any = int | None
+    heir = scripted("null", name="heir", output_type=kind)
+    giver = scripted(Call("transfer_to_heir", {}), handoffs=[heir])
+    assert giver.run_sync("How many?").output is None
 
 
 def test_a_bad_answer_is_sent_back_and_mended() -> None:

@@ -402,11 +402,14 @@ class Fold:
             return Message(role="assistant", api=api, model=model)
         return self._step.message(api, model)
 
-    def response(self, *, output: Any = None, callback_errors: int = 0, now: float | None = None) -> Response[Any]:
+    def response(
+        self, *, output: Any = msgspec.UNSET, callback_errors: int = 0, now: float | None = None
+    ) -> Response[Any]:
         """The Response that the events so far come to; `partial` unless the run finished.
 
-        `output` is the validated answer where a type was asked for, and counts only where the run finished. `now`
-        (Unix seconds) stands for the end where there is none yet, and for the time of an event that has none yet.
+        `output` is the validated answer where a type was asked for (UNSET: none was), and counts only where the run
+        finished. `now` (Unix seconds) stands for the end where there is none yet, and for the time of an event that has
+        none yet.
         """
         usage, finished = self.usage, isinstance(self.end, RunFinished)
         begun = _when(self.started, now) or 0.0
@@ -421,7 +424,7 @@ class Fold:
         return Response(
             text,
             transcript=self.transcript,
-            output=output if finished and output is not None else text,
+            output=output if finished and output is not msgspec.UNSET else text,
             reasoning="\n\n".join(said.reasonings),
             refusal="".join(said.refusals),
             tool_calls=tuple(call.so_far() for call in said.calls if call.call.by != "provider"),

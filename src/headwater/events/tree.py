@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+from msgspec import UNSET
+
 from headwater.events.fold import Fold
 from headwater.events.types import (
     AttemptStarted,
@@ -41,8 +43,8 @@ class _Counted(Protocol):
 class Node:
     """One run of a tree.
 
-    A live run hands over what its log cannot hold as it is: the `output` as a value, the `error` as an exception, how
-    many of its `callback_errors` there were.
+    A live run hands over what its log cannot hold as it is: the `output` as a value (UNSET where none is known), the
+    `error` as an exception, how many of its `callback_errors` there were.
     """
 
     __slots__ = (
@@ -109,7 +111,7 @@ class Node:
         """What kept it from beginning."""
         self.outcome: Outcome | None = None
         """How it ended; None while it goes on."""
-        self.output: Any = None
+        self.output: Any = UNSET
         self.error: BaseException | None = None
         self.callback_errors: _Counted | None = None
 

@@ -209,7 +209,8 @@ class RunFinished(Event, frozen=True, gc=False, tag="run.finished"):
     """The end: the run came to its answer."""
 
     finish_reason: str | None = None
-    output: Any = None
+    output: Any = msgspec.UNSET
+    """The answer as the type that was asked for, in JSON, be it null; absent where any text would do."""
     usage: Usage = Usage()
     answer: tuple[str, ...] = ()
     """The children whose text is the run's, by id and in order; empty where the text is its own."""

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
+from msgspec import UNSET
+
 from headwater.backends.retry import Asking, Budget
 from headwater.errors import MaxHandoffsReached, MaxStepsReached, OutputInvalid, ToolCallInvalid
 from headwater.events import Event, Handoff, MessageAdded, RunFinished, RunStarted, StepStarted, UsageReported
@@ -266,7 +268,7 @@ class AgentRun(Parent):
         return [
             RunFinished(
                 finish_reason=self.fold.finish_reason if successor is None else successor.response().finish_reason,
-                output=as_data(self.node.output) if self.job.output or successor is not None else None,
+                output=UNSET if self.node.output is UNSET else as_data(self.node.output),
                 usage=self.fold.usage,
                 answer=() if successor is None else (successor.id,),
             )

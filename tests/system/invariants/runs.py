@@ -243,7 +243,7 @@ def _agent(part: Part, name: str) -> Agent[Any, Any]:
     heirs = [_agent(part.heir, "heir")] if part.heir is not None else []
     # Whoever is asked more often than the play says ends the matter.
     rest = (("Done.",),) * 40
-    options: dict[str, Any] = {"output_type": int} if part.typed else {}
+    options: dict[str, Any] = {"output_type": int | None} if part.typed else {}
     return Agent(
         name=name,
         model=ScriptedModel([*part.turns, *rest]),
