@@ -186,6 +186,9 @@ class RunStarted(Event, frozen=True, gc=False, tag="run.started"):
     """Set where its first events are another run's."""
     thread: str = ""
     """The id of the conversation it belongs to, where that has one."""
+    answer_tool: str = ""
+    """The tool by whose call a model may give the answer: the call's arguments are the text of the run once it has
+    finished. Empty where an answer is always text."""
 
 
 class RunResumed(Event, frozen=True, gc=False, tag="run.resumed"):

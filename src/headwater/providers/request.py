@@ -109,6 +109,8 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     in_words: bool = False
     """Whether it is asked for in the instructions, for servers that refuse a schema beside them."""
+    tool: str = ""
+    """The tool among the request's by which it is given, where it is asked for so."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
