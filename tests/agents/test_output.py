@@ -69,6 +69,16 @@ def test_the_mode_says_where_the_type_is_asked_for(mode: OutputMode) -> None:
     assert [tool.name for tool in request.tools] == ([request.output.tool] if mode == "tool" else [])
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_what_models_put_around_their_json_is_let_be_in_every_mode(mode: OutputMode) -> None:
+    said = 'Here it is:\n```json\n{"city": "Paris", "degrees": 21}\n```\nAnything else?'
+    agent = Agent(model=ScriptedModel([[said]]), output_type=Weather, output_mode=mode)
+    response = agent.run("q")
+    assert response.output == Weather("Paris", 21)
+    assert response.text == said
+    assert len(asked(agent)) == 1
+
+
 def test_a_mode_that_is_none_is_refused() -> None:
     odd: Any = "telepathy"
     with pytest.raises(ConfigurationError, match="output_mode is 'telepathy'"):
