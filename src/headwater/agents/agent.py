@@ -17,7 +17,7 @@ from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task
 from headwater.agents.terminal_chat import converse, converse_blocking
 from headwater.errors import UsageError
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.tools.work import Offered

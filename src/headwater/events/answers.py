@@ -13,7 +13,8 @@ from typing import Any
 from msgspec import UNSET
 
 from headwater.events.fold import Fold
-from headwater.events.messages import Response, Usage
+from headwater.events.messages import Usage
+from headwater.events.response import Response
 from headwater.events.results import Results, sections
 from headwater.events.tree import Node, Tree
 from headwater.events.types import Event, RunFailed, RunFinished

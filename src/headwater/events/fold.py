@@ -28,13 +28,13 @@ from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run
 from headwater.events.messages import (
     Message,
     ProviderItem,
-    Response,
     Source,
     ToolCall,
     ToolError,
     Usage,
     sent_messages,
 )
+from headwater.events.response import Response
 from headwater.events.spending import Origin, Spending
 from headwater.events.types import (
     ApprovalAnswered,

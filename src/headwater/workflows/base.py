@@ -20,7 +20,7 @@ from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
 from headwater.events import WorkflowShape
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking

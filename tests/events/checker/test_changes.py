@@ -24,7 +24,8 @@ from headwater.events import (
 from headwater.events.checker import LogError, check_log
 from headwater.events.codec import decode, encode
 from headwater.events.fold import Fold, fold
-from headwater.events.messages import Message, Response
+from headwater.events.messages import Message
+from headwater.events.response import Response
 from headwater.testing.handmade_logs import handmade_logs
 from tests.events.checker.edits import Log, numbered
 from tests.support.logs import check_history, folds, full_log

@@ -22,7 +22,8 @@ from headwater.backends.offline import Call, Cut, Fail, Finish, Say, ScriptedMod
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import HeadwaterError, RateLimited
 from headwater.events import Event
-from headwater.events.messages import File, Image, ProviderItem, Response, Source, Usage
+from headwater.events.messages import File, Image, ProviderItem, Source, Usage
+from headwater.events.response import Response
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from headwater.workflows.base import Workflow
 from tests.system.invariants.runs import TOOLS
