@@ -14,6 +14,7 @@ from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
 
 from headwater.agents import validation
+from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.handoff import Handoff
 from headwater.agents.instructions import Instructions, context_of, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
@@ -45,7 +46,7 @@ ContextT = TypeVar("ContextT", default=Any)
 OutputT = TypeVar("OutputT", default=str)
 
 
-class Declaration(Generic[ContextT, OutputT]):
+class Declaration(DeepCopied, Generic[ContextT, OutputT]):
     """An agent without its faces; see `Agent` for the arguments. It holds no state of any run."""
 
     _context_of_class: ClassVar[Any] = None
