@@ -43,6 +43,8 @@ __all__ = (
 VERSION: Final = 1
 """The version written. It rises only where an older reader would misread; new types and fields do not raise it."""
 
+_NEWER: Final = "It comes from a newer headwater: upgrade this one."
+
 ReadT = TypeVar("ReadT")
 
 JSON: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any]
@@ -311,9 +313,6 @@ def read_record(data: JSON, kind: type[ReadT], what: str) -> ReadT:
 def as_json(value: Any) -> Any:
     """`value` as it is read back once it was written in a record. Raises InvalidRecord where it has no JSON form."""
     return _any.decode(_write(value, "value"))
-
-
-_NEWER: Final = "It seems to come from a newer headwater: upgrade this one."
 
 
 def _write(value: Any, what: str) -> bytes:
