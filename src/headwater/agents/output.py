@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Final, Literal, TypeAlias
+
+from msgspec.structs import replace
 
 from headwater.agents.answer_tool import AnswerTool
 from headwater.errors import ConfigurationError
@@ -40,10 +43,6 @@ class Output:
 
     def asked(self, mode: OutputMode) -> Output:
         """The same, to be asked for in that mode."""
-        from copy import copy
-
-        from msgspec.structs import replace
-
         if mode == "native":
             return self
         asked = copy(self)
