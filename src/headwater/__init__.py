@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from headwater.agents.model import Model
     from headwater.backends.timeouts import Timeouts
     from headwater.errors import HeadwaterError, IncompleteStream
-    from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
+    from headwater.events.codec import messages_from_json, messages_to_json
+    from headwater.events.messages import File, Image, Message, Text, ToolCall, ToolResult, Usage
+    from headwater.events.response import Response
     from headwater.providers.request import ProviderTool, Settings
     from headwater.readers.chunks import StreamChunk
     from headwater.readers.process_hook import on_event
@@ -42,7 +44,7 @@ _HOMES = {
     "Message": "events.messages",
     "Model": "agents.model",
     "ProviderTool": "providers.request",
-    "Response": "events.messages",
+    "Response": "events.response",
     "Results": "events.results",
     "SequentialWorkflow": "workflows",
     "Settings": "providers.request",
@@ -55,6 +57,8 @@ _HOMES = {
     "ToolContext": "tools",
     "ToolResult": "events.messages",
     "Usage": "events.messages",
+    "messages_from_json": "events.codec",
+    "messages_to_json": "events.codec",
     "on_event": "readers.process_hook",
     "tool": "tools",
 }
@@ -89,6 +93,8 @@ __all__ = (
     "__version__",
     "errors",
     "events",
+    "messages_from_json",
+    "messages_to_json",
     "on_event",
     "testing",
     "tool",

@@ -162,6 +162,21 @@ def test_of_several_loops_the_last_is_the_answer() -> None:
     run_virtual(main())
 
 
+def test_words_beside_an_answer_that_a_call_gives_are_not_the_answer() -> None:
+    turn = [Say("I know."), Call("final_answer", {"result": 7})]
+
+    async def main() -> None:
+        chunks = await chosen(
+            speaker("a", turn, output_type=int, output_mode="tool").run_stream("Go."), final_only=True
+        )
+        assert joined(chunks) == ""
+        cut = speaker("a", [*turn, Wait(1)], output_type=int, output_mode="tool").run_stream("Go.")
+        asyncio.get_running_loop().call_later(0.5, cut.cancel)
+        assert joined(await chosen(cut, final_only=True)) == ""
+
+    run_virtual(main())
+
+
 def test_a_lead_is_not_part_of_the_answer() -> None:
     async def main() -> None:
         stream = speaker("a", "One.", "Two.", max_loops=2).run_stream("Go.")

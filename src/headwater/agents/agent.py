@@ -17,7 +17,7 @@ from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task
 from headwater.agents.terminal_chat import converse, converse_blocking
 from headwater.errors import UsageError
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.tools.work import Offered
@@ -38,9 +38,10 @@ class Agent(Declaration[ContextT, OutputT]):
     is logged, and the model is told of it and goes on, or the run ends with it (tool_errors="raise"). `handoffs` are
     agents to whom this one may give the conversation; on a thread the next run starts with the one that took over,
     unless `sticky` is False. `context_type` is what runs have to be given as their context. `output_type` is what the
-    answer must be, a type or a JSON Schema; with `output_mode="prompted"` it is asked for in the instructions, for
-    servers that refuse a schema. `max_loops` is how often the agent is asked to go on from its own answer, `max_steps`
-    how many requests one answer may take.
+    answer must be, a type or a JSON Schema, and `output_mode` how a model is asked for it: by a schema (native), by a
+    tool whose arguments it is (tool), or in the instructions (prompted), the last two for servers that refuse a schema.
+    `max_loops` is how often the agent is asked to go on from its own answer, `max_steps` how many requests one answer
+    may take.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
     what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands details

@@ -14,12 +14,13 @@ from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
 
 from headwater.agents import validation
+from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.handoff import Handoff
 from headwater.agents.instructions import Instructions, context_of, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
 from headwater.agents.needed_context import Needed, contexts_below, first_argument, refuse_without
 from headwater.agents.options import OTHER_SPELLINGS, RUN_ARGUMENTS, Options, respell
-from headwater.agents.output import MODES, Output, output_of
+from headwater.agents.output import MODES, Output, OutputMode, output_of
 from headwater.agents.task import Task, as_messages
 from headwater.backends.lookup import same_provider
 from headwater.backends.retry import Retries
@@ -44,7 +45,7 @@ ContextT = TypeVar("ContextT", default=Any)
 OutputT = TypeVar("OutputT", default=str)
 
 
-class Declaration(Generic[ContextT, OutputT]):
+class Declaration(DeepCopied, Generic[ContextT, OutputT]):
     """An agent without its faces; see `Agent` for the arguments. It holds no state of any run."""
 
     _context_of_class: ClassVar[Any] = None
@@ -65,7 +66,7 @@ class Declaration(Generic[ContextT, OutputT]):
         handoffs: Iterable[Declaration[Any, Any]] | None = (),
         sticky: bool = True,
         output_type: type[OutputT] = str,  # type: ignore[assignment]  # what checkers take it from
-        output_mode: Literal["native", "prompted"] = "native",
+        output_mode: OutputMode = "native",
         context_type: type[ContextT] | None = None,
         description: str = "",
         max_loops: int = 1,
@@ -121,6 +122,7 @@ class Declaration(Generic[ContextT, OutputT]):
         self.retries = retries
         self.on_interrupted = on_interrupted
         self.tool_errors: ToolErrors = tool_errors
+        self.output_mode: OutputMode = output_mode
         self.context_type: Any = context_type
         self.sticky = sticky
         self._check()
@@ -135,7 +137,6 @@ class Declaration(Generic[ContextT, OutputT]):
                 raise validation.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
         self._output: Output | None = None
         self._output_type: Any = str
-        self.output_mode: str = validation.choice("output_mode", output_mode, MODES) or "native"
         self.tools = tools
         self.output_type = output_type
         self.model = given["model"]
@@ -184,7 +185,7 @@ class Declaration(Generic[ContextT, OutputT]):
 
     @output_type.setter
     def output_type(self, output_type: Any) -> None:
-        self._output = output_of(output_type, self.output_mode)
+        self._output = output_of(output_type)
         self._output_type = output_type
 
     def __repr__(self) -> str:
@@ -250,6 +251,7 @@ class Declaration(Generic[ContextT, OutputT]):
         instructions: Instructions = None,
         tools: Iterable[Any] | None = None,
         output_type: Any = None,
+        output_mode: OutputMode | None = None,
         settings: Settings | Mapping[str, Any] | None = None,
         timeouts: Timeouts | None = None,
         **more: Any,
@@ -270,6 +272,9 @@ class Declaration(Generic[ContextT, OutputT]):
         llm = self.llm if model is None else self._model_of(model)
         said = self.instructions if instructions is None else validation.instructions(instructions)
         offered, theirs = (self._tools, self._provider_tools) if tools is None else _offered(tools)
+        output = self._output if output_type is None else output_of(output_type)
+        if output is not None:
+            output = output.asked(validation.choice("output_mode", output_mode or self.output_mode, MODES) or "native")
         if context is None:
             refuse_without(self._contexts(said, offered, {id(self)}))
         settled = merged(llm.settings, self.settings.given())
@@ -287,9 +292,9 @@ class Declaration(Generic[ContextT, OutputT]):
             history=validation.messages(history),
             thread=thread,
             instructions=instructions_of(said),
-            tools=self._with_handoffs(offered),
+            tools=self._all_tools(offered, output),
             provider_tools=theirs,
-            output=self._output if output_type is None else output_of(output_type, self.output_mode),
+            output=output,
             settings=merged(settled, more, RUN_ARGUMENTS),
             limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
             timeouts=clocks or llm.timeouts,
@@ -329,24 +334,26 @@ class Declaration(Generic[ContextT, OutputT]):
             validation.whole("retries", self.retries, least=0)
         validation.timeouts(self.timeouts)
         validation.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
+        validation.choice("output_mode", self.output_mode, MODES)
         validation.choice("tool_errors", self.tool_errors, ("tell", "raise"))
         validation.callback("streaming_callback", self.streaming_callback)
         validation.callback("on_event", self.on_event)
         validation.callback("on_retract", self.on_retract)
         validation.instructions(self.instructions)
 
-    def _with_handoffs(self, offered: dict[str, Offered]) -> Mapping[str, Offered]:
-        if not self.handoffs:
-            return offered
+    def _all_tools(self, offered: dict[str, Offered], output: Output | None) -> Mapping[str, Offered]:
+        """The tools, those by which the agent hands over, and the one by which it answers."""
         tools = dict(offered)
         for agent in self.handoffs:
             handoff = Handoff(agent.name, agent.description, agent._begin)
             if handoff.name in tools:
-                raise ConfigurationError(
-                    f"Two tools of {self.name!r} have the name {handoff.name!r}.",
-                    hint="Give each agent in handoffs= a name of its own.",
-                )
+                raise _same_name(self.name, handoff.name, "Give each agent in handoffs= a name of its own.")
             tools[handoff.name] = handoff
+        if output is not None and output.tool is not None:
+            name = output.tool.name
+            if name in tools:
+                raise _same_name(self.name, name, 'The answer is given by it: name yours otherwise, @tool(name="…").')
+            tools[name] = output.tool
         return tools
 
 
@@ -386,6 +393,10 @@ def _settings_of(settings: Any) -> Settings:
     if not isinstance(settings, Mapping):
         raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
     return merged(Settings(), settings)
+
+
+def _same_name(agent: str, name: str, hint: str) -> ConfigurationError:
+    return ConfigurationError(f"Two tools of {agent!r} have the name {name!r}.", hint=hint)
 
 
 def _with(llm: Model, agent: Declaration[Any, Any]) -> tuple[Any, ...]:

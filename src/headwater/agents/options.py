@@ -14,6 +14,7 @@ from msgspec import UNSET
 from headwater.agents import validation
 from headwater.agents.instructions import Instructions
 from headwater.agents.model import ModelLike, SettingsOptions
+from headwater.agents.output import OutputMode
 from headwater.backends.timeouts import Timeouts
 from headwater.events.messages import Message
 from headwater.providers.request import Settings
@@ -49,6 +50,7 @@ class RunOptions(SettingsOptions, total=False):
     model: ModelLike | None
     instructions: Instructions
     tools: Iterable[Any] | None
+    output_mode: OutputMode | None
     settings: Settings | Mapping[str, Any] | None
     streaming_callback: Callback | None
     on_event: Callback | None

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from typing_extensions import TypeVar
 
+from headwater.agents.deep_copy import DeepCopied
 from headwater.errors import LoopMisuse
 from headwater.providers.request import ToolSpec
 from headwater.readers.stream import AgentStream
@@ -108,7 +109,7 @@ _INSTEAD = "inside async code write `await agent.run(…)`"
 _HINT = "Inside async code write `await agent.run(…)`."
 
 
-class RunnableTool:
+class RunnableTool(DeepCopied):
     """A runnable as an agent's tool: what it is asked goes in, its text comes out; see `tools.work.Offered`."""
 
     def __init__(

@@ -17,7 +17,8 @@ import msgspec
 
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UnsupportedSetting
-from headwater.events.messages import Message, Response
+from headwater.events.messages import Message
+from headwater.events.response import Response
 from headwater.providers.request import Secret, Settings
 
 __all__ = (

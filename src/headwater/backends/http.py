@@ -25,7 +25,7 @@ from headwater.errors import (
     ProviderError,
 )
 from headwater.events import CallDelta, ReasoningDelta, TextDelta
-from headwater.providers.failures import http_error
+from headwater.providers.failures import http_error, output_hint
 from headwater.providers.redaction import scrubbed, secrets_in, secrets_under
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class HTTPBackend:
             authorize=self._authorize,
             post=self.post,
             secrets=secrets_under(request.settings.extra),
+            output_mode=request.output.mode if request.output is not None else "",
         )
 
     def __repr__(self) -> str:
@@ -138,6 +139,7 @@ class HTTPExchange:
         max_bytes: int = MAX_RESPONSE_BYTES,
         post: Post = transport.post,
         secrets: Iterable[str] = (),
+        output_mode: str = "",
     ) -> None:
         self.decoder = decoder
         self.alive_at = 0.0
@@ -152,6 +154,7 @@ class HTTPExchange:
         self._said = 0
         self._post = post
         self._secrets = tuple(secrets)
+        self._output_mode = output_mode
         self._reply: Reply | None = None
         self._over = False
         self._until: float | None = None
@@ -253,6 +256,7 @@ class HTTPExchange:
                 message = message.replace(error.provider or "The provider", self._provider, 1)
                 error.provider = self._provider
             error.code = error.code and scrubbed(error.code, secrets)
+            error.hint = " ".join(filter(None, (error.hint, output_hint(error, self._output_mode))))
         error.hint = scrubbed(error.hint, secrets)
         if message != error.message:
             error.message, error.args = message, (message,)

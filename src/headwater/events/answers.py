@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from msgspec import UNSET
+
 from headwater.events.fold import Fold
-from headwater.events.messages import Response, Usage
+from headwater.events.messages import Usage
+from headwater.events.response import Response
 from headwater.events.results import Results, sections
 from headwater.events.tree import Node, Tree
 from headwater.events.types import Event, RunFailed, RunFinished
@@ -110,7 +113,7 @@ class _Composer:
             agent=other.agent,
             members={own.agent: self._giver(node, own), **(other.members or {other.agent: other})},
             transcript=own.transcript + other.transcript,  # which begins with its lead
-            output=text if output is None else output,
+            output=text if output is UNSET else output,
             reasoning="\n\n".join(filter(None, (own.reasoning, other.reasoning))),
             finish_reason=other.finish_reason,
             provider_finish_reason=other.provider_finish_reason,
@@ -213,11 +216,14 @@ def _ended(node: Node) -> bool:
 
 
 def _output_of(node: Node) -> Any:
-    """What the run was asked for as a value; of one that was cut nobody knows that what it said last is the answer."""
+    """What the run was asked for as a value, UNSET where that was text.
+
+    Of one that was cut nobody knows that what it said last is the answer.
+    """
     end = node.fold.end if node.fold is not None else None
     if not isinstance(end, RunFinished):
-        return None
-    return end.output if node.output is None else node.output
+        return UNSET
+    return end.output if node.output is UNSET else node.output
 
 
 def _error_of(node: Node) -> BaseException | None:

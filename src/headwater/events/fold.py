@@ -28,13 +28,13 @@ from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run
 from headwater.events.messages import (
     Message,
     ProviderItem,
-    Response,
     Source,
     ToolCall,
     ToolError,
     Usage,
     sent_messages,
 )
+from headwater.events.response import Response
 from headwater.events.spending import Origin, Spending
 from headwater.events.types import (
     ApprovalAnswered,
@@ -138,6 +138,8 @@ class Fold:
     def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
         self._settle_tools()
         self.questions.clear()  # an answer would come too late
+        if isinstance(event, RunFinished) and self.started is not None:
+            self._said.conclude(self.started.answer_tool)
         self.end = event
 
     def _step_started(self, event: StepStarted) -> None:
@@ -329,7 +331,7 @@ class Fold:
 
     @property
     def text(self) -> str:
-        """The text of the last step that has any."""
+        """The text of the last step that has any; where a run finished by a call that answered, that call's."""
         if self._step is not None and self._step.text:
             return "".join(self._step.text)
         return self._said.texts[-1] if self._said.texts else ""
@@ -402,26 +404,26 @@ class Fold:
             return Message(role="assistant", api=api, model=model)
         return self._step.message(api, model)
 
-    def response(self, *, output: Any = None, callback_errors: int = 0, now: float | None = None) -> Response[Any]:
+    def response(
+        self, *, output: Any = msgspec.UNSET, callback_errors: int = 0, now: float | None = None
+    ) -> Response[Any]:
         """The Response that the events so far come to; `partial` unless the run finished.
 
-        `output` is the validated answer where a type was asked for, and counts only where the run finished. `now`
-        (Unix seconds) stands for the end where there is none yet, and for the time of an event that has none yet.
+        `output` is the validated answer where a type was asked for (UNSET: none was), and counts only where the run
+        finished. `now` (Unix seconds) stands for the end where there is none yet, and for the time of an event that has
+        none yet.
         """
         usage, finished = self.usage, isinstance(self.end, RunFinished)
         begun = _when(self.started, now) or 0.0
         ended = begun if self.started is None else _when(self.end, now) or (begun if now is None else now)
         first, last = _when(self._first_token, now), _when(self._last_token, now)
-        rate, written = None, self.spending.own.output_tokens
-        if written and first is not None and last is not None and last > first:
-            rate = written / (last - first)
         said, text, messages = self._said.so_far(self._step), self.text, list(self.messages)
         if self._step is not None and (message := self.message()).content:
             messages.append(message)
         return Response(
             text,
             transcript=self.transcript,
-            output=output if finished and output is not None else text,
+            output=output if finished and output is not msgspec.UNSET else text,
             reasoning="\n\n".join(said.reasonings),
             refusal="".join(said.refusals),
             tool_calls=tuple(call.so_far() for call in said.calls if call.call.by != "provider"),
@@ -439,7 +441,7 @@ class Fold:
             agent=self.started.agent_name if self.started else "",
             duration=max(0.0, ended - begun),
             time_to_first_token=None if first is None else max(0.0, first - begun),
-            tokens_per_second=rate,
+            tokens_per_second=_rate(self.spending.own.output_tokens, first, last),
             partial=not finished,
             callback_errors=callback_errors,
         )
@@ -525,6 +527,13 @@ def _when(event: Event | None, now: float | None) -> float | None:
     if event is None:
         return None
     return event.time or now
+
+
+def _rate(tokens: int | None, first: float | None, last: float | None) -> float | None:
+    """Tokens a second, between the first and the last."""
+    if not tokens or first is None or last is None or last <= first:
+        return None
+    return tokens / (last - first)
 
 
 def _answered(messages: list[Message], awaited: list[Call]) -> list[Message]:

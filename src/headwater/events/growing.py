@@ -226,7 +226,7 @@ class Step:
 class Said:
     """What the steps of a run have said, each once it is finished."""
 
-    __slots__ = ("calls", "files", "reasonings", "refusals", "shown", "sources", "texts")
+    __slots__ = ("calls", "files", "reasonings", "refusals", "shown", "sources", "step_calls", "texts")
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -236,6 +236,8 @@ class Said:
         self.reasonings: list[str] = []
         self.refusals: list[str] = []
         self.calls: list[Call] = []
+        self.step_calls: list[Call] = []
+        """Those of the last step."""
         self.sources: list[Source] = []
         self.files: list[Image | File] = []
 
@@ -249,9 +251,19 @@ class Said:
             self.refusals.append(refusal)
         if reasoning:
             self.reasonings.append(reasoning)
-        self.calls += step.calls.values()
+        self.step_calls = [*step.calls.values()]
+        self.calls += self.step_calls
         self.sources += step.sources
         self.files += step.files
+
+    def conclude(self, answer_tool: str) -> None:
+        """The run has finished: where the last step gave the answer by a call of that tool, its arguments are the text.
+
+        The first that was taken counts. Nobody was shown them as text, so they are no part of what was shown.
+        """
+        taken = (call for call in self.step_calls if call.result is not None and not call.result.error)
+        if (given := next((call for call in taken if call.call.name == answer_tool), None)) is not None:
+            self.texts.append(given.written())
 
     def so_far(self, step: Step | None) -> Said:
         """The same with what the open step has said by now."""

@@ -21,6 +21,7 @@ __all__ = (
     "http_error",
     "in_band_error",
     "malformed",
+    "output_hint",
     "provider_error",
     "read_error",
     "read_error_body",
@@ -241,6 +242,28 @@ def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.
     if status >= 500 or status in (408, 409):
         return errors.ServerError, "Try again in a while, or name a fallback model."
     return errors.InvalidRequest, ""
+
+
+_ABOUT_SCHEMAS: Final = re.compile(
+    r"response[_ ]?(format|schema|json[_ ]?schema|mime[_ ]?type)|json[_ ]?(schema|object|mode)"
+    r"|output[_ ](config|format)|(structured|guided)[_ ](output|generation|decoding)|\bgrammar\b|\bschema\b"
+)
+_ABOUT_TOOLS: Final = re.compile(r"\btools?\b|tool[_ ](call|choice|use)|function[_ ]call")
+
+
+def output_hint(error: errors.ProviderError, mode: str) -> str:
+    """Returns how else to ask for an answer of a type, where a provider refused the way that was tried; else "".
+
+    `mode` is that way: "native" (a schema), "tool" or "prompted".
+    """
+    if type(error) not in (errors.InvalidRequest, errors.ModelNotFound, errors.ServerError):
+        return ""
+    said = f"{error.code or ''} {error.message}".lower()
+    if mode == "native" and _ABOUT_SCHEMAS.search(said):
+        return 'If it takes no such schema for its answer, use output_mode="tool", or "prompted".'
+    if mode == "tool" and _ABOUT_TOOLS.search(said):
+        return 'If it takes no tools, use output_mode="prompted" or "native".'
+    return ""
 
 
 def in_band_error(provider: str, value: Any) -> errors.ProviderError:

@@ -27,7 +27,7 @@ from headwater.readers.selection import Choice, Everyone, Selection
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
 
-    from headwater.events.messages import Response
+    from headwater.events.response import Response
     from headwater.runtime.run import Run
 
 __all__ = ("AgentStream",)

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
+from msgspec import UNSET
+
 from headwater.backends.retry import Asking, Budget
 from headwater.errors import MaxHandoffsReached, MaxStepsReached, OutputInvalid, ToolCallInvalid
 from headwater.events import Event, Handoff, MessageAdded, RunFinished, RunStarted, StepStarted, UsageReported
@@ -63,6 +65,8 @@ class AgentRun(Parent):
     """How often the conversation has been handed over on its way here."""
     _problem = ""
     """What is wrong with the last answer."""
+    _told_problem = False
+    """Whether the result of a call has told the model so."""
     _successor: Run | None = None
     _took_thread = False
 
@@ -104,6 +108,7 @@ class AgentRun(Parent):
             call=self.call,
             definition_hash=hash_of_job(job),
             grammar=GRAMMAR,
+            answer_tool=job.answer_tool,
         )
 
     # --- asking a model
@@ -117,7 +122,12 @@ class AgentRun(Parent):
         return [MessageAdded(message=Message.user(GO_ON), cause="loop"), *self._ask()]
 
     def _repair(self) -> list[Event]:
-        said = f"Your answer does not fit:\n{self._problem}\nAnswer again, with only the corrected JSON."
+        if self._told_problem:
+            self._told_problem = False
+            return self._ask()
+        tool = self.job.answer_tool
+        again = f"Give it by calling {tool}." if tool else "Answer again, with only the corrected JSON."
+        said = f"Your answer does not fit:\n{self._problem}\n{again}"
         return [MessageAdded(message=Message.user(said), cause="repair"), *self._ask()]
 
     async def _open(self) -> list[Event]:
@@ -180,14 +190,18 @@ class AgentRun(Parent):
         whole = fold.finish_reason in ("tool_calls", "stop", None)
         said = fold.messages[-1] if fold.messages else None
         self.loop.client_calls = whole and said is not None and any(call.by == "client" for call in said.tool_calls)
-        if self.job.run_tools and whole and (self._ours or fold.rejected()):
-            return self._do(Signal.CALLED)
+        rejected = fold.rejected()
+        if self.job.run_tools and whole and (self._ours or rejected):
+            called = {call.name for call in (*rejected, *(call for _, call in self._ours))}
+            return self._do(Signal.GIVES if self.job.answer_tool in called else Signal.CALLED)
         return self._do(Signal.OFFERED if self.loop.client_calls else Signal.ANSWERED)
 
     # --- tools, and other agents
 
     def _run_tools(self) -> list[Event]:
         self._calls = calls = ToolCalls(self, self.job, self.loop.steps, self._ours, self._bad_calls)
+        if any(call.name == self.job.answer_tool for call in self.fold.rejected()):
+            calls.problem = "The answer is not a JSON object."
         self._next = AgentRun._work
         return [*calls.started()]
 
@@ -202,6 +216,12 @@ class AgentRun(Parent):
         if calls.handoff is not None:
             return self._do(Signal.HANDED_OFF)
         self._calls = None
+        if calls.answer is not UNSET:
+            self.node.output = calls.answer
+            return self._do(Signal.VALID)
+        if calls.problem:
+            self._problem, self._told_problem = calls.problem, True
+            return self._do(Signal.INVALID)
         return self._do(Signal.TOOLS_DONE, all_calls_bad=calls.all_bad)
 
     def _follow(self) -> list[Event]:
@@ -266,7 +286,7 @@ class AgentRun(Parent):
         return [
             RunFinished(
                 finish_reason=self.fold.finish_reason if successor is None else successor.response().finish_reason,
-                output=as_data(self.node.output) if self.job.output or successor is not None else None,
+                output=UNSET if self.node.output is UNSET else as_data(self.node.output),
                 usage=self.fold.usage,
                 answer=() if successor is None else (successor.id,),
             )

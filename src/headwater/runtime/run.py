@@ -24,7 +24,7 @@ from headwater.backends.interrupt import Interruptible, running_loop
 from headwater.errors import HeadwaterError, LoopMisuse, RunTimeout
 from headwater.events import ChildFinished, Event, RunStarted, TextDelta
 from headwater.events.answers import composed
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux

@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import UNSET
+
 from headwater.errors import MaxDepthReached, RunTimeout, ToolCallInvalid
 from headwater.events import RunCancelled, ToolFinished, ToolProgress, ToolStarted, Warned
 from headwater.events.messages import ToolCall
@@ -46,6 +48,10 @@ class ToolCalls:
         self.handoff: HandoffTool | None = None
         """The agent that the conversation goes to, once the calls are done: the first that was called for."""
         self.note = ""
+        self.answer: Any = UNSET
+        """The answer, once one of the calls has given it."""
+        self.problem = ""
+        """What is wrong with the answer that one of the calls would have given."""
         self.run = run
         self.job = job
         self.step = step
@@ -84,6 +90,8 @@ class ToolCalls:
             outcome = await tool.call(_Work(self, key, call))
             self._count_bad(tool, outcome.invalid)
         self._bad += outcome.invalid
+        if outcome.invalid and call.name == self.job.answer_tool:
+            self.problem = outcome.error or ""
         self.run.mux.put(
             [
                 ToolFinished(
@@ -150,10 +158,23 @@ class _Work:
 
     def hand_over(self, to: HandoffTool, note: str) -> ToolOutcome:
         calls = self._calls
-        if calls.handoff is not None:
-            return ToolOutcome.failed(f"The conversation has gone to {calls.handoff.to} already.")
+        if (done := self._decided()) is not None:
+            return ToolOutcome.failed(done)
         calls.handoff, calls.note = to, note
         return ToolOutcome(result=f"The conversation goes to {to.to}.")
+
+    def answer(self, value: Any) -> ToolOutcome:
+        if (done := self._decided()) is not None:
+            return ToolOutcome.failed(done, invalid=True)
+        self._calls.answer = value
+        return ToolOutcome(result="The answer was received.")
+
+    def _decided(self) -> str | None:
+        """What the step's calls have decided before this one: the first to hand over or to answer counts."""
+        calls = self._calls
+        if calls.handoff is not None:
+            return f"The conversation has gone to {calls.handoff.to} already."
+        return None if calls.answer is UNSET else "The answer was given already."
 
     async def conduct(self, run: Run) -> ToolOutcome:
         parent, seconds = self._calls.run, self.timeout

@@ -130,6 +130,28 @@ class Tool(Generic[P, R_co]):
         """Call the function, as if it were no tool."""
         return self.function(*args, **kwargs)
 
+    def __copy__(self) -> Tool[P, R_co]:
+        twin: Tool[P, R_co] = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tool[P, R_co]:
+        return self  # it holds nothing that a run changes, and what its function is bound to is not ours to copy
+
+    def __reduce__(self) -> Any:
+        # What has replaced its function under the function's name goes by that name; what was made of a function is
+        # made again.
+        if _under_its_name(self.__module__, self.__qualname__) is self:
+            return self.__qualname__
+        if isinstance(self.function, MethodType) and not inspect.isroutine(
+            getattr(type(self.function.__self__), self.__name__, None)
+        ):
+            return getattr, (self.function.__self__, self.__name__)
+        settings: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
+        if isinstance(self.parameters, RawParameters):
+            settings["schema"] = self.parameters.schema
+        return functools.partial(Tool, **settings), (self.function,)
+
     def __repr__(self) -> str:
         return f"Tool({self.name}({', '.join(self.parameters.names)}))"
 
@@ -182,6 +204,17 @@ class Tool(Generic[P, R_co]):
                 hint="Give it a closed, simpler type, or leave strict= out.",
             )
         return shape
+
+
+_SETTINGS = ("name", "description", "timeout", "retries", "strict", "max_result_chars", "on_error")
+
+
+def _under_its_name(module: str, name: str) -> Any:
+    """What stands in a module under that name, with dots in it; None where nothing does."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 class SupportsAsTool(Protocol):

@@ -53,6 +53,9 @@ class Work(Protocol):
     def hand_over(self, to: Any, note: str) -> ToolOutcome:
         """The conversation goes to another agent once the step's calls are done."""
 
+    def answer(self, value: Any) -> ToolOutcome:
+        """`value` is the run's answer, which ends with it once the step's calls are done."""
+
 
 class Offered(Protocol):
     """What a model may be offered as a tool: a function, an agent, a workflow, a handoff."""

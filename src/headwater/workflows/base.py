@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 from typing_extensions import Unpack
 
 from headwater.agents import validation
+from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.needed_context import Needed, contexts_below, refuse_without
 from headwater.agents.options import NO_TASK, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
@@ -20,7 +21,7 @@ from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
 from headwater.events import WorkflowShape
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
@@ -66,7 +67,7 @@ class WorkflowOptions(TypedDict, total=False):
     stream: bool
 
 
-class Workflow(Generic[ResultT]):
+class Workflow(DeepCopied, Generic[ResultT]):
     """Members under a name, with an agent's faces; see the subclasses for the plans.
 
     `agents` are agents, workflows, or anything with a name and `run_stream`; their names are unique.

@@ -16,7 +16,7 @@ from typing_extensions import Unpack
 
 from headwater.agents import validation
 from headwater.errors import ConfigurationError, LimitExceeded
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.workflows.base import Workflow, WorkflowOptions
 from headwater.workflows.run import Member, WorkflowRun, cancelled, passed_on, whole
 
