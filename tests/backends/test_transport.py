@@ -433,7 +433,7 @@ def test_a_slow_reader_holds_the_other_side_back(serve: Serve, run: Callable[[An
 
 def test_an_address_that_is_none_is_told(run: Callable[[Any], Any]) -> None:
     async def main() -> None:
-        for url in ("ftp://host/x", "http://", "http://no.such.host.invalid/x"):
+        for url in ("ftp://host/x", "http://", "http://no.such.host.invalid/x", "http://a..b/x"):
             with pytest.raises((ConnectionFailed, ConfigurationError)) as caught:
                 await transport.post(HTTPRequest(url=url, headers={"authorization": "Bearer sk-secret"}, body=b""))
             assert "sk-secret" not in str(caught.value)

@@ -218,7 +218,8 @@ def _content_class() -> type[aiohttp.StreamReader]:
 def _client_errors() -> tuple[type[Exception], ...]:
     import aiohttp
 
-    return (aiohttp.ClientError, OSError, asyncio.IncompleteReadError)
+    # A UnicodeError is a host that no resolver can be asked for.
+    return (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, UnicodeError)
 
 
 class _Opening:
@@ -447,7 +448,7 @@ def _connection_failed(request: HTTPRequest, error: Exception) -> ConnectionFail
         if host.startswith(("127.", "localhost", "[::1]")):
             hint = request.start_hint or "Start the server there, or check the base URL's port."
         return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
-    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError)):
         return hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))
     return ConnectionFailed(
         f"The connection to {host} broke before an answer came: {_say(error)}.", hint="Try again in a while."

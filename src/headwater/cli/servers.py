@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from headwater.backends import transport
+from headwater.backends.model_list import names_in
 from headwater.errors import ConnectTimeout, HeadwaterError
 from headwater.providers.catalog import PROVIDERS
 from headwater.providers.registry import resolve
@@ -82,7 +83,7 @@ async def _local(name: str, example: str, usual: str, env: Mapping[str, str]) ->
     if status != 200:
         said = "the key is not accepted" if status in (401, 403) else f"something else answers there (HTTP {status})"
         return Server(name=name, base_url=base_url, reachable=status in (401, 403), problem=said)
-    models = _models(body)
+    models = names_in(body)
     if models is None:
         return Server(name=name, base_url=base_url, problem="something else answers there")
     return Server(name=name, base_url=base_url, reachable=True, models=models)
@@ -94,23 +95,10 @@ async def _listens(base_url: str) -> bool:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, UnicodeError):  # the last one for a host that can be no name
         return False
     writer.close()
     return True
-
-
-def _models(body: bytes) -> tuple[str, ...] | None:
-    """The names in Ollama's list (`models`, by `name`) or OpenAI's (`data`, by `id`); None where it is neither."""
-    try:
-        listed: Any = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
-        return None
-    for key, name in (("data", "id"), ("models", "name")):
-        items = listed.get(key) if isinstance(listed, dict) else None
-        if isinstance(items, list):
-            return tuple(str(item[name]) for item in items if isinstance(item, dict) and name in item)
-    return None
 
 
 async def _get(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
