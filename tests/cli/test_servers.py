@@ -88,6 +88,13 @@ def test_what_listens_and_speaks_something_else_is_told(closed: str, bare: pytes
     assert "broke before an answer came" in found.problem
 
 
+def test_a_server_that_lists_the_key_shows_it_nowhere(closed: str, bare: pytest.MonkeyPatch) -> None:
+    listed = json.dumps({"data": [{"id": "m"}, {"id": "m-token-0123456789"}]})
+    with serving(FixedServer({"/v1/models": (200, listed)})) as url:
+        found = servers(closed, VLLM_BASE_URL=f"{url}/v1", VLLM_API_KEY="token-0123456789")["vllm"]
+    assert found.models == ("m", "m-…")
+
+
 @pytest.mark.parametrize("host", ["a..b", "a" * 80 + ".example"])
 def test_a_host_that_can_be_no_name_is_not_running(host: str, closed: str) -> None:
     found = servers(closed, VLLM_BASE_URL=f"http://{host}/v1")["vllm"]
