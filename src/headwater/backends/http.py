@@ -51,7 +51,11 @@ PROMISED_SECONDS: Final = 1.0
 """How long to wait, after the finish reason, for what is known to follow (usage, a [DONE])."""
 
 REST_SECONDS: Final = 0.1
-"""How long to wait, after the end marker, for the end of the body, so that the connection can be reused."""
+"""How long to wait, after the end marker, for the end of the body, so that the connection can be reused. It is counted
+from what came last: an event that has begun is taken whole, however slowly this machine gets to it."""
+
+TRICKLE_SECONDS: Final = 10.0
+"""How long something may go on coming after the end that says nothing, such as comments, before it is left."""
 
 
 def secrets_of(request: HTTPRequest, given: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -161,8 +165,8 @@ class HTTPExchange:
         self._scrubber = decoder.scrubber = Scrubber(partial(secrets_of, request, tuple(secrets)))
         self._reply: Reply | None = None
         self._over = False
-        self._until: float | None = None
-        self._sealed = False
+        self._ended_at: float | None = None
+        """When the answer had ended, in the loop's time."""
 
     async def pull(self) -> list[Event]:
         """See `Exchange`."""
@@ -175,22 +179,24 @@ class HTTPExchange:
             feed = decoder.feed
             reply = self._reply
             assert reply is not None
-            while not (decoder.ended or decoder.error is not None):
-                try:
-                    data = await reply.read()
-                except ConnectionFailed as error:
-                    return self._broken(error)
-                if not data:
-                    return self._finish()
-                self._count(data)
-                seen = decoder.lifecycle
-                if events := feed(data):
-                    if self._max - self._left > MAX_SAID_CHARS:
-                        self._weigh(events)
-                    return events
-                if decoder.lifecycle != seen:
-                    self.alive_at = asyncio.get_running_loop().time()
-            return await self._rest(reply)
+            while True:
+                while not (decoder.ended or decoder.error is not None):
+                    try:
+                        data = await reply.read()
+                    except ConnectionFailed as error:
+                        return self._broken(error)
+                    if not data:
+                        return self._finish()
+                    self._count(data)
+                    seen = decoder.lifecycle
+                    if events := feed(data):
+                        if self._max - self._left > MAX_SAID_CHARS:
+                            self._weigh(events)
+                        return events
+                    if decoder.lifecycle != seen:
+                        self.alive_at = asyncio.get_running_loop().time()
+                if (rest := await self._rest(reply)) is not None:
+                    return rest
         except HeadwaterError as error:
             self._told(error)
             raise
@@ -258,24 +264,30 @@ class HTTPExchange:
         self._scrubber.error(error)
         return error
 
-    async def _rest(self, reply: Reply) -> list[Event]:
-        """Read what follows the answer: usage, a [DONE], and the end of the body, each for a bounded time."""
+    async def _rest(self, reply: Reply) -> list[Event] | None:
+        """Read what follows the answer, for a bounded time: usage, a [DONE], the end of the body. None where the answer
+        goes on after its end."""
         decoder, now = self.decoder, asyncio.get_running_loop().time
-        if decoder.error is None:
-            try:
-                async with asyncio.timeout(None) as clock:
-                    while not reply.ended:
-                        if self._until is None:
-                            self._until = now() + PROMISED_SECONDS
-                        if (decoder.complete or not decoder.more_promised) and not self._sealed:
-                            self._sealed, self._until = True, now() + REST_SECONDS
-                        clock.reschedule(self._until)
-                        data = await reply.read()
-                        self._count(data)
-                        if data and (events := decoder.feed(data)):
-                            return events
-            except (TimeoutError, ConnectionFailed):
-                pass  # the answer is complete; only its connection cannot be reused
+        came = now()
+        ended = self._ended_at = came if self._ended_at is None else self._ended_at
+        try:
+            async with asyncio.timeout(None) as clock:
+                while not (reply.ended or decoder.error is not None):
+                    until = came + REST_SECONDS
+                    if decoder.more_promised and not decoder.complete:
+                        until = max(until, ended + PROMISED_SECONDS)
+                    clock.reschedule(min(until, ended + TRICKLE_SECONDS))
+                    data = await reply.read()
+                    came = now()
+                    self._count(data)
+                    events = decoder.feed(data) if data else []
+                    if not decoder.ended:
+                        self._ended_at, self.alive_at = None, came
+                        return events or None
+                    if events:
+                        return events
+        except (TimeoutError, ConnectionFailed):
+            pass  # the answer is complete; only its connection cannot be reused
         return self._finish()
 
     def _count(self, data: bytes) -> None:
