@@ -233,9 +233,11 @@ class Asking:
         place = decoder.place
         visible = decoder.visible
         events: list[Event] = []
-        # Something may have been computed without a usage report: estimate it rather than count nothing.
-        if _was_answering(error, visible) and (estimate := self._fold.estimate()) is not None:
+        usage = decoder.usage or Usage()
+        # More may have been computed than was reported: estimate it rather than count nothing.
+        if _was_answering(error, visible) and (estimate := self._fold.estimate(decoder.usage)) is not None:
             events.append(estimate)
+            usage = estimate.usage
         then = self._what_next(error, visible)
         events.append(
             AttemptFailed(
@@ -244,7 +246,7 @@ class Asking:
                 error=ErrorInfo.of(error),
                 then=then,
                 wait=self._wait,
-                usage=decoder.usage or Usage(),
+                usage=usage,
             )
         )
         if then == "raise":
