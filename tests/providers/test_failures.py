@@ -19,7 +19,6 @@ from headwater.providers.failures import (
     output_hint,
     provider_error,
     read_error_body,
-    retry_after,
     stray_error,
     value_or_text,
 )
@@ -252,19 +251,6 @@ def test_error_bodies_of_every_shape(body: Any, code: str | None, message: str) 
 @given(st.binary(max_size=200), st.sampled_from([400, 401, 404, 429, 500, 503]))
 def test_any_body_is_an_error(body: bytes, status: int) -> None:
     assert isinstance(http_error("acme", status, {}, body), errors.ProviderError)
-
-
-def test_the_time_to_wait() -> None:
-    now = 1_000_000_000.0
-    later = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now + 90))
-    assert retry_after({"retry-after-ms": "1500", "retry-after": "9"}, now) == 1.5
-    assert retry_after({"retry-after": "9"}, now) == 9.0
-    assert retry_after({"retry-after": "-9"}, now) == 0.0
-    assert retry_after({"retry-after": later}, now) == 90.0
-    assert retry_after({"retry-after": later}, now + 100) == 0.0
-    for odd in ("soon", "nan", "inf", ""):
-        assert retry_after({"retry-after": odd, "retry-after-ms": odd}, now) is None
-    assert retry_after({}, now) is None
 
 
 # --- errors inside a stream

@@ -234,9 +234,11 @@ class Asking:
         place = decoder.place
         visible = decoder.visible
         events: list[Event] = []
-        # Something may have been computed without a usage report: estimate it rather than count nothing.
-        if _was_answering(error, visible) and (estimate := self._fold.estimate()) is not None:
+        usage = decoder.usage or Usage()
+        # More may have been computed than was reported: estimate it rather than count nothing.
+        if _was_answering(error, visible) and (estimate := self._fold.estimate(decoder.usage)) is not None:
             events.append(estimate)
+            usage = estimate.usage
         failed = self.backend
         then = self._what_next(error, visible)
         self._log(failed, error, then)
@@ -247,7 +249,7 @@ class Asking:
                 error=ErrorInfo.of(error),
                 then=then,
                 wait=self._wait,
-                usage=decoder.usage or Usage(),
+                usage=usage,
             )
         )
         if then == "raise":

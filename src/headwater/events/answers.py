@@ -132,7 +132,7 @@ class _Composer:
         """What an agent came to that has handed over: its own words, and what these have cost."""
         assert node.fold is not None
         others = [child for child in node.children.values() if child.role != "handoff" and _has_begun(child)]
-        usage = sum((self._as_response(child).usage for child in others), node.fold.spending.own)
+        usage = sum((self._as_response(child).usage for child in others), node.fold.spent().own)
         return own.replaced(own.text, usage=usage)
 
     # --- a workflow

@@ -21,8 +21,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from headwater.events.closing import CANCELLED, FAILED, close_children, close_step, close_tools
 from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run
 from headwater.events.messages import (
@@ -35,7 +33,7 @@ from headwater.events.messages import (
     sent_messages,
 )
 from headwater.events.response import Response
-from headwater.events.spending import Origin, Spending
+from headwater.events.spending import Origin, Spending, at_least
 from headwater.events.types import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -307,27 +305,31 @@ class Fold:
 
     @property
     def usage(self) -> Usage:
-        """What all attempts and children have cost so far, as far as it was reported."""
-        return self.spending.total
+        """What all attempts and children have cost so far; an attempt that is going on, as `estimate` has it."""
+        return self.spent().total
 
     @property
     def usage_origin(self) -> Origin:
         """What `usage` rests on, taking the least certain of all attempts and children."""
-        return self.spending.origin
+        return self.spent().origin
 
-    def estimate(self) -> UsageReported | None:
-        """What the open attempt may have cost by what it said, where its provider has reported nothing, or less."""
-        step, reported = self._step, self.reported
+    def spent(self) -> Spending:
+        """What all attempts and children have cost so far; an attempt that is going on, as `estimate` has it."""
+        estimate = self.estimate()
+        return self.spending if estimate is None else self.spending.with_report(estimate)
+
+    def estimate(self, reported: Usage | None = None) -> UsageReported | None:
+        """What the attempt that is going on has cost, should it end here; None where none is, or where that is told.
+
+        `reported` is what its provider has reported last, where that has not come here yet.
+        """
+        step = self._step
         if step is None or step.attempt is None:
             return None
-        usage = Usage.estimated(step.written())
-        if reported is not None:
-            if (usage.output_tokens or 0) <= (reported.output_tokens or 0):
-                return None
-            usage = msgspec.structs.replace(reported, output_tokens=usage.output_tokens, raw=None, cost=None)
-        return UsageReported(
-            step=step.number, attempt=step.attempt, usage=usage, origin="estimated" if usage else "unknown"
-        )
+        usage = at_least(reported or self.reported, step.size)
+        origin: Origin = "estimated" if usage else "unknown"
+        estimate = UsageReported(step=step.number, attempt=step.attempt, usage=usage, origin=origin)
+        return None if self.spending.has_report(estimate) else estimate
 
     @property
     def text(self) -> str:
@@ -413,7 +415,7 @@ class Fold:
         finished. `now` (Unix seconds) stands for the end where there is none yet, and for the time of an event that has
         none yet.
         """
-        usage, finished = self.usage, isinstance(self.end, RunFinished)
+        spent, finished = self.spent(), isinstance(self.end, RunFinished)
         begun = _when(self.started, now) or 0.0
         ended = begun if self.started is None else _when(self.end, now) or (begun if now is None else now)
         first, last = _when(self._first_token, now), _when(self._last_token, now)
@@ -432,8 +434,8 @@ class Fold:
             files=tuple(said.files),
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
-            usage=usage,
-            usage_origin=self.usage_origin,
+            usage=spent.total,
+            usage_origin=spent.origin,
             model=self.model,
             provider=self.provider,
             messages=tuple(_answered(messages, self._awaited)),
@@ -441,7 +443,7 @@ class Fold:
             agent=self.started.agent_name if self.started else "",
             duration=max(0.0, ended - begun),
             time_to_first_token=None if first is None else max(0.0, first - begun),
-            tokens_per_second=_rate(self.spending.own.output_tokens, first, last),
+            tokens_per_second=_rate(spent.own.output_tokens, first, last),
             partial=not finished,
             callback_errors=callback_errors,
         )

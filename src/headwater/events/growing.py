@@ -69,6 +69,7 @@ class Call:
         "pieces",
         "refused",
         "result",
+        "said",
         "started",
         "step",
     )
@@ -79,6 +80,8 @@ class Call:
         self.call = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
         """As the model wrote it, which is how the conversation keeps it, whatever was allowed in its place."""
         self.pieces: list[str] | None = []
+        self.said = 0
+        """Bytes of its arguments as they came in pieces; counted once it is written."""
         self.cut = False
         self.error: str | None = None
         self.arguments: dict[str, Any] | None = None
@@ -110,6 +113,7 @@ class Call:
             signature=event.signature,
             item_id=event.item_id,
         )
+        self.said = _bytes("".join(self.pieces or ()))
         self.pieces = None
         if isinstance(event, CallRejected):
             self.cut, self.error = event.cut, event.error
@@ -153,6 +157,11 @@ class Call:
             return "".join(self.pieces)
         arguments = self.call.arguments
         return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arguments, as they came or as they are known now: the larger."""
+        return max(self.said, _bytes(self.written()))
 
     def so_far(self) -> ToolCall:
         """The call with what has been written of its arguments."""
@@ -217,10 +226,11 @@ class Step:
         reasoning = self.reasoning or "".join(part.text for part in parts if isinstance(part, Reasoning))
         return text, refusal, reasoning
 
-    def written(self) -> str:
-        """Everything that the model has written in it, in no order: what it may have to be paid for."""
-        said = ["".join(stream.pieces) for stream in self.entries.values()]
-        return "".join(said + [call.written() for call in self.calls.values()])
+    @property
+    def size(self) -> int:
+        """Bytes of all that the model has written in it: what it may have to be paid for."""
+        said = sum(_bytes("".join(stream.pieces)) for stream in self.entries.values())
+        return said + sum(call.size for call in self.calls.values())
 
 
 class Said:
@@ -274,6 +284,10 @@ class Said:
             getattr(said, name).extend(getattr(self, name))
         said.add(step, None)
         return said
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def not_run(call: ToolCall, why: str = NOT_RUN) -> ToolResult:

@@ -232,7 +232,12 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @classmethod
     def estimated(cls, text: str) -> Usage:
         """What saying `text` may have cost: four bytes of UTF-8 a token, the vendors' own rule of thumb."""
-        return cls(output_tokens=(len(text.encode("utf-8", "replace")) + 3) // 4) if text else cls()
+        return cls.of_bytes(len(text.encode("utf-8", "replace")))
+
+    @classmethod
+    def of_bytes(cls, size: int) -> Usage:
+        """What so many bytes of UTF-8 may have cost, see `estimated`."""
+        return cls(output_tokens=(size + 3) // 4) if size else cls()
 
     @property
     def total_tokens(self) -> int | None:

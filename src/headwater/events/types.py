@@ -589,7 +589,10 @@ class MessageAdded(Event, frozen=True, gc=False, tag="message.added"):
 
 
 class UsageReported(Event, frozen=True, gc=False, tag="usage.reported"):
-    """What the attempt has cost so far: cumulative, the last one counts."""
+    """What the attempt has cost so far: cumulative, the last one counts.
+
+    One that did not end is told of once more, as an estimate: the larger of what was reported and what was said.
+    """
 
     step: int
     attempt: int

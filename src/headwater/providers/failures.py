@@ -6,7 +6,6 @@ Pure wording and sorting. It knows no secrets: `backends.http` removes a key tha
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater import errors
+from headwater.providers.pauses import asked_pause
 
 __all__ = (
     "cut_error",
@@ -25,7 +25,6 @@ __all__ = (
     "provider_error",
     "read_error",
     "read_error_body",
-    "retry_after",
     "stray_error",
     "value_or_text",
 )
@@ -51,7 +50,7 @@ def http_error(
         status=status,
         code=code,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
-        retry_after=retry_after(headers, now),
+        retry_after=asked_pause(headers, now),
     )
 
 
@@ -128,35 +127,6 @@ def _with_cause(value: Mapping[str, Any], message: str) -> str:
 
 def _word(value: Any) -> str | None:
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Returns the seconds to wait before a retry, from retry-after-ms or Retry-After (seconds or a date); None
-    without."""
-    if (text := headers.get("retry-after-ms")) is not None:
-        try:
-            return _seconds(text) / 1000
-        except ValueError:
-            pass
-    if (text := headers.get("retry-after")) is not None:
-        try:
-            return _seconds(text)
-        except ValueError:
-            pass
-        from email.utils import parsedate_to_datetime  # rare, and slow to import
-
-        try:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-        except (ValueError, TypeError):
-            pass
-    return None
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is no number of seconds")
-    return max(0.0, value)
 
 
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"})

@@ -345,11 +345,12 @@ class AgentRun(Parent):
         decoder = asking.decoder if asking else None
         if decoder is not None and fold.in_attempt == decoder.place.attempt:
             usage, place = decoder.usage, decoder.place
-            if usage is None and fold.visible and (estimate := fold.estimate()) is not None:
-                yield [estimate]
-            elif usage is not None and usage != fold.reported:
+            whole = (decoder.ended or decoder.complete) and usage is not None
+            if whole and usage is not None and usage != fold.reported:
                 # The reader left between its coming and its being appended.
                 yield [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
+            elif not whole and (fold.visible or usage) and (estimate := fold.estimate(usage)) is not None:
+                yield [estimate]
         backend = asking.backend if asking else self.job.backends[0]
         reason = manner.finish_reason
         if manner.outcome == "failed" and decoder is not None:
