@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
+import msgspec
+
 from headwater.events.closing import CANCELLED, FAILED, close_children, close_step, close_tools
 from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run
 from headwater.events.messages import (
