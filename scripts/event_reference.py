@@ -175,6 +175,8 @@ def _default(field: Any) -> str:
     value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     if isinstance(value, msgspec.Struct):
         return "empty"
+    if value is msgspec.UNSET:
+        return "absent"
     return f"`{json.dumps(value)}`"
 
 

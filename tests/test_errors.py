@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from headwater import errors
 from headwater.errors import HeadwaterError
-from headwater.events.messages import Response
+from headwater.events.response import Response
 
 CLASSES: dict[str, type[HeadwaterError]] = {
     name: value for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, HeadwaterError)

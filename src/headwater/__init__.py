@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from headwater.agents.model import Model
     from headwater.backends.timeouts import Timeouts
     from headwater.errors import HeadwaterError, IncompleteStream
-    from headwater.events.messages import File, Image, Message, Response, Text, ToolCall, ToolResult, Usage
+    from headwater.events.codec import messages_from_json, messages_to_json
+    from headwater.events.messages import File, Image, Message, Text, ToolCall, ToolResult, Usage
     from headwater.events.questions import Answer, Question
+    from headwater.events.response import Response
     from headwater.providers.request import ProviderTool, Settings
     from headwater.readers.chunks import StreamChunk
+    from headwater.readers.process_hook import on_event
     from headwater.readers.run_file import RunFile
     from headwater.readers.stream import AgentStream
     from headwater.runtime.thread import Thread
@@ -46,7 +49,7 @@ _HOMES = {
     "Model": "agents.model",
     "ProviderTool": "providers.request",
     "Question": "events.questions",
-    "Response": "events.messages",
+    "Response": "events.response",
     "Results": "events.results",
     "RunFile": "readers.run_file",
     "SequentialWorkflow": "workflows",
@@ -61,6 +64,9 @@ _HOMES = {
     "ToolResult": "events.messages",
     "Usage": "events.messages",
     "clip_tool_results": "runtime.view",
+    "messages_from_json": "events.codec",
+    "messages_to_json": "events.codec",
+    "on_event": "readers.process_hook",
     "tool": "tools",
 }
 _MODULES = ("errors", "events", "testing")
@@ -98,21 +104,41 @@ __all__ = (
     "clip_tool_results",
     "errors",
     "events",
+    "messages_from_json",
+    "messages_to_json",
+    "on_event",
     "testing",
     "tool",
 )
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
+if not TYPE_CHECKING:  # a checker would take every name for known
 
-    if name in _MODULES:
-        return importlib.import_module(f"headwater.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'headwater' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"headwater.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        import importlib
+
+        if name in _MODULES:
+            return importlib.import_module(f"headwater.{name}")
+        if name not in _HOMES:
+            raise _missing(name)
+        value = getattr(importlib.import_module(f"headwater.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def _missing(name: str) -> Exception:
+    """The error for a name that there is not; other libraries' names say what does the same here."""
+    import sys
+
+    from headwater.agents.spellings import name_hint
+
+    hint = "" if name.startswith("_") else name_hint(name)
+    if not hint:
+        return AttributeError(f"module 'headwater' has no attribute {name!r}")
+    # `from headwater import …` asks for the attribute first, and would drop what an AttributeError says.
+    imported = sys._getframe(2).f_code.co_name == "_handle_fromlist"
+    kind = ImportError if imported else AttributeError
+    return kind(f"headwater has no {name!r}. {hint}")
 
 
 def __dir__() -> list[str]:

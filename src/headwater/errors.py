@@ -8,7 +8,7 @@
     │   │   ├── MissingKey          the provider wants a key and none was found
     │   │   ├── UnsupportedSetting  the provider cannot honour this setting
     │   │   └── InvalidTool         a function that cannot be offered as a tool
-    │   ├── InvalidRecord           what was to be read is no event, message or Response of ours
+    │   ├── InvalidRecord           what was to be read is no event, message, thread or Response of ours
     │   ├── ThreadBusy              one conversation, two runs at once
     │   ├── HistoryInvalid          messages that no provider takes: a call without its result: .ids
     │   ├── DefinitionChanged       the agent is not the one that the log was written by
@@ -194,7 +194,7 @@ class InvalidTool(ConfigurationError):
 
 
 class InvalidRecord(UsageError):
-    """What was to be read or written is no event, message or Response as JSON has them.
+    """What was to be read or written is no event, message, thread or Response as JSON has them.
 
     Look for the program that wrote it, or for a line that was cut.
     """

@@ -12,7 +12,7 @@ from headwater.backends.offline import Call
 from headwater.events import Handoff as HandoffEvent
 from headwater.events.messages import Message
 from headwater.runtime.run import Run
-from headwater.tools.outcome import ToolOutcome
+from tests.agents.working import Working
 from tests.support.members import asked, log_of, speaker
 from tests.support.virtual import run_virtual
 
@@ -31,30 +31,6 @@ def test_a_model_is_told_who_it_is_and_what_it_is_for() -> None:
 
 def test_a_long_name_is_cut_to_what_providers_take() -> None:
     assert len(Handoff("x" * 100, "", begin).name) == 64
-
-
-class Working:
-    """One call at work; of what a run offers it, what a handoff uses."""
-
-    call_id = run_id = idempotency_key = "1"
-    context = timeout = deadline = None
-
-    def __init__(self, arguments: Any) -> None:
-        self.arguments = arguments
-        self.handed: list[tuple[Any, str]] = []
-
-    def emit(self, data: Any) -> None:
-        raise AssertionError
-
-    async def ask(self, asked: Any) -> Any:
-        raise AssertionError
-
-    async def conduct(self, run: Any) -> ToolOutcome:
-        raise AssertionError
-
-    def hand_over(self, to: Any, note: str) -> ToolOutcome:
-        self.handed.append((to, note))
-        return ToolOutcome.of("Done.")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headwater import Agent
-from headwater.agents.output import output_of
+from headwater.agents.output import MODES, OutputMode, output_of
 from headwater.backends.offline import ScriptedModel
 from headwater.errors import ConfigurationError
 from tests.support.members import asked
@@ -59,15 +59,65 @@ def test_a_type_that_cannot_be_told_is_refused() -> None:
         output_of(Odd)
 
 
-def test_the_mode_says_where_the_type_is_asked_for() -> None:
-    for mode, in_words in (("native", False), ("prompted", True)):
-        agent = Agent(model=ScriptedModel([["[1, 2]"]]), output_type=list[int], output_mode=mode)  # type: ignore[arg-type]
-        assert agent.run("q").output == [1, 2]
-        (request,) = asked(agent)
-        assert request.output is not None
-        assert request.output.in_words is in_words
+@pytest.mark.parametrize("mode", MODES)
+def test_the_mode_says_where_the_type_is_asked_for(mode: OutputMode) -> None:
+    agent = Agent(model=ScriptedModel([["[1, 2]"]]), output_type=list[int], output_mode=mode)
+    assert agent.run("q").output == [1, 2]
+    (request,) = asked(agent)
+    assert request.output is not None
+    assert request.output.in_words is (mode == "prompted")
+    assert [tool.name for tool in request.tools] == ([request.output.tool] if mode == "tool" else [])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_models_put_around_their_json_is_let_be_in_every_mode(mode: OutputMode) -> None:
+    said = 'Here it is:\n```json\n{"city": "Paris", "degrees": 21}\n```\nAnything else?'
+    agent = Agent(model=ScriptedModel([[said]]), output_type=Weather, output_mode=mode)
+    response = agent.run("q")
+    assert response.output == Weather("Paris", 21)
+    assert response.text == said
+    assert len(asked(agent)) == 1
+
+
+def test_a_mode_that_is_none_is_refused() -> None:
+    odd: Any = "telepathy"
     with pytest.raises(ConfigurationError, match="output_mode is 'telepathy'"):
-        Agent(model="offline", output_mode="telepathy")  # type: ignore[arg-type]
+        Agent(model="offline", output_mode=odd)
+    with pytest.raises(ConfigurationError, match="output_mode is 'telepathy'"):
+        Agent(model="offline", output_type=int).run("q", output_mode=odd)
+
+
+def test_the_mode_may_be_set_later_and_for_one_run() -> None:
+    agent = Agent(model=ScriptedModel(lambda request: "[1]"), output_type=list[int])
+    agent.run("q")
+    agent.run("q", output_mode="tool")
+    agent.output_mode = "prompted"
+    agent.run("q")
+    agent.run("q", output_type=tuple[int], output_mode="native")
+    specs = [request.output for request in asked(agent)]
+    assert [(spec.in_words, bool(spec.tool)) for spec in specs if spec is not None] == [
+        (False, False),
+        (False, True),
+        (True, False),
+        (False, False),
+    ]
+
+
+def test_a_mode_without_a_type_asks_for_nothing() -> None:
+    agent = Agent(model=ScriptedModel(["Hi."]), output_mode="tool")
+    assert agent.run("q").output == "Hi."
+    assert [(request.output, request.tools) for request in asked(agent)] == [(None, ())]
+
+
+def test_a_tool_that_has_the_name_by_which_answers_are_given_is_refused() -> None:
+    def final_answer() -> str:
+        """Answer."""
+        return "42"
+
+    agent = Agent(model="offline", tools=[final_answer], output_type=int)
+    assert agent.run("q").output is not None
+    with pytest.raises(ConfigurationError, match=r"Two tools of 'agent' have the name 'final_answer'\. The answer"):
+        agent.run("q", output_mode="tool")
 
 
 def test_a_schema_may_stand_in_place_of_a_type() -> None:

@@ -14,7 +14,7 @@ from headwater.backends import http
 from headwater.backends.http import HTTPBackend, HTTPExchange
 from headwater.events import Event, TextDelta, UsageReported, Warned
 from headwater.events.messages import Message
-from headwater.providers import openai_chat, openai_responses
+from headwater.providers import anthropic, openai_chat, openai_responses
 from headwater.providers.decoder import Place
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Secret, Settings
 from tests.support.virtual import run_virtual
@@ -174,6 +174,60 @@ def test_what_follows_the_answer_is_waited_for_no_longer_than_it_is_worth(
 
     _, took = run(main)
     assert took == pytest.approx(seconds)
+
+
+def test_an_answer_that_goes_on_after_its_end_has_the_time_of_one_that_did_not_end() -> None:
+    answer = Answering(chunk("a"), STOP, 0.5, chunk("b"), 30.0, chunk("c"), STOP, 0.9, USAGE, 0.05, DONE, 60.0)
+
+    async def main() -> None:
+        exchange = Asked(answer).open()
+        events = await drained(exchange)
+        assert said(events) == "abc"
+        assert exchange.decoder.complete
+        assert any(isinstance(event, UsageReported) for event in events)
+
+    _, took = run(main)
+    assert took == pytest.approx(0.5 + 30.0 + 0.9 + 0.05 + http.REST_SECONDS)
+
+
+def messages(text: str) -> bytes:
+    """A whole answer of the Messages API."""
+    frames: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "m", "model": "c", "usage": {"input_tokens": 3}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+    return b"".join(b"event: %s\ndata: %s\n\n" % (f["type"].encode(), json.dumps(f).encode()) for f in frames)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.02, 0.05], ids=["at once", "slowly", "very slowly"])
+def test_a_further_answer_is_taken_whole_however_slowly_its_bytes_come(gap: float) -> None:
+    body = messages("One. ") + messages("Two.")
+    steps = [step for at in range(len(body)) for step in (body[at : at + 1], gap)]
+    asked = Asked(Answering(*steps))
+    asked.backend._api = anthropic
+
+    async def main() -> None:
+        exchange = asked.open()
+        assert said(await drained(exchange)) == "One. Two."
+        assert exchange.decoder.complete
+
+    run(main)
+
+
+def test_what_trickles_on_after_the_end_and_says_nothing_is_left() -> None:
+    answer = Answering(chunk("a"), STOP, DONE, *[step for _ in range(1000) for step in (0.05, b": comment\n\n")])
+
+    async def main() -> None:
+        exchange = Asked(answer).open()
+        assert said(await drained(exchange)) == "a"
+        assert exchange.decoder.complete
+
+    _, took = run(main)
+    assert took == pytest.approx(http.TRICKLE_SECONDS)
 
 
 def test_a_connection_that_breaks_after_the_answer_takes_nothing_from_it() -> None:

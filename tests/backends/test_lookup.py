@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headwater.backends.http import HTTPBackend
-from headwater.backends.lookup import ENVIRONMENT, look_up
+from headwater.backends.lookup import ENVIRONMENT, look_up, same_provider
 from headwater.backends.offline import OfflineModel
 from headwater.errors import InvalidRecord, MissingKey, ModelNotNamed, UnknownModel
 from headwater.providers.request import Secret
@@ -93,3 +93,22 @@ def test_a_token_is_fetched_only_where_there_is_no_key() -> None:
     assert isinstance(with_key, HTTPBackend)
     assert without._authorize is not None
     assert with_key._authorize is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("openai/gpt-5.4", "gpt-5-mini", True),
+        ("openai/gpt-5.4", "openai-chat/gpt-5.4", True),
+        ("anthropic/claude-sonnet-5", "claude-haiku-5", True),
+        ("openai/gpt-5.4", "anthropic/claude-sonnet-5", False),
+        (None, "groq/llama3.2", True),
+        (None, "openai/gpt-5.4", False),
+        ("nonesuch/m", "nonesuch/m", False),
+        ("offline", "openai/gpt-5.4", False),
+    ],
+)
+def test_names_may_lead_to_one_provider(one: str | None, other: str | None, same: bool) -> None:
+    env = {"HEADWATER_MODEL": "groq/llama3.3"}
+    assert same_provider(one, other, env=env) is same
+    assert same_provider(other, one, env=env) is same

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headwater import Timeouts
+from headwater import Agent, Timeouts
 from headwater.backends.offline import Call, Say, Think, Wait
 from headwater.errors import (
     ConfigurationError,
@@ -17,6 +17,7 @@ from headwater.errors import (
 )
 from tests.support.streams import scripted
 from tests.support.virtual import run_virtual
+from tests.system.recovery.wired import opening, saying, wired
 
 
 def test_the_clock_of_the_first_token() -> None:
@@ -55,6 +56,18 @@ def test_arguments_and_reasoning_feed_the_clock_too() -> None:
         assert await scripted(pieces, "So.", timeouts=Timeouts(idle=3)).run("Go.") == "So."
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+def test_an_answer_that_goes_on_after_its_end_is_under_the_clock_again(pause: float) -> None:
+    async def main() -> None:
+        model = wired("anthropic", [*saying("anthropic", "a"), pause, opening("anthropic"), 100.0])
+        with pytest.raises(IdleTimeout, match="3 s") as caught:
+            await Agent(model=model, timeouts=Timeouts(idle=3), retries=0).run("Go.")
+        assert caught.value.response.text == "a"
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(3 + pause, abs=1.01)
 
 
 def test_the_clock_of_a_step() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+import struct
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -279,6 +280,73 @@ def test_without_a_name_of_the_clients_own_all_still_works(
     assert server.connections == 2  # the whole ones shared one with the broken one
 
 
+class Kept:
+    """Answers the first request of a connection, and the second with `said` alone; then the connection ends."""
+
+    def __init__(self, said: bytes, *, reset: bool) -> None:
+        self.said, self.reset = said, reset
+        self.requests = 0
+
+    def __call__(self, client: socket.socket, number: int) -> None:
+        take(client)
+        self.requests += 1
+        client.sendall(HEAD % (5, b"hello"))
+        if not take(client):
+            return
+        self.requests += 1
+        client.sendall(self.said)
+        if self.reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def asked_twice(server: Server) -> str:
+    """What a second request on a kept connection comes to."""
+    first = await transport.post(server.request())
+    assert await first.read_error() == b"hello"
+    first.release()
+    try:
+        reply = await transport.post(server.request())
+    except ConnectionFailed as error:
+        return error.message
+    return (await reply.read()).decode()
+
+
+HALVES = [b"HT", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"]
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("said", HALVES)
+def test_a_request_that_was_taken_is_not_sent_again(
+    serve: Serve, run: Callable[[Any], Any], said: bytes, reset: bool
+) -> None:
+    kept = Kept(said, reset=reset)
+    server = serve(kept)
+    message = run(asked_twice(server))
+    assert "broke before an answer came" in message
+    assert "its head was cut off" in message or reset
+    assert said.decode() not in message
+    assert (server.connections, kept.requests) == (1, 2)
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+def test_a_kept_connection_that_was_dead_is_replaced(serve: Serve, run: Callable[[Any], Any], reset: bool) -> None:
+    kept = Kept(b"", reset=reset)
+    server = serve(kept)
+    assert run(asked_twice(server)) == "hello"
+    assert (server.connections, kept.requests) == (2, 3)
+
+
+@pytest.mark.parametrize(("said", "connections"), [(b"", 2), (HALVES[-1], 1)])
+def test_without_the_connectors_own_name_the_error_tells(
+    serve: Serve, run: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, said: bytes, connections: int
+) -> None:
+    monkeypatch.setattr(transport, "_watch_answers", lambda connector, loop: None)
+    kept = Kept(said, reset=False)
+    server = serve(kept)
+    run(asked_twice(server))
+    assert server.connections == connections
+
+
 def test_an_errors_body_is_read_up_to_its_bound(serve: Serve, run: Callable[[Any], Any]) -> None:
     def answer(client: socket.socket, number: int) -> None:
         take(client)
@@ -365,7 +433,7 @@ def test_a_slow_reader_holds_the_other_side_back(serve: Serve, run: Callable[[An
 
 def test_an_address_that_is_none_is_told(run: Callable[[Any], Any]) -> None:
     async def main() -> None:
-        for url in ("ftp://host/x", "http://", "http://no.such.host.invalid/x"):
+        for url in ("ftp://host/x", "http://", "http://no.such.host.invalid/x", "http://a..b/x"):
             with pytest.raises((ConnectionFailed, ConfigurationError)) as caught:
                 await transport.post(HTTPRequest(url=url, headers={"authorization": "Bearer sk-secret"}, body=b""))
             assert "sk-secret" not in str(caught.value)

@@ -239,7 +239,7 @@ class FixedServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, answers: Mapping[str, tuple[int, str]]) -> None:
+    def __init__(self, answers: Mapping[str, tuple[int, str | bytes]]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, dict[str, str]]] = []
         super().__init__(("127.0.0.1", 0), _Fixed)
@@ -250,11 +250,12 @@ class _Fixed(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, FixedServer)
         server.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-        status, body = server.answers.get(self.path, (404, "not here"))
+        status, told = server.answers.get(self.path, (404, "not here"))
+        body = told.encode() if isinstance(told, str) else told
         self.send_response(status)
-        self.send_header("content-length", str(len(body.encode())))
+        self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body.encode())
+        self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing on standard error."""

@@ -46,12 +46,17 @@ def test_what_runs_is_listed(closed: str, bare: pytest.MonkeyPatch) -> None:
         (200, "<html>my own program</html>", False, "something else answers there"),
         (200, '{"data": 3}', False, "something else answers there"),
         (200, "[1]", False, "something else answers there"),
+        (200, b'{"data": [{"id": "\xff\xfe"}]}', False, "something else answers there"),
+        (200, "[" * 100_000, False, "something else answers there"),
+        (200, '{"data": ' + "[" * 100_000, False, "something else answers there"),
+        (200, '{"data": [{"id": "\\ud800"}]}', False, "something else answers there"),
+        (200, '{"data": [{"id": "\\u001b[2J"}, {"id": 7}, 3]}', True, ""),
         (404, "no", False, "something else answers there (HTTP 404)"),
         (401, "{}", True, "the key is not accepted"),
     ],
 )
 def test_what_answers_otherwise(
-    status: int, body: str, reachable: bool, problem: str, closed: str, bare: pytest.MonkeyPatch
+    status: int, body: str | bytes, reachable: bool, problem: str, closed: str, bare: pytest.MonkeyPatch
 ) -> None:
     with serving(FixedServer({"/v1/models": (status, body)})) as url:
         found = servers(closed, LLAMACPP_BASE_URL=f"{url}/v1")["llamacpp"]
@@ -81,6 +86,19 @@ def test_what_listens_and_speaks_something_else_is_told(closed: str, bare: pytes
         thread.join()
     assert not found.reachable
     assert "broke before an answer came" in found.problem
+
+
+def test_a_server_that_lists_the_key_shows_it_nowhere(closed: str, bare: pytest.MonkeyPatch) -> None:
+    listed = json.dumps({"data": [{"id": "m"}, {"id": "m-token-0123456789"}]})
+    with serving(FixedServer({"/v1/models": (200, listed)})) as url:
+        found = servers(closed, VLLM_BASE_URL=f"{url}/v1", VLLM_API_KEY="token-0123456789")["vllm"]
+    assert found.models == ("m", "m-…")
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 80 + ".example"])
+def test_a_host_that_can_be_no_name_is_not_running(host: str, closed: str) -> None:
+    found = servers(closed, VLLM_BASE_URL=f"http://{host}/v1")["vllm"]
+    assert (found.reachable, found.problem) == (False, "not running")
 
 
 def test_an_address_that_is_none_is_told(closed: str) -> None:

@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+
 import pytest
 
 from headwater.cli.wording import for_the_command_line
 from headwater.errors import HeadwaterError
 from headwater.providers.registry import resolve
+from tests.support.paths import ROOT
+
+SOURCE = ROOT / "src" / "headwater"
+MET = ("backends", "providers", "runtime/agent_run.py", "runtime/tool_calls.py", "runtime/run.py", "cli")
+"""Where errors come from that a command can meet: all but how the library is called."""
+PROGRAMMERS = (
+    "asyncio.run(",  # no running event loop: commands have theirs
+    "handoffs=",  # commands make one agent
+    "tools=[search]",  # a tool of the provider's
+    "pass data=",  # files by their URL
+    "File(data=",
+    "HTTP_PROXY=",  # what a shell takes
+    "_PROXY=",
+    "?speed=",
+)
+"""What a command's user never reads, or may read as it stands."""
+
+
+def hints() -> Iterator[tuple[str, str]]:
+    """Every hint that is written in those places, and where it stands."""
+    for path in sorted(path for place in MET for path in (*(SOURCE / place).rglob("*.py"), SOURCE / place)):
+        if path.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for keyword in node.keywords if isinstance(node, ast.Call) else ():
+                if keyword.arg == "hint":
+                    yield f"{path.relative_to(SOURCE)}:{keyword.value.lineno}", ast.unparse(keyword.value)
 
 
 @pytest.mark.parametrize(
@@ -30,3 +61,12 @@ def test_what_the_registry_advises(name: str | None, env: dict[str, str], told: 
 def test_other_words_stay_as_they_are() -> None:
     said = "The key was not accepted (401). Check OPENAI_API_KEY."
     assert for_the_command_line(said) == said
+
+
+def test_no_advice_names_what_only_programs_have() -> None:
+    found = [*hints()]
+    assert len(found) > 50
+    for place, written in found:
+        told = for_the_command_line(re.sub(r"\{[^}]*\}", "x", written))
+        if not any(word in written for word in PROGRAMMERS):
+            assert not re.search(r"\w=|`|\bresponse\b(?!'s)|timeouts\.|max_\w|api_key|extra=", told), (place, told)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headwater import errors, events
+from headwater import events
 from headwater.errors import InvalidRecord
 from headwater.events import Custom, Event, TextDelta, Unknown, codec
 from headwater.events.codec import EVENT_TYPES, decode, encode
@@ -26,15 +26,15 @@ from headwater.events.messages import (
     Image,
     Message,
     Reasoning,
-    Response,
     Source,
     Text,
     ToolCall,
     ToolResult,
     Usage,
 )
+from headwater.events.response import Response
 from headwater.providers.request import Secret
-from tests.support.values import any_event, any_json, any_message, any_response, event_of
+from tests.support.values import any_event, any_json, any_message, event_of
 
 DELTA = TextDelta(seq=12, time=1_700_000_000.5, run="run_1", path=("team", "writer"), step=1, part=0, text="Hé\n")
 
@@ -177,7 +177,8 @@ def test_a_cost_is_a_string_in_json_and_keeps_every_digit() -> None:
     event = events.UsageReported(step=1, attempt=1, usage=Usage(cost=Decimal("0.0012345678901234567890")))
     assert written(event)["usage"] == {"cost": "0.0012345678901234567890"}
     assert decode(encode(event)) == event
-    assert codec.encode_response(codec.decode_response(codec.encode_response(Response("", usage=event.usage))))
+    kept = Response("", usage=event.usage).to_json()
+    assert Response.from_json(kept).usage == event.usage
     # as others may write it: read as what it says, and passed on as it stood
     for cost in (0.5, 3, "1e5", "00.5"):
         body = {"v": 1, "type": "usage.reported", "step": 1, "attempt": 1, "usage": {"cost": cost}}
@@ -444,52 +445,6 @@ def test_a_message_without_a_json_form_is_an_error() -> None:
         codec.encode_message(Message.assistant(ToolCall(id="1", name="f", arguments={"x": object()})))
     lone = codec.encode_messages([Message.user("a\ud83d")])
     assert codec.decode_messages(lone) == (Message.user("a\ufffd"),)
-
-
-# --- Responses
-
-
-@given(response=any_response())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_response_comes_back_as_it_was(response: Response[Any]) -> None:
-    line = codec.encode_response(response)
-    read = codec.decode_response(line)
-    assert type(read) is Response
-    assert read.text == response.text
-    assert read.__dict__ == response.__dict__
-    assert codec.encode_response(read) == line
-
-
-def test_the_error_of_a_member_is_read_back_as_one_of_its_name() -> None:
-    ours = Response("a", error=errors.RateLimited("Too often.", hint="Wait."))
-    theirs = Response("b", error=KeyError("x"))
-    read = codec.decode_response(codec.encode_response(Response("", members={"a": ours, "b": theirs})))
-    assert type(read.members["a"].error) is errors.RateLimited
-    assert str(read.members["a"].error) == "Too often. Wait."
-    assert type(read.members["b"].error) is errors.HeadwaterError
-    assert "KeyError" in str(read.members["b"].error)
-
-
-def test_a_response_is_written_without_what_it_does_not_say() -> None:
-    assert codec.encode_response(Response("hi")) == b'{"v":1,"type":"response","text":"hi"}'
-
-
-def test_every_field_of_a_response_is_written() -> None:
-    record = {name for name in codec._ResponseRecord.__struct_fields__ if name != "text"}
-    assert record == set(Response("").__dict__)
-
-
-def test_an_output_of_ones_own_type_is_read_back_as_its_json() -> None:
-    response: Response[Model] = Response('{"name": "n"}', output=Model(name="n", at=datetime.date(2026, 1, 2)))
-    read = codec.decode_response(codec.encode_response(response))
-    assert read.output == {"name": "n", "at": "2026-01-02"}
-    assert codec.decode_response(codec.encode_response(Response("x", output=None))).output is None
-
-
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"type":"response"}', b'{"type":"raw","text":"a"}'])
-def test_what_is_no_response_is_an_error(data: bytes) -> None:
-    with pytest.raises(InvalidRecord, match="The Response"):
-        codec.decode_response(data)
 
 
 # --- the whole

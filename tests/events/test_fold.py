@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -487,6 +488,35 @@ def test_an_output_counts_only_where_the_run_finished() -> None:
     assert fold([*log, RunFinished(run="top", finish_reason="stop")]).response(output=7).output == 7
 
 
+def answered(*after: Event, tool: str = "answer", error: str | None = None) -> list[Event]:
+    """A run whose model says something, calls two tools, and gives its answer by the second."""
+    said_and_called = [*said(1, 0, "So."), *call("c1"), *call("c2", "answer"), *call("c3", "answer")]
+    first, *rest = begun(*said_and_called)
+    log = finished([msgspec.structs.replace(first, answer_tool=tool), *rest], reason="tool_calls")
+    for key, name in (("c1", "look"), ("c2", "answer"), ("c3", "answer")):
+        failed = error or ("There is one already." if key == "c3" else None) if name == "answer" else None
+        log += [ToolStarted(step=1, call=key, name=name), ToolFinished(step=1, call=key, name=name, error=failed)]
+    return stamped([*log, *after])
+
+
+DONE = RunFinished(finish_reason="tool_calls", output=1)
+
+
+def test_an_answer_that_a_call_gives_is_the_text_once_the_run_has_finished() -> None:
+    response = fold(answered(DONE)).response()
+    assert (response.text, response.transcript) == ('{"n":1}', "So.")
+    for after in ([], [RunCancelled()], [RunFailed(error=BUSY)]):
+        assert fold(answered(*after)).response().text == "So.", "nobody knows yet that it is the answer"
+    assert fold(answered(DONE, tool="")).response().text == "So.", "a tool like any other"
+    assert fold(answered(DONE, error="It does not fit.")).response().text == "So."
+
+
+def test_an_answer_that_a_call_gives_is_not_the_text_of_a_run_that_goes_on() -> None:
+    further = [StepStarted(step=2), AttemptStarted(step=2), *said(2, 1, "Or so.")]
+    log = finished(answered(MessageAdded(message=Message.user("Go on."), cause="loop"), *further), DONE)
+    assert fold(log).response().text == "Or so."
+
+
 # --- at random: any run, at any moment
 
 
@@ -500,7 +530,9 @@ def test_a_run_can_be_told_of_at_every_moment(play: Play) -> None:
         of_run.add(event)
         response = of_run.response()
         check_history(response.messages)
-        assert response.transcript.endswith(response.text)
+        given = [msgspec.json.encode(one.arguments).decode() for one in response.tool_calls]
+        by_call = of_run.started is not None and bool(of_run.started.answer_tool) and not response.partial
+        assert response.transcript.endswith(response.text) or (by_call and response.text in given)
         assert response.partial == (not isinstance(event, RunFinished))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.events import ApprovalAnswered, Event, RunResumed, ToolFinished, ToolStarted
+from headwater.events import ApprovalAnswered, CallReady, CallStarted, Event, RunResumed, ToolFinished, ToolStarted
 from headwater.events.fold import Fold, fold
-from headwater.events.growing import refusal_text
+from headwater.events.growing import Call, Step, Stream, refusal_text
 from headwater.events.messages import ToolCall, ToolResult
 from headwater.testing.handmade_logs import MAIL, handmade_logs
 
@@ -121,3 +121,17 @@ def test_an_attempt_that_the_log_cut_off_is_forgotten() -> None:
     assert response.usage_origin == "estimated"
     guarded = fold(handmade_logs()["asked again for a guard"]).response()
     assert guarded.transcript == "It is fine."
+
+
+def test_a_step_weighs_what_the_model_wrote_in_it_in_whatever_form() -> None:
+    step = Step(1)
+    text = step.entries[0] = Stream("answer")
+    text.pieces.append("été")
+    call = step.calls["a"] = Call(CallStarted(step=1, call="a", name="look"))
+    call.pieces = ['{"a" : ', " 1}"]
+    assert step.size == 5 + 10
+    call.end(CallReady(step=1, call="a", name="look", arguments={"a": 1}))
+    assert step.size == 5 + 10, "as it came, not as it is kept"
+    whole = step.calls["b"] = Call(CallStarted(step=1, call="b", name="look"))
+    whole.end(CallReady(step=1, call="b", name="look", arguments={"b": 22}))
+    assert step.size == 5 + 10 + len('{"b":22}'), "one that came at once"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import base64
 import copy
 import json
@@ -20,7 +19,6 @@ from headwater.events.messages import (
     Message,
     ProviderItem,
     Reasoning,
-    Response,
     Source,
     Text,
     ToolCall,
@@ -31,7 +29,7 @@ from headwater.events.messages import (
     sent_messages,
     sniff_media_type,
 )
-from tests.support.values import any_message, any_response, value_of
+from tests.support.values import any_message, value_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 4
 
@@ -233,118 +231,7 @@ def test_a_compaction_is_sent_for_the_messages_before() -> None:
     assert sent_messages([*said, whole]) == [whole]
 
 
-# --- Response
-
-
-RESPONSE: Response[str] = Response(
-    "Hello",
-    transcript="Well.\n\nHello",
-    messages=(Message.user("Hi"), Message.assistant("Hello")),
-    usage=Usage(input_tokens=1, output_tokens=2),
-    tool_calls=(ToolCall(id="1", name="f", arguments={"a": 1}),),
-    finish_reason="stop",
-    model="gpt-5.4",
-    duration=1.5,
-)
-
-
-def test_a_response_is_its_text() -> None:
-    assert RESPONSE == "Hello"
-    assert isinstance(RESPONSE, str)
-    assert (str(RESPONSE), f"{RESPONSE}", RESPONSE + "!", ", ".join([RESPONSE])) == (
-        "Hello",
-        "Hello",
-        "Hello!",
-        "Hello",
-    )
-    assert json.dumps({"answer": RESPONSE}) == '{"answer": "Hello"}'
-    assert hash(RESPONSE) == hash("Hello")
-    assert type(RESPONSE.text) is str
-    assert not Response("")
-    assert RESPONSE._repr_markdown_() == "Hello"
-
-
-def test_a_response_knows_how_it_came_about_and_what_it_was_not_told() -> None:
-    assert RESPONSE.transcript == "Well.\n\nHello"
-    assert RESPONSE.output == "Hello"
-    assert RESPONSE.usage.total_tokens == 3
-    bare: Response[str] = Response("x")
-    assert (bare.transcript, bare.output, bare.messages, bare.finish_reason) == ("x", "x", (), None)
-    assert not bare.partial
-    assert not bare.usage
-
-
-def test_every_field_has_a_value_from_the_start_and_no_other_is_taken() -> None:
-    assert set(Response("").__dict__) == set(Response.__annotations__)
-    with pytest.raises(TypeError, match="no field 'tokens'"):
-        Response("", tokens=3)
-
-
-def test_responses_share_nothing() -> None:
-    one, other = Response("a", model="m"), Response("b")
-    assert other.model == ""
-    one.partial = True
-    assert not other.partial
-
-
-@given(response=any_response())
-@settings(max_examples=50, deadline=None)
-def test_a_response_pickles_and_copies(response: Response[Any]) -> None:
-    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
-        again = pickle.loads(pickle.dumps(response, protocol))
-        assert type(again) is Response
-        assert again.text == response.text
-        assert again.__dict__ == response.__dict__
-    for twin in (copy.copy(response), copy.deepcopy(response)):
-        assert type(twin) is Response
-        assert (twin.text, twin.__dict__) == (response.text, response.__dict__)
-
-
-@given(response=any_response())
-@settings(max_examples=50, deadline=None)
-def test_a_response_as_a_dict_is_json(response: Response[Any]) -> None:
-    said = json.loads(json.dumps(response.to_dict()))
-    assert said["text"] == response.text
-    assert said["usage"] == response.usage.to_dict()
-    assert "messages" not in said
-
-
-def test_awaiting_a_response_gives_itself_at_once() -> None:
-    async def main() -> Response[str]:
-        first = await RESPONSE
-        assert first is RESPONSE
-        return (await asyncio.gather(RESPONSE, RESPONSE))[1]
-
-    assert asyncio.run(main()) is RESPONSE
-
-
 @pytest.mark.parametrize("kind", [Image, File])
 def test_data_that_is_no_bytes_is_said_plainly(kind: Any) -> None:
     with pytest.raises(TypeError, match="is bytes: write"):
         kind("picture.png")
-
-
-def test_a_response_answers_to_the_names_of_the_documents() -> None:
-    response = Response("Hi.", model="m", provider="p", usage=Usage(output_tokens=2), duration=1.5)
-    assert response.content == response.text == "Hi."
-    assert type(response.content) is str
-    assert response.metadata == {
-        "model": "m",
-        "provider": "p",
-        "tokens": Usage(output_tokens=2).to_dict(),
-        "time_to_first_token": None,
-        "duration": 1.5,
-    }
-
-
-@pytest.mark.parametrize("name", ["success", "unwrap", "final_output", "choices", "thinking"])
-def test_a_name_from_elsewhere_is_answered_with_ours(name: str) -> None:
-    with pytest.raises(AttributeError, match=f"has no '{name}'. Here it is "):
-        getattr(Response("Hi."), name)
-    assert not hasattr(Response("Hi."), name)
-
-
-def test_any_other_name_is_an_attribute_error_that_pickle_and_copy_understand() -> None:
-    with pytest.raises(AttributeError, match="has no 'nonsense'"):
-        _ = Response("Hi.").nonsense  # type: ignore[attr-defined]
-    assert copy.deepcopy(Response("Hi.", model="m")).model == "m"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from headwater.events import ChildFinished, UsageReported
 from headwater.events.fold import fold
 from headwater.events.messages import Usage
-from headwater.events.spending import Origin, Spending
+from headwater.events.spending import Origin, Spending, at_least
 from headwater.testing.handmade_logs import handmade_logs
 
 
@@ -45,6 +47,34 @@ def test_an_attempt_that_reported_nothing_is_unknown_once_it_is_over() -> None:
     assert (Spending().origin, reported, silent) == ("measured", "measured", "unknown")
 
 
+@pytest.mark.parametrize(
+    ("reported", "said", "cost"),
+    [
+        (None, 0, Usage()),
+        (None, 802, Usage(output_tokens=201)),
+        (Usage(), 802, Usage(output_tokens=201)),
+        (Usage(input_tokens=9, output_tokens=1), 802, Usage(input_tokens=9, output_tokens=201)),
+        (Usage(input_tokens=9), 0, Usage(input_tokens=9)),
+        (Usage(output_tokens=300, raw={"n": 1}), 802, Usage(output_tokens=300, raw={"n": 1})),
+        (Usage(output_tokens=1, raw={"n": 1}, cost=Decimal(1)), 5, Usage(output_tokens=2)),
+    ],
+)
+def test_what_did_not_end_costs_the_larger_of_what_was_reported_and_what_was_said(
+    reported: Usage | None, said: int, cost: Usage
+) -> None:
+    assert at_least(reported, said) == cost
+
+
+def test_a_report_that_is_only_supposed_changes_nothing() -> None:
+    spending = Spending()
+    spending.report(report(1, 1, output_tokens=1))
+    supposed = UsageReported(step=1, attempt=2, usage=Usage(output_tokens=4), origin="estimated")
+    spent = spending.with_report(supposed)
+    assert (spent.total, spent.origin) == (Usage(output_tokens=5), "estimated")
+    assert (spending.total, spending.origin) == (Usage(output_tokens=1), "measured")
+    assert (spent.has_report(supposed), spending.has_report(supposed)) == (True, False)
+
+
 def test_a_helper_costs_like_any_other_child() -> None:
     known = fold(handmade_logs()["a helper"])
     assert known.usage == Usage(input_tokens=19, output_tokens=9, cost=Decimal("0.0001"))
@@ -59,5 +89,10 @@ def test_what_was_said_beyond_the_last_report_is_estimated() -> None:
     estimate = known.estimate()
     assert estimate is not None
     assert (estimate.usage, estimate.origin) == (Usage(input_tokens=9, output_tokens=4), "estimated")
-    known.add(report(1, 1, input_tokens=9, output_tokens=4))
-    assert known.estimate() is None, "where as much was reported"
+    assert (known.usage, known.usage_origin) == (estimate.usage, "estimated"), "whoever asks while it goes on"
+    known.add(report(1, 1, input_tokens=9, output_tokens=40, raw={"n": 2}))
+    reported = Usage(input_tokens=9, output_tokens=40, raw={"n": 2})
+    assert known.estimate() == UsageReported(step=1, attempt=1, usage=reported, origin="estimated")
+    newer = known.estimate(Usage(input_tokens=9, output_tokens=50))
+    assert newer is not None
+    assert newer.usage.output_tokens == 50, "what has not come here yet"

@@ -15,14 +15,16 @@ from headwater.events import (
     Event,
     RunFinished,
     RunStarted,
+    StepStarted,
     TextDelta,
     TextStarted,
+    ToolFinished,
     WorkflowShape,
 )
 from headwater.events import Handoff as HandoffEvent
 from headwater.events.tree import Node, Tree
 from tests.support.logs import full_log, of, stamped
-from tests.support.members import SHAPES, Shape, log_of
+from tests.support.members import SHAPES, Shape, log_of, members_of
 from tests.support.virtual import run_virtual
 
 
@@ -80,7 +82,7 @@ def test_what_the_speakers_say_is_the_transcript(shape: Shape) -> None:
 
 def leaves(result: Any) -> list[Any]:
     """The Responses of agents in a result: those in which no other stands."""
-    return [leaf for member in result.members.values() for leaf in leaves(member)] or [result]
+    return [leaf for member in members_of(result).values() for leaf in leaves(member)] or [result]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
@@ -155,6 +157,19 @@ def test_an_attempt_says_whether_its_text_is_sure() -> None:
     assert (node.may_retract, node.sure) == (True, False)
     node = read(log).nodes["top"]
     assert (node.may_retract, node.sure) == (False, True)
+
+
+def test_a_run_has_given_its_answer_by_a_call_until_it_goes_on() -> None:
+    def gave(*events: Event, tool: str = "answer") -> bool:
+        return read(stamped([RunStarted(agent_name="top", answer_tool=tool), *events])).nodes["top"].gave
+
+    given = ToolFinished(step=1, call="c", name="answer")
+    assert gave(given)
+    assert gave(given, ToolFinished(step=1, call="d", name="answer", error="There is one already."))
+    assert not gave(given, StepStarted(step=2))
+    assert not gave(ToolFinished(step=1, call="c", name="answer", error="It does not fit."))
+    assert not gave(ToolFinished(step=1, call="c", name="look"))
+    assert not gave(given, tool="")
 
 
 def test_who_could_not_begin_is_known_with_its_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any
 
@@ -24,6 +25,8 @@ from headwater.events import (
 from headwater.events.messages import Usage
 from headwater.providers import anthropic, gemini, openai_chat, openai_responses
 from headwater.providers.decoder import Decoder, Place, parse_arguments
+from headwater.providers.redaction import Scrubber
+from tests.support.paths import ROOT
 from tests.support.recordings import check_grammar, decode, one_byte_at_a_time, splits
 
 
@@ -204,3 +207,75 @@ def test_an_error_that_is_no_event_is_told_after_what_was_said(api: str, finishe
         again = make()
         assert decode(again, pieces) == events
         assert str(again.error) == str(decoder.error)
+
+
+# --- what comes from outside
+
+KEY = "sk-planted-0123456789"
+
+
+class Echoing(Decoder):
+    """Says the key wherever anything can be said."""
+
+    api = "echoing"
+
+    def _feed(self, data: bytes) -> None:
+        self.model = self.response_id = self.provider_finish_reason = f"the {KEY}"
+        self.text(f"said {KEY}")
+        part = self.current
+        assert part is not None
+        part.signature = KEY
+        self.reasoning(f"thought {KEY}")
+        thought = self.current
+        assert thought is not None
+        thought.signature = thought.redacted = KEY
+        for arguments in ({"a": KEY}, KEY):
+            call = self.start_call(KEY, KEY)
+            call.signature = call.item_id = KEY
+            self.end_call(call, arguments)
+        self.source(url=KEY, title=KEY, quote=KEY)
+        self.file(media_type=KEY, data=KEY.encode(), url=KEY, ref=KEY, name=KEY, signature=KEY)
+        self.item({"a": [{KEY: KEY}, KEY, 1, None]})
+        self.report(Usage(output_tokens=1, raw={KEY: 1, "tier": KEY, "details": {"a": [KEY]}}))
+        self.warn(KEY, f"x{KEY[:12]}", f"sk-…{KEY[-4:]} \x1b[2J")
+
+
+def test_a_secret_is_in_nothing_but_the_models_own_words() -> None:
+    decoder = Echoing()
+    decoder.scrubber = Scrubber(lambda: [KEY])
+    words = {"text", "arguments", "raw", "data"}
+    for event in decode(decoder, [b"."]):
+        for name in event.__struct_fields__:
+            raw = name == "raw" and not isinstance(event, CallRejected)
+            if name not in words or raw:
+                assert KEY not in repr(getattr(event, name)), f"{name} of {event!r}"
+            elif value := getattr(event, name):
+                assert KEY in repr(value), f"{name} of {event!r}"
+        if isinstance(event, Warned):
+            assert (event.code, event.message, event.hint) == ("…", "x…", "… ␛[2J")
+    assert {decoder.model, decoder.response_id, decoder.provider_finish_reason} == {"the …"}
+
+
+def test_without_secrets_all_is_as_it_came() -> None:
+    decoder = Echoing()
+    told = repr(decode(decoder, [b"."]))
+    assert told.count(KEY) > 25
+    assert decoder.model == f"the {KEY}"
+
+
+def test_no_decoder_makes_an_event_by_itself_but_deltas() -> None:
+    """All others go through methods of the base, which take secrets out of them."""
+    made = set()
+    for path in (ROOT / "src" / "headwater" / "providers").rglob("*.py"):
+        if path.name == "decoder.py":
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module in ("headwater.events", "headwater.events.types")
+            for alias in node.names
+        }
+        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        made |= {call.id for call in calls if isinstance(call, ast.Name) and call.id in imported}
+    assert made == {"TextDelta", "ReasoningDelta"}

@@ -16,9 +16,9 @@ from headwater.providers.failures import (
     http_error,
     in_band_error,
     malformed,
+    output_hint,
     provider_error,
     read_error_body,
-    retry_after,
     stray_error,
     value_or_text,
 )
@@ -253,19 +253,6 @@ def test_any_body_is_an_error(body: bytes, status: int) -> None:
     assert isinstance(http_error("acme", status, {}, body), errors.ProviderError)
 
 
-def test_the_time_to_wait() -> None:
-    now = 1_000_000_000.0
-    later = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(now + 90))
-    assert retry_after({"retry-after-ms": "1500", "retry-after": "9"}, now) == 1.5
-    assert retry_after({"retry-after": "9"}, now) == 9.0
-    assert retry_after({"retry-after": "-9"}, now) == 0.0
-    assert retry_after({"retry-after": later}, now) == 90.0
-    assert retry_after({"retry-after": later}, now + 100) == 0.0
-    for odd in ("soon", "nan", "inf", ""):
-        assert retry_after({"retry-after": odd, "retry-after-ms": odd}, now) is None
-    assert retry_after({}, now) is None
-
-
 # --- errors inside a stream
 
 
@@ -336,3 +323,45 @@ def test_json_or_words() -> None:
     assert value_or_text(b' {"a": 1} ') == {"a": 1}
     assert value_or_text(b" boom \xff ") == "boom \ufffd"
     assert value_or_text(b"[" * 100_000) == "[" * 100_000
+
+
+# --- how else to ask for an answer of a type
+
+NO_SCHEMAS = (
+    (400, "invalid_request_error", "This response_format type is unavailable now"),  # DeepSeek
+    (405, None, "json_object response format is not supported for model: stepfun-ai/Step-3.5-Flash"),  # DeepInfra
+    (400, None, "Provider returned error (Chutes): schema_ is required for json_schema response format request."),
+    (400, None, "Invalid schema for response_format 'Tide': 'minimum' is not permitted."),
+    (400, None, "Function calling with a response mime type: 'application/json' is unsupported"),  # Gemini 2
+    (400, None, "'claude-3-opus' does not support output format."),
+    (404, None, "No endpoints found that support structured outputs."),
+)
+NO_TOOLS = (
+    (400, None, "registry.ollama.ai/library/gemma:2b does not support tools"),
+    (400, None, "`tool calling` is not supported with this model"),  # Groq
+    (500, "server_error", "tools param requires --jinja flag"),  # llama.cpp
+    (404, None, "No endpoints found that support tool use."),  # OpenRouter
+    (400, None, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),  # vLLM
+)
+
+
+@pytest.mark.parametrize(("status", "code", "message"), NO_SCHEMAS)
+def test_a_schema_that_is_refused_has_a_way_round_it(status: int, code: str | None, message: str) -> None:
+    error = provider_error("p", message, status=status, code=code)
+    assert 'output_mode="tool"' in output_hint(error, "native")
+    assert output_hint(error, "prompted") == output_hint(error, "") == ""
+
+
+@pytest.mark.parametrize(("status", "code", "message"), NO_TOOLS)
+def test_a_tool_that_is_refused_has_a_way_round_it(status: int, code: str | None, message: str) -> None:
+    error = provider_error("p", message, status=status, code=code)
+    assert 'output_mode="prompted"' in output_hint(error, "tool")
+    assert output_hint(error, "prompted") == output_hint(error, "") == ""
+
+
+@pytest.mark.parametrize("mode", ["native", "tool", "prompted", ""])
+def test_what_is_refused_for_another_reason_has_none(mode: str) -> None:
+    for status, message in ((400, "temperature is not supported"), (401, "no tools, no schema"), (429, "schema tools")):
+        assert output_hint(provider_error("p", message, status=status), mode) == ""
+    too_long = provider_error("p", "The schema and the tools exceed the maximum context length.", status=400)
+    assert output_hint(too_long, mode) == ""

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.providers.redaction import HIDDEN, PIECE, scrubbed, secrets_in, secrets_under, without_secrets
+from headwater import errors
+from headwater.providers.redaction import (
+    HIDDEN,
+    MAX_WORDS,
+    PIECE,
+    Scrubber,
+    scrubbed,
+    secrets_in,
+    secrets_under,
+    without_secrets,
+)
 
 KEY = "sk-proj-AbCdEfGhIjKlMnOp1234"
 
@@ -104,3 +114,73 @@ def test_what_stands_under_a_secrets_name_is_hidden_and_found() -> None:
     }
     assert secrets_under(extra) == [KEY, "one-header", "another-key"]
     assert (without_secrets(None), secrets_under(None)) == (None, [])
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, "x-" * 100_000, f"{KEY[:-1]}." * 10_000, "xxxx-" * 20_000])
+def test_a_long_text_is_searched_in_a_moment(text: str) -> None:
+    assert KEY[:PIECE] not in scrubbed(text, [KEY])  # what looks at each pair of characters would take hours
+
+
+# --- what comes from outside
+
+
+def test_secrets_are_asked_for_once_and_when_something_comes() -> None:
+    asked: list[int] = []
+
+    def find() -> list[str]:
+        asked.append(1)
+        return [KEY, "other-key", "short"]
+
+    scrubber = Scrubber(find)
+    assert asked == []
+    assert scrubber.text(f"a {KEY} b other-key c short") == "a … b … c short"
+    assert scrubber.text("nothing") == "nothing"
+    assert asked == [1]
+    assert KEY not in repr(scrubber)
+
+
+def test_fields_are_searched_for_whole_secrets_and_messages_for_pieces_too() -> None:
+    scrubber = Scrubber(lambda: [KEY])
+    half = KEY[:12]
+    assert scrubber.text(half) == half
+    assert scrubber.words(f"{half} sk-…1234") == "… …"
+    assert scrubber.words("a\x1b[2Jb\n\u202ec") == "a␛[2Jb\n�c"
+    assert len(scrubber.words("x" * 100_000)) == MAX_WORDS + 1
+
+
+@pytest.mark.parametrize("secret", [KEY, 'odd"\\key-0123456789', "kéy-0123456789012345", "tab\tkey-0123456789"])
+def test_a_value_is_left_alone_where_it_holds_none(secret: str) -> None:
+    scrubber = Scrubber(lambda: [secret])
+    for clean in ({"a": [1, None, {"b": "c"}]}, "text", 7, {"raw": b"\xff"}, {"nan": float("nan")}):
+        assert scrubber.value(clean) is clean
+    held = {"a": [secret, {"b": f"x{secret}"}], secret: (1, secret)}
+    assert scrubber.value(held) == {"a": [HIDDEN, {"b": f"x{HIDDEN}"}], HIDDEN: (1, HIDDEN)}
+    assert scrubber.value({"lone": "\ud800", "key": secret}) == {"lone": "\ud800", "key": HIDDEN}
+    assert Scrubber().value(held) is held
+
+
+def test_all_that_an_error_says_is_clean() -> None:
+    error = errors.RateLimited(
+        f"No: {KEY}", hint=f"Try {KEY[:10]}", provider="acme", status=429, code=KEY, request_id=f"r {KEY}"
+    )
+    Scrubber(lambda: [KEY]).error(error)
+    assert (error.message, error.hint, error.code, error.request_id) == ("No: …", "Try …", "…", "r …")
+    assert (str(error), error.args, error.status) == ("No: … Try …", ("No: …",), 429)
+    plain = errors.ConnectionFailed(f"Bad status line {KEY}")
+    Scrubber(lambda: [KEY]).error(plain)
+    assert str(plain) == "Bad status line …"
+
+
+@given(
+    key=KEYS,
+    pieces=st.lists(st.one_of(st.text(max_size=20), st.sampled_from(["***", "...", "…", "xxxx", "-", "key"]))),
+    data=st.data(),
+)
+@settings(max_examples=200, deadline=None)
+def test_what_is_clean_stays_clean(key: str, pieces: list[str], data: st.DataObject) -> None:
+    for _ in range(data.draw(st.integers(0, 4))):
+        start, length = data.draw(st.integers(0, len(key) - 1)), data.draw(st.integers(1, len(key)))
+        pieces.insert(data.draw(st.integers(0, len(pieces))), key[start : start + length])
+    text = scrubbed("".join(pieces), [key])
+    assert not [at for at in range(len(key) - PIECE + 1) if key[at : at + PIECE] in text]
+    assert scrubbed(text, [key]) == text or HIDDEN in text

@@ -17,6 +17,7 @@ from headwater.providers.registry import (
     known_keys,
     load_api,
     model_name,
+    provider_of,
     replay_path,
     resolve,
 )
@@ -153,6 +154,14 @@ def test_an_unknown_name_gets_the_nearest_known_one(name: str, meant: str) -> No
         find(name)
     assert meant in caught.value.hint
     assert repr(name) in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["gpt-5.4", "openai-chat/groq/m", "claude-sonnet-5", "mistral:m", "Groq/m"])
+def test_a_name_leads_to_the_provider_that_it_resolves_to(name: str) -> None:
+    assert provider_of(name, {}) == find(name).endpoint.provider
+    assert provider_of(None, {"HEADWATER_MODEL": name}) == provider_of(name, {})
+    with pytest.raises(errors.UnknownModel):
+        provider_of("nonesuch/m", {})
 
 
 def test_an_unknown_name_beside_a_server_of_ones_own_says_how_to_ask_it() -> None:

@@ -252,5 +252,7 @@ def test_the_shape_is_asked_for_in_the_instructions(api: str, before: tuple[Mess
     assert "harbour" in json.dumps({name: value for name, value in body.items() if name in said})
     assert ("Be brief." in json.dumps(body)) == bool(before)
     assert not {*body} & {"response_format", "text", "output_config", "format", "generationConfig"}
+    by_call = written(api, Message.user("q"), output=OutputSpec(name="o", schema=SHAPE, tool="final"))
+    assert by_call.body == written(api, Message.user("q")).body, "its schema is the tool's"
     native = written(api, Message.user("q"), output=OutputSpec(name="o", schema=SHAPE, strict=False))
     assert {*json.loads(native.body)} & {"response_format", "text", "output_config", "format", "generationConfig"}

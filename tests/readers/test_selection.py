@@ -38,13 +38,13 @@ def joined(chunks: list[StreamChunk]) -> str:
     return "".join(chunk.content for chunk in chunks)
 
 
-async def chosen(stream: AgentStream[Any], **choice: Any) -> list[StreamChunk]:
+async def chosen(stream: AgentStream[Any, Any], **choice: Any) -> list[StreamChunk]:
     chunks = [chunk async for chunk in stream.select(**choice)]
     assert [chunk.is_final for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     return chunks
 
 
-async def timed(stream: AgentStream[Any], **choice: Any) -> list[tuple[float, str]]:
+async def timed(stream: AgentStream[Any, Any], **choice: Any) -> list[tuple[float, str]]:
     loop = asyncio.get_running_loop()
     return [(loop.time(), chunk.content) async for chunk in stream.select(**choice) if chunk.content]
 
@@ -158,6 +158,21 @@ def test_of_several_loops_the_last_is_the_answer() -> None:
         silent = speaker("a", "1", [Say([])], max_loops=2)
         stream = silent.run_stream("Go.")
         assert joined(await chosen(stream, final_only=True)) == "1" == (await stream.result()).text
+
+    run_virtual(main())
+
+
+def test_words_beside_an_answer_that_a_call_gives_are_not_the_answer() -> None:
+    turn = [Say("I know."), Call("final_answer", {"result": 7})]
+
+    async def main() -> None:
+        chunks = await chosen(
+            speaker("a", turn, output_type=int, output_mode="tool").run_stream("Go."), final_only=True
+        )
+        assert joined(chunks) == ""
+        cut = speaker("a", [*turn, Wait(1)], output_type=int, output_mode="tool").run_stream("Go.")
+        asyncio.get_running_loop().call_later(0.5, cut.cancel)
+        assert joined(await chosen(cut, final_only=True)) == ""
 
     run_virtual(main())
 
@@ -388,16 +403,16 @@ def test_plain_code_reads_it_too() -> None:
     assert [event.type for event in nested(0).run_stream("Go.").events(depth=0)][-1] == "run.finished"
 
 
-def make_async(stream: AgentStream[Any]) -> Any:
+def make_async(stream: AgentStream[Any, Any]) -> Any:
     return stream.select(agent="a")
 
 
-def make_events(stream: AgentStream[Any]) -> Any:
+def make_events(stream: AgentStream[Any, Any]) -> Any:
     return stream.events(agent="a")
 
 
 @pytest.mark.parametrize("make", [make_async, make_events])
-def test_leaving_it_leaves_the_run(make: Callable[[AgentStream[Any]], Any]) -> None:
+def test_leaving_it_leaves_the_run(make: Callable[[AgentStream[Any, Any]], Any]) -> None:
     async def main() -> None:
         stream = ConcurrentWorkflow([paced("a", 100), paced("b", 100)]).run_stream("Go.")
         async for _ in make(stream):

@@ -141,6 +141,29 @@ def test_only_bad_calls_in_a_row_end_the_run() -> None:
     assert _after(loop, Signal.CALLED, Signal.TOOLS_DONE, bad=True)[-1] is Command.FAIL_CALLS
 
 
+def test_an_answer_by_a_call_may_stand_in_the_last_step_and_nothing_else() -> None:
+    loop = Loop(Limits(max_steps=1))
+    assert _after(loop, Signal.BEGIN, Signal.GIVES, Signal.VALID) == [Command.ASK, Command.RUN_TOOLS, Command.FINISH]
+    for after in (Signal.INVALID, Signal.TOOLS_DONE):
+        loop = Loop(Limits(max_steps=1))
+        assert _after(loop, Signal.BEGIN, Signal.GIVES, after)[-1] is Command.FAIL_STEPS
+
+
+def test_an_answer_by_a_call_is_sent_back_as_often_as_any() -> None:
+    loop = Loop(Limits(max_repairs=2, max_bad_call_steps=1))
+    loop.take(Signal.BEGIN)
+    told = [_after(loop, Signal.GIVES, Signal.INVALID)[-1] for _ in range(3)]
+    assert told == [Command.REPAIR, Command.REPAIR, Command.FAIL_OUTPUT], "it does not count as a bad call too"
+
+
+@pytest.mark.parametrize("signal", [Signal.VALID, Signal.INVALID, Signal.STEERED])
+def test_the_clients_turn_comes_first_whatever_became_of_an_answer_by_a_call(signal: Signal) -> None:
+    loop = Loop(Limits(max_loops=3))
+    _after(loop, Signal.BEGIN, Signal.GIVES)
+    loop.client_calls = True
+    assert loop.take(signal) is Command.FINISH
+
+
 @settings(max_examples=200, deadline=None)
 @given(_limits, st.lists(_steps, max_size=60))
 def test_no_run_outlasts_its_limits(limits: Limits, said: list[tuple[Signal, bool]]) -> None:

@@ -11,7 +11,17 @@ import pytest
 from headwater import Agent, Message, Thread
 from headwater.backends.offline import Call, Finish, Say, ScriptedModel, Wait
 from headwater.errors import MaxDepthReached, MaxHandoffsReached, MaxStepsReached, OutputInvalid, ThreadBusy
-from headwater.events import Event, MessageAdded, RunFinished
+from headwater.events import (
+    CallDelta,
+    Event,
+    MessageAdded,
+    RunFinished,
+    RunStarted,
+    decode,
+    encode,
+    tree_response,
+)
+from headwater.events.messages import ToolResult
 from headwater.runtime.context import Links, current_run
 from headwater.runtime.run import Run
 from headwater.testing import check_log
@@ -164,6 +174,31 @@ def test_the_output_stands_in_the_log() -> None:
     assert end.output == {"city": "Brest", "sky": "cloudy", "degrees": 20}
 
 
+def test_an_answer_of_none_is_none_and_not_its_text() -> None:
+    kind: Any = int | None
+    agent = scripted('{"result": null}', '{"result": null}', output_type=kind)
+    response = agent.run_sync("How many?")
+    assert response.output is None
+    assert response.text == '{"result": null}'
+    log = asyncio.run(log_of(agent.run_stream("How many?")))
+    assert isinstance(end := decode(encode(log[-1])), RunFinished)
+    assert end.output is None
+    assert _told(log).output is None
+    assert _told(asyncio.run(log_of(scripted("null").run_stream("How many?")))).output == "null"
+
+
+def _told(log: list[Event]) -> Any:
+    """What another process makes of the log."""
+    return tree_response([decode(encode(event)) for event in log])
+
+
+def test_a_successor_may_answer_none() -> None:
+    kind: Any = int | None
+    heir = scripted("null", name="heir", output_type=kind)
+    giver = scripted(Call("transfer_to_heir", {}), handoffs=[heir])
+    assert giver.run_sync("How many?").output is None
+
+
 def test_a_bad_answer_is_sent_back_and_mended() -> None:
     agent = scripted("It is cloudy.", '{"city": "Brest", "sky": "green"}', GOOD, output_type=Weather)
     response = agent.run_sync("Weather?")
@@ -203,6 +238,133 @@ def test_repairs_are_no_steps_beyond_the_limit() -> None:
     agent = scripted("Cloudy.", GOOD, output_type=Weather, max_steps=1)
     with pytest.raises((OutputInvalid, MaxStepsReached)):
         agent.run_sync("Weather?")
+
+
+# --- typed answers that are given by a call
+
+
+def _gives(**answer: Any) -> Call:
+    return Call("final_answer", answer)
+
+
+def _giving(*turns: Any, **more: Any) -> Agent[Any, Any]:
+    return scripted(*turns, output_type=Weather, output_mode="tool", **more)
+
+
+BREST = {"city": "Brest", "sky": "cloudy"}
+GREEN = {"city": "Brest", "sky": "green"}
+
+
+def look() -> str:
+    """Look."""
+    return "cloudy"
+
+
+def test_a_call_of_the_answers_tool_ends_the_run_with_it() -> None:
+    agent = _giving([Say(["I know."]), _gives(**BREST)])
+    log: list[Event] = []
+    response = agent.run_sync("Weather?", on_event=log.append)
+    check_log(log)
+    assert response.output == Weather("Brest", "cloudy")
+    assert response.text == '{"city":"Brest","sky":"cloudy"}'
+    assert (response.transcript, response.partial, response.tool_errors) == ("I know.", False, ())
+    assert [message.role for message in response.messages] == ["user", "assistant", "tool"]
+    assert _told(log) == response.text
+    assert _told(log).output == {"city": "Brest", "sky": "cloudy", "degrees": 20}
+    assert isinstance(started := log[0], RunStarted)
+    assert started.answer_tool == "final_answer"
+
+
+def test_other_tools_run_beside_the_answer() -> None:
+    agent = _giving([Call("look"), _gives(**BREST), Call("look")], tools=[look])
+    response = agent.run_sync("Weather?")
+    assert response.output == Weather("Brest", "cloudy")
+    results = [part for part in response.messages[-1].content if isinstance(part, ToolResult)]
+    assert [part.content for part in results] == ["cloudy", "The answer was received.", "cloudy"]
+
+
+@pytest.mark.parametrize("bad", [_gives(**GREEN), Call("final_answer", "nonsense"), Call("final_answer", {})])
+def test_an_answer_by_a_call_is_sent_back_in_its_result_and_mended(bad: Call) -> None:
+    agent = _giving(bad, _gives(**BREST))
+    log = asyncio.run(log_of(agent.run_stream("Weather?")))
+    assert types_of(log, "message.") == [], "the result of the call says it all"
+    assert _told(log).output == {"city": "Brest", "sky": "cloudy", "degrees": 20}
+    *_, result = agent.model.requests[-1].messages  # type: ignore[union-attr]
+    assert result.role == "tool"
+    assert result.content[0].error
+
+
+def test_an_answer_by_a_call_is_sent_back_a_bounded_number_of_times() -> None:
+    agent = _giving(*[[Call("look"), _gives(**GREEN)]] * 3, tools=[look])
+    with pytest.raises(OutputInvalid, match=r"no Weather, also after it was sent back.*sky") as raised:
+        agent.run_sync("Weather?")
+    assert raised.value.response is not None
+    assert raised.value.response.output == ""
+    assert len(_asked(agent)) == 3
+
+
+def test_the_last_step_allowed_may_give_the_answer() -> None:
+    assert _giving(_gives(**BREST), max_steps=1).run_sync("Weather?").output == Weather("Brest", "cloudy")
+    with pytest.raises(MaxStepsReached, match="no request is left to have it mended"):
+        _giving(_gives(**GREEN), max_steps=1).run_sync("Weather?")
+    with pytest.raises(MaxStepsReached, match="The model asked for tools in each of 1 steps"):
+        _giving(Call("look"), tools=[look], max_steps=1).run_sync("Weather?")
+
+
+def test_text_that_fits_is_the_answer_too_and_other_text_is_sent_back() -> None:
+    assert _giving(GOOD).run_sync("Weather?").output == Weather("Brest", "cloudy")
+    agent = _giving("It is cloudy.", _gives(**BREST))
+    assert agent.run_sync("Weather?").output == Weather("Brest", "cloudy")
+    assert _asked(agent)[-1][-1][1].endswith("Give it by calling final_answer.")
+
+
+def test_of_several_answers_the_first_that_fits_counts() -> None:
+    response = _giving([_gives(**GREEN), _gives(**BREST), _gives(city="Cork", sky="clear")]).run_sync("Weather?")
+    assert response.output == Weather("Brest", "cloudy")
+    assert response.text == '{"city":"Brest","sky":"cloudy"}'
+    assert response.tool_errors == ()
+
+
+@pytest.mark.parametrize(("first", "text"), [("answer", '{"city":"Brest","sky":"cloudy"}'), ("handoff", "Mine.")])
+def test_whichever_is_called_first_counts_the_answer_or_the_handoff(first: str, text: str) -> None:
+    calls = [_gives(**BREST), Call("transfer_to_heir", {})]
+    turn = calls if first == "answer" else calls[::-1]
+    response = _giving(turn, handoffs=[scripted("Mine.", name="heir")]).run_sync("Weather?")
+    assert response.text == text
+    assert response.output == (Weather("Brest", "cloudy") if first == "answer" else "Mine.")
+
+
+def test_a_successor_may_give_its_answer_by_a_call() -> None:
+    heir = _giving([Say(["Well."]), _gives(**BREST)], name="heir")
+    log = asyncio.run(log_of(scripted(Call("transfer_to_heir", {}), handoffs=[heir]).run_stream("Weather?")))
+    assert _told(log).text == '{"city":"Brest","sky":"cloudy"}'
+    assert _told(log).output == {"city": "Brest", "sky": "cloudy", "degrees": 20}
+
+
+def test_an_agent_that_goes_on_gives_an_answer_in_each_loop() -> None:
+    agent = _giving(_gives(**BREST), _gives(city="Cork", sky="clear"), max_loops=2)
+    response = agent.run_sync("Weather?")
+    assert response.output == Weather("Cork", "clear")
+    assert [message.role for message in response.messages] == ["user", "assistant", "tool"] * 2
+    with pytest.raises(OutputInvalid):
+        _giving(_gives(**BREST), "No.", "No.", "No.", max_loops=2).run_sync("Weather?")
+
+
+def test_an_answer_that_is_cut_is_none() -> None:
+    with pytest.raises(OutputInvalid, match=r"'length'.* Raise max_tokens"):
+        _giving([Call("final_answer", '{"city": "Br'), Finish("length")]).run_sync("Weather?")
+
+    async def main() -> None:
+        agent = _giving([Say(["So."]), Call("final_answer", ['{"city": ', '"Br']), Wait(5), "more"])
+        stream = agent.run_stream("Weather?")
+        async for event in stream.events():
+            if isinstance(event, CallDelta):
+                stream.cancel()
+        response = stream.response
+        assert (response.text, response.output, response.partial) == ("So.", "So.", True)
+        assert response.tool_calls[0].name == "final_answer"
+
+    run_virtual(main())
 
 
 # --- bounds

@@ -141,5 +141,5 @@ def test_where_nobody_logs_standard_error_is_told_unless_it_must_be_quiet(
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     CallbackErrors(quiet=quiet).add(LookupError("on Hel"), "on_event callback")
-    told = "headwater: a on_event callback raised LookupError: on Hel; the run goes on.\n"
+    told = "headwater: an on_event callback raised LookupError: on Hel; the run goes on.\n"
     assert capsys.readouterr() == ("", "" if quiet else told)

@@ -1,10 +1,23 @@
+"""A conversation: given to run after run, copied, and kept."""
+
 from __future__ import annotations
 
-import pytest
+import copy
+import json
+import pickle
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from headwater import Message, Thread
-from headwater.errors import ThreadBusy, UsageError
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headwater import Message, Thread, messages_from_json, messages_to_json
+from headwater.errors import InvalidRecord, ThreadBusy, UsageError
 from tests.support.streams import scripted
+from tests.support.values import any_message
 
 
 def test_a_thread_is_taken_by_one_and_given_back() -> None:
@@ -14,7 +27,8 @@ def test_a_thread_is_taken_by_one_and_given_back() -> None:
     assert thread.take() == (Message.user("Hi."),)
     with pytest.raises(ThreadBusy, match="a run going on"):
         thread.take()
-    thread.give_back((Message.user("Bye."),))
+    thread.give_back((Message.user("Bye."),), "writer")
+    assert thread.agent == "writer"
     assert thread.take() == thread.messages == (Message.user("Bye."),)
 
 
@@ -33,3 +47,79 @@ def test_a_thread_is_no_name_and_no_history_beside() -> None:
         agent.run_sync("1", thread="mine")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="give one of them"):
         agent.run_sync("1", thread=Thread(), history=[])
+
+
+# --- copies
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_goes_on_by_itself_also_while_a_run_goes_on(copied: Callable[[Any], Thread]) -> None:
+    thread = Thread([Message.user("Hi.")])
+    thread.take()
+    twin = copied(thread)
+    assert twin.messages == thread.messages
+    assert twin.take() == (Message.user("Hi."),)
+    twin.give_back((), "heir")
+    assert len(thread) == 1
+    with pytest.raises(ThreadBusy):
+        thread.take()
+
+
+# --- kept
+
+
+@given(messages=st.lists(any_message(), max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_a_thread_comes_back_as_it_was(messages: list[Message]) -> None:
+    thread = Thread(messages, agent="heir")
+    text = thread.to_json()
+    for data in (text, text.encode(), json.loads(text)):
+        assert Thread.from_json(data).__dict__ == thread.__dict__
+    assert Thread.from_json(text).to_json() == text
+
+
+def test_a_saved_thread_is_gone_on_from(tmp_path: Path) -> None:
+    path, thread = tmp_path / "thread.json", Thread()
+    agent = scripted("One.", "Two.")
+    agent.run_sync("1", thread=thread)
+    thread.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    again = Thread.load(str(path))
+    agent.run_sync("2", thread=again)
+    assert [message.text for message in again.messages] == ["1", "One.", "2", "Two."]
+    again.save(path)
+    assert Thread.load(path).messages == again.messages
+
+
+def test_messages_alone_can_be_kept_too_and_each_be_read_as_the_other() -> None:
+    thread = Thread([Message.user("Hi."), Message.assistant("Hello.")])
+    text = messages_to_json(thread.messages)
+    assert json.loads(text)["v"] == 1
+    assert messages_from_json(text) == messages_from_json(thread.to_json()) == thread.messages
+    assert Thread.from_json(text).messages == thread.messages
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is not valid JSON"),
+        ('{"v":1,"type":"thread","messages":[{"role":"us', "is not valid JSON"),
+        ("[]", "is not a JSON object"),
+        ("{}", "is not valid"),
+        ('{"v":1,"type":"response","text":"a"}', "is not valid"),
+        ('{"v":1,"type":"thread","messages":[{"role":"chorus"}]}', r"is not valid.*upgrade this one"),
+        ('{"v":2,"type":"thread","messages":[]}', r"is written in version 2 of the format.*upgrade this one"),
+    ],
+)
+def test_a_file_that_is_broken_or_newer_says_so_and_which_it_is(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "thread.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidRecord, match=rf"thread\.json: The thread {said}"):
+        Thread.load(path)
+    with pytest.raises(InvalidRecord, match=rf"^The thread {said}"):
+        Thread.from_json(text)
+
+
+def test_a_file_that_is_not_there_is_pythons_own_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Thread.load(tmp_path / "none.json")

@@ -71,6 +71,16 @@ def test_objects_stand_as_they_are(type_: Any, text: str, value: Any) -> None:
         f"```json\n{text}\n```",
         f"```\n{text}```",
         f"Here:\n```json\n{text}\n```\nDone.",
+        f"```json\r\n{text}\r\n```\r\n",
+        f"```json {text} ```",
+        f"```{text}```",
+        f"````json\n{text}\n````",
+        f"~~~json\n{text}\n~~~",
+        f"```json\n{text}",
+        f"```python\nx = 1\n```\nand so\n```json\n{text}\n```",
+        f"Sure! {text}",
+        f"<think>It is {{}}, or [1].</think>\n{text}\n",
+        f"\ufeff{text}",
     ):
         assert output.parse(dressed) == value
     assert output.parse(json.dumps(output.dump(value))) == value
@@ -100,6 +110,36 @@ def test_everything_else_is_wrapped_and_unwrapped(type_: Any, inner: str, value:
     assert output.schema["additionalProperties"] is False
     for text in (f'{{"result": {inner}}}', inner, f"```json\n{inner}\n```"):
         assert output.parse(text) == value
+
+
+def test_a_fence_in_a_string_ends_no_fence() -> None:
+    text = json.dumps({"name": "```python\nx\n```"})
+    assert OutputType(City).parse(f"```json\n{text}\n```").name == "```python\nx\n```"
+
+
+def test_of_several_fences_the_first_that_fits_counts_and_the_first_is_told_where_none_does() -> None:
+    output = OutputType(City)
+    assert output.parse('```json\n{"nme": "Rome"}\n```\nor\n```json\n{"name": "Rome"}\n```') == City("Rome")
+    with pytest.raises(ValidationFailed, match="name: required") as raised:
+        output.parse('```json\n{}\n```\nor\n```json\n{"name": 1}\n```')
+    assert len(raised.value.problems) == 1
+
+
+@pytest.mark.parametrize("text", ['{"name": "Rome"} or not?', "It is {Rome}.", "Rome", "```\nRome\n```", ""])
+def test_an_answer_in_the_middle_of_other_words_is_none(text: str) -> None:
+    with pytest.raises(ValidationFailed, match="not JSON"):
+        OutputType(City).parse(text)
+
+
+def test_words_that_end_in_brackets_are_words_where_those_will_do() -> None:
+    assert OutputType[Any](str | list[int]).parse("See [1]") == "See [1]"
+    assert OutputType[Any](list[int]).parse("See [1]") == [1]
+
+
+@pytest.mark.parametrize("text", ["```[" * 50_000, "{" * 100_000, '```{"a": ' * 50_000, "[" * 5_000 + "]" * 5_000])
+def test_what_is_hard_to_read_is_read_in_no_time(text: str) -> None:
+    with pytest.raises(ValidationFailed):
+        OutputType(City).parse(text)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, field_serializer
 
-from headwater.events.messages import Image, Response
+from headwater.events.messages import Image
+from headwater.events.response import Response
 from headwater.schema import to_json, to_plain
 
 

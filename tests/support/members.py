@@ -14,7 +14,7 @@ from headwater.events.checker import check_log
 from headwater.providers.request import Request
 from headwater.workflows.base import Workflow
 
-__all__ = ("SHAPES", "asked", "checked", "ends", "log_of", "paced", "parts", "speaker", "texts")
+__all__ = ("SHAPES", "asked", "checked", "ends", "log_of", "members_of", "paced", "parts", "speaker", "texts")
 
 Shape = Callable[..., Any]
 """Makes the shape; `second` is how long one is: 0 where time is real."""
@@ -48,7 +48,13 @@ def texts(result: Response[Any] | Results) -> dict[str, str]:
     return {name: response.text for name, response in result.members.items()}
 
 
-async def log_of(stream: AgentStream[Any]) -> list[Event]:
+def members_of(result: Response[Any] | Results) -> Mapping[str, Response[Any]]:
+    """The members of a workflow; of an agent that handed over none: it is its own first member."""
+    handed_over = any(member.run_id == result.run_id for member in result.members.values())
+    return {} if handed_over else result.members
+
+
+async def log_of(stream: AgentStream[Any, Any]) -> list[Event]:
     """The whole log, which keeps every rule; no task is left."""
     events = [event async for event in stream.events()]
     checked(events)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from headwater.events import Event
 from headwater.events.codec import EVENT_TYPES
-from headwater.events.messages import File, Image, Message, Response
+from headwater.events.messages import File, Image, Message
+from headwater.events.response import Response
 
 __all__ = ("any_event", "any_json", "any_message", "any_response", "event_of", "value_of")
 

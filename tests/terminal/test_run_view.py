@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from headwater.events import (
@@ -98,6 +99,25 @@ def test_parallel_tools_end_in_their_own_order() -> None:
         ToolEnded("slow()", 1.0),
         Running(),
     ]
+
+
+def test_an_answer_that_a_call_gives_is_words_and_one_that_is_sent_back_a_tool_that_failed() -> None:
+    started, *rest = logs.begin()
+    log = logs.joined(
+        [msgspec.structs.replace(started, answer_tool="answer"), *rest],
+        logs.call("answer", "c1", n="many"),
+        logs.next_step(logs.tool_started("answer", "c1"), logs.tool_finished("answer", "c1", error="no number")),
+        logs.text("So.", step=2),
+        logs.call("answer", "c2", n=1),
+        logs.tool_started("answer", "c2"),
+        logs.tool_finished("answer", "c2"),
+    )
+    items = [item for item in shown(log) if not isinstance(item, Running)]
+    failed, *said = items[1:]
+    assert failed == ToolEnded('answer(n="many")', 0.4, "no number")
+    assert said == [Said("So."), Said('{"n":1}', lead="\n\n")]
+    assert shown(log)[-1] == Running()
+    assert shown(log[:-1])[-1] == Running(("answer(n=1)",))
 
 
 def test_what_the_provider_runs_is_a_note() -> None:

@@ -97,7 +97,7 @@ def test_rows_are_bounded() -> None:
         ("⚠️", "⚠"),
         ("👨‍👩‍👧", "👨👩👧"),
         ("👍🏽", "👍"),
-        ("a\u202eb\u2066c\u200bd\ufeff", "abcd"),
+        ("a\u202eb\u2066c\u200bd\u200f\ufeff", "a�b�cd"),
         ("\ud83d", "�"),
         ("é e\u0301", "é e\u0301"),
     ],

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
+import pickle
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -310,3 +312,72 @@ def test_a_schema_that_is_none() -> None:
         Tool.from_schema("f", {"type": "string"}, print)
     with pytest.raises(InvalidTool, match="is no name"):
         Tool.from_schema("a b", {}, print)
+
+
+# --- copies
+
+
+def lookup(query: str, limit: int = 3) -> list[str]:
+    """Look things up."""
+    return [query] * limit
+
+
+class Gauge:
+    """A callable object."""
+
+    def __call__(self, port: str) -> float:
+        """Read the gauge."""
+        return 4.2
+
+
+SCHEMA = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
+
+
+def _again(made: Tool[..., Any]) -> Tool[..., Any]:
+    read: Tool[..., Any] = pickle.loads(pickle.dumps(made))
+    return read
+
+
+def test_a_decorated_function_is_read_back_as_itself() -> None:
+    assert _again(search) is search
+    assert _again(Shelf.find) is Shelf.find
+    assert copy.deepcopy(search) is search
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        Tool(lookup),
+        tool(lookup, name="seek", description="Seek.", timeout=3, retries=1, max_result_chars=9, on_error="raise"),
+        Tool(functools.partial(lookup, limit=2), name="two"),
+        Tool(Gauge(), strict=True),
+        Tool.from_schema("seek", SCHEMA, lookup),
+    ],
+    ids=repr,
+)
+def test_what_was_made_of_a_function_is_made_again(made: Tool[..., Any]) -> None:
+    read = _again(made)
+    assert read.spec == made.spec
+    settings = ("name", "timeout", "retries", "strict", "max_result_chars", "on_error", "is_async")
+    assert [getattr(read, name) for name in settings] == [getattr(made, name) for name in settings]
+    arguments = {"query": "x"} if "query" in made.parameters.names else {"port": "x"}
+    assert read(**arguments) == made(**arguments)
+    assert read.validate(arguments) == made.validate(arguments)
+
+
+def test_a_method_is_read_back_with_its_object() -> None:
+    read = _again(Shelf("Emma").find)
+    assert not read.unbound
+    assert read("Emma")
+    assert read.spec == Shelf.find.spec
+
+
+def test_a_copy_of_a_tool_is_another_with_the_same_function() -> None:
+    twin = copy.copy(search)
+    assert twin is not search
+    assert twin.__dict__ == search.__dict__
+
+
+def test_a_function_that_has_no_name_to_go_by_is_not_pickled() -> None:
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(Tool(lambda: "x", name="x", description="x"))

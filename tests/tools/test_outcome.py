@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from headwater.events.messages import File, Image, Response, Text
+from headwater.events.messages import File, Image, Text
+from headwater.events.response import Response
 from headwater.tools import ToolOutcome, outcome
 
 PICTURE = Image(data=b"\x89PNG\r\n\x1a\n")

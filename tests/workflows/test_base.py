@@ -398,7 +398,10 @@ def test_a_workflow_is_made_of_any_iterable() -> None:
 @pytest.mark.parametrize(
     ("made", "ran", "said"),
     [
-        ({"dashboard": True}, {}, "Did you mean show_dashboard="),
+        ({"show_dashbord": True}, {}, "Did you mean show_dashboard="),
+        ({"dashboard": True}, {}, "Write show_dashboard=True"),
+        ({"max_workers": 3}, {}, "Write max_concurrency="),
+        ({}, {"img": "a.png"}, r"Image\(url="),
         ({}, {"thread": Thread()}, "keeps no conversation"),
         ({}, {"temperature": 1}, "belongs to the agents"),
         ({}, {"show_dashboard": True}, "belongs to the workflow"),

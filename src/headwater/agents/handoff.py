@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from headwater.agents.runnable import tool_name
@@ -10,12 +10,12 @@ from headwater.events.messages import Message
 from headwater.providers.request import ToolSpec
 from headwater.runtime.run import Run
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work
+from headwater.tools.work import Plain, Work
 
 __all__ = ("Handoff",)
 
 
-class Handoff:
+class Handoff(Plain):
     """Another agent, to whom the conversation can be given; see `runtime`'s HandoffTool.
 
     `begin` makes a run of that agent, as `Agent._begin` does.
@@ -36,21 +36,6 @@ class Handoff:
             },
         )
         self._begin = begin
-
-    retries: int | None = None
-    on_error: ToolErrors | None = None
-    approval: Approval = False
-    on_unknown: OnUnknown = "retry"
-
-    goes_on = False
-
-    def wants_log(self, seen: set[int]) -> bool:
-        """See `tools.work.Offered`: who hands over looks at the other agent itself."""
-        return False
-
-    def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
-        """See `tools.work.Offered`: whatever the model wrote, the conversation can be handed over."""
-        return arguments if isinstance(arguments, Mapping) else {}
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `tools.work.Offered`."""

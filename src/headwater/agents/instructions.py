@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from typing_extensions import TypeVar
+
 from headwater.agents import validation
 from headwater.errors import ConfigurationError
+from headwater.schema.parameters import written
 
 __all__ = (
     "Instructions",
+    "context_of",
     "instructions_of",
 )
 
-Instructions: TypeAlias = str | Callable[..., str | Awaitable[str]] | None
+ContextT = TypeVar("ContextT", default=Any)
+
+Said: TypeAlias = str | Awaitable[str | None] | None
+Instructions: TypeAlias = str | Callable[[ContextT], Said] | Callable[[], Said] | None
+"""A text; or a function of the run's context, or of nothing, that returns one or an awaitable of one."""
 
 
-def instructions_of(instructions: Instructions) -> Any:
+def instructions_of(instructions: Any) -> Any:
     """Instructions as a function of the context, also where the user's function takes nothing."""
     if not callable(instructions):
         return instructions
@@ -36,10 +45,21 @@ def instructions_of(instructions: Instructions) -> Any:
     given = instructions
 
     def said(context: Any) -> Any:
-        text = given(context) if takes else given()
+        text = given(context) if needs or (takes and context is not None) else given()
         return _awaited_text(text) if inspect.isawaitable(text) else _text(text)
 
     return said
+
+
+def context_of(instructions: Any) -> Any:
+    """What the run's context must be for a function of it, as its own type hint says; Any where it does not say."""
+    try:
+        first = next(iter(inspect.signature(instructions).parameters.values()), None)
+        if first is None or first.default is not first.empty:
+            return Any
+        return typing.get_type_hints(written(instructions)).get(first.name, Any)
+    except (TypeError, ValueError, NameError, AttributeError):  # a built-in; a name that only a checker knows
+        return Any
 
 
 async def _awaited_text(text: Awaitable[Any]) -> str | None:

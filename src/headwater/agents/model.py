@@ -15,6 +15,7 @@ from msgspec import UNSET
 from typing_extensions import TypedDict, Unpack
 
 from headwater.agents import validation
+from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.task import Task, as_messages
 from headwater.backends.base import Backend
 from headwater.backends.lookup import look_up
@@ -62,7 +63,7 @@ class SettingsOptions(TypedDict, total=False):
     extra: dict[str, Any]
 
 
-class Model:
+class Model(DeepCopied):
     """A model to ask, by name: `provider/model`, `provider:model`, a bare known name, `offline`, or `replay:FILE`.
 
     `name` None means the variable HEADWATER_MODEL. With `base_url` any server that speaks a known API can be asked. The
@@ -93,6 +94,8 @@ class Model:
         self._headers = validation.header_values(headers)
         del api_key, headers  # from here on they show in no frame
         self._backend: Backend | None = None if name is None or isinstance(name, str) else _checked_backend(name)
+        self._looked_up = False
+        """Whether the backend was found by the name, and would be found again."""
         self._further: tuple[Backend, ...] = ()
         """What a recording was made of beside its first backend: the fallbacks that were asked."""
         self.name: str | None = name if name is None or isinstance(name, str) else name.model
@@ -117,6 +120,7 @@ class Model:
                 connect=self.timeouts.connect,
             )
             self._further = tuple(further)
+            self._looked_up = True
         return self._backend
 
     @property
@@ -135,6 +139,10 @@ class Model:
 
         return supports(self.backend, feature)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What it has looked up may hold a key of this machine, and is looked up again where the model is read back.
+        return {**self.__dict__, "_backend": None, "_further": ()} if self._looked_up else self.__dict__
+
     def recorded(self, recorder: Recorder) -> Model:
         """The same model, and its fallbacks, with every answer kept by `recorder`.
 
@@ -142,6 +150,7 @@ class Model:
         """
         other = copy.copy(self)
         other._backend = recorder.backend(self.backend)
+        other._looked_up = False
         other._further = tuple(recorder.backend(backend) for backend in self._further)
         other.fallback = tuple(one.recorded(recorder) for one in self.fallback)
         return other

@@ -1,22 +1,34 @@
-"""The type that an answer must have, as a run needs it."""
+"""The type that an answer must have, as a run needs it, and how a model is asked for it."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from copy import copy
+from typing import Any, Final, Literal, TypeAlias
 
+from msgspec.structs import replace
+
+from headwater.agents.answer_tool import AnswerTool
+from headwater.errors import ConfigurationError
 from headwater.providers.request import OutputSpec
 
 __all__ = (
     "MODES",
     "Output",
+    "OutputMode",
     "output_of",
 )
+
+OutputMode: TypeAlias = Literal["native", "tool", "prompted"]
+"""How a model is asked for the type: as a schema, where its API has a place for one (else in words); as the arguments
+of a tool; in its instructions."""
+
+MODES: Final[tuple[OutputMode, ...]] = ("native", "tool", "prompted")
 
 
 class Output:
     """An output type as a run needs it; see `runtime.Output`."""
 
-    def __init__(self, output_type: Any, mode: str | None = None) -> None:
+    def __init__(self, output_type: Any) -> None:
         from headwater.schema import OutputType
 
         self._type: OutputType[Any] = OutputType(output_type)
@@ -26,14 +38,28 @@ class Output:
             schema=self._type.schema or {},
             strict=self._type.strict,
             description=self._type.description,
-            in_words=mode == "prompted",
         )
+        self.tool: AnswerTool | None = None
+
+    def asked(self, mode: OutputMode) -> Output:
+        """The same, to be asked for in that mode."""
+        if mode == "native":
+            return self
+        asked = copy(self)
+        if mode == "prompted":
+            asked.spec = replace(self.spec, in_words=True)
+        else:
+            asked.tool = AnswerTool(self.spec, self.parse)
+            asked.spec = replace(self.spec, tool=asked.tool.name)
+        return asked
 
 
-MODES: Final = ("native", "prompted")
-"""How a model is told of the type: as a schema, where the API has a place for one, or in its instructions."""
-
-
-def output_of(output_type: Any, mode: str | None = None) -> Output | None:
+def output_of(output_type: Any) -> Output | None:
     """The type as a run needs it; None where any text will do. Raises ConfigurationError."""
-    return None if output_type is None or output_type is str else Output(output_type, mode)
+    if isinstance(output_type, str):
+        raise ConfigurationError(
+            f"output_type is {output_type!r}, which is no type.",
+            hint="It is what the answer must be, as in output_type=list[str]. Without one the answer is a text, and "
+            "response.to_dict() and response.messages have the rest.",
+        )
+    return None if output_type is None or output_type is str else Output(output_type)

@@ -13,13 +13,14 @@ from typing import Any, Protocol
 
 from typing_extensions import TypeVar
 
+from headwater.agents.deep_copy import DeepCopied
 from headwater.errors import LoopMisuse
 from headwater.providers.request import ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.run import Run
 from headwater.schema import ValidationFailed
 from headwater.tools.outcome import ToolOutcome
-from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work
+from headwater.tools.work import Approval, Plain, Work
 
 __all__ = ("Runnable", "RunnableTool", "UnawaitedRun", "tool_name")
 
@@ -33,7 +34,7 @@ class Runnable(Protocol):
     def name(self) -> str:
         """Who speaks."""
 
-    def run_stream(self, message: Any, /, *, context: Any = None) -> AgentStream[Any]:
+    def run_stream(self, task: Any, /, *, context: Any = None) -> AgentStream[Any, Any]:
         """The answer as a stream, not begun before it is read."""
 
 
@@ -109,7 +110,7 @@ _INSTEAD = "inside async code write `await agent.run(…)`"
 _HINT = "Inside async code write `await agent.run(…)`."
 
 
-class RunnableTool:
+class RunnableTool(DeepCopied, Plain):
     """A runnable as an agent's tool: what it is asked goes in, its text comes out; see `tools.work.Offered`."""
 
     def __init__(
@@ -122,7 +123,7 @@ class RunnableTool:
         approval: Approval = False,
     ) -> None:
         self._begin = begin
-        self._runnable = runnable
+        self.runnable = runnable
         self.approval: Approval = approval
         self.name = name or tool_name(runnable.name)
         self.spec = ToolSpec(
@@ -140,16 +141,12 @@ class RunnableTool:
         """Itself: what may stand among an agent's tools, under the name that it was given here."""
         return self
 
-    retries: int | None = None
-    on_error: ToolErrors | None = None
-    on_unknown: OnUnknown = "retry"
-    """The run that answers a call is gone on with where it stood: nothing of it is done twice."""
-
     goes_on = True
+    """The run that answers a call is gone on with where it stood: nothing of it is done twice."""
 
     def wants_log(self, seen: set[int]) -> bool:
         """See `tools.work.Offered`."""
-        asks: Callable[[set[int]], bool] | None = getattr(self._runnable, "wants_log", None)
+        asks: Callable[[set[int]], bool] | None = getattr(self.runnable, "wants_log", None)
         return bool(self.approval) or (asks is not None and asks(seen))
 
     def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:

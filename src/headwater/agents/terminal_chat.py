@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from headwater.agents.task import Task
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.readers.kept_loop import kept_loop
 from headwater.readers.stream import drain_blocking
 from headwater.runtime.run import Run

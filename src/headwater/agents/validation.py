@@ -17,7 +17,8 @@ import msgspec
 
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UnsupportedSetting
-from headwater.events.messages import Message, Response
+from headwater.events.messages import Message
+from headwater.events.response import Response
 from headwater.providers.request import Secret, Settings
 
 __all__ = (
@@ -27,6 +28,7 @@ __all__ = (
     "choice",
     "fitting_settings",
     "header_values",
+    "instructions",
     "items",
     "kind_of",
     "messages",
@@ -40,18 +42,26 @@ __all__ = (
 
 SETTINGS: Final = frozenset(Settings.__struct_fields__)
 
+LIKENESS: Final = 0.8
+"""How alike a misspelled argument and what is proposed must be: slips of the finger are, other words are not."""
+
 SHOWN: Final = 60
 """Characters of a wrong value that are shown: enough to know it again."""
 
 
 def unknown(name: str, known: Iterable[str] = (), *, hint: str = "") -> UnsupportedSetting:
-    """The error for an argument of a name that is none; `known` are those there are beside the settings."""
-    near = difflib.get_close_matches(name, {*known, *SETTINGS}, 1)
-    meant = f"Did you mean {near[0]}=? " if near else ""
-    return UnsupportedSetting(
-        f"There is no argument or setting {name}=.",
-        hint=hint or f"{meant}What only one provider knows goes into extra={{…}}.",
-    )
+    """The error for an argument of a name that is none; `known` are those there are beside the settings.
+
+    `hint` says what to write instead, where the caller knows; else the names of other libraries are looked through.
+    """
+    from headwater.agents.spellings import argument_hint
+
+    hint = hint or argument_hint(name)
+    if not hint:
+        near = difflib.get_close_matches(name, sorted({*known, *SETTINGS}), 1, LIKENESS)
+        meant = f"Did you mean {near[0]}=? " if near else ""
+        hint = f"{meant}What only one provider knows goes into extra={{…}}."
+    return UnsupportedSetting(f"There is no argument or setting {name}=.", hint=hint)
 
 
 def wrong(name: str, value: Any, instead: str) -> ConfigurationError:
@@ -79,6 +89,13 @@ def callback(name: str, value: Any) -> Any:
     """A function to call, or None. Raises ConfigurationError."""
     if value is not None and not callable(value):
         raise wrong(name, value, "Give a function, without parentheses behind it.")
+    return value
+
+
+def instructions(value: Any) -> Any:
+    """A text or a function that makes one, or None. Raises ConfigurationError."""
+    if value is not None and not isinstance(value, str) and not callable(value):
+        raise wrong("instructions", value, "Give a string, or a function of the context.")
     return value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,8 +26,8 @@ from headwater.errors import (
     ProviderError,
 )
 from headwater.events import CallDelta, ReasoningDelta, TextDelta
-from headwater.providers.failures import http_error
-from headwater.providers.redaction import scrubbed, secrets_in, secrets_under
+from headwater.providers.failures import http_error, output_hint
+from headwater.providers.redaction import Scrubber, secrets_in, secrets_under
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from headwater.providers.decoder import API, Decoder, Place
     from headwater.providers.request import Endpoint, HTTPRequest, Request, Secret
 
-__all__ = ("HTTPBackend",)
+__all__ = ("HTTPBackend", "secrets_of")
 
 MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
 """The largest response: several pictures fit; a server that never stops cannot fill the disk of a program that logs
@@ -50,7 +51,17 @@ PROMISED_SECONDS: Final = 1.0
 """How long to wait, after the finish reason, for what is known to follow (usage, a [DONE])."""
 
 REST_SECONDS: Final = 0.1
-"""How long to wait, after the end marker, for the end of the body, so that the connection can be reused."""
+"""How long to wait, after the end marker, for the end of the body, so that the connection can be reused. It is counted
+from what came last: an event that has begun is taken whole, however slowly this machine gets to it."""
+
+TRICKLE_SECONDS: Final = 10.0
+"""How long something may go on coming after the end that says nothing, such as comments, before it is left."""
+
+
+def secrets_of(request: HTTPRequest, given: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Returns the secrets that a request is sent with, which its answer may repeat; `given` are those in its body."""
+    query = dict(parse_qsl(urlsplit(request.url).query)) if "?" in request.url else {}
+    return (*given, *secrets_in(request.headers, query), *proxies.proxy_secrets(request.url))
 
 
 class HTTPBackend:
@@ -116,6 +127,7 @@ class HTTPBackend:
             authorize=self._authorize,
             post=self.post,
             secrets=secrets_under(request.settings.extra),
+            output_mode=request.output.mode if request.output is not None else "",
         )
 
     def __repr__(self) -> str:
@@ -138,6 +150,7 @@ class HTTPExchange:
         max_bytes: int = MAX_RESPONSE_BYTES,
         post: Post = transport.post,
         secrets: Iterable[str] = (),
+        output_mode: str = "",
     ) -> None:
         self.decoder = decoder
         self.alive_at = 0.0
@@ -151,38 +164,45 @@ class HTTPExchange:
         self._max = max_bytes
         self._said = 0
         self._post = post
-        self._secrets = tuple(secrets)
+        self._output_mode = output_mode
+        self._scrubber = decoder.scrubber = Scrubber(partial(secrets_of, request, tuple(secrets)))
         self._reply: Reply | None = None
         self._over = False
-        self._until: float | None = None
-        self._sealed = False
+        self._ended_at: float | None = None
+        """When the answer had ended, in the loop's time."""
 
     async def pull(self) -> list[Event]:
         """See `Exchange`."""
         if self._over:
             return []
-        if self._reply is None:
-            await self._open()
-        decoder = self.decoder
-        feed = decoder.feed
-        reply = self._reply
-        assert reply is not None
-        while not (decoder.ended or decoder.error is not None):
-            try:
-                data = await reply.read()
-            except ConnectionFailed as error:
-                return self._broken(error)
-            if not data:
-                return self._finish()
-            self._count(data)
-            seen = decoder.lifecycle
-            if events := feed(data):
-                if self._max - self._left > MAX_SAID_CHARS:
-                    self._weigh(events)
-                return events
-            if decoder.lifecycle != seen:
-                self.alive_at = asyncio.get_running_loop().time()
-        return await self._rest(reply)
+        try:
+            if self._reply is None:
+                await self._open()
+            decoder = self.decoder
+            feed = decoder.feed
+            reply = self._reply
+            assert reply is not None
+            while True:
+                while not (decoder.ended or decoder.error is not None):
+                    try:
+                        data = await reply.read()
+                    except ConnectionFailed as error:
+                        return self._broken(error)
+                    if not data:
+                        return self._finish()
+                    self._count(data)
+                    seen = decoder.lifecycle
+                    if events := feed(data):
+                        if self._max - self._left > MAX_SAID_CHARS:
+                            self._weigh(events)
+                        return events
+                    if decoder.lifecycle != seen:
+                        self.alive_at = asyncio.get_running_loop().time()
+                if (rest := await self._rest(reply)) is not None:
+                    return rest
+        except HeadwaterError as error:
+            self._told(error)
+            raise
 
     def abort(self) -> None:
         """See `Exchange`."""
@@ -222,13 +242,11 @@ class HTTPExchange:
         reply.release()
         if reply.status // 100 == 3:
             where = reply.headers.get("location", "").partition("?")[0]
-            return self._redacted(
-                ProviderError(
-                    f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
-                    hint="Redirects are not followed, for they would take the key along: correct base_url.",
-                    provider=self._provider,
-                    status=reply.status,
-                )
+            return ProviderError(
+                f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
+                hint="Redirects are not followed, for they would take the key along: correct base_url.",
+                provider=self._provider,
+                status=reply.status,
             )
         if reply.status == 407:
             return proxies.proxy_refused(self._provider, reply.status)
@@ -238,44 +256,43 @@ class HTTPExchange:
             if self._post is transport.post and error.code != "DeploymentNotFound":  # whose names no list has
                 models = await model_list.models_at(self._request, self._post, connect=self._connect)
                 error.hint = " ".join(filter(None, (error.hint, model_list.in_words(models, self._model))))
-        return self._redacted(error)
-
-    def _redacted(self, error: HeadwaterError) -> HeadwaterError:
-        """The error with the provider's name in it, and without the key or any other secret."""
-        secrets = (
-            *self._secrets,
-            *secrets_in(self._request.headers, dict(parse_qsl(urlsplit(self._request.url).query))),
-            *proxies.proxy_secrets(self._request.url),
-        )
-        message = scrubbed(error.message, secrets)
-        if isinstance(error, ProviderError):
-            if self._provider and error.provider != self._provider:  # decoders know their API, not the provider
-                message = message.replace(error.provider or "The provider", self._provider, 1)
-                error.provider = self._provider
-            error.code = error.code and scrubbed(error.code, secrets)
-        error.hint = scrubbed(error.hint, secrets)
-        if message != error.message:
-            error.message, error.args = message, (message,)
         return error
 
-    async def _rest(self, reply: Reply) -> list[Event]:
-        """Read what follows the answer: usage, a [DONE], and the end of the body, each for a bounded time."""
+    def _told(self, error: HeadwaterError) -> HeadwaterError:
+        """The same error with the provider's name in it, and without the key or any other secret."""
+        if isinstance(error, ProviderError) and self._provider and error.provider != self._provider:
+            # Decoders know their API, not the provider.
+            error.message = error.message.replace(error.provider or "The provider", self._provider, 1)
+            error.provider = self._provider
+        if isinstance(error, ProviderError):
+            error.hint = " ".join(filter(None, (error.hint, output_hint(error, self._output_mode))))
+        self._scrubber.error(error)
+        return error
+
+    async def _rest(self, reply: Reply) -> list[Event] | None:
+        """Read what follows the answer, for a bounded time: usage, a [DONE], the end of the body. None where the answer
+        goes on after its end."""
         decoder, now = self.decoder, asyncio.get_running_loop().time
-        if decoder.error is None:
-            try:
-                async with asyncio.timeout(None) as clock:
-                    while not reply.ended:
-                        if self._until is None:
-                            self._until = now() + PROMISED_SECONDS
-                        if (decoder.complete or not decoder.more_promised) and not self._sealed:
-                            self._sealed, self._until = True, now() + REST_SECONDS
-                        clock.reschedule(self._until)
-                        data = await reply.read()
-                        self._count(data)
-                        if data and (events := decoder.feed(data)):
-                            return events
-            except (TimeoutError, ConnectionFailed):
-                pass  # the answer is complete; only its connection cannot be reused
+        came = now()
+        ended = self._ended_at = came if self._ended_at is None else self._ended_at
+        try:
+            async with asyncio.timeout(None) as clock:
+                while not (reply.ended or decoder.error is not None):
+                    until = came + REST_SECONDS
+                    if decoder.more_promised and not decoder.complete:
+                        until = max(until, ended + PROMISED_SECONDS)
+                    clock.reschedule(min(until, ended + TRICKLE_SECONDS))
+                    data = await reply.read()
+                    came = now()
+                    self._count(data)
+                    events = decoder.feed(data) if data else []
+                    if not decoder.ended:
+                        self._ended_at, self.alive_at = None, came
+                        return events or None
+                    if events:
+                        return events
+        except (TimeoutError, ConnectionFailed):
+            pass  # the answer is complete; only its connection cannot be reused
         return self._finish()
 
     def _count(self, data: bytes) -> None:
@@ -304,14 +321,14 @@ class HTTPExchange:
     def _broken(self, error: ConnectionFailed) -> list[Event]:
         events = self._finish()
         if not self.decoder.complete and self.decoder.error is None:
-            self.decoder.error = IncompleteStream(error.message, hint=error.hint)
+            self.decoder.error = self._told(IncompleteStream(error.message, hint=error.hint))
         return events
 
     def _finish(self) -> list[Event]:
         self._over = True
         events = self.decoder.finish()
         if self.decoder.error is not None:
-            error = self._redacted(self.decoder.error)
+            error = self._told(self.decoder.error)
             # The decoder's frames hold the received bytes, and say nothing about the cause.
             error.__context__, error.__traceback__ = None, None
             self.decoder.error = error

@@ -13,10 +13,11 @@ import msgspec
 
 from headwater.backends.base import Backend
 from headwater.backends.http import HTTPBackend
+from headwater.errors import ConfigurationError
 from headwater.providers import registry
 from headwater.providers.request import Secret
 
-__all__ = ("ENVIRONMENT", "look_up")
+__all__ = ("ENVIRONMENT", "look_up", "same_provider")
 
 
 class _Environment(Mapping[str, str]):
@@ -71,3 +72,11 @@ def look_up(
         authorize = authorizer(endpoint.token)
     api = registry.load_api(endpoint.api)
     return (HTTPBackend(endpoint, resolved.model, api, connect=connect, authorize=authorize),)
+
+
+def same_provider(one: str | None, other: str | None, *, env: Mapping[str, str] = ENVIRONMENT) -> bool:
+    """Whether two models' names lead to one provider; a name that leads nowhere is nobody's."""
+    try:
+        return registry.provider_of(one, env) == registry.provider_of(other, env)
+    except ConfigurationError:
+        return False

@@ -1,6 +1,7 @@
 """Which models a server has, asked only where it answered that it does not have the one that was named.
 
-Owns the one short question and its bounds. Whatever goes wrong with it is nobody's concern: the refusal is the news.
+Owns the one short question and its bounds, and how a list is read. Whatever goes wrong with the question is nobody's
+concern: the refusal is the news.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from headwater.providers.request import HTTPRequest
 if TYPE_CHECKING:
     from headwater.backends.base import Post
 
-__all__ = ("in_words", "list_url", "models_at")
+__all__ = ("in_words", "list_url", "models_at", "names_in")
 
 LIST_SECONDS: Final = 3.0
 """What an error may be later for the list: a server that answered a moment ago answers this within a second."""
@@ -70,22 +71,25 @@ async def models_at(request: HTTPRequest, post: Post, *, connect: float | None =
                 (reply.release if reply.ended else reply.abort)()
     except (HeadwaterError, TimeoutError):
         return ()
-    return _names(body) if len(body) <= MAX_LIST_BYTES else ()
+    return (names_in(body) or ()) if len(body) <= MAX_LIST_BYTES else ()
 
 
-def _names(body: bytes) -> tuple[str, ...]:
+def names_in(body: bytes) -> tuple[str, ...] | None:
+    """Returns the names in OpenAI's list (`data`, by `id`), Ollama's or Gemini's (`models`, by `name`).
+
+    None where it is no such list, whatever it is. Names that cannot be shown on one line are left out.
+    """
     try:
         listed: Any = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ()
+        return None
     for key, name in (("data", "id"), ("models", "name")):
         items = listed.get(key) if isinstance(listed, Mapping) else None
         if isinstance(items, list):
-            found = (
-                str(item[name]).removeprefix("models/") for item in items if isinstance(item, dict) and name in item
-            )
+            named = [item.get(name) for item in items if isinstance(item, dict)]
+            found = (one.removeprefix("models/") for one in named if isinstance(one, str))
             return tuple(one for one in found if one.isprintable() and 0 < len(one) <= MAX_NAME_CHARS)
-    return ()
+    return None
 
 
 def in_words(models: Sequence[str], named: str) -> str:

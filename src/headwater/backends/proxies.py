@@ -54,13 +54,16 @@ def proxy_for(url: str) -> str | None:
 
 def proxy_secrets(url: str) -> tuple[str, ...]:
     """Returns the password of the proxy for `url`, plain and as sent in the header."""
+    try:
+        proxy = proxy_for(url)
+    except HeadwaterError:
+        return ()
+    if proxy is None:
+        return ()
     from base64 import b64encode
     from urllib.parse import unquote, urlsplit
 
-    try:
-        parts = urlsplit(proxy_for(url) or "")
-    except HeadwaterError:
-        return ()
+    parts = urlsplit(proxy)
     if not parts.password:
         return ()
     user, password = unquote(parts.username or ""), unquote(parts.password)

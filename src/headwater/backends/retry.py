@@ -7,6 +7,7 @@ reads clocks and uses randomness; it must not know tools, the agent loop or runs
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -44,6 +45,8 @@ __all__ = (
     "Budget",
     "Retries",
 )
+
+_logger = logging.getLogger("headwater.models")
 
 FIRST_WAIT_SECONDS: Final = 0.5
 """The longest wait before the first retry; it doubles with each further one. The vendors' own clients use the same."""
@@ -206,12 +209,10 @@ class Asking:
             self._paused += pause
             if first:
                 who = self.backend.provider or "The provider"
-                return [
-                    Warned(
-                        code="provider_pause",
-                        message=f"{who} asked for a pause; this request waits {pause:.1f} s before it is made.",
-                    )
-                ]
+                said = f"{who} asked for a pause; this request waits {pause:.1f} s before it is made."
+                if _logger.hasHandlers():
+                    _logger.info("%s", said)
+                return [Warned(code="provider_pause", message=said)]
 
     def _others_pause(self) -> float:
         """Seconds left of a pause that was asked of a backend with the same quota."""
@@ -264,10 +265,14 @@ class Asking:
         place = decoder.place
         visible = decoder.visible
         events: list[Event] = []
-        # Something may have been computed without a usage report: estimate it rather than count nothing.
-        if _was_answering(error, visible) and (estimate := self._fold.estimate()) is not None:
+        usage = decoder.usage or Usage()
+        # More may have been computed than was reported: estimate it rather than count nothing.
+        if _was_answering(error, visible) and (estimate := self._fold.estimate(decoder.usage)) is not None:
             events.append(estimate)
+            usage = estimate.usage
+        failed = self.backend
         then = self._what_next(error, visible)
+        self._log(failed, error, then)
         events.append(
             AttemptFailed(
                 step=place.step,
@@ -275,7 +280,7 @@ class Asking:
                 error=ErrorInfo.of(error),
                 then=then,
                 wait=self._wait,
-                usage=decoder.usage or Usage(),
+                usage=usage,
             )
         )
         if then == "raise":
@@ -287,6 +292,17 @@ class Asking:
         self._cause = then
         self._exchange = None
         return events
+
+    def _log(self, failed: Backend, error: HeadwaterError, then: str) -> None:
+        """A line for whoever has set up logging: what is tried again would else be seen by nobody."""
+        if then == "raise" or not _logger.hasHandlers():
+            return
+        if then == "fallback":
+            what = f"{_name(self.backend)} is asked instead"
+        else:
+            again = "the answer is begun again" if then == "restart" else "it is asked again"
+            what = f"{again} in {self._wait:.1f} s ({self._tries} of {self._retries.times})"
+        _logger.warning("%s failed with %s: %s %s.", _name(failed), type(error).__name__, error.message, what)
 
     def _what_next(self, error: HeadwaterError, visible: bool) -> Literal["retry", "fallback", "restart", "raise"]:
         """Decide what follows a failed attempt, and set the wait and the backend for it."""
@@ -320,6 +336,10 @@ class Asking:
             return seconds
         rate_limits.pause(quota, seconds, now=asyncio.get_running_loop().time())
         return seconds + rate_limits.spread(seconds, self._jitter())
+
+
+def _name(backend: Backend) -> str:
+    return f"{backend.provider}/{backend.model}" if backend.provider else backend.model
 
 
 def _was_answering(error: HeadwaterError, visible: bool) -> bool:

@@ -6,7 +6,7 @@ Owns how long is waited and which error is raised. What is done about it is `ret
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -49,6 +49,10 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigurationError(
                     f"timeouts.{name} is {value!r}.", hint="Give seconds greater than 0, or None for never."
                 )
+
+
+LOOK_AGAIN_SECONDS: Final = 1.0
+"""When to see whether an answer that had ended goes on, and is under the clocks again."""
 
 
 class Watch:
@@ -147,7 +151,9 @@ class Watch:
         if self._since is None:
             return  # the reader is working; `wait` sets the timer again
         if self._exchange.decoder.ended:
-            return  # the answer is complete: the exchange itself bounds the wait for what may follow
+            # The answer is complete, and the exchange bounds the wait for what may follow; but it may go on.
+            self._timer = self._loop.call_later(LOOK_AGAIN_SECONDS, self._fire)
+            return
         due = self._due()
         if due is None:
             return

@@ -2,7 +2,7 @@
 
 One aiohttp session serves all runs of an event loop and pools their connections. It closes by itself: an asynchronous
 generator started on the loop holds it, so that the loop's own shutdown closes it. It must know no JSON, no events and
-no provider, and must retry nothing, except on a kept-alive connection that turns out to be dead before it answered.
+no provider, and must retry nothing, except on a kept-alive connection that turns out to be dead before anything came.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.backends.proxies import hopeless, host_of, proxy_for, proxy_refused
@@ -26,6 +26,7 @@ from headwater.providers.request import HTTPRequest
 
 if TYPE_CHECKING:
     import aiohttp
+    from aiohttp.client_proto import ResponseHandler
 
 __all__ = (
     "Reply",
@@ -168,7 +169,8 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 # A pooled connection that the other side had closed meanwhile: nothing of the answer was received, and
                 # nothing of the request was handled, so one more try on a new connection is safe.
-                if not again or opening.new or isinstance(error, aiohttp.ClientConnectorError):
+                connecting = isinstance(error, aiohttp.ClientConnectorError)
+                if not again or opening.new or connecting or opening.begun(error):
                     raise
         raise AssertionError("the second try returns or raises")
     except aiohttp.ConnectionTimeoutError:
@@ -216,19 +218,74 @@ def _content_class() -> type[aiohttp.StreamReader]:
 def _client_errors() -> tuple[type[Exception], ...]:
     import aiohttp
 
-    return (aiohttp.ClientError, OSError, asyncio.IncompleteReadError)
+    # A UnicodeError is a host that no resolver can be asked for.
+    return (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, UnicodeError)
 
 
 class _Opening:
-    """Whether a request's connection is new. (aiohttp's own tracing costs 25 µs per request.)"""
+    """Whether a request's connection is new, and whether anything came on it. (aiohttp's own tracing costs 25 µs per
+    request, and knows nothing of half a head.)"""
 
-    __slots__ = ("new",)
+    __slots__ = ("came", "new")
 
     def __init__(self) -> None:
         self.new = False
+        self.came: bool | None = None
+        """Whether anything came; None where nobody looks."""
+
+    def begun(self, error: Exception) -> bool:
+        """Whether the other side may have begun to answer before the connection ended with `error`."""
+        if self.came is not None:
+            return self.came
+        # A head that had begun is the error's message in place of words.
+        return not isinstance(getattr(error, "message", None), str)
 
 
 _now_opening: ContextVar[_Opening] = ContextVar("headwater_now_opening")
+
+
+class _FirstBytes:
+    """Stands in a connection's parser's place until the first bytes of an answer come, and notes that they did.
+
+    It is gone then, so that it costs nothing a token.
+    """
+
+    __slots__ = ("_opening", "_parser", "_protocol")
+
+    def __init__(self, protocol: Any, opening: _Opening) -> None:
+        self._protocol = protocol
+        self._parser = protocol._parser
+        self._opening = opening
+        opening.came = False
+
+    def feed_data(self, data: bytes) -> Any:
+        """The parser's own, from now on."""
+        self._opening.came = True
+        self._protocol._parser = self._parser
+        return self._parser.feed_data(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+@cache
+def _protocol_class() -> type[ResponseHandler]:
+    from aiohttp.client_proto import ResponseHandler
+
+    class Watched(ResponseHandler):
+        def set_response_params(self, **params: Any) -> None:
+            """A request is about to be sent, and this is how its answer is to be read."""
+            super().set_response_params(**params)
+            if getattr(self, "_parser", None) is not None and (opening := _now_opening.get(None)) is not None:
+                self._parser = _FirstBytes(self, opening)  # type: ignore[assignment]
+
+    return Watched
+
+
+def _watch_answers(connector: aiohttp.TCPConnector, loop: asyncio.AbstractEventLoop) -> None:
+    """Have the connector's connections tell whether anything of an answer came; see `_Opening`."""
+    if hasattr(connector, "_factory"):  # where a later aiohttp has another name for it, nobody looks
+        connector._factory = partial(_protocol_class(), loop=loop)
 
 
 # --- the pool
@@ -309,9 +366,11 @@ def _new_session(loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_SECONDS)
         return sock
 
+    # The default limit of 100 connections would queue a thousand runs.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_tls(), socket_factory=new_socket)
+    _watch_answers(connector, loop)
     return aiohttp.ClientSession(
-        # The default limit of 100 connections would queue a thousand runs.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, ssl=_tls(), socket_factory=new_socket),
+        connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
         # A compressed stream arrives in blocks, not in tokens.
@@ -389,7 +448,7 @@ def _connection_failed(request: HTTPRequest, error: Exception) -> ConnectionFail
         if host.startswith(("127.", "localhost", "[::1]")):
             hint = request.start_hint or "Start the server there, or check the base URL's port."
         return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
-    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)):
+    if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError)):
         return hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))
     return ConnectionFailed(
         f"The connection to {host} broke before an answer came: {_say(error)}.", hint="Try again in a while."
@@ -419,17 +478,22 @@ def _insecure(host: str, error: Exception) -> ConnectionFailed:
 
 
 def _parser_said(error: BaseException) -> str:
-    """What the client's HTTP parser objected to, in a few words; its own text embeds them in a representation."""
+    """What the client's HTTP parser objected to, in a few words; what it goes on with is what the other side sent."""
     inner = error.__cause__
     while inner is not None and inner.__cause__ is not None:
         inner = inner.__cause__
     said = str(getattr(inner, "message", ""))
     if said.startswith("Not enough data"):
         return "it was closed in the middle"
-    return said.partition(": b'")[0]
+    return _QUOTED.split(said)[0]
+
+
+_QUOTED: Final = re.compile(r""":?\n|:? b?['"]""")
 
 
 def _say(error: BaseException) -> str:
+    if not isinstance(getattr(error, "message", ""), str):
+        return "its head was cut off"  # what there is of it stands in place of words
     cause = getattr(error, "os_error", None) or error
     text = getattr(cause, "strerror", None) or str(cause)
     if "ConnectionResetError(" in text:

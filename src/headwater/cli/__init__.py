@@ -71,7 +71,9 @@ def _tell(error: HeadwaterError, asked: argparse.Namespace) -> int:
     if asked.debug:
         import traceback
 
-        traceback.print_exception(error)
+        from headwater.events.controls import harmless
+
+        sys.stderr.write(harmless("".join(traceback.format_exception(error))))
     tell(for_the_command_line(str(error)))
     return MISUSED if isinstance(error, UsageError) else FAILED
 

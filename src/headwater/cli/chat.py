@@ -72,8 +72,10 @@ class Conversation:
         if self._at_terminal:
             _edit_lines()
         if self._shown:
+            from headwater.events.controls import one_line
+
             self._printer.open()
-            self._out.write(f"{self._agent.llm.name} listens. /help lists commands, Ctrl-D leaves.\n")
+            self._out.write(f"{one_line(str(self._agent.llm.name))} listens. /help lists commands, Ctrl-D leaves.\n")
         while (line := self._read()) is not None:
             word = line.strip().lower()
             if word in ("exit", "quit", "/exit", "/quit"):

@@ -93,7 +93,7 @@ def _shower(out: Outlet) -> Callable[[Finding], None]:
     import textwrap
 
     from headwater.cli.output import takes_color
-    from headwater.terminal.render import one_line
+    from headwater.events.controls import one_line
 
     color = takes_color()
 

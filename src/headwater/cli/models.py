@@ -48,8 +48,10 @@ def execute(asked: argparse.Namespace) -> int:
 
         out.write(json.dumps(_as_json(servers, os.environ), indent=2) + "\n")
     else:
+        from headwater.events.controls import harmless
+
         for line in _as_text(servers, os.environ):
-            out.write(f"{line}\n")
+            out.write(f"{harmless(line)}\n")
     out.flush()
     out.check()
     return 0
@@ -70,9 +72,9 @@ def _found(provider: Provider, env: Mapping[str, str]) -> str | None:
 
 
 def _as_text(servers: list[Server], env: Mapping[str, str]) -> Iterator[str]:
+    from headwater.events.controls import one_line
     from headwater.providers.catalog import PROVIDERS
     from headwater.providers.registry import MODEL_VARIABLE
-    from headwater.terminal.render import one_line
 
     remote = [provider for provider in PROVIDERS.values() if not provider.local]
     with_key = [(provider, key) for provider in remote if (key := _found(provider, env))]

@@ -26,7 +26,7 @@ class OutputFailed(HeadwaterError):
 
 def tell(text: str) -> None:
     """Say something about the command on standard error: one line, whatever `text` holds."""
-    from headwater.terminal.render import one_line
+    from headwater.events.controls import one_line
 
     try:
         sys.stderr.write(f"headwater: {one_line(text)}\n")

@@ -11,7 +11,7 @@ from headwater.cli.options import add_agent_options, make_agent
 if TYPE_CHECKING:
     from headwater.agents.agent import Agent
     from headwater.cli.output import Outlet, Watching
-    from headwater.events.messages import Response
+    from headwater.events.response import Response
     from headwater.runtime.thread import Thread
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "ask", "execute")

@@ -80,7 +80,7 @@ def _open(path: str) -> RunFile:
 
 
 def _print(text: str = "") -> None:
-    from headwater.terminal.render import harmless
+    from headwater.events.controls import harmless
 
     sys.stdout.write("\n".join(map(harmless, text.split("\n"))) + "\n")
 
@@ -285,7 +285,7 @@ def _said(part: tuple[Any, ...]) -> str:
 def _fork(asked: argparse.Namespace) -> int:
     from headwater.cli.options import make_agent
     from headwater.cli.output import Outlet
-    from headwater.terminal.render import harmless
+    from headwater.events.controls import harmless
 
     file = _open(asked.file)
     asked.name = file.started.agent_name

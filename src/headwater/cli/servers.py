@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from headwater.backends import transport
+from headwater.backends.http import secrets_of
+from headwater.backends.model_list import names_in
 from headwater.errors import ConnectTimeout, HeadwaterError
 from headwater.providers.catalog import PROVIDERS
+from headwater.providers.redaction import Scrubber
 from headwater.providers.registry import resolve
 from headwater.providers.request import HTTPRequest
 
@@ -68,13 +71,15 @@ async def _local(name: str, example: str, usual: str, env: Mapping[str, str]) ->
     except HeadwaterError as error:
         return Server(name=name, base_url=usual, problem=str(error))
     base_url = endpoint.base_url
-    path = "/api/tags" if endpoint.api == "ollama" else "/models"
+    request = _list(base_url + ("/api/tags" if endpoint.api == "ollama" else "/models"), endpoint)
+    scrubber = Scrubber(lambda: secrets_of(request))
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            status, body = await _get(base_url + path, endpoint.key_headers("authorization"))
+            status, body = await _get(request)
     except ConnectTimeout:
         return Server(name=name, base_url=base_url, problem="not reached")
     except HeadwaterError as error:
+        scrubber.error(error)
         problem = error.message if await _listens(base_url) else "not running"
         return Server(name=name, base_url=base_url, problem=problem)
     except TimeoutError:
@@ -82,10 +87,10 @@ async def _local(name: str, example: str, usual: str, env: Mapping[str, str]) ->
     if status != 200:
         said = "the key is not accepted" if status in (401, 403) else f"something else answers there (HTTP {status})"
         return Server(name=name, base_url=base_url, reachable=status in (401, 403), problem=said)
-    models = _models(body)
+    models = names_in(body)
     if models is None:
         return Server(name=name, base_url=base_url, problem="something else answers there")
-    return Server(name=name, base_url=base_url, reachable=True, models=models)
+    return Server(name=name, base_url=base_url, reachable=True, models=tuple(map(scrubber.text, models)))
 
 
 async def _listens(base_url: str) -> bool:
@@ -94,27 +99,18 @@ async def _listens(base_url: str) -> bool:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, UnicodeError):  # the last one for a host that can be no name
         return False
     writer.close()
     return True
 
 
-def _models(body: bytes) -> tuple[str, ...] | None:
-    """The names in Ollama's list (`models`, by `name`) or OpenAI's (`data`, by `id`); None where it is neither."""
-    try:
-        listed: Any = msgspec.json.decode(body)
-    except msgspec.MsgspecError:
-        return None
-    for key, name in (("data", "id"), ("models", "name")):
-        items = listed.get(key) if isinstance(listed, dict) else None
-        if isinstance(items, list):
-            return tuple(str(item[name]) for item in items if isinstance(item, dict) and name in item)
-    return None
+def _list(url: str, endpoint: Endpoint) -> HTTPRequest:
+    headers = {"accept": "application/json", **endpoint.key_headers("authorization")}
+    return HTTPRequest(method="GET", url=url, headers=headers, body=b"")
 
 
-async def _get(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
-    request = HTTPRequest(method="GET", url=url, headers={"accept": "application/json", **headers}, body=b"")
+async def _get(request: HTTPRequest) -> tuple[int, bytes]:
     reply = await transport.post(request, connect=CONNECT_SECONDS)
     try:
         body = b""
@@ -135,6 +131,7 @@ async def _reach(endpoint: Endpoint) -> str:
         async with asyncio.timeout(REACH_SECONDS):
             reply = await transport.post(request, connect=REACH_SECONDS)
     except HeadwaterError as error:
+        Scrubber(lambda: secrets_of(request)).error(error)
         return str(error)
     except TimeoutError:
         return f"Connected, and nothing came back within {REACH_SECONDS:g} s."

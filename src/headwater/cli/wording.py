@@ -1,6 +1,7 @@
 """The library's words for programmers, as words for who typed a command.
 
-Errors say what to write in Python; here the same advice names options. Nothing but the advice is changed.
+Errors say what to write in Python; here the same advice names options, and what no option does is left out. Nothing but
+the advice is changed.
 """
 
 from __future__ import annotations
@@ -10,14 +11,27 @@ from typing import Final
 
 __all__ = ("for_the_command_line",)
 
-_REPLACED: Final = (
-    (re.compile(r'\bmodel="([^"]*)"'), r"--model \1"),
-    (re.compile(r'\bbase_url="([^"]*)"'), r"--base-url \1"),
-    (re.compile(r"\bor pass api_key=(?=[.,;])"), "in the environment"),
-    (re.compile(r"\bpass base_url="), "pass --base-url"),
-    (re.compile(r"\bbase_url\b"), "--base-url"),
-    (re.compile(r"\bpass a token as api_key="), "set the provider's key in the environment"),
-    (re.compile(r"\btimeouts\.run\b"), "--timeout"),
+_REPLACED: Final = tuple(
+    (re.compile(written), told)
+    for written, told in (
+        (r'\bmodel="([^"]*)"', r"--model \1"),
+        (r'\bbase_url="([^"]*)"', r"--base-url \1"),
+        (r"""\breasoning=["']([^"']*)["']""", r"--reasoning \1"),
+        (r"\bor pass api_key=(?=[.,;])", "in the environment"),
+        (r", pass api_key=, or install\b", ", or install"),
+        (r"\bPass api_key= \(an access token\), or install\b", "Install"),
+        (r"\bpass a token as api_key=", "set the provider's key in the environment"),
+        (r"\bpass base_url=", "pass --base-url"),
+        (r"\bbase_url\b", "--base-url"),
+        (r"\btimeouts\.run\b", "--timeout"),
+        (r"\bRaise timeouts\.\w+, or name a fallback model\b", "Try again later, or another model"),
+        (r", or raise timeouts\.\w+", ""),
+        (r"\bRaise max_steps, or make\b", "Make"),
+        (r"\bmax_tokens\b", "--max-tokens"),
+        (r"\bChange reasoning\b", "Change --reasoning"),
+        (r", or (give|say) [\w' ]+ (through|with) extra=", ""),
+        (r"; what had come is in the error's `response`", ""),
+    )
 )
 
 

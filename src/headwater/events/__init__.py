@@ -2,8 +2,8 @@
 
 This package's own name is the public home of the event types, of `encode` and `decode` (an event as a line of JSON, and
 back), and of `tree_response` (the Response that a log comes to). The other files are imported by name. Bottom first:
-`pieces`, `messages`, `types`, `codec`; `growing`, `spending`, `closing`, `fold` (one run); `results`, `tree`, `answers`
-(a tree of runs); `checker`.
+`pieces`, `messages`, `types`, `codec`, `response`; `growing`, `spending`, `closing`, `fold` (one run); `results`,
+`tree`, `answers` (a tree of runs); `checker`.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from msgspec import UNSET
+
 from headwater.events.fold import Fold
-from headwater.events.messages import Message, Response, Usage
+from headwater.events.messages import Message, Usage
+from headwater.events.response import Response
 from headwater.events.results import Results, sections
 from headwater.events.tree import Node, Tree
 from headwater.events.types import Event, RunFailed, RunFinished
@@ -112,8 +115,10 @@ class _Composer:
         output = _output_of(successors[-1])
         return own.replaced(
             text,
+            agent=other.agent,
+            members={own.agent: self._giver(node, own), **(other.members or {other.agent: other})},
             transcript=own.transcript + other.transcript,  # which begins with its lead
-            output=text if output is None else output,
+            output=text if output is UNSET else output,
             reasoning="\n\n".join(filter(None, (own.reasoning, other.reasoning))),
             finish_reason=other.finish_reason,
             provider_finish_reason=other.provider_finish_reason,
@@ -128,6 +133,13 @@ class _Composer:
             tokens_per_second=other.tokens_per_second,
             messages=other.messages or own.messages,
         )
+
+    def _giver(self, node: Node, own: Response[Any]) -> Response[Any]:
+        """What an agent came to that has handed over: its own words, and what these have cost."""
+        assert node.fold is not None
+        others = [child for child in node.children.values() if child.role != "handoff" and _has_begun(child)]
+        usage = sum((self._as_response(child).usage for child in others), node.fold.spent().own)
+        return own.replaced(own.text, usage=usage)
 
     # --- a workflow
 
@@ -222,11 +234,14 @@ def _ended(node: Node) -> bool:
 
 
 def _output_of(node: Node) -> Any:
-    """What the run was asked for as a value; of one that was cut nobody knows that what it said last is the answer."""
+    """What the run was asked for as a value, UNSET where that was text.
+
+    Of one that was cut nobody knows that what it said last is the answer.
+    """
     end = node.fold.end if node.fold is not None else None
     if not isinstance(end, RunFinished):
-        return None
-    return end.output if node.output is None else node.output
+        return UNSET
+    return end.output if node.output is UNSET else node.output
 
 
 def _error_of(node: Node) -> BaseException | None:

@@ -1,9 +1,10 @@
-"""Events, messages and Responses as JSON and back: versioned, and what this version does not know survives.
+"""Events and messages as JSON and back: versioned, and what this version does not know survives.
 
 Written is `{"v": 1, "type": …, …}` with defaults left out; bytes are base64, dollars strings. Read is that, from this
 version or a newer one: an event of a type unknown here becomes `Unknown` and is written back as it came, fields unknown
-here stand in `Event.extra` and are written back where they stood. So an older reader passes a newer log on whole. This
-file owns the JSON form; it must never decide what an event means, nor write a key: a `Secret` has no JSON form.
+here stand in `Event.extra` and are written back where they stood. So an older reader passes a newer log on whole. What
+is no event is a record: one of a newer version is refused. This file owns the JSON form; it must never decide what an
+event means, nor write a key: a `Secret` has no JSON form.
 """
 
 from __future__ import annotations
@@ -19,24 +20,30 @@ import msgspec
 
 from headwater.errors import InvalidRecord
 from headwater.events import types as _events
-from headwater.events.messages import File, Image, Message, Response, Source, ToolCall, ToolError, Usage
-from headwater.events.types import ErrorInfo, Event, Unknown
+from headwater.events.messages import Message
+from headwater.events.types import Event, Unknown
 
 __all__ = (
     "EVENT_TYPES",
+    "JSON",
     "VERSION",
+    "as_json",
     "decode",
     "decode_message",
     "decode_messages",
-    "decode_response",
     "encode",
     "encode_message",
     "encode_messages",
-    "encode_response",
+    "messages_from_json",
+    "messages_to_json",
+    "read_record",
+    "write_record",
 )
 
 VERSION: Final = 1
 """The version written. It rises only where an older reader would misread; new types and fields do not raise it."""
+
+_NEWER: Final = "It comes from a newer headwater: upgrade this one."
 
 ReadT = TypeVar("ReadT")
 
@@ -239,7 +246,7 @@ def _mend(value: Any) -> Any:
 
 def encode_message(message: Message) -> bytes:
     """`message` as one JSON object. Raises InvalidRecord where it holds something without a JSON form."""
-    return _PREFIX + _write(message, "message")[1:]
+    return write_record(message, "message")
 
 
 def encode_messages(messages: Iterable[Message]) -> bytes:
@@ -249,7 +256,7 @@ def encode_messages(messages: Iterable[Message]) -> bytes:
 
 def decode_message(data: JSON) -> Message:
     """The message that `encode_message` wrote. Raises InvalidRecord, also where a part is of a newer kind."""
-    return _read(data, Message, "message")
+    return read_record(data, Message, "message")
 
 
 class _Messages(msgspec.Struct, frozen=True):
@@ -258,83 +265,54 @@ class _Messages(msgspec.Struct, frozen=True):
 
 def decode_messages(data: JSON) -> tuple[Message, ...]:
     """The messages that `encode_messages` wrote. Raises InvalidRecord, also where a part is of a newer kind."""
-    return _read(data, _Messages, "history").messages
+    return read_record(data, _Messages, "history").messages
 
 
-# --- Responses
+def messages_to_json(messages: Iterable[Message]) -> str:
+    """`messages` as JSON, to be kept: `messages_from_json` reads it.
 
-
-class _ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="response"):
-    """A Response's fields; absent `transcript` and `output` are the text."""
-
-    text: str
-    transcript: str | msgspec.UnsetType = msgspec.UNSET
-    output: Any = msgspec.UNSET
-    reasoning: str = ""
-    refusal: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
-    tool_errors: tuple[ToolError, ...] = ()
-    sources: tuple[Source, ...] = ()
-    files: tuple[Image | File, ...] = ()
-    finish_reason: str | None = None
-    provider_finish_reason: str | None = None
-    usage: Usage = Usage()
-    model: str = ""
-    provider: str = ""
-    messages: tuple[Message, ...] = ()
-    run_id: str = ""
-    agent: str = ""
-    duration: float = 0.0
-    time_to_first_token: float | None = None
-    tokens_per_second: float | None = None
-    partial: bool = False
-    usage_origin: str = "measured"
-    callback_errors: int = 0
-    unheard: tuple[Message, ...] = ()
-    members: dict[str, _ResponseRecord] = {}
-    error: ErrorInfo | None = None
-
-
-_RESPONSE_DEFAULTS = {
-    name: value for name, value in _fields(_ResponseRecord(text="")).items() if name not in ("type", "text")
-}
-_RESPONSE_FIELDS = tuple(_RESPONSE_DEFAULTS)
-
-
-def encode_response(response: Response[Any]) -> bytes:
-    """`response` as one JSON object, messages and all.
-
-    An output of a type of yours is written as its JSON and read back as that. Raises InvalidRecord.
+    Raises InvalidRecord where one holds something without a JSON form.
     """
-    return _PREFIX + _write(_record(response), "Response")[1:]
+    return encode_messages(messages).decode()
 
 
-def decode_response(data: JSON) -> Response[Any]:
-    """The Response that `encode_response` wrote; its output is plain JSON. Raises InvalidRecord."""
-    return _response(_read(data, _ResponseRecord, "Response"))
+def messages_from_json(data: JSON) -> tuple[Message, ...]:
+    """The messages that `messages_to_json` wrote, to go on from (`history=`).
+
+    Raises InvalidRecord, also where they were written in a newer version, or a part is of a kind unknown here.
+    """
+    return decode_messages(data)
 
 
-def _record(response: Response[Any]) -> _ResponseRecord:
-    text = response.text
-    said = {name: getattr(response, name) for name in _RESPONSE_FIELDS}
-    said["members"] = {name: _record(member) for name, member in response.members.items()}
-    said["error"] = None if response.error is None else ErrorInfo.of(response.error)
-    for name in ("transcript", "output"):
-        if isinstance(said[name], str) and said[name] == text:
-            del said[name]
-    # Defaults are left out by identity, and a Response's are equal to the record's without being the same.
-    said = {name: value for name, value in said.items() if name == "output" or value != _RESPONSE_DEFAULTS[name]}
-    return _ResponseRecord(text=text, **said)
+# --- records: what is no event
 
 
-def _response(record: _ResponseRecord) -> Response[Any]:
-    said = {name: value for name in _RESPONSE_FIELDS if (value := getattr(record, name)) is not msgspec.UNSET}
-    said["members"] = {name: _response(member) for name, member in record.members.items()}
-    said["error"] = None if record.error is None else record.error.exception()
-    return Response(record.text, **said)
+def write_record(value: msgspec.Struct, what: str) -> bytes:
+    """`value` as one JSON object with the version in it; `what` is its name in an error. Raises InvalidRecord."""
+    return _PREFIX + _write(value, what)[1:]
 
 
-# --- reading and writing, with our own errors
+def read_record(data: JSON, kind: type[ReadT], what: str) -> ReadT:
+    """The value of type `kind` that `write_record` wrote.
+
+    Raises InvalidRecord, also where it was written in a newer version, or with words that only that knows.
+    """
+    body = dict(data) if isinstance(data, Mapping) else _read_object(_bytes(data), what)
+    if (version := _version(body, what)) > VERSION:
+        raise InvalidRecord(
+            f"The {what} is written in version {version} of the format, and {VERSION} is the newest known here.",
+            hint=_NEWER,
+        )
+    try:
+        return msgspec.convert(body, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        newer = isinstance(error, msgspec.ValidationError) and _is_newer_word(error)
+        raise InvalidRecord(f"The {what} is not valid: {error}.", hint=_NEWER if newer else "") from error
+
+
+def as_json(value: Any) -> Any:
+    """`value` as it is read back once it was written in a record. Raises InvalidRecord where it has no JSON form."""
+    return _any.decode(_write(value, "value"))
 
 
 def _write(value: Any, what: str) -> bytes:
@@ -345,17 +323,6 @@ def _write(value: Any, what: str) -> bytes:
             return _encoder.encode(_mend(msgspec.to_builtins(value, enc_hook=_plain)))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidRecord(f"The {what} cannot be written as JSON: {error}.") from error
-
-
-def _read(data: JSON, kind: type[ReadT], what: str) -> ReadT:
-    body = dict(data) if isinstance(data, Mapping) else _read_object(_bytes(data), what)
-    newer = _version(body, what) > VERSION
-    try:
-        return msgspec.convert(body, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
-        newer = newer or (isinstance(error, msgspec.ValidationError) and _is_newer_word(error))
-        hint = "It seems to come from a newer headwater: upgrade this one." if newer else ""
-        raise InvalidRecord(f"The {what} is not valid: {error}.", hint=hint) from error
 
 
 def _bytes(data: bytes | bytearray | memoryview | str) -> bytes:

@@ -18,6 +18,7 @@ attempt that fails is forgotten, and a tool that starts again has started, whoev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -28,14 +29,14 @@ from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run
 from headwater.events.messages import (
     Message,
     ProviderItem,
-    Response,
     Source,
     ToolCall,
     ToolError,
     Usage,
     sent_messages,
 )
-from headwater.events.spending import Origin, Spending
+from headwater.events.response import Response
+from headwater.events.spending import Origin, Spending, at_least
 from headwater.events.types import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -105,8 +106,9 @@ class Fold:
         self._said = Said()
         self._awaited: list[Call] = []
         """The calls of the last finished step, whose results are still to be a message."""
+        self._finished_step = 0
         self._children: dict[str, ChildStarted] = {}
-        self._spending = Spending()
+        self.spending = Spending()
 
     # --- reading
 
@@ -142,6 +144,8 @@ class Fold:
     def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
         self._settle_tools()
         self.questions.clear()  # an answer would come too late
+        if isinstance(event, RunFinished) and self.started is not None:
+            self._said.conclude(self.started.answer_tool)
         self.end = event
 
     def _step_started(self, event: StepStarted) -> None:
@@ -153,8 +157,9 @@ class Fold:
         self.finish_reason = event.finish_reason
         self.provider_finish_reason = event.provider_finish_reason
         if step.attempt is not None:
-            self._spending.end_attempt(step.number, step.attempt)
+            self.spending.end_attempt(step.number, step.attempt)
         self._said.add(step, event.message)
+        self._finished_step = step.number
         self._awaited = [call for call in step.calls.values() if call.call.by == "agent" and not call.cut]
         if event.message is not None and event.message.content:
             self.messages.append(event.message)
@@ -213,7 +218,7 @@ class Fold:
         self._now().content.append(ProviderItem(api=event.api, item=event.item))
 
     def _usage(self, event: UsageReported) -> None:
-        self._spending.report(event)
+        self.spending.report(event)
 
     def _call_started(self, event: CallStarted) -> None:
         self._see(event)
@@ -297,7 +302,7 @@ class Fold:
 
     def _child_finished(self, event: ChildFinished) -> None:
         self._children.pop(event.child, None)
-        self._spending.add_child(event)
+        self.spending.add_child(event)
 
     def _see(self, event: Event) -> None:
         if self._first_token is None:
@@ -317,31 +322,35 @@ class Fold:
 
     @property
     def usage(self) -> Usage:
-        """What all attempts and children have cost so far, as far as it was reported."""
-        return self._spending.total
+        """What all attempts and children have cost so far; an attempt that is going on, as `estimate` has it."""
+        return self.spent().total
 
     @property
     def usage_origin(self) -> Origin:
         """What `usage` rests on, taking the least certain of all attempts and children."""
-        return self._spending.origin
+        return self.spent().origin
 
-    def estimate(self) -> UsageReported | None:
-        """What the open attempt may have cost by what it said, where its provider has reported nothing, or less."""
-        step, reported = self._step, self.reported
+    def spent(self) -> Spending:
+        """What all attempts and children have cost so far; an attempt that is going on, as `estimate` has it."""
+        estimate = self.estimate()
+        return self.spending if estimate is None else self.spending.with_report(estimate)
+
+    def estimate(self, reported: Usage | None = None) -> UsageReported | None:
+        """What the attempt that is going on has cost, should it end here; None where none is, or where that is told.
+
+        `reported` is what its provider has reported last, where that has not come here yet.
+        """
+        step = self._step
         if step is None or step.attempt is None:
             return None
-        usage = Usage.estimated(step.written())
-        if reported is not None:
-            if (usage.output_tokens or 0) <= (reported.output_tokens or 0):
-                return None
-            usage = msgspec.structs.replace(reported, output_tokens=usage.output_tokens, raw=None, cost=None)
-        return UsageReported(
-            step=step.number, attempt=step.attempt, usage=usage, origin="estimated" if usage else "unknown"
-        )
+        usage = at_least(reported or self.reported, step.size)
+        origin: Origin = "estimated" if usage else "unknown"
+        estimate = UsageReported(step=step.number, attempt=step.attempt, usage=usage, origin=origin)
+        return None if self.spending.has_report(estimate) else estimate
 
     @property
     def text(self) -> str:
-        """The text of the last step that has any."""
+        """The text of the last step that has any; where a run finished by a call that answered, that call's."""
         if self._step is not None and self._step.text:
             return "".join(self._step.text)
         return self._said.texts[-1] if self._said.texts else ""
@@ -390,11 +399,13 @@ class Fold:
     def reported(self) -> Usage | None:
         """What the attempt that is going on has reported last."""
         step = self._step
-        return None if step is None or step.attempt is None else self._spending.of_attempt(step.number, step.attempt)
+        return None if step is None or step.attempt is None else self.spending.of_attempt(step.number, step.attempt)
 
     def rejected(self) -> tuple[ToolCall, ...]:
         """The calls of the last finished step whose arguments were no JSON object; they answer themselves."""
-        return tuple(call.call for call in self._awaited if call.error is not None)
+        said = takewhile(lambda call: call.step == self._finished_step, reversed(self._said.calls))
+        wrong = [call.call for call in said if call.error is not None and not call.cut and call.call.by == "agent"]
+        return tuple(reversed(wrong))
 
     def calls_to_run(self) -> tuple[tuple[str, ToolCall], ...]:
         """The calls of the last finished step that are ours to run and not answered yet, each with its key in the run.
@@ -426,26 +437,26 @@ class Fold:
             return Message(role="assistant", api=api, model=model)
         return self._step.message(api, model)
 
-    def response(self, *, output: Any = None, callback_errors: int = 0, now: float | None = None) -> Response[Any]:
+    def response(
+        self, *, output: Any = msgspec.UNSET, callback_errors: int = 0, now: float | None = None
+    ) -> Response[Any]:
         """The Response that the events so far come to; `partial` unless the run finished.
 
-        `output` is the validated answer where a type was asked for, and counts only where the run finished. `now`
-        (Unix seconds) stands for the end where there is none yet, and for the time of an event that has none yet.
+        `output` is the validated answer where a type was asked for (UNSET: none was), and counts only where the run
+        finished. `now` (Unix seconds) stands for the end where there is none yet, and for the time of an event that has
+        none yet.
         """
-        usage, finished = self.usage, isinstance(self.end, RunFinished)
+        spent, finished = self.spent(), isinstance(self.end, RunFinished)
         begun = _when(self.started, now) or 0.0
         ended = begun if self.started is None else _when(self.end, now) or (begun if now is None else now)
         first, last = _when(self._first_token, now), _when(self._last_token, now)
-        rate, written = None, self._spending.own.output_tokens
-        if written and first is not None and last is not None and last > first:
-            rate = written / (last - first)
         said, text, messages = self._said.so_far(self._step), self.text, list(self.messages)
         if self._step is not None and (message := self.message()).content:
             messages.append(message)
         return Response(
             text,
             transcript=self.transcript,
-            output=output if finished and output is not None else text,
+            output=output if finished and output is not msgspec.UNSET else text,
             reasoning="\n\n".join(said.reasonings),
             refusal="".join(said.refusals),
             tool_calls=tuple(call.so_far() for call in said.calls if call.call.by != "provider"),
@@ -454,8 +465,8 @@ class Fold:
             files=tuple(said.files),
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
-            usage=usage,
-            usage_origin=self.usage_origin,
+            usage=spent.total,
+            usage_origin=spent.origin,
             model=self.model,
             provider=self.provider,
             messages=tuple(_answered(messages, self._awaited)),
@@ -463,7 +474,7 @@ class Fold:
             agent=self.started.agent_name if self.started else "",
             duration=max(0.0, ended - begun),
             time_to_first_token=None if first is None else max(0.0, first - begun),
-            tokens_per_second=rate,
+            tokens_per_second=_rate(spent.own.output_tokens, first, last),
             partial=not finished,
             unheard=tuple(said.message for said in self.unheard.values()),
             callback_errors=callback_errors,
@@ -494,7 +505,7 @@ class Fold:
             finish_reason=finish_reason,
             provider_finish_reason=word,
             message=self.message(api, model),
-            usage=self._spending.of_step(step.number),
+            usage=self.spending.of_step(step.number),
         )
 
 
@@ -550,6 +561,13 @@ def _when(event: Event | None, now: float | None) -> float | None:
     if event is None:
         return None
     return event.time or now
+
+
+def _rate(tokens: int | None, first: float | None, last: float | None) -> float | None:
+    """Tokens a second, between the first and the last."""
+    if not tokens or first is None or last is None or last <= first:
+        return None
+    return tokens / (last - first)
 
 
 def _answered(messages: list[Message], awaited: list[Call]) -> list[Message]:

@@ -70,6 +70,7 @@ class Call:
         "pieces",
         "refused",
         "result",
+        "said",
         "started",
         "step",
     )
@@ -80,6 +81,8 @@ class Call:
         self.call = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
         """As the model wrote it, which is how the conversation keeps it, whatever was allowed in its place."""
         self.pieces: list[str] | None = []
+        self.said = 0
+        """Bytes of its arguments as they came in pieces; counted once it is written."""
         self.cut = False
         self.error: str | None = None
         self.arguments: dict[str, Any] | None = None
@@ -113,6 +116,7 @@ class Call:
             signature=event.signature,
             item_id=event.item_id,
         )
+        self.said = _bytes("".join(self.pieces or ()))
         self.pieces = None
         if isinstance(event, CallRejected):
             self.cut, self.error = event.cut, event.error
@@ -157,6 +161,11 @@ class Call:
             return "".join(self.pieces)
         arguments = self.call.arguments
         return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
+
+    @property
+    def size(self) -> int:
+        """Bytes of its arguments, as they came or as they are known now: the larger."""
+        return max(self.said, _bytes(self.written()))
 
     def so_far(self) -> ToolCall:
         """The call with what has been written of its arguments."""
@@ -221,16 +230,17 @@ class Step:
         reasoning = self.reasoning or "".join(part.text for part in parts if isinstance(part, Reasoning))
         return text, refusal, reasoning
 
-    def written(self) -> str:
-        """Everything that the model has written in it, in no order: what it may have to be paid for."""
-        said = ["".join(stream.pieces) for stream in self.entries.values()]
-        return "".join(said + [call.written() for call in self.calls.values()])
+    @property
+    def size(self) -> int:
+        """Bytes of all that the model has written in it: what it may have to be paid for."""
+        said = sum(_bytes("".join(stream.pieces)) for stream in self.entries.values())
+        return said + sum(call.size for call in self.calls.values())
 
 
 class Said:
     """What the steps of a run have said, each once it is finished."""
 
-    __slots__ = ("calls", "files", "reasonings", "refusals", "shown", "sources", "texts")
+    __slots__ = ("calls", "files", "reasonings", "refusals", "shown", "sources", "step_calls", "texts")
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -240,6 +250,8 @@ class Said:
         self.reasonings: list[str] = []
         self.refusals: list[str] = []
         self.calls: list[Call] = []
+        self.step_calls: list[Call] = []
+        """Those of the last step."""
         self.sources: list[Source] = []
         self.files: list[Image | File] = []
 
@@ -253,9 +265,19 @@ class Said:
             self.refusals.append(refusal)
         if reasoning:
             self.reasonings.append(reasoning)
-        self.calls += step.calls.values()
+        self.step_calls = [*step.calls.values()]
+        self.calls += self.step_calls
         self.sources += step.sources
         self.files += step.files
+
+    def conclude(self, answer_tool: str) -> None:
+        """The run has finished: where the last step gave the answer by a call of that tool, its arguments are the text.
+
+        The first that was taken counts. Nobody was shown them as text, so they are no part of what was shown.
+        """
+        taken = (call for call in self.step_calls if call.result is not None and not call.result.error)
+        if (given := next((call for call in taken if call.call.name == answer_tool), None)) is not None:
+            self.texts.append(given.written())
 
     def so_far(self, step: Step | None) -> Said:
         """The same with what the open step has said by now."""
@@ -266,6 +288,10 @@ class Said:
             getattr(said, name).extend(getattr(self, name))
         said.add(step, None)
         return said
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def not_run(call: ToolCall, why: str = NOT_RUN) -> ToolResult:

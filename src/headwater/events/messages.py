@@ -1,4 +1,4 @@
-"""What is said, as values: messages and their parts, usage, and the Response a run gives back.
+"""What is said, as values: messages and their parts, and usage.
 
 Values only: nothing here knows a provider's wire, an event or a loop. Providers translate messages to their own JSON
 and back; `fold` is the only place that assembles them from events.
@@ -7,13 +7,12 @@ and back; `fold` is the only place that assembles them from events.
 from __future__ import annotations
 
 import base64
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from typing_extensions import TypeVar
 
 __all__ = (
     "File",
@@ -23,7 +22,6 @@ __all__ = (
     "Part",
     "ProviderItem",
     "Reasoning",
-    "Response",
     "Role",
     "Source",
     "Text",
@@ -36,8 +34,6 @@ __all__ = (
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "cancelled"]
-
-OutputT = TypeVar("OutputT", default=str)
 
 
 class Part(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
@@ -236,7 +232,12 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @classmethod
     def estimated(cls, text: str) -> Usage:
         """What saying `text` may have cost: four bytes of UTF-8 a token, the vendors' own rule of thumb."""
-        return cls(output_tokens=(len(text.encode("utf-8", "replace")) + 3) // 4) if text else cls()
+        return cls.of_bytes(len(text.encode("utf-8", "replace")))
+
+    @classmethod
+    def of_bytes(cls, size: int) -> Usage:
+        """What so many bytes of UTF-8 may have cost, see `estimated`."""
+        return cls(output_tokens=(size + 3) // 4) if size else cls()
 
     @property
     def total_tokens(self) -> int | None:
@@ -273,183 +274,6 @@ _DOLLARS: Final = Context(prec=50)
 def _plus(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else one + other
 
-
-class Response(str, Generic[OutputT]):
-    """What a run came to: the answer's text, as a string that knows how it came about.
-
-    It is a `str`: print it, join it, `json.dumps` it, compare it. An answer without text is falsy. Awaiting one gives
-    itself, so that `agent.run(…)` and `await agent.run(…)` may both be written where a run blocks.
-    """
-
-    transcript: str
-    """All the text that was shown, over all steps."""
-    output: OutputT
-    """The answer as the output type that was asked for; the text where none was."""
-    reasoning: str
-    refusal: str
-    tool_errors: tuple[ToolError, ...]
-    """Tools that raised or took too long, in the order in which they ended; the model was told, and went on."""
-    tool_calls: tuple[ToolCall, ...]
-    """Every call the model made, over all steps, in order."""
-    sources: tuple[Source, ...]
-    files: tuple[Image | File, ...]
-    finish_reason: FinishReason | None
-    provider_finish_reason: str | None
-    """The provider's own word for the finish reason."""
-    usage: Usage
-    model: str
-    provider: str
-    messages: tuple[Message, ...]
-    """Valid history to go on from: the conversation up to and including this answer."""
-    run_id: str
-    agent: str
-    duration: float
-    """Seconds from the start of the run to its end."""
-    time_to_first_token: float | None
-    """Seconds from the start of the run to the first text, reasoning or tool call; None where there was none."""
-    tokens_per_second: float | None
-    partial: bool
-    """True where the answer was cut: cancelled, failed, or left."""
-    usage_origin: Literal["measured", "estimated", "unknown"]
-    """Whether `usage` was reported by the provider for every attempt, or holds estimates, or lacks what nobody said."""
-    callback_errors: int
-    members: Mapping[str, Response[Any]]
-    """Of a workflow: each member's Response, by its name, in the order of the members."""
-    error: Exception | None
-    """What ended it, where that was not raised because its workflow collects errors."""
-    unheard: tuple[Message, ...]
-    """What was said to the run while it worked, and no model has heard."""
-
-    def __new__(cls, text: str = "", **fields: Any) -> Self:
-        """Made by `fold`; `fields` are the attributes below by name. Raises TypeError for any other."""
-        self = super().__new__(cls, text)
-        self.__dict__.update(_UNSAID)
-        self.__dict__["transcript"] = text
-        self.__dict__["output"] = text
-        unknown = fields.keys() - self.__dict__.keys()
-        if unknown:
-            raise TypeError(f"Response has no field {min(unknown)!r}.")
-        self.__dict__.update(fields)
-        return self
-
-    @property
-    def text(self) -> str:
-        """The answer as a plain string: the text of the last step that has any."""
-        return str.__str__(self)
-
-    @property
-    def content(self) -> str:
-        """The same as `text`."""
-        return str.__str__(self)
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """What a stream's last chunk tells of the run: model, provider, tokens (the usage), time_to_first_token,
-        duration; a refusal where there was one.
-        """
-        known: dict[str, Any] = {
-            "model": self.model or None,
-            "provider": self.provider or None,
-            "tokens": self.usage.to_dict() or None,
-            "time_to_first_token": self.time_to_first_token,
-            "duration": self.duration,
-        }
-        if self.refusal:
-            known["refusal"] = self.refusal
-        return known
-
-    if not TYPE_CHECKING:  # a checker would take every name for known
-
-        def __getattr__(self, name: str) -> Any:
-            # Only asked for what there is not: names that people bring along from other libraries.
-            hint = f" Here it is {ours}." if (ours := _ELSEWHERE.get(name)) else ""
-            raise AttributeError(f"A Response has no {name!r}.{hint}", name=name, obj=self)
-
-    def replaced(self, text: str, **fields: Any) -> Response[Any]:
-        """A copy with another text and other fields."""
-        return Response(text, **{**self.__dict__, **fields})
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer and how it came about, JSON-able, without the messages."""
-        fields = {name: self.__dict__[name] for name in _PLAIN}
-        return {"text": self.text, **fields, "usage": self.usage.to_dict()}
-
-    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, Any]]:
-        return (self.text,), dict(self.__dict__)
-
-    def __await__(self) -> Generator[Any, None, Self]:
-        return self
-        yield  # type: ignore[unreachable]  # makes this function the generator that `await` wants
-
-    def _repr_markdown_(self) -> str:
-        return self.text
-
-
-_ELSEWHERE: dict[str, str] = {
-    "success": "`not response.partial`",
-    "unwrap": "the response itself, which is its text; a run that failed raises",
-    "data": "`response.output`",
-    "result": "`response.output`",
-    "final_output": "`response.output`",
-    "parsed": "`response.output`",
-    "output_text": "`response.text`",
-    "message": "`response.text`, and `response.messages` for the conversation",
-    "choices": "`response.text`",
-    "history": "`response.messages`",
-    "all_messages": "`response.messages`",
-    "new_messages": "`response.messages`",
-    "to_input_list": "`response.messages`",
-    "thinking": "`response.reasoning`",
-    "citations": "`response.sources`",
-    "stop_reason": "`response.finish_reason`",
-    "model_name": "`response.model`",
-    "latency": "`response.duration`",
-    "tokens": "`response.usage`",
-}
-"""What other libraries call it, and what it is called here."""
-
-_UNSAID: dict[str, Any] = {
-    "transcript": "",
-    "output": "",
-    "reasoning": "",
-    "refusal": "",
-    "tool_calls": (),
-    "tool_errors": (),
-    "sources": (),
-    "files": (),
-    "finish_reason": None,
-    "provider_finish_reason": None,
-    "usage": Usage(),
-    "model": "",
-    "provider": "",
-    "messages": (),
-    "run_id": "",
-    "agent": "",
-    "duration": 0.0,
-    "time_to_first_token": None,
-    "tokens_per_second": None,
-    "partial": False,
-    "usage_origin": "measured",
-    "callback_errors": 0,
-    "members": {},
-    "error": None,
-    "unheard": (),
-}
-_PLAIN = (
-    "transcript",
-    "reasoning",
-    "refusal",
-    "finish_reason",
-    "provider_finish_reason",
-    "model",
-    "provider",
-    "run_id",
-    "agent",
-    "duration",
-    "time_to_first_token",
-    "tokens_per_second",
-    "partial",
-)
 
 _MAGIC: Sequence[tuple[bytes, str]] = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Self, SupportsIndex, overload
 
-from headwater.events.messages import Response, Usage
+from headwater.events.messages import Usage
+from headwater.events.response import Response
 
 __all__ = ("Results",)
 

@@ -1,18 +1,32 @@
 """What a run has cost: the last report of each of its attempts, and what the runs below came to.
 
-Owns the sums and how certain they are. It must never estimate: it is told what something rests on.
+Owns the sums and how certain they are. An attempt that did not end costs the larger of what was reported and what was
+said: some providers report the first token at the beginning and no more before the end, others nothing at all.
 """
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from headwater.events.messages import Usage
 from headwater.events.types import ChildFinished, UsageReported
 
-__all__ = ("Origin", "Spending")
+__all__ = ("Origin", "Spending", "at_least")
 
 Origin: TypeAlias = Literal["measured", "estimated", "unknown"]
+
+
+def at_least(reported: Usage | None, said: int) -> Usage:
+    """Returns what an attempt that did not end has cost: what was reported, or where that is more, what saying so many
+    bytes costs."""
+    estimate = Usage.of_bytes(said)
+    if reported is None or not reported:
+        return estimate
+    if (estimate.output_tokens or 0) <= (reported.output_tokens or 0):
+        return reported
+    return msgspec.structs.replace(reported, output_tokens=estimate.output_tokens, raw=None, cost=None)
 
 
 class Spending:
@@ -30,6 +44,19 @@ class Spending:
         """An attempt has cost so much by now: the last report counts."""
         self._usages[event.step, event.attempt] = event.usage
         self._origins[event.step, event.attempt] = event.origin
+
+    def has_report(self, event: UsageReported) -> bool:
+        """Whether just this was reported last of its attempt."""
+        key = event.step, event.attempt
+        return self._usages.get(key) == event.usage and self._origins[key] == event.origin
+
+    def with_report(self, event: UsageReported) -> Spending:
+        """The same once this was reported too."""
+        spent = Spending()
+        spent._usages, spent._origins = {**self._usages}, {**self._origins}
+        spent._below, spent._below_origins = self._below, self._below_origins
+        spent.report(event)
+        return spent
 
     def end_attempt(self, step: int, attempt: int) -> None:
         """The attempt is over: what nobody has reported is unknown."""

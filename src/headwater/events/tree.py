@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
+from msgspec import UNSET
+
 from headwater.events.fold import Fold
 from headwater.events.types import (
     AttemptStarted,
@@ -24,6 +26,8 @@ from headwater.events.types import (
     RunFailed,
     RunFinished,
     RunStarted,
+    StepStarted,
+    ToolFinished,
     WorkflowShape,
 )
 
@@ -41,12 +45,13 @@ class _Counted(Protocol):
 class Node:
     """One run of a tree.
 
-    A live run hands over what its log cannot hold as it is: the `output` as a value, the `error` as an exception, how
-    many of its `callback_errors` there were.
+    A live run hands over what its log cannot hold as it is: the `output` as a value (UNSET where none is known), the
+    `error` as an exception, how many of its `callback_errors` there were.
     """
 
     __slots__ = (
         "after",
+        "answer_tool",
         "attempt",
         "call",
         "callback_errors",
@@ -54,6 +59,7 @@ class Node:
         "error",
         "final",
         "fold",
+        "gave",
         "handed_over",
         "id",
         "led_on",
@@ -97,6 +103,10 @@ class Node:
         """The runs in it, by id, in the order in which they began."""
         self.handed_over = False
         """Whether it has given the conversation to another agent."""
+        self.answer_tool = ""
+        """The tool by whose call it may give its answer."""
+        self.gave = False
+        """Whether its answer was given by a call, so that no text of its is the answer once it has finished."""
         self.led_on = False
         """Whether its answer is in another's task."""
         self.attempt = 0
@@ -109,7 +119,7 @@ class Node:
         """What kept it from beginning."""
         self.outcome: Outcome | None = None
         """How it ended; None while it goes on."""
-        self.output: Any = None
+        self.output: Any = UNSET
         self.error: BaseException | None = None
         self.callback_errors: _Counted | None = None
 
@@ -195,7 +205,7 @@ class Tree:
             node = self.nodes.get(node.parent)
 
     def _started(self, node: Node, event: RunStarted) -> None:
-        node.shape = event.workflow
+        node.shape, node.answer_tool = event.workflow, event.answer_tool
         if node is not self.root:
             if node.role in ("tool", "helper") or node.parent not in self._through:
                 return
@@ -218,6 +228,12 @@ class Tree:
 
     def _attempt_started(self, node: Node, event: AttemptStarted) -> None:
         node.attempt, node.may_retract, node.sure = event.attempt, event.may_retract, event.final
+
+    def _step_started(self, node: Node, event: StepStarted) -> None:
+        node.gave = False
+
+    def _tool_finished(self, node: Node, event: ToolFinished) -> None:
+        node.gave = node.gave or (event.error is None and bool(event.name) and event.name == node.answer_tool)
 
     def _handed_over(self, node: Node, event: Handoff) -> None:
         node.handed_over = True
@@ -250,7 +266,9 @@ _HANDLERS: Final[dict[type[Event], Callable[[Tree, Node, Any], None]]] = {
     RunStarted: Tree._started,
     ChildStarted: Tree._child_started,
     ChildFinished: Tree._child_finished,
+    StepStarted: Tree._step_started,
     AttemptStarted: Tree._attempt_started,
+    ToolFinished: Tree._tool_finished,
     Handoff: Tree._handed_over,
     RunFinished: Tree._finished,
     RunFailed: Tree._broke_off,

@@ -186,6 +186,9 @@ class RunStarted(Event, frozen=True, gc=False, tag="run.started"):
     """Set where its first events are another run's."""
     thread: str = ""
     """The id of the conversation it belongs to, where that has one."""
+    answer_tool: str = ""
+    """The tool by whose call a model may give the answer: the call's arguments are the text of the run once it has
+    finished. Empty where an answer is always text."""
 
 
 class RunResumed(Event, frozen=True, gc=False, tag="run.resumed"):
@@ -209,7 +212,8 @@ class RunFinished(Event, frozen=True, gc=False, tag="run.finished"):
     """The end: the run came to its answer."""
 
     finish_reason: str | None = None
-    output: Any = None
+    output: Any = msgspec.UNSET
+    """The answer as the type that was asked for, in JSON, be it null; absent where any text would do."""
     usage: Usage = Usage()
     answer: tuple[str, ...] = ()
     """The children whose text is the run's, by id and in order; empty where the text is its own."""
@@ -585,7 +589,10 @@ class MessageAdded(Event, frozen=True, gc=False, tag="message.added"):
 
 
 class UsageReported(Event, frozen=True, gc=False, tag="usage.reported"):
-    """What the attempt has cost so far: cumulative, the last one counts."""
+    """What the attempt has cost so far: cumulative, the last one counts.
+
+    One that did not end is told of once more, as an estimate: the larger of what was reported and what was said.
+    """
 
     step: int
     attempt: int

@@ -34,6 +34,7 @@ from headwater.events import (
 from headwater.events.messages import FinishReason, Usage
 from headwater.providers.failures import cut_error, malformed, stray_error
 from headwater.providers.halves import Halves
+from headwater.providers.redaction import Scrubber
 from headwater.providers.request import Endpoint, HTTPRequest, Quirks, Request
 from headwater.providers.values import LARGE, refuse_many_values
 
@@ -86,6 +87,20 @@ class Part:
         self.redacted: str | None = None
 
 
+class _FromOutside:
+    """A word of the provider's, kept without the secrets in use; None until it is said."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, decoder: Decoder, owner: type) -> str | None:
+        word: str | None = getattr(decoder, self._name)
+        return word
+
+    def __set__(self, decoder: Decoder, word: str | None) -> None:
+        setattr(decoder, self._name, word and decoder.scrubber.text(word))
+
+
 class Decoder:
     """Bytes of one response in, events out.
 
@@ -99,8 +114,9 @@ class Decoder:
     * `model`, `usage`, `response_id`: as reported.
 
     A subclass implements `_feed` and `_finish` and says things through the methods below, which keep the grammar: what
-    is started is ended, deltas are never empty, part numbers and call keys are unique, text carries its lead once.
-    After `complete` or `error` further bytes are ignored.
+    is started is ended, deltas are never empty, part numbers and call keys are unique, text carries its lead once. They
+    also take the secrets in use out of all but the model's own words (`scrubber`): a subclass makes no event but deltas
+    by itself. After `complete` or `error` further bytes are ignored.
     """
 
     api: ClassVar[str] = ""
@@ -110,12 +126,16 @@ class Decoder:
     # These stand here and not in __init__: an object with more than thirty attributes of its own takes 1.3 kB more,
     # and is slower to read from.
     error: errors.HeadwaterError | None = None
-    response_id: str | None = None
     lifecycle: int = 0
     """Counts signs of life that are not events, such as a server's tool at work; comments and pings do not count."""
     finish_reason: FinishReason | None = None
-    provider_finish_reason: str | None = None
     usage: Usage | None = None
+    _model: str | None = None
+    _response_id: str | None = None
+    _provider_finish_reason: str | None = None
+    scrubber: Scrubber = Scrubber()
+    """Knows the secrets in use; by default there are none."""
+    _warned: set[str] | None = None
     _made_files = False
     _again: dict[str, int] | None = None
     """The next number to try for an id that was given more than once."""
@@ -125,7 +145,6 @@ class Decoder:
         self.quirks = quirks or Quirks()
         self.complete = False
         self.ended = False
-        self.model: str | None = None
         self.events: list[Event] = []
         self.calls: list[Call] = []
         self._step = self.place.step
@@ -135,8 +154,11 @@ class Decoder:
         self._current: Part | None = None
         self._current_kind = ""
         self._current_number = 0
-        self._warned: set[str] = set()
         self.halves = Halves()
+
+    model = _FromOutside()
+    response_id = _FromOutside()
+    provider_finish_reason = _FromOutside()
 
     # --- the contract
 
@@ -266,12 +288,17 @@ class Decoder:
         self._open.remove(part)
         if part is self._current:
             self._make_current(None)
+        signature = self._clean(part.signature)
         if part.kind == "answer" or part.kind == "refusal":
-            self.events.append(TextEnded(step=self._step, part=part.number, signature=part.signature))
+            self.events.append(TextEnded(step=self._step, part=part.number, signature=signature))
         else:
+            redacted = self._clean(part.redacted)
             self.events.append(
-                ReasoningEnded(step=self._step, part=part.number, signature=part.signature, redacted=part.redacted)
+                ReasoningEnded(step=self._step, part=part.number, signature=signature, redacted=redacted)
             )
+
+    def _clean(self, text: str | None) -> str | None:
+        return text and self.scrubber.text(text)
 
     def end_parts(self) -> None:
         """Close all that is open."""
@@ -296,7 +323,7 @@ class Decoder:
             self.close_part(self._current)
         if by == "agent" and name in self.place.client:
             by = "client"
-        key = given = ident or f"{self.place.call_prefix}_{len(self.calls)}"
+        key = given = self._clean(ident) or f"{self.place.call_prefix}_{len(self.calls)}"
         if key in self.place.calls:
             counts = self._again = self._again or {}
             again = counts.get(given, 2)  # not anew from 2 for each: a thousand calls may all have one id
@@ -306,7 +333,8 @@ class Decoder:
         self.place.calls.add(key)
         call = Call(key, given, name, by)
         self.calls.append(call)
-        self.events.append(CallStarted(step=self._step, call=key, name=name, id="" if given == key else given, by=by))
+        shown = self.scrubber.text(name)
+        self.events.append(CallStarted(step=self._step, call=key, name=shown, id="" if given == key else given, by=by))
         return call
 
     def call_delta(self, call: Call, text: str) -> None:
@@ -328,61 +356,52 @@ class Decoder:
         raw: dict[str, Any] | str = "".join(call.args) if arguments is None else arguments
         cut = cut or (raw == "" and self.finish_reason == "length")
         parsed = raw if isinstance(raw, dict) or call.custom or cut else parse_arguments(raw)
+        about: dict[str, Any] = {
+            "step": self._step,
+            "call": call.key,
+            "name": self.scrubber.text(call.name),
+            "by": call.by,
+            "signature": self._clean(call.signature),
+            "item_id": self._clean(call.item_id),
+        }
         if cut or parsed is None:
+            error = "The arguments were cut off." if cut else "The arguments are not a JSON object."
             text = raw if isinstance(raw, str) else json.dumps(raw)
-            self.events.append(
-                CallRejected(
-                    step=self._step,
-                    call=call.key,
-                    name=call.name,
-                    raw=text,
-                    error="The arguments were cut off." if cut else "The arguments are not a JSON object.",
-                    cut=cut,
-                    by=call.by,
-                    signature=call.signature,
-                    item_id=call.item_id,
-                )
-            )
+            self.events.append(CallRejected(raw=text, error=error, cut=cut, **about))
         else:
-            self.events.append(
-                CallReady(
-                    step=self._step,
-                    call=call.key,
-                    name=call.name,
-                    arguments=parsed,
-                    by=call.by,
-                    custom=call.custom,
-                    signature=call.signature,
-                    item_id=call.item_id,
-                )
-            )
+            self.events.append(CallReady(arguments=parsed, custom=call.custom, **about))
 
     # --- saying the rest
 
     def source(self, **fields: Any) -> None:
         """A citation; see `events.SourceFound`."""
-        self.events.append(SourceFound(step=self._step, **fields))
+        self.events.append(SourceFound(step=self._step, **self.scrubber.value(fields)))
 
     def file(self, **fields: Any) -> None:
         """A picture or file that the model made; see `events.FileMade`."""
         self._made_files = True
-        self.events.append(FileMade(step=self._step, **fields))
+        data = fields.pop("data", None)
+        self.events.append(FileMade(step=self._step, data=data, **self.scrubber.value(fields)))
 
     def item(self, item: dict[str, Any]) -> None:
         """An item that the provider wants back unchanged, at this place."""
-        self.events.append(ProviderItemMade(step=self._step, api=self.api, item=item))
+        self.events.append(ProviderItemMade(step=self._step, api=self.api, item=self.scrubber.value(item)))
 
     def report(self, usage: Usage) -> None:
         """The usage so far; the last report counts. An unchanged one is not repeated."""
         if usage and usage != self.usage:
+            if usage.raw is not None and (raw := self.scrubber.value(usage.raw)) is not usage.raw:
+                usage = msgspec.structs.replace(usage, raw=raw)
             self.usage = usage
             self.events.append(UsageReported(step=self._step, attempt=self.place.attempt, usage=usage))
 
     def warn(self, code: str, message: str, hint: str = "") -> None:
         """A warning; each code once per response."""
-        if code not in self._warned:
-            self._warned.add(code)
-            self.events.append(Warned(code=code, message=message, hint=hint))
+        warned = self._warned = self._warned or set()
+        if code not in warned:
+            warned.add(code)
+            words = self.scrubber.words
+            self.events.append(Warned(code=words(code), message=words(message), hint=words(hint)))
 
 
 def parse_arguments(text: str) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ Pure wording and sorting. It knows no secrets: `backends.http` removes a key tha
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -15,16 +14,17 @@ from typing import Any, Final
 import msgspec
 
 from headwater import errors
+from headwater.providers.pauses import asked_pause
 
 __all__ = (
     "cut_error",
     "http_error",
     "in_band_error",
     "malformed",
+    "output_hint",
     "provider_error",
     "read_error",
     "read_error_body",
-    "retry_after",
     "stray_error",
     "value_or_text",
 )
@@ -50,7 +50,7 @@ def http_error(
         status=status,
         code=code,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
-        retry_after=retry_after(headers, now),
+        retry_after=asked_pause(headers, now),
     )
 
 
@@ -127,35 +127,6 @@ def _with_cause(value: Mapping[str, Any], message: str) -> str:
 
 def _word(value: Any) -> str | None:
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "" else None
-
-
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Returns the seconds to wait before a retry, from retry-after-ms or Retry-After (seconds or a date); None
-    without."""
-    if (text := headers.get("retry-after-ms")) is not None:
-        try:
-            return _seconds(text) / 1000
-        except ValueError:
-            pass
-    if (text := headers.get("retry-after")) is not None:
-        try:
-            return _seconds(text)
-        except ValueError:
-            pass
-        from email.utils import parsedate_to_datetime  # rare, and slow to import
-
-        try:
-            return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-        except (ValueError, TypeError):
-            pass
-    return None
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is no number of seconds")
-    return max(0.0, value)
 
 
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"})
@@ -241,6 +212,28 @@ def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.
     if status >= 500 or status in (408, 409):
         return errors.ServerError, "Try again in a while, or name a fallback model."
     return errors.InvalidRequest, ""
+
+
+_ABOUT_SCHEMAS: Final = re.compile(
+    r"response[_ ]?(format|schema|json[_ ]?schema|mime[_ ]?type)|json[_ ]?(schema|object|mode)"
+    r"|output[_ ](config|format)|(structured|guided)[_ ](output|generation|decoding)|\bgrammar\b|\bschema\b"
+)
+_ABOUT_TOOLS: Final = re.compile(r"\btools?\b|tool[_ ](call|choice|use)|function[_ ]call")
+
+
+def output_hint(error: errors.ProviderError, mode: str) -> str:
+    """Returns how else to ask for an answer of a type, where a provider refused the way that was tried; else "".
+
+    `mode` is that way: "native" (a schema), "tool" or "prompted".
+    """
+    if type(error) not in (errors.InvalidRequest, errors.ModelNotFound, errors.ServerError):
+        return ""
+    said = f"{error.code or ''} {error.message}".lower()
+    if mode == "native" and _ABOUT_SCHEMAS.search(said):
+        return 'If it takes no such schema for its answer, use output_mode="tool", or "prompted".'
+    if mode == "tool" and _ABOUT_TOOLS.search(said):
+        return 'If it takes no tools, use output_mode="prompted" or "native".'
+    return ""
 
 
 def in_band_error(provider: str, value: Any) -> errors.ProviderError:

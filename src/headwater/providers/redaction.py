@@ -2,15 +2,25 @@
 
 Owns what counts as a secret (by the name it stands under, or because it was sent as one) and how it is removed from
 texts and values. It must never touch what goes to a provider: that is sent unchanged.
+
+What comes from outside (a provider, a proxy, any server) enters events and errors through a `Scrubber`, without the
+secrets in use and without characters that steer a terminal. The model's own words are the exception: text, reasoning
+and the arguments of calls are what the stream is there to tell, and stay as they came. A model is never shown a key.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
-__all__ = ("HIDDEN", "scrubbed", "secrets_in", "secrets_under", "without_secrets")
+import msgspec
+
+from headwater.errors import HeadwaterError, ProviderError
+from headwater.events.controls import harmless
+
+__all__ = ("HIDDEN", "Scrubber", "scrubbed", "secrets_in", "secrets_under", "without_secrets")
 
 HIDDEN: Final = "…"
 """What stands where a secret stood."""
@@ -24,6 +34,17 @@ SHORTEST_CUT: Final = 16
 PIECE: Final = 8
 """Characters in a row that are taken for a piece of a secret."""
 
+_BLOCK: Final = 4
+"""Half a piece. Wherever in a secret a piece is from, one whole block of it is in there: a text without is clean."""
+
+_REACH: Final = PIECE - _BLOCK
+"""How far a piece may reach beyond a block on either side without holding the next one."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+MAX_WORDS: Final = 4_000
+"""Characters of what someone outside says in a message: more than anyone reads."""
+
 _ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})
 """Headers that say whose account it is, which is nobody else's business either."""
 
@@ -33,8 +54,75 @@ _SECRET_NAME: Final = re.compile(
 )
 _PLAIN_NAMES: Final = frozenset({"prompt_cache_key"})
 
-_MASKED: Final = re.compile(r"(?P<head>[\w-]*?)(?:\*{3,}|\.{3,}|…+|•{3,}|[xX]{4,})(?P<tail>[\w-]*)")
-"""A word of which something was masked: sk-proj-****abcd."""
+_MASK: Final = re.compile(r"\*{3,}|\.{3,}|…+|•{3,}|[xX]{4,}")
+"""What stands for the middle of a masked word: sk-proj-****abcd."""
+_WORD: Final = re.compile(r"[\w-]+")
+
+
+class Scrubber:
+    """Takes the secrets in use out of what comes from outside.
+
+    `find` returns them; it is called once, when something first comes: what a request is sent with is known only then.
+    Messages are searched for pieces and masked forms too, which is how vendors quote a key; all else for whole secrets,
+    which takes no time.
+    """
+
+    __slots__ = ("_find", "_in_json", "_known")
+
+    def __init__(self, find: Callable[[], Iterable[str]] = tuple) -> None:
+        self._find = find
+        self._known: tuple[str, ...] | None = None
+        self._in_json: tuple[bytes, ...] = ()
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        if self._known is None:
+            self._known = _longest_first(self._find())
+            self._in_json = tuple(_encode(secret)[1:-1] for secret in self._known)
+        return self._known
+
+    def text(self, text: str) -> str:
+        """Returns `text` without the secrets."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, HIDDEN)
+        return text
+
+    def value(self, value: Any) -> Any:
+        """Returns `value`, JSON-like, without secrets in its texts and names; the same object where it has none."""
+        if not self._secrets:
+            return value
+        try:
+            told = _encode(value)
+        except (TypeError, ValueError, OverflowError, RecursionError):  # what came is no JSON of ours
+            return self._walked(value)
+        for secret in self._in_json:
+            if secret in told:
+                return self._walked(value)
+        return value
+
+    def words(self, text: str) -> str:
+        """Returns a message for people: without secrets, parts of them and masked forms; harmless to terminals, and cut
+        after MAX_WORDS characters."""
+        cut = text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}…"
+        return harmless(_scrubbed(cut, self._secrets))
+
+    def error(self, error: HeadwaterError) -> None:
+        """Takes the secrets out of all that `error` says, as `words` does."""
+        error.message, error.hint = self.words(error.message), self.words(error.hint)
+        error.args = (error.message,)
+        if isinstance(error, ProviderError):
+            error.code = error.code and self.words(error.code)
+            error.request_id = error.request_id and self.words(error.request_id)
+
+    def _walked(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self._walked(name): self._walked(inner) for name, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self._walked, value))
+        return value
 
 
 def secrets_in(headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -65,13 +153,7 @@ def secrets_under(value: Any, *, hide: bool = False) -> list[str]:
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
     """Returns `text` without the secrets, including parts of them and masked forms."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) < SHORTEST:
-            continue
-        text = text.replace(secret, HIDDEN)
-        if len(secret) >= SHORTEST_CUT:
-            text = _without_pieces(_without_masked(text, secret), secret)
-    return text
+    return _scrubbed(text, _longest_first(secrets))
 
 
 def without_secrets(value: Any, *, hide: bool = False) -> Any:
@@ -83,31 +165,77 @@ def without_secrets(value: Any, *, hide: bool = False) -> Any:
     return HIDDEN if hide and isinstance(value, (str, bytes)) else value
 
 
+@lru_cache(maxsize=256)
 def _secret_name(name: str) -> bool:
     return name not in _PLAIN_NAMES and _SECRET_NAME.search(name) is not None
 
 
+# --- finding a secret in a text, without looking at each character of that
+
+
+def _longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
+    """The secrets that are long enough to be looked for."""
+    return tuple(sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True))
+
+
+def _scrubbed(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+        if len(secret) >= SHORTEST_CUT:
+            text = _without_pieces(_without_masked(text, secret), secret)
+    return text
+
+
 def _without_pieces(text: str, secret: str) -> str:
-    pieces = {secret[at : at + PIECE] for at in range(len(secret) - PIECE + 1)}
+    spans: list[tuple[int, int]] = []
+    for at in range(0, len(secret) - _BLOCK + 1, _BLOCK):
+        if secret[at : at + _BLOCK] in text:
+            spans += _around(text, secret, at)
     kept: list[str] = []
-    at = 0
-    while at < len(text):
-        end = at
-        while text[end : end + PIECE] in pieces:
-            end += 1
-        if end > at:
-            kept.append(HIDDEN)
-            at = end + PIECE - 1
-        else:
-            kept.append(text[at])
-            at += 1
-    return "".join(kept)
+    past = 0
+    for begin, end in sorted(spans):
+        if begin >= past:
+            kept += (text[past:begin], HIDDEN)
+        past = max(past, end)
+    return "".join((*kept, text[past:])) if spans else text
+
+
+def _around(text: str, secret: str, at: int) -> Iterator[tuple[int, int]]:
+    """Where pieces stand that hold the secret's block at `at`; of a longer one, as much as reaches the next block."""
+    stop = at + _BLOCK
+    found = text.find(secret[at:stop])
+    while found >= 0:
+        before = after = 0
+        while before < min(_REACH, at, found) and text[found - before - 1] == secret[at - before - 1]:
+            before += 1
+        end = found + _BLOCK
+        while after < min(_REACH, len(secret) - stop, len(text) - end) and text[end + after] == secret[stop + after]:
+            after += 1
+        if before + _BLOCK + after >= PIECE:
+            yield found - before, end + after
+        found = text.find(secret[at:stop], found + 1)
 
 
 def _without_masked(text: str, secret: str) -> str:
-    def hide(match: re.Match[str]) -> str:
-        head, tail = match["head"], match["tail"]
-        known = (len(head) >= 3 and secret.startswith(head)) or (len(tail) >= 3 and secret.endswith(tail))
-        return HIDDEN if known else match[0]
+    if secret[:3] not in text and secret[-3:] not in text:
+        return text
+    kept: list[str] = []
+    past = 0
+    for mask in _MASK.finditer(text):
+        begin, end = mask.span()
+        if begin < past:
+            continue
+        # A longer head or tail is none of the secret's.
+        head = text[_word_begins(text, begin, max(past, begin - len(secret) - 1)) : begin]
+        word = _WORD.match(text, end, end + len(secret) + 1)
+        tail = word[0] if word else ""
+        if (len(head) >= 3 and secret.startswith(head)) or (len(tail) >= 3 and secret.endswith(tail)):
+            kept += (text[past : begin - len(head)], HIDDEN)
+            past = end + len(tail)
+    return "".join((*kept, text[past:]))
 
-    return _MASKED.sub(hide, text)
+
+def _word_begins(text: str, at: int, least: int) -> int:
+    while at > least and (text[at - 1].isalnum() or text[at - 1] in "_-"):
+        at -= 1
+    return at

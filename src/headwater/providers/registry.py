@@ -42,6 +42,7 @@ __all__ = (
     "known_keys",
     "load_api",
     "model_name",
+    "provider_of",
     "replay_path",
     "resolve",
 )
@@ -134,6 +135,11 @@ def resolve(
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key
     return Resolved(_endpoint(target, key, env), target.model)
+
+
+def provider_of(name: str | None, env: Environment) -> str:
+    """Returns the provider that a model's name leads to. Raises ModelNotNamed, UnknownModel, ConfigurationError."""
+    return _split(model_name(name, env), env)[0].name
 
 
 class _Target(NamedTuple):

@@ -109,6 +109,13 @@ class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     in_words: bool = False
     """Whether it is asked for in the instructions, for servers that refuse a schema beside them."""
+    tool: str = ""
+    """The tool among the request's by which it is given, where it is asked for so."""
+
+    @property
+    def mode(self) -> Literal["native", "tool", "prompted"]:
+        """How it is asked for: as a schema, as a tool's arguments, in words."""
+        return "tool" if self.tool else "prompted" if self.in_words else "native"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

@@ -138,8 +138,10 @@ def _under(call: ToolCall, ident: str, item_id: str | None) -> ToolCall:
 
 
 def with_words(request: Request) -> Request:
-    """`request` with the shape of its answer among the instructions, if it is to be asked for there."""
+    """`request` with the shape of its answer among the instructions or its tools, if it is to be asked for there."""
     output, messages = request.output, request.messages
+    if output is not None and output.tool:
+        return msgspec.structs.replace(request, output=None)  # its schema is that tool's
     if output is None or not output.in_words:
         return request
     said = f"Answer with JSON alone, nothing around it, that fits this JSON Schema:\n{json_text(output.schema)}"

@@ -34,7 +34,7 @@ from headwater.events import (
 from headwater.version import __version__
 
 if TYPE_CHECKING:
-    from headwater.events.messages import Response
+    from headwater.events.response import Response
     from headwater.events.results import Results
     from headwater.readers.stream import AgentStream
     from headwater.runtime.run import Run

@@ -169,7 +169,8 @@ class _Held:
     @property
     def given_up(self) -> bool:
         """Whether nothing of it can be the answer any more."""
-        return self._passed_on or self.final is False
+        by_call = self._run.gave and self._run.outcome == "finished"
+        return self._passed_on or by_call or self.final is False
 
     @property
     def broke_off(self) -> bool:

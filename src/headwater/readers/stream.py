@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
-from headwater.errors import Cancelled, LoopMisuse, RunEnded, UnknownQuestion
+from headwater.errors import Cancelled, LoopMisuse, RunEnded, UnknownQuestion, UsageError
 from headwater.events import Event, RunFinished, TextDelta
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
@@ -29,12 +29,13 @@ from headwater.readers.selection import Choice, Everyone, Selection
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
 
-    from headwater.events.messages import Response
+    from headwater.events.response import Response
     from headwater.runtime.run import Run
 
 __all__ = ("AgentStream",)
 
 OutputT = TypeVar("OutputT", default=str)
+ResultT_co = TypeVar("ResultT_co", default="Response[OutputT]", covariant=True)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -97,12 +98,12 @@ class _Readable(Generic[T_co]):
         return next(self._next)
 
 
-class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
+class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     """One run as it happens; started by whoever reads it first.
 
     Read it once: as chunks (`async for chunk in stream`, `for chunk in stream` in sync code, `anext(stream)`,
     `next(stream)`), as typed `events()`, as `text()`, in part by `select()`, or drained by `result()`. `cancel()` stops
-    it from anywhere. `response` is there once it has ended.
+    it from anywhere. `response` is there once it has ended: a Response, of a concurrent workflow Results.
     """
 
     _instead = "`async for chunk in …`"
@@ -120,7 +121,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
         return Reader(self.claim(), _chunks)
 
     def _open_plainly(self) -> Iterator[StreamChunk]:
-        return self._plain(_chunks)
+        return self._plain(self.claim(), _chunks)
 
     def _is_over(self) -> bool:
         return self._reading and self._begun().over
@@ -154,7 +155,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
         """The text alone, piece by piece: `async for text in stream.text()`, or plain `for`."""
         return View(self, _text)
 
-    async def result(self) -> Response[OutputT]:
+    async def result(self) -> ResultT_co:
         """The Response, once the run has ended: before any reading this reads it to its end.
 
         After the reader left or `cancel()` it is the partial one. Raises what ended the run, where an error did.
@@ -172,9 +173,9 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
             self._reading = True
             await run.drain()
         run.raise_error()
-        return run.response()
+        return cast("ResultT_co", run.response())
 
-    def result_sync(self) -> Response[OutputT]:
+    def result_sync(self) -> ResultT_co:
         """`result()` for plain code. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await stream.result()`")
         if self._next is not None and not isinstance(self._next, Reader):
@@ -190,17 +191,17 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
                 "This stream is being read elsewhere, so its result is not there yet.",
                 hint="Ask for the result after the reading has ended.",
             )
-        return run.response()
+        return cast("ResultT_co", run.response())
 
     @property
-    def response(self) -> Response[OutputT]:
+    def response(self) -> ResultT_co:
         """The Response of the run, which must have ended. Raises LoopMisuse before that."""
         if self._run is None or not self._run.over:
             raise LoopMisuse(
                 "The run has not ended yet.",
                 hint="Read it to its end, or write `await stream.result()` (`stream.result_sync()` in plain code).",
             )
-        return self._run.response()
+        return cast("ResultT_co", self._run.response())
 
     @property
     def run_id(self) -> str:
@@ -317,7 +318,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
         state = "not begun" if self._run is None else "over" if self._run.over else "going on"
         return f"<AgentStream {state}>"
 
-    def __await__(self) -> Generator[Any, None, Response[OutputT]]:
+    def __await__(self) -> Generator[Any, None, ResultT_co]:
         return self.result().__await__()
 
     # --- inside
@@ -326,7 +327,11 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
         if self._run is None:
             with _claiming:  # one thread may cancel what another is beginning to read
                 if self._run is None:
-                    self._run = self._make()
+                    try:
+                        self._run = self._make()
+                    except UsageError as mistake:
+                        mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
+                        raise
         return self._run
 
     def claim(self) -> Run:
@@ -346,9 +351,9 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
             self._kept = kept_loop()
         return self._kept
 
-    def _plain(self, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
+    def _plain(self, run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
         kept = self._loop()
-        reader = _read_plainly(self.claim(), kept, project)
+        reader = _read_plainly(run, kept, project)
         kept.readers.add(cast("GeneratorType[Any, None, None]", reader))
         return reader
 
@@ -356,7 +361,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT]):
 class View(_Readable[T_co]):
     """A stream read in another shape; as the stream itself, in async or in sync code."""
 
-    def __init__(self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], T_co | None]]) -> None:
+    def __init__(self, stream: AgentStream[Any, Any], project: Callable[[Run], Callable[[Event], T_co | None]]) -> None:
         super().__init__()
         self._stream = stream
         self._project = project
@@ -365,7 +370,7 @@ class View(_Readable[T_co]):
         return Reader(self._stream.claim(), self._project)
 
     def _open_plainly(self) -> Iterator[T_co]:
-        return self._stream._plain(self._project)
+        return self._stream._plain(self._stream.claim(), self._project)
 
     def _is_over(self) -> bool:
         return self._stream._is_over()
@@ -375,7 +380,7 @@ class Chosen(View[T_co]):
     """A part of a stream: at one event there may be several things to hand out, or nothing."""
 
     def __init__(
-        self, stream: AgentStream[Any], project: Callable[[Run], Callable[[Event], Sequence[T_co] | None]]
+        self, stream: AgentStream[Any, Any], project: Callable[[Run], Callable[[Event], Sequence[T_co] | None]]
     ) -> None:
         _Readable.__init__(self)
         self._stream = stream
@@ -385,7 +390,7 @@ class Chosen(View[T_co]):
         return OneByOne(Reader(self._stream.claim(), self._several))
 
     def _open_plainly(self) -> Iterator[T_co]:
-        return chain.from_iterable(self._stream._plain(self._several))
+        return chain.from_iterable(self._stream._plain(self._stream.claim(), self._several))
 
 
 # --- the shapes: for each reading, a function from an event to what is handed out, or None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from headwater.events import CallDelta, Event, ReasoningDelta, TextDelta, ToolProgress
+from headwater.events.controls import harmless
 from headwater.runtime.context import Watcher
 
 __all__ = ("log_watcher",)
@@ -41,7 +42,7 @@ def log_watcher(name: str) -> Watcher:
     logger.setLevel(logging.DEBUG)
     if not logger.hasHandlers():
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        handler.setFormatter(_Harmless("%(levelname)s %(name)s: %(message)s"))
         logging.getLogger("headwater").addHandler(handler)
 
     def watch(event: Event) -> None:
@@ -49,6 +50,13 @@ def log_watcher(name: str) -> Watcher:
             logger.debug("%d %s%s", event.seq, event.type, _fields(event))
 
     return watch
+
+
+class _Harmless(logging.Formatter):
+    """What others say stands in tracebacks, too: a tool's error, a callback's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return harmless(super().format(record))
 
 
 def _fields(event: Event) -> str:

@@ -2,10 +2,11 @@
 
 Theory of operation. A run is READY until it is told to begin. From then on it asks a model (ASKING) until an answer is
 whole; where the answer holds calls, their tools run (TOOLING) and the model is asked again; where it holds none, the
-answer is checked (CHECKING) and the run either ends, goes on from its own answer, or asks for it to be mended. Where
-only people are left to wait for, it waits (WAITING). Calls that the client runs end the run once our own are done. A
-tool may give the conversation to another agent, whose run is followed to its end (FOLLOWING). Every state can fail or
-be cancelled; ENDED takes nothing more. Waiting for runs below is the run's business and has no state here.
+answer is checked (CHECKING) and the run either ends, goes on from its own answer, or asks for it to be mended. An
+answer of a type may be given by a call: its tool is what checks it, and the same follows once the step's tools are
+done. Where only people are left to wait for, it waits (WAITING). Calls that the client runs end the run once our own
+are done. A tool may give the conversation to another agent, whose run is followed to its end (FOLLOWING). Every state
+can fail or be cancelled; ENDED takes nothing more. Waiting for runs below is the run's business and has no state here.
 
 Rule 1: what may follow what stands in `TRANSITIONS` and nowhere else.
 Rule 2: counting (steps, loops, repairs) is done here; doing is done in `agent_run`.
@@ -35,6 +36,7 @@ from headwater.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunStarted,
     RunWaiting,
     StepFinished,
     StepStarted,
@@ -73,6 +75,8 @@ class Signal(Enum):
     BEGIN = "begin"
     CALLED = "called"
     """The model's answer holds calls that are ours to run."""
+    GIVES = "gives"
+    """The same, and one of them gives the answer, be it a good one: no further step is needed to look at it."""
     ANSWERED = "answered"
     """The model's answer is whole and holds none."""
     OFFERED = "offered"
@@ -103,7 +107,7 @@ class Command(Enum):
     GO_ON = "go on"
     """Ask the model to go on from its own answer, then as ASK."""
     REPAIR = "repair"
-    """Tell the model what is wrong with its answer, then as ASK."""
+    """Tell the model what is wrong with its answer, unless the result of its call has, then as ASK."""
     FOLLOW = "follow"
     """Have the other agent answer."""
     WAIT = "wait"
@@ -128,33 +132,42 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 # For each state and signal, what follows: rows are tried in order, the first whose guard holds is taken. A guard is the
 # name of a property of Loop, or None for always.
 _Row = tuple[str | None, State, Command]
+_CLIENTS_TURN: Final[_Row] = ("client_calls", State.ENDED, Command.FINISH)
+_STEERED: Final[tuple[_Row, ...]] = ((None, State.ASKING, Command.ASK),)
+_VALID: Final[tuple[_Row, ...]] = (
+    ("more_loops", State.ASKING, Command.GO_ON),
+    (None, State.ENDED, Command.FINISH),
+)
+_INVALID: Final[tuple[_Row, ...]] = (
+    ("out_of_repairs", State.ENDED, Command.FAIL_OUTPUT),
+    ("out_of_steps", State.ENDED, Command.FAIL_STEPS),
+    (None, State.ASKING, Command.REPAIR),
+)
 TRANSITIONS: Final[dict[tuple[State, Signal], tuple[_Row, ...]]] = {
     (State.READY, Signal.BEGIN): ((None, State.ASKING, Command.ASK),),
     (State.ASKING, Signal.CALLED): (
         ("out_of_steps", State.ENDED, Command.FAIL_STEPS),
         (None, State.TOOLING, Command.RUN_TOOLS),
     ),
+    (State.ASKING, Signal.GIVES): ((None, State.TOOLING, Command.RUN_TOOLS),),
     (State.ASKING, Signal.OFFERED): ((None, State.ENDED, Command.FINISH),),
     (State.ASKING, Signal.ANSWERED): ((None, State.CHECKING, Command.CHECK),),
     (State.TOOLING, Signal.TOOLS_DONE): (
         ("too_many_bad_calls", State.ENDED, Command.FAIL_CALLS),
-        ("client_calls", State.ENDED, Command.FINISH),
+        _CLIENTS_TURN,
+        ("out_of_steps", State.ENDED, Command.FAIL_STEPS),
         (None, State.ASKING, Command.ASK),
     ),
+    (State.TOOLING, Signal.STEERED): (_CLIENTS_TURN, *_STEERED),
+    (State.TOOLING, Signal.VALID): (_CLIENTS_TURN, *_VALID),
+    (State.TOOLING, Signal.INVALID): (_CLIENTS_TURN, *_INVALID),
     (State.TOOLING, Signal.PEOPLE_LEFT): ((None, State.WAITING, Command.WAIT),),
     (State.WAITING, Signal.HEARD): ((None, State.TOOLING, Command.RUN_TOOLS),),
     (State.TOOLING, Signal.HANDED_OFF): ((None, State.FOLLOWING, Command.FOLLOW),),
     (State.FOLLOWING, Signal.FOLLOWED): ((None, State.ENDED, Command.FINISH),),
-    (State.CHECKING, Signal.STEERED): ((None, State.ASKING, Command.ASK),),
-    (State.CHECKING, Signal.VALID): (
-        ("more_loops", State.ASKING, Command.GO_ON),
-        (None, State.ENDED, Command.FINISH),
-    ),
-    (State.CHECKING, Signal.INVALID): (
-        ("out_of_repairs", State.ENDED, Command.FAIL_OUTPUT),
-        ("out_of_steps", State.ENDED, Command.FAIL_STEPS),
-        (None, State.ASKING, Command.REPAIR),
-    ),
+    (State.CHECKING, Signal.STEERED): _STEERED,
+    (State.CHECKING, Signal.VALID): _VALID,
+    (State.CHECKING, Signal.INVALID): _INVALID,
     **{
         (state, signal): ((None, State.ENDED, command),)
         for state in State
@@ -207,8 +220,10 @@ class Loop:
             raise ValueError(f"{signal} in state {self.state}: the table has no such row.") from None
         if signal is Signal.TOOLS_DONE and all_calls_bad:
             self._bad_call_steps += 1
-        elif signal in (Signal.TOOLS_DONE, Signal.ANSWERED):
-            self._bad_call_steps = 0  # an answer without calls breaks the row too
+        elif signal in (Signal.TOOLS_DONE, Signal.ANSWERED) or (
+            self.state is State.TOOLING and signal in (Signal.VALID, Signal.INVALID)
+        ):
+            self._bad_call_steps = 0  # an answer breaks the row too, whether by a call or not
         for guard, state, command in rows:
             if guard is None or getattr(self, guard):
                 if signal is Signal.STEERED:
@@ -255,16 +270,20 @@ class _Past:
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
+        self._answer_tool = ""
         self._forget()
 
     def _forget(self) -> None:
         """What the step's calls come to, counted anew: a step begins, or what it had said does not count."""
         self._ours = self._of_client = self._rejected = self._invalid = 0
+        self._gives = self._given = False
 
     def add(self, event: Event) -> None:
         """The next event."""
         loop = self.loop
         match event:
+            case RunStarted():
+                self._answer_tool = event.answer_tool
             case StepStarted():
                 self._step_started()
             case AttemptStarted() | Retracted():
@@ -272,29 +291,38 @@ class _Past:
             case CallReady():
                 self._ours += event.by == "agent"
                 self._of_client += event.by == "client"
+                self._gives = self._gives or (event.by == "agent" and self._is_answer(event))
             case CallRejected() if not event.cut:
                 self._rejected += event.by == "agent"
+                self._gives = self._gives or (event.by == "agent" and self._is_answer(event))
                 self._of_client += event.by == "client"  # it stands in the message, and the client answers it too
             case StepFinished():
                 self._step_finished(event)
             case ToolFinished():
                 self._invalid += event.invalid
+                self._given = self._given or (event.error is None and self._is_answer(event))
             case RunWaiting() if loop.state is State.TOOLING and event.on in ("approval", "input"):
                 loop.state = State.WAITING
             case ApprovalAnswered() | InputAnswered() | ToolStarted() if loop.state is State.WAITING:
                 loop.state = State.TOOLING
             case Handoff():
                 loop.state = State.FOLLOWING
-            case MessageAdded() if loop.state is State.CHECKING:
+            case MessageAdded() if loop.state is State.CHECKING or (loop.state is State.TOOLING and self._given):
                 self._message_added(event)
             case RunFinished() | RunFailed() | RunCancelled():
                 loop.state = State.ENDED
             case _:
                 pass
 
+    def _is_answer(self, event: CallReady | CallRejected | ToolFinished) -> bool:
+        return bool(self._answer_tool) and event.name == self._answer_tool
+
     def _step_started(self) -> None:
         loop = self.loop
-        if loop.state in (State.TOOLING, State.WAITING):
+        if loop.state in (State.TOOLING, State.WAITING) and self._gives:
+            loop._bad_call_steps = 0
+            loop.repairs += 1
+        elif loop.state in (State.TOOLING, State.WAITING):
             all_bad = self._invalid == self._ours
             loop._bad_call_steps = loop._bad_call_steps + 1 if all_bad else 0
         loop.state = State.ASKING
@@ -314,6 +342,7 @@ class _Past:
     def _message_added(self, event: MessageAdded) -> None:
         loop = self.loop
         loop.state = State.ASKING  # whatever else is added before the step decides nothing any more
+        loop._bad_call_steps = 0
         if event.cause == "repair":
             loop.repairs += 1
         else:

@@ -10,6 +10,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
+from msgspec import UNSET
+
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, Budget
 from headwater.errors import HistoryInvalid, OutputInvalid
 from headwater.events import (
@@ -69,6 +71,8 @@ class AgentRun(Hearing):
     _calls: ToolCalls | None = None
     _problem = ""
     """What is wrong with the last answer."""
+    _told_problem = False
+    """Whether the result of a call has told the model so."""
     _took_thread = False
     _standing: Standing | None = None
     """Where it stood in the log that is gone on with, until the first step of its own."""
@@ -119,6 +123,7 @@ class AgentRun(Hearing):
             call=self.call,
             definition_hash=self.definition_hash,
             grammar=GRAMMAR,
+            answer_tool=job.answer_tool,
         )
 
     @property
@@ -195,7 +200,12 @@ class AgentRun(Hearing):
         return [MessageAdded(message=Message.user(GO_ON), cause="loop"), *self._ask()]
 
     def _repair(self) -> list[Event]:
-        said = f"Your answer does not fit:\n{self._problem}\nAnswer again, with only the corrected JSON."
+        if self._told_problem:
+            self._told_problem = False
+            return self._ask()
+        tool = self.job.answer_tool
+        again = f"Give it by calling {tool}." if tool else "Answer again, with only the corrected JSON."
+        said = f"Your answer does not fit:\n{self._problem}\n{again}"
         return [MessageAdded(message=Message.user(said), cause="repair"), *self._ask()]
 
     async def _open(self) -> list[Event]:
@@ -260,8 +270,10 @@ class AgentRun(Hearing):
         whole = fold.finish_reason in ("tool_calls", "stop", None)
         said = fold.messages[-1] if fold.messages else None
         self.loop.client_calls = whole and said is not None and any(call.by == "client" for call in said.tool_calls)
-        if self.job.run_tools and whole and (self._ours or fold.rejected()):
-            return self._do(Signal.CALLED)
+        rejected = fold.rejected()
+        if self.job.run_tools and whole and (self._ours or rejected):
+            called = {call.name for call in (*rejected, *(call for _, call in self._ours))}
+            return self._do(Signal.GIVES if self.job.answer_tool in called else Signal.CALLED)
         return self._do(Signal.OFFERED if self.loop.client_calls else Signal.ANSWERED)
 
     # --- what people say meanwhile
@@ -303,6 +315,8 @@ class AgentRun(Hearing):
         assert self._calls is not None
         if self._log.parked is not None:
             return await self.rest()
+        if any(call.name == self.job.answer_tool for call in self.fold.rejected()):
+            self._calls.problem = "The answer is not a JSON object."
         self._next = AgentRun._work
         return await self._calls.open()
 
@@ -325,6 +339,15 @@ class AgentRun(Hearing):
         if calls.handoff is not None:
             return self._do(Signal.HANDED_OFF)
         self._calls = None
+        if calls.answer is not UNSET:
+            with EAR:  # what was said meanwhile comes first
+                if self._ear:
+                    return self._do(Signal.STEERED)
+                self.node.output = calls.answer
+                return self._do(Signal.VALID)
+        if calls.problem:
+            self._problem, self._told_problem = calls.problem, True
+            return self._do(Signal.INVALID)
         return self._do(Signal.TOOLS_DONE, all_calls_bad=calls.all_bad)
 
     def _wait(self, calls: ToolCalls) -> list[Event]:
@@ -393,7 +416,7 @@ class AgentRun(Hearing):
         return [
             RunFinished(
                 finish_reason=self.fold.finish_reason if successor is None else successor.response().finish_reason,
-                output=as_data(self.node.output) if self.job.output or successor is not None else None,
+                output=UNSET if self.node.output is UNSET else as_data(self.node.output),
                 usage=self.fold.usage,
                 answer=() if successor is None else (successor.id,),
             )
@@ -446,8 +469,11 @@ class AgentRun(Hearing):
         if self.job.thread is not None and self._took_thread:
             self._took_thread = False
             # One that was parked goes on with it, and one that could not go on from it leaves it as it was.
-            ended = self.fold.end is not None and not isinstance(self.error, HistoryInvalid)
-            self.job.thread.give_back(self.response().messages if ended else self._history)
+            if self.fold.end is None or isinstance(self.error, HistoryInvalid):
+                self.job.thread.give_back(self._history, self.job.thread.agent)
+            else:
+                response = self.response()
+                self.job.thread.give_back(response.messages, response.agent)
 
 
 _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {

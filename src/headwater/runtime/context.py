@@ -17,7 +17,8 @@ from types import CodeType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from headwater.errors import Cancelled
-from headwater.events import Event
+from headwater.events import ErrorInfo, Event
+from headwater.events.controls import one_line
 from headwater.tools.context import ToolContext, current_call
 
 __all__ = (
@@ -210,18 +211,19 @@ class CallbackErrors:
         self.count += 1
         if self.count > 1:
             return
-        report(_logger, logging.ERROR, f"A {what}", error, "the run goes on", quiet=self.quiet)
+        who = f"{'An' if what[0] in 'aeiou' else 'A'} {what}"
+        report(_logger, logging.ERROR, who, error, "the run goes on", quiet=self.quiet)
 
 
 def report(logger: logging.Logger, level: int, who: str, error: BaseException, then: str, *, quiet: bool) -> None:
     """Log that a user's code raised, with its traceback.
 
     Where no logging is set up it is a line on standard error, unless the run is `quiet`. What the error says may hold
-    anything: there, what is not printable is escaped.
+    anything.
     """
     kind = type(error).__name__
     if logger.hasHandlers():
         logger.log(level, "%s raised %s; %s.", who, kind, then, exc_info=error)
     elif not quiet:
-        said = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in f"{kind}: {error}")
+        said = one_line(f"{kind}: {ErrorInfo.of(error).message}")
         print(f"headwater: {who[0].lower()}{who[1:]} raised {said}; {then}.", file=sys.stderr)  # noqa: T201

@@ -41,6 +41,10 @@ class Output(Protocol):
     def parse(self) -> Callable[[str], Any]:
         """The answer as a value. Raises ValueError, saying what is wrong in words that a model can mend."""
 
+    @property
+    def tool(self) -> Offered | None:
+        """What takes the answer where it is given by a call."""
+
 
 class HandoffTool(Offered, Protocol):
     """A tool by which an agent gives the conversation to another one."""
@@ -85,6 +89,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     wants_log: bool = False
     """Whether the log is kept, so that the run can be left and gone on with."""
     context: Any = None
+
+    @property
+    def answer_tool(self) -> str:
+        """The name of the tool by which the answer may be given; empty where that is always text."""
+        return self.output.spec.tool if self.output is not None else ""
+
     quiet: bool = False
     """Nothing may be written to standard output or error on this run's behalf."""
 

@@ -30,11 +30,12 @@ from headwater.events import (
     TextDelta,
 )
 from headwater.events.answers import composed
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.pausing import Pausing, nobody_answers
+from headwater.runtime.process_hooks import hooks
 
 __all__ = ("Run",)
 
@@ -114,6 +115,13 @@ class Run(Pausing):
             if isinstance(run, Run) and self in run._above:
                 run._watchers = (*run._watchers, watcher)
 
+    def _find_watchers(self) -> None:
+        """The outermost run is read for the first time: whoever watches every run of the process is asked."""
+        for hook in hooks():
+            self.watch(hook(self))
+        if self.wants_log:
+            self.keep()
+
     async def pull(self) -> list[Event]:
         """The next events, each to be given to `append` before the next pull; [] once the run is over.
 
@@ -124,8 +132,8 @@ class Run(Pausing):
             return []
         if self._event_loop is None:
             self._start_clock()
-            if self.wants_log and not self._above:
-                self.keep()
+            if not self._above:
+                self._find_watchers()
             if self._first:
                 self._log.tick()
                 self._last_batch = [*self._first]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
+from msgspec import UNSET
 
 from headwater.errors import AnswerInvalid, Declined, MaxDepthReached, RunTimeout, ToolCallInvalid, ToolFailed
 from headwater.events import (
@@ -38,6 +39,7 @@ from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.people import Waiting
 from headwater.runtime.run import Run
+from headwater.schema import to_json
 from headwater.tools.clock import CallClock
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Asked, Offered, OnUnknown
@@ -75,6 +77,10 @@ class ToolCalls:
         self.handoff: HandoffTool | None = None
         """The agent that the conversation goes to, once the calls are done: the first that was called for."""
         self.note = ""
+        self.answer: Any = UNSET
+        """The answer, once one of the calls has given it."""
+        self.problem = ""
+        """What is wrong with the answer that one of the calls would have given."""
         self.run = run
         self.job = job
         self.step = step
@@ -231,6 +237,9 @@ class ToolCalls:
     def _had_finished(self, end: ToolFinished) -> None:
         """A tool of the step that has ended in another process."""
         self._bad += end.invalid
+        if end.name == self.job.answer_tool:
+            self._had_answered(end)
+            return
         tool = self.job.tools.get(end.name)
         if self.handoff is None and end.error is None and tool is not None and hasattr(tool, "take_over"):
             self.handoff = cast("HandoffTool", tool)
@@ -238,6 +247,17 @@ class ToolCalls:
             arguments = call.as_run().arguments if call is not None else {}
             note = arguments.get("note") if isinstance(arguments, dict) else None
             self.note = note if isinstance(note, str) else ""
+
+    def _had_answered(self, end: ToolFinished) -> None:
+        """The call by which the answer was given, or would have been, has ended in another process."""
+        output, call = self.job.output, self.run.fold.call(end.call)
+        if end.error is not None or output is None or call is None:
+            self.problem = end.error or self.problem
+        elif self.answer is UNSET and self.handoff is None:
+            try:
+                self.answer = output.parse(to_json(call.as_run().arguments))
+            except ValueError as problem:  # of a type that has changed since
+                self.problem = str(problem)
 
     # --- people
 
@@ -318,6 +338,8 @@ class ToolCalls:
             self._count_bad(tool, outcome.invalid)
         self._bad += outcome.invalid
         self._at_work.discard(key)
+        if outcome.invalid and call.name == self.job.answer_tool:
+            self.problem = outcome.error or ""
         self.run.mux.put(
             [
                 *self.run.end_lost(key),
@@ -420,10 +442,23 @@ class _Work:
 
     def hand_over(self, to: HandoffTool, note: str) -> ToolOutcome:
         calls = self._calls
-        if calls.handoff is not None:
-            return ToolOutcome.failed(f"The conversation has gone to {calls.handoff.to} already.")
+        if (done := self._decided()) is not None:
+            return ToolOutcome.failed(done)
         calls.handoff, calls.note = to, note
         return ToolOutcome(result=f"The conversation goes to {to.to}.")
+
+    def answer(self, value: Any) -> ToolOutcome:
+        if (done := self._decided()) is not None:
+            return ToolOutcome.failed(done, invalid=True)
+        self._calls.answer = value
+        return ToolOutcome(result="The answer was received.")
+
+    def _decided(self) -> str | None:
+        """What the step's calls have decided before this one: the first to hand over or to answer counts."""
+        calls = self._calls
+        if calls.handoff is not None:
+            return f"The conversation has gone to {calls.handoff.to} already."
+        return None if calls.answer is UNSET else "The answer was given already."
 
     async def conduct(self, run: Run) -> ToolOutcome:
         parent, seconds = self._calls.run, self.timeout

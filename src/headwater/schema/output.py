@@ -5,9 +5,12 @@ Owns what is wrapped and what is tolerated in a model's text; asking for it and 
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, overload
+from json import JSONDecoder
+from typing import TYPE_CHECKING, Any, Final, Generic, overload
 
 import msgspec
 from typing_extensions import TypeVar
@@ -26,8 +29,15 @@ __all__ = ("OutputType",)
 
 T = TypeVar("T", default=Any)
 
-_FENCED = re.compile(r"```[\w-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+MAX_BEGINNINGS: Final = 64
+"""Fences, or braces and brackets, behind which an answer is looked for: each may cost reading all that follows."""
+
+_FENCE = re.compile(r"(?:```+|~~~+)[\w-]*\s*")
+_FENCE_ENDS = re.compile(r"\s*(?:```|~~~|\Z)")
+_BEGINS = re.compile(r"[{\[]")
 _WRAPPER = "result"
+_UNFIT = "The answer does not fit what was asked for:"
+_decode_first = JSONDecoder().raw_decode
 
 
 class OutputType(Generic[T]):
@@ -86,52 +96,50 @@ class OutputType(Generic[T]):
         self.strict = strict(schema) == schema
         self.schema = schema
 
-    def _fit_schema(self, text: str) -> Any:
-        assert self.schema is not None
-        value, json = _decode(text)
-        if json is None:
-            raise ValidationFailed("The answer is not JSON:", [f"{value}, got {_cut(text)!r}"])
-        if self.wrapped and not (isinstance(value, dict) and value.keys() == {_WRAPPER}):
-            value = {_WRAPPER: value}
-        if problems := misfits(value, self.schema):
-            raise ValidationFailed("The answer does not fit what was asked for:", problems)
-        return value[_WRAPPER] if self.wrapped else value
-
     def __repr__(self) -> str:
         return f"OutputType({getattr(self.type, '__name__', self.type)})"
 
     def parse(self, text: str) -> T:
-        """The value in a model's text, which may stand in a ``` fence or among blanks.
+        """The value in a model's text, which may stand in a ``` fence, among blanks, or behind other words.
 
         Raises: ValidationFailed, whose text says what to mend.
         """
-        if isinstance(self.type, Mapping):
-            fitting: T = self._fit_schema(text)
-            return fitting
-        if self._adapter is None:
+        if self.schema is None:
             return text  # type: ignore[return-value]
-        from pydantic import ValidationError
-
-        given, json = _decode(text)
-        wrong = given if json is None else ""
-        readings = [] if json is None else [(given, json)]
-        if self.wrapped:
-            if isinstance(given, dict) and given.keys() == {_WRAPPER}:
-                readings = [(given[_WRAPPER], to_json(given[_WRAPPER]))]
-            else:  # without its wrapper it is as good, and so is a bare word for a Literal or an Enum
-                readings.append((text.strip(), to_json(text.strip())))
-        elif json is None:
+        readings, wrong = self._readings(text)
+        if not readings:
             raise ValidationFailed("The answer is not JSON:", [f"{wrong}, got {_cut(text)!r}"])
-        what = "The answer does not fit what was asked for:"
         problems: list[str] = []
         for given, json in readings:
             try:
-                value: T = self._adapter.validate_json(json)
-            except ValidationError as report:
-                problems = problems or [*validation_failed(what, report, given).problems]
-            else:
-                return value
-        raise ValidationFailed(what, [*problems, f"it is not JSON either: {wrong}"] if wrong else problems)
+                return self._fitting(given, json)
+            except ValidationFailed as report:
+                problems = problems or [*report.problems]
+        raise ValidationFailed(_UNFIT, [*problems, f"it is not JSON either: {wrong}"] if wrong else problems)
+
+    def _readings(self, text: str) -> tuple[list[tuple[Any, str]], str]:
+        """What `text` may be meant as, likeliest first, each with its JSON; and what is wrong with it as JSON."""
+        sure, wrong = _decoded(text)
+        behind = [] if sure else _at_the_end(text)
+        if not self.wrapped:
+            return [*sure, *behind], wrong
+        word = text.strip()  # without its wrapper it is as good, and so is a bare word for a Literal or an Enum
+        bare = [] if any(_is_wrapper(given) for given, _ in sure) else [(word, to_json(word))]
+        return [*map(_unwrapped, sure), *bare, *map(_unwrapped, behind)], wrong
+
+    def _fitting(self, given: Any, json: str) -> T:
+        """The value, where it fits. Raises ValidationFailed."""
+        if self._adapter is None:
+            assert self.schema is not None
+            if problems := misfits({_WRAPPER: given} if self.wrapped else given, self.schema):
+                raise ValidationFailed(_UNFIT, problems)
+            return given  # type: ignore[no-any-return]
+        from pydantic import ValidationError
+
+        try:
+            return self._adapter.validate_json(json)  # type: ignore[no-any-return]
+        except ValidationError as report:
+            raise validation_failed(_UNFIT, report, given) from None
 
     def dump(self, value: T) -> Any:
         """`value` as plain JSON data, as the type's own rules have it."""
@@ -154,17 +162,59 @@ def _wrap(schema: JSONSchema) -> JSONSchema:
     return {**wrapper, "$defs": schema["$defs"]} if "$defs" in schema else wrapper
 
 
-def _decode(text: str) -> tuple[Any, str | None]:
-    """The data in `text` and its JSON; or what is wrong with it, and None."""
+def _unwrapped(reading: tuple[Any, str]) -> tuple[Any, str]:
+    given, _ = reading
+    return (given[_WRAPPER], to_json(given[_WRAPPER])) if _is_wrapper(given) else reading
+
+
+def _is_wrapper(given: Any) -> bool:
+    return isinstance(given, dict) and given.keys() == {_WRAPPER}
+
+
+def _decoded(text: str) -> tuple[list[tuple[Any, str]], str]:
+    """The data that `text` is, or that stands in its fences, each with its JSON; or nothing, and what is wrong."""
     from pydantic_core import from_json
 
-    wrong = ""
-    for candidate in (text, *(match[1] for match in _FENCED.finditer(text))):
-        try:
-            return from_json(candidate.strip()), candidate.strip()
-        except ValueError as error:
-            wrong = wrong or str(error)
-    return wrong, None
+    text = text.strip().removeprefix("\ufeff")
+    try:
+        return [(from_json(text), text)], ""
+    except ValueError as error:
+        wrong = str(error)
+    found: list[tuple[Any, str]] = []
+    at = 0
+    for _ in range(MAX_BEGINNINGS):
+        if (fence := _FENCE.search(text, at)) is None:
+            break
+        at = fence.end()
+        # What a fence holds is read as JSON and not up to the next fence: a string in it may hold one.
+        value = _value_at(text, at)
+        if value is not None and (end := _FENCE_ENDS.match(text, at + len(value))) is not None:
+            at = end.end()
+            with contextlib.suppress(ValueError):
+                found.append((from_json(value), value))
+    return found, "" if found else wrong
+
+
+def _at_the_end(text: str) -> list[tuple[Any, str]]:
+    """The object or array by which `text` ends, after other words, with its JSON; or nothing."""
+    from pydantic_core import from_json
+
+    text = text.rstrip()
+    for begin in itertools.islice(_BEGINS.finditer(text), MAX_BEGINNINGS):
+        value = _value_at(text, begin.start())
+        if value is not None and begin.start() + len(value) == len(text):
+            with contextlib.suppress(ValueError):
+                return [(from_json(value), value)]
+    return []
+
+
+def _value_at(text: str, at: int) -> str | None:
+    """The JSON value that begins there, as it is written; None where none does."""
+    try:
+        _, end = _decode_first(text, at)
+    except (ValueError, RecursionError):
+        return None
+    return text[at:end]
 
 
 def _name(name: str) -> str:

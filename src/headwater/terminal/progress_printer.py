@@ -24,10 +24,11 @@ from headwater.events import (
     ToolFinished,
     ToolStarted,
 )
+from headwater.events.controls import harmless, one_line
 from headwater.terminal.dashboard.agent_state import AgentView
 from headwater.terminal.dashboard.blocks import Note
 from headwater.terminal.dashboard.state import Board
-from headwater.terminal.render import Marks, harmless, one_line, seconds
+from headwater.terminal.render import Marks, seconds
 
 __all__ = ("Progress",)
 

@@ -6,13 +6,13 @@ terminal, and never move the cursor off the line it stands on: what a program pr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from headwater.events.controls import harmless, one_line
 from headwater.terminal.run_view import Began, Ended, Item, Noted, Running, Said, ToolEnded, Voice, Withdrawn
 
-__all__ = ("ASCII", "UNICODE", "Marks", "Plain", "Renderer", "Terminal", "fit", "harmless", "one_line", "seconds")
+__all__ = ("ASCII", "UNICODE", "Marks", "Plain", "Renderer", "Terminal", "fit", "seconds")
 
 Block: TypeAlias = Voice | Literal["header", "line"]
 
@@ -48,16 +48,6 @@ _STYLES: Final = {
     "cancelled": "33",
 }
 _LABELS: Final[dict[Voice, str]] = {"answer": "", "refusal": "Refused: ", "reasoning": "Thinking: "}
-
-_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# One character for one, so that a sequence cut in two between deltas is as harmless as a whole one. A carriage return
-# only goes: with a line feed it means the same as without.
-_STAND_INS: Final = {
-    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
-    0x0D: None,
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-}
 
 
 class Renderer(Protocol):
@@ -218,16 +208,6 @@ class Terminal:
 
     def _styled(self, style: str, text: str) -> str:
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._color else text
-
-
-def harmless(text: str) -> str:
-    """`text` with every control character but tab and newline made visible, so that none can steer a terminal."""
-    return text.translate(_STAND_INS) if _CONTROL.search(text) else text
-
-
-def one_line(text: str) -> str:
-    """`text` harmless and on one line."""
-    return harmless(" ".join(text.split()))
 
 
 def fit(line: str, cells: int, cut: str = "…") -> str:

@@ -100,6 +100,9 @@ class Ended(Item, frozen=True, gc=False):
 
 _NOTHING: Final[tuple[Item, ...]] = ()
 
+LEAD: Final = "\n\n"
+"""What parts an answer that a call gives from the text before it."""
+
 
 class RunView:
     """Reads the events of a tree of runs and shows the outermost: what its members say is theirs to show.
@@ -120,11 +123,16 @@ class RunView:
         self._calls: dict[str, str] = {}
         """A phrase for each call of this step, from its first word to its tool's end."""
         self._running: dict[str, str] = {}
+        self._answer_tool = ""
+        self._answers: dict[str, str] = {}
+        """The calls of this step by which the answer may be given, as JSON."""
+        self._worded = False
+        """Whether text has begun that an answer would follow."""
 
     def feed(self, event: Event) -> tuple[Item, ...]:
         """What `event` gives to show, in order."""
         if event.run != self._run:
-            if self._run is not None or event.__class__ is not RunStarted:
+            if self._run is not None or not isinstance(event, RunStarted):
                 return _NOTHING  # a run inside this one, or what is left of one that is over
             return self._begin(event)
         if self._fold is not None:
@@ -133,9 +141,10 @@ class RunView:
             return handler(self, event)
         return _NOTHING
 
-    def _begin(self, event: Event) -> tuple[Item, ...]:
+    def _begin(self, event: RunStarted) -> tuple[Item, ...]:
         self._run = event.run
         self._fold = None if self._live else Fold()
+        self._answer_tool, self._worded = event.answer_tool, False
         self._forget()
         first = () if self._begun else (Began(self._name, self._loops),)
         self._begun = True
@@ -156,6 +165,7 @@ class RunView:
         self._voices.clear()
         self._calls.clear()
         self._running.clear()
+        self._answers.clear()
         self._lead = ""
 
     # --- what a model says
@@ -163,6 +173,7 @@ class RunView:
     def _text_started(self, event: TextStarted) -> tuple[Item, ...]:
         self._voices[event.part] = event.kind
         self._lead = self._lead or event.lead
+        self._worded = True
         return _NOTHING
 
     def _text_delta(self, event: TextDelta) -> tuple[Item, ...]:
@@ -198,6 +209,8 @@ class RunView:
     def _call_ready(self, event: CallReady) -> tuple[Item, ...]:
         phrase = self._calls[event.call] = call_phrase(event.name, event.arguments)
         if event.by == "agent":
+            if event.name == self._answer_tool:
+                self._answers[event.call] = msgspec.json.encode(event.arguments).decode()
             self._running[event.call] = phrase
             return self._now_running()
         # Its result is part of the provider's own answer, or the client's business: no end of it comes by here.
@@ -220,6 +233,9 @@ class RunView:
 
     def _tool_finished(self, event: ToolFinished) -> tuple[Item, ...]:
         self._running.pop(event.call, None)
+        if event.error is None and (answer := self._answers.get(event.call)) is not None:
+            lead, self._worded = LEAD if self._worded else "", True
+            return (Said(answer, lead=lead), *self._now_running())
         phrase = self._calls.get(event.call, event.name)
         return (ToolEnded(phrase, event.duration, event.error), *self._now_running())
 

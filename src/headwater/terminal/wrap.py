@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.cells import get_character_cell_size
 
-from headwater.terminal.render import harmless
+from headwater.events.controls import harmless
 
 __all__ = ("Wrapped", "cells", "cut", "settled")
 

@@ -541,6 +541,21 @@ def _helper_beside_members(log: LogWriter) -> None:
     top.finish(bob, reason="stop")
 
 
+# --- an answer of a type
+
+
+def _answer_by_a_call(log: LogWriter) -> None:
+    top = log.begin("forecaster", "How is Paris?", answer_tool="final_answer")
+    for key, sky, wrong in (("c1", "blue", "sky: must be clear or cloudy"), ("c2", "clear", "")):
+        top.ask_model()
+        top.say("I know.")
+        top.call(key, "final_answer", {"city": "Paris", "sky": sky})
+        top.end_step("tool_calls")
+        top.start_tool(key, "final_answer")
+        top.end_tool(key, "final_answer", wrong or "The answer was received.", failed=bool(wrong))
+    top.finish(output={"city": "Paris", "sky": "clear"})
+
+
 _LOGS: Mapping[str, Callable[[LogWriter], None]] = {
     "approved": _approved,
     "refused by a person": _refused,
@@ -576,4 +591,5 @@ _LOGS: Mapping[str, Callable[[LogWriter], None]] = {
     "a member that cannot begin": _member_that_cannot_begin,
     "a helper": _helper,
     "a helper beside members": _helper_beside_members,
+    "an answer by a call": _answer_by_a_call,
 }

@@ -227,11 +227,11 @@ class RunWriter:
         self.add(started)
         return RunWriter(self._log, name, task, above=self, child=started, **fields)
 
-    def finish(self, *answer: RunWriter, reason: str | None = None) -> None:
-        """It comes to its answer, which is that of the children `answer` where there are any."""
+    def finish(self, *answer: RunWriter, reason: str | None = None, output: Any = msgspec.UNSET) -> None:
+        """It comes to its answer, which is that of the children `answer` where there are any, and maybe an output."""
         reason = self.fold.finish_reason if reason is None else reason
         names = tuple(run.id for run in answer)
-        self._end(RunFinished(finish_reason=reason, usage=self.fold.usage, answer=names), "finished")
+        self._end(RunFinished(finish_reason=reason, output=output, usage=self.fold.usage, answer=names), "finished")
 
     def fail(self, error: ErrorInfo) -> None:
         """It fails."""

@@ -58,7 +58,7 @@ def _made() -> Mapping[str, tuple[Event, ...]]:
     return MappingProxyType({**logs, **handmade_logs()})
 
 
-def _events(stream: AgentStream[Any], cancel_after: int | None = None) -> Iterator[Event]:
+def _events(stream: AgentStream[Any, Any], cancel_after: int | None = None) -> Iterator[Event]:
     try:
         for number, event in enumerate(stream.events()):
             yield event
@@ -105,12 +105,12 @@ def _delegated() -> AgentStream[Any]:
     return _run(Call("researcher", {"task": "Where is Paris?"}), "In France.", tools=[below])
 
 
-def _members(workflow: type[ConcurrentWorkflow] | type[SequentialWorkflow]) -> AgentStream[Any]:
+def _members(workflow: type[ConcurrentWorkflow] | type[SequentialWorkflow]) -> AgentStream[Any, Any]:
     members = [Agent(name=name, model=ScriptedModel([f"{name} was here."])) for name in ("ann", "bob")]
     return workflow(members).run_stream("Sign here.")
 
 
-_MAKERS: Mapping[str, Callable[[], AgentStream[Any]]] = {
+_MAKERS: Mapping[str, Callable[[], AgentStream[Any, Any]]] = {
     "text": lambda: _run("It is sunny in Paris."),
     "nothing": lambda: _run([]),
     "reasoning": lambda: _run([Think("Paris, ", kind="summary"), Think("then."), "Sunny."]),

@@ -13,14 +13,15 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType, MethodType, UnionType
-from typing import Annotated, Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+from types import FrameType, MethodType
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from headwater.errors import InvalidTool
 from headwater.providers.request import ToolSpec
 from headwater.schema import BadSignature, Parameters, RawParameters, parameters, read_docstring
 from headwater.schema.parameters import written
 from headwater.tools.context import ToolContext
+from headwater.tools.context_type import held_by, is_context
 from headwater.tools.execution import run_tool
 from headwater.tools.outcome import MAX_RESULT_CHARS, ToolOutcome
 from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work
@@ -45,9 +46,9 @@ class Tool(Generic[P, R_co]):
     is asked before it runs: True, the reason, or a function of the validated arguments (and the run's context, where it
     takes two) that returns one of these. `on_unknown` is what becomes of a call that had begun when its process ended,
     where the run is gone on with: it runs again ("retry"), the model is told that nobody knows ("tell"), a person is
-    asked ("ask"), or the run fails ("fail"). `spec` is what a provider is told,
-    `is_async` whether it runs in the event loop, `unbound` whether it is a method that still wants its object. `schema`
-    tells its arguments in place of the signature, see `from_schema`.
+    asked ("ask"), or the run fails ("fail"). `spec` is what a provider is told, `is_async` whether it runs in the event
+    loop, `context_type` what the run's context must be (Any: anything or nothing), `unbound` whether it is a method
+    that still wants its object. `schema` tells its arguments in place of the signature, see `from_schema`.
     Raises: InvalidTool.
     """
 
@@ -81,15 +82,17 @@ class Tool(Generic[P, R_co]):
         self.is_async = _is_async(function)
         origin = written(function)
         self.parameters: Parameters | RawParameters
+        contexts = _Contexts()
         if schema is not None:
-            self.parameters = _by_schema(self.name, function, schema)
+            self.parameters = _by_schema(self.name, function, schema, contexts)
         else:
             try:
                 self.parameters = parameters(
-                    function, injected=_is_context, namespace=_enclosing_names(origin), unbound=self.unbound
+                    function, injected=contexts, namespace=_enclosing_names(origin), unbound=self.unbound
                 )
             except BadSignature as error:
                 raise InvalidTool(f"{self.name} cannot be a tool. {error.message}", hint=error.hint) from None
+        self.context_type = contexts.held
         self.description = self.parameters.description if description is None else inspect.cleandoc(description)
         self.spec = ToolSpec(name=self.name, description=self.description, parameters=self._shape(), strict=self.strict)
         # What reads functions (help, inspect.signature, documentation tools) finds the one that was written.
@@ -137,6 +140,28 @@ class Tool(Generic[P, R_co]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function, as if it were no tool."""
         return self.function(*args, **kwargs)
+
+    def __copy__(self) -> Tool[P, R_co]:
+        twin: Tool[P, R_co] = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tool[P, R_co]:
+        return self  # it holds nothing that a run changes, and what its function is bound to is not ours to copy
+
+    def __reduce__(self) -> Any:
+        # What has replaced its function under the function's name goes by that name; what was made of a function is
+        # made again.
+        if _under_its_name(self.__module__, self.__qualname__) is self:
+            return self.__qualname__
+        if isinstance(self.function, MethodType) and not inspect.isroutine(
+            getattr(type(self.function.__self__), self.__name__, None)
+        ):
+            return getattr, (self.function.__self__, self.__name__)
+        settings: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS}
+        if isinstance(self.parameters, RawParameters):
+            settings["schema"] = self.parameters.schema
+        return functools.partial(Tool, **settings), (self.function,)
 
     def __repr__(self) -> str:
         return f"Tool({self.name}({', '.join(self.parameters.names)}))"
@@ -197,6 +222,17 @@ class Tool(Generic[P, R_co]):
                 hint="Give it a closed, simpler type, or leave strict= out.",
             )
         return shape
+
+
+_SETTINGS = ("name", "description", "timeout", "retries", "strict", "max_result_chars", "on_error")
+
+
+def _under_its_name(module: str, name: str) -> Any:
+    """What stands in a module under that name, with dots in it; None where nothing does."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 class SupportsAsTool(Protocol):
@@ -321,12 +357,26 @@ def _checked_name(name: str | None, function: Any) -> str:
     return name
 
 
-def _by_schema(name: str, function: Any, schema: Mapping[str, Any]) -> RawParameters:
+class _Contexts:
+    """Says of type hints whether they ask for the context, and remembers what it must be."""
+
+    def __init__(self) -> None:
+        self.held: Any = Any
+
+    def __call__(self, hint: Any) -> bool:
+        if not is_context(hint):
+            return False
+        if self.held is Any:
+            self.held = held_by(hint)
+        return True
+
+
+def _by_schema(name: str, function: Any, schema: Mapping[str, Any], contexts: _Contexts) -> RawParameters:
     try:
         hints = typing.get_type_hints(written(function))
     except Exception:  # names that only a checker knows: nothing of theirs is needed but the context
         hints = {}
-    injected = tuple(one for one, hint in hints.items() if one != "return" and _is_context(hint))
+    injected = tuple(one for one, hint in hints.items() if one != "return" and contexts(hint))
     said = read_docstring(inspect.getdoc(written(function)))
     try:
         return RawParameters(schema, injected=injected, description=said.description)
@@ -373,17 +423,6 @@ def _takes_self(function: Any) -> bool:
     first = next(iter(inspect.signature(function).parameters.values()), None)
     inside_class = bool(outer) and not outer.endswith("<locals>")
     return inside_class and first is not None and first.name in ("self", "cls") and first.annotation is first.empty
-
-
-def _is_context(hint: Any) -> bool:
-    """Whether a type hint asks for the context: ToolContext, ToolContext[X], either of them optional."""
-    origin = typing.get_origin(hint)
-    if origin is Annotated:
-        return _is_context(typing.get_args(hint)[0])
-    if origin in (typing.Union, UnionType):
-        return any(_is_context(member) for member in typing.get_args(hint))
-    kind = origin or hint
-    return isinstance(kind, type) and issubclass(kind, ToolContext)
 
 
 def _enclosing_names(origin: Any) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from headwater.events.questions import Answer
 from headwater.providers.request import ToolSpec
 from headwater.tools.outcome import ToolOutcome
 
-__all__ = ("Approval", "Asked", "Offered", "OnUnknown", "ToolErrors", "Work")
+__all__ = ("Approval", "Asked", "Offered", "OnUnknown", "Plain", "ToolErrors", "Work")
 
 ToolErrors: TypeAlias = Literal["tell", "raise"]
 """What becomes of an exception in a tool: the model is told and goes on, or the run ends with it."""
@@ -81,6 +81,27 @@ class Work(Protocol):
 
     def hand_over(self, to: Any, note: str) -> ToolOutcome:
         """The conversation goes to another agent once the step's calls are done."""
+
+    def answer(self, value: Any) -> ToolOutcome:
+        """`value` is the run's answer, which ends with it once the step's calls are done."""
+
+
+class Plain:
+    """What an offered tool is that asks nobody and begins nothing of its own; a base of those that are no functions."""
+
+    retries: int | None = None
+    on_error: ToolErrors | None = None
+    approval: Approval = False
+    on_unknown: OnUnknown = "retry"
+    goes_on = False
+
+    def wants_log(self, seen: set[int]) -> bool:
+        """See `Offered`."""
+        return False
+
+    def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
+        """See `Offered`."""
+        return arguments if isinstance(arguments, Mapping) else {}
 
 
 class Offered(Protocol):

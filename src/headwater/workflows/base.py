@@ -7,19 +7,23 @@ say goes through one queue into one log. This file owns the run and the faces; w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
 
 from typing_extensions import Unpack
 
 from headwater.agents import validation
+from headwater.agents.deep_copy import DeepCopied
+from headwater.agents.needed_context import Needed, contexts_below, refuse_without
+from headwater.agents.options import NO_TASK, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
 from headwater.events import Event, WorkflowShape
-from headwater.events.messages import Response
 from headwater.events.questions import Answer
+from headwater.events.response import Response
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
@@ -52,6 +56,7 @@ class WatchOptions(TypedDict, total=False):
     approver: Approver | None
     keep_log: bool
     save: str | os.PathLike[str] | None
+    message: Task
 
 
 class WorkflowOptions(TypedDict, total=False):
@@ -71,7 +76,7 @@ class WorkflowOptions(TypedDict, total=False):
     keep_log: bool
 
 
-class Workflow(Generic[ResultT]):
+class Workflow(DeepCopied, Generic[ResultT]):
     """Members under a name, with an agent's faces; see the subclasses for the plans.
 
     `agents` are agents, workflows, or anything with a name and `run_stream`; their names are unique.
@@ -138,7 +143,7 @@ class Workflow(Generic[ResultT]):
 
     def run(
         self,
-        task: Task,
+        task: Task = NO_TASK,
         *,
         context: Any = None,
         **options: Unpack[WatchOptions],
@@ -154,37 +159,37 @@ class Workflow(Generic[ResultT]):
 
     async def arun(
         self,
-        task: Task,
+        task: Task = NO_TASK,
         *,
         context: Any = None,
         **options: Unpack[WatchOptions],
     ) -> ResultT:
         """`run` as a plain coroutine."""
-        run = self._begin(task, shown=True, context=context, **options)
+        run = self._begin(task_of(task, options), shown=True, context=context, **options)
         await run.drain(alone=True)
         return cast("ResultT", run.response())
 
     def run_sync(
         self,
-        task: Task,
+        task: Task = NO_TASK,
         *,
         context: Any = None,
         **options: Unpack[WatchOptions],
     ) -> ResultT:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await workflow.run(…)`")
-        run = self._begin(task, shown=True, context=context, **options)
+        run = self._begin(task_of(task, options), shown=True, context=context, **options)
         drain_blocking(run, kept_loop(), alone=True)
         return cast("ResultT", run.response())
 
     def run_stream(
         self,
-        message: Task,
+        task: Task = NO_TASK,
         *,
         context: Any = None,
         slow_reader: SlowReader = "wait",
         **options: Unpack[WatchOptions],
-    ) -> AgentStream[Any]:
+    ) -> AgentStream[Any, ResultT]:
         """The run as one merged stream: chunks that say whose they are, `events()`, `text()`, `select()`, `cancel()`.
 
         Started by whoever reads it first; leaving the loop cancels every member and closes their connections.
@@ -192,14 +197,11 @@ class Workflow(Generic[ResultT]):
         joins the pieces that wait, up to a megabyte a member; "drop_progress" also keeps only the last of the news that
         each tool gives. Raises ConfigurationError.
         """
-        chosen: SlowReader = validation.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
-
-        def begin() -> WorkflowRun:
-            run = self._begin(message, shown=False, context=context, **options)
-            run.slow_reader = chosen
-            return run
-
-        return AgentStream(begin)
+        validation.choice("slow_reader", slow_reader, SLOW_READERS)
+        asked = task_of(task, options)
+        return AgentStream(
+            partial(self._begin, asked, shown=False, context=context, slow_reader=slow_reader, **options)
+        )
 
     def resume(
         self,
@@ -239,6 +241,10 @@ class Workflow(Generic[ResultT]):
             self, self._begin, approval=approval, name=name, description=description or self.description
         )
 
+    def _declared_contexts(self, seen: set[int]) -> Iterator[Needed]:
+        """The contexts that its members declare."""
+        return contexts_below(self.agents, seen)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {', '.join(member.name for member in self.agents)})"
 
@@ -255,10 +261,13 @@ class Workflow(Generic[ResultT]):
         keep_log: bool | None = None,
         resumption: Resumption | None = None,
         save: str | os.PathLike[str] | None = None,
+        slow_reader: SlowReader = "wait",
         **more: Any,
     ) -> WorkflowRun:
         for unknown in more:
             raise validation.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
+        if context is None:
+            refuse_without(self._declared_contexts({id(self)}))
         run = WorkflowRun(
             self.name,
             self._plan,
@@ -278,6 +287,7 @@ class Workflow(Generic[ResultT]):
             wants_log=self.keep_log if keep_log is None else keep_log,
             origin=Origin.here(),
         )
+        run.slow_reader = validation.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
         if not run.wants_log:
             run.wants_log = self.wants_log(set())
         if (answers := approver or self.approver) is not None:

@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from headwater.agents import validation
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.events.results import Results
 from headwater.workflows.base import Workflow, WorkflowOptions
 from headwater.workflows.run import Member, WorkflowRun, gather_or_cancel, passed_on, whole

@@ -16,7 +16,7 @@ from typing_extensions import Unpack
 
 from headwater.agents import validation
 from headwater.errors import ConfigurationError, LimitExceeded
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.workflows.base import Workflow, WorkflowOptions
 from headwater.workflows.run import Member, WorkflowRun, cancelled, passed_on, whole
 
@@ -27,6 +27,10 @@ MAX_VISITS: Final = 10
 
 Condition: TypeAlias = Callable[[Response[Any]], bool | Awaitable[bool]]
 Route: TypeAlias = Callable[[Response[Any]], "str | Iterable[str] | Awaitable[str | Iterable[str] | None] | None"]
+
+
+End: TypeAlias = str | Member
+"""Where an edge begins or ends: an agent's name, or the agent itself."""
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -56,7 +60,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         self,
         agents: Iterable[Member],
         *,
-        edges: Iterable[Edge | tuple[Any, ...]] = (),
+        edges: Iterable[Edge | tuple[End, End] | tuple[End, End, Condition | None] | tuple[Any, ...]] = (),
         routes: Mapping[str, Route] | None = None,
         start: str | Iterable[str] | None = None,
         max_visits: int = MAX_VISITS,

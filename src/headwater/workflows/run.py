@@ -15,7 +15,8 @@ from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, RunFinished, RunStarted, Warned, WorkflowShape
 from headwater.events.answers import answering, member_response
-from headwater.events.messages import Message, Response
+from headwater.events.messages import Message
+from headwater.events.response import Response
 from headwater.events.tree import Node
 from headwater.readers.stream import AgentStream
 from headwater.runtime.children import Parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import jsonschema
+import msgspec
 import pytest
 
 from headwater.backends.offline import (
@@ -25,7 +26,7 @@ from headwater.events.messages import (
     ToolCall,
     ToolResult,
 )
-from headwater.providers.request import Request
+from headwater.providers.request import OutputSpec, Request, ToolSpec
 from tests.backends.offline.answers import CLOCK, WEATHER, answer_to, ask
 
 
@@ -165,6 +166,21 @@ def test_a_stop_sequence_ends_the_answer() -> None:
     assert answer.text == whole[: min(whole.index("language"), whole.index("model"))]
     assert (answer.decoder.finish_reason, answer.decoder.provider_finish_reason) == ("stop", "stop_sequence")
     assert answer_to(OfflineModel(), ask(tools=(CLOCK,), stop=("ask",))).calls == {}
+
+
+def test_an_answer_that_a_tool_takes_is_given_once_the_other_tools_were_called() -> None:
+    final = ToolSpec(name="final", parameters={**WEATHER.parameters, "properties": {"city": {"type": "string"}}})
+    spec = OutputSpec(name="answer", schema=final.parameters, tool="final")
+
+    def asked(*after: Message) -> Request:
+        return msgspec.structs.replace(ask("Paris", *after, tools=(final, CLOCK)), output=spec)
+
+    assert [*answer_to(OfflineModel(), asked()).calls] == ["clock"]
+    called = Message.assistant(ToolCall(id="c", name="clock", arguments={}))
+    gives = answer_to(OfflineModel(), asked(called, Message.tool(ToolResult(id="c", name="clock", content="noon"))))
+    assert gives.calls.keys() == {"final"}
+    assert gives.calls["final"]["city"] == "Paris"
+    assert gives.text == "", "it says nothing beside"
 
 
 def test_the_output_is_json_of_the_schema() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from typing import Any
+
 import pytest
 
 from headwater import errors
@@ -67,3 +71,14 @@ def test_it_shows_what_it_is() -> None:
     assert repr(OfflineModel()) == "OfflineModel(model='offline')"
     assert repr(ScriptedModel(["a", "b"])) == "OfflineModel(<2 turns>, model='offline')"
     assert repr(ScriptedModel(lambda request: "a")) == "OfflineModel(<function>, model='offline')"
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_begins_the_script_anew(copied: Any) -> None:
+    model = OfflineModel(["One.", "Two."], rate=100, seed=2, model="m")
+    assert answer_to(model, ask()).text == "One."
+    twin = copied(model)
+    assert (twin.rate, twin.seed, twin.model, twin.requests) == (100, 2, "m", ())
+    assert answer_to(twin, ask()).text == "One."
+    assert answer_to(model, ask()).text == "Two."
+    assert len(model.requests) == 2

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from headwater.events.messages import Message, Response, ToolCall, ToolResult
+from headwater.events.messages import Message, ToolCall, ToolResult
+from headwater.events.response import Response
 from tests.system.cancellation.server import FEW, Exchange
 
 __all__ = ("Census", "assert_partial", "assert_told", "assert_valid", "look_ups_done", "no_tasks")

@@ -137,6 +137,22 @@ def output_invalid(here: Here) -> None:
     openai(here, output_type=Tide).run("When is high water at Brest?")
 
 
+@case("A server that takes no schema for its answer")
+def no_schema(here: Here) -> None:
+    """With `"tool"` the model gives its answer by calling a tool, with `"prompted"` it is asked in words for JSON; see
+    [typed answers](structured-output.md).
+    """
+    here.server.answers(400, error("This response_format type is unavailable now"))
+    openai(here, output_type=Tide).run("When is high water at Brest?")
+
+
+@case("A model that takes no tools, and is to answer by one")
+def no_tools(here: Here) -> None:
+    """The other two ways to ask for a typed answer need none."""
+    here.server.answers(400, error("`tool calling` is not supported with this model"))
+    openai(here, output_type=Tide, output_mode="tool").run("When is high water at Brest?")
+
+
 @case("An answer of a type that was cut")
 def output_cut(here: Here) -> None:
     """A value that is cut cannot be used: raise `max_tokens`, or ask for less."""

@@ -38,6 +38,7 @@ class Server:
         self._status = 200
         self._headers: dict[str, str] = {}
         self._pieces: tuple[bytes, ...] | Callable[[dict[str, str], bytes], bytes] = ()
+        self._raw: Callable[[dict[str, str]], bytes] | None = None
         self._hold = self._endless = False
         self._released = threading.Event()
         self._arrived = threading.Condition()
@@ -91,6 +92,10 @@ class Server:
             written.setdefault("content-type", "application/json")
         self._headers = written
 
+    def says_anything(self, written: Callable[[dict[str, str]], bytes]) -> None:
+        """From now on: these bytes, made of the request's headers, be they HTTP or not."""
+        self._raw = written
+
     def streams(self, pieces: Iterable[Any], *, hold: bool = False, endless: bool = False) -> None:
         """From now on: a stream of these events; with `hold` the connection then stays open and silent.
 
@@ -127,6 +132,10 @@ class Server:
                 with server._arrived:
                     server.requests.append((self.command, self.path, headers, body))
                     server._arrived.notify_all()
+                if server._raw is not None:
+                    self.wfile.write(server._raw(headers))
+                    self.close_connection = True
+                    return
                 pieces = server._pieces
                 if callable(pieces):
                     pieces = (pieces(headers, body),)

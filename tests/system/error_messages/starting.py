@@ -120,6 +120,18 @@ def misspelled_setting(here: Here) -> None:
     offline(temprature=0.5)
 
 
+@case("An argument of another library")
+def of_another_library(here: Here) -> None:
+    """Use the name here. What other libraries call the arguments of agents, models, runs and workflows is known."""
+    offline(max_turns=3)
+
+
+@case("A class of another library")
+def class_of_another_library(here: Here) -> None:
+    """[The map](workflow-map.md) has a recipe for each of these classes, with an example."""
+    exec("from headwater import GroupChat")
+
+
 @case("A setting of the wrong type")
 def setting_of_a_wrong_type(here: Here) -> None:
     """Give a value of the kind that it names."""
@@ -134,18 +146,14 @@ def unsupported(here: Here) -> None:
 
 @case("An argument of the agent given to run")
 def of_the_agent(here: Here) -> None:
-    """Give it where the agent is made. `run` takes the task, `context`, `history`, `thread`, `output_type`, `timeouts`,
-    callbacks and settings.
-    """
-    wrong: dict[str, Any] = {"tools": []}
+    """Give it where the agent is made. What a run takes is in [agents](agents.md#for-one-run)."""
+    wrong: dict[str, Any] = {"handoffs": []}
     offline().run("Hello", **wrong)
 
 
 @case("An argument in both spellings")
 def both_spellings(here: Here) -> None:
-    """`agent_name`, `model_name` and `system_prompt` are other spellings of `name`, `model` and `instructions`: choose
-    one.
-    """
+    """Choose one: `model_name` is another spelling of `model`. [The others](agents.md) stand beside their arguments."""
     Agent(model="offline", model_name="offline")
 
 
@@ -185,10 +193,29 @@ def instructions(here: Here) -> None:
     offline(instructions=["Be brief."])
 
 
+@case("A context that was forgotten")
+def forgotten_context(here: Here) -> None:
+    """The agent, its instructions or a tool [declares a context](agents.md#a-typed-context). Give it to each run."""
+    offline(name="pilot", context_type=Path).run("Hello")
+
+
 @case("An output type that cannot be described")
 def output_type(here: Here) -> None:
     """Use a type that pydantic knows, such as a dataclass or a model of its own."""
     offline(output_type=type("Harbour", (), {"__module__": "harbours"}))
+
+
+@case("An output type that is a word")
+def output_type_as_a_word(here: Here) -> None:
+    """Leave it out where a word of another library chose the result's shape: a type makes the model answer in it."""
+    offline(output_type="str-all-except-first")
+
+
+@case("No task")
+def no_task(here: Here) -> None:
+    """The task comes first; `task=` and `message=` are its names."""
+    nothing: dict[str, Any] = {}
+    offline().run(**nothing)
 
 
 @case("A task that is no text")

@@ -48,7 +48,7 @@ def test_the_message_is_the_one_on_the_page(title: str) -> None:
     assert "During handling" not in whole
     assert "direct cause" not in whole, "another exception's traceback buries the message"
     assert whole.count("\n") <= LONGEST_TRACEBACK
-    assert isinstance(error, (errors.HeadwaterError, TypeError, ValueError))
+    assert isinstance(error, (errors.HeadwaterError, ImportError, TypeError, ValueError))
     if isinstance(error, errors.HeadwaterError):
         assert error.message.endswith((".", "!", "?"))
         assert str(error) == f"{error.message} {error.hint}".strip()

@@ -14,7 +14,7 @@ from headwater import Model, Timeouts
 from headwater.backends.http import HTTPBackend
 from headwater.errors import ConnectionFailed, HeadwaterError, LimitExceeded, ProviderError, TimedOut
 from headwater.events import Event
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.providers.registry import load_api
 from headwater.providers.request import Endpoint, HTTPRequest
 from headwater.testing import LogError, check_log

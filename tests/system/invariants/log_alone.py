@@ -333,7 +333,10 @@ def _differ_final(log: Sequence[Event]) -> Iterator[Difference]:
 
 
 def _last_words(node: Node, sure: bool = True) -> Iterator[tuple[str, str, bool]]:
-    """The runs that have a part in the answer of this one, what they say last, and whether that was to be expected."""
+    """The runs that have a part in the answer of this one, what they say last, and whether that was to be expected.
+
+    An answer that was given by a call is not said: nobody is handed it as text.
+    """
     if node.fold is None:
         return  # it could not begin
     if node.shape is not None:
@@ -343,7 +346,7 @@ def _last_words(node: Node, sure: bool = True) -> Iterator[tuple[str, str, bool]
             yield from _last_words(child, sure and node.outcome == "finished")
     elif heirs := [child for child in node.children.values() if child.role == "handoff" and child.fold is not None]:
         yield from _last_words(heirs[-1], sure)
-    elif node.fold.text:
+    elif node.fold.text and not node.gave:
         yield node.id, node.fold.text, sure
 
 

@@ -43,7 +43,8 @@ class Part(msgspec.Struct, frozen=True):
     retries: int = 1
     restart: bool = False
     clocks: Timeouts = Timeouts()
-    typed: bool = False
+    typed: Literal["", "native", "tool"] = ""
+    """How it is asked for an answer that is a number or null; not at all where empty."""
     below: Part | None = None
     """The agent that stands among its tools."""
     heir: Part | None = None
@@ -171,6 +172,11 @@ _ended = st.one_of(
 )
 
 
+_answers = st.builds(
+    Call,
+    st.just("final_answer"),
+    st.sampled_from([{"result": 7}, {"result": None}, ['{"result"', ": 9}"], {"result": "x"}, "7", '{"result": ']),
+)
 _good_calls = st.builds(Call, _names, st.just(['{"n": 1, "task": "go"}']), id=st.sampled_from([None, "a"]))
 
 
@@ -180,7 +186,7 @@ def _turn(draw: st.DrawFn) -> tuple[Any, ...]:
         # What is wholly at random seldom gets as far as a tool.
         return (
             *draw(st.lists(st.builds(Say, _pieces), max_size=1)),
-            *draw(st.lists(_good_calls, min_size=1, max_size=3)),
+            *draw(st.lists(_good_calls | _answers, min_size=1, max_size=3)),
         )
     said = draw(st.lists(_said, max_size=4))
     end = draw(_ended)
@@ -208,7 +214,7 @@ def _parts(others: st.SearchStrategy[Part | None]) -> st.SearchStrategy[Part]:
         retries=st.integers(0, 2),
         restart=st.booleans(),
         clocks=_clocks,
-        typed=st.sampled_from([False, False, False, True]),
+        typed=st.sampled_from(["", "", "", "", "native", "tool", "tool"]),
         below=others,
         heir=others,
     )
@@ -243,7 +249,7 @@ def _agent(part: Part, name: str) -> Agent[Any, Any]:
     heirs = [_agent(part.heir, "heir")] if part.heir is not None else []
     # Whoever is asked more often than the play says ends the matter.
     rest = (("Done.",),) * 40
-    options: dict[str, Any] = {"output_type": int} if part.typed else {}
+    options: dict[str, Any] = {"output_type": int | None, "output_mode": part.typed} if part.typed else {}
     return Agent(
         name=name,
         model=ScriptedModel([*part.turns, *rest]),

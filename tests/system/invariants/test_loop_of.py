@@ -141,10 +141,13 @@ class _Walk:
             max_bad_call_steps=dice.randint(1, 3),
         )
         self.loop = Loop(self.limits)
-        self.events: list[Event] = [RunStarted()]
+        self.events: list[Event] = [RunStarted(answer_tool="answer")]
         self._waiting: list[str] = []
         """The calls of the step that have not run yet."""
         self._all_bad = True
+        self._gives = ""
+        """The call by which the answer is given, or "w" where that was rejected as it came."""
+        self._given = False
 
     def go(self) -> Command:
         """One signal and what follows from it; the command that the loop gave."""
@@ -169,9 +172,10 @@ class _Walk:
         dice, step = self._dice, self.loop.steps
         ours, wrong, client = dice.choice([(0, 0, 0), (1, 0, 0), (3, 0, 0), (2, 1, 0), (0, 1, 0), (1, 0, 1), (0, 0, 1)])
         self._waiting = [f"{step}.{at}" for at in range(ours)]
-        self._all_bad = True
-        self.events += [CallReady(step=step, call=call, name="t", arguments={}) for call in self._waiting]
-        self.events += [CallRejected(step=step, call="w", name="t", raw="[", error="no JSON")] * wrong
+        self._all_bad, self._given = True, False
+        self._gives = dice.choice([*self._waiting, *["w"] * wrong]) if (ours or wrong) and dice.random() < 0.3 else ""
+        self.events += [CallReady(step=step, call=call, name=self._name(call), arguments={}) for call in self._waiting]
+        self.events += [CallRejected(step=step, call="w", name=self._name("w"), raw="[", error="no JSON")] * wrong
         if client and dice.random() < 0.5:
             self.events.append(CallReady(step=step, call="c", name="t", arguments={}, by="client"))
         elif client:
@@ -183,7 +187,12 @@ class _Walk:
         reason = dice.choice(["tool_calls", "stop", None]) if called else "stop" if whole else "length"
         self.events.append(StepFinished(step=step, finish_reason=reason))
         self.loop.client_calls = bool(client)
+        if self._gives:
+            return Signal.GIVES
         return Signal.CALLED if ours or wrong else Signal.OFFERED if client else Signal.ANSWERED
+
+    def _name(self, call: str) -> str:
+        return "answer" if call == self._gives else "t"
 
     def _work(self) -> Signal:
         """Tools run, until all have or only people are left to wait for."""
@@ -194,16 +203,23 @@ class _Walk:
             call = self._waiting.pop()
             invalid = dice.random() < 0.6
             self._all_bad = self._all_bad and invalid
+            self._given = self._given or (call == self._gives and not invalid)
+            name, error = self._name(call), "no" if invalid else None
             self.events += [
-                ToolStarted(step=step, call=call, name="t"),
-                ToolFinished(step=step, call=call, name="t", invalid=invalid),
+                ToolStarted(step=step, call=call, name=name),
+                ToolFinished(step=step, call=call, name=name, invalid=invalid, error=error),
             ]
+        if self._gives:
+            given = [Signal.VALID] * 5 + [Signal.STEERED] * (not self.loop.client_calls)
+            return dice.choice(given) if self._given else Signal.INVALID
         return dice.choice([Signal.TOOLS_DONE] * 5 + [Signal.HANDED_OFF])
 
     def _carry_out(self, command: Command, signal: Signal) -> None:
         add = self.events.append
         if command in (Command.ASK, Command.GO_ON, Command.REPAIR):
-            self._ask({Command.GO_ON: "loop", Command.REPAIR: "repair"}.get(command), signal)
+            cause = {Command.GO_ON: "loop", Command.REPAIR: "repair"}.get(command)
+            told = signal is Signal.INVALID and bool(self._gives)  # by the result of the call
+            self._ask(None if told else cause, signal)
         elif command is Command.WAIT:
             add(RunWaiting(on="approval", ids=("a",)))
         elif signal is Signal.HEARD:

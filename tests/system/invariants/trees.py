@@ -17,11 +17,13 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias
 import msgspec
 
 from headwater import Agent, AgentStream
+from headwater.agents.answer_tool import ANSWER_TOOL
 from headwater.backends.offline import Call, Cut, Fail, Finish, Say, ScriptedModel, Think, Wait
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import HeadwaterError, RateLimited
 from headwater.events import Event
-from headwater.events.messages import File, Image, ProviderItem, Response, Source, Usage
+from headwater.events.messages import File, Image, ProviderItem, Source, Usage
+from headwater.events.response import Response
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from headwater.workflows.base import Workflow
 from tests.system.invariants.runs import TOOLS
@@ -189,10 +191,14 @@ class RandomTree:
             names += [name] * 5
         if dice.random() < 0.1:
             names.append("nobody")
-        typed: dict[str, Any] = {"output_type": int} if dice.random() < 0.15 else {}
+        typed: dict[str, Any] = {}
+        if dice.random() < 0.25:
+            typed = {"output_type": int | None, "output_mode": dice.choice(["native", "tool", "tool"])}
+        if typed.get("output_mode") == "tool":
+            names += [ANSWER_TOOL] * 8
         turns = [_turn(dice, names) for _ in range(dice.randint(0, 4))]
-        if typed and dice.random() < 0.7:
-            turns = [(Say([dice.choice(["1", "42", "no", "7"])]),) for _ in range(3)]
+        if typed.get("output_mode") == "native" and dice.random() < 0.7:
+            turns = [(Say([dice.choice(["1", "42", "no", "null"])]),) for _ in range(3)]
         fallback = []
         if dice.random() < 0.25:
             fallback = [_model(dice, [_turn(dice, names) for _ in range(2)], model="other")]
@@ -329,7 +335,10 @@ def _call(dice: random.Random, names: list[str]) -> Call:
     good = dice.random() < 0.8
     arguments: Any = ['{"n": 1, ', '"task": "go"}'] if good else dice.choice([{}, "no json", '{"n', ["[1]"], ""])
     by: Any = dice.choice(["agent"] * 18 + ["client", "provider"])
-    return Call(dice.choice(names), arguments, id=dice.choice([None, "a", "b"]), by=by)
+    name = dice.choice(names)
+    if name == ANSWER_TOOL and good:
+        arguments = {"result": dice.choice([7, 7, None, "x"])}
+    return Call(name, arguments, id=dice.choice([None, "a", "b"]), by=by)
 
 
 def _break(dice: random.Random) -> Any:

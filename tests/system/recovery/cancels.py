@@ -29,7 +29,7 @@ import uvloop
 from headwater import Agent, AgentStream, ToolContext
 from headwater.backends.offline import Call, Say, ScriptedModel, Think, Turn, Wait
 from headwater.events import Event, RunCancelled
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.providers.request import Request
 from headwater.runtime.run import Run
 from headwater.testing import check_log

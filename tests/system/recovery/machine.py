@@ -35,7 +35,8 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
-from headwater.events.messages import Response, Text, Usage
+from headwater.events.messages import Text, Usage
+from headwater.events.response import Response
 from headwater.readers.chunks import StreamChunk
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow

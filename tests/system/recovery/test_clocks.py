@@ -24,7 +24,7 @@ from headwater.errors import (
     ToolTimeout,
 )
 from headwater.events import AttemptFailed, AttemptStarted, ChildFinished, Event, Retracted, ToolFinished
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.support.logs import check_history

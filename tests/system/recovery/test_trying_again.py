@@ -165,7 +165,7 @@ def test_the_wait_is_what_the_provider_asked_for(headers: dict[str, str], asked:
     assert seconds == pytest.approx(waited, abs=0.01)
 
 
-@pytest.mark.parametrize("header", ["soon", "", "1e400", "nan"])
+@pytest.mark.parametrize("header", ["soon", "", "1e400", "nan", "99999999999", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
 def test_a_wait_that_says_nothing_is_as_none(header: str) -> None:
     async def main() -> list[float]:
         source = wired("openai-chat", Refusal(429, b"{}", retry_after=header), saying("openai-chat", "So."))

@@ -86,8 +86,8 @@ class _Reply:
 class Wired(HTTPBackend):
     """A model whose provider is a list of bodies; `replies` are those it has given, `connects` what it was allowed."""
 
-    def __init__(self, api: str, bodies: Sequence[Body | Refusal], *, connecting: float = 0.0) -> None:
-        resolved = registry.resolve(APIS[api], api_key="k", env={})
+    def __init__(self, api: str, bodies: Sequence[Body | Refusal], *, connecting: float = 0.0, key: str = "k") -> None:
+        resolved = registry.resolve(APIS[api], api_key=key, env={})
         super().__init__(resolved.endpoint, resolved.model, registry.load_api(api), connect=10.0, post=self._answer)
         self.replies: list[_Reply] = []
         self.connects: list[float | None] = []
@@ -114,9 +114,12 @@ def api_of(source: HTTPBackend) -> str:
     return source.api
 
 
-def wired(api: str, *bodies: Body | Refusal, connecting: float = 0.0) -> Wired:
-    """A model that answers with these bodies, one a request; each connection takes `connecting` seconds."""
-    return Wired(api, bodies, connecting=connecting)
+def wired(api: str, *bodies: Body | Refusal, connecting: float = 0.0, key: str = "k") -> Wired:
+    """A model that answers with these bodies, one a request; each connection takes `connecting` seconds.
+
+    `key` is what it is asked with.
+    """
+    return Wired(api, bodies, connecting=connecting, key=key)
 
 
 def opening(api: str) -> bytes:

@@ -23,7 +23,7 @@ from typing import Any
 from rich.pretty import pretty_repr
 
 from headwater.events import Event, codec
-from headwater.events.messages import Response
+from headwater.events.response import Response
 from tests.support.paths import ROOT
 
 __all__ = ("BODY", "CANARY", "Seen")
@@ -75,7 +75,7 @@ class Seen:
         self.value("Response", response)
         self.value("Response's fields", vars(response))
         self.value("Response as a dict", response.to_dict())
-        self.text("JSON of Response", codec.encode_response(response).decode())
+        self.text("JSON of Response", response.to_json())
         self.pickled("Response", response)
 
     def pickled(self, name: str, value: Any) -> None:

@@ -21,6 +21,10 @@ def of_the_agent(server: Server, monkeypatch: pytest.MonkeyPatch, options: dict[
     return Agent(model="m", base_url=server.url, api_key=CANARY, **options)
 
 
+def in_another_spelling(server: Server, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> Agent[Any, Any]:
+    return Agent(model="m", llm_base_url=server.url, llm_api_key=CANARY, **options)
+
+
 def of_the_model(server: Server, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> Agent[Any, Any]:
     return Agent(model=Model("m", base_url=server.url, api_key=CANARY, **_of_a_model(options)), **_of_an_agent(options))
 
@@ -91,6 +95,7 @@ PLACES: dict[str, Place] = {
     place.__name__: place
     for place in (
         of_the_agent,
+        in_another_spelling,
         of_the_model,
         of_a_fallback,
         anthropic,

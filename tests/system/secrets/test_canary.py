@@ -104,6 +104,58 @@ def redirects(server: Server) -> None:
     server.answers(307, location=f"https://example.com/{CANARY}?key={CANARY}")
 
 
+def echoes_in_headers(server: Server) -> None:
+    """Every header that says something, and one that no header may be."""
+    names = (
+        "server date x-request-id request-id retry-after retry-after-ms www-authenticate proxy-authenticate via link"
+    )
+    lines = [f"{name}: echo %s" for name in names.split()]
+    lines += ["set-cookie: %s=1; path=%s", "set-cookie: (%s)=1", "set-cookie: =%s;;", "content-language: %s"]
+    lines += ["location: https://example.com/%s", "x-ratelimit-reset: %s", "x-ratelimit-remaining: 0"]
+
+    def written(headers: dict[str, str]) -> bytes:
+        said_so = "\r\n".join(line.replace("%s", sent(headers)) for line in lines)
+        return f"HTTP/1.1 429 {sent(headers)}\r\n{said_so}\r\ncontent-length: 2\r\n\r\n{{}}".encode()
+
+    server.says_anything(written)
+
+
+def not_http(form: str) -> Behaviour:
+    """A reply that is no HTTP, or breaks off as such, with what was sent in it."""
+
+    def behave(server: Server) -> None:
+        server.says_anything(lambda headers: form.replace("%s", sent(headers)).encode())
+
+    behave.__name__ = f"not_http_{list(NOT_HTTP).index(form)}"
+    return behave
+
+
+NOT_HTTP = {
+    "%s\r\n\r\n": "a status line",
+    "HTTP/1.1 %s OK\r\n\r\n": "a status",
+    "HTTP/1.1 200 OK\r\n%s\r\n\r\n": "a header without a colon",
+    "HTTP/1.1 200 OK\r\nx-debug: %s\x01\x02\r\n\r\n": "a header with control characters",
+    "HTTP/1.1 200 OK\r\nx-%s\x00: 1\r\n\r\n": "a header's name",
+    "HTTP/1.1 200 OK\r\ncontent-length: %s\r\n\r\n": "a length",
+    "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n%s": "a compressed body",
+    "HTTP/1.1 200 OK\r\ncontent-encoding: %s\r\n\r\n%s": "another compression",
+    "HTTP/1.1 200 OK\r\ncontent-type: %s\r\n\r\n%s": "another type",
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%s\r\n\r\n": "the size of a chunk",
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: %s\r\n\r\n%s": "another transfer",
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;%s\r\n%s": "a chunk that breaks off",
+    "HTTP/1.1 200 OK\r\nx-debug: %s\r\nx-": "half a head",
+    "HTTP/1.1 200 OK\r\ncontent-length: 99999\r\n\r\ndata: %s": "half a body",
+    "HTTP/1.1 101 %s\r\nupgrade: %s\r\nconnection: upgrade\r\n\r\n%s": "another protocol",
+    "HTTP/1.1 407 %s\r\nproxy-authenticate: %s\r\ncontent-length: 0\r\n\r\n": "a proxy's refusal",
+    "HTTP/9.9 200 %s\r\n\r\n%s": "another version",
+}
+
+
+def sent(headers: dict[str, str]) -> str:
+    """What of a request's headers holds the key; something else where none does."""
+    return " ".join(value for value in headers.values() if BODY in value or "Basic" in value) or "nothing"
+
+
 def breaks_off(server: Server) -> None:
     server.streams([said("High water")])
 
@@ -121,6 +173,8 @@ BEHAVIOURS: list[Behaviour] = [
     echoes_as_a_web_page,
     echoes_in_the_stream,
     echoes_garbage,
+    echoes_in_headers,
+    *map(not_http, NOT_HTTP),
     redirects,
     breaks_off,
     stands_still,

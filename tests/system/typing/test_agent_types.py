@@ -132,6 +132,8 @@ def test_streams_give_chunks_events_text_and_a_result() -> None:
     assert_type(stream.response, Response[str])
     assert_type(stream.result_sync(), Response[str])
     assert_type(PERSONS.run_stream("Who?").result_sync().output, Person)
+    assert_type(AGENT.run_stream("Who?", output_type=Person), AgentStream[Person])
+    assert_type(AGENT.run_stream("Who?", output_type=Person).result_sync().output, Person)
 
 
 def test_streams_can_be_read_in_async_code() -> None:
@@ -152,6 +154,17 @@ def test_streams_can_be_read_in_async_code() -> None:
     asyncio.run(main())
 
 
+def test_the_task_has_two_names_and_a_run_arguments_of_its_own() -> None:
+    assert_type(AGENT.run(task="Hello"), Response[str])
+    assert_type(AGENT.run_stream(task="Hello"), AgentStream[str])
+    assert_type(AGENT.run_stream(message="Hello").result_sync(), Response[str])
+    assert_type(AGENT.run("Hello", model="offline", instructions="Be brief.", tools=[len_of]), Response[str])
+    assert_type(AGENT.run("Hello", model=Model("offline"), instructions=lambda: "Be brief."), Response[str])
+    assert_type(AGENT.run("Hello", settings=Settings(seed=1), output_type=Person).output, Person)
+    other = Agent(agent_name="a", agent_description="b", model_name="offline", fallback_models=["offline"])
+    assert_type(other, Agent[Any, str])
+
+
 def test_callbacks_of_every_shape_are_taken() -> None:
     def token(token: str) -> None: ...
 
@@ -168,7 +181,8 @@ def test_callbacks_of_every_shape_are_taken() -> None:
     for callback in (token, named, final, later):
         AGENT.run("Hello", streaming_callback=callback)
     Agent(model="offline", stream=True, streaming_callback=details, on_event=event).run("Hello")
-    AGENT.run("Hello", streaming_callback=print, on_event=[].append)
+    events: list[Event] = []
+    AGENT.run("Hello", streaming_callback=print, on_event=events.append)
 
 
 def test_tools_keep_their_types_beside_an_agent() -> None:

@@ -1,7 +1,12 @@
-"""mypy over this folder: its types are as asserted, and its mistakes are seen (an unused ignore is an error)."""
+"""mypy and pyright over this folder, the examples and docs/agents.md: types are as asserted, both see mistakes.
+
+An ignore that one of the two does not need is an error.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +15,43 @@ import pytest
 from tests.support.paths import ROOT
 
 HERE = Path(__file__).resolve().parent
+FILES = sorted(str(path) for path in HERE.glob("*.py") if path.name != Path(__file__).name)
+EXAMPLES = ROOT / "examples"
+
+
+def check(*command: str) -> tuple[str, int]:
+    checked = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    return checked.stdout + checked.stderr, checked.returncode
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> list[str]:
+    """What is checked: files of this folder, the examples, and the programs of the page on agents."""
+    page = (ROOT / "docs" / "agents.md").read_text("utf-8")
+    written = []
+    for number, program in enumerate(re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)):
+        path = tmp_path / f"agents_{number}.py"
+        path.write_text(program, "utf-8")
+        written.append(str(path))
+    assert written
+    return [*FILES, *map(str, sorted(EXAMPLES.glob("*.py"))), *written]
 
 
 @pytest.mark.timeout(300)  # without a cache it reads every package that is imported
-def test_the_types_are_what_the_files_say() -> None:
-    files = sorted(str(path) for path in HERE.glob("*.py") if path.name != Path(__file__).name)
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", *files]
-    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (checked.stdout, checked.returncode) == ("", 0), checked.stdout + checked.stderr
+def test_the_types_are_what_the_files_say(programs: list[str]) -> None:
+    said, code = check("mypy", "--strict", "--no-error-summary", *programs)
+    assert (said, code) == ("", 0), said
+
+
+def test_pyright_sees_the_same(programs: list[str], tmp_path: Path) -> None:
+    settings = {
+        "include": programs,
+        "typeCheckingMode": "strict",
+        "reportUnnecessaryTypeIgnoreComment": True,
+        "extraPaths": [str(ROOT / "src"), str(ROOT)],
+        "pythonVersion": "3.11",
+    }
+    config = tmp_path / "pyrightconfig.json"
+    config.write_text(json.dumps(settings), "utf-8")
+    said, code = check("basedpyright", "--project", str(config), "--pythonpath", sys.executable)
+    assert ("0 errors, 0 warnings" in said, code) == (True, 0), said

@@ -11,7 +11,7 @@ import pytest
 
 from headwater import AgentStream, Response, Results
 from headwater.events import Event, TextDelta
-from tests.support.members import SHAPES, Shape, checked, log_of, said
+from tests.support.members import SHAPES, Shape, checked, log_of, members_of, said
 from tests.support.virtual import run_virtual
 
 pytestmark = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
@@ -19,10 +19,10 @@ pytestmark = pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__
 
 def transcripts(result: Response[Any] | Results, path: str) -> dict[str, str]:
     """What each run that speaks has shown, by its path, as its Response tells it."""
-    if not result.members:
+    if not (members := members_of(result)):
         return {path: result.transcript} if isinstance(result, Response) else {}
     found: dict[str, str] = {}
-    for name, member in result.members.items():
+    for name, member in members.items():
         found |= transcripts(member, f"{path}/{name}")
     return found
 

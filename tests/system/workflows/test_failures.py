@@ -75,7 +75,7 @@ WAYS: list[Make] = [
 each_way = pytest.mark.parametrize("fail", WAYS, ids=lambda way: way.__name__)
 
 
-async def read(stream: AgentStream[Any]) -> tuple[list[Event], BaseException | None]:
+async def read(stream: AgentStream[Any, Any]) -> tuple[list[Event], BaseException | None]:
     """The whole log, and what came out of the reading."""
     events: list[Event] = []
     error: BaseException | None = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
-from headwater.backends.offline import Call, Fail, Say, Wait
+from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow, Thread, Usage
+from headwater.backends.offline import Call, Fail, Say, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, Overloaded
-from headwater.events import Handoff
+from headwater.events import Handoff, tree_response
 from tests.support.members import asked, log_of, parts, speaker, texts
 from tests.support.virtual import run_virtual
 
@@ -27,7 +27,9 @@ def test_the_other_one_answers() -> None:
         result = await stream.result()
         assert result == result.text == "I take over."
         assert result.transcript == "Let me see.\n\nI take over."
-        assert result.agent == "giver"
+        assert result.agent == "heir"
+        assert texts(result) == {"giver": "Let me see.", "heir": "I take over."}
+        assert sum((one.usage for one in result.members.values()), Usage()) == result.usage
         assert next(e for e in events if isinstance(e, Handoff)).note == "He is angry."
         assert events[-1].usage == result.usage  # type: ignore[attr-defined]
         # The heir has the whole conversation, and its own instructions.
@@ -117,3 +119,120 @@ def test_the_terminal_shows_both(capsys: pytest.CaptureFixture[str]) -> None:
     giver.print_on = True
     response = giver.run("Help!")
     assert capsys.readouterr().out == f"{response}\n"
+
+
+# --- the next turn
+
+
+def desk() -> tuple[Agent, Agent, Agent]:
+    """A front desk, and two behind it: billing may pass on to refunds, and refunds back to the front."""
+    refunds = speaker("refunds")
+    billing = speaker("billing", handoffs=[refunds])
+    front = speaker("front", [Say("One moment."), Call("transfer_to_billing", {})], "Front again.", handoffs=[billing])
+    return front, billing, refunds
+
+
+def test_who_took_over_goes_on_with_the_conversation() -> None:
+    front, billing, _ = desk()
+    thread = Thread()
+    first = front.run("I was charged twice.", thread=thread)
+    assert (first.agent, thread.agent) == ("billing", "billing")
+    second = front.run("In May.", thread=thread)
+    assert second == "billing says hi there."
+    assert (second.agent, dict(second.members)) == ("billing", {})
+    assert len(asked(front)) == 1
+    assert parts(asked(billing)[-1])[-1] == "In May."
+    assert parts(asked(billing)[-1])[0] == "I was charged twice."
+    assert len(thread) == 6
+
+
+def test_the_log_of_the_next_turn_is_that_agents() -> None:
+    async def main() -> None:
+        front, *_ = desk()
+        thread = Thread(agent="billing")
+        stream = front.run_stream("In May.", thread=thread)
+        events = await log_of(stream)
+        assert {event.path for event in events} == {("billing",)}
+        assert tree_response(events).agent == "billing"  # type: ignore[union-attr]
+
+    run_virtual(main())
+
+
+def test_a_chain_is_followed_to_who_spoke_last() -> None:
+    front, billing, refunds = desk()
+    billing.model = ScriptedModel([["I see.", Call("transfer_to_refunds", {})]])
+    thread = Thread()
+    response = front.run("I was charged twice.", thread=thread)
+    assert texts(response) == {
+        "front": "One moment.",
+        "billing": "I see.",
+        "refunds": "refunds says hi there.",
+    }
+    assert (response.agent, thread.agent) == ("refunds", "refunds")
+    assert front.run("Thank you.", thread=thread).agent == "refunds"
+    assert len(asked(refunds)) == 2
+
+
+def test_it_may_be_turned_off() -> None:
+    front, *_ = desk()
+    front.sticky = False
+    thread = Thread()
+    assert front.run("I was charged twice.", thread=thread).agent == "billing"
+    assert front.run("In May.", thread=thread) == "Front again."
+    assert thread.agent == "front"
+
+
+def test_a_way_back_leads_back() -> None:
+    front, billing, _ = desk()
+    billing.handoffs = (front,)
+    billing.model = ScriptedModel([["It was us."], [Call("transfer_to_front", {})]])
+    thread = Thread()
+    assert front.run("I was charged twice.", thread=thread) == "It was us."
+    response = front.run("Something else.", thread=thread)
+    assert (response, response.agent) == ("Front again.", "front")
+    assert [*response.members] == ["billing", "front"]
+    assert thread.agent == "front"
+
+
+def test_whoever_is_not_behind_the_desk_does_not_answer_at_it() -> None:
+    front, *_ = desk()
+    thread = Thread(agent="nobody here")
+    assert front.run("Hello.", thread=thread).agent == "billing"
+    thread = Thread()
+    front, *_ = desk()
+    front.run("I was charged twice.", thread=thread)
+    thread.agent = ""
+    assert front.run("In May.", thread=thread) == "Front again."
+
+
+def test_both_callbacks_hear_the_next_turn_and_what_is_given_for_it_counts() -> None:
+    front, billing, _ = desk()
+    heard: list[str] = []
+    front.streaming_callback = lambda agent, token: heard.append(f"front hears {agent}")
+    billing.streaming_callback = lambda token: heard.append("billing hears itself")
+    thread = Thread(agent="billing")
+    assert front.run("In May.", thread=thread, instructions="Be kind.", seed=3)
+    assert set(heard) == {"front hears billing", "billing hears itself"}
+    (request,) = asked(billing)
+    assert parts(request)[0] == "Be kind."
+    assert request.settings.seed == 3
+
+
+def test_a_run_that_was_left_before_it_began_changes_nothing() -> None:
+    front, *_ = desk()
+    thread = Thread(agent="billing")
+    stream = front.run_stream("In May.", thread=thread)
+    stream.cancel()
+    stream.close()
+    assert thread.agent == "billing"
+    assert front.run("In May.", thread=thread).agent == "billing"
+
+
+def test_a_conversation_in_the_terminal_stays_with_who_took_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    front, billing, _ = desk()
+    said = iter(["In May.", "exit"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(said))
+    front.interactive = True
+    assert front.run("I was charged twice.") == "billing says hi there."
+    assert len(asked(front)) == 1
+    assert len(asked(billing)) == 2

@@ -70,7 +70,7 @@ def _said(run: Any, name: str) -> str:
     return str(fold.text)
 
 
-def words_said(stream: AgentStream[Any], name: str) -> int:
+def words_said(stream: AgentStream[Any, Any], name: str) -> int:
     """How far a member has got, read or not."""
     run: Any = stream._run
     return len(_said(run, name).split())

@@ -8,10 +8,10 @@ from typing import get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headwater.events.controls import one_line
 from headwater.terminal.dashboard.agent_state import State
 from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS, Pen, Style
 from headwater.terminal.dashboard.panel import Layout
-from headwater.terminal.render import one_line
 from headwater.terminal.wrap import cells, settled
 from tests.terminal import crowds as log
 from tests.terminal.panels import NAMES, at_work, board, drawn

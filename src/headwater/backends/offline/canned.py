@@ -53,7 +53,9 @@ def answer(request: Request, shape: Shape | None = None, seed: int = 0) -> Seque
     if request.settings.reasoning not in (None, False, 0, "none"):
         turn.append(Think(f"The task is {_quoted(task)}. I can not think about it: what I say is fixed."))
     calls = _calls(request, task)
-    if calls:
+    if calls and request.output is not None and calls[0].name == request.output.tool:
+        turn += calls
+    elif calls:
         names = _listed([f"`{call.name}`" for call in calls])
         turn += [Say(f"{_pick(_BEFORE_CALLS, seed)} {names} first."), *calls]
     elif request.output is not None:
@@ -77,7 +79,8 @@ def _since_the_task(messages: Sequence[Message]) -> tuple[str, list[ToolResult]]
 def _calls(request: Request, task: str) -> list[Call]:
     """A call of each tool that has not been called since the task, as far as the tool choice allows.
 
-    A choice that requires a call is met by the calls made since the task, so that a run that keeps it ends.
+    A choice that requires a call is met by the calls made since the task, so that a run that keeps it ends. The tool
+    by which the answer is given comes last.
     """
     called: set[str] = set()
     for message in reversed(request.messages):
@@ -89,6 +92,8 @@ def _calls(request: Request, task: str) -> list[Call]:
     if choice not in ("auto", "none", "required"):
         offered = [tool for tool in offered if tool.name == choice]
     waiting = [tool for tool in offered if tool.name not in called]
+    answers_by = request.output.tool if request.output is not None else ""
+    waiting = [tool for tool in waiting if tool.name != answers_by] or waiting
     if request.settings.parallel_tool_calls is False:
         waiting = waiting[:1]
     return [Call(tool.name, _arguments(tool, task)) for tool in waiting]

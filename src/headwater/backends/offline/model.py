@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headwater.backends.offline.canned import SHAPES, Shape, answer
 from headwater.backends.offline.exchange import OfflineExchange
@@ -41,6 +41,7 @@ class OfflineModel:
 
     With a script (see `script`) it says what it was told to and honours nothing else. Turns are handed out in the order
     of asking, retries included; where many runs share it, give one function of the request instead of a sequence.
+    A copy begins the script anew.
 
     `rate` is tokens per second, 0 or None for no pauses. `shape` is prose, markdown or poem, by default what the task's
     words suggest; `seed` picks among phrasings. `model`, `provider` and `api` are what it goes by. Raises TypeError for
@@ -68,9 +69,19 @@ class OfflineModel:
         self.seed = seed
         self._pace = Pace(rate)
         self._script = None if script is None else check_script(script)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         # Both are safe to share between threads as they are: one step of each is one step of the interpreter.
         self._turns = itertools.count()
         self._requests: deque[Request] = deque(maxlen=REQUESTS_KEPT)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name not in ("_turns", "_requests")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._begin_anew()
 
     @property
     def requests(self) -> tuple[Request, ...]:

@@ -37,7 +37,7 @@ def count_request(request: Request) -> int:
     total = sum(_count_part(part) for message in request.messages for part in message.content)
     for tool in request.tools:
         total += count(tool.name) + count(tool.description) + count(json.dumps(tool.parameters))
-    if request.output is not None:
+    if request.output is not None and not request.output.tool:
         total += count(json.dumps(request.output.schema))
     return total
 

@@ -144,7 +144,7 @@ class Decoder(BaseDecoder):
             self.reasoning(line.thinking)
         if line.response:
             self.text(line.response)
-        if self.model is None:
+        if self._model is None:
             self.model = line.model
         if line.error:
             raise in_band_error("ollama", {"error": line.error})

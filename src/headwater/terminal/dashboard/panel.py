@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from headwater.events import RunFailed
+from headwater.events.controls import one_line
 from headwater.terminal.dashboard.agent_state import AgentView
 from headwater.terminal.dashboard.columns import (
     LOOSE,
@@ -26,7 +27,6 @@ from headwater.terminal.dashboard.columns import (
 from headwater.terminal.dashboard.drawing import SIGNS, Pen, Signs
 from headwater.terminal.dashboard.section import DENSE_ROWS, Sheet
 from headwater.terminal.dashboard.state import Board
-from headwater.terminal.render import one_line
 from headwater.terminal.wrap import cells, settled
 
 __all__ = ("Layout",)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from headwater.events.controls import one_line
 from headwater.terminal.dashboard.agent_state import AgentView
 from headwater.terminal.dashboard.blocks import Note, ToolLine, Words
 from headwater.terminal.dashboard.columns import LOOSE, Columns, clock, in_columns, spent
 from headwater.terminal.dashboard.drawing import Pen, Segment, Style
-from headwater.terminal.render import one_line, seconds
+from headwater.terminal.render import seconds
 from headwater.terminal.wrap import Wrapped, cells, cut, settled
 
 __all__ = ("DENSE_ROWS", "Sheet")

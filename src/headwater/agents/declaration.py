@@ -1,0 +1,453 @@
+"""What an agent is declared as, and the run that comes of it.
+
+Owns the arguments: what they may be, which of them may be set later, and the job that a run is given from them. How a
+run is read is `agent`'s; what it does is `runtime`'s.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Literal, cast
+
+from msgspec import UNSET
+from typing_extensions import TypeVar, Unpack
+
+from headwater.agents import validation
+from headwater.agents.client_tools import ClientTool, client_specs, offered_to_clients
+from headwater.agents.deep_copy import DeepCopied
+from headwater.agents.handoff import Handoff
+from headwater.agents.instructions import Instructions, context_of, instructions_of
+from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
+from headwater.agents.needed_context import Needed, contexts_below, first_argument, refuse_without
+from headwater.agents.options import OTHER_SPELLINGS, RUN_ARGUMENTS, Options, respell
+from headwater.agents.output import MODES, Output, OutputMode, output_of
+from headwater.agents.task import Task, as_messages
+from headwater.backends.lookup import same_provider
+from headwater.backends.retry import Retries
+from headwater.backends.timeouts import Timeouts
+from headwater.errors import ConfigurationError, UsageError
+from headwater.events.messages import Message
+from headwater.providers.request import ProviderTool, Secret, Settings
+from headwater.readers.callbacks import Callback, event_watcher, token_watcher
+from headwater.runtime.agent_loop import MAX_STEPS, Limits
+from headwater.runtime.agent_run import AgentRun
+from headwater.runtime.context import Origin
+from headwater.runtime.job import Job
+from headwater.runtime.people import Approver
+from headwater.runtime.resume import Resumption
+from headwater.runtime.run import Run
+from headwater.runtime.thread import Thread
+from headwater.runtime.view import View
+from headwater.tools import as_tool
+from headwater.tools.context_type import required
+from headwater.tools.work import Approval, Offered, ToolErrors
+
+__all__ = ("Declaration",)
+
+ContextT = TypeVar("ContextT", default=Any)
+OutputT = TypeVar("OutputT", default=str)
+
+
+class Declaration(DeepCopied, Generic[ContextT, OutputT]):
+    """An agent without its faces; see `Agent` for the arguments. It holds no state of any run."""
+
+    _context_of_class: ClassVar[Any] = None
+    """X of a class that is made from Agent[X]."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if (bases := cls.__dict__.get("__orig_bases__")) is not None:
+            cls._context_of_class = next(filter(required, map(first_argument, bases)), None)
+
+    def __init__(
+        self,
+        *,
+        name: str = "agent",
+        model: ModelLike | None = None,
+        instructions: Instructions[ContextT] = None,
+        tools: Iterable[Any] | None = (),
+        handoffs: Iterable[Declaration[Any, Any]] | None = (),
+        sticky: bool = True,
+        output_type: type[OutputT] = str,  # type: ignore[assignment]  # what checkers take it from
+        output_mode: OutputMode = "native",
+        context_type: type[ContextT] | None = None,
+        description: str = "",
+        max_loops: int = 1,
+        max_steps: int = MAX_STEPS,
+        streaming_on: bool = False,
+        stream: bool = False,
+        print_on: bool | None = None,
+        verbose: bool = False,
+        interactive: bool = False,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        on_retract: Callback | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeouts: Timeouts | None = None,
+        retries: int | None = None,
+        fallback: Iterable[ModelLike] | None = (),
+        on_interrupted: Literal["raise", "restart"] | None = None,
+        tool_errors: ToolErrors = "tell",
+        approval: Approval = False,
+        approver: Approver | None = None,
+        keep_log: bool = False,
+        client_tools: Iterable[ClientTool] | None = (),
+        view: View | None = None,
+        **more: Unpack[Options],
+    ) -> None:
+        others = cast("dict[str, Any]", more)
+        if "llm_api_key" in others:
+            others["llm_api_key"] = validation.secret(others["llm_api_key"])
+        given: dict[str, Any] = {
+            "name": name,
+            "description": description,
+            "model": model,
+            "instructions": instructions,
+            "api_key": validation.secret(api_key),
+            "base_url": base_url,
+            "fallback": fallback,
+        }
+        del api_key  # from here on no key shows in this frame
+        respell(given, others)
+        self._key: Secret | None = given["api_key"]
+        self._key_for: ModelLike | None = given["model"]
+        self.name: str = _named(given["name"])
+        self.instructions: Instructions[ContextT] = given["instructions"]
+        self.description: str = given["description"]
+        self.max_loops = max_loops
+        self.max_steps = max_steps
+        self.streaming_on = streaming_on
+        self.stream = stream
+        self.print_on = print_on
+        self.verbose = verbose
+        self.interactive = interactive
+        self.streaming_callback = streaming_callback
+        self.on_event = on_event
+        self.on_retract = on_retract
+        self.timeouts = timeouts
+        self.retries = retries
+        self.on_interrupted = on_interrupted
+        self.tool_errors: ToolErrors = tool_errors
+        self.approval: Approval = approval
+        self.approver = approver
+        self.keep_log = keep_log
+        self.client_tools = client_specs(client_tools)
+        self.view = view
+        self.output_mode: OutputMode = output_mode
+        self.context_type: Any = context_type
+        self.sticky = sticky
+        self._check()
+        self.settings = merged(_settings_of(settings), others, _ARGUMENTS)
+        self._base_url = validation.address(given["base_url"])
+        self._fallback = models("fallback", given["fallback"])
+        self._tools: dict[str, Offered] = {}
+        self._provider_tools: tuple[ProviderTool, ...] = ()
+        self.handoffs: tuple[Declaration[Any, Any], ...] = validation.items("handoffs", handoffs, "agent, …")
+        for other in self.handoffs:
+            if not isinstance(other, Declaration):
+                raise validation.wrong("handoffs", other, "Give the agents themselves: handoffs=[billing].")
+        self._output: Output | None = None
+        self._output_type: Any = str
+        self.tools = tools
+        self.output_type = output_type
+        self.model = given["model"]
+
+    # --- what may be set later
+
+    @property
+    def model(self) -> ModelLike | None:
+        """Who answers, as it was given."""
+        return self._model
+
+    @model.setter
+    def model(self, model: ModelLike | None) -> None:
+        if isinstance(model, Model) and (self._base_url is not None or self._key is not None):
+            raise TypeError("base_url= and api_key= belong to the Model that was given: pass them to it.")
+        self._model = model
+        self.llm = self._model_of(model)
+
+    def _model_of(self, model: ModelLike | None) -> Model:
+        """`model` with what the agent has for it: its address, fallbacks, and its key where that is for its provider.
+
+        A key goes to the provider that it was given for, or to the address; never to whoever else is named later.
+        """
+        if isinstance(model, Model):
+            return model
+        key = self._key
+        if key is not None and self._base_url is None and model is not self._key_for:
+            names = (one if isinstance(one, str) else None for one in (model, self._key_for))
+            key = key if same_provider(*names) else None
+        backend: Any = model
+        return Model(backend, base_url=self._base_url, api_key=key, timeouts=self.timeouts, fallback=self._fallback)
+
+    @property
+    def tools(self) -> tuple[Any, ...]:
+        """The agent's tools."""
+        return (*self._tools.values(), *self._provider_tools)
+
+    @tools.setter
+    def tools(self, tools: Iterable[Any] | None) -> None:
+        self._tools, self._provider_tools = _offered(tools)
+
+    @property
+    def output_type(self) -> Any:
+        """What the answer must be."""
+        return self._output_type
+
+    @output_type.setter
+    def output_type(self, output_type: Any) -> None:
+        self._output = output_of(output_type)
+        self._output_type = output_type
+
+    def __repr__(self) -> str:
+        if "llm" not in self.__dict__:
+            return "Agent(…)"  # a debugger, or a traceback with its variables, met it while it was being made
+        return f"Agent(name={self.name!r}, model={self.llm.name!r})"
+
+    # --- inside
+
+    def _begin(
+        self,
+        task: Task,
+        *,
+        shown: bool,
+        streaming_callback: Callback | None = None,
+        on_event: Callback | None = None,
+        on_retract: Callback | None = None,
+        resumption: Resumption | None = None,
+        save: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Run:
+        """The run of a task, with all who watch it. `shown`: whether it may print."""
+        validation.callback("streaming_callback", streaming_callback)
+        validation.callback("on_event", on_event)
+        validation.callback("on_retract", on_retract)
+        run = self._run(task, options)
+        if resumption is not None:
+            resumption.apply(run)
+        if save is not None:
+            from headwater.readers.run_file import RunWriter
+
+            RunWriter.attach(save, run)
+        callback = streaming_callback or self.streaming_callback
+        watch_all = on_event or self.on_event
+        if self.verbose:
+            from headwater.readers.verbose import log_watcher
+
+            run.watch(log_watcher(self.name))
+        if callback is not None:
+            take_back = on_retract or self.on_retract
+            errors = run.callback_errors
+            run.watch(token_watcher(callback, run, errors, details=self.stream, on_retract=take_back))
+        if watch_all is not None:
+            run.watch(event_watcher(watch_all, run, run.callback_errors))
+        if shown and callback is None and (self.streaming_on if self.print_on is None else self.print_on):
+            from headwater.terminal.printers import printer
+
+            several = bool(self.handoffs)
+            run.watch(printer(self.name, live=self.streaming_on, loops=self.max_loops, several=several))
+        return run
+
+    def _run(self, task: Task, options: dict[str, Any]) -> Run:
+        """The run alone: of the agent, or of the one that took over earlier on the thread."""
+        thread = options.get("thread")
+        if self.handoffs and self.sticky and isinstance(thread, Thread) and thread.agent not in ("", self.name):
+            reached: list[Declaration[Any, Any]] = [*self.handoffs]
+            for other in reached:
+                if other.name == thread.agent:
+                    return other._begin(task, shown=False, **options)
+                reached += [one for one in other.handoffs if one not in reached]
+        return AgentRun(self.job(task, **options), origin=Origin.here())
+
+    def job(
+        self,
+        task: Task,
+        *,
+        context: Any = None,
+        history: Sequence[Message] | None = None,
+        thread: Thread | None = None,
+        model: ModelLike | None = None,
+        instructions: Instructions = None,
+        tools: Iterable[Any] | None = None,
+        output_type: Any = None,
+        output_mode: OutputMode | None = None,
+        settings: Settings | Mapping[str, Any] | None = None,
+        timeouts: Timeouts | None = None,
+        approver: Approver | None = None,
+        keep_log: bool | None = None,
+        client_tools: Iterable[ClientTool] | None = None,
+        **more: Any,
+    ) -> Job:
+        """What a run of this agent needs to know, fixed now. Raises as `Model.backend` does, and TypeError."""
+        self._check()
+        if history is not None and thread is not None:
+            raise TypeError("history= and thread= both say what went before: give one of them.")
+        for name in more:
+            if name in _ARGUMENTS:
+                raise validation.unknown(name, hint=f"It belongs to the agent: Agent({name}=…).")
+        if thread is not None and not isinstance(thread, Thread):
+            raise UsageError(
+                f"thread= is a Thread, not {type(thread).__name__}.",
+                hint="Write thread=Thread() and pass the same one again; a thread by its id needs a journal.",
+            )
+        asked = self._model if model is None else model
+        llm = self.llm if model is None else self._model_of(model)
+        said = self.instructions if instructions is None else validation.instructions(instructions)
+        offered, theirs = (self._tools, self._provider_tools) if tools is None else _offered(tools)
+        output = self._output if output_type is None else output_of(output_type)
+        if output is not None:
+            output = output.asked(validation.choice("output_mode", output_mode or self.output_mode, MODES) or "native")
+        if context is None:
+            refuse_without(self._contexts(said, offered, {id(self)}))
+        settled = merged(llm.settings, self.settings.given())
+        if settings is not None:
+            settled = merged(settled, _settings_of(settings).given())
+        clocks = validation.timeouts(timeouts) or self.timeouts
+        retries = Retries(
+            times=llm.retries.times if self.retries is None else self.retries,
+            on_interrupted=self.on_interrupted or llm.retries.on_interrupted,
+        )
+        return Job(
+            name=self.name,
+            backends=_with(llm, self) if isinstance(asked, Model) and self._fallback else llm.backends,
+            input=as_messages(task),
+            history=validation.messages(history),
+            thread=thread,
+            instructions=instructions_of(said),
+            tools=(all_tools := self._all_tools(offered, output)),
+            offers=offered_to_clients(
+                self.client_tools if client_tools is None else client_specs(client_tools), all_tools
+            ),
+            view=self.view,
+            provider_tools=theirs,
+            output=output,
+            settings=merged(settled, more, RUN_ARGUMENTS),
+            limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
+            timeouts=clocks or llm.timeouts,
+            connect=UNSET if clocks is None else clocks.connect,
+            retries=retries,
+            tool_errors=self.tool_errors,
+            approval=self.approval,
+            approver=approver or self.approver,
+            wants_log=(self.keep_log if keep_log is None else keep_log) or self._asks(offered, set()),
+            context=context,
+            quiet=self.print_on is False,
+        )
+
+    def wants_log(self, seen: set[int]) -> bool:
+        """Whether people may be asked in a run of this agent, so that its log is kept. `seen` are those looked at."""
+        if id(self) in seen:
+            return False
+        return self._asks(self._tools, seen)
+
+    def _asks(self, offered: Mapping[str, Offered], seen: set[int]) -> bool:
+        seen.add(id(self))
+        asks = bool(self.approval) or any(tool.wants_log(seen) for tool in offered.values())
+        return asks or any(agent.wants_log(seen) for agent in self.handoffs)
+
+    def _declared_contexts(self, seen: set[int]) -> Iterator[Needed]:
+        """The contexts that the agent, its instructions, its tools and the agents it leads to declare."""
+        return self._contexts(self.instructions, self._tools, seen)
+
+    def _contexts(self, said: Any, offered: Mapping[str, Offered], seen: set[int]) -> Iterator[Needed]:
+        declared = self.context_type
+        if declared is None:
+            written = self.__dict__.get("__orig_class__")  # what Python notes of Agent[X](…)
+            declared = self._context_of_class if written is None else first_argument(written)
+        if declared is not None:
+            yield Needed(f"{self.name!r} is declared with", declared)
+        if callable(said):
+            yield Needed(f"the instructions of {self.name!r} take", context_of(said))
+        for tool in offered.values():
+            if (type_ := getattr(tool, "context_type", Any)) is not Any:
+                yield Needed(f"the tool {tool.name!r} takes", type_)
+            elif (runnable := getattr(tool, "runnable", None)) is not None:
+                yield from contexts_below((runnable,), seen)
+        if self.handoffs:
+            yield from contexts_below(self.handoffs, seen)
+
+    def _check(self) -> None:
+        """What may be set later is looked at whenever it counts. Raises ConfigurationError."""
+        validation.whole("max_loops", self.max_loops)
+        validation.whole("max_steps", self.max_steps)
+        if self.retries is not None:
+            validation.whole("retries", self.retries, least=0)
+        validation.timeouts(self.timeouts)
+        validation.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
+        validation.choice("output_mode", self.output_mode, MODES)
+        validation.choice("tool_errors", self.tool_errors, ("tell", "raise"))
+        validation.callback("streaming_callback", self.streaming_callback)
+        validation.callback("on_event", self.on_event)
+        validation.callback("on_retract", self.on_retract)
+        validation.instructions(self.instructions)
+
+    def _all_tools(self, offered: dict[str, Offered], output: Output | None) -> Mapping[str, Offered]:
+        """The tools, those by which the agent hands over, and the one by which it answers."""
+        tools = dict(offered)
+        for agent in self.handoffs:
+            handoff = Handoff(agent.name, agent.description, agent._begin)
+            if handoff.name in tools:
+                raise _same_name(self.name, handoff.name, "Give each agent in handoffs= a name of its own.")
+            tools[handoff.name] = handoff
+        if output is not None and output.tool is not None:
+            name = output.tool.name
+            if name in tools:
+                raise _same_name(self.name, name, 'The answer is given by it: name yours otherwise, @tool(name="…").')
+            tools[name] = output.tool
+        return tools
+
+
+Declaration.__init__.__qualname__ = "Agent.__init__"  # what Python says where it is called wrongly
+_ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"more"} | OTHER_SPELLINGS
+
+
+def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[ProviderTool, ...]]:
+    """`tools` that are run here, by name, and those that the provider runs. Raises InvalidTool."""
+    from headwater.errors import InvalidTool
+
+    if tools is None:
+        return {}, ()
+    if isinstance(tools, (str, bytes, Mapping)) or callable(tools) or not isinstance(tools, Iterable):
+        what = f"the function {tools.__name__}" if hasattr(tools, "__name__") else f"of type {type(tools).__name__}"
+        raise InvalidTool(f"tools is {what}, not a list.", hint="Give a list of tools: tools=[…].")
+    offered: dict[str, Offered] = {}
+    theirs: list[ProviderTool] = []
+    for item in tools:
+        if isinstance(item, ProviderTool):
+            theirs.append(item)
+            continue
+        made: Offered
+        made = as_tool(item)
+        if made.name in offered:
+            raise InvalidTool(
+                f"Two tools have the name {made.name!r}.", hint="Give one another: @tool(name=…), or rename the agent."
+            )
+        offered[made.name] = made
+    return offered, tuple(theirs)
+
+
+def _settings_of(settings: Any) -> Settings:
+    """Settings, as they are or from a dict. Raises ConfigurationError, UnsupportedSetting."""
+    if settings is None or isinstance(settings, Settings):
+        return settings or Settings()
+    if not isinstance(settings, Mapping):
+        raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
+    return merged(Settings(), settings)
+
+
+def _same_name(agent: str, name: str, hint: str) -> ConfigurationError:
+    return ConfigurationError(f"Two tools of {agent!r} have the name {name!r}.", hint=hint)
+
+
+def _with(llm: Model, agent: Declaration[Any, Any]) -> tuple[Any, ...]:
+    return (*llm.backends, *(backend for one in agent._fallback for backend in one.backends))
+
+
+def _named(name: Any) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"An agent's name is a non-empty string, not {name!r}.")
+    return name

@@ -1,0 +1,119 @@
+"""What an agent and a run may be given by name, beside what their signatures say.
+
+Owns how these are spelled: for editors and checkers as TypedDicts, and which of two spellings counts. What the names
+mean is the agent's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from headwater.agents import validation
+from headwater.agents.client_tools import ClientTool
+from headwater.agents.instructions import Instructions
+from headwater.agents.model import ModelLike, SettingsOptions
+from headwater.agents.output import OutputMode
+from headwater.backends.timeouts import Timeouts
+from headwater.events.messages import Message
+from headwater.providers.request import Settings
+from headwater.readers.callbacks import Callback
+from headwater.runtime.people import Approver
+from headwater.runtime.thread import Thread
+
+__all__ = ("NO_TASK", "OTHER_SPELLINGS", "RUN_ARGUMENTS", "Options", "RunOptions", "respell", "task_of")
+
+
+class Options(SettingsOptions, total=False):
+    """Other spellings of an agent's arguments, and its settings by their usual names."""
+
+    agent_name: str
+    agent_description: str
+    model_name: str
+    system_prompt: Instructions
+    llm_base_url: str
+    llm_api_key: str
+    fallback_models: Iterable[ModelLike] | None
+
+
+OTHER_SPELLINGS: Final = frozenset(Options.__annotations__) - frozenset(SettingsOptions.__annotations__)
+"""The other spellings alone."""
+
+
+class RunOptions(SettingsOptions, total=False):
+    """What one run may be given beside its task: what it goes on from, what it has in place of the agent's, who
+    watches it, its clocks, its settings.
+    """
+
+    history: Sequence[Message] | None
+    thread: Thread | None
+    model: ModelLike | None
+    instructions: Instructions
+    tools: Iterable[Any] | None
+    output_mode: OutputMode | None
+    settings: Settings | Mapping[str, Any] | None
+    streaming_callback: Callback | None
+    on_event: Callback | None
+    on_retract: Callback | None
+    timeouts: Timeouts | None
+    approver: Approver | None
+    keep_log: bool
+    client_tools: Iterable[ClientTool] | None
+    save: str | os.PathLike[str] | None
+
+
+RUN_ARGUMENTS: Final = (
+    "context",
+    "output_type",
+    *(RunOptions.__annotations__.keys() - SettingsOptions.__annotations__),
+)
+"""What a run takes beside its task and the settings."""
+
+
+_DEFAULTS: Final = {
+    "name": "agent",
+    "description": "",
+    "model": None,
+    "instructions": None,
+    "api_key": None,
+    "base_url": None,
+    "fallback": (),
+}
+"""What the arguments that have another spelling are where they are not given."""
+
+
+def respell(given: dict[str, Any], others: dict[str, Any]) -> None:
+    """Move what was given in another spelling out of `others` to where it belongs in `given`.
+
+    Raises TypeError where both spellings of an argument were given.
+    """
+    for other in OTHER_SPELLINGS & others.keys():
+        from headwater.agents.spellings import ACCEPTED
+
+        ours = ACCEPTED[other]
+        if given[ours] is not None and given[ours] != _DEFAULTS[ours]:
+            raise TypeError(f"{other}= and {ours}= are the same argument: give one of them.")
+        given[ours] = others.pop(other)
+
+
+NO_TASK: Any = UNSET
+"""What stands for the task where none was given under that name."""
+
+
+def task_of(task: Any, options: Any) -> Any:
+    """The task, which may stand in `options` as message=. Raises TypeError, UnsupportedSetting where there is none."""
+    if task is not NO_TASK:
+        if "message" in options:
+            raise TypeError("task= and message= are the same argument: give one of them.")
+        return task
+    if "message" in options:
+        return options.pop("message")
+    from headwater.agents.spellings import argument_hint
+
+    for name in options:
+        if argument_hint(name):
+            raise validation.unknown(name)
+    raise TypeError("There is no task: write agent.run(task).")

@@ -1,0 +1,77 @@
+"""A user's mistake is raised where it was made: the traceback of a script has no more than five frames."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import traceback
+from pathlib import Path
+
+import pytest
+
+from headwater import Agent
+from headwater.errors import MissingKey, ToolFailed
+from headwater.testing import Call
+from tests.support.streams import scripted
+
+MOST = 5
+
+SCRIPTS = {
+    "run": "agent.run('Hello')",
+    "run_sync": "agent.run_sync('Hello')",
+    "run with another model": "Agent(model='offline').run('Hello', model='gpt-5.4')",
+    "run_stream": "for chunk in agent.run_stream('Hello'): pass",
+    "next": "next(agent.run_stream('Hello'))",
+    "events": "for event in agent.run_stream('Hello').events(): pass",
+    "text": "for text in agent.run_stream('Hello').text(): pass",
+    "select": "for chunk in agent.run_stream('Hello').select(depth=0): pass",
+    "result_sync": "agent.run_stream('Hello').result_sync()",
+    "asyncio.run": "asyncio.run(agent.arun('Hello'))",
+    "a model alone": "agent.llm.stream('Hello').result_sync()",
+}
+
+
+@pytest.mark.parametrize("way", SCRIPTS)
+def test_a_missing_key_shows_few_frames(way: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"import asyncio\nfrom headwater import Agent\nagent = Agent(model='gpt-5.4')\n{SCRIPTS[way]}\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI")}
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    frames = re.findall(r'^  File "(.*)", line \d+', done.stderr, re.MULTILINE)
+    assert frames[0] == str(script)
+    assert len(frames) <= MOST, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("headwater.errors.MissingKey: No key for openai. Set OPENAI_API_KEY")
+
+
+def test_in_async_code_few_frames_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    agent = Agent(model="gpt-5.4")
+
+    async def awaited() -> None:
+        await agent.run("Hello")
+
+    async def read() -> None:
+        async for _ in agent.run_stream("Hello"):
+            pass
+
+    for main in (awaited, read):
+        with pytest.raises(MissingKey) as caught:
+            asyncio.run(main())
+        files = [frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)]
+        assert sum("/headwater/" in file for file in files) <= 3
+        assert "registry.py" not in str(files)
+
+
+def test_where_a_users_code_has_raised_is_shown() -> None:
+    def look() -> str:
+        """Look."""
+        raise ToolFailed("I see nothing.")
+
+    with pytest.raises(ToolFailed) as caught:
+        scripted(Call("look"), "So.", tools=[look]).run("Hello")
+    assert "look" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
