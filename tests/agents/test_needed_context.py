@@ -124,7 +124,7 @@ def _perhaps(harbour: Harbour | None) -> str:
         {"instructions": _perhaps},
         {"instructions": str},
     ],
-    ids=str,
+    ids=lambda declared: "-".join(declared),
 )
 def test_where_none_is_declared_none_has_to_be_given(declared: dict[str, Any]) -> None:
     assert agent(**declared).run("Go.") == "So."

@@ -30,7 +30,8 @@ from headwater.events import (
     UsageReported,
 )
 from headwater.events.fold import fold
-from headwater.events.messages import Response, Usage
+from headwater.events.messages import Usage
+from headwater.events.response import Response
 from headwater.testing import check_log, sample_logs
 from headwater.testing.handmade_logs import handmade_logs
 from tests.support.effort import tries
