@@ -391,6 +391,7 @@ class AgentRun(Hearing):
         self._next = AgentRun._end
         successor = self._successor
         return [
+            *self._last_heard(),
             RunFinished(
                 finish_reason=self.fold.finish_reason if successor is None else successor.response().finish_reason,
                 output=as_data(self.node.output) if self.job.output or successor is not None else None,
@@ -425,7 +426,7 @@ class AgentRun(Hearing):
             self._asking.shut()
 
     def _end_step(self) -> Iterator[list[Event]]:
-        yield self._told()
+        yield self._last_heard()
         fold, asking = self.fold, self._asking
         manner = self.ending.manner
         if self.loop.state is not State.ENDED:  # where the loop itself says so, it has ended by now

@@ -61,6 +61,10 @@ class Pausing(Placed):
         """The run is to end with the error."""
         raise NotImplementedError
 
+    def shut(self) -> None:
+        """Tell every provider that is asked to stop, from any thread, while the loop stands idle."""
+        raise NotImplementedError
+
     # --- how far it is
 
     @property
@@ -183,6 +187,8 @@ class Pausing(Placed):
     @property
     def kept(self) -> tuple[Event, ...]:
         """All the events so far. Raises LogNotKept."""
+        if self._log.kept is None and self.wants_log and not self._above:
+            self.keep()
         if self._log.kept is None:
             raise LogNotKept(
                 "The log of this run was not kept, so nobody could go on with it.",
@@ -196,14 +202,19 @@ class Pausing(Placed):
         With `now` it is left at once, as where the process dies. Its reader gets Parked. Raises LogNotKept.
         """
         parked = Parked("The run was parked.", hint="Go on with it: agent.resume(error.log).", log=self.kept)
+        if self.stopping:
+            return
         self._log.parked = parked
         loop = self._event_loop
         step = partial(self.park_now, parked) if now else self._rest_if_idle
         if loop is None or running_loop() is loop:
             step()
-        else:
-            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
-                loop.call_soon_threadsafe(step)
+            return
+        idle = not loop.is_running()
+        with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
+            loop.call_soon_threadsafe(step)
+        if now and idle:
+            self.shut()  # an idle loop would not hear of it before its reader comes back
 
     def _rest_if_idle(self) -> None:
         if self._mux is not None:

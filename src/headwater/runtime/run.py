@@ -126,7 +126,7 @@ class Run(Pausing):
             self._start_clock()
             if self.wants_log and not self._above:
                 self.keep()
-            if self._first:
+            if self._first and self._log.parked is None:
                 self._log.tick()
                 self._last_batch = [*self._first]
                 return self._last_batch
@@ -256,18 +256,34 @@ class Run(Pausing):
         self.ending.begin(iter(()))
 
     def park_now(self, parked: Parked) -> None:
-        """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
-        if not self.ending.break_off():
+        """Leave the run at once, in the loop's own thread: all is closed, and nothing more is begun.
+
+        What has been said and is on its way to the reader still gets into the log, when the reader comes or leaves.
+        """
+        if not self.ending.going:
             return
-        if not self._above:
-            parked.log = tuple(self._log.kept or ())
-            parked.pending = self.people.pending
+        parked.pending = self.people.pending
         self.node.error = parked
+        self.ending.begin(iter(()))
+        self.ending.begin(iter([self._left()]))
+
+    def _left(self) -> list[Event]:
+        """Be left as it stands: what this run and those below it have said, and nobody has been given."""
+        said = self._mux.take() if self._mux is not None else []
         for child in tuple(self._children):
-            child.park_now(parked)
+            if child.ending.break_off():
+                said += child.take(child._left())
+                child._finish()
+            else:
+                said += child.end_now("parent")  # it is ending anyway
+        said += self._last_heard()
         self._let_go()
         self.interrupt()
-        self._finish()
+        return said
+
+    def _last_heard(self) -> list[Event]:
+        """What was said to the run and the log does not tell, of one that hears nothing more."""
+        return []
 
     def interrupt(self) -> None:
         """End the await that is going on, if one is."""
@@ -433,6 +449,8 @@ class Run(Pausing):
             self._mux = None
         if not self._above:
             self._log.runs = None  # those that joined and never began are let go of too
+            if isinstance(self.error, Parked) and self._log.kept is not None:
+                self.error.log = tuple(self._log.kept)
             if self.at_end is not None:
                 self.at_end()
         self._finished()
