@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from headwater.events import ChildFinished, ErrorInfo, Event, RunWaiting
 from headwater.events.tree import Node
-from headwater.runtime.abandoned import ends_of_abandoned
+from headwater.runtime.abandoned import ends_of, ends_of_abandoned
 from headwater.runtime.backlog import SlowReader
 from headwater.runtime.merge import Mux
 from headwater.runtime.pausing import wakes
@@ -93,11 +93,16 @@ class Parent(Run):
 
     def could_not_begin(self, error: Exception, name: str, **place: Any) -> None:
         """Tell of a run below that was asked for and could not begin; `place` as for `Run.join`."""
-        node = Node(f"run_{os.urandom(9).hex()}", name, parent=self.id, **place)
+        node, said = Node(f"run_{os.urandom(9).hex()}", name, parent=self.id, **place), []
+        past = self.past.child(node.role, name, node.call) if self.past is not None else None
+        if past is not None and past.fold.started is None:
+            node = past.node  # the log tells already that it was to begin
+        else:
+            said = [*(ends_of(self, past) if past is not None and not past.told else ()), child_started(node)]
         node.unbegun, node.error = ErrorInfo.of(error), error
         self.node.begin(node)
         end = ChildFinished(child=node.id, name=name, call=node.call, outcome="failed", error=node.unbegun)
-        self.mux.put([child_started(node), end])
+        self.mux.put([*said, end])
 
 
 def waiting_event(

@@ -131,10 +131,15 @@ class ToolCalls:
         asked = self._asked_about(call)
         if asked is not None:
             return self._wait_for(call, asked)
+        if call.refusal:  # and its tool had begun: what it was refused for is that it begins again
+            self._at_work.discard(call.key)
+            return self._ended_by(call, call.refusal)
+        if call.allowed:
+            return self._start(call)
         lost = call.started is not None
         if lost and tool is not None and (then := self._on_unknown(call, tool)) != "retry":
             return self._lost(call, tool, then)
-        if tool is None or lost or call.allowed:
+        if tool is None or lost:
             return self._start(call)
         standing = self.run.fold.standing_answers.get(tool.name)
         if standing is not None and standing.allowed:
@@ -186,9 +191,12 @@ class ToolCalls:
             asked = self._question(call, AGAIN)
             return [asked, *self._wait_for(call, asked)]
         self._at_work.discard(call.key)
-        said = UNKNOWN_OUTCOME
-        finished = ToolFinished(step=self.step, call=call.key, name=tool.name, result=said, error=said)
-        return [*self.run.end_lost(call.key), finished]
+        return self._ended_by(call, UNKNOWN_OUTCOME)
+
+    def _ended_by(self, call: Call, said: str) -> list[Event]:
+        """The end of a tool that had begun in another process, of which the model reads what is `said`."""
+        end = ToolFinished(step=self.step, call=call.key, name=call.call.name, result=said, error=said)
+        return [*self.run.end_lost(call.key), end]
 
     async def _wants_approval(self, tool: Offered, call: ToolCall) -> str | None:
         """Why a person is asked before the call runs: "" where no reason is given; None where nobody is asked."""
@@ -280,9 +288,7 @@ class ToolCalls:
             for_run=answer.for_run,
         )
         if not answer.allowed and call.started is not None:
-            said = refusal_text(told)
-            end = ToolFinished(step=self.step, call=call.key, name=call.call.name, result=said, error=said)
-            self.run.mux.put([told, *self.run.end_lost(call.key), end])
+            self.run.mux.put([told, *self._ended_by(call, refusal_text(told))])
             return
         if not answer.allowed:
             self.run.mux.put([told])
