@@ -52,6 +52,8 @@ class AgentRun(Hearing):
         self.job = job
         if job.wants_log:
             self.wants_log = True
+        if job.approver is not None:
+            self.approver = job.approver
         self.loop = Loop(job.limits)
         self._next: Callable[[AgentRun], Awaitable[list[Event]]] = AgentRun._begin
         self._asking: Asking | None = None
@@ -84,7 +86,7 @@ class AgentRun(Hearing):
     # --- beginning
 
     async def _begin(self) -> list[Event]:
-        if self._log.parked is not None:
+        if self.parking:
             return await self.rest()
         job = self.job
         if job.thread is not None:
@@ -185,7 +187,7 @@ class AgentRun(Hearing):
         return []
 
     async def _start_step(self) -> list[Event]:
-        if self._log.parked is not None:
+        if self.parking:
             return await self.rest()
         self._next = AgentRun._open
         heard = self._ear.heard() if self._ear is not None else ()
@@ -301,7 +303,7 @@ class AgentRun(Hearing):
     async def _open_calls(self) -> list[Event]:
         """What becomes of each call, before any of their tools runs."""
         assert self._calls is not None
-        if self._log.parked is not None:
+        if self.parking:
             return await self.rest()
         self._next = AgentRun._work
         return await self._calls.open()
@@ -315,7 +317,7 @@ class AgentRun(Hearing):
         while not (events := mux.come() or self._told()) and not mux.done:
             if not self.waiting and calls.wait and (waits := self._wait(calls)):
                 return waits
-            if self._log.parked is not None and calls.rest:
+            if self.parking and calls.rest:
                 return await self.rest()
             await mux.more()
         if events:
@@ -397,7 +399,7 @@ class AgentRun(Hearing):
                 output=as_data(self.node.output) if self.job.output or successor is not None else None,
                 usage=self.fold.usage,
                 answer=() if successor is None else (successor.id,),
-            )
+            ),
         ]
 
     async def _end(self) -> list[Event]:

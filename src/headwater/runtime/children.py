@@ -54,7 +54,7 @@ class Parent(Run):
             if not self.waiting and self._children and all(child.waiting for child in self._children):
                 self.stand_still(True)
                 return [waiting_event(self.people, tuple(child.id for child in self._children))]
-            if self._log.parked is not None and self._rests_below():
+            if self.parking and self._rests_below():
                 return await self.rest()
             await mux.more()
         if self.waiting and any(map(wakes, events)):

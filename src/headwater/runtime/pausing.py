@@ -13,7 +13,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from headwater.backends.interrupt import Interruptible, running_loop
-from headwater.errors import ApprovalNeeded, ConfigurationError, LogNotKept, LoopMisuse, Parked, RunTimeout
+from headwater.errors import (
+    ApprovalNeeded,
+    ConfigurationError,
+    HeadwaterError,
+    LogNotKept,
+    LoopMisuse,
+    Parked,
+    RunTimeout,
+)
 from headwater.events import Custom, Event, ForkedFrom, MessageReceived, RunFailed, RunResumed, Unknown, Warned
 from headwater.events.messages import Message
 from headwater.events.questions import Question
@@ -21,7 +29,7 @@ from headwater.runtime.context import CallbackErrors
 from headwater.runtime.ending import Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.past import Past, Record
-from headwater.runtime.people import People
+from headwater.runtime.people import Approver, People
 from headwater.runtime.place import Placed
 from headwater.tools.context import earlier
 
@@ -50,11 +58,13 @@ class Pausing(Placed):
     """Whether it would begin something new, and does not, because the tree is being parked."""
     wants_log = False
     """Whether the log is kept, so that the run can be left and gone on with."""
+    approver: Approver | None = None
+    """Who answers what the run asks, and the runs below it that have nobody of their own."""
     stands_still: Callable[[bool], None] | None = None
     """Told when it begins and ceases to wait: the clock of the call that it answers."""
 
-    def park_now(self, parked: Parked) -> None:
-        """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
+    def leave(self, error: HeadwaterError) -> None:
+        """Leave the run as it stands, in the loop's own thread, with `error` for its reader."""
         raise NotImplementedError
 
     def task_failed(self, error: BaseException) -> None:
@@ -101,6 +111,11 @@ class Pausing(Placed):
         if log.people is None:
             log.people = People()
         return log.people
+
+    @property
+    def answers(self) -> Approver | None:
+        """Who answers what this run asks: its own approver, or that of the nearest run above that has one."""
+        return next((run.approver for run in (self, *reversed(self._above)) if run.approver is not None), None)
 
     def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
         """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
@@ -206,7 +221,7 @@ class Pausing(Placed):
             return
         self._log.parked = parked
         loop = self._event_loop
-        step = partial(self.park_now, parked) if now else self._rest_if_idle
+        step = partial(self.leave, parked) if now else self._rest_if_idle
         if loop is None or running_loop() is loop:
             step()
             return
@@ -215,6 +230,11 @@ class Pausing(Placed):
             loop.call_soon_threadsafe(step)
         if now and idle:
             self.shut()  # an idle loop would not hear of it before its reader comes back
+
+    @property
+    def parking(self) -> bool:
+        """Whether the tree is being parked, so that nothing new may begin."""
+        return self._log.parked is not None
 
     def _rest_if_idle(self) -> None:
         if self._mux is not None:
@@ -227,7 +247,7 @@ class Pausing(Placed):
         self.at_rest = True
         if not self._above:
             assert self._log.parked is not None
-            self.park_now(self._log.parked)
+            self.leave(self._log.parked)
             return []
         self._above[-1].look_again()
         await self._interruptible.wait(asyncio.Event().wait())
@@ -249,7 +269,8 @@ class Pausing(Placed):
             )
         if (seconds := self._timeout) is not None:
             if self.past is not None and (started := self.fold.started) is not None:
-                seconds -= max(0.0, time.time() - started.time - self.past.waited)
+                now = time.time()
+                seconds -= max(0.0, now - started.time - self.past.stood(now))
             self.deadline = earlier(self.deadline, time.monotonic() + seconds)
             # The timer must not keep an abandoned run alive.
             self._clock = loop.call_later(seconds, _run_out, weakref.ref(self))

@@ -217,7 +217,7 @@ class Run(Pausing):
                     if (wait := append(event)) is not None:
                         await wait
                 if alone and self.waiting and self.people.unattended:
-                    self.park_now(nobody_answers(self.people.unattended))
+                    self.leave(nobody_answers(self.people.unattended))
         except BaseException:
             self.abort("caller")
             raise
@@ -245,6 +245,11 @@ class Run(Pausing):
         return self._above
 
     @property
+    def outermost(self) -> Run:
+        """The run that is read, of which this one is a part."""
+        return self._above[0] if self._above else self
+
+    @property
     def begun(self) -> bool:
         """Whether anyone has begun to read it."""
         return self._event_loop is not None
@@ -255,15 +260,17 @@ class Run(Pausing):
         """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""
         self.ending.begin(iter(()))
 
-    def park_now(self, parked: Parked) -> None:
-        """Leave the run at once, in the loop's own thread: all is closed, and nothing more is begun.
+    def leave(self, error: HeadwaterError) -> None:
+        """Leave the run as it stands, in the loop's own thread: all is closed, nothing more is begun, there is no end.
 
-        What has been said and is on its way to the reader still gets into the log, when the reader comes or leaves.
+        What has been said and is on its way to the reader still gets into the log, when the reader comes or leaves;
+        then the error is raised.
         """
         if not self.ending.going:
             return
-        parked.pending = self.people.pending
-        self.node.error = parked
+        if isinstance(error, Parked):
+            error.pending = self.people.pending
+        self.node.error = error
         self.ending.begin(iter(()))
         self.ending.begin(iter([self._left()]))
 

@@ -101,7 +101,7 @@ class WorkflowRun(Parent):
     ) -> Response[Any]:
         if self.stopping:
             raise asyncio.CancelledError  # the log has its end; this task is yet to hear of it
-        if self._log.parked is not None:
+        if self.parking:
             self.held += 1
             self.look_again()
             await asyncio.Event().wait()  # the run is left, and with it this task
