@@ -87,7 +87,7 @@ class AgentRun(Hearing):
 
     async def _begin(self) -> list[Event]:
         if self.parking:
-            return await self.rest()
+            await self.rest()
         job = self.job
         if job.thread is not None:
             self._history = job.thread.take()
@@ -188,7 +188,7 @@ class AgentRun(Hearing):
 
     async def _start_step(self) -> list[Event]:
         if self.parking:
-            return await self.rest()
+            await self.rest()
         self._next = AgentRun._open
         heard = self._ear.heard() if self._ear is not None else ()
         return [*heard, StepStarted(step=self.loop.steps)]
@@ -304,7 +304,7 @@ class AgentRun(Hearing):
         """What becomes of each call, before any of their tools runs."""
         assert self._calls is not None
         if self.parking:
-            return await self.rest()
+            await self.rest()
         self._next = AgentRun._work
         return await self._calls.open()
 
@@ -318,7 +318,7 @@ class AgentRun(Hearing):
             if not self.waiting and calls.wait and (waits := self._wait(calls)):
                 return waits
             if self.parking and calls.rest:
-                return await self.rest()
+                await self.rest()
             await mux.more()
         if events:
             if self.waiting and any(map(wakes, events)):

@@ -55,7 +55,7 @@ class Parent(Run):
                 self.stand_still(True)
                 return [waiting_event(self.people, tuple(child.id for child in self._children))]
             if self.parking and self._rests_below():
-                return await self.rest()
+                await self.rest()
             await mux.more()
         if self.waiting and any(map(wakes, events)):
             self.stand_still(False)

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NoReturn
 
 from headwater.backends.interrupt import Interruptible, running_loop
 from headwater.errors import (
@@ -33,7 +34,11 @@ from headwater.runtime.people import Approver, People
 from headwater.runtime.place import Placed
 from headwater.tools.context import earlier
 
-__all__ = ("Pausing", "nobody_answers", "wakes")
+__all__ = ("Pausing", "Stopped", "nobody_answers", "wakes")
+
+
+class Stopped(Exception):  # no error of ours: nobody but `Run` may take it for one
+    """Ends what a run is at, so that its end is told, or it is left; never leaves its `pull`."""
 
 
 class Pausing(Placed):
@@ -242,16 +247,16 @@ class Pausing(Placed):
         for child in tuple(self._children):
             child._rest_if_idle()
 
-    async def rest(self) -> list[Event]:
+    async def rest(self) -> NoReturn:
         """In place of something new, while the tree is being parked: the outermost run is left, others stand still."""
         self.at_rest = True
         if not self._above:
             assert self._log.parked is not None
             self.leave(self._log.parked)
-            return []
+            raise Stopped("parked")
         self._above[-1].look_again()
         await self._interruptible.wait(asyncio.Event().wait())
-        return []
+        raise AssertionError("nothing but its end wakes a run that rests")
 
     def look_again(self) -> None:
         """A run below has come to rest."""

@@ -34,15 +34,11 @@ from headwater.events.messages import Response
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
-from headwater.runtime.pausing import Pausing, nobody_answers
+from headwater.runtime.pausing import Pausing, Stopped, nobody_answers
 
 __all__ = ("Run",)
 
 _set = force_setattr  # events are frozen for everyone else
-
-
-class _Stopped(Exception):  # no error of ours: nobody but this file may take it for one
-    """Ends the await that is going on; never leaves this file."""
 
 
 class Run(Pausing):
@@ -141,7 +137,7 @@ class Run(Pausing):
                         self.fold.tidy()
                         self._last_batch = events
                         return events
-            except _Stopped:
+            except Stopped:
                 pass
             except Exception as error:
                 self._fail(error)
@@ -294,7 +290,7 @@ class Run(Pausing):
 
     def interrupt(self) -> None:
         """End the await that is going on, if one is."""
-        self._interruptible.interrupt(_Stopped("stopped"))
+        self._interruptible.interrupt(Stopped("stopped"))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stop the run; from any thread. Its reader gets the end of the log, and the partial Response."""
@@ -378,7 +374,7 @@ class Run(Pausing):
 
     def _interrupt(self) -> None:
         """End the await that is going on; where there is none, the connections need not wait for the next one."""
-        if not self._interruptible.interrupt(_Stopped("stopped")):
+        if not self._interruptible.interrupt(Stopped("stopped")):
             self._release()
             for child in tuple(self._children):
                 child.cancel("parent")
