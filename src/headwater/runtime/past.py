@@ -13,6 +13,7 @@ from typing import Literal
 
 from headwater.errors import InvalidRecord
 from headwater.events import (
+    ApprovalAsked,
     AttemptFailed,
     AttemptStarted,
     CallStarted,
@@ -21,6 +22,7 @@ from headwater.events import (
     ErrorInfo,
     Event,
     Handoff,
+    InputAsked,
     ReasoningStarted,
     Retracted,
     RunResumed,
@@ -120,9 +122,9 @@ class Record:
         self.events = events
         self.last = events[-1]
 
-    def questions(self) -> set[str]:
-        """The ids of the questions that stand open."""
-        found: set[str] = set()
+    def questions(self) -> dict[str, ApprovalAsked | InputAsked]:
+        """The questions that stand open, by id."""
+        found: dict[str, ApprovalAsked | InputAsked] = {}
         runs = [self.root]
         while runs:
             run = runs.pop()

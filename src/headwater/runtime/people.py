@@ -103,6 +103,13 @@ class People:
         there_are = ", ".join(self._open) or "none"
         return UnknownQuestion(f"No question has the id {id!r}.", hint=f"Open are: {there_are}.")
 
+    def void(self, run: str) -> None:
+        """The run of that id is over, or left: what it has asked needs no answer any more."""
+        with self._lock:
+            for id in [id for id, waiting in self._open.items() if waiting.question.run == run]:
+                del self._open[id]
+                self._void.add(id)
+
     def give(self, answers: Mapping[str, Answer]) -> None:
         """Answer questions before they are asked again: those of a log that is gone on with."""
         self._given.update(answers)

@@ -401,6 +401,8 @@ class Run(Pausing):
     def _let_go(self) -> None:
         """Close what is held: the providers' connections, the tasks, the runs beside."""
         self._release()
+        if self._log.people is not None:
+            self._log.people.void(self.id)
         if self._mux is not None:
             self._mux.cancel()
         self.cancel_linked()

@@ -120,7 +120,7 @@ def handoff() -> Any:
     billing = Agent(
         name="billing",
         tools=[add],
-        model=by_step(["Billing here. ", Call("add", {"a": 7, "b": 1})], ["It is eight."]),
+        model=by_step(["(the one before)"], ["Billing here. ", Call("add", {"a": 7, "b": 1})], ["It is eight."]),
     )
     model = by_step(["Moment. ", Call("weather", {"city": "Bern"}), Call("transfer_to_billing", {"note": "please"})])
     return Agent(name="front", tools=[weather], handoffs=[billing], model=model)
@@ -348,7 +348,7 @@ def asking_nested() -> Any:
 
 
 def asking_heir() -> Any:
-    heir = asks(CHARGE_AND_ADD, ["The heir is done."], name="heir")
+    heir = asks(["(the one before)"], CHARGE_AND_ADD, ["The heir is done."], name="heir")
     turns = ["Moment. ", Call("charge", {"cents": 1}), Call("transfer_to_heir", {"note": "pay"})]
     return Agent(name="front", tools=[charge], handoffs=[heir], model=by_step(turns))
 
