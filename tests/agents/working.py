@@ -12,7 +12,7 @@ __all__ = ("Working",)
 class Working:
     """One call at work; of what a run offers it, what handoffs and answers use."""
 
-    call_id = run_id = "1"
+    call_id = run_id = idempotency_key = "1"
     context = timeout = deadline = None
 
     def __init__(self, arguments: Any) -> None:
@@ -21,6 +21,9 @@ class Working:
         self.answered: list[Any] = []
 
     def emit(self, data: Any) -> None:
+        raise AssertionError
+
+    async def ask(self, asked: Any) -> Any:
         raise AssertionError
 
     async def conduct(self, run: Any) -> ToolOutcome:

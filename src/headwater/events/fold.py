@@ -238,7 +238,7 @@ class Fold:
 
     def _tool_started(self, event: ToolStarted) -> None:
         if (call := self._waiting_for(event.call)) is not None:
-            call.started = event
+            call.start(event)
 
     def _tool_finished(self, event: ToolFinished) -> None:
         if event.error not in (None, CANCELLED, FAILED) and not event.invalid:

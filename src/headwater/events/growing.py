@@ -68,7 +68,7 @@ class Call:
         "error",
         "key",
         "pieces",
-        "refused",
+        "refusal",
         "result",
         "said",
         "started",
@@ -88,8 +88,9 @@ class Call:
         self.arguments: dict[str, Any] | None = None
         """What a person allowed it with, where that is not what the model wrote."""
         self.allowed = False
-        """Whether a person has allowed it."""
-        self.refused = False
+        """Whether a person has allowed it, and it is to start."""
+        self.refusal = ""
+        """What the model reads where a person has refused it."""
         self.started: ToolStarted | None = None
         """Its tool's last start."""
         self.answered = False
@@ -102,8 +103,8 @@ class Call:
 
     @property
     def to_run(self) -> bool:
-        """Whether its tool still has to run, or to be run again."""
-        return not (self.answered or self.refused) and self.error is None
+        """Whether its tool still has to run, or to be run again, or its end to be told."""
+        return not self.answered and self.error is None
 
     def end(self, event: CallReady | CallRejected) -> None:
         """The model has written it, or stopped in the middle."""
@@ -129,9 +130,13 @@ class Call:
 
     def refuse(self, event: ApprovalAnswered) -> None:
         """Someone refused it. That answers the call, unless its tool had begun, whose end is still to come."""
-        self.refused = True
+        self.refusal = refusal_text(event)
         if self.started is None:
-            self._answer(refusal_text(event), error=True)
+            self._answer(self.refusal, error=True)
+
+    def start(self, event: ToolStarted) -> None:
+        """Its tool begins; where it is to begin again after that, another answer is wanted."""
+        self.started, self.allowed = event, False
 
     def finish(self, event: ToolFinished) -> None:
         """Its tool has ended."""

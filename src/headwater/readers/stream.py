@@ -447,19 +447,24 @@ def _past(run: Run) -> Sequence[Event]:
     return run.record.events if run.record is not None else ()
 
 
-def _primed(selection: Selection, run: Run) -> Selection:
-    for event in _past(run):
+def _selection(run: Run, choice: Choice) -> Callable[[Event], list[Event]]:
+    """The choice at work; of a log that is gone on with it hands out only what is new, also of what was held."""
+    selection, past = Selection(choice), _past(run)
+    for event in past:
         selection(event)
-    return selection
+    if not past:
+        return selection
+    new = past[-1].seq + 1
+    return lambda event: [one for one in selection(event) if one.seq >= new]
 
 
 def _chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | None]:
-    selection = _primed(Selection(choice), run)
+    selection = _selection(run, choice)
     return lambda event: selection(event) or None
 
 
 def _chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
-    selection = _primed(Selection(choice), run)
+    selection = _selection(run, choice)
     everyone = Everyone() if choice.by_place else None
     chunks = Chunks(run.id, everyone, run.fold, leads=not choice.final_only, past=_past(run))
 

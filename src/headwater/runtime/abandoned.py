@@ -11,18 +11,22 @@ from headwater.events import Event, RunStarted
 from headwater.runtime.past import Past
 from headwater.runtime.run import Run
 
-__all__ = ("ends_of_abandoned",)
+__all__ = ("ends_of", "ends_of_abandoned")
 
 
 def ends_of_abandoned(parent: Run, call: str | None = None) -> list[Event]:
     """The events that end the runs below `parent` that nobody has gone on with; see `Past.abandoned`."""
     said: list[Event] = []
     for past in parent.past.abandoned(call) if parent.past is not None else ():
-        run = _Abandoned(past.node.name)
-        run.stand_in(parent, past)
-        said += run.end_now("parent")
-        said.append(run.finished_event())
+        said += ends_of(parent, past)
     return said
+
+
+def ends_of(parent: Run, past: Past) -> list[Event]:
+    """The events that end this run below `parent`."""
+    run = _Abandoned(past.node.name)
+    run.stand_in(parent, past)
+    return [*run.end_now("parent"), run.finished_event()]
 
 
 class _Abandoned(Run):

@@ -54,6 +54,8 @@ class AgentRun(Hearing):
         self.job = job
         if job.wants_log:
             self.wants_log = True
+        if job.approver is not None:
+            self.approver = job.approver
         self.loop = Loop(job.limits)
         self._next: Callable[[AgentRun], Awaitable[list[Event]]] = AgentRun._begin
         self._asking: Asking | None = None
@@ -88,8 +90,8 @@ class AgentRun(Hearing):
     # --- beginning
 
     async def _begin(self) -> list[Event]:
-        if self._log.parked is not None:
-            return await self.rest()
+        if self.parking:
+            await self.rest()
         job = self.job
         if job.thread is not None:
             self._history = job.thread.take()
@@ -190,8 +192,8 @@ class AgentRun(Hearing):
         return []
 
     async def _start_step(self) -> list[Event]:
-        if self._log.parked is not None:
-            return await self.rest()
+        if self.parking:
+            await self.rest()
         self._next = AgentRun._open
         heard = self._ear.heard() if self._ear is not None else ()
         return [*heard, StepStarted(step=self.loop.steps)]
@@ -313,8 +315,8 @@ class AgentRun(Hearing):
     async def _open_calls(self) -> list[Event]:
         """What becomes of each call, before any of their tools runs."""
         assert self._calls is not None
-        if self._log.parked is not None:
-            return await self.rest()
+        if self.parking:
+            await self.rest()
         if any(call.name == self.job.answer_tool for call in self.fold.rejected()):
             self._calls.problem = "The answer is not a JSON object."
         self._next = AgentRun._work
@@ -329,8 +331,8 @@ class AgentRun(Hearing):
         while not (events := mux.come() or self._told()) and not mux.done:
             if not self.waiting and calls.wait and (waits := self._wait(calls)):
                 return waits
-            if self._log.parked is not None and calls.rest:
-                return await self.rest()
+            if self.parking and calls.rest:
+                await self.rest()
             await mux.more()
         if events:
             if self.waiting and any(map(wakes, events)):
@@ -414,12 +416,13 @@ class AgentRun(Hearing):
         self._next = AgentRun._end
         successor = self._successor
         return [
+            *self._last_heard(),
             RunFinished(
                 finish_reason=self.fold.finish_reason if successor is None else successor.response().finish_reason,
                 output=UNSET if self.node.output is UNSET else as_data(self.node.output),
                 usage=self.fold.usage,
                 answer=() if successor is None else (successor.id,),
-            )
+            ),
         ]
 
     async def _end(self) -> list[Event]:
@@ -448,7 +451,7 @@ class AgentRun(Hearing):
             self._asking.shut()
 
     def _end_step(self) -> Iterator[list[Event]]:
-        yield self._told()
+        yield self._last_heard()
         fold, asking = self.fold, self._asking
         manner = self.ending.manner
         if self.loop.state is not State.ENDED:  # where the loop itself says so, it has ended by now

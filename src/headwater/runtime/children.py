@@ -10,11 +10,11 @@ import asyncio
 import os
 import weakref
 from collections.abc import Container
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from headwater.events import ChildFinished, ErrorInfo, Event, RunWaiting
 from headwater.events.tree import Node
-from headwater.runtime.abandoned import ends_of_abandoned
+from headwater.runtime.abandoned import ends_of, ends_of_abandoned
 from headwater.runtime.backlog import SlowReader
 from headwater.runtime.merge import Mux
 from headwater.runtime.pausing import wakes
@@ -23,6 +23,10 @@ from headwater.runtime.place import child_started
 from headwater.runtime.run import Run
 
 __all__ = ("Parent", "waiting_event")
+
+TURNS_TO_GO_ON: Final = 10
+"""Turns of the event loop in which a plan has seen that a run has ended and begun another: a task ends, whoever waits
+for it wakes, another task begins; with as many again to spare."""
 
 
 class Parent(Run):
@@ -51,15 +55,33 @@ class Parent(Run):
         """All that the runs below have said, or that each of them waits for people; [] once every task has ended."""
         mux = self.mux
         while not (events := mux.come()) and not mux.done:
-            if not self.waiting and self._children and all(child.waiting for child in self._children):
+            if self._only_waits():
+                if not await self._is_quiet():
+                    continue
                 self.stand_still(True)
                 return [waiting_event(self.people, tuple(child.id for child in self._children))]
-            if self._log.parked is not None and self._rests_below():
-                return await self.rest()
+            if self.parking and self._rests_below():
+                await self.rest()
             await mux.more()
         if self.waiting and any(map(wakes, events)):
             self.stand_still(False)
         return events
+
+    deciding = 0
+    """How many decisions on who is asked next are being made, which take their time."""
+
+    def _only_waits(self) -> bool:
+        """Whether each run below waits, and this one has not said so."""
+        below = self._children
+        return not (self.waiting or self.deciding) and bool(below) and all(child.waiting for child in below)
+
+    async def _is_quiet(self) -> bool:
+        """Whether nobody else is asked meanwhile: where one below has just ended, the next is yet to begin."""
+        for _ in range(TURNS_TO_GO_ON):
+            await self._interruptible.wait(asyncio.sleep(0))
+            if self.mux.full or not self._only_waits():
+                return False
+        return True
 
     def _rests_below(self) -> bool:
         """Whether nothing below is at work, and something would be but that the tree is being parked."""
@@ -93,11 +115,16 @@ class Parent(Run):
 
     def could_not_begin(self, error: Exception, name: str, **place: Any) -> None:
         """Tell of a run below that was asked for and could not begin; `place` as for `Run.join`."""
-        node = Node(f"run_{os.urandom(9).hex()}", name, parent=self.id, **place)
+        node, said = Node(f"run_{os.urandom(9).hex()}", name, parent=self.id, **place), []
+        past = self.past.child(node.role, name, node.call) if self.past is not None else None
+        if past is not None and past.fold.started is None:
+            node = past.node  # the log tells already that it was to begin
+        else:
+            said = [*(ends_of(self, past) if past is not None and not past.told else ()), child_started(node)]
         node.unbegun, node.error = ErrorInfo.of(error), error
         self.node.begin(node)
         end = ChildFinished(child=node.id, name=name, call=node.call, outcome="failed", error=node.unbegun)
-        self.mux.put([child_started(node), end])
+        self.mux.put([*said, end])
 
 
 def waiting_event(

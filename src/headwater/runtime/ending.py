@@ -114,7 +114,7 @@ class Ending:
         """The run is left as it stands, without an end in its log; False where it has been stopped before."""
         if self.stage is not Stage.GOING:
             return False
-        self.stage = Stage.OVER
+        self.finish()
         return True
 
     def finish(self) -> None:

@@ -81,6 +81,11 @@ class Hearing(Parent):
     def _told(self) -> list[Event]:
         return self._ear.told() if self._ear is not None else []
 
+    def _last_heard(self) -> list[Event]:
+        """See `Run`."""
+        with EAR:  # whoever was let speak before has spoken
+            return self._told()
+
     def inherit(self, unheard: Mapping[str, Message]) -> None:
         """Hear what was said to the run that has handed over, and that no model has heard."""
         added = () if self.past is None else (one.key for one in self.past.events if isinstance(one, MessageAdded))

@@ -93,9 +93,14 @@ class Mux:
             await self.more()
         return events
 
+    @property
+    def full(self) -> bool:
+        """Whether anything has come."""
+        return bool(self._queue or self._joined)
+
     def come(self) -> list[Event]:
         """All that has come, to be appended now."""
-        if not (self._queue or self._joined):
+        if not self.full:
             return []
         self._given = self.take()
         return self._given

@@ -13,6 +13,7 @@ from typing import Literal
 
 from headwater.errors import InvalidRecord
 from headwater.events import (
+    ApprovalAsked,
     AttemptFailed,
     AttemptStarted,
     CallStarted,
@@ -21,8 +22,10 @@ from headwater.events import (
     ErrorInfo,
     Event,
     Handoff,
+    InputAsked,
     ReasoningStarted,
     Retracted,
+    RunResumed,
     RunStarted,
     RunWaiting,
     StepFinished,
@@ -40,7 +43,7 @@ __all__ = ("Past", "Standing", "past_of")
 class Past:
     """One run as its log has left it; `children` are the runs that it began, in order."""
 
-    __slots__ = ("children", "events", "node", "taken", "told", "waited")
+    __slots__ = ("children", "events", "node", "stands_since", "taken", "told", "waited")
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -51,7 +54,9 @@ class Past:
         self.taken = False
         """Whether a run has been made to go on with it."""
         self.waited = 0.0
-        """Seconds that it has waited for people."""
+        """Seconds for which it stood still: it waited for people, or it was parked."""
+        self.stands_since: float | None = None
+        """Since when it stands still, in Unix seconds; None where it was at work when its log stopped."""
 
     @property
     def fold(self) -> Fold:
@@ -64,6 +69,20 @@ class Past:
     def over(self) -> bool:
         """Whether nothing of it is left to be done: it has ended, or was stopped before it began."""
         return self.told or self.fold.end is not None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the run itself is in the middle of an answer or a tool; what its runs below do is not counted."""
+        fold = self.fold
+        if self.over or fold.in_step is not None:
+            return not self.over
+        waits = {asked.call for asked in fold.questions.values()}
+        waits.update(child.node.call for child in self.children if not child.told and child.node.call is not None)
+        return any(call.started is not None and call.key not in waits for call in fold.open_calls())
+
+    def stood(self, now: float) -> float:
+        """For how many seconds it has stood still, up to `now`, in Unix seconds."""
+        return self.waited + (0.0 if self.stands_since is None else max(0.0, now - self.stands_since))
 
     def child(self, role: str, name: str, call: str | None) -> Past | None:
         """The next run below of that place that nobody has gone on with, which from now on is taken."""
@@ -103,9 +122,9 @@ class Record:
         self.events = events
         self.last = events[-1]
 
-    def questions(self) -> set[str]:
-        """The ids of the questions that stand open."""
-        found: set[str] = set()
+    def questions(self) -> dict[str, ApprovalAsked | InputAsked]:
+        """The questions that stand open, by id."""
+        found: dict[str, ApprovalAsked | InputAsked] = {}
         runs = [self.root]
         while runs:
             run = runs.pop()
@@ -146,13 +165,29 @@ def past_of(events: Iterable[Event]) -> Record:
             past.children.append(child)
         elif isinstance(event, ChildFinished) and event.child in known:
             known[event.child].told = True
-        if waiting:
+        if isinstance(event, RunResumed):
+            _stand(known, waiting, log[number - 1].time)
+            for one in known.values():
+                one.waited, one.stands_since = one.stood(event.time), None
+            waiting.clear()
+        elif waiting:
             _end_waiting(event, past, known, waiting)
         if isinstance(event, RunWaiting):
             waiting[event.run] = event
         past.events.append(event)
         past.fold.add(event)
+    _stand(known, waiting, log[-1].time)
     return Record(known[first.run], log)
+
+
+def _stand(known: dict[str, Past], waiting: dict[str, RunWaiting], last: float) -> None:
+    """The log stops here: who waits stands still since then, and all do where nothing is at work any more."""
+    rests = not any(past.at_work for past in known.values())
+    for name, past in known.items():
+        if (waits := waiting.get(name)) is not None:
+            past.stands_since = waits.time
+        elif rests:
+            past.stands_since = last
 
 
 def _end_waiting(event: Event, past: Past, known: dict[str, Past], waiting: dict[str, RunWaiting]) -> None:

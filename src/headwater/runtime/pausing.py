@@ -12,9 +12,18 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NoReturn
 
 from headwater.backends.interrupt import Interruptible, running_loop
-from headwater.errors import ApprovalNeeded, ConfigurationError, LogNotKept, LoopMisuse, Parked, RunTimeout
+from headwater.errors import (
+    ApprovalNeeded,
+    ConfigurationError,
+    HeadwaterError,
+    LogNotKept,
+    LoopMisuse,
+    Parked,
+    RunTimeout,
+)
 from headwater.events import Custom, Event, ForkedFrom, MessageReceived, RunFailed, RunResumed, Unknown, Warned
 from headwater.events.messages import Message
 from headwater.events.questions import Question
@@ -22,11 +31,15 @@ from headwater.runtime.context import CallbackErrors
 from headwater.runtime.ending import Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.past import Past, Record
-from headwater.runtime.people import People
+from headwater.runtime.people import Approver, People
 from headwater.runtime.place import Placed
 from headwater.tools.context import earlier
 
-__all__ = ("Pausing", "nobody_answers", "wakes")
+__all__ = ("Pausing", "Stopped", "nobody_answers", "wakes")
+
+
+class Stopped(Exception):  # no error of ours: nobody but `Run` may take it for one
+    """Ends what a run is at, so that its end is told, or it is left; never leaves its `pull`."""
 
 
 class Pausing(Placed):
@@ -53,15 +66,21 @@ class Pausing(Placed):
     """Whether it would begin something new, and does not, because the tree is being parked."""
     wants_log = False
     """Whether the log is kept, so that the run can be left and gone on with."""
+    approver: Approver | None = None
+    """Who answers what the run asks, and the runs below it that have nobody of their own."""
     stands_still: Callable[[bool], None] | None = None
     """Told when it begins and ceases to wait: the clock of the call that it answers."""
 
-    def park_now(self, parked: Parked) -> None:
-        """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
+    def leave(self, error: HeadwaterError) -> None:
+        """Leave the run as it stands, in the loop's own thread, with `error` for its reader."""
         raise NotImplementedError
 
     def task_failed(self, error: BaseException) -> None:
         """The run is to end with the error."""
+        raise NotImplementedError
+
+    def shut(self) -> None:
+        """Tell every provider that is asked to stop, from any thread, while the loop stands idle."""
         raise NotImplementedError
 
     # --- how far it is
@@ -100,6 +119,11 @@ class Pausing(Placed):
         if log.people is None:
             log.people = People()
         return log.people
+
+    @property
+    def answers(self) -> Approver | None:
+        """Who answers what this run asks: its own approver, or that of the nearest run above that has one."""
+        return next((run.approver for run in (self, *reversed(self._above)) if run.approver is not None), None)
 
     def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
         """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
@@ -186,6 +210,8 @@ class Pausing(Placed):
     @property
     def kept(self) -> tuple[Event, ...]:
         """All the events so far. Raises LogNotKept."""
+        if self._log.kept is None and self.wants_log and not self._above:
+            self.keep()
         if self._log.kept is None:
             raise LogNotKept(
                 "The log of this run was not kept, so nobody could go on with it.",
@@ -199,14 +225,24 @@ class Pausing(Placed):
         With `now` it is left at once, as where the process dies. Its reader gets Parked. Raises LogNotKept.
         """
         parked = Parked("The run was parked.", hint="Go on with it: agent.resume(error.log).", log=self.kept)
+        if self.stopping:
+            return
         self._log.parked = parked
         loop = self._event_loop
-        step = partial(self.park_now, parked) if now else self._rest_if_idle
+        step = partial(self.leave, parked) if now else self._rest_if_idle
         if loop is None or threading.get_ident() == self._thread:
             step()  # also in sync code, whose loop stands idle between two reads
-        else:
-            with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
-                loop.call_soon_threadsafe(step)
+            return
+        idle = not loop.is_running()
+        with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
+            loop.call_soon_threadsafe(step)
+        if now and idle:
+            self.shut()  # an idle loop would not hear of it before its reader comes back
+
+    @property
+    def parking(self) -> bool:
+        """Whether the tree is being parked, so that nothing new may begin."""
+        return self._log.parked is not None
 
     def _rest_if_idle(self) -> None:
         if self._mux is not None:
@@ -214,16 +250,16 @@ class Pausing(Placed):
         for child in tuple(self._children):
             child._rest_if_idle()
 
-    async def rest(self) -> list[Event]:
+    async def rest(self) -> NoReturn:
         """In place of something new, while the tree is being parked: the outermost run is left, others stand still."""
         self.at_rest = True
         if not self._above:
             assert self._log.parked is not None
-            self.park_now(self._log.parked)
-            return []
+            self.leave(self._log.parked)
+            raise Stopped("parked")
         self._above[-1].look_again()
         await self._interruptible.wait(asyncio.Event().wait())
-        return []
+        raise AssertionError("nothing but its end wakes a run that rests")
 
     def look_again(self) -> None:
         """A run below has come to rest."""
@@ -242,7 +278,8 @@ class Pausing(Placed):
             )
         if (seconds := self._timeout) is not None:
             if self.past is not None and (started := self.fold.started) is not None:
-                seconds -= max(0.0, time.time() - started.time - self.past.waited)
+                now = time.time()
+                seconds -= max(0.0, now - started.time - self.past.stood(now))
             self.deadline = earlier(self.deadline, time.monotonic() + seconds)
             # The timer must not keep an abandoned run alive.
             self._clock = loop.call_later(seconds, _run_out, weakref.ref(self))

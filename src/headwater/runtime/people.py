@@ -30,7 +30,7 @@ Check: TypeAlias = Callable[[Answer], Answer]
 class Waiting:
     """A question, and who waits for its answer."""
 
-    __slots__ = ("approver", "check", "future", "question")
+    __slots__ = ("approver", "check", "future", "given", "question")
 
     def __init__(
         self, question: Question, check: Check, future: asyncio.Future[Answer], approver: Approver | None
@@ -39,15 +39,16 @@ class Waiting:
         self.check = check
         self.future = future
         self.approver = approver
+        self.given: Answer | None = None
+        """What was answered before it was asked again."""
 
 
 class People:
-    """The questions of one tree of runs, and who may answer those that no agent's own approver does."""
+    """The questions of one tree of runs."""
 
-    __slots__ = ("_answered", "_given", "_lock", "_open", "_void", "approver")
+    __slots__ = ("_answered", "_given", "_lock", "_open", "_void")
 
     def __init__(self) -> None:
-        self.approver: Approver | None = None
         self._lock = threading.Lock()
         self._open: dict[str, Waiting] = {}
         self._answered: dict[str, str] = {}
@@ -65,11 +66,13 @@ class People:
 
     @property
     def unattended(self) -> tuple[Question, ...]:
-        """Those of them that no approver has been asked."""
+        """The same where no approver is at any of them, so that nobody but who reads the run can answer."""
         with self._lock:
-            return tuple(waiting.question for waiting in self._open.values() if waiting.approver is None)
+            if any(waiting.approver is not None for waiting in self._open.values()):
+                return ()
+            return tuple(waiting.question for waiting in self._open.values())
 
-    def answer(self, id: str, answer: Answer, kind: str) -> None:
+    def answer(self, id: str, answer: Answer, kind: str) -> None:  # noqa: A002
         """Answer the question of that id and kind; from any thread.
 
         Raises UnknownQuestion, AlreadyAnswered, RunEnded and AnswerInvalid; then nothing was answered.
@@ -100,6 +103,13 @@ class People:
         there_are = ", ".join(self._open) or "none"
         return UnknownQuestion(f"No question has the id {id!r}.", hint=f"Open are: {there_are}.")
 
+    def void(self, run: str) -> None:
+        """The run of that id is over, or left: what it has asked needs no answer any more."""
+        with self._lock:
+            for id in [id for id, waiting in self._open.items() if waiting.question.run == run]:
+                del self._open[id]
+                self._void.add(id)
+
     def give(self, answers: Mapping[str, Answer]) -> None:
         """Answer questions before they are asked again: those of a log that is gone on with."""
         self._given.update(answers)
@@ -119,8 +129,9 @@ class People:
     def open(self, question: Question, check: Check, approver: Approver | None = None) -> Waiting:
         """The question may be answered from now on, also before `wait` is awaited; `approver` is asked then."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(question, check, future, approver or self.approver)
+        waiting = Waiting(question, check, future, approver)
         with self._lock:
+            waiting.given = self._given.pop(question.id, None)
             self._open[question.id] = waiting
         return waiting
 
@@ -130,8 +141,8 @@ class People:
         Raises what the approver raises, and AnswerInvalid where its answer, or one that was given, does not fit.
         """
         question, check, asked = waiting.question, waiting.check, waiting.approver
-        if (given := self._given.pop(question.id, None)) is not None:
-            answer = check(given)
+        if waiting.given is not None:
+            answer = check(waiting.given)
             with self._lock:
                 if self._open.pop(question.id, None) is not None:
                     return self._note(question, answer)
@@ -150,8 +161,8 @@ class People:
                 mine = self._open.pop(question.id, None) is not None
             return self._note(question, answer) if mine else await waiting.future
         finally:
-            if helper is not None:
-                helper.cancel()
+            if helper is not None and not helper.cancel() and not helper.cancelled():
+                helper.exception()  # it came too late, and is nobody's news
             with self._lock:
                 if self._open.pop(question.id, None) is not None:
                     self._void.add(question.id)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from headwater.errors import ConfigurationError, DefinitionChanged, UnknownQuestion
-from headwater.events import Event
+from headwater.errors import AnswerInvalid, ConfigurationError, DefinitionChanged, UnknownQuestion
+from headwater.events import ApprovalAsked, Event
 from headwater.events.messages import Message
 from headwater.events.questions import Answer
 from headwater.runtime.past import Record, past_of
@@ -41,7 +41,9 @@ class Resumption:
         on_changed: OnChanged = "raise",
         by: str = "",
     ) -> Resumption:
-        """Read the log. Raises InvalidRecord, and UnknownQuestion where an answer is to none of its questions."""
+        """Read the log. Raises InvalidRecord; UnknownQuestion and AnswerInvalid where an answer is to none of its
+        questions, or to one of another kind.
+        """
         record = past_of(log)
         if on_changed not in ("raise", "warn"):
             raise ConfigurationError(f"on_changed is {on_changed!r}.", hint='Give "raise" or "warn".')
@@ -52,11 +54,8 @@ class Resumption:
             given[name] = allowed if isinstance(allowed, Answer) else Answer(allowed=allowed)
         for name, content in (answers or {}).items():
             given[name] = content if isinstance(content, Answer) else Answer(content=content)
-        if given and (strange := given.keys() - record.questions()):
-            there_are = ", ".join(sorted(record.questions())) or "none"
-            raise UnknownQuestion(
-                f"No open question of this log has the id {min(strange)!r}.", hint=f"Open are: {there_are}."
-            )
+        if given:
+            _check_ids(record, approvals or {}, answers or {})
         return cls(record, given, on_changed, by)
 
     @property
@@ -84,3 +83,18 @@ class Resumption:
         run.go_on(record, by=self._by, changed=changed)
         run.people.know(record.events)
         run.people.give(self._given)
+
+
+def _check_ids(record: Record, approvals: Iterable[str], answers: Iterable[str]) -> None:
+    """Raise UnknownQuestion and AnswerInvalid where one of these is no open question of its kind."""
+    open_ = record.questions()
+    there_are = ", ".join(sorted(open_)) or "none"
+    for ids, kind in ((approvals, "approvals"), (answers, "answers")):
+        for name in ids:
+            if (asked := open_.get(name)) is None:
+                raise UnknownQuestion(
+                    f"No open question of this log has the id {name!r}.", hint=f"Open are: {there_are}."
+                )
+            wants = "approvals" if isinstance(asked, ApprovalAsked) else "answers"
+            if wants != kind:
+                raise AnswerInvalid(f"{name} is a question of another kind.", hint=f"Give it in {wants}=.")

@@ -34,16 +34,12 @@ from headwater.events.response import Response
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
-from headwater.runtime.pausing import Pausing, nobody_answers
+from headwater.runtime.pausing import Pausing, Stopped, nobody_answers
 from headwater.runtime.process_hooks import hooks
 
 __all__ = ("Run",)
 
 _set = force_setattr  # events are frozen for everyone else
-
-
-class _Stopped(Exception):  # no error of ours: nobody but this file may take it for one
-    """Ends the await that is going on; never leaves this file."""
 
 
 class Run(Pausing):
@@ -134,7 +130,7 @@ class Run(Pausing):
             self._start_clock()
             if not self._above:
                 self._find_watchers()
-            if self._first:
+            if self._first and self._log.parked is None:
                 self._log.tick()
                 self._last_batch = [*self._first]
                 return self._last_batch
@@ -149,7 +145,7 @@ class Run(Pausing):
                         self.fold.tidy()
                         self._last_batch = events
                         return events
-            except _Stopped:
+            except Stopped:
                 pass
             except Exception as error:
                 self._fail(error)
@@ -225,7 +221,7 @@ class Run(Pausing):
                     if (wait := append(event)) is not None:
                         await wait
                 if alone and self.waiting and self.people.unattended:
-                    self.park_now(nobody_answers(self.people.unattended))
+                    self.leave(nobody_answers(self.people.unattended))
         except BaseException:
             self.abort("caller")
             raise
@@ -253,6 +249,11 @@ class Run(Pausing):
         return self._above
 
     @property
+    def outermost(self) -> Run:
+        """The run that is read, of which this one is a part."""
+        return self._above[0] if self._above else self
+
+    @property
     def begun(self) -> bool:
         """Whether anyone has begun to read it."""
         return self._event_loop is not None
@@ -263,23 +264,41 @@ class Run(Pausing):
         """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""
         self.ending.begin(iter(()))
 
-    def park_now(self, parked: Parked) -> None:
-        """Leave the run at once, in the loop's own thread: all is closed, and nothing more is appended."""
-        if not self.ending.break_off():
+    def leave(self, error: HeadwaterError) -> None:
+        """Leave the run as it stands, in the loop's own thread: all is closed, nothing more is begun, there is no end.
+
+        What has been said and is on its way to the reader still gets into the log, when the reader comes or leaves;
+        then the error is raised.
+        """
+        if not self.ending.going:
             return
-        if not self._above:
-            parked.log = tuple(self._log.kept or ())
-            parked.pending = self.people.pending
-        self.node.error = parked
+        if isinstance(error, Parked):
+            error.pending = self.people.pending
+        self.node.error = error
+        self.ending.begin(iter(()))
+        self.ending.begin(iter([self._left()]))
+
+    def _left(self) -> list[Event]:
+        """Be left as it stands: what this run and those below it have said, and nobody has been given."""
+        said = self._mux.take() if self._mux is not None else []
         for child in tuple(self._children):
-            child.park_now(parked)
+            if child.ending.break_off():
+                said += child.take(child._left())
+                child._finish()
+            else:
+                said += child.end_now("parent")  # it is ending anyway
+        said += self._last_heard()
         self._let_go()
         self.interrupt()
-        self._finish()
+        return said
+
+    def _last_heard(self) -> list[Event]:
+        """What was said to the run and the log does not tell, of one that hears nothing more."""
+        return []
 
     def interrupt(self) -> None:
         """End the await that is going on, if one is."""
-        self._interruptible.interrupt(_Stopped("stopped"))
+        self._interruptible.interrupt(Stopped("stopped"))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stop the run; from any thread. Its reader gets the end of the log, and the partial Response."""
@@ -363,7 +382,7 @@ class Run(Pausing):
 
     def _interrupt(self) -> None:
         """End the await that is going on; where there is none, the connections need not wait for the next one."""
-        if not self._interruptible.interrupt(_Stopped("stopped")):
+        if not self._interruptible.interrupt(Stopped("stopped")):
             self._release()
             for child in tuple(self._children):
                 child.cancel("parent")
@@ -390,6 +409,8 @@ class Run(Pausing):
     def _let_go(self) -> None:
         """Close what is held: the providers' connections, the tasks, the runs beside."""
         self._release()
+        if self._log.people is not None:
+            self._log.people.void(self.id)
         if self._mux is not None:
             self._mux.cancel()
         self.cancel_linked()
@@ -441,6 +462,8 @@ class Run(Pausing):
             self._mux = None
         if not self._above:
             self._log.runs = None  # those that joined and never began are let go of too
+            if isinstance(self.error, Parked) and self._log.kept is not None:
+                self.error.log = tuple(self._log.kept)
             if self.at_end is not None:
                 self.at_end()
         self._finished()

@@ -39,7 +39,7 @@ from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.people import Waiting
 from headwater.runtime.run import Run
-from headwater.schema import to_json
+from headwater.schema import to_json, to_plain
 from headwater.tools.clock import CallClock
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Asked, Offered, OnUnknown
@@ -137,10 +137,15 @@ class ToolCalls:
         asked = self._asked_about(call)
         if asked is not None:
             return self._wait_for(call, asked)
+        if call.refusal:  # and its tool had begun: what it was refused for is that it begins again
+            self._at_work.discard(call.key)
+            return self._ended_by(call, call.refusal)
+        if call.allowed:
+            return self._start(call)
         lost = call.started is not None
         if lost and tool is not None and (then := self._on_unknown(call, tool)) != "retry":
             return self._lost(call, tool, then)
-        if tool is None or lost or call.allowed:
+        if tool is None or lost:
             return self._start(call)
         standing = self.run.fold.standing_answers.get(tool.name)
         if standing is not None and standing.allowed:
@@ -192,9 +197,12 @@ class ToolCalls:
             asked = self._question(call, AGAIN)
             return [asked, *self._wait_for(call, asked)]
         self._at_work.discard(call.key)
-        said = UNKNOWN_OUTCOME
-        finished = ToolFinished(step=self.step, call=call.key, name=tool.name, result=said, error=said)
-        return [*self.run.end_lost(call.key), finished]
+        return self._ended_by(call, UNKNOWN_OUTCOME)
+
+    def _ended_by(self, call: Call, said: str) -> list[Event]:
+        """The end of a tool that had begun in another process, of which the model reads what is `said`."""
+        end = ToolFinished(step=self.step, call=call.key, name=call.call.name, result=said, error=said)
+        return [*self.run.end_lost(call.key), end]
 
     async def _wants_approval(self, tool: Offered, call: ToolCall) -> str | None:
         """Why a person is asked before the call runs: "" where no reason is given; None where nobody is asked."""
@@ -275,20 +283,22 @@ class ToolCalls:
         def check(answer: Answer) -> Answer:
             if answer.arguments is None or not answer.allowed:
                 return answer
-            arguments = dict(answer.arguments)
+            arguments: dict[str, Any] = to_plain(dict(answer.arguments))
             given: Any = arguments.get("input") if call.call.custom else arguments
             try:
+                if call.call.custom and not (arguments.keys() == {"input"} and isinstance(given, str)):
+                    raise ValueError('The input of this tool is a text: {"input": "…"}.')
                 if tool is not None:
                     tool.validate(given)
             except ValueError as error:
                 raise AnswerInvalid(str(error), hint="Nothing was answered: the question is still open.") from None
             return msgspec.structs.replace(answer, arguments=arguments)
 
-        return self.run.people.open(Question.of(asked, self.run.id, self.run.path), check, self.job.approver)
+        return self.run.people.open(Question.of(asked, self.run.id, self.run.path), check, self.run.answers)
 
     async def _heard(self, call: Call, asked: ApprovalAsked, waiting: Waiting) -> None:
         """Wait for the answer, and run the tool where it is allowed."""
-        answer = await self.run.people.wait(waiting)
+        answer = await self.hear(waiting)
         del self.questions[asked.approval]
         arguments = dict(answer.arguments) if answer.allowed and answer.arguments is not None else None
         told = ApprovalAnswered(
@@ -300,13 +310,14 @@ class ToolCalls:
             for_run=answer.for_run,
         )
         if not answer.allowed and call.started is not None:
-            said = refusal_text(told)
-            end = ToolFinished(step=self.step, call=call.key, name=call.call.name, result=said, error=said)
-            self.run.mux.put([told, *self.run.end_lost(call.key), end])
+            self.run.mux.put([told, *self._ended_by(call, refusal_text(told))])
             return
         if not answer.allowed:
             self.run.mux.put([told])
             return
+        if self.run.parking:
+            self.run.mux.put([told])
+            await asyncio.Event().wait()  # the run is left, and with it this task: whoever goes on starts the tool
         self._at_work.add(call.key)
         self.run.mux.put([told, self._started(call)])
         allowed = call.as_run()
@@ -314,6 +325,17 @@ class ToolCalls:
             given: Any = arguments["input"] if call.call.custom else arguments
             allowed = msgspec.structs.replace(allowed, arguments=given)
         await self._call(call.key, allowed, changed=arguments is not None)
+
+    async def hear(self, waiting: Waiting) -> Answer:
+        """Wait for an answer. One that was given beforehand and does not fit leaves all as it is, with its error."""
+        try:
+            return await self.run.people.wait(waiting)
+        except AnswerInvalid as error:
+            if waiting.given is None:
+                raise
+            self.run.outermost.leave(error)
+            await asyncio.Event().wait()
+            raise
 
     # --- running
 
@@ -433,7 +455,7 @@ class _Work:
         run.mux.put([])  # whoever reads is to see that the tool waits
         try:
             question = Question.of(event, run.id, run.path)
-            answer = await run.people.wait(run.people.open(question, asked.check, calls.job.approver))
+            answer = await calls.hear(run.people.open(question, asked.check, run.answers))
         finally:
             del calls.inputs[event.input]
         told = InputAnswered(input=event.input, action=answer.action, content=answer.content, by=answer.by)

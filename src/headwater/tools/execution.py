@@ -12,8 +12,10 @@ import inspect
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
 
+from headwater.backends.interrupt import running_loop
 from headwater.errors import Cancelled, LoopMisuse, ToolFailed, ToolTimeout
 from headwater.events.questions import Answer
 from headwater.schema import ValidationFailed
@@ -171,10 +173,14 @@ class _Asking:
     def __init__(self, ask: Callable[[Asked], Awaitable[Answer]], clock: CallClock) -> None:
         self._open: tuple[Callable[[Asked], Awaitable[Answer]], CallClock] | None = (ask, clock)
         self._loop = asyncio.get_running_loop()
+        self._in_threads: set[Future[Answer]] = set()
+        """What threads wait for, so that it ends with the call."""
 
     def close(self) -> None:
         """The call has ended: what it asked through holds the run, and its clock the task."""
         self._open = None
+        for waiting in tuple(self._in_threads):
+            waiting.cancel()
 
     async def here(self, asked: Asked) -> Answer:
         """Wait in the loop for the answer."""
@@ -189,16 +195,34 @@ class _Asking:
 
     def in_thread(self, asked: Asked, stopped: threading.Event) -> Answer:
         """Block this thread until the answer is there. Raises Cancelled where the call is stopped before."""
-        if threading.get_ident() == getattr(self._loop, "_thread_id", None):
+        if running_loop() is not None:
             raise LoopMisuse("ctx.ask_sync would hold up the event loop.", hint="Write `await ctx.ask(…)`.")
-        waiting = asyncio.run_coroutine_threadsafe(self.here(asked), self._loop)
-        while True:
-            try:
-                return waiting.result(_LOOK_AGAIN)
-            except TimeoutError:
-                if stopped.is_set() or self._loop.is_closed():
-                    waiting.cancel()
-                    raise Cancelled("The call was stopped before anyone answered.") from None
+        waiting = self._begin(asked)
+        if waiting is None:
+            raise Cancelled("The call was stopped before anyone answered.")
+        try:
+            while not (stopped.is_set() or self._loop.is_closed()):
+                with contextlib.suppress(TimeoutError):
+                    return waiting.result(_LOOK_AGAIN)
+        except CancelledError:
+            pass
+        finally:
+            self._in_threads.discard(waiting)
+            waiting.cancel()
+        raise Cancelled("The call was stopped before anyone answered.")
+
+    def _begin(self, asked: Asked) -> Future[Answer] | None:
+        """The answer to come; None where the loop is gone."""
+        wait = self.here(asked)
+        try:
+            waiting = asyncio.run_coroutine_threadsafe(wait, self._loop)
+        except RuntimeError:
+            wait.close()
+            return None
+        self._in_threads.add(waiting)
+        if self._open is None:
+            waiting.cancel()
+        return waiting
 
 
 class _Call:

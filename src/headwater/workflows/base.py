@@ -291,7 +291,7 @@ class Workflow(DeepCopied, Generic[ResultT]):
         if not run.wants_log:
             run.wants_log = self.wants_log(set())
         if (answers := approver or self.approver) is not None:
-            run.people.approver = answers
+            run.approver = answers
         if resumption is not None:
             resumption.apply(run)
         if save is not None:

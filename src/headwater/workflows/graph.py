@@ -250,7 +250,9 @@ class _Walk:
         response = task.result()
         if not whole(response):
             return  # collected, or cancelled by who made it: nothing leads on from what broke off
-        for target in await self._graph.leads_to(name, response):
+        with self._run.deciding_next():
+            targets = await self._graph.leads_to(name, response)
+        for target in targets:
             self._come.setdefault(target, {})[name] = response
 
 

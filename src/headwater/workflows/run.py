@@ -6,8 +6,9 @@ What a member says is told as it comes; what the answers come to is the workflow
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from headwater.agents.runnable import Runnable
@@ -102,7 +103,7 @@ class WorkflowRun(Parent):
     ) -> Response[Any]:
         if self.stopping:
             raise asyncio.CancelledError  # the log has its end; this task is yet to hear of it
-        if self._log.parked is not None:
+        if self.parking:
             self.held += 1
             self.look_again()
             await asyncio.Event().wait()  # the run is left, and with it this task
@@ -131,6 +132,16 @@ class WorkflowRun(Parent):
             note(error, f"{name!r} was at work in {self.name!r}.")
             raise error
         return self.of(name, run.node)
+
+    @contextlib.contextmanager
+    def deciding_next(self) -> Iterator[None]:
+        """For a plan: it decides who is asked next, which may take its time, and the run does not only wait."""
+        self.deciding += 1
+        try:
+            yield
+        finally:
+            self.deciding -= 1
+            self.look_again()
 
     def _could_not_begin_before(self, name: str) -> Node | None:
         """The member that could not begin, where the log that is gone on with says so of what is asked now."""
