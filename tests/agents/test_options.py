@@ -17,7 +17,7 @@ from headwater.providers.request import Secret
 
 def test_what_a_run_takes_is_what_its_job_and_its_watchers_take() -> None:
     job, begin = inspect.signature(Declaration.job).parameters, inspect.signature(Declaration._begin).parameters
-    taken = {*job, *begin} - {"self", "task", "shown", "more", "options"}
+    taken = {*job, *begin} - {"self", "task", "shown", "resumption", "more", "options"}
     assert {*RUN_ARGUMENTS} == taken
 
 

@@ -43,7 +43,7 @@ def test_the_model_reads_who_refused_and_why(answer: ApprovalAnswered, said: str
 
 def test_a_refusal_is_the_calls_result() -> None:
     known = until("refused by a person", ApprovalAnswered)
-    assert known.questions == {}
+    assert known.asked.open == {}
     assert [key for key, _ in known.calls_to_run()] == ["c1"]
     whole = fold(handmade_logs()["refused by a person"])
     assert result_of(whole, "c2") == ToolResult(
@@ -54,13 +54,13 @@ def test_a_refusal_is_the_calls_result() -> None:
 
 def test_a_question_stands_until_it_is_answered() -> None:
     asked = until("approved", ToolFinished)
-    assert list(asked.questions) == ["ask-c2"]
+    assert list(asked.asked.open) == ["ask-c2"]
     assert asked.calls_to_run() == (("c2", CALL),)
-    assert until("approved", ApprovalAnswered).questions == {}
-    assert list(until("input asked and answered", ToolStarted).questions) == []
-    assert list(fold(handmade_logs()["parked below"]).questions) == [], "it is the child's"
+    assert until("approved", ApprovalAnswered).asked.open == {}
+    assert list(until("input asked and answered", ToolStarted).asked.open) == []
+    assert list(fold(handmade_logs()["parked below"]).asked.open) == [], "it is the child's"
     lapsed = until("input that nobody gave", ToolFinished)
-    assert lapsed.questions == {}, "nobody waits for it any more"
+    assert lapsed.asked.open == {}, "nobody waits for it any more"
 
 
 def test_a_call_runs_with_what_was_allowed_and_stands_as_the_model_wrote_it() -> None:
@@ -84,8 +84,8 @@ def test_a_custom_tool_runs_with_the_text_that_was_allowed() -> None:
 
 def test_an_answer_may_hold_for_the_run() -> None:
     known = fold(handmade_logs()["approved for the run"])
-    assert {name: answer.approval for name, answer in known.standing_answers.items()} == {"send_mail": "ask-c2"}
-    assert fold(handmade_logs()["approved"]).standing_answers == {}
+    assert {name: answer.approval for name, answer in known.asked.standing.items()} == {"send_mail": "ask-c2"}
+    assert fold(handmade_logs()["approved"]).asked.standing == {}
 
 
 def tries(known: Fold) -> dict[str, int]:

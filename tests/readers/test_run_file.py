@@ -26,6 +26,9 @@ from tests.support.streams import scripted
 from tests.support.virtual import run_virtual
 from tests.system.resume.scenarios import SCENARIOS
 
+ALONE = [*SCENARIOS][: [*SCENARIOS].index("allowed")]
+"""Those in which nobody is asked."""
+
 
 @pytest.fixture(params=["run.jsonl", "run.jsonl.gz"])
 def path(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
@@ -150,7 +153,7 @@ READINGS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALONE)
 def test_a_run_that_is_played_is_the_live_one(name: str, tmp_path: Path) -> None:
     async def main() -> None:
         path = tmp_path / "run.jsonl.gz"
@@ -225,7 +228,7 @@ def test_a_speed_that_is_none(path: Path, speed: Any) -> None:
 # --- forked
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALONE)
 def test_a_fork_at_every_step_is_a_log(name: str, tmp_path: Path) -> None:
     async def main() -> None:
         path = tmp_path / "run.jsonl.gz"

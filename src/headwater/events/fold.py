@@ -24,6 +24,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from headwater.events.asked import Asked
 from headwater.events.closing import CANCELLED, FAILED, close_children, close_step, close_tools
 from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run
 from headwater.events.messages import (
@@ -86,12 +87,8 @@ class Fold:
         self.messages: list[Message] = []
         """The conversation so far, all of it: history, input, finished steps, tool results and what was added."""
         self._tool_errors: list[ToolError] = []
-        self.questions: dict[str, ApprovalAsked | InputAsked] = {}
-        """What people were asked and have not answered, by id, in the order in which it was asked."""
-        self.standing_answers: dict[str, ApprovalAnswered] = {}
-        """The answers that hold for every further call in this run, by the name of the tool."""
-        self._inputs: dict[str, list[tuple[InputAsked, InputAnswered | None]]] = {}
-        """What each call's tool has asked people, in order, with the answers."""
+        self.asked = Asked()
+        """What people were asked, and what they have decided."""
         self.unheard: dict[str, MessageReceived] = {}
         """What was said to the run and no model has heard yet, by key; a run that was handed to may still hear it."""
         self.heard_for: set[str] = set()
@@ -143,7 +140,7 @@ class Fold:
 
     def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
         self._settle_tools()
-        self.questions.clear()  # an answer would come too late
+        self.asked.open.clear()  # an answer would come too late
         if isinstance(event, RunFinished) and self.started is not None:
             self._said.conclude(self.started.answer_tool)
         self.end = event
@@ -245,29 +242,19 @@ class Fold:
             self._tool_errors.append(ToolError(name=event.name, call=event.call, error=event.error))
         if (call := self._waiting_for(event.call)) is not None:
             call.finish(event)
-            for name in [name for name, asked in self.questions.items() if asked.call == event.call]:
-                del self.questions[name]
+            self.asked.end_call(event.call)
         self._settle_if_answered()
 
-    def _asked(self, event: ApprovalAsked | InputAsked) -> None:
-        if isinstance(event, ApprovalAsked):
-            self.questions[event.approval] = event
-            return
-        self.questions[event.input] = event
-        self._inputs.setdefault(event.call, []).append((event, None))
+    def _is_asked(self, event: ApprovalAsked | InputAsked) -> None:
+        self.asked.ask(event)
 
     def _input_answered(self, event: InputAnswered) -> None:
-        asked = self.questions.pop(event.input, None)
-        if isinstance(asked, InputAsked):
-            before = self._inputs[asked.call]
-            before[before.index((asked, None))] = (asked, event)
+        self.asked.give(event)
 
     def _approval_answered(self, event: ApprovalAnswered) -> None:
-        asked = self.questions.pop(event.approval, None)
+        asked = self.asked.decide(event)
         if asked is None:
             return
-        if event.for_run:
-            self.standing_answers[asked.name] = event
         call = self._waiting_for(asked.call)
         if call is not None and event.allowed:
             call.allow(event)
@@ -412,11 +399,11 @@ class Fold:
 
         One that someone allowed with other arguments has those.
         """
-        return tuple((call.key, call.as_run()) for call in self._awaited if call.to_run)
+        return tuple((call.key, call.as_run()) for call in self._awaited if call.to_run and not call.refusal)
 
     def open_calls(self) -> tuple[Call, ...]:
         """As `calls_to_run`, with all that is known of each."""
-        return tuple(call for call in self._awaited if call.to_run)
+        return tuple(call for call in self._awaited if call.to_run and not call.refusal)
 
     def ready_calls(self, step: int) -> int:
         """How many calls of a finished step were ours to run."""
@@ -426,10 +413,6 @@ class Fold:
     def call(self, key: str) -> Call | None:
         """A call of a finished step by its key; the last one, where there are several."""
         return next((call for call in reversed(self._said.calls) if call.key == key), None)
-
-    def asked_by(self, call: str) -> Sequence[tuple[InputAsked, InputAnswered | None]]:
-        """What the tool of that call has asked people, in order, each with its answer."""
-        return self._inputs.get(call, ())
 
     def message(self, api: str = "", model: str = "") -> Message:
         """The open step's message so far; calls that were cut are left out, for nobody can answer them."""
@@ -535,9 +518,9 @@ _HANDLERS: Final[dict[type[Event], _Handler]] = {
     CallRejected: Fold._call_ended,
     ToolStarted: Fold._tool_started,
     ToolFinished: Fold._tool_finished,
-    ApprovalAsked: Fold._asked,
+    ApprovalAsked: Fold._is_asked,
     ApprovalAnswered: Fold._approval_answered,
-    InputAsked: Fold._asked,
+    InputAsked: Fold._is_asked,
     InputAnswered: Fold._input_answered,
     ChildStarted: Fold._child_started,
     ChildFinished: Fold._child_finished,

@@ -76,7 +76,7 @@ class Past:
         fold = self.fold
         if self.over or fold.in_step is not None:
             return not self.over
-        waits = {asked.call for asked in fold.questions.values()}
+        waits = {asked.call for asked in fold.asked.open.values()}
         waits.update(child.node.call for child in self.children if not child.told and child.node.call is not None)
         return any(call.started is not None and call.key not in waits for call in fold.open_calls())
 
@@ -128,7 +128,7 @@ class Record:
         runs = [self.root]
         while runs:
             run = runs.pop()
-            found.update(run.fold.questions)
+            found.update(run.fold.asked.open)
             runs.extend(run.children)
         return found
 

@@ -72,7 +72,7 @@ class People:
                 return ()
             return tuple(waiting.question for waiting in self._open.values())
 
-    def answer(self, id: str, answer: Answer, kind: str) -> None:  # noqa: A002
+    def answer(self, id: str, answer: Answer, kind: str) -> None:
         """Answer the question of that id and kind; from any thread.
 
         Raises UnknownQuestion, AlreadyAnswered, RunEnded and AnswerInvalid; then nothing was answered.
@@ -106,9 +106,9 @@ class People:
     def void(self, run: str) -> None:
         """The run of that id is over, or left: what it has asked needs no answer any more."""
         with self._lock:
-            for id in [id for id, waiting in self._open.items() if waiting.question.run == run]:
-                del self._open[id]
-                self._void.add(id)
+            for name in [name for name, waiting in self._open.items() if waiting.question.run == run]:
+                del self._open[name]
+                self._void.add(name)
 
     def give(self, answers: Mapping[str, Answer]) -> None:
         """Answer questions before they are asked again: those of a log that is gone on with."""

@@ -147,7 +147,7 @@ class ToolCalls:
             return self._lost(call, tool, then)
         if tool is None or lost:
             return self._start(call)
-        standing = self.run.fold.standing_answers.get(tool.name)
+        standing = self.run.fold.asked.standing.get(tool.name)
         if standing is not None and standing.allowed:
             return self._start(call)
         reason = await self._wants_approval(tool, call.as_run())
@@ -161,7 +161,7 @@ class ToolCalls:
         return [asked, msgspec.structs.replace(standing, approval=asked.approval, seq=0, time=0.0, run="", path=())]
 
     def _asked_about(self, call: Call) -> ApprovalAsked | None:
-        for event in self.run.fold.questions.values():
+        for event in self.run.fold.asked.open.values():
             if isinstance(event, ApprovalAsked) and event.call == call.key:
                 return event
         return None
@@ -435,7 +435,7 @@ class _Work:
     async def ask(self, asked: Asked) -> Answer:
         calls, run = self._calls, self._calls.run
         number, self._asked = self._asked, self._asked + 1
-        before = run.fold.asked_by(self.call_id)
+        before = run.fold.asked.by(self.call_id)
         event, answered = before[number] if number < len(before) else (None, None)
         if answered is not None:
             return Answer(content=answered.content, action=answered.action, by=answered.by)

@@ -57,7 +57,7 @@ def facts(known: Fold) -> dict[str, Any]:
     response: Response[Any] = known.response()
     timed = ("run_id", "duration", "time_to_first_token", "tokens_per_second")
     told = {name: value for name, value in response.__dict__.items() if name not in timed}
-    return {**told, "sent": list(known.sent), "to_run": known.calls_to_run(), "asked": list(known.questions.values())}
+    return {**told, "sent": list(known.sent), "to_run": known.calls_to_run(), "asked": list(known.asked.open.values())}
 
 
 # --- changes that say nothing

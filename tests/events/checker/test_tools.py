@@ -189,10 +189,10 @@ def test_open_questions_are_void_when_their_run_ends() -> None:
         log = LogWriter()
         top = _mailing(log)
         top.ask_approval("c1", "send_mail", {})
-        assert top.fold.questions.keys() == {"ask-c1"}
+        assert top.fold.asked.open.keys() == {"ask-c1"}
         ended(top)
         check_log(log.log)
-        assert top.fold.questions == {}
+        assert top.fold.asked.open == {}
 
 
 def _calling(log: LogWriter, *keys: str, reason: str | None = "tool_calls") -> RunWriter:
