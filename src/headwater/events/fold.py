@@ -403,7 +403,7 @@ class Fold:
 
     def open_calls(self) -> tuple[Call, ...]:
         """As `calls_to_run`, with all that is known of each."""
-        return tuple(call for call in self._awaited if call.to_run and not call.refusal)
+        return tuple(call for call in self._awaited if call.to_run)
 
     def ready_calls(self, step: int) -> int:
         """How many calls of a finished step were ours to run."""
