@@ -1,11 +1,18 @@
 """A tool that may not run alone: whoever reads the stream decides, and the model hears what was decided."""
 
+from typing import Any
+
 from headwater import Agent, tool
 from headwater.events import ApprovalAsked, TextDelta, ToolFinished
 from headwater.testing import Call, ScriptedModel
 
 
-@tool(approval=lambda arguments: "That is a lot." if arguments["euros"] > 100 else False)
+def too_much(arguments: dict[str, Any]) -> str | bool:
+    """Why a person is asked before something is paid, if one is."""
+    return "That is a lot." if arguments["euros"] > 100 else False
+
+
+@tool(approval=too_much)
 def pay(euros: int, to: str) -> str:
     """Pay someone."""
     return f"paid {euros} euros to {to}"

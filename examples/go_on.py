@@ -23,6 +23,7 @@ def agent() -> Agent:
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "run.jsonl.gz")
+    question = ""
     try:
         agent().run("Publish the page on tides", save=path)
     except ApprovalNeeded as needed:

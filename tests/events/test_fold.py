@@ -289,7 +289,7 @@ def test_a_call_with_bad_arguments_answers_itself() -> None:
     log = finished(begun(*call("a"), CallStarted(step=1, call="b", name="look"), bad), reason="tool_calls")
     known = fold(log)
     assert known.calls_to_run() == (("a", ToolCall(id="a", name="look", arguments={"n": 1})),)
-    assert known.rejected() == (ToolCall(id="b", name="look", arguments="[1]"),)
+    assert known.said.rejected() == (ToolCall(id="b", name="look", arguments="[1]"),)
     ran: list[Event] = [
         ToolStarted(step=1, call="a", name="look"),
         ToolFinished(step=1, call="a", name="look", result="seen"),

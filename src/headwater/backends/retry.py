@@ -29,6 +29,7 @@ from headwater.errors import (
     StepTimeout,
 )
 from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, UsageReported, Warned
+from headwater.events.closing import CANCELLED
 from headwater.events.messages import Usage
 
 if TYPE_CHECKING:
@@ -170,17 +171,23 @@ class Asking:
             return []
         return self._failed(decoder.error or _incomplete(self.backend, decoder))
 
+    def cut(self) -> list[Event]:
+        """The answer is broken off where it stands: the connection is released, and what stood open in it ends."""
+        self.abort()
+        return [*self._fold.closing(CANCELLED), *self.unreported()]
+
     def unreported(self) -> list[Event]:
         """What the attempt that is cut has cost, as far as the log does not say so yet."""
         decoder, fold = self.decoder, self._fold
         if decoder is None or fold.in_attempt != decoder.place.attempt:
             return []
         usage, place = decoder.usage, decoder.place
-        if usage is None and fold.visible and (estimate := fold.estimate()) is not None:
-            return [estimate]
-        if usage is not None and usage != fold.reported:
+        whole = (decoder.ended or decoder.complete) and usage is not None
+        if whole and usage is not None and usage != fold.reported:
             # The reader left between its coming and its being appended.
             return [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
+        if not whole and (fold.visible or usage) and (estimate := fold.estimate(usage)) is not None:
+            return [estimate]
         return []
 
     def shut(self) -> None:

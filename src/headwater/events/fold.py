@@ -18,7 +18,6 @@ attempt that fails is forgotten, and a tool that starts again has started, whoev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -100,10 +99,10 @@ class Fold:
         self._first_token: Event | None = None
         self._last_token: Event | None = None
         self._step: Step | None = None
-        self._said = Said()
+        self.said = Said()
+        """What the finished steps have said."""
         self._awaited: list[Call] = []
         """The calls of the last finished step, whose results are still to be a message."""
-        self._finished_step = 0
         self._children: dict[str, ChildStarted] = {}
         self.spending = Spending()
 
@@ -142,7 +141,7 @@ class Fold:
         self._settle_tools()
         self.asked.open.clear()  # an answer would come too late
         if isinstance(event, RunFinished) and self.started is not None:
-            self._said.conclude(self.started.answer_tool)
+            self.said.conclude(self.started.answer_tool)
         self.end = event
 
     def _step_started(self, event: StepStarted) -> None:
@@ -155,8 +154,7 @@ class Fold:
         self.provider_finish_reason = event.provider_finish_reason
         if step.attempt is not None:
             self.spending.end_attempt(step.number, step.attempt)
-        self._said.add(step, event.message)
-        self._finished_step = step.number
+        self.said.add(step, event.message)
         self._awaited = [call for call in step.calls.values() if call.call.by == "agent" and not call.cut]
         if event.message is not None and event.message.content:
             self.messages.append(event.message)
@@ -340,12 +338,12 @@ class Fold:
         """The text of the last step that has any; where a run finished by a call that answered, that call's."""
         if self._step is not None and self._step.text:
             return "".join(self._step.text)
-        return self._said.texts[-1] if self._said.texts else ""
+        return self.said.texts[-1] if self.said.texts else ""
 
     @property
     def transcript(self) -> str:
         """All the text shown and not taken back, steps parted by their leads."""
-        shown = "".join(self._said.shown)
+        shown = "".join(self.said.shown)
         if self._step is not None and self._step.text:
             shown += self._step.lead + "".join(self._step.text)
         return shown
@@ -358,7 +356,7 @@ class Fold:
     @property
     def has_text(self) -> bool:
         """Whether anything was shown so far, so that a further step's text wants a lead."""
-        return bool(self._said.texts) or bool(self._step is not None and self._step.text)
+        return bool(self.said.texts) or bool(self._step is not None and self._step.text)
 
     @property
     def visible(self) -> bool:
@@ -388,12 +386,6 @@ class Fold:
         step = self._step
         return None if step is None or step.attempt is None else self.spending.of_attempt(step.number, step.attempt)
 
-    def rejected(self) -> tuple[ToolCall, ...]:
-        """The calls of the last finished step whose arguments were no JSON object; they answer themselves."""
-        said = takewhile(lambda call: call.step == self._finished_step, reversed(self._said.calls))
-        wrong = [call.call for call in said if call.error is not None and not call.cut and call.call.by == "agent"]
-        return tuple(reversed(wrong))
-
     def calls_to_run(self) -> tuple[tuple[str, ToolCall], ...]:
         """The calls of the last finished step that are ours to run and not answered yet, each with its key in the run.
 
@@ -404,15 +396,6 @@ class Fold:
     def open_calls(self) -> tuple[Call, ...]:
         """As `calls_to_run`, with all that is known of each."""
         return tuple(call for call in self._awaited if call.to_run)
-
-    def ready_calls(self, step: int) -> int:
-        """How many calls of a finished step were ours to run."""
-        said = (call for call in self._said.calls if call.step == step and call.call.by == "agent")
-        return sum(call.error is None for call in said)
-
-    def call(self, key: str) -> Call | None:
-        """A call of a finished step by its key; the last one, where there are several."""
-        return next((call for call in reversed(self._said.calls) if call.key == key), None)
 
     def message(self, api: str = "", model: str = "") -> Message:
         """The open step's message so far; calls that were cut are left out, for nobody can answer them."""
@@ -433,7 +416,7 @@ class Fold:
         begun = _when(self.started, now) or 0.0
         ended = begun if self.started is None else _when(self.end, now) or (begun if now is None else now)
         first, last = _when(self._first_token, now), _when(self._last_token, now)
-        said, text, messages = self._said.so_far(self._step), self.text, list(self.messages)
+        said, text, messages = self.said.so_far(self._step), self.text, list(self.messages)
         if self._step is not None and (message := self.message()).content:
             messages.append(message)
         return Response(

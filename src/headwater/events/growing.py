@@ -275,6 +275,19 @@ class Said:
         self.sources += step.sources
         self.files += step.files
 
+    def call(self, key: str) -> Call | None:
+        """A call of a finished step by its key; the last one, where there are several."""
+        return next((call for call in reversed(self.calls) if call.key == key), None)
+
+    def ready(self) -> int:
+        """How many calls of the last step were ours to run."""
+        return sum(call.call.by == "agent" and call.error is None for call in self.step_calls)
+
+    def rejected(self) -> tuple[ToolCall, ...]:
+        """The calls of the last step whose arguments were no JSON object; they answer themselves."""
+        ours = (call for call in self.step_calls if call.call.by == "agent" and not call.cut)
+        return tuple(call.call for call in ours if call.error is not None)
+
     def conclude(self, answer_tool: str) -> None:
         """The run has finished: where the last step gave the answer by a call of that tool, its arguments are the text.
 

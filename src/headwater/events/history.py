@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+from headwater.errors import HistoryInvalid
 from headwater.events.messages import Message, ToolResult
 
-__all__ = ("strays", "unanswered")
+__all__ = ("refuse_unanswered", "strays", "unanswered")
 
 
 def unanswered(messages: Iterable[Message], *, by: Container[str]) -> tuple[str, ...]:
@@ -37,3 +38,13 @@ def strays(messages: Iterable[Message]) -> tuple[str, ...]:
             continue
         found += [part.id for part in message.content if isinstance(part, ToolResult) and part.id not in called]
     return tuple(found)
+
+
+def refuse_unanswered(messages: Iterable[Message]) -> None:
+    """Raise HistoryInvalid where a call that the client runs has no result."""
+    if ids := unanswered(messages, by=("client",)):
+        raise HistoryInvalid(
+            f"The conversation so far holds calls that are not answered: {', '.join(ids)}.",
+            hint="Begin the next input with their results, a message of the role tool.",
+            ids=ids,
+        )

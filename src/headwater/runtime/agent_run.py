@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 from msgspec import UNSET
 
@@ -19,21 +19,19 @@ from headwater.events import (
     MessageAdded,
     RunFinished,
     RunStarted,
+    RunWaiting,
     StepStarted,
 )
-from headwater.events.closing import CANCELLED
-from headwater.events.history import unanswered
+from headwater.events.history import refuse_unanswered
 from headwater.events.messages import Message, ToolCall
 from headwater.providers.decoder import Place
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
-from headwater.runtime.children import waiting_event
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.definition import hash_of_job
 from headwater.runtime.ear import EAR, Ear
 from headwater.runtime.gave_up import bad_calls, bad_output, too_many_steps
 from headwater.runtime.hearing import LEAD, Cut, Hearing
 from headwater.runtime.job import HandoffTool, Job
-from headwater.runtime.log import GRAMMAR
 from headwater.runtime.past import Past, Standing
 from headwater.runtime.pausing import wakes
 from headwater.runtime.shown import as_data, outlined
@@ -96,12 +94,8 @@ class AgentRun(Hearing):
         if job.thread is not None:
             self._history = job.thread.take()
             self._took_thread = True
-        if ids := unanswered((*self._history, *job.input), by=("client",)) if self._history else ():
-            raise HistoryInvalid(
-                f"The conversation so far holds calls that are not answered: {', '.join(ids)}.",
-                hint="Begin the next input with their results: Message.tool(ToolResult(id=…, name=…, content=…)).",
-                ids=ids,
-            )
+        if self._history:
+            refuse_unanswered((*self._history, *job.input))
         self._system = await self._instructions()
         return [self._started(), *self._do(Signal.BEGIN)]
 
@@ -113,20 +107,8 @@ class AgentRun(Hearing):
             current_run.reset(token)
 
     def _started(self) -> RunStarted:
-        job = self.job
-        return RunStarted(
-            agent_name=job.name,
-            input=job.input,
-            history=self._history,
-            model=job.backends[0].model,
-            settings=job.settings.shown(),
-            context=None if self._above else outlined(job.context),  # once a tree
-            parent=self.parent,
-            call=self.call,
-            definition_hash=self.definition_hash,
-            grammar=GRAMMAR,
-            answer_tool=job.answer_tool,
-        )
+        context = None if self._above else outlined(self.job.context)  # once a tree
+        return self.job.started(self._history, self.definition_hash, context, parent=self.parent, call=self.call)
 
     @property
     def definition_hash(self) -> str:
@@ -272,7 +254,7 @@ class AgentRun(Hearing):
         whole = fold.finish_reason in ("tool_calls", "stop", None)
         said = fold.messages[-1] if fold.messages else None
         self.loop.client_calls = whole and said is not None and any(call.by == "client" for call in said.tool_calls)
-        rejected = fold.rejected()
+        rejected = fold.said.rejected()
         if self.job.run_tools and whole and (self._ours or rejected):
             called = {call.name for call in (*rejected, *(call for _, call in self._ours))}
             return self._do(Signal.GIVES if self.job.answer_tool in called else Signal.CALLED)
@@ -294,9 +276,8 @@ class AgentRun(Hearing):
         """The answer so far stands as it is, and the model is asked again once it has heard what was said."""
         assert self._ear is not None
         self._ear.cut = False
-        asking.abort()
         self._next = AgentRun._end_cut
-        return [*self.fold.closing(CANCELLED), *asking.unreported()]
+        return asking.cut()
 
     async def _end_cut(self) -> list[Event]:
         asking = self._asking
@@ -317,7 +298,7 @@ class AgentRun(Hearing):
         assert self._calls is not None
         if self.parking:
             await self.rest()
-        if any(call.name == self.job.answer_tool for call in self.fold.rejected()):
+        if any(call.name == self.job.answer_tool for call in self.fold.said.rejected()):
             self._calls.problem = "The answer is not a JSON object."
         self._next = AgentRun._work
         return await self._calls.open()
@@ -329,8 +310,8 @@ class AgentRun(Hearing):
         if not calls.begun:
             calls.begin()
         while not (events := mux.come() or self._told()) and not mux.done:
-            if not self.waiting and calls.wait and (waits := self._wait(calls)):
-                return waits
+            if not self.waiting and calls.wait and (waits := calls.waits()) is not None:
+                return self._wait(waits)
             if self.parking and calls.rest:
                 await self.rest()
             await mux.more()
@@ -352,13 +333,7 @@ class AgentRun(Hearing):
             return self._do(Signal.INVALID)
         return self._do(Signal.TOOLS_DONE, all_calls_bad=calls.all_bad)
 
-    def _wait(self, calls: ToolCalls) -> list[Event]:
-        """That the run waits for people, as none of its calls is at work."""
-        runs = tuple(run.id for run in calls.conducted.values())
-        ids = (*calls.questions, *calls.inputs, *runs)
-        if not ids:
-            return []
-        waits = waiting_event(self.people, ids, calls.questions, calls.inputs)
+    def _wait(self, waits: RunWaiting) -> list[Event]:
         if waits.on != "children":
             self.loop.take(Signal.PEOPLE_LEFT)
         self.stand_still(True)
@@ -429,17 +404,6 @@ class AgentRun(Hearing):
         self.close()
         return []
 
-    # --- what the loop does not allow
-
-    def _fail_steps(self) -> list[Event]:
-        raise too_many_steps(self.job, self._problem)
-
-    def _fail_output(self) -> list[Event]:
-        raise bad_output(self.job, self._problem, repaired=bool(self.loop.repairs)) from None
-
-    def _fail_calls(self) -> list[Event]:
-        raise bad_calls(self.job)
-
     # --- the rest of a run
 
     def _release(self) -> None:
@@ -472,11 +436,21 @@ class AgentRun(Hearing):
         if self.job.thread is not None and self._took_thread:
             self._took_thread = False
             # One that was parked goes on with it, and one that could not go on from it leaves it as it was.
-            if self.fold.end is None or isinstance(self.error, HistoryInvalid):
-                self.job.thread.give_back(self._history, self.job.thread.agent)
-            else:
-                response = self.response()
-                self.job.thread.give_back(response.messages, response.agent)
+            kept = self.fold.end is None or isinstance(self.error, HistoryInvalid)
+            thread, response = self.job.thread, self.response()
+            thread.give_back(*((self._history, thread.agent) if kept else (response.messages, response.agent)))
+
+
+def _fail_steps(run: AgentRun) -> NoReturn:
+    raise too_many_steps(run.job, run._problem)
+
+
+def _fail_output(run: AgentRun) -> NoReturn:
+    raise bad_output(run.job, run._problem, repaired=bool(run.loop.repairs)) from None
+
+
+def _fail_calls(run: AgentRun) -> NoReturn:
+    raise bad_calls(run.job)
 
 
 _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {
@@ -487,8 +461,8 @@ _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {
     Command.REPAIR: AgentRun._repair,
     Command.FOLLOW: AgentRun._follow,
     Command.FINISH: AgentRun._conclude,
-    Command.FAIL_STEPS: AgentRun._fail_steps,
-    Command.FAIL_OUTPUT: AgentRun._fail_output,
-    Command.FAIL_CALLS: AgentRun._fail_calls,
+    Command.FAIL_STEPS: _fail_steps,
+    Command.FAIL_OUTPUT: _fail_output,
+    Command.FAIL_CALLS: _fail_calls,
 }
 """What carries out each command. FAIL and CANCEL are the run's own end (`Run`); WAIT comes with whom to wait for."""

@@ -11,9 +11,11 @@ import msgspec
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
+from headwater.events import RunStarted
 from headwater.events.messages import Message
 from headwater.providers.request import OutputSpec, ProviderTool, Request, Settings, ToolSpec
 from headwater.runtime.agent_loop import Limits
+from headwater.runtime.log import GRAMMAR
 from headwater.runtime.people import Approver
 from headwater.runtime.run import Run
 from headwater.runtime.view import View
@@ -97,6 +99,24 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     quiet: bool = False
     """Nothing may be written to standard output or error on this run's behalf."""
+
+    def started(
+        self, history: tuple[Message, ...], definition_hash: str, context: Any, *, parent: str | None, call: str | None
+    ) -> RunStarted:
+        """The first event of a run that is given this; `context` is what of it the log tells."""
+        return RunStarted(
+            agent_name=self.name,
+            input=self.input,
+            history=history,
+            model=self.backends[0].model,
+            settings=self.settings.shown(),
+            context=context,
+            parent=parent,
+            call=call,
+            definition_hash=definition_hash,
+            grammar=GRAMMAR,
+            answer_tool=self.answer_tool,
+        )
 
     async def told(self) -> str | None:
         """The instructions, where they are a function what that returns for this run's context."""

@@ -27,7 +27,7 @@ from headwater.errors import (
 from headwater.events import Custom, Event, ForkedFrom, MessageReceived, RunFailed, RunResumed, Unknown, Warned
 from headwater.events.messages import Message
 from headwater.events.questions import Question
-from headwater.runtime.context import CallbackErrors
+from headwater.runtime.context import CallbackErrors, Watcher
 from headwater.runtime.ending import Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.past import Past, Record
@@ -68,6 +68,8 @@ class Pausing(Placed):
     """Whether the log is kept, so that the run can be left and gone on with."""
     approver: Approver | None = None
     """Who answers what the run asks, and the runs below it that have nobody of their own."""
+    at_end: Callable[[], None] | None = None
+    """Called once nothing more is appended to the tree of which this is the outermost run."""
     stands_still: Callable[[bool], None] | None = None
     """Told when it begins and ceases to wait: the clock of the call that it answers."""
 
@@ -82,6 +84,30 @@ class Pausing(Placed):
     def shut(self) -> None:
         """Tell every provider that is asked to stop, from any thread, while the loop stands idle."""
         raise NotImplementedError
+
+    # --- who is above, and who watches
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have every event of this run and of those below it told to `watcher`, as it is appended."""
+        self._watchers = (*self._watchers, watcher)
+        for run in (self._log.runs or {}).values():
+            if isinstance(run, Pausing) and self in run._above:
+                run._watchers = (*run._watchers, watcher)
+
+    @property
+    def above(self) -> tuple[Pausing, ...]:
+        """The runs in which this one stands, the outermost first."""
+        return self._above
+
+    @property
+    def outermost(self) -> Pausing:
+        """The run that is read, of which this one is a part."""
+        return self._above[0] if self._above else self
+
+    @property
+    def begun(self) -> bool:
+        """Whether anyone has begun to read it."""
+        return self._event_loop is not None
 
     # --- how far it is
 

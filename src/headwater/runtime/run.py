@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any, cast
 
 from msgspec.structs import force_setattr
@@ -31,7 +31,7 @@ from headwater.events import (
 )
 from headwater.events.answers import composed
 from headwater.events.response import Response
-from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, Watcher, drop, in_turn, others_cancel
+from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.pausing import Pausing, Stopped, nobody_answers
@@ -103,13 +103,6 @@ class Run(Pausing):
         """The run is over."""
 
     # --- reading
-
-    def watch(self, watcher: Watcher) -> None:
-        """Have every event of this run and of those below it told to `watcher`, as it is appended."""
-        self._watchers = (*self._watchers, watcher)
-        for run in (self._log.runs or {}).values():
-            if isinstance(run, Run) and self in run._above:
-                run._watchers = (*run._watchers, watcher)
 
     def _find_watchers(self) -> None:
         """The outermost run is read for the first time: whoever watches every run of the process is asked."""
@@ -242,21 +235,6 @@ class Run(Pausing):
     def error(self) -> BaseException | None:
         """What ended the run, if an error did."""
         return self.node.error
-
-    @property
-    def above(self) -> tuple[Run, ...]:
-        """The runs in which this one stands, the outermost first."""
-        return self._above
-
-    @property
-    def outermost(self) -> Run:
-        """The run that is read, of which this one is a part."""
-        return self._above[0] if self._above else self
-
-    @property
-    def begun(self) -> bool:
-        """Whether anyone has begun to read it."""
-        return self._event_loop is not None
 
     # --- stopping
 
@@ -449,9 +427,6 @@ class Run(Pausing):
         yield fold.closing(ending.manner.open_work, {child.id: child.fold for child in children}, now=self._log.now)
         yield from self._end_step()
         yield [ending.end_event(self.error, fold.usage)]
-
-    at_end: Callable[[], None] | None = None
-    """Called once nothing more is appended to the tree of which this is the outermost run."""
 
     def _finish(self) -> None:
         self.ending.finish()

@@ -26,6 +26,7 @@ from headwater.events import (
     InputAnswered,
     InputAsked,
     RunCancelled,
+    RunWaiting,
     ToolFinished,
     ToolProgress,
     ToolStarted,
@@ -34,7 +35,7 @@ from headwater.events import (
 from headwater.events.growing import Call, refusal_text
 from headwater.events.messages import Text, ToolCall
 from headwater.events.questions import Answer, Question
-from headwater.runtime.children import Parent
+from headwater.runtime.children import Parent, waiting_event
 from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.people import Waiting
@@ -92,7 +93,7 @@ class ToolCalls:
         """The runs that answer calls, by call."""
         self._changed = changed
         self._open: tuple[Call, ...] = run.fold.open_calls()
-        self._total = len(self._open) if finished is None else run.fold.ready_calls(step)
+        self._total = len(self._open) if finished is None else run.fold.said.ready()
         self._at_work: set[str] = set()
         # Each is given these calls when it begins: holding them here would be a cycle.
         self._tasks: list[tuple[str, Callable[[ToolCalls], Coroutine[Any, Any, None]]]] = []
@@ -121,6 +122,12 @@ class ToolCalls:
         """For each call at work the run that answers it, if one does."""
         waiting = self.inputs.values()
         return (self.conducted.get(key) for key in self._at_work if key not in waiting)
+
+    def waits(self) -> RunWaiting | None:
+        """For whom the calls wait, where none is at work; None where for nobody."""
+        runs = tuple(run.id for run in self.conducted.values())
+        ids = (*self.questions, *self.inputs, *runs)
+        return waiting_event(self.run.people, ids, self.questions, self.inputs) if ids else None
 
     # --- what becomes of each
 
@@ -191,7 +198,7 @@ class ToolCalls:
         if then == "fail":
             raise ToolFailed(
                 f"{tool.name} had begun when the process that ran it ended, and nobody knows whether it was done.",
-                hint="Find out, then go on from what was said before; or declare it with on_unknown='ask'.",
+                hint="Find out, then go on from what was said before.",
             )
         if then == "ask":
             asked = self._question(call, AGAIN)
@@ -251,14 +258,14 @@ class ToolCalls:
         tool = self.job.tools.get(end.name)
         if self.handoff is None and end.error is None and tool is not None and hasattr(tool, "take_over"):
             self.handoff = cast("HandoffTool", tool)
-            call = self.run.fold.call(end.call)
+            call = self.run.fold.said.call(end.call)
             arguments = call.as_run().arguments if call is not None else {}
             note = arguments.get("note") if isinstance(arguments, dict) else None
             self.note = note if isinstance(note, str) else ""
 
     def _had_answered(self, end: ToolFinished) -> None:
         """The call by which the answer was given, or would have been, has ended in another process."""
-        output, call = self.job.output, self.run.fold.call(end.call)
+        output, call = self.job.output, self.run.fold.said.call(end.call)
         if end.error is not None or output is None or call is None:
             self.problem = end.error or self.problem
         elif self.answer is UNSET and self.handoff is None:
