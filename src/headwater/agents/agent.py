@@ -6,13 +6,14 @@ streaming or not, makes the same `Run` and reads it; there is no other path.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
 from headwater.agents.declaration import Declaration
-from headwater.agents.options import NO_TASK, RunOptions, task_of
+from headwater.agents.options import NO_TASK, Arguments, Options, RunOptions, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task
 from headwater.agents.terminal_chat import converse, converse_blocking
@@ -21,6 +22,16 @@ from headwater.events.response import Response
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.tools.work import Offered
+
+if TYPE_CHECKING:
+    from headwater.agents.instructions import Instructions
+    from headwater.agents.model import ModelLike
+    from headwater.agents.output import OutputMode
+    from headwater.backends.timeouts import Timeouts
+    from headwater.providers.request import Settings
+    from headwater.readers.callbacks import Callback
+    from headwater.runtime.agent_loop import MAX_STEPS
+    from headwater.tools.work import ToolErrors
 
 __all__ = ("Agent",)
 
@@ -60,6 +71,46 @@ class Agent(Declaration[ContextT, OutputT]):
 
     handoffs: tuple[Agent[Any, Any], ...]
 
+    if TYPE_CHECKING:  # at run time it is the declaration's: checkers take the types from here
+
+        @overload
+        def __init__(
+            self,
+            *,
+            name: str = "agent",
+            model: ModelLike | None = None,
+            instructions: Instructions[ContextT] = None,
+            tools: Iterable[Any] | None = (),
+            handoffs: Iterable[Declaration[Any, Any]] | None = (),
+            sticky: bool = True,
+            output_type: type[OutputT] = ...,
+            output_mode: OutputMode = "native",
+            context_type: type[ContextT] | None = None,
+            description: str = "",
+            max_loops: int = 1,
+            max_steps: int = MAX_STEPS,
+            streaming_on: bool = False,
+            stream: bool = False,
+            print_on: bool | None = None,
+            verbose: bool = False,
+            interactive: bool = False,
+            streaming_callback: Callback | None = None,
+            on_event: Callback | None = None,
+            on_retract: Callback | None = None,
+            settings: Settings | Mapping[str, Any] | None = None,
+            base_url: str | None = None,
+            api_key: str | None = None,
+            timeouts: Timeouts | None = None,
+            retries: int | None = None,
+            fallback: Iterable[ModelLike] | None = (),
+            on_interrupted: Literal["raise", "restart"] | None = None,
+            tool_errors: ToolErrors = "tell",
+            **more: Unpack[Options],
+        ) -> None: ...
+        @overload
+        def __init__(self: Agent[Any, Any], *, output_type: Any, **arguments: Unpack[Arguments[ContextT]]) -> None: ...
+        def __init__(self, **arguments: Any) -> None: ...
+
     # --- running
 
     @overload
@@ -79,6 +130,15 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
+    @overload
+    def run(
+        self,
+        task: Task,
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Response[Any]: ...
     def run(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
         """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
@@ -111,6 +171,15 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
+    @overload
+    async def arun(
+        self,
+        task: Task,
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Response[Any]: ...
     async def arun(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
         """`run` as a plain coroutine: to be awaited, in every event loop."""
         task = task_of(task, options)
@@ -141,6 +210,15 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
+    @overload
+    def run_sync(
+        self,
+        task: Task,
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Response[Any]: ...
     def run_sync(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop, which it would hold up."""
         task = task_of(task, options)
@@ -180,6 +258,15 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> AgentStream[OutputT]: ...
+    @overload
+    def run_stream(
+        self,
+        task: Task,
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        **options: Unpack[RunOptions],
+    ) -> AgentStream[Any]: ...
     def run_stream(self, task: Any = NO_TASK, **options: Any) -> AgentStream[Any]:
         """The run as a stream, started by whoever reads it first.
 
