@@ -143,8 +143,9 @@ class Agent(Declaration[ContextT, OutputT]):
         """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
         `context` is handed to tools and dynamic instructions. `history` (messages) or `thread` (a Thread) go on from
-        an earlier conversation. `model`, `instructions`, `tools` and `output_type` stand in place of the agent's for
-        this run, `streaming_callback` and `on_event` too. `settings` and further keywords are settings for this run.
+        an earlier conversation. `model`, `instructions`, `tools`, `output_type` and `output_mode` stand in place of the
+        agent's for this run, `streaming_callback` and `on_event` too. `settings` and further keywords are settings for
+        this run.
 
         Ctrl-C cancels the run, closes the connection, and raises KeyboardInterrupt with the partial as `response`.
         Raises: HeadwaterError, with the partial as `response`.
