@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import ast
 import asyncio
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headwater import Agent
+from headwater.agents import agent as module
+from headwater.agents.declaration import Declaration
+from headwater.agents.options import Arguments, Options
 from headwater.backends.offline import Call, Say, Wait
 from headwater.errors import ConfigurationError, LoopMisuse
 from headwater.events import TextDelta
@@ -128,3 +134,19 @@ def test_a_callback_that_wants_too_much_is_refused() -> None:
 
     with pytest.raises(ConfigurationError, match="wants 4 arguments"):
         Agent(model="offline").run("x", streaming_callback=callback)
+
+
+# --- what checkers are told
+
+
+def test_the_signatures_that_checkers_read_are_those_of_the_declaration() -> None:
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    first = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    parameters = {**inspect.signature(Declaration).parameters}
+    assert [argument.arg for argument in first.args.kwonlyargs] == [name for name in parameters if name != "more"]
+    told = [None if default is None else ast.unparse(default) for default in first.args.kw_defaults]
+    given = [repr(one.default) for name, one in parameters.items() if name != "more"]
+    own = {"name": repr(25), "MAX_STEPS": "25", "...": repr(str)}
+    assert [own.get(str(default), default) for default in told] == given
+    beside = Arguments.__annotations__.keys() - Options.__annotations__.keys()
+    assert beside == parameters.keys() - {"more", "output_type"}

@@ -27,7 +27,7 @@ def test_other_spellings_are_the_same_arguments() -> None:
         {"instructions": "a", "system_prompt": "b"},
     ):
         with pytest.raises(TypeError):
-            Agent(**twice)  # type: ignore[arg-type]
+            Agent(**twice)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_cannot_be_is_refused_where_it_is_given(wrong: dict[str, Any]) -> N
 
 def test_a_setting_that_there_is_not_is_refused_with_what_was_meant() -> None:
     with pytest.raises((UnsupportedSetting, TypeError), match="temperature"):
-        Agent(model="offline", temprature=0.5)  # type: ignore[call-arg]
+        Agent(model="offline", temprature=0.5)  # type: ignore[call-overload]
     with pytest.raises((UnsupportedSetting, TypeError), match="max_tokens"):
         scripted("Hello.").run_sync("Go.", max_token=5)  # type: ignore[call-overload]
 

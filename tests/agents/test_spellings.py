@@ -117,7 +117,7 @@ FOREIGN: Final = re.findall(
 
 def error(name: str) -> str:
     with pytest.raises(UnsupportedSetting) as raised:
-        Agent(model="offline", **{name: "x"})  # type: ignore[arg-type]
+        Agent(model="offline", **{name: "x"})  # type: ignore[call-overload]
     return str(raised.value)
 
 

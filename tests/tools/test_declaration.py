@@ -17,7 +17,7 @@ from headwater.backends.offline import Call, ScriptedModel
 from headwater.errors import InvalidTool
 from headwater.providers.request import ToolSpec
 from headwater.schema import ValidationFailed
-from headwater.tools import Tool, ToolContext, as_tool, as_tools, tool
+from headwater.tools import Tool, ToolContext, as_tool, as_tools, declaration, tool
 
 
 @tool
@@ -363,6 +363,10 @@ def test_what_was_made_of_a_function_is_made_again(made: Tool[..., Any]) -> None
     arguments = {"query": "x"} if "query" in made.parameters.names else {"port": "x"}
     assert read(**arguments) == made(**arguments)
     assert read.validate(arguments) == made.validate(arguments)
+
+
+def test_every_setting_of_a_tool_is_kept() -> None:
+    assert {*declaration._SETTINGS} == inspect.signature(Tool).parameters.keys() - {"function", "schema"}
 
 
 def test_a_method_is_read_back_with_its_object() -> None:

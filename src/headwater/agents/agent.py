@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
 from headwater.agents.declaration import Declaration
-from headwater.agents.options import NO_TASK, RunOptions, task_of
+from headwater.agents.options import NO_TASK, Arguments, Options, RunOptions, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task
 from headwater.agents.terminal_chat import converse, converse_blocking
@@ -25,6 +25,16 @@ from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_lo
 from headwater.readers.stream import AgentStream, drain_blocking
 from headwater.runtime.resume import OnChanged, Resumption
 from headwater.tools.work import Approval, Offered
+
+if TYPE_CHECKING:
+    from headwater.agents.instructions import Instructions
+    from headwater.agents.model import ModelLike
+    from headwater.agents.output import OutputMode
+    from headwater.backends.timeouts import Timeouts
+    from headwater.providers.request import Settings
+    from headwater.readers.callbacks import Callback
+    from headwater.runtime.agent_loop import MAX_STEPS
+    from headwater.tools.work import ToolErrors
 
 __all__ = ("Agent",)
 
@@ -64,6 +74,46 @@ class Agent(Declaration[ContextT, OutputT]):
 
     handoffs: tuple[Agent[Any, Any], ...]
 
+    if TYPE_CHECKING:  # at run time it is the declaration's: checkers take the types from here
+
+        @overload
+        def __init__(
+            self,
+            *,
+            name: str = "agent",
+            model: ModelLike | None = None,
+            instructions: Instructions[ContextT] = None,
+            tools: Iterable[Any] | None = (),
+            handoffs: Iterable[Declaration[Any, Any]] | None = (),
+            sticky: bool = True,
+            output_type: type[OutputT] = ...,
+            output_mode: OutputMode = "native",
+            context_type: type[ContextT] | None = None,
+            description: str = "",
+            max_loops: int = 1,
+            max_steps: int = MAX_STEPS,
+            streaming_on: bool = False,
+            stream: bool = False,
+            print_on: bool | None = None,
+            verbose: bool = False,
+            interactive: bool = False,
+            streaming_callback: Callback | None = None,
+            on_event: Callback | None = None,
+            on_retract: Callback | None = None,
+            settings: Settings | Mapping[str, Any] | None = None,
+            base_url: str | None = None,
+            api_key: str | None = None,
+            timeouts: Timeouts | None = None,
+            retries: int | None = None,
+            fallback: Iterable[ModelLike] | None = (),
+            on_interrupted: Literal["raise", "restart"] | None = None,
+            tool_errors: ToolErrors = "tell",
+            **more: Unpack[Options],
+        ) -> None: ...
+        @overload
+        def __init__(self: Agent[Any, Any], *, output_type: Any, **arguments: Unpack[Arguments[ContextT]]) -> None: ...
+        def __init__(self, **arguments: Any) -> None: ...
+
     # --- running
 
     @overload
@@ -83,12 +133,22 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
+    @overload
+    def run(
+        self,
+        task: Task,
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Response[Any]: ...
     def run(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
         """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
         `context` is handed to tools and dynamic instructions. `history` (messages) or `thread` (a Thread) go on from
-        an earlier conversation. `model`, `instructions`, `tools` and `output_type` stand in place of the agent's for
-        this run, `streaming_callback` and `on_event` too. `settings` and further keywords are settings for this run.
+        an earlier conversation. `model`, `instructions`, `tools`, `output_type` and `output_mode` stand in place of the
+        agent's for this run, `streaming_callback` and `on_event` too. `settings` and further keywords are settings for
+        this run.
 
         Ctrl-C cancels the run, closes the connection, and raises KeyboardInterrupt with the partial as `response`.
         Raises: HeadwaterError, with the partial as `response`.
@@ -115,6 +175,15 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
+    @overload
+    async def arun(
+        self,
+        task: Task,
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Response[Any]: ...
     async def arun(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
         """`run` as a plain coroutine: to be awaited, in every event loop."""
         task = task_of(task, options)
@@ -145,6 +214,15 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[OutputT]: ...
+    @overload
+    def run_sync(
+        self,
+        task: Task,
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Response[Any]: ...
     def run_sync(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop, which it would hold up."""
         task = task_of(task, options)
@@ -184,6 +262,15 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> AgentStream[OutputT]: ...
+    @overload
+    def run_stream(
+        self,
+        task: Task,
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        **options: Unpack[RunOptions],
+    ) -> AgentStream[Any]: ...
     def run_stream(self, task: Any = NO_TASK, **options: Any) -> AgentStream[Any]:
         """The run as a stream, started by whoever reads it first.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Generic, Literal
 
 from msgspec import UNSET
+from typing_extensions import TypeVar
 
 from headwater.agents import validation
 from headwater.agents.client_tools import ClientTool
@@ -23,8 +24,11 @@ from headwater.providers.request import Settings
 from headwater.readers.callbacks import Callback
 from headwater.runtime.people import Approver
 from headwater.runtime.thread import Thread
+from headwater.tools.work import ToolErrors
 
-__all__ = ("NO_TASK", "OTHER_SPELLINGS", "RUN_ARGUMENTS", "Options", "RunOptions", "respell", "task_of")
+__all__ = ("NO_TASK", "OTHER_SPELLINGS", "RUN_ARGUMENTS", "Arguments", "Options", "RunOptions", "respell", "task_of")
+
+ContextT = TypeVar("ContextT", default=Any)
 
 
 class Options(SettingsOptions, total=False):
@@ -41,6 +45,38 @@ class Options(SettingsOptions, total=False):
 
 OTHER_SPELLINGS: Final = frozenset(Options.__annotations__) - frozenset(SettingsOptions.__annotations__)
 """The other spellings alone."""
+
+
+class Arguments(Options, Generic[ContextT], total=False):
+    """An agent's arguments but for its output type, for the signature in which that is no class."""
+
+    name: str
+    model: ModelLike | None
+    instructions: Instructions[ContextT]
+    tools: Iterable[Any] | None
+    handoffs: Iterable[Any] | None
+    sticky: bool
+    output_mode: OutputMode
+    context_type: type[ContextT] | None
+    description: str
+    max_loops: int
+    max_steps: int
+    streaming_on: bool
+    stream: bool
+    print_on: bool | None
+    verbose: bool
+    interactive: bool
+    streaming_callback: Callback | None
+    on_event: Callback | None
+    on_retract: Callback | None
+    settings: Settings | Mapping[str, Any] | None
+    base_url: str | None
+    api_key: str | None
+    timeouts: Timeouts | None
+    retries: int | None
+    fallback: Iterable[ModelLike] | None
+    on_interrupted: Literal["raise", "restart"] | None
+    tool_errors: ToolErrors
 
 
 class RunOptions(SettingsOptions, total=False):

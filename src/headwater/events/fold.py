@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-import msgspec
+from msgspec import UNSET
 
 from headwater.events.asked import Asked
 from headwater.events.closing import CANCELLED, FAILED, close_children, close_step, close_tools
@@ -403,14 +403,11 @@ class Fold:
             return Message(role="assistant", api=api, model=model)
         return self._step.message(api, model)
 
-    def response(
-        self, *, output: Any = msgspec.UNSET, callback_errors: int = 0, now: float | None = None
-    ) -> Response[Any]:
+    def response(self, *, output: Any = UNSET, callback_errors: int = 0, now: float | None = None) -> Response[Any]:
         """The Response that the events so far come to; `partial` unless the run finished.
 
-        `output` is the validated answer where a type was asked for (UNSET: none was), and counts only where the run
-        finished. `now` (Unix seconds) stands for the end where there is none yet, and for the time of an event that has
-        none yet.
+        `output` is the validated answer (UNSET: no type was asked for), and counts only where the run finished. `now`
+        (Unix seconds) stands for the end where there is none yet, and for the time of an event that has none yet.
         """
         spent, finished = self.spent(), isinstance(self.end, RunFinished)
         begun = _when(self.started, now) or 0.0
@@ -422,7 +419,7 @@ class Fold:
         return Response(
             text,
             transcript=self.transcript,
-            output=output if finished and output is not msgspec.UNSET else text,
+            output=output if finished and output is not UNSET else text,
             reasoning="\n\n".join(said.reasonings),
             refusal="".join(said.refusals),
             tool_calls=tuple(call.so_far() for call in said.calls if call.call.by != "provider"),

@@ -12,9 +12,11 @@ import msgspec
 from typing_extensions import TypeVar
 
 from headwater.errors import InvalidRecord
-from headwater.events.codec import JSON, as_json, read_record, write_record
 from headwater.events.messages import File, FinishReason, Image, Message, Source, ToolCall, ToolError, Usage
 from headwater.events.types import ErrorInfo
+
+if TYPE_CHECKING:
+    from headwater.events.codec import JSON
 
 __all__ = ("Response",)
 
@@ -130,6 +132,8 @@ class Response(str, Generic[OutputT]):
         An output of a type of yours is written as its JSON, an exception as what it says. Raises InvalidRecord where
         something has no JSON form.
         """
+        from headwater.events.codec import write_record
+
         return write_record(_recorded(self), "Response").decode()
 
     @overload
@@ -146,6 +150,8 @@ class Response(str, Generic[OutputT]):
         text. Raises InvalidRecord where it is no Response, one of a newer version, or its output does not fit;
         ConfigurationError where the type has no schema.
         """
+        from headwater.events.codec import read_record
+
         record = read_record(data, _Record, "Response")
         response = _restored(record)
         if output_type is not None and not record.partial:
@@ -310,6 +316,8 @@ def _as_type(output_type: Any, response: Response[Any]) -> Any:
 
 
 def _is_written_as(value: Any, stored: Any) -> bool:
+    from headwater.events.codec import as_json
+
     try:
         return bool(as_json(value) == stored)
     except InvalidRecord:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
 
 from headwater.errors import UsageError
 
@@ -20,24 +19,25 @@ def write_private(path: str | os.PathLike[str], data: bytes) -> None:
     Whoever reads meanwhile, or after a crash, finds the old one or the new one, whole. A symbolic link is refused, for
     somebody else may have put it there. Raises UsageError; OSError where the file cannot be written.
     """
-    path = Path(path)
-    if path.is_symlink():
-        raise UsageError(f"Nothing is saved to {str(path)!r}: it is a symbolic link.", hint="Name what it leads to.")
-    beside = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    place = os.fspath(path)
+    if os.path.islink(place):
+        raise UsageError(f"Nothing is saved to {place!r}: it is a symbolic link.", hint="Name what it leads to.")
+    folder, name = os.path.split(place)
+    beside = os.path.join(folder, f".{name}.{os.urandom(6).hex()}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        os.replace(beside, place)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            os.unlink(beside)
         raise
-    _settle(path.parent)
+    _settle(folder or os.curdir)
 
 
-def _settle(folder: Path) -> None:
+def _settle(folder: str) -> None:
     """Have the new name on the disk too, where a system lets folders be opened."""
     with contextlib.suppress(OSError):
         opened = os.open(folder, os.O_RDONLY)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from headwater.errors import InvalidRecord, ThreadBusy
-from headwater.events.codec import JSON, read_record, write_record
 from headwater.events.messages import Message
-from headwater.runtime.private_file import write_private
+
+if TYPE_CHECKING:
+    from headwater.events.codec import JSON
 
 __all__ = ("Thread",)
 
@@ -55,6 +55,8 @@ class Thread:
     @classmethod
     def from_json(cls, data: JSON) -> Self:
         """The thread that `to_json` wrote. Raises InvalidRecord where it is none, or one of a newer version."""
+        from headwater.events.codec import read_record
+
         record = read_record(data, _Record, "thread")
         return cls(record.messages, agent=record.agent)
 
@@ -64,17 +66,22 @@ class Thread:
         The file is there whole or not at all. While a run goes on, it is what was said before that.
         Raises InvalidRecord as `to_json`, UsageError for a symbolic link, and OSError.
         """
+        from headwater.runtime.private_file import write_private
+
         write_private(path, self._written() + b"\n")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """The thread that `save` wrote. Raises InvalidRecord where the file is broken or newer, and OSError."""
         try:
-            return cls.from_json(Path(path).read_bytes())
+            with open(path, "rb") as file:
+                return cls.from_json(file.read())
         except InvalidRecord as error:
             raise InvalidRecord(f"{os.fspath(path)}: {error.message}", hint=error.hint) from None
 
     def _written(self) -> bytes:
+        from headwater.events.codec import write_record
+
         return write_record(_Record(messages=self.messages, agent=self.agent), "thread")
 
     # --- given to runs

@@ -60,7 +60,7 @@ def model_of_a_wrong_type(here: Here) -> None:
 @case("The model is given by position")
 def positional(here: Here) -> None:
     """All of an agent's arguments have names: write `Agent(model="gpt-5.4")`."""
-    Agent("gpt-5.4")  # type: ignore[call-arg]
+    Agent("gpt-5.4")  # type: ignore[call-overload]
 
 
 @case("No key")

@@ -273,9 +273,9 @@ def test_an_address_that_is_refused_does_not_show(url: str, seen: Seen, monkeypa
 def test_other_mistakes_beside_a_key_do_not_show_it(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
     mistakes: list[Callable[[], Any]] = [
-        lambda: Agent(model="gpt-5.4", api_key=CANARY, temprature=1),  # type: ignore[call-arg]
+        lambda: Agent(model="gpt-5.4", api_key=CANARY, temprature=1),  # type: ignore[call-overload]
         lambda: Agent(model="gpt-5.4", api_key=CANARY, tools="x"),
-        lambda: Agent(model="gpt-5.4", api_key=CANARY, temperature="hot"),  # type: ignore[arg-type]
+        lambda: Agent(model="gpt-5.4", api_key=CANARY, temperature="hot"),  # type: ignore[call-overload]
         lambda: Agent(model="gtp-5.4", api_key=CANARY).run("Hello"),
         lambda: Agent(model="azure/gpt-5.4", api_key=CANARY).run("Hello"),
         lambda: Agent(model="anthropic/claude-sonnet-5", api_key=CANARY, seed=3).run("Hello"),
@@ -289,9 +289,9 @@ def test_other_mistakes_beside_a_key_do_not_show_it(seen: Seen, monkeypatch: pyt
 
 def test_a_key_of_a_wrong_type_does_not_show(seen: Seen) -> None:
     mistakes: list[Callable[[], Any]] = [
-        lambda: Agent(model="gpt-5.4", extra=CANARY),  # type: ignore[arg-type]
-        lambda: Agent(model="gpt-5.4", api_key=[CANARY]),  # type: ignore[arg-type]
-        lambda: Agent(model="gpt-5.4", base_url=[CANARY]),  # type: ignore[arg-type]
+        lambda: Agent(model="gpt-5.4", extra=CANARY),  # type: ignore[call-overload]
+        lambda: Agent(model="gpt-5.4", api_key=[CANARY]),  # type: ignore[call-overload]
+        lambda: Agent(model="gpt-5.4", base_url=[CANARY]),  # type: ignore[call-overload]
         lambda: Model("gpt-5.4", headers={"X-Key": f"{CANARY}\n"}),
         lambda: Model("gpt-5.4", headers=[CANARY]),  # type: ignore[arg-type]
     ]

@@ -217,10 +217,10 @@ def test_settings_are_known_by_name_and_type() -> None:
     for wrong in (
         lambda: AGENT.run("Hello", temprature=0.5),  # type: ignore[call-overload]
         lambda: AGENT.run("Hello", temperature="hot"),  # type: ignore[call-overload]
-        lambda: Agent(model="offline", temprature=0.5),  # type: ignore[call-arg]
-        lambda: Agent(model="offline", max_tokens="many"),  # type: ignore[arg-type]
-        lambda: Agent(model=3),  # type: ignore[arg-type]
-        lambda: Agent("offline"),  # type: ignore[call-arg]
+        lambda: Agent(model="offline", temprature=0.5),  # type: ignore[call-overload]
+        lambda: Agent(model="offline", max_tokens="many"),  # type: ignore[call-overload]
+        lambda: Agent(model=3),  # type: ignore[call-overload]
+        lambda: Agent("offline"),  # type: ignore[call-overload]
         lambda: AGENT.run(3),  # type: ignore[call-overload]
         lambda: AGENT.run("Hello", history=["Hello"]),  # type: ignore[list-item]
     ):

@@ -1,4 +1,4 @@
-"""mypy and pyright over this folder, the examples and docs/agents.md: types are as asserted, both see mistakes.
+"""mypy and pyright over this folder, the examples and two pages: types are as asserted, both see mistakes.
 
 An ignore that one of the two does not need is an error.
 """
@@ -26,14 +26,15 @@ def check(*command: str) -> tuple[str, int]:
 
 @pytest.fixture
 def programs(tmp_path: Path) -> list[str]:
-    """What is checked: files of this folder, the examples, and the programs of the page on agents."""
-    page = (ROOT / "docs" / "agents.md").read_text("utf-8")
+    """What is checked: files of this folder, the examples, and the programs of the pages on agents and their output."""
     written = []
-    for number, program in enumerate(re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)):
-        path = tmp_path / f"agents_{number}.py"
-        path.write_text(program, "utf-8")
-        written.append(str(path))
-    assert written
+    for page in ("agents", "structured-output"):
+        text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+        for number, program in enumerate(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)):
+            path = tmp_path / f"{page.replace('-', '_')}_{number}.py"
+            path.write_text(program, "utf-8")
+            written.append(str(path))
+    assert len(written) > 5
     return [*FILES, *map(str, sorted(EXAMPLES.glob("*.py"))), *written]
 
 
