@@ -27,6 +27,7 @@ from headwater.runtime.resume import OnChanged, Resumption
 from headwater.tools.work import Approval, Offered
 
 if TYPE_CHECKING:
+    from headwater.agents.client_tools import ClientTool
     from headwater.agents.instructions import Instructions
     from headwater.agents.model import ModelLike
     from headwater.agents.output import OutputMode
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from headwater.providers.request import Settings
     from headwater.readers.callbacks import Callback
     from headwater.runtime.agent_loop import MAX_STEPS
+    from headwater.runtime.people import Approver
+    from headwater.runtime.view import View
     from headwater.tools.work import ToolErrors
 
 __all__ = ("Agent",)
@@ -56,6 +59,12 @@ class Agent(Declaration[ContextT, OutputT]):
     tool whose arguments it is (tool), or in the instructions (prompted), the last two for servers that refuse a schema.
     `max_loops` is how often the agent is asked to go on from its own answer, `max_steps` how many requests one answer
     may take.
+
+    `approval` says which calls a person is asked about before they run: all (True, or the reason), or what a function of
+    the call (and the context) says; `approver` is a function that answers what this agent and its tools ask.
+    `client_tools` are told to the model and run by whoever reads the answer. `view` is a function of the conversation
+    that returns what of it the model is sent. `keep_log` keeps each run's events, so that it can be left and gone on
+    with.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
     what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands details
@@ -108,6 +117,11 @@ class Agent(Declaration[ContextT, OutputT]):
             fallback: Iterable[ModelLike] | None = (),
             on_interrupted: Literal["raise", "restart"] | None = None,
             tool_errors: ToolErrors = "tell",
+            approval: Approval = False,
+            approver: Approver | None = None,
+            keep_log: bool = False,
+            client_tools: Iterable[ClientTool] | None = (),
+            view: View | None = None,
             **more: Unpack[Options],
         ) -> None: ...
         @overload

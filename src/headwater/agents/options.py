@@ -24,7 +24,8 @@ from headwater.providers.request import Settings
 from headwater.readers.callbacks import Callback
 from headwater.runtime.people import Approver
 from headwater.runtime.thread import Thread
-from headwater.tools.work import ToolErrors
+from headwater.runtime.view import View
+from headwater.tools.work import Approval, ToolErrors
 
 __all__ = ("NO_TASK", "OTHER_SPELLINGS", "RUN_ARGUMENTS", "Arguments", "Options", "RunOptions", "respell", "task_of")
 
@@ -77,6 +78,11 @@ class Arguments(Options, Generic[ContextT], total=False):
     fallback: Iterable[ModelLike] | None
     on_interrupted: Literal["raise", "restart"] | None
     tool_errors: ToolErrors
+    approval: Approval
+    approver: Approver | None
+    keep_log: bool
+    client_tools: Iterable[ClientTool] | None
+    view: View | None
 
 
 class RunOptions(SettingsOptions, total=False):
