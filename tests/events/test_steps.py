@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from headwater import Agent, tool
 from headwater.backends.offline import Call, ScriptedModel
 from headwater.events import Event
@@ -17,8 +19,8 @@ async def look(what: str) -> str:
     return f"saw {what}"
 
 
-def log(*turns: object, **more: object) -> tuple[Event, ...]:
-    agent: Agent = Agent(model=ScriptedModel(list(turns)), tools=[look], keep_log=True, **more)  # type: ignore[arg-type]
+def log(*turns: Any) -> tuple[Event, ...]:
+    agent: Agent[Any, str] = Agent(model=ScriptedModel(list(turns)), tools=[look], keep_log=True)
     stream = agent.run_stream("Go.")
     stream.result_sync()
     return stream.log

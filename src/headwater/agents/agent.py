@@ -60,8 +60,8 @@ class Agent(Declaration[ContextT, OutputT]):
     `max_loops` is how often the agent is asked to go on from its own answer, `max_steps` how many requests one answer
     may take.
 
-    `approval` says which calls a person is asked about before they run: all (True, or the reason), or what a function of
-    the call (and the context) says; `approver` is a function that answers what this agent and its tools ask.
+    `approval` says which calls a person is asked about before they run: all (True, or the reason), or what a function
+    of the call (and the context) says; `approver` is a function that answers what this agent and its tools ask.
     `client_tools` are told to the model and run by whoever reads the answer. `view` is a function of the conversation
     that returns what of it the model is sent. `keep_log` keeps each run's events, so that it can be left and gone on
     with.

@@ -394,8 +394,8 @@ class Fold:
         return tuple((call.key, call.as_run()) for call in self._awaited if call.to_run and not call.refusal)
 
     def open_calls(self) -> tuple[Call, ...]:
-        """As `calls_to_run`, with all that is known of each."""
-        return tuple(call for call in self._awaited if call.to_run)
+        """As `calls_to_run`, with all that is known of each; also those refused once begun."""
+        return tuple(call for call in self._awaited if call.unanswered)
 
     def message(self, api: str = "", model: str = "") -> Message:
         """The open step's message so far; calls that were cut are left out, for nobody can answer them."""

@@ -102,9 +102,14 @@ class Call:
         return self.pieces is not None
 
     @property
-    def to_run(self) -> bool:
-        """Whether its tool still has to run, or to be run again, or its end to be told."""
+    def unanswered(self) -> bool:
+        """Whether nobody has said yet what came of it."""
         return not self.answered and self.error is None
+
+    @property
+    def to_run(self) -> bool:
+        """Whether its tool still has to run, or to be run again."""
+        return self.unanswered and not self.refusal
 
     def end(self, event: CallReady | CallRejected) -> None:
         """The model has written it, or stopped in the middle."""

@@ -104,7 +104,7 @@ def token_watcher(
     names_agent = on_retract is not None and positional_parameters(on_retract) == 2
     past = run.record.events if run.record is not None else ()
     chunks = Chunks(run.id, None, run.fold, past=past)
-    hold: Hold[str] = Hold(past)
+    hold: Hold[str] = Hold(past if take_back is None else ())  # who can take back is told at once
     wants = _wanted(callback)
     own = run.id
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of

@@ -28,7 +28,7 @@ from headwater.events import Custom, Event, ForkedFrom, MessageReceived, RunFail
 from headwater.events.messages import Message
 from headwater.events.questions import Question
 from headwater.runtime.context import CallbackErrors, Watcher
-from headwater.runtime.ending import Ending, Stage
+from headwater.runtime.ending import CancelledBy, Ending, Stage
 from headwater.runtime.merge import Mux
 from headwater.runtime.past import Past, Record
 from headwater.runtime.people import Approver, People
@@ -73,12 +73,24 @@ class Pausing(Placed):
     stands_still: Callable[[bool], None] | None = None
     """Told when it begins and ceases to wait: the clock of the call that it answers."""
 
-    def leave(self, error: HeadwaterError) -> None:
-        """Leave the run as it stands, in the loop's own thread, with `error` for its reader."""
-        raise NotImplementedError
-
     def task_failed(self, error: BaseException) -> None:
         """The run is to end with the error."""
+        raise NotImplementedError
+
+    def end_now(self, by: CancelledBy) -> list[Event]:
+        """The events that end the run, which stands in another."""
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """End the await that is going on, if one is."""
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Close what is held."""
+        raise NotImplementedError
+
+    def _finish(self) -> None:
+        """Nothing more is appended."""
         raise NotImplementedError
 
     def shut(self) -> None:
@@ -256,14 +268,46 @@ class Pausing(Placed):
         self._log.parked = parked
         loop = self._event_loop
         step = partial(self.leave, parked) if now else self._rest_if_idle
-        if loop is None or threading.get_ident() == self._thread:
+        idle = loop is not None and not loop.is_running()
+        if loop is None or running_loop() is loop or (idle and threading.get_ident() == self._thread):
             step()  # also in sync code, whose loop stands idle between two reads
             return
-        idle = not loop.is_running()
         with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
             loop.call_soon_threadsafe(step)
         if now and idle:
             self.shut()  # an idle loop would not hear of it before its reader comes back
+
+    def leave(self, error: HeadwaterError) -> None:
+        """Leave the run as it stands, in the loop's own thread: all is closed, nothing more is begun, there is no end.
+
+        What has been said and is on its way to the reader still gets into the log, when the reader comes or leaves;
+        then the error is raised.
+        """
+        if not self.ending.going:
+            return
+        if isinstance(error, Parked):
+            error.pending = self.people.pending
+        self.node.error = error
+        self.ending.begin(iter(()))
+        self.ending.begin(iter([self._left()]))
+
+    def _left(self) -> list[Event]:
+        """Be left as it stands: what this run and those below it have said, and nobody has been given."""
+        said = self._mux.take() if self._mux is not None else []
+        for child in tuple(self._children):
+            if child.ending.break_off():
+                said += child.take(child._left())
+                child._finish()
+            else:
+                said += child.end_now("parent")  # it is ending anyway
+        said += self._last_heard()
+        self._let_go()
+        self.interrupt()
+        return said
+
+    def _last_heard(self) -> list[Event]:
+        """What was said to the run and the log does not tell, of one that hears nothing more."""
+        return []
 
     @property
     def parking(self) -> bool:

@@ -242,38 +242,6 @@ class Run(Pausing):
         """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""
         self.ending.begin(iter(()))
 
-    def leave(self, error: HeadwaterError) -> None:
-        """Leave the run as it stands, in the loop's own thread: all is closed, nothing more is begun, there is no end.
-
-        What has been said and is on its way to the reader still gets into the log, when the reader comes or leaves;
-        then the error is raised.
-        """
-        if not self.ending.going:
-            return
-        if isinstance(error, Parked):
-            error.pending = self.people.pending
-        self.node.error = error
-        self.ending.begin(iter(()))
-        self.ending.begin(iter([self._left()]))
-
-    def _left(self) -> list[Event]:
-        """Be left as it stands: what this run and those below it have said, and nobody has been given."""
-        said = self._mux.take() if self._mux is not None else []
-        for child in tuple(self._children):
-            if child.ending.break_off():
-                said += child.take(child._left())
-                child._finish()
-            else:
-                said += child.end_now("parent")  # it is ending anyway
-        said += self._last_heard()
-        self._let_go()
-        self.interrupt()
-        return said
-
-    def _last_heard(self) -> list[Event]:
-        """What was said to the run and the log does not tell, of one that hears nothing more."""
-        return []
-
     def interrupt(self) -> None:
         """End the await that is going on, if one is."""
         self._interruptible.interrupt(Stopped("stopped"))

@@ -502,6 +502,7 @@ class _Work:
                 raise
             return ToolOutcome.failed(f"ToolTimeout: {self._name} took longer than {seconds:g} seconds.")
         finally:
+            run.stands_still = None  # it holds this task, and with what ended it all that stands here
             del self._calls.conducted[self.call_id]
         if run.error is not None:
             ours = isinstance(run.error, RunTimeout) and self.deadline is not None and self.deadline <= time.monotonic()

@@ -116,12 +116,13 @@ class Drive:
                 new += 1
                 if new == self._park:
                     stream.park(now=self._now)
-        except Parked as parked:
-            assert told == log[len(self._before) :], "who watches is told what its reader is given"
-            assert [*parked.log] == [*self._before, *told], "Parked has the log as it was told"
-            log, error = [*parked.log], "Parked"
         except HeadwaterError as raised:
             error = type(raised).__name__
+            kept = raised.log if isinstance(raised, Parked) else log
+        else:
+            kept = log
+        assert told == log[len(self._before) :], "who watches is told what its reader is given"
+        assert [*kept] == log, "Parked has the log as it was told"
         response = stream.response
         assert isinstance(response, (Response, Results))
         return Went(log, [*done], error, known(response), error == "Parked")
@@ -165,7 +166,7 @@ def _go_on(name: str, file: str) -> int:
 
 
 def cases(whole: Went, way: Way) -> Iterator[Case]:
-    """All stops of a run in that way; second stops are counted from what is left, which differs, and may be too many."""
+    """All stops of a run in that way; of the second stops there may be more than events are left."""
     size = len(whole.log)
     for first in range(1, size + 1):
         if way == "killed twice":

@@ -1,9 +1,9 @@
 """Runs as a state machine for hypothesis: people answer, refuse and speak, and the run is left and gone on with.
 
-The rules read on, let time pass, answer (from here and from another thread), steer, cancel, park, and kill; models break
-off and refuse, tools fail, are slow, ask and are asked about, agents and workflows stand in each other. After each rule
-the log keeps the rules; at the end nothing said is lost, nothing ran that was refused, nothing that had finished ran
-again, and the live Response is that of the log alone. Time is virtual.
+The rules read on, let time pass, answer (from here and from another thread), steer, cancel, park, and kill; models
+break off, tools fail, are slow, ask and are asked about, agents and workflows stand in each other. After each rule the
+log keeps its rules; at the end nothing said is lost, nothing ran that was refused, nothing that had finished ran again,
+and the live Response is that of the log alone. Time is virtual.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from headwater.events import (
     Event,
     MessageAdded,
     MessageReceived,
-    RunFinished,
     ToolFinished,
     decode,
     encode,
@@ -81,8 +80,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 _words = st.sampled_from(["So. ", "Let me see. ", "Well, ", "é🌊 "])
 _names = st.sampled_from(
-    ["quick", "slow", "wrong", "telling", "pay", "pay", "sometimes", "book", "send"]
-    + ["below", "below", "flow", "transfer_to_heir", "nobody"]
+    [
+        *("quick", "slow", "wrong", "telling", "pay", "pay", "sometimes", "book", "send"),
+        *("below", "below", "flow", "transfer_to_heir", "nobody"),
+    ]
 )
 _calls = st.builds(Call, _names, st.sampled_from([{"task": "go"}, {"task": "go"}, {"task": "go"}, {}, "[1]"]))
 _faults = st.sampled_from([Cut(), Fail(500), Fail(400), Wait(3.0)])
@@ -424,7 +425,8 @@ class PeopleMachine(RuleBasedStateMachine):
             await stream.aclose()
 
         self._do(end())
-        if self.over or (isinstance(kept[-1], RunFinished) and len(kept[-1].path) == 1):
+        if isinstance(kept[-1], End) and len(kept[-1].path) == 1:
+            self.over = True  # all of it had been told
             return
         self.log = kept
         self.finished, self.refused, self.allowed, self.for_run = known_now

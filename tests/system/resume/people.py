@@ -45,7 +45,7 @@ class People:
         if self._patient and not waits:
             return
         for question in stream.pending[: 1 if self._patient else None]:
-            rule = self._answers.get(question.tool, lambda _: Answer(by="ann"))
+            rule = self._answers.get(question.tool, _allow)
             self.answered.append(question.id)
             answer(stream, question, rule(question))
 
@@ -55,6 +55,10 @@ class People:
             return
         if stream.steer(one.text, now=one.now, agent=one.agent, by="ann"):
             self._said.add(one.text)
+
+
+def _allow(question: Question) -> Answer:
+    return Answer(by="ann")
 
 
 class Saying:

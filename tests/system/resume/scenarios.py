@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from headwater import Agent, AgentStream, ToolContext, tool
-from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Wait
+from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Think, Turn, Wait
 from headwater.errors import ConfigurationError
 from headwater.events import Event
 from headwater.events.questions import Answer, Question
@@ -18,6 +18,7 @@ from headwater.providers.request import Request, ToolSpec
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import OnUnknown, Work
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
+from tests.support.streams import always
 from tests.system.resume.people import People, Saying
 
 __all__ = ("SCENARIOS", "Scenario", "done")
@@ -83,7 +84,7 @@ def plain() -> Any:
 def flaky() -> Any:
     asked = [0]
 
-    def turn(request: Request) -> Any:
+    def turn(request: Request) -> Turn:
         asked[0] += 1
         if asked[0] == 1:
             return [Fail(429, retry_after=0.001)]
@@ -224,20 +225,20 @@ def graph_with_a_cycle() -> Any:
 
 
 def nested() -> Any:
-    broken = Agent(name="broken", model=ScriptedModel(lambda _: ["half ", Fail(400)]))
+    broken = Agent(name="broken", model=always("half ", Fail(400)))
     inner = ConcurrentWorkflow([_member("left", ["left"]), broken], name="inner", on_error="collect")
     return SequentialWorkflow([inner, _member("last", [Call("add", {"a": 1, "b": 1})], ["last"])], name="outer")
 
 
 def failing_member() -> Any:
-    broken = Agent(name="broken", model=ScriptedModel(lambda _: [Say("half "), Fail(400)]))
+    broken = Agent(name="broken", model=always(Say("half "), Fail(400)))
     return SequentialWorkflow([_member("one", ["one"]), broken, _member("never", ["never"])])
 
 
 def cancelled_member() -> Any:
     """A workflow in another, one of whose members fails while another is at work, which is cancelled for it."""
-    broken = Agent(name="broken", model=ScriptedModel(lambda _: ["half ", Wait(1.0), Fail(400)]))
-    slow = Agent(name="slow", model=ScriptedModel(lambda _: ["I think ", Wait(60.0), "so."]))
+    broken = Agent(name="broken", model=always("half ", Wait(1.0), Fail(400)))
+    slow = Agent(name="slow", model=always("I think ", Wait(60.0), "so."))
     inner = ConcurrentWorkflow([slow, broken], name="inner")
     return SequentialWorkflow(
         [inner, _member("last", [Call("add", {"a": 1, "b": 1})], ["last"])], name="outer", on_error="collect"
@@ -415,7 +416,7 @@ def _without_weather() -> Any:
 def hears() -> Any:
     """Says what it was told by the way, and before that runs tools in two steps."""
 
-    def turn(request: Request) -> Any:
+    def turn(request: Request) -> Turn:
         said = [one.text for one in request.messages if one.role == "user"][1:]
         ran = sum(one.role == "tool" for one in request.messages)
         if ran < 2:
@@ -436,7 +437,7 @@ def heard_by_a_member() -> Any:
 
 
 def heard_by_an_heir() -> Any:
-    def turn(request: Request) -> Any:
+    def turn(request: Request) -> Turn:
         said = [one.text for one in request.messages if one.role == "user"][1:]
         return [f"The heir heard {' and '.join(said) or 'nothing'}."]
 

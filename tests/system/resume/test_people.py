@@ -39,7 +39,7 @@ from headwater.events import (
 from headwater.events.questions import Answer, Question
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
-from tests.support.streams import log_of
+from tests.support.streams import always, log_of
 from tests.support.virtual import run_virtual
 from tests.system.resume.scenarios import (
     add,
@@ -111,7 +111,7 @@ def test_the_question_shows_at_once_and_the_other_call_does_not_wait_for_its_ans
         assert asked < _where(log, ToolFinished, name="add") < waits < _where(log, ApprovalAnswered)
         assert _where(log, ToolStarted, name="charge") > _where(log, ApprovalAnswered)
         assert _tools_done() == ["add 1 2", "charge 5"]
-        assert [result.name for result in stream.response.messages[2].content] == ["charge", "add"]  # type: ignore[union-attr]
+        assert [result.name for result in stream.response.messages[2].content] == ["charge", "add"]
 
     run_virtual(main())
 
@@ -335,7 +335,7 @@ def test_a_workflow_waits_only_once_nothing_else_can_go_on() -> None:
 
 
 def _plain_approver(question: Question) -> bool:
-    return question.arguments["cents"] == 7
+    return bool(question.arguments["cents"] == 7)
 
 
 async def _async_approver(question: Question) -> Answer:
@@ -345,7 +345,7 @@ async def _async_approver(question: Question) -> Answer:
 
 class _Approver:
     async def __call__(self, question: Question) -> bool:
-        return question.arguments["cents"] == 7
+        return bool(question.arguments["cents"] == 7)
 
 
 @pytest.mark.parametrize("approver", [_plain_approver, _async_approver, _Approver(), lambda q: _async_approver(q)])
@@ -502,8 +502,8 @@ def test_given_answers_that_do_not_fit_leave_the_run_as_it_was() -> None:
     async def asks() -> None:
         with pytest.raises(AnswerInvalid):
             await stream.result()
+        again = asks_two_things().resume(_saved(stream.log), answers={question.id: 3})
         with pytest.raises(ApprovalNeeded) as caught:
-            again = asks_two_things().resume(_saved(stream.log), answers={question.id: 3})
             await again._begun().drain(alone=True)
         assert "In whose name?" in caught.value.pending[0].message
         last = asks_two_things().resume(_saved(caught.value.log), answers={caught.value.pending[0].id: "Ann"})
@@ -659,10 +659,12 @@ def test_what_was_parked_between_steps_counts_for_nothing_either(monkeypatch: py
     monkeypatch.setattr(time, "time", lambda: now() + late[0])
 
     async def left(stream: AgentStream[Any]) -> list[Event]:
+        def then(event: Event) -> None:
+            if isinstance(event, ToolFinished) or event.type == "run.resumed":
+                stream.park()
+
         with pytest.raises(Parked) as caught:
-            async for event in stream.events():
-                if isinstance(event, ToolFinished) or event.type == "run.resumed":
-                    stream.park()
+            await _read(stream, then)
         check_log(caught.value.log, parked=True)
         return _saved(caught.value.log)
 
@@ -683,7 +685,7 @@ def test_what_was_spent_before_counts_after(monkeypatch: pytest.MonkeyPatch) -> 
     """A process that died in the middle of an answer: that time was the run's."""
 
     async def main() -> None:
-        agent = Agent(name="a", model=ScriptedModel(lambda _: ["One ", Wait(5.0), "two."]))
+        agent = Agent(name="a", model=always("One ", Wait(5.0), "two."))
         log = await log_of(agent.run_stream("Go."), until=lambda event: event.type == "text.delta")
         now = time.time
         monkeypatch.setattr(time, "time", lambda: now() + 8.0)

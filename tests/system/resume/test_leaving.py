@@ -1,0 +1,433 @@
+"""Leaving a run that people have to do with: parked gently and at once, cancelled, dropped, from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from headwater import Agent, AgentStream, ToolContext, tool
+from headwater.backends.offline import Call, ScriptedModel, Wait
+from headwater.errors import AlreadyAnswered, LogNotKept, Parked, RunEnded
+from headwater.events import (
+    Event,
+    MessageReceived,
+    RunWaiting,
+    ToolFinished,
+    ToolStarted,
+    decode,
+    encode,
+    tree_response,
+)
+from headwater.testing import check_log
+from headwater.workflows import SequentialWorkflow
+from tests.support.streams import always
+from tests.support.virtual import run_virtual
+from tests.system.resume.scenarios import by_step, done, hears, one_asked, waiting_child
+
+
+@pytest.fixture(autouse=True)
+def _nothing_done() -> None:
+    done.clear()
+
+
+def _saved(log: Any) -> list[Event]:
+    return [decode(encode(event)) for event in log]
+
+
+@tool
+async def slow(ctx: ToolContext[Any]) -> str:
+    """Take a while."""
+    await asyncio.sleep(5)
+    done.append(f"{ctx.idempotency_key} slow")
+    return "slow"
+
+
+def _slow_agent() -> Agent[Any, Any]:
+    return Agent(name="slow", tools=[slow], model=by_step(["I go. ", Call("slow")], ["It is done."]))
+
+
+async def _left(stream: AgentStream[Any], then: Callable[[Event], object]) -> Parked:
+    """Read a run until it is parked, with `then` called for each event."""
+
+    async def read() -> None:
+        async for event in stream.events():
+            then(event)
+
+    with pytest.raises(Parked) as caught:
+        await read()
+    return caught.value
+
+
+# --- gently, and at once
+
+
+def test_a_gentle_park_lets_tools_end_and_begins_nothing_new() -> None:
+    async def main() -> None:
+        stream = _slow_agent().run_stream("Go.")
+
+        def then(event: Event) -> None:
+            if isinstance(event, ToolStarted):
+                stream.park()
+
+        parked = await _left(stream, then)
+        log = parked.log
+        check_log(log, parked=True)
+        assert isinstance(log[-1], ToolFinished)
+        assert parked.response == stream.response == tree_response(log)
+        assert await _slow_agent().resume(_saved(log)).result() == "It is done."
+        assert len(done) == 1
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(5.0)
+
+
+def test_a_gentle_park_lets_the_answer_be_finished() -> None:
+    async def main() -> None:
+        agent = Agent(model=ScriptedModel([["One ", Wait(3.0), "two."], ["Three."]]), max_loops=2, keep_log=True)
+        stream = agent.run_stream("Go.")
+
+        def then(event: Event) -> None:
+            if event.type == "text.delta":
+                stream.park()
+
+        parked = await _left(stream, then)
+        assert [event.type for event in parked.log][-2:] == ["step.finished", "message.added"]
+        assert stream.response.text == "One two."
+
+    run_virtual(main())
+
+
+def test_parked_at_once_it_is_left_in_the_middle() -> None:
+    async def main() -> None:
+        stream = _slow_agent().run_stream("Go.")
+
+        def then(event: Event) -> None:
+            if isinstance(event, ToolStarted):
+                stream.park(now=True)
+
+        parked = await _left(stream, then)
+        assert not done
+        await stream.aclose()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert await _slow_agent().resume(_saved(parked.log)).result() == "It is done."
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(5.0)
+
+
+def test_a_cancel_before_it_has_left_wins() -> None:
+    async def main() -> None:
+        stream = _slow_agent().run_stream("Go.")
+        async for event in stream.events():
+            if isinstance(event, ToolStarted):
+                stream.park()
+                stream.cancel()
+        assert event.type == "run.cancelled"
+        with pytest.raises(RunEnded):
+            stream.approve("any")
+
+    run_virtual(main())
+
+
+def test_a_log_that_nobody_keeps_cannot_be_parked() -> None:
+    stream = Agent(model=always("So.")).run_stream("Go.")
+    with pytest.raises(LogNotKept, match="keep_log"):
+        stream.park()
+    assert stream.result_sync() == "So."
+
+
+def test_parked_before_it_is_read_it_does_nothing() -> None:
+    stream = _slow_agent().run_stream("Go.")
+    assert stream.log == ()
+    stream.park()
+    with pytest.raises(Parked) as caught:
+        stream.result_sync()
+    assert caught.value.log == ()
+
+
+def test_parked_again_before_it_goes_on_its_log_is_what_it_was() -> None:
+    async def main() -> None:
+        stream = one_asked().run_stream("Go.")
+
+        def then(event: Event) -> None:
+            if isinstance(event, RunWaiting):
+                stream.park()
+
+        parked = await _left(stream, then)
+        again = one_asked().resume(_saved(parked.log))
+        again.park()
+        with pytest.raises(Parked) as left:
+            await again.result()
+        assert left.value.log == parked.log
+
+    run_virtual(main())
+
+
+def test_parked_while_a_question_is_open_it_has_the_question_and_what_was_answered_meanwhile_is_not_begun() -> None:
+    async def main() -> None:
+        agent = one_asked()
+        agent.tools = [*agent.tools, slow]
+        agent.model = by_step([Call("charge", {"cents": 5}), Call("slow")], ["It is done."])
+        stream = agent.run_stream("Go.")
+
+        def then(event: Event) -> None:
+            if isinstance(event, ToolStarted) and event.name == "slow":
+                stream.park()
+                stream.approve(stream.pending[0].id)
+
+        parked = await _left(stream, then)
+        log = parked.log
+        check_log(log, parked=True)
+        assert [one.split(" ")[1] for one in done] == ["slow"]
+        assert "approval.answered" in [event.type for event in log]
+        again = agent.resume(_saved(log))
+        assert await again.result() == "It is done."
+        assert [one.split(" ")[1] for one in done] == ["slow", "charge"]
+
+    run_virtual(main())
+
+
+def test_in_plain_code_it_is_parked_from_the_loop_and_from_a_thread() -> None:
+    for in_thread in (False, True):
+        stream = one_asked().run_stream("Go.")
+        park = threading.Thread(target=stream.park)
+        events = iter(stream.events())
+        while not isinstance(next(events), RunWaiting):
+            pass
+        if in_thread:
+            park.start()
+            park.join()
+        else:
+            stream.park()
+        with pytest.raises(Parked) as caught:
+            list(events)
+        parked = caught.value
+        assert [question.tool for question in parked.pending] == ["charge"]
+        check_log(parked.log, parked=True)
+
+
+def test_the_provider_is_told_at_once_where_a_parked_stream_stands_idle() -> None:
+    model = ScriptedModel([["One ", Wait(50.0), "two."]])
+    stream = Agent(model=model, keep_log=True).run_stream("Go.")
+    events = iter(stream.events())
+    while next(events).type != "text.delta":
+        pass
+    told: list[bool] = []
+    stream._begun()._asking.shut = lambda: told.append(True)  # type: ignore[attr-defined]
+    thread = threading.Thread(target=stream.park, kwargs={"now": True})
+    thread.start()
+    thread.join()
+    assert told
+    with pytest.raises(Parked):
+        list(events)
+    assert stream.log[-1].type == "text.delta"
+
+
+# --- nothing said is lost
+
+
+@pytest.mark.parametrize("now", [False, True])
+def test_what_is_said_while_it_is_parked_is_heard_by_whoever_goes_on(now: bool) -> None:
+    async def main() -> None:
+        stream = hears().run_stream("Go.", keep_log=True)
+
+        def then(event: Event) -> None:
+            if isinstance(event, ToolStarted) and not stream._begun().parking:
+                assert stream.steer("hurry")
+                stream.park(now=now)
+                assert stream.steer("and be kind") is not now
+
+        parked = await _left(stream, then)
+        log = parked.log
+        said = [event.message.text for event in log if isinstance(event, MessageReceived)]
+        assert said == (["hurry"] if now else ["hurry", "and be kind"])
+        assert [message.text for message in stream.response.unheard] == said
+        answer = await hears().resume(_saved(log)).result()
+        assert f"with {' and '.join(said)}" in answer
+
+    run_virtual(main())
+
+
+def test_what_is_said_to_a_member_that_rests_is_kept() -> None:
+    async def main() -> None:
+        flow = SequentialWorkflow([hears()], keep_log=True)
+        stream = flow.run_stream("Go.")
+
+        def then(event: Event) -> None:
+            if isinstance(event, ToolStarted):
+                stream.park()
+                assert stream.steer("hurry", agent="hears")
+
+        parked = await _left(stream, then)
+        assert "message.received" in [event.type for event in parked.log]
+        assert "with hurry" in await flow.resume(_saved(parked.log)).result()
+
+    run_virtual(main())
+
+
+def test_what_nobody_heard_stands_in_the_response() -> None:
+    async def main() -> None:
+        stream = _slow_agent().run_stream("Go.")
+        async for event in stream.events():
+            if isinstance(event, ToolStarted):
+                assert stream.steer("hurry", by="ann")
+                stream.cancel()
+        assert [message.text for message in stream.response.unheard] == ["hurry"]
+        assert not stream.steer("too late")
+
+    run_virtual(main())
+
+
+# --- threads, and what is left
+
+
+def test_whoever_answers_while_the_loop_ends_is_told_or_is_heard() -> None:
+    """Twenty threads answer the moment the run is left: none hangs, none is told nonsense."""
+    for _ in range(5):
+        stream = one_asked().run_stream("Go.")
+        go, told = threading.Event(), list[str]()
+
+        def answer(name: str, stream: Any = stream, go: threading.Event = go, told: list[str] = told) -> None:
+            go.wait(5)
+            try:
+                stream.approve(name)
+            except (AlreadyAnswered, RunEnded) as error:
+                told.append(type(error).__name__)
+            else:
+                told.append("answered")
+
+        threads: list[threading.Thread] = []
+        for event in stream.events():
+            if isinstance(event, RunWaiting):
+                question = stream.pending[0].id
+                threads = [threading.Thread(target=answer, args=(question,)) for _ in range(20)]
+                for thread in threads:
+                    thread.start()
+                go.set()
+                break
+        stream.close()
+        for thread in threads:
+            thread.join(5)
+            assert not thread.is_alive()
+        assert len(told) == 20
+        assert told.count("answered") <= 1
+
+
+def test_a_stream_with_questions_is_no_cycle() -> None:
+    """Whoever lets go of it in the middle of a question, or after its end, lets go of all of it."""
+
+    async def main() -> None:
+        gone: list[weakref.ref[Any]] = []
+        gc.collect()
+        gc.disable()
+        try:
+            for make, ways in ((one_asked, (True, False)), (waiting_child, (True,))):
+                for to_the_end in ways:
+                    stream = make().run_stream("Go.")
+                    gone.append(weakref.ref(stream._begun()))
+                    reader = aiter(stream.events())
+                    async for event in reader:
+                        if isinstance(event, RunWaiting) and len(event.path) == 1:
+                            if not to_the_end:
+                                break
+                            for question in stream.pending:
+                                stream.approve(question.id)
+                    if not to_the_end:
+                        await stream.aclose()
+                    del stream, reader, event
+                    for _ in range(20):
+                        await asyncio.sleep(0)
+            assert [ref() for ref in gone] == [None] * 3
+        finally:
+            gc.enable()
+
+    run_virtual(main())
+
+
+def test_a_resumed_stream_is_no_cycle() -> None:
+    async def parked() -> Parked:
+        stream = one_asked().run_stream("Go.")
+        return await _left(stream, lambda event: isinstance(event, RunWaiting) and stream.park())
+
+    async def main() -> None:
+        error = await parked()
+        log, approvals = _saved(error.log), {error.pending[0].id: True}
+        gc.collect()
+        gc.disable()
+        try:
+            again = one_asked().resume(log, approvals=approvals)
+            gone = weakref.ref(again._begun())
+            assert await again.result() == "It is done."
+            del again
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert gone() is None
+        finally:
+            gc.enable()
+
+    run_virtual(main())
+
+
+# --- steering
+
+
+def test_now_cuts_the_answer_and_never_a_tool() -> None:
+    async def main() -> None:
+        agent = Agent(model=ScriptedModel([["One ", Wait(50.0), "two."], [Wait(1.0), "Then so."]]))
+        stream = agent.run_stream("Go.")
+        log: list[Event] = []
+        async for event in stream.events():
+            log.append(event)
+            if event.type == "text.started" and len(log) < 8:
+                asyncio.get_running_loop().call_later(2.0, lambda: stream.steer("stop", now=True))
+        check_log(log)
+        finished = [event.finish_reason for event in log if event.type == "step.finished"]  # type: ignore[attr-defined]
+        assert finished[0] == "cancelled"
+        assert stream.response.transcript.startswith("One ")
+        assert [message.role for message in stream.response.messages] == ["user", "assistant", "user", "assistant"]
+
+    _, seconds = run_virtual(main())
+    assert seconds < 50
+
+
+def test_now_before_the_model_has_said_anything() -> None:
+    async def main() -> None:
+        agent = Agent(model=by_step(["Never."], ["So."]))
+        for when in ("step.started", "attempt.started", "run.started"):
+            stream = agent.run_stream("Go.")
+            log: list[Event] = []
+            async for event in stream.events():
+                log.append(event)
+                if event.type == when and not any(one.type == "message.received" for one in log):
+                    assert stream.steer("stop", now=True)
+            check_log(log)
+            assert stream.response == tree_response(log)
+            assert not stream.response.unheard
+
+    run_virtual(main())
+
+
+def test_final_only_takes_back_what_was_no_last_word_after_all() -> None:
+    async def main() -> None:
+        agent = Agent(model=ScriptedModel([["This is it."], ["No, this."]]))
+        stream = agent.run_stream("Go.")
+        chunks = []
+        async for chunk in stream.select(final_only=True):
+            chunks.append(chunk)
+            if chunk.content and len(chunks) == 1:
+                stream.steer("wait")
+        shown = ""
+        for chunk in chunks:
+            if chunk.finish_reason == "retracted":
+                shown = shown[: len(shown) - chunk.event.chars]  # type: ignore[union-attr]
+            shown += chunk.content
+        assert "retracted" in [chunk.finish_reason for chunk in chunks]
+        assert shown == stream.response.text == "No, this."
+
+    run_virtual(main())
