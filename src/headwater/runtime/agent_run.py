@@ -79,7 +79,9 @@ class AgentRun(Hearing):
 
     async def _advance(self) -> list[Event]:
         events = await self._next(self)
-        return events if self._ear is None else [*self._ear.told(), *events]
+        if self._ear is None or self.fold.started is None:
+            return events
+        return [*self._ear.told(), *events]
 
     def _do(self, signal: Signal, *, all_calls_bad: bool = False) -> list[Event]:
         """Report to the loop and carry out its command: events to append, or none where `_next` goes on at once."""

@@ -84,7 +84,8 @@ class Hearing(Parent):
     def _last_heard(self) -> list[Event]:
         """See `Run`."""
         with EAR:  # whoever was let speak before has spoken
-            return self._told()
+            told = self._told()
+        return [self._started(), *told] if told and self.fold.started is None else told
 
     def inherit(self, unheard: Mapping[str, Message]) -> None:
         """Hear what was said to the run that has handed over, and that no model has heard."""

@@ -224,7 +224,17 @@ class Tool(Generic[P, R_co]):
         return shape
 
 
-_SETTINGS = ("name", "description", "timeout", "retries", "strict", "max_result_chars", "on_error")
+_SETTINGS = (
+    "name",
+    "description",
+    "timeout",
+    "retries",
+    "strict",
+    "max_result_chars",
+    "on_error",
+    "approval",
+    "on_unknown",
+)
 
 
 def _under_its_name(module: str, name: str) -> Any:

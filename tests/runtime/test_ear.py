@@ -1,0 +1,91 @@
+"""What was said to a run is told once, heard once, and passed on where nobody heard it."""
+
+from __future__ import annotations
+
+import threading
+
+from headwater.events import MessageAdded, MessageReceived
+from headwater.events.messages import Message
+from headwater.runtime.ear import Ear
+
+
+def _say(ear: Ear, text: str, *, now: bool = False) -> None:
+    ear.say("run_1", Message.user(text), by="ann", now=now)
+
+
+def test_it_is_told_first_and_heard_when_the_model_is_asked() -> None:
+    ear = Ear()
+    _say(ear, "one")
+    assert ear.untold
+    (told,) = ear.told()
+    assert isinstance(told, MessageReceived)
+    assert (told.message.text, told.by, told.key.startswith("run_1/")) == ("one", "ann", True)
+    assert (bool(ear), ear.untold) == (True, False), "nobody has heard it yet"
+    (heard,) = ear.heard()
+    assert isinstance(heard, MessageAdded)
+    assert (heard.key, heard.cause, heard.message) == (told.key, "steer", told.message)
+    assert not ear
+    assert ear.heard() == []
+
+
+def test_what_was_not_told_yet_is_told_before_it_is_heard() -> None:
+    ear = Ear()
+    _say(ear, "one")
+    ear.told()
+    _say(ear, "two")
+    told, first, second = ear.heard()
+    assert isinstance(told, MessageReceived)
+    assert [event.message.text for event in (first, second) if isinstance(event, MessageAdded)] == ["one", "two"]
+
+
+def test_keys_are_their_own() -> None:
+    ear = Ear()
+    for _ in range(50):
+        _say(ear, "again")
+    keys = {event.key for event in ear.told() if isinstance(event, MessageReceived)}
+    assert len(keys) == 50
+
+
+def test_what_the_log_tells_of_and_nobody_heard_is_heard_now() -> None:
+    ear = Ear({"k": Message.user("before")})
+    assert ear
+    assert ear.told() == []
+    (heard,) = ear.heard()
+    assert isinstance(heard, MessageAdded)
+    assert heard.key == "k"
+
+
+def test_it_is_passed_on_once() -> None:
+    ear = Ear({"k": Message.user("before")})
+    _say(ear, "not told")
+    assert ear.pass_on() == {"k": Message.user("before")}
+    assert ear.pass_on() == {}
+    assert ear.untold
+
+
+def test_a_cut_is_asked_for_until_it_was_heard() -> None:
+    ear = Ear()
+    _say(ear, "stop", now=True)
+    _say(ear, "please")
+    assert ear.cut
+    ear.told()
+    assert ear.cut
+    ear.heard()
+    assert not ear.cut
+
+
+def test_many_threads_may_speak_at_once() -> None:
+    ear = Ear()
+
+    def speak() -> None:
+        for _ in range(100):
+            _say(ear, "x")
+
+    threads = [threading.Thread(target=speak) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    told = 0
+    while any(thread.is_alive() for thread in threads) or ear.untold:
+        told += len(ear.told())
+    assert told == 800
+    assert len(ear.heard()) == 800

@@ -1,0 +1,198 @@
+"""What a log tells of each run of its tree, wherever it stops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from headwater.errors import InvalidRecord
+from headwater.events import (
+    AttemptFailed,
+    AttemptStarted,
+    CallReady,
+    CallStarted,
+    ChildFinished,
+    ErrorInfo,
+    Event,
+    Retracted,
+    RunResumed,
+    RunStarted,
+    RunWaiting,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    TextStarted,
+    ToolFinished,
+    ToolStarted,
+    UsageReported,
+)
+from headwater.runtime.past import Past, Standing, past_of
+from headwater.testing.handmade_logs import handmade_logs
+from tests.support.logs import stamped
+
+LOGS = {name: log for name, log in handmade_logs().items() if log[0].grammar > 1}  # type: ignore[attr-defined]
+BUSY = ErrorInfo(type="Overloaded", message="busy", retryable=True)
+
+
+def _begun(*events: Event) -> list[Event]:
+    return stamped([RunStarted(agent_name="top", grammar=2), *events])
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_every_beginning_of_every_log_can_be_read(name: str) -> None:
+    log = LOGS[name]
+    for size in range(1, len(log) + 1):
+        record = past_of(log[:size])
+        assert record.last is log[size - 1]
+        assert record.root.node.id == log[0].run
+        own = [event for event in log[:size] if event.run == log[0].run]
+        assert record.root.events == own
+        assert set(record.questions()) >= set(record.root.fold.asked.open)
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        ([], "does not begin with run.started"),
+        ([StepStarted(step=1)], "does not begin with run.started"),
+        ([RunStarted()], "headwater 0.1"),
+        ([RunStarted(grammar=2), StepStarted(step=1, seq=2)], "Event 1 of this log bears the number 2"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_refused(log: list[Event], says: str) -> None:
+    with pytest.raises(InvalidRecord, match=says):
+        past_of(log)
+
+
+def test_runs_below_are_taken_up_once_each_in_the_order_in_which_they_began() -> None:
+    log = LOGS["parked below"]
+    past = past_of(log).root
+    (child,) = past.children
+    node = child.node
+    assert past.child("member", node.name, None) is None
+    assert past.child(node.role, node.name, node.call) is child
+    assert past.child(node.role, node.name, node.call) is None
+    assert list(past.abandoned()) == []
+
+
+def test_those_that_nobody_takes_up_are_abandoned() -> None:
+    log = LOGS["parked below"]
+    past = past_of(log).root
+    (child,) = past.children
+    assert list(past.abandoned("another")) == []
+    assert list(past.abandoned(child.node.call)) == [child]
+    assert list(past.abandoned()) == []
+    log = next(one for one in LOGS.values() if any(isinstance(event, ChildFinished) for event in one))
+    ended = next(at for at, event in enumerate(log) if isinstance(event, ChildFinished))
+    over = past_of(log[: ended + 1]).root
+    assert over.children[0].over
+    assert list(over.abandoned()) == []
+
+
+# --- time
+
+
+def test_what_it_waited_is_summed_and_it_stands_still_since() -> None:
+    waits = RunWaiting(on="time", until=1.0)
+    past = past_of(_begun(waits, RunResumed(), StepStarted(step=1))).root
+    assert past.waited == pytest.approx(0.5), "half a second an event"
+    assert past.stands_since is None
+    log = _begun(waits)
+    past = past_of(log).root
+    assert past.stands_since == log[-1].time
+    assert past.stood(log[-1].time + 100.0) == pytest.approx(100.0)
+
+
+def test_where_nothing_is_at_work_it_was_parked() -> None:
+    """Between two steps, and not in the middle of one."""
+    at_rest = past_of(_begun(StepStarted(step=1), StepFinished(step=1))).root
+    assert at_rest.stands_since is not None
+    assert not at_rest.at_work
+    at_work = past_of(_begun(StepStarted(step=1))).root
+    assert at_work.at_work
+    assert at_work.stood(1e12) == 0.0
+
+
+@pytest.mark.parametrize("name", [name for name in LOGS if "parked" in name])
+def test_whatever_was_parked_stands_still(name: str) -> None:
+    log = LOGS[name]
+    waits = [at for at, event in enumerate(log) if isinstance(event, RunWaiting)]
+    for at in waits:
+        past = past_of(log[: at + 1])
+        known = next(one for one in _all(past.root) if one.node.id == log[at].run)
+        assert known.stands_since == log[at].time
+
+
+def _all(past: Past) -> list[Past]:
+    return [past, *(one for child in past.children for one in _all(child))]
+
+
+# --- in a step
+
+
+def _standing(*events: Event) -> tuple[Standing, Any]:
+    past = past_of(_begun(*events)).root
+    return Standing(past.events), past.fold
+
+
+def test_an_answer_that_was_cut_off_is_taken_back() -> None:
+    standing, fold = _standing(
+        StepStarted(step=1), AttemptStarted(step=1), TextStarted(step=1, part=0), TextDelta(step=1, part=0, text="Half")
+    )
+    events = standing.taken_back(fold, 1)
+    assert [event.type for event in events] == ["text.ended", "usage.reported", "attempt.failed", "retracted"]
+    failed = next(event for event in events if isinstance(event, AttemptFailed))
+    assert failed.then == "resume"
+    assert failed.usage.output_tokens
+    assert next(event for event in events if isinstance(event, UsageReported)).origin == "estimated"
+    assert next(event for event in events if isinstance(event, Retracted)).chars == 4
+    assert (standing.cause, standing.attempt, standing.part, standing.failure) == ("resume", 1, 1, None)
+
+
+def test_what_had_failed_is_not_told_again() -> None:
+    failed = AttemptFailed(step=1, attempt=1, error=BUSY, then="restart")
+    said = (
+        StepStarted(step=1),
+        AttemptStarted(step=1),
+        TextStarted(step=1, part=0),
+        TextDelta(step=1, part=0, text="Hm"),
+    )
+    standing, fold = _standing(*said, failed)
+    (taken,) = standing.taken_back(fold, 1)
+    assert isinstance(taken, Retracted)
+    assert taken.cause == "Overloaded"
+    standing, fold = _standing(*said, failed, msgspec.structs.replace(taken, seq=0, time=0.0))
+    assert standing.taken_back(fold, 1) == []
+
+
+def test_retries_and_fallbacks_are_counted_on() -> None:
+    def failed(attempt: int, then: Any) -> list[Event]:
+        error = AttemptFailed(step=1, attempt=attempt, error=BUSY, then=then)
+        return [AttemptStarted(step=1, attempt=attempt), error]
+
+    standing, _ = _standing(StepStarted(step=1), *failed(1, "retry"), *failed(2, "retry"))
+    assert (standing.tries, standing.retries, standing.backend, standing.cause) == (2, 2, 0, "retry")
+    standing, _ = _standing(StepStarted(step=1), *failed(1, "retry"), *failed(2, "fallback"))
+    assert (standing.tries, standing.retries, standing.backend, standing.cause) == (0, 1, 1, "fallback")
+    standing, _ = _standing(StepStarted(step=1), *failed(1, "raise"))
+    assert standing.failure == BUSY
+    assert standing.cause == "first"
+
+
+def test_calls_are_known_and_what_was_made_of_them() -> None:
+    calls = CallStarted(step=1, call="c", name="t"), CallReady(step=1, call="c", name="t", arguments={})
+    step = StepStarted(step=1), AttemptStarted(step=1), *calls, StepFinished(step=1, finish_reason="tool_calls")
+    standing, _ = _standing(*step)
+    assert standing.call_keys == {"c"}
+    assert not standing.decided
+    started = ToolStarted(step=1, call="c", name="t")
+    standing, _ = _standing(*step, started)
+    assert standing.decided
+    wrong = ToolFinished(step=1, call="c", name="t", error="no", invalid=True)
+    standing, _ = _standing(*step, started, wrong)
+    assert standing.bad_calls == {"t": 1}
+    assert [end.call for end in standing.finished] == ["c"]
+    standing, _ = _standing(*step, started, msgspec.structs.replace(wrong, invalid=False))
+    assert standing.bad_calls == {"t": 0}

@@ -1,0 +1,123 @@
+"""What is looked at before a log is gone on with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headwater import Agent
+from headwater.errors import AlreadyAnswered, ConfigurationError, DefinitionChanged, InvalidRecord, RunEnded
+from headwater.events import Event, RunResumed, Warned, decode, encode
+from headwater.events.questions import Answer
+from headwater.runtime.resume import Resumption
+from headwater.testing import check_log
+from tests.support.streams import always, log_of
+from tests.support.virtual import run_virtual
+from tests.system.resume.scenarios import one_asked
+
+
+def _agent(**more: Any) -> Agent[Any, Any]:
+    return Agent(**{"name": "ann", "model": always("So."), **more})
+
+
+def _log(agent: Agent[Any, Any], size: int | None = None) -> list[Event]:
+    log, _ = run_virtual(log_of(agent.run_stream("Go.")))
+    return [decode(encode(event)) for event in log[:size]]
+
+
+def test_it_goes_on_in_the_same_log_and_says_by_whom() -> None:
+    async def main() -> None:
+        before = _before
+        new = [event async for event in _agent().resume(before, by="worker 2").events()]
+        assert isinstance(new[0], RunResumed)
+        assert new[0].by == "worker 2"
+        assert new[0].definition_hash == before[0].definition_hash  # type: ignore[attr-defined]
+        check_log([*before, *new])
+
+    _before = _log(_agent(), 4)
+    run_virtual(main())
+
+
+def test_it_takes_what_was_asked_from_the_log() -> None:
+    past = Resumption.of(_log(_agent(), 2))
+    assert [message.text for message in past.task] == ["Go."]
+
+
+def test_another_agent_is_refused_and_another_declaration_too() -> None:
+    log = _log(_agent(), 3)
+    with pytest.raises(DefinitionChanged, match="is of 'ann'"):
+        _agent(name="bob").resume(log)
+    with pytest.raises(DefinitionChanged, match="otherwise"):
+        _agent(instructions="Be short.").resume(log)
+    with pytest.raises(ConfigurationError, match="on_changed"):
+        _agent().resume(log, on_changed="maybe")  # type: ignore[arg-type]
+
+
+def test_with_a_warning_what_is_declared_now_counts() -> None:
+    async def main() -> None:
+        new = [event async for event in _agent(instructions="Be short.").resume(log, on_changed="warn").events()]
+        (warned,) = (event for event in new if isinstance(event, Warned))
+        assert warned.code == "definition_changed"
+        check_log([*log, *new])
+
+    log = _log(_agent(), 3)
+    run_virtual(main())
+
+
+def test_a_log_that_is_whole_has_nothing_more_to_say() -> None:
+    async def main() -> None:
+        stream = _agent(instructions="Whatever.").resume(log)
+        assert [event async for event in stream.events()] == []
+        assert stream.response == "So."
+        assert not stream.steer("too late")
+
+    log = _log(_agent())
+    run_virtual(main())
+
+
+def test_a_failed_one_raises_what_it_failed_with() -> None:
+    from headwater.backends.offline import Fail
+    from headwater.errors import InvalidRequest
+
+    async def main() -> None:
+        log: list[Event] = []
+        agent = _agent(model=always(Fail(400)))
+        with pytest.raises(InvalidRequest) as first:
+            await agent.run("Go.", on_event=log.append)
+        with pytest.raises(InvalidRequest) as again:
+            await agent.resume(log).result()
+        assert again.value.message == first.value.message
+
+    run_virtual(main())
+
+
+def test_what_is_no_log_is_refused() -> None:
+    with pytest.raises(InvalidRecord):
+        _agent().resume([])
+
+
+def test_answers_are_true_false_or_an_answer() -> None:
+    with pytest.raises(ConfigurationError, match="approvals"):
+        Resumption.of(_log(_agent(), 2), approvals={"x": "yes"})  # type: ignore[dict-item]
+
+
+def test_what_was_answered_before_stays_answered() -> None:
+    async def main() -> None:
+        log: list[Event] = []
+        stream = one_asked().run_stream("Go.")
+        async for event in stream.events():
+            log.append(event)
+            for question in stream.pending:
+                stream.approve(question.id, by="ann")
+            if event.type == "approval.answered":
+                break
+        again = one_asked().resume(log)
+        with pytest.raises(AlreadyAnswered, match="allowed by ann"):
+            again.deny(log[-1].approval)  # type: ignore[attr-defined]
+        assert await again.result() == "It is done."
+        with pytest.raises(RunEnded):
+            again.deny("any")
+        assert Answer(allowed=True)
+
+    run_virtual(main())
