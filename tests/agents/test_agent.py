@@ -150,3 +150,11 @@ def test_the_signatures_that_checkers_read_are_those_of_the_declaration() -> Non
     assert [own.get(str(default), default) for default in told] == given
     beside = Arguments.__annotations__.keys() - Options.__annotations__.keys()
     assert beside == parameters.keys() - {"more", "output_type"}
+
+
+@pytest.mark.parametrize("verb", ["run", "arun", "run_sync", "run_stream"])
+def test_what_editors_show_of_a_run_names_the_task_and_the_context(verb: str) -> None:
+    shown = inspect.signature(getattr(Agent(model="offline"), verb)).parameters
+    assert list(shown)[:2] == ["task", "context"]
+    assert shown["context"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert shown["context"].default is None

@@ -156,7 +156,7 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[Any]: ...
-    def run(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
+    def run(self, task: Any = NO_TASK, *, context: Any = None, **options: Any) -> Response[Any]:
         """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
         `context` is handed to tools and dynamic instructions. `history` (messages) or `thread` (a Thread) go on from
@@ -168,9 +168,9 @@ class Agent(Declaration[ContextT, OutputT]):
         Raises: HeadwaterError, with the partial as `response`.
         """
         if blocks_here():
-            return self.run_sync(task, **options)
+            return self.run_sync(task, context=context, **options)
         # Typed as the Response that it gives when awaited: both documents write it both ways.
-        return cast("Response[Any]", UnawaitedRun(self.arun(task, **options)))
+        return cast("Response[Any]", UnawaitedRun(self.arun(task, context=context, **options)))
 
     @overload
     async def arun(
@@ -198,13 +198,14 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[Any]: ...
-    async def arun(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
+    async def arun(self, task: Any = NO_TASK, *, context: Any = None, **options: Any) -> Response[Any]:
         """`run` as a plain coroutine: to be awaited, in every event loop."""
         task = task_of(task, options)
         if self.interactive:
+            options["context"] = context
             return await converse(self._begin, task, options, asking=self.print_on is not False)
         try:
-            run = self._begin(task, shown=True, **options)
+            run = self._begin(task, shown=True, context=context, **options)
         except UsageError as mistake:
             mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
             raise
@@ -237,14 +238,15 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> Response[Any]: ...
-    def run_sync(self, task: Any = NO_TASK, **options: Any) -> Response[Any]:
+    def run_sync(self, task: Any = NO_TASK, *, context: Any = None, **options: Any) -> Response[Any]:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop, which it would hold up."""
         task = task_of(task, options)
         refuse_inside_loop("`await agent.run(…)`")
         if self.interactive:
+            options["context"] = context
             return converse_blocking(self._begin, task, options, asking=self.print_on is not False)
         try:
-            run = self._begin(task, shown=True, **options)
+            run = self._begin(task, shown=True, context=context, **options)
         except UsageError as mistake:
             mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
             raise
@@ -285,7 +287,7 @@ class Agent(Declaration[ContextT, OutputT]):
         context: ContextT | None = None,
         **options: Unpack[RunOptions],
     ) -> AgentStream[Any]: ...
-    def run_stream(self, task: Any = NO_TASK, **options: Any) -> AgentStream[Any]:
+    def run_stream(self, task: Any = NO_TASK, *, context: Any = None, **options: Any) -> AgentStream[Any]:
         """The run as a stream, started by whoever reads it first.
 
         `async for chunk in …` and plain `for chunk in …` give StreamChunks; `.events()` the typed log, `.text()` the
@@ -293,7 +295,7 @@ class Agent(Declaration[ContextT, OutputT]):
         owns the output: nothing is printed.
         Raises, out of the reading: HeadwaterError, after everything that came before it.
         """
-        return AgentStream(partial(self._begin, task_of(task, options), shown=False, **options))
+        return AgentStream(partial(self._begin, task_of(task, options), shown=False, context=context, **options))
 
     def resume(
         self,
