@@ -106,11 +106,11 @@ def test_a_place_that_cannot_be_written_is_known_before_the_run(tmp_path: Path, 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links are POSIX's")
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "run.jsonl").symlink_to(tmp_path / "other")
-    with pytest.raises(ConfigurationError, match="cannot be saved"):
-        scripted("Hi.").run("Why?", save=tmp_path / "run.jsonl")
-    assert not (tmp_path / "other").exists()
+    scripted("Hi.").run("Why?", save=tmp_path / "run.jsonl")
+    assert str(RunFile(tmp_path / "run.jsonl").response) == "Hi."
+    assert [one.name for one in tmp_path.iterdir()] == ["run.jsonl"]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import msgspec
 
+from headwater.backends.private_file import new_private
 from headwater.errors import ConfigurationError, InvalidRecord
 from headwater.events import (
     CallDelta,
@@ -208,11 +209,7 @@ def _place(path: Path, run: str) -> Path:
 def _new_file(path: Path) -> BinaryIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-        handle = os.open(path, flags, 0o600)
-        if hasattr(os, "fchmod"):
-            os.fchmod(handle, 0o600)  # one that was there may be open to others
-        return os.fdopen(handle, "wb")
+        return new_private(path)
     except OSError as error:
         raise ConfigurationError(
             f"The run cannot be saved to {str(path)!r}: {error.strerror}.", hint="Name a file that can be written."

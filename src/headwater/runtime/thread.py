@@ -64,9 +64,9 @@ class Thread:
         """Write the conversation to a file that its owner alone can read, in the place of any that is there.
 
         The file is there whole or not at all. While a run goes on, it is what was said before that.
-        Raises InvalidRecord as `to_json`, UsageError for a symbolic link, and OSError.
+        Raises InvalidRecord as `to_json`, ConfigurationError for a device or a pipe, and OSError.
         """
-        from headwater.runtime.private_file import write_private
+        from headwater.backends.private_file import write_private
 
         write_private(path, self._written() + b"\n")
 

@@ -48,6 +48,23 @@ def test_what_is_said_after_the_file_is_closed_is_not_written(tmp_path: Path) ->
     assert path.stat().st_size == size
 
 
+@pytest.mark.skipif(os.name == "nt", reason="modes and links are POSIX's")
+def test_what_was_open_to_others_is_replaced_and_a_link_not_followed(tmp_path: Path) -> None:
+    path, link, theirs = tmp_path / "answers.jsonl", tmp_path / "link.jsonl", tmp_path / "theirs"
+    for one in (path, theirs):
+        one.write_text("an older one")
+        one.chmod(0o644)
+    link.symlink_to(theirs)
+    with path.open() as reader, ProviderSimulator(["Hello."] * 2) as provider:
+        with Recorder(path) as recorder:
+            events_of(provider.model().recorded(recorder))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert (reader.read(), len(read_recording(path))) == ("an older one", 1)
+        with Recorder(link) as recorder:
+            events_of(provider.model().recorded(recorder))
+    assert (theirs.read_text(), link.is_symlink(), len(read_recording(link))) == ("an older one", False, 1)
+
+
 @pytest.mark.parametrize("api", APIS)
 def test_no_key_is_written_wherever_it_stands(api: str, tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"

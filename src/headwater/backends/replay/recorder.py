@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from headwater.backends.http import HTTPBackend
+from headwater.backends.private_file import new_private
 from headwater.backends.replay.format import Bytes, Ended, Line, Requested, Responded, Start, as_line
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.providers.redaction import HIDDEN, scrubbed, secrets_in, without_secrets
@@ -38,7 +39,7 @@ class Recorder:
             Agent(model=Model("openai/gpt-5.4").recorded(recorder)).run("Explain tides")
 
     The file holds what was asked and what was answered: it is readable by its owner alone. One that is there is
-    replaced. Used from one thread.
+    replaced, also a symbolic link, and nothing it leads to is touched. Used from one thread.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -87,7 +88,7 @@ class Recorder:
         from headwater.version import __version__
 
         try:
-            file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+            file = new_private(self.path)
         except OSError as error:
             raise ConfigurationError(
                 f"Nothing can be recorded to {str(self.path)!r}: {error.strerror}.",

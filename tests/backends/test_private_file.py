@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from headwater.errors import UsageError
-from headwater.runtime.private_file import write_private
+from headwater.backends.private_file import new_private, write_private
+from headwater.errors import ConfigurationError
 
 
 def _mode(path: Path) -> int:
@@ -48,7 +50,7 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(tmp_pa
     path = tmp_path / "said.json"
     write_private(path, b"one")
     program = (
-        "import resource, signal, sys; from headwater.runtime.private_file import write_private;"
+        "import resource, signal, sys; from headwater.backends.private_file import write_private;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4));"
         "write_private(sys.argv[1], b'far too much')"
     )
@@ -58,16 +60,46 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(tmp_pa
     assert [one.name for one in tmp_path.iterdir()] == ["said.json"]
 
 
-def test_a_link_is_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", [write_private, lambda path, data: new_private(path).close()])
+def test_a_link_is_replaced_and_not_followed(write: Callable[[Path, bytes], None], tmp_path: Path) -> None:
     elsewhere, link = tmp_path / "elsewhere", tmp_path / "link"
     elsewhere.write_bytes(b"theirs")
+    elsewhere.chmod(0o644)
     link.symlink_to(elsewhere)
-    with pytest.raises(UsageError, match=r"is a symbolic link\. Name what it leads to"):
-        write_private(link, b"mine")
-    assert elsewhere.read_bytes() == b"theirs"
-    assert link.is_symlink()
+    write(link, b"mine")
+    assert (link.is_symlink(), _mode(link)) == (False, 0o600)
+    assert (elsewhere.read_bytes(), _mode(elsewhere)) == (b"theirs", 0o644)
 
 
 def test_a_folder_that_is_not_there_is_pythons_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_private(tmp_path / "none" / "said.json", b"one")
+
+
+def test_a_file_that_grows_is_its_owners_alone_and_leaves_the_one_before_it_alone(tmp_path: Path) -> None:
+    path, other = tmp_path / "said.jsonl", tmp_path / "other name"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    other.hardlink_to(path)
+    with new_private(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert (path.read_bytes(), _mode(path)) == (b"new", 0o600)
+        file.write(b"er")
+    assert (path.read_bytes(), other.read_bytes()) == (b"newer", b"old")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["other name", "said.jsonl"]
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for write in (new_private, lambda path: write_private(path, b"one")):
+        with pytest.raises(ConfigurationError, match="it is not a file"):
+            write(tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_where_no_file_can_grow_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "said.jsonl").mkdir()
+    with pytest.raises(OSError):  # noqa: PT011  # which one differs between systems
+        new_private(tmp_path / "said.jsonl")
+    assert [one.name for one in tmp_path.iterdir()] == ["said.jsonl"]
