@@ -1,8 +1,9 @@
 """The only file that knows the HTTP client: open, read, close.
 
-One aiohttp session serves all runs of an event loop and pools their connections. It closes by itself: an asynchronous
-generator started on the loop holds it, so that the loop's own shutdown closes it. It must know no JSON, no events and
-no provider, and must retry nothing, except on a kept-alive connection that turns out to be dead before anything came.
+One aiohttp session serves all runs of an event loop and pools their connections. It closes by itself before its loop
+does (`loop_end`): an asynchronous generator started on the loop holds it, which `asyncio.run` closes too. It must know
+no JSON, no events and no provider, and must retry nothing, except on a kept-alive connection that turns out to be dead
+before anything came.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from contextvars import ContextVar
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
+from headwater.backends.loop_end import before_end
 from headwater.backends.proxies import hopeless, host_of, proxy_for, proxy_refused
 from headwater.errors import ConnectionFailed, ConnectTimeout, HeadwaterError
 from headwater.providers.request import HTTPRequest
@@ -49,7 +51,7 @@ LARGE_BODY_BYTES: Final = 512 * 1024
 class Reply:
     """A response whose head has arrived. Read its body, then release or abort it."""
 
-    __slots__ = ("_buffer", "_response", "headers", "status")
+    __slots__ = ("__weakref__", "_buffer", "_response", "headers", "status")
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
@@ -150,13 +152,13 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
     """
     import aiohttp
 
-    session = await _session()
+    pool = await _pool()
     try:
         for again in (True, False):
             opening = _Opening()
             _now_opening.set(opening)  # and never reset: this coroutine may be closed from another context
             try:
-                response = await session.request(
+                response = await pool.session.request(
                     request.method,
                     request.url,
                     data=request.body if len(request.body) < LARGE_BODY_BYTES else io.BytesIO(request.body),
@@ -165,7 +167,9 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(total=None, connect=connect),
                 )
-                return Reply(response)
+                reply = Reply(response)
+                pool.replies.add(reply)
+                return reply
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                 # A pooled connection that the other side had closed meanwhile: nothing of the answer was received, and
                 # nothing of the request was handled, so one more try on a new connection is safe.
@@ -292,14 +296,15 @@ def _watch_answers(connector: aiohttp.TCPConnector, loop: asyncio.AbstractEventL
 
 
 class _Pool:
-    """A loop's session and the generator that closes it."""
+    """A loop's session, the replies that may still be read from it, and the generator that closes both."""
 
-    __slots__ = ("keeper", "process", "session")
+    __slots__ = ("keeper", "process", "replies", "session")
 
-    def __init__(self, session: aiohttp.ClientSession, keeper: AsyncGenerator[None, None]) -> None:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session
-        self.keeper = keeper
+        self.replies: weakref.WeakSet[Reply] = weakref.WeakSet()
         self.process = os.getpid()
+        self.keeper = _keep(session, self.replies)  # which is not given the pool: they would be a cycle
 
 
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
@@ -328,17 +333,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
-async def _session() -> aiohttp.ClientSession:
+async def _pool() -> _Pool:
     loop = asyncio.get_running_loop()
     pool = _pools.get(loop)
     if pool is not None and pool.process == os.getpid() and not pool.session.closed:
-        return pool.session
+        return pool
+    pool = _pools[loop] = _Pool(_new_session(loop))
+    await anext(pool.keeper)
+    before_end(loop, pool.keeper.aclose)
     await _let_go_of_closed_loops()
-    session = _new_session(loop)
-    keeper = _keep(session)
-    await anext(keeper)
-    _pools[loop] = _Pool(session, keeper)
-    return session
+    return pool
 
 
 async def _let_go_of_closed_loops() -> None:
@@ -382,10 +386,12 @@ def _new_session(loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
     )
 
 
-async def _keep(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+async def _keep(session: aiohttp.ClientSession, replies: weakref.WeakSet[Reply]) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
+        for reply in replies:
+            reply.abort()
         _pools.pop(asyncio.get_running_loop(), None)  # the session holds its loop, which would never be collected
         await session.close()
         await asyncio.sleep(0)  # closed transports release their sockets a turn later

@@ -18,9 +18,10 @@ import threading
 import weakref
 from collections.abc import Coroutine
 from types import FrameType, GeneratorType
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from headwater.backends.interrupt import running_loop
+from headwater.backends.loop_end import resume, suspend
 from headwater.errors import LoopMisuse
 
 __all__ = ("KeptLoop", "blocks_here", "in_loop", "kept_loop", "refuse_inside_loop")
@@ -82,28 +83,6 @@ def _in_notebook_cell() -> bool:
     return False
 
 
-_Suspended: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None] | None
-
-
-def _suspend() -> _Suspended:
-    """Make room in this thread for another loop to run; what stands still meanwhile, for `_resume`."""
-    loop = running_loop()
-    if loop is None:
-        return None
-    if (task := asyncio.current_task()) is not None:
-        asyncio.tasks._leave_task(loop, task)  # from Python 3.14 on a thread runs one task, whatever its loop
-    asyncio._set_running_loop(None)
-    return loop, task
-
-
-def _resume(suspended: _Suspended) -> None:
-    if suspended is not None:
-        loop, task = suspended
-        asyncio._set_running_loop(loop)
-        if task is not None:
-            asyncio.tasks._enter_task(loop, task)
-
-
 class KeptLoop:
     """An event loop that runs only while someone in its thread waits for something on it."""
 
@@ -122,7 +101,7 @@ class KeptLoop:
 
         Ctrl-C cancels it, and raises KeyboardInterrupt once it has ended.
         """
-        outer = _suspend()
+        outer = suspend()
         self.busy = True
         task = self.loop.create_task(coroutine)
         ctrl_c = _CtrlC.watch(self.loop, task) if self._hears_ctrl_c else None
@@ -138,7 +117,7 @@ class KeptLoop:
         finally:
             if ctrl_c is not None:
                 ctrl_c.unwatch()
-            _resume(outer)
+            resume(outer)
             self.busy = False
         if ctrl_c is not None and ctrl_c.pressed:
             raise KeyboardInterrupt
@@ -167,7 +146,7 @@ class KeptLoop:
         for reader in tuple(self.readers):
             with contextlib.suppress(ValueError):  # it is being run, and ends by itself
                 reader.close()
-        outer = _suspend()
+        outer = suspend()
         try:
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.run_until_complete(_turns(3))
@@ -175,7 +154,7 @@ class KeptLoop:
             # thread that is at its end leaves a ghost of that one in threading.enumerate().
             self.loop.close()
         finally:
-            _resume(outer)
+            resume(outer)
 
     def _is_ours(self) -> bool:
         """Whether this process may close it: a fork shares the parent's selector, and what is taken out of it here

@@ -246,6 +246,25 @@ ENDINGS = {
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
     """,
+    "a loop of one's own, closed and nothing more": """
+        async def main():
+            print(await agent('short').run('Go.'))
+            async for chunk in agent('words').run_stream('Go.'):
+                break
+        for _ in range(2):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(main())
+            loop.close()
+    """,
+    "a loop of one's own, closed while its run is read": """
+        async def main():
+            stream = agent('words').run_stream('Go.')
+            print((await anext(stream)).content)
+            return stream
+        loop = asyncio.new_event_loop()
+        stream = loop.run_until_complete(main())
+        loop.close()
+    """,
     "a loop of one's own that is never closed": """
         import warnings
         warnings.simplefilter("ignore", ResourceWarning)  # of the loop itself, which is the program's to close
