@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +12,19 @@ from headwater.agents.agent import Agent
 from headwater.backends.http import HTTPBackend
 from headwater.backends.offline import OfflineModel
 from headwater.cli.options import OFFLINE_RATE, add_agent_options, make_agent
-from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel
+from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel, UsageError
 
+SCHEMA = '{"type": "object"}'
 STAND_IN = "headwater: no model named, no key set: the offline model answers, a stand-in.\n"
 
 
 def agent(*line: str) -> Agent[Any, str]:
     parser = argparse.ArgumentParser()
     add_agent_options(parser)
-    return make_agent(parser.parse_args(line))
+    parser.add_argument("--schema")
+    made = make_agent(parser.parse_args(line))
+    assert isinstance(made, Agent)
+    return made
 
 
 def source(*line: str) -> OfflineModel | HTTPBackend:
@@ -102,3 +107,70 @@ def test_the_rest_is_the_agents(bare: pytest.MonkeyPatch) -> None:
 )
 def test_reasoning_is_an_effort_a_switch_or_a_number(text: str, value: object, bare: pytest.MonkeyPatch) -> None:
     assert agent("--model", "offline", "--reasoning", text).settings.reasoning == value
+
+
+HARBOUR = """
+from headwater import Agent, SequentialWorkflow, Timeouts, tool
+
+@tool
+def anchor() -> str:
+    return "down"
+
+pilot = Agent(
+    name="pilot", model="offline/poem", instructions="Be brief.", tools=[anchor], temperature=0.1, seed=3,
+    timeouts=Timeouts(idle=7)
+)
+nameless = Agent(name="nameless")
+crew = SequentialWorkflow([pilot])
+"""
+
+
+@pytest.fixture
+def harbour(tmp_path: Path, bare: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    (tmp_path / "cli_options_harbour.py").write_text(HARBOUR, encoding="utf-8")
+    bare.chdir(tmp_path)
+    return bare
+
+
+def test_an_agent_of_ones_own_is_as_it_is_declared(harbour: pytest.MonkeyPatch) -> None:
+    made = agent("--agent", "cli_options_harbour:pilot")
+    assert (made.name, made.instructions, made.llm.name) == ("pilot", "Be brief.", "offline/poem")
+
+
+def test_options_are_laid_over_a_copy_of_it(harbour: pytest.MonkeyPatch) -> None:
+    line = ("--agent", "cli_options_harbour:pilot", "--model", "offline:markdown", "--instructions", "At length.")
+    made = agent(*line, "--tool", "os.path:basename", "--temperature", "0.7", "--timeout", "9", "--schema", SCHEMA)
+    assert (made.name, made.instructions, made.llm.name) == ("pilot", "At length.", "offline:markdown")
+    assert [tool.name for tool in made.tools] == ["anchor", "basename"]
+    assert made.settings.given() == {"temperature": 0.7, "seed": 3}
+    assert made.timeouts is not None
+    assert (made.timeouts.run, made.timeouts.idle) == (9, 7)
+    assert made.output_type == {"type": "object"}
+    again = agent("--agent", "cli_options_harbour:pilot")
+    assert (again.instructions, again.output_type, len(again.tools)) == ("Be brief.", str, 1)
+
+
+def test_an_agent_without_a_model_is_answered_by_the_stand_in(
+    harbour: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert agent("--agent", "cli_options_harbour:nameless").llm.name == "offline"
+    assert capsys.readouterr().err == STAND_IN
+
+
+@pytest.mark.parametrize(
+    ("place", "line", "told"),
+    [
+        ("pilot", ["--name", "x"], "--name does not go with --agent cli_options_harbour:pilot: pilot has its own."),
+        ("pilot", ["--base-url", "http://x"], "--base-url does not go with"),
+        ("crew", ["--model", "offline"], "--model does not go with --agent cli_options_harbour:crew"),
+        ("crew", ["--max-tokens", "3"], "--max-tokens does not go with"),
+        ("crew", ["--tool", "os.path:basename"], "--tool does not go with"),
+        ("crew", ["--schema", SCHEMA], "--schema does not go with"),
+    ],
+)
+def test_what_does_not_go_with_it_is_a_mistake(
+    place: str, line: list[str], told: str, harbour: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        agent("--agent", f"cli_options_harbour:{place}", *line)
+    assert str(caught.value).startswith(told)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from headwater.cli import main
 from headwater.events.codec import decode
 from headwater.events.fold import Fold
 from tests.cli.commands import headwater, terminal
@@ -74,37 +72,6 @@ def test_json_is_the_log_of_the_run(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, STAND_IN)
 
 
-@pytest.mark.parametrize(
-    ("words", "stdin", "task"),
-    [
-        (["Explain", "tides"], "", "Explain tides"),
-        ([], "Explain\ntides\n", "Explain\ntides"),
-        (["-"], "Explain tides\n", "Explain tides"),
-        (["Summarise:", "-"], "The sea.\n", "Summarise:\n\nThe sea."),
-        (["Is", "this", "-", "a", "poem?"], "The sea.", "Is this\n\nThe sea.\n\na poem?"),
-        (["Explain tides"], "not read", "Explain tides"),
-    ],
-)
-def test_the_task_is_words_and_standard_input(
-    words: list[str],
-    stdin: str,
-    task: str,
-    bare: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    bare.setattr(sys, "stdin", io.StringIO(stdin))
-    assert main(["run", *words, "--json", "--model", "offline", "--max-tokens", "1"]) == 0
-    started = json.loads(capfd.readouterr().out.splitlines()[0])
-    assert [part["text"] for message in started["input"] for part in message["content"]] == [task]
-
-
-@pytest.mark.parametrize("stdin", ["", " \n"])
-def test_nothing_to_do_is_a_mistake(stdin: str, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    bare.setattr(sys, "stdin", io.StringIO(stdin))
-    assert main(["run"]) == 2
-    assert capsys.readouterr().err == 'headwater: The task is empty. Write it: headwater run "Explain tides".\n'
-
-
 def test_a_run_that_takes_too_long_fails() -> None:
     done = headwater("run", "Explain tides", "--model", "offline", "--timeout", "0.2")
     assert done.returncode == 1
@@ -160,3 +127,87 @@ def test_a_tool_that_goes_on_does_not_hold_up_ctrl_c(folder: Path) -> None:
         shown.wait_for("◌ slow()")
         shown.type("\x03")
         assert shown.end() == 130
+
+
+HARBOUR = """
+from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
+
+pilot = Agent(name="pilot", model="offline")
+crew = SequentialWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline/poem")])
+all_hands = ConcurrentWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline")])
+broken = SequentialWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="openai/gpt-5.4")])
+"""
+SCHEMA = '{"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"]}'
+
+
+@pytest.fixture
+def harbour(folder: Path) -> Path:
+    (folder / "cli_harbour.py").write_text(HARBOUR, encoding="utf-8")
+    return folder
+
+
+def test_what_is_piped_in_stands_after_the_task() -> None:
+    done = headwater("run", "Summarise:", "--json", "--model", "offline", stdin="The sea rises.\n")
+    assert json.loads(done.stdout.splitlines()[0])["input"][0]["content"][0]["text"] == "Summarise:\n\nThe sea rises."
+
+
+def test_each_event_of_json_has_its_stamps_also_where_they_are_the_defaults() -> None:
+    done = headwater("run", "Hi", "--json", "--model", "offline", "--max-tokens", "3")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    assert all(event["time"] > 0 and event["run"] and event["path"] == ["agent"] for event in events)
+
+
+def test_an_agent_of_ones_own_answers_with_the_options_laid_over_it(harbour: Path) -> None:
+    done = headwater("run", "Hi", "--agent", "cli_harbour:pilot", "--max-tokens", "3", cwd=harbour)
+    assert (done.returncode, done.stdout) == (0, "I am headwater\n")
+
+
+def test_a_workflow_on_a_pipe_is_its_answer_alone(harbour: Path) -> None:
+    done = headwater("run", "Hi", "--agent", "cli_harbour:crew", cwd=harbour)
+    assert done.stdout.startswith("I am no language model,\nno weights"), "the last one's, and not what came before"
+    both = headwater("run", "Hi", "--agent", "cli_harbour:all_hands", cwd=harbour).stdout
+    assert [line for line in both.splitlines() if line.startswith("## ")] == ["## ann", "## bob"]
+
+
+def test_of_a_workflow_that_fails_a_pipe_gets_what_there_is(harbour: Path) -> None:
+    done = headwater("run", "Hi", "--agent", "cli_harbour:broken", cwd=harbour)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No key for openai" in done.stderr
+
+
+@posix
+def test_a_workflow_on_a_terminal_is_a_section_each(harbour: Path) -> None:
+    with terminal("run", "Hi", "--agent", "cli_harbour:crew", cwd=harbour) as shown:
+        assert shown.end() == 0
+    assert [shown.text.count(f"Agent: {name} ") for name in ("ann", "bob")] == [1, 1]
+
+
+def test_files_are_sent_along(harbour: Path) -> None:
+    (harbour / "port.png").write_bytes(b"\x89PNG\r\n\x1a\n0123")
+    line = ("run", "Look:", "--image", "port.png", "--file", "tides.py", "--json", "--model", "offline")
+    done = headwater(*line, cwd=harbour)
+    parts = json.loads(done.stdout.splitlines()[0])["input"][0]["content"]
+    assert [(part["type"], part.get("name"), part.get("media_type")) for part in parts] == [
+        ("text", None, None),
+        ("image", None, "image/png"),
+        ("file", "tides.py", "text/plain"),
+    ]
+
+
+def test_a_schema_makes_the_answer_json_alone() -> None:
+    with fake_openai() as url:
+        done = headwater("run", "Name a port.", "--schema", SCHEMA, "--model", "m", "--base-url", url)
+    assert (done.returncode, json.loads(done.stdout), done.stdout.count("\n")) == (0, {"port": "Brest"}, 1)
+
+
+def test_an_answer_that_does_not_fit_is_no_output(bare: pytest.MonkeyPatch) -> None:
+    done = headwater("run", "Name a port.", "--schema", SCHEMA, "--model", "offline", "--max-tokens", "1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "headwater: it said: " in done.stderr
+
+
+def test_a_model_that_is_recorded_is_one_agents(harbour: Path) -> None:
+    done = headwater("run", "Hi", "--agent", "cli_harbour:crew", "--record", "x.jsonl", cwd=harbour)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--record is for one agent" in done.stderr

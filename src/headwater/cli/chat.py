@@ -45,9 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(asked: argparse.Namespace) -> int:
     """See `Command`."""
+    from headwater.agents.agent import Agent
     from headwater.cli.output import Outlet, Printer, is_terminal
+    from headwater.errors import UsageError
 
     agent = make_agent(asked)
+    if not isinstance(agent, Agent):
+        raise UsageError(f"{agent.name} is no single agent.", hint=f"Ask it: headwater run --agent {asked.agent}.")
     out = Outlet()
     conversation = Conversation(agent, out, Printer(agent.name, out), at_terminal=is_terminal(sys.stdin))
     return conversation.hold()

@@ -7,14 +7,18 @@ model that was named, nor hide that a key is missing.
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+from headwater.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from headwater.agents.agent import Agent
     from headwater.agents.model import ModelLike
+    from headwater.agents.runnable import Runnable
 
 __all__ = ("OFFLINE_RATE", "add_agent_options", "make_agent")
 
@@ -32,6 +36,7 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     """Take the options that `make_agent` reads."""
     who = parser.add_argument_group("who answers")
     who.add_argument("-m", "--model", metavar="NAME", help="provider/model; else HEADWATER_MODEL")
+    who.add_argument("-a", "--agent", metavar="MODULE:NAME", help="an agent or workflow of your own")
     who.add_argument("--base-url", metavar="URL", help="a server of your own, which gets the name as it is")
     who.add_argument("-i", "--instructions", metavar="TEXT", help="how the agent is to answer")
     who.add_argument(
@@ -42,7 +47,7 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE:NAME",
         help="a function that the model may call; again for more",
     )
-    who.add_argument("--name", default="agent", metavar="NAME", help="what the agent goes by (default: agent)")
+    who.add_argument("--name", metavar="NAME", help="what the agent goes by (default: agent)")
     how = parser.add_argument_group("how it answers")
     how.add_argument("--max-tokens", type=_count, metavar="N", help="at most this many tokens an answer")
     how.add_argument("--temperature", type=_number, metavar="T", help="0 for the likeliest words")
@@ -58,27 +63,74 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="at most this long a run")
 
 
-def make_agent(asked: argparse.Namespace) -> Agent[Any, str]:
-    """The agent that the options describe, its model looked up.
+def make_agent(asked: argparse.Namespace) -> Runnable:
+    """The agent that the options describe, or the agent or workflow that --agent names with the options laid over it.
 
+    A model is looked up now rather than after a first question.
     Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError, InvalidTool.
     """
     from headwater.agents.agent import Agent
     from headwater.backends.timeouts import Timeouts
-    from headwater.cli.load_tool import load_tool
+    from headwater.cli.named import load_agent, load_tool
+    from headwater.cli.schema import schema_of
 
+    schema = schema_of(asked.schema) if getattr(asked, "schema", None) is not None else None
+    found = load_agent(asked.agent) if asked.agent is not None else None
+    if found is not None and not isinstance(found, Agent):
+        _refuse(asked, (*_OF_AGENTS, *_OF_A_NEW_ONE), f"{found.name} is no single agent.")
+        return found
     settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := getattr(asked, name)) is not None}
     tools = [load_tool(place) for place in asked.tool]
-    agent: Agent[Any, str] = Agent(
-        name=asked.name,
-        model=_model(asked.model, asked.base_url, os.environ),
-        base_url=asked.base_url,
-        instructions=asked.instructions,
-        tools=tools,
-        timeouts=Timeouts(run=asked.timeout),
-        settings=settings,
-    )
-    _ = agent.llm.backends  # now rather than after a first question
+    agent: Agent[Any, Any]
+    if found is None:
+        agent = Agent(
+            name=asked.name or "agent",
+            model=_model(asked.model, asked.base_url, os.environ),
+            base_url=asked.base_url,
+            instructions=asked.instructions,
+            tools=tools,
+            timeouts=Timeouts(run=asked.timeout),
+            settings=settings,
+        )
+    else:
+        _refuse(asked, _OF_A_NEW_ONE, f"{found.name} has its own.")
+        agent = _laid_over(found, asked, tools, settings)
+    if schema is not None:
+        agent.output_type = schema
+    _ = agent.llm.backends
+    return agent
+
+
+_OF_AGENTS: Final = ("model", "instructions", "tool", "schema", "timeout", *_SETTINGS)
+_OF_A_NEW_ONE: Final = ("name", "base_url")
+
+
+def _refuse(asked: argparse.Namespace, options: Iterable[str], why: str) -> None:
+    """Raise ConfigurationError where one of these was given."""
+    for name in options:
+        if getattr(asked, name, None) not in (None, []):
+            option = f"--{name.replace('_', '-')}"
+            raise ConfigurationError(f"{option} does not go with --agent {asked.agent}: {why}", hint="Leave it out.")
+
+
+def _laid_over(
+    found: Agent[Any, Any], asked: argparse.Namespace, tools: list[Any], settings: dict[str, Any]
+) -> Agent[Any, Any]:
+    """A copy of the agent with what the options say in place of its own; tools are added to its own."""
+    from msgspec.structs import replace
+
+    from headwater.agents.model import merged
+
+    agent = copy.copy(found)
+    if asked.model is not None or agent.model is None:
+        agent.model = _model(asked.model, None, os.environ)
+    if asked.instructions is not None:
+        agent.instructions = asked.instructions
+    if tools:
+        agent.tools = (*agent.tools, *tools)
+    if asked.timeout is not None:
+        agent.timeouts = replace(agent.timeouts or agent.llm.timeouts, run=asked.timeout)
+    agent.settings = merged(agent.settings, settings)
     return agent
 
 

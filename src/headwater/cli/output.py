@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from headwater.errors import HeadwaterError
 from headwater.events import Event, RunFailed, RunFinished, RunStarted
@@ -111,6 +111,12 @@ class Watching:
 
     def close(self) -> None:
         """No more events will come."""
+
+    def ended(self, response: Any) -> None:
+        """The run has ended, and this is what it came to: a Response, or Results."""
+
+    def failed(self, error: HeadwaterError) -> None:
+        """The run was ended by this, which is told by whoever carries out the command."""
 
 
 class Printer(Watching):

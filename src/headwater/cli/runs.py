@@ -288,7 +288,8 @@ def _fork(asked: argparse.Namespace) -> int:
     from headwater.events.controls import harmless
 
     file = _open(asked.file)
-    asked.name = file.started.agent_name
+    if asked.agent is None:
+        asked.name = file.started.agent_name
     agent = make_agent(asked)
     out = Outlet()
     stream = file.fork(agent, step=asked.step, message=asked.message, save=asked.save)

@@ -1,4 +1,4 @@
-"""`--tool module:function`: what is found, and what is told where nothing is."""
+"""`--tool module:function` and `--agent module:name`: what is found, and what is told where nothing is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from headwater.agents.agent import Agent
-from headwater.cli.load_tool import load_tool
-from headwater.errors import InvalidTool
+from headwater.cli.named import load_agent, load_tool
+from headwater.errors import ConfigurationError, InvalidTool
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ def test_an_agent_is_a_tool_too(folder: Path) -> None:
         ("a b:c", "--tool 'a b:c' names no function."),
         ("tides.py:x", "--tool 'tides.py:x' names a file. Write its module: tides:x."),
         ("./sea/tides.py:x", "Write its module: sea.tides:x."),
+        ("tides.py", "--tool 'tides.py' names a file. Write its module: tides:high_water."),
         ("cli_nowhere:x", "--tool: there is no module 'cli_nowhere'. It is looked for in this folder"),
         ("os.nowhere:x", "--tool: there is no module 'os.nowhere'."),
         ("os.path:basenam", "--tool os.path:basenam: os.path has no 'basenam'. Did you mean 'basename'?"),
@@ -63,4 +64,74 @@ def test_what_cannot_be_found_is_told(place: str, told: str, folder: Path) -> No
     write(folder, "cli_few", "def first(): ...\ndef second(): ...")
     with pytest.raises(InvalidTool) as caught:
         load_tool(place)
+    assert told in str(caught.value)
+
+
+AGENTS = """
+from headwater import Agent, SequentialWorkflow
+
+pilot = Agent(name="pilot", model="offline")
+crew = SequentialWorkflow([pilot])
+number = 3
+
+def make():
+    return pilot
+
+def make_one(name="pilot"):
+    return Agent(name=name, model="offline")
+
+def taking(name):
+    return pilot
+
+async def later():
+    return pilot
+
+def failing():
+    raise ValueError("no sea")
+
+def refusing():
+    return Agent(name="", model="offline")
+
+def nothing():
+    return None
+"""
+
+
+def test_an_agent_a_workflow_and_a_function_that_makes_one_are_found(folder: Path) -> None:
+    write(folder, "cli_harbour", AGENTS)
+    named = [load_agent(f"cli_harbour:{name}").name for name in ("pilot", "crew", "make", "make_one")]
+    assert named == ["pilot", "sequential-workflow", "pilot", "pilot"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("pilo", "--agent cli_harbour:pilo: cli_harbour has no 'pilo'. Did you mean 'pilot'?"),
+        ("number", "--agent cli_harbour:number is no agent or workflow but an int. There are crew, pilot."),
+        ("Agent", "is no agent or workflow but the class Agent."),
+        ("nothing", "is no agent or workflow but a NoneType."),
+        ("taking", "--agent cli_harbour:taking is a function that takes arguments. Name one without any,"),
+        ("later", "--agent cli_harbour:later is an async function."),
+        ("failing", "--agent: cli_harbour:failing() failed with ValueError: no sea. --debug shows where."),
+        ("refusing", "An agent's name is a non-empty string"),
+    ],
+)
+def test_what_is_no_agent_is_told(name: str, told: str, folder: Path) -> None:
+    write(folder, "cli_harbour", AGENTS)
+    with pytest.raises(ConfigurationError) as caught:
+        load_agent(f"cli_harbour:{name}")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("harbour", "--agent 'harbour' names no agent or workflow. Write module:agent, as in harbour:pilot."),
+        ("harbour.py:pilot", "--agent 'harbour.py:pilot' names a file. Write its module: harbour:pilot."),
+        ("cli_nowhere:x", "--agent: there is no module 'cli_nowhere'."),
+    ],
+)
+def test_a_place_that_is_none_is_told(place: str, told: str, folder: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_agent(place)
     assert told in str(caught.value)

@@ -1,0 +1,149 @@
+"""`module:name` on the command line: the function, agent or workflow that it stands for.
+
+Importing runs the module's code, which is the caller's own; what goes wrong in it is told as theirs, in one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from headwater.errors import ConfigurationError, InvalidTool
+
+if TYPE_CHECKING:
+    from headwater.agents.runnable import Runnable
+
+__all__ = ("load_agent", "load_tool")
+
+
+class _Wanted(NamedTuple):
+    """What a name is to stand for."""
+
+    option: str
+    noun: str
+    example: str
+    fits: Callable[[Any], bool]
+    error: type[ConfigurationError]
+
+
+def load_tool(place: str) -> Any:
+    """The function, or agent, that `module:name` names; the working folder's modules are found too.
+
+    Raises InvalidTool.
+    """
+    found = _load(place, _TOOL)
+    if not _is_tool(found):
+        raise InvalidTool(f"--tool {place} is no function but {_kind(found)}.")
+    return found
+
+
+def load_agent(place: str) -> Runnable:
+    """The agent or workflow that `module:name` names, or that the function of that name returns.
+
+    The working folder's modules are found too. Raises ConfigurationError.
+    """
+    found = _load(place, _AGENT)
+    if inspect.isfunction(found):
+        found = _made(place, found)
+    if not _is_agent(found):
+        module, _, _ = place.rpartition(":")
+        raise ConfigurationError(
+            f"--agent {place} is no agent or workflow but {_kind(found)}.",
+            hint=_nearest(_module(module, _AGENT), "", _AGENT),
+        )
+    runnable: Runnable = found
+    return runnable
+
+
+def _made(place: str, function: Callable[[], Any]) -> Any:
+    """What a function of no arguments returns, which is to be an agent."""
+    if inspect.iscoroutinefunction(function):
+        raise ConfigurationError(
+            f"--agent {place} is an async function.", hint="Name a plain one, or the agent itself."
+        )
+    parameters = inspect.signature(function).parameters.values()
+    if any(one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
+        raise ConfigurationError(
+            f"--agent {place} is a function that takes arguments.", hint="Name one without any, or the agent itself."
+        )
+    try:
+        return function()
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        raise ConfigurationError(
+            f"--agent: {place}() failed with {type(error).__name__}: {error}.", hint="--debug shows where."
+        ) from error
+
+
+def _load(place: str, wanted: _Wanted) -> Any:
+    option = wanted.option
+    module_name, _, name = place.rpartition(":")
+    if place.endswith(".py") or module_name.endswith(".py"):
+        file = place if place.endswith(".py") else module_name
+        module = os.path.relpath(file).removesuffix(".py").replace(os.sep, ".")
+        named = name if file == module_name else wanted.example.rpartition(":")[2]
+        raise wanted.error(f"{option} {place!r} names a file.", hint=f"Write its module: {module}:{named}.")
+    if not all(part.isidentifier() for part in (*module_name.split("."), *name.split("."))):
+        raise wanted.error(
+            f"{option} {place!r} names no {wanted.noun}.",
+            hint=f"Write module:{wanted.noun.split()[0]}, as in {wanted.example}.",
+        )
+    found: Any = _module(module_name, wanted)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise wanted.error(f"{option} {place}: {module_name} has no {name!r}.", hint=_nearest(found, part, wanted))
+        found = getattr(found, part)
+    return found
+
+
+def _module(name: str, wanted: _Wanted) -> Any:
+    if "" not in sys.path and sys.path[:1] != [here := os.getcwd()]:
+        sys.path.insert(0, here)  # as `python -m` does
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise wanted.error(
+                f"{wanted.option}: there is no module {error.name!r}.",
+                hint="It is looked for in this folder and among the installed packages.",
+            ) from error
+        raise _failed(name, error, wanted) from error
+    except (Exception, SystemExit) as error:
+        raise _failed(name, error, wanted) from error
+
+
+def _failed(name: str, error: BaseException, wanted: _Wanted) -> ConfigurationError:
+    return wanted.error(
+        f"{wanted.option}: importing {name} failed with {type(error).__name__}: {error}.", hint="--debug shows where."
+    )
+
+
+def _is_tool(thing: Any) -> bool:
+    return callable(thing) or callable(getattr(thing, "as_tool", None))
+
+
+def _is_agent(thing: Any) -> bool:
+    return not inspect.isclass(thing) and callable(getattr(thing, "run_stream", None)) and hasattr(thing, "name")
+
+
+_TOOL = _Wanted("--tool", "function", "tides:high_water", callable, InvalidTool)
+_AGENT = _Wanted("--agent", "agent or workflow", "harbour:pilot", _is_agent, ConfigurationError)
+
+
+def _kind(thing: Any) -> str:
+    if inspect.isclass(thing):
+        return f"the class {thing.__name__}"
+    kind = type(thing).__name__
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _nearest(holder: Any, name: str, wanted: _Wanted) -> str:
+    named = [one for one in dir(holder) if not one.startswith("_") and wanted.fits(getattr(holder, one, None))]
+    near = difflib.get_close_matches(name, named, 1) or named
+    return f"Did you mean {near[0]!r}?" if len(near) == 1 else f"There are {', '.join(near[:6])}." if near else ""

@@ -1,0 +1,120 @@
+"""Which of a run is shown where: as it comes, as events, or the whole answer at its end.
+
+Owns the choice alone. How an answer is drawn is the terminal's; how standard output fails is `output`'s.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from headwater.cli.output import JSONLines, Outlet, Printer, Watching, tell
+from headwater.events import Event, RunFailed, RunFinished
+
+if TYPE_CHECKING:
+    from headwater.agents.runnable import Runnable
+    from headwater.errors import HeadwaterError
+
+__all__ = ("Value", "Whole", "watching_for")
+
+
+def watching_for(runnable: Runnable, out: Outlet, *, json: bool = False, value: bool = False) -> Watching:
+    """Who shows the runs of an agent or a workflow on `out`.
+
+    `json`: its events. `value`: the answer is to be JSON. A terminal is shown what is said as it comes, each agent's
+    words under its name where there are several; elsewhere a workflow's answer and a value are written when they are
+    whole.
+    """
+    from headwater.agents.agent import Agent
+
+    if json:
+        return JSONLines(out)
+    if value and not out.isatty():
+        return Value(out)
+    if isinstance(runnable, Agent):
+        return Sections(out, runnable) if runnable.handoffs else Printer(runnable.name, out)
+    return Sections(out, runnable) if out.isatty() else Whole(out)
+
+
+class Sections(Watching):
+    """Shows runs in which several speak: in a section each, or in the dashboard where the workflow has one."""
+
+    def __init__(self, out: Outlet, runnable: Any) -> None:
+        self._out = out
+        self._runnable = runnable
+        self._dashboard = bool(getattr(runnable, "show_dashboard", False)) and out.isatty()
+        self._show: Callable[[Event], Any] | None = None
+        self._outermost = ""
+
+    def __call__(self, event: Event) -> None:
+        """Show the event."""
+        if self._show is None:
+            self._show = self._begin()
+            self._outermost = event.run
+        if isinstance(event, RunFailed) and event.run == self._outermost:
+            event = RunFinished(run=event.run, path=event.path)  # over, and nothing more about it here
+        self._show(event)
+
+    def close(self) -> None:
+        """End what is open."""
+        show, self._show = self._show, None
+        if (close := getattr(show, "close", None)) is not None:
+            close()
+
+    def ended(self, response: Any) -> None:
+        """Write the answer below the dashboard."""
+        if self._dashboard:
+            _write(self._out, response.text)
+
+    def _begin(self) -> Callable[[Event], Any]:
+        file = cast(TextIO, self._out)
+        if self._dashboard:
+            from headwater.terminal.dashboard.dashboard import Dashboard
+
+            return Dashboard(self._runnable.name, [one.name for one in self._runnable.agents], file=file)
+        from headwater.terminal.section_printer import SectionPrinter
+        from headwater.workflows.base import one_at_a_time
+
+        return SectionPrinter(live=one_at_a_time(self._runnable), file=file)
+
+
+class Whole(Watching):
+    """Writes a run's answer when it is whole; of one that failed, what there is of it."""
+
+    def __init__(self, out: Outlet) -> None:
+        self._out = out
+
+    def ended(self, response: Any) -> None:
+        """Write the answer."""
+        _write(self._out, response.text)
+
+    def failed(self, error: HeadwaterError) -> None:
+        """Write what was said."""
+        _write(self._out, getattr(error.response, "text", ""))
+
+
+class Value(Watching):
+    """Writes the value that an answer is, as JSON in one line; of one that is none, the text on standard error."""
+
+    def __init__(self, out: Outlet) -> None:
+        self._out = out
+
+    def ended(self, response: Any) -> None:
+        """Write the value."""
+        plain = self._out.encoding.lower().replace("-", "") not in ("utf8", "utf16", "utf32")
+        _write(self._out, json.dumps(response.output, ensure_ascii=plain))
+
+    def failed(self, error: HeadwaterError) -> None:
+        """Tell what was said instead."""
+        if text := getattr(error.response, "text", ""):
+            tell(f"it said: {text}")
+
+
+def _write(out: Outlet, text: str) -> None:
+    from headwater.events.controls import harmless
+
+    if text:
+        shown = harmless(text) if out.isatty() else text
+        out.write(shown if shown.endswith("\n") else f"{shown}\n")
+        out.flush()
