@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import force_setattr
 
-from headwater.events import Event
+from headwater.events import Event, ToolStarted
 from headwater.runtime.log import Log
 
 
@@ -40,6 +42,37 @@ def test_runs_are_known_from_their_joining_to_their_end(steps: list[tuple[bool, 
             log.remove(name)
             known.discard(name)
     assert set(log.runs or {}) == known
+
+
+def test_whoever_waits_for_an_event_goes_on_when_the_reader_has_appended_it() -> None:
+    async def main() -> None:
+        log, event, other = Log(), ToolStarted(step=1, call="c", name="t"), ToolStarted(step=1, call="d", name="t")
+        waits = [asyncio.ensure_future(log.until_logged(one)) for one in (event, event, other)]
+        await asyncio.sleep(0)
+        force_setattr(event, "seq", 7)
+        for expected in ([True, True, False], [True, True, False]):
+            log.arrived()
+            await asyncio.sleep(0.01)
+            assert [wait.done() for wait in waits] == expected
+        force_setattr(other, "seq", 8)
+        log.arrived()
+        await asyncio.wait_for(waits[2], 1)
+
+    asyncio.run(main())
+
+
+def test_one_that_waits_may_be_cancelled_and_the_others_go_on() -> None:
+    async def main() -> None:
+        log, event = Log(), ToolStarted(step=1, call="c", name="t")
+        one, other = (asyncio.ensure_future(log.until_logged(event)) for _ in range(2))
+        await asyncio.sleep(0)
+        one.cancel()
+        await asyncio.wait([one])
+        force_setattr(event, "seq", 7)
+        log.arrived()
+        await asyncio.wait_for(other, 1)
+
+    asyncio.run(main())
 
 
 def test_a_tree_of_one_run_keeps_none() -> None:

@@ -167,6 +167,19 @@ def test_what_had_failed_is_not_told_again() -> None:
     assert standing.taken_back(fold, 1) == []
 
 
+@pytest.mark.parametrize("name", ["resumed in a tool", "resumed in an answer"])
+def test_what_had_begun_before_it_was_taken_up_is_at_work_no_more(name: str) -> None:
+    log = LOGS[name]
+    at = next(event.seq for event in log if isinstance(event, RunResumed))
+    assert past_of(log[:at]).root.at_work
+    late = [*log[:at], msgspec.structs.replace(log[at], time=log[at].time + 100.0)]
+    root = past_of(late).root
+    assert not root.at_work
+    assert root.stood(late[-1].time + 50.0) == pytest.approx(50.0)
+    again = next(n for n, event in enumerate(log) if n > at and isinstance(event, (AttemptStarted, ToolStarted)))
+    assert past_of(log[: again + 1]).root.at_work
+
+
 def test_retries_and_fallbacks_are_counted_on() -> None:
     def failed(attempt: int, then: Any) -> list[Event]:
         error = AttemptFailed(step=1, attempt=attempt, error=BUSY, then=then)

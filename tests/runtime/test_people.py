@@ -67,6 +67,25 @@ def test_only_an_open_question_of_that_kind_is_answered_and_once() -> None:
     run_virtual(main())
 
 
+def test_what_was_answered_is_told_by_whoever_leaves_before_it_was_heard() -> None:
+    async def main() -> None:
+        people = People()
+        waiting, other = _open(people), _open(people, INPUT)
+        people.answer("q", Answer(arguments={"a": 1}, by="ann", note="so", for_run=True), "approval")
+        people.answer("i", Answer(content=3, by="bob"), "input")
+        assert people.untold("another") == ()
+        assert people.untold("r") == (
+            ApprovalAnswered(approval="q", allowed=True, by="ann", note="so", arguments={"a": 1}, for_run=True),
+            InputAnswered(input="i", action="accept", content=3, by="bob"),
+        )
+        await people.wait(waiting)
+        assert [event.type for event in people.untold("r")] == ["input.answered"]
+        await people.wait(other)
+        assert people.untold("r") == ()
+
+    run_virtual(main())
+
+
 def test_an_answer_that_does_not_fit_leaves_it_open() -> None:
     async def main() -> None:
         people = People()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from headwater import Agent
+from headwater import Agent, SequentialWorkflow, Thread
 from headwater.errors import AlreadyAnswered, ConfigurationError, DefinitionChanged, InvalidRecord, RunEnded
 from headwater.events import Event, RunResumed, Warned, decode, encode
 from headwater.events.questions import Answer
@@ -51,7 +52,7 @@ def test_another_agent_is_refused_and_another_declaration_too() -> None:
     with pytest.raises(DefinitionChanged, match="otherwise"):
         _agent(instructions="Be short.").resume(log)
     with pytest.raises(ConfigurationError, match="on_changed"):
-        _agent().resume(log, on_changed="maybe")  # type: ignore[arg-type]
+        _agent().resume(log, on_changed="maybe")  # type: ignore[call-overload]
 
 
 def test_with_a_warning_what_is_declared_now_counts() -> None:
@@ -121,3 +122,29 @@ def test_what_was_answered_before_stays_answered() -> None:
         assert Answer(allowed=True)
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("given", ["history", "thread", "task", "message"])
+def test_what_was_said_before_cannot_be_given_again(given: str) -> None:
+    log, more = _log(_agent(), 3), {given: Thread() if given == "thread" else "Go."}
+    for runnable in (_agent(), SequentialWorkflow([_agent()], name="ann")):
+        resume: Any = runnable.resume
+        with pytest.raises(ConfigurationError, match=f"{given}= cannot be given"):
+            resume(log, **more)
+
+
+@dataclass
+class _Person:
+    """Someone."""
+
+    name: str
+    age: int
+
+
+def test_a_type_that_the_run_was_given_is_given_again() -> None:
+    agent = Agent(name="ann", model=always('{"name": "Ann", "age": 3}'))
+    log: list[Event] = []
+    agent.run("Go.", output_type=_Person, on_event=log.append)
+    assert agent.resume(log[:6], output_type=_Person).result_sync().output == _Person("Ann", 3)
+    with pytest.raises(DefinitionChanged):
+        agent.resume(log[:6])

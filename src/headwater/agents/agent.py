@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 from typing_extensions import TypeVar, Unpack
 
 from headwater.agents.declaration import Declaration
-from headwater.agents.options import NO_TASK, Arguments, Options, RunOptions, task_of
+from headwater.agents.options import NO_TASK, Arguments, Options, ResumeOptions, RunOptions, refuse_said_before, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task
 from headwater.agents.terminal_chat import converse, converse_blocking
@@ -297,6 +297,20 @@ class Agent(Declaration[ContextT, OutputT]):
         """
         return AgentStream(partial(self._begin, task_of(task, options), shown=False, context=context, **options))
 
+    @overload
+    def resume(
+        self,
+        log: Iterable[Event],
+        *,
+        output_type: type[NewT],
+        context: ContextT | None = None,
+        approvals: Mapping[str, bool | Answer] | None = None,
+        answers: Mapping[str, Any] | None = None,
+        on_changed: OnChanged = "raise",
+        by: str = "",
+        **options: Unpack[ResumeOptions],
+    ) -> AgentStream[NewT]: ...
+    @overload
     def resume(
         self,
         log: Iterable[Event],
@@ -306,18 +320,46 @@ class Agent(Declaration[ContextT, OutputT]):
         answers: Mapping[str, Any] | None = None,
         on_changed: OnChanged = "raise",
         by: str = "",
-        **options: Unpack[RunOptions],
-    ) -> AgentStream[OutputT]:
+        **options: Unpack[ResumeOptions],
+    ) -> AgentStream[OutputT]: ...
+    @overload
+    def resume(
+        self,
+        log: Iterable[Event],
+        *,
+        output_type: Any,
+        context: ContextT | None = None,
+        approvals: Mapping[str, bool | Answer] | None = None,
+        answers: Mapping[str, Any] | None = None,
+        on_changed: OnChanged = "raise",
+        by: str = "",
+        **options: Unpack[ResumeOptions],
+    ) -> AgentStream[Any]: ...
+    def resume(
+        self,
+        log: Iterable[Event],
+        *,
+        context: Any = None,
+        approvals: Mapping[str, bool | Answer] | None = None,
+        answers: Mapping[str, Any] | None = None,
+        on_changed: OnChanged = "raise",
+        by: str = "",
+        **options: Any,
+    ) -> AgentStream[Any]:
         """Go on with a run from its log, in this process or another: the stream of what is new.
 
         `log` are all its events so far (`stream.log`, `error.log` of Parked, what `on_event` was told). An answer that
         was cut off is taken back and asked for again; tools that had not begun run; one that had begun and not ended
         is dealt with as it was declared (`on_unknown`); what has ended stands. `context` is not in a log: give it
         again. `approvals` and `answers` are what people have said to the open questions, by their ids. `on_changed`:
-        what becomes of a log that was written by another declaration of this agent. `by` is noted in the log.
+        what becomes of a log that was written by another declaration of this agent. `by` is noted in the log. What else
+        the run was given, its `output_type` for one, is given again; what was said before stands in the log, so there
+        is no `history` and no `thread`.
 
-        Raises InvalidRecord, DefinitionChanged and UnknownQuestion; out of the reading, as `run_stream` does.
+        Raises ConfigurationError, InvalidRecord, DefinitionChanged and UnknownQuestion; out of the reading, as
+        `run_stream` does.
         """
+        refuse_said_before(options)
         past = Resumption.of(log, approvals=approvals, answers=answers, on_changed=on_changed, by=by)
         run = self._begin(past.task, shown=False, context=context, resumption=past, **options)
         return AgentStream(lambda: run)

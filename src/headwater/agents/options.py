@@ -19,6 +19,7 @@ from headwater.agents.instructions import Instructions
 from headwater.agents.model import ModelLike, SettingsOptions
 from headwater.agents.output import OutputMode
 from headwater.backends.timeouts import Timeouts
+from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
 from headwater.providers.request import Settings
 from headwater.readers.callbacks import Callback
@@ -27,7 +28,18 @@ from headwater.runtime.thread import Thread
 from headwater.runtime.view import View
 from headwater.tools.work import Approval, ToolErrors
 
-__all__ = ("NO_TASK", "OTHER_SPELLINGS", "RUN_ARGUMENTS", "Arguments", "Options", "RunOptions", "respell", "task_of")
+__all__ = (
+    "NO_TASK",
+    "OTHER_SPELLINGS",
+    "RUN_ARGUMENTS",
+    "Arguments",
+    "Options",
+    "ResumeOptions",
+    "RunOptions",
+    "refuse_said_before",
+    "respell",
+    "task_of",
+)
 
 ContextT = TypeVar("ContextT", default=Any)
 
@@ -85,13 +97,11 @@ class Arguments(Options, Generic[ContextT], total=False):
     view: View | None
 
 
-class RunOptions(SettingsOptions, total=False):
-    """What one run may be given beside its task: what it goes on from, what it has in place of the agent's, who
-    watches it, its clocks, its settings.
+class ResumeOptions(SettingsOptions, total=False):
+    """What a run may be given that is gone on with: what it has in place of the agent's, who watches it, its clocks,
+    its settings.
     """
 
-    history: Sequence[Message] | None
-    thread: Thread | None
     model: ModelLike | None
     instructions: Instructions
     tools: Iterable[Any] | None
@@ -105,6 +115,13 @@ class RunOptions(SettingsOptions, total=False):
     keep_log: bool
     client_tools: Iterable[ClientTool] | None
     save: str | os.PathLike[str] | None
+
+
+class RunOptions(ResumeOptions, total=False):
+    """What one run may be given beside its task: the same, and what it goes on from."""
+
+    history: Sequence[Message] | None
+    thread: Thread | None
 
 
 RUN_ARGUMENTS: Final = (
@@ -139,6 +156,20 @@ def respell(given: dict[str, Any], others: dict[str, Any]) -> None:
         if given[ours] is not None and given[ours] != _DEFAULTS[ours]:
             raise TypeError(f"{other}= and {ours}= are the same argument: give one of them.")
         given[ours] = others.pop(other)
+
+
+def refuse_said_before(options: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError where a run that is gone on with is given what only one that begins can be given."""
+    for name in ("task", "message", "history", "thread"):
+        if options.get(name) is not None:
+            instead = {
+                "history": "To go on from messages run anew: agent.run(task, history=…).",
+                "thread": "Afterwards Thread(response.messages) goes on from all that was said.",
+            }
+            raise ConfigurationError(
+                f"{name}= cannot be given to a run that is gone on with: its log says what was said before.",
+                hint=instead.get(name, "Say something more with stream.steer(…)."),
+            )
 
 
 NO_TASK: Any = UNSET

@@ -309,7 +309,8 @@ class AgentRun(Hearing):
         """Hand on what the tools do as they do it, and that only people are left to wait for, until all are done."""
         calls, mux = self._calls, self.mux
         assert calls is not None
-        if not calls.begun:
+        if calls.due:
+            await self.logged()
             calls.begin()
         while not (events := mux.come() or self._told()) and not mux.done:
             if not self.waiting and calls.wait and (waits := calls.waits()) is not None:
@@ -318,6 +319,7 @@ class AgentRun(Hearing):
                 await self.rest()
             await mux.more()
         if events:
+            calls.handed_out()
             if self.waiting and any(map(wakes, events)):
                 self._go_on_working()
             return events

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Container
 from typing import Any, Final, Literal
 
-from headwater.events import ChildFinished, ErrorInfo, Event, RunWaiting
+from headwater.events import ChildFinished, ErrorInfo, Event, RunWaiting, ToolStarted
 from headwater.events.tree import Node
 from headwater.runtime.abandoned import ends_of, ends_of_abandoned
 from headwater.runtime.backlog import SlowReader
@@ -66,6 +66,16 @@ class Parent(Run):
         if self.waiting and any(map(wakes, events)):
             self.stand_still(False)
         return events
+
+    async def logged(self) -> None:
+        """Wait until the tools that were said to start stand as started in the log: after that they may begin.
+
+        Whoever reads the outermost run appends all that it was given before it comes again.
+        """
+        if self._above:
+            started = next((event for event in reversed(self._last_batch) if isinstance(event, ToolStarted)), None)
+            if started is not None and not started.seq:
+                await self._interruptible.wait(self._log.until_logged(started))
 
     deciding = 0
     """How many decisions on who is asked next are being made, which take their time."""

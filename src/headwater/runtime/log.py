@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable
 from types import TracebackType
@@ -33,7 +34,7 @@ class Told(Protocol):
 class Log:
     """The numbering of one tree of runs. It keeps no events: whoever wants them keeps them."""
 
-    __slots__ = ("_raised", "kept", "now", "parked", "people", "record", "runs", "seq", "telling", "untold")
+    __slots__ = ("_raised", "arrival", "kept", "now", "parked", "people", "record", "runs", "seq", "telling", "untold")
 
     def __init__(self) -> None:
         self.seq = 0
@@ -59,6 +60,8 @@ class Log:
 
         They are held, for a run may be over long before its last events are read, and who watches it is to be told.
         """
+        self.arrival: asyncio.Future[None] | None = None
+        """Done when the reader of the outermost run comes again; made when a run below waits for that."""
         self._raised: dict[int, TracebackType | None] = {}
 
     def tick(self) -> None:
@@ -85,6 +88,20 @@ class Log:
         An error goes from run to run upwards, and each would add its frames, which tell nobody anything.
         """
         error.__traceback__ = self._raised.setdefault(id(error), error.__traceback__)
+
+    async def until_logged(self, event: Event) -> None:
+        """Wait until the event, which is on its way to the reader, has been appended."""
+        loop = asyncio.get_running_loop()
+        while not event.seq:
+            if self.arrival is None:
+                self.arrival = loop.create_future()
+            await asyncio.shield(self.arrival)
+
+    def arrived(self) -> None:
+        """The reader comes again: what it was given before has been appended."""
+        arrival, self.arrival = self.arrival, None
+        if arrival is not None and not arrival.done():
+            arrival.set_result(None)
 
     def add(self, run: Told) -> None:
         """A run below the outermost has joined."""

@@ -43,7 +43,7 @@ __all__ = ("Past", "Standing", "past_of")
 class Past:
     """One run as its log has left it; `children` are the runs that it began, in order."""
 
-    __slots__ = ("children", "events", "node", "stands_since", "taken", "told", "waited")
+    __slots__ = ("children", "events", "node", "resumed", "stands_since", "taken", "told", "waited")
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -53,6 +53,8 @@ class Past:
         """Whether the run above has told of its end."""
         self.taken = False
         """Whether a run has been made to go on with it."""
+        self.resumed = -1
+        """The number of the event that told last that the log was taken up again; -1 for none."""
         self.waited = 0.0
         """Seconds for which it stood still: it waited for people, or it was parked."""
         self.stands_since: float | None = None
@@ -72,13 +74,20 @@ class Past:
 
     @property
     def at_work(self) -> bool:
-        """Whether the run itself is in the middle of an answer or a tool; what its runs below do is not counted."""
+        """Whether the run itself is in the middle of an answer or a tool; what its runs below do is not counted.
+
+        What had begun before its log was taken up again is at work no more.
+        """
         fold = self.fold
-        if self.over or fold.in_step is not None:
-            return not self.over
+        if self.over:
+            return False
+        if fold.in_step is not None:
+            asked = next(event for event in reversed(self.events) if isinstance(event, (AttemptStarted, StepStarted)))
+            return asked.seq > self.resumed
         waits = {asked.call for asked in fold.asked.open.values()}
         waits.update(child.node.call for child in self.children if not child.told and child.node.call is not None)
-        return any(call.started is not None and call.key not in waits for call in fold.open_calls())
+        begun = (call for call in fold.open_calls() if call.started is not None and call.started.seq > self.resumed)
+        return any(call.key not in waits for call in begun)
 
     def stood(self, now: float) -> float:
         """For how many seconds it has stood still, up to `now`, in Unix seconds."""
@@ -168,7 +177,7 @@ def past_of(events: Iterable[Event]) -> Record:
         if isinstance(event, RunResumed):
             _stand(known, waiting, log[number - 1].time)
             for one in known.values():
-                one.waited, one.stands_since = one.stood(event.time), None
+                one.waited, one.stands_since, one.resumed = one.stood(event.time), None, number
             waiting.clear()
         elif waiting:
             _end_waiting(event, past, known, waiting)

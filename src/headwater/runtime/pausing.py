@@ -301,6 +301,8 @@ class Pausing(Placed):
             else:
                 said += child.end_now("parent")  # it is ending anyway
         said += self._last_heard()
+        if self._log.people is not None:
+            said += self._log.people.untold(self.id)
         self._let_go()
         self.interrupt()
         return said

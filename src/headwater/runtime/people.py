@@ -11,17 +11,20 @@ import inspect
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from headwater.errors import AlreadyAnswered, AnswerInvalid, RunEnded, UnknownQuestion
 from headwater.events import ApprovalAnswered, Event, InputAnswered
 from headwater.events.questions import Answer, Question
 from headwater.tools import pool
 
-__all__ = ("Approver", "Check", "People", "Waiting")
+__all__ = ("Answered", "Approver", "Check", "People", "Waiting", "answered")
 
 Approver: TypeAlias = Callable[[Question], Any]
 """Answers questions: returns a bool or an Answer, or an awaitable of one. A plain function runs in a thread."""
+
+Answered: TypeAlias = ApprovalAnswered | InputAnswered
+"""What the log tells of an answer."""
 
 Check: TypeAlias = Callable[[Answer], Answer]
 """Holds an answer to its question, and returns it as it is to be logged. Raises AnswerInvalid."""
@@ -46,13 +49,15 @@ class Waiting:
 class People:
     """The questions of one tree of runs."""
 
-    __slots__ = ("_answered", "_given", "_lock", "_open", "_void")
+    __slots__ = ("_accepted", "_answered", "_given", "_lock", "_open", "_void")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[str, Waiting] = {}
         self._answered: dict[str, str] = {}
         """What was answered, by id: in words."""
+        self._accepted: dict[str, tuple[Question, Answer]] = {}
+        """What was answered, and whoever asked is yet to hear of it."""
         self._void: set[str] = set()
         self._given: dict[str, Answer] = {}
 
@@ -89,10 +94,17 @@ class People:
             if self._open.pop(id, None) is None:
                 raise self._refused(id)
             self._answered[id] = _in_words(kind, answer)
+            self._accepted[id] = waiting.question, answer
         try:
             waiting.future.get_loop().call_soon_threadsafe(_settle, waiting.future, answer)
         except RuntimeError:
             raise RunEnded(f"The run that asked {id} is over.", hint="Its event loop was closed.") from None
+
+    def untold(self, run: str) -> tuple[Answered, ...]:
+        """The answers that the run of that id is yet to hear, as its log tells them."""
+        with self._lock:
+            there_are = [one for one in self._accepted.values() if one[0].run == run]
+        return tuple(answered(question.id, answer, question.kind) for question, answer in there_are)
 
     def _refused(self, id: str) -> UnknownQuestion | AlreadyAnswered | RunEnded:
         if id in self._answered:
@@ -152,14 +164,17 @@ class People:
             seconds = None if question.until is None else max(0.0, question.until - time.time())
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if waiting.future.done():
-                return waiting.future.result()
+                return self._heard(waiting)
             if helper is not None and helper.done():
                 answer = check(helper.result())
             else:
                 answer = Answer(allowed=False, action="cancel", by="timeout")
             with self._lock:
                 mine = self._open.pop(question.id, None) is not None
-            return self._note(question, answer) if mine else await waiting.future
+            if mine:
+                return self._note(question, answer)
+            await waiting.future
+            return self._heard(waiting)
         finally:
             if helper is not None and not helper.cancel() and not helper.cancelled():
                 helper.exception()  # it came too late, and is nobody's news
@@ -167,9 +182,29 @@ class People:
                 if self._open.pop(question.id, None) is not None:
                     self._void.add(question.id)
 
+    def _heard(self, waiting: Waiting) -> Answer:
+        with self._lock:
+            self._accepted.pop(waiting.question.id, None)
+        return waiting.future.result()
+
     def _note(self, question: Question, answer: Answer) -> Answer:
         self._answered[question.id] = _in_words(question.kind, answer)
         return answer
+
+
+def answered(id: str, answer: Answer, kind: Literal["approval", "input"]) -> Answered:
+    """An answer, as the log tells it."""
+    if kind == "input":
+        return InputAnswered(input=id, action=answer.action, content=answer.content, by=answer.by)
+    changed = dict(answer.arguments) if answer.allowed and answer.arguments is not None else None
+    return ApprovalAnswered(
+        approval=id,
+        allowed=answer.allowed,
+        by=answer.by,
+        note=answer.note,
+        arguments=changed,
+        for_run=answer.for_run,
+    )
 
 
 async def _answer_of(approver: Approver, question: Question) -> Answer:

@@ -111,6 +111,17 @@ class Run(Pausing):
         if self.wants_log:
             self.keep()
 
+    def _begin_reading(self) -> list[Event]:
+        """It is read for the first time: the events that come before all it does."""
+        self._start_clock()
+        if not self._above:
+            self._find_watchers()
+        if self._first and self._log.parked is None:
+            self._log.tick()
+            self._last_batch = [*self._first]
+            return self._last_batch
+        return []
+
     async def pull(self) -> list[Event]:
         """The next events, each to be given to `append` before the next pull; [] once the run is over.
 
@@ -119,14 +130,10 @@ class Run(Pausing):
         ending = self.ending
         if ending.stage is Stage.OVER:
             return []
-        if self._event_loop is None:
-            self._start_clock()
-            if not self._above:
-                self._find_watchers()
-            if self._first and self._log.parked is None:
-                self._log.tick()
-                self._last_batch = [*self._first]
-                return self._last_batch
+        if self._log.arrival is not None and not self._above:
+            self._log.arrived()
+        if self._event_loop is None and (first := self._begin_reading()):
+            return first
         if ending.stage is Stage.GOING:
             try:
                 while True:

@@ -23,7 +23,6 @@ from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
     Event,
-    InputAnswered,
     InputAsked,
     RunCancelled,
     RunWaiting,
@@ -38,7 +37,7 @@ from headwater.events.questions import Answer, Question
 from headwater.runtime.children import Parent, waiting_event
 from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
-from headwater.runtime.people import Waiting
+from headwater.runtime.people import Waiting, answered
 from headwater.runtime.run import Run
 from headwater.schema import to_json, to_plain
 from headwater.tools.clock import CallClock
@@ -74,7 +73,6 @@ class ToolCalls:
         *,
         changed: bool = False,
     ) -> None:
-        self.begun = False
         self.handoff: HandoffTool | None = None
         """The agent that the conversation goes to, once the calls are done: the first that was called for."""
         self.note = ""
@@ -97,6 +95,9 @@ class ToolCalls:
         self._at_work: set[str] = set()
         # Each is given these calls when it begins: holding them here would be a cycle.
         self._tasks: list[tuple[str, Callable[[ToolCalls], Coroutine[Any, Any, None]]]] = []
+        """What begins once the events that are on their way to the reader are in the log."""
+        self._due: list[tuple[str, Callable[[ToolCalls], Coroutine[Any, Any, None]]]] = []
+        """What begins when the reader comes again."""
         self._bad_in_a_row = bad_in_a_row
         self._bad = 0
         self._warned = False
@@ -115,8 +116,10 @@ class ToolCalls:
 
     @property
     def rest(self) -> bool:
-        """Whether none is at work, or would be but that the tree is being parked."""
-        return all(run is not None and (run.waiting or run.at_rest) for run in self._busy())
+        """Whether none is at work, or would be but that the tree is being parked, and every answer was heard."""
+        return not self.run.people.untold(self.run.id) and all(
+            run is not None and (run.waiting or run.at_rest) for run in self._busy()
+        )
 
     def _busy(self) -> Iterator[Run | None]:
         """For each call at work the run that answers it, if one does."""
@@ -137,6 +140,7 @@ class ToolCalls:
         events: list[Event] = []
         for call in self._open:
             events += await self._decide(call)
+        self.handed_out()
         return events
 
     async def _decide(self, call: Call) -> list[Event]:
@@ -188,10 +192,15 @@ class ToolCalls:
         )
 
     def _on_unknown(self, call: Call, tool: Offered) -> OnUnknown:
-        """What becomes of a call whose tool had begun: of one that the run was forked from, people are asked."""
+        """What becomes of a call whose tool had begun: of one that the run was forked from, people are asked.
+
+        One that waited for an answer has done nothing yet that counts, and begins anew: see `ToolContext.ask`.
+        """
         forked, started = self.run.forked_from, call.started
-        taken_over = forked is not None and started is not None and started.seq <= forked.seq
-        return "ask" if taken_over and not tool.goes_on else tool.on_unknown
+        if forked is not None and started is not None and started.seq <= forked.seq and not tool.goes_on:
+            return "ask"
+        asked = self.run.fold.asked.by(call.key)
+        return "retry" if asked and asked[-1][1] is None else tool.on_unknown
 
     def _lost(self, call: Call, tool: Offered, then: OnUnknown) -> list[Event]:
         """Its tool had begun in another process, and is not simply run again."""
@@ -307,15 +316,8 @@ class ToolCalls:
         """Wait for the answer, and run the tool where it is allowed."""
         answer = await self.hear(waiting)
         del self.questions[asked.approval]
-        arguments = dict(answer.arguments) if answer.allowed and answer.arguments is not None else None
-        told = ApprovalAnswered(
-            approval=asked.approval,
-            allowed=answer.allowed,
-            by=answer.by,
-            note=answer.note,
-            arguments=arguments,
-            for_run=answer.for_run,
-        )
+        told = answered(asked.approval, answer, "approval")
+        assert isinstance(told, ApprovalAnswered)
         if not answer.allowed and call.started is not None:
             self.run.mux.put([told, *self._ended_by(call, refusal_text(told))])
             return
@@ -326,12 +328,12 @@ class ToolCalls:
             self.run.mux.put([told])
             await asyncio.Event().wait()  # the run is left, and with it this task: whoever goes on starts the tool
         self._at_work.add(call.key)
+        key, as_run, changed = call.key, call.as_run(), told.arguments is not None
+        if told.arguments is not None:
+            given: Any = told.arguments["input"] if call.call.custom else told.arguments
+            as_run = msgspec.structs.replace(as_run, arguments=given)
+        self._tasks.append((f"tool {call.call.name}", lambda calls: calls._call(key, as_run, changed=changed)))
         self.run.mux.put([told, self._started(call)])
-        allowed = call.as_run()
-        if arguments is not None:
-            given: Any = arguments["input"] if call.call.custom else arguments
-            allowed = msgspec.structs.replace(allowed, arguments=given)
-        await self._call(call.key, allowed, changed=arguments is not None)
 
     async def hear(self, waiting: Waiting) -> Answer:
         """Wait for an answer. One that was given beforehand and does not fit leaves all as it is, with its error."""
@@ -346,10 +348,19 @@ class ToolCalls:
 
     # --- running
 
+    def handed_out(self) -> None:
+        """All that was said has been given to the reader."""
+        self._due += self._tasks
+        self._tasks = []
+
+    @property
+    def due(self) -> bool:
+        """Whether anything begins now, of which the reader has been told."""
+        return bool(self._due)
+
     def begin(self) -> None:
-        """Start them all."""
-        self.begun = True
-        tasks, self._tasks = self._tasks, []
+        """Start what is due: no tool begins before the log tells that it does."""
+        tasks, self._due = self._due, []
         for name, work in tasks:
             self.run.mux.spawn(work(self), name)
 
@@ -443,9 +454,9 @@ class _Work:
         calls, run = self._calls, self._calls.run
         number, self._asked = self._asked, self._asked + 1
         before = run.fold.asked.by(self.call_id)
-        event, answered = before[number] if number < len(before) else (None, None)
-        if answered is not None:
-            return Answer(content=answered.content, action=answered.action, by=answered.by)
+        event, given = before[number] if number < len(before) else (None, None)
+        if given is not None:
+            return Answer(content=given.content, action=given.action, by=given.by)
         if event is None:
             event = InputAsked(
                 input=f"{run.id}/{self.call_id}/{number + 1}",
@@ -465,8 +476,7 @@ class _Work:
             answer = await calls.hear(run.people.open(question, asked.check, run.answers))
         finally:
             del calls.inputs[event.input]
-        told = InputAnswered(input=event.input, action=answer.action, content=answer.content, by=answer.by)
-        run.mux.put([told])
+        run.mux.put([answered(event.input, answer, "input")])
         return answer
 
     def hand_over(self, to: HandoffTool, note: str) -> ToolOutcome:

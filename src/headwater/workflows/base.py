@@ -16,7 +16,7 @@ from typing_extensions import Unpack
 from headwater.agents import validation
 from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.needed_context import Needed, contexts_below, refuse_without
-from headwater.agents.options import NO_TASK, task_of
+from headwater.agents.options import NO_TASK, refuse_said_before, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
@@ -213,12 +213,13 @@ class Workflow(DeepCopied, Generic[ResultT]):
         on_changed: OnChanged = "raise",
         by: str = "",
         **options: Unpack[WatchOptions],
-    ) -> AgentStream[Any]:
+    ) -> AgentStream[Any, ResultT]:
         """Go on with a run of the workflow from its log, as `Agent.resume` does.
 
         The plan is gone through again: members that have ended answer from the log, others go on where they stood.
-        Conditions and routes are asked again, so they must depend on the Responses alone.
+        Conditions and routes are asked again, so they must depend on the Responses alone. Raises as that does.
         """
+        refuse_said_before(options)
         past = Resumption.of(log, approvals=approvals, answers=answers, on_changed=on_changed, by=by)
         run = self._begin(past.task, shown=False, context=context, resumption=past, **options)
         return AgentStream(lambda: run)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from headwater.events import (
+    AttemptStarted,
     Event,
     GuardTripped,
     InputAsked,
@@ -196,9 +197,20 @@ def test_a_log_that_holds_nothing_is_not_parked() -> None:
         check_log([], parked=True)
 
 
-def test_what_was_cut_off_may_be_left_again_at_once() -> None:
-    log = handmade_logs()["resumed in a tool"]
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("resumed in a tool", ToolStarted),
+        ("resumed in an answer", AttemptStarted),
+        ("resumed in a child", AttemptStarted),
+    ],
+)
+def test_what_was_cut_off_may_be_left_again_at_once(name: str, kind: type[Event]) -> None:
+    log = handmade_logs()[name]
     at = next(at for at, event in enumerate(log) if isinstance(event, RunResumed))
     check_log(log[: at + 1], parked=True)
     with pytest.raises(LogError, match="something in it is at work"):
         check_log(log[:at], parked=True)
+    again = next(n for n, one in enumerate(log) if n > at and isinstance(one, kind))
+    with pytest.raises(LogError, match="something in it is at work"):
+        check_log(log[: again + 1], parked=True)

@@ -274,8 +274,6 @@ class PeopleMachine(RuleBasedStateMachine):
         self.wrong: list[str] = []
         self.checked = 0
         self.parks = self.kills = 0
-        self.abrupt = False
-        """Whether it was left in the middle of things, which a park before it has gone on leaves as they are."""
 
     def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(coroutine)
@@ -403,8 +401,7 @@ class PeopleMachine(RuleBasedStateMachine):
         if self.left:
             assert isinstance(self.error, Parked)
             assert [*self.error.log] == self.log
-            self.abrupt = self.abrupt or now
-            if not self.abrupt:
+            if not now and len(self.log) > self.before:  # else nothing was done, and it is left as it was found
                 check_log(self.log, parked=True)
             self._check_live()
 
@@ -413,7 +410,6 @@ class PeopleMachine(RuleBasedStateMachine):
     def kill(self) -> None:
         """The process ends: what is not in the log is gone, what was said among it."""
         self.kills += 1
-        self.abrupt = True
         stream, kept = self.stream, [*self.log]
         known_now = (set(self.finished), set(self.refused), set(self.allowed), set(self.for_run))
 

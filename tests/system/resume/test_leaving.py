@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from headwater import Agent, AgentStream, ToolContext, tool
+from headwater import Agent, AgentStream, Timeouts, ToolContext, tool
 from headwater.backends.offline import Call, ScriptedModel, Wait
 from headwater.errors import AlreadyAnswered, LogNotKept, Parked, RunEnded
 from headwater.events import (
+    ApprovalAnswered,
     Event,
+    InputAnswered,
     MessageReceived,
     RunWaiting,
     ToolFinished,
@@ -24,11 +27,13 @@ from headwater.events import (
     encode,
     tree_response,
 )
+from headwater.events.questions import Answer
 from headwater.testing import check_log
-from headwater.workflows import SequentialWorkflow
+from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.support.streams import always
 from tests.support.virtual import run_virtual
-from tests.system.resume.scenarios import by_step, done, hears, one_asked, waiting_child
+from tests.system.resume.people import answer
+from tests.system.resume.scenarios import asks_two_things, by_step, done, hears, one_asked, waiting_child
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +194,78 @@ def test_parked_while_a_question_is_open_it_has_the_question_and_what_was_answer
         again = agent.resume(_saved(log))
         assert await again.result() == "It is done."
         assert [one.split(" ")[1] for one in done] == ["slow", "charge"]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("now", [False, True])
+@pytest.mark.parametrize("make", [one_asked, waiting_child, asks_two_things])
+def test_what_was_answered_in_the_moment_of_parking_is_in_the_log(make: Callable[[], Any], now: bool) -> None:
+    """Whoever answers is told that it holds: so it does, also where the run is left before it has heard of it."""
+
+    async def main() -> None:
+        stream = make().run_stream("Go.")
+        answered: list[str] = []
+
+        def then(event: Event) -> None:
+            if isinstance(event, RunWaiting) and len(event.path) == 1 and not answered:
+                (question,) = stream.pending
+                answer(stream, question, Answer(by="ann", content=3))
+                answered.append(question.id)
+                stream.park(now=now)
+
+        log = (await _left(stream, then)).log
+        told = [event.approval for event in log if isinstance(event, ApprovalAnswered)]
+        assert [*told, *(event.input for event in log if isinstance(event, InputAnswered))] == answered
+        if not now:
+            check_log(log, parked=True)
+        again, whole = make().resume(_saved(log)), [*_saved(log)]
+        async for event in again.events():
+            whole.append(event)
+            if isinstance(event, RunWaiting) and len(event.path) == 1:
+                for question in again.pending:
+                    assert question.id not in answered
+                    answer(again, question, Answer(by="ann", content="Ann"))
+        check_log(whole)
+        assert again.response == tree_response(whole)
+
+    run_virtual(main())
+
+
+def _steps_below() -> Any:
+    """Two members in the middle of their answers, one of them with an agent as a tool in the middle of its own."""
+    below = Agent(name="below", model=always("I am ", Wait(5.0), "below."))
+    one = Agent(name="one", tools=[below], model=by_step([Call("below", {"task": "go"})], ["One."]))
+    two = Agent(name="two", model=always("I am ", Wait(5.0), "two."))
+    return ConcurrentWorkflow([one, two], keep_log=True)
+
+
+def test_parked_right_after_it_was_taken_up_nothing_is_at_work_in_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a run whose process died in the middle of its answers, and the time that it lies then is not the run's."""
+
+    async def main() -> None:
+        stream = _steps_below().run_stream("Go.")
+        log: list[Event] = []
+        async for event in stream.events():
+            log.append(event)
+            if sum(one.type == "text.delta" for one in log) == 2:
+                break
+        log = _saved(log)
+        now = time.time
+        for day in range(1, 4):
+            again = _steps_below().resume(log)
+
+            def then(event: Event, again: Any = again) -> None:
+                if event.type == "run.resumed":
+                    again.park()
+
+            parked = await _left(again, then)
+            check_log(parked.log, parked=True)
+            log = _saved(parked.log)
+            monkeypatch.setattr(time, "time", lambda day=day: now() + day * 86_400)
+        last = _steps_below()
+        last.timeouts = Timeouts(run=60.0)
+        assert (await last.resume(log).result()).to_dict() == {"one": "One.", "two": "I am two."}
 
     run_virtual(main())
 

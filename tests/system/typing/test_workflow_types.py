@@ -15,6 +15,7 @@ from headwater import (
     SequentialWorkflow,
     StreamChunk,
 )
+from headwater.events import Event
 
 AGENTS = [Agent(name=name, model="offline") for name in ("north", "south")]
 TOGETHER = ConcurrentWorkflow(AGENTS)
@@ -56,6 +57,18 @@ def test_streams_give_the_same() -> None:
         assert_type(await GRAPH.run_stream("Go."), Response[Any])
 
     asyncio.run(main())
+
+
+def test_so_does_one_that_is_gone_on_with() -> None:
+    log: list[Event] = []
+    TOGETHER.run("Go.", on_event=log.append)
+    again = TOGETHER.resume(log)
+    assert_type(again, AgentStream[Any, Results])
+    assert_type(again.result_sync(), Results)
+    assert again.response.to_dict() == {name: again.response[name].text for name in ("north", "south")}
+    log.clear()
+    IN_TURN.run("Go.", on_event=log.append)
+    assert_type(IN_TURN.resume(log).result_sync(), Response[Any])
 
 
 def test_a_stream_of_an_agent_needs_one_type() -> None:

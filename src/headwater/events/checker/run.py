@@ -104,7 +104,7 @@ class Run:
         if self.over:
             return True
         resting = [child for child in self.children.open.values() if child.run is None or child.run.rests()]
-        if self.steps.open is not None or len(resting) < len(self.children.open):
+        if self.steps.at_work or len(resting) < len(self.children.open):
             return False
         return self.tools.working <= self._waited_for(resting)
 

@@ -100,6 +100,8 @@ class _Step:
         self.attempts = 0
         self.attempt: _Attempt | None = None
         self.parts: set[int] = set()
+        self.stands = False
+        """Whether the log was taken up again since, and no model has been asked."""
 
 
 class Steps:
@@ -140,9 +142,16 @@ class Steps:
         self._final = False
 
     def interrupt(self) -> None:
-        """The log is taken up again: an open attempt is cut off."""
+        """The log is taken up again: an open attempt is cut off, and nobody is asked before the next one."""
+        if self.open is not None:
+            self.open.stands = True
         if self.open is not None and self.open.attempt is not None and self.open.attempt.failed is None:
             self.open.attempt.cut_off = True
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a model is being asked."""
+        return self.open is not None and not self.open.stands
 
     def check_transcript(self, event: Event) -> None:
         """Hold what was shown to what the fold makes of it."""
@@ -205,7 +214,7 @@ class Steps:
                 call.written = "retracted"
         if event.cause != due:
             raise LogError("attempt", f"its cause is {event.cause!r}, and due was {due!r}", event)
-        step.attempts = event.attempt
+        step.attempts, step.stands = event.attempt, False
         step.attempt = _Attempt(event)
 
     def _attempt_accepted(self, event: AttemptAccepted) -> None:
