@@ -89,7 +89,7 @@ def capture(scene: Scene, folder: Path) -> Iterator[tuple[float, bytes]]:
     for name in ("HEADWATER_MODEL", "NO_COLOR"):
         kept.pop(name, None)
     command = [sys.executable, "-m", "headwater", *shlex.split(scene.command)[1:]]
-    env = {**kept, "TERM": "xterm-256color"}
+    env = {**kept, "TERM": "xterm-256color", "HEADWATER_HISTORY": "off"}
     with subprocess.Popen(command, cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         began = time.monotonic()

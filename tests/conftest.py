@@ -24,6 +24,7 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["HEADWATER_HISTORY"] = "off"  # no command that a test runs keeps anything in its user's own folder
 
 
 def pytest_collection_finish() -> None:

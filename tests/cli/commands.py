@@ -43,7 +43,7 @@ def environment(**more: str) -> dict[str, str]:
         and not name.lower().endswith("_proxy")
         and name not in _UNWANTED
     }
-    return {**ours, "TERM": "xterm-256color", **more}
+    return {**ours, "TERM": "xterm-256color", "HEADWATER_HISTORY": "off", **more}
 
 
 def command(*arguments: str) -> list[str]:

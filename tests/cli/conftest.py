@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     for name in set(os.environ) - set(environment()):
         monkeypatch.delenv(name)
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("HEADWATER_HISTORY", "off")
     monkeypatch.setattr(sys, "path", list(sys.path))
     return monkeypatch
 
@@ -36,3 +38,9 @@ def closed() -> Iterator[str]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> dict[str, str]:
+    """The variables by which a command keeps what was said, in a folder of the test."""
+    return {"HEADWATER_HISTORY": "", "XDG_STATE_HOME": str(tmp_path / "state")}

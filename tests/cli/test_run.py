@@ -211,3 +211,28 @@ def test_a_model_that_is_recorded_is_one_agents(harbour: Path) -> None:
     done = headwater("run", "Hi", "--agent", "cli_harbour:crew", "--record", "x.jsonl", cwd=harbour)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--record is for one agent" in done.stderr
+
+
+def test_a_conversation_goes_on_with_whom_it_was_held(harbour: Path, state: dict[str, str]) -> None:
+    first = headwater("run", "Explain tides", "--agent", "cli_harbour:pilot", cwd=harbour, env=state)
+    done = headwater("run", "--continue", "Why?", "--json", cwd=harbour, env=state)
+    assert (first.returncode, done.returncode, done.stderr) == (0, 0, "")
+    started = json.loads(done.stdout.splitlines()[0])
+    assert started["path"] == ["pilot"]
+    said = [part["text"] for message in started["history"] for part in message["content"]]
+    assert said == ["Explain tides", first.stdout.rstrip("\n")]
+    assert started["input"][0]["content"][0]["text"] == "Why?"
+
+
+def test_a_conversation_with_a_workflow_is_its_next_task(harbour: Path, state: dict[str, str]) -> None:
+    first = headwater("run", "Explain tides", "--agent", "cli_harbour:crew", cwd=harbour, env=state)
+    done = headwater("run", "-c", "Why?", "--json", cwd=harbour, env=state)
+    started = json.loads(done.stdout.splitlines()[0])
+    said = [(message["role"], message["content"][0]["text"]) for message in started["input"]]
+    assert said == [("user", "Explain tides"), ("assistant", first.stdout.rstrip("\n")), ("user", "Why?")]
+
+
+def test_there_has_to_be_a_conversation_to_go_on_from(state: dict[str, str]) -> None:
+    done = headwater("run", "--continue", "Why?", env=state)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("headwater: There is no conversation to go on from. Have one first:")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
+from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow, Thread
 from headwater.backends.offline import Fail, ScriptedModel
 from headwater.cli.output import JSONLines, Outlet, Printer, Watching
 from headwater.cli.run import ask
@@ -45,7 +45,7 @@ def test_a_pipe_gets_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
     kinds = [type(watch(one)[0]) for one in (alone, handing, crew)]
     assert kinds == [Printer, Sections, Whole]
     watching, out = watch(crew)
-    ask(crew, "Go.", out, watching)
+    ask(crew, "Go.", out, watching, thread=Thread())
     assert capsys.readouterr().out == "bob speaks.\n"
 
 
@@ -54,7 +54,7 @@ def test_a_terminal_sees_each_under_a_name_and_the_failure_is_left_to_the_comman
     crew = SequentialWorkflow([says("ann"), says("bob", Fail(400, "no sea"))])
     watching, out = watch(crew)
     with pytest.raises(HeadwaterError, match="no sea"):
-        ask(crew, "Go.", out, watching)
+        ask(crew, "Go.", out, watching, thread=Thread())
     assert "Agent: ann" in screen.getvalue()
     assert "ann speaks." in screen.getvalue()
 
@@ -63,7 +63,7 @@ def test_a_dashboard_has_the_answers_below_it(bare: pytest.MonkeyPatch) -> None:
     screen = on_screen(bare)
     crew = ConcurrentWorkflow([says("ann"), says("bob")], name="crew", show_dashboard=True)
     watching, out = watch(crew)
-    ask(crew, "Go.", out, watching)
+    ask(crew, "Go.", out, watching, thread=Thread())
     assert screen.getvalue().endswith("## ann\n\nann speaks.\n\n## bob\n\nbob speaks.\n")
 
 
@@ -71,7 +71,7 @@ def test_of_a_workflow_that_fails_the_rest_is_written(capsys: pytest.CaptureFixt
     crew = ConcurrentWorkflow([says("ann"), says("bob", Fail(400, "no sea"))])
     watching, out = watch(crew)
     with pytest.raises(HeadwaterError):
-        ask(crew, "Go.", out, watching)
+        ask(crew, "Go.", out, watching, thread=Thread())
     assert "ann speaks." in capsys.readouterr().out
 
 
@@ -82,7 +82,7 @@ def test_a_value_is_one_line_in_every_encoding(encoding: str, written: str, monk
     agent = says("ann", json.dumps(["潮"]), output_type=list[str])
     watching, out = watch(agent, value=True)
     assert isinstance(watching, Value)
-    ask(agent, "Go.", out, watching)
+    ask(agent, "Go.", out, watching, thread=Thread())
     assert raw.getvalue().decode() == written
 
 
@@ -90,7 +90,7 @@ def test_of_an_answer_that_is_no_value_the_text_is_told(capsys: pytest.CaptureFi
     agent = says("ann", "no idea", "none", "none", "none", output_type=list[int])
     watching, out = watch(agent, value=True)
     with pytest.raises(HeadwaterError):
-        ask(agent, "Go.", out, watching)
+        ask(agent, "Go.", out, watching, thread=Thread())
     assert capsys.readouterr() == ("", "headwater: it said: none\n")
 
 

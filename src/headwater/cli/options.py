@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headwater.agents.model import ModelLike
     from headwater.agents.runnable import Runnable
 
-__all__ = ("OFFLINE_RATE", "add_agent_options", "make_agent")
+__all__ = ("OFFLINE_RATE", "add_agent_options", "add_continue_option", "make_agent")
 
 OFFLINE_RATE: Final = 50.0
 """Tokens a second of the offline model: about what a hosted model gives, and slow enough to be seen."""
@@ -61,6 +61,11 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         help="none, minimal, low, medium, high, xhigh, on, off, or tokens",
     )
     how.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="at most this long a run")
+
+
+def add_continue_option(parser: argparse.ArgumentParser) -> None:
+    """Take `--continue`, which `last_conversation` carries out."""
+    parser.add_argument("-c", "--continue", action="store_true", dest="go_on", help="go on from the last conversation")
 
 
 def make_agent(asked: argparse.Namespace) -> Runnable:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from headwater.cli.options import add_agent_options, make_agent
+from headwater.cli.options import add_agent_options, add_continue_option, make_agent
 from headwater.cli.task import add_task_arguments, task_of
 from headwater.errors import HeadwaterError
 
 if TYPE_CHECKING:
     from headwater.agents.runnable import Runnable
     from headwater.agents.task import Task
-    from headwater.backends.replay import Recorder
     from headwater.cli.output import Outlet, Watching
+    from headwater.runtime.thread import Thread
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "ask", "execute")
 
@@ -32,6 +32,7 @@ examples:
   headwater run "What is in these?" --image harbour.jpg --file chart.pdf
   headwater run "When is high water in Brest?" --agent harbour:pilot
   headwater run "Name a port." --schema port.json | jq .port
+  headwater run --continue "In one sentence."
   git diff | headwater run --instructions "Review this." > review.txt
   headwater run "Explain tides" --json | jq -r .type
   headwater run "Explain tides" --record tides.jsonl
@@ -41,6 +42,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     add_task_arguments(parser)
+    add_continue_option(parser)
     parser.add_argument("--schema", metavar="FILE|JSON", help="have the answer be JSON that fits this JSON Schema")
     parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object a line")
     parser.add_argument("--record", metavar="FILE", help="keep the provider's answers, for --model replay:FILE")
@@ -50,32 +52,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(asked: argparse.Namespace) -> int:
     """See `Command`."""
+    from headwater.cli.last_conversation import begin, keep
     from headwater.cli.output import Outlet
     from headwater.cli.watching import watching_for
 
     task = task_of(asked)
+    thread = begin(asked)
     agent = make_agent(asked)
     out = Outlet()
     watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None)
-    if asked.record is None:
-        ask(agent, task, out, watching, save=asked.save)
-        return 0
-    from headwater.backends.replay import Recorder
-
-    with Recorder(asked.record) as recorder:
-        recorded(agent, recorder)
-        ask(agent, task, out, watching, save=asked.save)
+    try:
+        if asked.record is None:
+            ask(agent, task, out, watching, thread=thread, save=asked.save)
+        else:
+            _record(asked.record, agent, task, out, watching, thread=thread, save=asked.save)
+    finally:
+        keep(thread, asked)
     return 0
 
 
-def recorded(agent: Runnable, recorder: Recorder) -> None:
-    """Have what the agent's model answers kept. Raises UsageError where it is no single agent."""
+def _record(path: str, agent: Runnable, *how: Any, **options: Any) -> None:
+    """Ask, and keep what the agent's model answers. Raises UsageError where it is no single agent."""
     from headwater.agents.agent import Agent
+    from headwater.backends.replay import Recorder
     from headwater.errors import UsageError
 
     if not isinstance(agent, Agent):
         raise UsageError(f"--record is for one agent, and {agent.name} is none.", hint="--save FILE keeps its run.")
-    agent.llm = agent.llm.recorded(recorder)
+    with Recorder(path) as recorder:
+        agent.llm = agent.llm.recorded(recorder)
+        ask(agent, *how, **options)
 
 
 def ask(
@@ -83,14 +89,25 @@ def ask(
     task: Task,
     out: Outlet,
     watching: Watching,
+    *,
+    thread: Thread,
     **options: Any,
 ) -> Any:
     """Run the task with `watching` told of every event, to the end or until nobody reads `out` any more.
 
-    `options` are `run_stream`'s. Returns a Response, or Results.
-    Raises what ended the run, KeyboardInterrupt, and what writing met.
+    It goes on from `thread`, which has what was said in the end. `options` are `run_stream`'s.
+    Returns a Response, or Results. Raises what ended the run, KeyboardInterrupt, and what writing met.
     """
+    from headwater.agents.agent import Agent
+    from headwater.agents.task import as_messages
+    from headwater.events.messages import Message
+
     given = {name: value for name, value in options.items() if value is not None}
+    said = as_messages(task)
+    if isinstance(agent, Agent):
+        given["thread"] = thread
+    else:
+        task = said = (*thread.messages, *said)  # a workflow keeps no conversation: all of it is its task
     stream = agent.run_stream(task, **given)
     stream.claim().watch(watching)
     out.on_problem = stream.cancel
@@ -103,6 +120,8 @@ def ask(
     finally:
         out.on_problem = None
         watching.close()
+    if not isinstance(agent, Agent):
+        thread.messages = (*said, Message.assistant(response.text))
     watching.ended(response)
     out.check()
     if not out.isatty():

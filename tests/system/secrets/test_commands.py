@@ -32,6 +32,7 @@ def test_a_command_shows_no_key(command: list[str], server: Server, tmp_path: Pa
     proxy = f"http://user:{CANARY}@{server.address}"
     environment |= {"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "OPENAI_BASE_URL": f"{server.url}?api-key={CANARY}"}
     environment |= {"OLLAMA_HOST": f"http://user:{CANARY}@{server.address}", "PYTHONIOENCODING": "utf-8"}
+    environment |= {"HEADWATER_HISTORY": "", "XDG_STATE_HOME": str(tmp_path / "state")}
     ran = subprocess.run(
         [sys.executable, "-m", "headwater", *command],
         cwd=tmp_path,
@@ -46,5 +47,7 @@ def test_a_command_shows_no_key(command: list[str], server: Server, tmp_path: Pa
     seen = Seen()
     seen.text("standard output", ran.stdout)
     seen.text("standard error", ran.stderr)
+    for path in tmp_path.rglob("*.*"):
+        seen.text(path.name, path.read_text(encoding="utf-8"))
     assert ran.stdout + ran.stderr
     assert not seen.leaks, "\n".join(seen.leaks)
