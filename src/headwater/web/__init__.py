@@ -1,0 +1,1 @@
+"""Agents behind HTTP: runs that anyone can begin, read, leave and come back to."""

@@ -1,0 +1,55 @@
+"""What is wrong with a request, as an exception that knows its status and code; each wire words it in its own form.
+
+Values only: who raises one decides, who catches it answers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ("STATUS", "Problem")
+
+STATUS: Final[dict[str, int]] = {
+    "bad_request": 400,
+    "bad_json": 400,
+    "bad_position": 400,
+    "unauthorized": 401,
+    "bad_origin": 403,
+    "not_found": 404,
+    "unknown_agent": 404,
+    "unknown_run": 404,
+    "unknown_question": 404,
+    "method_not_allowed": 405,
+    "run_ended": 409,
+    "thread_busy": 409,
+    "answered": 409,
+    "too_large": 413,
+    "not_json": 415,
+    "bad_host": 421,
+    "too_many_runs": 429,
+    "internal": 500,
+    "not_configured": 500,
+    "shutting_down": 503,
+    "too_many_readers": 503,
+}
+"""Each code, and the HTTP status that goes with it."""
+
+
+class Problem(Exception):
+    """A request that is refused. `param` names the field that is wrong; `retry_after` is in seconds."""
+
+    def __init__(
+        self, code: str, message: str, *, hint: str = "", param: str | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = STATUS[code]
+        self.message = message
+        self.hint = hint
+        self.param = param
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, dict[str, str]]:
+        """It as our own routes tell it."""
+        error = {"code": self.code, "message": self.message}
+        return {"error": {**error, "hint": self.hint} if self.hint else error}
