@@ -64,7 +64,8 @@ class SettingsOptions(TypedDict, total=False):
 
 
 class Model(DeepCopied):
-    """A model to ask, by name: `provider/model`, `provider:model`, a bare known name, `offline`, or `replay:FILE`.
+    """A model to ask, by name: `provider/model`, `provider:model`, a bare known name, `offline`, or `replay:FILE` for
+    what was answered before, as a recording or a saved run has it.
 
     `name` None means the variable HEADWATER_MODEL. With `base_url` any server that speaks a known API can be asked. The
     prefix of a provider or an API is taken off the name; what is left arrives as it is. `retries` is how often a

@@ -56,6 +56,8 @@ class Place(msgspec.Struct, kw_only=True):
     """The call keys already used in this run; a decoder adds its own."""
     client: Container[str] = ()
     """The names of the tools that the program runs which reads the answer."""
+    agent: str = ""
+    """Who asks."""
 
 
 class Call:

@@ -5,7 +5,7 @@
     for chunk in file.play():
         print(chunk.content, end="")
 
-Owns the file: its first line, where it is cut, and who may read it. What the events come to is `events`'.
+Owns the file: where it stands, when it is written, and who may read it. What stands in it is `events.saved`'s.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-import msgspec
-
 from headwater.backends.private_file import new_private
-from headwater.errors import ConfigurationError, InvalidRecord
+from headwater.errors import ConfigurationError
 from headwater.events import (
     CallDelta,
     Event,
@@ -28,10 +26,9 @@ from headwater.events import (
     RunStarted,
     TextDelta,
     ToolProgress,
-    decode,
-    encode,
     tree_response,
 )
+from headwater.events.saved import SUFFIXES, first_line, line, read_saved
 from headwater.version import __version__
 
 if TYPE_CHECKING:
@@ -42,19 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ("RunFile", "RunWriter", "run_files")
 
-SUFFIXES: Final = (".jsonl", ".jsonl.gz")
-"""What a run's file is named."""
-
 _SMALL: Final = (TextDelta, ReasoningDelta, CallDelta, ToolProgress)
 """What is written without being pressed to the disk: it comes often, and what follows takes it along."""
-
-
-class _Header(msgspec.Struct, frozen=True, kw_only=True, tag="headwater.run"):
-    """The first line."""
-
-    v: int = 1
-    by: str = ""
-    saved: float = 0.0
 
 
 class RunWriter:
@@ -69,7 +55,7 @@ class RunWriter:
         self.path = _place(Path(path), run)
         self._file: BinaryIO | None = _new_file(self.path)
         self._packer = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
-        self._put(msgspec.json.encode(_Header(by=f"headwater {__version__}", saved=time.time())), press=True)
+        self._put(first_line(by=f"headwater {__version__}", saved=time.time()), press=True)
 
     @classmethod
     def attach(cls, path: str | os.PathLike[str], run: Run) -> None:
@@ -82,12 +68,11 @@ class RunWriter:
 
     def __call__(self, event: Event) -> None:
         """The next event."""
-        self._put(encode(event, stamps=True), press=not isinstance(event, _SMALL))
+        self._put(line(event), press=not isinstance(event, _SMALL))
 
-    def _put(self, line: bytes, *, press: bool) -> None:
+    def _put(self, data: bytes, *, press: bool) -> None:
         if self._file is None:
             return
-        data = line + b"\n"
         if self._packer is not None:
             data = self._packer.compress(data) + (self._packer.flush(zlib.Z_SYNC_FLUSH) if press else b"")
         self._file.write(data)
@@ -111,12 +96,7 @@ class RunFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        lines, self.cut = _lines(self.path)
-        _check_header(next(lines, b""), self.path)
-        events = tuple(map(decode, lines))
-        if not events or not isinstance(events[0], RunStarted):
-            raise InvalidRecord(f"{self.path} holds no run.", hint="It was cut before the run's first event.")
-        self.events = events
+        self.events, self.cut = read_saved(self.path.read_bytes(), str(self.path))
         """All of the log, as far as it was written."""
 
     @property
@@ -214,31 +194,3 @@ def _new_file(path: Path) -> BinaryIO:
         raise ConfigurationError(
             f"The run cannot be saved to {str(path)!r}: {error.strerror}.", hint="Name a file that can be written."
         ) from error
-
-
-def _lines(path: Path) -> tuple[Iterator[bytes], bool]:
-    """The whole lines of the file, and whether something stands after them that is no whole line."""
-    data = path.read_bytes()
-    cut = False
-    if data[:2] == b"\x1f\x8b":
-        unpacker = zlib.decompressobj(wbits=31)
-        try:
-            data = unpacker.decompress(data)
-        except zlib.error as error:
-            raise InvalidRecord(f"{path} is broken: {error}.", hint="It is no gzip file any more.") from None
-        cut = not unpacker.eof
-    elif path.suffix == ".gz" and len(data) < 2:
-        data, cut = b"", True
-    whole, _, rest = data.rpartition(b"\n")
-    return iter(whole.split(b"\n") if whole else ()), cut or bool(rest)
-
-
-def _check_header(line: bytes, path: Path) -> None:
-    try:
-        header = msgspec.json.decode(line, type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise InvalidRecord(
-            f"{path} is no saved run.", hint='Save one with agent.run("…", save="run.jsonl.gz").'
-        ) from None
-    if header.v != 1:
-        raise InvalidRecord(f"{path} is of version {header.v}, which is newer than this library.", hint="Update it.")

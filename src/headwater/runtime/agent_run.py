@@ -213,6 +213,7 @@ class AgentRun(Hearing):
                 calls=self._call_keys,
                 part=standing.part if standing is not None else 0,
                 client=job.client if job.offers else (),
+                agent=job.name,
             ),
             fold,
             timeouts=job.timeouts,
@@ -309,9 +310,7 @@ class AgentRun(Hearing):
         """Hand on what the tools do as they do it, and that only people are left to wait for, until all are done."""
         calls, mux = self._calls, self.mux
         assert calls is not None
-        if calls.due:
-            await self.logged()
-            calls.begin()
+        await calls.begin()
         while not (events := mux.come() or self._told()) and not mux.done:
             if not self.waiting and calls.wait and (waits := calls.waits()) is not None:
                 return self._wait(waits)

@@ -353,13 +353,10 @@ class ToolCalls:
         self._due += self._tasks
         self._tasks = []
 
-    @property
-    def due(self) -> bool:
-        """Whether anything begins now, of which the reader has been told."""
-        return bool(self._due)
-
-    def begin(self) -> None:
-        """Start what is due: no tool begins before the log tells that it does."""
+    async def begin(self) -> None:
+        """Start what is due, now that the reader has come again: no tool begins before the log tells that it does."""
+        if self._due:
+            await self.run.logged()
         tasks, self._due = self._due, []
         for name, work in tasks:
             self.run.mux.spawn(work(self), name)

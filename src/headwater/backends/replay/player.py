@@ -1,12 +1,14 @@
 """Playing a recording: the same bytes, through the code that reads a live answer, at the recorded times or at once.
 
 `replay:FILE` names one as a model; `replay:FILE?speed=0` plays it without waiting, `speed=2` twice as fast. A request
-gets the answer recorded for the same request, else the next answer not played yet. Nothing is sent.
+gets the answer recorded for the same request, else the next answer not played yet. Nothing is sent. FILE may also be a
+saved run's: see `saved_run`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import math
 from collections.abc import Mapping
@@ -19,11 +21,13 @@ from headwater import errors
 from headwater.backends.http import HTTPBackend
 from headwater.backends.replay.format import Bytes, Ended, Line, Requested, Responded, read_lines
 from headwater.backends.replay.recorder import asked
+from headwater.backends.replay.saved_run import answered_by, holds_a_run
 from headwater.errors import ConfigurationError, ConnectionFailed, HeadwaterError, UsageError
 from headwater.providers import registry
 from headwater.providers.request import Endpoint, Quirks
 
 if TYPE_CHECKING:
+    from headwater.backends.base import Backend
     from headwater.providers.request import HTTPRequest
 
 __all__ = ("Recorded", "from_name", "read_recording", "replay")
@@ -65,18 +69,27 @@ def _take(exchange: Recorded, line: Line) -> None:
         exchange.end = line
 
 
-def from_name(name: str) -> tuple[HTTPBackend, ...]:
-    """Returns the backends that play `FILE` or `FILE?speed=N`. Raises InvalidRecord, ConfigurationError."""
-    path, mark, speed = name.rpartition("?speed=")
+def from_name(name: str) -> tuple[Backend, ...]:
+    """Returns the backends that play `FILE` or `FILE?speed=N`, a recording or a saved run.
+
+    Raises InvalidRecord, ConfigurationError.
+    """
+    path, mark, word = name.rpartition("?speed=")
     if not mark:
-        return replay(name)
-    try:
-        return replay(path, speed=float(speed))
-    except ValueError:
-        raise ConfigurationError(
-            f"{speed!r} is no speed.",
-            hint="Write ?speed=0 for no waiting, 1 for the recorded times, 2 for twice as fast.",
-        ) from None
+        path, word = name, "1"
+    speed = _speed(word)
+    if holds_a_run(path):
+        return (answered_by(path, speed=speed),)
+    return replay(path, speed=speed)
+
+
+def _speed(word: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= (speed := float(word)) < math.inf:
+            return speed
+    raise ConfigurationError(
+        f"{word!r} is no speed.", hint="Write ?speed=0 for no waiting, 1 for the recorded times, 2 for twice as fast."
+    )
 
 
 def replay(path: str | Path, *, speed: float = 1.0) -> tuple[HTTPBackend, ...]:
