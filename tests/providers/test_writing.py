@@ -23,7 +23,7 @@ from headwater.providers.request import (
     Settings,
     ToolSpec,
 )
-from headwater.providers.writing import arguments_object, json_object, json_text, posted, well_formed, with_own_ids
+from headwater.providers.writing import arguments_object, json_object, json_text, posted, with_own_ids
 
 HALF = "caf\udce9"
 APIS = [*API_MODULES]
@@ -192,12 +192,11 @@ def test_half_a_surrogate_pair_is_replaced(api: str, where: str, plain: bool) ->
     messages = fields.pop("messages")
     request = written(api, *messages, quirks=Quirks(json_schema=not plain), **fields)
     told = request.body.decode() + request.url
-    assert "caf\ufffd" in told or "caf?" in told or "caf%EF%BF%BD" in told or where == "a long id"
+    assert "caf\ufffd" in told or "caf%EF%BF%BD" in told or where == "a long id"
     assert request.replaced or "caf" not in request.body.decode() or "caf\ufffd" in told or "caf_" in told
 
 
 def test_text() -> None:
-    assert well_formed("\ud83d\ude00 \ud83d") == "\U0001f600 \ufffd"
     assert json_text({"a": [HALF]}) == '{"a":["caf\ufffd"]}'
     request = posted("http://h", {}, {"a": (HALF, 1)})
     assert (request.body, request.replaced) == (b'{"a":["caf\xef\xbf\xbd",1]}', True)

@@ -26,7 +26,7 @@ class Point:
         (3, "3"),
         ({"a": [Point(1)]}, '{"a":[{"x":1}]}'),
         (Response("said"), "said"),
-        ("\ud800", "?"),
+        ("\ud800", "\ufffd"),
         (PICTURE, (PICTURE,)),
         (["See:", PICTURE], (Text(text="See:"), PICTURE)),
         ((Text(text="a"), File(url="http://x/y", media_type="text/plain")), None),
@@ -87,7 +87,7 @@ class Rude(Exception):
         (ValueError("bad"), "ValueError: bad"),
         (KeyError(), "KeyError"),
         (Rude(), "Rude"),
-        (OSError("\ud800"), "OSError: ?"),
+        (OSError("\ud800"), "OSError: \ufffd"),
     ],
 )
 def test_what_was_raised_is_told(error: Exception, text: str) -> None:

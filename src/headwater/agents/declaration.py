@@ -40,6 +40,7 @@ from headwater.runtime.resume import Resumption
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 from headwater.runtime.view import View
+from headwater.schema import all_well_formed, well_formed
 from headwater.tools import as_tool
 from headwater.tools.context_type import required
 from headwater.tools.work import Approval, Offered, ToolErrors
@@ -311,11 +312,14 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
             times=llm.retries.times if self.retries is None else self.retries,
             on_interrupted=self.on_interrupted or llm.retries.on_interrupted,
         )
+        given = (as_messages(task), validation.messages(history), said if isinstance(said, str) else None)
+        whole = all_well_formed(given)
         return Job(
             name=self.name,
             backends=_with(llm, self) if isinstance(asked, Model) and self._fallback else llm.backends,
-            input=as_messages(task),
-            history=validation.messages(history),
+            input=whole[0],
+            history=whole[1],
+            replaced=whole is not given,
             thread=thread,
             instructions=instructions_of(said),
             tools=(all_tools := self._all_tools(offered, output)),
@@ -450,4 +454,4 @@ def _with(llm: Model, agent: Declaration[Any, Any]) -> tuple[Any, ...]:
 def _named(name: Any) -> str:
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"An agent's name is a non-empty string, not {name!r}.")
-    return name
+    return well_formed(name)

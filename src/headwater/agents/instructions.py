@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 
 from headwater.agents import validation
 from headwater.errors import ConfigurationError
+from headwater.schema import well_formed
 from headwater.schema.parameters import written
 
 __all__ = (
@@ -29,7 +30,7 @@ Instructions: TypeAlias = str | Callable[[ContextT], Said] | Callable[[], Said] 
 def instructions_of(instructions: Any) -> Any:
     """Instructions as a function of the context, also where the user's function takes nothing."""
     if not callable(instructions):
-        return instructions
+        return instructions and well_formed(instructions)
     try:
         parameters = inspect.signature(instructions).parameters.values()
     except (TypeError, ValueError):
@@ -69,4 +70,4 @@ async def _awaited_text(text: Awaitable[Any]) -> str | None:
 def _text(said: Any) -> str | None:
     if said is not None and not isinstance(said, str):
         raise validation.wrong("What the function given as instructions returned", said, "It has to return a string.")
-    return said
+    return said and well_formed(said)

@@ -26,6 +26,7 @@ from headwater.readers.stream import AgentStream
 from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Origin
 from headwater.runtime.job import Job
+from headwater.schema import all_well_formed, well_formed
 from headwater.tools import as_tools
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Model(DeepCopied):
         """Whether the backend was found by the name, and would be found again."""
         self._further: tuple[Backend, ...] = ()
         """What a recording was made of beside its first backend: the fallbacks that were asked."""
-        self.name: str | None = name if name is None or isinstance(name, str) else name.model
+        self.name: str | None = well_formed(name) if isinstance(name, str) else None if name is None else name.model
         self.timeouts = validation.timeouts(timeouts) or Timeouts()
         self.retries = Retries(
             times=validation.whole("retries", retries, least=0),
@@ -173,7 +174,8 @@ class Model(DeepCopied):
         theirs = tuple(tool for tool in tools if isinstance(tool, ProviderTool))
         ours = (tool for tool in tools if not isinstance(tool, ProviderTool))
         specs = tuple(tool if isinstance(tool, ToolSpec) else as_tools([tool])[0].spec for tool in ours)
-        given = as_messages(messages)
+        asked = as_messages(messages)
+        given = all_well_formed(asked)
 
         def make() -> AgentRun:
             system = [message for message in given if message.role == "system"]
@@ -184,6 +186,7 @@ class Model(DeepCopied):
                     backends=self.backends,
                     input=spoken[-1:],
                     history=spoken[:-1],
+                    replaced=given is not asked,
                     instructions="\n\n".join(message.text for message in system) or None,
                     offers=specs,
                     provider_tools=theirs,

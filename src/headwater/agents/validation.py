@@ -20,6 +20,7 @@ from headwater.errors import ConfigurationError, UnsupportedSetting
 from headwater.events.messages import Message
 from headwater.events.response import Response
 from headwater.providers.request import Secret, Settings
+from headwater.schema import all_well_formed
 
 __all__ = (
     "SETTINGS",
@@ -167,6 +168,7 @@ def messages(history: Any) -> tuple[Message, ...]:
 
 def fitting_settings(values: Mapping[str, Any]) -> Settings:
     """The settings, each checked for its type. Raises ConfigurationError, naming the one that does not fit."""
+    values = all_well_formed(values)
     try:
         return tokens(msgspec.convert(values, Settings, strict=True))
     except msgspec.ValidationError:

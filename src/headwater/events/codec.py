@@ -22,6 +22,7 @@ from headwater.errors import InvalidRecord
 from headwater.events import types as _events
 from headwater.events.messages import Message
 from headwater.events.types import Event, Unknown
+from headwater.schema import all_well_formed, well_formed
 
 __all__ = (
     "EVENT_TYPES",
@@ -107,7 +108,7 @@ def encode(event: Event, *, stamps: bool = False) -> bytes:
             return _PREFIX + _encoder.encode(event)[1:]
         return _encoder.encode(_object(event, stamps))
     except UnicodeEncodeError:
-        return _encoder.encode(_mend(_object(event, stamps)))
+        return _encoder.encode(all_well_formed(_object(event, stamps)))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidRecord(
             f"The event {event.type} cannot be written as JSON: {error}.",
@@ -122,10 +123,7 @@ def decode(data: JSON) -> Event:
     """
     if type(data) is not bytes:
         if isinstance(data, Mapping):
-            try:
-                return _from_object(dict(data))
-            except UnicodeEncodeError:
-                return _from_object(_mend(data))
+            return _from_object(dict(all_well_formed(data)))
         data = _bytes(data)
     try:
         event = _typed().decode(data)
@@ -230,17 +228,6 @@ def _loses(came: Any, held: Any) -> bool:
     return bool(came != held)
 
 
-def _mend(value: Any) -> Any:
-    """`value` with text that UTF-8 can hold: pairs of surrogates joined, halves replaced."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, Mapping):
-        return {_mend(key): _mend(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_mend(inner) for inner in value]
-    return value
-
-
 # --- messages
 
 
@@ -297,7 +284,7 @@ def read_record(data: JSON, kind: type[ReadT], what: str) -> ReadT:
 
     Raises InvalidRecord, also where it was written in a newer version, or with words that only that knows.
     """
-    body = dict(data) if isinstance(data, Mapping) else _read_object(_bytes(data), what)
+    body = dict(all_well_formed(data)) if isinstance(data, Mapping) else _read_object(_bytes(data), what)
     if (version := _version(body, what)) > VERSION:
         raise InvalidRecord(
             f"The {what} is written in version {version} of the format, and {VERSION} is the newest known here.",
@@ -320,13 +307,13 @@ def _write(value: Any, what: str) -> bytes:
         try:
             return _encoder.encode(value)
         except UnicodeEncodeError:
-            return _encoder.encode(_mend(msgspec.to_builtins(value, enc_hook=_plain)))
+            return _encoder.encode(all_well_formed(msgspec.to_builtins(value, enc_hook=_plain)))
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidRecord(f"The {what} cannot be written as JSON: {error}.") from error
 
 
 def _bytes(data: bytes | bytearray | memoryview | str) -> bytes:
-    return data.encode("utf-8", "replace") if isinstance(data, str) else bytes(data)
+    return well_formed(data).encode() if isinstance(data, str) else bytes(data)
 
 
 def _read_object(data: bytes, what: str) -> dict[str, Any]:

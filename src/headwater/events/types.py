@@ -13,6 +13,7 @@ import msgspec
 
 from headwater import errors
 from headwater.events.messages import AnyPart, Message, Usage
+from headwater.schema import well_formed
 
 __all__ = (
     "ApprovalAnswered",
@@ -85,8 +86,8 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         message, hint, status = (getattr(error, name, None) for name in ("message", "hint", "status"))
         return cls(
             type=type(error).__name__,
-            message=(message if isinstance(message, str) else "") or _said(error) or type(error).__name__,
-            hint=hint if isinstance(hint, str) else "",
+            message=well_formed((message if isinstance(message, str) else "") or _said(error) or type(error).__name__),
+            hint=well_formed(hint) if isinstance(hint, str) else "",
             status=status if type(status) is int else None,
             retryable=getattr(error, "retryable", False) is True,
         )

@@ -13,6 +13,7 @@ import msgspec
 
 from headwater.events.messages import AnyPart, Message, Text, ToolCall, ToolResult
 from headwater.providers.request import HTTPRequest, Request
+from headwater.schema import all_well_formed, well_formed
 
 __all__ = (
     "add_extra",
@@ -20,7 +21,6 @@ __all__ = (
     "json_object",
     "json_text",
     "posted",
-    "well_formed",
     "with_own_ids",
     "with_words",
 )
@@ -39,30 +39,12 @@ def posted(url: str, headers: dict[str, str], body: Mapping[str, Any]) -> HTTPRe
     try:
         return HTTPRequest(url=url, headers=headers, body=_encode_json(body))
     except UnicodeEncodeError:
-        return HTTPRequest(url=url, headers=headers, body=_encode_json(_mended(body)), replaced=True)
+        return HTTPRequest(url=url, headers=headers, body=_encode_json(all_well_formed(body)), replaced=True)
 
 
 def json_text(value: Any) -> str:
     """`value` as JSON in a string, with text that UTF-8 can hold."""
-    try:
-        return _encode_json(value).decode()
-    except UnicodeEncodeError:
-        return _encode_json(_mended(value)).decode()
-
-
-def well_formed(text: str) -> str:
-    """`text` with pairs of surrogates joined and halves of one as U+FFFD."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _mended(value: Any) -> Any:
-    if isinstance(value, str):
-        return well_formed(value)
-    if isinstance(value, Mapping):
-        return {_mended(name): _mended(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_mended(inner) for inner in value]
-    return value
+    return _encode_json(all_well_formed(value)).decode()
 
 
 # --- calls

@@ -34,9 +34,10 @@ from headwater.runtime.hearing import LEAD, Cut, Hearing
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.past import Past, Standing
 from headwater.runtime.pausing import wakes
-from headwater.runtime.shown import as_data, outlined
+from headwater.runtime.shown import as_data, outlined, text_replaced
 from headwater.runtime.tool_calls import ToolCalls
 from headwater.runtime.view import ViewInfo, seen_by
+from headwater.schema import all_well_formed
 
 __all__ = ("AgentRun",)
 
@@ -93,13 +94,14 @@ class AgentRun(Hearing):
         if self.parking:
             await self.rest()
         job = self.job
-        if job.thread is not None:
-            self._history = job.thread.take()
-            self._took_thread = True
+        before = self._history if job.thread is None else job.thread.take()
+        self._took_thread = job.thread is not None
+        self._history = all_well_formed(before)
         if self._history:
             refuse_unanswered((*self._history, *job.input))
         self._system = await self._instructions()
-        return [self._started(), *self._do(Signal.BEGIN)]
+        warned = text_replaced(job.replaced or self._history is not before)
+        return [self._started(), *warned, *self._do(Signal.BEGIN)]
 
     async def _instructions(self) -> str | None:
         token = current_run.set(self)

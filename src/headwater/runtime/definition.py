@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from headwater.runtime.job import Job
+from headwater.schema import all_well_formed
 
 __all__ = ("definition_hash", "hash_of_job")
 
@@ -32,4 +33,4 @@ def definition_hash(*parts: Any) -> str:
     """16 hexadecimal digits of the parts, which are plain values and msgspec Structs."""
     import hashlib
 
-    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(all_well_formed(parts), order="deterministic")).hexdigest()[:16]

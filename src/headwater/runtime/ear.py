@@ -14,6 +14,7 @@ from typing import Final
 
 from headwater.events import Event, MessageAdded, MessageReceived
 from headwater.events.messages import Message
+from headwater.schema import all_well_formed, well_formed
 
 __all__ = ("EAR", "Ear")
 
@@ -44,7 +45,7 @@ class Ear:
 
     def say(self, run: str, message: Message, *, by: str, now: bool) -> None:
         """Something is said to the run of that id; from any thread."""
-        self._said.append((f"{run}/said-{os.urandom(4).hex()}", message, by))
+        self._said.append((f"{run}/said-{os.urandom(4).hex()}", all_well_formed(message), well_formed(by)))
         self.cut = self.cut or now
 
     def told(self) -> list[Event]:

@@ -66,6 +66,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     backends: tuple[Backend, ...]
     input: tuple[Message, ...]
     history: tuple[Message, ...] = ()
+    replaced: bool = False
+    """Whether what was asked held text that no log can, and is as it is told now."""
     thread: Thread | None = None
     instructions: str | Callable[..., Any] | None = None
     tools: Mapping[str, Offered] = {}

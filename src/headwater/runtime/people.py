@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from headwater.errors import AlreadyAnswered, AnswerInvalid, RunEnded, UnknownQuestion
 from headwater.events import ApprovalAnswered, Event, InputAnswered
 from headwater.events.questions import Answer, Question
+from headwater.schema import all_well_formed
 from headwater.tools import pool
 
 __all__ = ("Answered", "Approver", "Check", "People", "Waiting", "answered")
@@ -141,7 +142,7 @@ class People:
     def open(self, question: Question, check: Check, approver: Approver | None = None) -> Waiting:
         """The question may be answered from now on, also before `wait` is awaited; `approver` is asked then."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting = Waiting(question, check, future, approver)
+        waiting = Waiting(question, lambda answer: check(all_well_formed(answer)), future, approver)
         with self._lock:
             waiting.given = self._given.pop(question.id, None)
             self._open[question.id] = waiting

@@ -1,7 +1,7 @@
 """What a log may show of values that are the user's own: an output in full, the context in outline.
 
-Owns how they become JSON. It must never call a method of a user's object, nor walk through what a context holds: it may
-hold a database, or a key.
+Owns how they become JSON, and what is said where a text cannot. It must never call a method of a user's object, nor
+walk through what a context holds: it may hold a database, or a key.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
+from headwater.events import Event, Warned
 from headwater.providers.redaction import without_secrets
+from headwater.schema import all_well_formed
 
-__all__ = ("as_data", "outlined")
+__all__ = ("as_data", "outlined", "text_replaced")
 
 MAX_FIELDS: Final = 50
 """Fields of a context that an outline shows: more than anyone reads there."""
@@ -25,10 +27,10 @@ MAX_TEXT: Final = 200
 
 def as_data(value: Any) -> Any:
     """`value` as JSON can hold it; what it cannot hold is told by its repr."""
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if value is None or isinstance(value, (int, float, bool)):
         return value
     try:
-        return msgspec.to_builtins(value, str_keys=True)
+        return all_well_formed(value if isinstance(value, str) else msgspec.to_builtins(value, str_keys=True))
     except (TypeError, ValueError, RecursionError):
         from headwater.schema import to_plain
 
@@ -43,11 +45,19 @@ def outlined(context: Any) -> Any:
     """
     fields = _fields(context)
     if fields is None:
-        return _brief(context)
+        return all_well_formed(_brief(context))
     shown = {name: _brief(value) for name, value in [*fields.items()][:MAX_FIELDS]}
     if len(fields) > MAX_FIELDS:
         shown["…"] = f"{len(fields) - MAX_FIELDS} more"
-    return without_secrets(shown)
+    return without_secrets(all_well_formed(shown))
+
+
+def text_replaced(replaced: bool) -> list[Event]:
+    """What a run says about its task, history or instructions, where they held half of a surrogate pair."""
+    if not replaced:
+        return []
+    said = "What was asked held text that UTF-8 cannot hold; U+FFFD stands in its place."
+    return [Warned(code="text_replaced", message=said)]
 
 
 def _fields(context: Any) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ from headwater.runtime.context import current_run, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.people import Waiting, answered
 from headwater.runtime.run import Run
-from headwater.schema import to_json, to_plain
+from headwater.schema import to_json, to_plain, well_formed
 from headwater.tools.clock import CallClock
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Asked, Offered, OnUnknown
@@ -244,7 +244,7 @@ class ToolCalls:
                 asks = await asks if inspect.isawaitable(asks) else asks
             finally:
                 current_run.reset(token)
-        return asks if isinstance(asks, str) and asks else "" if asks else None
+        return well_formed(asks) if isinstance(asks, str) and asks else "" if asks else None
 
     def _question(self, call: Call, reason: str) -> ApprovalAsked:
         written = call.as_run().arguments

@@ -10,6 +10,7 @@ from headwater.schema.plain import to_json, to_plain
 from headwater.schema.problems import ValidationFailed
 from headwater.schema.raw import RawParameters, misfits
 from headwater.schema.shapes import strict, tidy
+from headwater.schema.well_formed import all_well_formed, well_formed
 
 __all__ = (
     "BadSignature",
@@ -18,6 +19,7 @@ __all__ = (
     "Parameters",
     "RawParameters",
     "ValidationFailed",
+    "all_well_formed",
     "misfits",
     "parameters",
     "read_docstring",
@@ -25,4 +27,5 @@ __all__ = (
     "tidy",
     "to_json",
     "to_plain",
+    "well_formed",
 )

@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-__all__ = ("to_json", "to_plain", "well_formed")
+from headwater.schema.well_formed import well_formed
+
+__all__ = ("to_json", "to_plain")
 
 MAX_DEPTH = 100
 """How deep a value is followed where it has to be walked by hand; deeper is a cycle, or nothing that anyone reads."""
@@ -34,13 +36,6 @@ def to_plain(value: Any) -> Any:
     if value is None or kind is bool or kind is int:
         return value
     return msgspec.json.decode(to_json(value))
-
-
-def well_formed(text: str) -> str:
-    """`text` with lone surrogates, which no encoding of a log can hold, as question marks."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode()
 
 
 def _say(value: Any) -> Any:

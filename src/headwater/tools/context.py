@@ -18,7 +18,7 @@ from typing_extensions import TypeVar
 
 from headwater.errors import AnswerInvalid, Cancelled, Declined, LoopMisuse
 from headwater.events.questions import Answer
-from headwater.schema import OutputType, to_json, to_plain
+from headwater.schema import OutputType, to_json, to_plain, well_formed
 from headwater.tools.work import Asked
 
 __all__ = ("Stoppable", "ToolContext", "current_call", "earlier")
@@ -194,7 +194,7 @@ def _question(message: str, type: Any, seconds: float | None) -> tuple[Asked, Ca
             raise Declined(f"The question {message!r} {how}{by}.", action=answer.action, by=answer.by)
         return answer.content if type is str else wanted.parse(to_json(answer.content))
 
-    return Asked(message, schema, check, seconds), read
+    return Asked(well_formed(message), schema, check, seconds), read
 
 
 def earlier(one: float | None, other: float | None) -> float | None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from headwater.events.messages import File, Image, Text
-from headwater.schema import to_json
-from headwater.schema.plain import well_formed
+from headwater.schema import all_well_formed, to_json, well_formed
 
 __all__ = ("MAX_RESULT_BYTES", "MAX_RESULT_CHARS", "Result", "ToolOutcome")
 
@@ -88,12 +87,12 @@ class ToolOutcome:
 def _parts(value: Any) -> tuple[Text | Image | File, ...] | None:
     """`value` as parts, where it is one or holds one; strings beside them are text."""
     if isinstance(value, (Text, Image, File)):
-        return (value,)
+        return (all_well_formed(value),)
     if not isinstance(value, (list, tuple)) or not any(isinstance(item, (Text, Image, File)) for item in value):
         return None
     if not all(isinstance(item, (Text, Image, File, str)) for item in value):
         return None
-    return tuple(Text(text=well_formed(str.__str__(item))) if isinstance(item, str) else item for item in value)
+    return all_well_formed(tuple(Text(text=str.__str__(item)) if isinstance(item, str) else item for item in value))
 
 
 def _over(length: int, limit: int) -> int | None:

@@ -7,6 +7,7 @@ say goes through one queue into one log. This file owns the run and the faces; w
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, cast
@@ -32,6 +33,7 @@ from headwater.runtime.context import Origin
 from headwater.runtime.definition import definition_hash
 from headwater.runtime.people import Approver
 from headwater.runtime.resume import OnChanged, Resumption
+from headwater.schema import all_well_formed, well_formed
 from headwater.tools.work import Approval, Offered
 from headwater.workflows.run import Member, OnError, WorkflowRun
 
@@ -108,7 +110,7 @@ class Workflow(DeepCopied, Generic[ResultT]):
     ) -> None:
         for unknown in more:
             raise validation.unknown(unknown, _OPTIONS, hint=_not_mine(unknown))
-        self.name = name
+        self.name = well_formed(name)
         self.description = description
         self.agents: tuple[Member, ...] = checked_members(agents, name)
         self.show_dashboard = show_dashboard
@@ -269,6 +271,7 @@ class Workflow(DeepCopied, Generic[ResultT]):
             raise validation.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
         if context is None:
             refuse_without(self._declared_contexts({id(self)}))
+        given = as_messages(task)
         run = WorkflowRun(
             self.name,
             self._plan,
@@ -277,7 +280,8 @@ class Workflow(DeepCopied, Generic[ResultT]):
                 members=tuple(member.name for member in self.agents),
                 collect=self.on_error == "collect",
             ),
-            input=as_messages(task),
+            input=(whole := all_well_formed(given)),
+            replaced=whole is not given,
             context=context,
             max_concurrency=self.max_concurrency,
             timeouts=self.timeouts,
@@ -359,13 +363,14 @@ def checked_members(agents: Iterable[Member], workflow: str) -> tuple[Member, ..
             callable(getattr(member, "run_stream", None))
             and isinstance(getattr(member, "name", None), str)
             and member.name
+            and well_formed(member.name) == member.name
         ):
             raise ConfigurationError(
                 f"{member!r} cannot stand in the workflow {workflow!r}.",
                 hint="Members are agents, workflows, or anything with a name and run_stream.",
             )
     names = [member.name for member in members]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, times in Counter(names).items() if times > 1):
         raise ConfigurationError(
             f"In the workflow {workflow!r} more than one member is named {', '.join(map(repr, twice))}.",
             hint="Give each a name of its own: Agent(name=…).",

@@ -25,7 +25,8 @@ from headwater.runtime.context import NOWHERE, Origin, current_run, others_cance
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.past import Past
 from headwater.runtime.run import Run
-from headwater.runtime.shown import outlined
+from headwater.runtime.shown import outlined, text_replaced
+from headwater.schema import well_formed
 
 __all__ = (
     "Member",
@@ -52,7 +53,8 @@ Member: TypeAlias = Runnable
 class WorkflowRun(Parent):
     """One run of a workflow: its plan as a task, its members as runs that stand in it.
 
-    `shape` is how the members' answers are put together, as the log tells it. `origin` says on whose behalf it begins.
+    `shape` is how the members' answers are put together, as the log tells it. `replaced` says that the task held text
+    that no log can. `origin` says on whose behalf it begins.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class WorkflowRun(Parent):
         shape: WorkflowShape,
         *,
         input: tuple[Message, ...],
+        replaced: bool = False,
         context: Any = None,
         max_concurrency: int | None = None,
         timeouts: Timeouts | None = None,
@@ -73,6 +76,7 @@ class WorkflowRun(Parent):
         super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet)
         self.node.shape = shape
         self.input = input
+        self._replaced = replaced
         self.context = context
         self._shape = shape
         self._definition_hash = definition_hash
@@ -122,7 +126,7 @@ class WorkflowRun(Parent):
             self.could_not_begin(problem, name, role="member", after=after, final=final)
             if not self._shape.collect:
                 raise problem from problem.__cause__
-            said = f"{name} could not begin: {type(problem).__name__}: {problem}"
+            said = well_formed(f"{name} could not begin: {type(problem).__name__}: {problem}")
             self.mux.put([Warned(code="member_failed", message=said)])
             return self.of(name)
         run.join(self, role="member", name=name, after=after, final=final)
@@ -163,7 +167,7 @@ class WorkflowRun(Parent):
             self._begun = True
             self.mux.spawn(self._carry_out(), f"plan of {self.name}")
             if self.fold.started is None:
-                return [self._started()]
+                return [self._started(), *text_replaced(self._replaced)]
         if events := await self.pull_below():
             return events
         if self._done:

@@ -31,6 +31,7 @@ from headwater.events.messages import (
 )
 from headwater.providers.failures import provider_error
 from headwater.providers.request import Request
+from headwater.schema import all_well_formed
 
 __all__ = (
     "Act",
@@ -186,7 +187,7 @@ def _acts(turn: Any) -> tuple[Act, ...]:
         turn = turn.content
     elif not isinstance(turn, (list, tuple)):
         turn = (turn,)
-    return tuple(_act(item) for item in turn)
+    return all_well_formed(tuple(_act(item) for item in turn))
 
 
 def _act(item: Any) -> Act:

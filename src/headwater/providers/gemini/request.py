@@ -26,7 +26,8 @@ from headwater.events.messages import (
     read_data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, posted, well_formed, with_own_ids, with_words
+from headwater.providers.writing import arguments_object, posted, with_own_ids, with_words
+from headwater.schema import well_formed
 
 __all__ = ("API", "NO_SIGNATURE", "encode")
 
