@@ -87,6 +87,19 @@ def test_a_run_is_played(folder: Path) -> None:
     assert "the run failed: IncompleteStream" in done.stderr
 
 
+def test_a_run_as_a_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "html", "good.jsonl.gz"]) == 0
+    assert "good.html: " in capsys.readouterr().err
+    page = (folder / "good.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "What color is the sea?" in page
+    assert main(["runs", "html", "good.jsonl.gz", "--out", "other.html"]) == 0
+    assert (folder / "other.html").read_text(encoding="utf-8") == page
+    assert headwater("runs", "html", "good.jsonl.gz", "--out", "-").stdout == page
+    assert main(["runs", "html", "good.jsonl.gz", "--out", "no/such/folder.html"]) == 2
+    assert "--out FILE" in capsys.readouterr().err
+
+
 def test_two_runs_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = said(capsys, "diff", "good.jsonl.gz", "other.jsonl")
     assert "guide · step 1: calls, results" in shown

@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
-SUMMARY = "saved runs: list, show, play, compare, fork"
+SUMMARY = "saved runs: list, show, play, compare, fork, as a web page"
 USAGE = "runs ACTION [...]"
 DESCRIPTION = """\
 Saved runs: what `headwater run --save FILE` and `save=` in a program write.
@@ -28,6 +29,7 @@ examples:
   headwater runs list .
   headwater runs show tides.jsonl.gz
   headwater runs play tides.jsonl.gz --speed 2
+  headwater runs html tides.jsonl.gz       a page that plays it, in one file
   headwater runs diff tides.jsonl.gz other.jsonl.gz
   headwater runs fork tides.jsonl.gz --step 1 --model openai/gpt-5.4 \\
       --message "In one sentence." --save shorter.jsonl.gz"""
@@ -53,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     play = actions.add_parser("play", help="show a run again, as it happened")
     play.add_argument("file", metavar="FILE")
     play.add_argument("--speed", type=float, default=1.0, metavar="N", help="N times faster; 0 is at once (default: 1)")
+    page = actions.add_parser("html", help="a run as a web page that plays, in one file")
+    page.add_argument("file", metavar="FILE")
+    page.add_argument("--out", metavar="FILE", help="where to write it (default: beside the run; - is standard output)")
     diff = actions.add_parser("diff", help="where two runs differ, step by step")
     diff.add_argument("one", metavar="FILE")
     diff.add_argument("other", metavar="FILE")
@@ -238,6 +243,29 @@ def _play(asked: argparse.Namespace) -> int:
     return 0
 
 
+# --- html
+
+
+def _html(asked: argparse.Namespace) -> int:
+    from headwater.backends.private_file import write_private
+    from headwater.cli.output import tell
+    from headwater.errors import UsageError
+    from headwater.web.saved_page import saved_page
+
+    file = _open(asked.file)
+    page = saved_page(file.events).encode()
+    if asked.out == "-":
+        sys.stdout.buffer.write(page)
+        return 0
+    out = Path(asked.out) if asked.out else file.path.with_name(file.path.name.split(".", 1)[0] + ".html")
+    try:
+        write_private(out, page)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}.", hint="Name another: --out FILE.") from None
+    tell(f"{out}: {len(page) / 1000:,.0f} kB; open it in any browser, it needs no network.")
+    return 0
+
+
 # --- diff
 
 
@@ -302,4 +330,4 @@ def _fork(asked: argparse.Namespace) -> int:
     return 0
 
 
-_ACTIONS = {"list": _list, "show": _show, "play": _play, "diff": _diff, "fork": _fork}
+_ACTIONS = {"list": _list, "show": _show, "play": _play, "html": _html, "diff": _diff, "fork": _fork}

@@ -1,0 +1,114 @@
+// One event, in words and as it stands in the log: the last one that is shown.
+import { Component } from "../vendor/preact.mjs";
+import { oneSentence } from "../fold.js";
+import { html } from "../html.js";
+import { argumentsLine, clip, count, harmless, many, messageText, oneLine, precise, resultText, seconds } from "../words.js";
+
+const LONGEST = 400; // characters of one string that the JSON shows
+
+export class Inspect extends Component {
+  shouldComponentUpdate({ state }) {
+    const now = performance.now();
+    if ((state.isLive || state.playing) && state.log.fold === this.fold && now - this.drawn < 150) return false;
+    this.drawn = now;
+    this.fold = state.log.fold;
+    return true;
+  }
+
+  render({ state }) {
+    const { log } = state;
+    const event = log.events[log.shown - 1];
+    if (!event) return html`<section class="look" aria-label="Inspect"><p class="muted">Nothing has happened yet.</p></section>`;
+    const run = log.fold.child(event.run);
+    return html`<section class="look" aria-label="Inspect">
+      <div class="head"><h2>Event <span class="num">#${event.seq ?? log.shown - 1}</span></h2><code class=${tone(event)}>${harmless(event.type)}</code><span class="grow"></span><span class="muted num">${precise(event.time - log.started)}</span></div>
+      <dl><dt>by</dt><dd><i class=${`sw s${run ? log.fold.hue(run) : 0}`}></i>${harmless((event.path ?? []).join(" / "))}${event.step ? `, step ${event.step}` : ""}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}</dd>
+      ${describe(event, log.fold).map(([term, told]) => html`<dt>${term}</dt><dd>${harmless(String(told))}</dd>`)}</dl>
+      <pre tabindex="0"><code>${spaced(JSON.stringify(event, shortened))}</code></pre>
+    </section>`;
+  }
+}
+
+function tone({ type, error }) {
+  if (type === "retracted" || type.endsWith(".failed") || type === "call.rejected" || error) return "bad";
+  return type.endsWith(".asked") || type === "run.waiting" ? "asks" : "";
+}
+
+function shortened(_, value) {
+  return typeof value === "string" ? clip(harmless(value), LONGEST) : value;
+}
+
+// A place to break the line after each value: a zero-width space.
+function spaced(json) {
+  return json.replace(/,"/g, ',\u200b"');
+}
+
+// What an event says, as terms and words.
+export function describe(event, fold) {
+  switch (event.type) {
+    case "run.started":
+      return [["what", event.workflow ? `A ${event.workflow.kind} workflow of ${many(event.workflow.members?.length ?? 0, "member")} begins.` : "A run begins."], ["task", oneLine((event.input ?? []).map(messageText).join(" "), 200)], ...(event.model ? [["model", event.model]] : [])];
+    case "run.resumed":
+      return [["what", "The run was taken up again."]];
+    case "run.waiting":
+      return [["what", `Nothing is at work: it waits for ${{ approval: "a person to allow a call", input: "a person's answer", children: "runs below", time: "its time" }[event.on ?? "input"]}.`]];
+    case "run.finished":
+      return [["what", "The run came to its answer."], ...usage(event.usage), ...(event.finish_reason ? [["why", event.finish_reason]] : [])];
+    case "run.failed":
+      return [["why", oneSentence(event.error)], ...(event.error?.hint ? [["hint", event.error.hint]] : []), ...usage(event.usage)];
+    case "run.cancelled":
+      return [["what", `Stopped by ${event.by ?? "caller"}.`], ...usage(event.usage)];
+    case "attempt.started":
+      return [["what", `${event.provider || "A provider"} is asked for ${event.model || "an answer"}.`], ...((event.cause ?? "first") === "first" ? [] : [["why", event.cause]])];
+    case "attempt.failed":
+      return [["why", oneSentence(event.error)], ["then", (event.then ?? "raise") === "raise" ? "the run fails" : `${event.then}${event.wait ? ` after ${seconds(event.wait)}` : ""}`]];
+    case "retracted":
+      return [["why", event.cause], ["what", `${many(event.chars, "character")} taken back.`]];
+    case "text.delta":
+    case "reasoning.delta":
+      return [["text", JSON.stringify(clip(event.text, 200))]];
+    case "step.finished":
+      return [["what", "What the model said is on record."], ...(event.finish_reason ? [["why", event.finish_reason]] : []), ...usage(event.usage)];
+    case "call.ready":
+      return [["call", event.name], ["with", argumentsLine(event.arguments)]];
+    case "call.rejected":
+      return [["call", event.name], ["why", event.error]];
+    case "tool.started":
+      return [["what", `${event.name} begins to run${event.try > 1 ? `, try ${event.try}` : ""}.`]];
+    case "tool.progress":
+      return [["tool", event.name], ["says", oneLine(typeof event.data === "string" ? event.data : JSON.stringify(event.data), 200)]];
+    case "tool.finished":
+      return [["tool", event.name], [event.error ? "error" : "result", oneLine(event.error ?? resultText(event.result), 200)], ["took", precise(event.duration)]];
+    case "approval.asked":
+      return [["what", `May ${event.name} run?`], ["with", argumentsLine(event.arguments)], ...(event.reason ? [["why", event.reason]] : [])];
+    case "approval.answered":
+      return [["what", `${event.allowed ? "Allowed" : "Refused"}${event.by ? ` by ${event.by}` : ""}.`], ...(event.note ? [["note", event.note]] : [])];
+    case "input.asked":
+      return [["asks", event.message]];
+    case "input.answered":
+      return [["what", { accept: "Answered.", decline: "Declined.", cancel: "Given up." }[event.action]]];
+    case "child.started":
+      return [["what", `${event.name} begins as a ${event.role ?? "member"}.`], ...(event.after?.length ? [["after", event.after.map((id) => fold.child(id)?.name ?? id).join(", ")]] : [])];
+    case "child.finished":
+      return [["what", `${event.name} ${event.outcome ?? "finished"}.`], ...usage(event.usage)];
+    case "handoff":
+      return [["to", event.to], ...(event.note ? [["note", event.note]] : [])];
+    case "message.received":
+    case "message.added":
+      return [["says", oneLine(messageText(event.message), 200)]];
+    case "usage.reported":
+      return usage(event.usage);
+    case "warning":
+      return [["what", event.message], ...(event.hint ? [["hint", event.hint]] : [])];
+    default:
+      return [];
+  }
+}
+
+function usage(one) {
+  if (!one) return [];
+  const parts = [["input_tokens", "in"], ["output_tokens", "out"], ["cached_input_tokens", "cached"], ["reasoning_tokens", "reasoning"]]
+    .filter(([name]) => one[name] != null)
+    .map(([name, word]) => `${count(one[name])} ${word}`);
+  return parts.length ? [["tokens", parts.join(", ")]] : [];
+}

@@ -1,0 +1,102 @@
+// Tokens a second, stacked by agent, and how long each agent's first token took.
+import { html } from "../html.js";
+import { count, harmless, precise } from "../words.js";
+import { axis, Canvas, line } from "./canvas.js";
+
+const BIN = 0.25;
+const SMOOTH = 3; // bins that one point averages
+const NAMED = 4; // how many agents the legend names
+const HEIGHT = 92;
+
+export function Rates({ state }) {
+  const { fold } = state.log;
+  const now = state.now();
+  const live = fold.agents().filter((run) => !run.over && run.lastDelta !== null);
+  const rate = (run) => ((run.rate.get(Math.floor(now / BIN) - 1) ?? 0) + (run.rate.get(Math.floor(now / BIN)) ?? 0)) / (4 * 2 * BIN);
+  return html`<div class="head"><h2>Tokens a second</h2><div class="legend muted">${live.slice(0, NAMED).map((run) => html`<span><i class=${`sw s${fold.hue(run)}`}></i>${harmless(run.name)} <span class="num">${count(rate(run))}</span></span>`)}
+      ${live.length > NAMED ? html`<span>and ${live.length - NAMED} more</span>` : null}</div></div>
+    <div class="plot"><${Canvas} height=${HEIGHT} label="Tokens a second by agent over time" draw=${(context, width, height, colours) => draw(context, width, height, colours, fold, now)} /></div>`;
+}
+
+// The rate of each hue at each bin: agents that share a hue are stacked as one, so hundreds cost what eight do.
+export function layers(fold, bins, first) {
+  const all = Array.from({ length: 8 }, () => new Float64Array(bins));
+  for (const run of fold.agents()) {
+    const layer = all[fold.hue(run)];
+    for (const [bin, characters] of run.rate) if (bin >= first && bin < first + bins) layer[bin - first] += characters / 4 / BIN;
+  }
+  return all.map((layer) => layer.map((_, at) => {
+    let sum = 0;
+    for (let near = at - 1; near <= at + 1; near += 1) sum += layer[near] ?? 0;
+    return sum / SMOOTH;
+  }));
+}
+
+function draw(context, width, height, colours, fold, now) {
+  if (fold.began === null) return;
+  const left = 128;
+  const { end } = axis(Math.max(now - fold.began, 0.5), width - left);
+  const x = (time) => left + ((time - fold.began) / end) * (width - left - 10) + 1;
+  const first = Math.floor(fold.began / BIN);
+  const bins = Math.max(1, Math.floor(now / BIN) - first + 1);
+  const stacked = layers(fold, bins, first);
+  const sums = stacked[0].map((_, at) => stacked.reduce((sum, layer) => sum + layer[at], 0));
+  const most = sums.reduce((one, other) => Math.max(one, other), 0);
+  const step = niceStep(Math.max(most, 20) / 2.2);
+  const top = step * Math.max(2, Math.ceil(most / step));
+  const y = (value) => height - 4 - (value / top) * (height - 12);
+  context.font = `11px ${colours.sans}`;
+  context.lineWidth = 1;
+  for (let value = 0; value <= top; value += step) {
+    context.strokeStyle = colours.line;
+    line(context, left, Math.round(y(value)) + 0.5, width - 9, Math.round(y(value)) + 0.5);
+    context.fillStyle = colours["ink-2"];
+    context.textAlign = "right";
+    context.fillText(count(value), left - 8, y(value) + 4);
+  }
+  const floor = new Float64Array(bins);
+  const jump = Math.max(1, Math.floor(bins / (width - left))); // no more points than pixels
+  stacked.forEach((layer, hue) => {
+    if (!layer.some((value) => value > 0)) return;
+    context.beginPath();
+    context.moveTo(x(fold.began), y(floor[0]));
+    const place = (at) => x(Math.min(Math.max((first + at + 0.5) * BIN, fold.began), now));
+    for (let at = 0; at < bins; at += jump) context.lineTo(place(at), y(floor[at] + layer[at]));
+    context.lineTo(x(now), y(floor[bins - 1] + layer[bins - 1]));
+    context.lineTo(x(now), y(floor[bins - 1]));
+    for (let at = bins - 1; at >= 0; at -= jump) context.lineTo(place(at), y(floor[at]));
+    context.closePath();
+    context.globalAlpha = 0.82;
+    context.fillStyle = colours.hues[hue];
+    context.fill();
+    context.globalAlpha = 1;
+    for (let at = 0; at < bins; at += 1) floor[at] += layer[at];
+  });
+  context.strokeStyle = colours.accent;
+  context.lineWidth = 1.5;
+  line(context, x(now), 0, x(now), height);
+}
+
+function niceStep(wanted) {
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= wanted) ?? 10 * power;
+}
+
+export function FirstTokens({ state }) {
+  const { fold } = state.log;
+  const runs = fold.agents().filter((run) => run.firstToken !== null).sort((a, b) => a.firstToken - b.firstToken);
+  if (!runs.length) return null;
+  const median = runs[Math.floor(runs.length / 2)].firstToken;
+  const slowest = runs.at(-1);
+  const step = niceStep(slowest.firstToken / 4);
+  const end = step * Math.ceil(slowest.firstToken / step + 0.05);
+  const x = (value) => 6 + (value / end) * 408;
+  const ticks = Array.from({ length: Math.round(end / step) + 1 }, (_, at) => at * step);
+  return html`<div class="head"><h2>To the first token</h2><div class="legend muted"><span>median <span class="num">${precise(median)}</span></span>
+      ${runs.length > 1 ? html`<span>slowest <i class=${`sw s${fold.hue(slowest)}`}></i>${harmless(slowest.name)} <span class="num">${precise(slowest.firstToken)}</span></span>` : null}</div></div>
+    <svg class="first" viewBox="0 0 440 46" role="img" aria-label=${`Time to the first token: ${runs.slice(0, 12).map((run) => `${run.name} ${precise(run.firstToken)}`).join(", ")}`}>
+      <path class="rail" d=${`M${x(0)} 15H${x(end)}`} />
+      ${ticks.map((tick) => html`<path class="rail" d=${`M${x(tick)} 12v6`} /><text class="tick" x=${x(tick)} y="39" text-anchor=${tick === 0 ? "start" : "middle"}>${tick === 0 ? "0 s" : Number(tick.toFixed(3))}</text>`)}
+      ${runs.map((run) => html`<circle class=${`pt s${fold.hue(run)}`} cx=${x(run.firstToken)} cy="15" r=${runs.length > 40 ? 3.5 : 5}><title>${run.name} ${precise(run.firstToken)}</title></circle>`)}
+    </svg>`;
+}

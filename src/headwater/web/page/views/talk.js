@@ -1,0 +1,96 @@
+// The talk: the task, then a section for each agent in the order in which they began. Follows the newest words while the
+// reader stands at the end.
+import { Component } from "../vendor/preact.mjs";
+import { html } from "../html.js";
+import { Prose } from "../markdown.js";
+import { clock, harmless, many, messageText } from "../words.js";
+import { Section, stateOf } from "./section.js";
+
+const NEAR_THE_END = 48; // pixels
+const MANY = 8; // from how many agents on an overview stands above them
+
+export class Talk extends Component {
+  constructor() {
+    super();
+    this.following = true;
+    this.seen = new Map();
+  }
+
+  watch = (element, seen) => {
+    this.observer ??= new IntersectionObserver((entries) => entries.forEach((entry) => this.seen.get(entry.target)?.(entry.isIntersecting)), {
+      root: this.element, rootMargin: "200px",
+    });
+    this.seen.set(element, seen);
+    this.observer.observe(element);
+    return () => {
+      this.seen.delete(element);
+      this.observer.unobserve(element);
+    };
+  };
+
+  scrolled = () => {
+    const { scrollTop, scrollHeight, clientHeight } = this.element;
+    this.following = scrollHeight - scrollTop - clientHeight < NEAR_THE_END;
+  };
+
+  componentDidUpdate(previous) {
+    const { state } = this.props;
+    if (previous.runId !== state.runId) this.following = true;
+    if (this.following && (state.isLive || state.playing)) this.element.scrollTop = this.element.scrollHeight;
+    if (state.focus && state.focus !== this.focused) {
+      document.getElementById(`run-${state.focus}`)?.scrollIntoView({ block: "start" });
+      this.following = false;
+    }
+    this.focused = state.focus;
+  }
+
+  render({ state }) {
+    const { fold } = state.log;
+    const { root } = fold;
+    const shown = fold.rows().filter(({ run }) => run.role !== "tool" && !(run === root && run.isWorkflow));
+    return html`<main id="main" class="talk" tabindex="-1" ref=${(element) => (this.element = element)} onScroll=${this.scrolled}>
+      ${root ? html`<${Task} root=${root} fold=${fold} state=${state} />` : html`<p class="muted waits"><span class="pulse"></span>opening the run</p>`}
+      ${shown.length > MANY ? html`<${Overview} shown=${shown} state=${state} />` : null}
+      ${shown.map(({ run }) => html`<${Section} key=${run.id} run=${run} state=${state} watch=${this.watch} tick=${busy(run) ? Math.floor(state.now() * 10) : 0} />`)}
+      ${root?.isWorkflow && root.state === "failed" ? root.items.filter((item) => item.kind === "error").map((item) => html`<div class="error" role="alert"><b>${item.error.type}</b> <span>${harmless(item.error.message)}</span></div>`) : null}
+    </main>`;
+  }
+}
+
+function busy(run) {
+  return !run.over && run.state !== "queued";
+}
+
+function Task({ root, state, fold }) {
+  const text = root.input.map(messageText).join("\n");
+  return html`<article class="task">
+    ${root.history.filter((message) => message.role === "user" || message.role === "assistant").map((message) => html`<${Earlier} message=${message} />`)}
+    <h1 dir="auto">${harmless(text.length > 600 ? `${text.slice(0, 600)} …` : text)}</h1>
+    ${text.length > 600 ? html`<details class="more"><summary>The whole task</summary><pre tabindex="0">${harmless(text)}</pre></details>` : null}
+    <p class="meta"><span>You</span><span class="num">${clock(root.started)}</span><span class="num">${root.id}</span>
+      ${root.isWorkflow ? html`<span>${root.kind} workflow, ${many(root.members.length, "member")}</span>` : null}
+      ${root.forkedFrom ? html`<span>forked from ${root.forkedFrom.run} at #${root.forkedFrom.seq}</span>` : null}</p>
+  </article>`;
+}
+
+function Earlier({ message }) {
+  const text = messageText(message);
+  if (!text) return null;
+  return message.role === "user"
+    ? html`<p class="earlier you" dir="auto">${harmless(text)}</p>`
+    : html`<div class="earlier"><${Prose} text=${text} open=${false} /></div>`;
+}
+
+function Overview({ shown, state }) {
+  const counts = {};
+  for (const { run } of shown) {
+    const { look } = stateOf(run);
+    counts[look] = (counts[look] ?? 0) + 1;
+  }
+  const words = { live: "at work", asks: "waiting for you", done: "done", healed: "done after a loss", failed: "failed", stopped: "stopped", queued: "not begun" };
+  return html`<nav class="overview" aria-label="All agents">
+    <p>${Object.entries(words).filter(([look]) => counts[look]).map(([look, word]) => html`<span class=${`tally ${look}`}><i class=${`dot ${look}`}></i>${counts[look]} ${word}</span>`)}</p>
+    <div class="cells">${shown.map(({ run }) => html`<a key=${run.id} href=${`#run-${run.id}`} class=${`cell ${stateOf(run).look}`} title=${`${run.name}: ${stateOf(run).word}`} aria-label=${`${run.name}: ${stateOf(run).word}`}
+      onClick=${(event) => { event.preventDefault(); state.focus = run.id; state.changed(); }}></a>`)}</div>
+  </nav>`;
+}

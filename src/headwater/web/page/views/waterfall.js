@@ -1,0 +1,162 @@
+// When each agent waited for its first token, thought, wrote, lost an attempt, and when its tools ran. Rows are the tree
+// of runs; all of them share one time axis.
+import { Component } from "../vendor/preact.mjs";
+import { html } from "../html.js";
+import { harmless, seconds } from "../words.js";
+import { AXIS, axis, bars, Canvas, grid, line, rounded } from "./canvas.js";
+
+const ROW = 24;
+
+// The rows: a run each, and one for each tool that ran in it and is no run itself.
+export function rowsOf(fold) {
+  const rows = [];
+  const hidden = fold.root?.isWorkflow ? 1 : 0; // the workflow itself: its row would say what the axis says
+  for (const { run, depth: deep } of fold.rows()) {
+    const depth = deep - hidden;
+    if (depth >= 0) rows.push({ run, depth, name: run.name, call: null });
+    for (const call of run.calls.values())
+      if ((call.started !== null || call.questions.length) && !call.child) rows.push({ run, depth: depth + 1, name: call.name, call });
+  }
+  return rows;
+}
+
+export class Waterfall extends Component {
+  constructor() {
+    super();
+    this.top = 0;
+  }
+
+  scrolled = () => {
+    this.top = this.scroller.scrollTop;
+    this.canvas?.paint();
+  };
+
+  draw = (context, width, height, colours) => {
+    const { state } = this.props;
+    const { fold } = state.log;
+    if (fold.began === null) return;
+    const now = state.now();
+    const times = axis(Math.max(now - fold.began, 0.5), width);
+    const place = (after) => (after / times.end) * (width - 10) + 1;
+    const x = (time) => place(time - fold.began);
+    grid(context, times, place, height, colours);
+    context.fillStyle = colours.sunk;
+    context.globalAlpha = 0.6;
+    context.fillRect(x(now), AXIS - 2, width, height);
+    context.globalAlpha = 1;
+    context.save();
+    context.beginPath();
+    context.rect(0, AXIS, width, height - AXIS);
+    context.clip();
+    const first = Math.max(0, Math.floor(this.top / ROW));
+    const last = Math.min(this.rows.length, Math.ceil((this.top + height) / ROW));
+    for (let at = first; at < last; at += 1) {
+      const middle = AXIS + at * ROW + ROW / 2 - this.top;
+      const { run, call } = this.rows[at];
+      const hue = colours.hues[fold.hue(run)];
+      if (call) drawCall(context, call, x, middle, now, hue, colours);
+      else drawRun(context, run, x, middle, now, hue, colours, width);
+    }
+    context.restore();
+    context.strokeStyle = colours.accent;
+    context.lineWidth = 1.5;
+    line(context, x(now), AXIS - 6, x(now), height);
+  };
+
+  render({ state }) {
+    const { fold } = state.log;
+    this.rows = rowsOf(fold);
+    const height = this.rows.length * ROW + AXIS + 6;
+    return html`<div class="fall" ref=${(element) => (this.scroller = element)} onScroll=${this.scrolled} tabindex=${this.rows.length > 12 ? 0 : null} role="group" aria-label="Waterfall">
+      <div class="names" style=${`height:${height}px`}><${Names} rows=${this.rows} shape=${fold.shape} fold=${fold} state=${state} /></div>
+      <div class="bars"><${Canvas} ref=${(canvas) => (this.canvas = canvas)} draw=${this.draw} label=${summary(fold)} /></div>
+    </div>`;
+  }
+}
+
+class Names extends Component {
+  shouldComponentUpdate(next) {
+    return next.shape !== this.props.shape || next.fold !== this.props.fold;
+  }
+
+  render({ rows, fold, state }) {
+    const show = (run) => () => {
+      state.focus = run.id;
+      state.view = "talk";
+      state.changed();
+    };
+    return rows.map(({ run, depth, name, call }, at) => html`<button type="button" key=${at} class=${call ? "name sub" : run.isWorkflow ? "name flow" : "name"} style=${`padding-left:${Math.min(depth, 5) * 12}px`}
+      title=${after(run, fold, call)} onClick=${show(run)}>${call || depth > 0 ? html`<i class="elbow" aria-hidden="true"></i>` : null}${call ? null : html`<i class=${run.isWorkflow ? "sw ring" : `sw s${fold.hue(run)}`}></i>`}<span>${harmless(name)}</span></button>`);
+  }
+}
+
+function after(run, fold, call) {
+  if (call || !run.after.length) return harmless(call?.name ?? run.name);
+  return `${harmless(run.name)}, after ${run.after.map((id) => fold.child(id)?.name ?? id).join(", ")}`;
+}
+
+function drawRun(context, run, x, middle, now, hue, colours, width) {
+  if (run.isWorkflow) {
+    context.fillStyle = colours["line-2"];
+    context.fillRect(x(run.started), middle - 1, Math.max(1, x(run.ended ?? now) - x(run.started)), 2);
+    return;
+  }
+  bars(context, run, x, middle, now, hue, colours);
+  if (!run.over || run.ended > now) return;
+  const failed = run.state === "failed";
+  const text = failed ? "failed" : seconds(run.ended - run.started);
+  context.font = `11px ${colours.sans}`;
+  const at = x(run.ended) + 5;
+  if (at + context.measureText(text).width > width) return;
+  context.textAlign = "left";
+  context.fillStyle = failed ? colours.bad : colours["ink-2"];
+  context.fillText(text, at, middle + 4);
+}
+
+function drawCall(context, call, x, middle, now, hue, colours) {
+  for (const question of call.questions) {
+    const from = x(question.asked);
+    const until = question.answer ? question.answer.time : (call.ended ?? now);
+    rounded(context, from, middle - 5, Math.max(2, x(Math.min(until, now)) - from), 10, 3);
+    context.fillStyle = colours["ask-soft"];
+    context.fill();
+    context.strokeStyle = colours.ask;
+    context.setLineDash([]);
+    context.lineWidth = 1.2;
+    context.stroke();
+    if (question.open) {
+      context.font = `600 11px ${colours.sans}`;
+      const room = from > 60;
+      context.textAlign = room ? "right" : "left";
+      context.fillStyle = colours.ask;
+      context.fillText("asks you", room ? from - 5 : x(now) + 5, middle + 4);
+    }
+  }
+  if (call.started === null) return;
+  const from = x(call.started);
+  const length = Math.max(2, x(Math.min(call.ended ?? now, now)) - from - 0.5);
+  rounded(context, from, middle - 5, length, 10, 3);
+  const stroke = call.state === "failed" ? colours.bad : hue;
+  context.globalAlpha = 0.14;
+  context.fillStyle = stroke;
+  context.fill();
+  context.globalAlpha = 1;
+  context.strokeStyle = stroke;
+  context.lineWidth = 1.2;
+  context.setLineDash([3, 2.2]);
+  context.stroke();
+  context.setLineDash([]);
+  const text = seconds((call.ended ?? now) - call.started);
+  context.font = `11px ${colours.sans}`;
+  if (context.measureText(text).width + 10 < length) {
+    context.fillStyle = colours.ink;
+    context.textAlign = "left";
+    context.fillText(text, from + 5, middle + 4);
+  }
+}
+
+function summary(fold) {
+  const agents = fold.agents();
+  const told = agents.slice(0, 12).map((run) => `${run.name} from ${seconds(run.started - (fold.began ?? 0))} to ${run.over ? seconds(run.ended - fold.began) : "now"}`);
+  return `Steps, tools and attempts over time: ${told.join("; ")}${agents.length > 12 ? `; and ${agents.length - 12} more` : ""}`;
+}

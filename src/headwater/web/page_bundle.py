@@ -1,0 +1,111 @@
+"""The page's script and style as one text each, put together from the modules in `page/`.
+
+Owns how ES modules become one script: each is a function that returns what it exports, in the order in which they need
+each other. So a page is one request, and a saved run one file. It must never change what a vendored module says.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+__all__ = ("index", "script", "style", "text")
+
+_ENTRY: Final = "app.js"
+
+_IMPORT: Final = re.compile(
+    r'^import (?:\{(?P<names>[^}]*)\}|\* as (?P<all>\w+)|(?P<default>\w+)) from "(?P<path>[^"]+)";\n?', re.M
+)
+_DECLARED: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (?P<name>\w+))", re.M)
+_LISTED: Final = re.compile(r"export\s*\{(?P<names>[^}]*)\};?")
+_DEFAULT: Final = re.compile(r"export default ")
+_COMMENT: Final = re.compile(r"^\s*//.*\n|^\s+", re.M)
+_MAP: Final = re.compile(r"^//# sourceMappingURL=.*$", re.M)
+
+
+def text(path: str) -> str:
+    """A file of the page, by its path inside `page/`."""
+    return (files("headwater.web") / "page").joinpath(*path.split("/")).read_text(encoding="utf-8")
+
+
+def index() -> str:
+    """The document that the server sends."""
+    return text("index.html")
+
+
+@cache
+def style() -> str:
+    """The style sheet, without comments and the space that only people need."""
+    sheet = re.sub(r"/\*.*?\*/", "", text("style.css"), flags=re.S)
+    return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", sheet)).replace(";}", "}").strip()
+
+
+@cache
+def script() -> str:
+    """All modules as one script: strict, and with no name outside."""
+    order: list[str] = []
+    _visit(_ENTRY, order, [])
+    body = "".join(_as_function(path, order) for path in order)
+    return f'"use strict";(() => {{\n{body}}})();\n'
+
+
+def _visit(path: str, order: list[str], above: list[str]) -> None:
+    if path in above:
+        raise ValueError(f"The page's modules import each other in a circle: {' → '.join([*above, path])}")
+    if path in order:
+        return
+    for found in _IMPORT.finditer(text(path)):
+        _visit(_resolve(path, found["path"]), order, [*above, path])
+    order.append(path)
+
+
+def _resolve(path: str, wanted: str) -> str:
+    parts = path.split("/")[:-1]
+    for part in wanted.split("/"):
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _as_function(path: str, order: list[str]) -> str:
+    """A module as a function: what it imports are constants, what it exports is what it returns."""
+    source = text(path)
+    exported: dict[str, str] = {}
+
+    def imported(found: re.Match[str]) -> str:
+        of = _name(order, _resolve(path, found["path"]))
+        if found["all"]:
+            return f"const {found['all']} = {of};\n"
+        if found["default"]:
+            return f"const {found['default']} = {of}.default;\n"
+        return f"const {{{found['names'].replace(' as ', ': ')}}} = {of};\n"
+
+    def declared(found: re.Match[str]) -> str:
+        exported[found["name"]] = found["name"]
+        return ""
+
+    def listed(found: re.Match[str]) -> str:
+        for one in found["names"].split(","):
+            inner, _, outer = one.strip().partition(" as ")
+            if inner:
+                exported[outer or inner] = inner
+        return ""
+
+    def default(_: re.Match[str]) -> str:
+        exported["default"] = "$default"
+        return "const $default = "
+
+    if not path.startswith("vendor/"):
+        source = _COMMENT.sub("", source)
+    source = _IMPORT.sub(imported, source)
+    source = _DEFAULT.sub(default, _LISTED.sub(listed, _DECLARED.sub(declared, _MAP.sub("", source))))
+    returned = ",".join(outer if outer == inner else f"{outer}:{inner}" for outer, inner in exported.items())
+    return f"const {_name(order, path)} = (() => {{\n{source.strip()}\nreturn {{{returned}}};\n}})();\n"
+
+
+def _name(order: list[str], path: str) -> str:
+    return f"$m{order.index(path)}"

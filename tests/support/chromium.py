@@ -1,0 +1,188 @@
+"""Chromium, driven over its DevTools protocol: a real browser that looks at the page, without a library in between.
+
+Owns starting and ending it, and the few things that tests do with a page. https://chromedevtools.github.io/devtools-protocol/
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import Request, urlopen
+
+from websockets.sync.client import ClientConnection, connect
+
+__all__ = ("Browser", "Page", "browser", "found")
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PATIENCE: Final = 60.0
+"""Seconds until what a page was waited for is taken for missing: far above what the slowest machine needs."""
+
+
+def found() -> str | None:
+    """Where a Chromium is; None where there is none."""
+    return os.environ.get("CHROMIUM") or next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Page:
+    """One tab. What its console says and what it throws is kept in `problems`."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._number = 0
+        self.problems: list[str] = []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.ask(f"{domain}.enable")
+
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a command and return its result. Raises AssertionError where the browser refuses it."""
+        self._number += 1
+        self._socket.send(json.dumps({"id": self._number, "method": method, "params": params}))
+        while True:
+            told = json.loads(self._socket.recv(timeout=PATIENCE))
+            if told.get("id") == self._number:
+                assert "error" not in told, f"{method}: {told['error']}"
+                result: dict[str, Any] = told["result"]
+                return result
+            self._heard(told)
+
+    def _heard(self, told: dict[str, Any]) -> None:
+        params = told.get("params", {})
+        match told["method"]:
+            case "Runtime.exceptionThrown":
+                details = params["exceptionDetails"]
+                self.problems.append(details.get("exception", {}).get("description") or details["text"])
+            case "Runtime.consoleAPICalled" if params["type"] in ("error", "warning"):
+                self.problems.append(" ".join(str(one.get("value", one.get("description"))) for one in params["args"]))
+            case "Log.entryAdded" if params["entry"]["level"] in ("error", "warning"):
+                self.problems.append(params["entry"]["text"])
+
+    def look(self, width: int, height: int, *, dark: bool = False, still: bool = False, dense: float = 1) -> None:
+        """How large the window is, whether the person prefers dark and no motion, and how dense the screen is."""
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=dense,
+            mobile=width < 500,
+        )
+        features = [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"},
+        ]
+        self.ask("Emulation.setEmulatedMedia", features=features)
+
+    def go(self, url: str) -> None:
+        """Open an address and wait until the page is drawn."""
+        self.ask("Page.navigate", url=url)
+        self.until("document.readyState === 'complete' && document.querySelector('.bar') !== null")
+
+    def run(self, expression: str) -> Any:
+        """The value of a JavaScript expression; a promise is awaited. Raises AssertionError where it throws."""
+        told = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in told, told["exceptionDetails"]
+        return told["result"].get("value")
+
+    def until(self, expression: str) -> Any:
+        """Wait until an expression is true, and return its value."""
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up:
+            with suppress(AssertionError):  # a page that is being left has no document for a moment
+                if value := self.run(expression):
+                    return value
+            self.run("new Promise((later) => requestAnimationFrame(later))")
+        raise AssertionError(f"It never came to be that {expression}; the page shows {self.text()[:2000]!r}")
+
+    def text(self) -> str:
+        """All that can be read on the page."""
+        return str(self.run("document.body.innerText"))
+
+    def click(self, selector: str) -> None:
+        """Click the middle of the first element that fits."""
+        place = self.until(
+            f"(() => {{ const one = document.querySelector({json.dumps(selector)}); if (!one) return null;"
+            " one.scrollIntoView({block: 'nearest'}); const box = one.getBoundingClientRect();"
+            " return box.width ? [box.x + box.width / 2, box.y + box.height / 2] : null; })()"
+        )
+        for kind in ("mousePressed", "mouseReleased"):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+
+    def press(self, key: str, *, text: str | None = None) -> None:
+        """Press a key by its DOM name ("Escape", "ArrowLeft", "a")."""
+        typed = text if text is not None else {"Enter": "\r", " ": " "}.get(key, key if len(key) == 1 else "")
+        codes = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Tab": 9}
+        code = codes.get(key, ord(key.upper()) if len(key) == 1 else 0)
+        common = {"key": key, "windowsVirtualKeyCode": code}
+        self.ask("Input.dispatchKeyEvent", type="keyDown" if typed else "rawKeyDown", text=typed, **common)
+        self.ask("Input.dispatchKeyEvent", type="keyUp", **common)
+
+    def type(self, text: str) -> None:
+        """Type a text into what has the focus."""
+        self.ask("Input.insertText", text=text)
+
+    def picture(self, path: Path) -> None:
+        """Write what the window shows as a PNG."""
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", format="png")["data"]))
+
+
+class Browser:
+    """A running browser, which opens pages."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._open = ExitStack()
+
+    def page(self, width: int = 1280, height: int = 800, *, dark: bool = False) -> Page:
+        """A new, empty tab in a profile that no other tab shares anything with but the browser's."""
+        request = Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
+        with urlopen(request, timeout=PATIENCE) as answer:
+            told = json.load(answer)
+        page = Page(self._open.enter_context(connect(told["webSocketDebuggerUrl"], max_size=None, compression=None)))
+        page.look(width, height, dark=dark)
+        return page
+
+    def close(self) -> None:
+        """Leave all tabs."""
+        self._open.close()
+
+
+@contextmanager
+def browser(folder: Path) -> Iterator[Browser]:
+    """Chromium without a window, its profile in `folder`; ended afterwards. Raises AssertionError without one."""
+    path = found()
+    assert path is not None, "There is no Chromium."
+    command = [
+        path,
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={folder}",
+        "about:blank",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            port = next(
+                int(line.split(":")[2].split("/")[0]) for line in process.stderr if "DevTools listening" in line
+            )
+            chromium = Browser(port)
+            try:
+                yield chromium
+            finally:
+                chromium.close()
+        finally:
+            process.terminate()
+            process.stderr.read()
+            process.wait()
