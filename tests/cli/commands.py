@@ -46,6 +46,14 @@ def environment(**more: str) -> dict[str, str]:
     return {**ours, "TERM": "xterm-256color", "HEADWATER_HISTORY": "off", **more}
 
 
+def without(folder: Path, module: str) -> dict[str, str]:
+    """The variables by which a program in `folder` does not find the module, as where it is not installed."""
+    there = folder / "without"
+    there.mkdir(exist_ok=True)
+    (there / f"{module}.py").write_text(f"raise ModuleNotFoundError(name={module!r})\n", encoding="utf-8")
+    return {"PYTHONPATH": str(there)}
+
+
 def command(*arguments: str) -> list[str]:
     """The command line that runs `headwater` with `arguments`."""
     return [sys.executable, "-W", "default", "-m", "headwater", *arguments]
@@ -102,9 +110,15 @@ class Terminal:
         import pyte
 
         self.output = b""
-        self._screen = pyte.HistoryScreen(columns, 50)
+
+        class Screen(pyte.HistoryScreen):
+            def write_process_input(self, data: str) -> None:
+                os.write(ours, data.encode())  # where the cursor is, as editors ask
+
+        ours, theirs = pty.openpty()
+        self._ours = ours
+        self._screen = Screen(columns, 50)
         self._stream = pyte.ByteStream(self._screen)
-        self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _ON_ITS_OWN_TERMINAL, os.ttyname(theirs), *command(*arguments)],

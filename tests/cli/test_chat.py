@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import io
+import json
 import sys
+from pathlib import Path
 
 import pytest
 
-from headwater.agents.agent import Agent
-from headwater.backends.offline import Fail, ScriptedModel
-from headwater.cli.chat import Conversation
-from headwater.cli.output import Outlet, Printer
-from headwater.errors import UnsupportedSetting
-from tests.cli.commands import headwater, terminal
+from tests.cli.commands import headwater, terminal, without
 from tests.cli.test_options import STAND_IN
 from tests.system.docs.fake_openai import ANSWER, fake_openai
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
+PROMPT = "\u276f"
 SHORT = ("--model", "offline", "--max-tokens", "3")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
 
 
 def test_each_line_of_a_pipe_is_a_message() -> None:
@@ -27,46 +29,24 @@ def test_each_line_of_a_pipe_is_a_message() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{ANSWER}\n" * 2, "")
 
 
-def test_the_conversation_goes_on_and_begins_again(
-    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bare.setattr(sys, "stdin", io.StringIO("one\ntwo\n/new\nthree\n"))
-    model = ScriptedModel(["1", "2", "3"])
-    out = Outlet()
-    conversation = Conversation(Agent(model=model), out, Printer("agent", out), at_terminal=False)
-    assert conversation.hold() == 0
-    asked = [[message.text for message in request.messages] for request in model.requests]
-    assert asked == [["one"], ["one", "1", "two"], ["three"]]
-    assert capsys.readouterr() == ("1\n2\n3\n", "headwater: what was said is forgotten.\n")
+def test_a_message_may_have_several_lines() -> None:
+    done = headwater("chat", *SHORT, stdin="one \\\ntwo\n/usage\n")
+    assert done.stdout == "I am headwater\n"
+    assert "all answers: 2 tokens in, 3 tokens out" in done.stderr
 
 
-def test_a_failed_answer_is_told_and_the_next_one_comes(
-    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    bare.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))
-    out = Outlet()
-    agent = Agent(model=ScriptedModel([Fail(401, "no such key"), "2"]))
-    assert Conversation(agent, out, Printer("agent", out), at_terminal=False).hold() == 1
-    shown = capsys.readouterr()
-    assert shown.out == "2\n"
-    assert shown.err.startswith("headwater: ")
-    assert "no such key" in shown.err
-
-
-def test_what_no_further_message_would_mend_ends_it(bare: pytest.MonkeyPatch) -> None:
-    bare.setattr(sys, "stdin", io.StringIO("one\ntwo\n"))
-    out = Outlet()
-    agent = Agent(model=ScriptedModel([Fail(UnsupportedSetting("It takes no seed."))]))
-    with pytest.raises(UnsupportedSetting):
-        Conversation(agent, out, Printer("agent", out), at_terminal=False).hold()
+def test_what_no_further_message_would_mend_ends_it(folder: Path) -> None:
+    (folder / "cli_chatting.py").write_text("from headwater import Agent\nbob = Agent(name='bob', model='x/y/z')")
+    done = headwater("chat", "--agent", "cli_chatting:bob", stdin="one\ntwo\n", cwd=folder)
+    assert (done.returncode, done.stdout, done.stderr.count("headwater: ")) == (2, "", 1)
 
 
 def test_commands_are_told_beside_the_answers() -> None:
     done = headwater("chat", *SHORT, stdin="/help\n/nonsense now\n")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "  /new    forget what was said, and begin again\n" in done.stderr
+    assert "  /clear          forget what was said, and begin again\n" in done.stderr
     assert done.stderr.endswith(
-        "headwater: there is no command /nonsense; /help lists them, and a space before it makes it a message.\n"
+        "there is no command /nonsense; /help lists them. A space before it makes it a message.\n"
     )
 
 
@@ -90,34 +70,71 @@ def test_from_a_pipe_a_failed_answer_shows_in_the_exit_code() -> None:
     assert done.stderr.count("headwater: ") == 2
 
 
+CREW = """
+from headwater import Agent, SequentialWorkflow
+
+crew = SequentialWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline")], name="crew")
+"""
+
+
+def test_a_workflow_is_told_what_was_said(folder: Path, state: dict[str, str]) -> None:
+    (folder / "cli_crew.py").write_text(CREW, encoding="utf-8")
+    done = headwater("chat", "--agent", "cli_crew:crew", stdin="one\ntwo\n", cwd=folder, env=state)
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = json.loads((folder / "state/headwater/last.json").read_text())["thread"]["messages"]
+    assert [(one["role"], one["content"][0]["text"][:7]) for one in kept] == [
+        ("user", "one"),
+        ("assistant", "I am he"),
+        ("user", "two"),
+        ("assistant", "I am he"),
+    ]
+
+
+def ready(text: str) -> bool:
+    """Whether the last line is an empty prompt."""
+    return text.rpartition("\n")[2] == PROMPT
+
+
 @posix
-def test_a_conversation_on_a_terminal() -> None:
-    with terminal("chat", "--name", "pilot", *SHORT) as shown:
-        opened = shown.wait_for("\n> ".rstrip())
-        assert "Agent: pilot | Loops: 1" in opened
-        assert "offline listens. /help lists commands, Ctrl-D leaves." in opened
-        shown.type("Explain tides\r")
-        shown.wait_for(lambda text: "I am headwater" in text and text.endswith(">"))
-        shown.type("\x1b[A\r")  # the line before, again
-        shown.wait_for(lambda text: text.count("I am headwater") == 2 and text.endswith(">"))
-        assert shown.text.count("> Explain tides") == 2
-        assert shown.text.count("Agent: pilot") == 1
+@pytest.mark.parametrize("editor", [True, False], ids=["prompt_toolkit", "plain"])
+def test_a_conversation_on_a_terminal_over_two_sessions(editor: bool, folder: Path, state: dict[str, str]) -> None:
+    env = state if editor else {**state, **without(folder, "prompt_toolkit")}
+    with terminal("chat", "--name", "pilot", *SHORT, env=env) as shown:
+        assert "offline listens. /help lists commands, Ctrl-D leaves." in shown.wait_for(ready)
+        shown.type("Explain tides\\\rto me\r")
+        shown.wait_for(lambda text: "I am headwater" in text and ready(text))
+        assert f"{PROMPT} Explain tides" in shown.text
         shown.type("\x04")
         assert shown.end() == 0
+    with terminal("chat", "--continue", *SHORT, env=env) as shown:
+        assert "going on after “Explain tides to me”, just now." in shown.wait_for(ready)
+        shown.type("/usage\r")
+        shown.wait_for(lambda text: "nothing has been answered yet." in text and ready(text))
+        shown.type("\x1b[A\x1b[A")  # what was typed in the session before
+        shown.wait_for(lambda text: text.count("Explain tides") == 2)
+        shown.type("\r")
+        shown.wait_for(lambda text: "I am headwater" in text and ready(text))
+        shown.type("/exit\r")
+        assert shown.end() == 0
+    kept = json.loads((folder / "state/headwater/last.json").read_text())
+    assert kept["asked"] == {"model": "offline", "name": "pilot"}
+    assert [one["role"] for one in kept["thread"]["messages"]] == ["user", "assistant"] * 2
+    if editor:
+        assert kept["thread"]["messages"][2]["content"][0]["text"] == "Explain tides\nto me"
 
 
 @posix
-def test_ctrl_c_stops_the_answer_and_a_second_one_leaves() -> None:
+def test_ctrl_c_stops_the_answer_and_twice_at_the_prompt_leaves() -> None:
     with terminal("chat", "--model", "offline") as shown:
-        shown.wait_for("Ctrl-D leaves.")
+        shown.wait_for(ready)
         shown.type("Explain tides\r")
         shown.wait_for("I am headwater's offline")
         shown.type("\x03")
-        shown.wait_for(lambda text: "· Cancelled" in text and text.endswith(">"))
-        shown.type("And the moon?\r")
-        shown.wait_for(lambda text: "one token after the other." in text)
+        shown.wait_for(lambda text: "· Cancelled" in text and ready(text))
+        shown.type("And the moon?\x03")  # thrown away
+        shown.wait_for(lambda text: "And the moon?" in text and ready(text))
         shown.type("\x03")
-        shown.wait_for(lambda text: text.count("· Cancelled") == 2 and text.endswith(">"))
+        shown.wait_for(lambda text: "(Ctrl-D leaves; so does Ctrl-C once more.)" in text and ready(text))
         shown.type("\x03")
         assert shown.end() == 130
 
@@ -125,8 +142,8 @@ def test_ctrl_c_stops_the_answer_and_a_second_one_leaves() -> None:
 @posix
 def test_an_error_ends_an_answer_and_not_the_conversation() -> None:
     with terminal("chat", "--model", "offline", "--timeout", "0.3") as shown:
-        shown.wait_for("Ctrl-D leaves.")
+        shown.wait_for(ready)
         shown.type("one\r")
-        shown.wait_for(lambda text: "\nheadwater: " in text and text.endswith(">"))
+        shown.wait_for(lambda text: "\nheadwater: " in text and ready(text))
         shown.type("quit\r")
         assert shown.end() == 0

@@ -72,7 +72,6 @@ def test_nothing_is_told_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -
 def show(events: list[Event]) -> None:
     out = Outlet()
     printer = Printer("writer", out)
-    printer.open()
     for event in events:
         printer(event)
     printer.close()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from headwater.agents.model import ModelLike
     from headwater.agents.runnable import Runnable
 
-__all__ = ("OFFLINE_RATE", "add_agent_options", "add_continue_option", "make_agent")
+__all__ = ("OFFLINE_RATE", "add_agent_options", "add_continue_option", "make_agent", "model_named")
 
 OFFLINE_RATE: Final = 50.0
 """Tokens a second of the offline model: about what a hosted model gives, and slow enough to be seen."""
@@ -140,9 +140,8 @@ def _laid_over(
 
 
 def _model(named: str | None, base_url: str | None, env: Mapping[str, str]) -> ModelLike | None:
-    from headwater.backends.offline import from_name
     from headwater.cli.output import tell
-    from headwater.providers.registry import MODEL_VARIABLE, is_offline, known_keys
+    from headwater.providers.registry import MODEL_VARIABLE, known_keys
 
     name = (named or env.get(MODEL_VARIABLE) or "").strip()
     if base_url:
@@ -152,6 +151,14 @@ def _model(named: str | None, base_url: str | None, env: Mapping[str, str]) -> M
             return None  # the error names the keys that were found
         tell(NO_KEY)
         name = "offline"
+    return model_named(name)
+
+
+def model_named(name: str) -> ModelLike:
+    """The model of that name; the offline one at a speed that can be seen. Raises UnknownModel."""
+    from headwater.backends.offline import from_name
+    from headwater.providers.registry import is_offline
+
     return from_name(name, rate=OFFLINE_RATE) if is_offline(name) else name
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from headwater.errors import HeadwaterError
-from headwater.events import Event, RunFailed, RunFinished, RunStarted
+from headwater.events import Event, RunFailed, RunFinished
 
 if TYPE_CHECKING:
     from headwater.terminal.line_printer import LinePrinter
@@ -129,11 +129,6 @@ class Printer(Watching):
         from headwater.terminal.line_printer import LinePrinter
 
         self._printer: LinePrinter = LinePrinter(name, file=cast(TextIO, out))
-
-    def open(self) -> None:
-        """Show the header now, before there is anything to say."""
-        self._printer(RunStarted())
-        self._printer(RunFinished())
 
     def __call__(self, event: Event) -> None:
         """Show the event."""

@@ -1,0 +1,202 @@
+"""What a line that begins with / does in a chat.
+
+Each command is a function of the chat and the words behind its name. What it tells goes to standard error, beside the
+answers; a mistake in one ends nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from headwater.cli.output import tell
+from headwater.errors import HeadwaterError, UsageError
+
+if TYPE_CHECKING:
+    from headwater.cli.conversation import Conversation
+    from headwater.events.messages import Message, Usage
+
+__all__ = ("COMMANDS", "carry_out")
+
+
+class Command(NamedTuple):
+    """A command: what is written behind its name, what it does in a few words, and who does it."""
+
+    takes: str
+    told: str
+    execute: Callable[[Conversation, str], None]
+
+
+def carry_out(line: str, chat: Conversation) -> bool:
+    """Carry out a line that begins with /; False where it ends the chat."""
+    from headwater.cli.wording import for_the_command_line
+
+    name, _, rest = line[1:].partition(" ")
+    name = _OTHER_NAMES.get(name.lower(), name.lower())
+    if name == "exit":
+        return False
+    command = COMMANDS.get(name)
+    if command is None:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f"did you mean /{near[0]}?" if near else "/help lists them."
+        tell(f"there is no command /{name}; {hint} A space before it makes it a message.")
+        return True
+    try:
+        command.execute(chat, rest.strip())
+    except HeadwaterError as error:
+        tell(for_the_command_line(str(error)))
+    return True
+
+
+def _help(chat: Conversation, rest: str) -> None:
+    shown = [(f"/{name} {command.takes}".rstrip(), command.told) for name, command in COMMANDS.items()]
+    _write(
+        *(f"  {what:<16}{told}" for what, told in shown),
+        "  Enter sends; Alt-Enter, or \\ at the end of a line, begins another line.",
+        "  Ctrl-C stops an answer, Ctrl-D leaves.",
+        "  A line that begins with a space is always a message.",
+    )
+
+
+def _model(chat: Conversation, rest: str) -> None:
+    from headwater.agents.agent import Agent
+    from headwater.cli.options import model_named
+
+    agent = chat.agent
+    if not isinstance(agent, Agent):
+        raise UsageError(f"{agent.name} is no single agent: its members have their models.")
+    if not rest:
+        tell(f"{agent.llm.name} answers. /model NAME asks another one.")
+        return
+    before = agent.model
+    try:
+        agent.model = model_named(rest)
+        _ = agent.llm.backends  # now rather than when it is asked
+    except HeadwaterError:
+        agent.model = before
+        raise
+    tell(f"{agent.llm.name} answers from here on.")
+
+
+def _save(chat: Conversation, rest: str) -> None:
+    from headwater.backends.private_file import write_private
+
+    if not rest:
+        raise UsageError("Where to?", hint="Write /save tides.md, or tides.json to load it in a program.")
+    if not chat.thread.messages:
+        raise UsageError("Nothing has been said.")
+    path = os.path.expanduser(rest)
+    if os.path.lexists(path) and os.path.abspath(path) not in chat.saved:
+        raise UsageError(f"{rest} is there already.", hint="Name another file.")
+    try:
+        if path.endswith(".json"):
+            chat.thread.save(path)
+        else:
+            write_private(path, "\n".join(_markdown(chat)).encode("utf-8", "replace"))
+    except OSError as error:
+        raise UsageError(f"{rest} cannot be written: {error.strerror}.") from None
+    chat.saved.add(os.path.abspath(path))
+    tell(f"{len(chat.thread.messages)} messages are in {rest}.")
+
+
+def _markdown(chat: Conversation) -> Iterator[str]:
+    """The conversation to be read."""
+    yield f"# {chat.agent.name}, {time.strftime('%Y-%m-%d %H:%M')}\n"
+    for message in chat.thread.messages:
+        if message.role in ("user", "assistant"):
+            yield f"**{'You' if message.role == 'user' else chat.agent.name}**\n"
+            yield from _parts(message)
+
+
+def _parts(message: Message) -> Iterator[str]:
+    from headwater.events.messages import File, Image, Text, ToolCall
+    from headwater.terminal.notes import call_phrase
+
+    for part in message.content:
+        if isinstance(part, Text):
+            yield f"{part.text}\n"
+        elif isinstance(part, ToolCall):
+            yield f"`{call_phrase(part.name, part.arguments)}`\n"
+        elif isinstance(part, Image | File):
+            yield f"[{part.url or getattr(part, 'name', '') or part.media_type}]\n"
+
+
+def _retry(chat: Conversation, rest: str) -> None:
+    if chat.before_last is None:
+        raise UsageError("Nothing has been asked.")
+    message, messages, agent = chat.before_last
+    chat.thread.messages, chat.thread.agent = messages, agent
+    chat.answer(message)
+
+
+def _clear(chat: Conversation, rest: str) -> None:
+    from headwater.runtime.thread import Thread
+
+    chat.thread, chat.before_last = Thread(), None
+    tell("what was said is forgotten.")
+
+
+def _tools(chat: Conversation, rest: str) -> None:
+    tools = getattr(chat.agent, "tools", None)
+    if tools is None:
+        names = ", ".join(one.name for one in getattr(chat.agent, "agents", ()))
+        tell(f"{chat.agent.name} is no single agent." + (f" Its members are {names}." if names else ""))
+    elif not tools:
+        tell("no tools. Begin with --tool module:function to offer one.")
+    else:
+        _write(*(f"  {name}{told}" for name, told in map(_tool, tools)))
+
+
+def _tool(tool: Any) -> tuple[str, str]:
+    """A tool's name, and the first line of what the model is told of it."""
+    spec = tool.spec
+    if isinstance(spec, dict):  # one that the provider runs
+        return str(spec.get("type") or next(iter(spec))), ": run by the provider"
+    first = spec.description.strip().partition("\n")[0]
+    return spec.name, f": {first}" if first else ""
+
+
+def _usage(chat: Conversation, rest: str) -> None:
+    last = chat.last_answer
+    if last is None:
+        tell("nothing has been answered yet.")
+        return
+    tell(f"the last answer: {_tokens(last.usage)} in {last.duration:.1f} s.")
+    tell(f"all answers: {_tokens(chat.usage)}.")
+
+
+def _tokens(usage: Usage) -> str:
+    said = [
+        f"{'an unknown number of' if count is None else f'{count:,}'} tokens {way}"
+        for count, way in ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
+    ]
+    return ", ".join(said) + (f", ${usage.cost:.4f}" if usage.cost is not None else "")
+
+
+def _exit(chat: Conversation, rest: str) -> None:
+    raise AssertionError("whoever carries out commands ends the chat")
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "help": Command("", "this list", _help),
+    "model": Command("[NAME]", "who answers, or have another model answer", _model),
+    "retry": Command("", "ask the last message again", _retry),
+    "clear": Command("", "forget what was said, and begin again", _clear),
+    "save": Command("FILE", "write the conversation: Markdown, or JSON as FILE.json", _save),
+    "tools": Command("", "what the model may call", _tools),
+    "usage": Command("", "what the answers have cost", _usage),
+    "exit": Command("", "leave; so do exit, quit and Ctrl-D", _exit),
+}
+
+_OTHER_NAMES: Final = {"new": "clear", "quit": "exit"}
+
+
+def _write(*lines: str) -> None:
+    from headwater.events.controls import harmless
+
+    sys.stderr.write("".join(f"{harmless(line)}\n" for line in lines))
+    sys.stderr.flush()
