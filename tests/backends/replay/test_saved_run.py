@@ -24,7 +24,7 @@ from tests.support.virtual import run_virtual
 from tests.system.resume.kills import Drive, _end, _messages
 from tests.system.resume.scenarios import SCENARIOS, Scenario, by_step
 
-WHOLE = [name for name, scenario in SCENARIOS.items() if not scenario.one_of and name != "retries and fallbacks"]
+WHOLE = [name for name, scenario in SCENARIOS.items() if not scenario.ends]
 
 
 @pytest.fixture

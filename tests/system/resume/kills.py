@@ -1,26 +1,27 @@
 """Runs that are stopped at every event of their log, and gone on with from what is saved of it, in a fresh declaration.
 
     python -m tests.system.resume.kills
-    python -m tests.system.resume.kills "steered now" denied
+    python -m tests.system.resume.kills --pairs 300 "steered now" denied
 
 Each scenario is carried out undisturbed once. Then, for every event of its log: the log is cut after it, as where the
-process dies, written as JSON, read back and gone on with; the run that goes on is cut again, at its own events; and a
-run is left by `park`, gently and at once, and gone on with. A sample is gone on with in a process of its own. Asserted
-is what `check` says: the rules of logs, the same end and messages, what had finished ran once, nothing ran that was not
-allowed, and the live Response is that of the log. The command tries everything, prints a table, and ends with 1 where
-anything failed.
+process dies, written as JSON, read back and gone on with; the run that goes on is cut again, at each of its own events;
+and a run is left by `park`, gently and at once, and gone on with. And for real: a process is killed before and after it
+has stored the event, the one that goes on is killed too, and a third comes to the end. Asserted is what `check` says:
+the rules of logs, the same end and messages, what had finished ran once, nothing ran that was not allowed or that the
+log did not tell of first, and the live Response is that of the log. The command tries everything (of the pairs of
+stops, which are very many, as many a scenario as `--pairs` says) and prints a table; it ends with 1 where one failed.
 """
 
 from __future__ import annotations
 
+import argparse
+import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -31,10 +32,9 @@ from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
     Event,
-    RunFailed,
-    RunFinished,
     RunStarted,
     ToolFinished,
+    ToolStarted,
     decode,
     encode,
     tree_response,
@@ -42,12 +42,13 @@ from headwater.events import (
 from headwater.testing import check_log
 from tests.support.virtual import run_virtual
 from tests.system.invariants.late_reader import known
+from tests.system.resume.processes import Job, Processes
 from tests.system.resume.scenarios import SCENARIOS, Scenario, done
 
 __all__ = ("COUNTS", "Case", "Drive", "Went", "cases", "check", "undisturbed")
 
-Way: TypeAlias = Literal["killed", "killed twice", "parked", "parked at once", "in a new process"]
-COUNTS: Final[tuple[Way, ...]] = ("killed", "killed twice", "parked", "parked at once", "in a new process")
+Way: TypeAlias = Literal["killed", "killed twice", "parked", "parked at once", "kill -9"]
+COUNTS: Final[tuple[Way, ...]] = ("killed", "killed twice", "parked", "parked at once", "kill -9")
 
 ASKED_FIRST: Final = ("charge", "shell")
 """The tools that run only where someone has allowed it."""
@@ -68,11 +69,15 @@ class Went(msgspec.Struct):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One stop of a scenario: in which way, after how many events, and after how many more the second time."""
+    """One stop of a scenario: in which way, after how many events, and after how many more the second time.
+
+    `before`: the process dies before the event is stored, at the first stop or the second.
+    """
 
     way: Way
     first: int
     second: int = 0
+    before: tuple[bool, bool] = (False, False)
 
 
 # --- carrying out
@@ -81,12 +86,19 @@ class Case(msgspec.Struct, frozen=True):
 class Drive:
     """Reads a run of the scenario to its end, or the rest of it after `before`, with its people in attendance.
 
-    `park` is the number of new events after which it is parked; `now`: at once.
+    `park` is the number of new events after which it is parked; `now`: at once. `watch` is told of each new event.
     """
 
     def __init__(
-        self, scenario: Scenario, before: Sequence[Event] = (), *, park: int | None = None, now: bool = False
+        self,
+        scenario: Scenario,
+        before: Sequence[Event] = (),
+        *,
+        park: int | None = None,
+        now: bool = False,
+        watch: Callable[[Event], None] | None = None,
     ) -> None:
+        self._watch = watch
         self._scenario = scenario
         self._before = [*before]
         self._park = park
@@ -108,6 +120,8 @@ class Drive:
             stream = scenario.make().run_stream("go", keep_log=True)
         told: list[Event] = []
         stream._begun().watch(told.append)
+        if self._watch is not None:
+            stream._begun().watch(self._watch)
         new = 0
         try:
             async for event in stream.events():
@@ -140,28 +154,6 @@ def saved(log: Sequence[Event]) -> list[Event]:
     return [decode(line) for line in b"\n".join(map(encode, log)).split(b"\n") if line]
 
 
-def in_new_process(name: str, before: Sequence[Event]) -> Went:
-    """The rest of a run, carried out by a process that has nothing but the saved log."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "log.jsonl")
-        file.write_bytes(b"\n".join(map(encode, before)))
-        command = [sys.executable, "-m", "tests.system.resume.kills", "--go-on", name, str(file)]
-        told = subprocess.run(command, capture_output=True, check=False)
-        assert told.returncode == 0, told.stderr.decode()
-        ran, error, *lines = told.stdout.splitlines()
-    log = [decode(line) for line in lines]
-    return Went(log, msgspec.json.decode(ran), msgspec.json.decode(error), known(tree_response(log)))
-
-
-def _go_on(name: str, file: str) -> int:
-    """What the new process does."""
-    went = Drive(SCENARIOS[name], [decode(line) for line in Path(file).read_bytes().splitlines()]).go()
-    assert went.live == known(tree_response(went.log))
-    sys.stdout.buffer.write(b"\n".join(map(msgspec.json.encode, (went.ran, went.error))))
-    sys.stdout.buffer.write(b"".join(b"\n" + encode(event) for event in went.log))
-    return 0
-
-
 # --- cases
 
 
@@ -171,6 +163,10 @@ def cases(whole: Went, way: Way) -> Iterator[Case]:
     for first in range(1, size + 1):
         if way == "killed twice":
             yield from (Case(way, first, second) for second in range(1, size - first + 6))
+        elif way == "kill -9":
+            for before in (True, False):
+                second = random.Random(f"{size} {first} {before}").randint(1, size - first + 6)
+                yield Case(way, first, second, (before, bool((first + second) % 2)))
         else:
             yield Case(way, first)
 
@@ -186,8 +182,6 @@ def carried_out(name: str, case: Case, whole: Went) -> list[Went] | None:
             check_log(left.log, parked=True)
         return [left, Drive(scenario, saved(left.log)).go()]
     before = saved(whole.log[: case.first])
-    if case.way == "in a new process":
-        return [in_new_process(name, before)]
     went = Drive(scenario, before).go()
     if case.way == "killed":
         return [went]
@@ -199,8 +193,11 @@ def carried_out(name: str, case: Case, whole: Went) -> list[Went] | None:
 # --- what must be true
 
 
-def check(name: str, case: Case, whole: Went) -> bool:
+def check(name: str, case: Case, whole: Went, processes: Processes | None = None) -> bool:
     """Carry out the case and look at what came of it. Raises AssertionError and LogError. False: no such stop."""
+    if case.way == "kill -9":
+        assert processes is not None
+        return check_processes(name, case, whole, processes)
     drives = carried_out(name, case, whole)
     if drives is None:
         return False
@@ -216,13 +213,54 @@ def check(name: str, case: Case, whole: Went) -> bool:
             assert saved(went.log[: case.first]) == saved(whole.log[: case.first])
         else:
             log = went.log
-    check_log(drives[-1].log)
-    if scenario.one_of:
-        assert isinstance(drives[-1].log[-1], (RunFinished, RunFailed))
-    else:
-        assert _end(drives[-1]) == _end(whole)
-        assert _messages(drives[-1].log) == _messages(whole.log)
+    _check_end(scenario, drives[-1], whole)
     return True
+
+
+def check_processes(name: str, case: Case, whole: Went, processes: Processes) -> bool:
+    """Carry out the case in processes of their own, two of which are killed; see `check`."""
+    log: list[Event] = []
+    ran: list[str] = []
+    stops = ((case.first, case.before[0]), (case.second, case.before[1]), (0, False))
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (at, before) in enumerate(stops):
+            job = Job(name, folder, at, before)
+            killed = processes.carry_out(job)
+            stored, done_now = job.log(), job.done()
+            assert stored[: len(log)] == log, "what was stored stays"
+            went = Went(stored, done_now[len(ran) :], "", None)
+            _check_once(log, went)
+            _check_begun(went)
+            _check_allowed(went)
+            log, ran = stored, done_now
+            if number == 0 and not killed:
+                return False
+            if not killed:
+                break
+        went = Went(log, ran, job.error(), None)
+    finished = {f"{event.run}/{event.call}" for event in log if isinstance(event, ToolFinished) and not event.error}
+    begun = Counter(f"{event.run}/{event.call}" for event in log if isinstance(event, ToolStarted))
+    times = Counter(one.split(" ")[0] for one in ran)
+    assert all(times[key] <= begun[key] for key in times)
+    assert not {key for key in finished & _that_leave_traces(log) if not times[key]}, "told as done, and nothing was"
+    _check_end(SCENARIOS[name], went, whole)
+    return True
+
+
+def _that_leave_traces(log: Sequence[Event]) -> set[str]:
+    """The calls of tools that leave a trace."""
+    traces = ("weather", "add", "charge", "book", "shell", "send")
+    return {f"{event.run}/{event.call}" for event in log if isinstance(event, ToolStarted) and event.name in traces}
+
+
+def _check_end(scenario: Scenario, went: Went, whole: Went) -> None:
+    """It came to the end that is right, with the messages that are."""
+    check_log(went.log)
+    if scenario.ends:
+        assert (went.error or str(tree_response(went.log))) in scenario.ends
+    else:
+        assert _end(went) == _end(whole)
+        assert _messages(went.log) == _messages(whole.log)
 
 
 def _check_once(before: Sequence[Event], went: Went) -> None:
@@ -232,6 +270,13 @@ def _check_once(before: Sequence[Event], went: Went) -> None:
     assert not again, f"ran again: {again}"
     twice = [one for one, times in Counter(one.split(" ")[0] for one in went.ran).items() if times > 1]
     assert not twice, f"ran twice in one process: {twice}"
+
+
+def _check_begun(went: Went) -> None:
+    """Whatever was done, the stored log tells that it began."""
+    begun = {f"{event.run}/{event.call}" for event in went.log if isinstance(event, ToolStarted)}
+    untold = [one for one in went.ran if one.split(" ")[0] not in begun]
+    assert not untold, f"ran, and the log does not say so: {untold}"
 
 
 def _check_allowed(went: Went) -> None:
@@ -272,24 +317,38 @@ def _plain(messages: Sequence[Any]) -> str:
 # --- the command
 
 
-def main(names: Sequence[str]) -> int:
-    """Try all stops of the scenarios of these names, or of all; print the table."""
-    begun, failures = time.monotonic(), Counter[str]()
-    print(f"{'scenario':<34}{'events':>7}" + "".join(f"{way:>18}" for way in COUNTS))
-    for name in names or SCENARIOS:
+def main(arguments: Sequence[str]) -> int:
+    """Try the stops of the scenarios that are named, or of all; print the table."""
+    parser = argparse.ArgumentParser(description="Stop runs at every event, and go on with them.")
+    parser.add_argument("--pairs", type=int, help="how many pairs of stops of each scenario; all, unless given")
+    parser.add_argument("names", nargs="*", help="the scenarios; all, unless given")
+    asked = parser.parse_args(arguments)
+    with Processes() as processes:
+        return _table(asked.names or [*SCENARIOS], asked.pairs, processes)
+
+
+def _table(names: Sequence[str], pairs: int | None, processes: Processes) -> int:
+    begun, failures, totals = time.monotonic(), Counter[str](), Counter[str]()
+    print(f"{'scenario':<34}{'events':>7}" + "".join(f"{way:>16}" for way in COUNTS))
+    for name in names:
         whole = undisturbed(SCENARIOS[name])
         row = f"{name:<34}{len(whole.log):>7}"
+        totals["events"] += len(whole.log)
         for way in COUNTS:
             tried = failed = 0
-            every = 9 if way == "in a new process" else 1
-            for case in [*cases(whole, way)][::every]:
+            stops = [*cases(whole, way)]
+            if way == "killed twice" and pairs is not None:
+                stops = random.Random(name).sample(stops, k=min(pairs, len(stops)))
+            for case in stops:
                 try:
-                    tried += check(name, case, whole)
+                    tried += check(name, case, whole, processes)
                 except Exception as error:
                     failed += 1
                     failures[f"{name}: {case}: {type(error).__name__}: {str(error)[:2000]}"] += 1
-            row += f"{f'{tried}' + (f', {failed} failed' if failed else ''):>18}"
+            totals[way] += tried
+            row += f"{f'{tried}' + (f', {failed} failed' if failed else ''):>16}"
         print(row, flush=True)
+    print(f"{'all':<34}{totals['events']:>7}" + "".join(f"{totals[way]:>16}" for way in COUNTS))
     for failure in [*failures][:40]:
         print(failure)
     print(f"{len(failures)} failures, {time.monotonic() - begun:.0f} s")
@@ -297,4 +356,4 @@ def main(names: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_go_on(*sys.argv[2:]) if sys.argv[1:2] == ["--go-on"] else main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

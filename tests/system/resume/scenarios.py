@@ -5,6 +5,7 @@ Owns the declarations, and the people who answer and speak in them; `kills` stop
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,8 +24,21 @@ from tests.system.resume.people import People, Saying
 
 __all__ = ("SCENARIOS", "Scenario", "done")
 
-done: list[str] = []
-"""What tools have finished to do, in order, over all processes: `run/call name arguments`."""
+
+class Done(list[str]):
+    """What tools have done; where it is to outlive its process, each is written to the file `kept` at once."""
+
+    kept: int | None = None
+
+    def append(self, what: str) -> None:
+        """A tool has done something."""
+        super().append(what)
+        if self.kept is not None:
+            os.write(self.kept, what.encode() + b"\n")
+
+
+done: Final = Done()
+"""What tools have done, in order: `run/call name arguments`."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +50,8 @@ class Scenario:
     """Who answers and speaks, anew for each process."""
     later: Callable[[], Any] | None = None
     """What it is declared as in a process that goes on with it, where that is something else."""
-    one_of: bool = False
-    """Whether several ends are right: it depends on where it was stopped."""
+    ends: tuple[str, ...] = ()
+    """The ends that are right, texts or the names of errors, where it depends on where it was stopped."""
 
     def __call__(self) -> Any:
         return self.make()
@@ -458,9 +472,15 @@ def _saying(*sayings: Saying) -> Callable[[], People]:
     return lambda: People(sayings=sayings)
 
 
+SENT: Final = ("It is on its way.",)
+"""What is said whatever became of the letter: what is known of it, the model reads."""
+
+STOPPED: Final = ("At last, with stop, it is done.",)
+"""What is said once the answer was cut, wherever that was."""
+
 SCENARIOS: Final[Mapping[str, Scenario]] = {
     "parallel tools": Scenario(plain),
-    "retries and fallbacks": Scenario(flaky, one_of=True),
+    "retries and fallbacks": Scenario(flaky, ends=("done, eleven.", "fallback ends.")),
     "an agent as a tool": Scenario(delegate),
     "a handoff": Scenario(handoff),
     "repair and loops": Scenario(repair),
@@ -501,21 +521,23 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "asked in nested workflows": Scenario(asking_nested),
     "asked after a handoff": Scenario(asking_heir),
     "unknown: retry": Scenario(lambda: _unsure("retry")),
-    "unknown: tell": Scenario(lambda: _unsure("tell"), one_of=True),
-    "unknown: ask": Scenario(lambda: _unsure("ask"), one_of=True),
+    "unknown: tell": Scenario(lambda: _unsure("tell"), ends=SENT),
+    "unknown: ask": Scenario(lambda: _unsure("ask"), ends=SENT),
     "unknown: ask, refused": Scenario(
-        lambda: _unsure("ask"), lambda: People({"send": lambda _: Answer(allowed=False)}), one_of=True
+        lambda: _unsure("ask"), lambda: People({"send": lambda _: Answer(allowed=False)}), ends=SENT
     ),
-    "unknown: ask, and approval": Scenario(lambda: _unsure("ask", approval=True), one_of=True),
-    "unknown: fail": Scenario(lambda: _unsure("fail"), one_of=True),
-    "tools gone": Scenario(plain, later=_without_weather, one_of=True),
+    "unknown: ask, and approval": Scenario(lambda: _unsure("ask", approval=True), ends=SENT),
+    "unknown: fail": Scenario(lambda: _unsure("fail"), ends=(*SENT, "ToolFailed")),
+    "tools gone": Scenario(plain, later=_without_weather, ends=("All is well in Paris and Rome, the sum is three.",)),
     "steered while tools run": Scenario(hears, _saying(Saying("hurry", _at("tool.started", step=1)))),
     "steered twice": Scenario(
         hears,
         _saying(Saying("hurry", _at("step.started", step=1)), Saying("be kind", _at("tool.finished", step=2))),
     ),
     "steered during the last answer": Scenario(hears_twice, _saying(Saying("wait", _at("attempt.started", step=3)))),
-    "steered now": Scenario(hears, _saying(Saying("stop", _at("text.started", step=3), now=True)), one_of=True),
+    "steered now": Scenario(
+        hears, _saying(Saying("stop", _at("text.started", step=3), now=True)), ends=("At last, with stop, it is done.",)
+    ),
     "a member is steered": Scenario(
         heard_by_a_member, _saying(Saying("hurry", _at("tool.started", step=1), agent="hears"))
     ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
-from tests.support.effort import LONG, tries
+from tests.support.effort import tries
 from tests.system.resume.kills import COUNTS, Way, cases, check, undisturbed
+from tests.system.resume.processes import Processes
 from tests.system.resume.scenarios import SCENARIOS
 
 STOPS: Final[dict[Way, int]] = {
@@ -16,23 +18,25 @@ STOPS: Final[dict[Way, int]] = {
     "killed twice": tries(10, 400),
     "parked": tries(6, 10_000),
     "parked at once": tries(6, 10_000),
-    "in a new process": tries(0, 4),
+    "kill -9": tries(3, 60),
 }
 """How many stops of each scenario, in each way."""
 
-IN_NEW_PROCESSES: Final = ("an agent as a tool", "asked in nested workflows", "a tool that asks", "steered twice")
-"""A new process takes a second: of these one stop each."""
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    with Processes() as these:
+        yield these
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)  # where all stops are tried
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_whatever_stops_it_a_run_goes_on_to_the_same_end(name: str) -> None:
+def test_whatever_stops_it_a_run_goes_on_to_the_same_end(name: str, processes: Processes) -> None:
     whole = undisturbed(SCENARIOS[name])
     tried = 0
     for way in COUNTS:
         stops = [*cases(whole, way)]
-        most = STOPS[way] or (not LONG and way == "in a new process" and name in IN_NEW_PROCESSES)
-        for case in random.Random(name).sample(stops, k=min(int(most), len(stops))):
-            tried += check(name, case, whole)
+        for case in random.Random(name).sample(stops, k=min(STOPS[way], len(stops))):
+            tried += check(name, case, whole, processes)
     assert tried > 10
