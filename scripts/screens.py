@@ -1,64 +1,81 @@
-"""Keep some screens of the dashboard as text: real workflows on emulated terminals of several sizes.
+"""Draw the dashboard at several sizes: what a real workflow's log comes to at one moment, as SVG pictures.
 
-    python scripts/screens.py            # writes docs/assets/dashboard-*.txt
+    python scripts/screens.py                  # writes docs/assets/dashboard-*.svg
+    python scripts/screens.py --png FOLDER     # and what a browser makes of them, on a dark ground and a light one
 
-Each is what stands on the screen at one moment of a run, as a person sees it, and what is left at its end.
+The workflows run in virtual time on the offline model: the same pictures every time, and no waiting.
 """
 
+import argparse
 import asyncio
-import fcntl
-import os
-import pty
-import struct
 import sys
-import termios
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyte
+import msgspec
+from drawn_terminal import CELL, LEFT, ROW, draw, photograph, still
 
 from headwater import Agent, ConcurrentWorkflow
-from headwater.testing import Call, Fail, OfflineModel, Think, Wait
+from headwater.events import Event, ToolFinished, ToolStarted
+from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS
+from headwater.terminal.dashboard.panel import Layout
+from headwater.terminal.dashboard.state import Board
+from headwater.testing import Call, Fail, OfflineModel, Think, Wait, run_virtual
 
 ASSETS = Path(__file__).resolve().parents[1] / "docs" / "assets"
 
 WORDS = (
-    "Price action suggests a **bullish** trend, with higher lows since March.\n\n"
-    "- Resistance at 312\n- Support at 287\n\n"
+    "Price action suggests a **bullish** trend, with *higher lows* since March.\n\n"
+    "- Resistance at 312\n- Support at 287, see `levels.csv`\n\n"
     "```python\nsma = prices.rolling(50).mean()\n```\n\n"
-    "出来高は減少しています。三角保ち合いの上放れに注意してください。\n"  # wide characters, without spaces
+    "出来高は減少しています。三角保ち合いの上放れに注意してください。\n\n"  # wide characters, without spaces
+)
+FUNDAMENTALS = (
+    "## Revenue\n\n**Automotive** grew by 9 % while energy storage *doubled*. Gross margin is back at `18.4 %`, "
+    "against 17.2 % a year ago, and free cash flow stays positive for the **seventh** quarter in a row.\n\n"
+    "Two things to watch:\n\n1. Inventory, up by eleven days\n2. The price of lithium, see [the filing](https://a.example)\n\n"
 )
 NAMES = ("Market-Researcher", "Financial-Analyst", "Technical-Analyst")
 
 
 @dataclass(frozen=True)
-class Screen:
+class Shot:
     """How many agents on what terminal, and when it is looked at, in seconds."""
 
     agents: int
     columns: int
     lines: int
     after: float = 3.0
-    resized: tuple[int, int] | None = None
-    """The size it takes a second earlier."""
+    plain: bool = False
+    """Without colors, in ASCII."""
+    over: bool = False
+    """At the end."""
+    kept: bool = True
+    """Whether the documents have it."""
 
     @property
     def name(self) -> str:
-        """The file it is kept in."""
-        size = "{}x{}".format(*(self.resized or (self.columns, self.lines)))
-        return f"dashboard-{self.agents}-agents-{size}{'-resized' if self.resized else ''}.txt"
+        """The file it is kept in, without its ending."""
+        kind = "-plain" * self.plain + "-over" * self.over
+        return f"dashboard-{self.agents}-agents-{self.columns}x{self.lines}{kind}"
 
 
-SCREENS = (
-    Screen(1, 80, 24),
-    Screen(3, 80, 24),
-    Screen(3, 120, 40),
-    Screen(3, 40, 12),
-    Screen(3, 80, 24, resized=(60, 20)),
-    Screen(12, 80, 24),
-    Screen(200, 120, 40),
+SHOTS = (
+    Shot(1, 80, 24, kept=False),
+    Shot(3, 80, 24),
+    Shot(3, 120, 40, kept=False),
+    Shot(3, 200, 50, kept=False),
+    Shot(3, 40, 12),
+    Shot(3, 80, 24, plain=True, kept=False),
+    Shot(3, 80, 24, over=True, kept=False),
+    Shot(12, 80, 24),
+    Shot(12, 120, 40, kept=False),
+    Shot(12, 200, 50, kept=False),
+    Shot(12, 40, 12, kept=False),
+    Shot(200, 80, 24, kept=False),
+    Shot(200, 120, 40),
+    Shot(200, 200, 50, kept=False),
+    Shot(200, 40, 12, kept=False),
 )
 
 
@@ -70,25 +87,24 @@ async def quotes(symbol: str) -> str:
 
 async def filings(company: str) -> str:
     """What a company has filed."""
-    await asyncio.sleep(60)
-    return "none"
+    await asyncio.sleep(6)
+    return "none since June"
 
 
 def model(number: int) -> OfflineModel:
-    """One of six ways in which an agent spends its time."""
+    """One of eight ways in which an agent spends its time."""
     called = [Think("Two sources, then."), Call("quotes", {"symbol": "TSLA"}), Call("filings", {"company": "Tesla"})]
-    broken = [Fail(ConnectionResetError("reset by peer")), "Revenue growth indicates solid fundamentals. " * 12]
     ways: list[list[object]] = [
-        ["The current market shows strong momentum, and I ask for the figures behind it.", *called],
-        broken,
-        [WORDS * 4],
+        [["The current market shows **strong** momentum, and I ask for the figures behind it.", *called], "Buy."],
+        [["Revenue", Fail(ConnectionResetError("reset by peer"))], FUNDAMENTALS],
+        [WORDS],
         [["Half an answer, and then", Fail(400, message="the prompt was refused")]],
-        [[Wait(2 + number % 9), "Later on. " * 50]],
-        ["Short and done."],
+        [[Wait(2 + number % 9), "Later on. " * 20]],
+        ["Short and **done**."],
+        [["Rev", Fail(ConnectionResetError("reset by peer"))], "It holds, all in all."],
+        [Think("Whether the moving average is of any use here depends on the horizon. " * 9), "So be it."],
     ]
-    way = ways[number % len(ways)]
-    turns = [way] if number % len(ways) == 0 else way
-    return OfflineModel(turns, rate=30)  # type: ignore[arg-type]  # turns of every kind
+    return OfflineModel(ways[number % len(ways)], rate=28 - number % 5 * 3)  # type: ignore[arg-type]  # turns of every kind
 
 
 def workflow(count: int) -> ConcurrentWorkflow:
@@ -97,74 +113,70 @@ def workflow(count: int) -> ConcurrentWorkflow:
         Agent(
             name=NAMES[number] if number < len(NAMES) else f"Analyst-{number:03}",
             model=model(number),
-            tools=[quotes, filings] if number % 6 == 0 else (),
+            on_interrupted="restart",
+            tools=[quotes, filings] if number % 8 == 0 else (),
         )
         for number in range(count)
     ]
-    return ConcurrentWorkflow(agents, name="market-analysis-workflow", show_dashboard=True, on_error="collect")
+    return ConcurrentWorkflow(agents, name="market-analysis-workflow", on_error="collect")
 
 
-class Terminal:
-    """A terminal of its own in place of standard output."""
+def log_of(count: int) -> list[Event]:
+    """The log of its run, at the times of a virtual clock."""
+    log: list[Event] = []
+    begun: dict[str, float] = {}
 
-    def __init__(self, columns: int, lines: int) -> None:
-        self._ours, theirs = pty.openpty()
-        self.file = os.fdopen(theirs, "w", encoding="utf-8")
-        self._screen = pyte.Screen(columns, lines)
-        self._stream = pyte.ByteStream(self._screen)
-        self.resize(columns, lines)
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        await workflow(count).arun("Analyze Tesla", on_event=lambda event: log.append(at(event, loop.time(), begun)))
 
-    def resize(self, columns: int, lines: int) -> None:
-        """Take another size. The emulated one is cleared: unlike a real one it does not break its rows anew."""
-        fcntl.ioctl(self.file.fileno(), termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        if (columns, lines) != (self._screen.columns, self._screen.lines):
-            self._screen.resize(lines, columns)
-            self._screen.reset()
-
-    def look(self) -> str:
-        """What stands there."""
-        os.set_blocking(self._ours, False)
-        with suppress(BlockingIOError):
-            while piece := os.read(self._ours, 65536):
-                self._stream.feed(piece)
-        return "\n".join(row.rstrip() for row in self._screen.display).rstrip() + "\n"
+    run_virtual(main())
+    return log
 
 
-@contextmanager
-def terminal(screen: Screen) -> Iterator[Terminal]:
-    """Standard output leads to an emulated terminal."""
-    made, before = Terminal(screen.columns, screen.lines), sys.stdout
-    sys.stdout = made.file
-    try:
-        yield made
-    finally:
-        sys.stdout = before
+def at(event: Event, time: float, begun: dict[str, float]) -> Event:
+    """The event at another time; `begun` are the times at which tools began, by their calls."""
+    if isinstance(event, ToolStarted):
+        begun[event.run + event.call] = time
+    if isinstance(event, ToolFinished):
+        event = msgspec.structs.replace(event, duration=time - begun[event.run + event.call])
+    return msgspec.structs.replace(event, time=time)
 
 
-async def seen(screen: Screen) -> str:
-    """The screen at its moment."""
-    with terminal(screen) as shown:
-        run = asyncio.create_task(workflow(screen.agents).arun("Analyze Tesla"))
-        for _ in range(int(screen.after / 0.1)):
-            await asyncio.sleep(0.1)
-            shown.look()
-        if screen.resized:
-            shown.resize(*screen.resized)
-            await asyncio.sleep(1)
-        text = shown.look()
-        run.cancel()
-        await asyncio.wait([run])
-    return text
+def rows(shot: Shot, log: list[Event]) -> list[str]:
+    """What stands on the screen at the shot's moment."""
+    board = Board("market-analysis-workflow")
+    layout = Layout(board, signs=PLAIN_SIGNS if shot.plain else SIGNS, color=not shot.plain)
+    drawn_at = 0.0
+    for event in log:
+        if event.time > shot.after and not shot.over:
+            break
+        if event.time >= drawn_at + 0.125:  # as the dashboard would: what stands on a row depends on what stood there
+            layout.rows(shot.columns, shot.lines, event.time)
+            drawn_at = event.time
+        board.feed(event)
+    return layout.rows(shot.columns, shot.lines, board.time if shot.over else shot.after, last=shot.over)
 
 
 def main() -> None:
-    """Write the screens."""
-    os.environ["TERM"] = "xterm-256color"
-    ASSETS.mkdir(parents=True, exist_ok=True)
-    for screen in SCREENS:
-        target = ASSETS / screen.name
-        target.write_text(asyncio.run(seen(screen)), encoding="utf-8")
-        print(target.name)
+    """Draw the screens."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--png", type=Path, metavar="FOLDER", help="photograph all of them, too")
+    folder: Path | None = parser.parse_args().png
+    logs = {count: log_of(count) for count in sorted({shot.agents for shot in SHOTS})}
+    for shot in SHOTS:
+        if not (shot.kept or folder):
+            continue
+        target = (ASSETS if shot.kept else folder or ASSETS) / f"{shot.name}.svg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        film = still(rows(shot, logs[shot.agents]), shot.columns, shot.lines)
+        target.write_text(draw(film, title=f"{shot.agents} agents at work"), encoding="utf-8")
+        print(target.name, file=sys.stderr)
+        if folder is not None:
+            width, height = round(shot.columns * CELL + 2 * LEFT), shot.lines * ROW + 80
+            for dark in (True, False):
+                png = folder / f"{shot.name}-{'dark' if dark else 'light'}.png"
+                photograph(target, png, dark=dark, width=width, height=height)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,15 @@ import sys
 
 import pytest
 
-from headwater.terminal.device import can_say, is_screen, put, size_of, takes_escape_codes, wants_color
+from headwater.terminal.device import (
+    can_say,
+    is_screen,
+    knows_many_colors,
+    put,
+    size_of,
+    takes_escape_codes,
+    wants_color,
+)
 from tests.terminal import crowds
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
@@ -40,6 +48,28 @@ def test_what_is_no_terminal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_which_terminals_understand_escape_codes(term: str, able: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", term)
     assert takes_escape_codes() is able
+
+
+@pytest.mark.parametrize(
+    ("variables", "many"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "xterm-kitty"}, True),
+        ({"TERM": "xterm", "COLORTERM": "truecolor"}, True),
+        ({"TERM": "xterm", "WT_SESSION": "x"}, True),
+        ({"TERM": "xterm"}, False),
+        ({"TERM": "linux"}, False),
+        ({}, False),
+    ],
+)
+def test_which_terminals_have_many_colors(
+    variables: dict[str, str], many: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TERM", "COLORTERM", "WT_SESSION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert knows_many_colors() is many
 
 
 def test_color_is_wanted_unless_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,16 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-__all__ = ("can_say", "drop_unsent", "is_screen", "put", "size_of", "takes_escape_codes", "wants_color")
+__all__ = (
+    "can_say",
+    "drop_unsent",
+    "is_screen",
+    "knows_many_colors",
+    "put",
+    "size_of",
+    "takes_escape_codes",
+    "wants_color",
+)
 
 
 def is_screen(file: TextIO | None) -> bool:
@@ -30,6 +39,13 @@ def takes_escape_codes() -> bool:
 def wants_color() -> bool:
     """Whether the person wants colors: see no-color.org."""
     return not os.environ.get("NO_COLOR")
+
+
+def knows_many_colors() -> bool:
+    """Whether the terminal has the 256 colors, as far as it says so; else it has sixteen."""
+    term = os.environ.get("TERM", "")
+    known = ("256color", "truecolor", "direct", "kitty", "alacritty", "ghostty", "wezterm", "foot")
+    return bool(os.environ.get("COLORTERM") or "WT_SESSION" in os.environ) or any(name in term for name in known)
 
 
 def size_of(file: TextIO) -> tuple[int, int]:

@@ -16,6 +16,8 @@ from headwater.events import (
     CallRejected,
     FileMade,
     Handoff,
+    InputAnswered,
+    InputAsked,
     RunFailed,
     RunWaiting,
     Warned,
@@ -35,6 +37,8 @@ __all__ = (
     "failed",
     "file_made",
     "handed_over",
+    "input_answered",
+    "input_asked",
     "run_by",
     "tried",
     "waiting",
@@ -111,6 +115,18 @@ def approval_asked(event: ApprovalAsked) -> str:
 def approval_answered(event: ApprovalAnswered) -> str:
     """What the person said."""
     return "Allowed" if event.allowed else "Not allowed" + (f": {event.note}" if event.note else "")
+
+
+def input_asked(event: InputAsked) -> str:
+    """What a tool wants to know of a person."""
+    return f"{event.name} asks: {event.message or event.url}"
+
+
+def input_answered(event: InputAnswered) -> str:
+    """What the person said, or that they would not."""
+    if event.action != "accept":
+        return "Not answered" + (" (declined)" if event.action == "decline" else "")
+    return f"Answered: {brief(event.content, bare=True)}" if event.content is not None else "Answered"
 
 
 def waiting(event: RunWaiting) -> str:

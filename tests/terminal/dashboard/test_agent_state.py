@@ -15,6 +15,8 @@ from headwater.events import (
     Custom,
     Event,
     FileMade,
+    InputAnswered,
+    InputAsked,
     Retracted,
     RunWaiting,
     Warned,
@@ -111,7 +113,7 @@ def test_a_dropped_connection_is_told_and_then_healed() -> None:
     assert (asked.state, asked.retry_at, asked.healed) == ("thinking", None, 0)
     speaks = fed(*broken, log.tried_again("ann"), log.said("ann", "Yes.")).agents[0]
     assert speaks.healed == 1
-    assert texts(speaks) == ["healed: ConnectionFailed: The connection broke. (healed)", "answer: Yes."]
+    assert texts(speaks) == ["healed: Healed: ConnectionFailed: The connection broke.", "answer: Yes."]
 
 
 def test_an_attempt_after_which_the_run_ends_is_not_told_twice() -> None:
@@ -133,7 +135,7 @@ def test_words_that_are_taken_back_are_gone() -> None:
     )
     assert texts(view) == [
         "answer: Kept.",
-        "healed: ConnectionFailed: The connection broke. (healed)",
+        "healed: Healed: ConnectionFailed: The connection broke.",
         "warning: 8 characters are withdrawn",
         "answer: Whole.",
     ]
@@ -145,13 +147,23 @@ def test_words_that_are_taken_back_are_gone() -> None:
         (Warned(code="x", message="Old model.", hint="Change."), "warning: Old model. Change."),
         (FileMade(step=1, name="a.png", media_type="image/png"), "note: A file was made: a.png (image/png)"),
         (FileMade(step=1), "note: A file was made: (unknown type)"),
-        (RunWaiting(on="input"), "note: Waiting for input"),
+        (RunWaiting(on="input"), None),
+        (RunWaiting(on="time"), "note: Waiting for time"),
         (
             ApprovalAsked(approval="p", call="c", name="pay", arguments={"sum": 3}),
-            "note: Waiting for leave to run pay(sum=3)",
+            "question: Waiting for leave to run pay(sum=3)",
         ),
         (ApprovalAnswered(approval="p", allowed=True), "note: Allowed"),
         (ApprovalAnswered(approval="p", allowed=False, note="too much"), "note: Not allowed: too much"),
+        (InputAsked(input="i", call="c", name="book", message="Which berth?"), "question: book asks: Which berth?"),
+        (
+            InputAsked(input="i", call="c", name="book", url="https://x.example"),
+            "question: book asks: https://x.example",
+        ),
+        (InputAnswered(input="i", action="accept", content={"berth": 7}), "note: Answered: berth 7"),
+        (InputAnswered(input="i", action="accept"), "note: Answered"),
+        (InputAnswered(input="i", action="decline"), "note: Not answered (declined)"),
+        (InputAnswered(input="i", action="cancel"), "note: Not answered"),
         (Custom(name="mine"), None),
     ],
 )
@@ -161,9 +173,35 @@ def test_what_else_happens_is_a_note(event: Event, told: str | None) -> None:
     assert (view.last_note.text if view.last_note else None) == (told.partition(": ")[2] if told else None)
 
 
-def test_who_waits_for_leave_says_so() -> None:
-    asked = log.at(ApprovalAsked(approval="p", call="c", name="pay"), 1.0, "ann")
-    assert ann([asked]).doing == "waiting for you"
+def test_who_waits_for_a_person_says_so_until_all_is_answered() -> None:
+    asked = log.at(ApprovalAsked(approval="p", call="c1", name="pay"), 1.0, "ann")
+    wanted = log.at(InputAsked(input="i", call="c2", name="book", message="Which?"), 1.0, "ann")
+    allowed = log.at(ApprovalAnswered(approval="p", allowed=True), 2.0, "ann")
+    told = log.at(InputAnswered(input="i", action="accept"), 2.0, "ann")
+    view = ann([asked])
+    assert (view.state, view.doing) == ("asking", "needs approval")
+    assert ann(log.tool_started("ann", "book", "c2"), [wanted]).doing == "asks you"
+    both = ann(log.tool_started("ann", "book", "c2"), [wanted, asked])
+    assert both.doing == "needs approval"
+    assert ann(log.tool_started("ann", "book", "c2"), [wanted, asked, allowed]).doing == "asks you"
+    assert ann(log.tool_started("ann", "book", "c2"), [wanted, asked, allowed, told]).state == "tool"
+    assert ann([asked, allowed]).state == "thinking"
+    other = log.tool_started("ann", "wind", "c3")
+    assert ann([asked], other, log.tool_finished("ann", "wind", "c3")).state == "asking"
+    assert ann([asked], log.cancelled("ann")).state == "cancelled"
+
+
+def test_a_run_that_rests_for_others_or_a_time_asks_nobody() -> None:
+    assert ann([log.at(RunWaiting(on="children"), 1.0, "ann")]).state == "resting"
+    assert ann([log.at(RunWaiting(on="approval"), 1.0, "ann")]).state == "asking"
+
+
+def test_healed_is_not_the_same_as_done() -> None:
+    broken = [*log.broke("ann"), *log.tried_again("ann")]
+    assert ann(broken, log.said("ann", "x")).standing == "streaming"
+    assert ann(broken, log.said("ann", "x"), log.ended("ann")).standing == "healed"
+    assert ann(log.said("ann", "x"), log.ended("ann")).standing == "done"
+    assert ann(broken, log.said("ann", "x"), log.failed("ann")).standing == "failed"
 
 
 def test_an_agent_that_begins_again_goes_on_in_its_place() -> None:

@@ -73,19 +73,20 @@ def test_the_last_state_stays() -> None:
     with log.terminal(64, 24) as (file, watched):
         tell(Dashboard("rivers", MEMBERS, file=file), WHOLE)
         rows = watched.look()
-    assert "rivers" in rows[0]
-    assert [row.strip("│ ") for row in rows[1:-1] if "━" not in row] == [
+    assert " Rivers " in rows[0]
+    assert rows[1].strip("│ ") == ""
+    assert [row.strip("│ ") for row in rows[2:-1] if "━" not in row] == [
         "✅ ann                 done   2.0 s        3 tokens",
         "Rivers run.",
-        "",
+        "─" * 59,
         "❌ bob               failed   2.0 s",
         "✗ Overloaded: No capacity. Try later.",
-        "",
+        "─" * 59,
         "2 agents: 1 done, 1 failed    3.0 s        3 tokens     1/s",
     ]
     assert rows[-1].startswith("╰")
     assert not watched.screen.cursor.hidden
-    assert watched.screen.cursor.x == 0
+    assert (watched.screen.cursor.x, watched.screen.cursor.y) == (0, len(rows) + 1), "one line is empty below"
 
 
 def test_nothing_is_drawn_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,9 +379,9 @@ def test_a_workflow_shows_itself() -> None:
     assert rows[0] == "looked at sea"
     shown = [row.strip("│ ") for row in rows]
     assert "One two three four five six seven eight." in shown
-    assert any(row.startswith("✅ bob") and "done, healed" in row for row in shown)
+    assert any(row.startswith("🩹 bob") and "done, healed" in row for row in shown)
     assert any(row.startswith('✓ look(place="sea")') for row in shown)
-    assert any(row.startswith("✓ ConnectionFailed") for row in shown)
+    assert any(row.startswith("✚ Healed: ConnectionFailed") for row in shown)
     assert watched.raw.count("\x1b[?2026h") < 20
 
 
@@ -429,7 +430,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was() -> None:
     assert process.returncode == 0
     assert rows[-1] == "interrupted TextIOWrapper"
     assert sum("🚫" in row for row in rows) == 2
-    assert rows[-2].startswith("╰")
+    assert [row[:1] for row in rows[-3:-1]] == ["╰", ""]
     screen = watched.screen
     assert not screen.cursor.hidden
     assert not screen.cursor.attrs.bold

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from headwater.events.controls import one_line
 from headwater.terminal.dashboard.agent_state import State
-from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS, Pen, Style
+from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS, STATE_STYLES, Pen, Style
+from headwater.terminal.dashboard.palette import hue
 from headwater.terminal.dashboard.panel import Layout
 from headwater.terminal.wrap import cells, settled
 from tests.terminal import crowds as log
@@ -48,7 +49,29 @@ def test_a_row_is_as_wide_as_it_should_be(segments: list[tuple[Style, str]], wid
 
 
 def test_every_state_has_a_sign() -> None:
-    for state in get_args(State):
-        assert SIGNS.of(state)
-        assert PLAIN_SIGNS.of(state).isascii()
-    assert SIGNS.of("tool") == SIGNS.of("streaming") == SIGNS.active
+    states = (*get_args(State), "healed")
+    for signs in (SIGNS, PLAIN_SIGNS):
+        assert sorted(signs.states) == sorted(states)
+        assert {cells(sign) for sign in signs.states.values()} == {signs.width}
+        assert len(set(signs.states.values())) == len(states) - 1, "only writing a call and running it share one"
+    assert "".join(PLAIN_SIGNS.states.values()).isascii()
+    assert sorted(STATE_STYLES) == sorted(states)
+    assert STATE_STYLES["healed"] not in (STATE_STYLES["done"], STATE_STYLES["retrying"], STATE_STYLES["failed"])
+
+
+def test_a_name_and_its_bar_have_the_agents_hue() -> None:
+    rows = Layout(board(at_work(*NAMES))).rows(80, 24, 3.0)
+    for number, name in enumerate(NAMES):
+        at = next(at for at, row in enumerate(rows) if f"m{name}" in row)
+        assert f"\x1b[1;{hue(number, many=True)}m{name}\x1b[0m" in rows[at]
+        assert f"\x1b[{hue(number, many=True)}m━━" in rows[at + 1]
+    few = Layout(board(at_work(*NAMES)), many=False).rows(80, 24, 3.0)
+    assert any(f"\x1b[1;36m{NAMES[0]}\x1b[0m" in row for row in few)
+
+
+def test_hues_stay_when_others_come() -> None:
+    shown = board(at_work("ann"), members=("ann", "bob"))
+    before = [view.hue for view in shown.agents]
+    for event in log.begun("cat"):
+        shown.feed(event)
+    assert [view.hue for view in shown.agents] == [*before, 2]

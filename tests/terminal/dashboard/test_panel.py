@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.events import ApprovalAsked
 from headwater.terminal.dashboard.panel import Layout, shares
 from headwater.terminal.dashboard.state import Board
 from headwater.terminal.wrap import cells
@@ -24,18 +25,18 @@ def test_each_agent_has_a_section_under_the_workflows_title() -> None:
         log.ended(NAMES[1], time=2.0),
     )
     assert drawn(shown, 80, now=12.0) == [
-        "╭────────────────────────────── market-analysis ──────────────────────────────╮",
+        "╭────────────────────────────── Market Analysis ──────────────────────────────╮",
         "│ 🔄 Market-Researcher              streaming    12 s       ~7 tokens         │",
         "│ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ │",
         "│ Words of Market-Researcher.                                                 │",
-        "│                                                                             │",
+        "│ ─────────────────────────────────────────────────────────────────────────── │",
         "│ ✅ Financial-Analyst                   done   2.0 s       30 tokens    30/s │",
         "│ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ │",
         "│ Words of Financial-Analyst.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx         │",
-        "│                                                                             │",
+        "│ ─────────────────────────────────────────────────────────────────────────── │",
         "│ ⏳ Technical-Analyst                waiting                                 │",
         "│ ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ │",
-        "│                                                                             │",
+        "│ ─────────────────────────────────────────────────────────────────────────── │",
         "│ 3 agents: 1 streaming, 1 done, 1 waiting       12 s      ~37 tokens     3/s │",
         "╰─────────────────────────────────────────────────────────────────────────────╯",
     ]
@@ -54,10 +55,10 @@ def test_sections_share_the_height_and_show_the_end_of_the_text() -> None:
     long = "\n".join(f"line {number}" for number in range(100))
     shown = board(logs.joined(*([*log.begun(name), *log.said(name, long)] for name in NAMES)))
     rows = drawn(shown, 80, 24)
-    assert len(rows) == 23
+    assert len(rows) == 22
     assert [row.strip("│ ") for row in rows if "line" in row] == [
         *[f"line {number}" for number in range(96, 100)],
-        *[f"line {number}" for number in range(96, 100)],
+        *[f"line {number}" for number in range(97, 100)],
         *[f"line {number}" for number in range(97, 100)],
     ]
 
@@ -66,8 +67,8 @@ def test_what_one_section_does_not_need_the_others_get() -> None:
     long = "\n".join(f"line {number}" for number in range(100))
     shown = board(at_work(*NAMES[:2]), log.begun(NAMES[2]), log.said(NAMES[2], long))
     rows = drawn(shown, 80, 24)
-    assert len(rows) == 23
-    assert sum("line" in row for row in rows) == 9
+    assert len(rows) == 22
+    assert sum("line" in row for row in rows) == 8
 
 
 def test_rules_and_gaps_go_before_words_do() -> None:
@@ -89,7 +90,7 @@ def test_an_agents_words_cannot_steer_the_terminal() -> None:
     shown = board(log.begun(hostile), log.said(hostile, hostile), members=(hostile,), title=hostile)
     for columns in (80, 20):
         for row in Layout(shown).rows(columns, 24, 3.0):
-            rest = re.sub("\x1b\\[(?:[0-9]+m|[0-9]+G)", "", row)
+            rest = re.sub("\x1b\\[(?:[0-9;]+m|[0-9]+G)", "", row)
             assert rest.isprintable()
 
 
@@ -114,9 +115,9 @@ def test_many_agents_have_a_line_each() -> None:
 def test_of_more_than_fit_the_active_are_seen_and_the_rest_is_counted() -> None:
     shown, names = crowd(200, 10)
     rows = drawn(shown, 80, 24)
-    assert len(rows) == 23
+    assert len(rows) == 22
     assert [row.split()[2] for row in rows[2:12]] == list(names[:10])
-    assert rows[-3].strip("│ ") == "… and 182 more: 182 waiting"
+    assert rows[-3].strip("│ ") == "… and 183 more: 183 waiting"
     assert rows[-2].strip("│ ").startswith("200 agents: 10 streaming, 190 waiting")
 
 
@@ -145,6 +146,32 @@ def test_in_the_end_those_that_failed_are_seen_first() -> None:
     for event in log.ended(time=5.0):
         shown.feed(event)
     assert named(drawn(shown, 80, 14))[:3] == list(names[-3:])
+
+
+def test_who_waits_for_a_person_is_seen_first() -> None:
+    shown, names = crowd(30, 30)
+    layout = Layout(shown, color=False)
+    assert named(layout.rows(80, 14, 3.0)) == list(names[:8])
+    for name in names[-2:]:
+        shown.feed(log.at(ApprovalAsked(approval="p", call="c", name="pay"), 2.0, name))
+    rows = layout.rows(80, 14, 3.0)
+    assert named(rows) == [*names[:6], names[-1], names[-2]]
+    assert sum("needs you" in row for row in rows) == 2
+    assert "2 waiting for you" in rows[-2]
+
+
+def test_low_screens_have_no_air_and_others_do() -> None:
+    shown = board(at_work(*NAMES))
+    assert log.plain(Layout(shown).rows(80, 24, 3.0)[1]).strip("│ ") == ""
+    assert log.plain(Layout(shown).rows(80, 15, 3.0)[1]).strip("│ ") != ""
+
+
+@pytest.mark.parametrize("lines", range(1, 30))
+def test_the_last_rows_leave_the_screen_its_title_and_the_prompt(lines: int) -> None:
+    shown, _ = crowd(30, 30)
+    last = Layout(shown).rows(80, lines, 3.0, last=True)
+    assert len(last) <= max(lines - 1, 1)
+    assert (last[-1] == "") == (lines > 2)
 
 
 def test_narrow_lines_keep_name_state_and_time() -> None:

@@ -28,9 +28,9 @@ def test_tools_and_notes_stand_among_the_words() -> None:
         members=("ann",),
     )
     assert [row.strip("│ ") for row in drawn(shown, 70)][1:-1] == [
-        "🔄 ann          tool search     3 s       ~3 tokens",
+        "🔧 ann          tool search     3 s       ~3 tokens",
         "━" * 65,
-        "✓ ConnectionFailed: The connection broke. (healed)",
+        "✚ Healed: ConnectionFailed: The connection broke.",
         "Hm.",
         "I look.",
         '◌ search(query="tides")  2 s  page 2',

@@ -22,6 +22,8 @@ from headwater.events import (
     Event,
     FileMade,
     Handoff,
+    InputAnswered,
+    InputAsked,
     ReasoningDelta,
     ReasoningStarted,
     Retracted,
@@ -47,12 +49,26 @@ from headwater.terminal.dashboard.token_count import TokenCount
 from headwater.terminal.notes import brief, call_phrase
 from headwater.terminal.run_view import Voice
 
-__all__ = ("BLOCKS_KEPT", "HANDLERS", "AgentView", "State")
+__all__ = ("BLOCKS_KEPT", "HANDLERS", "AgentView", "Standing", "State")
 
 State: TypeAlias = Literal[
-    "waiting", "thinking", "streaming", "calling", "tool", "retrying", "parked", "done", "failed", "cancelled"
+    "waiting",
+    "thinking",
+    "streaming",
+    "calling",
+    "tool",
+    "retrying",
+    "asking",
+    "resting",
+    "done",
+    "failed",
+    "cancelled",
 ]
-"""waiting: has not begun. parked: waits for leave or input. calling: writes a call. tool: runs one."""
+"""waiting: has not begun. calling: writes a call. tool: runs one. asking: waits for a person. resting: for a time, or
+for other runs."""
+
+Standing: TypeAlias = State | Literal["healed"]
+"""How an agent stands, as it is shown: one that is done although something had broken on the way is healed."""
 
 BLOCKS_KEPT: Final = 64
 """Stretches of words, tools and notes that are kept of an agent: more than the rows of most screens."""
@@ -61,7 +77,10 @@ _ENDED: Final = ("done", "failed", "cancelled")
 
 
 class AgentView:
-    """What there is to show of one agent, as of the last event. `path` is where it stands, below the outermost run."""
+    """What there is to show of one agent, as of the last event.
+
+    `path` is where it stands, below the outermost run; `hue` counts the agents, and is what they are told apart by.
+    """
 
     __slots__ = (
         "_attempt",
@@ -70,6 +89,7 @@ class AgentView:
         "_count",
         "_healing",
         "_phrases",
+        "_questions",
         "_refusals",
         "_run",
         "_words",
@@ -77,6 +97,7 @@ class AgentView:
         "ended",
         "handed_to",
         "healed",
+        "hue",
         "last_note",
         "path",
         "retry_at",
@@ -87,8 +108,9 @@ class AgentView:
         "version",
     )
 
-    def __init__(self, path: tuple[str, ...]) -> None:
+    def __init__(self, path: tuple[str, ...], hue: int = 0) -> None:
         self.path = path
+        self.hue = hue
         self.handed_to: list[str] = []
         self.state: State = "waiting"
         self.version = 0
@@ -111,6 +133,7 @@ class AgentView:
         self._refusals: set[int] = set()
         self._calls: dict[str, str] = {}  # the calls that the model is writing, by their keys
         self._phrases: dict[str, str] = {}
+        self._questions: dict[str, Literal["approval", "input"]] = {}  # those that are open, by their ids
         self._healing: Note | None = None
         self._count = TokenCount()
 
@@ -127,6 +150,11 @@ class AgentView:
         return self.state != "waiting" and self.state not in _ENDED
 
     @property
+    def standing(self) -> Standing:
+        """The state, and whether the end is one that had to be healed."""
+        return "healed" if self.state == "done" and self.healed else self.state
+
+    @property
     def doing(self) -> str:
         """The state in a word or two, the tool with its name."""
         if self.state == "tool":
@@ -136,7 +164,9 @@ class AgentView:
             )
         if self.state == "calling" and self._calls:
             return f"calling {[*self._calls.values()][-1]}"
-        return "waiting for you" if self.state == "parked" else self.state
+        if self.state == "asking":
+            return "needs approval" if "approval" in self._questions.values() else "asks you"
+        return self.state
 
     def elapsed(self, now: float) -> float:
         """Seconds at work until `now` (Unix seconds), or until it ended."""
@@ -208,12 +238,16 @@ class AgentView:
             tool.stopped = True
         self.tools.clear()
         self._calls.clear()
+        self._questions.clear()
         self._healing = None
         return True
 
     def _waiting(self, event: RunWaiting) -> None:
-        self.state = "parked"
-        self._note(notes.waiting(event), "note")
+        if event.on in ("approval", "input"):
+            self.state = "asking"  # what is asked has been told
+        else:
+            self.state = "resting"
+            self._note(notes.waiting(event), "note")
 
     # --- steps and attempts
 
@@ -296,7 +330,7 @@ class AgentView:
     def _heal(self) -> None:
         """It speaks again: what broke before is made good."""
         if self._healing is not None:
-            self._healing.text = f"{self._healing.text.rpartition(' (')[0]} (healed)"
+            self._healing.text = f"Healed: {self._healing.text.rpartition(' (')[0]}"
             self._healing.level = "healed"
             self._healing = None
             self.healed += 1
@@ -325,7 +359,8 @@ class AgentView:
             self._note(notes.call_rejected(event), "warning")
 
     def _tool_started(self, event: ToolStarted) -> None:
-        self.state = "tool"
+        if not self._questions:
+            self.state = "tool"
         phrase = notes.tried(self._phrases.get(event.call, event.name), event.try_)
         tool = self.tools.get(event.call)
         if tool is None:
@@ -359,13 +394,32 @@ class AgentView:
     def _file(self, event: FileMade) -> None:
         self._note(notes.file_made(event), "note")
 
+    # --- people
+
     def _approval_asked(self, event: ApprovalAsked) -> None:
-        self.state = "parked"
-        self._note(notes.approval_asked(event), "note")
+        self._ask(event.approval, "approval", notes.approval_asked(event))
 
     def _approval_answered(self, event: ApprovalAnswered) -> None:
-        self.state = "tool" if self.tools else "thinking"
-        self._note(notes.approval_answered(event), "note")
+        self._answered(event.approval, notes.approval_answered(event))
+
+    def _input_asked(self, event: InputAsked) -> None:
+        self._ask(event.input, "input", notes.input_asked(event))
+
+    def _input_answered(self, event: InputAnswered) -> None:
+        self._answered(event.input, notes.input_answered(event))
+
+    def _ask(self, id: str, kind: Literal["approval", "input"], text: str) -> None:
+        self.state = "asking"
+        self._questions[id] = kind
+        self._note(text, "question")
+
+    def _answered(self, id: str, text: str) -> None:
+        self._questions.pop(id, None)
+        if not self._questions:
+            self.state = "tool" if self.tools else "thinking"
+        self._note(text, "note")
+
+    # --- the rest
 
     def _handoff(self, event: Handoff) -> None:
         self.handed_to.append(event.to)
@@ -399,6 +453,8 @@ HANDLERS: Final[dict[type[Event], Callable[[AgentView, Any], None]]] = {
     FileMade: AgentView._file,
     ApprovalAsked: AgentView._approval_asked,
     ApprovalAnswered: AgentView._approval_answered,
+    InputAsked: AgentView._input_asked,
+    InputAnswered: AgentView._input_answered,
     Handoff: AgentView._handoff,
 }
 """What an event of its run does to a view; others leave it as it is."""

@@ -11,7 +11,7 @@ from headwater.terminal.run_view import Voice
 
 __all__ = ("TEXT_KEPT", "Block", "Level", "Note", "ToolLine", "Words")
 
-Level: TypeAlias = Literal["note", "warning", "healed", "error", "cancelled"]
+Level: TypeAlias = Literal["note", "question", "warning", "healed", "error", "cancelled"]
 
 TEXT_KEPT: Final = 16_384
 """Characters of an agent's words that are kept at least: what fills the largest screens."""

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from headwater.terminal.dashboard.agent_state import AgentView, State
+from headwater.terminal.dashboard.agent_state import AgentView, Standing
 
 __all__ = (
     "LOOSE",
@@ -77,14 +77,16 @@ LOOSE: Final = Columns(0, 0, 1, 1, 1, "tokens")
 _FIGURES_LINE: Final = 30
 """Cells in which the figures have a line of their own; with fewer they are cut instead."""
 
-_TOLD: Final[dict[State, str]] = {
+_TOLD: Final[dict[Standing, str]] = {
+    "asking": "waiting for you",
     "streaming": "streaming",
     "tool": "in tools",
     "calling": "in tools",
     "thinking": "thinking",
     "retrying": "retrying",
-    "parked": "waiting for you",
+    "resting": "resting",
     "done": "done",
+    "healed": "healed",
     "failed": "failed",
     "cancelled": "cancelled",
     "waiting": "waiting",
@@ -151,7 +153,7 @@ def in_columns(time: str, spent: tuple[str, str], columns: Columns) -> str:
 
 def tally(views: Sequence[AgentView], *, short: bool = False) -> str:
     """How many agents are in which state: `2 streaming, 1 in tools, 1 done`; in short `3 at work, 1 done`."""
-    states = Counter(view.state for view in views)
+    states = Counter(view.standing for view in views)
     told: dict[str, int] = {}
     for state, name in _TOLD.items():
         if count := states[state]:

@@ -16,7 +16,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from headwater.terminal.dashboard.state import Board
-from headwater.terminal.device import can_say, drop_unsent, is_screen, put, size_of, takes_escape_codes, wants_color
+from headwater.terminal.device import (
+    can_say,
+    drop_unsent,
+    is_screen,
+    knows_many_colors,
+    put,
+    size_of,
+    takes_escape_codes,
+    wants_color,
+)
 from headwater.terminal.progress_printer import Progress
 from headwater.terminal.render import ASCII, UNICODE
 
@@ -117,11 +126,13 @@ class _Live:
         from headwater.terminal.dashboard.panel import Layout
         from headwater.terminal.redraw import Screen
 
-        able = can_say("".join((*SIGNS[1:], *UNICODE)), file)
+        able = can_say("".join((*SIGNS.states.values(), *SIGNS[2:], *UNICODE)), file)
         self._board = board
         self._file = file
         self._give_up = give_up
-        self._layout = Layout(board, signs=SIGNS if able else PLAIN_SIGNS, color=wants_color())
+        self._layout = Layout(
+            board, signs=SIGNS if able else PLAIN_SIGNS, color=wants_color(), many=knows_many_colors()
+        )
         self._screen = Screen(file, self._wanted)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -148,7 +159,7 @@ class _Live:
     def close(self) -> None:
         """Draw the last state, and let go of the terminal."""
         try:
-            self._draw()
+            self._draw(last=True)
         finally:
             self.let_go()
 
@@ -192,10 +203,10 @@ class _Live:
     def _pause(self) -> float:
         return max(SECONDS_BETWEEN_DRAWS, self._took / SHARE_OF_TIME)
 
-    def _draw(self) -> None:
+    def _draw(self, *, last: bool = False) -> None:
         begun = time.monotonic()
         columns, lines = size_of(self._file)
-        self._screen.show(self._layout.rows(columns, lines, self._now(begun)), columns, lines)
+        self._screen.show(self._layout.rows(columns, lines, self._now(begun), last=last), columns, lines)
         self._drawn = time.monotonic()
         self._took = self._drawn - begun
 

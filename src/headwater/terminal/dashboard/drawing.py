@@ -5,60 +5,135 @@ Pure. It knows strings and cells, and nothing of agents.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeAlias
 
-from headwater.terminal.dashboard.agent_state import State
+from headwater.terminal.dashboard.agent_state import Standing
+from headwater.terminal.dashboard.palette import hue
 from headwater.terminal.render import ASCII, UNICODE, Marks
 from headwater.terminal.wrap import cells, cut
 
-__all__ = ("PLAIN_SIGNS", "SIGNS", "Pen", "Segment", "Signs", "Style")
+__all__ = ("PLAIN_SIGNS", "SIGNS", "STATE_STYLES", "Pen", "Segment", "Signs", "Style", "hue_style")
 
 
 class Signs(NamedTuple):
-    """What a panel is drawn with, in one repertoire of characters. Corners and edges clockwise from the top left."""
+    """What a panel is drawn with, in one repertoire of characters."""
 
     marks: Marks
-    active: str
-    waiting: str
-    done: str
-    failed: str
-    cancelled: str
+    states: Mapping[Standing, str]
+    """The sign before an agent's name, all of one width."""
     corners: str
+    """Clockwise from the top left."""
     horizontal: str
     vertical: str
+    bar: str
+    """Under an agent's name."""
+    healed: str
+    asks: str
 
-    def of(self, state: State) -> str:
-        """The sign before an agent's name."""
-        if state in ("waiting", "done", "failed", "cancelled"):
-            return str(getattr(self, state))
-        return self.active
+    @property
+    def width(self) -> int:
+        """Cells of a state's sign."""
+        return cells(self.states["waiting"])
 
 
-SIGNS: Final = Signs(UNICODE, "🔄", "⏳", "✅", "❌", "🚫", "╭╮╯╰", "─", "│")
-PLAIN_SIGNS: Final = Signs(ASCII, ">", ".", "+", "x", "-", "++++", "-", "|")
+SIGNS: Final = Signs(
+    UNICODE,
+    {
+        "waiting": "⏳",
+        "thinking": "💭",
+        "streaming": "🔄",
+        "calling": "🔧",
+        "tool": "🔧",
+        "retrying": "🔌",
+        "asking": "✋",
+        "resting": "💤",
+        "done": "✅",
+        "healed": "🩹",
+        "failed": "❌",
+        "cancelled": "🚫",
+    },
+    "╭╮╯╰",
+    "─",
+    "│",
+    "━",
+    "✚",
+    "?",
+)
+PLAIN_SIGNS: Final = Signs(
+    ASCII,
+    {
+        "waiting": ".",
+        "thinking": "~",
+        "streaming": ">",
+        "calling": "*",
+        "tool": "*",
+        "retrying": "!",
+        "asking": "?",
+        "resting": "=",
+        "done": "+",
+        "healed": "&",
+        "failed": "x",
+        "cancelled": "-",
+    },
+    "++++",
+    "-",
+    "|",
+    "-",
+    "&",
+    "?",
+)
 
-Style: TypeAlias = Literal["", "bold", "dim", "red", "green", "yellow", "cyan"]
+Style: TypeAlias = str
+"""Names of `_CODES` or of an agent's hue, with spaces between; empty is the terminal's own."""
+
 Segment: TypeAlias = tuple[Style, str]
 
-_CODES: Final[dict[Style, str]] = {
+STATE_STYLES: Final[Mapping[Standing, Style]] = {
+    "waiting": "dim",
+    "thinking": "magenta",
+    "streaming": "cyan",
+    "calling": "blue",
+    "tool": "blue",
+    "retrying": "yellow",
+    "asking": "bold yellow",
+    "resting": "dim",
+    "done": "green",
+    "healed": "cyan",
+    "failed": "red",
+    "cancelled": "yellow",
+}
+
+_CODES: Final[Mapping[Style, str]] = {
     "bold": "1",
     "dim": "2",
+    "italic": "3",
+    "underline": "4",
+    "struck": "9",
     "red": "31",
     "green": "32",
     "yellow": "33",
+    "blue": "94",  # the dark one cannot be read on black
+    "magenta": "35",
     "cyan": "36",
 }
 
 
+def hue_style(number: int) -> Style:
+    """The style of the agent that was the `number`-th to be known."""
+    return f"hue{number}"
+
+
 class Pen:
-    """Fits strings into cells, and styles them where `color` says so."""
+    """Fits strings into cells, and styles them where `color` says so; `many`: in one of 256 colors."""
 
-    __slots__ = ("color", "signs")
+    __slots__ = ("_codes", "color", "many", "signs")
 
-    def __init__(self, signs: Signs = SIGNS, *, color: bool = True) -> None:
+    def __init__(self, signs: Signs = SIGNS, *, color: bool = True, many: bool = True) -> None:
         self.signs = signs
         self.color = color
+        self.many = many
+        self._codes: dict[Style, str] = {}
 
     def fit(self, text: str, room: int) -> str:
         """`text` in at most `room` cells, with a sign where something is missing."""
@@ -85,5 +160,12 @@ class Pen:
         return row + " " * left
 
     def styled(self, style: Style, text: str) -> str:
-        """`text` in a style, where there is one and colours are wanted."""
-        return f"\x1b[{_CODES[style]}m{text}\x1b[0m" if style and self.color else text
+        """`text` in a style, where there is one and colors are wanted."""
+        if not style or not self.color:
+            return text
+        if (code := self._codes.get(style)) is None:
+            code = self._codes[style] = ";".join(map(self._code, style.split()))
+        return f"\x1b[{code}m{text}\x1b[0m"
+
+    def _code(self, name: str) -> str:
+        return hue(int(name[3:]), many=self.many) if name.startswith("hue") else _CODES[name]

@@ -27,6 +27,7 @@ from headwater.terminal.dashboard.columns import (
 from headwater.terminal.dashboard.drawing import SIGNS, Pen, Signs
 from headwater.terminal.dashboard.section import DENSE_ROWS, Sheet
 from headwater.terminal.dashboard.state import Board
+from headwater.terminal.dashboard.title import titled
 from headwater.terminal.wrap import cells, settled
 
 __all__ = ("Layout",)
@@ -35,14 +36,17 @@ SECTIONS_WITHOUT_RULES: Final = 6
 """Up to so many sections can be told apart without rules between them; more are clearer as a line each."""
 
 LINES_BELOW: Final = 2
-"""What the last state leaves free under it, so that its title is not pushed off by the prompt that comes next."""
+"""What the last state leaves free under it: an empty one, and one for the prompt that comes next."""
+
+LINES_WITH_AIR: Final = 16
+"""From so many lines on, one is left empty under the title."""
 
 PANEL_COLUMNS: Final = 24
 PANEL_LINES: Final = 7
 """The smallest screen that a frame is drawn around: on a smaller one it would take what the words need."""
 
-_URGENCY: Final[dict[str, int]] = {"failed": 1, "cancelled": 2, "waiting": 3, "done": 4}
-"""Who gives up a row last, after those at work."""
+_URGENCY: Final[dict[str, int]] = {"asking": -1, "failed": 1, "cancelled": 2, "waiting": 3, "done": 4}
+"""Who gives up a row last: after those at work, and before them who waits for a person."""
 
 
 class Layout:
@@ -52,23 +56,28 @@ class Layout:
     more than fit that way, each has a line, the active ones first where not even those fit.
     """
 
-    def __init__(self, board: Board, *, signs: Signs = SIGNS, color: bool = True) -> None:
+    def __init__(self, board: Board, *, signs: Signs = SIGNS, color: bool = True, many: bool = True) -> None:
         self._board = board
-        self._pen = Pen(signs, color=color)
+        self._pen = Pen(signs, color=color, many=many)
         self._sheets: dict[AgentView, Sheet] = {}
         self._slots: list[AgentView] = []
         self._now = 0.0
 
-    def rows(self, columns: int, lines: int, now: float) -> list[str]:
-        """The rows of the panel, from top to bottom."""
+    def rows(self, columns: int, lines: int, now: float, *, last: bool = False) -> list[str]:
+        """The rows of the panel, from top to bottom; the `last` that are shown have an empty one under them."""
+        if last:
+            below = LINES_BELOW if lines > PANEL_LINES + LINES_BELOW else 1
+            return (
+                [*self.rows(columns, max(lines - below, 1), now), ""] if lines > 2 else self.rows(columns, lines, now)
+            )
         self._now = now
-        if self._board.end is not None and lines > PANEL_LINES + LINES_BELOW:
-            lines -= LINES_BELOW
         width, height = max(columns - 1, 1), max(lines - 1, 1)
         if columns < PANEL_COLUMNS or lines < PANEL_LINES:
             return self._without_frame(width, height)
         inner, room = width - 4, height - 2
-        content = self._sections(inner, room) or self._lines(inner, room)
+        air = [" " * inner] if lines >= LINES_WITH_AIR else []
+        room -= len(air)
+        content = [*air, *(self._sections(inner, room) or self._lines(inner, room))]
         return [self._top(width), *(self._framed(row, inner) for row in content), self._bottom(width)]
 
     def _sheet(self, view: AgentView) -> Sheet:
@@ -84,13 +93,13 @@ class Layout:
     @property
     def _mark(self) -> int:
         """Cells of the sign before a name, and the space after it."""
-        return cells(self._pen.signs.active) + 1
+        return self._pen.signs.width + 1
 
     # --- the frame
 
     def _top(self, width: int) -> str:
         corners, line = self._pen.signs.corners, self._pen.signs.horizontal
-        title = self._pen.fit(settled(one_line(self._board.title)), width - 8)
+        title = self._pen.fit(settled(one_line(titled(self._board.title))), width - 8)
         left, right = divmod(width - 4 - cells(title), 2)
         edge = self._pen.styled("dim", corners[0] + line * left)
         return f"{edge} {self._pen.styled('bold', title)} {self._pen.styled('dim', line * (left + right) + corners[1])}"
@@ -137,19 +146,20 @@ class Layout:
         bodies = [sheet.body(inner, spare + DENSE_ROWS, self._now) for sheet in sheets]
         needs = [min(len(body), spare) for body in bodies]
         pen = self._pen
+        between = pen.styled("dim", pen.signs.horizontal * inner)
         rows: list[str] = []
         for sheet, body, share in zip(sheets, bodies, shares(needs, spare), strict=True):
             if rows and gap:
-                rows.append(" " * inner)
+                rows.append(between)
             if tall:
                 rows += sheet.tall_head(inner, self._now)
             else:
                 rows.append(sheet.section_head(columns, inner, self._now))
                 if rule:
-                    rows.append(pen.styled("dim", pen.signs.marks.rule * inner))
+                    rows.append(sheet.bar(inner))
             rows += [pen.row([segment], inner) for segment in sheet.cut_to(body, inner, share)]
         if totals and gap:
-            rows.append(" " * inner)
+            rows.append(between)
         return rows + totals
 
     # --- a line an agent
@@ -195,6 +205,9 @@ class Layout:
             if not hidden or not hidden[0].active:
                 break
             slots[at] = hidden.pop(0)
+        busy = [at for at, view in enumerate(slots) if view.state != "asking"]
+        while busy and hidden and hidden[0].state == "asking":
+            slots[busy.pop()] = hidden.pop(0)
         self._slots = slots
         return slots
 

@@ -12,25 +12,18 @@ from headwater.events.controls import one_line
 from headwater.terminal.dashboard.agent_state import AgentView
 from headwater.terminal.dashboard.blocks import Note, ToolLine, Words
 from headwater.terminal.dashboard.columns import LOOSE, Columns, clock, in_columns, spent
-from headwater.terminal.dashboard.drawing import Pen, Segment, Style
+from headwater.terminal.dashboard.drawing import STATE_STYLES, Pen, Segment, Style, hue_style
 from headwater.terminal.render import seconds
 from headwater.terminal.wrap import Wrapped, cells, cut, settled
 
 __all__ = ("DENSE_ROWS", "Sheet")
 
-_STATE_STYLES: Final[dict[str, Style]] = {
-    "waiting": "dim",
-    "retrying": "yellow",
-    "parked": "yellow",
-    "done": "green",
-    "failed": "red",
-    "cancelled": "yellow",
-}
 _VOICE_STYLES: Final[dict[str, Style]] = {"answer": "", "refusal": "yellow", "reasoning": "dim"}
 _NOTE_STYLES: Final[dict[str, Style]] = {
     "note": "dim",
+    "question": "bold yellow",
     "warning": "yellow",
-    "healed": "green",
+    "healed": "cyan",
     "error": "red",
     "cancelled": "yellow",
 }
@@ -63,6 +56,15 @@ class Sheet:
     # --- its name
 
     @property
+    def hue(self) -> Style:
+        """The style that its name and its bar share."""
+        return hue_style(self._view.hue)
+
+    def bar(self, inner: int) -> str:
+        """The row under its head."""
+        return self._pen.styled(self.hue, self._pen.signs.bar * inner)
+
+    @property
     def name(self) -> str:
         """What it goes by, made harmless."""
         return self._named()[0]
@@ -92,11 +94,11 @@ class Sheet:
             name = pen.fit(self.name, columns.name)
             state = self._state(columns.state, now)
             figures = self._figures(columns, now)
-            used = cells(pen.signs.of(view.state)) + 1 + cells(name) + cells(state) + len(figures)
+            used = pen.signs.width + 1 + cells(name) + cells(state) + len(figures)
             self.head = pen.row(
                 [
                     *self._sign(),
-                    ("bold", name),
+                    (f"bold {self.hue}", name),
                     ("", " " * max(inner - used, 1)),
                     (self._style, state),
                     ("", figures),
@@ -111,7 +113,7 @@ class Sheet:
         figures = self._figures(LOOSE if inner >= 44 else LOOSE._replace(unit="tok"), now)
         pen = self._pen
         return [
-            pen.row([*self._sign(), ("", self.name)], inner),
+            pen.row([*self._sign(), (f"bold {self.hue}", self.name)], inner),
             pen.row([(self._style, self._state(inner, now)), ("dim", figures)], inner),
         ]
 
@@ -120,7 +122,7 @@ class Sheet:
         view, pen = self._view, self._pen
         key = (view.version, int(view.elapsed(now)), columns, inner, over)
         if self._head_key != key:
-            head: list[Segment] = [*self._sign(), ("", pen.padded(self.name, columns.name))]
+            head: list[Segment] = [*self._sign(), (self.hue, pen.padded(self.name, columns.name))]
             head.append((self._style, "  " + pen.padded(self._state(columns.state, now), columns.state)))
             head.append(("", self._figures(columns, now)))
             if columns.tail and (tail := self._tail(columns.tail, now)):
@@ -131,10 +133,10 @@ class Sheet:
 
     @property
     def _style(self) -> Style:
-        return _STATE_STYLES.get(self._view.state, "cyan")
+        return STATE_STYLES[self._view.standing]
 
     def _sign(self) -> list[Segment]:
-        return [(self._style, self._pen.signs.of(self._view.state)), ("", " ")]
+        return [(self._style, self._pen.signs.states[self._view.standing]), ("", " ")]
 
     def _figures(self, columns: Columns, now: float) -> str:
         view = self._view
@@ -146,8 +148,10 @@ class Sheet:
         view = self._view
         if view.state == "retrying" and view.retry_at is not None and view.retry_at - now >= 1:
             return f"retrying in {view.retry_at - now:.0f} s"
-        if view.state == "done" and view.healed:
+        if view.standing == "healed":
             return "done, healed" if room >= 12 else "healed"
+        if view.state == "asking" and room < 14:
+            return "needs you"
         return self._pen.fit(settled(one_line(view.doing)), room)
 
     # --- words, tools, notes
@@ -240,8 +244,10 @@ class Sheet:
         return "red" if tool.error is not None else "green", fit(told, width)
 
     def _note(self, note: Note, width: int, left: int) -> list[Segment]:
-        marks = self._pen.signs.marks
-        mark = {"error": marks.failed, "healed": marks.done}.get(note.level, marks.note)
+        signs = self._pen.signs
+        mark = {"error": signs.marks.failed, "healed": signs.healed, "question": signs.asks}.get(
+            note.level, signs.marks.note
+        )
         style = _NOTE_STYLES[note.level]
         room = min(ROWS_A_NOTE, left)
         text = Wrapped(width)

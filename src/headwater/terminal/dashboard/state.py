@@ -24,12 +24,13 @@ class Board:
 
     def __init__(self, title: str, members: Sequence[str] = ()) -> None:
         self.title = title
-        self.agents = [AgentView((name,)) for name in members]
+        self.agents = [AgentView((name,), hue) for hue, name in enumerate(members)]
         self.time = 0.0
         """Of the last event, in Unix seconds."""
         self.started: float | None = None
         self.end: RunFinished | RunFailed | RunCancelled | None = None
         """How the outermost run ended."""
+        self._known = len(self.agents)
         self._run: str | None = None
         self._views: dict[str, AgentView] = {}  # by run
         self._at: dict[tuple[str, ...], AgentView] = {view.path: view for view in self.agents}
@@ -100,7 +101,8 @@ class Board:
 
     def _add(self, path: tuple[str, ...]) -> AgentView:
         """A view for an agent that nobody had announced, after those who stand nearest to it."""
-        view = self._at[path] = AgentView(path)
+        view = self._at[path] = AgentView(path, self._known)
+        self._known += 1
         beside = [at for at, other in enumerate(self.agents) if other.path[: len(path) - 1] == path[:-1]]
         self.agents.insert(beside[-1] + 1 if beside else len(self.agents), view)
         return view
@@ -118,7 +120,7 @@ class Board:
             del self._views[event.run]
             place = next(at for at, other in enumerate(self.agents) if other is view)
             del self._at[view.path]
-            self.agents[place] = self._at[path] = AgentView(path)
+            self.agents[place] = self._at[path] = AgentView(path, view.hue)
 
 
 _ENDS: Final[frozenset[type[Event]]] = frozenset((RunFinished, RunFailed, RunCancelled))
