@@ -82,7 +82,7 @@ def _as_function(path: str, order: list[str]) -> str:
             return f"const {found['all']} = {of};\n"
         if found["default"]:
             return f"const {found['default']} = {of}.default;\n"
-        return f"const {{{found['names'].replace(' as ', ': ')}}} = {of};\n"
+        return f"const {{{found['names'].replace(' as ', ':').replace(' ', '')}}}={of};\n"
 
     def declared(found: re.Match[str]) -> str:
         exported[found["name"]] = found["name"]

@@ -144,15 +144,18 @@ def harbour_workflow() -> GraphWorkflow:
     )
 
 
-def harbour_fleet(count: int) -> ConcurrentWorkflow:
-    """As many agents as wanted, side by side."""
+def harbour_fleet(count: int, *, paragraphs: int = 1) -> ConcurrentWorkflow:
+    """As many agents as wanted, side by side, each with so much to say."""
     said = "Boat {0} leaves at **0{1}:{2:02}**, draws {3} m, and keeps north of the yellow buoys until the Goulet."
     boats = [
         agent(
             f"boat-{at:03}",
             "offline/fleet",
             12 + at % 9,
-            [Wait(0.1 + at % 13 / 10), said.format(at, 5 + at % 4, at * 7 % 60, 2 + at % 3)],
+            [
+                Wait(0.1 + at % 13 / 10),
+                "\n\n".join([said.format(at, 5 + at % 4, at * 7 % 60, 2 + at % 3)] * paragraphs),
+            ],
         )
         for at in range(count)
     ]

@@ -31,9 +31,8 @@ export class Feed {
         this.told("open");
         failures = 0;
         if (await this.messages(response.body.getReader())) return this.told("over");
-      } catch (problem) {
-        if (this.closed) return;
-        if (!(problem instanceof TypeError) && problem.name !== "AbortError") console.error(problem);
+      } catch {
+        if (this.closed) return; // else the network is gone for a moment
       }
       this.told("lost");
       await new Promise((later) => setTimeout(later, WAITS[Math.min(failures, WAITS.length - 1)]));

@@ -2,8 +2,8 @@
 // no document. The same events give the same picture, live, on reload, in replay and from a saved file. It decides
 // nothing, and follows the Python fold: what an attempt said is forgotten when another follows it.
 
-const RATE_BIN = 0.25; // seconds that one sample of the rate spans
-const CHARACTERS_A_TOKEN = 4; // an estimate, while the provider has reported nothing
+export const RATE_BIN = 0.25; // seconds that one sample of the rate spans
+export const CHARACTERS_A_TOKEN = 4; // an estimate, while the provider has reported nothing
 const HUES = 8; // how many colours style.css has for agents
 
 const FOLLOWED = new Set(["retry", "fallback", "restart", "resume", "guard"]);
@@ -20,12 +20,10 @@ export class Run {
     this.children = [];
     this.kind = ""; // "sequential", "concurrent", "graph" …; empty for an agent
     this.members = [];
-    this.agent = name;
+    this.agent = name; // its own name, where the path has another
     this.model = "";
-    this.provider = "";
     this.input = [];
     this.history = [];
-    this.settings = {};
     this.thread = "";
     this.state = "queued"; // running, waiting, finished, failed, cancelled
     this.phase = ""; // what a running agent does: asking, thinking, writing, tools
@@ -36,7 +34,6 @@ export class Run {
     this.bars = []; // [kind, from, to]: to is null while it lasts
     this.step = 0;
     this.attempt = 0;
-    this.attempts = 0;
     this.lost = 0;
     this.calls = new Map();
     this.parts = new Map();
@@ -100,7 +97,8 @@ export class Fold {
     this.questions = new Map(); // open ones, by id
     this.marks = []; // places worth a mark on the scrubber: {seq, time, kind, label}
     this.shape = 0; // rises when a run or a call begins, so that rows are laid out anew
-    this.waitingSince = null;
+    this.begun = 0; // how many agents
+    this.rates = Array.from({ length: HUES }, () => new Map()); // characters by bin of time, all agents of a hue together
   }
 
   add(event) {
@@ -158,14 +156,15 @@ export class Fold {
     return this.over ? [] : [...this.questions.values()];
   }
 
-  // Agents alone, in the order in which they began: each has a colour of its own, by its place here.
+  // Agents alone, in the order of the rows.
   agents() {
-    return this.rows().filter(({ run }) => !run.isWorkflow).map(({ run }) => run);
+    if (this.listed?.shape !== this.shape) this.listed = { shape: this.shape, agents: this.rows().filter(({ run }) => !run.isWorkflow).map(({ run }) => run) };
+    return this.listed.agents;
   }
 
+  // Each agent has a colour, by its turn to begin.
   hue(run) {
-    if (this.hued?.shape !== this.shape) this.hued = { shape: this.shape, of: new Map(this.agents().map((one, at) => [one.id, at % HUES])) };
-    return this.hued.of.get(run.id) ?? 0;
+    return run.hue ?? 0;
   }
 }
 
@@ -185,7 +184,7 @@ function rest(run, time) {
   if (last && last[2] === null) last[2] = time;
 }
 
-function wrote(run, event, characters, kind, phase) {
+function wrote(fold, run, event, characters, kind, phase) {
   if (run.firstToken === null) run.firstToken = event.time - run.started;
   if (run.lastDelta !== null && run.attemptSpoke) run.spoke += event.time - run.lastDelta;
   run.attemptSpoke = true;
@@ -194,7 +193,7 @@ function wrote(run, event, characters, kind, phase) {
   run.phase = phase;
   begin(run, kind, event.time);
   const bin = Math.floor(event.time / RATE_BIN);
-  run.rate.set(bin, (run.rate.get(bin) ?? 0) + characters);
+  for (const rate of [run.rate, fold.rates[run.hue ?? 0]]) rate.set(bin, (rate.get(bin) ?? 0) + characters);
 }
 
 function current(run, kind) {
@@ -230,7 +229,7 @@ function callOf(run, event) {
     call = {
       kind: "call", step: event.step ?? run.step, attempt: run.attempt, key: event.call, name: event.name ?? "", by: event.by ?? "agent",
       json: "", arguments: null, state: "writing", over: false, asked: event.time, started: null, ended: null, progress: null,
-      news: 0, result: null, error: null, questions: [], child: null, tries: 0, note: "",
+      result: null, error: null, questions: [], child: null, note: "",
     };
     run.calls.set(event.call, call);
     run.items.push(call);
@@ -246,15 +245,13 @@ const HANDLERS = {
     run.model = event.model ?? "";
     run.input = event.input ?? [];
     run.history = event.history ?? [];
-    run.settings = event.settings ?? {};
-    run.context = event.context ?? null;
     run.thread = event.thread ?? "";
     run.parent = event.parent ?? null;
     run.call = event.call ?? null;
     run.kind = event.workflow?.kind ?? "";
     run.members = event.workflow?.members ?? [];
+    if (!run.isWorkflow) run.hue = fold.begun++ % HUES;
     run.forkedFrom = event.forked_from ?? null;
-    run.answerTool = event.answer_tool ?? "";
     if (run.parent && !fold.runs.get(run.parent)?.children.includes(run.id)) fold.runs.get(run.parent)?.children.push(run.id);
     fold.shape += 1;
   },
@@ -302,15 +299,10 @@ const HANDLERS = {
   },
   "attempt.started"(fold, run, event) {
     run.attempt = event.attempt ?? 1;
-    run.attempts += 1;
     run.model = event.model || run.model;
-    run.provider = event.provider || run.provider;
     run.phase = "asking";
     run.attemptSpoke = false;
     begin(run, "wait", event.time);
-  },
-  "attempt.accepted"(fold, run, event) {
-    run.answeredBy = event.model ?? "";
   },
   "attempt.failed"(fold, run, event) {
     rest(run, event.time);
@@ -349,7 +341,7 @@ const HANDLERS = {
     if (!item) return;
     item.text += event.text;
     run.said += event.text.length;
-    wrote(run, event, event.text.length, "say", "writing");
+    wrote(fold, run, event, event.text.length, "say", "writing");
   },
   "text.ended"(fold, run, event) {
     const item = run.parts.get(event.part);
@@ -368,7 +360,7 @@ const HANDLERS = {
     const item = run.parts.get(event.part);
     if (!item) return;
     item.text += event.text;
-    wrote(run, event, event.text.length, "think", "thinking");
+    wrote(fold, run, event, event.text.length, "think", "thinking");
   },
   "reasoning.ended"(fold, run, event) {
     const item = run.parts.get(event.part);
@@ -393,7 +385,7 @@ const HANDLERS = {
     const call = run.calls.get(event.call);
     if (!call) return;
     call.json += event.json;
-    wrote(run, event, event.json.length, "say", "writing");
+    wrote(fold, run, event, event.json.length, "say", "writing");
   },
   "call.ready"(fold, run, event) {
     const call = callOf(run, event);
@@ -414,7 +406,6 @@ const HANDLERS = {
     const call = callOf(run, event);
     call.name = event.name || call.name;
     call.state = "running";
-    call.tries = event.try ?? 1;
     if (call.started === null) call.started = event.time;
     run.phase = "tools";
     fold.shape += 1;
@@ -422,13 +413,11 @@ const HANDLERS = {
   "tool.progress"(fold, run, event) {
     const call = callOf(run, event);
     call.progress = event.data;
-    call.news += 1;
   },
   "tool.finished"(fold, run, event) {
     const call = callOf(run, event);
     call.result = event.result ?? "";
     call.error = event.error ?? null;
-    call.truncatedFrom = event.truncated_from ?? null;
     if (call.started === null) call.started = event.time - (event.duration ?? 0);
     settle(fold, call, event.time, event.error != null ? "failed" : "done");
   },
@@ -542,5 +531,3 @@ export function oneSentence(error) {
   const message = String(error?.message ?? error?.type ?? "an error");
   return message.split("\n", 1)[0].slice(0, 200);
 }
-
-export { RATE_BIN, CHARACTERS_A_TOKEN };

@@ -13,8 +13,10 @@ export function precise(value) {
   return value == null ? "" : `${Math.max(0, value).toFixed(2)} s`;
 }
 
+const NUMBER = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+
 export function count(value) {
-  return Math.round(value).toLocaleString("en-GB");
+  return NUMBER.format(value);
 }
 
 export function many(number, noun) {

@@ -1,4 +1,5 @@
 // The bar at the top: which agent, how it stands, and what can be done with the run.
+import { CHARACTERS_A_TOKEN, RATE_BIN } from "../fold.js";
 import { html } from "../html.js";
 import { count, harmless, many, money, seconds } from "../words.js";
 
@@ -62,8 +63,8 @@ function cost(agents) {
 function rateNow(agents, now) {
   let characters = 0;
   for (const run of agents)
-    for (let bin = Math.floor((now - RATE_WINDOW) / 0.25); bin <= Math.floor(now / 0.25); bin += 1) characters += run.rate.get(bin) ?? 0;
-  return characters / 4 / (RATE_WINDOW + 0.25);
+    for (let bin = Math.floor((now - RATE_WINDOW) / RATE_BIN); bin <= now / RATE_BIN; bin += 1) characters += run.rate.get(bin) ?? 0;
+  return characters / CHARACTERS_A_TOKEN / (RATE_WINDOW + RATE_BIN);
 }
 
 function compare(state) {

@@ -24,11 +24,14 @@ export function colours() {
 // `draw(context, width, height, colours)` is called once a frame at most, and where the size or the theme has changed.
 export class Canvas extends Component {
   componentDidMount() {
-    this.sizes = new ResizeObserver(() => this.paint());
+    this.sizes = new ResizeObserver(() => {
+      this.width = this.box.clientWidth; // kept: to ask at every drawing would cost a layout each
+      this.height = this.box.clientHeight;
+      this.paint();
+    });
     this.sizes.observe(this.box);
     this.themed = () => this.paint();
     addEventListener("themechange", this.themed);
-    this.paint();
   }
 
   componentDidUpdate() {
@@ -41,8 +44,8 @@ export class Canvas extends Component {
   }
 
   paint() {
-    const width = this.box.clientWidth;
-    const height = this.props.height ?? this.box.clientHeight;
+    const { width } = this;
+    const height = this.props.height ?? this.height;
     if (!width || !height) return;
     const dense = devicePixelRatio || 1;
     const [w, h] = [Math.round(width * dense), Math.round(height * dense)];

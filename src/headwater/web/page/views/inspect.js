@@ -48,8 +48,6 @@ export function describe(event, fold) {
   switch (event.type) {
     case "run.started":
       return [["what", event.workflow ? `A ${event.workflow.kind} workflow of ${many(event.workflow.members?.length ?? 0, "member")} begins.` : "A run begins."], ["task", oneLine((event.input ?? []).map(messageText).join(" "), 200)], ...(event.model ? [["model", event.model]] : [])];
-    case "run.resumed":
-      return [["what", "The run was taken up again."]];
     case "run.waiting":
       return [["what", `Nothing is at work: it waits for ${{ approval: "a person to allow a call", input: "a person's answer", children: "runs below", time: "its time" }[event.on ?? "input"]}.`]];
     case "run.finished":
@@ -71,35 +69,20 @@ export function describe(event, fold) {
       return [["what", "What the model said is on record."], ...(event.finish_reason ? [["why", event.finish_reason]] : []), ...usage(event.usage)];
     case "call.ready":
       return [["call", event.name], ["with", argumentsLine(event.arguments)]];
-    case "call.rejected":
-      return [["call", event.name], ["why", event.error]];
     case "tool.started":
       return [["what", `${event.name} begins to run${event.try > 1 ? `, try ${event.try}` : ""}.`]];
-    case "tool.progress":
-      return [["tool", event.name], ["says", oneLine(typeof event.data === "string" ? event.data : JSON.stringify(event.data), 200)]];
     case "tool.finished":
       return [["tool", event.name], [event.error ? "error" : "result", oneLine(event.error ?? resultText(event.result), 200)], ["took", precise(event.duration)]];
     case "approval.asked":
       return [["what", `May ${event.name} run?`], ["with", argumentsLine(event.arguments)], ...(event.reason ? [["why", event.reason]] : [])];
     case "approval.answered":
       return [["what", `${event.allowed ? "Allowed" : "Refused"}${event.by ? ` by ${event.by}` : ""}.`], ...(event.note ? [["note", event.note]] : [])];
-    case "input.asked":
-      return [["asks", event.message]];
-    case "input.answered":
-      return [["what", { accept: "Answered.", decline: "Declined.", cancel: "Given up." }[event.action]]];
     case "child.started":
       return [["what", `${event.name} begins as a ${event.role ?? "member"}.`], ...(event.after?.length ? [["after", event.after.map((id) => fold.child(id)?.name ?? id).join(", ")]] : [])];
     case "child.finished":
       return [["what", `${event.name} ${event.outcome ?? "finished"}.`], ...usage(event.usage)];
-    case "handoff":
-      return [["to", event.to], ...(event.note ? [["note", event.note]] : [])];
-    case "message.received":
-    case "message.added":
-      return [["says", oneLine(messageText(event.message), 200)]];
     case "usage.reported":
       return usage(event.usage);
-    case "warning":
-      return [["what", event.message], ...(event.hint ? [["hint", event.hint]] : [])];
     default:
       return [];
   }

@@ -1,9 +1,9 @@
 // Tokens a second, stacked by agent, and how long each agent's first token took.
+import { CHARACTERS_A_TOKEN, RATE_BIN } from "../fold.js";
 import { html } from "../html.js";
 import { count, harmless, precise } from "../words.js";
 import { axis, Canvas, line } from "./canvas.js";
 
-const BIN = 0.25;
 const SMOOTH = 3; // bins that one point averages
 const NAMED = 4; // how many agents the legend names
 const HEIGHT = 92;
@@ -12,19 +12,15 @@ export function Rates({ state }) {
   const { fold } = state.log;
   const now = state.now();
   const live = fold.agents().filter((run) => !run.over && run.lastDelta !== null);
-  const rate = (run) => ((run.rate.get(Math.floor(now / BIN) - 1) ?? 0) + (run.rate.get(Math.floor(now / BIN)) ?? 0)) / (4 * 2 * BIN);
+  const rate = (run) => ((run.rate.get(Math.floor(now / RATE_BIN) - 1) ?? 0) + (run.rate.get(Math.floor(now / RATE_BIN)) ?? 0)) / (CHARACTERS_A_TOKEN * 2 * RATE_BIN);
   return html`<div class="head"><h2>Tokens a second</h2><div class="legend muted">${live.slice(0, NAMED).map((run) => html`<span><i class=${`sw s${fold.hue(run)}`}></i>${harmless(run.name)} <span class="num">${count(rate(run))}</span></span>`)}
       ${live.length > NAMED ? html`<span>and ${live.length - NAMED} more</span>` : null}</div></div>
     <div class="plot"><${Canvas} height=${HEIGHT} label="Tokens a second by agent over time" draw=${(context, width, height, colours) => draw(context, width, height, colours, fold, now)} /></div>`;
 }
 
-// The rate of each hue at each bin: agents that share a hue are stacked as one, so hundreds cost what eight do.
+// The rate of each hue at each bin. Agents that share a hue are one layer, so hundreds cost what eight do.
 export function layers(fold, bins, first) {
-  const all = Array.from({ length: 8 }, () => new Float64Array(bins));
-  for (const run of fold.agents()) {
-    const layer = all[fold.hue(run)];
-    for (const [bin, characters] of run.rate) if (bin >= first && bin < first + bins) layer[bin - first] += characters / 4 / BIN;
-  }
+  const all = fold.rates.map((rate) => Float64Array.from({ length: bins }, (_, at) => (rate.get(first + at) ?? 0) / CHARACTERS_A_TOKEN / RATE_BIN));
   return all.map((layer) => layer.map((_, at) => {
     let sum = 0;
     for (let near = at - 1; near <= at + 1; near += 1) sum += layer[near] ?? 0;
@@ -37,8 +33,8 @@ function draw(context, width, height, colours, fold, now) {
   const left = 128;
   const { end } = axis(Math.max(now - fold.began, 0.5), width - left);
   const x = (time) => left + ((time - fold.began) / end) * (width - left - 10) + 1;
-  const first = Math.floor(fold.began / BIN);
-  const bins = Math.max(1, Math.floor(now / BIN) - first + 1);
+  const first = Math.floor(fold.began / RATE_BIN);
+  const bins = Math.max(1, Math.floor(now / RATE_BIN) - first + 1);
   const stacked = layers(fold, bins, first);
   const sums = stacked[0].map((_, at) => stacked.reduce((sum, layer) => sum + layer[at], 0));
   const most = sums.reduce((one, other) => Math.max(one, other), 0);
@@ -60,7 +56,7 @@ function draw(context, width, height, colours, fold, now) {
     if (!layer.some((value) => value > 0)) return;
     context.beginPath();
     context.moveTo(x(fold.began), y(floor[0]));
-    const place = (at) => x(Math.min(Math.max((first + at + 0.5) * BIN, fold.began), now));
+    const place = (at) => x(Math.min(Math.max((first + at + 0.5) * RATE_BIN, fold.began), now));
     for (let at = 0; at < bins; at += jump) context.lineTo(place(at), y(floor[at] + layer[at]));
     context.lineTo(x(now), y(floor[bins - 1] + layer[bins - 1]));
     context.lineTo(x(now), y(floor[bins - 1]));

@@ -34,9 +34,9 @@ export class Section extends Component {
   componentDidMount() {
     this.watcher = this.props.watch?.(this.element, (visible) => {
       this.visible = visible;
-      if (visible && this.drawn !== this.props.run.version) this.forceUpdate();
+      if (visible && (this.drawn !== this.props.run.version || this.bare)) this.forceUpdate();
     });
-    this.visible = !this.watcher;
+    if (!this.watcher) this.visible = true;
   }
 
   componentWillUnmount() {
@@ -48,6 +48,8 @@ export class Section extends Component {
     const { fold } = state.log;
     const now = state.now();
     const told = stateOf(run);
+    this.bare = Boolean(this.props.watch) && !this.visible && !this.drawnWhole; // among hundreds, most were never looked at
+    if (!this.bare) this.drawnWhole = true;
     const place = run.path.slice(1, -1).join(" / ");
     return html`<section ref=${(element) => (this.element = element)} id=${`run-${run.id}`} tabindex="-1"
       class=${`agent ${told.look} ${inner ? "inner" : ""}`} aria-label=${run.name}>
@@ -61,7 +63,7 @@ export class Section extends Component {
         <span class=${`state ${told.look}`} title=${told.title}>${told.word}</span>
       </header>
       <div class="body">
-        ${run.items.map((item, at) => html`<${Item} key=${at} item=${item} version=${run.version} run=${run} state=${state} now=${item.over === false ? now : 0} />`)}
+        ${this.bare ? null : run.items.map((item, at) => html`<${Item} key=${at} item=${item} version=${run.version} run=${run} state=${state} now=${item.over === false ? now : 0} />`)}
         ${waits(run) ? html`<p class="waits"><span class="pulse" aria-hidden="true"></span>${waits(run)}</p>` : null}
         ${run.output !== undefined && run.output !== null && typeof run.output === "object" ? html`<${Output} value=${run.output} />` : null}
       </div>

@@ -7,6 +7,7 @@ import { clock, harmless, many, messageText } from "../words.js";
 import { Section, stateOf } from "./section.js";
 
 const NEAR_THE_END = 48; // pixels
+const AT_MOST_EVERY = 150; // milliseconds between drawings of the overview, and between looks for the end
 const MANY = 8; // from how many agents on an overview stands above them
 
 export class Talk extends Component {
@@ -36,7 +37,11 @@ export class Talk extends Component {
   componentDidUpdate(previous) {
     const { state } = this.props;
     if (previous.runId !== state.runId) this.following = true;
-    if (this.following && (state.isLive || state.playing)) this.element.scrollTop = this.element.scrollHeight;
+    const now = performance.now();
+    if (this.following && (state.isLive || state.playing) && now - (this.moved ?? 0) > AT_MOST_EVERY) {
+      this.moved = now; // asking where the end is costs a layout; in between the browser holds on to the last element
+      this.element.scrollTop = this.element.scrollHeight;
+    }
     if (state.focus && state.focus !== this.focused) {
       document.getElementById(`run-${state.focus}`)?.scrollIntoView({ block: "start" });
       this.following = false;
@@ -53,6 +58,7 @@ export class Talk extends Component {
       ${shown.length > MANY ? html`<${Overview} shown=${shown} state=${state} />` : null}
       ${shown.map(({ run }) => html`<${Section} key=${run.id} run=${run} state=${state} watch=${this.watch} tick=${busy(run) ? Math.floor(state.now() * 10) : 0} />`)}
       ${root?.isWorkflow && root.state === "failed" ? root.items.filter((item) => item.kind === "error").map((item) => html`<div class="error" role="alert"><b>${item.error.type}</b> <span>${harmless(item.error.message)}</span></div>`) : null}
+      <i class="end"></i>
     </main>`;
   }
 }
@@ -81,16 +87,26 @@ function Earlier({ message }) {
     : html`<div class="earlier"><${Prose} text=${text} open=${false} /></div>`;
 }
 
-function Overview({ shown, state }) {
-  const counts = {};
-  for (const { run } of shown) {
-    const { look } = stateOf(run);
-    counts[look] = (counts[look] ?? 0) + 1;
+class Overview extends Component {
+  shouldComponentUpdate({ shown, state }) {
+    const looks = shown.map(({ run }) => stateOf(run).look).join();
+    const now = performance.now();
+    if (looks === this.looks || (now - this.drawn < AT_MOST_EVERY && !state.log.fold.over)) return false;
+    Object.assign(this, { looks, drawn: now });
+    return true;
   }
-  const words = { live: "at work", asks: "waiting for you", done: "done", healed: "done after a loss", failed: "failed", stopped: "stopped", queued: "not begun" };
-  return html`<nav class="overview" aria-label="All agents">
-    <p>${Object.entries(words).filter(([look]) => counts[look]).map(([look, word]) => html`<span class=${`tally ${look}`}><i class=${`dot ${look}`}></i>${counts[look]} ${word}</span>`)}</p>
-    <div class="cells">${shown.map(({ run }) => html`<a key=${run.id} href=${`#run-${run.id}`} class=${`cell ${stateOf(run).look}`} title=${`${run.name}: ${stateOf(run).word}`} aria-label=${`${run.name}: ${stateOf(run).word}`}
-      onClick=${(event) => { event.preventDefault(); state.focus = run.id; state.changed(); }}></a>`)}</div>
-  </nav>`;
+
+  render({ shown, state }) {
+    const counts = {};
+    for (const { run } of shown) {
+      const { look } = stateOf(run);
+      counts[look] = (counts[look] ?? 0) + 1;
+    }
+    const words = { live: "at work", asks: "waiting for you", done: "done", healed: "done after a loss", failed: "failed", stopped: "stopped", queued: "not begun" };
+    return html`<nav class="overview" aria-label="All agents">
+      <p>${Object.entries(words).filter(([look]) => counts[look]).map(([look, word]) => html`<span class=${`tally ${look}`}><i class=${`dot ${look}`}></i>${counts[look]} ${word}</span>`)}</p>
+      <div class="cells">${shown.map(({ run }) => html`<a key=${run.id} href=${`#run-${run.id}`} class=${`cell ${stateOf(run).look}`} title=${`${run.name}: ${stateOf(run).word}`} aria-label=${`${run.name}: ${stateOf(run).word}`}
+        onClick=${(event) => { event.preventDefault(); state.focus = run.id; state.changed(); }}></a>`)}</div>
+    </nav>`;
+  }
 }
