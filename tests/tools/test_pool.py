@@ -167,6 +167,27 @@ def test_a_hanging_tool_does_not_keep_the_program() -> None:
     assert done.stdout.strip() == "1"
 
 
+@pytest.mark.parametrize("read", ["input()", "sys.stdin.buffer.read()"])
+def test_a_tool_that_waits_for_a_person_does_not_abort_the_program(read: str) -> None:
+    """It holds the lock of standard input when Python ends, which takes that for a deadlock of its own."""
+    program = f"""
+import io, sys, threading
+from headwater.tools import pool
+class Nobody(io.RawIOBase):
+    def readable(self):
+        return True
+    def readinto(self, buffer):
+        waits.set()
+        threading.Event().wait()
+waits = threading.Event()
+sys.stdin = io.TextIOWrapper(io.BufferedReader(Nobody()))
+pool.submit(lambda: {read})
+waits.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_the_child_of_a_fork_has_threads_of_its_own() -> None:
     program = (

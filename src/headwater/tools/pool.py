@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -79,6 +80,9 @@ class Pool:
             return True
 
     def _work(self) -> None:
+        # A tool may still wait in `input()` when the program ends. Python lets go of standard input then, and aborts
+        # the process because this thread reads from it. What a thread that never returns refers to is not let go of.
+        _held = sys.stdin
         while (job := self._next()) is not None:
             job()
             del job  # it holds the tool's arguments, which need not live as long as an idle thread
