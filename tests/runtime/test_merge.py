@@ -12,7 +12,7 @@ from msgspec.structs import force_setattr
 
 from headwater.backends.interrupt import Interruptible
 from headwater.events import Custom, Event, TextDelta, ToolProgress
-from headwater.runtime.merge import MAX_BATCHES_AHEAD, MAX_PENDING_PROGRESS, Mux
+from headwater.runtime.merge import MAX_BATCHES_AHEAD, MAX_PENDING_PROGRESS, MAX_PENDING_PROGRESS_BYTES, Mux
 from tests.support.virtual import run_virtual
 
 
@@ -115,6 +115,23 @@ def test_news_of_a_tool_is_dropped_where_the_reader_is_far_behind_the_oldest_fir
         data = [event.data for event in queue.take() if isinstance(event, ToolProgress)]
         assert data == list(range(3, MAX_PENDING_PROGRESS + 3))
         assert queue.put_progress(ToolProgress(step=1, call="c", name="t", data=0)), "it has caught up"
+
+    run_virtual(main())
+
+
+def test_it_is_dropped_by_its_size_too_and_all_else_stays() -> None:
+    async def main() -> None:
+        queue = mux()
+        large = "x" * (MAX_PENDING_PROGRESS_BYTES // 4)
+        for number in range(8):
+            queue.put([word("a", number)])
+            kept = queue.put_progress(ToolProgress(step=1, call="c", name="t", data=f"{number}{large}"))
+            assert kept is (number < 3)
+        told = [event.data[0] if isinstance(event, ToolProgress) else event.name for event in queue.take()]  # type: ignore[attr-defined]
+        assert told == ["0", "1", "2", "3", "4", "5", "5", "6", "6", "7", "7"]
+        assert queue.put_progress(ToolProgress(step=1, call="c", name="t", data=large * 5)), "one alone always waits"
+        assert not queue.put_progress(ToolProgress(step=1, call="c", name="t", data=1))
+        assert [event.data for event in queue.take() if isinstance(event, ToolProgress)] == [1]
 
     run_virtual(main())
 

@@ -14,7 +14,7 @@ import uvloop
 
 from headwater.errors import ToolFailed, ToolTimeout
 from headwater.events.messages import Image, Text
-from headwater.tools import ToolContext, ToolOutcome, execution, pool, run_tool, tool
+from headwater.tools import ToolContext, ToolOutcome, pool, progress, run_tool, tool
 
 SOON = 30.0
 """Seconds after which a test has failed; none waits that long where all is well."""
@@ -266,7 +266,7 @@ def test_what_a_plain_generator_yields_is_progress_and_what_it_returns_the_resul
             said.append(data)
 
         # More than may wait, so that the thread has to be let on.
-        n = execution.MAX_PROGRESS_WAITING * 3
+        n = progress.MAX_WAITING * 3
         outcome = await run_tool(count, {"n": n}, emit=emit)
         assert outcome.result == f"counted {n}"
         assert said == [{"i": i} for i in range(n)]
@@ -362,7 +362,7 @@ def test_a_thread_that_is_far_ahead_waits(run: Run) -> None:
 
     @tool
     def flood() -> Iterator[int]:
-        for i in range(execution.MAX_PROGRESS_WAITING * 4):
+        for i in range(progress.MAX_WAITING * 4):
             made.append(i)
             yield i
 
@@ -376,9 +376,9 @@ def test_a_thread_that_is_far_ahead_waits(run: Run) -> None:
             if len(made) == before > 0:
                 break
             before = len(made)
-        assert len(made) <= execution.MAX_PROGRESS_WAITING + 1
+        assert len(made) <= progress.MAX_WAITING + 1
         await task
-        assert len(made) == execution.MAX_PROGRESS_WAITING * 4
+        assert len(made) == progress.MAX_WAITING * 4
 
     run(main())
 

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from headwater.events import CallDelta, Event, FileMade, ReasoningDelta, TextDelta, ToolFinished, ToolProgress
+from headwater.events.messages import AnyPart, Text
+from headwater.tools.news import memory_of
 
 __all__ = ("SLOW_READERS", "Joined", "SlowReader")
 
@@ -94,11 +96,13 @@ class Joined:
 
     def _add_news(self, event: ToolProgress) -> int:
         known = self._news.get((event.run, event.call))
-        if known is not None:
+        size = EVENT_CHARS + _size(event)
+        if known is not None and known.event is not None:
+            size -= _size(known.event)
             known.event = None
         news = self._news[event.run, event.call] = _News(event)
         self._queue.append(news)
-        return EVENT_CHARS
+        return size
 
 
 def _place(event: Event) -> tuple[Any, ...] | None:
@@ -113,6 +117,15 @@ def _place(event: Event) -> tuple[Any, ...] | None:
 def _size(event: Event) -> int:
     if isinstance(event, FileMade):
         return len(event.data or b"")
-    if isinstance(event, ToolFinished) and isinstance(event.result, str):
-        return len(event.result)
+    if isinstance(event, ToolProgress):
+        return memory_of(event.data)
+    if isinstance(event, ToolFinished):
+        parts = (event.result,) if isinstance(event.result, str) else event.result
+        return sum(map(_size_of_part, parts))
     return 0
+
+
+def _size_of_part(part: str | AnyPart) -> int:
+    if isinstance(part, str):
+        return len(part)
+    return len(part.text) if isinstance(part, Text) else len(getattr(part, "data", None) or b"")

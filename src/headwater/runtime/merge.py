@@ -8,12 +8,14 @@ worth of time, so batches go through here, never single tokens.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from headwater.backends.interrupt import Interruptible
 from headwater.events import Event, ToolProgress
 from headwater.runtime.backlog import MAX_CHARS_AHEAD, Joined, SlowReader
+from headwater.tools.news import memory_of
 
 __all__ = ("Mux",)
 
@@ -22,6 +24,9 @@ MAX_BATCHES_AHEAD: Final = 4
 
 MAX_PENDING_PROGRESS: Final = 1000
 """Progress events the reader may be behind; then the oldest are dropped: progress is only news."""
+
+MAX_PENDING_PROGRESS_BYTES: Final = 16_000_000
+"""What these may take in memory: a thousand of usual size, and sixteen of the largest."""
 
 
 class Mux:
@@ -44,7 +49,8 @@ class Mux:
         self._queue: list[Event] = []
         self._given: list[Event] = []
         self._ahead: dict[str, int] = {}
-        self._progress = 0
+        self._progress: deque[tuple[ToolProgress, int]] = deque()
+        self._progress_bytes = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._filled: asyncio.Event = asyncio.Event()
         self._taken: asyncio.Event = asyncio.Event()
@@ -65,14 +71,30 @@ class Mux:
 
     def put_progress(self, event: ToolProgress) -> bool:
         """`put` for news of a tool, the oldest of which is dropped where the reader is far behind; False then."""
-        self._progress += 1
-        kept = self._progress <= MAX_PENDING_PROGRESS
-        if not kept:
-            oldest = next((at for at, one in enumerate(self._queue) if isinstance(one, ToolProgress)), None)
-            if oldest is not None:
-                del self._queue[oldest]
+        if self._joined is not None:
+            self.put([event])
+            return True
+        size = memory_of(event.data)
+        dropped: list[ToolProgress] = []
+        while self._progress and (
+            len(self._progress) >= MAX_PENDING_PROGRESS or self._progress_bytes + size > MAX_PENDING_PROGRESS_BYTES
+        ):
+            oldest, less = self._progress.popleft()
+            self._progress_bytes -= less
+            dropped.append(oldest)
+        self._progress.append((event, size))
+        self._progress_bytes += size
+        if dropped:
+            self._drop(dropped)
         self.put([event])
-        return kept
+        return not dropped
+
+    def _drop(self, dropped: list[ToolProgress]) -> None:
+        """Take them out of the queue, where they stand in the same order: each is looked for behind the one before."""
+        at = 0
+        for event in dropped:
+            at = next(place for place in range(at, len(self._queue)) if self._queue[place] is event)
+            del self._queue[at]
 
     async def hand(self, run: str, events: list[Event]) -> None:
         """`put` what the run of that id says, which stands below, waiting where it is too far ahead of the reader."""
@@ -117,7 +139,8 @@ class Mux:
         else:
             events, self._queue = self._queue, []
         self._ahead.clear()
-        self._progress = 0
+        self._progress.clear()
+        self._progress_bytes = 0
         self._taken.set()
         return events
 

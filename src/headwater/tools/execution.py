@@ -23,12 +23,10 @@ from headwater.tools import pool
 from headwater.tools.clock import CallClock
 from headwater.tools.context import ToolContext, current_call, earlier
 from headwater.tools.outcome import ToolOutcome
+from headwater.tools.progress import Progress
 from headwater.tools.work import Asked
 
 __all__ = ("Invocable", "run_tool")
-
-MAX_PROGRESS_WAITING = 256
-"""Progress that a thread may be ahead of the loop: more than any screen shows between two looks; then it waits."""
 
 _LOOK_AGAIN = 1.0
 """Seconds after which a waiting thread looks whether its loop is still there at all."""
@@ -87,7 +85,7 @@ async def run_tool(
     except Exception as error:  # a validator of the user's that raises something else
         return ToolOutcome.raised(error, invalid=True, max_chars=tool.max_result_chars)
     seconds = timeout if tool.timeout is None else tool.timeout
-    progress = _Progress(emit)
+    progress = Progress(emit)
     clock = CallClock(asyncio.timeout(seconds))
     asking = None if ask is None else _Asking(ask, clock)
     known = ToolContext(
@@ -131,40 +129,6 @@ async def _timed(call: _Call, clock: asyncio.Timeout, seconds: float | None) -> 
             raise
         # Somebody cancelled something that the tool was waiting for; of this task nobody asked anything.
         return call.raised(error)
-
-
-class _Progress:
-    """The way of a tool's words to the loop: at once from the loop's own thread, in order and bounded from others."""
-
-    def __init__(self, emit: Callable[[Any], None] | None) -> None:
-        self._emit = emit
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
-        self._room = threading.Semaphore(MAX_PROGRESS_WAITING)
-        self._closed = False
-
-    def say(self, data: Any) -> None:
-        if self._emit is None or self._closed:
-            return
-        if threading.get_ident() == self._thread:
-            self._emit(data)
-            return
-        while not self._room.acquire(timeout=_LOOK_AGAIN):
-            if self._loop.is_closed():
-                return
-        # Closing gives room for one; handing it on lets the next of those that wait see that it is over.
-        if self._closed or not _call_soon(self._loop, self._deliver, data):
-            self._room.release()
-
-    def close(self) -> None:
-        self._closed = True
-        self._emit = None  # it holds the run, and the tool's context is kept by every timer set in it
-        self._room.release()
-
-    def _deliver(self, data: Any) -> None:
-        self._room.release()
-        if not self._closed and self._emit is not None:
-            self._emit(data)
 
 
 class _Asking:

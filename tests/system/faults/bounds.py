@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ import msgspec
 
 from headwater import Agent, Model, Timeouts, tool
 from headwater.errors import HeadwaterError
-from headwater.events import ToolFinished
+from headwater.events import ToolFinished, ToolProgress, Warned
 from headwater.testing import (
     Body,
     Bomb,
@@ -92,6 +92,22 @@ async def _tool_result(model: Model) -> str:
     return said
 
 
+async def _progress(model: Model) -> str:
+    def export() -> Iterator[str]:
+        """Give all there is."""
+        for number in range(1000):
+            yield f"{number} {'x' * MEGABYTE}"
+
+    said = ""
+    stream = Agent(model=model, tools=[export]).run_stream("Go")
+    async for event in stream.events():
+        if isinstance(event, ToolProgress):
+            await asyncio.sleep(0.001)
+        if isinstance(event, Warned):
+            said = f"{event.code}: {event.message}"
+    return said
+
+
 async def _unread(model: Model) -> str:
     stream = Agent(model=model).run_stream("Go")
     async for _ in stream:
@@ -135,6 +151,7 @@ BOUNDS: Final = (
     Bound("error's body of 45 MB", _error_body, _run, "HTTP 500", 20),
     Bound("compressed bomb, 1 MB that becomes 1 GB", lambda: Faulty("Hi.", Bomb()), _run, "max_event_bytes", 140),
     Bound("tool result of 100 MB", lambda: _one_tool, _tool_result, "truncated from 104,857,600", 450),
+    Bound("tool progress of 1 GB", lambda: _one_tool, _progress, "progress_dropped", 120),
     Bound("reader that never reads", lambda: Faulty(Say(["word " * 4000]), Endlessly()), _unread, "held back", 20),
 )
 
