@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.terminal.wrap import ROWS_KEPT, Wrapped, cells, cut, settled
+from headwater.terminal.wrap import ROWS_KEPT, Wrapped, breaks, cells, cut, settled
 
 PIECES = st.lists(
     st.sampled_from(
@@ -111,3 +111,35 @@ def test_only_characters_of_a_known_width_are_left(text: str, expected: str) -> 
 )
 def test_how_much_fits(text: str, room: int, count: int) -> None:
     assert cut(text, room) == count
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", [""]),
+        ("   ", [""]),
+        ("one two", ["one two"]),
+        ("one two three", ["one two", "three"]),
+        ("one two   three", ["one two", "three"]),
+        ("exactly ten", ["exactly", "ten"]),
+        ("ten cells. x", ["ten cells.", "x"]),
+        ("    indented", ["indented"]),
+        ("  indented x", ["  indented", "x"]),
+        ("longwordlongword x", ["longwordlo", "ngword x"]),
+        ("a longwordlongword", ["a", "longwordlo", "ngword"]),
+        ("潮汐潮汐潮汐", ["潮汐潮汐潮", "汐"]),
+        ("潮汐潮汐潮。", ["潮汐潮汐", "潮。"]),
+    ],
+)
+def test_where_a_line_is_broken(line: str, expected: list[str]) -> None:
+    assert [line[start:end] for start, end in breaks(line, 10)] == expected
+
+
+@given(st.text("abé 潮", max_size=60), st.integers(2, 20))
+@settings(max_examples=200, deadline=None)
+def test_a_broken_line_has_every_word_whole_where_it_fits(line: str, width: int) -> None:
+    rows = [line[start:end] for start, end in breaks(line, width)]
+    assert all(cells(row) <= width for row in rows)
+    assert "".join(rows).replace(" ", "") == line.replace(" ", "")
+    fitting = [word for word in line.split() if cells(word) <= width and word.isascii()]
+    assert all(any(word in row.split() or word in row for row in rows) for word in fitting)

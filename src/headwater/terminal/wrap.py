@@ -14,7 +14,7 @@ from rich.cells import get_character_cell_size
 
 from headwater.events.controls import harmless
 
-__all__ = ("Wrapped", "cells", "cut", "settled")
+__all__ = ("Wrapped", "breaks", "cells", "cut", "settled")
 
 ROWS_KEPT: Final = 500
 """Rows that are kept of a text: more than any screen has."""
@@ -70,6 +70,46 @@ def cut(text: str, room: int) -> int:
         if room < 0:
             return at
     return len(text)
+
+
+def breaks(text: str, width: int) -> list[tuple[int, int]]:
+    """A line of text in rows of at most `width` cells: where each begins and ends, in characters.
+
+    It is broken between words, the spaces there left out, and in a word only where that is wider than a row. Spaces at
+    the beginning of the line stay.
+    """
+    width = max(width, 2)
+    if len(text) <= width and text.isascii():
+        return [(0, len(text.rstrip(" ")))]
+    rows: list[tuple[int, int]] = []
+    start = used = at = 0  # where the open row begins, its cells, and what is in no row yet
+    worded = False  # whether the open row has more than spaces
+    for piece in _PIECES.findall(text):
+        size, end = cells(piece), at + len(piece)
+        if piece[0] == " ":
+            if worded and used + size > width:
+                rows.append((start, at))
+                start, used, worded = end, 0, False
+            elif (rows and not worded) or used + size > width:
+                start, used = end, 0
+            else:
+                used += size
+            at = end
+            continue
+        if used + size > width:
+            if worded:
+                rows.append((start, at))
+            start, used = at, 0
+            while size > width:
+                at += max(cut(text[at:end], width), 1)
+                rows.append((start, at))
+                start, size = at, cells(text[at:end])
+        used += size
+        worded = size > 0
+        at = end
+    if worded or not rows:
+        rows.append((start, len(text)))
+    return [(first, first + len(text[first:last].rstrip(" "))) for first, last in rows]
 
 
 class Wrapped:

@@ -1,0 +1,231 @@
+"""Markdown text that grows, in blocks: which part of it is finished and can be shown for good, and which is open.
+
+Where a block ends is the parser's to say (markdown-it-py); that it is asked as the text comes is ours. The law: however
+the text is cut into pieces, the blocks are the same, and their rows one below the other are those of the whole. Only
+whole lines count, for a line that goes on may still become something else.
+
+Pure, but for what the parser imports.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from headwater.terminal.markdown.parser import Fence, is_empty, outline
+from headwater.terminal.wrap import settled
+
+__all__ = ("Block", "Blocks")
+
+Kind: TypeAlias = Literal["block", "item", "fence", "code", "end"]
+
+CHARACTERS_A_BLOCK: Final = 12_000
+"""A longer one is cut at the end of a line: parsing it costs more with every line."""
+
+CHARACTERS_A_LINE: Final = 4_000
+"""A longer one is cut at a space, for the same reason."""
+
+MARKS: Final = "#*_->`~|+=: \t"
+"""A line that has begun with these alone may become anything."""
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A part of the text that is shown by itself.
+
+    A block of code has one each for its opening fence (`source` is the language), each line, and its end. Of a list
+    each item is a block.
+    """
+
+    source: str
+    kind: Kind = "block"
+    number: int | None = None
+    """Of an item of an ordered list: its number, which need not be the one that stands in the source."""
+    apart: bool = True
+    """Whether an empty line stands before it, where anything does."""
+
+
+class Blocks:
+    """Takes text in pieces and gives it in blocks: `add` pieces, `take` what is finished, and `finish` at the end."""
+
+    def __init__(self) -> None:
+        self._source = ""
+        """What is in no block yet."""
+        self._seen = 0
+        """Characters of it that have been looked at: whole lines in which no block ends."""
+        self._return = False
+        """Whether the last character was a carriage return, which may yet be half of a line's end."""
+        self._fence: Fence | None = None
+        self._first: Block | None = None
+        """The block that the source begins with, where what it is depends on what is gone: an item of a list, the rest
+        of what was cut."""
+
+    def add(self, text: str) -> None:
+        """The text goes on."""
+        if self._return or "\r" in text:
+            text = self._line_ends(text)
+        self._source += settled(text)
+        if len(self._source) - self._seen > CHARACTERS_A_LINE:
+            self._cut_lines()
+
+    def take(self) -> list[Block]:
+        """The blocks that are finished, and were not taken before."""
+        taken: list[Block] = []
+        while (whole := self._source.rfind("\n") + 1) > self._seen:
+            if self._fence is not None:
+                taken += self._take_code(whole)
+            else:
+                taken += self._take_blocks(whole)
+        return taken
+
+    def finish(self) -> list[Block]:
+        """All that is left: no more text will come, or what comes is another text."""
+        if self._source and not self._source.endswith("\n"):
+            self._source += "\n"
+        taken = self.take()
+        if self._fence is not None:
+            taken.append(Block("", "end", apart=False))
+        else:
+            taken += self.open()
+        self.__init__()  # type: ignore[misc]  # as it was made
+        return taken
+
+    @property
+    def source(self) -> str:
+        """What is in no finished block: the end of the text."""
+        return self._source
+
+    def open(self) -> list[Block]:
+        """What is not finished, as it looks now; a last line of nothing but marks is not shown yet."""
+        whole = self._source.rfind("\n") + 1
+        last = self._source[whole:]
+        if self._fence is not None:
+            shown = last and not last.lstrip(" ").startswith(self._fence.mark)
+            return [Block(self._fence.content(last), "code", apart=False)] if shown else []
+        source = self._source if last.strip(MARKS) else self._source[:whole]
+        return [piece.block for piece in self._split(source)]
+
+    def retract(self, text: str) -> bool:
+        """Take back `text`, the last that was added: whether all of it was open, so that none of it has been taken."""
+        over = len(settled(text.replace("\r\n", "\n"))) - len(self._source)
+        self._source = self._source[: max(-over, 0)]
+        self._seen = min(self._seen, len(self._source))
+        self._return = False
+        return over <= 0
+
+    # --- lines
+
+    def _line_ends(self, text: str) -> str:
+        """The text with a newline at each line's end, in whichever of three ways that is written."""
+        if self._return and text.startswith("\n"):
+            text = text[1:]
+        self._return = text.endswith("\r")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+
+    def _cut_lines(self) -> None:
+        """End lines that are too long."""
+        begin = self._source.rfind("\n", 0, self._seen) + 1
+        cut: list[str] = []
+        for line in self._source[begin:].split("\n"):
+            while len(line) > CHARACTERS_A_LINE:
+                at = line.rfind(" ", 0, CHARACTERS_A_LINE) + 1 or CHARACTERS_A_LINE
+                cut.append(line[:at])
+                line = line[at:]
+            cut.append(line)
+        self._source = self._source[:begin] + "\n".join(cut)
+
+    def _drop(self, characters: int, first: Block | None = None) -> None:
+        """Let go of what was taken; `first` is what the rest begins with."""
+        self._source = self._source[characters:]
+        self._seen = 0
+        self._first = first
+
+    # --- blocks
+
+    def _take_code(self, whole: int) -> list[Block]:
+        """Lines of code, up to the fence's end if that has come."""
+        assert self._fence is not None
+        taken: list[Block] = []
+        at = 0
+        while at < whole:
+            end = self._source.index("\n", at)
+            line, at = self._source[at:end], end + 1
+            if self._fence.ended_by(line):
+                self._fence = None
+                taken.append(Block("", "end", apart=False))
+                break
+            taken.append(Block(self._fence.content(line), "code", apart=False))
+        self._drop(at)
+        return taken
+
+    def _take_blocks(self, whole: int) -> list[Block]:
+        """Finished blocks: all that there are, or as far as a fence opens, or one is too long."""
+        taken: list[Block] = []
+        pieces = self._split(self._source[:whole])
+        for number, (block, begin, end, fence) in enumerate(pieces, start=1):
+            if fence is not None:
+                taken.append(block)
+                self._drop(end)
+                self._fence = fence
+                return taken
+            if end - begin > CHARACTERS_A_BLOCK:
+                at = self._source.rfind("\n", begin, begin + CHARACTERS_A_BLOCK) + 1
+                taken.append(msgspec.structs.replace(block, source=self._source[begin:at]))
+                self._drop(at, first=Block("", apart=False))
+                return taken
+            if number == len(pieces):
+                self._drop(begin, first=block)
+                self._seen = whole - begin
+                return taken
+            taken.append(block)
+        self._drop(whole, self._first)  # empty lines alone
+        return taken
+
+    def _split(self, source: str) -> list[_Piece]:
+        """The blocks of `source`; after a fence nothing is read."""
+        tops = outline(source)
+        if not tops:
+            return []
+        starts = [0]
+        while end := source.find("\n", starts[-1]) + 1:
+            starts.append(end)
+        if starts[-1] < len(source):
+            starts.append(len(source))
+        first = self._first
+        pieces: list[_Piece] = []
+        for at, top in enumerate(tops):
+            after = tops[at + 1].first if at + 1 < len(tops) else len(starts) - 1
+            if top.fence is not None:
+                apart = at > 0 or first is None or first.apart
+                block = Block(top.fence.info, "fence", apart=apart)
+                pieces.append(_Piece(block, starts[top.first], starts[top.first + 1], top.fence))
+                break
+            for index, (begin, end) in enumerate(pairwise([*top.items, after])):
+                block = Block(
+                    source[starts[begin] : starts[end]].rstrip("\n"),
+                    "item" if top.is_list else "block",
+                    None if top.number is None else top.number + index,
+                    index == 0 or is_empty(source[starts[begin - 1] : starts[begin]]),
+                )
+                if at == 0 and first is not None:
+                    block = _going_on(block, first, index)
+                pieces.append(_Piece(block, starts[begin], starts[end]))
+        return pieces
+
+
+class _Piece(NamedTuple):
+    """A block, and where it stands in the source: up to the beginning of the one after it."""
+
+    block: Block
+    begin: int
+    end: int
+    fence: Fence | None = None
+
+
+def _going_on(block: Block, first: Block, index: int) -> Block:
+    """The block as what `first` was said to be, `index` items after it."""
+    number = block.number
+    if number is not None and first.number is not None:
+        number = first.number + index
+    return Block(block.source, block.kind, number, block.apart if index else first.apart)
