@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headwater.version import __version__
 
 if TYPE_CHECKING:
-    from headwater import errors, events, testing
+    from headwater import errors, events, testing, web
     from headwater.agents.agent import Agent
     from headwater.agents.model import Model
     from headwater.backends.timeouts import Timeouts
@@ -69,7 +69,7 @@ _HOMES = {
     "on_event": "readers.process_hook",
     "tool": "tools",
 }
-_MODULES = ("errors", "events", "testing")
+_MODULES = ("errors", "events", "testing", "web")
 
 __all__ = (
     "Agent",
@@ -109,6 +109,7 @@ __all__ = (
     "on_event",
     "testing",
     "tool",
+    "web",
 )
 
 

@@ -157,11 +157,14 @@ class Manager:
 
     # --- readers
 
-    def read(self, live: LiveRun, wire: Wire, position: int = 0) -> Reading:
-        """A reader of the run, looked after until it is given back with `leave`. Raises Problem."""
+    def check_readers(self) -> None:
+        """Raises Problem where one reader more is too many."""
         if len(self._readings) >= self.limits.readers:
             said = f"{len(self._readings)} readers are connected."
             raise Problem("too_many_readers", said, hint="Try again soon.", retry_after=5)
+
+    def read(self, live: LiveRun, wire: Wire, position: int = 0) -> Reading:
+        """A reader of the run, looked after until it is given back with `leave`."""
         reading = live.read(wire, position)
         self._readings.add(reading)
         if self._tick is None:

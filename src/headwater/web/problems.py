@@ -20,6 +20,7 @@ STATUS: Final[dict[str, int]] = {
     "unknown_run": 404,
     "unknown_question": 404,
     "method_not_allowed": 405,
+    "too_slow": 408,
     "run_ended": 409,
     "thread_busy": 409,
     "answered": 409,
@@ -48,6 +49,11 @@ class Problem(Exception):
         self.hint = hint
         self.param = param
         self.retry_after = retry_after
+
+    @property
+    def closes(self) -> bool:
+        """Whether the connection is of no more use, because a body is still to come on it."""
+        return self.code in ("too_large", "too_slow")
 
     def body(self) -> dict[str, dict[str, str]]:
         """It as our own routes tell it."""

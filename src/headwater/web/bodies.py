@@ -1,0 +1,158 @@
+"""What is asked for in a request, read and checked: bodies of JSON, positions, numbers.
+
+Owns the shapes of the bodies. Pure: from bytes and text to values, or a Problem that says which field is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+
+from headwater.events.messages import Message
+from headwater.web.limits import MAX_BODY_DEPTH
+from headwater.web.problems import Problem
+
+__all__ = ("Answering", "Approving", "Saying", "Starting", "conversation", "decoded", "messages", "number", "position")
+
+T = TypeVar("T")
+
+_json: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+class Starting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A run is to begin."""
+
+    input: str | list[Any]
+    agent: str | None = None
+    context: Any = None
+    thread: str | None = None
+    on_disconnect: Literal["continue", "cancel"] | float | None = None
+
+
+class Saying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something is said to a run."""
+
+    input: str | list[Any]
+    agent: str | None = None
+    now: bool = False
+
+
+class Answering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tool asked is answered."""
+
+    input: str
+    action: Literal["accept", "decline", "cancel"]
+    content: Any = None
+
+
+class Approving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call is allowed or refused."""
+
+    approval: str
+    allowed: bool
+    note: str = ""
+    arguments: dict[str, Any] | None = None
+    for_run: bool = False
+
+
+def decoded(data: bytes, kind: type[T]) -> T:
+    """The body as a value. Raises Problem: bad_json where it is none, bad_request where it does not fit."""
+    return fitting(parsed(data), kind)
+
+
+def parsed(data: bytes) -> Any:
+    """The body as plain JSON. Raises Problem."""
+    try:
+        value = _json.decode(data or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("bad_json", f"The body is no JSON: {_said(error)}.", hint="Send one JSON object.") from None
+    if not isinstance(value, dict):
+        raise Problem("bad_request", "The body is no JSON object.", hint="Send one JSON object.")
+    _check_depth(value)
+    return value
+
+
+def fitting(value: Any, kind: type[T]) -> T:
+    """A JSON value as one of the type. Raises Problem."""
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError, ValueError, TypeError) as error:
+        said, _, at = _said(error).partition(" - at `$")
+        place = at.rstrip("`").lstrip(".")
+        raise Problem("bad_request", f"{place or 'The body'}: {said}.", param=place or None) from None
+
+
+def _said(error: BaseException) -> str:
+    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _check_depth(value: Any) -> None:
+    """Raises Problem where arrays and objects stand too deep inside each other."""
+    level: list[Any] = [value]
+    for _ in range(MAX_BODY_DEPTH):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise Problem("bad_request", f"The body is nested more than {MAX_BODY_DEPTH} deep.", hint="Send it flatter.")
+
+
+# --- messages
+
+
+def messages(input: str | Sequence[Any]) -> tuple[Message, ...]:
+    """What is said, as messages: a text, or messages whose content may be a text. Raises Problem."""
+    given: Sequence[Any] = [input] if isinstance(input, str) else input
+    if not given or "" in given:
+        raise Problem("bad_request", "input is empty.", hint="Say something.", param="input")
+    return fitting([_message(one, at) for at, one in enumerate(given)], tuple[Message, ...])
+
+
+def _message(one: Any, at: int) -> Any:
+    if isinstance(one, str):
+        return {"role": "user", "content": [{"type": "text", "text": one}]}
+    if not isinstance(one, Mapping) or "role" not in one:
+        hint = 'Write {"role": "user", "content": "…"}.'
+        raise Problem("bad_request", f"input[{at}] is no message.", hint=hint, param="input")
+    content = one.get("content", ())
+    return {**one, "content": [{"type": "text", "text": content}] if isinstance(content, str) else content}
+
+
+def conversation(input: str | Sequence[Any]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """The same, parted: what was said before, and what the run is asked. Raises Problem."""
+    said = messages(input)
+    before = next((at for at in range(len(said), 0, -1) if said[at - 1].role in ("assistant", "tool")), 0)
+    if before == len(said):
+        raise Problem("bad_request", "The last message is not the user's.", hint="Say something.", param="input")
+    return said[:before], said[before:]
+
+
+# --- places and numbers
+
+_LONGEST: Final = 15
+"""Digits of a number that a query or a header may have: more than any log has events."""
+
+
+def position(text: str | None) -> int:
+    """The position after the event with that id; 0 where none is given. Raises Problem."""
+    if text is None or text.strip() in ("", "-1"):
+        return 0
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST):
+        raise Problem("bad_position", "The id of an event is a number.", hint="Send the last id that you have seen.")
+    return int(text) + 1
+
+
+def number(name: str, text: str | None, default: int | None, *, least: int = 0, most: int = 10**9) -> int | None:
+    """A number out of a query. Raises Problem."""
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST and least <= int(text) <= most):
+        raise Problem("bad_request", f"{name} is a number from {least} to {most}.", param=name)
+    return int(text)

@@ -1,0 +1,186 @@
+"""Who may ask: the checks that every request passes before anything is done for it.
+
+A page of another site cannot make a browser ask here (Origin, Sec-Fetch-Site, JSON alone), nor be taken for this server
+by a name of its own (Host); where there is a token, nobody without it is told anything. Pure: from headers to an error
+or None. It must never write a token anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Iterable, Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from headwater.errors import ConfigurationError
+from headwater.web.problems import Problem
+
+__all__ = ("COOKIE", "MIN_TOKEN", "PROTOCOL", "Asked", "Guard", "checked_origin")
+
+COOKIE: Final = "headwater"
+PROTOCOL: Final = "headwater"
+"""The WebSocket subprotocol; beside it a token may be offered as `headwater.token.<base64url>`."""
+
+MIN_TOKEN: Final = 32
+"""Characters of a token: as many as nobody guesses."""
+
+_TOKEN_PROTOCOL: Final = f"{PROTOCOL}.token."
+_JSON: Final = "application/json"
+_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+_SECURE: Final = {"https": True, "wss": True}
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the checks look at. `headers` have lower-case names; one that came twice stands in `doubled`."""
+
+    method: str
+    scheme: str
+    headers: Mapping[str, str]
+    doubled: frozenset[str] = frozenset()
+    subprotocols: tuple[str, ...] = ()
+    public: bool = False
+    """Whether it is for something that anyone may see: the page's own files, the health."""
+
+    @property
+    def is_socket(self) -> bool:
+        """Whether a WebSocket is asked for."""
+        return self.scheme in ("ws", "wss")
+
+
+class Guard:
+    """What a server lets in.
+
+    `hosts` are the names by which it may be asked for, beside those of the loopback; None: any, for a router in a
+    program that has checks of its own. `origins` are the sites whose pages may ask, beside its own. `token` is what
+    everyone must have. Raises ConfigurationError.
+    """
+
+    def __init__(
+        self, *, hosts: Iterable[str] | None = None, origins: Iterable[str] = (), token: str | None = None
+    ) -> None:
+        if token is not None and len(token) < MIN_TOKEN:
+            raise ConfigurationError(
+                f"The token has {len(token)} characters, and {MIN_TOKEN} are the least.",
+                hint='Make one: python -c "import secrets; print(secrets.token_urlsafe(32))".',
+            )
+        self._hosts = None if hosts is None else frozenset(host.lower().rstrip(".") for host in hosts)
+        self.origins = frozenset(map(checked_origin, origins))
+        self._token = None if token is None else token.encode()
+        self.cookie = "" if token is None else _text(hmac.digest(token.encode(), b"headwater cookie", hashlib.sha256))
+        """What a browser is given in place of the token, which cannot be had from it."""
+
+    def check(self, asked: Asked) -> None:
+        """Raises Problem where it is refused: bad_host, bad_origin, unauthorized, not_json."""
+        self._check_host(asked)
+        allowed = self._check_origin(asked)
+        if not (allowed or asked.public) and asked.headers.get("sec-fetch-site") == "cross-site":
+            raise _foreign("a page of another site")
+        if not (asked.public or self._token is None or self._knows(asked)):
+            raise Problem(
+                "unauthorized", "A token is needed.", hint="Send it: Authorization: Bearer …, or open the printed URL."
+            )
+        if asked.method == "POST":
+            kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != _JSON:
+                raise Problem("not_json", f"A POST is {_JSON} here.", hint=f"Send Content-Type: {_JSON}.")
+
+    def _check_host(self, asked: Asked) -> None:
+        if self._hosts is None:
+            return
+        name = _host_name(asked.headers.get("host", ""))
+        if name is None or "host" in asked.doubled or not (name in self._hosts or _is_loopback(name)):
+            raise Problem("bad_host", "This server does not go by that name.", hint="Allow it: --allow-host NAME.")
+
+    def _check_origin(self, asked: Asked) -> bool:
+        """Whether a site that may ask asks. Raises Problem where another does."""
+        origin = asked.headers.get("origin")
+        if origin is None:
+            return False
+        if "origin" not in asked.doubled and (origin in self.origins or _is_own(origin, asked)):
+            return True
+        raise _foreign("that origin")
+
+    def _knows(self, asked: Asked) -> bool:
+        """Whether whoever asks has the token, in any of the ways in which it may be had."""
+        assert self._token is not None
+        kind, _, given = asked.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token):
+            return True
+        try:
+            cookies = SimpleCookie(asked.headers.get("cookie", ""))
+        except CookieError:
+            cookies = SimpleCookie()
+        if COOKIE in cookies and hmac.compare_digest(cookies[COOKIE].value.encode(), self.cookie.encode()):
+            return True
+        offered = [
+            name.removeprefix(_TOKEN_PROTOCOL) for name in asked.subprotocols if name.startswith(_TOKEN_PROTOCOL)
+        ]
+        return any(hmac.compare_digest(one.rstrip("=").encode(), _text(self._token).encode()) for one in offered)
+
+    def protocol(self, offered: Iterable[str]) -> str | None:
+        """Which of the subprotocols that were offered is spoken; None: none was."""
+        known = [name for name in offered if name == PROTOCOL or name.startswith(_TOKEN_PROTOCOL)]
+        return min(known, key=len, default=None)
+
+
+def _foreign(who: str) -> Problem:
+    return Problem("bad_origin", f"This server does not answer {who}.", hint="Allow it: --origin, or origins=[…].")
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _host_name(host: str) -> str | None:
+    """The name in a Host header, without its port; None where it is none."""
+    if not host or any(c in host for c in "/@?#\\ \t,"):
+        return None
+    try:
+        name, _ = urlsplit(f"//{host}").hostname, urlsplit(f"//{host}").port
+    except ValueError:
+        return None
+    return name.lower().rstrip(".") if name else None
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def checked_origin(origin: str) -> str:
+    """An origin as browsers send it. Raises ConfigurationError."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
+        raise ConfigurationError(f"{origin!r} is no origin.", hint="Write https://app.example, without a path.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
+
+
+def _is_own(origin: str, asked: Asked) -> bool:
+    """Whether a page of this very server asks. A proxy may have ended TLS: what came as http may have been https."""
+    try:
+        theirs, ours = urlsplit(origin), urlsplit(f"//{asked.headers.get('host', '')}")
+        secure = _SECURE.get(asked.scheme, False)
+        if theirs.scheme not in ("https",) if secure else theirs.scheme not in ("http", "https"):
+            return False
+        default = _PORTS[theirs.scheme]
+        return bool(theirs.hostname) and (theirs.hostname, theirs.port or default) == (
+            ours.hostname,
+            ours.port or default,
+        )
+    except ValueError:
+        return False

@@ -1,0 +1,160 @@
+"""The doors: a Starlette Router of all that is served, and the same as FastAPI's routes.
+
+Owns which path leads to which handler. Both stand under any prefix, and need no lifespan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from headwater.agents.runnable import Runnable
+from headwater.web.answers import json_answer
+from headwater.web.guard import Guard
+from headwater.web.limits import Limits
+from headwater.web.live_run import OnDisconnect
+from headwater.web.native_routes import NativeRoutes
+from headwater.web.openapi import OPERATIONS, document
+from headwater.web.problems import Problem
+from headwater.web.site import Endpoint, Handler, Owner, Site
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+__all__ = ("api_router", "endpoints", "router", "router_of")
+
+
+def router(
+    *members: Runnable,
+    on_disconnect: OnDisconnect | None = None,
+    owner: Owner | None = None,
+    limits: Limits | None = None,
+    origins: Iterable[str] = (),
+    guard: Guard | None = None,
+) -> Router:
+    """Agents and workflows behind HTTP, as a Starlette Router to be mounted in a program, or served as it is.
+
+    `on_disconnect` says what becomes of a run when its last reader has left: "continue", "cancel", or seconds of grace;
+    each wire has a default of its own. `owner(request)` returns the name of the caller, who sees only their own runs;
+    it may be a coroutine function. `limits` are how much is taken on. `origins` are the sites whose pages may ask,
+    beside the one that this is served from.
+
+    Raises ConfigurationError.
+    """
+    site = Site(
+        members,
+        on_disconnect=on_disconnect,
+        owner=owner,
+        limits=limits,
+        guard=guard or Guard(origins=origins),
+    )
+    return router_of(site)
+
+
+def router_of(site: Site) -> Router:
+    """The router of a site."""
+    nowhere = site.endpoint(_not_found)
+
+    async def default(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            answer = await nowhere(Request(scope, receive))
+            await answer(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    routes = [Route(path, _Served(endpoint)) for path, endpoint in endpoints(site).items()]
+    return Router(routes, default=default, redirect_slashes=False)
+
+
+class _Served:
+    """An endpoint as an application, asked whatever the method is: Starlette would refuse some in its own words."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._endpoint(Request(scope, receive))
+        await answer(scope, receive, send)
+
+
+def api_router(
+    *members: Runnable,
+    on_disconnect: OnDisconnect | None = None,
+    owner: Owner | None = None,
+    limits: Limits | None = None,
+    origins: Iterable[str] = (),
+) -> APIRouter:
+    """The same as FastAPI's routes: `app.include_router(api_router(agent), prefix="/agents", dependencies=[…])`.
+
+    Dependencies hold for these, as they do not for what is mounted. Takes what `router` takes. Raises
+    ConfigurationError, and ImportError where FastAPI is not installed.
+    """
+    from fastapi import APIRouter
+
+    site = Site(members, on_disconnect=on_disconnect, owner=owner, limits=limits, guard=Guard(origins=origins))
+    made = APIRouter(tags=["headwater"])
+    told = document(OPERATIONS)["paths"]
+    for path, endpoint in endpoints(site).items():
+        for one in [one for one in OPERATIONS if one.path == path]:
+            made.add_api_route(
+                path,
+                endpoint,
+                methods=[one.method],
+                name=one.name,
+                summary=one.summary,
+                response_model=None,
+                response_class=Response,
+                include_in_schema=one.name != "openapi",
+                openapi_extra={
+                    "parameters": told[path][one.method.lower()].get("parameters", []),
+                },
+            )
+    return made
+
+
+def endpoints(site: Site) -> dict[str, Endpoint]:
+    """What answers at each path, whatever the method."""
+    native = NativeRoutes(site)
+
+    async def openapi(request: Request, caller: str | None) -> Response:
+        """What there is here, as an OpenAPI document."""
+        server = request.url.path.removesuffix("/openapi.json")
+        return json_answer(document(OPERATIONS, server=server, token=bool(site.guard.cookie)))
+
+    named: dict[str, Handler] = {"openapi": openapi}
+    paths: dict[str, dict[str, Endpoint]] = {}
+    for one in OPERATIONS:
+        handler = named.get(one.name) or getattr(native, one.name)
+        paths.setdefault(one.path, {})[one.method] = site.endpoint(handler, public=one.public)
+    return {path: _by_method(site, methods) for path, methods in paths.items()}
+
+
+def _by_method(site: Site, methods: dict[str, Endpoint]) -> Endpoint:
+    """One endpoint of several methods; any other is refused, in our own words."""
+    known = {**methods, "OPTIONS": site.endpoint(site.preflight, public=True)}
+    if "GET" in methods:
+        known["HEAD"] = methods["GET"]
+    allowed = ", ".join(methods)
+
+    async def refuse(request: Request, caller: str | None) -> Response:
+        raise Problem("method_not_allowed", f"Here there is {allowed}.")
+
+    refused = site.endpoint(refuse)
+
+    async def endpoint(request: Request) -> Response:
+        answer = await known.get(request.method, refused)(request)
+        if answer.status_code == 405:
+            answer.headers["allow"] = allowed
+        return answer
+
+    return endpoint
+
+
+async def _not_found(request: Request, caller: str | None) -> Response:
+    """There is nothing at that path."""
+    raise Problem("not_found", "There is nothing here.", hint="GET /openapi.json tells what there is.")

@@ -1,0 +1,157 @@
+"""What a run says, as one voice: for wires that have one answer, no names in it, and no way to take anything back.
+
+An agent is heard as it speaks, with those to whom it hands over; of a workflow those members whose answer is known to
+be its own: a sequence's last. Where nobody is (members that speak at once), the whole is said at the end. What may be
+taken back waits until it cannot be. Pure: the same events are always the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from headwater.events import (
+    ChildFinished,
+    ChildStarted,
+    Event,
+    Handoff,
+    ReasoningDelta,
+    ReasoningStarted,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    TextDelta,
+    TextStarted,
+    WorkflowShape,
+)
+from headwater.events.answers import composed
+from headwater.events.fold import Fold
+from headwater.events.tree import Tree
+from headwater.readers.hold import Hold
+
+__all__ = ("Said", "Voice")
+
+Kind = Literal["text", "refusal", "reasoning"]
+
+_APART: Final = "\n\n"
+
+
+class Said(NamedTuple):
+    """A piece of what is said."""
+
+    kind: Kind
+    text: str
+
+
+class Voice:
+    """Call it with every event of a log; it returns what may be said now."""
+
+    __slots__ = ("_folds", "_heard", "_hold", "_leads", "_reasoned", "_reasoning", "_refusals", "spoke", "tree")
+
+    def __init__(self) -> None:
+        self.tree = Tree()
+        self.spoke = False
+        """Whether anything of the answer was said."""
+        self._hold: Hold[Said] = Hold()
+        self._heard: dict[str, bool] = {}
+        self._leads: dict[str, str] = {}
+        self._refusals: set[tuple[str, int, int]] = set()
+        self._reasoned: set[str] = set()
+        self._reasoning: dict[str, str] = {}
+        """What parts the reasoning that begins from the one before it."""
+        self._folds = False
+        """Whether all that is said is kept, because it may have to be said at the end."""
+
+    def __call__(self, event: Event) -> Sequence[Said]:
+        """What may be said now, in order."""
+        if event.__class__ is TextDelta:
+            if self._folds:
+                self._fold(event)
+            if not self._hears(event.run):
+                return ()
+            said: Sequence[Said] = self._held(event, (self._text(event),))
+            return said
+        self.tree.add(event)
+        if handler := _HANDLERS.get(event.__class__):
+            handler(self, event)
+        if self._folds:
+            self._fold(event)
+        items: Sequence[Said] = ()
+        if isinstance(event, ReasoningDelta) and self._hears(event.run):
+            items = (Said("reasoning", self._reasoning.pop(event.run, "") + event.text),)
+        said = self._held(event, items)
+        root = self.tree.root
+        if root is not None and event.run == root.id and isinstance(event, (RunFinished, RunFailed, RunCancelled)):
+            return [*said, *self._rest()]
+        return said
+
+    def _held(self, event: Event, items: Sequence[Said]) -> Sequence[Said]:
+        said = self._hold(event, items)
+        if said:
+            self.spoke = self.spoke or any(one.kind != "reasoning" for one in said)
+        return said
+
+    def _text(self, event: TextDelta) -> Said:
+        if self._refusals and (event.run, event.step, event.part) in self._refusals:
+            return Said("refusal", event.text)
+        lead = self._leads.pop(event.run, "") if self._leads else ""
+        return Said("text", lead + event.text)
+
+    def _hears(self, run: str) -> bool:
+        """Whether the run's words are the answer's."""
+        heard = self._heard.get(run)
+        if heard is None:
+            tree = self.tree
+            heard = self._heard[run] = run in tree.speakers and all(
+                node.final is True and not node.answer_tool and _one_at_a_time(node.shape) for node in tree.between(run)
+            )
+        return heard
+
+    def _rest(self) -> Sequence[Said]:
+        """What the run came to, where that was not said as it came."""
+        root = self.tree.root
+        if self.spoke or not self._folds or root is None:
+            return ()
+        text = str(composed(root, now=0.0))
+        return (Said("text", text),) if text else ()
+
+    def _fold(self, event: Event) -> None:
+        node = self.tree.node(event)
+        if node.fold is None:
+            node.fold = Fold()
+        node.fold.add(event)
+
+    def _run_started(self, event: RunStarted) -> None:
+        self._heard.clear()
+        root = self.tree.root
+        if root is not None and event.run == root.id:
+            self._folds = event.workflow is not None or bool(event.answer_tool)
+
+    def _changed(self, event: Event) -> None:
+        self._heard.clear()
+
+    def _text_started(self, event: TextStarted) -> None:
+        if event.kind == "refusal":
+            self._refusals.add((event.run, event.step, event.part))
+        if event.lead:
+            self._leads[event.run] = event.lead
+
+    def _reasoning_started(self, event: ReasoningStarted) -> None:
+        self._reasoning[event.run] = _APART if event.run in self._reasoned else ""
+        self._reasoned.add(event.run)
+
+
+def _one_at_a_time(shape: WorkflowShape | None) -> bool:
+    """Whether no two of a workflow's members give its answer; what is no workflow is one."""
+    return shape is None or shape.kind == "sequential" or len(shape.members) == 1
+
+
+_HANDLERS: Final[dict[type[Event], Callable[[Voice, Any], None]]] = {
+    RunStarted: Voice._run_started,
+    ChildStarted: Voice._changed,
+    ChildFinished: Voice._changed,
+    Handoff: Voice._changed,
+    TextStarted: Voice._text_started,
+    ReasoningStarted: Voice._reasoning_started,
+}

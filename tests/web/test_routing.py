@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import Depends, FastAPI, HTTPException, Request
+
+import headwater
+from headwater.errors import ConfigurationError
+from headwater.web import api_router, router
+from headwater.web.openapi import OPERATIONS
+from tests.support.members import paced, speaker
+from tests.support.served import Served, read_events, served
+
+
+def test_what_cannot_be_served_is_refused_where_it_is_made() -> None:
+    for wrong in ({}, {"on_disconnect": "sleep"}, {"origins": ["friend.example"]}):
+        members = [speaker("a")] if wrong else []
+        with pytest.raises(ConfigurationError):
+            router(*members, **wrong)
+        with pytest.raises(ConfigurationError):
+            api_router(*members, **wrong)
+
+
+def test_it_is_found_by_its_name() -> None:
+    assert headwater.web.router is router
+
+
+def key(request: Request) -> None:
+    if request.headers.get("x-key") != "k":
+        raise HTTPException(401, "No.")
+
+
+def test_fastapis_dependencies_hold_for_every_route() -> None:
+    async def main() -> None:
+        app = FastAPI()
+        app.include_router(api_router(speaker("a")), prefix="/agents", dependencies=[Depends(key)])
+        async with served(app, own=False) as server:
+            for one in OPERATIONS:
+                path = f"/agents{one.path}".replace("{id}", "x")
+                assert (await server.client.request(one.method, path)).status_code == 401, path
+            headers = {"x-key": "k"}
+            body = {"input": "Go."}
+            sse = {**headers, "accept": "text/event-stream"}
+            answer = await server.client.post("/agents/runs", json=body, headers=sse)
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            assert "event: run.finished" in answer.text
+            begun = await server.client.post("/agents/runs", json=body, headers=headers)
+            place = begun.json()["events"]
+            assert place.startswith("/agents/runs/")
+            async with server.client.stream("GET", place, headers=headers) as response:
+                assert (await read_events(response))[-1].event == "run.finished"
+            told = (await server.client.get("/openapi.json")).json()
+            assert {f"/agents{one.path}" for one in OPERATIONS if one.name != "openapi"} <= {*told["paths"]}
+            assert (await server.client.post("/agents/runs", content="x", headers=headers)).status_code == 415
+
+    asyncio.run(main())
+
+
+async def answered(server: Served, **headers: str) -> tuple[int, Any]:
+    answer = await server.client.get("/runs", headers=headers)
+    return answer.status_code, answer.json() if answer.status_code == 200 else answer.text
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_each_caller_sees_their_own_runs_alone(kind: str) -> None:
+    def plainly(request: Any) -> str:
+        return str(request.headers["x-user"])
+
+    async def later(request: Any) -> str:
+        await asyncio.sleep(0)
+        return plainly(request)
+
+    async def main() -> None:
+        app = router(paced("a", 100, 0.05), owner=plainly if kind == "plain" else later)
+        async with served(app) as server:
+            client, ann, bob = server.client, {"x-user": "ann"}, {"x-user": "bob"}
+            run = (await client.post("/runs", json={"input": "Go."}, headers=ann)).json()["run_id"]
+            for method, path in (
+                ("GET", ""),
+                ("GET", "/events"),
+                ("POST", "/cancel"),
+                ("POST", "/messages"),
+                ("POST", "/answer"),
+                ("POST", "/approve"),
+            ):
+                body = {"messages": {"input": "x"}, "answer": {"input": "x", "action": "accept"}}.get(
+                    path[1:], {"approval": "x", "allowed": True} if path == "/approve" else {}
+                )
+                options = {"json": body} if method == "POST" else {}
+                theirs = await client.request(method, f"/runs/{run}{path}", headers=bob, **options)  # type: ignore[arg-type]
+                nobodys = await client.request(method, f"/runs/run_x{path}", headers=bob, **options)  # type: ignore[arg-type]
+                assert (theirs.status_code, theirs.content) == (404, nobodys.content)
+            assert (await client.get("/runs", headers=bob)).json() == {"runs": []}
+            assert [one["run_id"] for one in (await client.get("/runs", headers=ann)).json()["runs"]] == [run]
+            assert (await client.post(f"/runs/{run}/cancel", json={}, headers=ann)).status_code == 202
+
+    asyncio.run(main())
+
+
+def test_an_owner_may_refuse_in_its_own_words() -> None:
+    def owner(request: Any) -> str:
+        raise HTTPException(403, "Not you.")
+
+    def broken(request: Any) -> str:
+        raise KeyError("a secret")
+
+    async def main() -> None:
+        app = FastAPI()
+        app.include_router(api_router(speaker("a"), owner=owner))
+        app.include_router(api_router(speaker("a"), owner=broken), prefix="/broken")
+        async with served(app, own=False) as server:
+            assert await answered(server) == (403, '{"detail":"Not you."}')
+            answer = await server.client.get("/broken/runs")
+            assert answer.status_code == 500
+            assert "secret" not in answer.text
+
+    asyncio.run(main())
