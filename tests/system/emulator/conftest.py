@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 import subprocess
-import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.support.npm import NoPackage, installed
 from tests.system.emulator.answers import fixtures
 
 HERE = Path(__file__).parent
@@ -44,7 +42,11 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         _cannot("node is not installed")
     answers = tmp_path_factory.mktemp("emulator") / "answers.json"
     answers.write_text(json.dumps(fixtures()), encoding="utf-8")
-    command = [node, str(_installed() / "dist" / "cli.js"), "--port", "0", "--strict", "--fixtures", str(answers)]
+    try:
+        program = installed(HERE) / PACKAGE / "dist" / "cli.js"
+    except NoPackage as problem:
+        _cannot(str(problem))
+    command = [node, str(program), "--port", "0", "--strict", "--fixtures", str(answers)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=HERE) as process:
         try:
             yield Emulator(_address(process))
@@ -62,32 +64,6 @@ def _address(process: subprocess.Popen[str]) -> str:
             threading.Thread(target=process.stdout.read, daemon=True).start()
             return line.split("listening on ")[1].strip()
     raise RuntimeError(f"The emulator did not start:\n{''.join(said)}")
-
-
-def _installed() -> Path:
-    """The package's folder in the cache, installed by npm where it is not there yet."""
-    lock = json.loads((HERE / "package-lock.json").read_text(encoding="utf-8"))
-    version = lock["packages"][f"node_modules/{PACKAGE}"]["version"]
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = caches / "headwater-tests" / f"aimock-{version}"
-    if not cache.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            _cannot("npm is not installed")
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        # Installed beside and renamed, so that a half-made folder is never taken for a whole one.
-        with tempfile.TemporaryDirectory(dir=cache.parent) as scratch:
-            folder = Path(scratch) / "package"
-            folder.mkdir()
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, folder)
-            command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-            if done.returncode:
-                _cannot(f"npm could not install {PACKAGE} {version}: {done.stderr.strip()[-500:]}")
-            with contextlib.suppress(OSError):  # another run may have been faster
-                folder.rename(cache)
-    return cache / "node_modules" / PACKAGE
 
 
 def _cannot(why: str) -> NoReturn:
