@@ -22,7 +22,7 @@ export class Inspect extends Component {
     const run = log.fold.child(event.run);
     return html`<section class="look" aria-label="Inspect">
       <div class="head"><h2>Event <span class="num">#${event.seq ?? log.shown - 1}</span></h2><code class=${tone(event)}>${harmless(event.type)}</code><span class="grow"></span><span class="muted num">${precise(event.time - log.started)}</span></div>
-      <dl><dt>by</dt><dd><i class=${`sw s${run ? log.fold.hue(run) : 0}`}></i>${harmless((event.path ?? []).join(" / "))}${event.step ? `, step ${event.step}` : ""}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}</dd>
+      <dl><dt>by</dt><dd><i class=${run?.isWorkflow ? "sw ring" : `sw s${log.fold.hue(run ?? {})}`}></i>${harmless((event.path ?? []).join(" / "))}${event.step ? `, step ${event.step}` : ""}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}</dd>
       ${describe(event, log.fold).map(([term, told]) => html`<dt>${term}</dt><dd>${harmless(String(told))}</dd>`)}</dl>
       <pre tabindex="0"><code>${spaced(JSON.stringify(event, shortened))}</code></pre>
     </section>`;
