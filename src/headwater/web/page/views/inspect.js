@@ -24,7 +24,7 @@ export class Inspect extends Component {
       <div class="head"><h2>Event <span class="num">#${event.seq ?? log.shown - 1}</span></h2><code class=${tone(event)}>${harmless(event.type)}</code><span class="grow"></span><span class="muted num">${precise(event.time - log.started)}</span></div>
       <dl><dt>by</dt><dd><i class=${run?.isWorkflow ? "sw ring" : `sw s${log.fold.hue(run ?? {})}`}></i>${harmless((event.path ?? []).join(" / "))}${event.step ? `, step ${event.step}` : ""}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}</dd>
       ${describe(event, log.fold).map(([term, told]) => html`<dt>${term}</dt><dd>${harmless(String(told))}</dd>`)}</dl>
-      <pre tabindex="0"><code>${spaced(JSON.stringify(event, shortened))}</code></pre>
+      <pre tabindex="0"><code>${JSON.stringify(event, shortened)}</code></pre>
     </section>`;
   }
 }
@@ -36,11 +36,6 @@ function tone({ type, error }) {
 
 function shortened(_, value) {
   return typeof value === "string" ? clip(harmless(value), LONGEST) : value;
-}
-
-// A place to break the line after each value: a zero-width space.
-function spaced(json) {
-  return json.replace(/,"/g, ',\u200b"');
 }
 
 // What an event says, as terms and words.
