@@ -22,7 +22,8 @@ from headwater.events import Event
 from headwater.events.questions import Answer
 from headwater.events.response import Response
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
-from headwater.readers.stream import AgentStream, drain_blocking
+from headwater.readers.reading import drain_blocking
+from headwater.readers.stream import AgentStream
 from headwater.runtime.resume import OnChanged, Resumption
 from headwater.tools.work import Approval, Offered
 

@@ -15,7 +15,7 @@ from typing import Any
 from headwater.agents.task import Task
 from headwater.events.response import Response
 from headwater.readers.kept_loop import kept_loop
-from headwater.readers.stream import drain_blocking
+from headwater.readers.reading import drain_blocking
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 

@@ -7,24 +7,33 @@ provider's connection before the next statement runs. It decides nothing about t
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, cast
 
 from typing_extensions import TypeVar
 
-from headwater.errors import Cancelled, LoopMisuse, RunEnded, UnknownQuestion, UsageError
-from headwater.events import Event, RunFinished, TextDelta
+from headwater.errors import LoopMisuse, RunEnded, UnknownQuestion, UsageError
+from headwater.events import Event
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
-from headwater.readers.chunks import Chunks, StreamChunk
-from headwater.readers.hold import Hold
+from headwater.readers.chunks import StreamChunk
 from headwater.readers.kept_loop import KeptLoop, in_loop, kept_loop, refuse_inside_loop
-from headwater.readers.selection import Choice, Everyone, Selection
+from headwater.readers.reading import (
+    AsyncReading,
+    OneByOne,
+    Reader,
+    as_chunks,
+    as_events,
+    as_text,
+    chosen_chunks,
+    chosen_events,
+    drain_blocking,
+    read_plainly,
+)
+from headwater.readers.selection import Choice
 
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
@@ -40,6 +49,8 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
+_READ_ONCE: Final = "A stream is one run, read once: call run_stream again, or keep what you read."
+
 _claiming = threading.RLock()
 """Held while a stream's run is made, or claimed by a reader: once a stream, so one lock serves all."""
 
@@ -54,9 +65,9 @@ class _Readable(Generic[T_co]):
     """What to write in async code instead of a plain loop."""
 
     def __init__(self) -> None:
-        self._next: _AsyncReading[T_co] | Iterator[T_co] | None = None
+        self._next: AsyncReading[T_co] | Iterator[T_co] | None = None
 
-    def _open(self) -> _AsyncReading[T_co]:
+    def _open(self) -> AsyncReading[T_co]:
         raise NotImplementedError
 
     def _open_plainly(self) -> Iterator[T_co]:
@@ -95,7 +106,12 @@ class _Readable(Generic[T_co]):
             self._next = self._open_plainly()
         if isinstance(self._next, (Reader, OneByOne)):
             raise LoopMisuse("This stream is being read by `anext`.", hint="Go on with it in async code.")
-        return next(self._next)
+        try:
+            return next(self._next)
+        except ValueError as error:
+            if str(error) != "generator already executing":
+                raise
+        raise LoopMisuse("This stream is being read by another thread.", hint=_READ_ONCE)
 
 
 class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
@@ -113,15 +129,18 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         self._make = make
         self._run: Run | None = None
         self._reading = False
+        self._reader: threading.Thread | None = None
+        """The thread in which the reading was begun."""
         self._kept: KeptLoop | None = None
+        self._closing = False
 
     # --- reading
 
     def _open(self) -> Reader[StreamChunk]:
-        return Reader(self.claim(), _chunks)
+        return Reader(self.claim(), as_chunks)
 
     def _open_plainly(self) -> Iterator[StreamChunk]:
-        return self._plain(self.claim(), _chunks)
+        return self._plain(self.claim(), as_chunks)
 
     def _is_over(self) -> bool:
         return self._reading and self._begun().over
@@ -135,7 +154,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         only the answer's text. Raises ConfigurationError.
         """
         choice = Choice.of(final_only, agent, depth)
-        return View(self, _events) if choice is None else Chosen(self, partial(_chosen_events, choice=choice))
+        return View(self, as_events) if choice is None else Chosen(self, partial(chosen_events, choice=choice))
 
     def select(
         self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
@@ -149,11 +168,11 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         Raises ConfigurationError.
         """
         choice = Choice.of(final_only, agent, depth)
-        return View(self, _chunks) if choice is None else Chosen(self, partial(_chosen_chunks, choice=choice))
+        return View(self, as_chunks) if choice is None else Chosen(self, partial(chosen_chunks, choice=choice))
 
     def text(self) -> View[str]:
         """The text alone, piece by piece: `async for text in stream.text()`, or plain `for`."""
-        return View(self, _text)
+        return View(self, as_text)
 
     async def result(self) -> ResultT_co:
         """The Response, once the run has ended: before any reading this reads it to its end.
@@ -182,8 +201,11 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
             for _ in self:
                 pass
         run = self._begun()
-        if not run.over and not (self._reading and run.begun):
-            self._reading = True
+        with _claiming:
+            mine = not (run.over or (self._reading and (run.begun or self._read_elsewhere)))
+            if mine:
+                self._reading, self._reader = True, threading.current_thread()
+        if mine:
             drain_blocking(run, self._loop())
         run.raise_error()
         if not run.over:
@@ -291,12 +313,22 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
             await self._run.settle()
 
     def close(self) -> None:
-        """Leave, from plain code."""
-        if self._run is not None:
-            self._run.abort("left")
+        """Leave, from plain code. Where another thread reads, its reading ends as by `cancel`."""
+        with _claiming:
+            run, elsewhere = self._run, self._read_elsewhere
+            if run is None or self._closing:
+                return
+            self._closing = not elsewhere
+        if elsewhere:
+            run.cancel("left")
+            return
+        try:
+            run.abort("left")
             if self._kept is not None and not (in_loop() or self._kept.busy or self._kept.loop.is_closed()):
-                self._kept.run(self._run.settle())
+                self._kept.run(run.settle())
                 self._kept.settle()
+        finally:
+            self._closing = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -339,12 +371,14 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         run = self._begun()
         with _claiming:
             if self._reading:
-                raise LoopMisuse(
-                    "This stream has been read already, or is being read.",
-                    hint="A stream is one run, read once: call run_stream again, or keep what you read.",
-                )
-            self._reading = True
+                raise LoopMisuse("This stream has been read already, or is being read.", hint=_READ_ONCE)
+            self._reading, self._reader = True, threading.current_thread()
         return run
+
+    @property
+    def _read_elsewhere(self) -> bool:
+        """Whether it is another thread that reads, and may go on doing so at any moment."""
+        return self._reader not in (None, threading.current_thread()) and self._reader.is_alive()
 
     def _loop(self) -> KeptLoop:
         if self._kept is None:
@@ -353,7 +387,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
 
     def _plain(self, run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> Iterator[T]:
         kept = self._loop()
-        reader = _read_plainly(run, kept, project)
+        reader = read_plainly(run, kept, project)
         kept.readers.add(cast("GeneratorType[Any, None, None]", reader))
         return reader
 
@@ -366,7 +400,7 @@ class View(_Readable[T_co]):
         self._stream = stream
         self._project = project
 
-    def _open(self) -> _AsyncReading[T_co]:
+    def _open(self) -> AsyncReading[T_co]:
         return Reader(self._stream.claim(), self._project)
 
     def _open_plainly(self) -> Iterator[T_co]:
@@ -386,238 +420,8 @@ class Chosen(View[T_co]):
         self._stream = stream
         self._several = project
 
-    def _open(self) -> _AsyncReading[T_co]:
+    def _open(self) -> AsyncReading[T_co]:
         return OneByOne(Reader(self._stream.claim(), self._several))
 
     def _open_plainly(self) -> Iterator[T_co]:
         return chain.from_iterable(self._stream._plain(self._stream.claim(), self._several))
-
-
-# --- the shapes: for each reading, a function from an event to what is handed out, or None
-
-
-def _chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
-    chunks = Chunks(run.id, None, run.fold, past=_past(run))
-    of, own, agent = chunks.of, run.id, run.path[-1]
-    new, delta = object.__new__, TextDelta
-
-    def project(event: Event) -> StreamChunk | None:
-        # By far the most of all events are text deltas of the run itself, and no lead is due.
-        if event.__class__ is delta and chunks.plain and event.run == own:
-            # Field by field, because a call of the class costs half as much again; every field is set.
-            chunk = new(StreamChunk)
-            chunk.content = chunk.delta = event.text
-            chunk.is_final = False
-            chunk.finish_reason = chunk.metadata = None
-            chunk.agent = agent
-            chunk.event = event
-            return chunk
-        return of(event)
-
-    return project
-
-
-def _events(run: Run) -> Callable[[Event], Event | None]:
-    return _same
-
-
-def _same(event: Event) -> Event:
-    return event
-
-
-def _text(run: Run) -> Callable[[Event], str | None]:
-    chunks = Chunks(run.id, None, run.fold, past=_past(run))
-    hold: Hold[str] = Hold(_past(run))
-    speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
-
-    def project(event: Event) -> str | None:
-        if event.__class__ is TextDelta:
-            text = text_of(event) if event.run in speakers else ""
-            if held and text:
-                text = "".join(hold(event, (text,)))  # a string cannot be taken back: it waits
-            return text or None
-        chunks.of(event)
-        return "".join(hold(event)) or None if event.run in speakers else None
-
-    return project
-
-
-def _past(run: Run) -> Sequence[Event]:
-    """The events of a log that is gone on with, before those that are handed out."""
-    return run.record.events if run.record is not None else ()
-
-
-def _selection(run: Run, choice: Choice) -> Callable[[Event], list[Event]]:
-    """The choice at work; of a log that is gone on with it hands out only what is new, also of what was held."""
-    selection, past = Selection(choice), _past(run)
-    for event in past:
-        selection(event)
-    if not past:
-        return selection
-    new = past[-1].seq + 1
-    return lambda event: [one for one in selection(event) if one.seq >= new]
-
-
-def _chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | None]:
-    selection = _selection(run, choice)
-    return lambda event: selection(event) or None
-
-
-def _chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
-    selection = _selection(run, choice)
-    everyone = Everyone() if choice.by_place else None
-    chunks = Chunks(run.id, everyone, run.fold, leads=not choice.final_only, past=_past(run))
-
-    def project(event: Event) -> list[StreamChunk] | None:
-        chosen = selection(event)
-        if not any(one is event for one in chosen):
-            chunks.tree.add(event)  # who speaks is learned from all of them
-        return [chunk for one in chosen if (chunk := chunks.of(one)) is not None] or None
-
-    return project
-
-
-# --- reading in async code
-
-
-async def _read(run: Run, project: Callable[[Event], T | None]) -> AsyncGenerator[T, None]:
-    """Pull, append, hand out: nothing else is done a token. Ends the run on whatever ends the reading."""
-    pull, append = run.pull, run.append
-    try:
-        while events := await pull():
-            for event in events:
-                if (wait := append(event)) is not None:
-                    await wait
-                if (item := project(event)) is not None:
-                    yield item
-    except GeneratorExit:
-        run.abort("left")
-        raise
-    except BaseException:
-        run.abort("caller")
-        raise
-    run.raise_error()
-
-
-class Reader(Generic[T]):
-    """An iterator over a stream whose end, however it comes, ends the run at once.
-
-    `async for` drops its iterator when the loop is left; this one then closes everything without waiting, because an
-    asynchronous generator alone would be closed by the event loop some time later.
-    """
-
-    # `__anext__` is a slot that holds the generator's own method: the interpreter finds it on the type as a descriptor
-    # and calls it without a Python frame in between, which would cost as much as the generator itself.
-    __slots__ = ("__anext__", "__weakref__", "_generator", "_run")
-
-    __anext__: Callable[[], Awaitable[T]]
-
-    def __init__(self, run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> None:
-        self._run = run
-        self._generator = _read(run, project(run))
-        self.__anext__ = self._generator.__anext__
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def aclose(self) -> None:
-        """Leave now, and wait until nothing is left."""
-        await self._generator.aclose()
-        self._run.abort("left")
-        await self._run.settle()
-
-    def __del__(self) -> None:
-        run = self._run
-        if not run.over and (run.fold.started is not None or run.stopping):
-            run.abort("left")
-        # The generator is suspended at its yield, where closing needs no waiting; so it is closed here and now, and
-        # the event loop finds nothing to finalise. Where it is running (a task that was thrown away), it ends itself.
-        with contextlib.suppress(StopIteration, RuntimeError):
-            self._generator.aclose().send(None)
-
-
-class OneByOne(Generic[T]):
-    """What a reader gets several of at a time, one by one; letting go of it lets go of the reader."""
-
-    __slots__ = ("__weakref__", "_items", "_reader")
-
-    def __init__(self, reader: Reader[Sequence[T]]) -> None:
-        self._reader = reader
-        self._items: Iterator[T] = iter(())
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> T:
-        while True:
-            for item in self._items:
-                return item
-            self._items = iter(await self._reader.__anext__())
-
-    async def aclose(self) -> None:
-        """Leave now, and wait until nothing is left."""
-        await self._reader.aclose()
-
-
-_AsyncReading: TypeAlias = Reader[T_co] | OneByOne[T_co]
-"""An iterator over a stream in async code."""
-
-
-# --- reading in sync code
-
-
-def _read_plainly(
-    run: Run, kept: KeptLoop, project: Callable[[Run], Callable[[Event], T | None]]
-) -> Generator[T, None, None]:
-    """As `_read`, on the thread's kept loop: all that has come is handed out before the loop is turned again."""
-    shape, append = project(run), run.append
-    try:
-        while events := kept.run(run.pull()):
-            for event in events:
-                if (wait := append(event)) is not None:
-                    kept.run(_awaited(wait))
-                if (item := shape(event)) is not None:
-                    yield item
-    except GeneratorExit:
-        run.abort("left")
-        raise
-    except BaseException as error:
-        run.abort("caller")
-        if isinstance(error, KeyboardInterrupt):
-            error.response = run.response()  # type: ignore[attr-defined]
-        raise
-    finally:
-        leave(run, kept)
-        kept.let_go()
-    run.raise_error()
-
-
-def drain_blocking(run: Run, kept: KeptLoop, *, alone: bool = False) -> None:
-    """Read a run to its end on a kept loop, `alone` as for `Run.drain`.
-
-    Raises what ended it; on Ctrl-C, with the partial as its `response`.
-    """
-    try:
-        kept.run(run.drain(alone=alone))
-    except KeyboardInterrupt as interrupt:
-        run.abort("caller")
-        interrupt.response = run.response()  # type: ignore[attr-defined]
-        raise
-    except asyncio.CancelledError as error:
-        raise Cancelled("The run was cancelled from inside its loop.", response=run.response()) from error
-    finally:
-        leave(run, kept)
-
-
-def leave(run: Run, kept: KeptLoop) -> None:
-    """Turn the loop once more, so that what was closed is let go of: an idle loop would do it at its next use."""
-    if kept.loop.is_closed() or kept.busy:
-        return
-    if not run.settled:
-        kept.run(run.settle())
-    if not isinstance(run.fold.end, RunFinished):
-        kept.settle()
-
-
-async def _awaited(wait: Awaitable[T]) -> T:
-    return await wait

@@ -27,7 +27,8 @@ from headwater.events.questions import Answer
 from headwater.events.response import Response
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
-from headwater.readers.stream import AgentStream, drain_blocking
+from headwater.readers.reading import drain_blocking
+from headwater.readers.stream import AgentStream
 from headwater.runtime.backlog import SLOW_READERS, SlowReader
 from headwater.runtime.context import Origin
 from headwater.runtime.definition import definition_hash

@@ -1,0 +1,274 @@
+"""How a run is read: what is handed out of each event, one at a time, in async code or in plain.
+
+Owns the readers and the shapes. Whatever ends a reading ends the run at once. Who may read what is `stream`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Generic, Self, TypeAlias
+
+from typing_extensions import TypeVar
+
+from headwater.errors import Cancelled
+from headwater.events import Event, RunFinished, TextDelta
+from headwater.readers.chunks import Chunks, StreamChunk
+from headwater.readers.hold import Hold
+from headwater.readers.kept_loop import KeptLoop
+from headwater.readers.selection import Choice, Everyone, Selection
+
+if TYPE_CHECKING:
+    from headwater.runtime.run import Run
+
+__all__ = (
+    "AsyncReading",
+    "OneByOne",
+    "Reader",
+    "as_chunks",
+    "as_events",
+    "as_text",
+    "chosen_chunks",
+    "chosen_events",
+    "drain_blocking",
+    "read_plainly",
+)
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+# --- the shapes: for each reading, a function from an event to what is handed out, or None
+
+
+def as_chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
+    """Text as it is said, with the news of the run."""
+    chunks = Chunks(run.id, None, run.fold, past=_past(run))
+    of, own, agent = chunks.of, run.id, run.path[-1]
+    new, delta = object.__new__, TextDelta
+
+    def project(event: Event) -> StreamChunk | None:
+        # By far the most of all events are text deltas of the run itself, and no lead is due.
+        if event.__class__ is delta and chunks.plain and event.run == own:
+            # Field by field, because a call of the class costs half as much again; every field is set.
+            chunk = new(StreamChunk)
+            chunk.content = chunk.delta = event.text
+            chunk.is_final = False
+            chunk.finish_reason = chunk.metadata = None
+            chunk.agent = agent
+            chunk.event = event
+            return chunk
+        return of(event)
+
+    return project
+
+
+def as_events(run: Run) -> Callable[[Event], Event | None]:
+    """Each event of the log."""
+    return _same
+
+
+def _same(event: Event) -> Event:
+    return event
+
+
+def as_text(run: Run) -> Callable[[Event], str | None]:
+    """The text alone; what may be taken back waits."""
+    chunks = Chunks(run.id, None, run.fold, past=_past(run))
+    hold: Hold[str] = Hold(_past(run))
+    speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
+
+    def project(event: Event) -> str | None:
+        if event.__class__ is TextDelta:
+            text = text_of(event) if event.run in speakers else ""
+            if held and text:
+                text = "".join(hold(event, (text,)))  # a string cannot be taken back: it waits
+            return text or None
+        chunks.of(event)
+        return "".join(hold(event)) or None if event.run in speakers else None
+
+    return project
+
+
+def _past(run: Run) -> Sequence[Event]:
+    """The events of a log that is gone on with, before those that are handed out."""
+    return run.record.events if run.record is not None else ()
+
+
+def _selection(run: Run, choice: Choice) -> Callable[[Event], list[Event]]:
+    """The choice at work; of a log that is gone on with it hands out only what is new, also of what was held."""
+    selection, past = Selection(choice), _past(run)
+    for event in past:
+        selection(event)
+    if not past:
+        return selection
+    new = past[-1].seq + 1
+    return lambda event: [one for one in selection(event) if one.seq >= new]
+
+
+def chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | None]:
+    """The events of the part of the tree that was chosen."""
+    selection = _selection(run, choice)
+    return lambda event: selection(event) or None
+
+
+def chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:
+    """The text of the part of the tree that was chosen."""
+    selection = _selection(run, choice)
+    everyone = Everyone() if choice.by_place else None
+    chunks = Chunks(run.id, everyone, run.fold, leads=not choice.final_only, past=_past(run))
+
+    def project(event: Event) -> list[StreamChunk] | None:
+        chosen = selection(event)
+        if not any(one is event for one in chosen):
+            chunks.tree.add(event)  # who speaks is learned from all of them
+        return [chunk for one in chosen if (chunk := chunks.of(one)) is not None] or None
+
+    return project
+
+
+# --- reading in async code
+
+
+async def _read(run: Run, project: Callable[[Event], T | None]) -> AsyncGenerator[T, None]:
+    """Pull, append, hand out: nothing else is done a token. Ends the run on whatever ends the reading."""
+    pull, append = run.pull, run.append
+    try:
+        while events := await pull():
+            for event in events:
+                if (wait := append(event)) is not None:
+                    await wait
+                if (item := project(event)) is not None:
+                    yield item
+    except GeneratorExit:
+        run.abort("left")
+        raise
+    except BaseException:
+        run.abort("caller")
+        raise
+    run.raise_error()
+
+
+class Reader(Generic[T]):
+    """An iterator over a stream whose end, however it comes, ends the run at once.
+
+    `async for` drops its iterator when the loop is left; this one then closes everything without waiting, because an
+    asynchronous generator alone would be closed by the event loop some time later.
+    """
+
+    # `__anext__` is a slot that holds the generator's own method: the interpreter finds it on the type as a descriptor
+    # and calls it without a Python frame in between, which would cost as much as the generator itself.
+    __slots__ = ("__anext__", "__weakref__", "_generator", "_run")
+
+    __anext__: Callable[[], Awaitable[T]]
+
+    def __init__(self, run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> None:
+        self._run = run
+        self._generator = _read(run, project(run))
+        self.__anext__ = self._generator.__anext__
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def aclose(self) -> None:
+        """Leave now, and wait until nothing is left."""
+        await self._generator.aclose()
+        self._run.abort("left")
+        await self._run.settle()
+
+    def __del__(self) -> None:
+        run = self._run
+        if not run.over and (run.fold.started is not None or run.stopping):
+            run.abort("left")
+        # The generator is suspended at its yield, where closing needs no waiting; so it is closed here and now, and
+        # the event loop finds nothing to finalise. Where it is running (a task that was thrown away), it ends itself.
+        with contextlib.suppress(StopIteration, RuntimeError):
+            self._generator.aclose().send(None)
+
+
+class OneByOne(Generic[T]):
+    """What a reader gets several of at a time, one by one; letting go of it lets go of the reader."""
+
+    __slots__ = ("__weakref__", "_items", "_reader")
+
+    def __init__(self, reader: Reader[Sequence[T]]) -> None:
+        self._reader = reader
+        self._items: Iterator[T] = iter(())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            self._items = iter(await self._reader.__anext__())
+
+    async def aclose(self) -> None:
+        """Leave now, and wait until nothing is left."""
+        await self._reader.aclose()
+
+
+AsyncReading: TypeAlias = Reader[T_co] | OneByOne[T_co]
+"""An iterator over a stream in async code."""
+
+
+# --- reading in sync code
+
+
+def read_plainly(
+    run: Run, kept: KeptLoop, project: Callable[[Run], Callable[[Event], T | None]]
+) -> Generator[T, None, None]:
+    """As `_read`, on the thread's kept loop: all that has come is handed out before the loop is turned again."""
+    shape, append = project(run), run.append
+    try:
+        while events := kept.run(run.pull()):
+            for event in events:
+                if (wait := append(event)) is not None:
+                    kept.run(_awaited(wait))
+                if (item := shape(event)) is not None:
+                    yield item
+    except GeneratorExit:
+        run.abort("left")
+        raise
+    except BaseException as error:
+        run.abort("caller")
+        if isinstance(error, KeyboardInterrupt):
+            error.response = run.response()  # type: ignore[attr-defined]
+        raise
+    finally:
+        _leave(run, kept)
+        kept.let_go()
+    run.raise_error()
+
+
+def drain_blocking(run: Run, kept: KeptLoop, *, alone: bool = False) -> None:
+    """Read a run to its end on a kept loop, `alone` as for `Run.drain`.
+
+    Raises what ended it; on Ctrl-C, with the partial as its `response`.
+    """
+    try:
+        kept.run(run.drain(alone=alone))
+    except KeyboardInterrupt as interrupt:
+        run.abort("caller")
+        interrupt.response = run.response()  # type: ignore[attr-defined]
+        raise
+    except asyncio.CancelledError as error:
+        raise Cancelled("The run was cancelled from inside its loop.", response=run.response()) from error
+    finally:
+        _leave(run, kept)
+
+
+def _leave(run: Run, kept: KeptLoop) -> None:
+    """Turn the loop once more, so that what was closed is let go of: an idle loop would do it at its next use."""
+    if kept.loop.is_closed() or kept.busy:
+        return
+    if not run.settled:
+        kept.run(run.settle())
+    if not isinstance(run.fold.end, RunFinished):
+        kept.settle()
+
+
+async def _awaited(wait: Awaitable[T]) -> T:
+    return await wait
