@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
-import threading
 from typing import Any
 
 import pytest
 
-from headwater import Message, Thread
-from headwater.agents.terminal_chat import in_thread, next_message, thread_of
+from headwater import Message, Thread, tool
+from headwater.agents.terminal_chat import next_message, thread_of
+from headwater.backends.offline import Call
+from headwater.errors import ApprovalNeeded
 from tests.support.streams import scripted
+from tests.support.typing_person import at_terminal
 
 
 @pytest.mark.parametrize("end", ["exit\n", "QUIT\n", ""])
@@ -71,39 +73,34 @@ def test_a_conversation_goes_on_in_the_thread_that_was_given_or_in_one_of_its_ow
     assert options == {"context": 1}, "a run is given a thread or a history"
 
 
-def test_reading_in_a_thread_does_not_stop_the_loop() -> None:
-    async def main() -> str | None:
-        go = threading.Event()
-
-        def read() -> str | None:
-            go.wait()
-            return "Hi."
-
-        reading = asyncio.ensure_future(in_thread(read))
-        await asyncio.sleep(0)
-        assert not reading.done()
-        go.set()
-        return await reading
-
-    assert asyncio.run(main()) == "Hi."
+@tool(approval=True)
+def send(to: str) -> str:
+    """Send a letter."""
+    return f"sent to {to}"
 
 
-def test_a_reader_that_is_given_up_is_left_behind() -> None:
-    go = threading.Event()
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "async"])
+def test_who_sits_at_the_terminal_is_asked_and_not_over_what_is_shown(
+    plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = scripted([Call("send", {"to": "ann"})], "Done.", tools=[send], interactive=True, streaming_on=True)
+    with at_terminal(monkeypatch) as person:
+        person.types(("Allow it?", "y\n"), ("You:", "exit\n"))
+        response = agent.run_sync("Write.") if plain else asyncio.run(agent.arun("Write."))
+        assert response == "Done."
+    shown = person.seen
+    assert shown.index("wants to run send") < shown.index("to: ann") < shown.index("Allow it?") < shown.index("Done.")
 
-    def read() -> str | None:
-        go.wait()
-        return "Hi."
 
-    async def main() -> None:
-        reading = asyncio.ensure_future(in_thread(read))
-        await asyncio.sleep(0)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
+def test_where_nobody_can_be_asked_the_run_is_parked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    with pytest.raises(ApprovalNeeded):
+        scripted(Call("send", {"to": "ann"}), "Done.", tools=[send], interactive=True).run_sync("Write.")
 
-    asyncio.run(main())
-    (left,) = [one for one in threading.enumerate() if one.name == "headwater-input"]
-    assert left.daemon
-    go.set()
-    left.join()
+
+def test_an_approver_of_its_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    turns = (Call("send", {"to": "ann"}), "Done.")
+    agent = scripted(*turns, tools=[send], interactive=True, approver=lambda question: True)
+    assert agent.run_sync("Write.") == "Done."

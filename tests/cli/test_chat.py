@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.asking import MAIL
 from tests.cli.commands import headwater, terminal, without
 from tests.cli.test_options import STAND_IN
 from tests.system.docs.fake_openai import ANSWER, fake_openai
@@ -147,3 +148,26 @@ def test_an_error_ends_an_answer_and_not_the_conversation() -> None:
         shown.wait_for(lambda text: "\nheadwater: " in text and ready(text))
         shown.type("quit\r")
         assert shown.end() == 0
+
+
+@posix
+def test_a_person_is_asked_within_the_chat(folder: Path) -> None:
+    (folder / "cli_mail.py").write_text(MAIL, encoding="utf-8")
+    with terminal("chat", "--agent", "cli_mail:pilot", cwd=folder) as shown:
+        shown.wait_for(ready)
+        shown.type("Write.\r")
+        assert "l(ater)" not in shown.wait_for("Allow it?")
+        shown.type("y\r")
+        shown.wait_for("How many nights?")
+        shown.type("3\r")
+        shown.wait_for(lambda text: "Done: 3 nights." in text and ready(text))
+        shown.type("\x04")
+        assert shown.end() == 0
+
+
+def test_from_a_pipe_what_is_asked_is_refused(folder: Path) -> None:
+    (folder / "cli_mail.py").write_text(MAIL, encoding="utf-8")
+    done = headwater("chat", "--agent", "cli_mail:pilot", stdin="Write.\n", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "was declined" in done.stdout, "the model reads that nobody answers, and goes on"
+    assert not (folder / "sent").exists()

@@ -10,6 +10,7 @@ import pytest
 
 from headwater.events.codec import decode
 from headwater.events.fold import Fold
+from tests.cli.asking import MAIL
 from tests.cli.commands import headwater, terminal
 from tests.cli.test_options import STAND_IN
 from tests.system.docs.fake_openai import ANSWER, fake_openai
@@ -236,3 +237,62 @@ def test_there_has_to_be_a_conversation_to_go_on_from(state: dict[str, str]) -> 
     done = headwater("run", "--continue", "Why?", env=state)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("headwater: There is no conversation to go on from. Have one first:")
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> Path:
+    (tmp_path / "cli_mail.py").write_text(MAIL, encoding="utf-8")
+    return tmp_path
+
+
+@posix
+def test_who_sits_at_the_terminal_is_asked_and_nothing_is_drawn_over_it(mail: Path) -> None:
+    with terminal("run", "Write.", "--agent", "cli_mail:pilot", cwd=mail) as shown:
+        shown.wait_for("Allow it?")
+        shown.type("n not Ann\r")
+        shown.wait_for("How many nights?")
+        shown.type("x\r")
+        shown.wait_for("A whole number is wanted.")
+        shown.type("3\r")
+        assert shown.end() == 0
+        asked = [line for line in shown.text.splitlines() if line.startswith(("?", "  "))]
+    assert asked == [
+        "? pilot wants to run send",
+        "  to: ann",
+        "  Allow it? y(es), n(o), a(lways in this run), c(hange it), l(ater): n not Ann",
+        "? book asks: How many nights?",
+        "  (a whole number): x",
+        "  A whole number is wanted.",
+        "  (a whole number): 3",
+    ]
+    assert "Done: 3 nights." in shown.text
+
+
+@posix
+def test_a_person_may_decide_later_or_stop_it(mail: Path) -> None:
+    with terminal("run", "Write.", "--agent", "cli_mail:pilot", "--save", "run.jsonl", cwd=mail) as shown:
+        shown.wait_for("Allow it?")
+        shown.type("l\r")
+        assert shown.end() == 3
+        assert "headwater runs resume run.jsonl --agent cli_mail:pilot" in shown.text.replace("\n", "")
+    with terminal("run", "Write.", "--agent", "cli_mail:pilot", cwd=mail) as shown:
+        shown.wait_for("Allow it?")
+        shown.type("\x03")
+        assert shown.end() == 130
+    assert not (mail / "sent").exists()
+
+
+@posix
+def test_a_workflow_that_may_ask_has_no_dashboard(mail: Path) -> None:
+    with terminal("run", "Write.", "--agent", "cli_mail:crew", cwd=mail) as shown:
+        shown.wait_for("Allow it?")
+        shown.type("y\r")
+        shown.wait_for("How many nights?")
+        shown.type("2\r")
+        assert shown.end() == 0
+        assert "Done: 2 nights." in shown.text
+
+
+def test_an_approver_of_the_agents_own_answers(mail: Path) -> None:
+    done = headwater("run", "Write.", "--agent", "cli_mail:trusting", cwd=mail)
+    assert (done.returncode, done.stdout) == (0, "One moment. \n\nDone: 2 nights.\n")

@@ -296,6 +296,7 @@ def test_what_was_answered_before_it_is_asked_again_is_its_answer() -> None:
         people.give({"q": Answer(by="given")})
         waiting = _open(people)
         assert waiting.given is not None
+        assert people.unattended == (), "nobody need answer it any more"
         assert (await people.wait(waiting)).by == "given"
         people.give({"i": Answer(content=1)})
         misfit = _open(people, INPUT, _refuses)

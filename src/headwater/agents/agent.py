@@ -204,7 +204,7 @@ class Agent(Declaration[ContextT, OutputT]):
         task = task_of(task, options)
         if self.interactive:
             options["context"] = context
-            return await converse(self._begin, task, options, asking=self.print_on is not False)
+            return await converse(self._begin, task, options, asking=self.print_on is not False, approver=self.approver)
         try:
             run = self._begin(task, shown=True, context=context, **options)
         except UsageError as mistake:
@@ -245,7 +245,9 @@ class Agent(Declaration[ContextT, OutputT]):
         refuse_inside_loop("`await agent.run(…)`")
         if self.interactive:
             options["context"] = context
-            return converse_blocking(self._begin, task, options, asking=self.print_on is not False)
+            return converse_blocking(
+                self._begin, task, options, asking=self.print_on is not False, approver=self.approver
+            )
         try:
             run = self._begin(task, shown=True, context=context, **options)
         except UsageError as mistake:

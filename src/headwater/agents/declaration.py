@@ -250,7 +250,9 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
             from headwater.terminal.printers import printer
 
             several = bool(self.handoffs)
-            run.watch(printer(self.name, live=self.streaming_on, loops=self.max_loops, several=several))
+            show = printer(self.name, live=self.streaming_on, loops=self.max_loops, several=several)
+            beside = getattr(run.approver, "beside", None)  # who asks at the terminal stops what is drawn there
+            run.watch(show if beside is None else beside(show))
         return run
 
     def _run(self, task: Task, options: dict[str, Any]) -> Run:

@@ -7,6 +7,7 @@ when they are carried out, so that `--version` and `--help` cost no more than Py
     exit code 0     done
               1     the run failed, or `doctor` found a fault
               2     the command cannot be carried out as it was given, nothing was asked of anyone
+              3     the run waits for people, and was left as it stands: `headwater runs resume` goes on with it
               130   stopped by Ctrl-C
               141   whoever read the output had left
 """

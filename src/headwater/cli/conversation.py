@@ -50,6 +50,7 @@ class Conversation:
     def answer(self, message: str) -> None:
         """Ask, and show the answer. Raises UsageError, KeyboardInterrupt where nobody types, what writing met."""
         from headwater.cli.output import tell
+        from headwater.cli.people import asker_for, has_approver, nobody_here
         from headwater.cli.run import ask
         from headwater.cli.wording import for_the_command_line
         from headwater.errors import HeadwaterError, UsageError
@@ -58,7 +59,10 @@ class Conversation:
         if self.shown:
             self.out.write("\n")
         try:
-            self._count(ask(self.agent, message, self.out, self._watching, thread=self.thread))
+            how: dict[str, Any] = {"asker": asker_for(self.agent)}
+            if how["asker"] is None and not has_approver(self.agent):
+                how["approver"] = nobody_here
+            self._count(ask(self.agent, message, self.out, self._watching, thread=self.thread, **how))
         except KeyboardInterrupt as stopped:
             self._count(getattr(stopped, "response", None))
             if not self.at_terminal:

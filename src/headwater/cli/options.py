@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from headwater.agents.model import ModelLike
     from headwater.agents.runnable import Runnable
 
-__all__ = ("OFFLINE_RATE", "add_agent_options", "add_continue_option", "make_agent", "model_named")
+__all__ = (
+    "AGENT_OPTIONS",
+    "OFFLINE_RATE",
+    "add_agent_options",
+    "add_continue_option",
+    "add_schema_option",
+    "make_agent",
+    "model_named",
+)
 
 OFFLINE_RATE: Final = 50.0
 """Tokens a second of the offline model: about what a hosted model gives, and slow enough to be seen."""
@@ -68,6 +76,11 @@ def add_continue_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--continue", action="store_true", dest="go_on", help="go on from the last conversation")
 
 
+def add_schema_option(parser: argparse.ArgumentParser) -> None:
+    """Take `--schema`, which `make_agent` reads."""
+    parser.add_argument("--schema", metavar="FILE|JSON", help="have the answer be JSON that fits this JSON Schema")
+
+
 def make_agent(asked: argparse.Namespace) -> Runnable:
     """The agent that the options describe, or the agent or workflow that --agent names with the options laid over it.
 
@@ -105,6 +118,12 @@ def make_agent(asked: argparse.Namespace) -> Runnable:
     _ = agent.llm.backends
     return agent
 
+
+AGENT_OPTIONS: Final = (
+    *("agent", "model", "base_url", "instructions", "tool", "name", "schema"),
+    *("timeout", *_SETTINGS),
+)
+"""What says who answers and how, by its names in the arguments."""
 
 _OF_AGENTS: Final = ("model", "instructions", "tool", "schema", "timeout", *_SETTINGS)
 _OF_A_NEW_ONE: Final = ("name", "base_url")

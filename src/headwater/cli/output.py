@@ -106,8 +106,14 @@ class Outlet:
 class Watching:
     """What is told every event of a run, and `close`d after it."""
 
+    whole = False
+    """Whether it is the log, and may miss nothing."""
+
     def __call__(self, event: Event) -> None:
         """Take the next event."""
+
+    def pause(self) -> None:
+        """End the line that is open: something else is to be written, and more events come after it."""
 
     def close(self) -> None:
         """No more events will come."""
@@ -136,13 +142,17 @@ class Printer(Watching):
             event = RunFinished(run=event.run, path=event.path)  # over, and nothing more about it here
         self._printer(event)
 
-    def close(self) -> None:
+    def pause(self) -> None:
         """End the line that is open."""
         self._printer.close()
+
+    close = pause
 
 
 class JSONLines(Watching):
     """Writes a run's log: one event a line, as `headwater.events.codec` has them."""
+
+    whole = True
 
     def __init__(self, out: Outlet) -> None:
         self._out = out

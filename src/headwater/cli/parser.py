@@ -35,6 +35,7 @@ exit codes:
   0    done
   1    the run failed; doctor found a fault
   2    the command cannot be carried out as it was given
+  3    the run waits for people, and was left to be resumed
   130  stopped by Ctrl-C
   141  whoever read the output left before its end"""
 

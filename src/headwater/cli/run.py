@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from headwater.cli.options import add_agent_options, add_continue_option, make_agent
+from headwater.cli.options import add_agent_options, add_continue_option, add_schema_option, make_agent
 from headwater.cli.task import add_task_arguments, task_of
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, Parked
 
 if TYPE_CHECKING:
     from headwater.agents.runnable import Runnable
     from headwater.agents.task import Task
+    from headwater.agents.terminal_asking import TerminalAsker
     from headwater.cli.output import Outlet, Watching
+    from headwater.readers.stream import AgentStream
     from headwater.runtime.thread import Thread
 
-__all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "ask", "execute")
+__all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "WAITS", "add_arguments", "ask", "conduct", "execute")
 
 SUMMARY = "ask once, and see the answer as it comes"
 USAGE = "run [OPTIONS] TASK..."
@@ -38,12 +40,15 @@ examples:
   headwater run "Explain tides" --record tides.jsonl
   headwater run "Explain tides" --model replay:tides.jsonl"""
 
+WAITS: Final = 3
+"""The exit code of a run that was left as it stands, because it waits for people."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     add_task_arguments(parser)
     add_continue_option(parser)
-    parser.add_argument("--schema", metavar="FILE|JSON", help="have the answer be JSON that fits this JSON Schema")
+    add_schema_option(parser)
     parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object a line")
     parser.add_argument("--record", metavar="FILE", help="keep the provider's answers, for --model replay:FILE")
     parser.add_argument("--save", metavar="FILE", help="keep the run, for headwater runs")
@@ -54,6 +59,7 @@ def execute(asked: argparse.Namespace) -> int:
     """See `Command`."""
     from headwater.cli.last_conversation import begin, keep
     from headwater.cli.output import Outlet
+    from headwater.cli.people import asker_for, tell_of_parked
     from headwater.cli.watching import watching_for
 
     task = task_of(asked)
@@ -61,11 +67,15 @@ def execute(asked: argparse.Namespace) -> int:
     agent = make_agent(asked)
     out = Outlet()
     watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None)
+    how: dict[str, Any] = {"thread": thread, "save": asked.save, "asker": asker_for(agent, parks=True)}
     try:
         if asked.record is None:
-            ask(agent, task, out, watching, thread=thread, save=asked.save)
+            ask(agent, task, out, watching, **how)
         else:
-            _record(asked.record, agent, task, out, watching, thread=thread, save=asked.save)
+            _record(asked.record, agent, task, out, watching, **how)
+    except Parked as parked:
+        tell_of_parked(parked, asked, asked.save)
+        return WAITS
     finally:
         keep(thread, asked)
     return 0
@@ -91,12 +101,15 @@ def ask(
     watching: Watching,
     *,
     thread: Thread,
+    asker: TerminalAsker | None = None,
     **options: Any,
 ) -> Any:
     """Run the task with `watching` told of every event, to the end or until nobody reads `out` any more.
 
-    It goes on from `thread`, which has what was said in the end. `options` are `run_stream`'s.
-    Returns a Response, or Results. Raises what ended the run, KeyboardInterrupt, and what writing met.
+    It goes on from `thread`, which has what was said in the end. `asker` asks people what the run asks; `options` are
+    `run_stream`'s. Returns a Response, or Results.
+    Raises what ended the run, Parked where it waits for people who are not here, KeyboardInterrupt, and what writing
+    met.
     """
     from headwater.agents.agent import Agent
     from headwater.agents.task import as_messages
@@ -108,11 +121,29 @@ def ask(
         given["thread"] = thread
     else:
         task = said = (*thread.messages, *said)  # a workflow keeps no conversation: all of it is its task
-    stream = agent.run_stream(task, **given)
-    stream.claim().watch(watching)
+    if asker is not None:
+        given["approver"] = asker
+    response = conduct(agent.run_stream(task, **given), out, watching, asker)
+    if not isinstance(agent, Agent):
+        thread.messages = (*said, Message.assistant(response.text))
+    return response
+
+
+def conduct(stream: AgentStream[Any, Any], out: Outlet, watching: Watching, asker: TerminalAsker | None = None) -> Any:
+    """Read a stream to its end, as `ask` does; what it came to."""
+    from headwater.readers.kept_loop import kept_loop
+    from headwater.readers.reading import drain_blocking
+
+    run = stream.claim()
+    show: Any = watching
+    if asker is not None:
+        asker.attend(run.people, stream.park if run.wants_log else None)
+        show = asker.beside(watching, watching.pause, whole=watching.whole)
+    run.watch(show)
     out.on_problem = stream.cancel
     try:
-        response = stream.result_sync()
+        drain_blocking(run, kept_loop(), alone=True)
+        response = run.response()
     except HeadwaterError as error:
         watching.close()
         watching.failed(error)
@@ -120,8 +151,6 @@ def ask(
     finally:
         out.on_problem = None
         watching.close()
-    if not isinstance(agent, Agent):
-        thread.messages = (*said, Message.assistant(response.text))
     watching.ended(response)
     out.check()
     if not out.isatty():

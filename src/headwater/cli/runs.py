@@ -1,6 +1,6 @@
 """`headwater runs`: saved runs, listed, shown, played again, compared, and gone on with from the middle.
 
-Reads files of `save=`; asks a model only to fork. What is drawn while a run is played is the terminal's.
+Reads files of `save=`; asks a model only to fork and to resume. What is drawn while a run is played is the terminal's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
-SUMMARY = "saved runs: list, show, play, compare, fork, as a web page"
+SUMMARY = "saved runs: list, show, play, compare, fork, resume, as a web page"
 USAGE = "runs ACTION [...]"
 DESCRIPTION = """\
 Saved runs: what `headwater run --save FILE` and `save=` in a program write.
@@ -32,7 +32,8 @@ examples:
   headwater runs html tides.jsonl.gz       a page that plays it, in one file
   headwater runs diff tides.jsonl.gz other.jsonl.gz
   headwater runs fork tides.jsonl.gz --step 1 --model openai/gpt-5.4 \\
-      --message "In one sentence." --save shorter.jsonl.gz"""
+      --message "In one sentence." --save shorter.jsonl.gz
+  headwater runs resume tides.jsonl.gz     go on where it waits for people"""
 
 WIDTH: Final = 100
 """Where a line of a listing is cut, in characters."""
@@ -44,6 +45,7 @@ SHOWN: Final = 4
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     from headwater.cli.options import add_agent_options
+    from headwater.cli.resume import add_resume_arguments
 
     actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True)
     listing = actions.add_parser("list", help="the runs of files and folders, a line each")
@@ -67,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fork.add_argument("--message", metavar="TEXT", help="what to say to the model next")
     fork.add_argument("--save", metavar="FILE", help="where to save the fork")
     add_agent_options(fork)
+    add_resume_arguments(actions.add_parser("resume", help="go on with a run that waits, or was cut off"))
 
 
 def execute(asked: argparse.Namespace) -> int:
@@ -330,4 +333,13 @@ def _fork(asked: argparse.Namespace) -> int:
     return 0
 
 
-_ACTIONS = {"list": _list, "show": _show, "play": _play, "html": _html, "diff": _diff, "fork": _fork}
+# --- resume
+
+
+def _resume(asked: argparse.Namespace) -> int:
+    from headwater.cli.resume import resume
+
+    return resume(asked, _open(asked.file))
+
+
+_ACTIONS = {"list": _list, "show": _show, "play": _play, "html": _html, "diff": _diff, "fork": _fork, "resume": _resume}

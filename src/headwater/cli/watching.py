@@ -43,7 +43,9 @@ class Sections(Watching):
     def __init__(self, out: Outlet, runnable: Any) -> None:
         self._out = out
         self._runnable = runnable
-        self._dashboard = bool(getattr(runnable, "show_dashboard", False)) and out.isatty()
+        # Nobody can be asked anything below a dashboard: it stands at the bottom of the screen.
+        asks = hasattr(runnable, "wants_log") and runnable.wants_log(set())
+        self._dashboard = bool(getattr(runnable, "show_dashboard", False)) and out.isatty() and not asks
         self._show: Callable[[Event], Any] | None = None
         self._outermost = ""
 
@@ -56,11 +58,15 @@ class Sections(Watching):
             event = RunFinished(run=event.run, path=event.path)  # over, and nothing more about it here
         self._show(event)
 
-    def close(self) -> None:
+    def pause(self) -> None:
         """End what is open."""
-        show, self._show = self._show, None
-        if (close := getattr(show, "close", None)) is not None:
+        if (close := getattr(self._show, "close", None)) is not None:
             close()
+
+    def close(self) -> None:
+        """End what is open; what comes next is another run."""
+        self.pause()
+        self._show = None
 
     def ended(self, response: Any) -> None:
         """Write the answer below the dashboard."""

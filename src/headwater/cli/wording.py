@@ -30,6 +30,7 @@ _REPLACED: Final = tuple(
         (r"\bmax_tokens\b", "--max-tokens"),
         (r"\bChange reasoning\b", "Change --reasoning"),
         (r", or (give|say) [\w' ]+ (through|with) extra=", ""),
+        (r"with on_changed=\"warn\" what", "with --anyway what"),
         (r"; what had come is in the error's `response`", ""),
     )
 )

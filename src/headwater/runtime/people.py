@@ -72,9 +72,9 @@ class People:
 
     @property
     def unattended(self) -> tuple[Question, ...]:
-        """The same where no approver is at any of them, so that nobody but who reads the run can answer."""
+        """The same where no approver and no answer that was given is at any of them: only who reads can answer."""
         with self._lock:
-            if any(waiting.approver is not None for waiting in self._open.values()):
+            if any(waiting.approver is not None or waiting.given is not None for waiting in self._open.values()):
                 return ()
             return tuple(waiting.question for waiting in self._open.values())
 

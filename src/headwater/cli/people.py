@@ -1,0 +1,105 @@
+"""Who answers what a run asks people, and where a run goes that waits for someone who is not here.
+
+At a terminal whoever sits there is asked. Elsewhere a task is parked: its log is kept in a file, and what to write to
+go on with it is told. Owns that choice and the folder of parked runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from headwater.cli.output import tell
+from headwater.cli.state import SWITCH, keeps, state_path
+
+if TYPE_CHECKING:
+    from headwater.agents.terminal_asking import TerminalAsker
+    from headwater.errors import Parked
+    from headwater.events.questions import Answer, Question
+
+__all__ = ("FOLDER", "asker_for", "has_approver", "nobody_here", "tell_of_parked")
+
+FOLDER: Final = "parked"
+
+MAX_PARKED: Final = 200
+"""Parked runs that are kept; the oldest go. Nobody has come back to one that so many others came after."""
+
+
+def asker_for(runnable: Any, *, parks: bool = False) -> TerminalAsker | None:
+    """Who asks at the terminal; None where nobody sits there, or the agent has someone else to ask.
+
+    `parks`: whether the person may decide later.
+    """
+    from headwater.agents.terminal_asking import TerminalAsker, can_ask
+
+    return TerminalAsker(parks=parks) if can_ask() and not has_approver(runnable) else None
+
+
+def has_approver(runnable: Any) -> bool:
+    """Whether it answers its questions itself, or takes no one who could: only our agents and workflows do."""
+    return getattr(runnable, "approver", ...) is not None
+
+
+def nobody_here(question: Question) -> Answer:
+    """The answer where a conversation goes on though nobody can be asked."""
+    from headwater.events.questions import Answer
+
+    return Answer(
+        allowed=False, action="decline", note="Nobody is here to answer." if question.kind == "approval" else ""
+    )
+
+
+def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None) -> None:
+    """Keep a run that was left as it stands, unless it is in a file already, and tell how to go on with it."""
+    from headwater.terminal.notes import call_phrase
+
+    for question in parked.pending:
+        if question.kind == "approval":
+            tell(f"the run waits for leave to run {call_phrase(question.tool, question.arguments)}.")
+        else:
+            tell(f"the run waits for an answer to {question.tool}: {question.message}")
+    try:
+        place = _kept(parked, saved)
+    except OSError as error:
+        tell(f"the run is not kept, for that failed: {error.strerror}. Save it with --save FILE.")
+        return
+    if place is None:
+        tell(f"the run is not kept: {SWITCH} is off. Save it with --save FILE.")
+        return
+    line = ["headwater", "runs", "resume", place, *_options(asked)]
+    tell(f"go on with it at a terminal, or with --yes or --no: {shlex.join(line)}")
+
+
+def _kept(parked: Parked, saved: str | None) -> str | None:
+    """The file in which the run stands."""
+    from headwater.readers.run_file import RunWriter
+
+    run = parked.log[0].run
+    if saved is not None:
+        return str(Path(saved) / f"{run}.jsonl.gz") if Path(saved).is_dir() else saved
+    if not keeps():
+        return None
+    path = state_path(f"{FOLDER}/{run}.jsonl.gz")
+    others = sorted(path.parent.glob("*.jsonl.gz"), key=lambda one: one.stat().st_mtime)
+    for old in others[: max(0, len(others) - MAX_PARKED + 1)]:
+        old.unlink(missing_ok=True)
+    writer = RunWriter(path, run)
+    for event in parked.log:
+        writer(event)
+    writer.close()
+    return str(path)
+
+
+def _options(asked: argparse.Namespace) -> list[str]:
+    """The options that say who answers and how, as they are to be written again: the same agent has to go on."""
+    from headwater.cli.options import AGENT_OPTIONS
+
+    line: list[str] = []
+    for name in AGENT_OPTIONS:
+        given = getattr(asked, name, None)
+        for value in given if isinstance(given, list) else [] if given is None else [given]:
+            said = ("on" if value else "off") if isinstance(value, bool) else str(value)
+            line += [f"--{name.replace('_', '-')}", said]
+    return line

@@ -1,0 +1,123 @@
+"""`headwater runs resume`: going on with a run that was parked, or whose process died, from its file.
+
+Owns what people answer on the line instead of at the terminal. The file that is gone on with is written on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from headwater.errors import Parked, UsageError
+
+if TYPE_CHECKING:
+    from headwater.readers.run_file import RunFile
+
+__all__ = ("add_resume_arguments", "resume")
+
+
+def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take the arguments that `resume` reads."""
+    from headwater.cli.options import add_agent_options, add_schema_option
+
+    parser.add_argument("file", metavar="FILE")
+    said = parser.add_mutually_exclusive_group()
+    said.add_argument("--yes", action="store_true", help="run the tools that wait for leave")
+    said.add_argument("--no", action="store_true", help="do not run them, and answer no question")
+    parser.add_argument("--note", default="", metavar="TEXT", help="what the model is told about that")
+    parser.add_argument(
+        "--answer",
+        action="append",
+        default=[],
+        metavar="TEXT|JSON",
+        help="what a tool wants to know; again for the next question",
+    )
+    parser.add_argument("--anyway", action="store_true", help="go on though the agent was another one")
+    parser.add_argument("--save", metavar="FILE", help="where to save the run (default: FILE itself)")
+    parser.add_argument("--json", action="store_true", help="write the new events, one JSON object a line")
+    add_schema_option(parser)
+    add_agent_options(parser)
+
+
+def resume(asked: argparse.Namespace, file: RunFile) -> int:
+    """Go on with the run, and show what comes; the exit code. Raises as `run` does."""
+    from headwater.cli.last_conversation import keep
+    from headwater.cli.options import make_agent
+    from headwater.cli.output import Outlet
+    from headwater.cli.people import asker_for, tell_of_parked
+    from headwater.cli.run import WAITS, conduct
+    from headwater.cli.watching import watching_for
+    from headwater.runtime.thread import Thread
+
+    if asked.agent is None and asked.name is None:
+        asked.name = file.started.agent_name
+    agent: Any = make_agent(asked)
+    out = Outlet()
+    watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None)
+    approvals, answers = _answers(asked, file)
+    asker = asker_for(agent, parks=True)
+    more = {} if asker is None else {"approver": asker}
+    stream = agent.resume(
+        file.events,
+        approvals=approvals,
+        answers=answers,
+        on_changed="warn" if asked.anyway else "raise",
+        save=asked.save or asked.file,
+        **more,
+    )
+    if not asked.json:
+        watching(file.started)  # what is shown begins with it
+    try:
+        response = conduct(stream, out, watching, asker)
+    except Parked as parked:
+        tell_of_parked(parked, asked, asked.save or asked.file)
+        return WAITS
+    if hasattr(response, "messages"):
+        keep(Thread(response.messages, agent=response.agent), asked)
+    if asked.save is None:
+        _let_go(asked.file)
+    return 0
+
+
+def _answers(asked: argparse.Namespace, file: RunFile) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the line says to the open questions, by their ids. Raises UsageError where it says more than was asked."""
+    from headwater.agents.terminal_asking import BY
+    from headwater.events import ApprovalAsked
+    from headwater.events.questions import Answer
+    from headwater.runtime.past import past_of
+
+    record = past_of(file.events)
+    if record.root.over:
+        raise UsageError(f"The run of {file.path} has ended.", hint=f"See it: headwater runs show {file.path}")
+    open_ = record.questions()
+    approvals = [name for name, question in open_.items() if isinstance(question, ApprovalAsked)]
+    inputs = [name for name in open_ if name not in approvals]
+    if len(asked.answer) > len(inputs):
+        raise UsageError(f"There are {len(asked.answer)} answers and {len(inputs)} questions.")
+    given: dict[str, Any] = {name: _value(text) for name, text in zip(inputs, asked.answer, strict=False)}
+    if asked.no:
+        given |= {name: Answer(action="decline", by=BY) for name in inputs if name not in given}
+    if not (asked.yes or asked.no):
+        return {}, given
+    return {name: Answer(allowed=asked.yes, note=asked.note, by=BY) for name in approvals}, given
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _let_go(path: str) -> None:
+    """Remove the file of a run that was parked by a command and has ended: nobody chose to have it."""
+    from headwater.cli.people import FOLDER
+    from headwater.cli.state import state_folder
+
+    try:
+        if os.path.samefile(os.path.dirname(os.path.abspath(path)), state_folder() / FOLDER):
+            os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,123 @@
+"""Who answers what a run asks: whoever sits at the terminal, the agent's own approver, or nobody for now."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater import Agent, RunFile, SequentialWorkflow, tool
+from headwater.backends.offline import Call, ScriptedModel
+from headwater.cli import people as module
+from headwater.cli.options import add_agent_options, add_schema_option
+from headwater.cli.people import asker_for, has_approver, nobody_here, tell_of_parked
+from headwater.errors import ApprovalNeeded
+from headwater.events.questions import Question
+from tests.support.typing_person import at_terminal
+
+
+@tool(approval=True)
+def send(to: str) -> str:
+    """Send a letter."""
+    return f"sent to {to}"
+
+
+def pilot(**more: Any) -> Agent[Any, Any]:
+    return Agent(name="pilot", model=ScriptedModel([Call("send", {"to": "ann"}), "Done."]), tools=[send], **more)
+
+
+def parked() -> ApprovalNeeded:
+    with pytest.raises(ApprovalNeeded) as caught:
+        pilot().run("Write.")
+    return caught.value
+
+
+def asked(*line: str) -> Any:
+    parser = argparse.ArgumentParser()
+    add_agent_options(parser)
+    add_schema_option(parser)
+    return parser.parse_args(line)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, bare: pytest.MonkeyPatch) -> Path:
+    bare.setenv("HEADWATER_HISTORY", "")
+    bare.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "headwater/parked"
+
+
+class _Own:
+    name = "own"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
+def test_at_a_terminal_its_person_is_asked_unless_the_agent_knows_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    with at_terminal(monkeypatch):
+        assert asker_for(pilot()) is not None
+        assert asker_for(SequentialWorkflow([pilot()])) is not None
+        assert asker_for(pilot(approver=lambda _: True)) is None
+        assert asker_for(_Own()) is None, "it takes no approver"
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert asker_for(pilot()) is None
+    assert not has_approver(pilot())
+
+
+def test_where_nobody_is_here_a_conversation_goes_on() -> None:
+    assert pilot(approver=nobody_here).run("Write.") == "Done."
+    refused = nobody_here(Question(id="q", kind="approval"))
+    assert (refused.allowed, refused.note) == (False, "Nobody is here to answer.")
+    assert nobody_here(Question(id="q", kind="input")).action == "decline"
+
+
+def test_a_run_is_kept_and_how_to_go_on_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ("--agent", "mail box:pilot", "--stop", "a", "--stop", "b c", "--reasoning", "on", "--max-tokens", "3")
+    needed = parked()
+    tell_of_parked(needed, asked(*line), None)
+    (file,) = folder.glob("*.jsonl.gz")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == 'headwater: the run waits for leave to run send(to="ann").'
+    assert second == (
+        "headwater: go on with it at a terminal, or with --yes or --no: "
+        f"headwater runs resume {file} --agent 'mail box:pilot' --max-tokens 3 --stop a --stop 'b c' --reasoning on"
+    )
+    assert RunFile(file).events == needed.log
+
+
+def test_one_that_is_in_a_file_is_not_kept_again(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tell_of_parked(parked(), asked(), "run.jsonl")
+    assert "runs resume run.jsonl\n" in capsys.readouterr().err
+    needed = parked()
+    tell_of_parked(needed, asked(), str(tmp_path))
+    assert f"runs resume {tmp_path}/{needed.log[0].run}.jsonl.gz\n" in capsys.readouterr().err
+    assert not folder.exists()
+
+
+def test_what_is_not_kept_is_told(folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.parent.mkdir()
+    folder.touch()
+    tell_of_parked(parked(), asked(), None)
+    assert "the run is not kept, for that failed: " in capsys.readouterr().err
+    bare.setenv("HEADWATER_HISTORY", "off")
+    tell_of_parked(parked(), asked(), None)
+    assert capsys.readouterr().err.endswith(
+        "the run is not kept: HEADWATER_HISTORY is off. Save it with --save FILE.\n"
+    )
+
+
+def test_parked_runs_are_bounded(folder: Path, bare: pytest.MonkeyPatch) -> None:
+    bare.setattr(module, "MAX_PARKED", 2)
+    kept: list[Path] = []
+    for age in (30, 20, 10):
+        tell_of_parked(parked(), asked(), None)
+        (new,) = set(folder.iterdir()) - set(kept)
+        os.utime(new, (new.stat().st_mtime - age,) * 2)
+        kept = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
+        assert kept[-1] == new
+    assert len(kept) == 2
