@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from headwater.terminal.wrap import breaks, cells, cut
 
-__all__ = ("BLANK", "Row", "Span", "cut_row", "folded", "painted", "plain", "row_cells", "wrapped")
+__all__ = ("BLANK", "Row", "Span", "codes", "cut_row", "folded", "painted", "plain", "row_cells", "wrapped")
 
 
 class Span(NamedTuple):
@@ -58,12 +58,17 @@ def row_cells(row: Iterable[Span]) -> int:
     return sum(cells(span.text) for span in row)
 
 
+def codes(style: str, *, color: bool = True) -> str:
+    """The parameters of the escape code for a style; empty where it looks like any text."""
+    return ";".join(code for name in style.split() if (code := _LOOKS[name][not color]))
+
+
 def painted(row: Iterable[Span], *, color: bool = True) -> str:
     """The row with escape codes; each span ends its own style, so that rows can be cut and put together."""
     told = []
     for text, style in row:
-        codes = ";".join(code for name in style.split() if (code := _LOOKS[name][not color])) if style else ""
-        told.append(f"\x1b[{codes}m{text}\x1b[0m" if codes and text else text)
+        code = codes(style, color=color) if style else ""
+        told.append(f"\x1b[{code}m{text}\x1b[0m" if code and text else text)
     return "".join(told)
 
 

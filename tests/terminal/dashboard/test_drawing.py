@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from headwater.events.controls import one_line
 from headwater.terminal.dashboard.agent_state import State
-from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS, STATE_STYLES, Pen, Style
+from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS, STATE_STYLES, Pen
 from headwater.terminal.dashboard.palette import hue
 from headwater.terminal.dashboard.panel import Layout
+from headwater.terminal.spans import Span
 from headwater.terminal.wrap import cells, settled
 from tests.terminal import crowds as log
 from tests.terminal.panels import NAMES, at_work, board, drawn
@@ -41,9 +42,12 @@ def test_what_is_fitted_is_no_wider_and_a_beginning(text: str, room: int) -> Non
         assert cells(Pen(signs).padded(text, room)) == room
 
 
-@given(st.lists(st.tuples(st.sampled_from(["", "bold", "red"]), st.text(max_size=20)), max_size=4), st.integers(0, 40))
-def test_a_row_is_as_wide_as_it_should_be(segments: list[tuple[Style, str]], width: int) -> None:
-    clean = [(style, settled(one_line(text))) for style, text in segments]
+@given(
+    st.lists(st.builds(Span, st.text(max_size=20), st.sampled_from(["", "bold", "dim strong"])), max_size=4),
+    st.integers(0, 40),
+)
+def test_a_row_is_as_wide_as_it_should_be(spans: list[Span], width: int) -> None:
+    clean = [Span(settled(one_line(text)), style) for text, style in spans]
     assert cells(Pen(color=False).row(clean, width)) == width
     assert log.plain(Pen().row(clean, width)) == Pen(color=False).row(clean, width)
 

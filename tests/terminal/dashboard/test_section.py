@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS
 from headwater.terminal.dashboard.panel import Layout
 from tests.terminal import crowds as log
 from tests.terminal.panels import at_work, board, drawn
@@ -87,15 +88,34 @@ def test_a_line_shows_the_last_that_happened() -> None:
     assert rows[4].endswith("  eight nine ten eleven")
 
 
-def test_each_character_is_wrapped_once_however_long_the_text() -> None:
-    shown = board(log.begun("ann"), log.said("ann", "word " * 10_000), members=("ann",))
+def test_a_finished_block_is_drawn_once_however_long_the_text() -> None:
+    shown = board(log.begun("ann"), log.said("ann", "some words, \n\n" * 2_000), members=("ann",))
     layout = Layout(shown)
     layout.rows(80, 24, 3.0)
-    (wrapped, position), *_ = layout._sheets[shown.agents[0]].wrapped.values()
+    (prose, position), *_ = layout._sheets[shown.agents[0]].drawn.values()
     taken: list[str] = []
-    add = wrapped.add
-    wrapped.add = lambda text: (taken.append(text), add(text))[1]  # type: ignore[method-assign, func-returns-value]
+    add = prose.add
+    prose.add = lambda text: (taken.append(text), add(text))[1]  # type: ignore[method-assign, func-returns-value]
     shown.feed(log.said("ann", "and more")[1])
     layout.rows(80, 24, 3.0)
-    assert position == 50_000
+    assert position == 28_000
     assert taken == ["and more"]
+
+
+def test_words_are_drawn_as_markdown_and_no_mark_is_left() -> None:
+    text = "## Tides\n\nHigh at **06:12**, *slack*, see `tides.csv`:\n\n- one\n- **two"
+    for signs in (SIGNS, PLAIN_SIGNS):
+        shown = board(log.begun("ann"), log.thought("ann", "**Wondering**"), log.said("ann", text), members=("ann",))
+        bullet = "•" if signs is SIGNS else "*"
+        assert [row.strip("│| ") for row in drawn(shown, 60, signs=signs)][3:-1] == [
+            "Wondering",
+            "Tides",
+            "",
+            "High at 06:12, slack, see tides.csv:",
+            "",
+            f"{bullet} one",
+            f"{bullet} two",
+        ]
+    rows = Layout(shown).rows(60, 24, 3.0)
+    assert any("\x1b[1m06:12\x1b[0m" in row for row in rows)
+    assert any("\x1b[2;1mWondering\x1b[0m" in row for row in rows)

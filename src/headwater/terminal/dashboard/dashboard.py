@@ -37,7 +37,7 @@ __all__ = ("Dashboard",)
 SECONDS_BETWEEN_DRAWS: Final = 0.125
 """As often as words can be read while they come; more only costs."""
 
-SHARE_OF_TIME: Final = 0.04
+SHARE_OF_TIME: Final = 0.0125
 """How much of the time drawing may take at most: where a terminal is slow or a screen large it is done less often."""
 
 SECONDS_A_TICK: Final = 1.0

@@ -11,9 +11,10 @@ from typing import Final, NamedTuple, TypeAlias
 from headwater.terminal.dashboard.agent_state import Standing
 from headwater.terminal.dashboard.palette import hue
 from headwater.terminal.render import ASCII, UNICODE, Marks
+from headwater.terminal.spans import Span, codes
 from headwater.terminal.wrap import cells, cut
 
-__all__ = ("PLAIN_SIGNS", "SIGNS", "STATE_STYLES", "Pen", "Segment", "Signs", "Style", "hue_style")
+__all__ = ("PLAIN_SIGNS", "SIGNS", "STATE_STYLES", "Pen", "Signs", "Style", "hue_style")
 
 
 class Signs(NamedTuple):
@@ -85,9 +86,7 @@ PLAIN_SIGNS: Final = Signs(
 )
 
 Style: TypeAlias = str
-"""Names of `_CODES` or of an agent's hue, with spaces between; empty is the terminal's own."""
-
-Segment: TypeAlias = tuple[Style, str]
+"""Names of `_CODES`, of a span's looks or of an agent's hue, with spaces between; empty is the terminal's own."""
 
 STATE_STYLES: Final[Mapping[Standing, Style]] = {
     "waiting": "dim",
@@ -107,9 +106,6 @@ STATE_STYLES: Final[Mapping[Standing, Style]] = {
 _CODES: Final[Mapping[Style, str]] = {
     "bold": "1",
     "dim": "2",
-    "italic": "3",
-    "underline": "4",
-    "struck": "9",
     "red": "31",
     "green": "32",
     "yellow": "33",
@@ -147,10 +143,10 @@ class Pen:
         text = self.fit(text, room)
         return text + " " * (room - cells(text))
 
-    def row(self, segments: Iterable[Segment], width: int) -> str:
-        """Segments side by side, cut and filled to `width` cells."""
+    def row(self, spans: Iterable[Span], width: int) -> str:
+        """Spans side by side, cut and filled to `width` cells."""
         row, left = "", width
-        for style, text in segments:
+        for text, style in spans:
             size = cells(text)
             if size > left:
                 text = self.fit(text, left)
@@ -164,8 +160,10 @@ class Pen:
         if not style or not self.color:
             return text
         if (code := self._codes.get(style)) is None:
-            code = self._codes[style] = ";".join(map(self._code, style.split()))
+            code = self._codes[style] = ";".join(filter(None, map(self._code, style.split())))
         return f"\x1b[{code}m{text}\x1b[0m"
 
     def _code(self, name: str) -> str:
-        return hue(int(name[3:]), many=self.many) if name.startswith("hue") else _CODES[name]
+        if name.startswith("hue"):
+            return hue(int(name[3:]), many=self.many)
+        return _CODES[name] if name in _CODES else codes(name)

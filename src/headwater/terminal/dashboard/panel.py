@@ -28,6 +28,7 @@ from headwater.terminal.dashboard.drawing import SIGNS, Pen, Signs
 from headwater.terminal.dashboard.section import DENSE_ROWS, Sheet
 from headwater.terminal.dashboard.state import Board
 from headwater.terminal.dashboard.title import titled
+from headwater.terminal.spans import Span
 from headwater.terminal.wrap import cells, settled
 
 __all__ = ("Layout",)
@@ -157,7 +158,7 @@ class Layout:
                 rows.append(sheet.section_head(columns, inner, self._now))
                 if rule:
                     rows.append(sheet.bar(inner))
-            rows += [pen.row([segment], inner) for segment in sheet.cut_to(body, inner, share)]
+            rows += [pen.row(row, inner) for row in sheet.cut_to(body, inner, share)]
         if totals and gap:
             rows.append(between)
         return rows + totals
@@ -173,11 +174,11 @@ class Layout:
         shown = self._choose(room)
         rest = [view for view in agents if not any(view is one for one in shown)] if len(shown) < len(agents) else []
         columns = in_a_line(self._longest(shown), inner, self._mark)
-        rows = [pen.row([("dim", caption(columns, self._mark))], inner)] if captioned else []
+        rows = [pen.row([Span(caption(columns, self._mark), "dim")], inner)] if captioned else []
         over = self._board.end is not None
         rows += [self._sheet(view).line(columns, inner, self._now, over=over) for view in shown]
         if rest:
-            rows.append(pen.row([("dim", f"{pen.signs.marks.cut} and {len(rest)} more: {tally(rest)}")], inner))
+            rows.append(pen.row([Span(f"{pen.signs.marks.cut} and {len(rest)} more: {tally(rest)}", "dim")], inner))
         return rows + totals
 
     def _choose(self, room: int) -> list[AgentView]:
@@ -223,7 +224,7 @@ class Layout:
         failed = board.end if isinstance(board.end, RunFailed) else None
         if failed is not None and not any(view.state == "failed" for view in board.agents):
             error = settled(one_line(f"{self._pen.signs.marks.failed} {failed.error.type}: {failed.error.message}"))
-            rows.append(self._pen.row([("red", error)], inner))
+            rows.append(self._pen.row([Span(error, "red")], inner))
         if len(board.agents) == 1:
             return rows
         count, estimated = board.tokens
@@ -245,7 +246,7 @@ class Layout:
                 break
         told = self._pen.fit(told, max(inner - len(figures), 0))
         gap = inner - cells(told) - len(figures)
-        rows.append(self._pen.row([("bold", told), ("", " " * gap + figures)], inner))
+        rows.append(self._pen.row([Span(told, "bold"), Span(" " * gap + figures)], inner))
         return rows
 
 

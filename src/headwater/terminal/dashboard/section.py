@@ -1,7 +1,7 @@
 """One agent on a panel: its head, its figures, the last rows of what it said and did.
 
 Pure: sizes and the time come in, rows come out. What was made is kept, to be used again where nothing changed, and each
-character is wrapped once however long the text.
+block of a text is drawn once however long that is.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from headwater.events.controls import one_line
 from headwater.terminal.dashboard.agent_state import AgentView
 from headwater.terminal.dashboard.blocks import Note, ToolLine, Words
 from headwater.terminal.dashboard.columns import LOOSE, Columns, clock, in_columns, spent
-from headwater.terminal.dashboard.drawing import STATE_STYLES, Pen, Segment, Style, hue_style
+from headwater.terminal.dashboard.drawing import STATE_STYLES, Pen, Style, hue_style
+from headwater.terminal.dashboard.prose import Prose, end_of
 from headwater.terminal.render import seconds
-from headwater.terminal.wrap import Wrapped, cells, cut, settled
+from headwater.terminal.spans import BLANK, Row, Span
+from headwater.terminal.wrap import breaks, cells, settled
 
 __all__ = ("DENSE_ROWS", "Sheet")
 
@@ -31,6 +33,9 @@ _NOTE_STYLES: Final[dict[str, Style]] = {
 ROWS_A_NOTE: Final = 3
 """Rows that one note may take: an error's message in full, mostly."""
 
+TAIL_MARKS: Final = 48
+"""Characters that a tail is looked for in beside those that fill its row: marks take some, and so does a link."""
+
 DENSE_ROWS: Final = 6
 """Where an agent's words have no more rows than this, empty ones among them are left out."""
 
@@ -38,17 +43,17 @@ DENSE_ROWS: Final = 6
 class Sheet:
     """Draws one agent with a pen."""
 
-    __slots__ = ("_body", "_body_key", "_head_key", "_name", "_name_key", "_pen", "_view", "head", "wrapped")
+    __slots__ = ("_body", "_body_key", "_head_key", "_name", "_name_key", "_pen", "_view", "drawn", "head")
 
     def __init__(self, view: AgentView, pen: Pen) -> None:
         self._view = view
         self._pen = pen
-        self.wrapped: dict[Words, tuple[Wrapped, int]] = {}
-        """How far each of its texts is wrapped, in characters said."""
+        self.drawn: dict[Words, tuple[Prose, int]] = {}
+        """How far each of its texts is drawn, in characters said."""
         self.head = ""
         """The last head, or line, that was made."""
         self._head_key: tuple[object, ...] = ()
-        self._body: list[Segment] = []
+        self._body: list[Row] = []
         self._body_key: tuple[object, ...] = ()
         self._name = ("", 0)
         self._name_key: tuple[object, ...] = ()
@@ -98,10 +103,10 @@ class Sheet:
             self.head = pen.row(
                 [
                     *self._sign(),
-                    (f"bold {self.hue}", name),
-                    ("", " " * max(inner - used, 1)),
-                    (self._style, state),
-                    ("", figures),
+                    Span(name, f"bold {self.hue}"),
+                    Span(" " * max(inner - used, 1)),
+                    Span(state, self._style),
+                    Span(figures),
                 ],
                 inner,
             )
@@ -113,8 +118,8 @@ class Sheet:
         figures = self._figures(LOOSE if inner >= 44 else LOOSE._replace(unit="tok"), now)
         pen = self._pen
         return [
-            pen.row([*self._sign(), (f"bold {self.hue}", self.name)], inner),
-            pen.row([(self._style, self._state(inner, now)), ("dim", figures)], inner),
+            pen.row([*self._sign(), Span(self.name, f"bold {self.hue}")], inner),
+            pen.row([Span(self._state(inner, now), self._style), Span(figures, "dim")], inner),
         ]
 
     def line(self, columns: Columns, inner: int, now: float, *, over: bool) -> str:
@@ -122,11 +127,11 @@ class Sheet:
         view, pen = self._view, self._pen
         key = (view.version, int(view.elapsed(now)), columns, inner, over)
         if self._head_key != key:
-            head: list[Segment] = [*self._sign(), (self.hue, pen.padded(self.name, columns.name))]
-            head.append((self._style, "  " + pen.padded(self._state(columns.state, now), columns.state)))
-            head.append(("", self._figures(columns, now)))
+            head = [*self._sign(), Span(pen.padded(self.name, columns.name), self.hue)]
+            head.append(Span("  " + pen.padded(self._state(columns.state, now), columns.state), self._style))
+            head.append(Span(self._figures(columns, now)))
             if columns.tail and (tail := self._tail(columns.tail, now)):
-                head += [("", "  "), tail]
+                head += [Span("  "), *tail]
             self.head = pen.row(head, inner)
             self._head_key = key
         return self.head
@@ -135,8 +140,8 @@ class Sheet:
     def _style(self) -> Style:
         return STATE_STYLES[self._view.standing]
 
-    def _sign(self) -> list[Segment]:
-        return [(self._style, self._pen.signs.states[self._view.standing]), ("", " ")]
+    def _sign(self) -> list[Span]:
+        return [Span(self._pen.signs.states[self._view.standing], self._style), Span(" ")]
 
     def _figures(self, columns: Columns, now: float) -> str:
         view = self._view
@@ -156,38 +161,37 @@ class Sheet:
 
     # --- words, tools, notes
 
-    def body(self, width: int, count: int, now: float) -> list[Segment]:
+    def body(self, width: int, count: int, now: float) -> list[Row]:
         """The last rows of what it said and did, at most `count`."""
         view = self._view
         key = (view.version, width, count, int(now) if view.tools else 0)
         if self._body_key == key:
             return self._body
-        rows: list[Segment] = []
+        rows: list[Row] = []
         after: Words | None = None
-        wrapped: dict[Words, tuple[Wrapped, int]] = {}
+        drawn: dict[Words, tuple[Prose, int]] = {}
         for block in reversed(view.blocks):
             left = count - len(rows)
             if left <= 0:
                 break
             if isinstance(block, Words):
-                text = self._wrap(block, width)
-                wrapped[block] = (text, block.end)
-                style = _VOICE_STYLES[block.voice]
-                made: list[Segment] = [(style, row) for row in text.last(left)]
+                text = self._drawn(block, width)
+                drawn[block] = (text, block.end)
+                made = text.last(left)
                 if after is not None and after.voice == block.voice and len(rows) < count:
-                    rows.insert(0, ("", ""))  # what was said in another step, or another round
+                    rows.insert(0, BLANK)  # what was said in another step, or another round
                     made = made[1:] if len(made) == left else made
             elif isinstance(block, ToolLine):
-                made = [self._tool(block, width, now)]
+                made = [(self._tool(block, width, now),)]
             else:
                 made = self._note(block, width, left)
             rows[:0] = made
             after = block if isinstance(block, Words) else None
-        self.wrapped = wrapped
+        self.drawn = drawn
         self._body, self._body_key = rows, key
         return rows
 
-    def cut_to(self, body: list[Segment], inner: int, share: int) -> list[Segment]:
+    def cut_to(self, body: list[Row], inner: int, share: int) -> list[Row]:
         """What of the last rows is shown where there is room for `share`."""
         if share >= len(body):
             return body
@@ -195,39 +199,33 @@ class Sheet:
         if isinstance(last, Note) and len(note := self._note(last, inner, share)) == share:
             return note  # its beginning says more than its end
         if share <= DENSE_ROWS:
-            body = [segment for segment in body if segment[1]]
+            body = [row for row in body if row]
         return body[max(len(body) - share, 0) :]
 
-    def _tail(self, width: int, now: float) -> Segment | None:
+    def _tail(self, width: int, now: float) -> Row:
         """The last thing it said or did, on one line: of words the end, from the beginning of a word."""
         view = self._view
         if not view.blocks:
-            return None
+            return BLANK
         block = view.blocks[-1]
         if view.tools:
             block = next(reversed(view.tools.values()))
         if isinstance(block, ToolLine):
-            return self._tool(block, width, now)
+            return (self._tool(block, width, now),)
         if isinstance(block, Note):
             return self._note(block, width, 1)[0]
-        text = one_line(settled(block.since(block.end - 2 * width - 20)))
-        if (over := cells(text) - width) > 0:
-            text = text[cut(text, over) :]
-            while cells(text) > width:
-                text = text[1:]
-            begin, space, rest = text.partition(" ")
-            text = rest if space and cells(begin) * 2 < width else text
-        return _VOICE_STYLES[block.voice], text
+        return end_of(block.since(block.end - width - TAIL_MARKS), width, _VOICE_STYLES[block.voice])
 
-    def _wrap(self, words: Words, width: int) -> Wrapped:
-        wrapped, position = self.wrapped.get(words, (None, 0))
-        if wrapped is None or wrapped.width != width or position < words.start:
-            wrapped, position = Wrapped(width), 0
+    def _drawn(self, words: Words, width: int) -> Prose:
+        prose, position = self.drawn.get(words, (None, 0))
+        if prose is None or prose.width != width or position < words.start:
+            ascii_signs = self._pen.signs.horizontal.isascii()
+            prose, position = Prose(width, _VOICE_STYLES[words.voice], ascii_signs=ascii_signs), 0
         if position < words.end:
-            wrapped.add(words.since(position))
-        return wrapped
+            prose.add(words.since(position))
+        return prose
 
-    def _tool(self, tool: ToolLine, width: int, now: float) -> Segment:
+    def _tool(self, tool: ToolLine, width: int, now: float) -> Span:
         marks, fit = self._pen.signs.marks, self._pen.fit
         phrase = one_line(tool.phrase)
         if tool.running:
@@ -235,24 +233,22 @@ class Sheet:
             time = f"  {clock(max(0.0, now - tool.started), False)}"
             if tool.progress:
                 time += f"  {one_line(tool.progress)}"
-            return "cyan", fit(settled(told + time), width)
+            return Span(fit(settled(told + time), width), STATE_STYLES["tool"])
         if tool.duration is None:
-            return "yellow", fit(settled(f"{marks.failed} {phrase}  stopped"), width)
+            return Span(fit(settled(f"{marks.failed} {phrase}  stopped"), width), "yellow")
         error = f"  {one_line(tool.error)}" if tool.error else ""
         mark = marks.failed if tool.error is not None else marks.done
         told = settled(f"{mark} {phrase}  {seconds(tool.duration)}{error}")
-        return "red" if tool.error is not None else "green", fit(told, width)
+        return Span(fit(told, width), "red" if tool.error is not None else "green")
 
-    def _note(self, note: Note, width: int, left: int) -> list[Segment]:
+    def _note(self, note: Note, width: int, left: int) -> list[Row]:
         signs = self._pen.signs
         mark = {"error": signs.marks.failed, "healed": signs.healed, "question": signs.asks}.get(
             note.level, signs.marks.note
         )
-        style = _NOTE_STYLES[note.level]
+        text = settled(f"{mark} {one_line(note.text)}")
+        rows = [text[first:last] for first, last in breaks(text, width)]
         room = min(ROWS_A_NOTE, left)
-        text = Wrapped(width)
-        text.add(f"{mark} {one_line(note.text)}")
-        rows = text.last(1000)
         if len(rows) > room:
             rows = [*rows[: room - 1], self._pen.fit(" ".join(rows[room - 1 :]), width)]
-        return [(style, row) for row in rows]
+        return [(Span(row, _NOTE_STYLES[note.level]),) for row in rows]

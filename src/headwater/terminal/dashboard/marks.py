@@ -1,0 +1,106 @@
+"""Marks of Markdown inside a line, in text that is not whole: closed, so that a parser reads them, or made styles.
+
+Pure. What streams is styled from its first word on and not only when the closing mark has come; of what is cut out of
+the middle no mark is left that stands for nothing. Blocks, and whole text, are `terminal.markdown`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from headwater.terminal.spans import Span
+
+__all__ = ("closed", "styled")
+
+_MARK: Final = re.compile(r"\\[!-/:-@\[-`{-~]|`+|\*{1,3}|(?<!\w)_{1,3}|_{1,3}(?!\w)|~~")
+_LINK: Final = re.compile(r"!?\[([^\[\]\n]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s\"[^\"\n]*\")?(?:\)|$)")
+_LINK_BEGUN: Final = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*$")
+_LINK_ENDED: Final = re.compile(r"^([^\[\]\n]*)\]\([^()\s]*\)")
+_LAST_MARK: Final = re.compile(r"(?<!\\)[*_~`]+$")
+_STYLES: Final = {"*": ("emphasis", "strong", "strong emphasis"), "_": ("emphasis", "strong", "strong emphasis")}
+
+
+class _Mark(NamedTuple):
+    """A mark outside of code: where it stands, and what it may do there."""
+
+    start: int
+    end: int
+    text: str
+    opens: bool
+    closes: bool
+
+
+def closed(text: str) -> str:
+    """`text` with the marks closed that are open at its end, and a link that has begun as its words alone."""
+    text = _LINK_BEGUN.sub(r"\1", text).rstrip(" ")
+    open_: list[_Mark] = []
+    done = 0
+    for mark in _marks(text):
+        at = next((at for at, other in enumerate(open_) if other.text == mark.text), None)
+        if mark.closes and at is not None:
+            del open_[at:]
+            done = mark.end
+        elif mark.opens:
+            open_.append(mark)
+    if done < len(text) and (last := _LAST_MARK.search(text)):  # it opens nothing yet, or is half of what closes
+        text = text[: last.start()].rstrip(" ")
+    return text + "".join(mark.text for mark in reversed(open_) if mark.end <= len(text))
+
+
+def styled(text: str, style: str = "") -> list[Span]:
+    """A part of a line as spans, its marks made styles; those that were opened before it hold from its beginning."""
+    text = _LINK.sub(r"\1", _LINK_ENDED.sub(r"\1", text))
+    found: list[Span] = []
+    open_: list[str] = []
+    at = 0
+
+    def say(until: int) -> None:
+        if until > at:
+            own = dict.fromkeys(name for mark in open_ for name in _style(mark).split())
+            found.append(Span(text[at:until], " ".join((style, *own)).strip()))
+
+    for mark in _marks(text, escapes=True):
+        if mark.text[0] == "\\":
+            say(mark.start)
+            at = mark.start + 1
+            continue
+        if mark.closes and mark.text in open_:
+            say(mark.start)
+            del open_[open_.index(mark.text) :]
+        elif mark.opens:
+            say(mark.start)
+            open_.append(mark.text)
+        elif mark.closes:
+            say(mark.start)
+            found = [Span(words, f"{own} {_style(mark.text)}".strip()) for words, own in found]
+        else:
+            continue
+        at = mark.end
+    say(len(text))
+    return found
+
+
+def _style(mark: str) -> str:
+    if mark[0] == "`":
+        return "code"
+    return "struck" if mark == "~~" else _STYLES[mark[0]][len(mark) - 1]
+
+
+def _marks(text: str, *, escapes: bool = False) -> Iterator[_Mark]:
+    """The marks of `text` in order, but for those in code; an escaped one where `escapes` asks for it."""
+    code = ""
+    for found in _MARK.finditer(text):
+        mark, (start, end) = found[0], found.span()
+        if mark[0] == "`":
+            if not code or code == mark:
+                yield _Mark(start, end, mark, not code, bool(code))
+                code = "" if code else mark
+        elif not code and mark[0] == "\\":
+            if escapes:
+                yield _Mark(start, end, mark, False, False)
+        elif not code:
+            before, after = text[start - 1 : start] if start else "", text[end : end + 1]
+            opens, closes = bool(after.strip()), bool(before.strip())
+            yield _Mark(start, end, mark, opens and not (closes and before.isalnum() and not after.isalnum()), closes)
