@@ -190,6 +190,12 @@ class AgentView:
         """Tokens a second while it spoke; None where that was too short to tell."""
         return self._count.rate
 
+    def pulse(self, now: float) -> list[int]:
+        """What it wrote in each of the last whole seconds until `now` (Unix seconds), or until it ended, in bytes."""
+        if self.ended is not None:
+            return self._count.pulse.last(self.ended)
+        return self._count.pulse.last(now)[:-1]  # the second that has just begun would look like a stall
+
     def phrase(self, call: str) -> str:
         """A call of this step in a few words; empty where it is not known."""
         return self._phrases.get(call, "")

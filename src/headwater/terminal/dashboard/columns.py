@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from headwater.terminal.dashboard.agent_state import AgentView, Standing
+from headwater.terminal.dashboard.pulse import SECONDS_KEPT
 
 __all__ = (
     "LOOSE",
@@ -36,11 +37,13 @@ class Columns(NamedTuple):
     unit: Literal["tokens", "tok", ""]
     """Whether units are written out."""
     tail: int = 0
+    bars: int = 0
+    """Of the row of bars after the figures, which says how fast it was in each of the last seconds."""
 
     @property
     def figures(self) -> int:
-        """Cells that state, time, tokens and rate take, with the space before each."""
-        return sum(size + 2 for size in (self.state, self.time, self.tokens, self.rate) if size)
+        """Cells that state, time, tokens, rate and bars take, with the space before each."""
+        return sum(size + 2 for size in (self.state, self.time, self.tokens, self.rate, self.bars) if size)
 
 
 _SHORT_RATE: Final = 7
@@ -71,6 +74,9 @@ _LINE_FIGURES: Final = (
 """State, time, tokens, rate, and how many cells must be left for words."""
 
 
+INNER_WITH_BARS: Final = 115
+"""Cells of a row in which the bars have room: those of a screen of 120 columns."""
+
 LOOSE: Final = Columns(0, 0, 1, 1, 1, "tokens")
 """Figures one after the other."""
 
@@ -94,21 +100,23 @@ _TOLD: Final[dict[Standing, str]] = {
 _AT_WORK: Final = ("streaming", "tool", "calling", "thinking", "retrying")
 
 
-def beside_a_name(longest: int, inner: int, mark: int) -> Columns:
+def beside_a_name(longest: int, inner: int, mark: int, *, bars: bool = False) -> Columns:
     """The figures of a section's head: those that fit beside a name of `longest` cells and a mark of `mark`."""
+    wide = SECONDS_KEPT if bars and inner >= INNER_WITH_BARS else 0
     for state, time, tokens, rate, unit in _FIGURES:
-        columns = Columns(inner - mark, state, time, tokens, rate, unit)
+        columns = Columns(inner - mark, state, time, tokens, rate, unit, bars=wide)
         whole = min(longest, 40 if state > 10 else 12)
         if mark + whole + columns.figures <= inner or not time:
             break
     return columns._replace(name=max(inner - mark - columns.figures, 1))
 
 
-def in_a_line(longest: int, inner: int, mark: int) -> Columns:
+def in_a_line(longest: int, inner: int, mark: int, *, bars: bool = False) -> Columns:
     """The figures of an agent that has one line for everything, its words included."""
+    wide = SECONDS_KEPT if bars and inner >= INNER_WITH_BARS else 0
     name = max(min(longest, max(inner // 4, 12)), len(_CAPTION[0]))
     for state, time, tokens, rate, least in _LINE_FIGURES:
-        columns = Columns(name, state, time, tokens, rate, "")
+        columns = Columns(name, state, time, tokens, rate, "", bars=wide)
         left = inner - mark - name - columns.figures - 2
         if left >= least:
             break

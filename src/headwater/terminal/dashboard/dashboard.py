@@ -124,9 +124,10 @@ class _Live:
         # Only here is rich needed, for the width of characters.
         from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS
         from headwater.terminal.dashboard.panel import Layout
+        from headwater.terminal.dashboard.pulse import BARS
         from headwater.terminal.redraw import Screen
 
-        able = can_say("".join((*SIGNS.states.values(), *SIGNS[2:], *UNICODE)), file)
+        able = can_say("".join((*SIGNS.states.values(), *SIGNS[2:-1], *UNICODE, BARS)), file)
         self._board = board
         self._file = file
         self._give_up = give_up

@@ -31,6 +31,8 @@ class Signs(NamedTuple):
     """Under an agent's name."""
     healed: str
     asks: str
+    bars: bool
+    """Whether there are characters for bars of different heights."""
 
     @property
     def width(self) -> int:
@@ -60,6 +62,7 @@ SIGNS: Final = Signs(
     "━",
     "✚",
     "?",
+    True,
 )
 PLAIN_SIGNS: Final = Signs(
     ASCII,
@@ -83,6 +86,7 @@ PLAIN_SIGNS: Final = Signs(
     "-",
     "&",
     "?",
+    False,
 )
 
 Style: TypeAlias = str

@@ -61,7 +61,7 @@ def styled(text: str, style: str = "") -> list[Span]:
             own = dict.fromkeys(name for mark in open_ for name in _style(mark).split())
             found.append(Span(text[at:until], " ".join((style, *own)).strip()))
 
-    for mark in _marks(text, escapes=True):
+    for mark in _marks(text, part=True):
         if mark.text[0] == "\\":
             say(mark.start)
             at = mark.start + 1
@@ -88,19 +88,32 @@ def _style(mark: str) -> str:
     return "struck" if mark == "~~" else _STYLES[mark[0]][len(mark) - 1]
 
 
-def _marks(text: str, *, escapes: bool = False) -> Iterator[_Mark]:
-    """The marks of `text` in order, but for those in code; an escaped one where `escapes` asks for it."""
+def _marks(text: str, *, part: bool = False) -> Iterator[_Mark]:
+    """The marks of `text` in order, but for those in code.
+
+    Of a `part` escaped ones too, and the end of code that began before it.
+    """
     code = ""
+    first = part
     for found in _MARK.finditer(text):
         mark, (start, end) = found[0], found.span()
         if mark[0] == "`":
-            if not code or code == mark:
+            if first and _ends(text, start, end):
+                yield _Mark(start, end, mark, False, True)
+            elif not code or code == mark:
                 yield _Mark(start, end, mark, not code, bool(code))
                 code = "" if code else mark
+            first = False
         elif not code and mark[0] == "\\":
-            if escapes:
+            if part:
                 yield _Mark(start, end, mark, False, False)
         elif not code:
             before, after = text[start - 1 : start] if start else "", text[end : end + 1]
             opens, closes = bool(after.strip()), bool(before.strip())
             yield _Mark(start, end, mark, opens and not (closes and before.isalnum() and not after.isalnum()), closes)
+
+
+def _ends(text: str, start: int, end: int) -> bool:
+    """Whether a mark stands as one does at the end of what it marks."""
+    before, after = text[start - 1 : start] if start else "", text[end : end + 1]
+    return not before.isspace() and not after.isalnum() and (bool(before) or bool(after)) and before != "("

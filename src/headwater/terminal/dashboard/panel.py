@@ -139,7 +139,7 @@ class Layout:
                 break
         else:
             return []
-        columns = beside_a_name(self._longest(agents), inner, self._mark)
+        columns = beside_a_name(self._longest(agents), inner, self._mark, bars=self._pen.signs.bars)
         if totals:
             totals = self._totals(inner, columns)
         tall = rule and wants_own_line(columns, inner)
@@ -173,7 +173,7 @@ class Layout:
         room -= captioned
         shown = self._choose(room)
         rest = [view for view in agents if not any(view is one for one in shown)] if len(shown) < len(agents) else []
-        columns = in_a_line(self._longest(shown), inner, self._mark)
+        columns = in_a_line(self._longest(shown), inner, self._mark, bars=self._pen.signs.bars)
         rows = [pen.row([Span(caption(columns, self._mark), "dim")], inner)] if captioned else []
         over = self._board.end is not None
         rows += [self._sheet(view).line(columns, inner, self._now, over=over) for view in shown]
@@ -233,6 +233,7 @@ class Layout:
         cost = spent(count, estimated, count / elapsed if elapsed >= 0.5 else None)
         whole, short = (f"{len(board.agents)} agents: {tally(board.agents, short=short)}" for short in (False, True))
         aligned = columns if columns is not None and columns.unit == "tokens" else LOOSE
+        beside = aligned.bars + 2 if aligned.bars else 0
         for told, wanted in (
             (whole, aligned),
             (whole, LOOSE),
@@ -241,7 +242,7 @@ class Layout:
             (short, LOOSE._replace(rate=0)),
             (short, LOOSE._replace(tokens=0, rate=0)),
         ):
-            figures = in_columns(time, cost, wanted)
+            figures = in_columns(time, cost, wanted) + " " * (beside if wanted is aligned else 0)
             if cells(told) + len(figures) <= inner:
                 break
         told = self._pen.fit(told, max(inner - len(figures), 0))

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from headwater.terminal.dashboard.marks import closed, styled
-from headwater.terminal.markdown.blocks import Blocks
+from headwater.terminal.markdown.blocks import Block, Blocks
 from headwater.terminal.markdown.layout import ASCII_SIGNS, SIGNS, Layout
 from headwater.terminal.spans import BLANK, Row, Span
 from headwater.terminal.wrap import cells, cut, settled
@@ -37,7 +37,9 @@ class Prose:
         self.width = max(width, 2)
         self._style = style
         self._blocks = Blocks()
-        self._layout = Layout(lambda: self.width, ASCII_SIGNS if ascii_signs else SIGNS)
+        signs = ASCII_SIGNS if ascii_signs else SIGNS
+        self._layout = Layout(lambda: self.width, signs)
+        self._bar = f"{signs.quote} "
         self._rows: deque[Row] = deque(maxlen=ROWS_KEPT)
         self._open: list[Row] | None = []
         """Those of what is not finished; None where more has come since."""
@@ -46,8 +48,8 @@ class Prose:
         """The text goes on."""
         self._blocks.add(settled(text))
         for block in self._blocks.take():
-            rows = self._layout.finished(block)
-            if block.apart and self._rows and rows:
+            rows = self._rows_of(block, self._layout.finished(block))
+            if block.apart and self._rows and self._rows[-1] and (rows or block.kind == "fence"):
                 self._rows.append(BLANK)
             self._rows.extend(restyled(row, self._style) for row in rows)
         self._open = None
@@ -61,13 +63,19 @@ class Prose:
             rows = rows[:-1]
         return rows[max(len(rows) - count, 0) :]
 
+    def _rows_of(self, block: Block, rows: list[Row]) -> list[Row]:
+        """The rows of a block: code behind a bar instead of between rules, of which a panel has enough."""
+        if block.kind == "code":
+            return [(Span(self._bar, "dim"), *row) for row in rows]
+        return [] if block.kind in ("fence", "end") else rows
+
     def _drawn(self) -> list[Row]:
         drawn: list[Row] = []
         for block in self._blocks.open():
             if block.kind in ("block", "item"):
                 block = msgspec.structs.replace(block, source=closed(block.source))
-            rows = self._layout.open(block)
-            if block.apart and (self._rows or drawn) and rows:
+            rows = self._rows_of(block, self._layout.open(block))
+            if block.apart and (drawn or self._rows) and (drawn or self._rows)[-1] and rows:
                 drawn.append(BLANK)
             drawn += [restyled(row, self._style) for row in rows]
         return drawn

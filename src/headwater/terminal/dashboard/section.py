@@ -14,6 +14,7 @@ from headwater.terminal.dashboard.blocks import Note, ToolLine, Words
 from headwater.terminal.dashboard.columns import LOOSE, Columns, clock, in_columns, spent
 from headwater.terminal.dashboard.drawing import STATE_STYLES, Pen, Style, hue_style
 from headwater.terminal.dashboard.prose import Prose, end_of
+from headwater.terminal.dashboard.pulse import bars
 from headwater.terminal.render import seconds
 from headwater.terminal.spans import BLANK, Row, Span
 from headwater.terminal.wrap import breaks, cells, settled
@@ -99,7 +100,10 @@ class Sheet:
             name = pen.fit(self.name, columns.name)
             state = self._state(columns.state, now)
             figures = self._figures(columns, now)
-            used = pen.signs.width + 1 + cells(name) + cells(state) + len(figures)
+            pulse = self._bars(columns, now)
+            used = (
+                pen.signs.width + 1 + cells(name) + cells(state) + len(figures) + sum(len(span.text) for span in pulse)
+            )
             self.head = pen.row(
                 [
                     *self._sign(),
@@ -107,6 +111,7 @@ class Sheet:
                     Span(" " * max(inner - used, 1)),
                     Span(state, self._style),
                     Span(figures),
+                    *pulse,
                 ],
                 inner,
             )
@@ -130,6 +135,7 @@ class Sheet:
             head = [*self._sign(), Span(pen.padded(self.name, columns.name), self.hue)]
             head.append(Span("  " + pen.padded(self._state(columns.state, now), columns.state), self._style))
             head.append(Span(self._figures(columns, now)))
+            head += self._bars(columns, now)
             if columns.tail and (tail := self._tail(columns.tail, now)):
                 head += [Span("  "), *tail]
             self.head = pen.row(head, inner)
@@ -147,6 +153,13 @@ class Sheet:
         view = self._view
         time = clock(view.elapsed(now), view.ended is not None) if view.started is not None else ""
         return in_columns(time, spent(*view.tokens, view.rate), columns)
+
+    def _bars(self, columns: Columns, now: float) -> list[Span]:
+        """How fast it wrote in each of the last seconds."""
+        if not columns.bars:
+            return []
+        told = bars(self._view.pulse(now))
+        return [Span("  "), Span(told, self.hue), Span(" " * (columns.bars - len(told)))]
 
     def _state(self, room: int, now: float) -> str:
         """The state in a word or two."""

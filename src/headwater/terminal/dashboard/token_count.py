@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from headwater.events.messages import Usage
+from headwater.terminal.dashboard.pulse import Pulse
 
 __all__ = ("TokenCount",)
 
@@ -21,10 +22,21 @@ SECONDS_FOR_A_RATE: Final = 0.2
 class TokenCount:
     """Counts attempt by attempt: what is reported of one replaces what was estimated of it."""
 
-    __slots__ = ("_approximate", "_bytes", "_first", "_last", "_reported", "_settled", "_spoke", "input_tokens")
+    __slots__ = (
+        "_approximate",
+        "_bytes",
+        "_first",
+        "_last",
+        "_reported",
+        "_settled",
+        "_spoke",
+        "input_tokens",
+        "pulse",
+    )
 
     def __init__(self) -> None:
         self.input_tokens = 0
+        self.pulse = Pulse()
         self._settled = 0  # tokens of attempts that are over
         self._approximate = False
         self._bytes = 0  # said in this attempt
@@ -49,7 +61,9 @@ class TokenCount:
 
     def wrote(self, text: str, time: float) -> None:
         """More was written, at `time` in Unix seconds."""
-        self._bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        self._bytes += size
+        self.pulse.wrote(size, time)
         if self._first is None:
             self._first = time
         self._last = time
