@@ -347,6 +347,7 @@ def photograph(picture: Path, target: Path, *, dark: bool, width: int, height: i
             "--no-sandbox",
             "--hide-scrollbars",
             "--disable-gpu",
+            "--force-prefers-reduced-motion",
             f"--user-data-dir={folder}/profile",
         ]
         flags.append(f"--blink-settings=preferredColorScheme={0 if dark else 1}")

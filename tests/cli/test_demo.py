@@ -19,26 +19,35 @@ def test_a_pipe_gets_a_line_as_each_thing_happens() -> None:
     assert done.returncode == 0
     assert done.stderr == f"{ASKED}\n"
     lines = done.stdout.splitlines()
-    assert lines[:4] == ["sailing-from-brest: 3 agents", "tides: started", "weather: started", "route: started"]
+    assert lines[:4] == ["sailing-from-brest: 4 agents", "tides: started", "weather: started", "route: started"]
     assert [line for line in lines if re.match(r'tides: ✓ high_water\(port="Brest"\) 1\.\d s', line)]
     broken = next(at for at, line in enumerate(lines) if "dropped by the demo" in line)
     assert lines[broken].startswith("weather: · ")
     assert "weather: ✓ healed, goes on" in lines[broken:]
-    assert re.fullmatch(r"sailing-from-brest: done, \d\.\d s, \d+ tokens", lines[-1])
+    asked = next(at for at, line in enumerate(lines) if 'book_berth(harbour="Camaret")' in line)
+    assert lines[asked].startswith("skipper: · ")
+    assert "skipper: · Allowed" in lines[asked:]
+    assert re.fullmatch(r"sailing-from-brest: done, \d+\.\d s, \d+ tokens", lines[-1])
 
 
 @posix
-def test_a_terminal_sees_three_agents_at_work_and_a_connection_healed() -> None:
+def test_a_terminal_sees_agents_at_work_a_connection_healed_and_a_call_allowed() -> None:
     with terminal("demo") as shown:
-        shown.wait_for(lambda text: text.count("◌ ") >= 3)
+        shown.wait_for(lambda text: text.count("◌ ") >= 2)
         shown.wait_for("withdrawn")
+        shown.wait_for("✋ skipper")
         assert shown.end() == 0
         lines = shown.text.splitlines()
     assert lines[0] == ASKED
     assert lines[1].startswith("╭")
     assert lines[-1] == 'headwater: now with a task of your own: headwater run "Explain tides"'
     assert [line[:1] for line in lines[-3:-1]] == ["╰", ""]
-    assert [line.split()[2] for line in lines if "✅" in line or "🩹" in line] == ["tides", "weather", "route"]
+    assert [line.split()[2] for line in lines if "✅" in line or "🩹" in line] == [
+        "tides",
+        "weather",
+        "route",
+        "skipper",
+    ]
     assert [line for line in lines if "🩹 weather" in line and "done, healed" in line]
     assert {len(line) + line.count("✅") + line.count("🩹") for line in lines[1:-2]} == {79}
 
@@ -50,4 +59,5 @@ def test_ctrl_c_stops_it_while_tools_run() -> None:
         shown.type("\x03")
         assert shown.end() == 130
         assert shown.text.count("🚫") == 3
+        assert shown.text.count("⏳") == 1
         assert shown.text.rstrip().endswith("╯")

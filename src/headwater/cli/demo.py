@@ -1,7 +1,7 @@
-"""`headwater demo`: three agents at work in the dashboard, without key or network.
+"""`headwater demo`: agents at work in the dashboard, without key or network.
 
-The words are a script and say so; everything else (the runs, the tools, the dropped connection that is healed, the
-terminal) is what a program gets from `ConcurrentWorkflow(show_dashboard=True)`.
+The words are a script and say so; everything else (the runs, the tools, the dropped connection that is healed, the call
+that waits for a person, the terminal) is what a program gets from `GraphWorkflow(show_dashboard=True)`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 if TYPE_CHECKING:
     from headwater.agents.agent import Agent
     from headwater.cli.output import Outlet
-    from headwater.workflows import ConcurrentWorkflow
+    from headwater.events.questions import Question
+    from headwater.workflows import GraphWorkflow
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
 SUMMARY = "see agents at work: no key, no network"
 USAGE = "demo"
 DESCRIPTION = """\
-Three agents answer a question at once, with tools, in the dashboard; one
-connection is dropped on the way and healed. The words are a script, said by
-the offline model; the rest is what a program gets. Ctrl-C stops it at once."""
+Three agents look at a question at once and a fourth decides, in the
+dashboard: reasoning, tools, a dropped connection that is healed, a call that
+a person has to allow (the demo does, after a moment). The words are a script,
+said by the offline model; the rest is what a program gets. Ctrl-C stops it at
+once."""
 EXAMPLES = """\
 examples:
   headwater demo
@@ -32,8 +35,11 @@ examples:
 
 TASK: Final = "Can we sail from Brest today?"
 
-RATE: Final = 40.0
+RATE: Final = 32.0
 """Tokens a second of each agent: slow enough to be read while three speak at once."""
+
+SECONDS_TO_ALLOW: Final = 2.0
+"""What a person might take to read what is asked."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,11 +74,14 @@ def play(out: Outlet) -> None:
     out.check()
 
 
-def make_workflow() -> ConcurrentWorkflow:
-    """Three agents whose words are written down, on the tide, the weather and the way."""
-    from headwater.workflows import ConcurrentWorkflow
+def make_workflow() -> GraphWorkflow:
+    """Three agents whose words are written down, on the tide, the weather and the way, and one who hears them all."""
+    from headwater.workflows import GraphWorkflow
 
-    return ConcurrentWorkflow([_tides(), _weather(), _route()], name="sailing-from-brest")
+    looking = [_tides(), _weather(), _route()]
+    skipper = _skipper()
+    ways = [(agent.name, skipper.name) for agent in looking]
+    return GraphWorkflow([*looking, skipper], edges=ways, name="sailing-from-brest", approver=_allow)
 
 
 def _tides() -> Agent[Any, str]:
@@ -82,16 +91,14 @@ def _tides() -> Agent[Any, str]:
         "tides",
         [high_water],
         [
-            Think("The Goulet runs at four knots in springs. I need the time of high water before anything else."),
-            "I work out today's tide.",
+            Think("The Goulet runs at **four knots** in springs: I need the time of high water before anything else."),
             Call("high_water", {"port": "Brest"}),
         ],
         [
-            "High water is at **06:12**, 6.9 m: springs.\n\n"
-            "- 05:30 Leave the harbour while it still rises.\n"
-            "- 06:12 Slack water: pass the Goulet now.\n"
-            "- 07:00 The ebb carries you out.\n\n"
-            "Be back by 18:30, with the next flood."
+            "High water is at **06:12**, 6.9 m: *springs*.\n\n"
+            "- 05:30 leave while it still rises\n"
+            "- 06:12 slack water: **pass the Goulet**\n"
+            "- 18:30 be back, with the next flood"
         ],
     )
 
@@ -100,14 +107,14 @@ def _weather() -> Agent[Any, str]:
     from headwater.backends.offline import Call, Fail
 
     forecast = (
-        "North-west 4 until noon, veering north 5 in the evening. Swell 1.2 m from the west, nine seconds apart: "
-        "comfortable outside, steep over the Fillettes. Good visibility all day, and no front before Sunday."
+        "**North-west 4** until noon, veering north 5. Swell `1.2 m` from the west, nine seconds apart: comfortable "
+        "outside, *steep over the Fillettes*. No front before **Sunday**."
     )
     return _agent(
         "weather",
         [wind, swell],
-        ["I ask for wind and swell.", Call("wind", {"place": "Iroise"}), Call("swell", {"place": "Iroise"})],
-        [forecast[:118], Fail(ConnectionResetError("dropped by the demo"))],
+        ["Wind and swell first.", Call("wind", {"place": "Iroise"}), Call("swell", {"place": "Iroise"})],
+        [forecast[:96], Fail(ConnectionResetError("dropped by the demo"))],
         [forecast],
     )
 
@@ -124,13 +131,32 @@ def _route() -> Agent[Any, str]:
             Call("distance", {"start": "Brest", "end": "Camaret"}),
         ],
         [
-            "Brest to Camaret is 9.5 miles: two hours with the ebb.\n\n"
+            "**Brest to Camaret** is 9.5 miles, two hours with the ebb:\n\n"
             "1. Out by the north side of the Goulet\n"
-            "2. Keep the Fillettes to port, half a mile off\n"
-            "3. South-west past Pointe des Capucins\n"
-            "4. Anchor under the Vauban tower, 4 m, sand"
+            "2. The Fillettes to port, `0.5 miles` off\n"
+            "3. Anchor under the Vauban tower"
         ],
     )
+
+
+def _skipper() -> Agent[Any, str]:
+    from headwater.backends.offline import Call, Think
+    from headwater.tools import tool
+
+    return _agent(
+        "skipper",
+        [tool(approval="It costs 32 euros.")(book_berth)],
+        [Think("Wind, tide and way agree. A berth for the night, then."), Call("book_berth", {"harbour": "Camaret"})],
+        ["**Yes.** We leave at `05:30`, pass the Goulet at slack water, and have berth **7** in Camaret by eight."],
+    )
+
+
+async def _allow(question: Question) -> bool:
+    """Stand in for the person who is asked."""
+    import asyncio
+
+    await asyncio.sleep(SECONDS_TO_ALLOW)
+    return True
 
 
 def _agent(name: str, tools: list[Any], *turns: list[Any]) -> Agent[Any, str]:
@@ -163,6 +189,11 @@ async def swell(place: str) -> str:
 
     await asyncio.sleep(1.3)
     return "1.2 m from the west, every 9 s"
+
+
+def book_berth(harbour: str) -> str:
+    """Book a berth for the night."""
+    return f"berth 7 in {harbour}"
 
 
 def distance(start: str, end: str) -> str:
