@@ -318,3 +318,21 @@ def test_a_wide_graph_runs_side_by_side_and_streams() -> None:
 
     _, seconds = run_virtual(main())
     assert seconds == 2
+
+
+def ways_told(graph: GraphWorkflow) -> tuple[tuple[str, str], ...]:
+    events, _ = run_virtual(log_of(graph.run_stream("Tell.")))
+    started = events[0]
+    assert isinstance(started, RunStarted)
+    assert started.workflow is not None
+    return started.workflow.edges
+
+
+def test_the_log_tells_of_the_ways_once_each() -> None:
+    ways: list[Any] = [*edges("ab ac bc"), ("a", "b", lambda response: False)]
+    assert ways_told(GraphWorkflow(nodes("abc"), edges=ways)) == (("a", "b"), ("a", "c"), ("b", "c"))
+
+
+def test_a_route_is_told_as_ways_to_those_to_which_nothing_else_leads() -> None:
+    graph = GraphWorkflow(nodes("abcd"), edges=edges("bc"), routes={"a": lambda response: "b"}, start="a")
+    assert ways_told(graph) == (("b", "c"), ("a", "b"), ("a", "d"))

@@ -122,6 +122,9 @@ class WorkflowShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     kind: str = ""
     members: tuple[str, ...] = ()
     collect: bool = False
+    edges: tuple[tuple[str, str], ...] = ()
+    """The ways from one member to another, as far as they were declared: who may wait for whom. A route, which may lead
+    anywhere, is told as ways to those members to which nothing else leads."""
 
 
 class ForkedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -136,6 +136,10 @@ class Workflow(DeepCopied, Generic[ResultT]):
         """What else the plan was declared with, as plain values: it counts towards the definition's hash."""
         return ()
 
+    def _edges(self) -> tuple[tuple[str, str], ...]:
+        """The ways from one member to another, as far as they are declared."""
+        return ()
+
     kind = ""
     """How the members' answers are put together, as the log tells it; see `events.answers`."""
 
@@ -280,6 +284,7 @@ class Workflow(DeepCopied, Generic[ResultT]):
                 kind=self.kind,
                 members=tuple(member.name for member in self.agents),
                 collect=self.on_error == "collect",
+                edges=self._edges(),
             ),
             input=(whole := all_well_formed(given)),
             replaced=whole is not given,

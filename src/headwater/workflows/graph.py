@@ -81,6 +81,12 @@ class GraphWorkflow(Workflow[Response[Any]]):
         edges = [(edge.source, edge.target, edge.when is not None) for edge in self.edges]
         return edges, [*self.routes], self.start, self.max_visits
 
+    def _edges(self) -> tuple[tuple[str, str], ...]:
+        declared = dict.fromkeys((edge.source, edge.target) for edge in self.edges)
+        led_to = {*self.start, *(target for _, target in declared)}
+        routed = [(source, name) for source in self.routes for name in self._nodes if name not in led_to]
+        return (*declared, *routed)
+
     async def _plan(self, run: WorkflowRun) -> None:
         walk = _Walk(self, run)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.terminal.dashboard.marks import closed, styled
@@ -79,12 +79,14 @@ def letters(found: list[Span]) -> list[tuple[str, frozenset[str]]]:
 
 
 @given(WORDS)
+@settings(deadline=None)
 def test_whole_text_is_read_as_the_parser_reads_it(words: list[str]) -> None:
     text = " ".join(words)
     assert letters(styled(text)) == letters(parsed(text))
 
 
 @given(WORDS, st.data())
+@settings(deadline=None)  # the first draws the parser in
 def test_wherever_it_is_cut_no_mark_is_left(words: list[str], data: st.DataObject) -> None:
     text = " ".join(words)
     end = data.draw(st.integers(0, len(text)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.events import ApprovalAsked
+from headwater.events import ApprovalAsked, WorkflowShape
 from headwater.terminal.dashboard.panel import Layout, shares
 from headwater.terminal.dashboard.state import Board
 from headwater.terminal.wrap import cells
@@ -92,6 +93,56 @@ def test_an_agents_words_cannot_steer_the_terminal() -> None:
         for row in Layout(shown).rows(columns, 24, 3.0):
             rest = re.sub("\x1b\\[(?:[0-9;]+m|[0-9]+G)", "", row)
             assert rest.isprintable()
+
+
+# --- the tree
+
+
+def tree() -> Board:
+    shape = WorkflowShape(
+        kind="graph", members=("plan", "ann", "inner"), edges=(("plan", "ann"), ("plan", "inner"), ("ann", "inner"))
+    )
+    inside = WorkflowShape(kind="sequential", members=("x", "y"))
+    child, started, *_ = log.begun("inner", model="")
+    made = Board("workflow")
+    for event in [
+        msgspec.structs.replace(log.opened()[0], workflow=shape),
+        *at_work("plan", "ann"),
+        child,
+        msgspec.structs.replace(started, workflow=inside),
+        *log.begun("inner", "x"),
+    ]:
+        made.feed(event)
+    return made
+
+
+def test_a_tree_is_indented_and_says_who_waits_for_whom() -> None:
+    rows = [re.sub("(?<=\\S) +", " ", row.strip("│")[1:]).rstrip() for row in drawn(tree(), 70, 30)]
+    assert [row for row in rows[1:-2] if "─" not in row and "━" not in row] == [
+        "🔄 plan streaming 3 s ~4 tokens",
+        "Words of plan.",
+        "├ 🔄 ann streaming 3 s ~4 tokens",
+        "│ Words of ann.",
+        "└ inner sequential, 1 thinking, 1 waiting",
+        "  ├ 💭 x thinking 3 s",
+        "  └ ⏳ y waiting",
+        "    waits for x",
+    ]
+
+
+def test_where_each_has_a_line_the_tree_stands_as_far_as_it_fits() -> None:
+    shown = tree()
+    assert [row.split("  ")[0] for row in (row.strip("│ ") for row in drawn(shown, 60, 10))][2:7] == [
+        "🔄 plan",
+        "├ 🔄 ann",
+        "└ inner",
+        "├ 💭 x",
+        "└ ⏳ y",
+    ]
+    assert "waits for x" in drawn(shown, 60, 10)[6]
+    low = "\n".join(drawn(shown, 60, 8))
+    assert "├" not in low
+    assert "inner/x" in low
 
 
 # --- many agents

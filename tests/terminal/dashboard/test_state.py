@@ -10,8 +10,10 @@ from headwater.events import (
     Event,
     Handoff,
     RunStarted,
+    WorkflowShape,
 )
 from headwater.events.messages import Usage
+from headwater.terminal.dashboard.agent_state import AgentView
 from headwater.terminal.dashboard.state import Board
 from tests.terminal import crowds as log
 from tests.terminal import logs
@@ -151,3 +153,76 @@ def test_what_is_over_is_let_go_of() -> None:
     before = board.agents[0].version
     board.feed(log.said("ann", "late")[1])
     assert board.agents[0].version == before
+
+
+# --- the tree
+
+
+def shaped(kind: str, *members: str, edges: tuple[tuple[str, str], ...] = ()) -> list[Event]:
+    """The beginning of a workflow that tells of its shape."""
+    shape = WorkflowShape(kind=kind, members=members, edges=edges)
+    return [msgspec.structs.replace(log.opened()[0], workflow=shape)]
+
+
+def inner(kind: str, *members: str) -> list[Event]:
+    """A workflow `inner` in the workflow begins, and tells of its members."""
+    child, started, *_ = log.begun("inner", model="")
+    return [child, msgspec.structs.replace(started, workflow=WorkflowShape(kind=kind, members=members))]
+
+
+def board_of(*parts: list[Event], members: tuple[str, ...] = ()) -> Board:
+    board = Board("workflow", members)
+    for event in logs.joined(*parts):
+        board.feed(event)
+    return board
+
+
+def outline(board: Board) -> list[str]:
+    return [
+        "  " * entry.depth
+        + (entry.of.name if isinstance(entry.of, AgentView) else f"{entry.of.path[-1]} {entry.of.kind}:")
+        for entry in board.tree
+    ]
+
+
+GRAPH = shaped(
+    "graph", "plan", "ann", "bob", "sum", edges=(("plan", "ann"), ("plan", "bob"), ("ann", "sum"), ("bob", "sum"))
+)
+
+
+def test_a_log_alone_tells_who_there_is_and_who_waits_for_whom() -> None:
+    board = board_of(GRAPH)
+    assert outline(board) == ["plan", "  ann", "  bob", "  sum"]
+    waits = {view.name: board.waits_for(view) for view in board.agents}
+    assert waits == {"plan": [], "ann": ["plan"], "bob": ["plan"], "sum": ["ann", "bob"]}
+
+
+def test_who_has_ended_is_waited_for_no_more() -> None:
+    board = board_of(GRAPH, log.begun("plan"), log.ended("plan"), log.begun("ann"), log.begun("bob"), log.ended("bob"))
+    assert {view.name: board.waits_for(view) for view in board.agents if view.state == "waiting"} == {"sum": ["ann"]}
+
+
+def test_nobody_waits_for_what_only_follows_on_it() -> None:
+    board = board_of(shaped("graph", "s", "w", "r", edges=(("s", "w"), ("w", "r"), ("r", "w"))))
+    assert {view.name: board.waits_for(view) for view in board.agents} == {"s": [], "w": ["s"], "r": ["w"]}
+
+
+def test_a_workflow_in_the_workflow_is_a_group_with_all_its_members() -> None:
+    board = board_of(shaped("sequential", "ann", "inner", "zoe"), log.begun("ann"))
+    assert outline(board) == ["ann", "inner", "zoe"]
+    hue = board.agents[1].hue
+    for event in inner("sequential", "x", "y"):
+        board.feed(event)
+    assert outline(board) == ["ann", "inner sequential:", "  inner/x", "  inner/y", "zoe"]
+    assert [view.hue for view in board.agents] == [0, hue, 3, 2]
+    assert [view.state for view in board.agents] == ["thinking", "waiting", "waiting", "waiting"]
+    assert [board.waits_for(view) for view in board.agents[1:]] == [[], ["x"], ["inner"]]
+    for event in [*log.begun("inner", "x"), *log.ended("inner", "x"), *log.ended("inner")]:
+        board.feed(event)
+    assert board.waits_for(board.agents[-1]) == []
+
+
+def test_a_board_that_knows_its_members_learns_the_ways_between_them() -> None:
+    board = board_of(GRAPH, members=("plan", "ann", "bob", "sum"))
+    assert [view.hue for view in board.agents] == [0, 1, 2, 3]
+    assert outline(board) == ["plan", "  ann", "  bob", "  sum"]

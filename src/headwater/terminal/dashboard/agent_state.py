@@ -145,6 +145,11 @@ class AgentView:
         return " -> ".join(("/".join(self.path), *self.handed_to))
 
     @property
+    def short_name(self) -> str:
+        """The same without those that it is part of."""
+        return " -> ".join((self.path[-1], *self.handed_to))
+
+    @property
     def active(self) -> bool:
         """Whether it has begun and not ended."""
         return self.state != "waiting" and self.state not in _ENDED

@@ -127,7 +127,7 @@ class _Live:
         from headwater.terminal.dashboard.pulse import BARS
         from headwater.terminal.redraw import Screen
 
-        able = can_say("".join((*SIGNS.states.values(), *SIGNS[2:-1], *UNICODE, BARS)), file)
+        able = can_say("".join((*SIGNS.states.values(), *SIGNS[2:-2], *SIGNS.guides, *UNICODE, BARS)), file)
         self._board = board
         self._file = file
         self._give_up = give_up

@@ -31,6 +31,8 @@ class Signs(NamedTuple):
     """Under an agent's name."""
     healed: str
     asks: str
+    guides: tuple[str, str, str, str]
+    """Before who stands below another: one of several, the last one; under those."""
     bars: bool
     """Whether there are characters for bars of different heights."""
 
@@ -62,6 +64,7 @@ SIGNS: Final = Signs(
     "━",
     "✚",
     "?",
+    ("├ ", "└ ", "│ ", "  "),
     True,
 )
 PLAIN_SIGNS: Final = Signs(
@@ -86,6 +89,7 @@ PLAIN_SIGNS: Final = Signs(
     "-",
     "&",
     "?",
+    ("|-", "`-", "| ", "  "),
     False,
 )
 

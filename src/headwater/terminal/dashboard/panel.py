@@ -26,7 +26,7 @@ from headwater.terminal.dashboard.columns import (
 )
 from headwater.terminal.dashboard.drawing import SIGNS, Pen, Signs
 from headwater.terminal.dashboard.section import DENSE_ROWS, Sheet
-from headwater.terminal.dashboard.state import Board
+from headwater.terminal.dashboard.state import Board, Entry, Group
 from headwater.terminal.dashboard.title import titled
 from headwater.terminal.spans import Span
 from headwater.terminal.wrap import cells, settled
@@ -122,14 +122,65 @@ class Layout:
             return totals or self._lines(width, 1)
         return self._lines(width, height)
 
+    # --- the tree
+
+    def _placed(self) -> list[Group]:
+        """Put each agent's sheet where it stands in the tree; the groups, which have a row each."""
+        groups = []
+        for entry in self._board.tree:
+            if isinstance(entry.of, Group):
+                groups.append(entry.of)
+                continue
+            sheet = self._sheet(entry.of)
+            sheet.lead, sheet.below = self._guides(entry)
+            sheet.short = len(entry.of.path) > 1
+            self._say_waits(sheet, entry.of)
+        return groups
+
+    def _unplaced(self, views: Sequence[AgentView]) -> None:
+        """Of so many agents that not all have a row, each stands for itself."""
+        for view in views:
+            sheet = self._sheet(view)
+            sheet.lead = sheet.below = ""
+            sheet.short = False
+            self._say_waits(sheet, view)
+
+    def _say_waits(self, sheet: Sheet, view: AgentView) -> None:
+        waits = self._board.waits_for(view) if self._board.end is None else []
+        sheet.waits = settled(one_line(f"waits for {', '.join(waits)}")) if waits else ""
+
+    def _guides(self, entry: Entry) -> tuple[str, str]:
+        """What stands before an entry's first row, and before its others."""
+        if not entry.depth:
+            return "", ""
+        one, last, under, nothing = self._pen.signs.guides
+        above = "".join(under if on else nothing for on in entry.on)
+        return above + (last if entry.last else one), above + (nothing if entry.last else under)
+
+    def _between(self, entry: Entry | None, inner: int) -> str:
+        """The rule above an entry, beside the guides that lead to it; None: above the totals."""
+        *_, under, nothing = self._pen.signs.guides
+        guides = "".join(under if on else nothing for on in entry.on) + under if entry and entry.depth else ""
+        return self._pen.styled("dim", guides + self._pen.signs.horizontal * (inner - cells(guides)))
+
+    def _group(self, entry: Entry, inner: int) -> str:
+        """The row of a workflow in the workflow: its name, its kind, how many of its agents are in which state."""
+        group = entry.of
+        inside = [view for view in self._board.agents if view.path[: len(group.path)] == group.path]
+        lead, _ = self._guides(entry)
+        name = settled(one_line(group.path[-1]))
+        kind = group.kind if isinstance(group, Group) else ""
+        told = ", ".join(filter(None, (settled(one_line(kind)), tally(inside))))
+        return self._pen.row([Span(lead, "dim"), Span(name, "bold"), Span(f"  {told}", "dim")], inner)
+
     # --- a section an agent
 
     def _sections(self, inner: int, room: int) -> list[str]:
         """Every agent's head, rule and words; nothing where they do not fit."""
-        agents = self._board.agents
+        agents, groups = self._board.agents, self._placed()
         count = len(agents)
         totals = self._totals(inner)
-        room -= len(totals)
+        room -= len(totals) + len(groups)
         for gap, rule, least in ((1, 1, 2), (1, 1, 1), (0, 1, 1), (0, 0, 1)):
             if not rule and count > SECTIONS_WITHOUT_RULES:
                 return []
@@ -143,24 +194,31 @@ class Layout:
         if totals:
             totals = self._totals(inner, columns)
         tall = rule and wants_own_line(columns, inner)
-        sheets = [self._sheet(view) for view in agents]
+        sheets = [self._sheet(entry.of) for entry in self._board.tree if isinstance(entry.of, AgentView)]
         bodies = [sheet.body(inner, spare + DENSE_ROWS, self._now) for sheet in sheets]
         needs = [min(len(body), spare) for body in bodies]
         pen = self._pen
-        between = pen.styled("dim", pen.signs.horizontal * inner)
         rows: list[str] = []
-        for sheet, body, share in zip(sheets, bodies, shares(needs, spare), strict=True):
-            if rows and gap:
-                rows.append(between)
+        parts = iter(zip(sheets, bodies, shares(needs, spare), strict=True))
+        headed = False  # whether a group's row stands right above
+        for entry in self._board.tree:
+            if rows and gap and not headed:
+                rows.append(self._between(entry, inner))
+            headed = isinstance(entry.of, Group)
+            if headed:
+                rows.append(self._group(entry, inner))
+                continue
+            sheet, body, share = next(parts)
             if tall:
                 rows += sheet.tall_head(inner, self._now)
             else:
                 rows.append(sheet.section_head(columns, inner, self._now))
                 if rule:
                     rows.append(sheet.bar(inner))
-            rows += [pen.row(row, inner) for row in sheet.cut_to(body, inner, share)]
+            below = Span(sheet.below, "dim")
+            rows += [pen.row([below, *row], inner) for row in sheet.cut_to(body, inner, share)]
         if totals and gap:
-            rows.append(between)
+            rows.append(self._between(None, inner))
         return rows + totals
 
     # --- a line an agent
@@ -171,12 +229,22 @@ class Layout:
         room -= len(totals)
         captioned = room > min(len(agents), 4)
         room -= captioned
-        shown = self._choose(room)
+        tree: list[Entry] = []
+        if len(agents) + len(self._placed()) <= room:
+            tree = self._board.tree
+            shown = [entry.of for entry in tree if isinstance(entry.of, AgentView)]
+        else:
+            shown = self._choose(room)
+            self._unplaced(shown)
         rest = [view for view in agents if not any(view is one for one in shown)] if len(shown) < len(agents) else []
         columns = in_a_line(self._longest(shown), inner, self._mark, bars=self._pen.signs.bars)
         rows = [pen.row([Span(caption(columns, self._mark), "dim")], inner)] if captioned else []
         over = self._board.end is not None
-        rows += [self._sheet(view).line(columns, inner, self._now, over=over) for view in shown]
+        for entry in tree or map(Entry, shown):
+            if isinstance(entry.of, Group):
+                rows.append(self._group(entry, inner))
+            else:
+                rows.append(self._sheet(entry.of).line(columns, inner, self._now, over=over))
         if rest:
             rows.append(pen.row([Span(f"{pen.signs.marks.cut} and {len(rest)} more: {tally(rest)}", "dim")], inner))
         return rows + totals

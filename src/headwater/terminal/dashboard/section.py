@@ -44,7 +44,21 @@ DENSE_ROWS: Final = 6
 class Sheet:
     """Draws one agent with a pen."""
 
-    __slots__ = ("_body", "_body_key", "_head_key", "_name", "_name_key", "_pen", "_view", "drawn", "head")
+    __slots__ = (
+        "_body",
+        "_body_key",
+        "_head_key",
+        "_name",
+        "_name_key",
+        "_pen",
+        "_view",
+        "below",
+        "drawn",
+        "head",
+        "lead",
+        "short",
+        "waits",
+    )
 
     def __init__(self, view: AgentView, pen: Pen) -> None:
         self._view = view
@@ -56,6 +70,12 @@ class Sheet:
         self._head_key: tuple[object, ...] = ()
         self._body: list[Row] = []
         self._body_key: tuple[object, ...] = ()
+        self.lead = self.below = ""
+        """What stands before its first row, and before the others: its place in the tree."""
+        self.short = False
+        """Whether its name alone is told, for who it is part of stands above it."""
+        self.waits = ""
+        """What is said of whom it waits for."""
         self._name = ("", 0)
         self._name_key: tuple[object, ...] = ()
 
@@ -68,7 +88,8 @@ class Sheet:
 
     def bar(self, inner: int) -> str:
         """The row under its head."""
-        return self._pen.styled(self.hue, self._pen.signs.bar * inner)
+        bar = self._pen.signs.bar * (inner - cells(self.below))
+        return self._pen.row([Span(self.below, "dim"), Span(bar, self.hue)], inner)
 
     @property
     def name(self) -> str:
@@ -77,15 +98,15 @@ class Sheet:
 
     @property
     def name_cells(self) -> int:
-        """How wide that is."""
-        return self._named()[1]
+        """How wide that is, what stands before it included."""
+        return cells(self.lead) + self._named()[1]
 
     def _named(self) -> tuple[str, int]:
         view = self._view
-        key = (len(view.handed_to), view.rounds)
+        key = (len(view.handed_to), view.rounds, self.short)
         if self._name_key != key:
             again = f", round {view.rounds}" if view.rounds > 1 else ""
-            name = settled(one_line(view.name + again))
+            name = settled(one_line((view.short_name if self.short else view.name) + again))
             self._name = (name, cells(name))
             self._name_key = key
         return self._name
@@ -95,14 +116,20 @@ class Sheet:
     def section_head(self, columns: Columns, inner: int, now: float) -> str:
         """The first row of a section: name, state, figures."""
         view, pen = self._view, self._pen
-        key = (view.version, int(view.elapsed(now)), columns, inner, view.ended)
+        key = (view.version, int(view.elapsed(now)), columns, inner, view.ended, self.lead, self.short)
         if self._head_key != key:
-            name = pen.fit(self.name, columns.name)
+            name = pen.fit(self.name, columns.name - cells(self.lead))
             state = self._state(columns.state, now)
             figures = self._figures(columns, now)
             pulse = self._bars(columns, now)
             used = (
-                pen.signs.width + 1 + cells(name) + cells(state) + len(figures) + sum(len(span.text) for span in pulse)
+                cells(self.lead)
+                + pen.signs.width
+                + 1
+                + cells(name)
+                + cells(state)
+                + len(figures)
+                + sum(len(span.text) for span in pulse)
             )
             self.head = pen.row(
                 [
@@ -124,15 +151,15 @@ class Sheet:
         pen = self._pen
         return [
             pen.row([*self._sign(), Span(self.name, f"bold {self.hue}")], inner),
-            pen.row([Span(self._state(inner, now), self._style), Span(figures, "dim")], inner),
+            pen.row([Span(self.below, "dim"), Span(self._state(inner, now), self._style), Span(figures, "dim")], inner),
         ]
 
     def line(self, columns: Columns, inner: int, now: float, *, over: bool) -> str:
         """All of it on one row. `over`: the run that it is part of has ended."""
         view, pen = self._view, self._pen
-        key = (view.version, int(view.elapsed(now)), columns, inner, over)
+        key = (view.version, int(view.elapsed(now)), columns, inner, over, self.lead, self.short, self.waits)
         if self._head_key != key:
-            head = [*self._sign(), Span(pen.padded(self.name, columns.name), self.hue)]
+            head = [*self._sign(), Span(pen.padded(self.name, columns.name - cells(self.lead)), self.hue)]
             head.append(Span("  " + pen.padded(self._state(columns.state, now), columns.state), self._style))
             head.append(Span(self._figures(columns, now)))
             head += self._bars(columns, now)
@@ -147,7 +174,8 @@ class Sheet:
         return STATE_STYLES[self._view.standing]
 
     def _sign(self) -> list[Span]:
-        return [Span(self._pen.signs.states[self._view.standing], self._style), Span(" ")]
+        sign = Span(self._pen.signs.states[self._view.standing], self._style)
+        return [Span(self.lead, "dim"), sign, Span(" ")]
 
     def _figures(self, columns: Columns, now: float) -> str:
         view = self._view
@@ -174,13 +202,16 @@ class Sheet:
 
     # --- words, tools, notes
 
-    def body(self, width: int, count: int, now: float) -> list[Row]:
-        """The last rows of what it said and did, at most `count`."""
+    def body(self, inner: int, count: int, now: float) -> list[Row]:
+        """The last rows of what it said and did, at most `count`, in what its place in the tree leaves of `inner`."""
+        width = inner - cells(self.below)
         view = self._view
-        key = (view.version, width, count, int(now) if view.tools else 0)
+        key = (view.version, width, count, int(now) if view.tools else 0, self.waits)
         if self._body_key == key:
             return self._body
         rows: list[Row] = []
+        if not view.blocks and self.waits:
+            rows = [(Span(self._pen.fit(self.waits, width), "dim"),)]
         after: Words | None = None
         drawn: dict[Words, tuple[Prose, int]] = {}
         for block in reversed(view.blocks):
@@ -206,10 +237,10 @@ class Sheet:
 
     def cut_to(self, body: list[Row], inner: int, share: int) -> list[Row]:
         """What of the last rows is shown where there is room for `share`."""
-        if share >= len(body):
-            return body
+        if share >= len(body) or not self._view.blocks:
+            return body[:share]
         last = self._view.blocks[-1]
-        if isinstance(last, Note) and len(note := self._note(last, inner, share)) == share:
+        if isinstance(last, Note) and len(note := self._note(last, inner - cells(self.below), share)) == share:
             return note  # its beginning says more than its end
         if share <= DENSE_ROWS:
             body = [row for row in body if row]
@@ -219,7 +250,7 @@ class Sheet:
         """The last thing it said or did, on one line: of words the end, from the beginning of a word."""
         view = self._view
         if not view.blocks:
-            return BLANK
+            return (Span(self._pen.fit(self.waits, width), "dim"),) if self.waits else BLANK
         block = view.blocks[-1]
         if view.tools:
             block = next(reversed(view.tools.values()))

@@ -7,12 +7,34 @@ how it looks is `panel`'s.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from headwater.events import ChildFinished, ChildStarted, Event, RunCancelled, RunFailed, RunFinished, RunStarted
 from headwater.terminal.dashboard.agent_state import HANDLERS, AgentView
+from headwater.terminal.dashboard.outline import Place, laid_out, needs_of
 
-__all__ = ("Board",)
+__all__ = ("Board", "Entry", "Group")
+
+
+class Group:
+    """A workflow in the workflow: the kind that its log tells of, and whether it has ended."""
+
+    __slots__ = ("kind", "over", "path")
+
+    def __init__(self, path: tuple[str, ...], kind: str) -> None:
+        self.path = path
+        self.kind = kind
+        self.over = False
+
+
+class Entry(NamedTuple):
+    """A row of the tree: an agent or a group, where it stands, and for whom it waits."""
+
+    of: AgentView | Group
+    depth: int = 0
+    last: bool = True
+    on: tuple[bool, ...] = ()
+    """For each depth above its own whether more follows there; see `outline.Place`."""
 
 
 class Board:
@@ -34,7 +56,9 @@ class Board:
         self._run: str | None = None
         self._views: dict[str, AgentView] = {}  # by run
         self._at: dict[tuple[str, ...], AgentView] = {view.path: view for view in self.agents}
-        self._groups: set[tuple[str, ...]] = set()  # the paths of workflows in the workflow
+        self._groups: dict[tuple[str, ...], Group] = {}  # the workflows in the workflow, by their paths
+        self._needs: dict[tuple[str, ...], tuple[str, ...]] = {}  # who leads to whom, beside it
+        self._tree: list[Entry] | None = None
         self._called: set[str] = set()  # the runs that answer a call, and those below them
 
     def feed(self, event: Event) -> AgentView | None:
@@ -66,6 +90,27 @@ class Board:
         spent = [view.tokens for view in self.agents]
         return sum(count for count, _ in spent), any(estimated for _, estimated in spent)
 
+    @property
+    def tree(self) -> list[Entry]:
+        """The agents and groups as they stand below each other."""
+        if self._tree is None:
+            self._tree = []
+            self._lay_out((), 0, ())
+        return self._tree
+
+    def waits_for(self, view: AgentView) -> list[str]:
+        """Those beside it that have to end before it can begin, as far as the log tells."""
+        if view.state != "waiting":
+            return []
+        *above, own = view.path
+        needs = self._needs.get(view.path, ())
+        if not needs:
+            return []
+        order = self._places(tuple(above))
+        # What only follows on it, in a cycle, is nothing that it waits for.
+        before = [place.name for place in order[: next(at for at, place in enumerate(order) if place.name == own)]]
+        return [name for name in before if name in needs and not self._is_over((*above, name))]
+
     def _beside(self, event: Event) -> AgentView | None:
         """An event of a run that has no view, or none yet."""
         if isinstance(event, RunStarted):
@@ -78,6 +123,8 @@ class Board:
         return None
 
     def _over(self, event: Event) -> None:
+        if group := self._groups.get(event.path[1:]):
+            group.over = True
         self._views.pop(event.run, None)
         self._called.discard(event.run)
         if event.run == self._run and isinstance(event, RunFinished | RunFailed | RunCancelled):
@@ -89,9 +136,16 @@ class Board:
             self._run = event.run
             self.started = event.time
             if not event.model:
+                self._learn((), event)
                 return None
             path = event.path[:1]  # an agent alone, which is its own only member
-        elif event.run in self._called or path in self._groups:
+        elif event.run in self._called:
+            return None
+        elif group := self._groups.get(path):
+            group.over = False
+            return None
+        elif event.workflow is not None and event.workflow.members and not event.model:
+            self._split(path, event)
             return None
         view = self._at.get(path) or self._add(path)
         self._views[event.run] = view
@@ -103,6 +157,7 @@ class Board:
         """A view for an agent that nobody had announced, after those who stand nearest to it."""
         view = self._at[path] = AgentView(path, self._known)
         self._known += 1
+        self._tree = None
         beside = [at for at, other in enumerate(self.agents) if other.path[: len(path) - 1] == path[:-1]]
         self.agents.insert(beside[-1] + 1 if beside else len(self.agents), view)
         return view
@@ -116,11 +171,62 @@ class Board:
         else:
             # It is a workflow: its members are shown, the first of them where it stood.
             path = (*view.path, event.name)
-            self._groups.add(view.path)
+            self._groups[view.path] = Group(view.path, "")
+            self._tree = None
             del self._views[event.run]
             place = next(at for at, other in enumerate(self.agents) if other is view)
             del self._at[view.path]
             self.agents[place] = self._at[path] = AgentView(path, view.hue)
+
+    # --- the tree
+
+    def _learn(self, path: tuple[str, ...], event: RunStarted) -> None:
+        """A workflow tells of its members, and of who leads to whom."""
+        shape = event.workflow
+        if shape is None:
+            return
+        for name, needs in needs_of(shape).items():
+            self._needs[(*path, name)] = needs
+            if (*path, name) not in self._at and (*path, name) not in self._groups:
+                self._add((*path, name))
+        self._tree = None
+
+    def _split(self, path: tuple[str, ...], event: RunStarted) -> None:
+        """A member is a workflow: its members are shown in its place, the first of them in its hue."""
+        shape = event.workflow
+        assert shape is not None
+        self._groups[path] = Group(path, shape.kind)
+        if (view := self._at.pop(path, None)) is not None:
+            first = (*path, shape.members[0])
+            place = next(at for at, other in enumerate(self.agents) if other is view)
+            self.agents[place] = self._at[first] = AgentView(first, view.hue)
+        self._learn(path, event)
+
+    def _places(self, above: tuple[str, ...]) -> list[Place]:
+        """Who stands directly below, agents and groups, each in its place."""
+        names = dict.fromkeys(
+            view.path[len(above)] for view in self.agents if view.path[: len(above)] == above and view.path != above
+        )
+        return laid_out([*names], {name: self._needs.get((*above, name), ()) for name in names})
+
+    def _lay_out(self, above: tuple[str, ...], depth: int, on: tuple[bool, ...]) -> None:
+        assert self._tree is not None
+        for place in self._places(above):
+            path = (*above, place.name)
+            place_on = (*on, *place.on) if depth else place.on[1:]  # nothing stands before those at the very top
+            view, group = self._at.get(path), self._groups.get(path)
+            if group is not None and view is None:
+                self._tree.append(Entry(group, depth + place.depth, place.last, place_on))
+                inner = depth + place.depth
+                self._lay_out(path, inner + 1, (*place_on, not place.last) if inner else place_on)
+            elif view is not None:
+                self._tree.append(Entry(view, depth + place.depth, place.last, place_on))
+
+    def _is_over(self, path: tuple[str, ...]) -> bool:
+        if group := self._groups.get(path):
+            return group.over
+        view = self._at.get(path)
+        return view is not None and view.ended is not None
 
 
 _ENDS: Final[frozenset[type[Event]]] = frozenset((RunFinished, RunFailed, RunCancelled))
