@@ -11,16 +11,18 @@ import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from drawn_terminal import CELL, LEFT, ROW, draw, photograph, still
 
-from headwater import Agent, ConcurrentWorkflow
+from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from headwater.events import Event, ToolFinished, ToolStarted
 from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS
 from headwater.terminal.dashboard.panel import Layout
 from headwater.terminal.dashboard.state import Board
 from headwater.testing import Call, Fail, OfflineModel, Think, Wait, run_virtual
+from headwater.workflows.base import Workflow
 
 ASSETS = Path(__file__).resolve().parents[1] / "docs" / "assets"
 
@@ -52,16 +54,20 @@ class Shot:
     """At the end."""
     kept: bool = True
     """Whether the documents have it."""
+    tree: bool = False
+    """A graph with a workflow in it, instead of agents beside each other."""
 
     @property
     def name(self) -> str:
         """The file it is kept in, without its ending."""
-        kind = "-plain" * self.plain + "-over" * self.over
+        kind = "-plain" * self.plain + "-over" * self.over + "-tree" * self.tree
         return f"dashboard-{self.agents}-agents-{self.columns}x{self.lines}{kind}"
 
 
 SHOTS = (
     Shot(1, 80, 24, kept=False),
+    Shot(7, 80, 32, after=6.0, tree=True),
+    Shot(7, 60, 16, after=3.0, tree=True, kept=False),
     Shot(3, 80, 24),
     Shot(3, 120, 40, kept=False),
     Shot(3, 200, 50, kept=False),
@@ -121,14 +127,39 @@ def workflow(count: int) -> ConcurrentWorkflow:
     return ConcurrentWorkflow(agents, name="market-analysis-workflow", on_error="collect")
 
 
-def log_of(count: int) -> list[Event]:
+def graph() -> GraphWorkflow:
+    """A report that is planned, looked up, written in three steps and reviewed."""
+
+    def agent(name: str, *turn: Any) -> Agent[Any, str]:
+        return Agent(name=name, model=OfflineModel([[*turn]], rate=24))
+
+    writing = SequentialWorkflow(
+        [
+            agent("draft", "Energy storage *doubled*, and carries the quarter. Automotive grew by **9 %**. " * 3),
+            agent("edit", "Storage doubled and carries the quarter; automotive grew by **9 %**."),
+            agent("proof", "No change."),
+        ],
+        name="writing",
+    )
+    members: list[Any] = [
+        agent("plan", "Two sources, **one page**, figures first."),
+        agent("research", "The filing, the call, and what the *competitors* say: ", FUNDAMENTALS[:200]),
+        agent("figures", Wait(0.8), "Gross margin `18.4 %`, free cash flow **positive**."),
+        writing,
+        agent("review", "It says what it should."),
+    ]
+    ways = ("plan research", "plan figures", "research writing", "figures writing", "writing review")
+    return GraphWorkflow(members, edges=[tuple(way.split()) for way in ways], name="quarterly-report")
+
+
+def log_of(run: Workflow[Any]) -> list[Event]:
     """The log of its run, at the times of a virtual clock."""
     log: list[Event] = []
     begun: dict[str, float] = {}
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        await workflow(count).arun("Analyze Tesla", on_event=lambda event: log.append(at(event, loop.time(), begun)))
+        await run.arun("Analyze Tesla", on_event=lambda event: log.append(at(event, loop.time(), begun)))
 
     run_virtual(main())
     return log
@@ -145,7 +176,7 @@ def at(event: Event, time: float, begun: dict[str, float]) -> Event:
 
 def rows(shot: Shot, log: list[Event]) -> list[str]:
     """What stands on the screen at the shot's moment."""
-    board = Board("market-analysis-workflow")
+    board = Board("quarterly-report" if shot.tree else "market-analysis-workflow")
     layout = Layout(board, signs=PLAIN_SIGNS if shot.plain else SIGNS, color=not shot.plain)
     drawn_at = 0.0
     for event in log:
@@ -163,13 +194,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--png", type=Path, metavar="FOLDER", help="photograph all of them, too")
     folder: Path | None = parser.parse_args().png
-    logs = {count: log_of(count) for count in sorted({shot.agents for shot in SHOTS})}
+    logs = {count: log_of(workflow(count)) for count in sorted({shot.agents for shot in SHOTS if not shot.tree})}
+    tree = log_of(graph())
     for shot in SHOTS:
         if not (shot.kept or folder):
             continue
         target = (ASSETS if shot.kept else folder or ASSETS) / f"{shot.name}.svg"
         target.parent.mkdir(parents=True, exist_ok=True)
-        film = still(rows(shot, logs[shot.agents]), shot.columns, shot.lines)
+        film = still(rows(shot, tree if shot.tree else logs[shot.agents]), shot.columns, shot.lines)
         target.write_text(draw(film, title=f"{shot.agents} agents at work"), encoding="utf-8")
         print(target.name, file=sys.stderr)
         if folder is not None:

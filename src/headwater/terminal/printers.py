@@ -5,7 +5,7 @@ Owns the choice alone, and imports a printer when it is chosen.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from headwater.events import Event
@@ -29,8 +29,13 @@ def printer(name: str, *, live: bool, loops: int = 1, several: bool = False) -> 
     return LinePrinter(name, loops=loops, live=live)
 
 
-def dashboard(name: str, members: Sequence[str]) -> Watcher:
-    """What shows a workflow in a panel that is titled with its name, a section a member."""
+def dashboard(name: str, members: Sequence[str], *, past: Iterable[Event] = ()) -> Watcher:
+    """What shows a workflow in a panel that is titled with its name, a section a member.
+
+    `past` is what its log has told before, where the run goes on from there.
+    """
     from headwater.terminal.dashboard.dashboard import Dashboard
 
-    return Dashboard(name, members)
+    made = Dashboard(name, members)
+    made.prime(past)
+    return made

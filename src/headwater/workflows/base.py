@@ -229,6 +229,11 @@ class Workflow(DeepCopied, Generic[ResultT]):
         refuse_said_before(options)
         past = Resumption.of(log, approvals=approvals, answers=answers, on_changed=on_changed, by=by)
         run = self._begin(past.task, shown=False, context=context, resumption=past, **options)
+        if self.show_dashboard and self.print_on is not False:
+            from headwater.terminal import printers
+
+            names = [member.name for member in self.agents]
+            run.watch(printers.dashboard(self.name, names, past=past.record.events))
         return AgentStream(lambda: run)
 
     def wants_log(self, seen: set[int]) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from headwater import Agent, ConcurrentWorkflow
+from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
 from headwater.backends.offline import Call, Fail, OfflineModel, ScriptedModel, Wait
 from headwater.events import Event
 from headwater.terminal.dashboard import dashboard
@@ -385,6 +385,34 @@ def test_a_workflow_shows_itself() -> None:
     assert watched.raw.count("\x1b[?2026h") < 20
 
 
+def test_a_workflow_that_is_gone_on_with_shows_what_came_before() -> None:
+    agents = [
+        Agent(name="ann", model=ScriptedModel(["Written in the morning."])),
+        Agent(name="bob", model=ScriptedModel([["Half", Wait(100)], "Written in the evening."])),
+    ]
+    crew = SequentialWorkflow(agents, name="rivers", show_dashboard=True)
+    events: list[Event] = []
+
+    async def begin() -> None:
+        async for event in crew.run_stream("go").events():
+            events.append(event)
+            if event.type == "text.delta" and event.agent == "bob":
+                break
+
+    async def go_on() -> None:
+        await crew.resume(events).result()
+
+    with log.terminal(90, 24) as (file, watched), standard_output(file):
+        run_virtual(begin())
+        assert watched.look() == []
+        run_virtual(go_on())
+        rows = [row.strip("│ ") for row in watched.look()]
+    assert "Written in the morning." in rows
+    assert "Written in the evening." in rows
+    assert any(row.startswith("✅ ann") for row in rows)
+    assert not any("waiting" in row for row in rows)
+
+
 def test_leaving_the_run_ends_the_dashboard() -> None:
     async def main() -> None:
         agent = Agent(name="ann", model=ScriptedModel([["Some words.", Wait(1000)]]))
@@ -403,7 +431,7 @@ def test_leaving_the_run_ends_the_dashboard() -> None:
 
 PROGRAM = """
 import sys
-from headwater import Agent, ConcurrentWorkflow
+from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
 from headwater.backends.offline import OfflineModel
 
 agents = [Agent(name=name, model=OfflineModel("word " * 500, rate=20)) for name in ("ann", "bob")]

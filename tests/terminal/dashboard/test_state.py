@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headwater.events import (
+    ApprovalAnswered,
+    ApprovalAsked,
     ChildFinished,
     ChildStarted,
     Event,
     Handoff,
+    RunResumed,
     RunStarted,
     WorkflowShape,
 )
 from headwater.events.messages import Usage
 from headwater.terminal.dashboard.agent_state import AgentView
+from headwater.terminal.dashboard.blocks import ToolLine
 from headwater.terminal.dashboard.state import Board
 from tests.terminal import crowds as log
 from tests.terminal import logs
@@ -226,3 +232,74 @@ def test_a_board_that_knows_its_members_learns_the_ways_between_them() -> None:
     board = board_of(GRAPH, members=("plan", "ann", "bob", "sum"))
     assert [view.hue for view in board.agents] == [0, 1, 2, 3]
     assert outline(board) == ["plan", "  ann", "  bob", "  sum"]
+
+
+# --- logs that are gone on with
+
+
+def resumed(time: float) -> list[Event]:
+    return [log.at(RunResumed(), time)]
+
+
+def test_the_time_between_two_goes_is_nobodys() -> None:
+    before = [*log.begun("ann"), *log.said("ann", "Half", time=2.0)]
+    board = fed(before, resumed(1000.0), log.asked("ann", time=1000.0))
+    assert board.agents[0].elapsed(1001.0) == 3.0
+    assert board.elapsed(1001.0) == 3.0
+    done = fed(before, resumed(1000.0), log.ended("ann", time=1004.0), resumed(2000.0), log.ended(time=2001.0))
+    assert (done.agents[0].elapsed(9e9), done.elapsed(9e9)) == (6.0, 7.0)
+
+
+def test_what_was_at_work_when_the_log_stopped_is_at_work_no_more() -> None:
+    tools = [*log.called("ann", "pay"), *log.tool_started("ann", "pay")]
+    view = fed(log.begun("ann"), tools, resumed(9.0)).agents[0]
+    assert (view.state, view.tools) == ("thinking", {})
+    again = fed(log.begun("ann"), tools, resumed(9.0), log.tool_started("ann", "pay", time=9.0, try_=2)).agents[0]
+    assert texts(again) == ["tool: pay()", "tool: pay() (try 2)"]
+    assert [block.stopped for block in again.blocks if isinstance(block, ToolLine)] == [True, False]
+
+
+def test_a_question_outlives_the_process() -> None:
+    asked = log.at(ApprovalAsked(approval="p", call="c1", name="pay"), 1.0, "ann")
+    allowed = log.at(ApprovalAnswered(approval="p", allowed=True), 9.0, "ann")
+    assert fed(log.begun("ann"), [asked], resumed(9.0)).agents[0].state == "asking"
+    assert fed(log.begun("ann"), [asked], resumed(9.0), [allowed]).agents[0].state == "thinking"
+
+
+def test_who_had_ended_or_not_begun_is_left_alone() -> None:
+    board = fed(log.begun("ann"), log.ended("ann"), resumed(9.0))
+    assert [(view.state, view.version > 0) for view in board.agents] == [("done", True), ("waiting", False)]
+
+
+EVENTS = [
+    *log.begun("ann"),
+    *log.thought("ann", "Hm."),
+    *log.said("ann", "Words."),
+    *log.called("ann", "pay"),
+    *log.tool_started("ann", "pay"),
+    *log.tool_finished("ann", "pay"),
+    *log.broke("ann"),
+    *log.tried_again("ann"),
+    *log.answered("ann", tokens=3),
+    *log.ended("ann"),
+    *log.begun("bob", "x", model="m"),
+    *shaped("graph", "ann", "bob", edges=(("ann", "bob"),)),
+    *inner("sequential", "x", "y"),
+    *resumed(5.0),
+    *log.ended(),
+]
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=40))
+def test_events_in_any_order_and_number_break_nothing(events: list[Event]) -> None:
+    board = Board("workflow", ["ann", "bob"])
+    for event in events:
+        board.feed(event)
+    views = [entry.of for entry in board.tree if isinstance(entry.of, AgentView)]
+    assert sorted(view.path for view in views) == sorted(view.path for view in board.agents)
+    assert len({id(view) for view in views}) == len(views)
+    for view in board.agents:
+        assert view.elapsed(9.0) >= 0
+        assert view.doing
+        assert view.name not in board.waits_for(view)
+        assert view.active == (view.state not in ("waiting", "done", "failed", "cancelled"))

@@ -223,6 +223,17 @@ class AgentView:
         self.rounds += 1
         self._words = None
 
+    def take_up(self, time: float, before: float) -> None:
+        """The log is taken up again at `time`, where it had stopped at `before`: what was at work then is no more."""
+        if self.started is not None:
+            self._before += max(0.0, before - self.started)
+            self.started = time
+        self._count.settle()
+        self._stop_work()
+        if not self._questions:
+            self.state = "thinking"
+        self.version += 1
+
     def _taken_over(self, event: RunStarted) -> None:
         self.state = "thinking"
 
@@ -244,14 +255,18 @@ class AgentView:
         self._count.settle()
         self.state = state
         self.ended = event.time
+        self._stop_work()
+        self._questions.clear()
+        return True
+
+    def _stop_work(self) -> None:
         self.retry_at = None
         for tool in self.tools.values():
             tool.stopped = True
         self.tools.clear()
         self._calls.clear()
-        self._questions.clear()
         self._healing = None
-        return True
+        self._words = None
 
     def _waiting(self, event: RunWaiting) -> None:
         if event.on in ("approval", "input"):

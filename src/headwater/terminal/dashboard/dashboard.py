@@ -12,7 +12,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
 from headwater.terminal.dashboard.state import Board
@@ -72,6 +72,11 @@ class Dashboard:
                 self.close()
         except Exception as problem:
             self._give_up(problem)
+
+    def prime(self, past: Iterable[Event]) -> None:
+        """Know what the log has told so far, of a run that goes on from there; before the first call."""
+        for event in past:
+            self._board.feed(event)
 
     def close(self) -> None:
         """Leave the last state as it stands. May be called twice, and whether or not the run had come to its end."""

@@ -16,7 +16,7 @@ __all__ = ("closed", "styled")
 
 _MARK: Final = re.compile(r"\\[!-/:-@\[-`{-~]|`+|\*{1,3}|(?<!\w)_{1,3}|_{1,3}(?!\w)|~~")
 _LINK: Final = re.compile(r"!?\[([^\[\]\n]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s\"[^\"\n]*\")?(?:\)|$)")
-_LINK_BEGUN: Final = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*$")
+_LINK_BEGUN: Final = re.compile(r"(?:^|(?<=[\s(]))!?\[([^\[\]\n]*)(?:\](?:\([^()\s]*)?)?$")
 _LINK_ENDED: Final = re.compile(r"^([^\[\]\n]*)\]\([^()\s]*\)")
 _LAST_MARK: Final = re.compile(r"(?<!\\)[*_~`]+$")
 _STYLES: Final = {"*": ("emphasis", "strong", "strong emphasis"), "_": ("emphasis", "strong", "strong emphasis")}
@@ -51,7 +51,7 @@ def closed(text: str) -> str:
 
 def styled(text: str, style: str = "") -> list[Span]:
     """A part of a line as spans, its marks made styles; those that were opened before it hold from its beginning."""
-    text = _LINK.sub(r"\1", _LINK_ENDED.sub(r"\1", text))
+    text = _LINK_BEGUN.sub(r"\1", _LINK.sub(r"\1", _LINK_ENDED.sub(r"\1", text)))
     found: list[Span] = []
     open_: list[str] = []
     at = 0

@@ -177,8 +177,11 @@ class Layout:
 
     def _sections(self, inner: int, room: int) -> list[str]:
         """Every agent's head, rule and words; nothing where they do not fit."""
-        agents, groups = self._board.agents, self._placed()
+        agents = self._board.agents
         count = len(agents)
+        if count * 2 > room:  # a head and a row each
+            return []
+        groups = self._placed()
         totals = self._totals(inner)
         room -= len(totals) + len(groups)
         for gap, rule, least in ((1, 1, 2), (1, 1, 1), (0, 1, 1), (0, 0, 1)):
@@ -230,7 +233,7 @@ class Layout:
         captioned = room > min(len(agents), 4)
         room -= captioned
         tree: list[Entry] = []
-        if len(agents) + len(self._placed()) <= room:
+        if len(agents) <= room and len(agents) + len(self._placed()) <= room:
             tree = self._board.tree
             shown = [entry.of for entry in tree if isinstance(entry.of, AgentView)]
         else:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from headwater.events import ChildFinished, ChildStarted, Event, RunCancelled, RunFailed, RunFinished, RunStarted
+from headwater.events import (
+    ChildFinished,
+    ChildStarted,
+    Event,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+)
 from headwater.terminal.dashboard.agent_state import HANDLERS, AgentView
 from headwater.terminal.dashboard.outline import Place, laid_out, needs_of
 
@@ -53,6 +62,7 @@ class Board:
         self.end: RunFinished | RunFailed | RunCancelled | None = None
         """How the outermost run ended."""
         self._known = len(self.agents)
+        self._rested = 0.0  # seconds between the ends of the log and its being taken up again
         self._run: str | None = None
         self._views: dict[str, AgentView] = {}  # by run
         self._at: dict[tuple[str, ...], AgentView] = {view.path: view for view in self.agents}
@@ -63,11 +73,12 @@ class Board:
 
     def feed(self, event: Event) -> AgentView | None:
         """Take in an event; gives whose it is, where it is an agent's that is shown."""
-        if event.time > self.time:
+        before = self.time
+        if event.time > before:
             self.time = event.time
         view = self._views.get(event.run)
         if view is None:
-            return self._beside(event)
+            return self._beside(event, before)
         if handler := HANDLERS.get(event.__class__):
             handler(view, event)
             view.version += 1
@@ -76,13 +87,17 @@ class Board:
         elif isinstance(event, ChildFinished) and event.child in self._called:
             view.spend(event.usage)
             view.version += 1
+        elif isinstance(event, RunResumed):
+            self._taken_up(event, before)
         if event.__class__ in _ENDS:
             self._over(event)
         return view
 
     def elapsed(self, now: float) -> float:
         """Seconds from the outermost run's start until `now` (Unix seconds), or until its end."""
-        return max(0.0, (self.end.time if self.end else now) - self.started) if self.started is not None else 0.0
+        if self.started is None:
+            return 0.0
+        return max(0.0, (self.end.time if self.end else now) - self.started - self._rested)
 
     @property
     def tokens(self) -> tuple[int, bool]:
@@ -111,8 +126,8 @@ class Board:
         before = [place.name for place in order[: next(at for at, place in enumerate(order) if place.name == own)]]
         return [name for name in before if name in needs and not self._is_over((*above, name))]
 
-    def _beside(self, event: Event) -> AgentView | None:
-        """An event of a run that has no view, or none yet."""
+    def _beside(self, event: Event, before: float) -> AgentView | None:
+        """An event of a run that has no view, or none yet; `before` is when the event before it was."""
         if isinstance(event, RunStarted):
             return self._begin(event)
         if isinstance(event, ChildStarted):
@@ -120,7 +135,17 @@ class Board:
                 self._called.add(event.child)
         elif event.__class__ in _ENDS:
             self._over(event)
+        elif isinstance(event, RunResumed):
+            self._taken_up(event, before)
         return None
+
+    def _taken_up(self, event: Event, before: float) -> None:
+        """The log goes on, perhaps long after: nobody was at work meanwhile."""
+        if self.started is not None:
+            self._rested += max(0.0, event.time - before)
+        for view in self.agents:
+            if view.active:
+                view.take_up(event.time, before)
 
     def _over(self, event: Event) -> None:
         if group := self._groups.get(event.path[1:]):
@@ -211,16 +236,14 @@ class Board:
 
     def _lay_out(self, above: tuple[str, ...], depth: int, on: tuple[bool, ...]) -> None:
         assert self._tree is not None
+        with_more = {view.path[:end] for view in self.agents for end in range(len(above) + 1, len(view.path))}
         for place in self._places(above):
-            path = (*above, place.name)
+            path, here = (*above, place.name), depth + place.depth
             place_on = (*on, *place.on) if depth else place.on[1:]  # nothing stands before those at the very top
-            view, group = self._at.get(path), self._groups.get(path)
-            if group is not None and view is None:
-                self._tree.append(Entry(group, depth + place.depth, place.last, place_on))
-                inner = depth + place.depth
-                self._lay_out(path, inner + 1, (*place_on, not place.last) if inner else place_on)
-            elif view is not None:
-                self._tree.append(Entry(view, depth + place.depth, place.last, place_on))
+            if (shown := self._at.get(path) or self._groups.get(path)) is not None:
+                self._tree.append(Entry(shown, here, place.last, place_on))
+            if path in with_more:
+                self._lay_out(path, here + 1, (*place_on, not place.last) if here else place_on)
 
     def _is_over(self, path: tuple[str, ...]) -> bool:
         if group := self._groups.get(path):
