@@ -78,6 +78,7 @@ class _Composer:
     def __init__(self, now: float | None) -> None:
         self._now = now
         self._known: dict[str, Response[Any]] = {}
+        self._errors: dict[str, int] = {}
 
     def whole(self, node: Node) -> Response[Any] | Results:
         """A run's Response; Results for a concurrent workflow."""
@@ -103,7 +104,7 @@ class _Composer:
         fold = node.fold
         if fold is None or fold.started is None:
             return Response("", agent=node.name, partial=True)
-        return fold.response(output=_output_of(node), callback_errors=_callback_errors(node), now=self._now)
+        return fold.response(output=_output_of(node), callback_errors=self._callback_errors(node), now=self._now)
 
     def _agent(self, node: Node) -> Response[Any]:
         own = self.own(node)
@@ -133,6 +134,14 @@ class _Composer:
             tokens_per_second=other.tokens_per_second,
             messages=other.messages or own.messages,
         )
+
+    def _callback_errors(self, node: Node) -> int:
+        """How many callbacks have raised, those of the runs below included."""
+        known = self._errors.get(node.id)
+        if known is None:
+            own = node.callback_errors.count if node.callback_errors is not None else 0
+            known = self._errors[node.id] = own + sum(map(self._callback_errors, node.children.values()))
+        return known
 
     def _giver(self, node: Node, own: Response[Any]) -> Response[Any]:
         """What an agent came to that has handed over: its own words, and what these have cost."""
@@ -209,12 +218,6 @@ def _unheard(node: Node, successor: Node) -> Iterator[Message]:
         after = next((child for child in after.children.values() if child.role == "handoff"), None)
     said = node.fold.unheard if node.fold is not None else {}
     return (one.message for key, one in said.items() if key not in heard)
-
-
-def _callback_errors(node: Node) -> int:
-    """How many callbacks have raised, those of the runs below included."""
-    own = node.callback_errors.count if node.callback_errors is not None else 0
-    return own + sum(_callback_errors(child) for child in node.children.values())
 
 
 def _is_workflow(node: Node) -> bool:

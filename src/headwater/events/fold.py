@@ -17,7 +17,7 @@ attempt that fails is forgotten, and a tool that starts again has started, whoev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -101,8 +101,10 @@ class Fold:
         self._step: Step | None = None
         self.said = Said()
         """What the finished steps have said."""
-        self._awaited: list[Call] = []
-        """The calls of the last finished step, whose results are still to be a message."""
+        self._awaited: dict[str, Call] = {}
+        """The calls of the last finished step, by key, whose results are still to be a message."""
+        self._unanswered: set[str] = set()
+        """Those of them that nobody has answered. Each ends once, and must not look at all the others."""
         self._children: dict[str, ChildStarted] = {}
         self.spending = Spending()
 
@@ -155,7 +157,8 @@ class Fold:
         if step.attempt is not None:
             self.spending.end_attempt(step.number, step.attempt)
         self.said.add(step, event.message)
-        self._awaited = [call for call in step.calls.values() if call.call.by == "agent" and not call.cut]
+        self._awaited = {key: call for key, call in step.calls.items() if call.call.by == "agent" and not call.cut}
+        self._unanswered = {key for key, call in self._awaited.items() if call.unanswered}
         if event.message is not None and event.message.content:
             self.messages.append(event.message)
         self._step = None
@@ -232,15 +235,16 @@ class Fold:
             self._last_token = event
 
     def _tool_started(self, event: ToolStarted) -> None:
-        if (call := self._waiting_for(event.call)) is not None:
+        if (call := self._awaited.get(event.call)) is not None:
             call.start(event)
 
     def _tool_finished(self, event: ToolFinished) -> None:
         if event.error not in (None, CANCELLED, FAILED) and not event.invalid:
             self._tool_errors.append(ToolError(name=event.name, call=event.call, error=event.error))
-        if (call := self._waiting_for(event.call)) is not None:
+        if (call := self._awaited.get(event.call)) is not None:
             call.finish(event)
             self.asked.end_call(event.call)
+            self._unanswered.discard(event.call)
         self._settle_if_answered()
 
     def _is_asked(self, event: ApprovalAsked | InputAsked) -> None:
@@ -253,25 +257,24 @@ class Fold:
         asked = self.asked.decide(event)
         if asked is None:
             return
-        call = self._waiting_for(asked.call)
+        call = self._awaited.get(asked.call)
         if call is not None and event.allowed:
             call.allow(event)
         elif call is not None:
             call.refuse(event)
+            if not call.unanswered:
+                self._unanswered.discard(call.key)
             self._settle_if_answered()
 
-    def _waiting_for(self, key: str) -> Call | None:
-        return next((call for call in self._awaited if call.key == key), None)
-
     def _settle_if_answered(self) -> None:
-        if all(call.answered or call.error for call in self._awaited):
+        if not self._unanswered:
             self._settle_tools()
 
     def _settle_tools(self) -> None:
         """Make the results of the last step's calls a message, in the order of the calls."""
         if self._awaited:
-            self.messages.append(Message(role="tool", content=tuple(call.answer() for call in self._awaited)))
-            self._awaited = []
+            self.messages.append(Message(role="tool", content=tuple(call.answer() for call in self._awaited.values())))
+            self._awaited = {}
 
     def _message_received(self, event: MessageReceived) -> None:
         self.unheard[event.key] = event
@@ -391,11 +394,12 @@ class Fold:
 
         One that someone allowed with other arguments has those.
         """
-        return tuple((call.key, call.as_run()) for call in self._awaited if call.to_run and not call.refusal)
+        calls = self._awaited.values()
+        return tuple((call.key, call.as_run()) for call in calls if call.to_run and not call.refusal)
 
     def open_calls(self) -> tuple[Call, ...]:
         """As `calls_to_run`, with all that is known of each; also those refused once begun."""
-        return tuple(call for call in self._awaited if call.unanswered)
+        return tuple(call for call in self._awaited.values() if call.unanswered)
 
     def message(self, api: str = "", model: str = "") -> Message:
         """The open step's message so far; calls that were cut are left out, for nobody can answer them."""
@@ -432,7 +436,7 @@ class Fold:
             usage_origin=spent.origin,
             model=self.model,
             provider=self.provider,
-            messages=tuple(_answered(messages, self._awaited)),
+            messages=tuple(_answered(messages, self._awaited.values())),
             run_id=self.started.run if self.started else "",
             agent=self.started.agent_name if self.started else "",
             duration=max(0.0, ended - begun),
@@ -457,7 +461,7 @@ class Fold:
         return [
             *step,
             *close_children(self._children.values(), children),
-            *close_tools(self._awaited, why, now),
+            *close_tools(self._awaited.values(), why, now),
         ]
 
     def step_end(self, *, api: str, model: str, finish_reason: str | None, word: str | None = None) -> StepFinished:
@@ -533,7 +537,7 @@ def _rate(tokens: int | None, first: float | None, last: float | None) -> float 
     return tokens / (last - first)
 
 
-def _answered(messages: list[Message], awaited: list[Call]) -> list[Message]:
+def _answered(messages: list[Message], awaited: Collection[Call]) -> list[Message]:
     """`messages` with every call of the last one answered, so that any provider takes them as history."""
     if awaited:
         return [*messages, Message(role="tool", content=tuple(call.answer() for call in awaited))]

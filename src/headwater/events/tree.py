@@ -240,7 +240,7 @@ class Tree:
 
     def _finished(self, node: Node, event: RunFinished) -> None:
         node.outcome = "finished"
-        answer = event.answer or tuple(child.id for child in [*node.latest.values()][-1:])  # 0.1 did not say
+        answer = {*(event.answer or (child.id for child in [*node.latest.values()][-1:]))}  # 0.1 did not say
         for child in node.children.values():
             if child.role == "member":
                 child.final = child.id in answer
@@ -250,9 +250,9 @@ class Tree:
         if node.shape is None:
             return
         failed = {name for name, child in node.latest.items() if node.shape.collect and child.outcome == "failed"}
-        answering = node.answering(failed)
+        answering = {child.id for child in node.answering(failed)}
         for child in node.children.values():
-            child.final = child in answering
+            child.final = child.id in answering
 
 
 def _role(event: ChildStarted, parent: Node) -> Role:

@@ -15,6 +15,7 @@ import msgspec
 from headwater.errors import ConfigurationError
 from headwater.events import (
     ChildFinished,
+    ChildStarted,
     Event,
     Handoff,
     MessageAdded,
@@ -82,6 +83,11 @@ class Selection:
         self._tree = Tree()
         self._covered: dict[tuple[str, ...], bool] = {}
         self._held: dict[str, _Held] = {}
+        self._under: dict[str, dict[str, None]] = {}
+        """By run: those whose held text hangs on what becomes of it. So an end costs what it settles, and not a look at
+        all that is held: of thousands of members each ends once."""
+        self._changed: set[str] = set()
+        """The runs of which something has become known since that was looked at last."""
 
     def __call__(self, event: Event) -> list[Event]:
         """What is to be handed out now; the end of the outermost run always is."""
@@ -98,6 +104,8 @@ class Selection:
             return self._goes_on(event)
         if isinstance(event, (*_ENDS, ChildFinished, Handoff)):
             return self._settled(event)
+        if isinstance(event, ChildStarted):
+            self._changed.update(event.after)  # their answers are in its task, and so not the last word
         return []
 
     def _covers(self, path: tuple[str, ...]) -> bool:
@@ -113,6 +121,8 @@ class Selection:
         if held is None:
             *chain, outermost = self._chosen(event)
             held = self._held[event.run] = _Held(self._tree.node(event), tuple(chain), outermost)
+            for node in held.hangs_on:
+                self._under.setdefault(node, {})[event.run] = None
         return held.take(event)
 
     def _chosen(self, event: Event) -> list[Node]:
@@ -133,14 +143,29 @@ class Selection:
         """What is known to be an answer now that a run has ended or handed over."""
         if isinstance(event, Handoff) and (held := self._held.get(event.run)) is not None:
             held.pass_on()
+        self._changed.add(event.child if isinstance(event, ChildFinished) else event.run)
         known: list[Event] = []
-        for run, one in [*self._held.items()]:
+        for run in self._affected():
+            one = self._held[run]
             if one.given_up or one.broke_off:
-                del self._held[run]
+                self._let_go(run, one)
             elif one.is_answer:
                 known += one.events()
-                del self._held[run]
+                self._let_go(run, one)
         return known
+
+    def _affected(self) -> list[str]:
+        """The runs whose held text may be settled now, in the order in which they began to speak."""
+        changed, self._changed = self._changed, set()
+        if len(changed) == 1:
+            return [*self._under.get(changed.pop(), ())]
+        affected = {run for node in changed for run in self._under.get(node, ())}
+        return [run for run in self._held if run in affected] if affected else []
+
+    def _let_go(self, run: str, held: _Held) -> None:
+        del self._held[run]
+        for node in held.hangs_on:
+            del self._under[node][run]
 
 
 _ENDS = (RunFinished, RunFailed, RunCancelled)
@@ -159,6 +184,8 @@ class _Held:
         self._passed_on = False
         self._passed: list[Any] = []
         """What was handed out of the step that is going on."""
+        self.hangs_on = {run.id, outermost.id, *(node.id for node in chain)}
+        """The runs whose fate says whether it is the answer."""
 
     @property
     def final(self) -> bool | None:

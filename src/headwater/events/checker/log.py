@@ -6,6 +6,7 @@ Owns what holds for the log as a whole. What holds within a run is `run`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from headwater.events.checker.rules import LogError
 from headwater.events.checker.run import Run
@@ -85,7 +86,8 @@ class LogChecker:
         if self._outermost is None:
             self._outermost = Run(event, trimmed=self._trimmed)
             return self._outermost
-        for above in self._runs.values():
+        named = self._runs.get(event.parent or "")
+        for above in chain(() if named is None else (named,), self._runs.values()):
             child = above.children.open.get(event.run)
             if child is not None and not above.over:
                 return above.begin_child(child, event)
