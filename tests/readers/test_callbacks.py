@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent
+from headwater import Agent, SequentialWorkflow
 from headwater.backends.offline import Call, Cut, Say, ScriptedModel, Think, Wait
 from headwater.errors import ConfigurationError, LoopMisuse
 from headwater.events import Event
@@ -270,6 +270,52 @@ def test_a_callback_that_is_cancelled_from_within_is_no_cancelled_run() -> None:
                 raise LookupError from None
 
         assert (await _agent().run("Go.", streaming_callback=waits)).callback_errors == 3
+
+    run_virtual(main())
+
+
+async def _waits_for_what_is_cancelled(token: Any) -> None:
+    gone = asyncio.get_running_loop().create_future()
+    gone.cancel()
+    await gone
+
+
+def _raises_it(token: Any) -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("callback", [_waits_for_what_is_cancelled, _raises_it])
+@pytest.mark.parametrize("kind", ["streaming_callback", "on_event"])
+def test_what_someone_else_cancelled_is_an_error_of_the_callback_and_not_of_the_run(callback: Any, kind: str) -> None:
+    async def main() -> None:
+        log: list[Event] = []
+        stream = SequentialWorkflow([_agent(**{kind: callback}), scripted("Bye.", name="last")]).run_stream("Go.")
+        log += [event async for event in stream.events()]
+        check_log(log)
+        assert log[-1].type == "run.finished"
+        assert stream.response.callback_errors >= 3
+
+    run_virtual(main())
+    plain = _agent().run_sync("Go.", **{kind: callback})
+    assert (plain, plain.partial) == ("Hello!", False)
+    assert plain.callback_errors >= 3
+
+
+def test_a_reader_that_is_cancelled_while_its_callback_waits_is_cancelled() -> None:
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        async def waits(token: str) -> None:
+            begun.set()
+            await asyncio.sleep(100)
+
+        log: list[Event] = []
+        task = asyncio.ensure_future(_agent().arun("Go.", streaming_callback=waits, on_event=log.append))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert log[-1].type == "run.cancelled"
 
     run_virtual(main())
 

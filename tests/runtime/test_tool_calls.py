@@ -141,6 +141,56 @@ def test_a_flood_of_progress_is_dropped_with_a_warning_not_kept() -> None:
 # --- what goes wrong
 
 
+def test_a_tool_that_cancels_its_own_task_has_failed() -> None:
+    async def rash() -> str:
+        """Rash."""
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+        return "never"
+
+    async def look() -> str:
+        """Look."""
+        return "seen"
+
+    async def main() -> None:
+        log = await log_of(scripted([Call("rash"), Call("look")], "I see.", tools=[rash, look]).run_stream("Go."))
+        check_log(log)
+        ends = {event.name: event.error for event in log if isinstance(event, ToolFinished)}
+        assert ends["look"] is None
+        assert str(ends["rash"]).startswith("Cancelled: Something that was awaited here was cancelled by someone else")
+        assert log[-1].type == "run.finished"
+
+    asyncio.run(main())
+
+
+def test_a_program_that_is_cancelled_whole_takes_its_tools_along() -> None:
+    """As `asyncio.run` does at its end: every task at once."""
+
+    async def slow() -> str:
+        """Slow."""
+        begun.set()
+        await asyncio.sleep(100)
+        return "late"
+
+    log: list[Event] = []
+    begun = asyncio.Event()
+
+    async def main() -> None:
+        reading = asyncio.ensure_future(scripted(Call("slow"), tools=[slow]).arun("Go.", on_event=log.append))
+        await begun.wait()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+    run_virtual(main())
+    check_log(log)
+    assert types_of(log, "step.") == ["step.started", "step.finished"]
+    assert log[-1].type == "run.cancelled"
+
+
 def test_a_tool_that_raises_is_told_to_the_model() -> None:
     def broken() -> str:
         """Broken."""

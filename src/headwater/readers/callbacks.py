@@ -6,6 +6,7 @@ and the run goes on. Which events there are to tell of is `chunks`' and the log'
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import weakref
@@ -16,7 +17,7 @@ from headwater.errors import ConfigurationError
 from headwater.events import End, Event, Retracted, TextDelta
 from headwater.readers.chunks import Chunks
 from headwater.readers.hold import Hold
-from headwater.runtime.context import CallbackErrors, Outer, Watcher, current_run, in_turn, wraps
+from headwater.runtime.context import CallbackErrors, Outer, Watcher, current_run, in_turn, others_cancel, wraps
 
 if TYPE_CHECKING:
     from headwater.runtime.run import Run
@@ -64,8 +65,17 @@ def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) ->
             await answer
         except Exception as error:
             errors.add(error, what)
+        except asyncio.CancelledError as cancelled:
+            failed(cancelled)
         finally:
             leave(token)
+
+    def failed(cancelled: asyncio.CancelledError) -> None:
+        """What was awaited was cancelled by someone else, which is an error as any other; else it is the reader's."""
+        if (error := others_cancel()) is None:
+            raise cancelled
+        error.__cause__ = cancelled
+        errors.add(error, what)
 
     enter, leave = current_run.set_weakly, current_run.reset
     linked: weakref.ref[Outer] = weakref.ref(run)  # the run holds its watchers: they must not hold the run
@@ -76,6 +86,9 @@ def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) ->
             answer = callback(*arguments)
         except Exception as error:
             errors.add(error, what)
+            return None
+        except asyncio.CancelledError as cancelled:
+            failed(cancelled)
             return None
         finally:
             leave(token)

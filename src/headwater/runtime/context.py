@@ -16,6 +16,7 @@ from contextvars import ContextVar, Token
 from types import CodeType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from headwater.backends.interrupt import running_loop
 from headwater.errors import Cancelled
 from headwater.events import ErrorInfo, Event
 from headwater.events.controls import one_line
@@ -130,9 +131,10 @@ def others_cancel() -> Cancelled | None:
 
     Then user code was waiting for something that somebody else has cancelled, and that is a failure like any other.
     """
-    task = asyncio.current_task()
-    if task is None or task.cancelling():
-        return None
+    if running_loop() is not None:  # and outside of any nobody is cancelled
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            return None
     return Cancelled(
         "Something that was awaited here was cancelled by someone else.",
         hint="Where that may happen, catch asyncio.CancelledError around the await.",

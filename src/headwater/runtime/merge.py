@@ -52,6 +52,8 @@ class Mux:
         self._progress: deque[tuple[ToolProgress, int]] = deque()
         self._progress_bytes = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.stopped = False
+        """Whether the tasks were told to stop."""
         self._filled: asyncio.Event = asyncio.Event()
         self._taken: asyncio.Event = asyncio.Event()
 
@@ -159,6 +161,7 @@ class Mux:
 
     def cancel(self) -> None:
         """Tell every task to stop."""
+        self.stopped = True
         for task in self._tasks:
             task.cancel()
 

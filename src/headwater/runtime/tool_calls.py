@@ -35,7 +35,7 @@ from headwater.events.growing import Call, refusal_text
 from headwater.events.messages import Text, ToolCall
 from headwater.events.questions import Answer, Question
 from headwater.runtime.children import Parent, waiting_event
-from headwater.runtime.context import current_run, report
+from headwater.runtime.context import current_run, others_cancel, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.people import Waiting, answered
 from headwater.runtime.run import Run
@@ -371,7 +371,7 @@ class ToolCalls:
             there_are = ", ".join(self.job.tools) or "none"
             outcome = ToolOutcome.failed(f"There is no tool named {call.name!r}. There are: {there_are}.", invalid=True)
         else:
-            outcome = await tool.call(_Work(self, key, call))
+            outcome = await self._carried_out(tool, _Work(self, key, call))
             self._count_bad(tool, outcome.invalid)
         self._bad += outcome.invalid
         self._at_work.discard(key)
@@ -394,6 +394,24 @@ class ToolCalls:
         )
         if tool is not None:
             self._look_at(tool, outcome)
+
+    async def _carried_out(self, tool: Offered, work: _Work) -> ToolOutcome:
+        """The call's outcome, also where the tool has cancelled the task it runs in: nobody asked for that."""
+        task = asyncio.current_task()
+        assert task is not None
+        cancels = task.cancelling()
+        try:
+            return await tool.call(work)
+        except asyncio.CancelledError as cancelled:
+            if self.run.mux.stopped:
+                raise
+            while task.cancelling() > cancels:
+                task.uncancel()
+            await asyncio.sleep(0)  # where the whole program is cancelled, the run's reader hears of it now
+            if self.run.mux.stopped or (failure := others_cancel()) is None:
+                raise
+            failure.__cause__ = cancelled
+            return ToolOutcome.raised(failure)
 
     def _count_bad(self, tool: Offered, invalid: bool) -> None:
         """Raise ToolCallInvalid where a tool was called wrongly more often in a row than it allows."""
