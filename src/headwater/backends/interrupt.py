@@ -51,7 +51,10 @@ class Interruptible:
     def _raise_ours(self, task: asyncio.Task[Any]) -> None:
         error, self._error = self._error, None
         if error is not None and task.uncancel() <= self._before:
-            raise error from None
+            try:
+                raise error from None
+            finally:
+                del error  # it would hold this frame, and this frame the error
 
     def interrupt(self, error: BaseException) -> bool:
         """Interrupt the current await with `error`; returns False if there is none.

@@ -163,4 +163,7 @@ async def _settled(run: Run) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        raise cancelled
+        try:
+            raise cancelled
+        finally:
+            del cancelled  # the error would hold this frame, and this frame the error

@@ -8,6 +8,7 @@ worth of time, so batches go through here, never single tokens.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
@@ -172,6 +173,9 @@ class Mux:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._failed(error)
+        # One that was cancelled keeps its CancelledError until it is asked for it, and with it the frames of all runs
+        # below, some of which know the task: only the garbage collector would find them.
+        with contextlib.suppress(asyncio.CancelledError):
+            if (error := task.exception()) is not None:
+                self._failed(error)
         self._filled.set()

@@ -274,7 +274,10 @@ async def cancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
         except asyncio.CancelledError as error:
             again = error  # whoever asks once more does not wait for less
     for task in tasks:
-        if not task.cancelled():
+        with contextlib.suppress(asyncio.CancelledError):  # which a task keeps, with its frames, until it is asked
             task.exception()
     if again is not None:
-        raise again
+        try:
+            raise again
+        finally:
+            del again  # the error would hold this frame, and this frame the error
