@@ -179,7 +179,7 @@ def test_a_response_is_written_without_what_it_does_not_say() -> None:
 
 def test_every_field_of_a_response_is_written() -> None:
     assert Response("", agent="a").to_json() == '{"v":1,"type":"response","text":"","agent":"a"}'
-    assert {*response._Record.__struct_fields__} - {"text"} == {*Response("").__dict__}
+    assert {*response.ResponseRecord.__struct_fields__} - {"text"} == {*Response("").__dict__}
 
 
 def test_an_output_is_read_back_as_its_json_or_as_the_type_that_it_was() -> None:

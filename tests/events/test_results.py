@@ -11,7 +11,7 @@ import pytest
 
 from headwater import ConcurrentWorkflow, Response, Results, Usage
 from headwater.backends.offline import Fail, Say
-from headwater.errors import Overloaded
+from headwater.errors import InvalidRecord, Overloaded
 from tests.support.members import speaker
 
 
@@ -32,6 +32,24 @@ def test_by_place_by_name_and_in_slices() -> None:
             found[key]
     with pytest.raises(KeyError, match="There is no member 'd'; there are a, b, c"):
         found["d"]
+
+
+def test_kept_as_json() -> None:
+    found = results()
+    again = Results.from_json(found.to_json())
+    assert again == found
+    assert (again.names, again.usage, again.duration, again.run_id) == (
+        found.names,
+        found.usage,
+        found.duration,
+        found.run_id,
+    )
+    assert again.text == found.text
+    assert type(again.errors["c"]) is Overloaded
+    assert Results.from_json(again.to_json().encode()).to_json() == found.to_json()
+    for wrong in ('{"names": ["a"], "responses": []}', "[]", '{"v": 2, "names": [], "responses": []}'):
+        with pytest.raises(InvalidRecord):
+            Results.from_json(wrong)
 
 
 def test_written_down() -> None:

@@ -18,7 +18,7 @@ from headwater.events.types import ErrorInfo
 if TYPE_CHECKING:
     from headwater.events.codec import JSON
 
-__all__ = ("Response",)
+__all__ = ("Response", "ResponseRecord", "recorded", "restored")
 
 OutputT = TypeVar("OutputT", default=str)
 NewT = TypeVar("NewT")
@@ -134,7 +134,7 @@ class Response(str, Generic[OutputT]):
         """
         from headwater.events.codec import write_record
 
-        return write_record(_recorded(self), "Response").decode()
+        return write_record(recorded(self), "Response").decode()
 
     @overload
     @classmethod
@@ -152,8 +152,8 @@ class Response(str, Generic[OutputT]):
         """
         from headwater.events.codec import read_record
 
-        record = read_record(data, _Record, "Response")
-        response = _restored(record)
+        record = read_record(data, ResponseRecord, "Response")
+        response = restored(record)
         if output_type is not None and not record.partial:
             response.output = _as_type(output_type, response)
         return response
@@ -239,7 +239,7 @@ _PLAIN = (
 # --- as JSON
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="response"):
+class ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="response"):
     """A Response's fields; absent `transcript` and `output` are the text."""
 
     text: str
@@ -265,32 +265,34 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     partial: bool = False
     usage_origin: str = "measured"
     callback_errors: int = 0
-    members: dict[str, _Record] = {}
+    members: dict[str, ResponseRecord] = {}
     error: ErrorInfo | None = None
     unheard: tuple[Message, ...] = ()
 
 
 _DEFAULTS: dict[str, Any] = {
-    name: value for name, value in msgspec.structs.asdict(_Record(text="")).items() if name != "text"
+    name: value for name, value in msgspec.structs.asdict(ResponseRecord(text="")).items() if name != "text"
 }
 
 
-def _recorded(response: Response[Any]) -> _Record:
+def recorded(response: Response[Any]) -> ResponseRecord:
+    """The Response as it is written."""
     text = response.text
     said = {name: getattr(response, name) for name in _DEFAULTS}
-    said["members"] = {name: _recorded(member) for name, member in response.members.items()}
+    said["members"] = {name: recorded(member) for name, member in response.members.items()}
     said["error"] = None if response.error is None else ErrorInfo.of(response.error)
     for name in ("transcript", "output"):
         if isinstance(said[name], str) and said[name] == text:
             del said[name]
     # Defaults are left out by identity, and a Response's are equal to the record's without being the same.
     said = {name: value for name, value in said.items() if name == "output" or value != _DEFAULTS[name]}
-    return _Record(text=text, **said)
+    return ResponseRecord(text=text, **said)
 
 
-def _restored(record: _Record) -> Response[Any]:
+def restored(record: ResponseRecord) -> Response[Any]:
+    """The Response that was written."""
     said = {name: value for name in _DEFAULTS if (value := getattr(record, name)) is not msgspec.UNSET}
-    said["members"] = {name: _restored(member) for name, member in record.members.items()}
+    said["members"] = {name: restored(member) for name, member in record.members.items()}
     said["error"] = None if record.error is None else record.error.exception()
     return Response(record.text, **said)
 

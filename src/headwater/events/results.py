@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from typing import Any, Self, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex, overload
 
+import msgspec
+
+from headwater.errors import InvalidRecord
 from headwater.events.messages import Usage
-from headwater.events.response import Response
+from headwater.events.response import Response, ResponseRecord, recorded, restored
+
+if TYPE_CHECKING:
+    from headwater.events.codec import JSON
 
 __all__ = ("Results",)
 
@@ -73,6 +79,25 @@ class Results(list[Response[Any]]):
         """Each member's text by its name."""
         return {name: response.text for name, response in self.members.items()}
 
+    def to_json(self) -> str:
+        """All of it as JSON, to be kept; `from_json` reads it. Raises InvalidRecord as a Response's does."""
+        from headwater.events.codec import write_record
+
+        about = {name: getattr(self, name) for name in _FIELDS}
+        record = ResultsRecord(names=self.names, responses=tuple(map(recorded, self)), **about)
+        return write_record(record, "Results").decode()
+
+    @classmethod
+    def from_json(cls, data: JSON) -> Self:
+        """The Results that `to_json` wrote. Raises InvalidRecord where it is none, or one of a newer version."""
+        from headwater.events.codec import read_record
+
+        record = read_record(data, ResultsRecord, "Results")
+        if len(record.names) != len(record.responses):
+            raise InvalidRecord("The Results have not as many names as Responses.")
+        about = {name: getattr(record, name) for name in _FIELDS}
+        return cls(record.names, map(restored, record.responses), **about)
+
     def __str__(self) -> str:
         return self.text
 
@@ -89,6 +114,21 @@ class Results(list[Response[Any]]):
     def __reduce__(self) -> Any:
         # A list's own way would need names before it has them; this one keeps what anyone has set besides.
         return _rebuilt, (self.names, list(self)), self.__dict__
+
+
+_FIELDS: Final = ("usage", "duration", "run_id", "partial", "callback_errors")
+
+
+class ResultsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Results as they are written."""
+
+    names: tuple[str, ...]
+    responses: tuple[ResponseRecord, ...]
+    usage: Usage = Usage()
+    duration: float = 0.0
+    run_id: str = ""
+    partial: bool = False
+    callback_errors: int = 0
 
 
 def _rebuilt(names: tuple[str, ...], responses: list[Response[Any]]) -> Results:
