@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Generic, Self, TypeAlias
 
 from typing_extensions import TypeVar
 
-from headwater.errors import Cancelled
+from headwater.errors import Cancelled, UsageError
 from headwater.events import Event, RunFinished, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
 from headwater.readers.kept_loop import KeptLoop
 from headwater.readers.selection import Choice, Everyone, Selection
+from headwater.runtime.context import forget_our_frames
 
 if TYPE_CHECKING:
     from headwater.runtime.run import Run
@@ -253,6 +254,9 @@ def drain_blocking(run: Run, kept: KeptLoop, *, alone: bool = False) -> None:
     except KeyboardInterrupt as interrupt:
         run.abort("caller")
         interrupt.response = run.response()  # type: ignore[attr-defined]
+        raise
+    except UsageError as mistake:
+        forget_our_frames(mistake)
         raise
     except asyncio.CancelledError as error:
         raise Cancelled("The run was cancelled from inside its loop.", response=run.response()) from error

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import logging
 import sys
+import traceback
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, Token
@@ -17,7 +18,7 @@ from types import CodeType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from headwater.backends.interrupt import running_loop
-from headwater.errors import Cancelled
+from headwater.errors import Cancelled, UsageError
 from headwater.events import ErrorInfo, Event
 from headwater.events.controls import one_line
 from headwater.tools.context import ToolContext, current_call
@@ -29,6 +30,7 @@ __all__ = (
     "Origin",
     "Outer",
     "Watcher",
+    "forget_our_frames",
     "current_run",
     "drop",
     "in_turn",
@@ -139,6 +141,15 @@ def others_cancel() -> Cancelled | None:
         "Something that was awaited here was cancelled by someone else.",
         hint="Where that may happen, catch asyncio.CancelledError around the await.",
     )
+
+
+def forget_our_frames(error: BaseException) -> None:
+    """A mistake in how this library is used has no traceback where all of it is ours: that tells nobody anything."""
+    if isinstance(error, UsageError) and all(
+        str(frame.f_globals.get("__name__", "")).startswith(("headwater.", "asyncio."))
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ):
+        error.__traceback__ = None
 
 
 class Origin(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from headwater.errors import Parked
 from headwater.events import Event
-from headwater.runtime.context import drop
+from headwater.runtime.context import drop, forget_our_frames
 
 if TYPE_CHECKING:
     from headwater.runtime.past import Record
@@ -85,8 +85,10 @@ class Log:
     def failed_with(self, error: BaseException) -> None:
         """A run of the tree fails with the error; its traceback is what it was in the first that did.
 
-        An error goes from run to run upwards, and each would add its frames, which tell nobody anything.
+        An error goes from run to run upwards, and each would add its frames, which tell nobody anything. Of a mistake
+        in how this library is used no frame of ours does.
         """
+        forget_our_frames(error)
         error.__traceback__ = self._raised.setdefault(id(error), error.__traceback__)
 
     async def until_logged(self, event: Event) -> None:

@@ -12,12 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from headwater import Agent
-from headwater.errors import MissingKey, ToolFailed
+from headwater import Agent, SequentialWorkflow
+from headwater.errors import MissingKey, ToolFailed, UnknownModel
 from headwater.testing import Call
 from tests.support.streams import scripted
 
 MOST = 5
+
+BEGIN = """\
+import asyncio
+from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
+from headwater.testing import Call, ScriptedModel
+agent = Agent(model='gpt-5.4')
+"""
 
 SCRIPTS = {
     "run": "agent.run('Hello')",
@@ -30,6 +37,15 @@ SCRIPTS = {
     "select": "for chunk in agent.run_stream('Hello').select(depth=0): pass",
     "result_sync": "agent.run_stream('Hello').result_sync()",
     "asyncio.run": "asyncio.run(agent.arun('Hello'))",
+    "a sequence": "SequentialWorkflow([agent]).run('Hello')",
+    "side by side": "ConcurrentWorkflow([agent]).run('Hello')",
+    "a graph": "GraphWorkflow([agent]).run('Hello')",
+    "a workflow in one": "SequentialWorkflow([SequentialWorkflow([agent], name='inner')]).run('Hello')",
+    "the stream of a workflow": "for chunk in SequentialWorkflow([agent]).run_stream('Hello'): pass",
+    "the result of a workflow's stream": "SequentialWorkflow([agent]).run_stream('Hello').result_sync()",
+    "an agent as a tool": (
+        "Agent(model=ScriptedModel([Call('agent', {'task': 'Go.'})]), tools=[agent], tool_errors='raise').run('Hello')"
+    ),
     "a model alone": "agent.llm.stream('Hello').result_sync()",
 }
 
@@ -37,7 +53,7 @@ SCRIPTS = {
 @pytest.mark.parametrize("way", SCRIPTS)
 def test_a_missing_key_shows_few_frames(way: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(f"import asyncio\nfrom headwater import Agent\nagent = Agent(model='gpt-5.4')\n{SCRIPTS[way]}\n")
+    script.write_text(f"{BEGIN}{SCRIPTS[way]}\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI")}
     done = subprocess.run(
         [sys.executable, script], env=environment, capture_output=True, text=True, encoding="utf-8", check=False
@@ -45,7 +61,8 @@ def test_a_missing_key_shows_few_frames(way: str, tmp_path: Path) -> None:
     frames = re.findall(r'^  File "(.*)", line \d+', done.stderr, re.MULTILINE)
     assert frames[0] == str(script)
     assert len(frames) <= MOST, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("headwater.errors.MissingKey: No key for openai. Set OPENAI_API_KEY")
+    assert "\nheadwater.errors.MissingKey: No key for openai. Set OPENAI_API_KEY" in done.stderr
+    assert done.stderr.count("Traceback") == 1
 
 
 def test_in_async_code_few_frames_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,4 +91,15 @@ def test_where_a_users_code_has_raised_is_shown() -> None:
 
     with pytest.raises(ToolFailed) as caught:
         scripted(Call("look"), "So.", tools=[look]).run("Hello")
+    assert "look" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+
+
+def test_where_a_users_code_has_used_it_wrongly_is_shown() -> None:
+    def look() -> str:
+        """Look."""
+        raise UnknownModel("No such model.")
+
+    agent = scripted(Call("look"), "So.", tools=[look], tool_errors="raise")
+    with pytest.raises(UnknownModel) as caught:
+        SequentialWorkflow([agent]).run("Hello")
     assert "look" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
