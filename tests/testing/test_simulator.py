@@ -15,6 +15,7 @@ import pytest
 
 from headwater import Agent, Model, Timeouts, tool
 from headwater.errors import (
+    ConfigurationError,
     ConnectionFailed,
     FirstTokenTimeout,
     HeadwaterError,
@@ -417,6 +418,9 @@ def test_what_is_no_turn_is_refused_at_once() -> None:
         ProviderSimulator([Faulty(3)])
     with pytest.raises(HeadwaterError, match="No provider 'nobody' is simulated"):
         ProviderSimulator(["Hi."]).url("nobody")
+    for ask in (ProviderSimulator(["Hi."]).url, ProviderSimulator(["Hi."]).model):
+        with pytest.raises(ConfigurationError, match="not started, so it has no address yet"):
+            ask()
 
 
 @pytest.mark.parametrize(

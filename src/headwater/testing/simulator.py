@@ -157,8 +157,17 @@ class ProviderSimulator:
             return self._news.wait_for(lambda: len(self._requests) >= number, seconds)
 
     def url(self, api: str = "openai-chat") -> str:
-        """The base URL for an API's or a provider's own client: `openai-chat`, `anthropic`, …, `azure`, `groq`."""
-        return f"http://127.0.0.1:{self.port}{_door(api).path}"
+        """The base URL for an API's or a provider's own client: `openai-chat`, `anthropic`, …, `azure`, `groq`.
+
+        Raises ConfigurationError before it is started.
+        """
+        path = _door(api).path
+        if not self.port:
+            raise ConfigurationError(
+                "The simulator is not started, so it has no address yet.",
+                hint="Write `with ProviderSimulator(…) as provider:`, and ask it for a model inside.",
+            )
+        return f"http://127.0.0.1:{self.port}{path}"
 
     def model(self, api: str = "openai-chat", **options: Any) -> Model:
         """A Model that asks this provider; `api` as in `url`, or a whole name such as `deepseek/deepseek-chat`.
