@@ -34,17 +34,17 @@ class Halves:
     def __init__(self) -> None:
         self.waiting: dict[tuple[_Names, _Marks], str] = {}
 
-    def mend(self, data: bytes, error: Exception) -> bytes:
+    def mend(self, data: bytes) -> bytes | None:
         """Returns JSON without lone halves that says what `data` does.
 
-        Raises `error`, the reason for which `data` could not be parsed, where halves are not that reason.
+        None where `data` could not be parsed for another reason.
         """
+        if not self.waiting and _ESCAPE.search(data) is None:
+            return None
         try:
-            if not self.waiting and _ESCAPE.search(data) is None:
-                raise ValueError("nothing here was cut in two")
             value = json.loads(data, parse_constant=_refuse)
         except (ValueError, RecursionError):
-            raise error from None
+            return None
         return json.dumps(self._whole(value, (), ()), ensure_ascii=False).encode()
 
     def _whole(self, value: Any, names: _Names, marks: _Marks) -> Any:

@@ -98,13 +98,12 @@ class Parameters:
             values = self._read(arguments)
         except ValidationError as report:
             mended = self._mend(arguments, report)
-            failed = validation_failed("The arguments do not fit:", report, arguments, self.names)
             if mended is None:
-                raise failed from None
+                raise validation_failed("The arguments do not fit:", report, arguments, self.names) from None
             try:
                 values = self._read(mended)
             except ValidationError:
-                raise failed from None
+                raise validation_failed("The arguments do not fit:", report, arguments, self.names) from None
         for name, default in self._defaults.items():
             if name not in values:
                 values[name] = default()

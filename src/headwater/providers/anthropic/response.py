@@ -180,8 +180,10 @@ class Decoder(BaseDecoder):
         if name != "error" and data.strip() not in (b"", b"[DONE]"):
             try:
                 msgspec.json.decode(data)
-            except msgspec.DecodeError as error:
-                data = self.halves.mend(data, error)
+            except msgspec.DecodeError:
+                if (mended := self.halves.mend(data)) is None:
+                    raise
+                data = mended
         self._rare(name, data)
 
     def _rare(self, name: str, data: bytes) -> None:

@@ -201,8 +201,10 @@ class Decoder(BaseDecoder):
                 continue
             try:
                 chunk = decode(data)
-            except msgspec.DecodeError as error:
-                data = self.halves.mend(data, error)
+            except msgspec.DecodeError:
+                if (mended := self.halves.mend(data)) is None:
+                    raise
+                data = mended
                 chunk = decode(data)
             candidates = chunk.candidates
             if self._speaking and candidates is not None and len(candidates) == 1:

@@ -102,8 +102,10 @@ class Decoder(BaseDecoder):
         for line in lines:
             try:
                 token = _decode_token(line)
-            except msgspec.DecodeError as error:
-                line = self.halves.mend(line, error)
+            except msgspec.DecodeError:
+                if (mended := self.halves.mend(line)) is None:
+                    raise
+                line = mended
                 token = _decode_token(line)
             message = token.message
             if (
@@ -131,8 +133,10 @@ class Decoder(BaseDecoder):
         for line in lines:
             try:
                 last = _decode_line(line)
-            except msgspec.DecodeError as error:
-                last = _decode_line(self.halves.mend(line, error))
+            except msgspec.DecodeError:
+                if (mended := self.halves.mend(line)) is None:
+                    raise
+                last = _decode_line(mended)
             if last.done or last.error:
                 self._line(last)
 

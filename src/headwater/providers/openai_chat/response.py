@@ -209,8 +209,7 @@ class Decoder(ExtrasDecoder):
             try:
                 chunk = decode(data)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                with suppress(msgspec.DecodeError, UnicodeDecodeError):
-                    data = self.halves.mend(data, error)
+                data = self.halves.mend(data) or data
                 unusual = self._read_unusual(data, error)
                 if self.complete:
                     return

@@ -120,7 +120,9 @@ class Decoder(OutputDecoder):
         if name == "error":
             raise in_band_error(self.api, value_or_text(payload))
         if not isinstance(error, msgspec.ValidationError):
-            payload = self.halves.mend(payload, error)
+            if (mended := self.halves.mend(payload)) is None:
+                raise error
+            payload = mended
             with suppress(msgspec.ValidationError):
                 head = _decode_head(payload)
                 self._frame(head.type or name, head, payload)
