@@ -351,6 +351,8 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         return self._asks(self._tools, seen)
 
     def _asks(self, offered: Mapping[str, Offered], seen: set[int]) -> bool:
+        if not (self.approval or offered or self.handoffs):
+            return False
         seen.add(id(self))
         asks = bool(self.approval) or any(tool.wants_log(seen) for tool in offered.values())
         return asks or any(agent.wants_log(seen) for agent in self.handoffs)

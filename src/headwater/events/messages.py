@@ -247,13 +247,25 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        counts: dict[str, Any] = {name: _plus(getattr(self, name), getattr(other, name)) for name in _COUNTS}
         one, two = self.cost, other.cost
-        cost = two if one is None else one if two is None else _DOLLARS.add(one, two)
-        return Usage(**counts, cost=cost)
+        return Usage(
+            input_tokens=_plus(self.input_tokens, other.input_tokens),
+            output_tokens=_plus(self.output_tokens, other.output_tokens),
+            cached_input_tokens=_plus(self.cached_input_tokens, other.cached_input_tokens),
+            cache_write_tokens=_plus(self.cache_write_tokens, other.cache_write_tokens),
+            reasoning_tokens=_plus(self.reasoning_tokens, other.reasoning_tokens),
+            cost=two if one is None else one if two is None else _DOLLARS.add(one, two),
+        )
 
     def __bool__(self) -> bool:
-        return self.cost is not None or any(getattr(self, name) is not None for name in _COUNTS)
+        return not (
+            self.input_tokens is None
+            and self.output_tokens is None
+            and self.cached_input_tokens is None
+            and self.cache_write_tokens is None
+            and self.reasoning_tokens is None
+            and self.cost is None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """What is known, JSON-able: the counts with `total_tokens`, and the cost in dollars as a string."""

@@ -85,10 +85,7 @@ class Spending:
     @property
     def total(self) -> Usage:
         """All attempts and children together."""
-        total = self._below
-        for usage in self._usages.values():
-            total = total + usage
-        return total
+        return self._below + self.own if self._below_origins else self.own
 
     @property
     def origin(self) -> Origin:

@@ -6,7 +6,7 @@ Values only. How a request is written is each API module's; where an endpoint co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -61,6 +61,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def given(self) -> dict[str, Any]:
         """Returns the settings that were set, by name."""
+        if self == _NOTHING_SET:  # which is told in a tenth of the time, three times a run
+            return {}
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
     def shown(self) -> dict[str, Any]:
@@ -74,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         return [*self.shown().items()]
 
+
+_NOTHING_SET: Final = Settings()
 
 ToolChoice: TypeAlias = str
 """"auto", "none", "required", or the name of the one tool to call."""

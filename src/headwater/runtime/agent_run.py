@@ -255,6 +255,9 @@ class AgentRun(Hearing):
     async def _sort(self) -> list[Event]:
         """What kind of answer was it? One with calls to run, or one to be checked."""
         fold = self.fold
+        if not fold.said.step_calls:  # nearly every answer
+            self._ours, self.loop.client_calls = (), False
+            return self._do(Signal.ANSWERED)
         self._ours = fold.calls_to_run()
         whole = fold.finish_reason in ("tool_calls", "stop", None)
         said = fold.messages[-1] if fold.messages else None

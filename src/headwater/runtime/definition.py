@@ -16,6 +16,9 @@ from headwater.schema import all_well_formed
 __all__ = ("definition_hash", "hash_of_job")
 
 
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
 def hash_of_job(job: Job) -> str:
     """The hash of what an agent's run was declared as."""
     return definition_hash(
@@ -33,4 +36,8 @@ def definition_hash(*parts: Any) -> str:
     """16 hexadecimal digits of the parts, which are plain values and msgspec Structs."""
     import hashlib
 
-    return hashlib.sha256(msgspec.json.encode(all_well_formed(parts), order="deterministic")).hexdigest()[:16]
+    try:
+        told = _encode(parts)
+    except UnicodeEncodeError:
+        told = _encode(all_well_formed(parts))
+    return hashlib.sha256(told).hexdigest()[:16]

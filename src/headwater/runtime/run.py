@@ -41,6 +41,8 @@ __all__ = ("Run",)
 
 _set = force_setattr  # events are frozen for everyone else
 
+_GOING, _OVER = Stage.GOING, Stage.OVER  # asked for at every token: a member of an Enum is slow to look up
+
 
 class Run(Pausing):
     """One run: ended by itself, by `cancel`, or by `abort`.
@@ -128,17 +130,17 @@ class Run(Pausing):
         An error does not come out of here: it is in `error` when the run is over.
         """
         ending = self.ending
-        if ending.stage is Stage.OVER:
+        if ending.stage is _OVER:
             return []
         if self._log.arrival is not None and not self._above:
             self._log.arrived()
         if self._event_loop is None and (first := self._begin_reading()):
             return first
-        if ending.stage is Stage.GOING:
+        if ending.stage is _GOING:
             try:
                 while True:
                     events = await self._advance()
-                    if self.stopping:
+                    if ending.stage is not _GOING:
                         break
                     if events:
                         self._log.tick()

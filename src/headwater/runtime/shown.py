@@ -43,6 +43,8 @@ def outlined(context: Any) -> Any:
     Of a mapping, a dataclass or a msgspec struct the fields are looked at, one level deep; of any other object only the
     type. So it costs the same whatever the context holds.
     """
+    if context is None:
+        return None
     fields = _fields(context)
     if fields is None:
         return all_well_formed(_brief(context))
