@@ -41,7 +41,6 @@ from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 from headwater.runtime.view import View
 from headwater.schema import all_well_formed, well_formed
-from headwater.tools import as_tool
 from headwater.tools.context_type import required
 from headwater.tools.work import Approval, Offered, ToolErrors
 
@@ -428,14 +427,19 @@ def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[Pro
         if isinstance(item, ProviderTool):
             theirs.append(item)
             continue
-        made: Offered
-        made = as_tool(item)
+        made: Offered = _as_tool(item)
         if made.name in offered:
             raise InvalidTool(
                 f"Two tools have the name {made.name!r}.", hint="Give one another: @tool(name=…), or rename the agent."
             )
         offered[made.name] = made
     return offered, tuple(theirs)
+
+
+def _as_tool(item: Any) -> Offered:
+    from headwater.tools.declaration import as_tool  # with all that makes a schema of a function
+
+    return as_tool(item)
 
 
 def _settings_of(settings: Any) -> Settings:

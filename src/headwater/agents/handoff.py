@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headwater.agents.runnable import tool_name
 from headwater.events.messages import Message
 from headwater.providers.request import ToolSpec
 from headwater.runtime.run import Run
-from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Plain, Work
+
+if TYPE_CHECKING:
+    from headwater.tools.outcome import ToolOutcome
 
 __all__ = ("Handoff",)
 

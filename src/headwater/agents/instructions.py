@@ -12,7 +12,6 @@ from typing_extensions import TypeVar
 from headwater.agents import validation
 from headwater.errors import ConfigurationError
 from headwater.schema import well_formed
-from headwater.schema.parameters import written
 
 __all__ = (
     "Instructions",
@@ -54,6 +53,8 @@ def instructions_of(instructions: Any) -> Any:
 
 def context_of(instructions: Any) -> Any:
     """What the run's context must be for a function of it, as its own type hint says; Any where it does not say."""
+    from headwater.schema.parameters import written
+
     try:
         first = next(iter(inspect.signature(instructions).parameters.values()), None)
         if first is None or first.default is not first.empty:

@@ -27,7 +27,6 @@ from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Origin
 from headwater.runtime.job import Job
 from headwater.schema import all_well_formed, well_formed
-from headwater.tools import as_tools
 
 if TYPE_CHECKING:
     from headwater.backends.replay import Recorder
@@ -173,7 +172,7 @@ class Model(DeepCopied):
         tools = tuple(tools)
         theirs = tuple(tool for tool in tools if isinstance(tool, ProviderTool))
         ours = (tool for tool in tools if not isinstance(tool, ProviderTool))
-        specs = tuple(tool if isinstance(tool, ToolSpec) else as_tools([tool])[0].spec for tool in ours)
+        specs = tuple(tool if isinstance(tool, ToolSpec) else _spec_of(tool) for tool in ours)
         asked = as_messages(messages)
         given = all_well_formed(asked)
 
@@ -220,6 +219,12 @@ def as_model(model: ModelLike | None) -> Model:
 def models(name: str, given: Iterable[ModelLike] | None) -> tuple[Model, ...]:
     """What was given under `name` as Models. Raises ConfigurationError."""
     return tuple(map(as_model, validation.items(name, given, '"openai/gpt-5.4", …')))
+
+
+def _spec_of(tool: Any) -> ToolSpec:
+    from headwater.tools.declaration import as_tool  # with all that makes a schema of a function
+
+    return as_tool(tool).spec
 
 
 def _place(url: str) -> str:

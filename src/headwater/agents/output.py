@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from msgspec.structs import replace
 
-from headwater.agents.answer_tool import AnswerTool
 from headwater.errors import ConfigurationError
 from headwater.providers.request import OutputSpec
+
+if TYPE_CHECKING:
+    from headwater.agents.answer_tool import AnswerTool
 
 __all__ = (
     "MODES",
@@ -49,6 +51,8 @@ class Output:
         if mode == "prompted":
             asked.spec = replace(self.spec, in_words=True)
         else:
+            from headwater.agents.answer_tool import AnswerTool
+
             asked.tool = AnswerTool(self.spec, self.parse)
             asked.spec = replace(self.spec, tool=asked.tool.name)
         return asked

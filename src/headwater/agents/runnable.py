@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import TypeVar
 
@@ -18,9 +18,10 @@ from headwater.errors import LoopMisuse
 from headwater.providers.request import ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.run import Run
-from headwater.schema import ValidationFailed
-from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Approval, Plain, Work
+
+if TYPE_CHECKING:
+    from headwater.tools.outcome import ToolOutcome
 
 __all__ = ("Runnable", "RunnableTool", "UnawaitedRun", "tool_name")
 
@@ -151,6 +152,8 @@ class RunnableTool(DeepCopied, Plain):
 
     def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
         """See `tools.work.Offered`."""
+        from headwater.schema import ValidationFailed
+
         if not isinstance(arguments, Mapping):
             raise ValidationFailed("The arguments do not fit:", ["they are no JSON object"])
         task = arguments.get("task")
@@ -160,6 +163,9 @@ class RunnableTool(DeepCopied, Plain):
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `tools.work.Offered`."""
+        from headwater.schema import ValidationFailed
+        from headwater.tools.outcome import ToolOutcome
+
         try:
             task = self.validate(work.arguments)["task"]
         except ValidationFailed as problem:

@@ -6,7 +6,6 @@ given under. A value that may hold a key is never shown.
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -59,6 +58,8 @@ def unknown(name: str, known: Iterable[str] = (), *, hint: str = "") -> Unsuppor
 
     hint = hint or argument_hint(name)
     if not hint:
+        import difflib
+
         near = difflib.get_close_matches(name, sorted({*known, *SETTINGS}), 1, LIKENESS)
         meant = f"Did you mean {near[0]}=? " if near else ""
         hint = f"{meant}What only one provider knows goes into extra={{…}}."

@@ -7,7 +7,6 @@ concern: the refusal is the news.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -96,6 +95,8 @@ def in_words(models: Sequence[str], named: str) -> str:
     """Returns what the server has as a sentence, the nearest to the model that was named first; "" for nothing."""
     if not models:
         return ""
+    import difflib
+
     last = named.rpartition("/")[2].lower()
     ends = [one for one in models if one.rpartition("/")[2].lower() == last]
     near = difflib.get_close_matches(named, models, n=MAX_NAMED, cutoff=0.6)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -113,7 +112,7 @@ class Asking:
         retries: Retries,
         interruptible: Interruptible,
         budget: Budget | None = None,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] | None = None,
         final: bool = False,
         before: Before | None = None,
     ) -> None:
@@ -125,7 +124,7 @@ class Asking:
         self._retries = retries
         self._interruptible = interruptible
         self._budget = budget or Budget()
-        self._jitter = jitter
+        self._jitter = jitter or _dice
         self._final = final
         self._exchange: Exchange | None = None
         self._tries = 0
@@ -343,6 +342,12 @@ class Asking:
             return seconds
         rate_limits.pause(quota, seconds, now=asyncio.get_running_loop().time())
         return seconds + rate_limits.spread(seconds, self._jitter())
+
+
+def _dice() -> float:
+    import random
+
+    return random.random()
 
 
 def _name(backend: Backend) -> str:

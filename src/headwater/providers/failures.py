@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -60,6 +59,8 @@ def _unsaid(status: int, body: bytes) -> str:
     if title is not None:
         return f"a web page, {title[1].decode('utf-8', 'replace')[:200]!r}"
     page = "a web page" if body.lstrip()[:1] == b"<" else ""
+    from http import HTTPStatus
+
     try:
         return page or HTTPStatus(status).phrase
     except ValueError:
@@ -164,24 +165,27 @@ def _wait_hint(seconds: float | None) -> str:
     return f"It asks to wait {seconds:.0f} s before trying again." if seconds else "Wait a while, or ask less often."
 
 
-_TOO_LONG: Final = re.compile(
+_TOO_LONG: Final = (
     r"context[ _-]?length|maximum context|context[ _-]?window|exceed_context|context size|exceeds? (the )?context"
     r"|prompt is too long|input is too long|maximum prompt length|too many (input|prompt) tokens"
     r"|(input|prompt)[ _-]tokens? (count|limit).{0,40}exceed|(input|prompt)( tokens?| length)? exceeds"
     r"|token count.{0,40}exceeds the maximum|max_new_tokens` must be"
 )
-_WRONG_KEY: Final = re.compile(
+_WRONG_KEY: Final = (
     r"(invalid|incorrect|wrong|missing|expired|check the) (x-)?api[ _-]?key|wrong_api_key|invalid_key"
     r"|api[ _-]?key( \S+)?( is|:)? ?(not valid|not found|invalid|incorrect|expired|missing)|api_key_invalid"
 )
-_NO_MODEL: Final = re.compile(
+_NO_MODEL: Final = (
     r"model[ _-]?(not[ _-]?(found|exist|available)|(\S+ )?(does not exist|is not found|was not found))"
     r"|model .{1,80}(does not exist|not found)|models/\S+ is not found|deployment.{0,40}(not ?found|does not exist)"
     r"|invalid[ _]model( id\b| name\b|:| [\'\"`]|\b(?! (output|param|resp)))|not a valid model|no such model"
     r"|unknown model|unexpected model name|supported api model names|unable to access model"
     r"|model identifier is invalid"
 )
-"""What providers say in words where their status and code do not: the same refusal is a 400 here and a 500 there."""
+"""What providers say in words where their status and code do not: the same refusal is a 400 here and a 500 there.
+
+Compiled where a provider first refuses: that takes longer than anything else that is imported for a run.
+"""
 
 _REFUSALS: Final = frozenset({400, 404, 422, None})
 """Statuses under which a request itself is refused; None is an error inside a stream."""
@@ -189,17 +193,21 @@ _REFUSALS: Final = frozenset({400, 404, 422, None})
 
 def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.ProviderError], str]:
     said = f"{code} {message}"
-    if status not in (401, 402, 403, 429) and _TOO_LONG.search(said):
+    if status not in (401, 402, 403, 429) and re.search(_TOO_LONG, said):
         return errors.ContextTooLong, "Shorten the history, or use a model with a larger context."
     if code in _QUOTA or status == 402:
         return errors.QuotaExhausted, "Check the account's plan and billing."
     if status == 401 or "authentication" in code or "invalid_api_key" in code or "unauthorized" in code:
         return errors.AuthenticationFailed, _KEY_HINT
-    if (status in _REFUSALS or status == 403) and _WRONG_KEY.search(said):
+    if (status in _REFUSALS or status == 403) and re.search(_WRONG_KEY, said):
         return errors.AuthenticationFailed, _KEY_HINT
     if status == 403 or "permission" in code:
         return errors.PermissionDenied, "The key may not use this model or address."
-    if status == 404 or code in ("not_found", "not_found_error") or (status in _REFUSALS and _NO_MODEL.search(said)):
+    if (
+        status == 404
+        or code in ("not_found", "not_found_error")
+        or (status in _REFUSALS and re.search(_NO_MODEL, said))
+    ):
         return errors.ModelNotFound, "Check the model's name and the base URL."
     if status == 429 or "rate_limit" in code or code in ("429", "resource_exhausted", "too_many_requests"):
         return errors.RateLimited, ""
@@ -214,11 +222,11 @@ def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.
     return errors.InvalidRequest, ""
 
 
-_ABOUT_SCHEMAS: Final = re.compile(
+_ABOUT_SCHEMAS: Final = (
     r"response[_ ]?(format|schema|json[_ ]?schema|mime[_ ]?type)|json[_ ]?(schema|object|mode)"
     r"|output[_ ](config|format)|(structured|guided)[_ ](output|generation|decoding)|\bgrammar\b|\bschema\b"
 )
-_ABOUT_TOOLS: Final = re.compile(r"\btools?\b|tool[_ ](call|choice|use)|function[_ ]call")
+_ABOUT_TOOLS: Final = r"\btools?\b|tool[_ ](call|choice|use)|function[_ ]call"
 
 
 def output_hint(error: errors.ProviderError, mode: str) -> str:
@@ -229,9 +237,9 @@ def output_hint(error: errors.ProviderError, mode: str) -> str:
     if type(error) not in (errors.InvalidRequest, errors.ModelNotFound, errors.ServerError):
         return ""
     said = f"{error.code or ''} {error.message}".lower()
-    if mode == "native" and _ABOUT_SCHEMAS.search(said):
+    if mode == "native" and re.search(_ABOUT_SCHEMAS, said):
         return 'If it takes no such schema for its answer, use output_mode="tool", or "prompted".'
-    if mode == "tool" and _ABOUT_TOOLS.search(said):
+    if mode == "tool" and re.search(_ABOUT_TOOLS, said):
         return 'If it takes no tools, use output_mode="prompted" or "native".'
     return ""
 

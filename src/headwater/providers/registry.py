@@ -7,7 +7,6 @@ models `offline` and `replay:FILE` have no provider: `is_offline` and `replay_pa
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 from collections.abc import Mapping
@@ -218,6 +217,8 @@ def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
 
 def _nearest(name: str) -> list[str]:
     """Names that resolve and may have been meant; the likeliest first."""
+    import difflib
+
     head, sign, rest = _head(name)
     if head.lower() in BY_ANY_NAME:
         return [_example(BY_ANY_NAME[head.lower()])]

@@ -7,8 +7,8 @@ What it adds up to is `fold`'s; how a provider is asked is `backends.retry`'s.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Final, NoReturn
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from msgspec import UNSET
 
@@ -21,6 +21,7 @@ from headwater.events import (
     RunStarted,
     RunWaiting,
     StepStarted,
+    ToolFinished,
 )
 from headwater.events.history import refuse_unanswered
 from headwater.events.messages import Message, ToolCall
@@ -35,9 +36,11 @@ from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.past import Past, Standing
 from headwater.runtime.pausing import wakes
 from headwater.runtime.shown import as_data, outlined, text_replaced
-from headwater.runtime.tool_calls import ToolCalls
 from headwater.runtime.view import ViewInfo, seen_by
 from headwater.schema import all_well_formed
+
+if TYPE_CHECKING:
+    from headwater.runtime.tool_calls import ToolCalls
 
 __all__ = ("AgentRun",)
 
@@ -158,7 +161,7 @@ class AgentRun(Hearing):
         if not standing.decided:
             loop.look_again()
             return await self._sort()
-        self._calls = ToolCalls(self, self.job, loop.steps, self._bad_calls, standing.finished, changed=self.changed)
+        self._calls = _tool_calls(self, standing.finished, changed=self.changed)
         return await self._open_calls()
 
     def _ask_again(self, standing: Standing) -> list[Event]:
@@ -254,19 +257,7 @@ class AgentRun(Hearing):
 
     async def _sort(self) -> list[Event]:
         """What kind of answer was it? One with calls to run, or one to be checked."""
-        fold = self.fold
-        if not fold.said.step_calls:  # nearly every answer
-            self._ours, self.loop.client_calls = (), False
-            return self._do(Signal.ANSWERED)
-        self._ours = fold.calls_to_run()
-        whole = fold.finish_reason in ("tool_calls", "stop", None)
-        said = fold.messages[-1] if fold.messages else None
-        self.loop.client_calls = whole and said is not None and any(call.by == "client" for call in said.tool_calls)
-        rejected = fold.said.rejected()
-        if self.job.run_tools and whole and (self._ours or rejected):
-            called = {call.name for call in (*rejected, *(call for _, call in self._ours))}
-            return self._do(Signal.GIVES if self.job.answer_tool in called else Signal.CALLED)
-        return self._do(Signal.OFFERED if self.loop.client_calls else Signal.ANSWERED)
+        return self._do(_kind_of_answer(self))
 
     # --- what people say meanwhile
 
@@ -297,7 +288,7 @@ class AgentRun(Hearing):
     # --- tools, and other agents
 
     def _run_tools(self) -> list[Event]:
-        self._calls = ToolCalls(self, self.job, self.loop.steps, self._bad_calls)
+        self._calls = _tool_calls(self)
         self._next = AgentRun._open_calls
         return []
 
@@ -447,6 +438,29 @@ class AgentRun(Hearing):
             kept = self.fold.end is None or isinstance(self.error, HistoryInvalid)
             thread, response = self.job.thread, self.response()
             thread.give_back(*((self._history, thread.agent) if kept else (response.messages, response.agent)))
+
+
+def _kind_of_answer(run: AgentRun) -> Signal:
+    fold, loop = run.fold, run.loop
+    if not fold.said.step_calls:  # nearly every answer
+        run._ours, loop.client_calls = (), False
+        return Signal.ANSWERED
+    run._ours = fold.calls_to_run()
+    whole = fold.finish_reason in ("tool_calls", "stop", None)
+    said = fold.messages[-1] if fold.messages else None
+    loop.client_calls = whole and said is not None and any(call.by == "client" for call in said.tool_calls)
+    rejected = fold.said.rejected()
+    if run.job.run_tools and whole and (run._ours or rejected):
+        called = {call.name for call in (*rejected, *(call for _, call in run._ours))}
+        return Signal.GIVES if run.job.answer_tool in called else Signal.CALLED
+    return Signal.OFFERED if loop.client_calls else Signal.ANSWERED
+
+
+def _tool_calls(run: AgentRun, finished: Sequence[ToolFinished] | None = None, *, changed: bool = False) -> ToolCalls:
+    """The calls of the step that has ended; what runs them is imported where a run has some."""
+    from headwater.runtime.tool_calls import ToolCalls
+
+    return ToolCalls(run, run.job, run.loop.steps, run._bad_calls, finished, changed=changed)
 
 
 def _fail_steps(run: AgentRun) -> NoReturn:

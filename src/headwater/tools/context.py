@@ -18,7 +18,7 @@ from typing_extensions import TypeVar
 
 from headwater.errors import AnswerInvalid, Cancelled, Declined, LoopMisuse
 from headwater.events.questions import Answer
-from headwater.schema import OutputType, to_json, to_plain, well_formed
+from headwater.schema import well_formed
 from headwater.tools.work import Asked
 
 __all__ = ("Stoppable", "ToolContext", "current_call", "earlier")
@@ -93,6 +93,8 @@ class ToolContext(Generic[ContextT]):
         In a thread it waits where the run is far behind. After the call has ended nothing is said.
         """
         if self._emit is not None and not self._stopped.is_set():
+            from headwater.schema import to_plain
+
             self._emit(to_plain(data))
 
     @property
@@ -171,6 +173,8 @@ class ToolContext(Generic[ContextT]):
 
 def _question(message: str, type: Any, seconds: float | None) -> tuple[Asked, Callable[[Answer], Any]]:
     """What is asked, and how the answer is read."""
+    from headwater.schema import OutputType, to_json, to_plain
+
     wanted: OutputType[Any] = OutputType(type)
     schema = wanted.schema or {"type": "object", "properties": {"result": {"type": "string"}}, "required": ["result"]}
 

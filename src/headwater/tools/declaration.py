@@ -18,8 +18,8 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, Ty
 
 from headwater.errors import InvalidTool
 from headwater.providers.request import ToolSpec
-from headwater.schema import BadSignature, Parameters, RawParameters, parameters, read_docstring
-from headwater.schema.parameters import written
+from headwater.schema import BadSignature, Parameters, RawParameters, read_docstring
+from headwater.schema.parameters import parameters, written
 from headwater.tools.context import ToolContext
 from headwater.tools.context_type import held_by, is_context
 from headwater.tools.execution import run_tool

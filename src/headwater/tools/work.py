@@ -6,11 +6,13 @@ Owns the shapes alone. What runs a step's calls is `runtime.tool_calls`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from headwater.events.questions import Answer
 from headwater.providers.request import ToolSpec
-from headwater.tools.outcome import ToolOutcome
+
+if TYPE_CHECKING:
+    from headwater.tools.outcome import ToolOutcome
 
 __all__ = ("Approval", "Asked", "Offered", "OnUnknown", "Plain", "ToolErrors", "Work")
 
