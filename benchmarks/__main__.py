@@ -10,7 +10,7 @@ import importlib
 
 from benchmarks.lab import Lab, machine
 
-PARTS = ("chunk", "paced", "workflow", "first_token", "start", "memory")
+PARTS = ("chunk", "paced", "workflow", "first_token", "first_request", "start", "memory")
 
 
 def main(*given: str) -> None:

@@ -16,7 +16,6 @@ from headwater.agents.declaration import Declaration
 from headwater.agents.options import NO_TASK, Arguments, Options, ResumeOptions, RunOptions, refuse_said_before, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task
-from headwater.agents.terminal_chat import converse, converse_blocking
 from headwater.errors import UsageError
 from headwater.events import Event
 from headwater.events.questions import Answer
@@ -204,6 +203,8 @@ class Agent(Declaration[ContextT, OutputT]):
         task = task_of(task, options)
         if self.interactive:
             options["context"] = context
+            from headwater.agents.terminal_chat import converse
+
             return await converse(self._begin, task, options, asking=self.print_on is not False, approver=self.approver)
         try:
             run = self._begin(task, shown=True, context=context, **options)
@@ -245,6 +246,8 @@ class Agent(Declaration[ContextT, OutputT]):
         refuse_inside_loop("`await agent.run(…)`")
         if self.interactive:
             options["context"] = context
+            from headwater.agents.terminal_chat import converse_blocking
+
             return converse_blocking(
                 self._begin, task, options, asking=self.print_on is not False, approver=self.approver
             )

@@ -17,7 +17,6 @@ from typing_extensions import TypeVar, Unpack
 from headwater.agents import validation
 from headwater.agents.client_tools import ClientTool, client_specs, offered_to_clients
 from headwater.agents.deep_copy import DeepCopied
-from headwater.agents.handoff import Handoff
 from headwater.agents.instructions import Instructions, context_of, instructions_of
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
 from headwater.agents.needed_context import Needed, contexts_below, first_argument, refuse_without
@@ -396,7 +395,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         """The tools, those by which the agent hands over, and the one by which it answers."""
         tools = dict(offered)
         for agent in self.handoffs:
-            handoff = Handoff(agent.name, agent.description, agent._begin)
+            handoff = _handoff(agent)
             if handoff.name in tools:
                 raise _same_name(self.name, handoff.name, "Give each agent in handoffs= a name of its own.")
             tools[handoff.name] = handoff
@@ -434,6 +433,12 @@ def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[Pro
             )
         offered[made.name] = made
     return offered, tuple(theirs)
+
+
+def _handoff(agent: Declaration[Any, Any]) -> Offered:
+    from headwater.agents.handoff import Handoff
+
+    return Handoff(agent.name, agent.description, agent._begin)
 
 
 def _as_tool(item: Any) -> Offered:

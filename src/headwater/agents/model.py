@@ -1,7 +1,8 @@
 """A model by its name: whom to ask, with which key, for how long, and whom else where that fails.
 
-A `Model` is a declaration: it opens nothing and reads the environment only when it is first asked. What it is asked
-goes through the same run as an agent's, without tools being run.
+A `Model` is a declaration: it opens nothing and reads the environment only when it is first asked. Where it is asked
+over HTTP, making it imports the client, so that who asks first does not wait for that. What it is asked goes through
+the same run as an agent's, without tools being run.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from headwater.agents import validation
 from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.task import Task, as_messages
 from headwater.backends.base import Backend
-from headwater.backends.lookup import look_up
+from headwater.backends.lookup import look_up, prepare
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.providers.request import Effort, ProviderTool, Secret, Settings, ToolSpec
@@ -108,6 +109,8 @@ class Model(DeepCopied):
         self.settings = merged(settings or Settings(), more)
         self.fallback: tuple[Model, ...] = models("fallback", fallback)
         self._base_url = validation.address(base_url)
+        if self._backend is None:
+            prepare(self.name, at_url=self._base_url is not None)
 
     @property
     def backend(self) -> Backend:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from headwater.backends import model_list, proxies, transport
+from headwater.backends import proxies, transport
 from headwater.backends.base import Post, Reply
 from headwater.errors import (
     ConnectionFailed,
@@ -254,6 +254,8 @@ class HTTPExchange:
         if isinstance(error, ModelNotFound):
             error.hint = self._model_hint or error.hint
             if self._post is transport.post and error.code != "DeploymentNotFound":  # whose names no list has
+                from headwater.backends import model_list
+
                 models = await model_list.models_at(self._request, self._post, connect=self._connect)
                 error.hint = " ".join(filter(None, (error.hint, model_list.in_words(models, self._model))))
         return error

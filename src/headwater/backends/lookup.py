@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
+from headwater.backends import transport
 from headwater.backends.base import Backend
 from headwater.backends.http import HTTPBackend
 from headwater.errors import ConfigurationError
 from headwater.providers import registry
 from headwater.providers.request import Secret
 
-__all__ = ("ENVIRONMENT", "look_up", "same_provider")
+__all__ = ("ENVIRONMENT", "look_up", "prepare", "same_provider")
 
 
 class _Environment(Mapping[str, str]):
@@ -72,6 +73,15 @@ def look_up(
         authorize = authorizer(endpoint.token)
     api = registry.load_api(endpoint.api)
     return (HTTPBackend(endpoint, resolved.model, api, connect=connect, authorize=authorize),)
+
+
+def prepare(name: str | None, *, at_url: bool) -> None:
+    """Import the HTTP client where a model of that name, or at an address of its own, is asked with it.
+
+    So whoever asks first does not wait for it. A name that only the environment says is left to the first request.
+    """
+    if at_url or (name and not registry.is_offline(name) and registry.replay_path(name) is None):
+        transport.import_client()
 
 
 def same_provider(one: str | None, other: str | None, *, env: Mapping[str, str] = ENVIRONMENT) -> bool:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "Reply",
+    "import_client",
     "post",
 )
 
@@ -142,6 +143,11 @@ class Reply:
     def _transport(self) -> asyncio.Transport | None:
         connection = self._response.connection
         return connection.transport if connection is not None else None
+
+
+def import_client() -> None:
+    """Import the HTTP client, which takes longer than all else that a first request needs."""
+    import aiohttp  # noqa: F401
 
 
 async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:

@@ -414,6 +414,7 @@ class Fold:
         (Unix seconds) stands for the end where there is none yet, and for the time of an event that has none yet.
         """
         spent, finished = self.spent(), isinstance(self.end, RunFinished)
+        own, total = spent.sums
         begun = _when(self.started, now) or 0.0
         ended = begun if self.started is None else _when(self.end, now) or (begun if now is None else now)
         first, last = _when(self._first_token, now), _when(self._last_token, now)
@@ -432,7 +433,7 @@ class Fold:
             files=tuple(said.files),
             finish_reason="cancelled" if isinstance(self.end, RunCancelled) else self.finish_reason,
             provider_finish_reason=self.provider_finish_reason,
-            usage=spent.total,
+            usage=total,
             usage_origin=spent.origin,
             model=self.model,
             provider=self.provider,
@@ -441,7 +442,7 @@ class Fold:
             agent=self.started.agent_name if self.started else "",
             duration=max(0.0, ended - begun),
             time_to_first_token=None if first is None else max(0.0, first - begun),
-            tokens_per_second=_rate(spent.own.output_tokens, first, last),
+            tokens_per_second=_rate(own.output_tokens, first, last),
             partial=not finished,
             unheard=tuple(said.message for said in self.unheard.values()),
             callback_errors=callback_errors,

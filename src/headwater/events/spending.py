@@ -83,9 +83,15 @@ class Spending:
         return sum(self._usages.values(), start=Usage())
 
     @property
+    def sums(self) -> tuple[Usage, Usage]:
+        """`own` and `total`, added up once."""
+        own = self.own
+        return own, self._below + own if self._below_origins else own
+
+    @property
     def total(self) -> Usage:
         """All attempts and children together."""
-        return self._below + self.own if self._below_origins else self.own
+        return self.sums[1]
 
     @property
     def origin(self) -> Origin:

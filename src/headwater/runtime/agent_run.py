@@ -30,7 +30,6 @@ from headwater.runtime.agent_loop import Command, Loop, Signal, State
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.definition import hash_of_job
 from headwater.runtime.ear import EAR, Ear
-from headwater.runtime.gave_up import bad_calls, bad_output, too_many_steps
 from headwater.runtime.hearing import LEAD, Cut, Hearing
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.past import Past, Standing
@@ -464,14 +463,20 @@ def _tool_calls(run: AgentRun, finished: Sequence[ToolFinished] | None = None, *
 
 
 def _fail_steps(run: AgentRun) -> NoReturn:
+    from headwater.runtime.gave_up import too_many_steps
+
     raise too_many_steps(run.job, run._problem)
 
 
 def _fail_output(run: AgentRun) -> NoReturn:
+    from headwater.runtime.gave_up import bad_output
+
     raise bad_output(run.job, run._problem, repaired=bool(run.loop.repairs)) from None
 
 
 def _fail_calls(run: AgentRun) -> NoReturn:
+    from headwater.runtime.gave_up import bad_calls
+
     raise bad_calls(run.job)
 
 

@@ -45,7 +45,18 @@ def test_the_answers_are_what_their_api_means(api: str) -> None:
 
 def test_the_page_has_a_place_for_all_that_is_measured() -> None:
     page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    for name in ("machine", "chunk-apis", "chunk-faces", "paced", "first-token", "start", "imports", "memory", "held"):
+    for name in (
+        "machine",
+        "chunk-apis",
+        "chunk-faces",
+        "paced",
+        "first-token",
+        "first-request",
+        "start",
+        "imports",
+        "memory",
+        "held",
+    ):
         assert "measured" in fill(page, name, "measured")
     with pytest.raises(LookupError, match="no marks"):
         fill(page, "unheard-of", "measured")

@@ -42,6 +42,12 @@ before = set(sys.modules)
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
+MADE = """
+from headwater import Agent, Model
+from headwater.testing import ScriptedModel
+{made}
+"""
+
 ASKED = """
 from headwater import Agent
 agent = Agent(model={model!r}, base_url={url!r}, api_key="k")
@@ -70,12 +76,38 @@ def test_an_agent_is_imported_without_what_it_may_never_need() -> None:
 
 
 @pytest.mark.parametrize("api", ["openai-chat", "anthropic"])
-def test_a_request_adds_its_own_api_and_the_client(api: str) -> None:
+def test_a_request_adds_its_own_api_alone(api: str) -> None:
     with ProviderSimulator(["Good day."]) as provider:
         program = ASKED.format(
             model=provider.model(api).name, url=provider.url(api), before="before = set(sys.modules)"
         )
         brought = _imports(program)
     ours = {name for name in brought if name.startswith("headwater")}
-    assert not brought & (HEAVY - {"aiohttp"} | RARE)
+    assert not brought & (HEAVY | RARE)
     assert len(ours) <= 12, sorted(ours)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        'Agent(model="openai/gpt-5.4")',
+        'Model("m", base_url="http://127.0.0.1:9/v1")',
+        'Agent(model="offline", fallback=["openai/gpt-5.4"])',
+    ],
+)
+def test_the_client_comes_with_the_model_that_is_asked_with_it(made: str) -> None:
+    assert "aiohttp" in _imports(MADE.format(made=made))
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["Agent()", 'Agent(model="offline/json")', 'Model("replay:FILE")', 'Agent(model=ScriptedModel(["Good day."]))'],
+)
+def test_a_model_that_is_asked_otherwise_brings_no_client(made: str) -> None:
+    assert "aiohttp" not in _imports(MADE.format(made=made))
+
+
+def test_a_first_request_does_not_wait_for_the_client() -> None:
+    with ProviderSimulator(["Good day."]) as provider:
+        program = ASKED.format(model=provider.model().name, url=provider.url(), before="before = set(sys.modules)")
+        assert not [name for name in _imports(program) if name.startswith("aiohttp")]
