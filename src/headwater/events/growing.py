@@ -277,8 +277,9 @@ class Said:
             self.reasonings.append(reasoning)
         self.step_calls = [*step.calls.values()]
         self.calls += self.step_calls
-        self.sources += step.sources
-        self.files += step.files
+        if len(step.content) > len(step.entries) + len(step.calls):  # more than text, reasoning and calls
+            self.sources += step.sources
+            self.files += step.files
 
     def call(self, key: str) -> Call | None:
         """A call of a finished step by its key; the last one, where there are several."""
