@@ -52,6 +52,9 @@ PAGE: Final = 50
 
 MOST: Final = 500
 
+TITLE: Final = 120
+"""Characters of a task that stand in a list of runs."""
+
 _WIRES: Final = {"text/event-stream": SSE, "application/x-ndjson": NDJSON, "text/plain": TEXT}
 
 
@@ -259,7 +262,15 @@ def outline(live: LiveRun) -> dict[str, Any]:
         "state": live.state,
         "seq": live.visible - 1,
         "started": live.started_at,
+        "ended": None if live.log.end is None else live.log.end.time,
+        "title": _title(live),
     }
+
+
+def _title(live: LiveRun) -> str:
+    """The beginning of what it was asked."""
+    asked = live.log.started.input if live.log.started is not None else ()
+    return " ".join(" ".join(message.text for message in asked)[: 4 * TITLE].split())[:TITLE]
 
 
 def whole(live: LiveRun) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from headwater.web.limits import Limits
 from headwater.web.live_run import OnDisconnect
 from headwater.web.native_routes import NativeRoutes
 from headwater.web.openapi import OPERATIONS, document
+from headwater.web.page_routes import PAGE_PATHS, PageRoutes
 from headwater.web.problems import Problem
 from headwater.web.site import Endpoint, Handler, Owner, Site
 
@@ -35,6 +36,7 @@ def router(
     owner: Owner | None = None,
     limits: Limits | None = None,
     origins: Iterable[str] = (),
+    page: bool = True,
     guard: Guard | None = None,
 ) -> Router:
     """Agents and workflows behind HTTP, as a Starlette Router to be mounted in a program, or served as it is.
@@ -42,7 +44,7 @@ def router(
     `on_disconnect` says what becomes of a run when its last reader has left: "continue", "cancel", or seconds of grace;
     each wire has a default of its own. `owner(request)` returns the name of the caller, who sees only their own runs;
     it may be a coroutine function. `limits` are how much is taken on. `origins` are the sites whose pages may ask,
-    beside the one that this is served from.
+    beside the one that this is served from. `page` says whether the page stands at `/`.
 
     Raises ConfigurationError.
     """
@@ -53,10 +55,10 @@ def router(
         limits=limits,
         guard=guard or Guard(origins=origins),
     )
-    return router_of(site)
+    return router_of(site, page=page)
 
 
-def router_of(site: Site) -> Router:
+def router_of(site: Site, *, page: bool = True) -> Router:
     """The router of a site."""
     nowhere = site.endpoint(_not_found)
 
@@ -67,7 +69,7 @@ def router_of(site: Site) -> Router:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 
-    routes = [Route(path, _Served(endpoint)) for path, endpoint in endpoints(site).items()]
+    routes = [Route(path, _Served(endpoint)) for path, endpoint in endpoints(site, page=page).items()]
     return Router(routes, default=default, redirect_slashes=False)
 
 
@@ -88,6 +90,7 @@ def api_router(
     owner: Owner | None = None,
     limits: Limits | None = None,
     origins: Iterable[str] = (),
+    page: bool = True,
 ) -> APIRouter:
     """The same as FastAPI's routes: `app.include_router(api_router(agent), prefix="/agents", dependencies=[…])`.
 
@@ -99,7 +102,9 @@ def api_router(
     site = Site(members, on_disconnect=on_disconnect, owner=owner, limits=limits, guard=Guard(origins=origins))
     made = APIRouter(tags=["headwater"])
     told = document(OPERATIONS)["paths"]
-    for path, endpoint in endpoints(site).items():
+    for path, endpoint in endpoints(site, page=page).items():
+        if page and path in PAGE_PATHS:
+            made.add_api_route(path, endpoint, methods=[PAGE_PATHS[path]], response_model=None, include_in_schema=False)
         for one in [one for one in OPERATIONS if one.path == path]:
             made.add_api_route(
                 path,
@@ -117,7 +122,7 @@ def api_router(
     return made
 
 
-def endpoints(site: Site) -> dict[str, Endpoint]:
+def endpoints(site: Site, *, page: bool = True) -> dict[str, Endpoint]:
     """What answers at each path, whatever the method."""
     native = NativeRoutes(site)
 
@@ -131,6 +136,10 @@ def endpoints(site: Site) -> dict[str, Endpoint]:
     for one in OPERATIONS:
         handler = named.get(one.name) or getattr(native, one.name)
         paths.setdefault(one.path, {})[one.method] = site.endpoint(handler, public=one.public)
+    if page:
+        routes = PageRoutes(site)
+        for path, method in PAGE_PATHS.items():
+            paths[path] = {method: routes.endpoint(path)}
     return {path: _by_method(site, methods) for path, methods in paths.items()}
 
 

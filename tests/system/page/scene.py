@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import msgspec
 
-from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, tool
+from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, ToolContext, tool
 from headwater.backends.offline import Call, Fail, Item, OfflineModel, Think, Wait
 from headwater.events import Event
 from headwater.testing import run_virtual
 
-__all__ = ("agent", "harbour_fleet", "harbour_plan", "harbour_workflow")
+__all__ = ("TASK", "agent", "ask_harbour", "book_pilot_boat", "harbour_fleet", "harbour_plan", "harbour_workflow")
 
 BEGUN: Final = 1_764_424_931.0
 """When the run begins, in Unix seconds."""
@@ -53,6 +54,21 @@ async def book_pilot_boat(port: str, at: str, draught: str) -> str:
     """Book the pilot boat."""
     await asyncio.sleep(0.5)
     return "Booked."
+
+
+@dataclass
+class Stay:
+    """What a harbour wants to know."""
+
+    port: str
+    nights: int
+
+
+@tool
+async def ask_harbour(context: ToolContext) -> str:
+    """Ask the skipper where to stay."""
+    stay = await context.ask("Where do you stay, and for how long?", Stay)
+    return f"{stay.port} for {stay.nights}"
 
 
 def harbour_workflow() -> GraphWorkflow:

@@ -66,13 +66,13 @@ export class State {
       place.delete("token");
       history.replaceState(null, "", `#${place}`);
     }
+    addEventListener("hashchange", () => this.route());
+    this.route();
     await this.attempt(async () => {
       this.agents = await api.agents();
       this.agent ||= this.agents[0]?.name ?? "";
       await this.refresh();
     });
-    addEventListener("hashchange", () => this.route());
-    this.route();
   }
 
   openSaved(events) {

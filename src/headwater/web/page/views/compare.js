@@ -15,8 +15,8 @@ export function Compare({ state }) {
   return html`<main class="compare" id="main" tabindex="-1">
     <header class="head"><button type="button" class="quiet" onClick=${() => state.go(state.runId)}>← Back to the run</button><h1>${same ? "Two runs of the same task" : "Two runs"}</h1><span class="muted">aligned at their first event</span></header>
     <div class="two">
-      <table class="figures"><thead><tr><th scope="col"><span class="hide">Figure</span></th><th scope="col"><i class="sw s0"></i> A · ${harmless(a.name)}</th><th scope="col"><i class="sw s4"></i> B · ${harmless(b.name)}</th><th scope="col">B against A</th></tr></thead>
-        <tbody>${ROWS.map(([name, read, write, better]) => html`<${Figure} name=${name} a=${read(a)} b=${read(b)} write=${write} better=${better} />`)}</tbody></table>
+      <div><table class="figures"><thead><tr><th scope="col"><span class="hide">Figure</span></th><th scope="col"><i class="sw s0"></i> A · ${harmless(a.name)}</th><th scope="col"><i class="sw s4"></i> B · ${harmless(b.name)}</th><th scope="col">B against A</th></tr></thead>
+        <tbody>${ROWS.map(([name, read, write, better]) => html`<${Figure} name=${name} a=${read(a)} b=${read(b)} write=${write} better=${better} />`)}</tbody></table></div>
       <div class="falls"><${Canvas} height=${24 + (rows(sides[0]) + rows(sides[1])) * ROW + 24} label="Both waterfalls on one time axis" draw=${(context, width, height, colours) => draw(context, width, height, colours, sides)} /></div>
     </div>
     <div class="two texts">

@@ -8,9 +8,8 @@ const SMOOTH = 3; // bins that one point averages
 const NAMED = 4; // how many agents the legend names
 const HEIGHT = 92;
 
-export function Rates({ state }) {
+export function Rates({ state, now }) {
   const { fold } = state.log;
-  const now = state.now();
   const live = fold.agents().filter((run) => !run.over && run.lastDelta !== null);
   const rate = (run) => ((run.rate.get(Math.floor(now / RATE_BIN) - 1) ?? 0) + (run.rate.get(Math.floor(now / RATE_BIN)) ?? 0)) / (CHARACTERS_A_TOKEN * 2 * RATE_BIN);
   return html`<div class="head"><h2>Tokens a second</h2><div class="legend muted">${live.slice(0, NAMED).map((run) => html`<span><i class=${`sw s${fold.hue(run)}`}></i>${harmless(run.name)} <span class="num">${count(rate(run))}</span></span>`)}

@@ -7,6 +7,8 @@ import { link, Prose } from "../markdown.js";
 import { argumentsLine, clock, count, harmless, many, messageText, money, oneLine, precise, resultText, seconds } from "../words.js";
 import { Ask } from "./ask.js";
 
+const UNSEEN_EVERY = 1000; // milliseconds between drawings of what is out of sight
+
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 
 export function stateOf(run) {
@@ -23,7 +25,7 @@ export function stateOf(run) {
 export class Section extends Component {
   shouldComponentUpdate(next) {
     if (next.run !== this.props.run) return true;
-    if (!this.visible && this.drawn) return false;
+    if (!this.visible && performance.now() - this.at < UNSEEN_EVERY) return false;
     return next.run.version !== this.drawn || next.tick !== this.props.tick || this.nested(next.run);
   }
 
@@ -45,6 +47,7 @@ export class Section extends Component {
 
   render({ run, state, inner }) {
     this.drawn = run.version;
+    this.at = performance.now();
     const { fold } = state.log;
     const now = state.now();
     const told = stateOf(run);

@@ -16,10 +16,11 @@ export class Timeline extends Component {
   }
 
   render({ state }) {
+    const now = state.now();
     return html`<section class="time" aria-label="Timeline">
       <div class="head"><h2>Waterfall</h2><div class="legend muted"><span><i class="k wait"></i>waiting</span><span><i class="k think"></i>thinking</span><span><i class="k say"></i>writing</span><span><i class="k tool"></i>tool</span><span><i class="k fail"></i>lost</span></div></div>
-      <${Waterfall} state=${state} />
-      <${Rates} state=${state} />
+      <${Waterfall} state=${state} now=${now} />
+      <${Rates} state=${state} now=${now} />
       <${FirstTokens} state=${state} />
     </section>`;
   }

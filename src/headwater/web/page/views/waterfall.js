@@ -32,10 +32,9 @@ export class Waterfall extends Component {
   };
 
   draw = (context, width, height, colours) => {
-    const { state } = this.props;
+    const { state, now } = this.props;
     const { fold } = state.log;
     if (fold.began === null) return;
-    const now = state.now();
     const times = axis(Math.max(now - fold.began, 0.5), width);
     const place = (after) => (after / times.end) * (width - 10) + 1;
     const x = (time) => place(time - fold.began);

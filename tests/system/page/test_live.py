@@ -1,0 +1,230 @@
+"""The page of a running server: begun, watched, answered, spoken to, stopped, left and come back to, in Chromium."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from headwater import Agent
+from headwater.backends.offline import Call, Fail, Item, OfflineModel, Wait
+from tests.support.chromium import Browser, Page
+from tests.system.page.scene import agent, ask_harbour, book_pilot_boat, harbour_fleet
+from tests.system.page.serving import serving
+
+TASK = "When can we leave?"
+LONG = " ".join(f"word{at}" for at in range(400))
+
+
+def ask(page: Page, task: str = TASK) -> None:
+    """Write a task and send it."""
+    page.until("document.querySelector('.card') !== null")
+    page.click("#say")
+    page.type(task)
+    page.press("Enter")
+    page.until("document.querySelector('.agent') !== null")
+
+
+def booker() -> Agent[Any, str]:
+    call = Call("book_pilot_boat", {"port": "Brest", "at": "07:15", "draught": "3.4 m"})
+    turns: list[list[Item]] = [["I book it.", call], ["All is done."]] * 2
+    return agent("booker", "offline/booker", 400, *turns, tools=[book_pilot_boat])
+
+
+def test_a_task_is_asked_and_its_answer_comes_while_it_is_written(chromium: Browser) -> None:
+    with serving(agent("writer", "offline/writer", 60, ["One **two** three. " * 20])) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until(
+            "document.querySelector('.how.live') !== null && document.querySelectorAll('.prose strong').length > 1"
+        )
+        page.until("document.querySelector('.how.done') !== null")
+        assert page.run("document.querySelectorAll('.prose strong').length") == 20
+        assert page.run("document.querySelector('.runs a').innerText").startswith(TASK)
+        assert page.problems == []
+
+
+def test_a_call_is_allowed_with_a_key(chromium: Browser) -> None:
+    with serving(booker()) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.ask') !== null")
+        page.press("Escape")  # out of the text, where letters are letters
+        page.press("a")
+        page.until("document.querySelector('.how.done') !== null")
+        assert "All is done." in page.text()
+        assert page.problems == []
+
+
+def test_a_call_is_refused_with_a_note_and_one_with_other_arguments_is_allowed(chromium: Browser) -> None:
+    with serving(booker()) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.ask') !== null")
+        page.click(".ask .field input")
+        page.type("Too early.")
+        page.click(".ask .row button:nth-child(3)")
+        page.until("document.querySelector('.how.done') !== null")
+        assert "refused" in page.text()
+        assert "Too early." in page.text()
+        page.press("Escape")
+        page.press("n")
+        ask(page)
+        page.until("document.querySelector('.ask') !== null")
+        page.click(".ask .row button:nth-child(2)")
+        page.run("document.querySelector('.ask textarea').select()")
+        page.type('{"port": "Brest", "at": ')
+        page.click(".ask .yes")
+        page.until("document.querySelector('.ask .wrong') !== null")
+        page.run("document.querySelector('.ask textarea').select()")
+        page.type('{"port": "Brest", "at": "08:00", "draught": "3.4 m"}')
+        page.click(".ask .yes")
+        page.until("document.querySelector('.how.done') !== null")
+        assert "08:00" in page.run("document.querySelector('.tool .args').innerText")
+        assert page.problems == []
+
+
+def test_a_form_of_a_tool_is_filled_in(chromium: Browser) -> None:
+    helper = agent("helper", "offline/helper", 400, [Call("ask_harbour", {})], ["Thank you."], tools=[ask_harbour])
+    with serving(helper) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.ask form') !== null")
+        page.click(".ask input[type=text]")
+        page.type("Brest")
+        page.click(".ask input[type=number]")
+        page.type("3")
+        page.click(".ask .yes")
+        page.until("document.querySelector('.how.done') !== null")
+        assert "Brest for 3" in page.text()
+        assert page.problems == []
+
+
+def test_what_is_said_while_it_works_is_heard(chromium: Browser) -> None:
+    chatty = Agent(name="chatty", model=OfflineModel([[LONG], ["I heard you."]], rate=120))
+    with serving(chatty) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.prose') !== null")
+        page.click("#say")
+        page.type("In one word, please.")
+        page.press("Enter")
+        page.until("document.body.innerText.includes('waits to be heard')")
+        page.until("document.querySelector('.how.done') !== null")
+        assert "I heard you." in page.text()
+        assert "waits to be heard" not in page.text()
+        assert page.problems == []
+
+
+def test_a_run_is_stopped(chromium: Browser) -> None:
+    with serving(agent("slow", "offline/slow", 20, [LONG])) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.prose') !== null")
+        page.press("Escape")
+        page.press("Escape")
+        page.until("document.querySelector('.how.stopped') !== null")
+        assert page.run("document.querySelector('.agent .state').innerText") == "stopped"
+        assert page.problems == []
+
+
+def test_whoever_comes_back_has_missed_nothing(chromium: Browser) -> None:
+    with serving(agent("writer", "offline/writer", 60, [" ".join(f"word{at}" for at in range(150))])) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.body.innerText.includes('word20')")
+        page.ask("Page.reload")
+        page.until("document.readyState === 'complete' && document.body.innerText.includes('word21')")
+        page.until("document.querySelector('.how.done') !== null")
+        assert page.run("document.querySelector('.prose').innerText") == " ".join(f"word{at}" for at in range(150))
+        assert page.problems == []
+
+
+def test_an_error_is_told(chromium: Browser) -> None:
+    with serving(agent("broken", "offline/broken", 400, ["I begin", Fail(500, "the disk is full")])) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.how.failed') !== null")
+        assert "the disk is full" in page.text()
+        assert page.problems == []
+
+
+def test_two_runs_are_compared(chromium: Browser) -> None:
+    writer = Agent(name="writer", model=OfflineModel([["Leave at seven."], ["Leave at eight."]], rate=400))
+    with serving(writer) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.how.done') !== null")
+        page.press("Escape")
+        page.press("n")
+        ask(page)
+        page.until("document.querySelector('.how.done') !== null && document.querySelectorAll('.runs a').length === 2")
+        page.run("[...document.querySelectorAll('.acts button')].find((one) => one.innerText === 'Compare').click()")
+        page.until("document.querySelector('.runs .note') !== null")
+        page.click(".runs li:nth-child(2) a")
+        page.until("document.querySelector('.diff ins') !== null")
+        assert page.run("document.querySelector('.diff del').innerText") == "eight."
+        assert page.run("document.querySelector('.diff ins').innerText") == "seven."
+        page.press("Escape")
+        page.until("document.querySelector('.talk') !== null")
+        assert page.problems == []
+
+
+def test_a_token_in_the_address_is_traded_for_a_cookie(chromium: Browser) -> None:
+    token = "a-token-that-nobody-would-ever-guess-1"
+    with serving(agent("writer", "offline/writer", 400, ["Hello."]), token=token) as url:
+        stranger = chromium.page()
+        stranger.go(url)
+        stranger.until("document.body.innerText.includes('A token is needed.')")
+        page = chromium.page()
+        page.go(f"{url}#token={token}")
+        page.until("document.querySelector('.card') !== null")
+        assert token not in page.run("location.href")
+        assert page.run("document.cookie") == ""
+        ask(page)
+        page.until("document.querySelector('.how.done') !== null")
+
+
+@pytest.mark.parametrize("prefix", ["", "/deep/down"])
+def test_it_stands_under_any_prefix(prefix: str, chromium: Browser) -> None:
+    with serving(agent("writer", "offline/writer", 400, ["Hello."]), prefix=prefix) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.how.done') !== null")
+        assert page.run("document.querySelector('.acts a').href").startswith(url + "runs/")
+        saved = page.run("fetch(document.querySelector('.acts a').href).then((answer) => answer.text())")
+        log = json.loads(saved.split('id="log">', 1)[1].split("</script>", 1)[0])
+        assert "".join(one["text"] for one in log if one["type"] == "text.delta") == "Hello."
+        assert page.problems == []
+
+
+def test_two_hundred_agents_at_once(chromium: Browser) -> None:
+    with serving(harbour_fleet(200)) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelectorAll('.cell').length === 200")
+        page.until("document.querySelector('.how.done') !== null")
+        assert page.run("document.querySelectorAll('.cell.done').length") == 200
+        assert page.problems == []
+
+
+def test_a_reader_that_waits_is_shown_what_it_waits_for(chromium: Browser) -> None:
+    with serving(agent("patient", "offline/patient", 400, [Wait(3.0), "Now."])) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.agent .waits')?.innerText.includes('waiting for')")
+        page.until("document.querySelector('.how.done') !== null")
+        assert page.problems == []
