@@ -144,7 +144,9 @@ class Browser:
         request = Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
         with urlopen(request, timeout=PATIENCE) as answer:
             told = json.load(answer)
-        page = Page(self._open.enter_context(connect(told["webSocketDebuggerUrl"], max_size=None, compression=None)))
+        # Without pings: their thread would take random numbers from under the tests that count on them.
+        socket = connect(told["webSocketDebuggerUrl"], max_size=None, compression=None, ping_interval=None)
+        page = Page(self._open.enter_context(socket))
         page.look(width, height, dark=dark)
         return page
 
