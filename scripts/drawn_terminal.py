@@ -340,8 +340,8 @@ def photograph(picture: Path, target: Path, *, dark: bool, width: int, height: i
     ground = "#0d1117" if dark else "#ffffff"
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
-        style = f"body{{margin:0;background:{ground}}}img{{width:{width}px;display:block}}"
-        page.write_text(f'<style>{style}</style><img src="file://{picture.resolve()}">', encoding="utf-8")
+        style = f"body{{margin:0;background:{ground}}}svg{{width:{width}px;height:auto;display:block}}"
+        page.write_text(f"<style>{style}</style>{picture.read_text('utf-8')}", encoding="utf-8")
         flags = [
             "--headless",
             "--no-sandbox",
@@ -354,6 +354,5 @@ def photograph(picture: Path, target: Path, *, dark: bool, width: int, height: i
         flags += [
             f"--window-size={width},{height}",
             f"--screenshot={target.resolve()}",
-            "--allow-file-access-from-files",
         ]
         subprocess.run([browser, *flags, page.as_uri()], check=True, capture_output=True)

@@ -192,6 +192,32 @@ def test_a_slow_terminal_is_drawn_to_less_often(monkeypatch: pytest.MonkeyPatch)
     assert count <= 1 + 10 / (0.1 / dashboard.SHARE_OF_TIME) + 1
 
 
+def test_what_is_dear_to_draw_is_drawn_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(time, "thread_time", lambda: used[0])
+
+    class Dear(io.TextIOWrapper):
+        def write(self, text: str, /) -> int:
+            used[0] += 0.01
+            return super().write(text)
+
+    async def main(dashboard: Dashboard, watched: log.Watched) -> int:
+        tell(dashboard, log.opened(), log.begun("ann"), log.said("ann", "x"))
+        for _ in range(100):
+            tell(dashboard, log.said("ann", "word ")[1:])
+            await asyncio.sleep(0.1)
+        watched.look()
+        dashboard.close()
+        return watched.raw.count("\x1b[?2026h")
+
+    with log.terminal() as (file, watched):
+        dear = Dear(open(file.fileno(), "wb", closefd=False), encoding="utf-8")  # noqa: SIM115 - closed with the file
+        with dear:
+            count, _ = run_virtual(main(Dashboard("w", MEMBERS, file=dear), watched))
+    assert 5 <= count <= 1 + 10 / (0.01 / dashboard.SHARE_OF_CORE) + 1
+
+
 def test_a_resize_is_seen_by_the_next_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "linux")  # which, like the emulator here, does not break rows anew
 

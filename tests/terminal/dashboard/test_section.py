@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+from headwater.events import Warned
 from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS
 from headwater.terminal.dashboard.panel import Layout
 from tests.terminal import crowds as log
@@ -59,6 +62,19 @@ def test_an_error_is_told_in_full_but_not_without_end() -> None:
     assert [row.strip("│ ") for row in drawn(crowded, 40, 14) if "Over" in row] == [
         "✗ Overloaded: No capacity. Try lat…"
     ]
+
+
+def test_the_rest_of_a_note_never_stands_alone() -> None:
+    warned = log.at(Warned(code="x", message="A warning that is long enough for two rows."), 1.0, "a")
+    told = [log.begun("a"), [warned], log.said("a", "one\n\ntwo\n\nthree")]
+    whole = 0
+    for lines in range(10, 26):
+        rows = [row.strip("│ ") for row in drawn(board(*told, at_work("b", "c"), members=tuple("abc")), 40, lines)]
+        for before, row in itertools.pairwise(rows):
+            if row == "two rows.":
+                assert before == "· A warning that is long enough for"
+                whole += 1
+    assert 0 < whole < 16
 
 
 def test_a_wait_is_counted_down() -> None:

@@ -37,8 +37,11 @@ __all__ = ("Dashboard",)
 SECONDS_BETWEEN_DRAWS: Final = 0.125
 """As often as words can be read while they come; more only costs."""
 
-SHARE_OF_TIME: Final = 0.0125
-"""How much of the time drawing may take at most: where a terminal is slow or a screen large it is done less often."""
+SHARE_OF_TIME: Final = 0.04
+"""How much of the time drawing may take at most, the terminal's included: where that is slow it is done less often."""
+
+SHARE_OF_CORE: Final = 0.01
+"""How much of a core drawing may use at most: with hundreds of agents on a large screen it is done less often."""
 
 SECONDS_A_TICK: Final = 1.0
 """How often a clock that is shown moves on where nothing else does."""
@@ -147,6 +150,7 @@ class _Live:
         self._due = 0.0  # when the next draw may be, by the loop's clock
         self._drawn = 0.0  # when the last one was, by time.monotonic
         self._took = 0.0
+        self._used = 0.0  # of a core, by the last draw
         self._ahead: float | None = None  # of time.monotonic: the log's clock
 
     def open(self) -> bool:
@@ -207,14 +211,16 @@ class _Live:
 
     @property
     def _pause(self) -> float:
-        return max(SECONDS_BETWEEN_DRAWS, self._took / SHARE_OF_TIME)
+        # Not by the time alone: a draw that had to wait for a busy machine is no reason to show less.
+        return max(SECONDS_BETWEEN_DRAWS, self._took / SHARE_OF_TIME, self._used / SHARE_OF_CORE)
 
     def _draw(self, *, last: bool = False) -> None:
-        begun = time.monotonic()
+        begun, used = time.monotonic(), time.thread_time()
         columns, lines = size_of(self._file)
         self._screen.show(self._layout.rows(columns, lines, self._now(begun), last=last), columns, lines)
         self._drawn = time.monotonic()
         self._took = self._drawn - begun
+        self._used = time.thread_time() - used
 
     def _now(self, monotonic: float) -> float:
         """The time by the log's clock, which a change of the system's must not move."""

@@ -51,15 +51,18 @@ def closed(text: str) -> str:
 
 def styled(text: str, style: str = "") -> list[Span]:
     """A part of a line as spans, its marks made styles; those that were opened before it hold from its beginning."""
-    text = _LINK_BEGUN.sub(r"\1", _LINK.sub(r"\1", _LINK_ENDED.sub(r"\1", text)))
+    if "[" in text or "]" in text:
+        text = _LINK_BEGUN.sub(r"\1", _LINK.sub(r"\1", _LINK_ENDED.sub(r"\1", text)))
     found: list[Span] = []
     open_: list[str] = []
     at = 0
 
     def say(until: int) -> None:
         if until > at:
-            own = dict.fromkeys(name for mark in open_ for name in _style(mark).split())
-            found.append(Span(text[at:until], " ".join((style, *own)).strip()))
+            own = style
+            for mark in open_:
+                own = f"{own} {_style(mark)}" if own else _style(mark)
+            found.append(Span(text[at:until], own))
 
     for mark in _marks(text, part=True):
         if mark.text[0] == "\\":

@@ -19,35 +19,37 @@ BARS: Final = "▁▂▃▄▅▆▇"
 
 
 class Pulse:
-    """Counts by the seconds of the log's clock; of what lies further back than the last ones nothing is kept."""
+    """Counts by the seconds of the log's clock; of what lies further back than the last ones nothing is kept.
 
-    __slots__ = ("_counts", "_second")
+    What is written before `until` adds to `count`, which whoever is in a hurry may do by itself: it is done for each
+    token of each agent.
+    """
+
+    __slots__ = ("_before", "_second", "count", "until")
 
     def __init__(self) -> None:
+        self._before: deque[int] = deque(maxlen=SECONDS_KEPT - 1)
         self._second = -1
-        self._counts: deque[int] = deque(maxlen=SECONDS_KEPT)
+        self.count = 0
+        self.until = 0.0
 
     def wrote(self, count: int, time: float) -> None:
         """So much was written at `time`, in Unix seconds."""
+        if time < self.until:
+            self.count += count
+            return
         second = int(time)
-        if second != self._second:
-            self._turn(second)
-        self._counts[-1] += count
+        if self._second >= 0:
+            self._before.append(self.count)
+            self._before.extend([0] * min(second - self._second - 1, SECONDS_KEPT))
+        self._second, self.count, self.until = second, count, second + 1.0
 
     def last(self, until: float) -> list[int]:
         """The counts of the seconds up to the one of `until`; fewer where it began later, none where it never did."""
-        if not self._counts:
+        if self._second < 0:
             return []
         quiet = min(max(int(until) - self._second, 0), SECONDS_KEPT)
-        return [*self._counts, *([0] * quiet)][-SECONDS_KEPT:]
-
-    def _turn(self, second: int) -> None:
-        """Another second has begun."""
-        if not self._counts:
-            self._second = second - 1
-        for _ in range(min(max(second - self._second, 0), SECONDS_KEPT)):
-            self._counts.append(0)
-        self._second = max(second, self._second)
+        return [*self._before, self.count, *([0] * quiet)][-SECONDS_KEPT:]
 
 
 def bars(counts: Sequence[int]) -> str:

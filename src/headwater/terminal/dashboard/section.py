@@ -47,6 +47,7 @@ class Sheet:
     __slots__ = (
         "_body",
         "_body_key",
+        "_firsts",
         "_head_key",
         "_name",
         "_name_key",
@@ -69,6 +70,7 @@ class Sheet:
         """The last head, or line, that was made."""
         self._head_key: tuple[object, ...] = ()
         self._body: list[Row] = []
+        self._firsts: list[bool] = []
         self._body_key: tuple[object, ...] = ()
         self.lead = self.below = ""
         """What stands before its first row, and before the others: its place in the tree."""
@@ -210,6 +212,7 @@ class Sheet:
         if self._body_key == key:
             return self._body
         rows: list[Row] = []
+        firsts: list[bool] = []  # whether a row may be the first that is shown: the rest of a note may not
         if not view.blocks and self.waits:
             rows = [(Span(self._pen.fit(self.waits, width), "dim"),)]
         after: Words | None = None
@@ -224,15 +227,17 @@ class Sheet:
                 made = text.last(left)
                 if after is not None and after.voice == block.voice and len(rows) < count:
                     rows.insert(0, BLANK)  # what was said in another step, or another round
+                    firsts.insert(0, True)
                     made = made[1:] if len(made) == left else made
             elif isinstance(block, ToolLine):
                 made = [(self._tool(block, width, now),)]
             else:
                 made = self._note(block, width, left)
             rows[:0] = made
+            firsts[:0] = [not isinstance(block, Note) or at == 0 for at in range(len(made))]
             after = block if isinstance(block, Words) else None
         self.drawn = drawn
-        self._body, self._body_key = rows, key
+        self._body, self._firsts, self._body_key = rows, firsts, key
         return rows
 
     def cut_to(self, body: list[Row], inner: int, share: int) -> list[Row]:
@@ -242,9 +247,11 @@ class Sheet:
         last = self._view.blocks[-1]
         if isinstance(last, Note) and len(note := self._note(last, inner - cells(self.below), share)) == share:
             return note  # its beginning says more than its end
-        if share <= DENSE_ROWS:
-            body = [row for row in body if row]
-        return body[max(len(body) - share, 0) :]
+        told = [(row, first) for row, first in zip(body, self._firsts, strict=True) if row or share > DENSE_ROWS]
+        told = told[max(len(told) - share, 0) :]
+        while told and not told[0][1]:
+            del told[0]
+        return [row for row, _ in told]
 
     def _tail(self, width: int, now: float) -> Row:
         """The last thing it said or did, on one line: of words the end, from the beginning of a word."""

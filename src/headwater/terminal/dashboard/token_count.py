@@ -63,7 +63,11 @@ class TokenCount:
         """More was written, at `time` in Unix seconds."""
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         self._bytes += size
-        self.pulse.wrote(size, time)
+        pulse = self.pulse
+        if time < pulse.until:
+            pulse.count += size
+        else:
+            pulse.wrote(size, time)
         if self._first is None:
             self._first = time
         self._last = time
