@@ -278,6 +278,16 @@ def test_what_the_program_prints_appears_above() -> None:
         run_virtual(main(file, watched))
 
 
+def test_what_is_printed_afterwards_stands_below_the_box() -> None:
+    with log.terminal(60, 40) as (file, watched), standard_output(file):
+        tell(Dashboard("rivers", MEMBERS), WHOLE)
+        print("ann has answered:", "Rivers run.", sep="\n")
+        rows = watched.look()
+    assert rows[0].startswith("╭")
+    box = next(at for at, row in enumerate(rows) if row.startswith("╰"))
+    assert rows[box + 1 :] == ["", "ann has answered:", "Rivers run."]
+
+
 def test_a_second_dashboard_on_the_same_terminal_tells_in_lines() -> None:
     with log.terminal(80, 30) as (file, watched), standard_output(file):
         one, two = Dashboard("one", MEMBERS), Dashboard("two", MEMBERS)
