@@ -8,6 +8,7 @@ The workflows run in virtual time on the offline model: the same pictures every 
 
 import argparse
 import asyncio
+import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,7 @@ def log_of(run: Workflow[Any]) -> list[Event]:
         loop = asyncio.get_running_loop()
         await run.arun("Analyze Tesla", on_event=lambda event: log.append(at(event, loop.time(), begun)))
 
+    random.seed(0)  # how long it is waited before the next attempt
     run_virtual(main())
     return log
 
