@@ -96,7 +96,7 @@ def _standard_input(*, waited_for: bool) -> str:
     try:
         text = sys.stdin.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"Standard input cannot be read: {error.strerror}.") from None
+        raise UsageError(f"Standard input cannot be read: {error.strerror or error}.") from None
     if len(text) > MAX_BYTES:
         raise _too_large("Standard input")
     if "\0" in text:

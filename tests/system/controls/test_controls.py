@@ -148,7 +148,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]], ids=["", "debug"])
-def test_a_command_whose_run_fails(debug: list[str], server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_whose_run_fails(
+    debug: list[str], server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
     server.answers(400, {"error": {"message": f"refused {HOSTILE}", "code": HOSTILE}})
     assert main(["run", "Go.", "--model", "openai/gpt-5.4", *debug]) == 1
     check(capsys.readouterr().err, holds="refused a␛[2Jb")
