@@ -10,7 +10,7 @@ import importlib
 
 from benchmarks.lab import Lab, machine
 
-PARTS = ("chunk", "paced", "workflow", "first_token", "first_request", "start", "memory")
+PARTS = ("chunk", "paced", "workflow", "terminal", "first_token", "first_request", "start", "memory")
 
 
 def main(*given: str) -> None:

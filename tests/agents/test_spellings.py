@@ -98,7 +98,7 @@ FOREIGN: Final = re.findall(
     output_guardrails hooks tool_use_behavior reset_tool_choice handoff_description mcp_servers mcp_config input
     max_turns run_config error_handlers previous_response_id session id user_id session_id session_state dependencies db
     memory memory_manager knowledge skills tool_call_limit tool_hooks pre_hooks post_hooks system_message introduction
-    expected_output additional_context markdown add_history_to_context delay_between_retries exponential_backoff
+    expected_output additional_context add_history_to_context delay_between_retries exponential_backoff
     input_schema output_schema output_model structured_outputs use_json_mode role debug_mode telemetry images videos
     audio files stream_events llm stopping_condition loop_interval retry_attempts stopping_token dynamic_loops dashboard
     saved_state_path autosave context_length user_name long_term_memory fallback_model_name stopping_func

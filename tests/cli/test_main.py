@@ -201,4 +201,4 @@ def test_what_is_nobodys_mistake_keeps_its_traceback(bare: pytest.MonkeyPatch) -
 def test_a_terminal_is_left_as_it_was() -> None:
     with terminal("run", "hello", "--max-tokens", "3") as shown:
         assert shown.end() == 0
-        assert "· The answer was cut: the token limit was reached." in shown.text
+        assert "length · the token limit cut the answer" in shown.text

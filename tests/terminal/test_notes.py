@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from headwater.events import AttemptFailed, ErrorInfo, FileMade, Handoff, RunFailed, Warned
+from headwater.events.messages import Image, Text
 from headwater.terminal import notes
 from headwater.terminal.notes import brief, call_phrase
 from tests.support.values import any_json
@@ -84,3 +85,20 @@ def test_the_panel_says_the_same_in_fewer_words() -> None:
 def test_any_value_is_told_in_few_words(value: Any) -> None:
     assert len(brief(value)) <= max(notes.PHRASE_VALUE + 2, len(str(value)))
     assert call_phrase("f", {"a": value}) == f"f(a={brief(value)})"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ErrorInfo(type="RateLimited", message="x", status=429), "429"),
+        (ErrorInfo(type="IncompleteStream", message="x"), "connection lost"),
+        (ErrorInfo(type="SomethingElse", message="x"), "SomethingElse"),
+    ],
+)
+def test_why_a_retry_in_the_fewest_words(error: ErrorInfo, words: str) -> None:
+    assert notes.retry_reason(error) == words
+
+
+def test_a_result_as_text() -> None:
+    assert notes.result_text("4 °C") == "4 °C"
+    assert notes.result_text((Text(text="a chart"), Image(url="https://a.b/c.png"))) == "a chart\n[image]"

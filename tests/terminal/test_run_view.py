@@ -2,35 +2,83 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
 from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
+    AttemptFailed,
+    AttemptStarted,
     CallRejected,
+    ErrorInfo,
     Event,
     FileMade,
     Handoff,
+    InputAnswered,
+    InputAsked,
+    MessageAdded,
+    RunFinished,
+    RunResumed,
     RunWaiting,
     Warned,
 )
-from headwater.terminal.run_view import Began, Ended, Item, Noted, Running, RunView, Said, ToolEnded, Withdrawn
+from headwater.events.fold import Fold
+from headwater.events.messages import Message, Usage
+from headwater.terminal.run_view import (
+    Act,
+    Began,
+    Ended,
+    HandedOver,
+    Item,
+    LoopBegan,
+    Noted,
+    RunView,
+    Said,
+    ToolEnded,
+    Withdrawn,
+    Working,
+)
+from headwater.testing import sample_logs
 from tests.terminal import logs
 
 
 def shown(events: list[Event], *, live: bool = True, loops: int = 1) -> list[Item]:
+    """What is told, but for what is under way, and when the first token came."""
+    items = (item for item in told(events, live=live, loops=loops) if not isinstance(item, Working))
+    return [msgspec.structs.replace(item, first_token=None) if isinstance(item, Ended) else item for item in items]
+
+
+def told(events: list[Event], *, live: bool = True, loops: int = 1) -> list[Item]:
     view = RunView("writer", loops=loops, live=live)
     return [item for event in events for item in view.feed(event)]
+
+
+def acts(events: list[Event]) -> list[list[str]]:
+    """What is under way after each change, in words."""
+    working = [item.acts for item in told(events) if isinstance(item, Working)]
+    found: list[list[str]] = []
+    for one in working:
+        words = [f"{act.kind} {act.phrase}{f': {act.told}' if act.told else ''}" for act in one]
+        if not found or found[-1] != words:
+            found.append(words)
+    return found
 
 
 def of_notes(event: Event) -> list[Item]:
     return shown(logs.joined(logs.begin(), logs.stamped([event], "r1")))[1:]
 
 
+def done(reason: str = "stop", kept: int = 0) -> Ended:
+    """The end of a run whose log has no times."""
+    return Ended("finished", reason, kept=kept)
+
+
 def test_words_are_shown_as_they_come() -> None:
     log = logs.joined(logs.begin(), logs.text("Rivers ", "run."), logs.finished())
-    assert shown(log, loops=3) == [Began("writer", 3), Said("Rivers "), Said("run."), Ended()]
+    assert shown(log, loops=3) == [Began("writer", 3), Said("Rivers "), Said("run."), done(kept=11)]
 
 
 def test_an_answer_shown_whole_comes_once_at_the_end() -> None:
@@ -42,12 +90,12 @@ def test_an_answer_shown_whole_comes_once_at_the_end() -> None:
         logs.text("Rivers ", "run.", step=2, lead="\n\n"),
         logs.finished(step=2),
     )
-    assert shown(log, live=False) == [Began("writer", 1), Said("Rivers run."), Ended()]
+    assert shown(log, live=False) == [Began("writer", 1), Said("Rivers run."), done(kept=23)]
 
 
 def test_a_refusal_shown_whole_is_no_answer() -> None:
     log = logs.joined(logs.begin(), logs.text("I will not.", kind="refusal"), logs.finished("refusal"))
-    assert shown(log, live=False) == [Began("writer", 1), Said("I will not.", "refusal"), Ended()]
+    assert shown(log, live=False) == [Began("writer", 1), Said("I will not.", "refusal"), done("refusal", 11)]
 
 
 def test_voices_are_told_apart_even_where_parts_overlap() -> None:
@@ -72,14 +120,8 @@ def test_a_tool_is_under_way_from_its_name_to_its_end() -> None:
         logs.tool_finished("search", "c1"),
     )
     phrase = 'search(query="rivers")'
-    assert shown(log)[1:] == [
-        Running(("search",)),
-        Running((phrase,)),
-        Running((phrase,)),
-        Running((f"{phrase}: page 2",)),
-        ToolEnded(phrase, 0.4),
-        Running(),
-    ]
+    assert acts(log) == [["wait "], ["tool search"], [f"tool {phrase}"], [f"tool {phrase}: page 2"], []]
+    assert shown(log)[1:] == [ToolEnded(phrase, 0.4)]
 
 
 def test_parallel_tools_end_in_their_own_order() -> None:
@@ -92,13 +134,53 @@ def test_parallel_tools_end_in_their_own_order() -> None:
         logs.tool_finished("fast", "c2", error="no such page"),
         logs.tool_finished("slow", "c1", duration=1.0),
     )
-    assert shown(log)[-5:] == [
-        Running(("slow()", "fast() (try 2)")),
-        ToolEnded("fast()", 0.4, "no such page"),
-        Running(("slow()",)),
-        ToolEnded("slow()", 1.0),
-        Running(),
+    assert acts(log)[-3:] == [["tool slow()", "tool fast() (try 2)"], ["tool slow()"], []]
+    assert shown(log)[1:] == [ToolEnded("fast()", 0.4, "no such page"), ToolEnded("slow()", 1.0)]
+
+
+def test_the_model_is_waited_for_until_it_speaks_and_again_after_it_thought() -> None:
+    started, step = logs.begin()
+    log = logs.joined(
+        [msgspec.structs.replace(started, model="gpt-5.4"), step],
+        logs.stamped([AttemptStarted(step=1, attempt=1, model="gpt-5.4-mini")], "r1"),
+        logs.reasoning("hm"),
+        logs.text("So."),
+        logs.finished(),
+    )
+    assert acts(log) == [
+        ["wait gpt-5.4"],
+        ["wait gpt-5.4-mini"],
+        ["think thinking"],
+        ["wait gpt-5.4-mini"],
+        [],
     ]
+
+
+def test_one_thing_keeps_its_key_for_as_long_as_it_is_one() -> None:
+    log = logs.joined(logs.begin(), logs.call("search", "c1"), logs.tool_started("search", "c1"))
+    log += logs.joined(logs.tool_progress("search", "c1", 1), logs.tool_progress("search", "c1", 2))
+    keys = [item.acts[0].key for item in told(log) if isinstance(item, Working)]
+    assert keys[-1] == keys[-2] == keys[-3] != keys[-4]
+
+
+def test_a_retry_is_under_way_and_no_note() -> None:
+    error = ErrorInfo(type="RateLimited", message="Too many requests.", status=429, retryable=True)
+    failed = AttemptFailed(step=1, attempt=1, error=error, then="retry", wait=4.0)
+    log = logs.joined(logs.begin(), logs.stamped([failed], "r1"))
+    assert told(log)[-1] == Working((Act("retry 1 1", "retry", "429", wait=4.0),))
+    assert shown(log)[1:] == []
+    unnamed = msgspec.structs.replace(failed, error=ErrorInfo(type="ConnectionFailed", message="reset"))
+    assert told(logs.joined(logs.begin(), logs.stamped([unnamed], "r1")))[-1] == Working(
+        (Act("retry 1 1", "retry", "no connection", wait=4.0),)
+    )
+
+
+def test_another_loop_is_told_with_its_number() -> None:
+    again = logs.stamped([MessageAdded(message=Message.user("Go on."), cause="loop")], "r1")
+    log = logs.joined(logs.begin(), logs.text("one"), again, again, again)
+    assert shown(log, loops=3)[2:] == [LoopBegan(2, 3), LoopBegan(3, 3), LoopBegan(4, 4)]
+    other = logs.stamped([MessageAdded(message=Message.user("Go on."), cause="steer")], "r1")
+    assert shown(logs.joined(logs.begin(), other))[1:] == []
 
 
 def test_an_answer_that_a_call_gives_is_words_and_one_that_is_sent_back_a_tool_that_failed() -> None:
@@ -112,34 +194,33 @@ def test_an_answer_that_a_call_gives_is_words_and_one_that_is_sent_back_a_tool_t
         logs.tool_started("answer", "c2"),
         logs.tool_finished("answer", "c2"),
     )
-    items = [item for item in shown(log) if not isinstance(item, Running)]
-    failed, *said = items[1:]
+    failed, *said = shown(log)[1:]
     assert failed == ToolEnded('answer(n="many")', 0.4, "no number")
     assert said == [Said("So."), Said('{"n":1}', lead="\n\n")]
-    assert shown(log)[-1] == Running()
-    assert shown(log[:-1])[-1] == Running(("answer(n=1)",))
+    assert acts(log)[-2:] == [["tool answer(n=1)"], []]
 
 
 def test_what_the_provider_runs_is_a_note() -> None:
     log = logs.joined(logs.begin(), logs.call("web_search", "c1", by="provider"))
-    assert shown(log)[-2:] == [Running(), Noted("web_search(), run by the provider")]
+    assert shown(log)[1:] == [Noted("web_search(), run by the provider")]
+    assert acts(log)[-1] == ["wait "]
 
 
 def test_a_bad_call_is_told_and_a_cut_one_is_left_to_what_cut_it() -> None:
     bad = CallRejected(step=1, call="c1", name="search", raw="[1]", error="The arguments are no object.")
-    assert of_notes(bad) == [Running(), Noted("search was not run: The arguments are no object.", "warning")]
+    assert of_notes(bad) == [Noted("search was not run: The arguments are no object.", "warning")]
     cut = CallRejected(step=1, call="c1", name="search", raw='{"a', error="The input ended.", cut=True)
-    assert of_notes(cut) == [Running()]
+    assert of_notes(cut) == []
 
 
 def test_a_withdrawal_ends_what_was_under_way_and_says_what_comes_next() -> None:
     log = logs.joined(
         logs.begin(), logs.text("Riv", lead="\n"), logs.call("search", "c1"), logs.broken_off(3), logs.text("Rivers")
     )
-    assert shown(log)[-4:] == [
-        Running(),
+    assert acts(log)[-2:] == [["retry no connection"], []]
+    assert shown(log)[-3:] == [
+        Withdrawn(3, "ConnectionFailed", "Riv"),
         Noted("ConnectionFailed: The connection was reset. (starting this answer again in 1.2 s)", "warning"),
-        Withdrawn(3, "ConnectionFailed"),
         Said("Rivers"),
     ]
 
@@ -147,21 +228,42 @@ def test_a_withdrawal_ends_what_was_under_way_and_says_what_comes_next() -> None
 @pytest.mark.parametrize(
     ("end", "items"),
     [
-        (logs.finished("stop"), [Ended()]),
-        (logs.finished("length"), [Noted("The answer was cut: the token limit was reached.", "warning"), Ended()]),
-        (
-            logs.finished("content_filter"),
-            [Noted("The answer was cut by the provider's content filter.", "warning"), Ended()],
-        ),
-        (logs.failed(), [Noted("Overloaded: No capacity. Try later.", "error"), Ended()]),
-        (logs.cancelled(), [Noted("Cancelled", "cancelled"), Ended()]),
-        (logs.cancelled("deadline"), [Noted("Cancelled: out of time", "cancelled"), Ended()]),
+        (logs.finished("stop"), [done()]),
+        (logs.finished("length"), [done("length")]),
+        (logs.failed(), [Noted("Overloaded: No capacity. Try later.", "error"), Ended("failed")]),
+        (logs.cancelled(), [Ended("cancelled")]),
+        (logs.cancelled("deadline"), [Noted("Cancelled: out of time", "cancelled"), Ended("cancelled")]),
     ],
 )
 @pytest.mark.parametrize("live", [True, False])
 def test_every_end_says_what_it_was(end: list[Event], items: list[Item], live: bool) -> None:
     log = logs.joined(logs.begin(), logs.text("Rivers"), end)
-    assert shown(log, live=live) == [Began("writer", 1), Said("Rivers"), *items]
+    *before, ended = items
+    assert isinstance(ended, Ended)
+    whole = msgspec.structs.replace(ended, kept=6)
+    assert shown(log, live=live) == [Began("writer", 1), Said("Rivers"), *before, whole]
+
+
+def test_the_end_says_what_the_run_took_as_the_response_does() -> None:
+    events: list[Event] = []
+    log = sample_logs()["text"]
+    usage = Usage(output_tokens=40, cost=Decimal("0.0021"))
+    for number, event in enumerate(log):
+        at = msgspec.structs.replace(event, time=100.0 + number / 4)
+        events.append(msgspec.structs.replace(at, usage=usage) if isinstance(at, RunFinished) else at)
+    fold = Fold()
+    for event in events:
+        fold.add(event)
+    response = fold.response()
+    (ended,) = (item for item in told(events) if isinstance(item, Ended))
+    assert (ended.duration, ended.first_token) == (response.duration, response.time_to_first_token)
+    assert (ended.tokens, ended.cost, ended.kept) == (40, Decimal("0.0021"), len(response.transcript))
+    assert ended.rate is not None
+
+
+def test_what_is_taken_back_is_not_kept() -> None:
+    log = logs.joined(logs.begin(), logs.text("Riv"), logs.broken_off(3), logs.text("Rivers"), logs.cancelled())
+    assert shown(log)[-1] == Ended("cancelled", kept=6)
 
 
 @pytest.mark.parametrize(
@@ -181,28 +283,54 @@ def test_every_end_says_what_it_was(end: list[Event], items: list[Item], live: b
             Noted('Waiting for leave to run delete(path="/")'),
         ),
         (ApprovalAnswered(approval="a", allowed=True), Noted("Allowed")),
+        (InputAsked(input="i", call="c", name="book", message="Which day?"), Noted("book asks: Which day?")),
+        (InputAnswered(input="i", action="decline"), Noted("Not answered (declined)")),
         (ApprovalAnswered(approval="a", allowed=False, note="too risky"), Noted("Not allowed: too risky")),
-        (RunWaiting(on="approval"), Noted("Waiting for approval")),
-        (Handoff(to="editor", note="too long"), Noted("Handed to editor: too long")),
     ],
 )
 def test_notes(event: Event, note: Item) -> None:
     assert of_notes(event) == [note]
 
 
+def test_a_run_that_waits_for_someone_stands_still_and_goes_on() -> None:
+    waiting = logs.stamped([RunWaiting(on="approval")], "r1")
+    log = logs.joined(logs.begin(), waiting, logs.stamped([RunResumed()], "r1"))
+    assert shown(log)[1:] == [Noted("Waiting for approval"), Ended("waiting")]
+    assert acts(log) == [["wait "], [], ["wait "]]
+
+
+def test_a_handoff_ends_what_this_agent_says() -> None:
+    log = logs.joined(logs.begin(), logs.stamped([Handoff(to="editor", note="too long")], "r1"))
+    assert shown(log)[1:] == [HandedOver("editor", "too long"), Ended("handed over")]
+
+
+def test_a_log_that_is_gone_on_with_is_told_from_where_it_stood() -> None:
+    log = logs.joined(
+        logs.begin(),
+        logs.call("search", "c1", q=1),
+        logs.tool_started("search", "c1"),
+        logs.tool_finished("search", "c1"),
+    )
+    view = RunView("writer", past=log[:-1])
+    assert [item for item in view.feed(log[-1]) if not isinstance(item, Working)] == [ToolEnded("search(q=1)", 0.4)]
+
+
 def test_a_run_inside_this_one_is_not_shown() -> None:
     inner = logs.stamped(logs.joined(logs.begin(), logs.text("inner"), logs.finished()), "r2")
     log = logs.joined(logs.begin(), inner, logs.text("outer"), logs.finished())
-    assert shown(log) == [Began("writer", 1), Said("outer"), Ended()]
+    assert shown(log) == [Began("writer", 1), Said("outer"), done(kept=5)]
 
 
 def test_what_comes_after_the_end_is_not_shown() -> None:
     late = logs.stamped(logs.joined(logs.begin()[1:], logs.text("late")), "r2")
     log = logs.joined(logs.begin(), logs.text("outer"), logs.finished(), late)
-    assert shown(log) == [Began("writer", 1), Said("outer"), Ended()]
+    assert shown(log) == [Began("writer", 1), Said("outer"), done(kept=5)]
 
 
 def test_a_conversation_is_begun_once() -> None:
     one = logs.joined(logs.begin(), logs.text("one"), logs.finished())
     two = logs.stamped(logs.joined(logs.begin(), logs.text("two"), logs.finished()), "r2")
-    assert shown([*one, *two]) == [Began("writer", 1), Said("one"), Ended(), Said("two"), Ended()]
+    assert shown([*one, *two]) == [
+        *(Began("writer", 1), Said("one"), done(kept=3)),
+        *(Said("two"), done(kept=3)),
+    ]

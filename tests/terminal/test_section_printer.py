@@ -49,6 +49,21 @@ def test_who_is_handed_the_conversation_speaks_too() -> None:
     assert told.index("Let me see.") < told.index("heir says hi there.")
 
 
+def test_a_log_that_is_gone_on_with_is_shown_from_where_it_stood() -> None:
+    giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {})], handoffs=[speaker("heir")])
+    log = logged(giver)
+    whole = shown(log, live=True)
+    for cut in range(1, len(log)):
+        file = io.StringIO()
+        show = SectionPrinter(live=True, file=file, past=log[:cut])
+        for event in log[cut:]:
+            show(event)
+        show.close()
+        assert show._printers == {}
+        words = "".join(whole.split())
+        assert words.endswith("".join(file.getvalue().split())), cut
+
+
 def test_an_agent_that_is_a_tool_has_no_section() -> None:
     boss = speaker("boss", [Call("helper", {"task": "x"})], "Done.", tools=[speaker("helper")])
     told = shown(logged(boss), live=True)

@@ -67,11 +67,12 @@ class Agent(Declaration[ContextT, OutputT]):
     with.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
-    what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands details
-    (dicts) to the callback instead of tokens. `verbose` shows this agent's log lines. `interactive` reads the next
-    message from the terminal after each answer. `streaming_callback`, `on_event` and `on_retract` (told how many
-    characters of the tokens to take back, with on_interrupted="restart"; without it tokens wait until their step has
-    ended) are defaults for every run.
+    what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands
+    details (dicts) to the callback instead of tokens. `verbose` shows this agent's log lines. `markdown` draws the
+    answer on a terminal (False: its text as it came), `show_reasoning` shows there what the model thinks, `footer`
+    how the answer ended and what it took. `interactive` reads the next message from the terminal after each answer.
+    `streaming_callback`, `on_event` and `on_retract` (told how many characters of the tokens to take back, with
+    on_interrupted="restart"; without it tokens wait until their step has ended) are defaults for every run.
 
     `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` are the model's, see `Model`; further
     keywords are its settings (temperature=, max_tokens=, …). agent_name=, agent_description=, model_name=,
@@ -106,6 +107,9 @@ class Agent(Declaration[ContextT, OutputT]):
             print_on: bool | None = None,
             verbose: bool = False,
             interactive: bool = False,
+            markdown: bool = True,
+            show_reasoning: bool = False,
+            footer: bool = True,
             streaming_callback: Callback | None = None,
             on_event: Callback | None = None,
             on_retract: Callback | None = None,

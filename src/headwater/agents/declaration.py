@@ -80,6 +80,9 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         print_on: bool | None = None,
         verbose: bool = False,
         interactive: bool = False,
+        markdown: bool = True,
+        show_reasoning: bool = False,
+        footer: bool = True,
         streaming_callback: Callback | None = None,
         on_event: Callback | None = None,
         on_retract: Callback | None = None,
@@ -124,6 +127,9 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         self.print_on = print_on
         self.verbose = verbose
         self.interactive = interactive
+        self.markdown = markdown
+        self.show_reasoning = show_reasoning
+        self.footer = footer
         self.streaming_callback = streaming_callback
         self.on_event = on_event
         self.on_retract = on_retract
@@ -247,8 +253,17 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         if shown and callback is None and (self.streaming_on if self.print_on is None else self.print_on):
             from headwater.terminal.printers import printer
 
-            several = bool(self.handoffs)
-            show = printer(self.name, live=self.streaming_on, loops=self.max_loops, several=several)
+            show = printer(
+                self.name,
+                live=self.streaming_on,
+                loops=self.max_loops,
+                several=bool(self.handoffs),
+                past=run.record.events if run.record is not None else (),
+                markdown=self.markdown,
+                reasoning=self.show_reasoning,
+                footer=self.footer,
+                verbose=self.verbose,
+            )
             beside = getattr(run.approver, "beside", None)  # who asks at the terminal stops what is drawn there
             run.watch(show if beside is None else beside(show))
         return run

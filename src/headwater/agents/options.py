@@ -79,6 +79,9 @@ class Arguments(Options, Generic[ContextT], total=False):
     print_on: bool | None
     verbose: bool
     interactive: bool
+    markdown: bool
+    show_reasoning: bool
+    footer: bool
     streaming_callback: Callback | None
     on_event: Callback | None
     on_retract: Callback | None

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from headwater.cli.options import add_agent_options, add_continue_option, make_agent
+from headwater.cli.options import add_agent_options, add_continue_option, look_of, make_agent
 
 if TYPE_CHECKING:
     from headwater.cli.conversation import Conversation
@@ -50,7 +50,7 @@ def execute(asked: argparse.Namespace) -> int:
     at_terminal = is_terminal(sys.stdin)
     words = [f"/{name} " if command.takes else f"/{name}" for name, command in COMMANDS.items()]
     reader = reader_for(out, at_terminal=at_terminal, words=words)
-    chat = Conversation(agent, out, watching_for(agent, out), thread=thread, at_terminal=at_terminal)
+    chat = Conversation(agent, out, watching_for(agent, out, **look_of(asked)), thread=thread, at_terminal=at_terminal)
     chat.after_answer = lambda: keep(chat.thread, asked)
     hold(chat, reader)
     return int(chat.failed and not at_terminal)

@@ -26,6 +26,7 @@ __all__ = (
     "add_agent_options",
     "add_continue_option",
     "add_schema_option",
+    "look_of",
     "make_agent",
     "model_named",
 )
@@ -69,6 +70,9 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         help="none, minimal, low, medium, high, xhigh, on, off, or tokens",
     )
     how.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="at most this long a run")
+    shown = parser.add_argument_group("how a terminal shows it")
+    shown.add_argument("--raw", action="store_true", help="the answer's text as it comes, its Markdown not drawn")
+    shown.add_argument("--show-reasoning", action="store_true", help="what the model thinks, too")
 
 
 def add_continue_option(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +83,11 @@ def add_continue_option(parser: argparse.ArgumentParser) -> None:
 def add_schema_option(parser: argparse.ArgumentParser) -> None:
     """Take `--schema`, which `make_agent` reads."""
     parser.add_argument("--schema", metavar="FILE|JSON", help="have the answer be JSON that fits this JSON Schema")
+
+
+def look_of(asked: argparse.Namespace) -> dict[str, bool]:
+    """How a terminal is to show the answers, as switches of its `Look`."""
+    return {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
 
 
 def make_agent(asked: argparse.Namespace) -> Runnable:

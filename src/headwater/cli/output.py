@@ -6,18 +6,29 @@ cancelled, and raises it when asked.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from headwater.errors import HeadwaterError
-from headwater.events import Event, RunFailed, RunFinished
+from headwater.events import Event
 
 if TYPE_CHECKING:
     from headwater.terminal.line_printer import LinePrinter
 
-__all__ = ("JSONLines", "Outlet", "OutputFailed", "Printer", "Watching", "is_terminal", "takes_color", "tell")
+__all__ = (
+    "JSONLines",
+    "Outlet",
+    "OutputFailed",
+    "Printer",
+    "Watching",
+    "is_terminal",
+    "leave_it_to_the_screen",
+    "takes_color",
+    "tell",
+)
 
 
 class OutputFailed(HeadwaterError):
@@ -128,18 +139,21 @@ class Watching:
 class Printer(Watching):
     """Shows runs as text, one after the other.
 
-    That one failed is left to whoever carries out the command: it is told on standard error, on terminals and pipes.
+    What made one fail is left to whoever carries out the command: it is told on standard error, on terminals and pipes.
+    `look` are the switches of the terminal's `Look`.
     """
 
-    def __init__(self, name: str, out: Outlet) -> None:
+    def __init__(self, name: str, out: Outlet, **look: bool) -> None:
         from headwater.terminal.line_printer import LinePrinter
+        from headwater.terminal.look import Look
 
-        self._printer: LinePrinter = LinePrinter(name, file=cast(TextIO, out))
+        if out.isatty():
+            leave_it_to_the_screen()
+        shown = Look(**{"header": False, "errors": False, **look})
+        self._printer: LinePrinter = LinePrinter(name, file=cast(TextIO, out), look=shown)
 
     def __call__(self, event: Event) -> None:
         """Show the event."""
-        if isinstance(event, RunFailed):
-            event = RunFinished(run=event.run, path=event.path)  # over, and nothing more about it here
         self._printer(event)
 
     def pause(self) -> None:
@@ -167,6 +181,17 @@ class JSONLines(Watching):
             self._out.give_up(error)  # a log with a hole in it is none
             return
         self._out.write_line(line)
+
+
+def leave_it_to_the_screen() -> None:
+    """Have what a terminal shows of tools and attempts that failed not said once more as a line of a log.
+
+    Who has set up logging gets those lines all the same.
+    """
+    for name in ("headwater.tools", "headwater.models"):
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, Final
 
-from headwater.cli.options import add_agent_options, add_continue_option, add_schema_option, make_agent
+from headwater.cli.options import add_agent_options, add_continue_option, add_schema_option, look_of, make_agent
 from headwater.cli.task import add_task_arguments, task_of
 from headwater.errors import HeadwaterError, Parked
 
@@ -66,7 +66,7 @@ def execute(asked: argparse.Namespace) -> int:
     thread = begin(asked)
     agent = make_agent(asked)
     out = Outlet()
-    watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None)
+    watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None, **look_of(asked))
     how: dict[str, Any] = {"thread": thread, "save": asked.save, "asker": asker_for(agent, parks=True)}
     try:
         if asked.record is None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from headwater.cli.output import JSONLines, Outlet, Printer, Watching, tell
+from headwater.cli.output import JSONLines, Outlet, Printer, Watching, leave_it_to_the_screen, tell
 from headwater.events import Event, RunFailed, RunFinished
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ("Value", "Whole", "watching_for")
 
 
-def watching_for(runnable: Runnable, out: Outlet, *, json: bool = False, value: bool = False) -> Watching:
+def watching_for(runnable: Runnable, out: Outlet, *, json: bool = False, value: bool = False, **look: bool) -> Watching:
     """Who shows the runs of an agent or a workflow on `out`.
 
     `json`: its events. `value`: the answer is to be JSON. A terminal is shown what is said as it comes, each agent's
     words under its name where there are several; elsewhere a workflow's answer and a value are written when they are
-    whole.
+    whole. `look` are the switches of the terminal's `Look`.
     """
     from headwater.agents.agent import Agent
 
@@ -33,16 +33,19 @@ def watching_for(runnable: Runnable, out: Outlet, *, json: bool = False, value: 
     if value and not out.isatty():
         return Value(out)
     if isinstance(runnable, Agent):
-        return Sections(out, runnable) if runnable.handoffs else Printer(runnable.name, out)
-    return Sections(out, runnable) if out.isatty() else Whole(out)
+        return Sections(out, runnable, **look) if runnable.handoffs else Printer(runnable.name, out, **look)
+    return Sections(out, runnable, **look) if out.isatty() else Whole(out)
 
 
 class Sections(Watching):
     """Shows runs in which several speak: in a section each, or in the dashboard where the workflow has one."""
 
-    def __init__(self, out: Outlet, runnable: Any) -> None:
+    def __init__(self, out: Outlet, runnable: Any, **look: bool) -> None:
         self._out = out
         self._runnable = runnable
+        self._look = look
+        if out.isatty():
+            leave_it_to_the_screen()
         # Nobody can be asked anything below a dashboard: it stands at the bottom of the screen.
         asks = hasattr(runnable, "wants_log") and runnable.wants_log(set())
         self._dashboard = bool(getattr(runnable, "show_dashboard", False)) and out.isatty() and not asks
@@ -54,7 +57,7 @@ class Sections(Watching):
         if self._show is None:
             self._show = self._begin()
             self._outermost = event.run
-        if isinstance(event, RunFailed) and event.run == self._outermost:
+        if self._dashboard and isinstance(event, RunFailed) and event.run == self._outermost:
             event = RunFinished(run=event.run, path=event.path)  # over, and nothing more about it here
         self._show(event)
 
@@ -79,10 +82,12 @@ class Sections(Watching):
             from headwater.terminal.dashboard.dashboard import Dashboard
 
             return Dashboard(self._runnable.name, [one.name for one in self._runnable.agents], file=file)
+        from headwater.terminal.look import Look
         from headwater.terminal.section_printer import SectionPrinter
         from headwater.workflows.base import one_at_a_time
 
-        return SectionPrinter(live=one_at_a_time(self._runnable), file=file)
+        look = Look(**{"errors": False, **self._look})
+        return SectionPrinter(live=one_at_a_time(self._runnable), file=file, look=look)
 
 
 class Whole(Watching):

@@ -1,4 +1,4 @@
-"""The line printer: shows a run on a file, as it goes, one write a token.
+"""The line printer: shows a run on a file, as it goes.
 
 Owns the file and what may go wrong with it. It must never end or slow a run by an error of its own, and never write
 where nobody asked: who makes a printer wants it to print.
@@ -6,16 +6,21 @@ where nobody asked: who makes a printer wants it to print.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
 
 from headwater.events import Event
 from headwater.readers.hold import Hold
-from headwater.terminal.device import can_say, drop_unsent, is_screen, put, size_of, takes_escape_codes, wants_color
-from headwater.terminal.render import ASCII, UNICODE, Plain, Renderer, Terminal
+from headwater.terminal.device import can_say, drop_unsent, is_screen, put, takes_escape_codes, wants_color
+from headwater.terminal.look import Look
+from headwater.terminal.render import Plain
 from headwater.terminal.run_view import Ended, Item, RunView
+
+if TYPE_CHECKING:
+    from headwater.terminal.live import Live
 
 __all__ = ("LinePrinter",)
 
@@ -26,9 +31,10 @@ class LinePrinter:
     """An observer that shows a run: call it with each event as it is appended, and `close` it when no more will come.
 
     `live` shows the words as they come, and otherwise the whole answer at its end. `file` is standard output unless
-    given. A terminal gets a header, tools and notes beside the words; a pipe, a file and a dumb terminal the answer's
-    text alone. NO_COLOR is respected. `reasoning` says whether a terminal shows what the model thinks. Words that may
-    be taken back wait until their step has ended where the file is a pipe or a file.
+    given. A terminal gets a page: header, rendered words, tools, notes, what is waited for (`look` says which of it); a
+    pipe, a file and a dumb terminal the answer's text alone. NO_COLOR is respected. Words that may be taken back wait
+    until their step has ended where the file is a pipe or a file. `past` are the events before those to be shown, where
+    a log is gone on with. `parted` leaves an empty line before all that is shown on a terminal.
     """
 
     def __init__(
@@ -38,13 +44,18 @@ class LinePrinter:
         loops: int = 1,
         file: TextIO | None = None,
         live: bool = True,
-        reasoning: bool = True,
+        look: Look = Look(),  # noqa: B008  # frozen
+        past: Iterable[Event] = (),
+        parted: bool = False,
     ) -> None:
         self._file = file if file is not None else sys.stdout  # None where a program has no standard output
-        self._view = RunView(name, loops=loops, live=live)
-        self._renderer = self._fitting(reasoning)
+        past = tuple(past)
+        self._view = RunView(name, loops=loops, live=live, past=past)
         self._broken = self._file is None
-        self._hold: Hold[Item] | None = Hold() if live and not is_screen(self._file) else None
+        screen = is_screen(self._file)
+        self._page: Live | None = self._live_page(look, parted) if screen and takes_escape_codes() else None
+        self._plain = Plain(screen=screen)
+        self._hold: Hold[Item] | None = Hold(past) if live and not screen else None
 
     def __call__(self, event: Event) -> None:
         """Show `event`. Never raises: what cannot be shown is not."""
@@ -55,10 +66,7 @@ class LinePrinter:
             if self._hold is not None:
                 items = self._hold(event, items)
             if items:
-                render = self._renderer.render
-                text = render(items[0]) if len(items) == 1 else "".join(map(render, items))
-                if text:
-                    put(self._file, text)
+                self._show(items)
         except Exception as problem:
             self._give_up(problem)
 
@@ -67,24 +75,32 @@ class LinePrinter:
         if self._broken:
             return
         try:
-            if text := self._renderer.render(Ended()):
-                put(self._file, text)
+            self._show((Ended(),))
         except Exception as problem:
             self._give_up(problem)
 
+    def _show(self, items: Sequence[Item]) -> None:
+        if self._page is not None:
+            self._page.take(items)
+            return
+        render = self._plain.render
+        text = render(items[0]) if len(items) == 1 else "".join(map(render, items))
+        if text:
+            put(self._file, text)
+
     def _give_up(self, problem: Exception) -> None:
         self._broken = True
+        if self._page is not None:
+            with contextlib.suppress(Exception):
+                self._page.let_go()
         if isinstance(problem, BrokenPipeError):
             drop_unsent(self._file)
         else:
             _log.warning("The run is no longer shown: %s: %s", type(problem).__name__, problem)
 
-    def _fitting(self, reasoning: bool) -> Renderer:
-        screen = is_screen(self._file)
-        if not screen or not takes_escape_codes():
-            return Plain(screen=screen)
-        marks = UNICODE if can_say("".join(UNICODE), self._file) else ASCII
-        return Terminal(self._columns, color=wants_color(), marks=marks, reasoning=reasoning)
+    def _live_page(self, look: Look, parted: bool) -> Live:
+        from headwater.terminal.live import Live
+        from headwater.terminal.page import ASCII_SIGNS, SIGNS, Page
 
-    def _columns(self) -> int:
-        return size_of(self._file)[0]
+        signs = SIGNS if can_say("".join(SIGNS), self._file) else ASCII_SIGNS
+        return Live(Page(look, signs=signs, color=wants_color(), parted=parted), self._file, self._give_up)

@@ -14,6 +14,7 @@ from headwater.events import (
     ApprovalAsked,
     AttemptFailed,
     CallRejected,
+    ErrorInfo,
     FileMade,
     Handoff,
     InputAnswered,
@@ -22,6 +23,7 @@ from headwater.events import (
     RunWaiting,
     Warned,
 )
+from headwater.events.messages import AnyPart, Text
 
 __all__ = (
     "CANCELLED_IN_PANEL",
@@ -39,6 +41,8 @@ __all__ = (
     "handed_over",
     "input_answered",
     "input_asked",
+    "result_text",
+    "retry_reason",
     "run_by",
     "tried",
     "waiting",
@@ -72,6 +76,17 @@ _WHY_CANCELLED: Final = {
     "parent": " with the run it belongs to",
     "shutdown": ": shutting down",
 }
+_BROKE: Final = {
+    "ConnectionFailed": "no connection",
+    "IncompleteStream": "connection lost",
+    "ConnectTimeout": "no connection",
+    "FirstTokenTimeout": "no answer",
+    "IdleTimeout": "no answer",
+    "StepTimeout": "no answer",
+    "Overloaded": "overloaded",
+    "RateLimited": "too many requests",
+    "ServerError": "server error",
+}
 _THEN: Final[Mapping[str, str]] = {
     "fallback": "asking another model",
     "guard": "asking again",
@@ -84,6 +99,11 @@ def attempt_failed(event: AttemptFailed) -> str:
     """What broke, and what is done about it."""
     when = f" in {event.wait:.1f} s" if event.wait >= 0.05 else ""
     return f"{event.error.type}: {event.error.message} ({_THEN.get(event.then, 'trying again')}{when})"
+
+
+def retry_reason(error: ErrorInfo) -> str:
+    """What broke, in the fewest words."""
+    return str(error.status) if error.status else _BROKE.get(error.type, error.type)
 
 
 def failed(event: RunFailed) -> str:
@@ -138,6 +158,14 @@ def waiting(event: RunWaiting) -> str:
 def handed_over(event: Handoff) -> str:
     """Who has the conversation now."""
     return f"Handed to {event.to}" + (f": {event.note}" if event.note else "")
+
+
+def result_text(result: str | tuple[AnyPart, ...]) -> str:
+    """A tool's result as text: what else there is of it, by its kind."""
+    if isinstance(result, str):
+        return result
+    parts = (part.text if isinstance(part, Text) else f"[{type(part).__name__.lower()}]" for part in result)
+    return "\n".join(parts)
 
 
 def call_rejected(event: CallRejected) -> str:

@@ -15,18 +15,29 @@ __all__ = ("dashboard", "printer")
 Watcher: TypeAlias = Callable[[Event], Awaitable[Any] | None]
 
 
-def printer(name: str, *, live: bool, loops: int = 1, several: bool = False) -> Watcher:
+def printer(
+    name: str,
+    *,
+    live: bool,
+    loops: int = 1,
+    several: bool = False,
+    past: Iterable[Event] = (),
+    **look: bool,
+) -> Watcher:
     """What shows a run as lines. `live`: the words as they come; else each answer whole, at its end.
 
-    `several`: more than one agent may speak, and each gets a header of its own. `loops` is told in the header.
+    `several`: more than one agent may speak, and each gets a header of its own. `loops` is told in the header. `past`
+    are the events before those to be shown, where a log is gone on with. `look` are the switches of `Look`.
     """
+    from headwater.terminal.look import Look
+
     if several:
         from headwater.terminal.section_printer import SectionPrinter
 
-        return SectionPrinter(live=live)
+        return SectionPrinter(live=live, look=Look(**look), past=past)
     from headwater.terminal.line_printer import LinePrinter
 
-    return LinePrinter(name, loops=loops, live=live)
+    return LinePrinter(name, loops=loops, live=live, look=Look(**look), past=past)
 
 
 def dashboard(name: str, members: Sequence[str], *, past: Iterable[Event] = ()) -> Watcher:

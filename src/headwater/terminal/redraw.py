@@ -7,6 +7,7 @@ process leaves the terminal as it was.
 
 from __future__ import annotations
 
+import builtins
 import logging
 import math
 import os
@@ -57,6 +58,10 @@ class Screen:
         self._pending: list[str] = []
         self._begun_line = ""
         """What the program has printed of a line that it has not ended."""
+        self._asking = 0
+        """How many calls of `input` the terminal is left to."""
+        self._kept = ""
+        """What is to go above the rows when they are through."""
         self._last_print = 0.0
         self._woken = False
         self._streams: list[tuple[str, Any, _Above]] = []
@@ -69,6 +74,8 @@ class Screen:
         if not _TAKEN.acquire(blocking=False):
             return False
         self._open = True
+        self._input = builtins.input
+        builtins.input = self._asked
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if is_screen(stream) and _same_terminal(stream, self._file):
@@ -78,11 +85,22 @@ class Screen:
                 setattr(sys, name, above)
         return True
 
-    def show(self, rows: Sequence[str], columns: int, lines: int) -> None:
-        """Show these rows on a terminal of this size, in place of those before."""
+    def show(self, rows: Sequence[str], columns: int, lines: int, above: str = "") -> None:
+        """Show these rows on a terminal of this size, in place of those before.
+
+        `above` are whole lines of ours that go above them for good, under what the program has printed until now.
+        """
         with self._lock:
             self._woken = False
+            if self._asking:
+                self._kept += above
+                self._panel = list(rows)
+                return
             printed = self._take_printed()
+            if above := self._kept + above:
+                if self._begun_line:
+                    printed, self._begun_line = f"{printed}{self._begun_line}\n", ""
+                printed, self._kept = printed + above, ""
             shown = [*self._unfinished(columns), *rows]
             moved = self._columns != columns or self._lines != lines
             text = self._anew(printed, shown, columns, lines) if printed or moved else self._changed(shown)
@@ -93,6 +111,9 @@ class Screen:
     def above(self, text: str) -> None:
         """What the program prints: shown above the rows, soon."""
         with self._lock:
+            if self._asking:
+                put(self._file, text)
+                return
             self._pending.append(text)
             now = time.monotonic()
             if "\n" in text and now - self._last_print >= SECONDS_BETWEEN_PRINTS:
@@ -114,18 +135,54 @@ class Screen:
             if not self._open:
                 return
             self._open = False
+            if builtins.input == self._asked:
+                builtins.input = self._input
             for handler, stream in self._handlers:
                 handler.setStream(stream)
-            for name, stream, above in self._streams:
-                if getattr(sys, name) is above:
-                    setattr(sys, name, stream)
+            self._lead_back()
+            for _, _, above in self._streams:
                 above.release()
             _TAKEN.release()
             last = "\r\x1b[J" if self._rows else ""  # what was typed meanwhile
-            put(self._file, last + "".join(self._pending))
+            put(self._file, last + self._kept + "".join(self._pending))
             self._pending.clear()
 
-    # --- what the program prints
+    # --- what the program prints, and asks
+
+    def _asked(self, prompt: object = "", /) -> str:
+        """`input`, with the terminal to itself: the rows are gone for as long as someone types."""
+        with self._lock:
+            begun = "" if self._asking else self._make_room()
+            self._asking += 1
+        try:
+            return self._input(f"{begun}{prompt}" if begun else prompt)
+        finally:
+            with self._lock:
+                self._asking -= 1
+                if self._open and not self._asking:
+                    for name, stream, above in self._streams:
+                        if getattr(sys, name) is stream:
+                            setattr(sys, name, above)
+            self._wake()
+
+    def _make_room(self) -> str:
+        """Wipe the rows away, and give the streams back: the line that the program has begun."""
+        if self._columns:
+            self.show([], self._columns, self._lines)
+        else:
+            put(self._file, self._take_printed())
+        begun, self._begun_line = self._begun_line, ""
+        if begun and self._columns:
+            self.show([], self._columns, self._lines)
+        self._columns = 0  # what stands on the terminal afterwards is not known
+        self._lead_back()
+        return begun
+
+    def _lead_back(self) -> None:
+        """The standard streams as they were."""
+        for name, stream, above in self._streams:
+            if getattr(sys, name) is above:
+                setattr(sys, name, stream)
 
     def _lead(self, stream: Any, above: _Above) -> None:
         """Have log handlers that hold a stream write above the rows too."""
@@ -166,7 +223,8 @@ class Screen:
         else:
             # Line by line: some terminals keep what is erased in one go, and have the rows once more when scrolled up.
             up = self._height(columns, lines)
-            start = f"\x1b[{up}A\r" + "\x1b[2K\x1b[B" * up + f"\x1b[{up}A\r" if up else "\r"
+            erased = "\x1b[2K\x1b[B" * up + "\x1b[2K"  # with what was typed meanwhile, under the rows
+            start = f"\x1b[{up}A\r{erased}\x1b[{up}A\r" if up else f"\r{erased}"
         if printed:
             self._lost = 0  # what went off the top is no longer right above us
             # The program's own lines may be longer than a row: they wrap, as they would without us.

@@ -7,7 +7,8 @@ belong to `render`, files to `line_printer`. Words of a model or a tool pass thr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -16,19 +17,27 @@ from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
     AttemptFailed,
+    AttemptStarted,
     CallReady,
     CallRejected,
     CallStarted,
     Event,
     FileMade,
     Handoff,
+    InputAnswered,
+    InputAsked,
+    MessageAdded,
     ReasoningDelta,
+    ReasoningEnded,
+    ReasoningStarted,
     Retracted,
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunResumed,
     RunStarted,
     RunWaiting,
+    StepFinished,
     StepStarted,
     TextDelta,
     TextStarted,
@@ -38,10 +47,25 @@ from headwater.events import (
     Warned,
 )
 from headwater.events.fold import Fold
+from headwater.events.messages import Usage
 from headwater.terminal import notes
 from headwater.terminal.notes import brief, call_phrase
 
-__all__ = ("Began", "Ended", "Item", "Noted", "RunView", "Running", "Said", "ToolEnded", "Voice", "Withdrawn")
+__all__ = (
+    "Act",
+    "Began",
+    "Ended",
+    "HandedOver",
+    "Item",
+    "LoopBegan",
+    "Noted",
+    "RunView",
+    "Said",
+    "ToolEnded",
+    "Voice",
+    "Withdrawn",
+    "Working",
+)
 
 Voice: TypeAlias = Literal["answer", "refusal", "reasoning"]
 Level: TypeAlias = Literal["note", "warning", "error", "cancelled"]
@@ -66,10 +90,22 @@ class Said(Item, frozen=True, gc=False):
     lead: str = ""
 
 
-class Running(Item, frozen=True, gc=False):
-    """What is under way from now on, a phrase each: it is true until the next `Running`. Empty: nothing is."""
+class Act(msgspec.Struct, frozen=True, gc=False):
+    """Something that is under way: `key` stays the same for as long as it is the same."""
 
-    phrases: tuple[str, ...] = ()
+    key: str
+    kind: Literal["wait", "think", "tool", "retry"]
+    phrase: str
+    told: str = ""
+    """What it says of how far it is."""
+    wait: float = 0.0
+    """Of a retry: after how many seconds it comes."""
+
+
+class Working(Item, frozen=True, gc=False):
+    """What is under way from now on; it is true until the next one. Empty: nothing that is not seen."""
+
+    acts: tuple[Act, ...] = ()
 
 
 class ToolEnded(Item, frozen=True, gc=False):
@@ -78,13 +114,29 @@ class ToolEnded(Item, frozen=True, gc=False):
     phrase: str
     duration: float
     error: str | None = None
+    result: str = ""
+
+
+class LoopBegan(Item, frozen=True, gc=False):
+    """The agent goes over its task once more: for the time `number` of at most `of`."""
+
+    number: int
+    of: int
+
+
+class HandedOver(Item, frozen=True, gc=False):
+    """Another agent has the conversation now."""
+
+    to: str
+    note: str = ""
 
 
 class Withdrawn(Item, frozen=True, gc=False):
-    """The last `chars` characters said are taken back."""
+    """The last `chars` characters said are taken back: `text`, where it is known."""
 
     chars: int
     cause: str = ""
+    text: str = ""
 
 
 class Noted(Item, frozen=True, gc=False):
@@ -95,7 +147,21 @@ class Noted(Item, frozen=True, gc=False):
 
 
 class Ended(Item, frozen=True, gc=False):
-    """The run is over."""
+    """The run is over, or stands still: in which way, and what it took."""
+
+    outcome: Literal["finished", "failed", "cancelled", "waiting", "handed over", ""] = ""
+    reason: str = ""
+    """The finish reason, where it finished."""
+    kept: int = 0
+    """Characters that were said and stay."""
+    tokens: int | None = None
+    first_token: float | None = None
+    """Seconds."""
+    duration: float = 0.0
+    rate: float | None = None
+    """Tokens a second."""
+    cost: Decimal | None = None
+    """Dollars."""
 
 
 _NOTHING: Final[tuple[Item, ...]] = ()
@@ -108,10 +174,10 @@ class RunView:
     """Reads the events of a tree of runs and shows the outermost: what its members say is theirs to show.
 
     `live` shows words as they come, and otherwise the answer when it is whole. A view may see one run after another,
-    as in a conversation; it is begun once.
+    as in a conversation; it is begun once. `past` are the events before those to be shown, where a log is gone on with.
     """
 
-    def __init__(self, name: str, *, loops: int = 1, live: bool = True) -> None:
+    def __init__(self, name: str, *, loops: int = 1, live: bool = True, past: Iterable[Event] = ()) -> None:
         self._name = name
         self._loops = loops
         self._begun = False
@@ -122,12 +188,21 @@ class RunView:
         self._lead = ""
         self._calls: dict[str, str] = {}
         """A phrase for each call of this step, from its first word to its tool's end."""
-        self._running: dict[str, str] = {}
+        self._acts: dict[str, Act] = {}
         self._answer_tool = ""
         self._answers: dict[str, str] = {}
         """The calls of this step by which the answer may be given, as JSON."""
         self._worded = False
         """Whether text has begun that an answer would follow."""
+        self._model = ""
+        self._loop = 1
+        self._step: list[str] = []
+        """The words of the open step, as they came: what may be taken back."""
+        self._broken: Noted | None = None
+        """What broke the attempt: it is told once it is known whether what it said is taken back."""
+        self._account = _Account()
+        for event in past:
+            self.feed(event)
 
     def feed(self, event: Event) -> tuple[Item, ...]:
         """What `event` gives to show, in order."""
@@ -145,108 +220,161 @@ class RunView:
         self._run = event.run
         self._fold = None if self._live else Fold()
         self._answer_tool, self._worded = event.answer_tool, False
+        self._model, self._loop = event.model, 1
+        self._account = _Account(event.time)
         self._forget()
         first = () if self._begun else (Began(self._name, self._loops),)
         self._begun = True
-        return (*first, *self.feed(event))
+        return (*first, *self.feed(event), *self._waits())
 
     def _gather(self, event: Event) -> tuple[Item, ...]:
-        """The whole answer, once it is over."""
+        """The whole answer, once it is over; until then, what is under way."""
         assert self._fold is not None
         self._fold.add(event)
+        handler = _HANDLERS.get(event.__class__)
+        items = handler(self, event) if handler is not None else _NOTHING
         if not isinstance(event, RunFinished | RunFailed | RunCancelled):
-            return _NOTHING
+            return tuple(item for item in items if isinstance(item, Working | Ended))
         response = self._fold.response()
         answer = (Said(response.text),) if response.text else ()
         refusal = (Said(response.refusal, "refusal"),) if response.refusal else ()
-        return (*answer, *refusal, *_HANDLERS[event.__class__](self, event))
+        self._fold = None
+        return (*answer, *refusal, *items)
 
     def _forget(self) -> None:
         self._voices.clear()
         self._calls.clear()
-        self._running.clear()
+        self._acts.clear()
         self._answers.clear()
         self._lead = ""
+        self._step.clear()
 
     # --- what a model says
+
+    def _attempt_started(self, event: AttemptStarted) -> tuple[Item, ...]:
+        self._model = event.model or self._model
+        return (*self._tell_broken(), *self._waits())
 
     def _text_started(self, event: TextStarted) -> tuple[Item, ...]:
         self._voices[event.part] = event.kind
         self._lead = self._lead or event.lead
         self._worded = True
-        return _NOTHING
+        self._account.spoke(event)
+        return self._quiet()
 
     def _text_delta(self, event: TextDelta) -> tuple[Item, ...]:
         voice = self._voices.get(event.part, "answer")
+        self._account.said(event, len(event.text))
+        self._step.append(event.text)
         if self._lead and voice == "answer":
             lead, self._lead = self._lead, ""
             return (Said(event.text, voice, lead),)
         return (Said(event.text, voice),)
 
+    def _reasoning_started(self, event: ReasoningStarted) -> tuple[Item, ...]:
+        self._account.spoke(event)
+        return self._quiet("think", f"think {event.part}", "thinking")
+
     def _reasoning_delta(self, event: ReasoningDelta) -> tuple[Item, ...]:
+        self._account.last = event
         return (Said(event.text, "reasoning"),)
+
+    def _reasoning_ended(self, event: ReasoningEnded) -> tuple[Item, ...]:
+        return self._waits("answer")
 
     def _step_started(self, event: StepStarted) -> tuple[Item, ...]:
         self._forget()
-        return _NOTHING
+        return self._waits()
+
+    def _step_finished(self, event: StepFinished) -> tuple[Item, ...]:
+        self._account.settle()
+        self._step.clear()
+        self._drop("model")
+        return self._working()
 
     def _attempt_failed(self, event: AttemptFailed) -> tuple[Item, ...]:
         if event.then == "raise":
             return _NOTHING  # the run's own end says it
-        return (*self._stop_all(), Noted(notes.attempt_failed(event), "warning"))
+        self._acts.clear()
+        if event.then != "retry":
+            self._broken = Noted(notes.attempt_failed(event), "warning")
+        key, reason = f"retry {event.step} {event.attempt}", notes.retry_reason(event.error)
+        self._acts["model"] = Act(key, "retry", reason, wait=event.wait)
+        return self._working()
 
     def _retracted(self, event: Retracted) -> tuple[Item, ...]:
-        shown = self._stop_all()
+        acts, said = dict(self._acts), "".join(self._step)
         self._forget()
-        return (*shown, Withdrawn(event.chars, event.cause))
+        self._acts.update(acts)
+        said = said[max(len(said) - event.chars, 0) :]  # the lead, which counts too, is not among the words
+        self._account.withdrawn(len(said))
+        return (Withdrawn(event.chars, event.cause, said), *self._tell_broken())
+
+    def _tell_broken(self) -> tuple[Item, ...]:
+        broken, self._broken = self._broken, None
+        return _NOTHING if broken is None else (broken,)
+
+    def _waits(self, what: str = "") -> tuple[Item, ...]:
+        """The model is waited for."""
+        return self._quiet("wait", f"wait {what}", self._model)
+
+    def _quiet(self, kind: Literal["wait", "think"] | None = None, key: str = "", phrase: str = "") -> tuple[Item, ...]:
+        """What the model does where it says nothing; nothing to tell where it speaks."""
+        self._drop("model")
+        if kind is not None:
+            self._acts["model"] = Act(key, kind, phrase)
+        return self._working()
 
     # --- tools
 
     def _call_started(self, event: CallStarted) -> tuple[Item, ...]:
-        self._running[event.call] = event.name
-        return self._now_running()
+        self._account.spoke(event)
+        self._drop("model")
+        self._acts[event.call] = Act(event.call, "tool", event.name)
+        return self._working()
 
     def _call_ready(self, event: CallReady) -> tuple[Item, ...]:
         phrase = self._calls[event.call] = call_phrase(event.name, event.arguments)
         if event.by == "agent":
             if event.name == self._answer_tool:
                 self._answers[event.call] = msgspec.json.encode(event.arguments).decode()
-            self._running[event.call] = phrase
-            return self._now_running()
+            self._acts[event.call] = Act(event.call, "tool", phrase)
+            return self._working()
         # Its result is part of the provider's own answer, or the client's business: no end of it comes by here.
-        self._running.pop(event.call, None)
-        return (*self._now_running(), Noted(notes.run_by(phrase, event.by)))
+        self._drop(event.call)
+        return (*self._waits(event.call), Noted(notes.run_by(phrase, event.by)))
 
     def _call_rejected(self, event: CallRejected) -> tuple[Item, ...]:
-        self._running.pop(event.call, None)
+        self._drop(event.call)
         if event.cut:
-            return self._now_running()  # what cut it ends the step too, and is told there
-        return (*self._now_running(), Noted(notes.call_rejected(event), "warning"))
+            return self._working()  # what cut it ends the step too, and is told there
+        return (*self._working(), Noted(notes.call_rejected(event), "warning"))
 
     def _tool_started(self, event: ToolStarted) -> tuple[Item, ...]:
-        self._running[event.call] = notes.tried(self._calls.get(event.call, event.name), event.try_)
-        return self._now_running()
+        phrase = notes.tried(self._calls.get(event.call, event.name), event.try_)
+        self._acts[event.call] = Act(f"{event.call} {event.try_}", "tool", phrase)
+        return self._working()
 
     def _tool_progress(self, event: ToolProgress) -> tuple[Item, ...]:
-        self._running[event.call] = f"{self._calls.get(event.call, event.name)}: {brief(event.data, bare=True)}"
-        return self._now_running()
+        told = brief(event.data, bare=True)
+        if (act := self._acts.get(event.call)) is not None:
+            self._acts[event.call] = msgspec.structs.replace(act, told=told)
+        return self._working()
 
     def _tool_finished(self, event: ToolFinished) -> tuple[Item, ...]:
-        self._running.pop(event.call, None)
+        self._drop(event.call)
         if event.error is None and (answer := self._answers.get(event.call)) is not None:
             lead, self._worded = LEAD if self._worded else "", True
-            return (Said(answer, lead=lead), *self._now_running())
+            return (*self._working(), Said(answer, lead=lead))
         phrase = self._calls.get(event.call, event.name)
-        return (ToolEnded(phrase, event.duration, event.error), *self._now_running())
+        ended = ToolEnded(phrase, event.duration, event.error, notes.result_text(event.result))
+        return (*self._working(), ended)
 
-    def _now_running(self) -> tuple[Item, ...]:
-        return (Running(tuple(self._running.values())),)
+    def _drop(self, key: str) -> None:
+        self._acts.pop(key, None)
 
-    def _stop_all(self) -> tuple[Item, ...]:
-        if not self._running:
-            return _NOTHING
-        self._running.clear()
-        return (Running(),)
+    def _working(self) -> tuple[Item, ...]:
+        return (Working(tuple(self._acts.values())),)
 
     # --- notes
 
@@ -262,33 +390,112 @@ class RunView:
     def _approval_answered(self, event: ApprovalAnswered) -> tuple[Item, ...]:
         return (Noted(notes.approval_answered(event)),)
 
-    def _waiting(self, event: RunWaiting) -> tuple[Item, ...]:
-        return (Noted(notes.waiting(event)),)
+    def _input_asked(self, event: InputAsked) -> tuple[Item, ...]:
+        return (Noted(notes.input_asked(event)),)
 
-    def _handoff(self, event: Handoff) -> tuple[Item, ...]:
-        return (Noted(notes.handed_over(event)),)
+    def _input_answered(self, event: InputAnswered) -> tuple[Item, ...]:
+        return (Noted(notes.input_answered(event)),)
+
+    def _message_added(self, event: MessageAdded) -> tuple[Item, ...]:
+        if event.cause != "loop":
+            return _NOTHING
+        self._loop += 1
+        return (LoopBegan(self._loop, max(self._loops, self._loop)),)
 
     # --- the end
 
+    def _waiting(self, event: RunWaiting) -> tuple[Item, ...]:
+        self._acts.clear()
+        return (Working(), Noted(notes.waiting(event)), self._account.ended(event, "waiting"))
+
+    def _resumed(self, event: RunResumed) -> tuple[Item, ...]:
+        return self._waits()
+
+    def _handoff(self, event: Handoff) -> tuple[Item, ...]:
+        self._acts.clear()
+        return (Working(), HandedOver(event.to, event.note), self._account.ended(event, "handed over"))
+
     def _finished(self, event: RunFinished) -> tuple[Item, ...]:
-        cut = notes.CUT_SHORT.get(event.finish_reason or "")
-        return self._end(Noted(cut, "warning") if cut else None)
+        return self._end(self._account.ended(event, "finished", event.finish_reason or "", event.usage))
 
     def _failed(self, event: RunFailed) -> tuple[Item, ...]:
-        return self._end(Noted(notes.failed(event), "error"))
+        end = self._account.ended(event, "failed", usage=event.usage)
+        return self._end(end, Noted(notes.failed(event), "error"))
 
     def _cancelled(self, event: RunCancelled) -> tuple[Item, ...]:
-        return self._end(Noted(notes.cancelled(event.by), "cancelled"))
+        note = () if event.by in ("caller", "left") else (Noted(notes.cancelled(event.by), "cancelled"),)
+        return self._end(self._account.ended(event, "cancelled", usage=event.usage), *note)
 
-    def _end(self, note: Noted | None) -> tuple[Item, ...]:
-        stopped = self._stop_all()
+    def _end(self, ended: Ended, *notes: Noted) -> tuple[Item, ...]:
         self._run = None
-        self._fold = None
         self._forget()
-        return (*stopped, *((note,) if note else ()), Ended())
+        return (Working(), *self._tell_broken(), *notes, ended)
+
+
+class _Account:
+    """When a run began, spoke first and last, and how much of what it said stands."""
+
+    __slots__ = ("begun", "first", "kept", "last", "step")
+
+    def __init__(self, begun: float = 0.0) -> None:
+        self.begun = begun
+        self.first: Event | None = None
+        self.last: Event | None = None
+        self.kept = 0
+        """Characters of the steps that are over."""
+        self.step = 0
+        """Those of the open step, which may be taken back."""
+
+    def spoke(self, event: Event) -> None:
+        """Something of the answer has come."""
+        if self.first is None:
+            self.first = event
+        self.last = event
+
+    def said(self, event: Event, characters: int) -> None:
+        """Text has come."""
+        self.last = event
+        self.step += characters
+
+    def withdrawn(self, characters: int) -> None:
+        """Text is taken back."""
+        self.step = max(self.step - characters, 0)
+
+    def settle(self) -> None:
+        """The step is over: what it said stays."""
+        self.kept += self.step
+        self.step = 0
+
+    def ended(
+        self,
+        event: Event,
+        outcome: Literal["finished", "failed", "cancelled", "waiting", "handed over"],
+        reason: str = "",
+        usage: Usage | None = None,
+    ) -> Ended:
+        """The account of a run that ends with `event`."""
+        first, last = self.first, self.last
+        tokens = usage.output_tokens if usage is not None else None
+        spoken = last.time - first.time if first is not None and last is not None else 0.0
+        return Ended(
+            outcome,
+            reason,
+            kept=self.kept + self.step,
+            tokens=tokens,
+            first_token=max(first.time - self.begun, 0.0) if first is not None else None,
+            duration=max(event.time - self.begun, 0.0),
+            rate=tokens / spoken if tokens and spoken > 0 else None,
+            cost=usage.cost if usage is not None else None,
+        )
 
 
 _HANDLERS: Final[dict[type[Event], Callable[[RunView, Any], tuple[Item, ...]]]] = {
+    AttemptStarted: RunView._attempt_started,
+    MessageAdded: RunView._message_added,
+    ReasoningEnded: RunView._reasoning_ended,
+    ReasoningStarted: RunView._reasoning_started,
+    RunResumed: RunView._resumed,
+    StepFinished: RunView._step_finished,
     TextDelta: RunView._text_delta,
     TextStarted: RunView._text_started,
     ReasoningDelta: RunView._reasoning_delta,
@@ -303,6 +510,8 @@ _HANDLERS: Final[dict[type[Event], Callable[[RunView, Any], tuple[Item, ...]]]] 
     ToolFinished: RunView._tool_finished,
     Warned: RunView._warned,
     FileMade: RunView._file,
+    InputAnswered: RunView._input_answered,
+    InputAsked: RunView._input_asked,
     ApprovalAsked: RunView._approval_asked,
     ApprovalAnswered: RunView._approval_answered,
     RunWaiting: RunView._waiting,

@@ -24,9 +24,8 @@ def streamed(pieces: Iterable[str], *, look: bool = True) -> list[str]:
 
     def show(finished: list[Block]) -> None:
         for block in finished:
-            if block.apart and rows:
-                rows.append(())
-            rows.extend(layout.finished(block))
+            told = layout.finished(block)
+            rows.extend([(), *told] if block.apart and rows and told else told)
 
     for piece in pieces:
         blocks.add(piece)

@@ -70,13 +70,13 @@ class Layout:
 
     def _block(self, block: Block) -> list[Row]:
         rows: list[Row] = []
-        for number, node in enumerate(tree(block.source).children):
-            if number:
-                rows.append(BLANK)
+        lines = block.source.split("\n")
+        for node in tree(block.source).children:
             if block.kind == "item" and node.type in ("bullet_list", "ordered_list"):
-                rows += self._list(node, self._width, 0, block.source.split("\n"), block.number)
+                told = self._list(node, self._width, 0, lines, block.number)
             else:
-                rows += self.rows(node, self._width, block.source.split("\n"))
+                told = self.rows(node, self._width, lines)
+            rows += [BLANK, *told] if rows and told else told
         return rows
 
     # --- kinds of blocks
@@ -88,7 +88,8 @@ class Layout:
             case "paragraph":
                 return wrapped(_inline(node), width)
             case "heading":
-                return wrapped(_inline(node, "title" if node.tag == "h1" else "heading"), width)
+                title = _inline(node, "title" if node.tag == "h1" else "heading")
+                return wrapped(title, width) if title else []
             case "bullet_list" | "ordered_list":
                 return self._list(node, width, depth, lines)
             case "blockquote":
@@ -161,9 +162,8 @@ def document_rows(text: str, width: int, signs: Signs = SIGNS) -> list[Row]:
     lines = source.split("\n")
     rows: list[Row] = []
     for node in tree(source).children:
-        if rows:
-            rows.append(BLANK)
-        rows += layout.code(node, node.content, width) if node.type == "fence" else layout.rows(node, width, lines)
+        told = layout.code(node, node.content, width) if node.type == "fence" else layout.rows(node, width, lines)
+        rows += [BLANK, *told] if rows and told else told
     return rows
 
 

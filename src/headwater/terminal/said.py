@@ -1,0 +1,107 @@
+"""What one voice says, as rows: Markdown in blocks, or plain lines in one style.
+
+Pure, but for what draws the Markdown, which is imported when there is some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from headwater.terminal.lines import Lines
+from headwater.terminal.spans import Row, Span, wrapped
+
+__all__ = ("Drawn", "Markdown", "Plain", "Words")
+
+
+class Drawn(NamedTuple):
+    """Rows that belong together; `apart` says whether an empty one stands before them, where anything does."""
+
+    rows: Sequence[Row]
+    apart: bool
+
+
+class Words(Protocol):
+    """Words that come in pieces."""
+
+    def add(self, text: str) -> None:
+        """They go on."""
+
+    def take(self) -> list[Drawn]:
+        """What is finished, and was not taken before."""
+
+    def finish(self) -> list[Drawn]:
+        """All that is left."""
+
+    def open(self) -> list[Drawn]:
+        """What is not finished, as it looks now."""
+
+    def retract(self, text: str) -> bool:
+        """Take back the last of them, as far as it is not finished: whether all of it was not."""
+
+
+class Markdown:
+    """An answer; `width` is asked for with each block."""
+
+    def __init__(self, width: Callable[[], int], *, ascii_signs: bool = False) -> None:
+        from headwater.terminal.markdown.blocks import Blocks
+        from headwater.terminal.markdown.layout import ASCII_SIGNS, SIGNS, Layout
+
+        self._blocks = Blocks()
+        self._layout = Layout(width, ASCII_SIGNS if ascii_signs else SIGNS)
+
+    def add(self, text: str) -> None:
+        """See `Words`."""
+        self._blocks.add(text)
+
+    def take(self) -> list[Drawn]:
+        """See `Words`."""
+        return [Drawn(self._layout.finished(block), block.apart) for block in self._blocks.take()]
+
+    def finish(self) -> list[Drawn]:
+        """See `Words`."""
+        return [Drawn(self._layout.finished(block), block.apart) for block in self._blocks.finish()]
+
+    def open(self) -> list[Drawn]:
+        """See `Words`."""
+        return [Drawn(self._layout.open(block), block.apart) for block in self._blocks.open()]
+
+    def retract(self, text: str) -> bool:
+        """See `Words`."""
+        return self._blocks.retract(text)
+
+
+class Plain:
+    """Lines of text in one style, after a label."""
+
+    def __init__(self, width: Callable[[], int], *, style: str = "", label: str = "") -> None:
+        self._lines = Lines()
+        self._width = width
+        self._style = style
+        self._label = label
+
+    def add(self, text: str) -> None:
+        """See `Words`."""
+        if self._label:
+            label, self._label = self._label, ""
+            text = label + text
+        self._lines.add(text)
+
+    def take(self) -> list[Drawn]:
+        """See `Words`."""
+        return self._drawn(self._lines.take())
+
+    def finish(self) -> list[Drawn]:
+        """See `Words`."""
+        return self._drawn(self._lines.finish())
+
+    def open(self) -> list[Drawn]:
+        """See `Words`."""
+        return self._drawn(self._lines.open())
+
+    def retract(self, text: str) -> bool:
+        """See `Words`."""
+        return self._lines.retract(text)
+
+    def _drawn(self, lines: list[str]) -> list[Drawn]:
+        return [Drawn(wrapped([Span(line, self._style)], self._width()), False) for line in lines]
