@@ -6,9 +6,29 @@ Never a key, never the text itself: what is said is for the stream, not for a lo
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable
+from typing import Any, Final
 
-from headwater.events import CallDelta, Event, ReasoningDelta, TextDelta, ToolProgress
+from headwater.events import (
+    AttemptAccepted,
+    AttemptFailed,
+    AttemptStarted,
+    CallDelta,
+    Event,
+    ReasoningDelta,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
+    UsageReported,
+)
 from headwater.events.controls import harmless
+from headwater.events.messages import Usage
 from headwater.runtime.context import Watcher
 
 __all__ = ("log_watcher",)
@@ -41,22 +61,81 @@ def log_watcher(name: str) -> Watcher:
     logger = logging.getLogger("headwater").getChild(name.replace(".", "_"))
     logger.setLevel(logging.DEBUG)
     if not logger.hasHandlers():
-        handler = logging.StreamHandler()
+        handler = _Lines()
         handler.setFormatter(_Harmless("%(levelname)s %(name)s: %(message)s"))
         logging.getLogger("headwater").addHandler(handler)
 
     def watch(event: Event) -> None:
         if not isinstance(event, _SILENT):
-            logger.debug("%d %s%s", event.seq, event.type, _fields(event))
+            logger.debug("%s", _words(event))
 
     return watch
+
+
+class _Lines(logging.StreamHandler[Any]):
+    """Lines that a terminal shows dim: they stand beside what the agent says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        dim = os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+        try:
+            dim = dim and self.stream.isatty()
+        except (AttributeError, ValueError):  # no such method, or closed
+            dim = False
+        return f"\x1b[2m{line}\x1b[0m" if dim else line
 
 
 class _Harmless(logging.Formatter):
     """What others say stands in tracebacks, too: a tool's error, a callback's."""
 
     def format(self, record: logging.LogRecord) -> str:
+        if record.levelno == logging.DEBUG:
+            return harmless(f"{record.name.removeprefix('headwater.')}: {record.getMessage()}")
         return harmless(super().format(record))
+
+
+def _words(event: Event) -> str:
+    """An event in words; its name and fields where there are none for it."""
+    say = _SAID.get(event.__class__)
+    return say(event) if say is not None else f"{event.type.replace('.', ' ')}{_fields(event)}"
+
+
+def _usage(usage: Usage) -> str:
+    counts = ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
+    told = ", ".join(f"{count} {name}" for count, name in counts if count is not None)
+    return f"usage: {told}" if told else "usage: not told"
+
+
+def _attempt(event: AttemptStarted) -> str:
+    asked = f"asked {event.model or 'the model'}" + (f" of {event.provider}" if event.provider else "")
+    return asked if event.attempt == 1 else f"{asked}, attempt {event.attempt} ({event.cause})"
+
+
+def _attempt_failed(event: AttemptFailed) -> str:
+    error = event.error
+    broke = f"{error.type} {error.status}" if error.status else error.type
+    return f"attempt {event.attempt} failed: {broke}; then {event.then}" + (
+        f" in {event.wait:.1f} s" if event.wait else ""
+    )
+
+
+def _tool_finished(event: ToolFinished) -> str:
+    ended = f"tool {event.name} ended after {event.duration:.1f} s"
+    return ended if event.error is None else f"{ended}: {_short(event.error)}"
+
+
+_SAID: Final[dict[type[Event], Callable[[Any], str]]] = {
+    RunStarted: lambda event: "run started" + (f" with {event.model}" if event.model else ""),
+    RunFinished: lambda event: f"run finished: {event.finish_reason}; {_usage(event.usage)}",
+    StepStarted: lambda event: f"step {event.step} started",
+    StepFinished: lambda event: f"step {event.step} finished: {event.finish_reason}",
+    AttemptStarted: _attempt,
+    AttemptAccepted: lambda event: f"{event.model or 'the model'} answers",
+    AttemptFailed: _attempt_failed,
+    UsageReported: lambda event: _usage(event.usage) + ("" if event.origin == "measured" else f" ({event.origin})"),
+    ToolStarted: lambda event: f"tool {event.name} runs" + (f", try {event.try_}" if event.try_ > 1 else ""),
+    ToolFinished: _tool_finished,
+}
 
 
 def _fields(event: Event) -> str:
