@@ -88,7 +88,7 @@ def test_on_a_terminal_tools_are_shown_and_how_it_ended(folder: Path) -> None:
         lines = shown.text.splitlines()
     assert f"{lines[0]}\n" == STAND_IN
     assert [line for line in lines if line.endswith('high_water(port="Brest")')]
-    assert [line for line in lines if line.startswith("  ⎿ 06:12 · ")]
+    assert [line for line in lines if line.startswith("  └ 06:12 · ")]
     assert "".join(lines).count("high_water gave back: 06:12") == 1
     assert lines[-1].startswith("stop · ")
 
@@ -252,7 +252,7 @@ def test_who_sits_at_the_terminal_is_asked_and_nothing_is_drawn_over_it(mail: Pa
         shown.wait_for("A whole number is wanted.")
         shown.type("3\r")
         assert shown.end() == 0
-        asked = [line for line in shown.text.splitlines() if line.startswith(("?", "  ")) and "⎿" not in line]
+        asked = [line for line in shown.text.splitlines() if line.startswith(("?", "  ")) and "└" not in line]
     assert asked == [
         "? pilot wants to run send",
         "  to: ann",
@@ -312,4 +312,4 @@ def test_a_tools_error_is_told_once(folder: Path) -> None:
     with terminal("run", "Use it", "--model", "offline", "--tool", "broken:broken", cwd=folder) as shown:
         assert shown.end() == 0
         assert "Traceback" not in shown.text
-        assert [line for line in shown.text.splitlines() if "⎿" in line and "out of order" in line]
+        assert [line for line in shown.text.splitlines() if "└" in line and "out of order" in line]

@@ -144,10 +144,10 @@ def test_a_tool_that_ended_is_two_lines_and_tools_stand_together() -> None:
     assert shown.rows == [
         "Let me look.",
         "",
-        '⏺ weather(city="Oslo")',
-        "  ⎿ 4 °C, rain · 1.5 s",
-        "⏺ nothing()",
-        "  ⎿ 12 ms",
+        '● weather(city="Oslo")',
+        "  └ 4 °C, rain · 1.5 s",
+        "● nothing()",
+        "  └ 12 ms",
         "",
         "Cold.",
     ]
@@ -157,10 +157,10 @@ def test_a_result_is_cut_and_an_error_is_not() -> None:
     long = "the booking service said that no rooms are left for the dates"
     shown = Shown(*BEGUN, ToolEnded("hotels()", 1.0, result=long), ToolEnded("hotels()", 1.0, error=long))
     assert shown.rows == [
-        "⏺ hotels()",
-        "  ⎿ the booking service said th… · 1.0 s",
-        "⏺ hotels()",
-        "  ⎿ the booking service said that no",
+        "● hotels()",
+        "  └ the booking service said th… · 1.0 s",
+        "● hotels()",
+        "  └ the booking service said that no",
         "    rooms are left for the dates · 1.0 s",
     ]
 
@@ -169,8 +169,8 @@ def test_verbose_shows_ten_lines_of_a_result() -> None:
     result = "\n".join(f"line {n}" for n in range(13))
     shown = Shown(*BEGUN, ToolEnded("x()", 1.0, result=result), look=Look(header=False, footer=False, verbose=True))
     assert shown.rows == [
-        "⏺ x()",
-        "  ⎿ line 0 · 1.0 s",
+        "● x()",
+        "  └ line 0 · 1.0 s",
         *(f"    line {n}" for n in range(1, 10)),
         "    … 3 more lines",
     ]
@@ -213,6 +213,12 @@ def test_the_footer_says_how_it_ended() -> None:
     look = Look(header=False)
     shown = Shown(*BEGUN, Said("Rivers."), Ended("finished", "stop", tokens=66, duration=3.1), look=look)
     assert shown.rows == ["Rivers.", "", "stop · 66 tokens · 3.1 s"]
+
+
+def test_a_narrow_footer_is_broken_between_its_parts() -> None:
+    ended = Ended("finished", "stop", tokens=66, first_token=0.4, duration=3.1)
+    shown = Shown(*BEGUN, Said("Rivers."), ended, look=Look(header=False), columns=36)
+    assert shown.rows == ["Rivers.", "", "stop · 66 tokens · first token 0.4 s", "· 3.1 s"]
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])

@@ -73,7 +73,7 @@ class Signs(NamedTuple):
     cut: str
 
 
-SIGNS: Final = Signs("🤖 ", "━", "─", "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "⏺", "⎿", " · ", "·", "✗", "↩", "→", "…")
+SIGNS: Final = Signs("🤖 ", "━", "─", "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "●", "└", " · ", "·", "✗", "↩", "→", "…")
 ASCII_SIGNS: Final = Signs("", "-", "-", "|/-\\", "*", "\\_", ", ", "-", "x", "<", "->", "...")
 
 
@@ -224,8 +224,7 @@ class Page:
         self.running = False
         told = footer(item, self._signs.dot)
         if self._look.footer and told:
-            rows = wrapped(told, self._width)
-            self._add("footer", rows)
+            self._add("footer", _kept_together(told, self._signs.dot, self._width))
         elif (cut := CUT_SHORT.get(item.reason)) is not None and not self._look.footer:
             self._note(cut, "warning")
         if item.outcome != "waiting":
@@ -338,3 +337,9 @@ class Page:
 
     def _after(self, elapsed: float) -> str:
         return f"{self._signs.dot}{short(elapsed)}" if elapsed >= 1.0 else ""
+
+
+def _kept_together(spans: Sequence[Span], dot: str, width: int) -> list[Row]:
+    """Rows that are broken at the dots alone, where each of the pieces between them fits."""
+    joined = [Span(dot.join(piece.replace(" ", "\u00a0") for piece in text.split(dot)), style) for text, style in spans]
+    return [tuple(Span(text.replace("\u00a0", " "), style) for text, style in row) for row in wrapped(joined, width)]

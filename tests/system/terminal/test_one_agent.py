@@ -131,16 +131,16 @@ def test_three_tools_at_once_one_of_which_fails() -> None:
     rows = [re.sub(r"\d+(\.\d)? m?s$", "N s", row) for row in without_header(frames.left)]
     assert rows[:-2] == [
         *("Let me look.", ""),
-        '⏺ hotels(city="Bergen")',
-        "  ⎿ ValueError: the booking service said that no rooms are left in the whole of",
+        '● hotels(city="Bergen")',
+        "  └ ValueError: the booking service said that no rooms are left in the whole of",
         "    the city for these dates · N s",
-        '⏺ weather(city="Oslo")',
-        "  ⎿ 4 °C, rain · N s",
-        '⏺ flights(to="Bergen")',
-        "  ⎿ 812 NOK · N s",
+        '● weather(city="Oslo")',
+        "  └ 4 °C, rain · N s",
+        '● flights(to="Bergen")',
+        "  └ 812 NOK · N s",
         *("", "Cold and wet."),
     ]
-    assert frames.styles["⏺"] == "red"
+    assert frames.styles["●"] == "red"
     assert rows[-1].startswith("stop · ")
 
 
@@ -157,8 +157,8 @@ def test_a_tools_progress_is_on_its_line() -> None:
     frames = played(agent([Call("ask", {})], "They agree.", tools=[ask]))
     sound(frames)
     assert re.fullmatch(r". ask\(\) · 1\.\d s · asked 2 of 3", without_header(frames.at(1.5))[0])
-    assert without_header(frames.left)[0] == "⏺ ask()"
-    assert without_header(frames.left)[1].startswith("  ⎿ yes · ")
+    assert without_header(frames.left)[0] == "● ask()"
+    assert without_header(frames.left)[1].startswith("  └ yes · ")
 
 
 def test_reasoning_for_twenty_seconds_is_one_line() -> None:

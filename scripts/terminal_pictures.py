@@ -1,0 +1,264 @@
+"""Draw one agent's answer on terminals of several sizes, at moments of a real run, as SVG pictures.
+
+    python scripts/terminal_pictures.py                  # writes docs/assets/terminal-*.svg
+    python scripts/terminal_pictures.py --png FOLDER     # and what a browser makes of them, and a sheet of all
+
+The agents run in virtual time on the offline model, on a pseudo-terminal: the same pictures every time, and no waiting.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import pty
+import struct
+import sys
+import termios
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from drawn_terminal import CELL, LEFT, ROW, Film, draw, photograph
+
+from headwater import Agent, tool
+from headwater.events import Event, ToolFinished, ToolStarted
+from headwater.terminal.line_printer import LinePrinter
+from headwater.terminal.look import Look
+from headwater.testing import Call, Fail, OfflineModel, Think, Wait, run_virtual
+
+ASSETS = Path(__file__).resolve().parents[1] / "docs" / "assets"
+
+ANSWER = """\
+# Streaming in Python
+
+There are **three** ways to read a stream, and each has its place:
+
+1. *Iterate* it with `async for`
+2. Give a **callback**
+3. Wait for the whole
+
+## A small example
+
+```python
+import asyncio
+from headwater import Agent
+
+
+async def main() -> None:
+    agent = Agent(model="gpt-5.4", instructions="Be brief.")
+    async for chunk in agent.run_stream("Explain tides"):
+        print(chunk.content, end="", flush=True)  # as it comes
+
+
+asyncio.run(main())
+```
+
+| way | latency | good for |
+|---|---:|---|
+| iterate | lowest | user interfaces |
+| callback | lowest | logging, `metrics` |
+| wait | highest | batch jobs |
+
+> Note: a table is hard to stream, because its columns are known only at the end.
+
+- First item with `inline code` and a [link](https://example.com)
+- Second item, which is rather longer than the first one, so that it has to wrap on a narrow terminal of eighty columns
+  - a nested item
+
+Finally, some words: that is *it*.
+"""
+
+
+@tool
+async def weather(city: str) -> str:
+    """The weather."""
+    await asyncio.sleep(1.5)
+    return "4 °C, rain, wind from the west"
+
+
+@tool
+async def flights(to: str) -> Any:
+    """Flights."""
+    for number in range(1, 4):
+        await asyncio.sleep(0.9)
+        yield f"asked {number} of 3 airlines"
+
+
+@tool
+async def hotels(city: str) -> str:
+    """Hotels."""
+    await asyncio.sleep(1.0)
+    raise ConnectionError(
+        "the booking service is closed from 23:00 to 05:00; when it last answered, 12 rooms were left"
+    )
+
+
+def answer() -> Agent[Any, Any]:
+    """A long answer in Markdown."""
+    return agent([ANSWER])
+
+
+def tools() -> Agent[Any, Any]:
+    """Three tools at once, one of which fails, and what comes of them."""
+    calls = [Call("weather", {"city": "Bergen"}), Call("flights", {"to": "Bergen"}), Call("hotels", {"city": "Bergen"})]
+    said = "It is **cold and wet** in Bergen: 4 °C.\n\n- Take a *coat*\n- Book the hotel in the morning"
+    return agent(["Let me look that up for you.", *calls], [Wait(0.4), said], tools=[weather, flights, hotels])
+
+
+def thinking() -> Agent[Any, Any]:
+    """A model that thinks for long."""
+    return agent(
+        [Think("Well. "), *([Wait(1.0), Think("And then. ")] * 20), "Because the moon **pulls**, twice a day."]
+    )
+
+
+def healed() -> Agent[Any, Any]:
+    """A stream that is cut, and begun again."""
+    said = "## Tides\n\nThe tide is the rise and fall of the sea.\n\nIt comes from"
+    cut = [said, Wait(0.5), Fail(ConnectionResetError("reset by peer"))]
+    whole = "## Tides\n\nThe tide is the **rise and fall** of the sea, by the pull of the moon and the sun."
+    return agent(cut, [whole], on_interrupted="restart")
+
+
+def failed() -> Agent[Any, Any]:
+    """A stream that is cut for good."""
+    said = "The tide is the rise and fall of the sea. It comes from"
+    return agent([said, Wait(0.5), Fail(ConnectionResetError("reset by peer"))], retries=0)
+
+
+def waiting() -> Agent[Any, Any]:
+    """A provider that wants a pause."""
+    return agent([Fail(429, retry_after=8.0)], ["There."], retries=2)
+
+
+def agent(*turns: Any, **options: Any) -> Agent[Any, Any]:
+    """An agent that says this."""
+    model = OfflineModel([list(turn) for turn in turns], rate=60, model="gpt-5.4")
+    return Agent(name="Writer", model=model, **options)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """Which run on what terminal, and when it is looked at, in seconds; None is its end."""
+
+    scene: Callable[[], Agent[Any, Any]]
+    columns: int = 80
+    lines: int = 24
+    after: float | None = None
+    kept: bool = False
+    """Whether the documents have it."""
+    plain: bool = False
+    """Without colors, in ASCII."""
+
+    @property
+    def name(self) -> str:
+        """The file it is kept in, without its ending."""
+        when = "" if self.after is None else f"-{self.after:g}s"
+        return f"terminal-{self.scene.__name__}-{self.columns}x{self.lines}{when}{'-plain' * self.plain}"
+
+
+SHOTS = (
+    Shot(answer, 80, 24),
+    Shot(answer, 120, 40),
+    Shot(answer, 80, 50, kept=True),
+    Shot(answer, 200, 50),
+    Shot(answer, 40, 12),
+    Shot(answer, 40, 50),
+    Shot(answer, 80, 24, after=2.0),
+    Shot(answer, 80, 24, after=3.2),
+    Shot(answer, 80, 40, plain=True),
+    Shot(tools, 80, 24, after=1.4, kept=True),
+    Shot(tools, 80, 24, kept=True),
+    Shot(tools, 40, 24),
+    Shot(tools, 120, 40),
+    Shot(thinking, 80, 12, after=12.5),
+    Shot(thinking, 80, 12),
+    Shot(waiting, 80, 12, after=3.0),
+    Shot(healed, 80, 16),
+    Shot(failed, 80, 16),
+)
+
+
+def film(shot: Shot) -> Film:
+    """What stands on the screen at the shot's moment."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", shot.lines, shot.columns, 0, 0))
+    os.set_blocking(ours, False)
+    output = b""
+
+    def read() -> bytes:
+        read = b""
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65536):
+                read += piece
+        return read
+
+    with os.fdopen(theirs, "w", encoding="ascii" if shot.plain else "utf-8") as file:
+        one = shot.scene()
+        show = LinePrinter(one.name, file=file, look=Look())
+        begun: dict[str, float] = {}
+
+        async def main() -> None:
+            nonlocal output
+            loop = asyncio.get_running_loop()
+            stream = one.run_stream("Go.")
+            stream.claim().watch(lambda event: show(at(event, loop.time(), begun)))
+            running = asyncio.ensure_future(stream.result())
+            while not running.done() and (shot.after is None or loop.time() < shot.after):
+                await asyncio.sleep(0.05)
+                output += read()
+            if shot.after is not None:
+                stream.cancel()
+            with contextlib.suppress(Exception):
+                await running
+
+        run_virtual(main())
+        show.close()
+        output += read() if shot.after is None else b""
+    os.close(ours)
+    shown = Film(shot.columns, shot.lines)
+    shown.feed(0, output)
+    return shown
+
+
+def at(event: Event, time: float, begun: dict[str, float]) -> Event:
+    """The event at another time; `begun` are the times at which tools began, by their calls."""
+    if isinstance(event, ToolStarted):
+        begun[event.call] = time
+    if isinstance(event, ToolFinished):
+        event = msgspec.structs.replace(event, duration=time - begun[event.call])
+    return msgspec.structs.replace(event, time=time)
+
+
+def main() -> None:
+    """Draw the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--png", type=Path, metavar="FOLDER", help="photograph all of them, too")
+    folder: Path | None = parser.parse_args().png
+    logging.getLogger("headwater").addHandler(logging.NullHandler())  # what breaks here is meant to
+    os.environ["TERM"] = "xterm-256color"
+    os.environ.pop("NO_COLOR", None)
+    for shot in SHOTS:
+        if not (shot.kept or folder):
+            continue
+        if shot.plain:
+            os.environ["NO_COLOR"] = "1"
+        target = (ASSETS if shot.kept else folder or ASSETS) / f"{shot.name}.svg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shown = film(shot)
+        os.environ.pop("NO_COLOR", None)
+        target.write_text(draw(shown, title="One agent on a terminal"), encoding="utf-8")
+        print(target.name, file=sys.stderr)
+        if folder is not None:
+            width, height = round(shot.columns * CELL + 2 * LEFT), shot.lines * ROW + 80
+            for dark in (True, False):
+                png = folder / f"{shot.name}-{'dark' if dark else 'light'}.png"
+                photograph(target, png, dark=dark, width=width, height=height)
+
+
+if __name__ == "__main__":
+    main()
