@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 import threading
@@ -325,3 +326,22 @@ def test_ctrl_c_reaches_the_innermost_of_loops_that_stand_in_each_other() -> Non
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     inner.close()
     outer.close()
+
+
+def test_ctrl_c_before_anything_was_begun_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never() -> None:
+        raise AssertionError("it was begun")
+
+    kept = KeptLoop()
+    coroutine = never()
+
+    def pressed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kept.loop, "create_task", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            kept.run(coroutine)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+    assert not kept.busy
+    kept.close()

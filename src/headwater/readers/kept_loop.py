@@ -101,9 +101,16 @@ class KeptLoop:
 
         Ctrl-C cancels it, and raises KeyboardInterrupt once it has ended.
         """
-        outer = suspend()
-        self.busy = True
-        task = self.loop.create_task(coroutine)
+        outer = None
+        try:
+            outer = suspend()
+            self.busy = True
+            task = self.loop.create_task(coroutine)
+        except BaseException:  # Ctrl-C before anything was begun
+            coroutine.close()
+            resume(outer)
+            self.busy = False
+            raise
         ctrl_c = _CtrlC.watch(self.loop, task) if self._hears_ctrl_c else None
         try:
             result = self.loop.run_until_complete(task)
