@@ -74,6 +74,13 @@ def test_other_names_are_not(host: str) -> None:
     assert verdict(Guard(hosts=["mine.example"]), asked(host=host)) == "bad_host"
 
 
+def test_the_address_at_which_it_came_in_is_ours() -> None:
+    guard = Guard(hosts=["0.0.0.0"])
+    assert verdict(guard, asked(host="192.168.1.5:8000", address="192.168.1.5")) == "ok"
+    assert verdict(guard, asked(host="192.168.1.6:8000", address="192.168.1.5")) == "bad_host"
+    assert verdict(guard, asked(host="evil.example", address="192.168.1.5")) == "bad_host"
+
+
 def test_two_names_are_none_and_a_router_has_no_names() -> None:
     assert verdict(Guard(hosts=[]), asked(doubled=frozenset({"host"}))) == "bad_host"
     assert verdict(Guard(), asked(host="anything.example")) == "ok"

@@ -8,6 +8,7 @@ import pytest
 
 from headwater.web import Limits, router, site
 from headwater.web.guard import Guard
+from headwater.web.routing import router_of
 from tests.support.members import speaker
 from tests.support.served import Served, served
 
@@ -123,7 +124,7 @@ def test_the_log_holds_no_control_characters_tokens_or_prompts(caplog: pytest.Lo
         await client.get("/%0d%0aINFO forged%1b[2J%e2%80%ae", headers=headers)
         await client.post("/runs", content=b'{"input": "a private prompt', headers={**headers, "content-type": "x/y"})
 
-    against(router(speaker("a"), guard=Guard(token=TOKEN)), test)
+    against(router_of(site.Site([speaker("a")], guard=Guard(token=TOKEN))), test)
     lines = [record.getMessage() for record in caplog.records if record.name == "headwater.web"]
     assert len(lines) == 4
     everything = "\n".join(lines)
@@ -171,4 +172,4 @@ def test_nothing_is_told_without_the_token() -> None:
         told = (await server.client.get("/openapi.json", headers=headers)).json()
         assert told["security"] == [{"token": []}]
 
-    against(router(speaker("a"), guard=Guard(token=TOKEN)), test)
+    against(router_of(site.Site([speaker("a")], guard=Guard(token=TOKEN))), test)

@@ -42,34 +42,35 @@ def load_tool(place: str) -> Any:
     return found
 
 
-def load_agent(place: str) -> Runnable:
+def load_agent(place: str, option: str = "--agent") -> Runnable:
     """The agent or workflow that `module:name` names, or that the function of that name returns.
 
-    The working folder's modules are found too. Raises ConfigurationError.
+    The working folder's modules are found too. `option` is what the name was given to. Raises ConfigurationError.
     """
-    found = _load(place, _AGENT)
+    wanted = _AGENT._replace(option=option)
+    found = _load(place, wanted)
     if inspect.isfunction(found):
-        found = _made(place, found)
+        found = _made(place, found, option)
     if not _is_agent(found):
         module, _, _ = place.rpartition(":")
         raise ConfigurationError(
-            f"--agent {place} is no agent or workflow but {_kind(found)}.",
-            hint=_nearest(_module(module, _AGENT), "", _AGENT),
+            f"{option} {place} is no agent or workflow but {_kind(found)}.",
+            hint=_nearest(_module(module, wanted), "", wanted),
         )
     runnable: Runnable = found
     return runnable
 
 
-def _made(place: str, function: Callable[[], Any]) -> Any:
+def _made(place: str, function: Callable[[], Any], option: str) -> Any:
     """What a function of no arguments returns, which is to be an agent."""
     if inspect.iscoroutinefunction(function):
         raise ConfigurationError(
-            f"--agent {place} is an async function.", hint="Name a plain one, or the agent itself."
+            f"{option} {place} is an async function.", hint="Name a plain one, or the agent itself."
         )
     parameters = inspect.signature(function).parameters.values()
     if any(one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
         raise ConfigurationError(
-            f"--agent {place} is a function that takes arguments.", hint="Name one without any, or the agent itself."
+            f"{option} {place} is a function that takes arguments.", hint="Name one without any, or the agent itself."
         )
     try:
         return function()
@@ -77,7 +78,7 @@ def _made(place: str, function: Callable[[], Any]) -> Any:
         if isinstance(error, ConfigurationError):
             raise
         raise ConfigurationError(
-            f"--agent: {place}() failed with {type(error).__name__}: {error}.", hint="--debug shows where."
+            f"{option}: {place}() failed with {type(error).__name__}: {error}.", hint="--debug shows where."
         ) from error
 
 

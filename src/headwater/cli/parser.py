@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from headwater.cli import chat, demo, doctor, models, run, runs
+from headwater.cli import chat, demo, doctor, models, run, runs, serve
 from headwater.version import __version__
 
 __all__ = ("COMMANDS", "Command", "make_parser")
@@ -23,6 +23,7 @@ examples:
   headwater demo                            see agents at work, without a key
   headwater run "Explain tides"             ask once
   headwater chat --model ollama/llama3.2    converse
+  headwater serve harbour:pilot             an agent of yours behind HTTP
   headwater doctor                          what is missing, and what to do
 
 Models are named provider/model; `headwater models` lists the providers. Keys
@@ -63,6 +64,7 @@ COMMANDS: dict[str, Command] = {
     "run": run,
     "chat": chat,
     "runs": runs,
+    "serve": serve,
     "demo": demo,
     "models": models,
     "doctor": doctor,

@@ -6,7 +6,7 @@ Owns the shapes of the bodies. Pure: from bytes and text to values, or a Problem
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -14,7 +14,20 @@ from headwater.events.messages import Message
 from headwater.web.limits import MAX_BODY_DEPTH
 from headwater.web.problems import Problem
 
-__all__ = ("Answering", "Approving", "Saying", "Starting", "conversation", "decoded", "messages", "number", "position")
+__all__ = (
+    "Answering",
+    "Approving",
+    "Attaching",
+    "Saying",
+    "Starting",
+    "conversation",
+    "decoded",
+    "fitting",
+    "messages",
+    "number",
+    "parsed",
+    "position",
+)
 
 T = TypeVar("T")
 
@@ -55,6 +68,15 @@ class Approving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
     arguments: dict[str, Any] | None = None
     for_run: bool = False
+
+
+class Attaching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A run is to be read: from after an event on, or only a part of it."""
+
+    after: Annotated[int, msgspec.Meta(ge=-1, lt=10**15)] | None = None
+    agent: str | list[str] | None = None
+    depth: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    final_only: bool = False
 
 
 def decoded(data: bytes, kind: type[T]) -> T:

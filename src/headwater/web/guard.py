@@ -43,6 +43,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str
     headers: Mapping[str, str]
     doubled: frozenset[str] = frozenset()
+    address: str = ""
+    """The address at which it came in."""
     subprotocols: tuple[str, ...] = ()
     public: bool = False
     """Whether it is for something that anyone may see: the page's own files, the health."""
@@ -94,7 +96,8 @@ class Guard:
         if self._hosts is None:
             return
         name = _host_name(asked.headers.get("host", ""))
-        if name is None or "host" in asked.doubled or not (name in self._hosts or _is_loopback(name)):
+        known = name is not None and (name in self._hosts or name == asked.address.lower() or _is_loopback(name))
+        if not known or "host" in asked.doubled:
             raise Problem("bad_host", "This server does not go by that name.", hint="Allow it: --allow-host NAME.")
 
     def _check_origin(self, asked: Asked) -> bool:

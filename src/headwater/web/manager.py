@@ -45,6 +45,8 @@ class Manager:
         self.limits = limits or Limits()
         self.draining = False
         """Whether nothing new is begun, because the server is to end."""
+        self.stopped = asyncio.Event()
+        """Set once all runs have ended because of that."""
         self._going: dict[str, LiveRun] = {}
         self._kept: OrderedDict[str, tuple[LiveRun, float]] = OrderedDict()
         """Those that have ended, each with when that was on the loop's clock, the longest ago first."""
@@ -231,6 +233,7 @@ class Manager:
             live.cancel("shutdown")
         if left := [live.task for live in self._going.values()]:
             await asyncio.wait(left)
+        self.stopped.set()
 
     def close(self) -> None:
         """Let go of the timers: the loop is to end."""

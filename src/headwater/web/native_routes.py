@@ -13,30 +13,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.errors import (
-    AlreadyAnswered,
-    AnswerInvalid,
-    ConfigurationError,
     InvalidRecord,
-    RunEnded,
-    UnknownQuestion,
 )
-from headwater.events.questions import Answer
 from headwater.events.results import Results
-from headwater.readers.selection import Choice
+from headwater.web.actions import Actions, choice_of
 from headwater.web.answers import StreamAnswer, json_answer
 from headwater.web.bodies import (
     Answering,
     Approving,
     Saying,
     Starting,
-    conversation,
     decoded,
-    messages,
     number,
     position,
 )
-from headwater.web.live_run import LiveRun, OnDisconnect
-from headwater.web.manager import checked_on_disconnect
+from headwater.web.live_run import LiveRun
 from headwater.web.problems import Problem
 from headwater.web.site import Site
 from headwater.web.wire import Wire
@@ -64,6 +55,7 @@ class NativeRoutes:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.manager = site.manager
+        self.actions = Actions(site.manager, site.on_disconnect)
 
     # --- what there is
 
@@ -98,35 +90,12 @@ class NativeRoutes:
         wire = _accepted(request.headers.get("accept", ""))
         if wire is not None:
             self.manager.check_readers()
-        before, task = conversation(asked.input)
-        if asked.thread is not None:
-            before, task = (), (*before, *task)
-        options: dict[str, Any] = {} if asked.context is None else {"context": asked.context}
-        live = self.manager.start(
-            asked.agent,
-            task,
-            owner=caller,
-            on_disconnect=self._then(asked.on_disconnect, "cancel" if wire is TEXT else "continue"),
-            thread=asked.thread,
-            history=before,
-            **options,
-        )
+        live = self.actions.start(asked, caller, "cancel" if wire is TEXT else "continue")
         place = f"{request.url.path.rstrip('/')}/{live.id}"
         if wire is not None:
             return StreamAnswer(self.manager, live, wire, headers={"location": place})
         begun = {"run_id": live.id, "agent": live.agent, "events": f"{place}/events", "state": live.state}
         return json_answer(begun, 201, {"location": place})
-
-    def _then(self, asked: Any, otherwise: OnDisconnect) -> OnDisconnect:
-        """What becomes of a run whose readers have left: as asked, else as the site has it, else as its wire does."""
-        try:
-            given = checked_on_disconnect(asked)
-        except ConfigurationError as error:
-            raise Problem("bad_request", error.message, hint=error.hint, param="on_disconnect") from None
-        for one in (given, self.site.on_disconnect):
-            if one is not None:
-                return one
-        return otherwise
 
     def _run(self, request: Request, caller: str | None) -> LiveRun:
         return self.manager.get(request.path_params["id"], caller)
@@ -145,10 +114,7 @@ class NativeRoutes:
         final = query.get("final_only", "false")
         if final not in ("true", "false", "1", "0"):
             raise Problem("bad_request", "final_only is true or false.", param="final_only")
-        try:
-            choice = Choice.of(final in ("true", "1"), agent or None, depth)
-        except ConfigurationError as error:
-            raise Problem("bad_request", error.message, hint=error.hint) from None
+        choice = choice_of(agent, depth, final in ("true", "1"))
         lines = _accepted(request.headers.get("accept", "")) is NDJSON
         wire = native(choice, lines=lines)
         if at > live.visible:
@@ -173,60 +139,22 @@ class NativeRoutes:
         """Say something to a run while it works: it is heard before the model is asked again."""
         asked = decoded(await self.site.body(request), Saying)
         live = self._run(request, caller)
-        run = live.run
-        said = messages(asked.input)
-        if any(message.role != "user" for message in said):
-            raise Problem("bad_request", "What is said to a run is the user's.", param="input")
-        if run is None:
-            raise _over(live)
-        try:
-            heard = [run.steer(one, agent=asked.agent, by=caller or "", now=asked.now) for one in said]
-        except ConfigurationError as error:
-            hint = 'Name the member: "agent".'
-            raise Problem("bad_request", error.message, hint=hint, param="agent") from None
-        if not all(heard):
-            if asked.agent is not None and not run.stopping:
-                raise Problem("unknown_agent", f"Nobody named {asked.agent!r} is listening.", param="agent")
-            raise _over(live)
+        self.actions.say(live, asked, caller)
         return json_answer({"run_id": live.id, "state": live.state}, 202)
 
     async def answer(self, request: Request, caller: str | None) -> Response:
         """Answer what a tool has asked."""
         asked = decoded(await self.site.body(request), Answering)
-        answer = Answer(action=asked.action, content=asked.content, by=caller or "")
-        return self._answered(self._run(request, caller), asked.input, answer, "input")
+        live = self._run(request, caller)
+        self.actions.answer(live, asked, caller)
+        return json_answer({"run_id": live.id, "state": live.state}, 202)
 
     async def approve(self, request: Request, caller: str | None) -> Response:
         """Allow or refuse a call that waits for approval."""
         asked = decoded(await self.site.body(request), Approving)
-        answer = Answer(
-            allowed=asked.allowed,
-            arguments=asked.arguments,
-            note=asked.note,
-            for_run=asked.for_run,
-            by=caller or "",
-        )
-        return self._answered(self._run(request, caller), asked.approval, answer, "approval")
-
-    def _answered(self, live: LiveRun, id: str, answer: Answer, kind: str) -> Response:
-        run = live.run
-        if run is None:
-            raise _over(live)
-        try:
-            run.people.answer(id, answer, kind)
-        except UnknownQuestion as error:
-            raise Problem("unknown_question", error.message, hint=error.hint) from None
-        except AlreadyAnswered as error:
-            raise Problem("answered", error.message, hint=error.hint) from None
-        except RunEnded as error:
-            raise Problem("run_ended", error.message, hint=error.hint) from None
-        except AnswerInvalid as error:
-            raise Problem("bad_request", error.message, hint=error.hint) from None
+        live = self._run(request, caller)
+        self.actions.approve(live, asked, caller)
         return json_answer({"run_id": live.id, "state": live.state}, 202)
-
-
-def _over(live: LiveRun) -> Problem:
-    return Problem("run_ended", f"The run has ended: {live.state}.", hint="Begin another one.")
 
 
 def _accepted(accept: str) -> Wire | None:

@@ -29,6 +29,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, Mapping[str, Any]] = {}
     answers: Mapping[str, str] = msgspec.field(default_factory=lambda: {"200": "As it is."})
     """What is answered where all is well, by its status."""
+    produces: str = "application/json"
     streams: bool = False
     """Whether it can be a stream of events."""
     refused: tuple[str, ...] = ()
@@ -59,10 +60,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     def _responses(self) -> dict[str, Any]:
         responses: dict[str, Any] = {}
         for status, said in self.answers.items():
-            content: dict[str, Any] = {} if status == "204" else {"application/json": {"schema": {"type": "object"}}}
+            shape = {"type": "object"} if self.produces == "application/json" else _TEXT
+            content: dict[str, Any] = {} if status == "204" else {self.produces: {"schema": shape}}
             if self.streams and status in ("200", "201"):
                 text = {"schema": {"type": "string"}}
-                content = {**content, "text/event-stream": text, "application/x-ndjson": text}
+                content = {**content, "text/event-stream": text, "application/x-ndjson": text, "text/plain": text}
             responses[status] = {"description": said, **({"content": content} if content else {})}
         codes: dict[int, list[str]] = {}
         for code in (*self.refused, *_ALWAYS, *(_OF_A_BODY if self.method == "POST" else ())):
@@ -168,6 +170,14 @@ OPERATIONS: Final = (
         body=Approving,
         answers={"202": "It is answered."},
         refused=("unknown_run", "unknown_question", "answered", "run_ended"),
+    ),
+    Operation(
+        method="GET",
+        path="/runs/{id}/page.html",
+        name="page",
+        summary="A run as one file that plays, without a network.",
+        produces="text/html",
+        refused=("unknown_run",),
     ),
     Operation(
         method="GET",

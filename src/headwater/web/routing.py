@@ -5,15 +5,17 @@ Owns which path leads to which handler. Both stand under any prefix, and need no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from headwater.agents.runnable import Runnable
+from headwater.web.actions import Actions
 from headwater.web.answers import json_answer
 from headwater.web.guard import Guard
 from headwater.web.limits import Limits
@@ -23,11 +25,12 @@ from headwater.web.openapi import OPERATIONS, document
 from headwater.web.page_routes import PAGE_PATHS, PageRoutes
 from headwater.web.problems import Problem
 from headwater.web.site import Endpoint, Handler, Owner, Site
+from headwater.web.websocket import serve_socket
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-__all__ = ("api_router", "endpoints", "router", "router_of")
+__all__ = ("api_router", "router", "router_of")
 
 
 def router(
@@ -69,7 +72,9 @@ def router_of(site: Site, *, page: bool = True) -> Router:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 
-    routes = [Route(path, _Served(endpoint)) for path, endpoint in endpoints(site, page=page).items()]
+    served = endpoints(site, page=page)
+    routes: list[BaseRoute] = [Route(path, _Served(endpoint)) for path, endpoint in served.items()]
+    routes += [WebSocketRoute(path, serve) for path, serve in sockets(site).items()]
     return Router(routes, default=default, redirect_slashes=False)
 
 
@@ -102,10 +107,12 @@ def api_router(
     site = Site(members, on_disconnect=on_disconnect, owner=owner, limits=limits, guard=Guard(origins=origins))
     made = APIRouter(tags=["headwater"])
     told = document(OPERATIONS)["paths"]
+    for path, serve in sockets(site).items():
+        made.add_api_websocket_route(path, serve)
     for path, endpoint in endpoints(site, page=page).items():
-        if page and path in PAGE_PATHS:
+        if path in PAGE_PATHS:
             made.add_api_route(path, endpoint, methods=[PAGE_PATHS[path]], response_model=None, include_in_schema=False)
-        for one in [one for one in OPERATIONS if one.path == path]:
+        for one in [one for one in OPERATIONS if one.path == path and path not in PAGE_PATHS]:
             made.add_api_route(
                 path,
                 endpoint,
@@ -122,24 +129,35 @@ def api_router(
     return made
 
 
+def sockets(site: Site) -> dict[str, Callable[[WebSocket], Awaitable[None]]]:
+    """What serves the WebSockets at each path."""
+    actions = Actions(site.manager, site.on_disconnect)
+
+    async def ws(websocket: WebSocket) -> None:
+        await serve_socket(site, actions, websocket)
+
+    return {"/ws": ws}
+
+
 def endpoints(site: Site, *, page: bool = True) -> dict[str, Endpoint]:
     """What answers at each path, whatever the method."""
-    native = NativeRoutes(site)
+    native, pages = NativeRoutes(site), PageRoutes(site)
 
     async def openapi(request: Request, caller: str | None) -> Response:
         """What there is here, as an OpenAPI document."""
         server = request.url.path.removesuffix("/openapi.json")
         return json_answer(document(OPERATIONS, server=server, token=bool(site.guard.cookie)))
 
-    named: dict[str, Handler] = {"openapi": openapi}
+    named: dict[str, Handler] = {"openapi": openapi, "page": pages.saved}
     paths: dict[str, dict[str, Endpoint]] = {}
     for one in OPERATIONS:
+        if one.path in PAGE_PATHS and not page:
+            continue
         handler = named.get(one.name) or getattr(native, one.name)
         paths.setdefault(one.path, {})[one.method] = site.endpoint(handler, public=one.public)
     if page:
-        routes = PageRoutes(site)
         for path, method in PAGE_PATHS.items():
-            paths[path] = {method: routes.endpoint(path)}
+            paths[path] = {method: pages.endpoint(path)}
     return {path: _by_method(site, methods) for path, methods in paths.items()}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ipaddress
 import logging
 import secrets
 from collections import Counter
@@ -81,6 +82,7 @@ class Site:
             scheme=connection.scope.get("scheme", "http"),
             headers=dict(connection.headers),
             doubled=frozenset(name for name, times in names.items() if times > 1),
+            address=_ip_address(connection.scope.get("server")),
             subprotocols=tuple(connection.scope.get("subprotocols", ())),
             public=public,
         )
@@ -170,6 +172,14 @@ class Site:
         except TimeoutError:
             raise Problem("too_slow", f"The body did not come within {BODY_SECONDS:g} s.") from None
         return bytes(data)
+
+
+def _ip_address(server: Any) -> str:
+    """The IP address at which a request came in; a name there would be the caller's word."""
+    try:
+        return str(ipaddress.ip_address(server[0]))
+    except (TypeError, ValueError, IndexError):
+        return ""
 
 
 def _too_large(bound: int) -> Problem:

@@ -11,7 +11,7 @@ from headwater.events.codec import decode, encode
 from headwater.readers.selection import Choice, Selection
 from headwater.testing import sample_logs
 from headwater.web.wire import Wire
-from headwater.web.wires.native import NDJSON, SSE, json_line, native, sse_frame
+from headwater.web.wires.native import NDJSON, SSE, json_line, native, socket_wire, sse_frame
 
 
 def frames(data: bytes) -> list[dict[str, str]]:
@@ -113,3 +113,15 @@ def test_wires_of_one_choice_are_shared_and_others_are_not() -> None:
     assert native(None, lines=True) is NDJSON
     assert SSE.anywhere
     assert not one.anywhere
+
+
+def test_over_a_socket_each_line_says_whose_event_it_is() -> None:
+    for log in sample_logs().values():
+        lines = sent(socket_wire(log[0].run, None), log).decode().splitlines()
+        assert [json.loads(line) for line in lines] == [
+            {"run": log[0].run, "event": json.loads(event)} for event in written(log)
+        ]
+        chosen = Choice(depth=0)
+        select = Selection(chosen)
+        few = [json.loads(line)["event"] for line in sent(socket_wire(log[0].run, chosen), log).decode().splitlines()]
+        assert few == [json.loads(event) for event in written(event for one in log for event in select(one))]

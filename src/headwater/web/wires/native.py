@@ -18,7 +18,18 @@ from headwater.events.controls import harmless
 from headwater.readers.selection import Choice, Selection
 from headwater.web.wire import Map, Wire
 
-__all__ = ("NDJSON", "RESET", "SSE", "SSE_HELLO", "SSE_IDLE", "SSE_TYPE", "json_line", "native", "sse_frame")
+__all__ = (
+    "NDJSON",
+    "RESET",
+    "SSE",
+    "SSE_HELLO",
+    "SSE_IDLE",
+    "SSE_TYPE",
+    "json_line",
+    "native",
+    "socket_wire",
+    "sse_frame",
+)
 
 SSE_TYPE: Final = "text/event-stream; charset=utf-8"
 SSE_HELLO: Final = b": headwater\n\n"
@@ -64,6 +75,24 @@ def native(choice: Choice | None, *, lines: bool = False) -> Wire:
     show: Callable[[list[Event], int], bytes] = _lines if lines else _frames
     return msgspec.structs.replace(
         whole, key=(whole.key, choice), make=lambda: _chosen(Selection(choice), show), anywhere=False
+    )
+
+
+def socket_wire(run: str, choice: Choice | None) -> Wire:
+    """The events of a run, or those that were chosen, as the messages of a socket: a line each, which says whose."""
+    before = b'{"run":%s,"event":' % msgspec.json.encode(run)
+
+    def line(event: Event) -> bytes:
+        return b"%s%s}\n" % (before, _json(event))
+
+    def lines(events: list[Event], seq: int) -> bytes:
+        return b"".join(map(line, events))
+
+    whole = Wire(key="socket", make=lambda: line, media_type="application/x-ndjson", anywhere=True)
+    if choice is None:
+        return whole
+    return msgspec.structs.replace(
+        whole, key=(whole.key, choice), make=lambda: _chosen(Selection(choice), lines), anywhere=False
     )
 
 

@@ -1,0 +1,208 @@
+"""`headwater serve`: processes that serve, and what they refuse to do."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from headwater.cli import main, serve
+from headwater.errors import ConfigurationError, UsageError
+from tests.cli.commands import PATIENCE, command, environment, headwater
+
+HARBOUR = """
+from headwater import Agent
+from headwater.testing import ScriptedModel
+
+pilot = Agent(name="pilot", model=ScriptedModel(lambda request: "Aye."), description="Knows the harbour.")
+
+
+def crew():
+    return Agent(name="crew", model=ScriptedModel(lambda request: "Ho."))
+"""
+
+TOKEN = "a-token-of-no-less-than-32-characters"
+
+
+@contextmanager
+def serving(*options: str, cwd: Path | None = None, **env: str) -> Iterator[tuple[httpx.Client, list[str], Any]]:
+    """A server on a free port: a client of it, and what it has told by then."""
+    process = subprocess.Popen(
+        command("serve", "--port", "0", *options), stderr=subprocess.PIPE, text=True, cwd=cwd, env=environment(**env)
+    )
+    assert process.stderr is not None
+    told: list[str] = []
+    try:
+        for line in process.stderr:
+            told.append(line.rstrip())
+            if found := re.search(r"serving .* on (http://[^/]+)/", line):
+                break
+        else:
+            raise AssertionError(told)
+        with httpx.Client(base_url=found[1], timeout=PATIENCE, trust_env=False) as client:
+            yield client, told, process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_demo_is_served_and_each_run_of_it_is_whole() -> None:
+    with serving() as (client, told, process):
+        assert told == [f"headwater: serving sailing-from-brest on {client.base_url}/ (Ctrl-C ends it)"]
+        (member,) = client.get("/agents").json()["agents"]
+        assert (member["name"], member["kind"]) == ("sailing-from-brest", "concurrent")
+        assert member["members"] == ["tides", "weather", "route"]
+        assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
+        runs = [client.post("/runs", json={"input": "Go."}).json()["events"] for _ in range(2)]
+        for events in runs:
+            lines = client.get(events, headers={"accept": "application/x-ndjson"}).text.splitlines()
+            assert json.loads(lines[-1])["type"] == "run.finished"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == -signal.SIGTERM
+
+
+def test_agents_of_your_own_are_served(tmp_path: Path) -> None:
+    (tmp_path / "harbour.py").write_text(HARBOUR)
+    with serving("harbour:pilot", "harbour:crew", "--no-page", cwd=tmp_path) as (client, told, _):
+        assert "serving pilot, crew on" in told[-1]
+        agents = client.get("/agents").json()["agents"]
+        assert [(one["name"], one["description"]) for one in agents] == [("pilot", "Knows the harbour."), ("crew", "")]
+        assert client.get("/").status_code == 404
+        answer = client.post("/runs", json={"input": "Go.", "agent": "crew"}, headers={"accept": "text/plain"})
+        assert answer.text == "Ho."
+
+
+def test_it_goes_by_its_own_names_alone(tmp_path: Path) -> None:
+    with serving("--allow-host", "mine.example", "--origin", "https://friend.example") as (client, _, _process):
+        for host, status in (("localhost", 200), ("mine.example:80", 200), ("evil.example", 421)):
+            assert client.get("/agents", headers={"host": host}).status_code == status
+        for origin, status in (("https://friend.example", 200), ("https://evil.example", 403)):
+            assert client.get("/agents", headers={"origin": origin}).status_code == status
+
+
+def test_a_token_is_made_and_asked_of_everyone() -> None:
+    with serving("--token", "--host", "0.0.0.0") as (client, told, _):
+        found = re.fullmatch(r".* on http://localhost:\d+/#token=([\w-]{43}) \(Ctrl-C ends it\)", told[-1])
+        assert found is not None
+        assert client.get("/agents").status_code == 401
+        headers = {"authorization": f"Bearer {found[1]}"}
+        assert client.get("/agents", headers=headers).status_code == 200
+        # By the address at which it came in, but by no other name.
+        assert client.get("/agents", headers={**headers, "host": "127.0.0.1"}).status_code == 200
+        assert client.get("/agents", headers={**headers, "host": "evil.example"}).status_code == 421
+
+
+def test_a_token_of_the_environment_is_told_nowhere() -> None:
+    with serving(HEADWATER_TOKEN=TOKEN) as (client, told, process):
+        assert client.get("/agents").status_code == 401
+        assert client.get(f"/agents?token={TOKEN}").status_code == 401
+        assert client.get("/agents", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(PATIENCE) == 130
+        assert "GET /agents 401" in rest
+        assert TOKEN not in "".join(told) + rest
+        assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "0.0.0.0"], "reached from other machines, and no token is set"),
+        (["--token", "short"], "32 are the least"),
+        (["--origin", "friend.example"], "no origin"),
+        (["--on-disconnect", "sleep"], "not continue, cancel or seconds"),
+        (["--on-disconnect", "-1"], "not continue, cancel or seconds"),
+        (["--port", "x"], "no port"),
+        (["--port", "70000"], "no port"),
+        (["nothing_here:agent"], "there is no module 'nothing_here'"),
+        (["nothing_here"], "names no agent or workflow"),
+        (["--host", "256.1.1.1", "--insecure"], "cannot be listened on"),
+    ],
+)
+def test_what_cannot_be_served_is_told_in_a_line(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = headwater("serve", *arguments, env=environment(), cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = headwater("serve", "--port", str(taken.getsockname()[1]), env=environment())
+    assert done.returncode == 2
+    assert "cannot be listened on" in done.stderr
+
+
+def test_without_a_token_for_others_only_where_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving("--host", "0.0.0.0", "--insecure", WEB_CONCURRENCY="4") as (client, told, _):
+        assert client.get("/agents").status_code == 200
+        assert "serving" in told[0]
+    assert main(["serve", "--host", "0.0.0.0"]) == 2
+    assert "HEADWATER_TOKEN" in capsys.readouterr().err
+
+
+def test_what_is_told_to_whoever_begins_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "4")
+    asked = Namespace(host="::", token=None)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        first, open_to_all, alone = serve._told(asked, {"token": None}, listener, ["a", "b"])
+    assert first == f"serving a, b on http://localhost:{port}/ (Ctrl-C ends it)"
+    assert "no token" in open_to_all
+    assert "WEB_CONCURRENCY" in alone
+
+
+def test_what_it_needs_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert main(["serve"]) == 2
+    assert 'pip install "headwater[web]"' in capsys.readouterr().err
+
+
+def test_mistakes_are_of_the_right_kind() -> None:
+    with pytest.raises(ConfigurationError):
+        serve._listen("256.1.1.1", 0)
+    with pytest.raises(UsageError):
+        serve._token(Namespace(token=None, insecure=False, host="0.0.0.0"))
+
+
+def test_a_change_of_a_file_is_served(tmp_path: Path) -> None:
+    file = tmp_path / "harbour.py"
+    file.write_text(HARBOUR)
+    with serving("harbour:pilot", "--reload", cwd=tmp_path) as (client, _, process):
+        assert _described(client) == "Knows the harbour."
+        file.write_text(HARBOUR.replace("Knows the harbour.", "Knows the river."))
+        for _ in range(600):
+            if _described(client) == "Knows the river.":
+                break
+        else:
+            raise AssertionError("it was not served again")
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
+
+
+def _described(client: httpx.Client) -> str:
+    """What the agent says of itself; while the server begins again, a request waits at its socket or is dropped."""
+    import time
+
+    try:
+        return str(client.get("/agents").json()["agents"][0]["description"])
+    except httpx.TransportError:
+        return ""
+    finally:
+        time.sleep(0.05)
