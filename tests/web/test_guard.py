@@ -233,3 +233,11 @@ def test_no_header_breaks_it(headers: dict[str, str]) -> None:
     guard = Guard(hosts=["mine.example"], origins=["https://friend.example"], token=TOKEN)
     for method in ("GET", "POST"):
         assert verdict(guard, Asked(method=method, scheme="http", headers=headers)) != "ok"
+
+
+def test_a_post_without_a_body_needs_no_type() -> None:
+    assert verdict(Guard(), asked("POST")) == "ok"  # as OpenAI's client cancels a response
+    assert verdict(Guard(), asked("POST", content_length="0")) == "ok"
+    assert verdict(Guard(), asked("POST", origin="https://evil.example")) == "bad_origin"
+    for more in ({"content_length": "2"}, {"transfer_encoding": "chunked"}, {"content_type": "text/plain"}):
+        assert verdict(Guard(), asked("POST", **more)) == "not_json"

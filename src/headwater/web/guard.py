@@ -87,7 +87,7 @@ class Guard:
             raise Problem(
                 "unauthorized", "A token is needed.", hint="Send it: Authorization: Bearer …, or open the printed URL."
             )
-        if asked.method == "POST":
+        if asked.method == "POST" and not _is_empty(asked.headers):
             kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != _JSON:
                 raise Problem("not_json", f"A POST is {_JSON} here.", hint=f"Send Content-Type: {_JSON}.")
@@ -130,6 +130,12 @@ class Guard:
         """Which of the subprotocols that were offered is spoken; None: none was."""
         known = [name for name in offered if name == PROTOCOL or name.startswith(_TOKEN_PROTOCOL)]
         return min(known, key=len, default=None)
+
+
+def _is_empty(headers: Mapping[str, str]) -> bool:
+    """Whether nothing is sent, nor said to be: browsers say so of forms, and send an Origin with all else."""
+    length = headers.get("content-length", "0").strip()
+    return "content-type" not in headers and "transfer-encoding" not in headers and length == "0"
 
 
 def _foreign(who: str) -> Problem:

@@ -59,6 +59,8 @@ class LiveRun:
         self.on_disconnect = on_disconnect
         self.started_at = time.time()
         """Unix seconds."""
+        self.notes: dict[str, dict[str, Any]] = {}
+        """What a wire was asked and tells again, by the wire's name."""
         self.log = KeptLog()
         self.visible = 0
         """How many events readers may see."""

@@ -21,6 +21,7 @@ from headwater.web.guard import Guard
 from headwater.web.limits import Limits
 from headwater.web.live_run import OnDisconnect
 from headwater.web.native_routes import NativeRoutes
+from headwater.web.openai_routes import OpenAIRoutes, refusal
 from headwater.web.openapi import OPERATIONS, document
 from headwater.web.page_routes import PAGE_PATHS, PageRoutes
 from headwater.web.problems import Problem
@@ -112,6 +113,8 @@ def api_router(
     for path, endpoint in endpoints(site, page=page).items():
         if path in PAGE_PATHS:
             made.add_api_route(path, endpoint, methods=[PAGE_PATHS[path]], response_model=None, include_in_schema=False)
+        if path.startswith("/v1/"):
+            made.add_api_route(path, endpoint, methods=["GET", "POST"], response_model=None, include_in_schema=False)
         for one in [one for one in OPERATIONS if one.path == path and path not in PAGE_PATHS]:
             made.add_api_route(
                 path,
@@ -158,6 +161,8 @@ def endpoints(site: Site, *, page: bool = True) -> dict[str, Endpoint]:
     if page:
         for path, method in PAGE_PATHS.items():
             paths[path] = {method: pages.endpoint(path)}
+    for path, handlers in OpenAIRoutes(site).handlers().items():
+        paths[path] = {method: site.endpoint(one, refuse=refusal) for method, one in handlers.items()}
     return {path: _by_method(site, methods) for path, methods in paths.items()}
 
 

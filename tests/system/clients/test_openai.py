@@ -1,0 +1,16 @@
+"""OpenAI's own client against a server of ours; its other major versions, and that for JavaScript, in `.ci/run`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.system.clients import PROGRAMS, serving
+
+
+def test_openais_client_reads_all_of_it() -> None:
+    with serving() as url:
+        program = [sys.executable, str(PROGRAMS / "openai_program.py"), url]
+        done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "reads all of it" in done.stdout
