@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from headwater.cli import main, serve
+from headwater.cli.demo import make_workflow
 from headwater.errors import ConfigurationError, UsageError
 from tests.cli.commands import PATIENCE, command, environment, headwater
 
@@ -59,10 +60,11 @@ def serving(*options: str, cwd: Path | None = None, **env: str) -> Iterator[tupl
 
 def test_the_demo_is_served_and_each_run_of_it_is_whole() -> None:
     with serving() as (client, told, process):
-        assert told == [f"headwater: serving sailing-from-brest on {client.base_url}/ (Ctrl-C ends it)"]
+        assert told == [f"headwater: serving {make_workflow().name} on {client.base_url}/ (Ctrl-C ends it)"]
         (member,) = client.get("/agents").json()["agents"]
-        assert (member["name"], member["kind"]) == ("sailing-from-brest", "concurrent")
-        assert member["members"] == ["tides", "weather", "route"]
+        demo = make_workflow()
+        assert (member["name"], member["kind"]) == (demo.name, demo.kind)
+        assert member["members"] == [agent.name for agent in demo.agents]
         assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
         runs = [client.post("/runs", json={"input": "Go."}).json()["events"] for _ in range(2)]
         for events in runs:

@@ -195,7 +195,7 @@ class _Anew:
         self.name: str = workflow.name
         self.kind: str = workflow.kind
         self.agents = workflow.agents
-        self.description = "Three agents at work, from a script: no key, no network."
+        self.description = "Agents at work, from a script: no key, no network."
 
     def run_stream(self, task: Any, /, *, context: Any = None) -> Any:
         """See `Runnable`."""
