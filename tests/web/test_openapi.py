@@ -44,6 +44,17 @@ def test_each_operation_stands_in_it_once() -> None:
     assert "security" not in told
 
 
+def test_what_is_begun_leads_to_what_can_be_done_with_it() -> None:
+    told = document(OPERATIONS)["paths"]["/runs"]["post"]
+    named = {one.name for one in OPERATIONS if one.path.startswith("/runs/{id}")}
+    links = told["responses"]["201"]["links"]
+    assert {*links} == named
+    assert all(
+        link == {"operationId": name, "parameters": {"id": "$response.body#/run_id"}} for name, link in links.items()
+    )
+    assert told["requestBody"]["content"]["application/json"]["example"] == {"input": "Explain tides."}
+
+
 def test_each_refusal_that_is_named_is_one() -> None:
     for one in OPERATIONS:
         assert {*one.refused} <= {*STATUS}

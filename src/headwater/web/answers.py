@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from headwater.web.live_run import LiveRun
+from headwater.web.live_run import LiveRun, Reading
 from headwater.web.manager import Manager
 from headwater.web.problems import Problem
 from headwater.web.wire import Wire
@@ -74,7 +74,7 @@ class StreamAnswer(Response):
         reader = asyncio.current_task()
         assert reader is not None
         reading = self._manager.read(self._live, self._wire, self._position)
-        left = False
+        left = complete = False
 
         def leave() -> None:
             nonlocal left
@@ -96,13 +96,26 @@ class StreamAnswer(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             if scope["method"] != "HEAD":
-                async for data in reading:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                await self._tell(reading, send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+            complete = True
         except asyncio.CancelledError:
             if not left:
                 raise
             reader.uncancel()
         finally:
             listening.cancel()
+            self.left(complete=complete)
             self._manager.leave(reading)
+
+    async def _tell(self, reading: Reading, send: Send) -> None:
+        last, end = self._wire.last, b""
+        async for data in reading:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            if last:
+                end = (end + data)[-len(last) :]
+                if end == last:
+                    return
+
+    def left(self, *, complete: bool) -> None:
+        """The reader leaves, having been told all that there was to tell, or before."""

@@ -33,6 +33,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     streams: bool = False
     """Whether it can be a stream of events."""
     refused: tuple[str, ...] = ()
+    leads_to: tuple[str, ...] = ()
+    """What can be done with what it has begun, by name."""
+    example: Any = None
+    """A body as one may write it."""
     public: bool = False
 
     def described(self) -> dict[str, Any]:
@@ -50,7 +54,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
             told["parameters"] = parameters
         if self.body is not None:
             schema = {"$ref": f"#/components/schemas/{self.body.__name__}"}
-            told["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+            example = {} if self.example is None else {"example": self.example}
+            told["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema, **example}}}
         elif self.method == "POST":
             told["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
         if self.public:
@@ -66,6 +71,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
                 text = {"schema": {"type": "string"}}
                 content = {**content, "text/event-stream": text, "application/x-ndjson": text, "text/plain": text}
             responses[status] = {"description": said, **({"content": content} if content else {})}
+            if self.leads_to and status == "201":
+                place = {"parameters": {"id": "$response.body#/run_id"}}
+                responses[status]["links"] = {name: {"operationId": name, **place} for name in self.leads_to}
         codes: dict[int, list[str]] = {}
         for code in (*self.refused, *_ALWAYS, *(_OF_A_BODY if self.method == "POST" else ())):
             codes.setdefault(STATUS[code], []).append(code)
@@ -106,6 +114,8 @@ OPERATIONS: Final = (
         name="start",
         summary="Begin a run. It is streamed at once where Accept names a stream, as text where it names text/plain.",
         body=Starting,
+        example={"input": "Explain tides."},
+        leads_to=("run", "events", "cancel", "say", "answer", "approve", "page"),
         headers={"Accept": _TEXT},
         answers={"200": "The run as it happens.", "201": "The run has begun."},
         streams=True,

@@ -16,6 +16,8 @@ from starlette.websockets import WebSocket
 
 from headwater.agents.runnable import Runnable
 from headwater.web.actions import Actions
+from headwater.web.ai_sdk_routes import AISDKRoutes
+from headwater.web.ai_sdk_routes import refusal as ai_sdk_refusal
 from headwater.web.answers import json_answer
 from headwater.web.guard import Guard
 from headwater.web.limits import Limits
@@ -113,7 +115,7 @@ def api_router(
     for path, endpoint in endpoints(site, page=page).items():
         if path in PAGE_PATHS:
             made.add_api_route(path, endpoint, methods=[PAGE_PATHS[path]], response_model=None, include_in_schema=False)
-        if path.startswith("/v1/"):
+        if path.startswith(("/v1/", "/ai-sdk/")):
             made.add_api_route(path, endpoint, methods=["GET", "POST"], response_model=None, include_in_schema=False)
         for one in [one for one in OPERATIONS if one.path == path and path not in PAGE_PATHS]:
             made.add_api_route(
@@ -163,6 +165,8 @@ def endpoints(site: Site, *, page: bool = True) -> dict[str, Endpoint]:
             paths[path] = {method: pages.endpoint(path)}
     for path, handlers in OpenAIRoutes(site).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=refusal) for method, one in handlers.items()}
+    for path, handlers in AISDKRoutes(site).handlers().items():
+        paths[path] = {method: site.endpoint(one, refuse=ai_sdk_refusal) for method, one in handlers.items()}
     return {path: _by_method(site, methods) for path, methods in paths.items()}
 
 

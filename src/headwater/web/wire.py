@@ -37,6 +37,8 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     anywhere: bool = False
     hello: bytes = b""
     idle: bytes = b""
+    last: bytes = b""
+    """What ends a stream of the wire, be its run over or not."""
 
 
 class Block:
