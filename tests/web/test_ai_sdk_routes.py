@@ -10,7 +10,8 @@ from typing import Any
 from headwater import tool
 from headwater.backends.offline import Call, Say
 from headwater.web import Limits, router
-from headwater.web.ai_sdk_routes import GRACE, PATIENCE, refusal
+from headwater.web.ai_sdk_chats import GRACE, PATIENCE
+from headwater.web.ai_sdk_routes import refusal
 from headwater.web.problems import Problem
 from headwater.web.routing import router_of
 from headwater.web.site import Site

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headwater import File, Image, Message, Text, ToolCall, ToolResult
@@ -47,6 +47,7 @@ def refused(call: Any, **more: Any) -> str | None:
     return problem.value.param
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON | st.lists(PARTS, max_size=2), max_size=3))
 def test_any_json_is_a_request_or_a_refusal(body: dict[str, Any]) -> None:
     for read in (asked_of_chat, asked_of_responses):

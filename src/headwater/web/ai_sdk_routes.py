@@ -6,30 +6,19 @@ plain text, for clients show the body as it is.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.web.actions import Actions
-from headwater.web.ai_sdk_asked import Approved, asked_of_chat
+from headwater.web.ai_sdk_chats import Answer, Chats
 from headwater.web.answers import StreamAnswer, problem_headers
-from headwater.web.bodies import Approving, parsed
-from headwater.web.limits import WORK_SECONDS
-from headwater.web.live_run import LiveRun
+from headwater.web.bodies import parsed
 from headwater.web.problems import Problem
 from headwater.web.site import Handler, Site
-from headwater.web.wires.ai_sdk import VERSIONS, Version, ai_sdk_wire, waits_for_approval
+from headwater.web.wires.ai_sdk import VERSIONS, Version, ai_sdk_wire
 
-__all__ = ("GRACE", "AISDKRoutes", "refusal")
-
-GRACE: Final = 30.0
-"""Seconds in which a page that was left, or lost its network, may come back to its run."""
-
-PATIENCE: Final = WORK_SECONDS
-"""The same while a person is asked for approval, for which these clients end the stream."""
+__all__ = ("AISDKRoutes", "refusal", "version_of")
 
 _HEADERS: Final = {"x-vercel-ai-ui-message-stream": "v1"}
 
@@ -43,12 +32,10 @@ def refusal(problem: Problem) -> Response:
 class AISDKRoutes:
     """The handlers of `/ai-sdk`."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, chats: Chats) -> None:
         self._site = site
         self._manager = site.manager
-        self._actions = Actions(site.manager, site.on_disconnect)
-        self._chats: OrderedDict[tuple[str | None, str], LiveRun] = OrderedDict()
-        """The last run of each chat, the one that was used least recently first."""
+        self._chats = chats
 
     def handlers(self) -> dict[str, dict[str, Handler]]:
         """Each path's handlers, by method."""
@@ -63,83 +50,47 @@ class AISDKRoutes:
 
     async def chat(self, request: Request, caller: str | None) -> Response:
         """A message of a chat, and the answer as it comes."""
-        version = _version(request)
-        asked = asked_of_chat(parsed(await self._site.body(request)))
+        version = version_of(request.query_params.get("v"))
+        body = parsed(await self._site.body(request))
         self._manager.check_readers()
-        going = self._chats.get((caller, asked.id))
-        if asked.approved:
-            return self._answered(version, going, asked.approved, caller)
-        if going is not None and not going.over:
-            said = "The last message of this chat is still being answered."
-            raise Problem("thread_busy", said, hint="Wait for the answer, or stop it.")
-        live = self._manager.start(
-            request.path_params.get("agent"),
-            asked.task,
-            owner=caller,
-            on_disconnect=self._actions.then(None, GRACE),
-            history=asked.history,
-        )
-        self._chats[caller, asked.id] = live
-        self._chats.move_to_end((caller, asked.id))
-        while len(self._chats) > self._site.limits.threads:
-            self._chats.popitem(last=False)
-        return _Answer(self._manager, live, ai_sdk_wire(version), headers=_HEADERS)
-
-    def _answered(
-        self, version: Version, live: LiveRun | None, answers: Sequence[Approved], caller: str | None
-    ) -> Response:
-        """People have answered: the run goes on, and so does its message."""
-        if live is None or live.over:
-            raise Problem("run_ended", "The run that asked is over.", hint="Ask again.")
-        waited = _waits(live)
-        open_ones = {question.id for question in live.pending}
-        for one in answers:
-            if one.approval in open_ones:  # others were answered before, and stand in the message for ever
-                given = Approving(approval=one.approval, allowed=one.allowed, note=one.note)
-                self._actions.approve(live, given, caller)
-        live.on_disconnect = self._actions.then(None, GRACE)
-        return _Answer(self._manager, live, ai_sdk_wire(version, skip=waited, stop=waited + 1), headers=_HEADERS)
+        return self._told(version, self._chats.answer(request.path_params.get("agent"), body, caller))
 
     async def resume(self, request: Request, caller: str | None) -> Response:
         """The answer that is being given in a chat, from its beginning; 204 where none is."""
-        version = _version(request)
-        live = self._chats.get((caller, request.path_params["chat"]))
-        if live is None or live.over:
+        version = version_of(request.query_params.get("v"))
+        answer = self._chats.going(request.path_params["chat"], caller)
+        if answer is None:
             return Response(status_code=204)
         self._manager.check_readers()
-        stop = max(1, _waits(live) + (0 if live.state == "waiting" else 1))
-        return _Answer(self._manager, live, ai_sdk_wire(version, stop=stop), headers=_HEADERS)
+        return self._told(version, answer)
 
     async def stop(self, request: Request, caller: str | None) -> Response:
         """Stop the answer that is being given in a chat; closing its stream only leaves it."""
         await self._site.body(request)
-        live = self._chats.get((caller, request.path_params["chat"]))
-        if live is not None:
-            live.cancel()
+        self._chats.stop(request.path_params["chat"], caller)
         return Response(status_code=204)
 
+    def _told(self, version: Version, answer: Answer) -> Response:
+        wire = ai_sdk_wire(version, skip=answer.skip, stop=answer.stop)
+        return _Stream(self._chats, self._manager, answer.live, wire, headers=_HEADERS)
 
-class _Answer(StreamAnswer):
+
+class _Stream(StreamAnswer):
     """A stream that may end before its run does."""
 
+    def __init__(self, chats: Chats, *told: Any, **more: Any) -> None:
+        super().__init__(*told, **more)
+        self._chats = chats
+
     def left(self, *, complete: bool) -> None:
-        """See the base class: a run that waits for a person is not left."""
-        live = self._live
-        if complete and not live.over and live.on_disconnect == GRACE:
-            live.on_disconnect = PATIENCE
+        """See the base class."""
+        if complete:
+            self._chats.told_to_the_end(self._live)
 
 
-def _version(request: Request) -> Version:
+def version_of(given: str | None, otherwise: Version = 5) -> Version:
     """The version of the client. Raises Problem."""
-    given = request.query_params.get("v", "5")
     for version in VERSIONS:
-        if given == str(version):
+        if (given or str(otherwise)) == str(version):
             return version
-    raise Problem(
-        "bad_request", f"v={given} is no version that is spoken here.", hint="There are 5, 6 and 7.", param="v"
-    )
-
-
-def _waits(live: LiveRun) -> int:
-    """How often the run has waited for approval by now."""
-    return sum(waits_for_approval(event, live.id) for event in live.log)
+    raise Problem("bad_request", f"v={given} is not spoken here.", hint="There are 5, 6 and 7.", param="v")

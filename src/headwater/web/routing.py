@@ -16,8 +16,10 @@ from starlette.websockets import WebSocket
 
 from headwater.agents.runnable import Runnable
 from headwater.web.actions import Actions
+from headwater.web.ai_sdk_chats import Chats
 from headwater.web.ai_sdk_routes import AISDKRoutes
 from headwater.web.ai_sdk_routes import refusal as ai_sdk_refusal
+from headwater.web.ai_sdk_socket import ChatTalk
 from headwater.web.answers import json_answer
 from headwater.web.guard import Guard
 from headwater.web.limits import Limits
@@ -28,7 +30,8 @@ from headwater.web.openapi import OPERATIONS, document
 from headwater.web.page_routes import PAGE_PATHS, PageRoutes
 from headwater.web.problems import Problem
 from headwater.web.site import Endpoint, Handler, Owner, Site
-from headwater.web.websocket import serve_socket
+from headwater.web.socket_talk import serve_socket
+from headwater.web.websocket import Conversation
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -75,9 +78,10 @@ def router_of(site: Site, *, page: bool = True) -> Router:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
 
-    served = endpoints(site, page=page)
+    chats = Chats(site)
+    served = endpoints(site, chats, page=page)
     routes: list[BaseRoute] = [Route(path, _Served(endpoint)) for path, endpoint in served.items()]
-    routes += [WebSocketRoute(path, serve) for path, serve in sockets(site).items()]
+    routes += [WebSocketRoute(path, serve) for path, serve in sockets(site, chats).items()]
     return Router(routes, default=default, redirect_slashes=False)
 
 
@@ -110,9 +114,10 @@ def api_router(
     site = Site(members, on_disconnect=on_disconnect, owner=owner, limits=limits, guard=Guard(origins=origins))
     made = APIRouter(tags=["headwater"])
     told = document(OPERATIONS)["paths"]
-    for path, serve in sockets(site).items():
+    chats = Chats(site)
+    for path, serve in sockets(site, chats).items():
         made.add_api_websocket_route(path, serve)
-    for path, endpoint in endpoints(site, page=page).items():
+    for path, endpoint in endpoints(site, chats, page=page).items():
         if path in PAGE_PATHS:
             made.add_api_route(path, endpoint, methods=[PAGE_PATHS[path]], response_model=None, include_in_schema=False)
         if path.startswith(("/v1/", "/ai-sdk/")):
@@ -134,17 +139,20 @@ def api_router(
     return made
 
 
-def sockets(site: Site) -> dict[str, Callable[[WebSocket], Awaitable[None]]]:
+def sockets(site: Site, chats: Chats) -> dict[str, Callable[[WebSocket], Awaitable[None]]]:
     """What serves the WebSockets at each path."""
     actions = Actions(site.manager, site.on_disconnect)
 
     async def ws(websocket: WebSocket) -> None:
-        await serve_socket(site, actions, websocket)
+        await serve_socket(site, websocket, Conversation, actions=actions)
 
-    return {"/ws": ws}
+    async def ai_sdk(websocket: WebSocket) -> None:
+        await serve_socket(site, websocket, ChatTalk, chats=chats)
+
+    return {"/ws": ws, "/ai-sdk/ws": ai_sdk}
 
 
-def endpoints(site: Site, *, page: bool = True) -> dict[str, Endpoint]:
+def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
     """What answers at each path, whatever the method."""
     native, pages = NativeRoutes(site), PageRoutes(site)
 
@@ -165,7 +173,7 @@ def endpoints(site: Site, *, page: bool = True) -> dict[str, Endpoint]:
             paths[path] = {method: pages.endpoint(path)}
     for path, handlers in OpenAIRoutes(site).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=refusal) for method, one in handlers.items()}
-    for path, handlers in AISDKRoutes(site).handlers().items():
+    for path, handlers in AISDKRoutes(site, chats).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=ai_sdk_refusal) for method, one in handlers.items()}
     return {path: _by_method(site, methods) for path, methods in paths.items()}
 

@@ -2,10 +2,11 @@
 //
 //     node tests/system/clients/ai_program.mjs http://127.0.0.1:8000
 //
-// It needs npm's `ai` in these versions beside it, as `ai5`, `ai6` and `ai7`. The first difference ends it.
+// It needs npm's `ai` in these versions beside it, as `ai5`, `ai6` and `ai7`, and `ws`. The first difference ends it.
 
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
+import WebSocket from "ws";
 
 const base = process.argv[2];
 
@@ -165,6 +166,40 @@ async function approvals(ai, version) {
   }
 }
 
+async function sockets(ai) {
+  const url = `${base.replace("http", "ws")}/ai-sdk/ws`;
+  const over = (agent) => new ai.WebSocketChatTransport({ url, webSocket: WebSocket, body: { agent } });
+  const plain = chat(ai, 7, "plain", { transport: over("plain") });
+  await plain.chat.sendMessage({ text: "Hi" });
+  assert.deepEqual([plain.seen.errors, text(plain)], [[], "Found two."]);
+  await plain.chat.sendMessage({ text: "And?" });
+  assert.deepEqual([plain.seen.errors, plain.chat.state.messages.length], [[], 4]);
+  const nobody = chat(ai, 7, "plain", { transport: over("nobody") });
+  await nobody.chat.sendMessage({ text: "Hi" });
+  assert.match(nobody.seen.errors.join(), /There is no agent/);
+  const none = chat(ai, 7, "plain", { transport: over("plain") });
+  await none.chat.resumeStream();
+  assert.deepEqual([none.seen.errors, none.chat.state.status], [[], "ready"]);
+  const slow = chat(ai, 7, "slow", { transport: over("slow") });
+  const sending = slow.chat.sendMessage({ text: "Hi" });
+  while (!(last(slow)?.role === "assistant" && text(slow))) await pause(20);
+  const page = chat(ai, 7, "slow", { id: slow.id, messages: slow.chat.state.messages.slice(0, 1), transport: over("slow") });
+  const reading = page.chat.resumeStream();
+  while (!(last(page)?.role === "assistant" && /w9 /.test(text(page)))) await pause(20);
+  await slow.chat.stop(); // over a socket this is the stop
+  await sending;
+  await reading;
+  assert.ok(text(page).startsWith("w0 w1 w2 "));
+  assert.equal(page.seen.ends.at(-1).finishReason, "interrupted");
+  const sendAutomaticallyWhen = ai.lastAssistantMessageIsCompleteWithApprovalResponses;
+  const one = chat(ai, 7, "approval", { transport: over("approval"), sendAutomaticallyWhen });
+  await one.chat.sendMessage({ text: "Hi" });
+  const call = () => last(one).parts.find((part) => part.type === "tool-send");
+  await one.chat.addToolApprovalResponse({ id: call().approval.id, approved: true });
+  while (one.chat.state.status !== "ready" || !text(one)) await pause(20);
+  assert.deepEqual([one.seen.errors, call().state, text(one)], [[], "output-available", "Done."]);
+}
+
 for (const version of [5, 6, 7]) {
   const ai = await import(`ai${version}`);
   for (const check of [words, tools, failures, stopped, resumed, approvals]) {
@@ -172,4 +207,7 @@ for (const version of [5, 6, 7]) {
     console.log(`as it should be, in version ${version}:`, check.name);
   }
 }
+await sockets(await import("ai7"));
+console.log("as it should be, over sockets");
 console.log("The AI SDK reads all of it.");
+process.exit(0); // its sockets stay open for what may be asked next

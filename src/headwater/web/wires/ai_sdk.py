@@ -8,7 +8,7 @@ the next one, with the same message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -52,10 +52,12 @@ from headwater.web.wire import Wire
 from headwater.web.wires.chat import DONE, sse_data
 from headwater.web.wires.native import SSE_HELLO, SSE_IDLE, SSE_TYPE
 
-__all__ = ("VERSIONS", "Version", "ai_sdk_wire", "waits_for_approval")
+__all__ = ("LAST_LINE", "VERSIONS", "Version", "ai_sdk_lines", "ai_sdk_wire", "waits_for_approval")
 
 Version: TypeAlias = Literal[5, 6, 7]
 VERSIONS: Final[tuple[Version, ...]] = (5, 6, 7)
+
+LAST_LINE: Final = b"[DONE]"
 
 _Chunk: TypeAlias = dict[str, Any]
 
@@ -79,11 +81,26 @@ def ai_sdk_wire(version: Version, *, skip: int = 0, stop: int = 1) -> Wire:
         skip, stop = 0, 1
     return Wire(
         key=("ai-sdk", version, skip, stop),
-        make=lambda: _Stream(version, skip, stop),
+        make=lambda: _Stream(version, skip, stop, sse_data, DONE),
         media_type=SSE_TYPE,
         hello=SSE_HELLO,
         idle=SSE_IDLE,
         last=DONE,
+    )
+
+
+def ai_sdk_lines(version: Version, *, skip: int = 0, stop: int = 1) -> Wire:
+    """The same as lines of JSON, a chunk each and LAST_LINE at its end: for a socket."""
+    if version == 5:
+        skip, stop = 0, 1
+
+    def line(chunk: _Chunk) -> bytes:
+        return msgspec.json.encode(chunk) + b"\n"
+
+    return Wire(
+        key=("ai-sdk lines", version, skip, stop),
+        make=lambda: _Stream(version, skip, stop, line, LAST_LINE + b"\n"),
+        media_type="application/x-ndjson",
     )
 
 
@@ -95,7 +112,9 @@ def waits_for_approval(event: Event, root: str) -> bool:
 class _Stream:
     """A map; see `wire.Map`."""
 
-    def __init__(self, version: Version, skip: int, stop: int) -> None:
+    def __init__(self, version: Version, skip: int, stop: int, frame: Callable[[_Chunk], bytes], last: bytes) -> None:
+        self._frame = frame
+        self._last = last
         self._version = version
         self._skip = skip
         self._stop = stop
@@ -136,7 +155,7 @@ class _Stream:
         if self._waits < self._skip:
             self._begun = self._in_step = False
             return b""
-        return b"".join(map(sse_data, chunks)) + (DONE if self._over else b"")
+        return b"".join(map(self._frame, chunks)) + (self._last if self._over else b"")
 
     def _told(self, event: Event, chunks: list[_Chunk]) -> Sequence[_Chunk]:
         """What may be told now, where nothing takes back what was told."""
