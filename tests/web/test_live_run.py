@@ -11,7 +11,7 @@ from headwater.backends.offline import Call, Say, Wait
 from headwater.events import RunCancelled, RunFailed
 from headwater.testing import check_log
 from headwater.web.limits import Limits
-from headwater.web.live_run import LiveRun, OnDisconnect
+from headwater.web.live_run import LiveRun, OnDisconnect, Reading
 from headwater.web.wire import Wire
 from headwater.web.wires.native import NDJSON, SSE, SSE_HELLO, SSE_IDLE, json_line
 from tests.support.members import paced, speaker
@@ -134,6 +134,29 @@ async def test_a_reader_is_sent_a_sign_of_life_and_nothing_else() -> None:
     for one in (reading, silent):
         one.close()
     await live.task
+
+
+@virtual
+async def test_a_silent_run_keeps_nobody_who_has_come_and_gone() -> None:
+    live = live_of(speaker("a", [Wait(10_000)]))
+    stays = live.read(SSE)
+    waiting = asyncio.create_task(_all(stays))
+    for _ in range(50):
+        passing = asyncio.create_task(rest_of(live))
+        await asyncio.sleep(1)
+        stays.wake()
+        passing.cancel()
+        await asyncio.wait({passing})
+    assert len(live._waiting) == 1
+    live.cancel()
+    await waiting
+    assert live._waiting == set()
+    stays.close()
+
+
+async def _all(reading: Reading) -> None:
+    async for _ in reading:
+        pass
 
 
 @virtual

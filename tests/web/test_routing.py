@@ -52,7 +52,9 @@ def test_fastapis_dependencies_hold_for_every_route() -> None:
             async with server.client.stream("GET", place, headers=headers) as response:
                 assert (await read_events(response))[-1].event == "run.finished"
             told = (await server.client.get("/openapi.json")).json()
-            assert {f"/agents{one.path}" for one in OPERATIONS if one.name not in ("openapi", "page")} <= {*told["paths"]}
+            assert {f"/agents{one.path}" for one in OPERATIONS if one.name not in ("openapi", "page")} <= {
+                *told["paths"]
+            }
             assert (await server.client.post("/agents/runs", content="x", headers=headers)).status_code == 415
 
     asyncio.run(main())

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.routing import Router, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
@@ -104,6 +105,21 @@ def test_who_may_not_ask_gets_no_socket() -> None:
                     pass
             assert refused.value.response.status_code == 403
             assert b"bad_origin" in (refused.value.response.body or b"")
+
+    asyncio.run(main())
+
+
+def test_an_owner_may_refuse_a_socket_too() -> None:
+    def owner(connection: Any) -> str:
+        raise HTTPException(403, "Not you.")
+
+    async def main() -> None:
+        async with talking(Site([speaker("a")], owner=owner)) as server:
+            with pytest.raises(InvalidStatus) as refused:
+                async with client(server):
+                    pass
+            assert refused.value.response.status_code == 401
+            assert b"Not you." in (refused.value.response.body or b"")
 
     asyncio.run(main())
 

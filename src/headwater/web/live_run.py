@@ -71,7 +71,7 @@ class LiveRun:
         self._limits = limits
         self._ended = ended
         self._frames: dict[Any, Frames] = {}
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: set[asyncio.Future[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._grace: asyncio.TimerHandle | None = None
         self._clock: asyncio.TimerHandle | None = None
@@ -114,7 +114,7 @@ class LiveRun:
     def _show(self) -> None:
         """Let readers see what has been appended."""
         self.visible = len(self.log)
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, set()
         for reader in waiting:
             if not reader.done():
                 reader.set_result(None)
@@ -220,8 +220,12 @@ class LiveRun:
     def news(self) -> asyncio.Future[None]:
         """Done when more is visible, or the run is over."""
         future = self._loop.create_future()
-        self._waiting.append(future)
+        self._waiting.add(future)
         return future
+
+    def no_news(self, future: asyncio.Future[None]) -> None:
+        """Whoever waited does so no longer: a run that is silent for long must not keep all who ever came."""
+        self._waiting.discard(future)
 
 
 class Reading(AsyncIterator[bytes]):
@@ -284,9 +288,12 @@ class Reading(AsyncIterator[bytes]):
                 continue
             if live.over:
                 raise StopAsyncIteration
-            self._nap = live.news()
-            await self._nap
-            self._nap = None
+            self._nap = nap = live.news()
+            try:
+                await nap
+            finally:
+                live.no_news(nap)
+                self._nap = None
 
     def wake(self) -> bool:
         """Send a sign of life, where nothing else is on its way; False where the reader is not at rest."""

@@ -135,7 +135,7 @@ class OpenAIRoutes:
     async def _whole(self, live: LiveRun) -> Response:
         told = live.notes.get("responses", {})
         if not (len(live.log) or live.over):
-            await live.news()
+            await live.news()  # done with the first event, so it is not kept
         return json_answer(response_of(live.log, live.agent, **told), 200, {"headwater-run": live.id})
 
     async def retrieve(self, request: Request, caller: str | None) -> Response:

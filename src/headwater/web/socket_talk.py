@@ -10,6 +10,7 @@ import contextlib
 from typing import Any, Final, TypeVar
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from headwater.web.answers import ABORT, problem_answer
@@ -151,7 +152,8 @@ async def serve_socket(site: Site, websocket: WebSocket, talk: type[TalkT], **mo
     try:
         site.guard.check(site.asked(websocket))
         caller = await site.caller(websocket)
-    except Problem as problem:
+    except (Problem, HTTPException) as refused:
+        problem = refused if isinstance(refused, Problem) else Problem("unauthorized", str(refused.detail))
         LOG.info("WebSocket refused: %s", problem.code)
         if "websocket.http.response" in websocket.scope.get("extensions", {}):
             await websocket.send_denial_response(problem_answer(problem))
