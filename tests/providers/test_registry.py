@@ -40,8 +40,13 @@ def test_an_unknown_api_is_an_error() -> None:
 
 
 def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
-    from headwater.providers import openai_chat
+    from headwater.providers import openai_chat, openai_responses
 
+    for name in openai_responses.QUIRKS:
+        url = "https://x.openai.azure.com" if name == "azure" else None
+        assert find(f"openai-responses/{name}/m", base_url=url).endpoint.quirks == openai_responses.QUIRKS[name]
+    elsewhere = find("openai-responses/m", base_url="http://localhost:8000/v1").endpoint
+    assert elsewhere.quirks == find("anthropic/m").endpoint.quirks == Quirks()
     assert set(openai_chat.QUIRKS) <= {provider.quirks or provider.name for provider in PROVIDERS.values()}
     for name in openai_chat.QUIRKS:
         assert find(f"openai-chat/{name}/m").endpoint.quirks == openai_chat.QUIRKS[name]

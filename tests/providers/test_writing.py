@@ -67,6 +67,7 @@ def values(value: Any, *names: str) -> Iterator[Any]:
 
 REPEATED = {
     "in two steps": (*turn(("c", "one")), *turn(("c", "two"))),
+    "without any": turn(("", "one"), ("", "two")),
     "in one step": turn(("c", "one"), ("c", "two")),
     "after one that looks renamed": (*turn(("c", "one")), *turn(("c_2", "two")), *turn(("c", "three"))),
     "in other characters": turn(("a.b", "one"), ("a:b", "two")),
@@ -121,6 +122,13 @@ def test_ids_of_gemini() -> None:
     call_parts, results = json.loads(written("gemini", *history).body)["contents"]
     assert [part["functionCall"].get("id") for part in call_parts["parts"]] == ["g", None]
     assert [part["functionResponse"].get("id") for part in results["parts"]] == ["g", None]
+
+
+def test_a_call_without_an_id_gets_one() -> None:
+    made, given = with_own_ids(turn(("", "one"), ("", "two")))
+    ids = [one.id for one in made.tool_calls]
+    assert ids == [one.id for one in given.content if isinstance(one, ToolResult)]
+    assert len({*ids} - {""}) == 2
 
 
 def test_the_same_conversation_has_the_same_ids_when_it_has_grown() -> None:

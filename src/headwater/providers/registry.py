@@ -471,8 +471,8 @@ def _fault(text: str) -> str:
 def _quirks(target: _Target) -> Quirks:
     """How this server differs, from the API's module; the defaults if nothing is known."""
     provider = target.provider
-    if target.api != CHAT or (provider.apis[0] == RESPONSES and not target.official):
+    if target.api not in (CHAT, RESPONSES) or (provider.apis[0] == RESPONSES and not target.official):
         return Quirks()
-    known: Any = getattr(importlib.import_module(API_MODULES[CHAT]), "QUIRKS", {})
+    known: Any = getattr(load_api(target.api), "QUIRKS", {})
     quirks: Quirks = known.get(provider.quirks or provider.name, Quirks())
     return quirks

@@ -188,6 +188,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Where the reasoning setting goes."""
     reasoning_back: Literal["", "reasoning_content", "reasoning", "reasoning_details", "thinking"] = ""
     """The field in which earlier reasoning is sent back, if the server wants it; "thinking" is a part of content."""
+    reasoning_fields: frozenset[str] = frozenset()
+    """Further fields of a reasoning item that the server wants back (Responses)."""
     strict_tools: bool = True
     """Whether `strict` may stand in a tool's function."""
     json_schema: bool = True
@@ -205,8 +207,18 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """The words for how much to think that are taken; empty for all of them."""
     sounds: frozenset[str] = frozenset()
     """The formats of sound that a message may hold; empty for all of them."""
+    audio: bool = True
+    """Whether a message may hold sound (`input_audio`)."""
     video: bool = True
     """Whether a message may show a video (`video_url`)."""
+    documents: bool = True
+    """Whether a message may hold a file that is neither picture, sound nor plain text."""
+    kept_fields: frozenset[str] | None = None
+    """Which further fields of an earlier answer and its calls (`audio`, `extra_content`) go back; None for all."""
+    custom_calls: bool = False
+    """Whether a call by free text may go back as one (`"type": "custom"`); else as a function's, with `input`."""
+    tiers: frozenset[str] = frozenset()
+    """The words for a service tier that are taken; empty for all of them."""
     call_id_length: int = 0
     """How long a call's id must be, in letters and digits; 0 for any length."""
     unsupported: frozenset[str] = frozenset()

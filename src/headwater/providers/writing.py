@@ -16,6 +16,7 @@ from headwater.providers.request import HTTPRequest, Request
 from headwater.schema import all_well_formed, well_formed
 
 __all__ = (
+    "INVALID",
     "add_extra",
     "arguments_object",
     "json_object",
@@ -103,7 +104,7 @@ def with_own_ids(messages: Iterable[Message], shape: Callable[[str], str] = str)
 
 
 def _free(ident: str, shape: Callable[[str], str], taken: set[str]) -> str:
-    written, number = shape(ident), 2
+    written, number = shape(ident) or "call", 2
     while written in taken:
         written, number = shape(f"{ident}_{number}"), number + 1
     taken.add(written)

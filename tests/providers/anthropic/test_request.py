@@ -453,6 +453,43 @@ def test_reasoning_that_cannot_be_honoured(model: str, reasoning: Any, max_token
         encode(ask(model=model, settings={"reasoning": reasoning, "max_tokens": max_tokens}), HERE)
 
 
+@pytest.mark.parametrize(
+    ("name", "refused", "taken"),
+    [
+        ("tool_choice", "required", "auto"),
+        ("tool_choice", "f", "none"),
+        ("temperature", 0.5, 1),
+        ("top_k", 5, None),
+        ("top_p", 0.5, 0.95),
+    ],
+)
+@pytest.mark.parametrize(("model", "reasoning"), [("claude-haiku-4-5", "low"), ("claude-opus-4-6", 2000), ("x", True)])
+def test_while_a_model_reasons_no_call_is_forced_and_nothing_sampled_otherwise(
+    model: str, reasoning: Any, name: str, refused: Any, taken: Any
+) -> None:
+    def asked(**settings: Any) -> dict[str, Any]:
+        return body_of(model=model, settings=settings, tools=(ToolSpec(name="f"),))
+
+    with pytest.raises(errors.UnsupportedSetting, match="while the model reasons"):
+        asked(reasoning=reasoning, **{name: refused})
+    assert asked(reasoning=reasoning, **{name: taken})["thinking"]
+    assert name in asked(reasoning=False, **{name: refused})
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (Message.user(" \n"),),
+        (Message.system("Be brief."),),
+        (Message.user(""), Message.assistant("Hello."), Message.user("Go on.")),
+    ],
+)
+def test_the_user_speaks_first_also_where_nothing_was_said(messages: tuple[Message, ...]) -> None:
+    first, *rest = body_of(*messages)["messages"]
+    assert first == {"role": "user", "content": [{"type": "text", "text": request.NOTHING_SAID}]}
+    assert [turn["role"] for turn in rest] == ["assistant", "user"][: len(rest)]
+
+
 def test_effort_and_output_share_their_place() -> None:
     body = body_of(output=OutputSpec(name="o", schema={"type": "object"}), settings={"reasoning": "low"})
     assert set(body["output_config"]) == {"format", "effort"}
@@ -506,7 +543,7 @@ def test_requests_are_what_the_package_would_send(package: Any) -> None:
         Message.tool(ToolResult(id="t", name="f", content=(Text(text="r"), Image(data=PNG)))),
         tools=(ToolSpec(name="f", description="d", strict=True),),
         output=OutputSpec(name="o", schema={"type": "object"}),
-        settings={"reasoning": "high", "tool_choice": "f", "user": "u", "stop": ("x",), "service_tier": "auto"},
+        settings={"reasoning": "high", "tool_choice": "auto", "user": "u", "stop": ("x",), "service_tier": "auto"},
     )
     assert set(body) <= set(params.__annotations__), "a field that the API does not name"
     block = TypeAdapter(package.ContentBlockParam)

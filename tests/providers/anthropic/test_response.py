@@ -393,6 +393,7 @@ def test_thinking_that_is_not_shown_goes_back_signed() -> None:
 def test_citations_are_sources_with_the_span_of_their_text() -> None:
     web = {"type": "web_search_result_location", "url": "https://a.b", "title": "A", "cited_text": "q"}
     page = {"type": "page_location", "document_title": "D", "cited_text": "p", "document_index": 0}
+    page |= {"start_page_number": 1, "end_page_number": 2}
     other = {"type": "dream_location", "url": "https://c.d"}
     body = stream(
         start(),

@@ -98,6 +98,20 @@ def test_other_settings_stand_beside() -> None:
     assert "generationConfig" not in body
 
 
+@pytest.mark.parametrize(
+    ("tier", "sent"),
+    [("auto", None), ("default", "standard"), ("standard", "standard"), ("flex", "flex"), ("priority", "priority")],
+)
+def test_service_tiers_go_by_geminis_words(tier: str, sent: str | None) -> None:
+    assert body_of(request(Message.user("hi"), settings=Settings(service_tier=tier))).get("serviceTier") == sent
+
+
+def test_another_vendors_service_tier_is_refused() -> None:
+    with pytest.raises(errors.UnsupportedSetting, match="service_tier='on_demand'") as caught:
+        body_of(request(Message.user("hi"), settings=Settings(service_tier="on_demand")))
+    assert "flex" in caught.value.hint
+
+
 @pytest.mark.parametrize("name", ["verbosity", "user", "parallel_tool_calls"])
 def test_settings_that_cannot_be_honoured(name: str) -> None:
     value: Any = {"verbosity": "low", "user": "me", "parallel_tool_calls": False}[name]
@@ -150,6 +164,22 @@ def test_no_reasoning_where_there_is_none() -> None:
 def test_reasoning_that_a_model_cannot_do(model: str, reasoning: Any) -> None:
     with pytest.raises(errors.UnsupportedSetting, match="reasoning"):
         config_of(model, reasoning=reasoning)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sent"),
+    [
+        ({}, False),
+        ({"type": "object", "properties": {}, "required": [], "additionalProperties": False}, False),
+        ({"type": "object", "additionalProperties": {"type": "string"}}, True),
+        ({"$ref": "#/$defs/City", "$defs": {"City": {"type": "object"}}}, True),
+        ({"anyOf": [{"type": "object", "properties": {"a": {}}}]}, True),
+    ],
+)
+def test_a_schema_is_sent_unless_it_asks_for_nothing(parameters: dict[str, Any], sent: bool) -> None:
+    body = body_of(request(Message.user("hi"), tools=(ToolSpec(name="f", parameters=parameters),)))
+    ((tool,),) = ((tool["functionDeclarations"]) for tool in body["tools"])
+    assert tool.get("parametersJsonSchema") == (parameters if sent else None)
 
 
 def test_tools_and_the_choice_between_them() -> None:

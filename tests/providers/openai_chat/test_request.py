@@ -139,6 +139,40 @@ def test_a_sound_goes_in_the_formats_that_the_server_takes() -> None:
         messages(sound)
 
 
+@pytest.mark.parametrize(
+    ("file", "what"),
+    [
+        (File(data=b"ID3x"), "sound"),
+        (File(data=b"%PDF-1"), "application/pdf"),
+        (File(id="file-1"), "files"),
+        (File(url="https://a/b.pdf", media_type="application/pdf"), "application/pdf"),
+    ],
+)
+def test_a_server_that_reads_pictures_and_text_alone_takes_no_other_file(file: File, what: str) -> None:
+    with pytest.raises(errors.UnsupportedSetting, match=f"groq takes no {what}"):
+        messages(Message.user("look", file), server="groq")
+    for taken in (File(data=b"a", media_type="text/plain"), File(data=b"x", media_type="image/png")):
+        assert messages(Message.user("look", taken), server="groq")
+
+
+@pytest.mark.parametrize(
+    ("server", "taken", "refused"),
+    [("openai", "fast", "on_demand"), ("azure", "priority", "standard_only"), ("groq", "on_demand", "priority")],
+)
+def test_a_service_tier_is_one_of_the_servers_own(server: str, taken: str, refused: str) -> None:
+    assert written(server=server, settings=Settings(service_tier=taken))["service_tier"] == taken
+    with pytest.raises(errors.UnsupportedSetting, match=f"{server} cannot honour service_tier='{refused}'"):
+        written(server=server, settings=Settings(service_tier=refused))
+
+
+def test_of_a_sound_that_a_model_made_it_is_said_that_there_was_one() -> None:
+    made = Message(
+        role="assistant", api="gemini", content=(Text(text="Hear."), File(data=b"x", media_type="audio/wav"))
+    )
+    assert messages(made, server="groq")[1]["content"] == [{"type": "text", "text": "[audio/wav]"}]
+    assert messages(made)[1]["content"][0]["type"] == "input_audio"
+
+
 def test_a_text_file_is_text() -> None:
     (message,) = messages(Message.user("read", File(data=b"abc", name="a.txt", media_type="text/plain")))
     assert message["content"] == "read\n\na.txt:\n\nabc"
@@ -216,6 +250,15 @@ def test_a_custom_call_is_its_text() -> None:
     assert messages(Message.assistant(call))[0]["tool_calls"] == [
         {"id": "c1", "type": "custom", "custom": {"name": "run", "input": "print(1)"}}
     ]
+
+
+@pytest.mark.parametrize("text", ["print(1)", '{"a": 1}', ""])
+def test_a_custom_call_is_a_functions_where_the_server_has_no_others(text: str) -> None:
+    (call,) = messages(Message.assistant(ToolCall(id="c1", name="run", arguments=text, custom=True)), server="groq")[0][
+        "tool_calls"
+    ]
+    assert (call["type"], call["function"]["name"]) == ("function", "run")
+    assert json.loads(call["function"]["arguments"]) == {"input": text}
 
 
 def test_what_only_others_can_read_is_left_out() -> None:
@@ -338,7 +381,10 @@ def test_what_the_decoder_keeps_goes_back() -> None:
         ],
     }
     (elsewhere,) = messages(answer(*parts), server="groq")
-    assert "reasoning_details" not in elsewhere
+    assert elsewhere.keys() == {"role", "content", "tool_calls"}
+    assert elsewhere["tool_calls"][0].keys() == {"id", "type", "function"}
+    (openais,) = messages(answer(*parts), server="openai")
+    assert openais["audio"] == {"id": "a1"}
     (foreign,) = messages(answer(*parts, api="gemini"), server="groq")
     assert "extra_content" not in foreign["tool_calls"][0]
 

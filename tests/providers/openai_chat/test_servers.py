@@ -38,4 +38,5 @@ def test_every_server_differs_and_every_difference_is_some_servers() -> None:
         for field in msgspec.structs.fields(Quirks)
         if all(getattr(quirks, field.name) == getattr(usual, field.name) for quirks in QUIRKS.values())
     }
-    assert idle == {"system_role"}  # what a program says of a server of its own
+    # What a program says of a server of its own, and what differs between those of another API.
+    assert idle == {"system_role", "reasoning_fields"}

@@ -20,6 +20,7 @@ from headwater.events.messages import (
     ToolCall,
     ToolResult,
 )
+from headwater.providers.openai_responses import QUIRKS
 from headwater.providers.openai_responses.response import Decoder, encode
 from headwater.providers.request import Endpoint, OutputSpec, Quirks, Request, Settings, ToolSpec
 from tests.providers.openai_responses.frames import (
@@ -40,12 +41,14 @@ from tests.providers.openai_responses.frames import (
     stream,
     without_id,
 )
-from tests.support.recordings import decode, recordings
+from tests.support.recordings import decode, recordings, shared_folder
 from tests.support.vendor_types import misfit
 
 
 def test_what_servers_said_goes_back_as_the_vendors_types_have_it(vendor: Any) -> None:
     told = 0
+    if not recordings("openai-responses"):
+        pytest.skip(f"no recordings of openai-responses under {shared_folder()}: set HEADWATER_SHARED")
     for recording in recordings("openai-responses"):
         for item in items_of(message_of(decode(Decoder(), [recording.body]))):
             item.pop("format", None)  # OpenRouter's own
@@ -61,6 +64,25 @@ def test_fields_that_a_server_adds_to_an_item_do_not_go_back() -> None:
     sent_back = items_of(message_of(decode(Decoder(), [stream(*events, completed())])))
     assert [item["type"] for item in sent_back] == ["reasoning", "message", "function_call"]
     assert not [item for item in sent_back if item.keys() & more.keys()]
+
+
+def test_fields_of_openrouters_reasoning_go_back_to_it_alone() -> None:
+    about = {"format": "f-v1", "signature": "s"}
+    heard = message_of(
+        decode(Decoder(), [stream(done(0, {**reasoned("hm"), **about}), done(1, cited(URL)), completed())])
+    )
+    for server, back in (("openrouter", about), ("openai", {})):
+        endpoint = Endpoint(provider=server, api=Decoder.api, base_url="https://h", quirks=QUIRKS[server])
+        sent_back = json.loads(encode(Request(model="m", messages=(heard,)), endpoint).body)["input"][0]
+        assert sent_back["type"] == "reasoning"
+        assert {name: sent_back[name] for name in about if name in sent_back} == back
+
+
+def test_of_a_sound_that_a_model_made_it_is_said_that_there_was_one() -> None:
+    answer = Message(
+        role="assistant", api="openai-chat", content=(Text(text="Hear: "), File(data=b"x", media_type="audio/wav"))
+    )
+    assert items_of(answer) == [{"role": "assistant", "content": "Hear: [audio/wav]"}]
 
 
 def test_what_is_sent_fits_the_vendors_types(vendor: Any) -> None:
@@ -115,6 +137,20 @@ def test_the_smallest_request() -> None:
         "store": False,
     }
     assert "sk-1" not in repr(request)
+
+
+def test_a_service_tier_is_one_of_openais_own_at_openai() -> None:
+    def asked(server: str, tier: str) -> Any:
+        endpoint = Endpoint(provider=server, api=Decoder.api, base_url="https://h", quirks=QUIRKS.get(server, Quirks()))
+        request = Request(model="m", messages=(Message.user("hi"),), settings=Settings(service_tier=tier))
+        return json.loads(encode(request, endpoint).body)["service_tier"]
+
+    assert asked("openai", "flex") == "flex"
+    assert asked("another", "gold") == "gold"
+    for server in ("openai", "azure"):
+        with pytest.raises(errors.UnsupportedSetting, match=f"{server} does not take service_tier='gold'") as caught:
+            asked(server, "gold")
+        assert "priority" in caught.value.hint
 
 
 def test_where_it_goes() -> None:

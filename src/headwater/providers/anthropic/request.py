@@ -26,6 +26,9 @@ API: Final = "anthropic"
 VERSION: Final = "2023-06-01"
 """The `anthropic-version` sent where `endpoint.headers` names none: the last one that takes sampling settings."""
 
+NOTHING_SAID: Final = "(empty)"
+"""What stands for a first message of the user's that is empty, or that is not there."""
+
 CALL_TYPES: Final[Mapping[str, str]] = {"agent": "tool_use", "provider": "server_tool_use"}
 """The usual type of a call's block, by who runs it."""
 
@@ -125,6 +128,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         body["container"] = conversation.container
     body.update(_sampling(settings))
     _think(body, settings.reasoning, family, max_tokens)
+    _check_thinking(body)
     betas = [*conversation.betas, *_add_extra(body, settings.extra or {})]
     return posted(_url(endpoint), _headers(endpoint, betas), body)
 
@@ -205,6 +209,27 @@ def _think(body: dict[str, Any], wish: str | bool | int | None, family: _Family,
         body["thinking"] = {"type": "enabled", "budget_tokens": min(budget, max(_LEAST_BUDGET, max_tokens // 2))}
 
 
+_LEAST_TOP_P: Final = 0.95  # of a model that reasons
+
+
+def _check_thinking(body: Mapping[str, Any]) -> None:
+    """Refuse what the API refuses of a model that is asked to reason: forced calls, and other sampling."""
+    if body.get("thinking", {}).get("type") not in ("enabled", "adaptive"):
+        return
+    if body.get("tool_choice", {}).get("type") in ("any", "tool"):
+        raise UnsupportedSetting(
+            "The Messages API forces no call of a tool while the model reasons.",
+            hint="Leave out tool_choice, or say reasoning=False.",
+        )
+    sampled = {"temperature": body.get("temperature", 1) != 1, "top_k": "top_k" in body}
+    sampled["top_p"] = body.get("top_p", 1) < _LEAST_TOP_P
+    for name in (name for name, refused in sampled.items() if refused):
+        raise UnsupportedSetting(
+            f"The Messages API does not take {name}={body[name]!r} while the model reasons.",
+            hint=f"Leave {name} out, or say reasoning=False.",
+        )
+
+
 def _tool(tool: ToolSpec, quirks: Quirks) -> dict[str, Any]:
     strict = bool(tool.strict) and quirks.strict_tools
     parameters = {"type": "object", **tool.parameters}
@@ -281,7 +306,10 @@ class _Conversation:
         for turn in self.turns:
             if turn["role"] == "user":
                 turn["content"].sort(key=lambda block: block.get("type") != "tool_result")
-        if self.turns and self.turns[-1]["role"] == "assistant" and (last := self.turns[-1]["content"][-1]).get("text"):
+        if not self.turns or self.turns[0]["role"] == "assistant":
+            # The API wants the user to speak first, and refuses a text that says nothing.
+            self.turns.insert(0, {"role": "user", "content": [{"type": "text", "text": NOTHING_SAID}]})
+        if self.turns[-1]["role"] == "assistant" and (last := self.turns[-1]["content"][-1]).get("text"):
             last["text"] = last["text"].rstrip()  # the API refuses a prefilled answer that ends in white space
 
     def _add(self, role: str, blocks: list[dict[str, Any]]) -> None:

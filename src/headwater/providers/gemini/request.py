@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -69,8 +69,8 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     config = _generation_config(request, generation)
     if config:
         body["generationConfig"] = config
-    if settings.service_tier is not None:
-        body["serviceTier"] = settings.service_tier
+    if (tier := _TIERS.get(settings.service_tier or "")) is not None:
+        body["serviceTier"] = tier
     if settings.store is not None:
         body["store"] = settings.store
     _merge(body, settings.extra or {})
@@ -96,6 +96,16 @@ def _url(endpoint: Endpoint, model: str) -> str:
     return f"{_root(endpoint)}/{quote(well_formed(path))}:streamGenerateContent?{query}"
 
 
+_TIERS: Final[Mapping[str, str | None]] = {
+    "auto": None,  # the choice is Gemini's anyway
+    "default": "standard",
+    "standard": "standard",
+    "flex": "flex",
+    "priority": "priority",
+}
+"""The service tiers, and the API's words for them."""
+
+
 def _refuse(settings: Settings, endpoint: Endpoint) -> None:
     given = settings.given()
     if settings.parallel_tool_calls:
@@ -107,13 +117,28 @@ def _refuse(settings: Settings, endpoint: Endpoint) -> None:
                 f"{endpoint.provider or API} cannot honour {name}={given[name]!r}.",
                 hint=f"Leave {name} out, or say it in the API's own words with extra=.",
             )
+    if settings.service_tier not in (None, *_TIERS):
+        raise errors.UnsupportedSetting(
+            f"{endpoint.provider or API} cannot honour service_tier={settings.service_tier!r}.",
+            hint=f"It takes {', '.join(_TIERS)}.",
+        )
+
+
+_PLAIN: Final = frozenset({"type", "properties", "required", "additionalProperties", "title", "description", "$schema"})
+
+
+def _asks_for_nothing(schema: dict[str, Any]) -> bool:
+    """Whether a tool takes no argument: Gemini refuses an object that has no properties."""
+    if schema.keys() - _PLAIN or schema.get("properties"):
+        return False
+    return not isinstance(schema.get("additionalProperties"), dict)
 
 
 def _declaration(tool: ToolSpec) -> dict[str, Any]:
     declaration: dict[str, Any] = {"name": tool.name}
     if tool.description:
         declaration["description"] = tool.description
-    if tool.parameters.get("properties"):
+    if not _asks_for_nothing(tool.parameters):
         declaration["parametersJsonSchema"] = tool.parameters
     return declaration
 

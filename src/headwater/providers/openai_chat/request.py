@@ -31,6 +31,7 @@ from headwater.events.messages import (
 )
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
 from headwater.providers.writing import (
+    INVALID,
     add_extra,
     arguments_object,
     json_object,
@@ -55,6 +56,9 @@ _PLAIN_TOO: Final = ("service_tier", "user", "store")
 
 _AUDIO: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav"}
 
+_READABLE: Final = ("image/", "text/", "application/json")
+"""How the media types of files begin that go as a picture or as plain text, which every server takes."""
+
 
 def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     """The request as a streamed POST to `{base_url}/chat/completions`.
@@ -67,6 +71,8 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     for name in settings.given():
         if name in quirks.unsupported:
             raise _unsupported(endpoint, name)
+    if settings.service_tier is not None and quirks.tiers and settings.service_tier not in quirks.tiers:
+        raise _unsupported(endpoint, f"service_tier={settings.service_tier!r}")
     writer = _Messages(endpoint)
     writer.add(with_own_ids(request.messages, _call_ids(quirks)))
     body: JSON = {"model": request.model, "messages": writer.written, "stream": True}
@@ -303,7 +309,7 @@ class _Messages:
             elif isinstance(part, ProviderItem) and part.api == API:
                 self._add_item(wire, part.item)
             elif isinstance(part, Image) or (isinstance(part, File) and "audio" not in wire):
-                self._waiting += self._contents((part,))
+                self._waiting += self._made(part)
         if "".join(thoughts):
             self._add_reasoning(wire, "".join(thoughts))
         content = self._answer_content(texts, wire.pop("thinking", None))
@@ -312,6 +318,13 @@ class _Messages:
         if content or len(wire) > 1:
             wire["content"] = content or (None if calls else "")
             self.written.append(wire)
+
+    def _made(self, part: Image | File) -> list[JSON]:
+        """A file that a model made; where the server takes none like it, that there was one must not get lost."""
+        try:
+            return self._contents((part,))
+        except (UnsupportedSetting, InvalidRequest):
+            return [{"type": "text", "text": f"[{part.media_type or 'file'}]"}]
 
     def _answer_content(self, texts: Sequence[Text], thinking: JSON | None) -> str | list[JSON]:
         parts = [content for content in self._contents(texts) if content["text"]]
@@ -326,10 +339,11 @@ class _Messages:
             if name == "reasoning_details":
                 if self._quirks.reasoning_back == "reasoning_details":
                     wire[name] = [*wire.get(name, ()), *value]
-            elif name == "audio":
-                wire[name] = {"id": value.get("id")}
-            else:
-                wire[name] = value
+            elif self._goes_back(name):
+                wire[name] = {"id": value.get("id")} if name == "audio" else value
+
+    def _goes_back(self, name: str) -> bool:
+        return self._quirks.kept_fields is None or name in self._quirks.kept_fields
 
     def _add_reasoning(self, wire: JSON, text: str) -> None:
         back = self._quirks.reasoning_back
@@ -340,13 +354,13 @@ class _Messages:
 
     def _call(self, call: ToolCall, own: bool) -> JSON:
         arguments = call.arguments
-        if call.custom:
+        if call.custom and self._quirks.custom_calls:
             written = arguments if isinstance(arguments, str) else json_text(arguments)
             return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": written}}
-        if not isinstance(arguments, str) or not arguments.strip() or json_object(arguments) is None:
-            arguments = json_text(arguments_object(call))
+        if not isinstance(arguments, str) or call.custom or not arguments.strip() or json_object(arguments) is None:
+            arguments = json_text(arguments_object(call, "input" if call.custom else INVALID))
         wire: JSON = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
-        if own and call.signature:
+        if own and call.signature and self._goes_back("extra_content"):
             wire["extra_content"] = msgspec.json.decode(call.signature)
         return wire
 
@@ -381,36 +395,42 @@ class _Messages:
     # --- files
 
     def _file(self, file: File) -> JSON:
-        if file.media_type.startswith("video/") and file.id is None and not self._quirks.video:
-            raise UnsupportedSetting(
-                f"{self._endpoint.provider} takes no video in Chat Completions.",
-                hint="Send pictures of it, or use a model that watches videos, such as gemini/….",
-            )
+        kind = file.media_type.partition(";")[0]
+        self._check(file, kind)
         if file.id is not None:
             return {"type": "file", "file": {"file_id": file.id}}
-        kind = file.media_type.partition(";")[0]
         if file.url is not None:
             return self._file_by_url(file, file.url, kind)
         data = file.data or b""
         if kind.startswith("audio/"):
-            form = _AUDIO.get(kind, kind[6:])
-            if self._quirks.sounds and form not in self._quirks.sounds:
-                raise UnsupportedSetting(
-                    f"{self._endpoint.provider} takes no {kind} in Chat Completions.",
-                    hint=f"It takes {' and '.join(sorted(self._quirks.sounds))}.",
-                )
-            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": form}}
+            return {"type": "input_audio", "input_audio": {"data": _base64(data), "format": _sound(kind)}}
         if kind.startswith("image/"):
             return {"type": "image_url", "image_url": {"url": data_url(data, kind)}}
         if kind.startswith("video/"):
             return {"type": "video_url", "video_url": {"url": data_url(data, kind)}}
-        if kind.startswith("text/") or kind == "application/json":
+        if kind.startswith(_READABLE):
             # Plain text is understood everywhere, a file of it hardly anywhere.
             name = f"{file.name}:\n\n" if file.name else ""
             return {"type": "text", "text": name + data.decode("utf-8", "replace")}
         if self._quirks.files_by_url == "document_url":
             return {"type": "document_url", "document_url": data_url(data, kind)}
         return {"type": "file", "file": {"filename": file.name or "file", "file_data": data_url(data, kind)}}
+
+    def _check(self, file: File, kind: str) -> None:
+        """Refuse what this server would. Raises UnsupportedSetting."""
+        quirks, what, hint = self._quirks, "", ""
+        if file.id is None and kind.startswith("video/"):
+            if not quirks.video:
+                what, hint = "video", "Send pictures of it, or use a model that watches videos, such as gemini/…."
+        elif file.data is not None and kind.startswith("audio/"):
+            if not quirks.audio:
+                what, hint = "sound", "Send a transcript, or use a model that listens, such as gemini/…."
+            elif quirks.sounds and _sound(kind) not in quirks.sounds:
+                what, hint = kind, f"It takes {' and '.join(sorted(quirks.sounds))}."
+        elif not quirks.documents and (file.id is not None or not kind.startswith(_READABLE)):
+            what, hint = kind or "files", "Send its text, or its pages as pictures."
+        if what:
+            raise UnsupportedSetting(f"{self._endpoint.provider} takes no {what} in Chat Completions.", hint=hint)
 
     def _file_by_url(self, file: File, url: str, kind: str) -> JSON:
         if kind.startswith("image/"):
@@ -434,6 +454,11 @@ def _image(image: Image) -> JSON:
     if image.detail is not None:
         where["detail"] = image.detail
     return {"type": "image_url", "image_url": where}
+
+
+def _sound(kind: str) -> str:
+    """The API's word for a sound's media type."""
+    return _AUDIO.get(kind, kind[6:])
 
 
 def _base64(data: bytes) -> str:

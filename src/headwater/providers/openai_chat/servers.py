@@ -23,6 +23,9 @@ _OPENAI: Final = Quirks(
     message_names=True,
     sounds=frozenset({"mp3", "wav"}),
     video=False,
+    kept_fields=frozenset({"audio"}),
+    custom_calls=True,
+    tiers=frozenset({"auto", "default", "flex", "scale", "priority", "fast"}),
     unsupported=frozenset({"top_k"}),
 )
 
@@ -39,7 +42,11 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     "groq": Quirks(
         max_tokens_field="max_completion_tokens",
         efforts=frozenset({"none", "low", "medium", "high"}),
+        audio=False,
         video=False,
+        documents=False,
+        kept_fields=frozenset(),  # it refuses a message with a field that it does not know
+        tiers=frozenset({"auto", "on_demand", "flex", "performance"}),
         unsupported=frozenset({"top_k", "store", "verbosity"}),
     ),
     "openrouter": Quirks(
@@ -68,6 +75,7 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
         seed_field="random_seed",
         files_by_url="document_url",
         call_id_length=9,
+        kept_fields=frozenset(),
         video=False,
         unsupported=_OPENAI_ONLY | {"top_k", "user"},
     ),

@@ -40,7 +40,7 @@ from headwater.providers.writing import (
     with_words,
 )
 
-__all__ = ("API", "JSON", "OWN_CALLS", "encode", "without")
+__all__ = ("API", "JSON", "OWN_CALLS", "QUIRKS", "encode", "without")
 
 API: Final = "openai-responses"
 
@@ -48,6 +48,15 @@ JSON: TypeAlias = dict[str, Any]
 
 OWN_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
 """Items that are calls of our tools."""
+
+_OPENAI: Final = Quirks(tiers=frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"}))
+
+QUIRKS: Final[Mapping[str, Quirks]] = {
+    "openai": _OPENAI,
+    "azure": _OPENAI,
+    "openrouter": Quirks(reasoning_fields=frozenset({"format", "signature"})),
+}
+"""How servers that speak this API differ when they are asked: a record each, by the server's name."""
 
 _decode_json = msgspec.json.Decoder().decode
 
@@ -109,6 +118,11 @@ def _refuse(settings: Settings, endpoint: Endpoint) -> None:
             raise UnsupportedSetting(
                 f"{endpoint.provider} does not take {name!r} over the Responses API.", hint=_UNSUPPORTED.get(name, "")
             )
+    tier, tiers = settings.service_tier, endpoint.quirks.tiers
+    if tier is not None and tiers and tier not in tiers:
+        raise UnsupportedSetting(
+            f"{endpoint.provider} does not take service_tier={tier!r}.", hint=f"It takes {', '.join(sorted(tiers))}."
+        )
     if settings.parallel_tool_calls is not None and not endpoint.quirks.parallel_tool_calls:
         raise UnsupportedSetting(f"{endpoint.provider} does not take 'parallel_tool_calls'.")
 
@@ -261,7 +275,7 @@ def _conversation(messages: Sequence[Message], quirks: Quirks, *, keep: bool) ->
     items: list[JSON] = []
     for message in messages:
         if message.role == "assistant":
-            items += _said(message, keep=keep)
+            items += _said(message, quirks, keep=keep)
         elif message.role == "system" and not items and _is_text(message):
             instructions.append(message.text)
         else:
@@ -300,6 +314,10 @@ def _tool_output(result: ToolResult) -> JSON:
     }
 
 
+_HEARD: Final = ("audio/", "video/")
+"""What this API takes no files of."""
+
+
 def _input_part(part: Text | Image | File) -> JSON:
     # Marks for prompt caching are left out: OpenAI caches every prefix by itself.
     if isinstance(part, Text):
@@ -314,7 +332,7 @@ def _input_part(part: Text | Image | File) -> JSON:
     if part.url is not None:
         return {"type": "input_file", "file_url": part.url}
     assert part.data is not None
-    if part.media_type.startswith(("audio/", "video/")):
+    if part.media_type.startswith(_HEARD):
         raise UnsupportedSetting(
             f"The Responses API takes no {part.media_type} files.", hint="Send a transcript, or use another model."
         )
@@ -329,7 +347,7 @@ def _input_picture(part: File) -> JSON:
     return {"type": "input_image", "image_url": url, "detail": "auto"}
 
 
-def _said(message: Message, *, keep: bool) -> list[JSON]:
+def _said(message: Message, quirks: Quirks, *, keep: bool) -> list[JSON]:
     """A model's message as the items it was, or as plain ones where another API wrote it."""
     own = message.api == API
     items: list[JSON] = []
@@ -350,7 +368,7 @@ def _said(message: Message, *, keep: bool) -> list[JSON]:
                 items.append({**part.item})
         else:
             _add_part(items, part, own=True)
-    return [_taken_back(item) for item in _acceptable(items, keep=keep)]
+    return [_taken_back(item, quirks) for item in _acceptable(items, keep=keep)]
 
 
 def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
@@ -366,6 +384,9 @@ def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
             fields = _unsigned(part.signature)
             result = base64.b64encode(part.data).decode()
             items.append({"type": "image_generation_call", **fields, "result": result})
+        elif isinstance(part, File) and part.media_type.startswith(_HEARD):
+            # Of a sound that another model made, it must not get lost that there was one.
+            _add_text(items, Text(text=f"[{part.media_type}]"), {})
         else:
             # The API lets a model's message hold text only: a picture that another one made is shown instead.
             items.append({"role": "user", "content": [_input_part(part)]})
@@ -457,8 +478,7 @@ _COMMON: Final = frozenset({"type", "id", "status"})
 TAKEN_BACK: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset({"role", "content", "phase"}),
     "message": _COMMON | {"role", "content", "phase"},
-    # The last two are OpenRouter's, which wants them back and is the only one to send them.
-    "reasoning": _COMMON | {"summary", "content", "encrypted_content", "format", "signature"},
+    "reasoning": _COMMON | {"summary", "content", "encrypted_content"},
     "function_call": _COMMON | {"call_id", "name", "arguments", "namespace", "caller", "async"},
     "custom_tool_call": frozenset({"type", "id", "call_id", "name", "input", "namespace", "caller", "async"}),
     "web_search_call": _COMMON | {"action"},
@@ -470,8 +490,11 @@ TAKEN_BACK: Final[Mapping[str, frozenset[str]]] = {
 """The fields that the schema of an item takes back: servers send more about it, and refuse a request that has that."""
 
 
-def _taken_back(item: JSON) -> JSON:
-    known = TAKEN_BACK.get(item.get("type", ""))
+def _taken_back(item: JSON, quirks: Quirks) -> JSON:
+    kind = item.get("type", "")
+    known = TAKEN_BACK.get(kind)
+    if known is not None and kind == "reasoning":
+        known |= quirks.reasoning_fields
     if known is None or item.keys() <= known:
         return item
     return {name: value for name, value in item.items() if name in known}
