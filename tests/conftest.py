@@ -6,10 +6,12 @@ import gc
 import os
 import signal
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 from headwater.backends import rate_limits
+from tests.support import bodies
 
 NOTHING_SKIPPED = os.environ.get("HEADWATER_NO_SKIPS", "") == "1"
 """A check that did not run proves nothing: where `.ci/run` decides, a skip is a failure. Elsewhere a machine without
@@ -25,6 +27,8 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["HEADWATER_HISTORY"] = "off"  # no command that a test runs keeps anything in its user's own folder
+    if folder := os.environ.get(bodies.VARIABLE):
+        bodies.keep_bodies(Path(folder))
 
 
 def pytest_collection_finish() -> None:

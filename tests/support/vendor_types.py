@@ -1,9 +1,14 @@
 """Whether a value is what a vendor's own package types say: strictly, so that a field that they do not name is one too
-many. (pydantic lets unknown keys of a TypedDict pass, and reads an Iterable only when someone asks.)"""
+many. (pydantic lets unknown keys of a TypedDict pass, and reads an Iterable only when someone asks.)
+
+Runs where the vendors' packages are installed, which may be an environment without this project: it imports neither.
+"""
 
 from __future__ import annotations
 
 import collections.abc
+import enum
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -15,13 +20,20 @@ __all__ = ("misfit",)
 
 _UNIONS = (typing.Union, types.UnionType)
 _LISTS = (list, tuple, collections.abc.Iterable, collections.abc.Sequence)
-_WRAPPERS = (typing_extensions.Required, typing_extensions.NotRequired, typing.Required, typing.NotRequired)
+_DICTS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_WRAPPERS = (
+    typing_extensions.Required,
+    typing_extensions.NotRequired,
+    typing.Required,
+    typing.NotRequired,
+    typing.ClassVar,
+)
 
 
 def misfit(value: Any, kind: Any, where: str = "") -> str:
     """Returns what of `value` does not fit `kind`; "" where all does."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any or kind is object:
+    if kind is Any or kind is object or isinstance(kind, typing.TypeVar):
         return ""
     if origin in _WRAPPERS or origin is typing.Annotated:
         return misfit(value, arguments[0], where)
@@ -36,28 +48,75 @@ def misfit(value: Any, kind: Any, where: str = "") -> str:
     if typing_extensions.is_typeddict(kind):
         return _misfit_of_fields(value, kind, where)
     if origin in _LISTS or kind in _LISTS:
-        if not isinstance(value, list):
-            return f"{where} is no list"
-        inner = arguments[0] if arguments else Any
-        return next((wrong for one in value if (wrong := misfit(one, inner, f"{where}[]"))), "")
-    if origin in (dict, collections.abc.Mapping) or kind is dict:
-        return "" if isinstance(value, dict) else f"{where} is no object"
+        return _misfit_of_list(value, arguments[0] if arguments else Any, where)
+    if origin in _DICTS or kind in _DICTS:
+        return _misfit_of_dict(value, arguments[1] if len(arguments) == 2 else Any, where)
     if kind is None or kind is type(None):
         return "" if value is None else f"{where} is not null"
-    if kind is float:
+    if isinstance(kind, type):
+        return _misfit_of_class(value, kind, where)
+    return ""
+
+
+def _misfit_of_list(value: Any, inner: Any, where: str) -> str:
+    if not isinstance(value, list):
+        return f"{where} is no list"
+    return next((wrong for one in value if (wrong := misfit(one, inner, f"{where}[]"))), "")
+
+
+def _misfit_of_dict(value: Any, inner: Any, where: str) -> str:
+    if not isinstance(value, dict):
+        return f"{where} is no object"
+    return next((wrong for name, one in value.items() if (wrong := misfit(one, inner, f"{where}.{name}"))), "")
+
+
+def _misfit_of_class(value: Any, kind: type, where: str) -> str:
+    if issubclass(kind, enum.Enum):
+        values = [one.value for one in kind]
+        if any(base.__name__ == "CaseInsensitiveEnum" for base in kind.__mro__) and isinstance(value, str):
+            value = value.upper() if value.upper() in values else value.lower()  # Google's
+        return "" if value in values else f"{where} is {value!r}"
+    if issubclass(kind, float):
         return "" if isinstance(value, (int, float)) and not isinstance(value, bool) else f"{where} is no number"
-    if kind is int:
+    if kind is bool:
+        return "" if isinstance(value, bool) else f"{where} is {value!r}"
+    if issubclass(kind, int):
         return "" if isinstance(value, int) and not isinstance(value, bool) else f"{where} is no whole number"
-    if kind in (str, bool):
-        return "" if isinstance(value, kind) else f"{where} is {value!r}"
-    return ""  # a class of theirs: files, models
+    if kind in (str, bytes):  # bytes are base64 on the wire
+        return "" if isinstance(value, str) else f"{where} is {value!r}"
+    if hasattr(kind, "model_fields"):
+        return _misfit_of_model(value, kind, where)
+    return f"{where} is no {kind.__name__}"  # a class of theirs that no JSON is: a file, what stands for "not given"
 
 
 def _misfit_of_fields(value: Any, kind: Any, where: str) -> str:
     if not isinstance(value, Mapping):
         return f"{where} is no object"
-    fields = typing_extensions.get_type_hints(kind, include_extras=True)
-    for name in kind.__required_keys__:
+    return _misfit_of_names(value, _hints(kind), kind.__required_keys__, where)
+
+
+@functools.cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    return typing_extensions.get_type_hints(kind, include_extras=True)
+
+
+def _misfit_of_model(value: Any, kind: Any, where: str) -> str:
+    """The same of a pydantic model, by the names that its fields have on the wire."""
+    if set(kind.model_fields) == {"value"}:
+        return misfit(value, str, where)  # ollama's Image: a model that is a string on the wire
+    if set(kind.model_fields) == {"raw", "type", "is_unknown"}:
+        return f"{where} is no {kind.__name__}"  # mistral's: what a newer server may send, and nobody may ask
+    if not isinstance(value, Mapping):
+        return f"{where} is no object"
+    named = {field.alias or name: field for name, field in kind.model_fields.items()}
+    required = [name for name, field in named.items() if field.is_required()]
+    return _misfit_of_names(value, {name: field.annotation for name, field in named.items()}, required, where)
+
+
+def _misfit_of_names(
+    value: Mapping[str, Any], fields: Mapping[str, Any], required: collections.abc.Iterable[str], where: str
+) -> str:
+    for name in required:
         if name not in value:
             return f"{where}.{name} is missing"
     # What tells the members of a union apart comes first: it says which of them was meant.
