@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 from headwater.backends.offline.performance import Pace
-from headwater.backends.offline.script import Act, Call, Say, Think
+from headwater.backends.offline.script import Act, Say, Think
+from headwater.backends.offline.script import Call as Asked
 from headwater.errors import ConfigurationError
-from headwater.events import Event, TextDelta
-from headwater.providers import ollama
+from headwater.events import CallStarted, Event, TextDelta
+from headwater.providers import ollama, openai_chat
+from headwater.providers.decoder import Call
 from headwater.providers.ollama import response
 from headwater.testing import Checked, ProviderBreach, check_provider
 from headwater.testing.served_answer import write
@@ -20,7 +22,7 @@ from headwater.testing.wires import WIRES
 
 
 def body_of(api: str) -> bytes:
-    acts: list[Act] = [Think("Hm, well."), Say("Let me look: 🌊."), Call("weather", {"city": "Paris"})]
+    acts: list[Act] = [Think("Hm, well."), Say("Let me look: 🌊."), Asked("weather", {"city": "Paris"})]
     answer = write(acts, WIRES[api]("m", {"stream": True}), pace=Pace(None), input_tokens=3)
     return b"".join(step for step in answer.steps if isinstance(step, bytes))
 
@@ -320,6 +322,130 @@ def test_a_decoder_that_always_errs_alike_is_told_by_what_is_expected(decoder: C
     check_provider("ollama", BODY, cuts=None, flips=10, **SAID)
     with pytest.raises(ProviderBreach, match=why):
         check_provider(decoder, BODY, cuts=None, flips=10, **SAID)
+
+
+# --- decoders of a stream of events
+
+
+def event(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return b"data: " + msgspec.json.encode({"id": "r", "model": "m", "choices": [choice], **more}) + b"\n\n"
+
+
+def called(index: int, arguments: str, **named: str) -> dict[str, Any]:
+    function = {"arguments": arguments, **({"name": named["name"]} if named else {})}
+    return {"tool_calls": [{"index": index, "function": function, **({"id": named["id"]} if named else {})}]}
+
+
+STREAM = b"".join(
+    (
+        event({"role": "assistant", "content": "So: "}),
+        event({"content": "5."}),
+        event(called(0, '{"sum"', id="a", name="pay")),
+        event(called(1, '{"sum": 9', id="b", name="pay")),
+        event(called(0, ": 5}")),
+        event(called(1, "}")),
+        event({}, "tool_calls", usage={"prompt_tokens": 3, "completion_tokens": 7}),
+        b"data: [DONE]\n\n",
+    )
+)
+TOLD: dict[str, Any] = {
+    "text": "So: 5.",
+    "calls": [("pay", {"sum": 5}), ("pay", {"sum": 9})],
+    "ids": ["a", "b"],
+    "usage": {"input_tokens": 3, "output_tokens": 7},
+    "finish_reason": "tool_calls",
+    "ends": "complete",
+}
+
+
+class IgnoringIndexes(openai_chat.Decoder):
+    """Gives every piece of arguments to the call that began last."""
+
+    def _read_call(self, piece: Any) -> None:
+        piece.index = len(self._drafts) - 1 if piece.id is None else piece.index
+        super()._read_call(piece)
+
+
+class LosingIds(openai_chat.Decoder):
+    """Makes ids of its own."""
+
+    def start_call(self, ident: str | None, name: str, by: Any = "agent") -> Call:
+        return super().start_call(None, name, by)
+
+
+class SharingIds(openai_chat.Decoder):
+    """Gives each call the id of the first."""
+
+    def take(self) -> list[Event]:
+        return [msgspec.structs.replace(one, id="a") if isinstance(one, CallStarted) else one for one in super().take()]
+
+
+class Merging(openai_chat.Decoder):
+    """Takes two calls of one tool for one."""
+
+    def take(self) -> list[Event]:
+        return [one for one in super().take() if getattr(one, "call", "") in ("", "a")]
+
+
+class Gluing(openai_chat.Decoder):
+    """Leaves out the white space at the end of a piece."""
+
+    def take(self) -> list[Event]:
+        return [
+            msgspec.structs.replace(one, text=one.text.rstrip()) if isinstance(one, TextDelta) else one
+            for one in super().take()
+        ]
+
+
+class Restarting(openai_chat.Decoder):
+    """Says all of the text again where the answer ends, as if it were news."""
+
+    def _finish(self) -> None:
+        super()._finish()
+        if self.complete:
+            self.text("So: 5.")
+
+
+class MarkerBlind(openai_chat.Decoder):
+    """Takes the end of the bytes for the end of the answer."""
+
+    def _finish(self) -> None:
+        super()._finish()
+        self.complete, self.error = True, None
+
+
+@pytest.mark.parametrize(
+    ("decoder", "why"),
+    [
+        (IgnoringIndexes, "Its calls are"),
+        (LosingIds, r"The ids of its calls are .*, not \['a', 'b'\]"),
+        (SharingIds, r"The ids of its calls are \['a', 'a'\], not"),
+        (Merging, "Its calls are"),
+        (Gluing, "Its text is 'So:5.'"),
+        (Restarting, "is no beginning of"),
+        (MarkerBlind, "it is called complete, but"),
+    ],
+)
+def test_a_decoder_of_events_that_is_wrong_is_told(decoder: Callable[[], Any], why: str) -> None:
+    check_provider("openai-chat", STREAM, cuts=None, flips=10, **TOLD)
+    with pytest.raises(ProviderBreach, match=why):
+        check_provider(decoder, STREAM, cuts=None, flips=10, **TOLD)
+
+
+class WantingANewline(response.Decoder):
+    """Leaves a last line without its newline unread."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        self.kept = getattr(self, "kept", b"") + data
+        whole, mark, self.kept = self.kept.rpartition(b"\n")
+        return super().feed(whole + mark)
+
+
+def test_a_last_line_without_its_newline_is_read() -> None:
+    check_provider("ollama", BODY.rstrip(b"\n"), cuts=None, flips=10, **SAID)
+    with pytest.raises(ProviderBreach, match="Its finish reason is None"):
+        check_provider(WantingANewline, BODY.rstrip(b"\n"), cuts=None, flips=10, **SAID)
 
 
 class Deaf(response.Decoder):

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from headwater import Agent
-from headwater.events import CallReady, Event, Retracted, StepFinished, TextDelta, TextStarted, Unknown
+from headwater.events import (
+    CallReady,
+    Event,
+    ReasoningDelta,
+    Retracted,
+    StepFinished,
+    TextDelta,
+    TextEnded,
+    TextStarted,
+    Unknown,
+)
 from headwater.events.codec import EVENT_TYPES, encode
 from headwater.events.fold import fold
 from headwater.terminal.dashboard.state import Board
@@ -160,6 +170,47 @@ class Late:
             self.text = self._screen.text
 
 
+class ShowingMembers(Screen):
+    """Shows what any run says, as if the outermost had said it."""
+
+    def __call__(self, event: Event) -> None:
+        self.run = event.run
+        super().__call__(event)
+
+
+class ShowingThoughts(Screen):
+    """Shows reasoning."""
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, ReasoningDelta) and event.run == self.run:
+            self.text += event.text
+
+
+class Repeating(Screen):
+    """Says a text again where its part ends."""
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, TextEnded) and event.run == self.run and len(self.text) > 12:
+            self.text += self.text
+
+
+class ByPiece(Screen):
+    """Takes back the last piece, however much is retracted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = ""
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        self.last = event.text if isinstance(event, TextDelta) else self.last
+
+    def retract(self, event: Retracted) -> None:
+        self.text = self.text.removesuffix(self.last)
+
+
 class LeadLosing(Screen):
     """Joins steps without what parts them."""
 
@@ -176,6 +227,10 @@ class LeadLosing(Screen):
         (ShowingRefusals, "refused"),
         (Late, "text"),
         (LeadLosing, "tools"),
+        (ShowingMembers, "an agent as a tool"),
+        (ShowingThoughts, "reasoning"),
+        (Repeating, "text"),
+        (ByPiece, "retracted"),
     ],
 )
 def test_a_screen_that_shows_something_else_is_told(make: Callable[[], Any], log: str) -> None:

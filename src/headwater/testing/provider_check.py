@@ -89,6 +89,7 @@ def check_provider(
     refusal: str | None = None,
     reasoning: str | None = None,
     calls: Sequence[tuple[str, Any]] | None = None,
+    ids: Sequence[str] | None = None,
     usage: Mapping[str, int | None] | None = None,
     finish_reason: str | None = None,
     ends: Literal["complete", "incomplete", "error"] | None = None,
@@ -98,8 +99,9 @@ def check_provider(
 
     What the body holds, so that it is known to be read right, and not only always alike: `text`, `refusal` and
     `reasoning` whole; `calls` as (name, arguments) in their order, arguments that are no JSON object as they came;
-    `usage` by the names of `Usage`, those given; the common `finish_reason`; how the answer `ends`; and `end`, the
-    bytes of the API's end marker: cut before them, no answer is whole. What is None is not looked at.
+    `ids`, those under which the results of the calls go back; `usage` by the names of `Usage`, those given; the common
+    `finish_reason`; how the answer `ends`; and `end`, the bytes of the API's end marker: cut before them, no answer is
+    whole. What is None is not looked at.
 
     `cuts` is how many prefixes are tried, at random (None: every one), `flips` how many bytes are flipped, one at a
     time, `splits` in how many random ways the body is cut up. `answers` says how many whole answers stand in the body:
@@ -111,6 +113,10 @@ def check_provider(
     _check_said(whole, text=text, refusal=refusal, reasoning=reasoning, finish_reason=finish_reason)
     if calls is not None and (made := whole.ended_calls) != list(calls):
         raise ProviderBreach(f"Its calls are {made!r:.400}, not {list(calls)!r:.400}.")
+    if ids is not None and (told := [ident or call for call, ident in whole.calls.items()]) != list(ids):
+        raise ProviderBreach(
+            f"The ids of its calls are {told!r:.400}, not {list(ids)!r:.400}: results go back by them."
+        )
     if usage is not None:
         _check_usage(whole, usage)
     if ends is not None and whole.ends != ends:
