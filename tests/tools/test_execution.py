@@ -415,6 +415,28 @@ def test_an_async_tool_that_takes_too_long(run: Run) -> None:
     run(main())
 
 
+def test_an_async_tool_that_nobody_waits_for_is_told(run: Run) -> None:
+    kept: list[ToolContext[Any]] = []
+
+    @tool
+    async def slow(ctx: ToolContext) -> None:
+        kept.append(ctx)
+        await asyncio.sleep(SOON)
+
+    async def main() -> None:
+        await run_tool(slow, {}, timeout=0.01)
+        assert kept[0].cancelled, "its time was up"
+        task = asyncio.create_task(run_tool(slow, {}, timeout=SOON))
+        await _until(lambda: len(kept) == 2)
+        assert not kept[1].cancelled
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert kept[1].cancelled, "it was cancelled"
+
+    run(main())
+
+
 def test_a_plain_tool_that_takes_too_long_is_told_and_its_result_dropped(run: Run) -> None:
     ended = threading.Event()
     seen: list[bool] = []

@@ -611,3 +611,26 @@ def test_every_type_of_the_package_is_decoded_or_ignored_by_name(package: Any, p
         assert found, f"{prefix}{name} has no members"
         assert found <= handled, f"{prefix}{name}: neither decoded nor ignored"
     assert set(typing.get_args(getattr(types, f"{prefix}StopReason"))) <= set(response._FINISH)
+
+
+# --- what gateways leave out, or send elsewhere
+
+
+def test_a_stop_reason_in_the_first_frame_counts_where_no_other_comes() -> None:
+    text = [opened(0, type="text", text=""), delta(0, "text_delta", text="a"), stopped(0), {"type": "message_stop"}]
+    decoder, events = read(stream(start(stop_reason="max_tokens"), *text))
+    assert (decoder.complete, decoder.finish_reason, telling(events).text) == (True, "length", "a")
+
+
+def test_a_start_without_an_id_takes_none_away() -> None:
+    again = {"type": "message_start", "message": {"model": "m"}}
+    decoder, _ = read(stream(start(), again, opened(0, type="text", text="a"), stopped(0), *ending()))
+    assert (decoder.response_id, decoder.model) == ("msg_1", "m")
+
+
+def test_a_stray_line_in_a_stream_is_no_answer() -> None:
+    whole = {"type": "message", "content": [{"type": "text", "text": "Other."}], "stop_reason": "end_turn"}
+    cut = stream(start(), opened(0, type="text", text=""), delta(0, "text_delta", text="a"))
+    decoder, events = read(cut + json.dumps(whole).encode() + b"\n")
+    assert not decoder.complete
+    assert telling(events).text == "a"

@@ -219,3 +219,16 @@ def test_one_long_line_in_small_pieces_is_joined_once() -> None:
         assert not decoder.feed(piece)
     ((_, data),) = decoder.feed(b"\n\n")
     assert data == piece * 100_000
+
+
+def test_ids_and_retry_times_are_read_over() -> None:
+    decoder = SSEDecoder()
+    assert decoder.feed(b"id: 1\nretry: 5\ndata: x\n\nid\ndata: y\n\nother: z\n") == [("", b"x"), ("", b"y")]
+    assert decoder.stray == [b"other: z"], "only what belongs to no stream of events"
+
+
+def test_the_lines_of_an_event_and_the_one_that_is_not_yet_whole_count_together() -> None:
+    decoder = SSEDecoder(max_event_bytes=100)
+    assert decoder.feed(b"data: " + b"a" * 60 + b"\n") == []
+    with pytest.raises(LimitExceeded):
+        decoder.feed(b"data: " + b"b" * 60)

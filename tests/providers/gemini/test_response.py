@@ -682,3 +682,25 @@ def test_no_bytes_make_it_raise(noise: bytes, before: bytes, seed: int) -> None:
     assert decode(whole, [body]) == decode(pieces, splits(body, seed))
     assert type(whole.error) is type(pieces.error)
     assert whole.error is None or isinstance(whole.error, errors.HeadwaterError)
+
+
+# --- in the midst of an answer
+
+
+def test_a_signature_that_comes_with_a_piece_of_text_is_kept() -> None:
+    _, events = read(chunk({"text": "a"}), chunk({"text": "b", "thoughtSignature": "c2ln"}), STOP)
+    assert telling(events).text == "ab"
+    assert [event.signature for event in of_type(events, TextEnded) if event.signature] == ["c2ln"]
+
+
+def test_a_calls_own_id_goes_back_and_none_is_made_up() -> None:
+    for own in ({"id": "fc-1"}, {}):
+        _, events = read(chunk({"functionCall": {"name": "f", "args": None, **own}}), STOP)
+        (ready,) = of_type(events, CallReady)
+        assert (ready.item_id, ready.arguments) == (own.get("id"), {})
+
+
+def test_the_model_and_the_id_are_those_of_the_first_chunk() -> None:
+    first = {**chunk({"text": "a"}), "modelVersion": "m-1", "responseId": "r-1"}
+    decoder, _ = read(first, {**STOP, "modelVersion": "m-2", "responseId": "r-2"})
+    assert (decoder.model, decoder.response_id) == ("m-1", "r-1")

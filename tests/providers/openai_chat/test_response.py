@@ -19,6 +19,7 @@ from headwater.events import (
     FileMade,
     ProviderItemMade,
     SourceFound,
+    TextDelta,
     TextStarted,
     UsageReported,
     Warned,
@@ -669,3 +670,38 @@ def test_every_field_of_the_official_types_is_read_or_ignored_by_name() -> None:
         unread = set(theirs.model_fields) - set(wire.__struct_fields__) - IGNORED
         assert not unread, f"{theirs.__name__}: {unread}"
     assert set(official.ChoiceDeltaAudio.model_fields) == {"id", "data", "transcript", "expires_at"}
+
+
+# --- in the midst of an answer
+
+
+def test_what_comes_beside_a_token_is_read_too() -> None:
+    details = [{"type": "reasoning.encrypted", "data": "d"}]
+    _, events = read(
+        body(chunk({"content": "a"}), chunk({"content": "b", "reasoning_details": details}), chunk({}, finish="stop"))
+    )
+    assert Telling(events).text == "ab"
+    assert [event.item for event in events if isinstance(event, ProviderItemMade)] == [{"reasoning_details": details}]
+
+
+def test_an_empty_token_is_nothing() -> None:
+    _, events = read(body(chunk({"content": "a"}), chunk({"content": ""}), chunk({"content": "b"}, finish="stop")))
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "b"]
+
+
+def test_an_empty_id_is_none_and_the_first_id_counts() -> None:
+    decoder, _ = read(body(chunk({"content": "a"}, id=""), chunk({"content": "b"}, finish="stop", id="")))
+    assert decoder.response_id is None
+    decoder, _ = read(
+        body(chunk({"content": "a"}, id=""), chunk({"content": "b"}, id="r2"), chunk({}, finish="stop", id="r3"))
+    )
+    assert decoder.response_id in ("r2", None)
+
+
+def test_an_error_of_another_choice_is_not_the_answers() -> None:
+    other = {"choices": [{"index": 1, "delta": {}, "error": {"message": "It broke."}}]}
+    decoder, _ = read(body(chunk({"content": "a"}), other, chunk({}, finish="stop")))
+    assert (decoder.error, decoder.complete) == (None, True)
+    mine = {"choices": [{"index": 0, "delta": {}, "error": {"message": "It broke."}}]}
+    decoder, _ = read(body(chunk({"content": "a"}), mine))
+    assert "It broke." in str(decoder.error)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from headwater.providers.decoder import Call
 from headwater.providers.openai_responses.items import Item, Items, dicts, is_server_call, string, text_of
 from headwater.providers.openai_responses.vocabulary import Head
 
@@ -195,3 +196,31 @@ def test_a_delta_of_an_item_that_is_done_begins_another() -> None:
     one.content("output_text", 0).said.append("Hello")
     items.finish(one, item(ident="a"), 0)
     assert items.for_delta("message", Head(output_index=0, item_id="a")) is None
+
+
+# --- what is known of an item
+
+
+def call_of(one: Item, name: str, *arguments: str) -> Call:
+    one.call = Call("call_1", "call_1", name, "agent")
+    one.call.args.extend(arguments)
+    return one.call
+
+
+def test_a_call_of_which_nothing_was_said_is_silent() -> None:
+    one = Items().add(item("function_call"), 0)
+    assert one.silent
+    call = call_of(one, "pay")
+    assert one.silent, "its name alone says nothing"
+    call.args.append("{")
+    assert not one.silent
+
+
+def test_a_call_may_be_what_does_not_contradict_it() -> None:
+    one = Items().add(item("function_call"), 0)
+    call_of(one, "pay", '{"sum"')
+    assert one.may_be_whole(item("function_call", name="pay", arguments='{"sum": 5}'))
+    assert one.may_be_whole(item("function_call", name="pay")), "what is not told contradicts nothing"
+    assert one.may_be_whole(item("function_call", arguments='{"sum": 5}'))
+    assert not one.may_be_whole(item("function_call", name="refund", arguments='{"sum": 5}'))
+    assert not one.may_be_whole(item("function_call", name="pay", arguments='{"to": 5}'))

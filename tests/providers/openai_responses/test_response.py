@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater import errors
+from headwater.events import CallReady, Event, SourceFound, TextStarted
 from headwater.events.messages import (
     Usage,
 )
@@ -76,6 +77,80 @@ def test_recorded_answer_goes_back_as_it_came(recording: Recording) -> None:
     elif len(wanted) < len(finished):
         wanted = [without_id(item) for item in wanted]
     assert [bare(item) for item in items_of(message_of(events))] == [bare(item) for item in wanted]
+
+
+# --- what is told late, or only once
+
+
+def starts(events: list[Event]) -> int:
+    return sum(isinstance(event, TextStarted) for event in events)
+
+
+def test_what_the_end_adds_to_an_open_message_goes_on_in_its_part() -> None:
+    _, events = made(added(0, said(status="in_progress", content=[])), delta("Hel"), completed(said("Hello")))
+    assert (telling(events).text, starts(events)) == ("Hello", 1)
+
+
+def test_white_space_that_the_end_tells_otherwise_is_no_text() -> None:
+    _, events = made(delta("One two."), completed(said("One  two. ")))
+    assert telling(events).text == "One two."
+    _, events = made(delta("One  two. "), completed(said("One two.")))
+    assert telling(events).text == "One  two. "
+    assert not warnings(events)
+
+
+@pytest.mark.parametrize("content", [[], None, [{"type": "output_text", "text": ""}]])
+def test_an_end_that_leaves_the_text_out_contradicts_nothing(content: Any) -> None:
+    for ending in ([], [done(0, said("Hi."))]):
+        _, events = made(added(0, said(content=[])), delta("Hi."), *ending, completed(said(content=content)))
+        assert (telling(events).text, warnings(events)) == ("Hi.", [])
+
+
+def test_a_citation_counts_each_text_before_it_once() -> None:
+    cited = {"type": "url_citation", "url": "https://a.example", "start_index": 0, "end_index": 2}
+    last = {**said("gh", ident="m3"), "content": [{"type": "output_text", "text": "gh", "annotations": [cited]}]}
+    _, events = made(
+        delta("ab", item="m1", index=0),
+        delta("cd", item="m2", index=1),
+        delta("ef", item="m1", index=0),
+        delta("gh", item="m3", index=2),
+        done(2, last),
+        completed(),
+    )
+    assert [event.span for event in events if isinstance(event, SourceFound)] == [(6, 8)]
+
+
+def test_reasoning_counts_for_no_citation() -> None:
+    cited = [{"url": "https://a.example", "start_index": 0, "end_index": 2}]
+    part = {"type": "output_text", "text": "gh", "annotations": cited}
+    thought = delta("Hm, hm.", kind="reasoning_text", item="r1", index=0)
+    _, events = made(thought, delta("gh", index=1), done(1, said(content=[part])), completed())
+    (source,) = (event for event in events if isinstance(event, SourceFound))
+    assert (source.kind, source.span) == ("url", (0, 2))
+
+
+def test_citations_that_only_a_part_tells_are_told() -> None:
+    part = {"type": "output_text", "text": "Hi.", "annotations": [{"type": "url_citation", "title": "T"}]}
+    told = {"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": part}
+    _, events = made(delta("Hi."), told, completed())
+    assert [(event.kind, event.title) for event in events if isinstance(event, SourceFound)] == [("url", "T")]
+
+
+def test_a_delta_under_the_index_of_another_kind_of_item_goes_to_the_message_at_work() -> None:
+    _, events = made(
+        added(0, reasoned()),
+        added(1, said(content=[])),
+        delta("a", index=1),
+        delta("b", index=0, item="other"),
+        completed(said("ab")),
+    )
+    assert (telling(events).text, starts(events)) == ("ab", 1)
+
+
+def test_a_call_of_the_server_keeps_the_id_of_its_item() -> None:
+    call = {"type": "mcp_call", "id": "mcp_1", "name": "echo", "server_label": "s", "arguments": "{}"}
+    _, events = made(added(0, call), done(0, call), completed())
+    assert [event.item_id for event in events if isinstance(event, CallReady)] == ["mcp_1"]
 
 
 def items_recorded(body: bytes) -> list[JSON]:

@@ -271,7 +271,7 @@ class Items:
         if said or named:
             return (said or named)[0]
         for item in islice(reversed(self._by_type.get(kind, ())), MAX_TRIED):
-            if (text := item.content_said(content_kind, full)) and agrees(full, text):
+            if item.content_said(content_kind, full):
                 return item
         return self.for_delta(kind, head)
 
