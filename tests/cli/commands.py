@@ -101,7 +101,14 @@ os.execvp(sys.argv[2], sys.argv[2:])
 class Terminal:
     """The command on a terminal of its own, and what a person would see there."""
 
-    def __init__(self, *arguments: str, columns: int = 80, cwd: Path | None = None, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        columns: int = 80,
+        cwd: Path | None = None,
+        env: Mapping[str, str],
+        program: list[str] | None = None,
+    ) -> None:
         import fcntl
         import pty
         import struct
@@ -121,7 +128,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _ON_ITS_OWN_TERMINAL, os.ttyname(theirs), *command(*arguments)],
+            [sys.executable, "-c", _ON_ITS_OWN_TERMINAL, os.ttyname(theirs), *(program or command(*arguments))],
             env=environment(**env),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -186,10 +193,14 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    *arguments: str, columns: int = 80, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    *arguments: str,
+    columns: int = 80,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    program: list[str] | None = None,
 ) -> Iterator[Terminal]:
-    """The command, begun on a terminal."""
-    shown = Terminal(*arguments, columns=columns, cwd=cwd, env=env or {})
+    """The command, or another program, begun on a terminal."""
+    shown = Terminal(*arguments, columns=columns, cwd=cwd, env=env or {}, program=program)
     try:
         yield shown
     finally:

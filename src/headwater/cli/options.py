@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = (
     "AGENT_OPTIONS",
     "OFFLINE_RATE",
+    "REASONING",
     "add_agent_options",
     "add_continue_option",
     "add_schema_option",
@@ -38,6 +39,9 @@ NO_KEY: Final = "no model named, no key set: the offline model answers, a stand-
 
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
 _SWITCHES: Final = {"on": True, "off": False}
+REASONING: Final = (*_EFFORTS, *_SWITCHES)
+"""The words that --reasoning takes."""
+
 _SETTINGS: Final = ("max_tokens", "temperature", "top_p", "seed", "stop", "reasoning")
 
 

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from headwater.cli import chat, demo, doctor, models, run, runs, serve
+from headwater.cli import chat, completion, demo, doctor, models, run, runs, serve
 from headwater.version import __version__
 
 __all__ = ("COMMANDS", "Command", "make_parser")
@@ -68,6 +68,7 @@ COMMANDS: dict[str, Command] = {
     "demo": demo,
     "models": models,
     "doctor": doctor,
+    "completion": completion,
 }
 
 
@@ -93,7 +94,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; what it gives has `execute` and `debug`."""
+    """The parser of the whole command line; what it gives has `execute`, `debug`, and a command's `parser`."""
     parser = Parser(
         prog="headwater",
         usage="headwater COMMAND [...]",
@@ -118,7 +119,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
         command.add_arguments(own)
         own.add_argument("--debug", action="store_true", help="show where an error comes from")
-        own.set_defaults(execute=command.execute)
+        own.set_defaults(execute=command.execute, parser=parser)
     return parser
 
 
