@@ -20,8 +20,6 @@ PROGRAMMERS = (
     "asyncio.run(",  # no running event loop: commands have theirs
     "handoffs=",  # commands make one agent
     "tools=[search]",  # a tool of the provider's
-    "pass data=",  # files by their URL
-    "File(data=",
     "HTTP_PROXY=",  # what a shell takes
     "_PROXY=",
     "?speed=",
@@ -56,6 +54,29 @@ def test_what_the_registry_advises(name: str | None, env: dict[str, str], told: 
     said = for_the_command_line(str(caught.value))
     assert told in said
     assert "=" not in said
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "openai takes no file by its URL. Give the file's bytes: File(data=…).",
+            "openai takes no file by its URL. Download it, and attach the file.",
+        ),
+        ("save='x' is no name for a run's file.", "--save 'x' is no name for a run's file."),
+        (
+            'If it takes no such schema for its answer, use output_mode="tool", or "prompted".',
+            "If it takes no such schema for its answer, ask for JSON in words, without --schema.",
+        ),
+        (
+            "'pilot' is declared with one of type Path. Pass it: agent.run(task, context=…). Where it may be missing, "
+            "declare Path | None.",
+            "'pilot' is declared with one of type Path. Run it in a program, or declare Path | None.",
+        ),
+    ],
+)
+def test_what_only_an_option_can_do_is_named_by_it(said: str, told: str) -> None:
+    assert for_the_command_line(said) == told
 
 
 def test_other_words_stay_as_they_are() -> None:

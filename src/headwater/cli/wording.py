@@ -30,6 +30,11 @@ _REPLACED: Final = tuple(
         (r"\bmax_tokens\b", "--max-tokens"),
         (r"\bChange reasoning\b", "Change --reasoning"),
         (r", or (give|say) [\w' ]+ (through|with) extra=", ""),
+        (r"\bGive the file's bytes: File\(data=…\)", "Download it, and attach the file"),
+        (r"\bLoad it and pass data=", "Download it, and attach the file"),
+        (r"""\bsave=(?=["'])""", "--save "),
+        (r'\buse output_mode="tool", or "prompted"', "ask for JSON in words, without --schema"),
+        (r"\bPass it: agent\.run\(task, context=…\)\. Where it may be missing,", "Run it in a program, or"),
         (r"with on_changed=\"warn\" what", "with --anyway what"),
         (r"; what had come is in the error's `response`", ""),
     )
