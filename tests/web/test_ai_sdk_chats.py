@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -74,6 +76,18 @@ async def test_the_chat_used_least_recently_is_forgotten(chats: Chats) -> None:
     chats.stop("z", None)
     await asyncio.sleep(1)
     assert chats.going("z", None) is None
+
+
+@on(lambda: paced("a", 2), limits=Limits(ended_runs=0))
+async def test_a_chat_holds_no_log_of_a_run_that_has_ended(chats: Chats) -> None:
+    live = chats.answer(None, said("c"), None).live
+    known = weakref.ref(live)
+    await live.task
+    del live
+    gc.collect()
+    assert known() is None
+    assert chats.going("c", None) is None
+    assert chats.answer(None, said("c"), None).live.state == "queued"
 
 
 @on(lambda: scripted(Call("send"), [Say("Done.")], tools=[send]))

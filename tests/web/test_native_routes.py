@@ -17,6 +17,8 @@ from headwater.backends.offline import Call, Say, ScriptedModel, Wait
 from headwater.events.codec import decode
 from headwater.testing import check_log
 from headwater.web import Limits, router
+from headwater.web.routing import router_of
+from headwater.web.site import Site
 from tests.support.members import asked, paced, speaker
 from tests.support.served import Sent, Served, read_events, sent_events, served
 from tests.support.streams import scripted
@@ -438,6 +440,26 @@ def test_a_run_is_spoken_to() -> None:
 
     asyncio.run(main())
     assert [message.text for message in asked(agent)[-1].messages] == ["Go.", "One two.", "And then?"]
+
+
+# --- while it stops
+
+
+def test_a_server_that_stops_says_so() -> None:
+    async def main() -> None:
+        site = Site([speaker("a")])
+        async with served(router_of(site)) as server:
+            run = await begin(server)
+            await events_of(server, run)
+            await site.manager.shutdown()
+            health = await server.client.get("/health")
+            assert (health.status_code, health.json()) == (503, {"status": "draining"})
+            refused = await server.client.post("/runs", json={"input": "Go."})
+            assert problem(refused) == (503, "shutting_down")
+            assert refused.headers["retry-after"] == "5"
+            assert (await state_of(server, run))["state"] == "finished"  # what there is can still be read
+
+    asyncio.run(main())
 
 
 # --- under a prefix

@@ -42,13 +42,13 @@ class Chats:
         self._manager = site.manager
         self._most = site.limits.threads
         self._actions = Actions(site.manager, site.on_disconnect)
-        self._known: OrderedDict[tuple[str | None, str], LiveRun] = OrderedDict()
-        """The last run of each chat, the one that was used least recently first."""
+        self._known: OrderedDict[tuple[str | None, str], str] = OrderedDict()
+        """The id of the last run of each chat, the one that was used least recently first: its log is the manager's."""
 
     def answer(self, agent: str | None, body: Mapping[str, Any], caller: str | None) -> Answer:
         """Have a chat's message answered, or go on where people have approved. Raises Problem."""
         chat = asked_of_chat(body)
-        going = self._known.get((caller, chat.id))
+        going = self._last(chat.id, caller)
         if chat.approved:
             return self._goes_on(going, chat, caller)
         if going is not None and not going.over:
@@ -57,11 +57,18 @@ class Chats:
         live = self._manager.start(
             agent, chat.task, owner=caller, on_disconnect=self._actions.then(None, GRACE), history=chat.history
         )
-        self._known[caller, chat.id] = live
+        self._known[caller, chat.id] = live.id
         self._known.move_to_end((caller, chat.id))
         while len(self._known) > self._most:
             self._known.popitem(last=False)
         return Answer(live)
+
+    def _last(self, chat: str, caller: str | None) -> LiveRun | None:
+        """The last run of a chat, if it is known still."""
+        try:
+            return self._manager.get(self._known.get((caller, chat), ""), caller)
+        except Problem:
+            return None
 
     def _goes_on(self, live: LiveRun | None, chat: Chat, caller: str | None) -> Answer:
         if live is None or live.over:
@@ -77,14 +84,14 @@ class Chats:
 
     def going(self, chat: str, caller: str | None) -> Answer | None:
         """The answer that is being given in a chat, from its beginning; None where none is."""
-        live = self._known.get((caller, chat))
+        live = self._last(chat, caller)
         if live is None or live.over:
             return None
         return Answer(live, 0, max(1, _waits(live) + (0 if live.state == "waiting" else 1)))
 
     def stop(self, chat: str, caller: str | None) -> None:
         """Stop the answer that is being given in a chat."""
-        live = self._known.get((caller, chat))
+        live = self._last(chat, caller)
         if live is not None:
             live.cancel()
 
