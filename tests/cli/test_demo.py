@@ -12,6 +12,8 @@ from tests.cli.commands import headwater, terminal
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
 ASKED = "headwater: a demo; its words are a script. Asked: Can we sail from Brest today?"
+ONE_ASKED = "headwater: a demo; its words are a script. Asked: When is high water?"
+FOUR_ASKED = "headwater: now four agents are asked: Can we sail from Brest today?"
 
 
 def test_a_pipe_gets_a_line_as_each_thing_happens() -> None:
@@ -31,30 +33,35 @@ def test_a_pipe_gets_a_line_as_each_thing_happens() -> None:
 
 
 @posix
-def test_a_terminal_sees_agents_at_work_a_connection_healed_and_a_call_allowed() -> None:
-    with terminal("demo") as shown:
-        shown.wait_for(lambda text: text.count("◌ ") >= 2)
+def test_a_terminal_sees_one_agent_then_four_a_connection_healed_and_a_call_allowed() -> None:
+    with terminal("demo", columns=100) as shown:
+        shown.wait_for(FOUR_ASKED)
+        alone = shown.text.splitlines()
         shown.wait_for("withdrawn")
         shown.wait_for("✋ skipper")
         assert shown.end() == 0
         lines = shown.text.splitlines()
-    assert lines[0] == ASKED
-    assert lines[1].startswith("╭")
+    assert alone[0] == ONE_ASKED
+    assert any('high_water(port="Brest")' in line for line in alone)
+    assert any("06:12" in line for line in alone)
+    top = next(at for at, line in enumerate(lines) if line.startswith("╭"))
     assert lines[-1] == 'headwater: now with a task of your own: headwater run "Explain tides"'
     assert [line[:1] for line in lines[-3:-1]] == ["╰", ""]
-    assert [line.split()[2] for line in lines if "✅" in line or "🩹" in line] == [
+    panel = lines[top:-2]
+    assert [line.split()[2] for line in panel if "✅" in line or "🩹" in line] == [
         "tides",
         "weather",
         "route",
         "skipper",
     ]
-    assert [line for line in lines if "🩹 weather" in line and "done, healed" in line]
-    assert {len(line) + line.count("✅") + line.count("🩹") for line in lines[1:-2]} == {79}
+    assert [line for line in panel if "🩹 weather" in line and "done, healed" in line]
+    assert {len(line) + line.count("✅") + line.count("🩹") for line in panel} == {99}
 
 
 @posix
 def test_ctrl_c_stops_it_while_tools_run() -> None:
     with terminal("demo") as shown:
+        shown.wait_for("╭")
         shown.wait_for("◌ high_water")
         shown.type("\x03")
         assert shown.end() == 130

@@ -23,17 +23,23 @@ __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "exec
 SUMMARY = "see agents at work: no key, no network"
 USAGE = "demo"
 DESCRIPTION = """\
-Three agents look at a question at once and a fourth decides, in the
-dashboard: reasoning, tools, a dropped connection that is healed, a call that
-a person has to allow (the demo does, after a moment). The words are a script,
-said by the offline model; the rest is what a program gets. Ctrl-C stops it at
-once."""
+One agent answers; then three look at a question at once and a fourth decides,
+in the dashboard: reasoning, tools, a dropped connection that is healed, a call
+that a person has to allow (the demo does, after a moment). The words are a
+script, said by the offline model; the rest is what a program gets. Ctrl-C
+stops it at once."""
 EXAMPLES = """\
 examples:
   headwater demo
   headwater demo | cat            what a pipe gets: a line as each thing happens"""
 
+QUESTION: Final = "When is high water?"
+"""What the agent alone is asked, where a person sees it."""
+
 TASK: Final = "Can we sail from Brest today?"
+
+SECONDS_BETWEEN: Final = 1.5
+"""What a person takes to read the end of one answer before the next ones begin."""
 
 RATE: Final = 32.0
 """Tokens a second of each agent: slow enough to be read while three speak at once."""
@@ -50,8 +56,17 @@ def execute(asked: argparse.Namespace) -> int:
     """See `Command`."""
     from headwater.cli.output import Outlet, is_terminal, tell
 
-    tell(f"a demo; its words are a script. Asked: {TASK}")
-    play(Outlet())
+    out = Outlet()
+    if is_terminal(sys.stdout):
+        tell(f"a demo; its words are a script. Asked: {QUESTION}")
+        play_alone(out)
+        time.sleep(SECONDS_BETWEEN)
+        out.write("\n")
+        out.flush()
+        tell(f"now four agents are asked: {TASK}")
+    else:
+        tell(f"a demo; its words are a script. Asked: {TASK}")
+    play(out)
     if is_terminal(sys.stdout):
         tell('now with a task of your own: headwater run "Explain tides"')
     return 0
@@ -72,6 +87,38 @@ def play(out: Outlet) -> None:
         out.on_problem = None
         dashboard.close()
     out.check()
+
+
+def play_alone(out: Outlet) -> None:
+    """Show one agent at work on `out`, to the end. Raises as `play` does."""
+    from headwater.cli.output import Printer
+
+    agent = make_agent()
+    printer = Printer(agent.name, out)
+    stream = agent.run_stream(QUESTION, on_event=printer)
+    out.on_problem = stream.cancel
+    try:
+        stream.result_sync()
+    finally:
+        out.on_problem = None
+        printer.close()
+    out.check()
+
+
+def make_agent() -> Agent[Any, str]:
+    """An agent whose words are written down, on the tide."""
+    from headwater.backends.offline import Call, Think
+
+    return _agent(
+        "almanac",
+        [high_water],
+        [Think("Brest has two high waters a day. The almanac knows them."), Call("high_water", {"port": "Brest"})],
+        [
+            "High water in **Brest** today:\n\n"
+            "| | time | height |\n|---|---|---|\n| morning | **06:12** | 6.9 m |\n| evening | **18:34** | 6.7 m |\n\n"
+            "These are *springs*: the Goulet runs at `4 knots`.\n"
+        ],
+    )
 
 
 def make_workflow() -> GraphWorkflow:
