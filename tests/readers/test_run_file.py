@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gzip
 import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +14,13 @@ from msgspec import structs
 
 from headwater import Agent, RunFile
 from headwater.backends.offline import Call, Cut, ScriptedModel, Wait
-from headwater.errors import ConfigurationError, HeadwaterError, IncompleteStream, InvalidRecord, Parked
+from headwater.errors import ConfigurationError, IncompleteStream, InvalidRecord, Parked
 from headwater.events import ApprovalAsked, Event, decode, encode
 from headwater.providers.request import Request
 from headwater.readers.run_file import run_files
-from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow
 from tests.support.streams import scripted
 from tests.support.virtual import run_virtual
-from tests.system.resume.scenarios import SCENARIOS
-
-ALONE = [*SCENARIOS][: [*SCENARIOS].index("allowed")]
-"""Those in which nobody is asked."""
 
 
 @pytest.fixture(params=["run.jsonl", "run.jsonl.gz"])
@@ -126,52 +119,6 @@ def test_what_is_no_saved_run_is_refused(tmp_path: Path, data: bytes) -> None:
 # --- played
 
 
-async def faces(stream: Any) -> tuple[list[Event], str]:
-    events: list[Event] = []
-    try:
-        await drained(stream.events(), events)
-    except HeadwaterError as error:
-        return events, f"{type(error).__name__}: {error}"
-    return events, str(stream.response)
-
-
-async def drained(reading: Any, into: list[Any]) -> None:
-    """Keep what is read, also where the reading ends in an error."""
-    async for item in reading:
-        into += (item,)
-
-
-def in_words(item: Any) -> str:
-    return item if isinstance(item, str) else f"{item.agent}: {item.content} {item.finish_reason}"
-
-
-READINGS: dict[str, Callable[[Any], Any]] = {
-    "chunks": lambda stream: stream,
-    "text": lambda stream: stream.text(),
-    "the answer": lambda stream: stream.select(final_only=True),
-    "the members": lambda stream: stream.select(depth=1),
-}
-
-
-@pytest.mark.parametrize("name", ALONE)
-def test_a_run_that_is_played_is_the_live_one(name: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "run.jsonl.gz"
-        live = await faces(SCENARIOS[name]().run_stream("go", save=path))
-        assert await faces(RunFile(path).play(speed=0)) == live
-        for read in READINGS.values():
-            path = tmp_path / f"{id(read)}.jsonl.gz"
-            shown: list[list[str]] = []
-            for stream in (SCENARIOS[name]().run_stream("go", save=path), None):
-                items: list[Any] = []
-                with contextlib.suppress(HeadwaterError):
-                    await drained(read(stream or RunFile(path).play(speed=0)), items)
-                shown.append([in_words(item) for item in items])
-            assert shown[0] == shown[1]
-
-    run_virtual(main())
-
-
 def test_it_is_played_at_its_times(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     saved(path)
@@ -226,23 +173,6 @@ def test_a_speed_that_is_none(path: Path, speed: Any) -> None:
 
 
 # --- forked
-
-
-@pytest.mark.parametrize("name", ALONE)
-def test_a_fork_at_every_step_is_a_log(name: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        path = tmp_path / "run.jsonl.gz"
-        log, _ = await faces(SCENARIOS[name]().run_stream("go", save=path))
-        file = RunFile(path)
-        steps = {(event.path, event.step) for event in log if event.type == "step.finished"}  # type: ignore[attr-defined]
-        assert steps
-        for run, step in sorted(steps):
-            stream = file.fork(SCENARIOS[name](), step=step, run=run, keep_log=True, approver=lambda question: True)
-            await faces(stream)
-            check_log(stream.log)
-            assert not {event.run for event in stream.log} & {event.run for event in log}
-
-    run_virtual(main())
 
 
 def test_a_fork_goes_on_with_another_model_and_message(path: Path) -> None:

@@ -82,6 +82,25 @@ def test_what_was_answered_is_told_by_whoever_leaves_before_it_was_heard() -> No
         assert [event.type for event in people.untold("r")] == ["input.answered"]
         await people.wait(other)
         assert people.untold("r") == ()
+        settled = [people.settled()]
+        for run in ("another", "r"):
+            assert people.settled("another")
+            assert people.settled("r") is people.settled()
+            people.told(run)
+            settled.append(people.settled())
+        assert settled == [False, False, True]
+
+    run_virtual(main())
+
+
+def test_a_run_that_is_over_has_nothing_more_to_tell() -> None:
+    async def main() -> None:
+        people = People()
+        _open(people)
+        people.answer("q", Answer(), "approval")
+        assert [people.settled(), len(people.untold("r"))] == [False, 1]
+        people.void("r")
+        assert [people.settled(), len(people.untold("r"))] == [True, 0]
 
     run_virtual(main())
 

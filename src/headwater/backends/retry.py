@@ -173,7 +173,7 @@ class Asking:
     def cut(self) -> list[Event]:
         """The answer is broken off where it stands: the connection is released, and what stood open in it ends."""
         self.abort()
-        return [*self._fold.closing(CANCELLED), *self.unreported()]
+        return [*self._fold.closing_step(CANCELLED), *self.unreported()]
 
     def unreported(self) -> list[Event]:
         """What the attempt that is cut has cost, as far as the log does not say so yet."""

@@ -458,12 +458,15 @@ class Fold:
         `why` is what unfinished calls and tools are told, `now` (Unix seconds) when that is. `children` are the folds
         of the runs below, by id, which have ended: one that is not told of was cancelled before it cost anything.
         """
-        step = [] if self._step is None else close_step(self._step, why)
         return [
-            *step,
+            *self.closing_step(why),
             *close_children(self._children.values(), children),
             *close_tools(self._awaited.values(), why, now),
         ]
+
+    def closing_step(self, why: str) -> list[Event]:
+        """The events that end what a model was in the middle of saying; `why` is what unfinished calls are told."""
+        return [] if self._step is None else [*close_step(self._step, why)]
 
     def step_end(self, *, api: str, model: str, finish_reason: str | None, word: str | None = None) -> StepFinished:
         """The event that ends the open step with all that it said; to be made once `closing` has been appended."""

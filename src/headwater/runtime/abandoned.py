@@ -11,13 +11,21 @@ from headwater.events import Event, RunStarted
 from headwater.runtime.past import Past
 from headwater.runtime.run import Run
 
-__all__ = ("ends_of", "ends_of_abandoned")
+__all__ = ("ends_of", "ends_of_abandoned", "ends_of_helpers")
 
 
 def ends_of_abandoned(parent: Run, call: str | None = None) -> list[Event]:
     """The events that end the runs below `parent` that nobody has gone on with; see `Past.abandoned`."""
     said: list[Event] = []
     for past in parent.past.abandoned(call) if parent.past is not None else ():
+        said += ends_of(parent, past)
+    return said
+
+
+def ends_of_helpers(parent: Run) -> list[Event]:
+    """The same of those that were to help it: what they were to bring is made anew where it is still wanted."""
+    said: list[Event] = []
+    for past in parent.past.helpers() if parent.past is not None else ():
         said += ends_of(parent, past)
     return said
 

@@ -26,6 +26,7 @@ from headwater.events import (
 from headwater.events.history import refuse_unanswered
 from headwater.events.messages import Message, ToolCall
 from headwater.providers.decoder import Place
+from headwater.runtime.abandoned import ends_of_helpers
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.definition import hash_of_job
@@ -101,16 +102,9 @@ class AgentRun(Hearing):
         self._history = all_well_formed(before)
         if self._history:
             refuse_unanswered((*self._history, *job.input))
-        self._system = await self._instructions()
+        self._system = await _instructions(self)
         warned = text_replaced(job.replaced or self._history is not before)
         return [self._started(), *warned, *self._do(Signal.BEGIN)]
-
-    async def _instructions(self) -> str | None:
-        token = current_run.set(self)
-        try:
-            return await self.job.told()
-        finally:
-            current_run.reset(token)
 
     def _started(self) -> RunStarted:
         context = None if self._above else outlined(self.job.context)  # once a tree
@@ -136,16 +130,21 @@ class AgentRun(Hearing):
         self._history = fold.started.history
         if fold.unheard:
             self._ear = Ear({key: said.message for key, said in fold.unheard.items()})
-        self._next = AgentRun._go_on_from_log
+        self._next = AgentRun._end_helpers
         if past.over and job.output is not None and isinstance(fold.end, RunFinished):
             with contextlib.suppress(ValueError):  # the type is another by now: the log's own value stands
                 self.node.output = job.output.parse(fold.text)
+
+    async def _end_helpers(self) -> list[Event]:
+        """What helped it when the log stopped helps it no more."""
+        self._next = AgentRun._go_on_from_log
+        return ends_of_helpers(self)
 
     async def _go_on_from_log(self) -> list[Event]:
         """The first events after those that another process has left."""
         standing, loop = self._standing, self.loop
         assert standing is not None
-        self._system = await self._instructions()
+        self._system = await _instructions(self)
         if loop.state is State.READY:
             return self._do(Signal.BEGIN)
         if standing.failure is not None:
@@ -310,7 +309,7 @@ class AgentRun(Hearing):
             if not self.waiting and calls.wait and (waits := calls.waits()) is not None:
                 return self._wait(waits)
             if self.parking and calls.rest:
-                await self.rest()
+                await self.stand_by()
             await mux.more()
         if events:
             calls.handed_out()
@@ -460,6 +459,14 @@ def _tool_calls(run: AgentRun, finished: Sequence[ToolFinished] | None = None, *
     from headwater.runtime.tool_calls import ToolCalls
 
     return ToolCalls(run, run.job, run.loop.steps, run._bad_calls, finished, changed=changed)
+
+
+async def _instructions(run: AgentRun) -> str | None:
+    token = current_run.set(run)
+    try:
+        return await run.job.told()
+    finally:
+        current_run.reset(token)
 
 
 def _fail_steps(run: AgentRun) -> NoReturn:

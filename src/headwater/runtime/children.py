@@ -61,8 +61,9 @@ class Parent(Run):
                 self.stand_still(True)
                 return [waiting_event(self.people, tuple(child.id for child in self._children))]
             if self.parking and self._rests_below():
-                await self.rest()
+                await self.stand_by()
             await mux.more()
+        self.at_rest = self.at_rest and not events
         if self.waiting and any(map(wakes, events)):
             self.stand_still(False)
         return events
@@ -95,7 +96,9 @@ class Parent(Run):
 
     def _rests_below(self) -> bool:
         """Whether nothing below is at work, and something would be but that the tree is being parked."""
-        return bool(self._children or self.held) and all(run.waiting or run.at_rest for run in self._children)
+        below = self._children
+        rests = bool(below or self.held) and all(run.waiting or run.at_rest for run in below)
+        return rests and (bool(self._above) or self.people.settled())
 
     def end_lost(self, call: str | None = None) -> list[Event]:
         """See `Run`."""

@@ -110,6 +110,13 @@ class Past:
         following.taken = True
         return following
 
+    def helpers(self) -> Iterator[Past]:
+        """The helpers that go on in the log; they are taken from now on."""
+        for child in self.children:
+            if child.node.role == "helper" and not child.taken and not child.told:
+                child.taken = True
+                yield child
+
     def abandoned(self, call: str | None = None) -> Iterator[Past]:
         """The runs below that go on in the log and that nobody has gone on with; they are taken from now on.
 
@@ -257,7 +264,7 @@ class Standing:
         events: list[Event] = []
         if fold.in_attempt is not None:
             error = ErrorInfo(type="Interrupted", message="The process that listened to this answer ended.")
-            events += fold.closing(error.message)
+            events += fold.closing_step(error.message)
             if (estimate := fold.estimate()) is not None:
                 events.append(estimate)
             usage = estimate.usage if estimate is not None else fold.reported or Usage()

@@ -333,6 +333,14 @@ class Pausing(Placed):
         await self._interruptible.wait(asyncio.Event().wait())
         raise AssertionError("nothing but its end wakes a run that rests")
 
+    async def stand_by(self) -> None:
+        """`rest` where people may still answer what was asked: a run below others goes on with that when it comes."""
+        if not self._above:
+            await self.rest()
+        elif not self.at_rest:
+            self.at_rest = True
+            self._above[-1].look_again()
+
     def look_again(self) -> None:
         """A run below has come to rest."""
         if self._mux is not None:

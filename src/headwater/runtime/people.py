@@ -50,7 +50,7 @@ class Waiting:
 class People:
     """The questions of one tree of runs."""
 
-    __slots__ = ("_accepted", "_answered", "_given", "_lock", "_open", "_void")
+    __slots__ = ("_accepted", "_answered", "_given", "_lock", "_open", "_telling", "_void")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,6 +59,8 @@ class People:
         """What was answered, by id: in words."""
         self._accepted: dict[str, tuple[Question, Answer]] = {}
         """What was answered, and whoever asked is yet to hear of it."""
+        self._telling: dict[str, str] = {}
+        """What whoever asked has heard, and its run is yet to tell: the runs, by id."""
         self._void: set[str] = set()
         self._given: dict[str, Answer] = {}
 
@@ -107,6 +109,17 @@ class People:
             there_are = [one for one in self._accepted.values() if one[0].run == run]
         return tuple(answered(question.id, answer, question.kind) for question, answer in there_are)
 
+    def settled(self, run: str = "") -> bool:
+        """Whether every answer was heard and told, of the run of that id or of all: who waits does so for others."""
+        if not run:
+            return not (self._accepted or self._telling)
+        return not self.untold(run) and run not in self._telling.values()
+
+    def told(self, run: str) -> None:
+        """The run of that id has said all that was put before it, and so has ceased to wait for that."""
+        for name in [name for name, its in self._telling.items() if its == run]:
+            del self._telling[name]
+
     def _refused(self, id: str) -> UnknownQuestion | AlreadyAnswered | RunEnded:
         if id in self._answered:
             how = self._answered[id]
@@ -122,6 +135,9 @@ class People:
             for name in [name for name, waiting in self._open.items() if waiting.question.run == run]:
                 del self._open[name]
                 self._void.add(name)
+            for name in [name for name, (question, _) in self._accepted.items() if question.run == run]:
+                del self._accepted[name]
+        self.told(run)
 
     def give(self, answers: Mapping[str, Answer]) -> None:
         """Answer questions before they are asked again: those of a log that is gone on with."""
@@ -186,10 +202,12 @@ class People:
     def _heard(self, waiting: Waiting) -> Answer:
         with self._lock:
             self._accepted.pop(waiting.question.id, None)
+        self._telling[waiting.question.id] = waiting.question.run
         return waiting.future.result()
 
     def _note(self, question: Question, answer: Answer) -> Answer:
         self._answered[question.id] = _in_words(question.kind, answer)
+        self._telling[question.id] = question.run
         return answer
 
 

@@ -116,10 +116,9 @@ class ToolCalls:
 
     @property
     def rest(self) -> bool:
-        """Whether none is at work, or would be but that the tree is being parked, and every answer was heard."""
-        return not self.run.people.untold(self.run.id) and all(
-            run is not None and (run.waiting or run.at_rest) for run in self._busy()
-        )
+        """Whether none is at work, or would be but that the tree is being parked, and every answer was told."""
+        rests = all(run is not None and (run.waiting or run.at_rest) for run in self._busy())
+        return rests and self.run.people.settled(self.run.id if self.run.above else "")
 
     def _busy(self) -> Iterator[Run | None]:
         """For each call at work the run that answers it, if one does."""
@@ -350,6 +349,8 @@ class ToolCalls:
 
     def handed_out(self) -> None:
         """All that was said has been given to the reader."""
+        self.run.people.told(self.run.id)
+        self.run.at_rest = False
         self._due += self._tasks
         self._tasks = []
 

@@ -12,9 +12,12 @@ from headwater import AgentStream
 from headwater.events import Event, MessageReceived, RunWaiting
 from headwater.events.questions import Answer, Question
 
-__all__ = ("People", "Rule", "Saying", "answer")
+__all__ = ("Attending", "People", "Rule", "Saying", "answer")
 
 Rule: TypeAlias = Callable[[Question], Answer]
+
+Attending: TypeAlias = Callable[[AgentStream[object], Sequence[Event]], None]
+"""Whoever is there while a run is read; called with its stream and the log so far, after each event."""
 
 
 class People:

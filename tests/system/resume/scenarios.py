@@ -20,7 +20,7 @@ from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import OnUnknown, Work
 from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from tests.support.streams import always
-from tests.system.resume.people import People, Saying
+from tests.system.resume.people import Attending, People, Saying
 
 __all__ = ("SCENARIOS", "Scenario", "done")
 
@@ -46,7 +46,7 @@ class Scenario:
     """A run that can be made again and again; calling it returns the declaration."""
 
     make: Callable[[], Any]
-    people: Callable[[], People] = People
+    people: Callable[[], Attending] = People
     """Who answers and speaks, anew for each process."""
     later: Callable[[], Any] | None = None
     """What it is declared as in a process that goes on with it, where that is something else."""
@@ -242,6 +242,18 @@ def nested() -> Any:
     broken = Agent(name="broken", model=always("half ", Fail(400)))
     inner = ConcurrentWorkflow([_member("left", ["left"]), broken], name="inner", on_error="collect")
     return SequentialWorkflow([inner, _member("last", [Call("add", {"a": 1, "b": 1})], ["last"])], name="outer")
+
+
+def results_in_results() -> Any:
+    inner = ConcurrentWorkflow([_member("left", ["left"]), _member("right", ["right"])], name="inner", max_loops=2)
+    adds = _member("last", [Call("add", {"a": 1, "b": 1})], ["last"])
+    return ConcurrentWorkflow([inner, SequentialWorkflow([inner, adds], name="then")], name="outer")
+
+
+def results_by_a_call() -> Any:
+    team = ConcurrentWorkflow([_member("left", ["left"]), one_asked()], name="team", description="A team.")
+    turns = ["I ask. ", Call("team", {"task": "go"}), Call("add", {"a": 2, "b": 2})], ["They said it."]
+    return Agent(name="boss", tools=[team, add], model=by_step(*turns))
 
 
 def failing_member() -> Any:
@@ -495,6 +507,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "nested, with a failed member": Scenario(nested),
     "nested, with a cancelled member": Scenario(cancelled_member),
     "a member that cannot begin": Scenario(unable_member),
+    "results in results": Scenario(results_in_results),
     "a failing member": Scenario(failing_member),
     "allowed": Scenario(one_asked),
     "allowed at once": Scenario(one_asked, lambda: People(patient=False)),
@@ -520,6 +533,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "asked in a graph": Scenario(asking_graph),
     "asked in nested workflows": Scenario(asking_nested),
     "asked after a handoff": Scenario(asking_heir),
+    "asked in a workflow that is a tool": Scenario(results_by_a_call),
     "unknown: retry": Scenario(lambda: _unsure("retry")),
     "unknown: tell": Scenario(lambda: _unsure("tell"), ends=SENT),
     "unknown: ask": Scenario(lambda: _unsure("ask"), ends=SENT),

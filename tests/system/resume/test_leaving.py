@@ -57,7 +57,7 @@ def _slow_agent() -> Agent[Any, Any]:
     return Agent(name="slow", tools=[slow], model=by_step(["I go. ", Call("slow")], ["It is done."]))
 
 
-async def _left(stream: AgentStream[Any], then: Callable[[Event], object]) -> Parked:
+async def _left(stream: AgentStream[Any, Any], then: Callable[[Event], object]) -> Parked:
     """Read a run until it is parked, with `then` called for each event."""
 
     async def read() -> None:
@@ -198,8 +198,16 @@ def test_parked_while_a_question_is_open_it_has_the_question_and_what_was_answer
     run_virtual(main())
 
 
+def _asking_below() -> Any:
+    return Agent(name="boss", tools=[asks_two_things()], model=by_step([Call("asker", {"task": "go"})], ["Done."]))
+
+
+def _asking_together() -> Any:
+    return SequentialWorkflow([ConcurrentWorkflow([_asking_below()], name="inner")])
+
+
 @pytest.mark.parametrize("now", [False, True])
-@pytest.mark.parametrize("make", [one_asked, waiting_child, asks_two_things])
+@pytest.mark.parametrize("make", [one_asked, waiting_child, asks_two_things, _asking_below, _asking_together])
 def test_what_was_answered_in_the_moment_of_parking_is_in_the_log(make: Callable[[], Any], now: bool) -> None:
     """Whoever answers is told that it holds: so it does, also where the run is left before it has heard of it."""
 
@@ -230,6 +238,37 @@ def test_what_was_answered_in_the_moment_of_parking_is_in_the_log(make: Callable
         assert again.response == tree_response(whole)
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_is_answered_below_while_others_are_still_at_work(deep: bool) -> None:
+    """A run that rests already hears it: a tool that had asked comes to its end, and what is allowed does not begin."""
+
+    async def main() -> None:
+        asks = _asking_below() if deep else asks_two_things()
+        flow = ConcurrentWorkflow([SequentialWorkflow([asks], name="inner"), one_asked(), _slow_agent()])
+        stream: AgentStream[Any, Any] = flow.run_stream("Go.", keep_log=True)
+        loop = asyncio.get_running_loop()
+
+        def answer_all(content: Any) -> None:
+            for question in stream.pending:
+                answer(stream, question, Answer(content=content))
+
+        def then(event: Event) -> None:
+            if isinstance(event, ToolStarted) and event.name == "slow":
+                loop.call_later(0.5, stream.park)
+                loop.call_later(1.0, answer_all, 3)
+                loop.call_later(2.0, answer_all, "Ann")
+
+        parked = await _left(stream, then)
+        check_log(parked.log, parked=True)
+        told = [event.type for event in parked.log]
+        assert (told.count("input.answered"), told.count("approval.answered")) == (2, 1)
+        assert [one.split(" ")[1] for one in done] == ["add", "add", "book", "slow"]
+        assert [one.type for one in parked.log if getattr(one, "name", "") == "charge" and "tool" in one.type] == []
+
+    _, seconds = run_virtual(main())
+    assert seconds == pytest.approx(5.0)
 
 
 def _steps_below() -> Any:
