@@ -314,13 +314,17 @@ def test_what_was_answered_before_it_is_asked_again_is_its_answer() -> None:
         people = People()
         people.give({"q": Answer(by="given")})
         waiting = _open(people)
-        assert waiting.given is not None
-        assert people.unattended == (), "nobody need answer it any more"
+        assert [*people.pending, *people.unattended] == []
+        with pytest.raises(AlreadyAnswered, match="allowed by given"):
+            people.answer("q", Answer(allowed=False), "approval")
+        assert not people.settled("r")
         assert (await people.wait(waiting)).by == "given"
         people.give({"i": Answer(content=1)})
         misfit = _open(people, INPUT, _refuses)
+        assert [*people.pending] == [INPUT]
         with pytest.raises(AnswerInvalid):
             await people.wait(misfit)
+        assert people.untold("r") == ()
 
     run_virtual(main())
 

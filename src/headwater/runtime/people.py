@@ -160,7 +160,19 @@ class People:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         waiting = Waiting(question, lambda answer: check(all_well_formed(answer)), future, approver)
         with self._lock:
-            waiting.given = self._given.pop(question.id, None)
+            given = self._given.pop(question.id, None)
+        if given is not None:
+            try:
+                answer = waiting.check(given)
+            except AnswerInvalid:
+                waiting.given = given  # whoever waits is to hear of it
+            else:
+                with self._lock:
+                    self._answered[question.id] = _in_words(question.kind, answer)
+                    self._accepted[question.id] = question, answer
+                future.set_result(answer)
+                return waiting
+        with self._lock:
             self._open[question.id] = waiting
         return waiting
 
@@ -171,10 +183,9 @@ class People:
         """
         question, check, asked = waiting.question, waiting.check, waiting.approver
         if waiting.given is not None:
-            answer = check(waiting.given)
-            with self._lock:
-                if self._open.pop(question.id, None) is not None:
-                    return self._note(question, answer)
+            check(waiting.given)
+        if waiting.future.done():
+            return self._heard(waiting)
         helper = asyncio.ensure_future(_answer_of(asked, question)) if asked is not None else None
         try:
             waits: set[asyncio.Future[Any]] = {waiting.future} if helper is None else {waiting.future, helper}

@@ -112,7 +112,8 @@ class ToolCalls:
     @property
     def wait(self) -> bool:
         """Whether none is at work: people are waited for, by the calls or by the runs that answer them."""
-        return all(run is not None and run.waiting for run in self._busy())
+        waits = all(run is not None and run.waiting for run in self._busy())
+        return waits and self.run.people.settled(self.run.id)
 
     @property
     def rest(self) -> bool:
