@@ -458,11 +458,8 @@ class Fold:
         `why` is what unfinished calls and tools are told, `now` (Unix seconds) when that is. `children` are the folds
         of the runs below, by id, which have ended: one that is not told of was cancelled before it cost anything.
         """
-        return [
-            *self.closing_step(why),
-            *close_children(self._children.values(), children),
-            *close_tools(self._awaited.values(), why, now),
-        ]
+        below = close_children(self._children.values(), children)
+        return [*self.closing_step(why), *below, *close_tools(self._awaited.values(), why, now)]
 
     def closing_step(self, why: str) -> list[Event]:
         """The events that end what a model was in the middle of saying; `why` is what unfinished calls are told."""
