@@ -30,6 +30,7 @@ from headwater.providers.framing.sse import SSEDecoder
 
 __all__ = (
     "CHANGES",
+    "WRITINGS",
     "Frames",
     "errors_after",
     "meaning",
@@ -73,6 +74,45 @@ def write_frames(api: str, frames: Frames) -> bytes:
     return b"".join(
         (f"event: {name}\n".encode() if name else b"") + b"data: " + _data(value) + b"\n\n" for name, value in frames
     )
+
+
+def _with_comments(api: str, frames: Frames) -> bytes:
+    """Something between any two frames that only keeps the connection open."""
+    if api == "ollama-chat":
+        return b"\n".join(write_frames(api, [frame]) for frame in frames) + b" \n\n"
+    between = b": keep-alive\n\n\n:\n\nid: 7\nretry: 10\n\n"
+    return between + between.join(write_frames(api, [frame]) for frame in frames) + between
+
+
+def _with_carriage_returns(api: str, frames: Frames) -> bytes:
+    return write_frames(api, frames).replace(b"\n", b"\r\n")
+
+
+def _with_spaces(api: str, frames: Frames) -> bytes:
+    """White space in the JSON wherever it may stand, but for line breaks."""
+    spaced = [
+        (name, value if isinstance(value, str) else json.dumps(value, separators=(" ,\t", "\t : ")) + " ")
+        for name, value in frames
+    ]
+    return write_frames(api, spaced)
+
+
+def _tightly(api: str, frames: Frames) -> bytes:
+    """No white space that may be left out, and real characters instead of escapes."""
+    tight = [
+        (name, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+        for name, value in frames
+    ]
+    return write_frames(api, tight).replace(b"data: ", b"data:").replace(b"event: ", b"event:")
+
+
+WRITINGS: Final[dict[str, Callable[[str, Frames], bytes]]] = {
+    "comments between": _with_comments,
+    "carriage returns": _with_carriage_returns,
+    "spaces in the JSON": _with_spaces,
+    "no space to spare": _tightly,
+}
+"""Ways to write the same frames, by name."""
 
 
 def _value(data: bytes) -> Any:

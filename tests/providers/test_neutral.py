@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import pytest
 from headwater.providers.decoder import Decoder
 from tests.providers.neutral import (
     CHANGES,
+    WRITINGS,
     Frames,
     errors_after,
     meaning,
@@ -19,7 +20,7 @@ from tests.providers.neutral import (
     with_waves,
     write_frames,
 )
-from tests.support.recordings import Recording, cases, check_grammar, decode
+from tests.support.recordings import Recording, cases, check_grammar, decode, one_byte_at_a_time, splits
 
 MODULES: Final = {
     "openai-responses": "openai_responses",
@@ -234,9 +235,14 @@ BODIES: Final = [
 
 
 def said(api: str, frames: Frames) -> dict[str, Any]:
+    return read(api, [write_frames(api, frames)])
+
+
+def read(api: str, pieces: Iterable[bytes]) -> dict[str, Any]:
+    """What the pieces of a body mean."""
     make: Callable[[], Decoder] = import_module(f"headwater.providers.{MODULES[api]}").Decoder
     decoder = make()
-    events = decode(decoder, [write_frames(api, frames)])
+    events = decode(decoder, pieces)
     check_grammar(events)
     return meaning(decoder, events)
 
@@ -248,6 +254,16 @@ def test_what_servers_do_differently_changes_nothing(api: str, frames: Frames, c
     assert plain["finish"][0], "the body itself must be whole"
     assert plain["error"] == "None"
     assert said(api, CHANGES[change](frames)) == plain
+
+
+@pytest.mark.parametrize("writing", WRITINGS)
+@pytest.mark.parametrize(("api", "frames"), BODIES)
+def test_however_it_is_written_and_cut_up_it_says_the_same(api: str, frames: Frames, writing: str) -> None:
+    plain = said(api, frames)
+    body = WRITINGS[writing](api, frames)
+    assert body != write_frames(api, frames)
+    for pieces in ([body], one_byte_at_a_time(body), *(splits(body, seed) for seed in range(5))):
+        assert read(api, pieces) == plain
 
 
 @pytest.mark.parametrize(("api", "frames"), BODIES)
@@ -286,5 +302,8 @@ def test_what_servers_do_differently_changes_no_recording(recording: Recording) 
     for name, change in CHANGES.items():
         if (changed := change(frames)) != frames:
             assert said(api, changed) == plain, name
+    if plain["finish"][0] and plain["error"] == "None":  # else the last line may be half of one
+        for name, writing in WRITINGS.items():
+            assert read(api, [writing(api, frames)]) == plain, name
     waves = with_waves(frames)
     assert said(api, split_surrogates(waves)) == said(api, waves)
