@@ -67,6 +67,7 @@ def test_another_agent_is_refused_unless_it_is_to_go_on_anyway(folder: Path) -> 
     other = headwater(*line, "--instructions", "Be brief.", cwd=folder)
     assert other.returncode == 2
     assert "with --anyway what is declared now counts" in other.stderr
+    assert "Give the options that it was run with, as --agent" in other.stderr
     assert headwater(*line, "--instructions", "Be brief.", "--anyway", cwd=folder).returncode == 3
     many = headwater(*line, "--answer", "1", "--answer", "2", cwd=folder)
     assert "headwater: There are 2 answers and 1 questions." in many.stderr

@@ -10,7 +10,7 @@ import pytest
 from headwater import Agent, RunFile, tool
 from headwater.backends.offline import Call, Cut, ScriptedModel
 from headwater.cli import main
-from headwater.errors import HeadwaterError
+from headwater.errors import ApprovalNeeded, HeadwaterError
 from tests.cli.commands import headwater
 
 
@@ -18,6 +18,12 @@ from tests.cli.commands import headwater
 async def look(what: str) -> str:
     """Look."""
     return f"saw {what}"
+
+
+@tool(approval=True)
+async def pay(euros: int) -> str:
+    """Pay."""
+    return f"paid {euros}"
 
 
 @pytest.fixture
@@ -72,6 +78,39 @@ def test_a_run_step_by_step(folder: Path, capsys: pytest.CaptureFixture[str]) ->
         assert words in shown
     assert "\x1b" not in shown
     assert "failed: IncompleteStream" in said(capsys, "show", "failed.jsonl")
+
+
+def test_a_run_that_waits_says_for_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    agent = Agent(name="guide", model=ScriptedModel([[Call("pay", {"euros": 20})]]), tools=[pay])
+    with pytest.raises(ApprovalNeeded):
+        agent.run("Pay.", save="waits.jsonl")
+    assert said(capsys, "list").splitlines()[1].split()[3] == "waits"
+    shown = said(capsys, "show", "waits.jsonl")
+    assert shown.splitlines()[0].endswith(" · waits")
+    assert "waits for leave to run pay(euros=20)" in shown
+
+    lines = (tmp_path / "waits.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "open.jsonl").write_text("".join(lines[:4]))
+    shown = said(capsys, "show", "open.jsonl")
+    assert shown.splitlines()[0].endswith(" · open")
+    assert "waits for" not in shown
+
+
+def test_no_line_that_is_shown_ends_with_spaces(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save("long.jsonl", "One.\n\nTwo.\n\nThree.\n\nFour.")
+    for line in ("show", "long.jsonl"), ("diff", "long.jsonl", "other.jsonl"):
+        shown = said(capsys, *line)
+        assert "Two. … (25 characters)" in shown
+        assert all(row == row.rstrip() for row in shown.splitlines())
+
+
+@pytest.mark.parametrize("action", ["show", "html", "resume"])
+def test_a_mistake_names_help_that_can_be_called(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", action]) == 2
+    assert f"See headwater runs {action} --help." in capsys.readouterr().err
 
 
 def test_a_run_as_its_events(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

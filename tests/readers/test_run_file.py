@@ -42,6 +42,11 @@ def test_it_holds_the_log(path: Path) -> None:
     assert (file.run_id, file.started, str(file.response)) == (log[0].run, log[0], "The moon ")
 
 
+def test_it_tells_what_it_is(path: Path) -> None:
+    log = saved(path)
+    assert repr(RunFile(path)) == f"RunFile({str(path)!r}, {len(log)} events of {log[0].path[-1]!r})"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
 def test_it_is_its_owners_alone_also_where_one_was_there(path: Path) -> None:
     path.write_text("open to all")

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from headwater.cli.options import add_agent_options
     from headwater.cli.resume import add_resume_arguments
 
-    actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True)
+    actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True, prog=parser.prog)
     listing = actions.add_parser("list", help="the runs of files and folders, a line each")
     listing.add_argument("places", nargs="*", default=["."], metavar="PLACE", help="files and folders (default: .)")
     show = actions.add_parser("show", help="what happened in a run, step by step")
@@ -90,7 +90,7 @@ def _open(path: str) -> RunFile:
 def _print(text: str = "") -> None:
     from headwater.events.controls import harmless
 
-    sys.stdout.write("\n".join(map(harmless, text.split("\n"))) + "\n")
+    sys.stdout.write("\n".join(harmless(line).rstrip() for line in text.split("\n")) + "\n")
 
 
 # --- list
@@ -136,12 +136,41 @@ def _row(file: RunFile) -> tuple[str, ...]:
 
 
 def _end_of(file: RunFile) -> str:
+    if (ended := _ended(file)) is not None:
+        return ended
+    if file.cut:
+        return "cut"
+    return "waits" if _waited_for(file) else "open"
+
+
+def _ended(file: RunFile) -> str | None:
     from headwater.events import RunCancelled, RunFailed, RunFinished
 
     for event in reversed(file.events):
         if event.run == file.run_id and isinstance(event, (RunFinished, RunFailed, RunCancelled)):
             return event.type.removeprefix("run.")
-    return "cut" if file.cut else "open"
+    return None
+
+
+def _waited_for(file: RunFile) -> list[str]:
+    """What people are asked where the file ends, in words; nothing where the run cannot be gone on with."""
+    from headwater.errors import InvalidRecord
+    from headwater.events import ApprovalAsked
+    from headwater.runtime.past import past_of
+    from headwater.terminal.notes import call_phrase
+
+    if _ended(file) is not None:
+        return []
+    try:
+        open_ = past_of(file.events).questions()
+    except InvalidRecord:
+        return []
+    return [
+        f"leave to run {call_phrase(asked.name, asked.arguments)}"
+        if isinstance(asked, ApprovalAsked)
+        else f"an answer to {asked.name}: {asked.message}"
+        for asked in open_.values()
+    ]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
@@ -181,6 +210,8 @@ def _show(asked: argparse.Namespace) -> int:
     _print()
     if isinstance(last, RunFailed):
         _print(f"failed: {last.error.type}: {last.error.message}")
+    for wanted in _waited_for(file):
+        _print(f"waits for {wanted}")
     usage = response.usage
     _print(f"{_count(usage.input_tokens)} in, {_count(usage.output_tokens)} out · {_seconds(file)} s")
     return 0
@@ -209,7 +240,7 @@ def _clip(text: str, whole: bool) -> str:
     lines = text.strip("\n").split("\n")
     if whole or (len(lines) <= SHOWN and len(text) <= SHOWN * WIDTH):
         return "\n".join(lines)
-    cut = "\n".join(lines[:SHOWN])[: SHOWN * WIDTH]
+    cut = "\n".join(lines[:SHOWN])[: SHOWN * WIDTH].rstrip()
     return f"{cut} … ({len(text):,} characters)"
 
 

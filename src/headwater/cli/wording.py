@@ -28,6 +28,8 @@ _REPLACED: Final = tuple(
         (r", or raise timeouts\.\w+", ""),
         (r"\bRaise max_steps, or make\b", "Make"),
         (r"\bmax_tokens\b", "--max-tokens"),
+        (r"\bLeave out tool_choice, or say\b", "Say"),
+        (r"\breasoning=False\b", "--reasoning off"),
         (r"\bChange reasoning\b", "Change --reasoning"),
         (r", or (give|say) [\w' ]+ (through|with) extra=", ""),
         (r"\bGive the file's bytes: File\(data=…\)", "Download it, and attach the file"),
@@ -35,6 +37,7 @@ _REPLACED: Final = tuple(
         (r"""\bsave=(?=["'])""", "--save "),
         (r'\buse output_mode="tool", or "prompted"', "ask for JSON in words, without --schema"),
         (r"\bPass it: agent\.run\(task, context=…\)\. Where it may be missing,", "Run it in a program, or"),
+        (r"\bGo on with the same declaration;", "Give the options that it was run with, as --agent or --tool;"),
         (r"with on_changed=\"warn\" what", "with --anyway what"),
         (r"; what had come is in the error's `response`", ""),
     )

@@ -99,6 +99,9 @@ class RunFile:
         self.events, self.cut = read_saved(self.path.read_bytes(), str(self.path))
         """All of the log, as far as it was written."""
 
+    def __repr__(self) -> str:
+        return f"RunFile({str(self.path)!r}, {len(self.events)} events of {self.started.agent_name!r})"
+
     @property
     def started(self) -> RunStarted:
         """The first event."""
