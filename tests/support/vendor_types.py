@@ -73,7 +73,7 @@ def _misfit_of_dict(value: Any, inner: Any, where: str) -> str:
 def _misfit_of_class(value: Any, kind: type, where: str) -> str:
     if issubclass(kind, enum.Enum):
         values = [one.value for one in kind]
-        if any(base.__name__ == "CaseInsensitiveEnum" for base in kind.__mro__) and isinstance(value, str):
+        if any(base.__name__.lower() == "caseinsensitiveenum" for base in kind.__mro__) and isinstance(value, str):
             value = value.upper() if value.upper() in values else value.lower()  # Google's
         return "" if value in values else f"{where} is {value!r}"
     if issubclass(kind, float):

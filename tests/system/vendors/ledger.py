@@ -28,6 +28,10 @@ SENT: Mapping[str, Mapping[str, str]] = {
         "messages[].tool_calls[].id": "its server has it, its package not yet",
         "tools[].function.parameters": "any JSON Schema; its package names a few keywords",
     },
+    "openrouter": {
+        "input[].format": "a reasoning item's, which it sends and wants back",
+        "input[].signature": "a reasoning item's, which it sends and wants back",
+    },
     "openai-responses": {"service_tier": "tiers go by each server's own words"},
 }
 

@@ -219,14 +219,14 @@ def _check_thinking(body: Mapping[str, Any]) -> None:
     if body.get("tool_choice", {}).get("type") in ("any", "tool"):
         raise UnsupportedSetting(
             "The Messages API forces no call of a tool while the model reasons.",
-            hint="Leave out tool_choice, or say reasoning=False.",
+            hint='Leave out tool_choice, or say reasoning="none".',
         )
     sampled = {"temperature": body.get("temperature", 1) != 1, "top_k": "top_k" in body}
     sampled["top_p"] = body.get("top_p", 1) < _LEAST_TOP_P
     for name in (name for name, refused in sampled.items() if refused):
         raise UnsupportedSetting(
             f"The Messages API does not take {name}={body[name]!r} while the model reasons.",
-            hint=f"Leave {name} out, or say reasoning=False.",
+            hint=f'Leave {name} out, or say reasoning="none".',
         )
 
 
