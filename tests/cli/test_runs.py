@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from headwater import Agent, RunFile, tool
+from headwater import Agent, ConcurrentWorkflow, RunFile, SequentialWorkflow, tool
 from headwater.backends.offline import Call, Cut, ScriptedModel
 from headwater.cli import main
 from headwater.errors import ApprovalNeeded, HeadwaterError
-from tests.cli.commands import headwater
+from tests.cli.commands import headwater, terminal
 
 
 @tool
@@ -124,6 +124,20 @@ def test_a_run_is_played(folder: Path) -> None:
     assert "It is grey." in done.stdout
     done = headwater("runs", "play", "failed.jsonl", "--speed", "0", cwd=folder)
     assert "the run failed: IncompleteStream" in done.stderr
+
+
+@pytest.mark.parametrize("kind", [SequentialWorkflow, ConcurrentWorkflow])
+def test_a_workflow_is_played(kind: type[SequentialWorkflow] | type[ConcurrentWorkflow], folder: Path) -> None:
+    agents: list[Agent] = [Agent(name=name, model=ScriptedModel([f"I am {name}."])) for name in ("north", "south")]
+    kind(agents, print_on=False).run("Who are you?", save="team.jsonl")
+    piped = headwater("runs", "play", "team.jsonl", "--speed", "0", cwd=folder)
+    assert piped.returncode == 0
+    assert piped.stdout == f"{RunFile('team.jsonl').response.text}\n"
+
+    with terminal("runs", "play", "team.jsonl", "--speed", "0", cwd=folder) as shown:
+        assert shown.end() == 0
+    assert [shown.text.count(f"Agent: {agent.name} ") for agent in agents] == [1, 1]
+    assert [shown.text.count(f"I am {agent.name}.") for agent in agents] == [1, 1]
 
 
 def test_a_run_as_a_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 from headwater import ConcurrentWorkflow, SequentialWorkflow
 from headwater.backends.offline import Call, Say
-from headwater.events import Event
+from headwater.events import Event, RunFinished
+from headwater.terminal.look import Look
 from headwater.terminal.section_printer import SectionPrinter
 from tests.support.members import log_of, paced, speaker
 from tests.support.virtual import run_virtual
+from tests.terminal import crowds
 
 
 def logged(runnable: Any) -> list[Event]:
@@ -41,6 +43,30 @@ def test_two_who_speak_at_once_are_shown_whole() -> None:
     told = shown(logged(ConcurrentWorkflow([paced("ann", 3), paced("bob", 3)])), live=False)
     assert "ann0 ann1 ann2" in told
     assert "bob0 bob1 bob2" in told
+
+
+def on_screen(log: list[Event], *, close: bool = False) -> str:
+    with crowds.terminal(80, 24) as (file, watched):
+        show = SectionPrinter(live=False, file=file, look=Look(footer=False))
+        for event in log:
+            show(event)
+        if close:
+            show.pause()
+            assert not any(watched.look()), "a pause shows nothing of who still speaks"
+            show.close()
+        shown = [line.strip() for line in watched.look()]
+    return " ".join(line.split(" |")[0] for line in shown if line and not line.startswith("━"))
+
+
+def test_of_two_who_speak_at_once_each_ones_words_stand_below_its_name() -> None:
+    log = logged(ConcurrentWorkflow([paced("ann", 3), paced("bob", 3)]))
+    assert on_screen(log) == "🤖 Agent: ann ann0 ann1 ann2 🤖 Agent: bob bob0 bob1 bob2"
+
+
+def test_who_has_not_ended_is_named_at_the_close() -> None:
+    log = logged(ConcurrentWorkflow([paced("ann", 3), paced("bob", 3)]))
+    ends = [at for at, event in enumerate(log) if isinstance(event, RunFinished)]
+    assert on_screen(log[: ends[0]], close=True) == "🤖 Agent: ann 🤖 Agent: bob"
 
 
 def test_who_is_handed_the_conversation_speaks_too() -> None:

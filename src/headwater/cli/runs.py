@@ -256,13 +256,14 @@ def _seconds(file: RunFile) -> str:
 
 
 def _play(asked: argparse.Namespace) -> int:
-    from headwater.cli.output import Outlet, Printer, tell
+    from headwater.cli.output import Outlet, tell
+    from headwater.cli.watching import watching_for_log
     from headwater.errors import HeadwaterError, Parked
 
     file = _open(asked.file)
     out = Outlet()
     stream = file.play(asked.speed)
-    printer = Printer(file.started.agent_name, out)
+    printer = watching_for_log(file.events, out)
     try:
         for event in stream.events():
             printer(event)
@@ -273,6 +274,7 @@ def _play(asked: argparse.Namespace) -> int:
         tell(f"the run failed: {type(error).__name__}: {error}")
     finally:
         printer.close()
+    printer.ended(file.response)
     out.check()
     return 0
 

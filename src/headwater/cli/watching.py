@@ -6,17 +6,18 @@ Owns the choice alone. How an answer is drawn is the terminal's; how standard ou
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from headwater.cli.output import JSONLines, Outlet, Printer, Watching, leave_it_to_the_screen, tell
-from headwater.events import Event, RunFailed, RunFinished
+from headwater.events import Event, Handoff, RunFailed, RunFinished, RunStarted
 
 if TYPE_CHECKING:
     from headwater.agents.runnable import Runnable
     from headwater.errors import HeadwaterError
+    from headwater.events import WorkflowShape
 
-__all__ = ("Value", "Whole", "watching_for")
+__all__ = ("Replayed", "Value", "Whole", "watching_for", "watching_for_log")
 
 
 def watching_for(runnable: Runnable, out: Outlet, *, json: bool = False, value: bool = False, **look: bool) -> Watching:
@@ -35,6 +36,21 @@ def watching_for(runnable: Runnable, out: Outlet, *, json: bool = False, value: 
     if isinstance(runnable, Agent):
         return Sections(out, runnable, **look) if runnable.handoffs else Printer(runnable.name, out, **look)
     return Sections(out, runnable, **look) if out.isatty() else Whole(out)
+
+
+def watching_for_log(events: Sequence[Event], out: Outlet) -> Watching:
+    """Who shows a run again whose log there is, as `watching_for` shows it the first time."""
+    first = events[0]
+    assert isinstance(first, RunStarted)
+    if first.workflow is None and not any(isinstance(event, Handoff) for event in events):
+        return Printer(first.agent_name, out)
+    if first.workflow is not None and not out.isatty():
+        return Whole(out)
+    return Replayed(out, live=all(shape.kind == "sequential" for shape in _shapes(events)))
+
+
+def _shapes(events: Sequence[Event]) -> Iterator[WorkflowShape]:
+    return (event.workflow for event in events if isinstance(event, RunStarted) and event.workflow is not None)
 
 
 class Sections(Watching):
@@ -63,12 +79,13 @@ class Sections(Watching):
 
     def pause(self) -> None:
         """End what is open."""
-        if (close := getattr(self._show, "close", None)) is not None:
-            close()
+        if (end := getattr(self._show, "pause", None) or getattr(self._show, "close", None)) is not None:
+            end()
 
     def close(self) -> None:
         """End what is open; what comes next is another run."""
-        self.pause()
+        if (close := getattr(self._show, "close", None)) is not None:
+            close()
         self._show = None
 
     def ended(self, response: Any) -> None:
@@ -88,6 +105,24 @@ class Sections(Watching):
 
         look = Look(**{"errors": False, **self._look})
         return SectionPrinter(live=one_at_a_time(self._runnable), file=file, look=look)
+
+
+class Replayed(Watching):
+    """Shows a saved run in which several spoke, in a section each; the agents themselves are not needed."""
+
+    def __init__(self, out: Outlet, *, live: bool) -> None:
+        from headwater.terminal.look import Look
+        from headwater.terminal.section_printer import SectionPrinter
+
+        self._show = SectionPrinter(live=live, file=cast(TextIO, out), look=Look(errors=False))
+
+    def __call__(self, event: Event) -> None:
+        """Show the event."""
+        self._show(event)
+
+    def close(self) -> None:
+        """End what is open."""
+        self._show.close()
 
 
 class Whole(Watching):

@@ -6,8 +6,8 @@ read by nobody. Who speaks is worked out from the log (`events.tree`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TextIO
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TextIO
 
 from headwater.events import Event, Handoff, RunCancelled, RunFailed, RunFinished, RunStarted, TextDelta
 from headwater.events.tree import Tree
@@ -15,6 +15,14 @@ from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.look import Look
 
 __all__ = ("SectionPrinter",)
+
+
+class _Kept(NamedTuple):
+    """What one speaker has done so far: its name, what was shown before, and its events since."""
+
+    name: str
+    past: Sequence[Event]
+    events: list[Event]
 
 
 class SectionPrinter:
@@ -37,6 +45,8 @@ class SectionPrinter:
         self._look = look
         self._tree = Tree()
         self._printers: dict[str, LinePrinter] = {}
+        self._kept: dict[str, _Kept] = {}
+        """What speakers have done who are shown when they have ended, by run."""
         self._past: dict[str, list[Event]] = {}
         """The events of each speaker that has not ended, before those to be shown."""
         self._first = True
@@ -47,21 +57,42 @@ class SectionPrinter:
         """Show `event`. Never raises."""
         if event.__class__ is not TextDelta:
             self._tree.add(event)
+        ended = isinstance(event, Handoff | RunFinished | RunFailed | RunCancelled)
+        if (kept := self._kept.get(event.run)) is not None:
+            kept.events.append(event)
+            if ended:
+                self._tell(self._kept.pop(event.run))
+            return
         printer = self._printers.get(event.run)
         if printer is None:
             begins = isinstance(event, RunStarted) and event.model and event.run in self._tree.speakers
             past = self._past.pop(event.run, ())
             if not begins and not past:
                 return
+            if not (self._live or ended):
+                self._kept[event.run] = _Kept(event.agent, past, [event])
+                return
             printer = self._printers[event.run] = self._printer(event.agent, past)
         printer(event)
-        if isinstance(event, Handoff | RunFinished | RunFailed | RunCancelled):
+        if ended:
             del self._printers[event.run]
 
-    def close(self) -> None:
-        """End what is open. May be called twice."""
+    def pause(self) -> None:
+        """End what is open: something else is to be written, and more events come after it."""
         for printer in self._printers.values():
             printer.close()
+
+    def close(self) -> None:
+        """Name who has not ended, with what they did so far, and end what is open. May be called twice."""
+        for run in [*self._kept]:
+            self._tell(self._kept.pop(run)).close()  # before the next one: two cannot be open at once
+        self.pause()
+
+    def _tell(self, kept: _Kept) -> LinePrinter:
+        printer = self._printer(kept.name, kept.past)
+        for event in kept.events:
+            printer(event)
+        return printer
 
     def _printer(self, name: str, past: Iterable[Event]) -> LinePrinter:
         first, self._first = self._first, False
