@@ -44,7 +44,7 @@ def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
 def resume(asked: argparse.Namespace, file: RunFile) -> int:
     """Go on with the run, and show what comes; the exit code. Raises as `run` does."""
     from headwater.cli.last_conversation import keep
-    from headwater.cli.options import make_agent
+    from headwater.cli.options import look_of, make_agent
     from headwater.cli.output import Outlet
     from headwater.cli.people import asker_for, tell_of_parked
     from headwater.cli.run import WAITS, conduct
@@ -55,7 +55,7 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
         asked.name = file.started.agent_name
     agent: Any = make_agent(asked)
     out = Outlet()
-    watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None)
+    watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None, **look_of(asked))
     approvals, answers = _answers(asked, file)
     asker = asker_for(agent, parks=True)
     more = {} if asker is None else {"approver": asker}
