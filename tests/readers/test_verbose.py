@@ -98,7 +98,10 @@ def test_a_terminal_shows_the_lines_dim(monkeypatch: pytest.MonkeyPatch) -> None
 
     ours = logging.getLogger("headwater")
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    for term, line in (("xterm", "\x1b[2mwriter: step 1 started\x1b[0m\n"), ("dumb", "writer: step 1 started\n")):
+    for term, line in (
+        ("xterm", "\x1b[2mDEBUG writer: step 1 started\x1b[0m\n"),
+        ("dumb", "DEBUG writer: step 1 started\n"),
+    ):
         monkeypatch.setenv("TERM", term)
         monkeypatch.setattr(ours, "handlers", [])
         monkeypatch.setattr(sys, "stderr", screen := Screen())
@@ -137,4 +140,4 @@ def test_where_no_logging_is_set_up_lines_are_seen(
     monkeypatch.setattr(ours, "handlers", [])
     for _ in range(2):  # the second agent adds no second handler
         log_watcher("writer")(Warned(code="odd", message="Odd."))
-    assert capsys.readouterr().err.splitlines() == ["writer: warning code='odd'"] * 2
+    assert capsys.readouterr().err.splitlines() == ["DEBUG writer: warning code='odd'"] * 2

@@ -90,7 +90,7 @@ class _Harmless(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         if record.levelno == logging.DEBUG:
-            return harmless(f"{record.name.removeprefix('headwater.')}: {record.getMessage()}")
+            return harmless(f"DEBUG {record.name.removeprefix('headwater.')}: {record.getMessage()}")
         return harmless(super().format(record))
 
 
