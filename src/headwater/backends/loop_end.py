@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import contextlib
 import os
+import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
@@ -28,7 +29,8 @@ Finish: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 def before_end(loop: asyncio.AbstractEventLoop, finish: Finish) -> None:
     """Have `finish` run on the loop before it is closed, or the program ends; once. A later one takes its place.
 
-    It runs for at most LAST_SECONDS. A loop that runs in another thread when the program ends is left as it is.
+    It runs for at most LAST_SECONDS. A loop of another thread that is still there when the program ends is left as it
+    is: the thread may be between two steps of something that it reads.
     """
     if loop not in _endings:
         with contextlib.suppress(AttributeError, TypeError):  # one without attributes closes as it always did
@@ -39,11 +41,17 @@ def before_end(loop: asyncio.AbstractEventLoop, finish: Finish) -> None:
 class _Ending:
     """What is done before one loop ends."""
 
-    __slots__ = ("_finish", "_process")
+    __slots__ = ("_finish", "_process", "_thread")
 
     def __init__(self, finish: Finish) -> None:
         self._finish: Finish | None = finish
         self._process = os.getpid()
+        self._thread = threading.current_thread()
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether the thread that works on the loop is another one, which has not ended."""
+        return self._thread is not threading.current_thread() and self._thread.is_alive()
 
     def __call__(self, loop: asyncio.AbstractEventLoop) -> None:
         # After a fork the loop is the parent's, and so is the selector with what it watches.
@@ -90,7 +98,8 @@ async def _in_time(finish: Coroutine[Any, Any, None]) -> None:
 @atexit.register
 def _end_all() -> None:
     for loop, ending in [*_endings.items()]:
-        ending(loop)
+        if not ending.is_anothers:
+            ending(loop)
 
 
 # --- one loop inside another
