@@ -247,9 +247,9 @@ def test_who_sits_at_the_terminal_is_asked_and_nothing_is_drawn_over_it(mail: Pa
     with terminal("run", "Write.", "--agent", "cli_mail:pilot", cwd=mail) as shown:
         shown.wait_for("Allow it?")
         shown.type("n not Ann\r")
-        shown.wait_for("How many nights?")
+        shown.wait_for(lambda text: text.endswith("(a whole number):"))
         shown.type("x\r")
-        shown.wait_for("A whole number is wanted.")
+        shown.wait_for(lambda text: "is wanted." in text and text.endswith("(a whole number):"))
         shown.type("3\r")
         assert shown.end() == 0
         asked = [line for line in shown.text.splitlines() if line.startswith(("?", "  ")) and "└" not in line]

@@ -10,6 +10,7 @@ import json
 import select
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +31,14 @@ def said(text: str, finish_reason: str | None = None) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}]}
 
 
+class _Quiet(ThreadingHTTPServer):
+    """One that says nothing of those who have left."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class Server:
     """Runs while entered. `requests` holds what came: method, path, headers, body."""
 
@@ -44,7 +53,7 @@ class Server:
         self._arrived = threading.Condition()
         self.left = threading.Event()
         """Set when the other side closed a connection that was held open."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Quiet(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)

@@ -92,6 +92,7 @@ def test_the_last_state_stays() -> None:
 def test_nothing_is_drawn_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many come: draws are paced by the loop's clock."""
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)  # by which drawing takes no time
+    monkeypatch.setattr(time, "thread_time", lambda: 100.0)
 
     async def main(dashboard: Dashboard, watched: log.Watched) -> list[int]:
         frames = []
