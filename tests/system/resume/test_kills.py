@@ -18,7 +18,7 @@ STOPS: Final[dict[Way, int]] = {
     "killed twice": tries(10, 400),
     "parked": tries(6, 10_000),
     "parked at once": tries(6, 10_000),
-    "kill -9": tries(3, 60),
+    "kill -9": tries(3, 20),
 }
 """How many stops of each scenario, in each way."""
 
