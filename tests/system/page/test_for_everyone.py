@@ -12,6 +12,7 @@ from headwater.events import Event
 from headwater.testing import sample_logs
 from headwater.web.saved_page import saved_page
 from tests.support.chromium import Browser
+from tests.support.effort import tries
 from tests.support.npm import NoPackage, installed
 from tests.system.page.scene import harbour_plan
 
@@ -34,9 +35,10 @@ def log_of(name: str) -> Sequence[Event]:
     return harbour_plan() if name == "plan" else sample_logs()[name]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize("name", LOGS[: tries(1, 3)])
 def test_axe_finds_nothing(name: str, width: int, dark: bool, chromium: Browser, axe: str, tmp_path: Path) -> None:
     path = tmp_path / "run.html"
     path.write_text(saved_page(log_of(name)), encoding="utf-8")
