@@ -199,3 +199,23 @@ def test_of_a_batch_that_its_reader_left_the_rest_is_still_due() -> None:
         assert queue.rest() == []
 
     run_virtual(main())
+
+
+def test_nothing_begins_where_all_were_told_to_stop() -> None:
+    async def main() -> None:
+        queue = mux()
+        begun: list[int] = []
+
+        async def work() -> None:
+            begun.append(1)
+            await asyncio.Event().wait()
+
+        queue.spawn(work(), "first")
+        await asyncio.sleep(0)
+        queue.cancel()
+        queue.spawn(work(), "late")
+        await queue.settle()
+        assert begun == [1]
+        assert queue.done
+
+    run_virtual(main())

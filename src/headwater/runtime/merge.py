@@ -59,7 +59,10 @@ class Mux:
         self._taken: asyncio.Event = asyncio.Event()
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
-        """Run the coroutine beside the others until it ends or all are cancelled."""
+        """Run the coroutine beside the others until it ends or all are cancelled; never, where they were."""
+        if self.stopped:  # nobody would tell this one to stop, and whoever waits for all of them would wait for ever
+            coroutine.close()
+            return
         task = asyncio.create_task(coroutine, name=f"headwater {name}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
