@@ -14,30 +14,15 @@ from headwater.errors import IncompleteStream
 from headwater.events import Event, RunCancelled, TextDelta, TextEnded
 from headwater.testing import check_log
 from tests.support.streams import log_of, scripted, types_of
+from tests.support.talk import look, talk
 from tests.support.virtual import run_virtual
-
-
-async def look() -> str:
-    """Look. (In the loop, for a thread may be at its last words of a call when the run has ended.)"""
-    return "seen"
-
-
-def _talk(**more: Any) -> Agent[Any, Any]:
-    return scripted(
-        [Think("Hm."), Say(["I ", "look."]), Call("look")],
-        Call("look"),
-        [Say(["It ", "is ", "there."])],
-        tools=[look],
-        **more,
-    )
-
 
 # --- what is handed out
 
 
 def test_chunks_are_the_transcript_and_only_the_last_is_final() -> None:
     async def main() -> None:
-        stream = _talk().run_stream("Go.")
+        stream = talk().run_stream("Go.")
         chunks = [chunk async for chunk in stream]
         assert [chunk.content for chunk in chunks if chunk.content] == ["I ", "look.", "\n\nIt ", "is ", "there."]
         assert [chunk.finish_reason for chunk in chunks if chunk.finish_reason] == ["tool_calls", "tool_calls", "stop"]
@@ -59,21 +44,21 @@ def test_chunks_are_the_transcript_and_only_the_last_is_final() -> None:
 
 def test_text_is_the_same_in_strings() -> None:
     async def main() -> None:
-        stream = _talk().run_stream("Go.")
+        stream = talk().run_stream("Go.")
         assert [text async for text in stream.text()] == ["I ", "look.", "\n\nIt ", "is ", "there."]
 
     asyncio.run(main())
-    assert list(_talk().run_stream("Go.").text()) == ["I ", "look.", "\n\nIt ", "is ", "there."]
+    assert list(talk().run_stream("Go.").text()) == ["I ", "look.", "\n\nIt ", "is ", "there."]
 
 
 def test_events_are_the_log_numbered_and_timed_and_owned() -> None:
-    log = asyncio.run(log_of(_talk(name="writer").run_stream("Go.")))
+    log = asyncio.run(log_of(talk(name="writer").run_stream("Go.")))
     assert [event.seq for event in log] == list(range(len(log)))
     assert len({event.run for event in log}) == 1
     assert {event.path for event in log} == {("writer",)}
     assert types_of(log, "run.") == ["run.started", "run.finished"]
     assert all(event.time > 0 for event in log)
-    plain: list[Event] = list(_talk().run_stream("Go.").events())
+    plain: list[Event] = list(talk().run_stream("Go.").events())
     assert [event.type for event in plain] == [event.type for event in log]
 
 

@@ -11,48 +11,33 @@ from typing import Any
 import pytest
 
 from headwater import Agent, AgentStream, StreamChunk
-from headwater.backends.offline import Call, Fail, Say, Think
+from headwater.backends.offline import Call, Fail, Say
 from headwater.errors import HeadwaterError, LoopMisuse
 from headwater.events import Event
 from headwater.readers.kept_loop import kept_loop
 from headwater.testing import check_log
 from tests.support.streams import scripted
-
-
-async def look() -> str:
-    """Look. (In the loop, for a thread may be at its last words of a call when the run has ended.)"""
-    return "seen"
-
-
-def _talk(**more: Any) -> Agent[Any, Any]:
-    return scripted(
-        [Think("Hm."), Say(["I ", "look."]), Call("look")],
-        Call("look"),
-        [Say(["It ", "is ", "there."])],
-        tools=[look],
-        **more,
-    )
-
+from tests.support.talk import talk
 
 # --- results
 
 
 def test_a_result_drains_what_nobody_has_read() -> None:
     async def main() -> None:
-        stream = _talk().run_stream("Go.")
+        stream = talk().run_stream("Go.")
         response = await stream.result()
         assert response == "It is there."
         assert await stream.result() == response == await stream
         assert copy.copy(response).transcript == response.transcript
 
     asyncio.run(main())
-    stream = _talk().run_stream("Go.")
+    stream = talk().run_stream("Go.")
     assert stream.result_sync() == stream.result_sync() == stream.response == "It is there."
 
 
 def test_a_result_after_leaving_is_the_partial() -> None:
     async def main() -> None:
-        stream = _talk().run_stream("Go.")
+        stream = talk().run_stream("Go.")
         async for _ in stream.text():
             break
         response = await stream.result()
@@ -63,7 +48,7 @@ def test_a_result_after_leaving_is_the_partial() -> None:
 
 def test_a_stream_says_where_it_stands() -> None:
     async def main() -> None:
-        stream = _talk().run_stream("Go.")
+        stream = talk().run_stream("Go.")
         assert repr(stream) == "<AgentStream not begun>"
         with pytest.raises(LoopMisuse, match="not ended yet"):
             _ = stream.response
@@ -106,7 +91,7 @@ def test_the_thread_that_began_a_reading_may_end_before_it() -> None:
     streams: list[tuple[AgentStream[str], Iterator[StreamChunk]]] = []
 
     def begin() -> None:
-        stream = _talk().run_stream("Go.")
+        stream = talk().run_stream("Go.")
         chunks = iter(stream)
         assert next(chunks).content == "I "
         streams.append((stream, chunks))
@@ -165,7 +150,7 @@ def _at_begin(agent: Agent[Any, Any], act: Callable[[], object]) -> None:
 
 
 def test_who_asks_for_the_result_while_another_thread_begins_is_refused() -> None:
-    agent = _talk()
+    agent = talk()
     stream = agent.run_stream("Go.")
     refused: list[str] = []
 
@@ -185,7 +170,7 @@ def test_who_asks_for_the_result_while_another_thread_begins_is_refused() -> Non
 
 
 def test_a_piece_is_asked_for_by_one_thread_at_a_time() -> None:
-    agent = _talk()
+    agent = talk()
     stream = agent.run_stream("Go.")
 
     def ask() -> None:
@@ -207,7 +192,7 @@ def test_closing_in_another_thread_ends_the_reading_of_this_one(when: str) -> No
             for _ in range(3):
                 _in_thread(stream.close)
 
-    stream = _talk().run_stream("Go.", on_event=watch)
+    stream = talk().run_stream("Go.", on_event=watch)
     chunks = list(stream)
     check_log(log)
     cancelled = when != "run.finished"
@@ -217,7 +202,7 @@ def test_closing_in_another_thread_ends_the_reading_of_this_one(when: str) -> No
 
 
 def test_closing_before_it_is_read_leaves_nothing_to_read() -> None:
-    agent = _talk()
+    agent = talk()
     stream = agent.run_stream("Go.")
     _at_begin(agent, stream.close)
     assert [chunk.finish_reason for chunk in stream] == ["cancelled"]
@@ -225,7 +210,7 @@ def test_closing_before_it_is_read_leaves_nothing_to_read() -> None:
 
 def test_what_the_thread_that_read_has_left_is_closed_by_any() -> None:
     log: list[Event] = []
-    stream = _talk().run_stream("Go.", on_event=log.append)
+    stream = talk().run_stream("Go.", on_event=log.append)
     _in_thread(lambda: next(stream))
     threads = [threading.Thread(target=stream.close) for _ in range(4)]
     for thread in threads:
@@ -244,7 +229,7 @@ def test_a_half_read_stream_is_no_reference_cycle() -> None:
         gc.collect()
         gc.disable()
         try:
-            stream = _talk().run_stream("Go.")
+            stream = talk().run_stream("Go.")
             reader = aiter(stream)
             await anext(reader)
             run = weakref.ref(stream._run)  # what it must let go of
@@ -282,7 +267,7 @@ def test_a_stream_left_while_its_tools_work_is_no_reference_cycle() -> None:
 
 def test_a_stream_read_to_its_end_is_no_reference_cycle() -> None:
     def let_go() -> None:
-        stream = _talk().run_stream("Go.", streaming_callback=lambda token: None, on_event=lambda event: None)
+        stream = talk().run_stream("Go.", streaming_callback=lambda token: None, on_event=lambda event: None)
         for _ in stream:
             pass
         run = weakref.ref(stream._run)
@@ -302,7 +287,7 @@ def test_a_stream_read_to_its_end_is_no_reference_cycle() -> None:
 
 def test_readers_of_other_shapes_of_the_same_stream_are_refused() -> None:
     async def main() -> None:
-        stream: AgentStream[Any] = _talk().run_stream("Go.")
+        stream: AgentStream[Any] = talk().run_stream("Go.")
         texts = aiter(stream.text())
         await anext(texts)
         for other in (stream, stream.events(), stream.text()):

@@ -60,14 +60,14 @@ class PageRoutes:
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    def endpoint(self, path: str) -> Endpoint:
-        """What answers at one of the page's paths."""
+    def endpoints(self) -> dict[str, Endpoint]:
+        """What answers at each of the page's paths."""
         return {
             "/": self.site.endpoint(self.index, public=True),
             "/page/{name}": self.site.endpoint(self.file, public=True),
             "/session": self.site.endpoint(self.session),
             "/runs/{id}/page.html": self.site.endpoint(self.saved),
-        }[path]
+        }
 
     async def index(self, request: Request, caller: str | None) -> Response:
         """The document."""

@@ -154,23 +154,23 @@ def sockets(site: Site, chats: Chats) -> dict[str, Callable[[WebSocket], Awaitab
 
 def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
     """What answers at each path, whatever the method."""
-    native, pages = NativeRoutes(site), PageRoutes(site)
+    native = NativeRoutes(site)
 
     async def openapi(request: Request, caller: str | None) -> Response:
         """What there is here, as an OpenAPI document."""
         server = request.url.path.removesuffix("/openapi.json")
         return json_answer(document(OPERATIONS, server=server, token=bool(site.guard.cookie)))
 
-    named: dict[str, Handler] = {"openapi": openapi, "page": pages.saved}
+    named: dict[str, Handler] = {"openapi": openapi}
     paths: dict[str, dict[str, Endpoint]] = {}
     for one in OPERATIONS:
-        if one.path in PAGE_PATHS and not page:
-            continue
+        if one.path in PAGE_PATHS:
+            continue  # what the page brings, where there is one
         handler = named.get(one.name) or getattr(native, one.name)
         paths.setdefault(one.path, {})[one.method] = site.endpoint(handler, public=one.public)
     if page:
-        for path, method in PAGE_PATHS.items():
-            paths[path] = {method: pages.endpoint(path)}
+        for path, endpoint in PageRoutes(site).endpoints().items():
+            paths[path] = {PAGE_PATHS[path]: endpoint}
     for path, handlers in OpenAIRoutes(site).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=refusal) for method, one in handlers.items()}
     for path, handlers in AISDKRoutes(site, chats).handlers().items():

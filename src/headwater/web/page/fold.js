@@ -4,7 +4,7 @@
 
 export const RATE_BIN = 0.25; // seconds that one sample of the rate spans
 export const CHARACTERS_A_TOKEN = 4; // an estimate, while the provider has reported nothing
-const HUES = 8; // how many colours style.css has for agents
+export const HUES = 8; // how many colours style.css has for agents
 
 const FOLLOWED = new Set(["retry", "fallback", "restart", "resume", "guard"]);
 
@@ -42,7 +42,6 @@ export class Run {
     this.finishReason = null;
     this.output = undefined;
     this.answer = [];
-    this.said = 0; // characters that stand
     this.written = 0; // characters written, reasoning and arguments too
     this.rate = new Map(); // characters written, by bin of time
     this.spoke = 0; // seconds in which it wrote
@@ -280,8 +279,7 @@ const HANDLERS = {
   },
   "run.cancelled"(fold, run, event) {
     end(fold, run, event, "cancelled");
-    run.stoppedBy = event.by ?? "caller";
-    if (run === fold.root) fold.mark(event, "stop", `stopped by ${run.stoppedBy}`);
+    if (run === fold.root) fold.mark(event, "stop", `stopped by ${event.by ?? "caller"}`);
   },
   "step.started"(fold, run, event) {
     run.step = event.step;
@@ -313,7 +311,6 @@ const HANDLERS = {
     const ghost = gone.filter((item) => item.kind === "text").map((item) => item.text).join("");
     run.items = run.items.filter((item) => !gone.includes(item));
     for (const item of gone) if (item.kind === "call") run.calls.delete(item.key);
-    for (const item of gone) if (item.kind === "text") run.said -= item.text.length;
     run.parts.clear();
     for (let at = run.bars.length - 1; at >= 0 && run.bars[at][0] !== "wait"; at -= 1) run.bars[at][0] = "lost";
     if (event.wait) begin(run, "gap", event.time);
@@ -340,7 +337,6 @@ const HANDLERS = {
     const item = run.parts.get(event.part);
     if (!item) return;
     item.text += event.text;
-    run.said += event.text.length;
     wrote(fold, run, event, event.text.length, "say", "writing");
   },
   "text.ended"(fold, run, event) {

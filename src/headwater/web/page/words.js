@@ -36,7 +36,7 @@ export function clock(unix) {
 const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 export function harmless(text) {
-  return STEERING.test(text) ? text.replace(STEERING, (one) => (one === "\r" ? "" : "\ufffd")) : text;
+  return text.replace(STEERING, (one) => (one === "\r" ? "" : "\ufffd"));
 }
 
 export function clip(text, length) {

@@ -1,6 +1,7 @@
 // A picture that is drawn, not laid out: hundreds of bars that change ten times a second. Owns the size of its canvas,
 // the sharpness on dense screens, and the colours, which are those of the style sheet.
 import { Component } from "../vendor/preact.mjs";
+import { HUES } from "../fold.js";
 import { html } from "../html.js";
 
 let palette = null;
@@ -15,7 +16,7 @@ export function colours() {
     return getComputedStyle(probe).color;
   };
   palette = Object.fromEntries(["pane", "sunk", "line", "line-2", "ink", "ink-2", "ink-3", "accent", "bad", "ask", "ask-soft"].map((name) => [name, read(name)]));
-  palette.hues = Array.from({ length: 8 }, (_, at) => read(`s${at}`));
+  palette.hues = Array.from({ length: HUES }, (_, at) => read(`s${at}`));
   palette.sans = getComputedStyle(document.body).fontFamily;
   probe.remove();
   return palette;
