@@ -47,7 +47,7 @@ async def ours() -> None:
 
 async def floor() -> None:
     """The same frames, written to every transport as they come, by whoever pulls the run."""
-    from headwater.web.wires.native import sse_frame
+    from headwater.web.native.wire import sse_frame
 
     transports: set[asyncio.Transport] = set()
 

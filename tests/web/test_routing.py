@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 import headwater
 from headwater.errors import ConfigurationError
 from headwater.web import api_router, router
-from headwater.web.openapi import OPERATIONS
+from headwater.web.native.openapi import OPERATIONS
 from tests.support.members import paced, speaker
 from tests.support.served import Served, read_events, served
 

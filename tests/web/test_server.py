@@ -8,7 +8,7 @@ from headwater.web import Limits, router, server
 from headwater.web.server import HTTP, config
 from tests.support.members import paced, speaker
 from tests.support.served import read_events, served
-from tests.web.test_site import raw
+from tests.web.http.test_site import raw
 
 HEAD = b"GET /health HTTP/1.1\r\nhost: localhost\r\n"
 

@@ -286,7 +286,7 @@ def _html(asked: argparse.Namespace) -> int:
     from headwater.backends.private_file import write_private
     from headwater.cli.output import tell
     from headwater.errors import UsageError
-    from headwater.web.saved_page import saved_page
+    from headwater.web.page.saved import saved_page
 
     file = _open(asked.file)
     page = saved_page(file.events).encode()

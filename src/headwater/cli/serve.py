@@ -168,10 +168,10 @@ def _settings(asked: argparse.Namespace, token: str | None) -> dict[str, Any]:
 
 def make_app(settings: dict[str, Any], members: Sequence[Runnable]) -> Router:
     """The router of these members, as it was asked for. Raises ConfigurationError."""
-    from headwater.web.guard import Guard
+    from headwater.web.http.guard import Guard
+    from headwater.web.http.site import Site
     from headwater.web.limits import GRACE_SECONDS, Limits
     from headwater.web.routing import router_of
-    from headwater.web.site import Site
 
     guard = Guard(hosts=settings["hosts"], origins=settings["origins"], token=settings["token"])
     limits = Limits(grace_seconds=0.0 if settings["reload"] else GRACE_SECONDS)

@@ -15,23 +15,23 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from headwater.agents.runnable import Runnable
-from headwater.web.actions import Actions
-from headwater.web.ai_sdk_chats import Chats
-from headwater.web.ai_sdk_routes import AISDKRoutes
-from headwater.web.ai_sdk_routes import refusal as ai_sdk_refusal
-from headwater.web.ai_sdk_socket import ChatTalk
-from headwater.web.answers import json_answer
-from headwater.web.guard import Guard
+from headwater.web.ai_sdk.chats import Chats
+from headwater.web.ai_sdk.routes import AISDKRoutes
+from headwater.web.ai_sdk.routes import refusal as ai_sdk_refusal
+from headwater.web.ai_sdk.socket import ChatTalk
+from headwater.web.http.answers import json_answer
+from headwater.web.http.guard import Guard
+from headwater.web.http.site import Endpoint, Handler, Owner, Site
+from headwater.web.http.socket_talk import serve_socket
 from headwater.web.limits import Limits
-from headwater.web.live_run import OnDisconnect
-from headwater.web.native_routes import NativeRoutes
-from headwater.web.openai_routes import OpenAIRoutes, refusal
-from headwater.web.openapi import OPERATIONS, document
-from headwater.web.page_routes import PAGE_PATHS, PageRoutes
+from headwater.web.native.openapi import OPERATIONS, document
+from headwater.web.native.routes import NativeRoutes
+from headwater.web.native.socket import Conversation
+from headwater.web.openai.routes import OpenAIRoutes, refusal
+from headwater.web.page.routes import PAGE_PATHS, PageRoutes
 from headwater.web.problems import Problem
-from headwater.web.site import Endpoint, Handler, Owner, Site
-from headwater.web.socket_talk import serve_socket
-from headwater.web.websocket import Conversation
+from headwater.web.runs.actions import Actions
+from headwater.web.runs.live_run import OnDisconnect
 
 if TYPE_CHECKING:
     from fastapi import APIRouter

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from headwater.web.answers import ABORT
+from headwater.web.http.answers import ABORT
 from headwater.web.limits import GRACE_SECONDS, MAX_READERS, Limits
 
 __all__ = ("HTTP", "WebSocket", "config")

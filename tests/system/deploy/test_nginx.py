@@ -23,9 +23,9 @@ from tests.support.served import read_events, served
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
-from headwater.web.guard import Guard
+from headwater.web.http.guard import Guard
+from headwater.web.http.site import Site
 from headwater.web.routing import router_of
-from headwater.web.site import Site
 
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 

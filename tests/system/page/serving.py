@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 
-from headwater.web.guard import Guard
+from headwater.web.http.guard import Guard
 from headwater.web.routing import router
 from headwater.web.server import config
 

@@ -10,7 +10,7 @@ import pytest
 
 from headwater.events import Event
 from headwater.testing import sample_logs
-from headwater.web.saved_page import saved_page
+from headwater.web.page.saved import saved_page
 from tests.support.chromium import Browser
 from tests.support.effort import tries
 from tests.support.npm import NoPackage, installed

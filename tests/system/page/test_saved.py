@@ -11,7 +11,7 @@ import pytest
 
 from headwater.events import Event, TextDelta
 from headwater.testing import sample_logs
-from headwater.web.saved_page import saved_page
+from headwater.web.page.saved import saved_page
 from tests.support.chromium import Browser, Page
 from tests.support.effort import tries
 from tests.system.page.scene import harbour_plan

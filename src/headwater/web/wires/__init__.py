@@ -1,1 +1,1 @@
-"""Wires: what a run is in each of the protocols that people's programs speak, as pure maps from events to bytes."""
+"""What every wire is made of: the map from a run's events to bytes, one voice for many agents, a client's own calls."""

@@ -1,0 +1,96 @@
+"""`/ai-sdk`: the AI SDK's `useChat` against the agents here, with streams that are resumed and stopped.
+
+Owns which run a chat's is. What a chat asks is `asked`'s, what a run looks like `ai_sdk.wire`'s. Refusals are
+plain text, for clients show the body as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.web.ai_sdk.chats import Answer, Chats
+from headwater.web.ai_sdk.wire import VERSIONS, Version, ai_sdk_wire
+from headwater.web.http.answers import StreamAnswer, problem_headers
+from headwater.web.http.bodies import parsed
+from headwater.web.http.site import Handler, Site
+from headwater.web.problems import Problem
+
+__all__ = ("AISDKRoutes", "refusal", "version_of")
+
+_HEADERS: Final = {"x-vercel-ai-ui-message-stream": "v1"}
+
+
+def refusal(problem: Problem) -> Response:
+    """A refusal as the words that a page shows."""
+    said = f"{problem.message} {problem.hint}".strip()
+    return Response(said, problem.status, problem_headers(problem), "text/plain")
+
+
+class AISDKRoutes:
+    """The handlers of `/ai-sdk`."""
+
+    def __init__(self, site: Site, chats: Chats) -> None:
+        self._site = site
+        self._manager = site.manager
+        self._chats = chats
+
+    def handlers(self) -> dict[str, dict[str, Handler]]:
+        """Each path's handlers, by method."""
+        return {
+            "/ai-sdk/chat": {"POST": self.chat},
+            "/ai-sdk/chat/{agent}": {"POST": self.chat},
+            "/ai-sdk/chat/{chat}/stream": {"GET": self.resume},
+            "/ai-sdk/chat/{agent}/{chat}/stream": {"GET": self.resume},
+            "/ai-sdk/chat/{chat}/stop": {"POST": self.stop},
+            "/ai-sdk/chat/{agent}/{chat}/stop": {"POST": self.stop},
+        }
+
+    async def chat(self, request: Request, caller: str | None) -> Response:
+        """A message of a chat, and the answer as it comes."""
+        version = version_of(request.query_params.get("v"))
+        body = parsed(await self._site.body(request))
+        self._manager.check_readers()
+        return self._told(version, self._chats.answer(request.path_params.get("agent"), body, caller))
+
+    async def resume(self, request: Request, caller: str | None) -> Response:
+        """The answer that is being given in a chat, from its beginning; 204 where none is."""
+        version = version_of(request.query_params.get("v"))
+        answer = self._chats.going(request.path_params["chat"], caller)
+        if answer is None:
+            return Response(status_code=204)
+        self._manager.check_readers()
+        return self._told(version, answer)
+
+    async def stop(self, request: Request, caller: str | None) -> Response:
+        """Stop the answer that is being given in a chat; closing its stream only leaves it."""
+        await self._site.body(request)
+        self._chats.stop(request.path_params["chat"], caller)
+        return Response(status_code=204)
+
+    def _told(self, version: Version, answer: Answer) -> Response:
+        wire = ai_sdk_wire(version, skip=answer.skip, stop=answer.stop)
+        return _Stream(self._chats, self._manager, answer.live, wire, headers=_HEADERS)
+
+
+class _Stream(StreamAnswer):
+    """A stream that may end before its run does."""
+
+    def __init__(self, chats: Chats, *told: Any, **more: Any) -> None:
+        super().__init__(*told, **more)
+        self._chats = chats
+
+    def left(self, *, complete: bool) -> None:
+        """See the base class."""
+        if complete:
+            self._chats.told_to_the_end(self._live)
+
+
+def version_of(given: str | None, otherwise: Version = 5) -> Version:
+    """The version of the client. Raises Problem."""
+    for version in VERSIONS:
+        if (given or str(otherwise)) == str(version):
+            return version
+    raise Problem("bad_request", f"v={given} is not spoken here.", hint="There are 5, 6 and 7.", param="v")

@@ -1,0 +1,100 @@
+"""`/ai-sdk/ws`: the AI SDK's chats over one WebSocket, as its `WebSocketChatTransport` speaks (version 7).
+
+A request is `send`, `resume` or `abort`, and has an id of its own; it is answered by `start`, chunks in order and
+`end`, by `no-active`, or by `error`. Owns these words. Unlike over HTTP, `abort` is the client's stop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.websockets import WebSocket
+
+from headwater.web.ai_sdk.chats import Answer, Chats
+from headwater.web.ai_sdk.routes import version_of
+from headwater.web.ai_sdk.wire import LAST_LINE, ai_sdk_lines
+from headwater.web.http.bodies import parsed
+from headwater.web.http.site import Site
+from headwater.web.http.socket_talk import SocketTalk
+from headwater.web.problems import Problem
+
+__all__ = ("ChatTalk",)
+
+
+class ChatTalk(SocketTalk):
+    """What goes on over one socket; each request of the client is told under its id."""
+
+    def __init__(self, site: Site, websocket: WebSocket, caller: str | None, *, chats: Chats) -> None:
+        super().__init__(site, websocket, caller)
+        self._chats = chats
+        self._answers: dict[str, Answer] = {}
+        self._numbers: dict[str, int] = {}
+        """Of the next chunk of each request."""
+
+    async def hear(self, data: bytes) -> None:
+        """See the base class."""
+        number = ""
+        try:
+            asked = parsed(data)
+            number = asked.get("requestId")
+            if not isinstance(number, str) or not number:
+                number = ""
+                raise Problem("bad_request", "There is no requestId.")
+            await self._heard(number, asked)
+        except Problem as problem:
+            await self._error(number, f"{problem.message} {problem.hint}".strip())
+        except Exception:
+            await self._error(number, self.site.broken(self.socket).message)
+
+    async def _error(self, number: str, text: str) -> None:
+        await self.send({"type": "error", "requestId": number, "errorText": text})
+
+    async def _heard(self, number: str, asked: dict[str, Any]) -> None:
+        if number in self.telling and asked.get("type") != "abort":
+            raise Problem("bad_request", "That requestId is in use.")
+        match asked.get("type"):
+            case "abort":
+                if (answer := self._answers.get(number)) is not None:
+                    answer.live.cancel()
+            case "resume":
+                chat = asked.get("id")
+                answer = self._chats.going(chat, self.caller) if isinstance(chat, str) else None
+                if answer is None:
+                    await self.send({"type": "no-active", "requestId": number})
+                else:
+                    await self._begin(number, answer)
+            case "send":
+                body = asked.get("body")
+                agent = body.get("agent") if isinstance(body, dict) else None
+                if agent is not None and not isinstance(agent, str):
+                    raise Problem("bad_request", "body.agent is the name of an agent.")
+                self.check_room()
+                await self._begin(number, self._chats.answer(agent, asked, self.caller))
+            case _:
+                raise Problem("bad_request", "There is no such type.", hint="There are send, resume and abort.")
+
+    async def _begin(self, number: str, answer: Answer) -> None:
+        self.check_room()
+        version = version_of(self.socket.query_params.get("v"), 7)
+        self._answers[number], self._numbers[number] = answer, 0
+        await self.send({"type": "start", "requestId": number})
+        wire = ai_sdk_lines(version, skip=answer.skip, stop=answer.stop)
+        self.tell(number, self.manager.read(answer.live, wire))
+
+    async def told(self, name: str, line: bytes) -> bool:
+        """See the base class."""
+        if line == LAST_LINE:
+            return False
+        sequence = self._numbers[name]
+        self._numbers[name] = sequence + 1
+        chunk = msgspec.Raw(line)
+        await self.send({"type": "chunk", "requestId": name, "sequence": sequence, "chunk": chunk})
+        return True
+
+    async def all_told(self, name: str) -> None:
+        """See the base class."""
+        self._numbers.pop(name, None)
+        if (answer := self._answers.pop(name, None)) is not None:
+            self._chats.told_to_the_end(answer.live)
+        await self.send({"type": "end", "requestId": name})

@@ -1,0 +1,121 @@
+"""What is answered: JSON, problems in our own form, and streams that end when their run does or their reader leaves.
+
+Owns how a stream gets out: one task a reader, one more that hears of its leaving, and nothing a token but the write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from headwater.web.problems import Problem
+from headwater.web.runs.live_run import LiveRun, Reading
+from headwater.web.runs.manager import Manager
+from headwater.web.wires.wire import Wire
+
+__all__ = ("ABORT", "StreamAnswer", "json_answer", "problem_answer")
+
+ABORT: Final = "headwater.abort"
+"""The extension of a scope by which our own server lets a connection be closed without waiting for its reader."""
+
+_STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
+"""Nobody between here and the reader may keep the stream, change it, or wait for more of it."""
+
+_NOTHING_KEPT: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A value as JSON."""
+    return Response(
+        msgspec.json.encode(value, enc_hook=str), status, {**_NOTHING_KEPT, **(headers or {})}, "application/json"
+    )
+
+
+def problem_answer(problem: Problem) -> Response:
+    """A refusal, as our own routes tell it."""
+    return json_answer(problem.body(), problem.status, problem_headers(problem))
+
+
+def problem_headers(problem: Problem) -> dict[str, str]:
+    """What a refusal says in its headers."""
+    headers = {}
+    if problem.retry_after is not None:
+        headers["retry-after"] = str(problem.retry_after)
+    if problem.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if problem.closes:
+        headers["connection"] = "close"
+    return headers
+
+
+class StreamAnswer(Response):
+    """A run on a wire, from `position` on, as it happens."""
+
+    def __init__(
+        self, manager: Manager, live: LiveRun, wire: Wire, position: int = 0, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers(
+            {"content-type": wire.media_type, **_STREAM_HEADERS, "headwater-run": live.id, **(headers or {})}
+        )
+        self._manager = manager
+        self._live = live
+        self._wire = wire
+        self._position = position
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the base class."""
+        reader = asyncio.current_task()
+        assert reader is not None
+        reading = self._manager.read(self._live, self._wire, self._position)
+        left = complete = False
+
+        def leave() -> None:
+            nonlocal left
+            left = True
+            reader.cancel()
+
+        def cut_off() -> None:
+            if abort := (scope.get("extensions") or {}).get(ABORT):
+                abort()
+            leave()
+
+        async def listen() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            leave()
+
+        listening = asyncio.create_task(listen(), name="headwater reader leaves")
+        reading.on_stall = cut_off
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            if scope["method"] != "HEAD":
+                await self._tell(reading, send)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            complete = True
+        except asyncio.CancelledError:
+            if not left:
+                raise
+            reader.uncancel()
+        finally:
+            listening.cancel()
+            self.left(complete=complete)
+            self._manager.leave(reading)
+
+    async def _tell(self, reading: Reading, send: Send) -> None:
+        last, end = self._wire.last, b""
+        async for data in reading:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            if last:
+                end = (end + data)[-len(last) :]
+                if end == last:
+                    return
+
+    def left(self, *, complete: bool) -> None:
+        """The reader leaves, having been told all that there was to tell, or before."""

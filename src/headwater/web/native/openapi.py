@@ -1,0 +1,240 @@
+"""The routes as an OpenAPI document: what each takes, what it answers, how it refuses.
+
+Owns the document's words; the bodies' shapes are read from the types that read them, so they cannot differ. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from headwater.version import __version__
+from headwater.web.http.bodies import Answering, Approving, Saying, Starting
+from headwater.web.problems import STATUS
+
+__all__ = ("OPERATIONS", "Operation", "document")
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be done with a path: its method, what it is called, what it takes, what it answers."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    body: type[msgspec.Struct] | None = None
+    query: Mapping[str, Mapping[str, Any]] = {}
+    headers: Mapping[str, Mapping[str, Any]] = {}
+    answers: Mapping[str, str] = msgspec.field(default_factory=lambda: {"200": "As it is."})
+    """What is answered where all is well, by its status."""
+    produces: str = "application/json"
+    streams: bool = False
+    """Whether it can be a stream of events."""
+    refused: tuple[str, ...] = ()
+    leads_to: tuple[str, ...] = ()
+    """What can be done with what it has begun, by name."""
+    example: Any = None
+    """A body as one may write it."""
+    public: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """It as OpenAPI has it."""
+        told: dict[str, Any] = {"operationId": self.name, "summary": self.summary, "responses": self._responses()}
+        parameters = [
+            *(
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                for name in _names(self.path)
+            ),
+            *({"name": name, "in": "query", "schema": schema} for name, schema in self.query.items()),
+            *({"name": name, "in": "header", "schema": schema} for name, schema in self.headers.items()),
+        ]
+        if parameters:
+            told["parameters"] = parameters
+        if self.body is not None:
+            schema = {"$ref": f"#/components/schemas/{self.body.__name__}"}
+            example = {} if self.example is None else {"example": self.example}
+            told["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema, **example}}}
+        elif self.method == "POST":
+            told["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
+        if self.public:
+            told["security"] = []
+        return told
+
+    def _responses(self) -> dict[str, Any]:
+        responses: dict[str, Any] = {}
+        for status, said in self.answers.items():
+            shape = {"type": "object"} if self.produces == "application/json" else _TEXT
+            content: dict[str, Any] = {} if status == "204" else {self.produces: {"schema": shape}}
+            if self.streams and status in ("200", "201"):
+                text = {"schema": {"type": "string"}}
+                content = {**content, "text/event-stream": text, "application/x-ndjson": text, "text/plain": text}
+            responses[status] = {"description": said, **({"content": content} if content else {})}
+            if self.leads_to and status == "201":
+                place = {"parameters": {"id": "$response.body#/run_id"}}
+                responses[status]["links"] = {name: {"operationId": name, **place} for name in self.leads_to}
+        codes: dict[int, list[str]] = {}
+        for code in (*self.refused, *_ALWAYS, *(_OF_A_BODY if self.method == "POST" else ())):
+            codes.setdefault(STATUS[code], []).append(code)
+        refusal = {"application/json": {"schema": {"$ref": "#/components/schemas/Refusal"}}}
+        for number in sorted(codes):
+            responses[str(number)] = {"description": ", ".join(codes[number]), "content": refusal}
+        return responses
+
+
+_ALWAYS: Final = ("unauthorized", "bad_origin", "bad_host", "internal")
+_OF_A_BODY: Final = ("bad_json", "bad_request", "not_json", "too_large", "too_slow")
+_TEXT: Final = {"type": "string"}
+_SELECTION: Final[Mapping[str, Mapping[str, Any]]] = {
+    "after": {"type": "integer", "minimum": 0, "description": "The last id that was seen."},
+    "agent": {"type": "string", "description": "A name, or several: the end of a path."},
+    "depth": {"type": "integer", "minimum": 0},
+    "final_only": {"type": "boolean", "default": False},
+}
+
+OPERATIONS: Final = (
+    Operation(method="GET", path="/agents", name="agents", summary="Which agents and workflows can be asked."),
+    Operation(
+        method="GET",
+        path="/runs",
+        name="runs",
+        summary="The caller's runs, the newest first.",
+        query={
+            "agent": _TEXT,
+            "state": {"enum": ["queued", "running", "waiting", "finished", "failed", "cancelled"]},
+            "before": {"type": "string", "description": "A run: only those begun before it."},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
+        },
+        refused=("bad_request", "unknown_run"),
+    ),
+    Operation(
+        method="POST",
+        path="/runs",
+        name="start",
+        summary="Begin a run. It is streamed at once where Accept names a stream, as text where it names text/plain.",
+        body=Starting,
+        example={"input": "Explain tides."},
+        leads_to=("run", "events", "cancel", "say", "answer", "approve", "page"),
+        headers={"Accept": _TEXT},
+        answers={"200": "The run as it happens.", "201": "The run has begun."},
+        streams=True,
+        refused=(
+            "unknown_agent",
+            "thread_busy",
+            "too_many_runs",
+            "too_many_readers",
+            "shutting_down",
+            "not_configured",
+        ),
+    ),
+    Operation(
+        method="GET",
+        path="/runs/{id}",
+        name="run",
+        summary="How far a run is, and what it has come to.",
+        refused=("unknown_run",),
+    ),
+    Operation(
+        method="GET",
+        path="/runs/{id}/events",
+        name="events",
+        summary="A run's events, from its beginning or after one of them, until it ends.",
+        query=_SELECTION,
+        headers={"Last-Event-ID": _TEXT, "Accept": _TEXT},
+        answers={"200": "The events.", "204": "The run has ended, and nothing comes after that id."},
+        streams=True,
+        refused=("bad_position", "bad_request", "unknown_run", "too_many_readers"),
+    ),
+    Operation(
+        method="POST",
+        path="/runs/{id}/cancel",
+        name="cancel",
+        summary="Stop a run.",
+        answers={"200": "It had ended.", "202": "It is being stopped."},
+        refused=("unknown_run",),
+    ),
+    Operation(
+        method="POST",
+        path="/runs/{id}/messages",
+        name="say",
+        summary="Say something to a run while it works.",
+        body=Saying,
+        answers={"202": "It will be heard."},
+        refused=("unknown_run", "unknown_agent", "run_ended"),
+    ),
+    Operation(
+        method="POST",
+        path="/runs/{id}/answer",
+        name="answer",
+        summary="Answer what a tool has asked.",
+        body=Answering,
+        answers={"202": "It is answered."},
+        refused=("unknown_run", "unknown_question", "answered", "run_ended"),
+    ),
+    Operation(
+        method="POST",
+        path="/runs/{id}/approve",
+        name="approve",
+        summary="Allow or refuse a call that waits for approval.",
+        body=Approving,
+        answers={"202": "It is answered."},
+        refused=("unknown_run", "unknown_question", "answered", "run_ended"),
+    ),
+    Operation(
+        method="GET",
+        path="/runs/{id}/page.html",
+        name="page",
+        summary="A run as one file that plays, without a network.",
+        produces="text/html",
+        refused=("unknown_run",),
+    ),
+    Operation(
+        method="GET",
+        path="/health",
+        name="health",
+        summary="Whether runs can be begun here.",
+        answers={"200": "They can.", "503": "The server is about to stop."},
+        public=True,
+    ),
+    Operation(method="GET", path="/openapi.json", name="openapi", summary="This document."),
+)
+"""Our own routes, in the order in which they are told of."""
+
+
+def _names(path: str) -> list[str]:
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
+
+
+def document(operations: Iterable[Operation], *, server: str = "", token: bool = False) -> dict[str, Any]:
+    """The OpenAPI document of these routes, which stand under the path `server`."""
+    paths: dict[str, dict[str, Any]] = {}
+    for one in operations:
+        paths.setdefault(one.path, {})[one.method.lower()] = one.described()
+    bodies = [one.body for one in OPERATIONS if one.body is not None]
+    _, schemas = msgspec.json.schema_components(bodies, ref_template="#/components/schemas/{name}")
+    components: dict[str, Any] = {"schemas": {**schemas, "Refusal": _REFUSAL}}
+    told: dict[str, Any] = {
+        "openapi": "3.1.0",
+        "info": {"title": "headwater", "version": __version__},
+        "servers": [{"url": server or "/"}],
+        "paths": paths,
+        "components": components,
+    }
+    if token:
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        told["security"] = [{"token": []}]
+    return told
+
+
+_REFUSAL: Final = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {"code": {"enum": [*STATUS]}, "message": {"type": "string"}, "hint": {"type": "string"}},
+        }
+    },
+}

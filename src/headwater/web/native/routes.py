@@ -1,0 +1,223 @@
+"""Our own routes: which agents there are; runs begun, found, read, spoken to, answered and stopped.
+
+Owns the words of these routes. What a body may hold is `bodies`', what a run looks like `wires`'.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.errors import (
+    InvalidRecord,
+)
+from headwater.events.results import Results
+from headwater.web.http.answers import StreamAnswer, json_answer
+from headwater.web.http.bodies import (
+    Answering,
+    Approving,
+    Saying,
+    Starting,
+    decoded,
+    number,
+    position,
+)
+from headwater.web.http.site import Site
+from headwater.web.native.text import TEXT
+from headwater.web.native.wire import NDJSON, RESET, SSE, native
+from headwater.web.problems import Problem
+from headwater.web.runs.actions import Actions, choice_of
+from headwater.web.runs.live_run import LiveRun
+from headwater.web.wires.wire import Wire
+
+__all__ = ("NativeRoutes",)
+
+STATES: Final = ("queued", "running", "waiting", "finished", "failed", "cancelled")
+
+PAGE: Final = 50
+"""Runs that are listed where no number is asked for."""
+
+MOST: Final = 500
+
+TITLE: Final = 120
+"""Characters of a task that stand in a list of runs."""
+
+_WIRES: Final = {"text/event-stream": SSE, "application/x-ndjson": NDJSON, "text/plain": TEXT}
+
+
+class NativeRoutes:
+    """The handlers of our own routes; each is given the request and the caller's name."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.manager = site.manager
+        self.actions = Actions(site.manager, site.on_disconnect)
+
+    # --- what there is
+
+    async def agents(self, request: Request, caller: str | None) -> Response:
+        """Which agents and workflows can be asked."""
+        return json_answer({"agents": [described(member) for member in self.manager.members.values()]})
+
+    async def health(self, request: Request, caller: str | None) -> Response:
+        """Whether runs can be begun here."""
+        draining = self.manager.draining
+        return json_answer({"status": "draining" if draining else "ok"}, 503 if draining else 200)
+
+    async def runs(self, request: Request, caller: str | None) -> Response:
+        """The caller's runs, the newest first."""
+        query = request.query_params
+        state = query.get("state")
+        if state is not None and state not in STATES:
+            raise Problem("bad_request", f"state is one of {', '.join(STATES)}.", param="state")
+        limit = number("limit", query.get("limit"), PAGE, least=1, most=MOST) or PAGE
+        agent, before = query.get("agent"), query.get("before")
+        found = [*self.manager.runs(caller, agent=agent, state=state)]  # type: ignore[arg-type]
+        if before is not None:
+            since = self.manager.get(before, caller).started_at
+            found = [live for live in found if live.started_at < since]
+        return json_answer({"runs": [outline(live) for live in found[:limit]]})
+
+    # --- beginning and reading
+
+    async def start(self, request: Request, caller: str | None) -> Response:
+        """Begin a run; it is streamed at once where the Accept header asks for that."""
+        asked = decoded(await self.site.body(request), Starting)
+        wire = _accepted(request.headers.get("accept", ""))
+        if wire is not None:
+            self.manager.check_readers()
+        live = self.actions.start(asked, caller, "cancel" if wire is TEXT else "continue")
+        place = f"{request.url.path.rstrip('/')}/{live.id}"
+        if wire is not None:
+            return StreamAnswer(self.manager, live, wire, headers={"location": place})
+        begun = {"run_id": live.id, "agent": live.agent, "events": f"{place}/events", "state": live.state}
+        return json_answer(begun, 201, {"location": place})
+
+    def _run(self, request: Request, caller: str | None) -> LiveRun:
+        return self.manager.get(request.path_params["id"], caller)
+
+    async def run(self, request: Request, caller: str | None) -> Response:
+        """How far a run is, and what it has come to."""
+        return json_answer(whole(self._run(request, caller)))
+
+    async def events(self, request: Request, caller: str | None) -> Response:
+        """A run's events, from its beginning or after one of them, until it ends."""
+        live = self._run(request, caller)
+        query = request.query_params
+        at = position(request.headers.get("last-event-id", query.get("after")))
+        agent = query.getlist("agent")
+        depth = number("depth", query.get("depth"), None, most=1000)
+        final = query.get("final_only", "false")
+        if final not in ("true", "false", "1", "0"):
+            raise Problem("bad_request", "final_only is true or false.", param="final_only")
+        choice = choice_of(agent, depth, final in ("true", "1"))
+        lines = _accepted(request.headers.get("accept", "")) is NDJSON
+        wire = native(choice, lines=lines)
+        if at > live.visible:
+            at = 0
+            if not lines:
+                wire = msgspec.structs.replace(wire, hello=wire.hello + RESET)
+        elif live.over and at == live.visible:
+            return Response(status_code=204)  # anything else, and an EventSource comes again for ever
+        self.manager.check_readers()
+        return StreamAnswer(self.manager, live, wire, at)
+
+    # --- speaking to it
+
+    async def cancel(self, request: Request, caller: str | None) -> Response:
+        """Stop a run."""
+        await self.site.body(request)
+        live = self._run(request, caller)
+        stopped = live.cancel()
+        return json_answer({"run_id": live.id, "state": live.state}, 202 if stopped else 200)
+
+    async def say(self, request: Request, caller: str | None) -> Response:
+        """Say something to a run while it works: it is heard before the model is asked again."""
+        asked = decoded(await self.site.body(request), Saying)
+        live = self._run(request, caller)
+        self.actions.say(live, asked, caller)
+        return json_answer({"run_id": live.id, "state": live.state}, 202)
+
+    async def answer(self, request: Request, caller: str | None) -> Response:
+        """Answer what a tool has asked."""
+        asked = decoded(await self.site.body(request), Answering)
+        live = self._run(request, caller)
+        self.actions.answer(live, asked, caller)
+        return json_answer({"run_id": live.id, "state": live.state}, 202)
+
+    async def approve(self, request: Request, caller: str | None) -> Response:
+        """Allow or refuse a call that waits for approval."""
+        asked = decoded(await self.site.body(request), Approving)
+        live = self._run(request, caller)
+        self.actions.approve(live, asked, caller)
+        return json_answer({"run_id": live.id, "state": live.state}, 202)
+
+
+def _accepted(accept: str) -> Wire | None:
+    """The first wire that an Accept header names; None: JSON will do."""
+    for one in accept.lower().split(","):
+        name = one.partition(";")[0].strip()
+        if name in _WIRES:
+            return _WIRES[name]
+        if name in ("application/json", "*/*"):
+            return None
+    return None
+
+
+# --- what there is, as JSON
+
+
+def described(member: Any) -> dict[str, Any]:
+    """An agent or a workflow, for whoever chooses one."""
+    below = getattr(member, "agents", ())
+    return {
+        "name": member.name,
+        "kind": getattr(member, "kind", "") or "agent",
+        "description": getattr(member, "description", "") or "",
+        "members": [one.name for one in below],
+    }
+
+
+def outline(live: LiveRun) -> dict[str, Any]:
+    """A run in a list."""
+    return {
+        "run_id": live.id,
+        "agent": live.agent,
+        "state": live.state,
+        "seq": live.visible - 1,
+        "started": live.started_at,
+        "ended": None if live.log.end is None else live.log.end.time,
+        "title": _title(live),
+    }
+
+
+def _title(live: LiveRun) -> str:
+    """The beginning of what it was asked."""
+    asked = live.log.started.input if live.log.started is not None else ()
+    return " ".join(" ".join(message.text for message in asked)[: 4 * TITLE].split())[:TITLE]
+
+
+def whole(live: LiveRun) -> dict[str, Any]:
+    """A run, and what it has come to."""
+    response = live.response
+    told: dict[str, Any] = {
+        **outline(live),
+        "text": "" if response is None else response.text,
+        "usage": {} if response is None else response.usage.to_dict(),
+        "waiting": [msgspec.to_builtins(question) for question in live.pending],
+    }
+    if live.over and response is not None:
+        with contextlib.suppress(InvalidRecord):  # what has no JSON form stands in no answer
+            if isinstance(response, Results):
+                told["response"] = {"members": {name: _json(one) for name, one in response.members.items()}}
+            else:
+                told["response"] = _json(response)
+    return told
+
+
+def _json(response: Any) -> msgspec.Raw:
+    return msgspec.Raw(response.to_json().encode())

@@ -1,0 +1,361 @@
+"""Responses: a run as the events that OpenAI's clients read, or as one response.
+
+What the agent does by itself stands in it as `mcp_call` items, which clients show and never run; calls of the client's
+own tools are `function_call`s. Events are numbered without gaps, so whoever was cut off goes on after a number. What a
+client cannot do without is that each item is opened, filled and closed, and that the last event holds all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from headwater.events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    CallReady,
+    Event,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    ToolFinished,
+    ToolStarted,
+)
+from headwater.events.messages import Text, Usage
+from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
+from headwater.web.openai.chat import CANCELLED, DONE
+from headwater.web.wires.client_calls import ClientCalls, arguments_text
+from headwater.web.wires.voice import Said, Voice
+from headwater.web.wires.wire import Wire
+
+__all__ = ("Responses", "response_id", "response_of", "responses_wire", "run_id")
+
+_PREFIX: Final = "resp_"
+_INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+_Told = Iterator[tuple[str, dict[str, Any]]]
+"""Events as their type and what else they hold."""
+
+
+def response_id(run: str) -> str:
+    """The id of a run's response."""
+    return f"{_PREFIX}{run}"
+
+
+def run_id(response: str) -> str:
+    """The id of the run of a response, "" where that is none of ours."""
+    return response.removeprefix(_PREFIX) if response.startswith(_PREFIX) else ""
+
+
+def responses_wire(model: str, *, after: int = -1, **asked: Any) -> Wire:
+    """The wire of a run of `model`, from after the event of that number on; `asked` is told as it was asked."""
+    return Wire(
+        key=("responses", model, after, msgspec.json.encode(asked)),
+        make=lambda: Responses(model, after=after, **asked),
+        media_type=SSE_TYPE,
+        hello=SSE_HELLO,
+        idle=SSE_IDLE,
+    )
+
+
+class Responses:
+    """A map; see `wire.Map`."""
+
+    def __init__(self, model: str, *, after: int = -1, **asked: Any) -> None:
+        self._voice = Voice()
+        self._calls = ClientCalls(self._voice.tree)
+        self._model = model
+        self._asked = asked
+        self._after = after
+        self._number = 0
+        self._run = ""
+        self._created = 0
+        self._items: list[dict[str, Any]] = []
+        self._open: _Open | None = None
+        self._ready: dict[tuple[str, str], CallReady] = {}
+        self._awaited: dict[tuple[str, str], str] = {}
+        """The calls that approvals are asked for."""
+        self._at: dict[tuple[str, str], int] = {}
+        """Where the item of a call of ours is."""
+
+    def __call__(self, event: Event) -> bytes:
+        """The frames of the next event."""
+        frames = []
+        for kind, rest in self._events(event):
+            if self._number > self._after:
+                told = msgspec.json.encode({"type": kind, "sequence_number": self._number, **rest})
+                frames.append(b"event: %s\ndata: %s\n\n" % (kind.encode(), told))
+            self._number += 1
+        if event.run == self._run and isinstance(event, (RunFinished, RunFailed, RunCancelled)):
+            frames.append(DONE)
+        return b"".join(frames)
+
+    def _events(self, event: Event) -> _Told:
+        said = self._voice(event)
+        calls = self._calls(event)
+        if not self._run:
+            self._run, self._created = event.run, int(event.time)
+            yield "response.created", {"response": self.response("in_progress")}
+            yield "response.in_progress", {"response": self.response("in_progress")}
+        for one in said:
+            yield from self._say(one)
+        for call in calls:
+            yield from self._client_call(call)
+        yield from self._own_call(event)
+        if event.run == self._run:
+            yield from self._end(event)
+
+    # --- what is said
+
+    def _say(self, one: Said) -> _Told:
+        if self._open is not None and not self._open.takes(one.kind):
+            yield from self._close()
+        if self._open is None:
+            self._open = _Open(one.kind, self._run, len(self._items))
+            self._items.append(self._open.item("in_progress"))
+            yield from self._open.begin()
+        if one.kind != self._open.kind:
+            yield from self._open.next_part(one.kind)
+        yield self._open.say(one.text)
+
+    def _close(self, status: str = "completed") -> _Told:
+        if self._open is not None:
+            yield from self._open.end(status)
+            self._items[self._open.index] = self._open.item(status)
+            self._open = None
+
+    # --- calls
+
+    def _client_call(self, call: dict[str, Any]) -> _Told:
+        yield from self._close()
+        index, name, arguments = len(self._items), call["function"]["name"], call["function"]["arguments"]
+        item = {"id": f"fc_{self._run}_{index}", "type": "function_call", "call_id": call["id"], "name": name}
+        done = {**item, "arguments": arguments, "status": "completed"}
+        place = {"item_id": item["id"], "output_index": index}
+        self._items.append(done)
+        yield (
+            "response.output_item.added",
+            {
+                "output_index": index,
+                "item": {**item, "arguments": "", "status": "in_progress"},
+            },
+        )
+        yield "response.function_call_arguments.delta", {**place, "delta": arguments}
+        yield "response.function_call_arguments.done", {**place, "name": name, "arguments": arguments}
+        yield "response.output_item.done", {"output_index": index, "item": done}
+
+    def _own_call(self, event: Event) -> _Told:
+        """Of what the agents do by themselves: those who speak, and not those who work for them."""
+        if event.run not in self._voice.tree.speakers:
+            return
+        match event:
+            case CallReady(by="agent"):
+                self._ready[event.run, event.call] = event
+            case ToolStarted(try_=1):
+                yield from self._begin_call(event, event.call)
+            case ApprovalAsked():
+                self._awaited[event.run, event.approval] = event.call
+            case ApprovalAnswered(allowed=False):
+                call = self._awaited.get((event.run, event.approval))
+                if call is not None and (event.run, call) not in self._at:
+                    yield from self._begin_call(event, call)
+                    yield from self._end_call(event, call, "", f"Refused{f': {event.note}' if event.note else ''}.")
+            case ToolFinished():
+                if (event.run, event.call) not in self._at:
+                    return
+                text = event.result if isinstance(event.result, str) else _text_of(event.result)
+                yield from self._end_call(event, event.call, text, event.error)
+
+    def _begin_call(self, event: Event, call: str) -> _Told:
+        yield from self._close()
+        ready = self._ready.get((event.run, call))
+        index = self._at[event.run, call] = len(self._items)
+        arguments = arguments_text(ready.arguments) if ready is not None else "{}"
+        item = {
+            "id": f"mcp_{self._run}_{index}",
+            "type": "mcp_call",
+            "server_label": event.agent,
+            "name": ready.name if ready is not None else "",
+            "arguments": arguments,
+            "output": None,
+            "error": None,
+            "status": "in_progress",
+        }
+        self._items.append(item)
+        place = {"item_id": item["id"], "output_index": index}
+        yield "response.output_item.added", {"output_index": index, "item": {**item, "arguments": ""}}
+        yield "response.mcp_call.in_progress", place
+        yield "response.mcp_call_arguments.delta", {**place, "delta": arguments}
+        yield "response.mcp_call_arguments.done", {**place, "arguments": arguments}
+
+    def _end_call(self, event: Event, call: str, output: str, error: str | None) -> _Told:
+        index = self._at[event.run, call]
+        told = {"status": "failed", "error": error} if error else {"status": "completed", "output": output}
+        item = self._items[index] = {**self._items[index], **told}
+        place = {"item_id": item["id"], "output_index": index}
+        yield f"response.mcp_call.{item['status']}", place
+        yield "response.output_item.done", {"output_index": index, "item": item}
+
+    # --- its end
+
+    def _end(self, event: Event) -> _Told:
+        match event:
+            case RunFinished():
+                reason = _INCOMPLETE.get(event.finish_reason or "")
+                yield from self._close("incomplete" if reason else "completed")
+                status = "incomplete" if reason else "completed"
+                yield f"response.{status}", {"response": self.response(status, event.usage, reason=reason)}
+            case RunFailed():
+                error = {"code": "server_error", "message": event.error.message}
+                yield from self._close("incomplete")
+                yield "response.failed", {"response": self.response("failed", event.usage, error=error)}
+            case RunCancelled():
+                yield from self._close("incomplete")
+                told = self.response("incomplete", event.usage, reason=CANCELLED)
+                yield "response.incomplete", {"response": told}
+
+    def response(
+        self,
+        status: str,
+        usage: Usage | None = None,
+        *,
+        reason: str | None = None,
+        error: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """The response as it is by now."""
+        return {
+            "id": response_id(self._run),
+            "object": "response",
+            "created_at": self._created,
+            "status": status,
+            "error": error,
+            "incomplete_details": {"reason": reason} if reason else None,
+            "instructions": None,
+            "metadata": {},
+            "model": self._model,
+            "output": [*self._items],
+            "parallel_tool_calls": True,
+            "previous_response_id": None,
+            "store": True,
+            "temperature": None,
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": None,
+            "usage": None if usage is None else _usage_of(usage),
+            **self._asked,
+        }
+
+
+class _Open:
+    """A message, or what was thought, that is being filled."""
+
+    def __init__(self, kind: str, run: str, index: int) -> None:
+        self.kind = kind
+        self.index = index
+        self._thought = kind == "reasoning"
+        self._id = f"{'rs' if self._thought else 'msg'}_{run}_{index}"
+        self._done: list[dict[str, Any]] = []
+        self._text: list[str] = []
+
+    def takes(self, kind: str) -> bool:
+        """Whether words of that kind stand in the same item."""
+        return (kind == "reasoning") == self._thought
+
+    def item(self, status: str) -> dict[str, Any]:
+        """It as it is by now."""
+        if self._thought:
+            parts = [self._part("".join(self._text))] if self._text else []
+            return {"id": self._id, "type": "reasoning", "summary": parts, "status": status}
+        parts = [*self._done, *([self._part("".join(self._text))] if self._text else [])]
+        return {"id": self._id, "type": "message", "role": "assistant", "status": status, "content": parts}
+
+    def _part(self, text: str) -> dict[str, Any]:
+        if self._thought:
+            return {"type": "summary_text", "text": text}
+        if self.kind == "refusal":
+            return {"type": "refusal", "refusal": text}
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        index = {"summary_index": 0} if self._thought else {"content_index": len(self._done)}
+        return {"item_id": self._id, "output_index": self.index, **index}
+
+    @property
+    def _name(self) -> str:
+        return {"reasoning": "reasoning_summary_text", "refusal": "refusal"}.get(self.kind, "output_text")
+
+    def begin(self) -> _Told:
+        """It is opened."""
+        yield "response.output_item.added", {"output_index": self.index, "item": self.item("in_progress")}
+        yield self._begin_part()
+
+    def _begin_part(self) -> tuple[str, dict[str, Any]]:
+        kind = "reasoning_summary_part" if self._thought else "content_part"
+        return f"response.{kind}.added", {**self._place, "part": self._part("")}
+
+    def next_part(self, kind: str) -> _Told:
+        """What follows is of another kind."""
+        yield from self._end_part()
+        self.kind = kind
+        yield self._begin_part()
+
+    def say(self, text: str) -> tuple[str, dict[str, Any]]:
+        """More is said."""
+        self._text.append(text)
+        more: dict[str, Any] = {"logprobs": []} if self.kind == "text" else {}
+        return f"response.{self._name}.delta", {**self._place, "delta": text, **more}
+
+    def _end_part(self) -> _Told:
+        text = "".join(self._text)
+        part = self._part(text)
+        field = "refusal" if self.kind == "refusal" else "text"
+        more: dict[str, Any] = {"logprobs": []} if self.kind == "text" else {}
+        yield f"response.{self._name}.done", {**self._place, field: text, **more}
+        kind = "reasoning_summary_part" if self._thought else "content_part"
+        yield f"response.{kind}.done", {**self._place, "part": part}
+        if not self._thought:
+            self._done.append(part)
+            self._text = []
+
+    def end(self, status: str) -> _Told:
+        """It is closed."""
+        yield from self._end_part()
+        yield "response.output_item.done", {"output_index": self.index, "item": self.item(status)}
+
+
+def _text_of(parts: Iterable[Any]) -> str:
+    return "".join(part.text for part in parts if isinstance(part, Text))
+
+
+def _usage_of(usage: Usage) -> dict[str, Any]:
+    asked, said = usage.input_tokens or 0, usage.output_tokens or 0
+    return {
+        "input_tokens": asked,
+        "input_tokens_details": {"cached_tokens": usage.cached_input_tokens or 0},
+        "output_tokens": said,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
+        "total_tokens": asked + said,
+    }
+
+
+def response_of(log: Iterable[Event], model: str, **asked: Any) -> dict[str, Any] | None:
+    """A run as one response, as far as it is; None before its first event. Cancelled, it says so in its status."""
+    made = Responses(model, **asked)
+    last: dict[str, Any] | None = None
+    end: Event | None = None
+    for event in log:
+        for kind, rest in made._events(event):
+            if kind in _WHOLE:
+                last = rest["response"]
+        end = event
+    if last is not None and last["status"] == "in_progress":
+        return made.response("in_progress")
+    if last is not None and isinstance(end, RunCancelled):
+        return {**last, "status": "cancelled", "incomplete_details": None}
+    return last
+
+
+_WHOLE: Final = ("response.created", "response.completed", "response.incomplete", "response.failed")

@@ -1,0 +1,181 @@
+"""`/v1`: OpenAI's two APIs for text, so that whatever speaks to OpenAI can speak to agents; a model is an agent.
+
+Owns which run a request is, and how it is refused in OpenAI's form. What a request asks is `asked`'s, what a run
+looks like `chat`'s and `responses`'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.agents.agent import Agent
+from headwater.events import RunCancelled, RunFailed
+from headwater.web.http.answers import StreamAnswer, json_answer, problem_headers
+from headwater.web.http.bodies import number, parsed
+from headwater.web.http.site import Handler, Site
+from headwater.web.openai.asked import Asked, asked_of_chat, asked_of_responses
+from headwater.web.openai.chat import chat_wire, completion
+from headwater.web.openai.responses import response_of, responses_wire, run_id
+from headwater.web.problems import Problem
+from headwater.web.runs.actions import Actions
+from headwater.web.runs.live_run import LiveRun
+from headwater.web.runs.waiting import run_to_its_end
+
+__all__ = ("OpenAIRoutes", "refusal")
+
+_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_CODES: Final = {"unknown_agent": "model_not_found", "unauthorized": "invalid_api_key"}
+_FAILED: Final = {"RateLimited": 429, "Overloaded": 503}
+"""The status of a run that failed, where OpenAI's clients know one to try again at; else 500."""
+
+
+def refusal(problem: Problem) -> Response:
+    """A refusal in OpenAI's form."""
+    kind = "server_error" if problem.status >= 500 else _TYPES.get(problem.status, "invalid_request_error")
+    said = f"{problem.message} {problem.hint}".strip()
+    code = _CODES.get(problem.code, problem.code)
+    error = {"message": said, "type": kind, "param": problem.param, "code": code}
+    return json_answer({"error": error}, problem.status, problem_headers(problem))
+
+
+class OpenAIRoutes:
+    """The handlers of `/v1`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._manager = site.manager
+        self._actions = Actions(site.manager, site.on_disconnect)
+
+    def handlers(self) -> dict[str, dict[str, Handler]]:
+        """Each path's handlers, by method."""
+        return {
+            "/v1/models": {"GET": self.models},
+            "/v1/models/{id}": {"GET": self.model},
+            "/v1/chat/completions": {"POST": self.chat},
+            "/v1/responses": {"POST": self.responses},
+            "/v1/responses/{id}": {"GET": self.retrieve},
+            "/v1/responses/{id}/cancel": {"POST": self.cancel},
+        }
+
+    async def models(self, request: Request, caller: str | None) -> Response:
+        """The agents as models."""
+        return json_answer({"object": "list", "data": [_model(name) for name in self._manager.members]})
+
+    async def model(self, request: Request, caller: str | None) -> Response:
+        """An agent as a model."""
+        return json_answer(_model(self._manager.member(request.path_params["id"]).name))
+
+    def _start(self, asked: Asked, caller: str | None) -> LiveRun:
+        member = self._manager.member(asked.model)
+        if asked.stream:
+            self._manager.check_readers()
+        options: dict[str, Any] = {}
+        if asked.tools:
+            if not isinstance(member, Agent):
+                raise Problem("bad_request", f"{member.name!r} takes no tools.", hint="Leave out tools.", param="tools")
+            options["client_tools"] = asked.tools
+        return self._manager.start(
+            asked.model,
+            asked.task,
+            owner=caller,
+            on_disconnect=self._actions.then(None, "continue" if asked.background else "cancel"),
+            history=asked.history,
+            **options,
+        )
+
+    # --- Chat Completions
+
+    async def chat(self, request: Request, caller: str | None) -> Response:
+        """A run as a chat completion, streamed where that is asked for."""
+        asked = asked_of_chat(parsed(await self._site.body(request)))
+        live = self._start(asked, caller)
+        if asked.stream:
+            return StreamAnswer(self._manager, live, chat_wire(asked.model, usage=asked.usage))
+        if not await run_to_its_end(self._manager, live, request):
+            return Response(status_code=499)  # nobody reads it
+        headers = {"headwater-run": live.id, "x-should-retry": "false"}  # another try would be another run
+        return json_answer(completion(live.log, asked.model), _status(live), headers)
+
+    # --- Responses
+
+    async def responses(self, request: Request, caller: str | None) -> Response:
+        """A run as a response, streamed or in the background where that is asked for."""
+        asked = asked_of_responses(parsed(await self._site.body(request)))
+        if asked.previous is not None:
+            asked = asked._replace(history=(*self._said_before(asked.previous, caller), *asked.history))
+        live = self._start(asked, caller)
+        told = _told(asked)
+        live.notes["responses"] = told
+        if asked.stream:
+            return StreamAnswer(self._manager, live, responses_wire(asked.model, **told))
+        if not asked.background and not await run_to_its_end(self._manager, live, request):
+            return Response(status_code=499)  # nobody reads it
+        return await self._whole(live)
+
+    def _said_before(self, previous: str, caller: str | None) -> tuple[Any, ...]:
+        live = self._response(previous, caller, param="previous_response_id")
+        if not live.over:
+            said = f"The response {previous} is still at work."
+            raise Problem("bad_request", said, hint="Wait for it.", param="previous_response_id")
+        response = live.response
+        return () if response is None else tuple(getattr(response, "messages", ()))
+
+    def _response(self, response: str, caller: str | None, *, param: str | None = None) -> LiveRun:
+        try:
+            return self._manager.get(run_id(response), caller)
+        except Problem:
+            said = f"There is no response {response!r}."
+            hint = "One that has ended is kept for a while only."
+            raise Problem("unknown_run", said, hint=hint, param=param) from None
+
+    async def _whole(self, live: LiveRun) -> Response:
+        told = live.notes.get("responses", {})
+        if not (len(live.log) or live.over):
+            await live.news()  # done with the first event, so it is not kept
+        return json_answer(response_of(live.log, live.agent, **told), 200, {"headwater-run": live.id})
+
+    async def retrieve(self, request: Request, caller: str | None) -> Response:
+        """A response as it is by now, or its events after one of them."""
+        live = self._response(request.path_params["id"], caller)
+        query = request.query_params
+        if query.get("stream") != "true":
+            return await self._whole(live)
+        self._manager.check_readers()
+        after = number("starting_after", query.get("starting_after"), -1)
+        told = live.notes.get("responses", {})
+        wire = responses_wire(live.agent, after=-1 if after is None else after, **told)
+        return StreamAnswer(self._manager, live, wire)
+
+    async def cancel(self, request: Request, caller: str | None) -> Response:
+        """Stop a response; it is told once it has stopped."""
+        await self._site.body(request)
+        live = self._response(request.path_params["id"], caller)
+        live.cancel()
+        await asyncio.wait({live.task})
+        return await self._whole(live)
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "headwater"}
+
+
+def _told(asked: Asked) -> dict[str, Any]:
+    """What of a request stands in its response again."""
+    told: dict[str, Any] = {}
+    if asked.background:
+        told["background"] = True
+    if asked.previous is not None:
+        told["previous_response_id"] = asked.previous
+    return told
+
+
+def _status(live: LiveRun) -> int:
+    """The status of a completion that was not streamed."""
+    end = live.log.end
+    if isinstance(end, RunFailed):
+        return _FAILED.get(end.error.type, 500)
+    return 500 if isinstance(end, RunCancelled) or end is None else 200

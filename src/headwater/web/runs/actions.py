@@ -1,0 +1,120 @@
+"""What can be asked of the runs, whichever wire asks it: begin one, read it, speak to it, answer it, stop it.
+
+Owns what each of these means and how it is refused. Who asks and how that is worded is the routes'.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headwater.errors import AlreadyAnswered, AnswerInvalid, ConfigurationError, RunEnded, UnknownQuestion
+from headwater.events.questions import Answer
+from headwater.readers.selection import Choice
+from headwater.web.http.bodies import Answering, Approving, Saying, Starting, conversation, messages
+from headwater.web.problems import Problem
+from headwater.web.runs.live_run import LiveRun, OnDisconnect
+from headwater.web.runs.manager import Manager, checked_on_disconnect
+
+__all__ = ("Actions", "choice_of")
+
+
+class Actions:
+    """The actions on one server's runs, each for the caller of that name; all of them raise Problem.
+
+    `on_disconnect` is what becomes of runs that were left, where the request does not say; None: as its wire has it.
+    """
+
+    def __init__(self, manager: Manager, on_disconnect: OnDisconnect | None = None) -> None:
+        self.manager = manager
+        self._on_disconnect = on_disconnect
+
+    def start(self, asked: Starting, caller: str | None, otherwise: OnDisconnect) -> LiveRun:
+        """Begin a run; `otherwise` is what its wire does with one that was left."""
+        before, task = conversation(asked.input)
+        if asked.thread is not None:
+            before, task = (), (*before, *task)
+        options: dict[str, Any] = {} if asked.context is None else {"context": asked.context}
+        return self.manager.start(
+            asked.agent,
+            task,
+            owner=caller,
+            on_disconnect=self.then(asked.on_disconnect, otherwise),
+            thread=asked.thread,
+            history=before,
+            **options,
+        )
+
+    def then(self, asked: Any, otherwise: OnDisconnect) -> OnDisconnect:
+        """What becomes of a run whose readers have left: as asked, else as the server has it, else as its wire does."""
+        try:
+            given = checked_on_disconnect(asked)
+        except ConfigurationError as error:
+            raise Problem("bad_request", error.message, hint=error.hint, param="on_disconnect") from None
+        for one in (given, self._on_disconnect):
+            if one is not None:
+                return one
+        return otherwise
+
+    def say(self, live: LiveRun, asked: Saying, caller: str | None) -> None:
+        """Say something to a run while it works: it is heard before the model is asked again."""
+        said = messages(asked.input)
+        if any(message.role != "user" for message in said):
+            raise Problem("bad_request", "What is said to a run is the user's.", param="input")
+        run = live.run
+        if run is None:
+            raise _over(live)
+        try:
+            heard = [run.steer(one, agent=asked.agent, by=caller or "", now=asked.now) for one in said]
+        except ConfigurationError as error:
+            hint = 'Name the member: "agent".'
+            raise Problem("bad_request", error.message, hint=hint, param="agent") from None
+        if not all(heard):
+            if asked.agent is not None and not run.stopping:
+                raise Problem("unknown_agent", f"Nobody named {asked.agent!r} is listening.", param="agent")
+            raise _over(live)
+
+    def answer(self, live: LiveRun, asked: Answering, caller: str | None) -> None:
+        """Answer what a tool has asked."""
+        answer = Answer(action=asked.action, content=asked.content, by=caller or "")
+        _answered(live, asked.input, answer, "input")
+
+    def approve(self, live: LiveRun, asked: Approving, caller: str | None) -> None:
+        """Allow or refuse a call that waits for approval."""
+        answer = Answer(
+            allowed=asked.allowed,
+            arguments=asked.arguments,
+            note=asked.note,
+            for_run=asked.for_run,
+            by=caller or "",
+        )
+        _answered(live, asked.approval, answer, "approval")
+
+
+def choice_of(agent: list[str], depth: int | None, final_only: bool) -> Choice | None:
+    """Which events of a run are wanted; None: all. Raises Problem."""
+    try:
+        return Choice.of(final_only, agent or None, depth)
+    except ConfigurationError as error:
+        raise Problem("bad_request", error.message, hint=error.hint) from None
+
+
+def _over(live: LiveRun) -> Problem:
+    return Problem("run_ended", f"The run has ended: {live.state}.", hint="Begin another one.")
+
+
+_CODES: dict[type[Exception], str] = {
+    UnknownQuestion: "unknown_question",
+    AlreadyAnswered: "answered",
+    RunEnded: "run_ended",
+    AnswerInvalid: "bad_request",
+}
+
+
+def _answered(live: LiveRun, id: str, answer: Answer, kind: str) -> None:
+    run = live.run
+    if run is None:
+        raise _over(live)
+    try:
+        run.people.answer(id, answer, kind)
+    except (UnknownQuestion, AlreadyAnswered, RunEnded, AnswerInvalid) as error:
+        raise Problem(_CODES[type(error)], error.message, hint=error.hint) from None

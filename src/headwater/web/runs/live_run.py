@@ -1,0 +1,375 @@
+"""A run that belongs to the server: pulled by a task of its own, whoever reads it, and read by any number of others.
+
+Owns the task, the log, the clock of the run's work, and what becomes of the run where its last reader has left. A
+reader is a position in the log and has no queue: it can only hold back itself. It must never let a reader see what is
+past `visible`, nor change what the run does for who looks at it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
+
+from headwater.errors import LimitExceeded, RunTimeout
+from headwater.events import RunFailed, RunFinished, tree_response
+from headwater.events.questions import Question
+from headwater.web.limits import WRITE_BYTES, Limits
+from headwater.web.runs.kept_log import KeptLog
+from headwater.web.wires.wire import Block, Frames, Map, Wire
+
+if TYPE_CHECKING:
+    from headwater.events.response import Response
+    from headwater.events.results import Results
+    from headwater.runtime.run import Run
+
+__all__ = ("LiveRun", "OnDisconnect", "Reading", "State")
+
+OnDisconnect: TypeAlias = Literal["continue", "cancel"] | float
+"""What becomes of a run when its last reader has left: it goes on, is cancelled, or is cancelled after so many seconds
+in which nobody came back.
+"""
+
+EVENTS_AT_ONCE: Final = 1_000
+"""Events that a reader who comes late is shown before others have their turn: a few milliseconds' work."""
+
+State: TypeAlias = Literal["queued", "running", "waiting", "finished", "failed", "cancelled"]
+
+
+class LiveRun:
+    """One run, from its beginning until its log is forgotten.
+
+    `ended` is called once, when nothing more is appended. It must be made in a running event loop.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        agent: str,
+        owner: str | None,
+        on_disconnect: OnDisconnect,
+        limits: Limits,
+        ended: Callable[[LiveRun], None],
+    ) -> None:
+        self.id = run.id
+        self.agent = agent
+        self.owner = owner
+        self.on_disconnect = on_disconnect
+        self.started_at = time.time()
+        """Unix seconds."""
+        self.notes: dict[str, dict[str, Any]] = {}
+        """What a wire was asked and tells again, by the wire's name."""
+        self.log = KeptLog()
+        self.visible = 0
+        """How many events readers may see."""
+        self.over = False
+        """Whether nothing more is appended."""
+        self.readings: set[Reading] = set()
+        self._run: Run | None = run
+        self._limits = limits
+        self._ended = ended
+        self._frames: dict[Any, Frames] = {}
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._grace: asyncio.TimerHandle | None = None
+        self._clock: asyncio.TimerHandle | None = None
+        self._work_left = limits.work_seconds
+        run.watch(self.log.append)
+        self._run_clock(going=True)
+        self.task = asyncio.create_task(self._drive(run), name=f"headwater run {run.id}")
+
+    # --- the run
+
+    async def _drive(self, run: Run) -> None:
+        """Pull the run to its end. Nobody needs to read for this to go on."""
+        pull, append, bound = run.pull, run.append, self._limits.log_bytes
+        waits = False
+        try:
+            while events := await pull():
+                for event in events:
+                    if (wait := append(event)) is not None:
+                        await wait
+                if run.waiting is not waits:
+                    waits = run.waiting
+                    self._run_clock(going=not waits)
+                self._show()
+                if self.log.size > bound and not run.stopping:
+                    run.task_failed(_too_long(bound))
+            await run.settle()
+        except BaseException:
+            run.abort("shutdown")
+            raise
+        finally:
+            self._run_clock(going=False)
+            self._run = None
+            self.over = True
+            if self._grace is not None:
+                self._grace.cancel()
+                self._grace = None
+            self._show()
+            self._ended(self)
+
+    def _show(self) -> None:
+        """Let readers see what has been appended."""
+        self.visible = len(self.log)
+        waiting, self._waiting = self._waiting, set()
+        for reader in waiting:
+            if not reader.done():
+                reader.set_result(None)
+
+    def _run_clock(self, *, going: bool) -> None:
+        """The clock of the run's work goes on, or stands still while people are waited for."""
+        if self._clock is not None:
+            self._work_left = max(0.0, self._clock.when() - self._loop.time())
+            self._clock.cancel()
+            self._clock = None
+        if going:
+            self._clock = self._loop.call_later(self._work_left, self._worked_too_long)
+
+    def _worked_too_long(self) -> None:
+        self._clock = None
+        seconds = self._limits.work_seconds
+        error = f"The run worked for longer than the {seconds:g} s that this server gives one."
+        if self._run is not None:
+            self._run.task_failed(RunTimeout(error, hint="Ask for less at a time.", clock="work", seconds=seconds))
+
+    # --- what is known of it
+
+    @property
+    def state(self) -> State:
+        """How far it is."""
+        end = self.log.end
+        if end is not None:
+            return (
+                "finished" if isinstance(end, RunFinished) else "failed" if isinstance(end, RunFailed) else "cancelled"
+            )
+        if self.over:
+            return "failed"
+        if self._run is not None and self._run.waiting:
+            return "waiting"
+        return "running" if self.log.started is not None else "queued"
+
+    @property
+    def response(self) -> Response[Any] | Results | None:
+        """What the run has come to so far; None before its first event."""
+        if self._run is not None:
+            return self._run.response() if self.log.started is not None else None
+        return tree_response(self.log) if len(self.log) else None
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """What people are asked and have not answered."""
+        return self._run.people.pending if self._run is not None else ()
+
+    @property
+    def run(self) -> Run | None:
+        """The run itself, to be spoken to; None once it is over."""
+        return self._run
+
+    def cancel(self, by: Literal["caller", "left", "shutdown"] = "caller") -> bool:
+        """Stop the run; False where it is over."""
+        if self._run is None:
+            return False
+        self._run.cancel(by)
+        return True
+
+    # --- readers
+
+    def read(self, wire: Wire, position: int = 0) -> Reading:
+        """A reader from `position` on; it counts as one from now until it is closed."""
+        return Reading(self, wire, position)
+
+    def attach(self, reading: Reading) -> None:
+        """The reader has come."""
+        self.readings.add(reading)
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+
+    def detach(self, reading: Reading) -> None:
+        """The reader has left."""
+        self.readings.discard(reading)
+        key = reading.wire.key
+        if not any(other.wire.key == key for other in self.readings):
+            self._frames.pop(key, None)
+        if self.readings or self._run is None or self.on_disconnect == "continue":
+            return
+        if self.on_disconnect == "cancel":
+            self._run.cancel("left")
+        else:
+            self._grace = self._loop.call_later(self.on_disconnect, self.cancel, "left")
+
+    def frames(self, wire: Wire) -> Frames | None:
+        """What the wire's readers share, up to date; None where nobody has caught up with a long run yet."""
+        frames = self._frames.get(wire.key)
+        if frames is None:
+            if self.visible > EVENTS_AT_ONCE:
+                return None
+            frames = self.share(wire, wire.make(), 0)
+        if frames.upto < self.visible:
+            frames.catch_up(self.log, self.visible)
+        return frames
+
+    def share(self, wire: Wire, map: Map, first: int) -> Frames:
+        """From the position `first` on the wire's readers share what this map makes, which has seen all before."""
+        frames = self._frames[wire.key] = Frames(map, first)
+        return frames
+
+    def news(self) -> asyncio.Future[None]:
+        """Done when more is visible, or the run is over."""
+        future = self._loop.create_future()
+        self._waiting.add(future)
+        return future
+
+    def no_news(self, future: asyncio.Future[None]) -> None:
+        """Whoever waited does so no longer: a run that is silent for long must not keep all who ever came."""
+        self._waiting.discard(future)
+
+
+class Reading(AsyncIterator[bytes]):
+    """One reader of a run on a wire: a position, and where the bytes from there on are.
+
+    It goes through the run alone, with a map of its own, until it has come to what others share. Close it at the end.
+    """
+
+    __slots__ = (
+        "_at",
+        "_block",
+        "_live",
+        "_map",
+        "_nap",
+        "_position",
+        "_said",
+        "_skip",
+        "given",
+        "on_stall",
+        "since",
+        "wire",
+    )
+
+    def __init__(self, live: LiveRun, wire: Wire, position: int) -> None:
+        self.wire = wire
+        self._live = live
+        self._block: Block | None = None
+        self._at = 0
+        """Where in the block."""
+        self._map: Map | None = None
+        self._position = position
+        """Of the next event, while it goes through the run alone."""
+        self._skip = position
+        """Frames of events before this position are not sent."""
+        self._said = bytearray(wire.hello)
+        """What is to be sent before all else."""
+        self._nap: asyncio.Future[None] | None = None
+        self.given = False
+        """Whether its bytes are on their way, and it has not come back for more."""
+        self.since = live._loop.time()
+        """Since when that is so, or not so, on the loop's clock."""
+        self.on_stall: Callable[[], None] | None = None
+        """Called where its bytes are not taken for too long."""
+        live.attach(self)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes, as many as wait and WRITE_BYTES at most; a sign of life after a long silence."""
+        live = self._live
+        self.given = False
+        while True:
+            if data := self._take():
+                self.given = True
+                self.since = live._loop.time()
+                return data
+            if self._block is None:
+                await asyncio.sleep(0)  # others are to have their turn while this one goes through what was before it
+                continue
+            if live.over:
+                raise StopAsyncIteration
+            self._nap = nap = live.news()
+            try:
+                await nap
+            finally:
+                live.no_news(nap)
+                self._nap = None
+
+    def wake(self) -> bool:
+        """Send a sign of life, where nothing else is on its way; False where the reader is not at rest."""
+        if self._nap is None or self._nap.done() or not self.wire.idle:
+            return False
+        self._said += self.wire.idle
+        self._nap.set_result(None)
+        return True
+
+    def cut_off(self) -> None:
+        """It has taken too long for what it was given."""
+        if self.on_stall is not None:
+            self.on_stall()
+
+    def close(self) -> None:
+        """The reader leaves."""
+        self._live.detach(self)
+
+    def _take(self) -> bytes:
+        if self._said:
+            data = bytes(self._said[:WRITE_BYTES])
+            del self._said[:WRITE_BYTES]
+            return data
+        frames = self._live.frames(self.wire)
+        if self._block is None and not self._join(frames, self._position):
+            return self._alone()
+        return self._shared()
+
+    def _shared(self) -> bytes:
+        block, at = self._block, self._at
+        assert block is not None
+        while at >= len(block.data):
+            if block.next is None:
+                self._block, self._at = block, at
+                return b""
+            block, at = block.next, 0
+        data = bytes(block.data[at : at + WRITE_BYTES])
+        self._block, self._at = block, at + len(data)
+        return data
+
+    def _join(self, frames: Frames | None, position: int) -> bool:
+        """Go on where others are, if what begins at the position is there."""
+        if frames is None or position < self._skip or (place := frames.find(position)) is None:
+            return False
+        self._block, self._at = place
+        self._map = None
+        return True
+
+    def _alone(self) -> bytes:
+        """Bytes that nobody else has made; having seen all, this reader's map is the one for those who come."""
+        live, wire = self._live, self.wire
+        if self._map is None:
+            self._map = wire.make()
+            if not wire.anywhere:
+                self._position = 0
+        frame_of, log, position = self._map, live.log, self._position
+        end = min(live.visible, position + EVENTS_AT_ONCE)
+        made = bytearray()
+        while position < end and len(made) < WRITE_BYTES:
+            frame = frame_of(log[position])
+            if position >= self._skip:
+                made += frame
+            position += 1
+        self._position = position
+        if position == live.visible:
+            self._join(live.frames(wire) or live.share(wire, frame_of, position), position)
+        if len(made) > WRITE_BYTES:
+            self._said = made[WRITE_BYTES:]
+            del made[WRITE_BYTES:]
+        return bytes(made)
+
+
+def _too_long(bytes: int) -> LimitExceeded:
+    return LimitExceeded(
+        f"The run's log is longer than the {bytes} bytes that this server keeps of one.",
+        hint="Ask for less at a time, or raise Limits(log_bytes=…).",
+        limit="log_bytes",
+        size=bytes,
+    )

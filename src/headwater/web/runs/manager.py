@@ -1,0 +1,275 @@
+"""All the runs of one server: begun, found again by their ids, bounded, kept for a while after their end, and stopped.
+
+Owns which runs there are and whose they are, the conversations that they go on from, and the one timer that looks after
+all their readers. What a run does is its own; how a run is asked for and shown is the routes'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from headwater.agents.agent import Agent
+from headwater.agents.runnable import Runnable
+from headwater.errors import (
+    ConfigurationError,
+    HeadwaterError,
+    MissingKey,
+    ModelNotNamed,
+    UnknownModel,
+    UsageError,
+)
+from headwater.events.messages import Message
+from headwater.runtime.thread import Thread
+from headwater.web.limits import Limits
+from headwater.web.problems import Problem
+from headwater.web.runs.live_run import LiveRun, OnDisconnect, Reading, State
+from headwater.web.wires.wire import Wire
+
+__all__ = ("Manager", "checked_members", "checked_on_disconnect")
+
+_Conversation: TypeAlias = tuple[str | None, str, str]
+"""Whose it is, with which agent, and the id that they gave it."""
+
+
+class Manager:
+    """The runs of a server, of whose `members` the first answers where no name is given.
+
+    It belongs to the event loop in which the first run is begun. Raises ConfigurationError.
+    """
+
+    def __init__(self, members: Iterable[Runnable], *, limits: Limits | None = None) -> None:
+        self.members = checked_members(members)
+        self.limits = limits or Limits()
+        self.draining = False
+        """Whether nothing new is begun, because the server is to end."""
+        self.stopped = asyncio.Event()
+        """Set once all runs have ended because of that."""
+        self._going: dict[str, LiveRun] = {}
+        self._kept: OrderedDict[str, tuple[LiveRun, float]] = OrderedDict()
+        """Those that have ended, each with when that was on the loop's clock, the longest ago first."""
+        self._kept_bytes = 0
+        self._threads: OrderedDict[_Conversation, Thread] = OrderedDict()
+        """Conversations, the one that was used least recently first."""
+        self._talking: dict[_Conversation, LiveRun] = {}
+        """Those that a run is going on in."""
+        self._readings: set[Reading] = set()
+        self._tick: asyncio.TimerHandle | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+
+    # --- beginning
+
+    def start(
+        self,
+        agent: str | None,
+        task: Sequence[Message] | str,
+        *,
+        owner: str | None = None,
+        on_disconnect: OnDisconnect = "continue",
+        thread: str | None = None,
+        history: Sequence[Message] = (),
+        **options: Any,
+    ) -> LiveRun:
+        """Begin a run. `options` are the member's own, as `run_stream` takes them.
+
+        Raises Problem where it cannot be begun: unknown_agent, too_many_runs, shutting_down, thread_busy, bad_request
+        and not_configured.
+        """
+        member = self.member(agent)
+        self._check_room(owner)
+        conversation = None
+        if isinstance(member, Agent):
+            if thread is not None:
+                conversation = (owner, member.name, thread)
+                options["thread"] = self._thread(conversation)
+            elif history:
+                options["history"] = tuple(history)
+        elif thread is not None:
+            raise Problem("bad_request", f"{member.name!r} keeps no conversation.", hint="Leave out thread.")
+        elif history:
+            task = (*history, *([Message.user(task)] if isinstance(task, str) else task))
+        try:
+            run = member.run_stream(task, **options).claim()
+        except HeadwaterError as error:
+            raise _cannot_begin(error) from error
+        live = LiveRun(
+            run,
+            agent=member.name,
+            owner=owner,
+            on_disconnect=on_disconnect,
+            limits=self.limits,
+            ended=self._ended,
+        )
+        self._going[live.id] = live
+        if conversation is not None:
+            self._talking[conversation] = live
+        return live
+
+    def member(self, name: str | None) -> Any:
+        """The member of that name, the first where none is given. Raises Problem."""
+        if name is None:
+            return next(iter(self.members.values()))
+        if name not in self.members:
+            known = ", ".join(self.members)
+            raise Problem("unknown_agent", f"There is no agent {name!r}.", hint=f"There are {known}.", param="agent")
+        return self.members[name]
+
+    def _check_room(self, owner: str | None) -> None:
+        if self.draining:
+            raise Problem("shutting_down", "The server is about to stop.", hint="Try again soon.", retry_after=5)
+        limits = self.limits
+        if len(self._going) >= limits.runs:
+            raise Problem("too_many_runs", f"{limits.runs} runs are at work.", hint="Try again soon.", retry_after=5)
+        if owner is not None and sum(live.owner == owner for live in self._going.values()) >= limits.runs_of_one:
+            said = f"{limits.runs_of_one} of your runs are at work."
+            raise Problem("too_many_runs", said, hint="Wait for one to end, or cancel one.", retry_after=5)
+
+    def _thread(self, conversation: _Conversation) -> Thread:
+        if conversation in self._talking:
+            said = f"The thread {conversation[-1]!r} has a run going on."
+            raise Problem("thread_busy", said, hint="Wait for it to end, cancel it, or take another thread.")
+        thread = self._threads.setdefault(conversation, Thread())
+        self._threads.move_to_end(conversation)
+        for other in [*self._threads][: max(0, len(self._threads) - self.limits.threads)]:
+            if other not in self._talking:
+                del self._threads[other]
+        return thread
+
+    # --- finding
+
+    def get(self, id: str, owner: str | None = None) -> LiveRun:
+        """The run of that id, if it is the owner's. Raises Problem: another's run is as unknown as none."""
+        live = self._going.get(id)
+        if live is None and id in self._kept:
+            live = self._kept[id][0]
+        if live is None or live.owner != owner:
+            raise Problem("unknown_run", "There is no such run.", hint="A run that has ended is kept for a while only.")
+        return live
+
+    def runs(
+        self, owner: str | None = None, *, agent: str | None = None, state: State | None = None
+    ) -> Iterator[LiveRun]:
+        """The owner's runs, the newest first."""
+        everyone = [*(live for live, _ in self._kept.values()), *self._going.values()]
+        for live in sorted(everyone, key=lambda live: live.started_at, reverse=True):
+            if live.owner == owner and agent in (None, live.agent) and state in (None, live.state):
+                yield live
+
+    # --- readers
+
+    def check_readers(self) -> None:
+        """Raises Problem where one reader more is too many."""
+        if len(self._readings) >= self.limits.readers:
+            said = f"{len(self._readings)} readers are connected."
+            raise Problem("too_many_readers", said, hint="Try again soon.", retry_after=5)
+
+    def read(self, live: LiveRun, wire: Wire, position: int = 0) -> Reading:
+        """A reader of the run, looked after until it is given back with `leave`."""
+        reading = live.read(wire, position)
+        self._readings.add(reading)
+        if self._tick is None:
+            self._look_again_soon()
+        return reading
+
+    def leave(self, reading: Reading) -> None:
+        """The reader leaves."""
+        self._readings.discard(reading)
+        reading.close()
+
+    def _look_again_soon(self) -> None:
+        shortest = min(self.limits.heartbeat_seconds, self.limits.stall_seconds)
+        self._tick = asyncio.get_running_loop().call_later(min(1.0, shortest / 10), self._look_after_readers)
+
+    def _look_after_readers(self) -> None:
+        """Send signs of life where it was silent for long, and cut off who takes too long: one timer for all."""
+        self._tick = None
+        now, limits = asyncio.get_running_loop().time(), self.limits
+        for reading in [*self._readings]:
+            if reading.given:
+                if now - reading.since >= limits.stall_seconds:
+                    reading.cut_off()
+            elif now - reading.since >= limits.heartbeat_seconds:
+                reading.wake()
+        if self._readings:
+            self._look_again_soon()
+
+    # --- ending
+
+    def _ended(self, live: LiveRun) -> None:
+        self._going.pop(live.id, None)
+        for conversation in [one for one, other in self._talking.items() if other is live]:
+            del self._talking[conversation]
+        self._kept[live.id] = (live, asyncio.get_running_loop().time())
+        self._kept_bytes += live.log.size
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what has ended long ago, and of the oldest where that is too much."""
+        limits, loop = self.limits, asyncio.get_running_loop()
+        now = loop.time()
+        while self._kept:
+            live, since = next(iter(self._kept.values()))
+            much = len(self._kept) > limits.ended_runs or self._kept_bytes > limits.ended_bytes
+            if not much and now - since < limits.ended_seconds:
+                break
+            del self._kept[live.id]
+            self._kept_bytes -= live.log.size
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if self._kept:
+            _, since = next(iter(self._kept.values()))
+            self._expiry = loop.call_at(since + limits.ended_seconds, self._forget)
+
+    async def shutdown(self) -> None:
+        """Begin nothing new; runs may go on for a while, then they are cancelled. Returns when all have ended."""
+        self.draining = True
+        tasks = [live.task for live in self._going.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.limits.grace_seconds)
+        for live in [*self._going.values()]:
+            live.cancel("shutdown")
+        if left := [live.task for live in self._going.values()]:
+            await asyncio.wait(left)
+        self.stopped.set()
+
+    def close(self) -> None:
+        """Let go of the timers: the loop is to end."""
+        for timer in (self._tick, self._expiry):
+            if timer is not None:
+                timer.cancel()
+        self._tick = self._expiry = None
+
+
+def checked_members(members: Iterable[Runnable]) -> dict[str, Runnable]:
+    """The members by their names. Raises ConfigurationError where one cannot be run, or two share a name."""
+    named: dict[str, Runnable] = {}
+    for member in members:
+        name = getattr(member, "name", None)
+        if not (callable(getattr(member, "run_stream", None)) and isinstance(name, str) and name):
+            raise ConfigurationError(
+                f"{member!r} cannot be served.", hint="Give agents and workflows: router(agent, workflow)."
+            )
+        if name in named:
+            raise ConfigurationError(f"Two members are named {name!r}.", hint="Give each a name of its own: name=…")
+        named[name] = member
+    if not named:
+        raise ConfigurationError("There is nothing to serve.", hint="Give agents or workflows: router(agent).")
+    return named
+
+
+def checked_on_disconnect(value: Any) -> OnDisconnect | None:
+    """What becomes of runs whose readers have left; None is the wire's own. Raises ConfigurationError."""
+    if value is None or value in ("continue", "cancel"):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    raise ConfigurationError(f"on_disconnect is {value!r}.", hint='Give "continue", "cancel", or seconds of grace.')
+
+
+def _cannot_begin(error: HeadwaterError) -> Problem:
+    """Why a run could not be begun: what was asked for is wrong, or how the server was set up."""
+    ours = not isinstance(error, UsageError) or isinstance(error, (MissingKey, ModelNotNamed, UnknownModel))
+    return Problem("not_configured" if ours else "bad_request", error.message, hint=error.hint)

@@ -1,0 +1,47 @@
+"""Waiting for a run to its end, as a reader who is told nothing in between: leaving is leaving here too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from starlette.requests import Request
+
+from headwater.events import Event
+from headwater.web.runs.live_run import LiveRun
+from headwater.web.runs.manager import Manager
+from headwater.web.wires.wire import Wire
+
+__all__ = ("run_to_its_end",)
+
+
+def _nothing(event: Event) -> bytes:
+    return b""
+
+
+_SILENT: Final = Wire(key="silent", make=lambda: _nothing, media_type="", anywhere=True)
+
+
+async def run_to_its_end(manager: Manager, live: LiveRun, request: Request) -> bool:
+    """Wait until the run has ended; False where whoever asked has left before."""
+    reading = manager.read(live, _SILENT)
+
+    async def listen() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    async def read() -> None:
+        async for _ in reading:
+            pass
+
+    leaving, ending = asyncio.create_task(listen()), asyncio.create_task(read())
+    try:
+        await asyncio.wait({leaving, ending}, return_when=asyncio.FIRST_COMPLETED)
+        return ending.done()
+    finally:
+        for task in (leaving, ending):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        manager.leave(reading)

@@ -1,0 +1,110 @@
+"""How these routes refuse, and whose runs they know; what official clients make of them is in tests/system/clients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from headwater.web import Limits, router
+from headwater.web.http.guard import Guard
+from headwater.web.http.site import Site
+from headwater.web.openai.routes import refusal
+from headwater.web.problems import Problem
+from headwater.web.routing import router_of
+from tests.support.members import paced, speaker
+from tests.support.served import Served, served
+
+ASK = {"model": "a", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def against(app: Any, test: Callable[[Served], Awaitable[None]]) -> None:
+    async def main() -> None:
+        async with served(app) as server:
+            await test(server)
+
+    asyncio.run(main())
+
+
+def told(answer: httpx.Response) -> tuple[int, str, str]:
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return answer.status_code, error["type"], error["code"]
+
+
+def test_refusals_have_openais_form() -> None:
+    answer = refusal(Problem("too_many_runs", "Too many.", hint="Wait.", retry_after=5))
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+    assert b'"message":"Too many. Wait."' in bytes(answer.body)
+    assert b"rate_limit_error" in bytes(answer.body)
+
+    async def test(server: Served) -> None:
+        client = server.client
+        assert told(await client.get("/v1/models")) == (401, "authentication_error", "invalid_api_key")
+        headers = {"authorization": "Bearer a-token-of-no-less-than-32-characters"}
+        answer = await client.post("/v1/chat/completions", json={**ASK, "model": "b"}, headers=headers)
+        assert told(answer) == (404, "invalid_request_error", "model_not_found")
+        answer = await client.post("/v1/chat/completions", content="x", headers=headers)
+        assert told(answer) == (415, "invalid_request_error", "not_json")
+        answer = await client.get("/v1/responses/resp_nothing", headers=headers)
+        assert told(answer) == (404, "invalid_request_error", "unknown_run")
+
+    guard = Guard(token="a-token-of-no-less-than-32-characters")
+    against(router_of(Site([speaker("a")], guard=guard)), test)
+
+
+def test_a_stream_has_no_ids_and_says_where_it_is() -> None:
+    async def test(server: Served) -> None:
+        answer = await server.client.post("/v1/chat/completions", json={**ASK, "stream": True})
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["headwater-run"]
+        lines = answer.text.splitlines()
+        assert {line.partition(":")[0] for line in lines if line} == {"", "data"}
+        assert lines[-2] == "data: [DONE]"
+
+    against(router(speaker("a")), test)
+
+
+def test_whoever_waits_and_leaves_ends_the_run() -> None:
+    async def test(server: Served) -> None:
+        waiting = asyncio.create_task(server.client.post("/v1/chat/completions", json=ASK))
+        async with asyncio.timeout(20):
+            while not (runs := (await server.client.get("/runs")).json()["runs"]):  # noqa: ASYNC110  # no other way
+                await asyncio.sleep(0.02)
+            waiting.cancel()
+            while runs[0]["state"] != "cancelled":
+                await asyncio.sleep(0.02)
+                runs = (await server.client.get("/runs")).json()["runs"]
+
+    against(router(paced("a", 1000, 0.02)), test)
+
+
+def test_a_response_is_its_callers() -> None:
+    async def test(server: Served) -> None:
+        ann, bob = {"x-user": "ann"}, {"x-user": "bob"}
+        body = {"model": "a", "input": "Hi"}
+        number = (await server.client.post("/v1/responses", json=body, headers=ann)).json()["id"]
+        assert (await server.client.get(f"/v1/responses/{number}", headers=ann)).status_code == 200
+        for answer in (
+            await server.client.get(f"/v1/responses/{number}", headers=bob),
+            await server.client.post(f"/v1/responses/{number}/cancel", json={}, headers=bob),
+            await server.client.post("/v1/responses", json={**body, "previous_response_id": number}, headers=bob),
+        ):
+            assert answer.status_code == 404
+
+    against(router(speaker("a"), owner=lambda request: request.headers["x-user"]), test)
+
+
+def test_a_response_at_work_is_not_gone_on_from_and_too_many_are_refused() -> None:
+    async def test(server: Served) -> None:
+        body = {"model": "a", "input": "Hi", "background": True}
+        number = (await server.client.post("/v1/responses", json=body)).json()["id"]
+        answer = await server.client.post("/v1/responses", json={**body, "previous_response_id": number})
+        assert told(answer)[0] == 400
+        assert told(await server.client.post("/v1/responses", json=body)) == (429, "rate_limit_error", "too_many_runs")
+        cancelled = await server.client.post(f"/v1/responses/{number}/cancel")  # OpenAI's client sends no body here
+        assert cancelled.json()["status"] == "cancelled"
+
+    against(router(paced("a", 1000, 0.02), limits=Limits(runs=1)), test)

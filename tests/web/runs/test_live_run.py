@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from headwater import Agent, ConcurrentWorkflow, ToolContext, tool
+from headwater.backends.offline import Call, Say, Wait
+from headwater.events import RunCancelled, RunFailed
+from headwater.testing import check_log
+from headwater.web.limits import Limits
+from headwater.web.native.wire import NDJSON, SSE, SSE_HELLO, SSE_IDLE, json_line
+from headwater.web.runs.live_run import LiveRun, OnDisconnect, Reading
+from headwater.web.wires.wire import Wire
+from tests.support.members import paced, speaker
+from tests.support.streams import scripted
+from tests.support.virtual import run_virtual
+
+
+def live_of(agent: Any, on_disconnect: OnDisconnect = "continue", **limits: Any) -> LiveRun:
+    def ended(live: LiveRun) -> None:
+        assert live.over
+
+    return LiveRun(
+        agent.run_stream("Go.").claim(),
+        agent=agent.name,
+        owner=None,
+        on_disconnect=on_disconnect,
+        limits=Limits(**limits),
+        ended=ended,
+    )
+
+
+def state(live: LiveRun) -> str:
+    return live.state  # a checker would take it for what it was before
+
+
+async def rest_of(live: LiveRun, wire: Wire = NDJSON, position: int = 0) -> bytes:
+    reading = live.read(wire, position)
+    data = b"".join([data async for data in reading])
+    reading.close()
+    return data
+
+
+def whole(live: LiveRun, position: int = 0) -> bytes:
+    return b"".join(map(json_line, live.log.between(position, len(live.log))))
+
+
+def virtual(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    async def main() -> None:
+        await test()
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    def run() -> None:
+        run_virtual(main())
+
+    return run
+
+
+@virtual
+async def test_a_run_goes_on_with_nobody_to_read_it() -> None:
+    live = live_of(paced("a"))
+    assert (state(live), live.response, live.visible) == ("queued", None, 0)
+    await asyncio.sleep(2.5)
+    assert state(live) == "running"
+    assert live.response is not None
+    assert live.response.text == "a0 a1 "
+    assert live.visible == len(live.log)
+    await live.task
+    assert state(live) == "finished"
+    check_log(list(live.log))
+    assert live.run is None
+    assert str(live.response) == "a0 a1 a2 a3 a4 "
+
+
+@virtual
+async def test_whoever_comes_is_sent_the_whole_from_where_they_were() -> None:
+    live = live_of(ConcurrentWorkflow([paced("a"), paced("b", 7, 0.7)], name="team"))
+    readers = []
+    for second in range(7):
+        readers += [asyncio.create_task(rest_of(live, NDJSON, position)) for position in {0, second, live.visible}]
+        positions = {0, second, live.visible}
+        await asyncio.sleep(0)
+        for reader, position in zip(readers[-len(positions) :], positions, strict=True):
+            reader.set_name(str(position))
+        await asyncio.sleep(1)
+    await live.task
+    for reader in readers:
+        assert await reader == whole(live, int(reader.get_name()))
+    assert await rest_of(live, NDJSON, 3) == whole(live, 3)
+    assert await rest_of(live, NDJSON, len(live.log)) == b""
+
+
+@virtual
+async def test_readers_of_one_wire_share_what_is_made() -> None:
+    made: list[int] = []
+
+    def line(event: Any) -> bytes:
+        made.append(event.seq)
+        return json_line(event)
+
+    wire = Wire(key="counted", make=lambda: line, media_type="x")
+    live = live_of(paced("a"))
+    readers = [asyncio.create_task(rest_of(live, wire)) for _ in range(50)]
+    for reader in readers:
+        assert await reader == whole(live)
+    assert made == [*range(len(live.log))]
+    assert await rest_of(live, wire) == whole(live)
+    assert len(made) == 2 * len(live.log)  # nobody was left who could have kept it
+
+
+@virtual
+async def test_a_reader_is_sent_a_sign_of_life_and_nothing_else() -> None:
+    live = live_of(paced("a", 2, 30.0))
+    reading = live.read(SSE)
+    assert await anext(reading) == SSE_HELLO
+    assert b"run.started" in await anext(reading)
+    assert not reading.wake()  # its bytes are on their way
+    waiting = asyncio.create_task(anext(reading))
+    await asyncio.sleep(1)
+    assert reading.wake()
+    assert not reading.wake()
+    assert await waiting == SSE_IDLE
+    silent = live.read(NDJSON)
+    await anext(silent)
+    waiting = asyncio.create_task(anext(silent))
+    await asyncio.sleep(1)
+    assert not silent.wake()  # lines of JSON have none
+    waiting.cancel()
+    live.cancel()
+    for one in (reading, silent):
+        one.close()
+    await live.task
+
+
+@virtual
+async def test_a_silent_run_keeps_nobody_who_has_come_and_gone() -> None:
+    live = live_of(speaker("a", [Wait(10_000)]))
+    stays = live.read(SSE)
+    waiting = asyncio.create_task(_all(stays))
+    for _ in range(50):
+        passing = asyncio.create_task(rest_of(live))
+        await asyncio.sleep(1)
+        stays.wake()
+        passing.cancel()
+        await asyncio.wait({passing})
+    assert len(live._waiting) == 1
+    live.cancel()
+    await waiting
+    assert live._waiting == set()
+    stays.close()
+
+
+async def _all(reading: Reading) -> None:
+    async for _ in reading:
+        pass
+
+
+@virtual
+async def test_a_run_that_waits_says_so_and_its_clock_stands_still() -> None:
+    @tool(approval=True)
+    async def send() -> str:
+        """Send it."""
+        return "sent"
+
+    agent = scripted(Call("send"), [Say("Done.")], tools=[send])
+    live = live_of(agent, work_seconds=10)
+    await asyncio.sleep(1000)
+    assert state(live) == "waiting"
+    (question,) = live.pending
+    assert live.run is not None
+    from headwater import Answer
+
+    live.run.people.answer(question.id, Answer(), "approval")
+    await live.task
+    assert state(live) == "finished"
+    assert live.pending == ()
+
+
+@virtual
+async def test_a_run_that_works_for_too_long_fails() -> None:
+    live = live_of(paced("a", 100), work_seconds=10)
+    await live.task
+    assert state(live) == "failed"
+    assert isinstance(live.log.end, RunFailed)
+    assert live.log.end.error.type == "RunTimeout"
+    assert "10 s" in live.log.end.error.message
+    check_log(list(live.log))
+
+
+@virtual
+async def test_a_log_that_grows_too_long_ends_its_run() -> None:
+    live = live_of(paced("a", 1000, 0.1), log_bytes=2000)
+    assert await rest_of(live) == whole(live)
+    assert isinstance(live.log.end, RunFailed)
+    assert live.log.end.error.type == "LimitExceeded"
+    assert live.log.size < 4000
+    check_log(list(live.log))
+
+
+@pytest.mark.parametrize(
+    ("on_disconnect", "back_after", "ends"),
+    [
+        ("continue", None, "finished"),
+        ("cancel", None, "cancelled"),
+        (3.0, None, "cancelled"),
+        (3.0, 2, "finished"),
+        (3.0, 4, "cancelled"),
+    ],
+)
+def test_what_becomes_of_a_run_whose_last_reader_left(
+    on_disconnect: OnDisconnect, back_after: float | None, ends: str
+) -> None:
+    async def main() -> None:
+        live = live_of(paced("a", 20), on_disconnect)
+        await asyncio.sleep(2)  # nobody has come yet, so nobody has left
+        one, other = live.read(NDJSON), live.read(SSE)
+        await anext(one)
+        one.close()
+        await asyncio.sleep(5)
+        assert state(live) == "running"
+        other.close()
+        if back_after is not None:
+            await asyncio.sleep(back_after)
+            reading = live.read(NDJSON)
+            await live.task
+            reading.close()
+        await live.task
+        assert state(live) == ends
+        if isinstance(live.log.end, RunCancelled):
+            assert live.log.end.by == "left"
+        check_log(list(live.log))
+
+    run_virtual(main())
+
+
+@virtual
+async def test_a_run_without_words_still_has_its_end() -> None:
+    agent: Agent[Any, Any] = speaker("a", [Wait(5)])
+    live = live_of(agent)
+    assert live.cancel()
+    assert await rest_of(live) == whole(live)
+    assert state(live) == "cancelled"
+    assert not live.cancel()
+
+
+@virtual
+async def test_the_end_is_seen_also_where_the_task_is_cancelled() -> None:
+    live = live_of(paced("a"))
+    reader = asyncio.create_task(rest_of(live))
+    await asyncio.sleep(1.5)
+    live.task.cancel()
+    data = await reader
+    assert state(live) == "cancelled"
+    assert data == whole(live)
+    check_log(list(live.log))
+    with pytest.raises(asyncio.CancelledError):
+        await live.task
+
+
+@virtual
+async def test_what_people_are_asked_deep_down_is_asked_here() -> None:
+    async def choose(ctx: ToolContext[Any]) -> str:
+        """Ask."""
+        return str(await ctx.ask("Which?", str))
+
+    member = scripted(Call("choose"), [Say("So be it.")], tools=[choose])
+    live = live_of(ConcurrentWorkflow([member], name="team"))
+    await asyncio.sleep(1)
+    assert [question.message for question in live.pending] == ["Which?"]
+    live.cancel()
+    await live.task
+    assert live.pending == ()
