@@ -1,4 +1,4 @@
-"""A tool that may not run alone: whoever reads the stream decides, and the model hears what was decided."""
+"""A tool that needs approval: the reader of the stream decides, and the model is told the decision."""
 
 from typing import Any
 

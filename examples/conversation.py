@@ -1,4 +1,4 @@
-"""A conversation: each run goes on from the one before it."""
+"""A conversation: each run continues from the one before it."""
 
 from headwater import Agent, Thread
 

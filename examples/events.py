@@ -1,4 +1,4 @@
-"""The typed events behind the text: one ordered log, in which nothing is left out."""
+"""The typed events behind the text: one complete, ordered log."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A run that is left as it stands and gone on with, as another process would: from its file."""
+"""A run that is parked and then resumed from its file, as another process would do."""
 
 import tempfile
 from pathlib import Path

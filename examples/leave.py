@@ -1,4 +1,4 @@
-"""Leaving the loop is cancelling: the provider is told at once, and what was said is kept."""
+"""Leaving the loop cancels the run: the connection is closed at once, and the partial answer is kept."""
 
 from headwater import Agent
 

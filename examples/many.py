@@ -1,4 +1,4 @@
-"""Many runs of one agent at once. An agent holds nothing of a run, so one serves them all."""
+"""Many runs of one agent at once. An agent has no per-run state, so one instance serves them all."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Testing a program that uses an agent: a model that says what a script tells it to, mishaps included."""
+"""Testing a program that uses an agent: a scripted model with tool calls and failures."""
 
 from headwater import Agent
 from headwater.testing import Call, Fail, ScriptedModel, Think

@@ -1,4 +1,4 @@
-"""Saying something to a run while it works: the model hears it before it is asked again."""
+"""Sending a message to a run while it works: the model receives it with its next request."""
 
 from headwater import Agent, tool
 from headwater.events import TextDelta, ToolStarted

@@ -1,4 +1,4 @@
-"""An answer of a type of one's own: asked of the provider, and validated before it is handed out."""
+"""A typed answer: the provider is given the schema, and the answer is validated before you get it."""
 
 from pydantic import BaseModel, Field
 

@@ -1,4 +1,4 @@
-"""A tool is a function. This one tells how far it is, and the terminal shows it while it runs."""
+"""A tool is a function. This one reports its progress, and the terminal shows it while it runs."""
 
 import time
 from collections.abc import Generator

@@ -1,4 +1,4 @@
-"""Agents and whole workflows as an agent's tools: it asks them, and their words stay theirs."""
+"""Agents and whole workflows as tools of an agent."""
 
 from headwater import Agent, ConcurrentWorkflow
 

@@ -1,4 +1,4 @@
-"""All at once on the same task: who says what as it comes, the results in the order of the agents."""
+"""All agents at once on the same task: tokens as they arrive, results in the order of the agents."""
 
 from headwater import Agent, ConcurrentWorkflow
 

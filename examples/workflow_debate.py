@@ -1,4 +1,4 @@
-"""Debate: two agents answer each other for some rounds, and a judge who has heard both has the last word."""
+"""Debate: two agents answer each other for several rounds, then a judge decides."""
 
 from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
 
@@ -8,7 +8,7 @@ debate = ConcurrentWorkflow(
         Agent(name="against", model="offline", instructions="Argue against it; answer what was said for it."),
     ],
     name="debate",
-    max_loops=3,  # in each round they hear what both have said in the one before
+    max_loops=3,  # in each round they get both answers of the round before
 )
 judge = Agent(name="judge", model="offline", instructions="Say who argued better, and why.")
 

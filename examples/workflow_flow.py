@@ -1,4 +1,4 @@
-"""A flow written as text: `a -> b, c -> d` asks a, then b and c side by side, then d, which hears both."""
+"""A flow written as text: `a -> b, c -> d` runs a, then b and c in parallel, then d with both answers."""
 
 from itertools import pairwise
 

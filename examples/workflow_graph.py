@@ -1,6 +1,6 @@
-"""Agents as nodes: two research side by side, a writer joins what they found, a critic sends it back until it is good.
+"""Agents as nodes: two research in parallel, a writer combines the results, a critic sends the draft back.
 
-The critic's answer is typed, so that the condition of an edge reads a field and not a sentence.
+The critic's answer is typed, so the condition of an edge reads a field instead of parsing a sentence.
 """
 
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""An agent gives the conversation to another, who answers from there on."""
+"""An agent hands the conversation over to another, which answers from then on."""
 
 from headwater import Agent
 from headwater.events import Handoff

@@ -1,4 +1,4 @@
-"""Mixture with an aggregator: several models answer, and one makes a single answer of theirs."""
+"""Mixture with an aggregator: several models answer, and one combines their answers."""
 
 from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
 

@@ -1,4 +1,4 @@
-"""One agent picks who answers: a route is a function of what it said."""
+"""One agent decides which other answers: a route is a function of its answer."""
 
 from typing import Literal
 

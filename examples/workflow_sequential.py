@@ -1,4 +1,4 @@
-"""One after the other: each gets the task and the answer before it, and the words come as they are said."""
+"""One after the other: each agent gets the task and the previous answer, and the text streams as it is generated."""
 
 from headwater import Agent, SequentialWorkflow
 

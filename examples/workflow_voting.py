@@ -1,4 +1,4 @@
-"""Voting: several agents answer one question of a few choices, and the majority has it."""
+"""Voting: several agents answer a multiple-choice question, and the majority wins."""
 
 from collections import Counter
 from typing import Literal
