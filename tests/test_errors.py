@@ -43,8 +43,8 @@ def arguments_of(kind: type[HeadwaterError]) -> dict[str, Any]:
     return {name: values[name] for name in inspect.signature(kind).parameters}
 
 
-def drawn_tree() -> dict[str, str]:
-    """Parent by child, as the module's docstring draws them."""
+def documented_tree() -> dict[str, str]:
+    """Parent by child, as drawn in the module's docstring."""
     parents: dict[str, str] = {}
     above: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -61,12 +61,12 @@ def drawn_tree() -> dict[str, str]:
     return parents
 
 
-def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
+def test_the_documented_tree_matches_the_classes() -> None:
     built = {name: kind.__bases__[0].__name__ for name, kind in CLASSES.items() if kind is not HeadwaterError}
-    assert drawn_tree() == built
+    assert documented_tree() == built
 
 
-def test_the_tree_says_what_may_be_tried_again() -> None:
+def test_the_documented_tree_says_what_is_retryable() -> None:
     for line in (errors.__doc__ or "").splitlines():
         match = re.match(r"[ │]*[├└]── ([A-Z]\w+(?:, [A-Z]\w+)*)  ", line)
         if match:
@@ -79,7 +79,7 @@ def test_all_is_complete() -> None:
     assert list(errors.__all__) == sorted(errors.__all__)
 
 
-def test_every_error_is_described_and_has_one_parent() -> None:
+def test_every_error_has_a_docstring_and_one_parent() -> None:
     for kind in CLASSES.values():
         assert kind.__doc__
         assert len(kind.__bases__) == 1
@@ -96,10 +96,10 @@ def test_an_error_says_what_happened_and_what_to_do(kind: type[HeadwaterError]) 
 
 
 @pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES.keys())
-def test_an_error_comes_back_from_a_pickle_with_all_it_knows(kind: type[HeadwaterError]) -> None:
+def test_pickling_keeps_every_attribute(kind: type[HeadwaterError]) -> None:
     given = arguments_of(kind)
     error = kind(**given)
-    error.run_id = "r"  # type: ignore[attr-defined]  # whatever was hung on it
+    error.run_id = "r"  # type: ignore[attr-defined]  # an attribute set by a caller
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(again) is kind
         assert again.__dict__ == error.__dict__
@@ -110,7 +110,7 @@ def test_an_error_comes_back_from_a_pickle_with_all_it_knows(kind: type[Headwate
 
 @given(message=st.text(), hint=st.text())
 @settings(max_examples=50, deadline=None)
-def test_any_wording_survives(message: str, hint: str) -> None:
+def test_pickling_keeps_any_message(message: str, hint: str) -> None:
     error = HeadwaterError(message, hint=hint)
     again = pickle.loads(pickle.dumps(error))
     assert (again.message, again.hint) == (message, hint)
@@ -118,18 +118,18 @@ def test_any_wording_survives(message: str, hint: str) -> None:
     assert str(error).endswith(hint)
 
 
-def test_what_is_the_users_fault_is_never_tried_again() -> None:
+def test_usage_errors_are_not_retryable() -> None:
     for kind in CLASSES.values():
         if issubclass(kind, errors.UsageError):
             assert not kind.retryable
 
 
-def test_a_server_that_is_busy_says_how_long_to_wait() -> None:
+def test_rate_limited_has_retry_after() -> None:
     error = errors.RateLimited("Slow down.", provider="openai", status=429, retry_after=2.0)
     assert (error.retry_after, error.status, error.retryable) == (2.0, 429, True)
     assert isinstance(error, errors.ProviderError)
 
 
-def test_the_import_brings_nothing_heavy() -> None:
-    # this file is at the bottom of the house
+def test_the_module_imports_no_other_module() -> None:
+    # errors.py is at the bottom of the import order
     assert not [name for name in vars(errors) if inspect.ismodule(vars(errors)[name])]

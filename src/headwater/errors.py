@@ -1,53 +1,53 @@
-"""Every exception headwater raises, as one tree split by whose fault it is and whether trying again is sane.
+"""Every exception that headwater raises, as one tree, split by who is at fault and whether a retry makes sense.
 
-    HeadwaterError                  .message .hint .response (what had been said) .retryable
-    ├── UsageError                  yours: the program has to change
+    HeadwaterError                  .message .hint .response (partial) .retryable
+    ├── UsageError                  yours: change the program
     │   ├── ConfigurationError      a setting, a name or a combination that cannot work
     │   │   ├── ModelNotNamed       no model was named anywhere
-    │   │   ├── UnknownModel        the name leads to no provider we know
-    │   │   ├── MissingKey          the provider wants a key and none was found
-    │   │   ├── UnsupportedSetting  the provider cannot honour this setting
-    │   │   └── InvalidTool         a function that cannot be offered as a tool
-    │   ├── InvalidRecord           what was to be read is no event, message, thread or Response of ours
-    │   ├── ThreadBusy              one conversation, two runs at once
-    │   ├── HistoryInvalid          messages that no provider takes: a call without its result: .ids
-    │   ├── DefinitionChanged       the agent is not the one that the log was written by
-    │   ├── UnknownQuestion         no question of this run has that id
-    │   ├── AlreadyAnswered         someone has answered it: .by
-    │   ├── AnswerInvalid           the answer does not fit what was asked
-    │   ├── RunEnded                the run is over, and nobody waits for the answer
-    │   ├── LogNotKept              the run's log was not kept, so nobody can go on with it
-    │   └── LoopMisuse              the plain face inside a running loop, or the async one outside
+    │   │   ├── UnknownModel        the name matches no known provider
+    │   │   ├── MissingKey          the provider needs a key and none was found
+    │   │   ├── UnsupportedSetting  the provider does not support this setting
+    │   │   └── InvalidTool         the function cannot be used as a tool
+    │   ├── InvalidRecord           the data is not an event, message, thread or Response of headwater
+    │   ├── ThreadBusy              two runs at once on one conversation
+    │   ├── HistoryInvalid          no provider accepts these messages (a call without its result): .ids
+    │   ├── DefinitionChanged       the agent is not the one that wrote the log
+    │   ├── UnknownQuestion         this run has no question with that id
+    │   ├── AlreadyAnswered         someone answered it already: .by
+    │   ├── AnswerInvalid           the answer does not fit the question
+    │   ├── RunEnded                the run is over, so nothing waits for the answer
+    │   ├── LogNotKept              the run's log was not kept, so it cannot be resumed
+    │   └── LoopMisuse              a blocking call inside a running event loop, or async code outside one
     ├── ProviderError               theirs: .provider .status .request_id
     │   ├── InvalidRequest          400, 413, 422: the provider refused what was sent
     │   │   └── ContextTooLong      the conversation does not fit the model
     │   ├── AuthenticationFailed    401
     │   ├── PermissionDenied        403
-    │   ├── QuotaExhausted          402, or a 429 that waiting will not mend
+    │   ├── QuotaExhausted          402, or a 429 that waiting will not fix
     │   ├── ModelNotFound           404
     │   ├── RateLimited             429                    retryable, .retry_after in seconds
     │   ├── Overloaded              503, 529, in-band      retryable
     │   ├── ServerError             other 5xx, 408, 409    retryable
-    │   └── MalformedResponse       bytes that are not the API's
-    ├── ConnectionFailed            the network's: name, route, TLS, refused; retryable
-    │   └── IncompleteStream        it ended before its end marker; retryable
-    ├── TimedOut                    a clock ran out: .clock .seconds
+    │   └── MalformedResponse       the bytes are not what the API promises
+    ├── ConnectionFailed            the network: DNS, route, TLS, refused; retryable
+    │   └── IncompleteStream        it stopped before its end marker; retryable
+    ├── TimedOut                    a timeout expired: .clock .seconds
     │   ├── ConnectTimeout, FirstTokenTimeout, IdleTimeout, StepTimeout    retryable
     │   └── RunTimeout, ToolTimeout
-    ├── LimitExceeded               a bound was passed: .limit .size
-    │   ├── MaxStepsReached         the loop went round too often
-    │   ├── MaxHandoffsReached      the conversation was handed over too often
-    │   └── MaxDepthReached         too many runs inside each other
-    ├── ModelMisbehaved             the model's: what it wrote cannot be used
-    │   ├── OutputInvalid           the answer is not the output type asked for
-    │   └── ToolCallInvalid         it kept calling tools wrongly
-    ├── ToolFailed                  a tool said that the run must end
-    ├── Declined                    a person did not answer what a tool asked
-    ├── Parked                      the run was left as it stood: .log, to go on from
-    │   └── ApprovalNeeded          it waits for people, and nobody is there to answer: .pending
-    └── Cancelled                raised only where a cancelled run has no other way to answer
+    ├── LimitExceeded               a limit was exceeded: .limit .size
+    │   ├── MaxStepsReached         the agent loop ran too many steps
+    │   ├── MaxHandoffsReached      too many handoffs
+    │   └── MaxDepthReached         runs are nested too deeply
+    ├── ModelMisbehaved             the model: its output cannot be used
+    │   ├── OutputInvalid           the answer does not match the output type
+    │   └── ToolCallInvalid         it kept calling tools with invalid arguments
+    ├── ToolFailed                  a tool ended the run
+    ├── Declined                    a person did not answer a tool's question
+    ├── Parked                      the run was parked; resume it from .log
+    │   └── ApprovalNeeded          it waits for approval and nobody is there to answer: .pending
+    └── Cancelled                raised only where a cancelled run cannot report it otherwise
 
-This file owns the exceptions and how they are worded; it must never format a request, a header or a key into a message.
+This file owns the exceptions and their wording; it must never format a request, a header or a key into a message.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ __all__ = (
 
 
 class HeadwaterError(Exception):
-    """What every error of this library is.
+    """Base class of all errors of this library.
 
     Catch it where you handle every failure in the same way. `str(error)` is the message and the hint.
     """
@@ -119,9 +119,9 @@ class HeadwaterError(Exception):
     hint: str
     """What to do about it; empty where only the provider knows."""
     response: Any
-    """What had been said before it went wrong, as a partial `Response`; None where nothing had begun."""
+    """The answer up to the error, as a partial `Response`; None if nothing had started."""
     retryable: bool = False
-    """Whether the same request may succeed when it is sent again."""
+    """Whether sending the same request again may succeed."""
 
     def __init__(self, message: str, *, hint: str = "", response: Any = None) -> None:
         super().__init__(message)
@@ -138,21 +138,21 @@ class HeadwaterError(Exception):
 
 
 def rebuilt(kind: type[HeadwaterError], state: dict[str, Any]) -> HeadwaterError:
-    """An error of ours with these attributes, without its constructor: as it was pickled, or told by a log."""
+    """Returns an error with these attributes without calling its constructor: from a pickle or from a log."""
     error = kind.__new__(kind, state.get("message", ""))
     error.__dict__.update(state)
     return error
 
 
 class UsageError(HeadwaterError):
-    """The program has to change.
+    """The program has a mistake.
 
-    Correct the program; trying again does not help.
+    Fix the program; trying again does not help.
     """
 
 
 class ConfigurationError(UsageError):
-    """A setting, a name or a combination of them that cannot work.
+    """A setting, a name or a combination of settings cannot work.
 
     The hint says what to write instead.
     """
@@ -166,37 +166,36 @@ class ModelNotNamed(ConfigurationError):
 
 
 class UnknownModel(ConfigurationError):
-    """The name leads to no known provider.
+    """The name matches no known provider.
 
     Write the provider before the model, as in `openai/gpt-5.4`; for a server of your own pass `base_url=`.
     """
 
 
 class MissingKey(ConfigurationError):
-    """The provider wants a key and none was found.
-
+    """The provider needs a key and none was found.
     Set the provider's variable, or pass `api_key=`. A local server needs no key.
     """
 
 
 class UnsupportedSetting(ConfigurationError):
-    """The provider cannot honour this setting; nothing was sent.
+    """The provider does not support this setting; nothing was sent.
 
-    Leave the setting out, correct its name, or choose a provider that has it. Settings are never dropped silently.
+    Leave the setting out, correct its name, or choose a provider that supports it. Settings are never dropped silently.
     """
 
 
 class InvalidTool(ConfigurationError):
-    """A function that cannot be offered as a tool.
+    """The function cannot be used as a tool.
 
-    It is raised when the agent is made, so no run has begun. Change the function as the hint says.
+    It is raised when the agent is created, before any run. Change the function as the hint says.
     """
 
 
 class InvalidRecord(UsageError):
-    """What was to be read or written is no event, message, thread or Response as JSON has them.
+    """The data to read or write is not a valid event, message, thread or Response.
 
-    Look for the program that wrote it, or for a line that was cut.
+    Check the program that wrote it, and look for a truncated line.
     """
 
 
@@ -208,9 +207,9 @@ class ThreadBusy(UsageError):
 
 
 class HistoryInvalid(UsageError):
-    """Messages to go on from hold a call without its result, or a result without its call.
+    """The message history holds a call without its result, or a result without its call.
 
-    Begin the next input with the results of the calls that the client runs. A view must keep each call with its result.
+    Start the next input with the results of the calls that the client runs. A view must keep each call with its result.
     """
 
     ids: tuple[str, ...]
@@ -222,27 +221,28 @@ class HistoryInvalid(UsageError):
 
 
 class DefinitionChanged(UsageError):
-    """A log was to be gone on with by an agent or a workflow that is declared otherwise than when it was written.
+    """The agent or workflow that resumes a log is declared differently from the one that wrote it.
 
-    Use the declaration that wrote it, or `resume(log, on_changed="warn")`: what is declared now counts from there on.
+    Use the declaration that wrote it, or `resume(log, on_changed="warn")`: the current declaration then applies from
+    there on.
     """
 
 
 class UnknownQuestion(UsageError):
-    """No question of this run has that id.
+    """This run has no question with that id.
 
-    `stream.pending` has the open questions with their ids.
+    `stream.pending` lists the open questions with their ids.
     """
 
 
 class AlreadyAnswered(UsageError):
     """The question was answered before, and that answer stands.
 
-    Show who answered; there is nothing to be done.
+    Show who answered; there is nothing else to do.
     """
 
     by: str
-    """Who answered, where that is known."""
+    """Who answered, if known."""
 
     def __init__(self, message: str, *, hint: str = "", response: Any = None, by: str = "") -> None:
         super().__init__(message, hint=hint, response=response)
@@ -250,30 +250,30 @@ class AlreadyAnswered(UsageError):
 
 
 class AnswerInvalid(UsageError):
-    """An answer does not fit what was asked: arguments that the tool does not take, content of another type.
+    """The answer does not fit the question: arguments that the tool does not accept, or content of another type.
 
-    Nothing was answered: the question is still open, so ask the person again.
+    Nothing was recorded: the question is still open, so ask the person again.
     """
 
 
 class RunEnded(UsageError):
-    """The run that asked is over, and nobody waits for the answer any more.
+    """The run that asked is over, and nothing waits for the answer any more.
 
-    Its question was void from then on; start another run.
+    Its question is void; start another run.
     """
 
 
 class LogNotKept(UsageError):
-    """The events of the run were not kept, so it cannot be left and gone on with.
+    """The run's events were not kept, so it cannot be parked and resumed.
 
-    Give the agent or the run `keep_log=True`. Where a tool may ask people they are kept anyhow.
+    Give the agent or the run `keep_log=True`. Events are always kept if a tool may ask people.
     """
 
 
 class LoopMisuse(UsageError):
-    """Code that blocks was called inside a running event loop, or async code outside one.
+    """A blocking call was made inside a running event loop, or async code ran outside one.
 
-    In async code write `await agent.run(…)` and `async for`; in plain code `agent.run(…)` and `for`.
+    In async code write `await agent.run(…)` and `async for`; in sync code `agent.run(…)` and `for`.
     """
 
 
@@ -288,11 +288,11 @@ class ProviderError(HeadwaterError):
     status: int | None
     """The HTTP status; None for an error inside a stream."""
     code: str | None
-    """The provider's own word for what went wrong."""
+    """The provider's own error code."""
     request_id: str | None
-    """What to quote to the provider's support."""
+    """The id to quote to the provider's support."""
     retry_after: float | None
-    """Seconds that the provider asked to wait; None where it did not say."""
+    """Seconds that the provider asked to wait; None if it did not say."""
 
     def __init__(
         self,
@@ -315,9 +315,9 @@ class ProviderError(HeadwaterError):
 
 
 class InvalidRequest(ProviderError):
-    """The provider would not take what was sent (400, 413, 422).
+    """The provider rejected the request (400, 413, 422).
 
-    Read what the provider says; it names the setting or the part that it does not take.
+    Read the provider's message; it names the setting or the part that it does not accept.
     """
 
 
@@ -329,21 +329,21 @@ class ContextTooLong(InvalidRequest):
 
 
 class AuthenticationFailed(ProviderError):
-    """The key was not accepted (401).
+    """The provider rejected the key (401).
 
-    Check that the key is whole, current and of this provider. The key itself never shows in a message.
+    Check that the key is complete, current and for this provider. The key itself never appears in a message.
     """
 
 
 class PermissionDenied(ProviderError):
-    """The key is known and may not do this (403).
+    """The key is valid but not allowed to do this (403).
 
     Ask the account's owner for access, or use another model.
     """
 
 
 class QuotaExhausted(ProviderError):
-    """Out of credit or quota (402, or a 429 that waiting will not mend).
+    """Out of credit or quota (402, or a 429 that waiting will not fix).
 
     Check the account's plan and billing; trying again does not help.
     """
@@ -359,63 +359,63 @@ class ModelNotFound(ProviderError):
 class RateLimited(ProviderError):
     """Too many requests (429).
 
-    It was tried again already. Run fewer at once, wait, or name a `fallback=`.
+    The request was retried already. Run fewer at once, wait, or set a `fallback=`.
     """
 
     retryable = True
 
 
 class Overloaded(ProviderError):
-    """The provider has no capacity now (503, 529, or said so inside the stream).
+    """The provider has no capacity now (503, 529, or an error inside the stream).
 
-    It was tried again already. Try later, or name a `fallback=` of another provider.
+    The request was retried already. Try later, or set a `fallback=` to another provider.
     """
 
     retryable = True
 
 
 class ServerError(ProviderError):
-    """The provider failed (5xx, 408, 409, or said so inside the stream).
+    """The provider failed (5xx, 408, 409, or an error inside the stream).
 
-    It was tried again already. Try later, or name a `fallback=`; the provider's status page knows more.
+    The request was retried already. Try later, or set a `fallback=`; check the provider's status page.
     """
 
     retryable = True
 
 
 class MalformedResponse(ProviderError):
-    """The bytes that came are not what the API promises.
+    """The response is not what the API promises.
 
-    Check that the base URL is of an API and not of a web page, and that it is this API.
+    Check that the base URL is that of an API, not of a web page, and that it is this API.
     """
 
 
 class ConnectionFailed(HeadwaterError):
-    """No connection, or it broke: name, route, TLS, refused, reset.
+    """The connection failed or broke: DNS, route, TLS, refused, reset.
 
-    Check the network, the base URL and the proxy; `headwater doctor` tries them one by one.
+    Check the network, the base URL and the proxy; `headwater doctor` checks them one by one.
     """
 
     retryable = True
 
 
 class IncompleteStream(ConnectionFailed):
-    """The stream stopped before the mark that ends every answer of its API.
+    """The stream stopped before the marker that ends every answer of its API.
 
-    Run again, or set `on_interrupted="restart"`. Half an answer is never passed off as a whole one.
+    Run again, or set `on_interrupted="restart"`. An incomplete answer is never presented as complete.
     """
 
 
 class TimedOut(HeadwaterError):
-    """A clock of `Timeouts` ran out.
+    """A timeout of `Timeouts` expired.
 
-    Raise the clock that it names, or set it to None for never.
+    Raise the timeout that it names, or set it to None to disable it.
     """
 
     clock: str
     """Which one: connect, first_token, idle, step, run or tool."""
     seconds: float
-    """What it was set to."""
+    """Its value."""
 
     def __init__(
         self, message: str, *, hint: str = "", response: Any = None, clock: str = "", seconds: float = 0.0
@@ -435,18 +435,18 @@ class ConnectTimeout(TimedOut):
 
 
 class FirstTokenTimeout(TimedOut):
-    """Nothing of the answer within `timeouts.first_token`.
+    """No part of the answer arrived within `timeouts.first_token`.
 
-    Raise `timeouts.first_token` for models that think for long, or name a `fallback=`.
+    Raise `timeouts.first_token` for models that think for long, or set a `fallback=`.
     """
 
     retryable = True
 
 
 class IdleTimeout(TimedOut):
-    """The answer stood still for `timeouts.idle`.
+    """The answer stalled for `timeouts.idle`.
 
-    Raise `timeouts.idle`, or name a `fallback=`; `response` holds what had come.
+    Raise `timeouts.idle`, or set a `fallback=`; `response` holds the partial answer.
     """
 
     retryable = True
@@ -455,7 +455,7 @@ class IdleTimeout(TimedOut):
 class StepTimeout(TimedOut):
     """One model request took longer than `timeouts.step`.
 
-    Raise `timeouts.step`, or name a `fallback=`; `response` holds what had come.
+    Raise `timeouts.step`, or set a `fallback=`; `response` holds the partial answer.
     """
 
     retryable = True
@@ -464,25 +464,25 @@ class StepTimeout(TimedOut):
 class RunTimeout(TimedOut):
     """The whole run took longer than `timeouts.run`.
 
-    Raise `timeouts.run`, which you have set; `response` holds what had come.
+    Raise `timeouts.run`, which you have set; `response` holds the partial answer.
     """
 
 
 class ToolTimeout(TimedOut):
     """A tool took longer than its own timeout or `timeouts.tool`.
 
-    The model reads it as the call's result. Raise the tool's `timeout=` or `timeouts.tool`.
+    The model gets it as the call's result. Raise the tool's `timeout=` or `timeouts.tool`.
     """
 
 
 class LimitExceeded(HeadwaterError):
-    """A bound was passed.
+    """A limit was exceeded.
 
-    The hint names the argument to raise, where there is one.
+    The hint names the argument to raise, if there is one.
     """
 
     limit: str
-    """The name of the bound."""
+    """The name of the limit."""
     size: int
     """Its value."""
 
@@ -495,62 +495,62 @@ class LimitExceeded(HeadwaterError):
 class MaxStepsReached(LimitExceeded):
     """The model asked for tools more often than `max_steps` allows.
 
-    Raise `max_steps=`, or make the task or the tools simpler; `response` holds what was said.
+    Raise `max_steps=`, or make the task or the tools simpler; `response` holds the partial answer.
     """
 
 
 class MaxHandoffsReached(LimitExceeded):
-    """Agents handed the conversation over more often than is allowed.
+    """Agents handed the conversation over more often than allowed.
 
-    Tell the agents in their instructions when to answer themselves, or take the way back out of `handoffs=`.
+    Tell the agents in their instructions when to answer themselves, or remove the way back from `handoffs=`.
     """
 
 
 class MaxDepthReached(LimitExceeded):
-    """Too many runs stand inside each other.
+    """Runs are nested too deeply.
 
-    Give an agent that is a tool of itself a way to answer without it.
+    Give an agent that is its own tool a way to answer without calling it.
     """
 
 
 class ModelMisbehaved(HeadwaterError):
-    """What the model wrote cannot be used.
+    """The model's output cannot be used.
 
     Make the task, the type or the tools simpler, or use a stronger model.
     """
 
 
 class OutputInvalid(ModelMisbehaved):
-    """The answer is not the output type asked for, also after it was sent back.
+    """The answer does not match the output type, even after it was sent back for correction.
 
-    Use a simpler type or a stronger model; where the answer was cut, raise `max_tokens=`.
+    Use a simpler type or a stronger model; if the answer was cut off, raise `max_tokens=`.
     """
 
 
 class ToolCallInvalid(ModelMisbehaved):
-    """The model kept calling tools with arguments that do not fit.
+    """The model kept calling tools with invalid arguments.
 
     Describe the tools' parameters better, use fewer of them, or another model.
     """
 
 
 class ToolFailed(HeadwaterError):
-    """A tool raised it to end the run; other exceptions of a tool go back to the model.
+    """A tool raised this to end the run; other exceptions of a tool go back to the model.
 
-    Whoever wrote the tool knows what to do; the message is its own.
+    The message is the tool's own: the tool's author knows what to do.
     """
 
 
 class Declined(HeadwaterError):
-    """A person did not answer what a tool asked: declined, dismissed, or too late.
+    """A person did not answer a tool's question: declined, dismissed, or too late.
 
-    It is raised in the tool, which may go on without; where the tool lets it pass, the model reads it.
+    It is raised in the tool, which may continue without an answer; if the tool does not catch it, it goes to the model.
     """
 
     action: str
     """"decline" or "cancel"."""
     by: str
-    """Who, where that is known; "timeout" where nobody answered in time."""
+    """Who declined, if known; "timeout" if nobody answered in time."""
 
     def __init__(
         self, message: str, *, hint: str = "", response: Any = None, action: str = "decline", by: str = ""
@@ -561,15 +561,15 @@ class Declined(HeadwaterError):
 
 
 class Parked(HeadwaterError):
-    """The run was left as it stood, and its log has no end.
+    """The run was parked: it stopped where it was, and its log has no end.
 
-    Go on with it whenever you like, in any process: `agent.resume(error.log)`.
+    Resume it at any time, in any process: `agent.resume(error.log)`.
     """
 
     log: tuple[Any, ...]
     """All its events so far."""
     pending: tuple[Any, ...]
-    """The questions that stand open."""
+    """The open questions."""
 
     def __init__(
         self,
@@ -586,14 +586,14 @@ class Parked(HeadwaterError):
 
 
 class ApprovalNeeded(Parked):
-    """The run waits for people, and nobody is there to answer: it was left as it stood.
+    """The run waits for approval and nobody is there to answer, so it was parked.
 
-    Answer by `agent.resume(error.log, approvals={id: True})`, or give the run an `approver`.
+    Answer with `agent.resume(error.log, approvals={id: True})`, or give the run an `approver`.
     """
 
 
 class Cancelled(HeadwaterError):
-    """The run was cancelled, and there was no other way to say so.
+    """The run was cancelled, and there was no other way to report it.
 
-    Nothing went wrong. In a tool it is the way out of a loop: let it pass.
+    Nothing went wrong. In a tool, do not catch it: it ends the tool's work.
     """

@@ -1,4 +1,4 @@
-"""A type as pydantic's validator of it and its JSON Schema, and what is said of a type that has neither."""
+"""A type's validator and JSON Schema, and the error for a type that has neither."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Report(BaseModel):
         (Report, {"title": "x", "cities": [{"name": "Paris", "districts": ["Belleville"]}]}),
     ],
 )
-def test_what_the_schema_takes_the_validator_takes(type_: Any, value: Any) -> None:
+def test_the_validator_accepts_what_the_schema_accepts(type_: Any, value: Any) -> None:
     adapter, schema = compile_type(type_)
     jsonschema.validate(value, schema)
     adapter.validate_python(value)
@@ -56,7 +56,7 @@ def test_both_agree_on_any_value(value: Any) -> None:
         assert fits
 
 
-def test_a_default_that_json_cannot_say_is_left_out_without_a_word() -> None:
+def test_a_default_that_json_cannot_express_is_left_out_silently() -> None:
     class Odd(BaseModel):
         mode: Any = object()
 
@@ -69,7 +69,7 @@ class Opaque:
 
 
 @pytest.mark.parametrize("type_", [Opaque, Callable[[], None], "not a type at all"], ids=str)
-def test_a_type_that_cannot_be_told_says_so_without_the_advice_that_is_for_others(type_: Any) -> None:
+def test_an_unfit_type_is_reported_without_pydantics_advice(type_: Any) -> None:
     with pytest.raises(UnfitType) as caught:
         compile_type(type_)
     said = str(caught.value)
@@ -79,7 +79,7 @@ def test_a_type_that_cannot_be_told_says_so_without_the_advice_that_is_for_other
     assert "TypedDict" in UnfitType.hint
 
 
-def test_pydantic_comes_with_the_first_type_and_not_before() -> None:
+def test_pydantic_is_imported_with_the_first_type() -> None:
     program = (
         "import sys\n"
         "from headwater.schema.compiled import compile_type\n"

@@ -95,7 +95,7 @@ def test_sphinx_style() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "   \n  "])
-def test_nothing_said(text: str | None) -> None:
+def test_empty(text: str | None) -> None:
     assert read_docstring(text) == ("", {})
 
 
@@ -111,6 +111,6 @@ def test_generics_and_brackets_in_a_type() -> None:
 
 @given(st.text(alphabet="Args:\n- xParmetsRu():*,", max_size=200))
 @settings(max_examples=200, deadline=None)
-def test_no_text_breaks_it(text: str) -> None:
+def test_any_text_is_parsed(text: str) -> None:
     said = read_docstring(text)
     assert all("\n" not in words for words in said.arguments.values())

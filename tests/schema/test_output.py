@@ -60,7 +60,7 @@ def test_text_needs_no_schema() -> None:
         (dict[str, int], '{"a": 1}', {"a": 1}),
     ],
 )
-def test_objects_stand_as_they_are(type_: Any, text: str, value: Any) -> None:
+def test_objects_are_not_wrapped(type_: Any, text: str, value: Any) -> None:
     output = OutputType[Any](type_)
     assert not output.wrapped
     assert output.schema is not None
@@ -112,12 +112,12 @@ def test_everything_else_is_wrapped_and_unwrapped(type_: Any, inner: str, value:
         assert output.parse(text) == value
 
 
-def test_a_fence_in_a_string_ends_no_fence() -> None:
+def test_a_fence_in_a_string_does_not_end_the_fence() -> None:
     text = json.dumps({"name": "```python\nx\n```"})
     assert OutputType(City).parse(f"```json\n{text}\n```").name == "```python\nx\n```"
 
 
-def test_of_several_fences_the_first_that_fits_counts_and_the_first_is_told_where_none_does() -> None:
+def test_the_first_fence_that_fits_counts_and_the_first_is_reported_if_none_does() -> None:
     output = OutputType(City)
     assert output.parse('```json\n{"nme": "Rome"}\n```\nor\n```json\n{"name": "Rome"}\n```') == City("Rome")
     with pytest.raises(ValidationFailed, match="name: required") as raised:
@@ -126,18 +126,18 @@ def test_of_several_fences_the_first_that_fits_counts_and_the_first_is_told_wher
 
 
 @pytest.mark.parametrize("text", ['{"name": "Rome"} or not?', "It is {Rome}.", "Rome", "```\nRome\n```", ""])
-def test_an_answer_in_the_middle_of_other_words_is_none(text: str) -> None:
+def test_an_answer_amid_other_words_does_not_count(text: str) -> None:
     with pytest.raises(ValidationFailed, match="not JSON"):
         OutputType(City).parse(text)
 
 
-def test_words_that_end_in_brackets_are_words_where_those_will_do() -> None:
+def test_text_that_ends_in_brackets_is_text_if_the_type_allows_text() -> None:
     assert OutputType[Any](str | list[int]).parse("See [1]") == "See [1]"
     assert OutputType[Any](list[int]).parse("See [1]") == [1]
 
 
 @pytest.mark.parametrize("text", ["```[" * 50_000, "{" * 100_000, '```{"a": ' * 50_000, "[" * 5_000 + "]" * 5_000])
-def test_what_is_hard_to_read_is_read_in_no_time(text: str) -> None:
+def test_pathological_text_is_parsed_fast(text: str) -> None:
     with pytest.raises(ValidationFailed):
         OutputType(City).parse(text)
 
@@ -152,11 +152,11 @@ def test_what_is_hard_to_read_is_read_in_no_time(text: str) -> None:
         (Annotated[str, Field(max_length=3)], "123", "123"),
     ],
 )
-def test_a_bare_word_will_do(type_: Any, text: str, value: Any) -> None:
+def test_a_bare_word_is_accepted(type_: Any, text: str, value: Any) -> None:
     assert OutputType[Any](type_).parse(text) == value
 
 
-def test_strict_where_it_can_be() -> None:
+def test_strict_where_possible() -> None:
     output = OutputType(Tree)
     assert output.strict
     assert output.schema is not None
@@ -178,7 +178,7 @@ def test_strict_where_it_can_be() -> None:
         (City, "ö", "answer"),
     ],
 )
-def test_names_that_every_provider_takes(type_: Any, name: str | None, expected: str) -> None:
+def test_names_that_every_provider_accepts(type_: Any, name: str | None, expected: str) -> None:
     assert OutputType[Any](type_, name=name).name == expected
 
 
@@ -188,29 +188,29 @@ def test_names_that_every_provider_takes(type_: Any, name: str | None, expected:
         (City, "Rome is nice.", "The answer is not JSON:\n- expected value at line 1 column 1, got 'Rome is nice.'"),
         (City, '{"name": "Ro', "The answer is not JSON:\n- EOF while parsing a string"),
         (City, "", "The answer is not JSON:\n- EOF"),
-        (City, '{"nam": "Rome"}', "The answer does not fit what was asked for:\n- name: required, and missing"),
+        (City, '{"nam": "Rome"}', "The answer does not fit the output type:\n- name: required, but missing"),
         (Mood, '{"result": "fine"}', "- the value: must be 'good' or 'bad', got 'fine'"),
-        (Mood, "fine", "- the value: must be 'good' or 'bad', got 'fine'\n- it is not JSON either"),
-        (list[City], '{"result": [{}]}', r"- \[0\].name: required, and missing"),
-        (list[int], "[1, 2", "not JSON either: EOF"),
+        (Mood, "fine", "- the value: must be 'good' or 'bad', got 'fine'\n- it is not valid JSON either"),
+        (list[City], '{"result": [{}]}', r"- \[0\].name: required, but missing"),
+        (list[int], "[1, 2", "not valid JSON either: EOF"),
     ],
 )
-def test_what_is_wrong_is_said(type_: Any, text: str, message: str) -> None:
+def test_errors_say_what_is_wrong(type_: Any, text: str, message: str) -> None:
     with pytest.raises(ValidationFailed, match=message):
         OutputType[Any](type_).parse(text)
 
 
-def test_long_text_is_not_all_quoted() -> None:
+def test_long_text_is_quoted_in_part() -> None:
     with pytest.raises(ValidationFailed) as caught:
         OutputType(City).parse("x" * 10_000)
     assert len(str(caught.value)) < 400
 
 
-def test_a_type_that_cannot_be_told() -> None:
+def test_an_unfit_type() -> None:
     class Odd:
         pass
 
-    with pytest.raises(ConfigurationError, match=r"output type .*Odd.* cannot be told .* Use plain types"):
+    with pytest.raises(ConfigurationError, match=r"output type .*Odd.* cannot be described .* Use plain types"):
         OutputType(Odd)
 
 
@@ -222,7 +222,7 @@ def test_any_text_is_a_value_or_a_problem(text: str) -> None:
             assert OutputType[Any](type_).parse(text) is not None
 
 
-# --- a schema instead of a type
+# --- schemas instead of types
 
 
 def test_a_schema_is_an_output_type() -> None:
@@ -247,7 +247,7 @@ def test_a_closed_schema_is_strict() -> None:
     assert OutputType(closed).strict
 
 
-def test_a_schema_that_is_no_objects_is_wrapped() -> None:
+def test_a_schema_of_another_type_than_object_is_wrapped() -> None:
     made = OutputType({"type": "array", "items": {"type": "integer"}})
     assert made.wrapped
     assert made.parse('{"result": [1, 2]}') == [1, 2]
@@ -256,6 +256,6 @@ def test_a_schema_that_is_no_objects_is_wrapped() -> None:
         made.parse('["a"]')
 
 
-def test_a_dict_that_is_no_schema() -> None:
-    with pytest.raises(ConfigurationError, match="no JSON Schema"):
+def test_a_dict_that_is_not_a_schema() -> None:
+    with pytest.raises(ConfigurationError, match="not a valid JSON Schema"):
         OutputType({"type": object()})

@@ -88,7 +88,7 @@ def test_every_kind_of_type() -> None:
     assert "title" not in str(shape)
 
 
-def test_values_come_back_as_python_has_them() -> None:
+def test_values_are_converted_to_python_types() -> None:
     def order(place: Place, span: Span, order: Order, when: datetime.datetime, tags: set[str], color: Color) -> None:
         pass
 
@@ -112,7 +112,7 @@ def test_values_come_back_as_python_has_them() -> None:
     }
 
 
-def test_descriptions_come_from_the_hint_then_from_the_docstring() -> None:
+def test_descriptions_come_from_hints_first_then_from_the_docstring() -> None:
     def search(
         query: str,
         one: Annotated[int, "From the hint."],
@@ -146,14 +146,14 @@ def test_descriptions_come_from_the_hint_then_from_the_docstring() -> None:
         },
         "six": {"items": {"type": "integer"}, "type": "array", "default": [6]},
     }  # fmt: skip
-    # Where the default stands in a Field, the function itself would see the Field: it is given the value.
+    # With the default inside a Field, the function itself would see the Field: it gets the value instead.
     given_ = {"query": "q", "one": 1, "two": 2, "three": 3}
     assert found.validate(given_) == {**given_, "four": 4, "six": [6]}
     with pytest.raises(ValidationFailed, match="four: must be greater than 1, got 0"):
         found.validate({**given_, "four": 0})
 
 
-def test_defaults_that_json_cannot_say_are_not_shown() -> None:
+def test_defaults_that_json_cannot_express_are_left_out() -> None:
     marker = object()
 
     def f(a: Any = marker, b: Color = Color.RED, c: Callable[[int], int] | int = 3, d: Any = len) -> None:
@@ -162,7 +162,7 @@ def test_defaults_that_json_cannot_say_are_not_shown() -> None:
     assert parameters(f).schema["properties"] == {
         "a": {},
         "b": {"enum": ["red", "blue"], "type": "string", "default": "red"},
-        "c": {"type": "integer", "default": 3},  # of a union, what can be told
+        "c": {"type": "integer", "default": 3},  # of a union, the part that has a schema
         "d": {},
     }
 
@@ -181,7 +181,7 @@ def test_no_parameters() -> None:
     assert found.validate({}) == {}
 
 
-def test_lenient_where_the_meaning_is_plain() -> None:
+def test_lenient_where_the_meaning_is_clear() -> None:
     def f(number: int, text: str, rows: list[int], place: Place | None = None, limit: int = 3, note: str = "") -> None:
         pass
 
@@ -190,14 +190,14 @@ def test_lenient_where_the_meaning_is_plain() -> None:
     ) == {"number": 3, "text": "12345", "rows": [1, 2], "place": Place("Rome"), "note": "[1"}
 
 
-def test_null_is_kept_where_it_is_a_value() -> None:
+def test_null_is_kept_if_it_is_a_value() -> None:
     def f(a: int | None = 3, b: Any = 3) -> None:
         pass
 
     assert parameters(f).validate({"a": None, "b": None}) == {"a": None, "b": None}
 
 
-def test_problems_name_the_path_what_was_expected_and_what_came() -> None:
+def test_problems_name_the_path_the_expected_type_and_the_value() -> None:
     def f(query: str, place: Place, either: int | list[int], kind: Literal["a", "b"] = "a", limit: int = 3) -> None:
         pass
 
@@ -212,19 +212,19 @@ def test_problems_name_the_path_what_was_expected_and_what_came() -> None:
             }
         )
     assert caught.value.problems == (
-        "query: required, and missing",
-        "place.inner[0].county: not known",
-        "place.inner[1].city: required, and missing",
+        "query: required, but missing",
+        "place.inner[0].county: unknown",
+        "place.inner[1].city: required, but missing",
         "either: must be a valid integer, got ['x']",
         "either[0]: must be a valid integer, unable to parse string as an integer, got 'x'",
         "kind: must be 'a' or 'b', got 'c'",
         f"limit: must be a valid integer, unable to parse string as an integer, got '{'x' * 119}… (502 characters)",
-        "limits: not known; there are query, place, either, kind, limit",
+        "limits: unknown; known names: query, place, either, kind, limit",
     )
     assert str(caught.value).startswith("The arguments do not fit:\n- query: required")
 
 
-def test_problems_are_bounded() -> None:
+def test_problems_are_limited() -> None:
     def f(rows: list[int]) -> None:
         pass
 
@@ -234,7 +234,7 @@ def test_problems_are_bounded() -> None:
     assert caught.value.problems[-1] == "and 980 more"
 
 
-def test_arguments_that_are_no_object() -> None:
+def test_arguments_that_are_not_an_object() -> None:
     with pytest.raises(ValidationFailed, match=r"the value: .*object, got 'x'"):
         parameters(lambda: None).validate("x")
 
@@ -280,7 +280,7 @@ def test_a_partial_hides_what_it_binds() -> None:
     assert found.names == ("url", "depth")
     assert "s3cr3t" not in str(found.schema)
     assert found.description == "Fetch."
-    with pytest.raises(ValidationFailed, match="secret: not known"):
+    with pytest.raises(ValidationFailed, match="secret: unknown"):
         found.validate({"url": "u", "secret": "x"})
 
 
@@ -301,7 +301,7 @@ def test_methods_and_callable_objects() -> None:
     assert parameters(Finder.find, unbound=True).names == ("query",)
 
 
-def test_wrapped_functions_show_what_they_wrap() -> None:
+def test_wrapped_functions_show_the_inner_signature() -> None:
     def inner(query: str) -> None:
         """Inner."""
 
@@ -313,21 +313,21 @@ def test_wrapped_functions_show_what_they_wrap() -> None:
     assert parameters(outer).description == "Inner."
 
 
-def test_a_return_type_for_the_checker_alone_is_no_matter() -> None:
+def test_a_return_type_only_for_type_checkers_is_ignored() -> None:
     def f(query: str) -> Decimal:
         raise NotImplementedError
 
     assert parameters(f).names == ("query",)
 
 
-def test_parameters_that_are_not_the_models() -> None:
+def test_injected_parameters() -> None:
     def f(query: str, place: Place) -> None:
         pass
 
     found = parameters(f, injected=lambda hint: hint is Place)
     assert found.names == ("query",)
     assert found.injected == ("place",)
-    with pytest.raises(ValidationFailed, match="place: not known"):
+    with pytest.raises(ValidationFailed, match="place: unknown"):
         found.validate({"query": "q", "place": {}})
 
 
@@ -347,23 +347,23 @@ def _bad(source: str) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("(*args)", r"\*args cannot be told to a model\. Take one parameter args: list"),
+        ("(*args)", r"\*args cannot be described to a model\. Take one parameter args: list"),
         ("(**options: int)", r"\*\*options cannot .* Name each parameter"),
-        ("(x: int, /)", "x is positional-only.* Take the / out"),
+        ("(x: int, /)", "x is positional-only.* Remove the /"),
         ("(x: 'Unknown')", "'Unknown' is not known where .* Import it for real"),
         ("(x: 'not a type')", "A type hint cannot be read"),
-        ("(ok: int, x: Struct)", "The type of x cannot be told to a model: .*Struct.* Use plain types"),
-        ("(x: Callable[[int], int])", "The type of x cannot be told to a model"),
-        ("(größe: int)", "'größe' is not one that every provider takes"),
+        ("(ok: int, x: Struct)", "The type of x cannot be described to a model: .*Struct.* Use plain types"),
+        ("(x: Callable[[int], int])", "The type of x cannot be described to a model"),
+        ("(größe: int)", "'größe' is not one that every provider accepts"),
     ],
 )
-def test_signatures_that_cannot_be_told(source: str, message: str) -> None:
+def test_signatures_that_cannot_be_described(source: str, message: str) -> None:
     with pytest.raises(BadSignature, match=message):
         parameters(_bad(source))
 
 
 def test_no_signature_at_all() -> None:
-    with pytest.raises(BadSignature, match="no signature"):
+    with pytest.raises(BadSignature, match="Its signature cannot be read"):
         parameters(min)
 
 

@@ -103,7 +103,7 @@ class Listed:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_said_in_json(value: Any, expected: Any) -> None:
+def test_values_as_json(value: Any, expected: Any) -> None:
     assert json.loads(to_json(value)) == expected
     assert to_plain(value) == expected
 
@@ -121,12 +121,12 @@ def test_depth_ends() -> None:
     assert "…" in to_json(deep)
 
 
-def test_a_twin_is_no_cycle() -> None:
+def test_a_repeated_value_is_not_a_cycle() -> None:
     twin = {(0,): 1}
     assert json.loads(to_json([twin, twin])) == [{"(0,)": 1}, {"(0,)": 1}]
 
 
-def test_plain_is_shared_with_nobody() -> None:
+def test_plain_data_shares_no_object() -> None:
     given_ = {"a": [1]}
     plain = to_plain(given_)
     given_["a"].append(2)

@@ -21,12 +21,12 @@ def _failed(type_: Any, value: Any) -> ValidationFailed:
     return validation_failed("Wrong:", caught.value, value)
 
 
-def test_what_a_validator_says_is_passed_on() -> None:
+def test_a_validators_message_is_passed_on() -> None:
     failed = _failed(dict[str, Annotated[int, AfterValidator(_even)]], {"a": 3})
     assert str(failed) == "Wrong:\n- a: Value error, must be even, got 3"
 
 
-def test_a_key_that_does_not_fit_is_told_at_its_place() -> None:
+def test_a_key_that_does_not_fit_is_reported_with_its_path() -> None:
     assert _failed(dict[str, dict[int, int]], {"a": {"x": 1}}).problems == (
         "a.x: must be a valid integer, unable to parse string as an integer, got 'x'",
     )
@@ -36,6 +36,6 @@ def test_the_whole_value() -> None:
     assert _failed(int, []).problems == ("the value: must be a valid integer, got []",)
 
 
-def test_the_same_is_said_once() -> None:
+def test_a_problem_is_reported_once() -> None:
     failed = _failed(list[int] | tuple[int, ...], ["x"])
     assert failed.problems == ("[0]: must be a valid integer, unable to parse string as an integer, got 'x'",)

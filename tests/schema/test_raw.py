@@ -1,4 +1,4 @@
-"""Values against a JSON Schema that somebody wrote."""
+"""Values against a hand-written JSON Schema."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headwater.schema import RawParameters, ValidationFailed, misfits
+from headwater.schema import RawParameters, ValidationFailed, mismatches
 
 CITY = {
     "type": "object",
@@ -41,38 +41,38 @@ CITY = {
     ],
 )
 def test_what_fits(more: dict[str, Any]) -> None:
-    assert misfits({"name": "Brest", **more}, CITY) == []
+    assert mismatches({"name": "Brest", **more}, CITY) == []
 
 
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
         ([], "the value: must be object, got []"),
-        ({}, "name: required, and missing"),
+        ({}, "name: required, but missing"),
         ({"name": 1}, "name: must be string, got 1"),
         ({"name": "a", "size": True}, "size: must be integer or null, got True"),
         ({"name": "a", "size": 1.5}, "size: must be integer or null, got 1.5"),
         ({"name": "a", "kind": "x"}, "kind: must be one of ['town', 'port'], got 'x'"),
-        ({"name": "a", "near": [{}]}, "near[0].name: required, and missing"),
-        ({"name": "a", "near": [{"name": "b", "inside": {}}]}, "near[0].inside.name: required, and missing"),
+        ({"name": "a", "near": [{}]}, "near[0].name: required, but missing"),
+        ({"name": "a", "near": [{"name": "b", "inside": {}}]}, "near[0].inside.name: required, but missing"),
         ({"name": "a", "at": "x"}, "at: must be number, got 'x'"),
         ({"name": "a", "fixed": 2}, "fixed: must be 1, got 2"),
         ({"name": "a", "more": {"b": 1}}, "more.b: must be boolean, got 1"),
         ({"name": "a", "both": "b"}, "both: must be one of ['a'], got 'b'"),
-        ({"name": "a", "other": 1}, "other: not known; there are"),
+        ({"name": "a", "other": 1}, "other: unknown; known names:"),
     ],
 )
 def test_what_does_not_fit(value: Any, problem: str) -> None:
-    (told,) = misfits(value, CITY)
+    (told,) = mismatches(value, CITY)
     assert told.startswith(problem)
 
 
-def test_a_schema_without_end_is_followed_so_far_and_no_further() -> None:
+def test_a_recursive_schema_is_followed_to_a_limit() -> None:
     schema = {"$ref": "#"}
-    assert misfits({}, schema) == []
-    assert len(misfits([1] * 100, {"items": {"type": "string"}})) == 20
-    assert misfits(1, {"$ref": "https://example.com/schema"}) == []
-    assert misfits(1, {"type": "strange"}) == []
+    assert mismatches({}, schema) == []
+    assert len(mismatches([1] * 100, {"items": {"type": "string"}})) == 20
+    assert mismatches(1, {"$ref": "https://example.com/schema"}) == []
+    assert mismatches(1, {"type": "strange"}) == []
 
 
 def test_parameters() -> None:

@@ -15,7 +15,7 @@ NODE: dict[str, Any] = {
 }
 
 
-def test_titles_go_and_a_property_called_title_stays() -> None:
+def test_titles_are_removed_and_a_property_named_title_stays() -> None:
     schema = {
         "title": "T",
         "type": "object",
@@ -29,7 +29,7 @@ def test_titles_go_and_a_property_called_title_stays() -> None:
     }
 
 
-def test_what_is_used_once_stands_in_its_place() -> None:
+def test_definitions_used_once_are_inlined() -> None:
     schema = {
         "type": "array",
         "items": {"$ref": "#/$defs/A", "description": "outer"},
@@ -44,7 +44,7 @@ def test_what_is_used_once_stands_in_its_place() -> None:
     }
 
 
-def test_what_is_used_twice_is_defined_once() -> None:
+def test_definitions_used_twice_are_kept() -> None:
     schema = {
         "anyOf": [{"$ref": "#/$defs/A"}, {"items": {"$ref": "#/$defs/A"}}],
         "$defs": {"A": {"title": "A", "type": "integer"}, "Unused": {"type": "null"}},
@@ -62,7 +62,7 @@ def test_a_recursive_type_has_an_object_at_its_root() -> None:
     assert schema["properties"]["next"] == {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}]}
 
 
-def test_two_types_that_name_each_other_end() -> None:
+def test_mutually_recursive_types() -> None:
     schema = {
         "properties": {"a": {"$ref": "#/$defs/A"}},
         "$defs": {
@@ -75,7 +75,7 @@ def test_two_types_that_name_each_other_end() -> None:
     assert out["$defs"] == {"A": {"properties": {"b": {"properties": {"a": {"$ref": "#/$defs/A"}}}}}}
 
 
-def test_tidying_changes_nothing_that_it_was_given() -> None:
+def test_tidy_does_not_change_its_argument() -> None:
     schema = {"$ref": "#/$defs/Node", "$defs": {"Node": NODE}}
     before = json.dumps(schema)
     tidy(schema)
@@ -115,7 +115,7 @@ def test_strict_closes_and_requires() -> None:
     }
 
 
-def test_a_reference_with_words_beside_it_is_wrapped() -> None:
+def test_a_reference_with_a_description_is_wrapped() -> None:
     assert strict({"$ref": "#/$defs/A", "description": "An A."}) == {
         "anyOf": [{"$ref": "#/$defs/A"}],
         "description": "An A.",
@@ -176,7 +176,7 @@ def test_nullable(schema: dict[str, Any], expected: dict[str, Any]) -> None:
         (r"a++", False),
     ],
 )
-def test_a_pattern_is_strict_where_any_engine_has_it(pattern: str, closed: bool) -> None:
+def test_a_pattern_is_strict_if_any_regex_engine_supports_it(pattern: str, closed: bool) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
     assert (strict(schema) is not None) is closed
 
@@ -185,6 +185,6 @@ def test_a_pattern_is_strict_where_any_engine_has_it(pattern: str, closed: bool)
     ("sizes", "length", "closed"),
     [((1000,), 2, True), ((1001,), 2, False), ((600, 401), 2, False), ((251,), 60, False), ((250,), 600, True)],
 )
-def test_enums_are_strict_up_to_the_vendors_bounds(sizes: tuple[int, ...], length: int, closed: bool) -> None:
+def test_enums_are_strict_up_to_openais_limits(sizes: tuple[int, ...], length: int, closed: bool) -> None:
     properties = {str(at): {"enum": ["x" * length] * size} for at, size in enumerate(sizes)}
     assert (strict({"type": "object", "properties": properties}) is not None) is closed

@@ -1,4 +1,4 @@
-"""Half of a surrogate pair becomes U+FFFD, and everything else stays the very object that it was."""
+"""A lone surrogate becomes U+FFFD, and everything else stays the same object."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_text(text: str, becomes: str) -> None:
 
 
 @given(ANY_TEXT)
-def test_any_text_can_be_encoded_and_a_whole_one_is_the_same(text: str) -> None:
+def test_any_text_can_be_encoded_and_valid_text_is_the_same_object(text: str) -> None:
     whole = well_formed(text)
     assert well_formed(whole) is whole
     assert len(whole.encode()) >= len(whole)
@@ -58,7 +58,7 @@ def test_messages_and_what_is_in_them() -> None:
 
 
 class Word(str):
-    """As a Response is."""
+    """A str subclass, as Response is."""
 
     __slots__ = ()
 
@@ -69,7 +69,7 @@ def test_a_string_of_another_class() -> None:
     assert all_well_formed((word,))[0] is word
 
 
-def test_what_goes_round_or_endlessly_down_is_left() -> None:
+def test_cycles_and_endless_nesting_are_left_alone() -> None:
     around: list[Any] = [HALF]
     around.append(around)
     assert all_well_formed(around)[0] == WHOLE
@@ -84,7 +84,7 @@ class Odd(msgspec.Struct):
     text: str = ""
 
 
-def test_what_is_no_json_is_left_and_looked_around() -> None:
+def test_values_that_are_not_json_are_left_alone() -> None:
     odd = Odd(kept=object(), text=HALF)
     assert (all_well_formed(odd).kept, all_well_formed(odd).text) == (odd.kept, WHOLE)
     assert all_well_formed(odd.kept) is odd.kept

@@ -199,7 +199,7 @@ def test_types_that_the_function_around_it_made() -> None:
 
 def test_validation_is_the_parameters() -> None:
     assert search.validate({"query": "q", "limit": "3"}) == {"query": "q", "limit": 3}
-    with pytest.raises(ValidationFailed, match="query: required, and missing"):
+    with pytest.raises(ValidationFailed, match="query: required, but missing"):
         search.validate({})
 
 

@@ -153,7 +153,7 @@ def test_bad_arguments_are_told_and_nothing_is_run() -> None:
     assert outcome.error == (
         "The arguments do not fit:\n"
         "- a: must be a valid integer, unable to parse string as an integer, got 'x'\n"
-        "- b: not known; there are a"
+        "- b: unknown; known names: a"
     )
     assert asyncio.run(run_tool(never, "no object")).invalid
 

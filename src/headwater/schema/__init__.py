@@ -1,7 +1,7 @@
-"""Python types to JSON Schema, and values back: what tools take, what an answer must be, what either says in JSON.
+"""Python types to JSON Schema, and JSON back to values: tool parameters, output types, tool results.
 
-Each name is imported from its module when it is first used: most runs need `well_formed` alone. pydantic is imported by
-the functions that need it, when they are first called; `to_json` never needs it.
+Each name is imported from its module on first use: most runs need only `well_formed`. pydantic is imported by the
+functions that need it, on their first call; `to_json` never needs it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headwater.schema.parameters import BadSignature, Parameters
     from headwater.schema.plain import to_json, to_plain
     from headwater.schema.problems import ValidationFailed
-    from headwater.schema.raw import RawParameters, misfits
+    from headwater.schema.raw import RawParameters, mismatches
     from headwater.schema.shapes import strict, tidy
 
 _HOMES = {
@@ -24,7 +24,7 @@ _HOMES = {
     "Parameters": "parameters",
     "RawParameters": "raw",
     "ValidationFailed": "problems",
-    "misfits": "raw",
+    "mismatches": "raw",
     "read_docstring": "docstrings",
     "strict": "shapes",
     "tidy": "shapes",
@@ -40,7 +40,7 @@ __all__ = (
     "RawParameters",
     "ValidationFailed",
     "all_well_formed",
-    "misfits",
+    "mismatches",
     "read_docstring",
     "strict",
     "tidy",
@@ -50,7 +50,7 @@ __all__ = (
 )
 
 
-if not TYPE_CHECKING:  # a checker would take every name for known
+if not TYPE_CHECKING:  # type checkers would otherwise accept any name
 
     def __getattr__(name: str) -> Any:
         import importlib

@@ -1,4 +1,4 @@
-"""A Python type as pydantic's validator of it and its JSON Schema: the one place that asks pydantic for either."""
+"""Compiles a Python type to pydantic's validator and its JSON Schema: the only module that asks pydantic for either."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ("UnfitType", "compile_type")
 
 
 class UnfitType(ValueError):
-    """A type that pydantic does not take, or that JSON Schema cannot say; `hint` is what to use instead."""
+    """A type that pydantic does not support or JSON Schema cannot express; `hint` says what to use instead."""
 
     hint: ClassVar[str] = "Use plain types, Literal, Enum, dataclasses, typing_extensions.TypedDict or pydantic models."
 
 
 def compile_type(type_: Any) -> tuple[TypeAdapter[Any], JSONSchema]:
-    """The validator and the schema of `type_`. Raises UnfitType."""
+    """Returns the validator and the schema of `type_`. Raises UnfitType."""
     from pydantic import PydanticUserError, TypeAdapter
     from pydantic.json_schema import GenerateJsonSchema
     from pydantic_core import SchemaError
 
     class Quiet(GenerateJsonSchema):
-        # A default that JSON cannot say is left out of the schema, and nobody needs to hear of it.
+        # A default that JSON cannot say is left out of the schema, without a warning.
         ignored_warning_kinds: ClassVar[set[Any]] = {"skipped-choice", "non-serializable-default"}  # type: ignore[misc]
 
     try:
@@ -33,5 +33,5 @@ def compile_type(type_: Any) -> tuple[TypeAdapter[Any], JSONSchema]:
         return adapter, adapter.json_schema(schema_generator=Quiet)
     except (PydanticUserError, SchemaError, TypeError, NameError, SyntaxError) as error:
         said = str(error).partition("\n")[0]
-        # What pydantic advises then is for who writes its models, and `UnfitType.hint` is for who writes ours.
+        # pydantic's advice is for authors of pydantic models; `UnfitType.hint` replaces it.
         raise UnfitType(f"{said.partition('. Set `arbitrary_types_allowed')[0].rstrip('.')}.") from None

@@ -1,6 +1,6 @@
-"""What a docstring says of a function and of each argument, in the Google, NumPy and Sphinx styles.
+"""Parses docstrings in the Google, NumPy and Sphinx styles into a description and a description of each argument.
 
-Reads text only; it never looks at the function, and what it does not understand stays in the description.
+Reads text only; it never looks at the function, and text that it does not recognize stays in the description.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ("Docstring", "read_docstring")
 
 
 class Docstring(NamedTuple):
-    """`description` is what is said of the whole; `arguments` what is said of each argument, on one line."""
+    """`description` is the function's description; `arguments` the description of each argument, on one line."""
 
     description: str
     arguments: dict[str, str]
@@ -22,7 +22,7 @@ class Docstring(NamedTuple):
 _ARGUMENTS = frozenset(
     {"args", "arguments", "params", "parameters", "other parameters", "keyword args", "keyword arguments"}
 )
-# Sections that speak to whoever calls the function from code, not to a model; notes and examples are kept.
+# Sections meant for callers in code, not for a model; notes and examples are kept.
 _DROPPED = frozenset({"return", "returns", "yield", "yields", "raise", "raises", "warns", "see also", "todo"})
 _KEPT = frozenset({"note", "notes", "example", "examples", "warning", "warnings", "references", "attributes"})
 _SECTIONS = _ARGUMENTS | _DROPPED | _KEPT
@@ -33,7 +33,7 @@ _NUMPY_ITEM = re.compile(r"(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*(?::.*)?$")
 
 
 def read_docstring(text: str | None) -> Docstring:
-    """The description and the argument descriptions in a docstring, of whichever style; nothing where there is none."""
+    """Returns the description and the argument descriptions of a docstring in any style; empty without a docstring."""
     lines = cleandoc(text).splitlines() if text else []
     kept: list[str] = []
     arguments: dict[str, str] = {}
@@ -89,7 +89,7 @@ def _take(title: str, body: list[str], arguments: dict[str, str], kept: list[str
 
 
 def _items(body: list[str], pattern: re.Pattern[str], *, one_line: bool) -> dict[str, str]:
-    """Items begin at the body's least indent; whatever is indented deeper goes on with the item above it."""
+    """Items start at the body's smallest indent; deeper lines continue the item above."""
     base = min((_indent(line) for line in body if line.strip()), default=0)
     said: dict[str, list[str]] = {}
     current: list[str] = []

@@ -1,6 +1,6 @@
-"""The type that an answer must be: its schema for the provider, and the answer's text back as a value of it.
+"""Output types: the schema for the provider, and parsing an answer's text back to a value of the type.
 
-Owns what is wrapped and what is tolerated in a model's text; asking for it and sending a bad one back is the loop's.
+Owns wrapping and what is tolerated in a model's text; asking for the output and for corrections is up to the loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from headwater.errors import ConfigurationError
 from headwater.schema.compiled import UnfitType, compile_type
 from headwater.schema.plain import to_json, to_plain
 from headwater.schema.problems import ValidationFailed, validation_failed
-from headwater.schema.raw import misfits
+from headwater.schema.raw import mismatches
 from headwater.schema.shapes import JSONSchema, strict, tidy
 
 if TYPE_CHECKING:
@@ -30,23 +30,23 @@ __all__ = ("OutputType",)
 T = TypeVar("T", default=Any)
 
 MAX_BEGINNINGS: Final = 64
-"""Fences, or braces and brackets, behind which an answer is looked for: each may cost reading all that follows."""
+"""Maximum number of fences and brackets at which an answer is searched: each may cost parsing all that follows."""
 
 _FENCE = re.compile(r"(?:```+|~~~+)[\w-]*\s*")
 _FENCE_ENDS = re.compile(r"\s*(?:```|~~~|\Z)")
 _BEGINS = re.compile(r"[{\[]")
 _WRAPPER = "result"
-_UNFIT = "The answer does not fit what was asked for:"
+_UNFIT = "The answer does not fit the output type:"
 _decode_first = JSONDecoder().raw_decode
 
 
 class OutputType(Generic[T]):
-    """What an answer must be: any type that pydantic takes, or a JSON Schema as a dict, whose value is plain data.
+    """An output type: any type that pydantic supports, or a JSON Schema as a dict, whose value is plain data.
 
-    `schema` is an object's, as providers want it: what is none is wrapped in `{"result": …}` (`wrapped`). It is None
-    for `str`, which every answer is. `strict` says whether it is in the form of the providers' strict modes. `name`
-    is one that they all take.
-    Raises: ConfigurationError, where the type has no schema.
+    `schema` is that of an object, as providers require: other types are wrapped in `{"result": …}` (`wrapped`). It is
+    None for `str`. `strict` says whether it has the form of the providers' strict modes. `name` is one that they all
+    accept.
+    Raises: ConfigurationError, if the type has no schema.
     """
 
     __slots__ = ("_adapter", "description", "name", "schema", "strict", "type", "wrapped")
@@ -71,7 +71,7 @@ class OutputType(Generic[T]):
         try:
             self._adapter, schema = compile_type(type_)
         except UnfitType as error:
-            message = f"The output type {type_!r} cannot be told to a model: {error}"
+            message = f"The output type {type_!r} cannot be described to a model: {error}"
             raise ConfigurationError(message, hint=UnfitType.hint) from None
         schema = tidy(schema)
         if schema.get("type") != "object":
@@ -86,13 +86,13 @@ class OutputType(Generic[T]):
             schema: JSONSchema = msgspec.json.decode(msgspec.json.encode(given))
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(
-                f"The output type is a dict that is no JSON Schema: {error}.", hint="Give plain data, or a type."
+                f"The output type is a dict, but not a valid JSON Schema: {error}.", hint="Give plain data, or a type."
             ) from None
         self.name = _name(str(schema.get("title") or self.name))
         if schema.get("type") != "object":
             self.wrapped = True
             schema = _wrap(schema)
-        # Made strict, it would ask for what it leaves open: it is sent so only where it is so.
+        # Making it strict would require what it leaves optional: it is sent as strict only if it is strict already.
         self.strict = strict(schema) == schema
         self.schema = schema
 
@@ -100,9 +100,9 @@ class OutputType(Generic[T]):
         return f"OutputType({getattr(self.type, '__name__', self.type)})"
 
     def parse(self, text: str) -> T:
-        """The value in a model's text, which may stand in a ``` fence, among blanks, or behind other words.
+        """Returns the value in a model's text: the whole text, the content of a ``` fence, or what follows other words.
 
-        Raises: ValidationFailed, whose text says what to mend.
+        Raises: ValidationFailed, whose text says what to fix.
         """
         if self.schema is None:
             return text  # type: ignore[return-value]
@@ -115,23 +115,23 @@ class OutputType(Generic[T]):
                 return self._fitting(given, json)
             except ValidationFailed as report:
                 problems = problems or [*report.problems]
-        raise ValidationFailed(_UNFIT, [*problems, f"it is not JSON either: {wrong}"] if wrong else problems)
+        raise ValidationFailed(_UNFIT, [*problems, f"it is not valid JSON either: {wrong}"] if wrong else problems)
 
     def _readings(self, text: str) -> tuple[list[tuple[Any, str]], str]:
-        """What `text` may be meant as, likeliest first, each with its JSON; and what is wrong with it as JSON."""
+        """The possible readings of `text`, likeliest first, each with its JSON; and the JSON error, if any."""
         sure, wrong = _decoded(text)
         behind = [] if sure else _at_the_end(text)
         if not self.wrapped:
             return [*sure, *behind], wrong
-        word = text.strip()  # without its wrapper it is as good, and so is a bare word for a Literal or an Enum
+        word = text.strip()  # an answer without its wrapper is accepted, and so is a bare word for a Literal or an Enum
         bare = [] if any(_is_wrapper(given) for given, _ in sure) else [(word, to_json(word))]
         return [*map(_unwrapped, sure), *bare, *map(_unwrapped, behind)], wrong
 
     def _fitting(self, given: Any, json: str) -> T:
-        """The value, where it fits. Raises ValidationFailed."""
+        """Returns the value if it fits. Raises ValidationFailed."""
         if self._adapter is None:
             assert self.schema is not None
-            if problems := misfits({_WRAPPER: given} if self.wrapped else given, self.schema):
+            if problems := mismatches({_WRAPPER: given} if self.wrapped else given, self.schema):
                 raise ValidationFailed(_UNFIT, problems)
             return given  # type: ignore[no-any-return]
         from pydantic import ValidationError
@@ -142,12 +142,12 @@ class OutputType(Generic[T]):
             raise validation_failed(_UNFIT, report, given) from None
 
     def dump(self, value: T) -> Any:
-        """`value` as plain JSON data, as the type's own rules have it."""
+        """Returns `value` as plain JSON data, by the type's own rules."""
         if self._adapter is None:
             return value
         try:
             return self._adapter.dump_python(value, mode="json")
-        except ValueError:  # something in it that the type let pass and JSON cannot say
+        except ValueError:  # the type accepted a value that JSON cannot express
             return to_plain(value)
 
 
@@ -172,7 +172,7 @@ def _is_wrapper(given: Any) -> bool:
 
 
 def _decoded(text: str) -> tuple[list[tuple[Any, str]], str]:
-    """The data that `text` is, or that stands in its fences, each with its JSON; or nothing, and what is wrong."""
+    """The data in `text` or in its fences, each with its JSON; or nothing, and the error."""
     from pydantic_core import from_json
 
     text = text.strip().removeprefix("\ufeff")
@@ -186,7 +186,7 @@ def _decoded(text: str) -> tuple[list[tuple[Any, str]], str]:
         if (fence := _FENCE.search(text, at)) is None:
             break
         at = fence.end()
-        # What a fence holds is read as JSON and not up to the next fence: a string in it may hold one.
+        # Parse a fence's content as JSON rather than up to the next fence: a string in it may contain a fence.
         value = _value_at(text, at)
         if value is not None and (end := _FENCE_ENDS.match(text, at + len(value))) is not None:
             at = end.end()
@@ -196,7 +196,7 @@ def _decoded(text: str) -> tuple[list[tuple[Any, str]], str]:
 
 
 def _at_the_end(text: str) -> list[tuple[Any, str]]:
-    """The object or array by which `text` ends, after other words, with its JSON; or nothing."""
+    """The object or array at the end of `text`, after other words, with its JSON; or nothing."""
     from pydantic_core import from_json
 
     text = text.rstrip()
@@ -209,7 +209,7 @@ def _at_the_end(text: str) -> list[tuple[Any, str]]:
 
 
 def _value_at(text: str, at: int) -> str | None:
-    """The JSON value that begins there, as it is written; None where none does."""
+    """The JSON value that starts there, as written; None if there is none."""
     try:
         _, end = _decode_first(text, at)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""A function's signature as a JSON Schema, and a model's arguments as the keyword arguments that it takes.
+"""Converts a function's signature to a JSON Schema, and a model's arguments to keyword arguments for the function.
 
-Owns what a signature may look like; it never calls the function, and knows nothing of tools beyond the parameters it
-is told to leave out.
+Owns which signatures are allowed; it never calls the function, and knows nothing about tools except which parameters
+to leave out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MISSING = inspect.Parameter.empty
 
 
 class BadSignature(ValueError):
-    """A signature that cannot be told to a model: `message` says what, `hint` what to do."""
+    """A signature that cannot be described to a model: `message` says why, `hint` what to do."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(f"{message} {hint}")
@@ -41,10 +41,10 @@ class BadSignature(ValueError):
 
 
 class Parameters:
-    """What a function takes: `schema` (type object), and `validate`.
+    """A function's parameters: `schema` (type object), and `validate`.
 
-    `description` is its docstring's, `injected` the names that are not the model's to fill, `required` those that it
-    must give.
+    `description` comes from its docstring, `injected` has the names that the model does not fill, `required` those that
+    it must.
     """
 
     __slots__ = ("_adapter", "_defaults", "_whole", "description", "injected", "required", "schema")
@@ -59,7 +59,7 @@ class Parameters:
         shown: Mapping[str, Any] | None = None,
         description: str = "",
     ) -> None:
-        """Made by `parameters`. Raises BadSignature where a type has no schema."""
+        """Use `parameters` to create one. Raises BadSignature if a type has no schema."""
         self.required = required
         self.injected = injected
         self.description = description
@@ -73,13 +73,13 @@ class Parameters:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that a model may give, in order."""
+        """The parameter names that a model may use, in order."""
         return tuple(self.schema["properties"])
 
     def strict_schema(self) -> JSONSchema | None:
-        """The schema for providers' strict modes: an optional parameter is one that may be null.
+        """The schema for providers' strict modes, with optional parameters as nullable.
 
-        None where it cannot be said strictly.
+        None if strict mode cannot express it.
         """
         properties = {
             name: inner if name in self.required else nullable(inner)
@@ -88,16 +88,16 @@ class Parameters:
         return strict({**self.schema, "properties": properties})
 
     def validate(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
-        """Python values for what a model wrote, taken leniently: "3" is an int, null for an optional is not given.
+        """Converts a model's arguments to Python values, leniently: "3" is an int, an optional null is omitted.
 
-        Raises: ValidationFailed, whose text says what to mend.
+        Raises: ValidationFailed, whose text says what to fix.
         """
         from pydantic import ValidationError
 
         try:
             values = self._read(arguments)
         except ValidationError as report:
-            mended = self._mend(arguments, report)
+            mended = self._fix(arguments, report)
             if mended is None:
                 raise validation_failed("The arguments do not fit:", report, arguments, self.names) from None
             try:
@@ -110,12 +110,12 @@ class Parameters:
         return values
 
     def _read(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
-        # As JSON, since that is what they were: a date or an enum is a string there also for a strict model.
+        # Validate as JSON, which they were: a date or an enum is a string there even in pydantic's strict mode.
         values: dict[str, Any] = self._adapter.validate_json(to_json(arguments))
         return values
 
-    def _mend(self, arguments: Mapping[str, Any] | str, report: ValidationError) -> dict[str, Any] | None:
-        """What models do and plainly mean: null for what they leave out, an object or a list written as a string."""
+    def _fix(self, arguments: Mapping[str, Any] | str, report: ValidationError) -> dict[str, Any] | None:
+        """Fixes common mistakes of models: null for an omitted argument, an object or a list written as a string."""
         if not isinstance(arguments, Mapping):
             return None
         wrong = {str(error["loc"][0]) for error in report.errors(include_url=False) if error["loc"]}
@@ -136,10 +136,10 @@ def parameters(
     namespace: Mapping[str, Any] | None = None,
     unbound: bool = False,
 ) -> Parameters:
-    """What `function` takes, from its type hints, its defaults and its docstring.
+    """Reads the parameters of `function` from its type hints, defaults and docstring.
 
-    `injected` says of a type hint whether that parameter is left out of the schema, `namespace` holds names that the
-    hints may use beside the module's own, `unbound` leaves out the first parameter (a method's self).
+    `injected` decides from a type hint whether that parameter is left out of the schema, `namespace` holds names that
+    the hints may use besides the module's own, `unbound` leaves out the first parameter (a method's self).
     Raises: BadSignature.
     """
     origin = written(function)
@@ -159,7 +159,7 @@ def parameters(
         hint = hints.get(name, Any)
         if injected is not None and injected(hint):
             left_out.append(name)
-        if name in left_out or name in hidden:  # what a partial binds is not the model's to see or to change
+        if name in left_out or name in hidden:  # the model neither sees nor changes what a partial binds
             continue
         _check(parameter)
         field = _field(hint, parameter.default, said.arguments.get(name))
@@ -169,7 +169,7 @@ def parameters(
             continue
         if field.fill is not None:
             defaults[name] = field.fill
-        if (plain := _sayable(field.default)) is not None:
+        if (plain := _json_default(field.default)) is not None:
             shown[name] = plain
     return Parameters(
         fields,
@@ -182,7 +182,7 @@ def parameters(
 
 
 def written(function: Callable[..., Any]) -> Any:
-    """The function that somebody wrote: beneath partials, bound methods, wrappers and callable objects."""
+    """The function as written, beneath partials, bound methods, wrappers and callable objects."""
     while True:
         if isinstance(function, functools.partial):
             function = function.func
@@ -204,13 +204,13 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     try:
         return inspect.signature(function)
     except ValueError:
-        raise BadSignature("It has no signature that can be read.", "Wrap it in a function with type hints.") from None
+        raise BadSignature("Its signature cannot be read.", "Wrap it in a function with type hints.") from None
     except NameError as error:
         raise _unresolved(error) from None
 
 
 def _hints(origin: Any, annotations: Mapping[str, Any], namespace: Mapping[str, Any] | None) -> dict[str, Any]:
-    # Only the parameters': a return type that exists for the type checker alone is nobody's problem here.
+    # Only the parameters' hints: a return type that exists only for type checkers does not matter here.
     holder = SimpleNamespace(
         __annotations__={name: hint for name, hint in annotations.items() if hint is not _MISSING},
         __type_params__=getattr(origin, "__type_params__", ()),
@@ -234,29 +234,29 @@ def _unresolved(error: NameError) -> BadSignature:
 def _check(parameter: inspect.Parameter) -> None:
     name = parameter.name
     if parameter.kind is parameter.VAR_POSITIONAL:
-        raise BadSignature(f"*{name} cannot be told to a model.", f"Take one parameter {name}: list[…] instead.")
+        raise BadSignature(f"*{name} cannot be described to a model.", f"Take one parameter {name}: list[…] instead.")
     if parameter.kind is parameter.VAR_KEYWORD:
         raise BadSignature(
-            f"**{name} cannot be told to a model, which has to know the names.",
+            f"**{name} cannot be described to a model, which needs to know the names.",
             f"Name each parameter, or take one parameter {name}: dict[str, …].",
         )
     if parameter.kind is parameter.POSITIONAL_ONLY:
         raise BadSignature(
-            f"{name} is positional-only, and arguments come by name.", "Take the / out of the signature."
+            f"{name} is positional-only, but arguments are passed by name.", "Remove the / from the signature."
         )
     if not _NAME.fullmatch(name):
         raise BadSignature(
-            f"The parameter name {name!r} is not one that every provider takes.",
+            f"The parameter name {name!r} is not one that every provider accepts.",
             "Use up to 64 ASCII letters, digits and underscores.",
         )
 
 
 class _Field(NamedTuple):
     type: Any
-    """What to validate against, with its description."""
+    """The type to validate against, with its description."""
     default: Any
     fill: Callable[[], Any] | None
-    """Makes the default where the function itself would not."""
+    """Creates the default if the function itself would not."""
 
 
 def _field(hint: Any, default: Any, described: str | None) -> _Field:
@@ -264,7 +264,7 @@ def _field(hint: Any, default: Any, described: str | None) -> _Field:
 
     fill = None
     infos: list[Any] = []
-    if isinstance(default, FieldInfo):  # def f(x: int = Field(3, description="…")): the default is inside
+    if isinstance(default, FieldInfo):  # def f(x: int = Field(3, description="…")): the default is inside the Field
         infos = [_without_default(default)]
         if default.is_required():
             default = _MISSING
@@ -299,8 +299,8 @@ def _without_default(info: Any) -> Any:
     return bare
 
 
-def _sayable(default: Any) -> Any:
-    """A default as the schema shows it; None for what JSON cannot say, such as a sentinel, and for None itself."""
+def _json_default(default: Any) -> Any:
+    """A default for the schema; None for values that JSON cannot express, such as a sentinel, and for None itself."""
     try:
         return msgspec.json.decode(msgspec.json.encode(default))
     except (TypeError, ValueError, RecursionError):
@@ -316,15 +316,15 @@ def _compile(fields: Mapping[str, Any], required: frozenset[str]) -> tuple[TypeA
         try:
             _build({name: field}, required)
         except UnfitType as error:
-            raise BadSignature(f"The type of {name} cannot be told to a model: {error}", UnfitType.hint) from None
-    raise BadSignature(f"Its types cannot be told to a model: {whole}", UnfitType.hint)
+            raise BadSignature(f"The type of {name} cannot be described to a model: {error}", UnfitType.hint) from None
+    raise BadSignature(f"Its types cannot be described to a model: {whole}", UnfitType.hint)
 
 
 def _build(fields: Mapping[str, Any], required: frozenset[str]) -> tuple[TypeAdapter[Any], JSONSchema]:
     from typing_extensions import TypedDict
 
     make: Any = TypedDict
-    # A TypedDict and not a model: any name may be a field, and those left out stay out.
+    # A TypedDict and not a model: any name may be a field, and omitted ones stay absent.
     body = {name: Required[type_] if name in required else NotRequired[type_] for name, type_ in fields.items()}
     kind = make("Arguments", body)
     kind.__pydantic_config__ = {"extra": "forbid", "coerce_numbers_to_str": True}

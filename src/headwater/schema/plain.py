@@ -1,6 +1,6 @@
-"""Any Python value as JSON: what a tool gave back, what it says on its way, what an answer came to.
+"""Converts any Python value to JSON: tool results, progress and outputs.
 
-It never fails: what JSON cannot say is said by `str`. It never imports pydantic; a model brings its own.
+It never fails: values that JSON cannot express become their `str`. It never imports pydantic; a model brings its own.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from headwater.schema.well_formed import well_formed
 __all__ = ("to_json", "to_plain")
 
 MAX_DEPTH = 100
-"""How deep a value is followed where it has to be walked by hand; deeper is a cycle, or nothing that anyone reads."""
+"""Maximum depth when a value is walked by hand; anything deeper is a cycle, or too deep to be read."""
 
 
 def to_json(value: Any) -> str:
     """`value` as JSON: dataclasses, models, enums, dates and sets as usual, bytes as base64, the rest by its `str`."""
     try:
-        return msgspec.json.encode(value, enc_hook=_say).decode()
+        return msgspec.json.encode(value, enc_hook=_convert).decode()
     except Exception:
-        # Odd keys, lone surrogates, cycles, a `str` that raises: one such value must not lose the rest.
+        # Odd keys, lone surrogates, cycles, a `str` that raises: one such value must not lose the others.
         return msgspec.json.encode(_walk(value, ())).decode()
 
 
 def to_plain(value: Any) -> Any:
-    """`value` as what JSON knows (dicts, lists, strings, numbers, booleans, None), shared with nobody."""
+    """Copies `value` to JSON types (dicts, lists, strings, numbers, booleans, None); the copy shares no object."""
     kind = type(value)
     if kind is str:
         return well_formed(value)
@@ -38,9 +38,9 @@ def to_plain(value: Any) -> Any:
     return msgspec.json.decode(to_json(value))
 
 
-def _say(value: Any) -> Any:
-    """What msgspec does not know, as something that it does."""
-    if isinstance(value, str):  # subclasses are said as what they are
+def _convert(value: Any) -> Any:
+    """Converts a value that msgspec does not know to one that it does."""
+    if isinstance(value, str):  # subclasses are encoded as their base type
         return str.__str__(value)
     if isinstance(value, bytes):
         return bytes(value)
@@ -49,7 +49,7 @@ def _say(value: Any) -> Any:
     if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
         try:
             return dump(mode="json")
-        except Exception:  # a field that JSON cannot say: by field then
+        except Exception:  # JSON cannot express some field: convert each on its own
             return dump()
     if isinstance(value, Mapping):
         return dict(value)
@@ -61,7 +61,7 @@ def _say(value: Any) -> Any:
 
 
 def _walk(value: Any, above: tuple[int, ...]) -> Any:
-    """By hand, where the fast way failed; `above` are the containers that this value stands in."""
+    """Walks a value by hand after the fast path failed; `above` holds the containers around it."""
     if isinstance(value, str):
         return well_formed(str.__str__(value))
     if id(value) in above or len(above) >= MAX_DEPTH:
@@ -74,7 +74,7 @@ def _walk(value: Any, above: tuple[int, ...]) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _walk(getattr(value, field.name), inside) for field in dataclasses.fields(value)}
     try:
-        simple = msgspec.to_builtins(value, enc_hook=_say, str_keys=True)
+        simple = msgspec.to_builtins(value, enc_hook=_convert, str_keys=True)
         msgspec.json.encode(simple)
     except Exception:
         return _string(value)

@@ -1,6 +1,6 @@
-"""What does not fit a type, in words that a model can mend its call or its answer from.
+"""Describes validation errors so that a model can fix its call or its answer.
 
-Owns the wording and its bounds; it reads pydantic's report and never raises anything of pydantic's.
+Owns the wording and its limits; it reads pydantic's report and never raises a pydantic exception.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 __all__ = ("ValidationFailed", "validation_failed")
 
 MAX_PROBLEMS = 20
-"""Problems told at once: a list of a thousand wrong items says the same thing a thousand times."""
+"""Maximum number of problems listed: a list of a thousand wrong items says the same thing a thousand times."""
 
 MAX_SHOWN = 120
-"""Characters shown of a wrong value: enough to know it again, not the picture that it may hold."""
+"""Characters shown of a wrong value: enough to recognize it, not the whole image that it may hold."""
 
 
 class ValidationFailed(ValueError):
     """A value does not fit its type. `str` of it is the text for the model; `problems` are its lines.
 
-    It stays inside the library: it becomes a tool's result, or the message that sends an answer back.
+    It stays inside the library: it becomes a tool's result, or the message that asks for a corrected answer.
     """
 
     def __init__(self, what: str, problems: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class ValidationFailed(ValueError):
 
 
 def validation_failed(what: str, report: ValidationError, given: Any, names: Iterable[str] = ()) -> ValidationFailed:
-    """The report on `given` in our words, headed by `what`; `names` are those that the top level knows."""
+    """Describes the report on `given`, headed by `what`; `names` are the known names at the top level."""
     known = ", ".join(names)
     problems: list[str] = []
     for error in report.errors(include_url=False, include_context=False):
@@ -50,16 +50,16 @@ def _line(error: ErrorDetails, given: Any, known: str) -> str:
     absent = kind in ("missing", "missing_argument")
     path = _path(error["loc"], given, absent)
     if absent:
-        return f"{path}: required, and missing"
+        return f"{path}: required, but missing"
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{path}: not known" + (f"; there are {known}" if known and len(error["loc"]) == 1 else "")
+        return f"{path}: unknown" + (f"; known names: {known}" if known and len(error["loc"]) == 1 else "")
     return f"{path}: {error['msg'].replace('Input should', 'must')}, got {_shown(error['input'])}"
 
 
 def _path(location: tuple[int | str, ...], given: Any, absent: bool) -> str:
-    """Where it is, as one writes it in code.
+    """The path to the value, as written in code.
 
-    pydantic names the members of a union on the way too; what does not lead deeper into the value is left out.
+    pydantic's location also names union members; parts that do not lead deeper into the value are left out.
     """
     path = ""
     for index, part in enumerate(location):

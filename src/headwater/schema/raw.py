@@ -1,7 +1,7 @@
-"""Values against a JSON Schema that somebody wrote: what a tool takes or an answer must be, without a Python type.
+"""Validates values against a hand-written JSON Schema: a tool's parameters or an output type without a Python type.
 
-Owns the part of JSON Schema that is checked: types, required and unknown names, enums, alternatives, references within.
-Other keywords are told to the model and not checked. It never fetches a schema.
+Owns the part of JSON Schema that is checked: types, required and unknown names, enums, alternatives, local references.
+Other keywords are sent to the model and not checked. It never fetches a schema.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import msgspec
 from headwater.schema.problems import MAX_PROBLEMS, ValidationFailed
 from headwater.schema.shapes import JSONSchema, strict
 
-__all__ = ("RawParameters", "misfits")
+__all__ = ("RawParameters", "mismatches")
 
 MAX_DEPTH: Final = 60
-"""How deep a value is followed: deeper than any answer that a person reads, and no recursion without end."""
+"""Maximum depth of a value that is checked: deeper than any real answer, and it stops endless recursion."""
 
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "object": (dict,),
@@ -31,7 +31,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 class RawParameters:
-    """What a function takes, by a schema of type object; see `Parameters`. Raises ValueError where it is none."""
+    """Parameters from a schema of type object; see `Parameters`. Raises ValueError for any other schema."""
 
     def __init__(self, schema: Mapping[str, Any], *, injected: tuple[str, ...] = (), description: str = "") -> None:
         if not isinstance(schema, Mapping) or schema.get("type", "object") != "object":
@@ -46,19 +46,19 @@ class RawParameters:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names that a model may give, in order."""
+        """The parameter names that a model may use, in order."""
         return tuple(self.schema["properties"])
 
     def strict_schema(self) -> JSONSchema | None:
-        """The schema for providers' strict modes; None where it makes a name optional, or cannot be said strictly."""
+        """The schema for providers' strict modes; None if a name is optional or strict mode cannot express it."""
         if {*self.schema.get("required", ())} != {*self.names}:
             return None
         return strict(self.schema)
 
     def validate(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
-        """What a model wrote, as it wrote it. Raises: ValidationFailed, whose text says what to mend."""
+        """Returns the model's arguments unchanged. Raises: ValidationFailed, whose text says what to fix."""
         given = arguments if isinstance(arguments, Mapping) else _read(arguments)
-        if problems := misfits(given, self.schema):
+        if problems := mismatches(given, self.schema):
             raise ValidationFailed("The arguments do not fit:", problems)
         return dict(given)
 
@@ -67,11 +67,11 @@ def _read(text: str) -> Any:
     try:
         return msgspec.json.decode(text or "{}")
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise ValidationFailed("The arguments do not fit:", [f"they are no JSON: {error}"]) from None
+        raise ValidationFailed("The arguments do not fit:", [f"not valid JSON: {error}"]) from None
 
 
-def misfits(value: Any, schema: Mapping[str, Any]) -> list[str]:
-    """Returns what of `value` does not fit, a line each; empty where it fits."""
+def mismatches(value: Any, schema: Mapping[str, Any]) -> list[str]:
+    """Returns a line for each mismatch in `value`; empty if it fits."""
     found: list[str] = []
     _check(value, schema, "", schema, found, 0)
     return found[:MAX_PROBLEMS]
@@ -113,12 +113,12 @@ def _check_object(
     properties = schema.get("properties", {})
     further = schema.get("additionalProperties", True)
     head = f"{path}." if path else ""
-    found += [f"{head}{name}: required, and missing" for name in schema.get("required", ()) if name not in value]
+    found += [f"{head}{name}: required, but missing" for name in schema.get("required", ()) if name not in value]
     for name, inner in value.items():
         if name in properties:
             _check(inner, properties[name], f"{head}{name}", root, found, depth + 1)
         elif further is False and not schema.get("patternProperties"):
-            found.append(f"{head}{name}: not known; there are {', '.join(properties)}")
+            found.append(f"{head}{name}: unknown; known names: {', '.join(properties)}")
         elif isinstance(further, Mapping):
             _check(inner, further, f"{head}{name}", root, found, depth + 1)
 

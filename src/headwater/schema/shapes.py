@@ -1,6 +1,6 @@
-"""JSON Schema to JSON Schema: made small for a prompt, or strict for providers that hold a model to it.
+"""Transforms JSON Schemas: makes them compact for a prompt, or strict for providers that enforce them.
 
-Values in, values out; nothing here knows a Python type.
+Values in, values out; nothing here depends on Python types.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SINGLES = frozenset(
     {"items", "additionalProperties", "not", "contains", "propertyNames", "if", "then", "else", "unevaluatedProperties"}
 )
 _REF = "#/$defs/"
-_NOISE = frozenset({"title", "discriminator"})  # a name said twice, and a keyword of OpenAPI's
+_NOISE = frozenset({"title", "discriminator"})  # redundant names, and an OpenAPI keyword
 
 
 def tidy(schema: JSONSchema) -> JSONSchema:
-    """`schema` without titles and null defaults, an object at its root where it is one, what is used once in place."""
+    """Removes titles and null defaults, resolves a reference at the root, and inlines definitions used once."""
     definitions: dict[str, JSONSchema] = schema.get("$defs", {})
     root = {key: value for key, value in schema.items() if key != "$defs"}
     seen: set[str] = set()
@@ -43,7 +43,7 @@ def tidy(schema: JSONSchema) -> JSONSchema:
             siblings = {key: value for key, value in node.items() if key != "$ref"}
             return {**_rewrite(definitions[name], settle), **siblings}
         if name in definitions and name not in kept:
-            kept[name] = {}  # taken before its own body is read, which may name it again
+            kept[name] = {}  # reserved before its body is read, which may refer to it again
             kept[name] = _rewrite(definitions[name], settle)
         return _plain(node)
 
@@ -52,11 +52,11 @@ def tidy(schema: JSONSchema) -> JSONSchema:
 
 
 def strict(schema: JSONSchema) -> JSONSchema | None:
-    """`schema` as strict providers want it: closed objects, everything required, only keywords that they all take.
+    """Returns `schema` for strict mode: closed objects, everything required, only keywords that all providers accept.
 
-    A constraint that they do not take is said in the description instead. None where it cannot be said strictly: a
-    dict with free keys, anything at all, a tuple with a type for each place, a pattern that their expressions do not
-    have, more values in enums than they take.
+    A constraint that they do not accept goes into the description instead. Returns None if strict mode cannot express
+    the schema: a dict with free keys, any value at all, a tuple with a type for each position, a pattern that their
+    regular expressions do not support, too many enum values.
     """
     try:
         closed = _rewrite(schema, _strict)
@@ -73,7 +73,7 @@ def strict(schema: JSONSchema) -> JSONSchema | None:
 
 
 def _too_many(enums: list[list[Any]]) -> bool:
-    """Whether enums together, or a long one's words, are more than OpenAI takes."""
+    """Whether the enums together, or the values of a long one, exceed OpenAI's limits."""
     long = (enum for enum in enums if len(enum) > MANY_VALUES)
     return sum(map(len, enums)) > MAX_VALUES or any(
         sum(len(value) for value in enum if isinstance(value, str)) > MAX_LONG_CHARS for enum in long
@@ -81,12 +81,12 @@ def _too_many(enums: list[list[Any]]) -> bool:
 
 
 def nullable(schema: JSONSchema) -> JSONSchema:
-    """`schema`, or null; the description stays outside."""
+    """Returns a schema for `schema` or null; the description stays outside."""
     options = schema.get("anyOf", [])
     if schema.get("type") == "null" or {"type": "null"} in options:
         return schema
     if not schema.keys() - {"description", "default"}:
-        return schema  # takes anything already
+        return schema  # accepts anything already
     inner = {key: value for key, value in schema.items() if key not in ("description", "default")}
     outer = {key: value for key, value in schema.items() if key in ("description", "default")}
     options = [*options, {"type": "null"}] if inner.keys() == {"anyOf"} else [inner, {"type": "null"}]
@@ -94,7 +94,7 @@ def nullable(schema: JSONSchema) -> JSONSchema:
 
 
 def _rewrite(schema: JSONSchema, change: Callable[[JSONSchema], JSONSchema]) -> JSONSchema:
-    """`schema` with `change` done to every schema in it, the inner ones first; values such as defaults are let be."""
+    """Applies `change` to every schema in `schema`, inner ones first; values such as defaults stay as they are."""
     out: JSONSchema = {}
     for key, value in schema.items():
         if key in _MAPS and isinstance(value, dict):
@@ -124,7 +124,7 @@ def _plain(node: JSONSchema) -> JSONSchema:
 
 # --- strictness
 
-# What OpenAI's structured outputs take (and Anthropic's, less a few that are harmless there).
+# Keywords that OpenAI's structured outputs accept (Anthropic ignores a few of them, which does no harm).
 _STRICT_KEYWORDS = frozenset(
     {"type", "properties", "required", "additionalProperties", "items", "anyOf", "enum", "const", "$ref", "$defs"}
     | {"description", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
@@ -134,20 +134,20 @@ _STRICT_FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"},
 )
 MAX_VALUES = 1000
-"""Values of all enums of a strict schema together, as OpenAI bounds them."""
+"""Maximum number of values in all enums of a strict schema together: OpenAI's limit."""
 
 MANY_VALUES, MAX_LONG_CHARS = 250, 15_000
-"""How long all the words of one enum may be, where it has so many: OpenAI's bounds too."""
+"""Maximum total length of the values of one enum with more than MANY_VALUES values: OpenAI's limits too."""
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _NOT_REGULAR = re.compile(r"\(\?(?!:)|[*+?}]\+")
 _NOT_ESCAPES = frozenset("123456789bBAZzGkKpPX")
-"""What an engine without memory does not have: lookarounds, named groups, flags, possessive repetition; references,
-boundaries, classes by name. Neither do the providers' grammars."""
+"""Syntax that a purely regular engine does not have: lookarounds, named groups, flags, possessive repetition,
+backreferences, boundaries, named classes. The providers' grammars do not have it either."""
 
 
 def _is_regular(pattern: str) -> bool:
-    plain = _ESCAPE.sub("_", pattern)  # an escaped bracket opens nothing
+    plain = _ESCAPE.sub("_", pattern)  # an escaped bracket opens no group
     return not _NOT_REGULAR.search(plain) and _NOT_ESCAPES.isdisjoint(_ESCAPE.findall(pattern))
 
 
@@ -155,7 +155,7 @@ _SAYS_SOMETHING = frozenset({"type", "anyOf", "$ref", "enum", "const"})
 
 
 class _NotStrict(Exception):
-    """This schema cannot be said strictly."""
+    """Strict mode cannot express this schema."""
 
 
 def _strict(node: JSONSchema) -> JSONSchema:
@@ -175,13 +175,13 @@ def _strict(node: JSONSchema) -> JSONSchema:
         raise _NotStrict
     if not _is_regular(str(node.get("pattern", ""))):
         raise _NotStrict
-    node = _in_words(node)
+    node = _unsupported_into_description(node)
     if "$ref" in node and node.keys() - {"$ref", "$defs"}:
-        node["anyOf"] = [{"$ref": node.pop("$ref")}]  # a reference may have no neighbours
+        node["anyOf"] = [{"$ref": node.pop("$ref")}]  # a reference may have no sibling keywords
     return node
 
 
-def _in_words(node: JSONSchema) -> JSONSchema:
+def _unsupported_into_description(node: JSONSchema) -> JSONSchema:
     out: JSONSchema = {}
     said: list[str] = []
     for key, value in node.items():

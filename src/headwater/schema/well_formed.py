@@ -1,9 +1,9 @@
-"""Text that every encoding of a log can hold: half of a surrogate pair, wherever it comes from, is U+FFFD from then on.
+"""Makes text encodable: replaces every lone surrogate, wherever it comes from, with U+FFFD.
 
-Python makes such halves of bytes that are no UTF-8 (`sys.argv`, names of files), and JSON may write them. No JSON of
-ours, no file and no terminal takes one. All text from outside (what is asked, instructions, what models, tools and
-people say, names) goes through here where it enters, so that whatever is made of a log later is the same text. It must
-never look at what the text means.
+Python creates lone surrogates from bytes that are not UTF-8 (`sys.argv`, file names), and JSON can contain them.
+Neither a log, a file nor a terminal can encode one. All text from outside (tasks, instructions, the words of models,
+tools and people, names) passes through here on entry, so that every view of a log has the same text. It must never
+interpret the text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _encode = msgspec.json.Encoder(enc_hook=lambda value: str.__str__(value) if isin
 
 
 def well_formed(text: str) -> str:
-    """`text` with pairs of surrogates joined and halves of one as U+FFFD; the same object where it has none."""
+    """Returns `text` with surrogate pairs joined and lone ones replaced by U+FFFD; the same object if it has none."""
     if text.isascii():
         return text
     try:
@@ -32,9 +32,9 @@ def well_formed(text: str) -> str:
 
 
 def all_well_formed(value: T) -> T:
-    """`value` with all text in it well formed; the same object where it was.
+    """Returns `value` with all text in it well formed; the same object if nothing changed.
 
-    It looks into mappings, lists, tuples and msgspec Structs, and leaves all else as it is.
+    It looks into mappings, lists, tuples and msgspec Structs, and leaves everything else as it is.
     """
     try:
         _encode(value)

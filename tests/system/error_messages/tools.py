@@ -1,4 +1,4 @@
-"""Tools that cannot be told to a model, and tools that go wrong."""
+"""Tools that cannot be described to a model, and tools that fail."""
 
 from __future__ import annotations
 
