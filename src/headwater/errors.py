@@ -7,7 +7,8 @@
     │   │   ├── UnknownModel        the name matches no known provider
     │   │   ├── MissingKey          the provider needs a key and none was found
     │   │   ├── UnsupportedSetting  the provider does not support this setting
-    │   │   └── InvalidTool         the function cannot be used as a tool
+    │   │   ├── InvalidTool         the function cannot be used as a tool
+    │   │   └── JournalMismatch     another version of headwater set up the journal
     │   ├── InvalidRecord           the data is not an event, message, thread or Response of headwater
     │   ├── ThreadBusy              two runs at once on one conversation
     │   ├── HistoryInvalid          no provider accepts these messages (a call without its result): .ids
@@ -16,6 +17,7 @@
     │   ├── AlreadyAnswered         someone answered it already: .by
     │   ├── AnswerInvalid           the answer does not fit the question
     │   ├── RunEnded                the run is over, so nothing waits for the answer
+    │   ├── UnknownRun              the journal has no run with that id
     │   ├── LogNotKept              the run's log was not kept, so it cannot be resumed
     │   └── LoopMisuse              a blocking call inside a running event loop, or async code outside one
     ├── ProviderError               theirs: .provider .status .request_id
@@ -31,6 +33,7 @@
     │   └── MalformedResponse       the bytes are not what the API promises
     ├── ConnectionFailed            the network: DNS, route, TLS, refused; retryable
     │   └── IncompleteStream        it stopped before its end marker; retryable
+    ├── JournalUnavailable          the journal's store does not answer; retryable
     ├── TimedOut                    a timeout expired: .clock .seconds
     │   ├── ConnectTimeout, FirstTokenTimeout, IdleTimeout, StepTimeout    retryable
     │   └── RunTimeout, ToolTimeout
@@ -74,6 +77,8 @@ __all__ = (
     "InvalidRecord",
     "InvalidRequest",
     "InvalidTool",
+    "JournalMismatch",
+    "JournalUnavailable",
     "LimitExceeded",
     "LogNotKept",
     "LoopMisuse",
@@ -103,6 +108,7 @@ __all__ = (
     "ToolTimeout",
     "UnknownModel",
     "UnknownQuestion",
+    "UnknownRun",
     "UnsupportedSetting",
     "UsageError",
 )
@@ -192,6 +198,13 @@ class InvalidTool(ConfigurationError):
     """
 
 
+class JournalMismatch(ConfigurationError):
+    """Another version of headwater set up the journal, and this version cannot use it.
+
+    Run `headwater journal upgrade URL` if the journal is older; upgrade headwater if the journal is newer.
+    """
+
+
 class InvalidRecord(UsageError):
     """The data to read or write is not a valid event, message, thread or Response.
 
@@ -260,6 +273,13 @@ class RunEnded(UsageError):
     """The run that asked is over, and nothing waits for the answer any more.
 
     Its question is void; start another run.
+    """
+
+
+class UnknownRun(UsageError):
+    """The journal has no run with that id: it never existed, or it was deleted.
+
+    Check the id and the journal's URL. `headwater runs list` lists the runs.
     """
 
 
@@ -404,6 +424,15 @@ class IncompleteStream(ConnectionFailed):
 
     Run again, or set `on_interrupted="restart"`. An incomplete answer is never presented as complete.
     """
+
+
+class JournalUnavailable(HeadwaterError):
+    """The journal's store does not answer: it is unreachable, full or locked.
+
+    The last write may or may not have been stored. Try again; runs wait meanwhile and lose nothing.
+    """
+
+    retryable = True
 
 
 class TimedOut(HeadwaterError):

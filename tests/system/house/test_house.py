@@ -24,7 +24,7 @@ from tests.support.paths import ROOT
 SOURCE: Final = ROOT / "src" / "headwater"
 TESTS: Final = ROOT / "tests"
 
-MAX_ENTRIES: Final = 15
+MAX_ENTRIES: Final = 16
 """Folders and files at the top: what a stranger can read at a glance."""
 
 MAX_FILE_LINES: Final = 650

@@ -1,0 +1,442 @@
+"""The protocol of a store: what a durable run needs of it, and the values that go in and out.
+
+Theory of operation. A tree of runs is one log, named by its outermost run, and one process drives it at a time. That
+process numbers the events; the store never does. The one write is a conditional append: `append` stores a batch at
+`first` only where `first` is the log's end. This alone keeps two drivers apart: a new driver's first act is to append
+`run.resumed` at the end that it read, so the old one and the new one contend for one place, and one of them is refused.
+
+* An append that raised `JournalUnavailable` may have been stored or not. Append the same batch again: where it stands
+  already, under the same `by`, the answer is as if it had been stored now.
+* What others say to a run (answers, steering, cancel) goes into its inbox, never into its log.
+* `owner` and `workers` are for liveness alone: they tell which runs to submit again. Two drivers at once are wasteful
+  and never wrong.
+* All times are the store's: `now()`. Nobody compares one of them with a clock of its own.
+
+A store stores bytes: an event is a line of JSON (`events.codec.encode`), and only packing looks into it.
+`headwater.testing.check_journal` tries every rule of this file on a store. This file owns the protocol; it must never
+open a file or a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from headwater.errors import AlreadyAnswered
+from headwater.events.codec import decode
+from headwater.events.types import Event
+
+__all__ = (
+    "ENDED",
+    "OPEN",
+    "WAKING",
+    "Appended",
+    "Batch",
+    "Closed",
+    "Conflict",
+    "Created",
+    "Due",
+    "Letter",
+    "LetterKind",
+    "Page",
+    "Posted",
+    "Request",
+    "RunInfo",
+    "RunLog",
+    "Span",
+    "State",
+    "Worker",
+    "answer",
+)
+
+State: TypeAlias = Literal["queued", "running", "waiting", "finished", "failed", "cancelled"]
+"""Where a run stands: created and not begun, being driven, waiting with nobody driving it, or over."""
+
+OPEN: Final[tuple[State, ...]] = ("queued", "running", "waiting")
+ENDED: Final[tuple[State, ...]] = ("finished", "failed", "cancelled")
+
+LetterKind: TypeAlias = Literal["answer", "steer", "cancel"]
+
+WAKING: Final[tuple[LetterKind, ...]] = ("answer", "cancel")
+"""The letters for which a waiting run is driven again; steering waits until it is."""
+
+
+# --- what goes in
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run is to do, written once and given to whoever drives it."""
+
+    agent: str
+    """The name under which a worker finds the agent."""
+    body: msgspec.Raw = msgspec.Raw(b"null")
+    """The task, context and options, as JSON: the driver's, unread by stores."""
+    thread: str | None = None
+    """The conversation that the run is part of; a thread's runs are driven one at a time, in order of creation."""
+    queue: str = "default"
+    priority: int = 0
+    not_before: float | None = None
+    """Unix seconds of the store's clock before which it is not driven."""
+    labels: dict[str, str] = {}
+    keep: float | None = None
+    """Seconds after its end for which it is kept; None is for ever."""
+    deltas: bool = True
+    """Whether a packed log keeps its deltas."""
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Events of one log, stored whole or not at all. What one `pull` gave, and the end of a run, are one batch each."""
+
+    run: str
+    """The outermost run's id: the log."""
+    first: int
+    """The number of the first event: the log's end, as the driver knows it."""
+    lines: tuple[bytes, ...]
+    """The events, encoded, each without a line end; at least one."""
+    by: str
+    """Who appends: worker, process and drive in one word that no other drive has."""
+    owner: str | None = None
+    """Given with the first batch of a drive: the worker that drives from here on. The run is `running` then."""
+    state: State | None = None
+    """Where the run stands from this batch on; None leaves it."""
+    wake_at: float | None = None
+    """With `state="waiting"`: when the run is driven again though nobody answers."""
+    heard: int = 0
+    """With `state="waiting"`: how many letters that wake (`WAKING`) the driver had read. Where there are more by now,
+    the run is due at once."""
+    outcome: str = ""
+    """With an end: what it came to, in a word or a line."""
+    said: tuple[bytes, ...] = ()
+    """Messages, encoded, that are appended to the run's thread together with the batch."""
+
+    @property
+    def end(self) -> int:
+        """The log's end once the batch is stored."""
+        return self.first + len(self.lines)
+
+    def data(self) -> bytes:
+        """The lines as they are stored. Raises ValueError where one is empty or holds a line end."""
+        data = b"\n".join(self.lines)
+        if not self.lines or data.count(b"\n") != len(self.lines) - 1 or not all(self.lines):
+            raise ValueError("A batch is at least one event, each one line of JSON without a line end.")
+        return data
+
+
+# --- what comes out
+
+
+class Conflict(Exception):
+    """The append was refused: the log's end is not where the batch begins. Nothing was stored."""
+
+    def __init__(self, run: str, end: int, by: str = "") -> None:
+        super().__init__(f"The log of {run} ends at {end}{f', where {by} appended' if by else ''}.")
+        self.run = run
+        self.end = end
+        """Where the log ends."""
+        self.by = by
+        """Who appended what stands at the batch's place; empty where nothing stands there."""
+
+
+class Closed(Exception):
+    """The append was refused: the run is over. Nothing was stored."""
+
+    def __init__(self, run: str, state: State) -> None:
+        super().__init__(f"{run} is {state}: nothing is appended to its log any more.")
+        self.run = run
+        self.state = state
+
+
+Appended: TypeAlias = int | Conflict | Closed
+"""What became of one batch: the log's new end, or why it was refused."""
+
+
+class Created(msgspec.Struct, frozen=True):
+    """What `create` came to: the run that stands under the id or the key, and whether it is new."""
+
+    run: str
+    new: bool
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Events that follow on one another: `lines[i]` has the number `first + i`."""
+
+    first: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def end(self) -> int:
+        """The number after the last one's."""
+        return self.first + len(self.lines)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A part of a log, in order."""
+
+    run: str
+    spans: tuple[Span, ...]
+    """More than one only where the log was trimmed."""
+    end: int
+    """Where the log ended when it was read."""
+    state: State
+    after: int
+    """What to read after next time."""
+    reset: bool = False
+    """Whether the reader has to forget what it holds: the page begins with the log's first event.
+
+    So it is where the number that it gave lies past the log's end (the store was restored from a backup, or lost its
+    last writes), or inside what trimming has dropped.
+    """
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is over and this is all."""
+        return self.state in ENDED and self.after >= self.end - 1
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Each event with its number."""
+        for span in self.spans:
+            yield from enumerate(span.lines, span.first)
+
+    def events(self) -> Iterator[Event]:
+        """Each event, decoded."""
+        for span in self.spans:
+            yield from map(decode, span.lines)
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a run besides its log. Times are Unix seconds of the store's clock."""
+
+    run: str
+    request: Request
+    state: State
+    key: str | None
+    end: int
+    """How many events its log has: the number of the next one."""
+    owner: str | None
+    """The worker that drives it, or drove it last."""
+    drives: int
+    """How often a drive of it has begun."""
+    ahead: str | None
+    """The run of the same thread that is to end before this one is driven."""
+    wake_at: float | None
+    created_at: float
+    ended_at: float | None
+    expires_at: float | None
+    outcome: str
+    packed: bool
+    trimmed: bool
+    """Whether deltas were dropped: `check_log(log, trimmed=True)`."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended."""
+        return self.state in ENDED
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """What someone said to a run."""
+
+    id: int
+    """The order in which letters were accepted; one with a lower id may show up later."""
+    kind: LetterKind
+    key: str
+    """What makes it one of its kind: for an answer, the question's id."""
+    body: bytes
+    """JSON."""
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """What `post` came to: the letter that stands under the key, and whether it is the one that was posted."""
+
+    letter: Letter
+    ours: bool
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that drives runs, as it tells of itself each time that it beats."""
+
+    id: str
+    host: str
+    boot: str
+    """What tells one start of the machine from another, so that a pid can be looked for."""
+    pid: int
+    about: dict[str, str] = {}
+    """For people: version, queues, how much it drives."""
+    age: float = 0.0
+    """Seconds since it last beat; the store fills it in."""
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A run that is to be submitted."""
+
+    run: str
+    queue: str
+    priority: int
+    why: Literal["unclaimed", "wake", "owner"]
+    """Nobody has begun it; its time has come, or a letter has; its owner does not beat any more."""
+
+
+# --- the protocol
+
+
+class RunLog(Protocol):
+    """A store of runs. Every method but `close` raises JournalUnavailable where the store does not answer.
+
+    Subclass it: `append` and `tail` come with it. One object belongs to the event loop that opened it.
+    """
+
+    # the log
+
+    async def create(
+        self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
+    ) -> Created:
+        """Store a run that is to be driven. A known id, or a known key, creates nothing and tells which run stands.
+
+        Raises ThreadBusy where another run of the thread is open; with `when_busy="queue"` the run waits its turn.
+        """
+        ...
+
+    async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
+        """Append batches of different logs, each on its own: one that is refused does not touch the others.
+
+        A batch that stands already as it is given, under the same `by`, was stored before: the answer is its end.
+        Raises UnknownRun where one of the runs is not there; the others are stored.
+        """
+        ...
+
+    async def append(self, batch: Batch) -> int:
+        """Append one batch and tell the log's new end. Raises Conflict, Closed, UnknownRun."""
+        done = (await self.append_many([batch]))[0]
+        if isinstance(done, int):
+            return done
+        raise done
+
+    async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
+        """The events after that number: whole batches until there are `limit` events, at least one. UnknownRun."""
+        ...
+
+    def tail(self, run: str, after: int = -1) -> AsyncIterator[Page]:
+        """The log from there on, and what is appended to it, as it is stored; it ends once the run is over.
+
+        A reader that is slow holds up nobody: it is given larger pages. Raises UnknownRun, also where the run is
+        deleted meanwhile. While the store does not answer it goes on trying.
+        """
+        return self.tail_many({run: after})
+
+    def tail_many(self, runs: Mapping[str, int]) -> AsyncIterator[Page]:
+        """Several logs at once, each after the number given: one look at the store for all. It ends with the last."""
+        ...
+
+    async def info(self, run: str) -> RunInfo:
+        """What is known of the run. Raises UnknownRun."""
+        ...
+
+    async def runs(
+        self,
+        *,
+        states: Iterable[State] = (),
+        agent: str | None = None,
+        thread: str | None = None,
+        owner: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[RunInfo]:
+        """The runs that fit all that is given, newest first; `before` is the last run of the page before."""
+        ...
+
+    async def history(self, run: str) -> list[bytes]:
+        """What the earlier runs of its thread said (`Batch.said`), in order. Raises UnknownRun."""
+        ...
+
+    async def thread(self, thread: str) -> list[bytes]:
+        """All that a thread's runs said, in order; empty for one that is not there."""
+        ...
+
+    # the inbox
+
+    async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
+        """Say something to a run. The first letter under a key stands; the same letter again is the same post.
+
+        A waiting run becomes due for a letter that wakes. Raises UnknownRun, and RunEnded where it is over.
+        """
+        ...
+
+    async def inbox(self, run: str) -> list[Letter]:
+        """All letters to the run, in order of their ids. Read it whole each time, never from a position."""
+        ...
+
+    def letters(self, run: str) -> AsyncIterator[list[Letter]]:
+        """The whole inbox, and again each time that it has grown, until the run is over or deleted."""
+        ...
+
+    # who is alive, and what is to be driven
+
+    async def now(self) -> float:
+        """The store's time, in Unix seconds."""
+        ...
+
+    async def beat(self, worker: Worker) -> float:
+        """The worker is alive. Returns the store's time."""
+        ...
+
+    async def forget(self, worker: str) -> None:
+        """The worker is gone: its open runs are due at once."""
+        ...
+
+    async def workers(self) -> list[Worker]:
+        """The workers that have beaten and were not forgotten, with how long ago. Those a day old are left out."""
+        ...
+
+    async def due(self, *, dead_after: float = 10.0, limit: int = 100) -> list[Due]:
+        """The open runs that nobody drives and somebody should, oldest first.
+
+        That is: not begun `dead_after` seconds after it was created or its `not_before` came; waiting, and its
+        `wake_at` has come or a letter that wakes; running, and its owner has not beaten for `dead_after` seconds. A
+        run that waits for its turn in a thread is not due.
+        """
+        ...
+
+    # what is kept, and how long
+
+    async def pack(self, *, after: float = 3600.0, limit: int = 100) -> int:
+        """Make one compressed row of each log that ended `after` seconds ago. Returns how many were packed."""
+        ...
+
+    async def expire(self, *, limit: int = 100) -> int:
+        """Delete what has been kept for long enough (`Request.keep`); a thread goes as a whole. Returns how many."""
+        ...
+
+    async def delete(self, run: str) -> bool:
+        """Delete a run: its log, its inbox, what it said in its thread. Returns whether it was there."""
+        ...
+
+    async def delete_thread(self, thread: str) -> int:
+        """Delete a thread and all its runs. Returns how many runs it had."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files and connections. What is under way ends first; again does nothing."""
+        ...
+
+
+async def answer(log: RunLog, run: str, question: str, body: Mapping[str, Any]) -> Letter:
+    """Post the answer to a question; `body["by"]` says who answers.
+
+    Raises AlreadyAnswered where another answer stands, RunEnded, UnknownRun.
+    """
+    posted = await log.post(run, "answer", question, msgspec.json.encode(body))
+    if posted.ours:
+        return posted.letter
+    try:
+        said = msgspec.json.decode(posted.letter.body)
+    except msgspec.DecodeError:
+        said = None
+    by = str(said.get("by", "")) if isinstance(said, dict) else ""
+    raise AlreadyAnswered(
+        f"The question {question} was answered before{f', by {by}' if by else ''}.",
+        hint="The first answer stands; read it from the run.",
+        by=by,
+    )
