@@ -10,6 +10,7 @@ from headwater.agents.model import as_model, merged
 from headwater.backends.http import HTTPBackend
 from headwater.backends.offline import Call, OfflineModel, Say, ScriptedModel
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel, UnsupportedSetting
+from headwater.providers.request import OutputSpec
 from tests.support.streams import always, log_of
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HEADWATER_MODEL", "OPENAI_BASE_URL")
@@ -148,3 +149,14 @@ def test_settings_are_laid_over_each_other() -> None:
         merged(base, {"temperatur": 1})
     with pytest.raises(ConfigurationError, match="temperature"):
         merged(base, {"temperature": "hot"})
+
+
+def test_a_shape_is_asked_for_and_not_checked() -> None:
+    source = ScriptedModel(["no JSON at all"])
+    shape = OutputSpec(name="port", schema={"type": "object", "properties": {"name": {"type": "string"}}})
+
+    async def main() -> None:
+        assert await Model(source).stream("Go.", output=shape).result() == "no JSON at all"
+
+    asyncio.run(main())
+    assert source.requests[0].output == shape

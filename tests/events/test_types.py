@@ -13,7 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import headwater.events as package
-from headwater.events import End, Event, RunCancelled, RunFailed, RunFinished, TextDelta, ToolStarted, Unknown
+from headwater.errors import RateLimited
+from headwater.events import (
+    End,
+    ErrorInfo,
+    Event,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    TextDelta,
+    ToolStarted,
+    Unknown,
+)
 from headwater.events import types as events
 from headwater.events.checker import RULES
 from tests.support.paths import ROOT
@@ -132,3 +143,12 @@ def test_the_page_tells_of_the_types_as_they_are() -> None:
             assert f"\n### {kind.__struct_config__.tag}\n" in page
     for rule in RULES:
         assert f"\n| {rule} | " in page
+
+
+def test_an_error_tells_how_long_the_provider_asked_to_wait() -> None:
+    told = ErrorInfo.of(RateLimited("busy", provider="groq", status=429, retry_after=7))
+    assert (told.retry_after, told.status, told.retryable) == (7.0, 429, True)
+    again = told.exception()
+    assert isinstance(again, RateLimited)
+    assert again.retry_after == 7.0
+    assert ErrorInfo.of(ValueError("x")).retry_after is None

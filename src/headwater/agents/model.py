@@ -22,7 +22,7 @@ from headwater.backends.base import Backend
 from headwater.backends.lookup import look_up, prepare
 from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
-from headwater.providers.request import Effort, ProviderTool, Secret, Settings, ToolSpec
+from headwater.providers.request import Effort, OutputSpec, ProviderTool, Secret, Settings, ToolSpec
 from headwater.readers.stream import AgentStream
 from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Origin
@@ -164,12 +164,14 @@ class Model(DeepCopied):
         messages: Task,
         *,
         tools: Iterable[Any] = (),
+        output: OutputSpec | None = None,
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> AgentStream[str]:
         """One request as a stream, with an agent's own faces: chunks, `events()`, `text()`, `await result()`.
 
         Tools are told to the model and never run: their calls are in the Response. `messages` may be a string.
+        `output` is the shape that the answer is asked to have: what comes is text, which nobody checks.
         Raises the errors of `backend`, out of the reading.
         """
         tools = tuple(tools)
@@ -193,6 +195,7 @@ class Model(DeepCopied):
                     offers=specs,
                     provider_tools=theirs,
                     run_tools=False,
+                    shape=output,
                     settings=merged(self.settings, settings),
                     timeouts=timeouts or self.timeouts,
                     connect=UNSET if timeouts is None else timeouts.connect,

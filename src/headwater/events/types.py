@@ -7,7 +7,7 @@ streamed thing is started, has deltas, and is ended. This file owns the shapes; 
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -75,6 +75,8 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hint: str = ""
     status: int | None = None
     retryable: bool = False
+    retry_after: float | None = None
+    """Seconds that the provider asked to wait, where it said so."""
 
     @classmethod
     def of(cls, error: BaseException) -> ErrorInfo:
@@ -83,13 +85,14 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if isinstance(told, cls):
             return told
         # A user's exception may hold anything under these names.
-        message, hint, status = (getattr(error, name, None) for name in ("message", "hint", "status"))
+        message, hint, status, wait = (getattr(error, name, None) for name in _TOLD)
         return cls(
             type=type(error).__name__,
             message=well_formed((message if isinstance(message, str) else "") or _said(error) or type(error).__name__),
             hint=well_formed(hint) if isinstance(hint, str) else "",
             status=status if type(status) is int else None,
             retryable=getattr(error, "retryable", False) is True,
+            retry_after=float(wait) if isinstance(wait, (int, float)) else None,
         )
 
     def exception(self) -> errors.HeadwaterError:
@@ -98,11 +101,15 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         made: errors.HeadwaterError
         if isinstance(kind, type) and issubclass(kind, errors.HeadwaterError):
             state = {"message": self.message, "hint": self.hint, "response": None, "status": self.status}
-            made = errors.rebuilt(kind, {**state, "retryable": self.retryable})
+            made = errors.rebuilt(kind, {**state, "retryable": self.retryable, "retry_after": self.retry_after})
         else:
             made = errors.HeadwaterError(f"{self.type}: {self.message}", hint=self.hint)
         made.__dict__["info"] = self
         return made
+
+
+_TOLD: Final = ("message", "hint", "status", "retry_after")
+"""What of an exception an event tells, as far as it has these."""
 
 
 def _said(error: BaseException) -> str:

@@ -78,6 +78,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     view: View | None = None
     """What the model is sent in place of the whole conversation."""
     output: Output | None = None
+    shape: OutputSpec | None = None
+    """The shape that the model is asked for where there is no `output`: nobody checks what comes."""
     settings: Settings = Settings()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
@@ -140,7 +142,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             messages=messages,
             tools=(*(tool.spec for tool in self.tools.values()), *self.offers),
             provider_tools=self.provider_tools,
-            output=self.output.spec if self.output else None,
+            output=self.output.spec if self.output else self.shape,
             settings=self.settings,
             connect=self.connect,
         )
