@@ -158,3 +158,29 @@ def test_items_of_responses_are_messages() -> None:
     assert refused(responses, input=[{"type": "computer_call"}]) == "input[0]"
     assert refused(responses, previous_response_id=7) == "previous_response_id"
     assert refused(responses, text={"format": {"type": "json_object"}}) == "text"
+
+
+def test_sounds_and_the_detail_of_pictures_are_read() -> None:
+    sound = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+    picture = {"type": "image_url", "image_url": {"url": "https://x.example/a.png", "detail": "low"}}
+    (message,) = asked_of_chat({"model": "a", "messages": [{"role": "user", "content": [sound, picture]}]}).task
+    assert message.content == (
+        File(data=b"RIFF", media_type="audio/wav"),
+        Image(url="https://x.example/a.png", detail="low"),
+    )
+    for wrong in ({"format": "wav"}, {"data": "?", "format": "wav"}, None):
+        part = {"type": "input_audio", "input_audio": wrong}
+        with pytest.raises(Problem, match="sound"):
+            asked_of_chat({"model": "a", "messages": [{"role": "user", "content": [part]}]})
+
+
+def test_a_bare_model_may_be_given_the_beginning_of_its_answer() -> None:
+    said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Once"}]
+    asked = asked_of_chat({"model": "a", "messages": said}, bare=True)
+    assert [message.role for message in (*asked.history, *asked.task)] == ["user", "assistant"]
+    with pytest.raises(Problem, match="last message"):
+        asked_of_chat({"model": "a", "messages": said})
+    nothing: list[Any] = [[], None]
+    for empty in nothing:
+        with pytest.raises(Problem, match="last message"):
+            asked_of_chat({"model": "a", "messages": empty}, bare=True)

@@ -9,7 +9,8 @@ from typing import Any
 from headwater.events import ErrorInfo, Event, RunCancelled, RunFailed, RunFinished
 from headwater.events.messages import Usage
 from headwater.testing import check_surface, sample_logs
-from headwater.web.openai.chat import DONE, chat_wire, completion, failure, usage_of
+from headwater.web.openai.chat import DONE, chat_wire, completion, usage_of
+from headwater.web.openai.failures import failure
 from headwater.web.wires.voice import Voice
 
 

@@ -466,3 +466,18 @@ def test_each_reader_is_sent_exactly_what_comes_after_their_place() -> None:
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         ),
     )
+
+
+def test_a_run_whose_log_is_not_kept_is_forgotten_with_its_end() -> None:
+    async def main() -> None:
+        manager = Manager([speaker("a")])
+        try:
+            live = manager.start("a", "Go.", keep=False)
+            assert manager.get(live.id) is live
+            await live.task
+            with pytest.raises(Problem, match="no such run"):
+                manager.get(live.id)
+        finally:
+            manager.close()
+
+    asyncio.run(main())

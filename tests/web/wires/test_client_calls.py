@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent
+from headwater import Agent, Model
 from headwater.backends.offline import Call, Cut, Say, ScriptedModel
-from headwater.events import Event
+from headwater.events import CallDelta, CallReady, CallStarted, Event
 from headwater.events.tree import Tree
+from headwater.providers.request import ToolSpec
 from headwater.testing import check_surface
-from headwater.web.wires.client_calls import ClientCalls, arguments_text
+from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls, arguments_text
 from tests.support.streams import log_of
 
 
@@ -44,18 +45,53 @@ def test_calls_are_told_with_the_end_of_their_step() -> None:
     log = logged([Say("Pick."), Call("pick", {"n": 1}), Call("pick", {"n": 2})])
     calls = told(log)
     assert [kind for kind, _ in calls] == ["step.finished", "step.finished"]
-    assert [call["function"] for _, call in calls] == [
-        {"name": "pick", "arguments": '{"n":1}'},
-        {"name": "pick", "arguments": '{"n":2}'},
-    ]
-    assert len({call["id"] for _, call in calls}) == 2
+    assert [call[1:] for _, call in calls] == [("pick", f'{{"n":{n}}}', f'{{"n":{n}}}') for n in (1, 2)]
+    assert len({call.id for _, call in calls}) == 2
 
 
 def test_calls_of_an_attempt_that_failed_are_not() -> None:
     log = logged([Call("pick", {"n": 1}), Cut()], [Call("pick", {"n": 2})], on_interrupted="restart", retries=2)
-    assert [call["function"]["arguments"] for _, call in told(log)] == ['{"n":2}']
+    assert [call.arguments for _, call in told(log)] == ['{"n":2}']
 
 
 @pytest.mark.parametrize(("arguments", "text"), [({"a": "é"}, '{"a":"é"}'), ({}, "{}"), ("free text", "free text")])
 def test_arguments_are_told_as_text(arguments: Any, text: str) -> None:
     assert arguments_text(arguments) == text
+
+
+def pieces(*turns: Any, **options: Any) -> list[CallPiece]:
+    """What a model writes of calls, with what it took to write it."""
+    model = Model(ScriptedModel(list(turns)), **options)
+    of = StreamedCalls()
+    log = asyncio.run(log_of(model.stream("Go.", tools=[ToolSpec(name="pick")])))
+    return [piece for event in log for piece in of(event)]
+
+
+def test_a_models_calls_are_told_as_they_are_written() -> None:
+    told = pieces([Say("Pick."), Call("pick", ['{"n"', ":1}"]), Call("pick", {"n": 2})])
+    first = [piece for piece in told if piece.id == told[0].id]
+    assert [piece.name for piece in first] == ["pick", *[""] * (len(first) - 1)]
+    assert [piece.arguments for piece in first] == ["", '{"n"', ":1}", ""]
+    assert [piece.whole for piece in told if piece.whole is not None] == ['{"n":1}', '{"n": 2}']
+    assert "".join(piece.arguments for piece in told if piece.id != told[0].id) == '{"n": 2}'
+
+
+def test_arguments_that_are_no_json_are_told_as_they_came() -> None:
+    told = pieces([Call("pick", ['{"n": nothing'])])
+    assert ("".join(piece.arguments for piece in told), told[-1].whole) == ('{"n": nothing', '{"n": nothing')
+
+
+def test_calls_without_deltas_are_told_whole() -> None:
+    of = StreamedCalls()
+    assert [*of(CallStarted(step=1, call="a", name="pick"))] == [CallPiece("a", "pick", "")]
+    assert [*of(CallReady(step=1, call="a", name="pick", arguments={"n": 1}))] == [
+        CallPiece("a", "", '{"n":1}', '{"n":1}')
+    ]
+    assert [*of(CallStarted(step=1, call="b", name="search", by="provider"))] == []
+    assert [*of(CallDelta(step=1, call="b", json="{}"))] == []
+
+
+def test_a_models_calls_that_may_be_taken_back_wait() -> None:
+    told = pieces([Call("pick", {"n": 1}), Cut()], [Call("pick", {"n": 2})], on_interrupted="restart", retries=2)
+    assert [piece.whole for piece in told if piece.whole is not None] == ['{"n": 2}']
+    assert len({piece.id for piece in told}) == 1

@@ -94,10 +94,7 @@ class StreamAnswer(Response):
         listening = asyncio.create_task(listen(), name="headwater reader leaves")
         reading.on_stall = cut_off
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            if scope["method"] != "HEAD":
-                await self._tell(reading, send)
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self.answer(scope, reading, send)
             complete = True
         except asyncio.CancelledError:
             if not left:
@@ -107,6 +104,13 @@ class StreamAnswer(Response):
             listening.cancel()
             self.left(complete=complete)
             self._manager.leave(reading)
+
+    async def answer(self, scope: Scope, reading: Reading, send: Send) -> None:
+        """Send all of it."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        if scope["method"] != "HEAD":
+            await self._tell(reading, send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, reading: Reading, send: Send) -> None:
         last, end = self._wire.last, b""

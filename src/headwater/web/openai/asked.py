@@ -1,11 +1,13 @@
 """What OpenAI's clients ask, read: Chat Completions and Responses, as messages and the client's own tools.
 
-Unknown fields and settings that sample are ignored, as every server of these APIs does; what cannot be given (several
-choices, log probabilities, formats, audio) is refused with the field's name, for a client would wait for it. Pure.
+For an agent, unknown fields and settings that sample are ignored, as every server of these APIs does; what cannot be
+given (several choices, log probabilities, formats, audio) is refused with the field's name, for a client would wait for
+it. What a `bare` model is asked beside the conversation is the gateway's to read. Pure.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +32,10 @@ class Asked(NamedTuple):
     background: bool = False
     previous: str | None = None
     """The response that this one goes on from."""
+    options: Mapping[str, Any] = {}
+    """What else a bare model is asked: its `stream`'s own keywords."""
+    told: Mapping[str, Any] = {}
+    """What of the request stands in its response again."""
 
 
 _CANNOT: Final[Mapping[str, Any]] = {"n": (1,), "logprobs": (False,), "top_logprobs": (0,)}
@@ -55,7 +61,9 @@ def _common(body: Mapping[str, Any]) -> tuple[str, bool]:
     return model, bool(stream)
 
 
-def _check_format(param: str, given: Any) -> None:
+def _check_format(param: str, given: Any, *, bare: bool) -> None:
+    if bare:
+        return
     kind = given.get("type") if isinstance(given, Mapping) else None
     if given is not None and kind != "text":
         raise _refused(param, "The agent decides what form its answer has.", f"Leave out {param}.")
@@ -68,8 +76,13 @@ def _tool(name: Any, description: Any, parameters: Any, param: str) -> dict[str,
     return {"name": name, "description": str(description or ""), "parameters": dict(parameters or empty)}
 
 
-def _parted(said: Sequence[Message], param: str) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    """What was said before, and what is new: what stands after the last words of an assistant."""
+def _parted(said: Sequence[Message], param: str, *, bare: bool) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """What was said before, and what is new: what stands after the last words of an assistant.
+
+    A bare model may be given the beginning of its own answer.
+    """
+    if bare and said:
+        return tuple(said[:-1]), tuple(said[-1:])
     before = next((at for at in range(len(said), 0, -1) if said[at - 1].role == "assistant"), 0)
     if before == len(said):
         raise _refused(param, "The last message is the assistant's, or there is none.", "Say something.")
@@ -88,10 +101,10 @@ def _listed(body: Mapping[str, Any], name: str) -> Sequence[Any]:
 # --- Chat Completions
 
 
-def asked_of_chat(body: Mapping[str, Any]) -> Asked:
+def asked_of_chat(body: Mapping[str, Any], *, bare: bool = False) -> Asked:
     """What a request for a chat completion asks. Raises Problem."""
     model, stream = _common(body)
-    _check_format("response_format", body.get("response_format"))
+    _check_format("response_format", body.get("response_format"), bare=bare)
     said = [_chat_message(one, f"messages[{at}]") for at, one in enumerate(_listed(body, "messages"))]
     tools = [
         _function(one, f"tools[{at}]")
@@ -100,7 +113,7 @@ def asked_of_chat(body: Mapping[str, Any]) -> Asked:
     ]
     options = body.get("stream_options")
     usage = bool(options.get("include_usage")) if isinstance(options, Mapping) else False
-    history, task = _parted(_together(said), "messages")
+    history, task = _parted(_together(said), "messages", bare=bare)
     offered = () if body.get("tool_choice") == "none" else tuple(tools)
     return Asked(model, history, task, offered, stream, usage)
 
@@ -173,19 +186,34 @@ def _part(one: Any, param: str) -> Any:
             return Text(text=_text(one.get("refusal")), refusal=True)
         case "image_url" | "input_image":
             inner = one.get("image_url")
-            return _image(inner.get("url") if isinstance(inner, Mapping) else inner, param)
+            told = inner if isinstance(inner, Mapping) else {"url": inner, "detail": one.get("detail")}
+            return _image(told, param)
+        case "input_audio":
+            return _sound(one.get("input_audio"), param)
         case "file" | "input_file":
             inner = one.get("file")
             return _file(inner if isinstance(inner, Mapping) else one, param)
     raise _refused(param, f"{param} has a part of a kind that is not taken: {kind!r}.")
 
 
-def _image(url: Any, param: str) -> Image:
+def _image(told: Mapping[str, Any], param: str) -> Image:
+    url, detail = told.get("url"), told.get("detail")
+    detail = detail if detail in ("low", "high", "auto") else None
     if not isinstance(url, str) or not url:
         raise _refused(param, f"{param} has an image without a URL.")
     if (read := read_data_url(url)) is not None:
-        return Image(data=read[0], media_type=read[1])
-    return Image(url=url)
+        return Image(data=read[0], media_type=read[1], detail=detail)
+    return Image(url=url, detail=detail)
+
+
+def _sound(given: Any, param: str) -> File:
+    try:
+        data = base64.b64decode(given["data"], validate=True)
+        return File(data=data, media_type=f"audio/{given['format']}")
+    except (TypeError, KeyError, ValueError):
+        raise _refused(
+            param, f"{param} has a sound without its data.", "Send its data in base64, and format."
+        ) from None
 
 
 def _file(one: Mapping[str, Any], param: str) -> File:
@@ -218,11 +246,11 @@ def _together(said: Sequence[Message]) -> list[Message]:
 # --- Responses
 
 
-def asked_of_responses(body: Mapping[str, Any]) -> Asked:
+def asked_of_responses(body: Mapping[str, Any], *, bare: bool = False) -> Asked:
     """What a request for a response asks. Raises Problem."""
     model, stream = _common(body)
     text = body.get("text")
-    _check_format("text", text.get("format") if isinstance(text, Mapping) else None)
+    _check_format("text", text.get("format") if isinstance(text, Mapping) else None, bare=bare)
     given = body.get("input")
     if isinstance(given, str):
         said = [Message.user(given)] if given else []
@@ -236,7 +264,7 @@ def asked_of_responses(body: Mapping[str, Any]) -> Asked:
     previous = body.get("previous_response_id")
     if previous is not None and not isinstance(previous, str):
         raise _refused("previous_response_id", "previous_response_id is a response's id.")
-    history, task = _parted(_calls_together(_together(said)), "input")
+    history, task = _parted(_calls_together(_together(said)), "input", bare=bare)
     if isinstance(told := body.get("instructions"), str) and told:
         history = (Message.system(told), *history)
     offered = () if body.get("tool_choice") == "none" else tuple(tools)

@@ -11,20 +11,27 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.events import Event, RunCancelled, RunFailed, RunFinished, RunStarted
+from headwater.events import Event, RunCancelled, RunFailed, RunFinished
 from headwater.events.messages import Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
-from headwater.web.wires.client_calls import ClientCalls
+from headwater.web.openai.failures import failure, model_failure
+from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls
 from headwater.web.wires.voice import Said, Voice
 from headwater.web.wires.wire import Wire
 
-__all__ = ("CANCELLED", "DONE", "chat_wire", "completion", "failure", "sse_data")
+__all__ = ("DONE", "chat_wire", "completion", "sse_data")
 
 DONE: Final = b"data: [DONE]\n\n"
-CANCELLED: Final = "cancelled"
+_ENDS: Final = (RunFinished, RunFailed, RunCancelled)
+_MARK: Final = "\0"
+_MARKED: Final = b'"\\u0000"'
+"""What stands in for a piece of text, which no model and no name of one holds."""
 
 _FIELDS: Final = {"text": "content", "reasoning": "reasoning_content", "refusal": "refusal"}
 _REASONS: Final = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_calls"}
+
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def sse_data(value: Any) -> bytes:
@@ -32,13 +39,16 @@ def sse_data(value: Any) -> bytes:
     return b"data: %s\n\n" % msgspec.json.encode(value)
 
 
-def chat_wire(model: str, *, usage: bool) -> Wire:
-    """The wire of a run of `model`; `usage` asks for a last chunk with the usage."""
+def chat_wire(model: str, *, usage: bool, bare: bool = False) -> Wire:
+    """The wire of a run of `model`; `usage` asks for a last chunk with the usage.
+
+    Of a `bare` model nothing is sent before it says something, so that its failure can still be told by a status.
+    """
     return Wire(
-        key=("chat", model, usage),
-        make=lambda: _Chat(model, usage),
+        key=("chat", model, usage, bare),
+        make=lambda: _Chat(model, usage, bare),
         media_type=SSE_TYPE,
-        hello=SSE_HELLO,
+        hello=b"" if bare else SSE_HELLO,
         idle=SSE_IDLE,
     )
 
@@ -46,46 +56,67 @@ def chat_wire(model: str, *, usage: bool) -> Wire:
 class _Chat:
     """A map; see `wire.Map`."""
 
-    def __init__(self, model: str, usage: bool) -> None:
+    def __init__(self, model: str, usage: bool, bare: bool) -> None:
         self._voice = Voice()
-        self._calls = ClientCalls(self._voice.tree)
+        self._calls = StreamedCalls() if bare else ClientCalls(self._voice.tree)
         self._usage = usage
+        self._bare = bare
         self._model = model
         self._head: dict[str, Any] = {}
         self._run = ""
-        self._number = 0
+        self._begun = False
+        self._around: dict[str, tuple[bytes, bytes]] = {}
+        """By kind, what stands around each piece of what is said: only that differs from chunk to chunk."""
+        self._at: dict[str, int] = {}
+        """The index of each call."""
 
     def __call__(self, event: Event) -> bytes:
         said = self._voice(event)
         calls = self._calls(event)
-        if not (said or calls or event.run == self._run or not self._run):
-            return b""
-        return b"".join(map(sse_data, self._chunks(event, said, calls))) + (DONE if self._ends(event) else b"")
-
-    def _ends(self, event: Event) -> bool:
-        return event.run == self._run and isinstance(event, (RunFinished, RunFailed, RunCancelled))
-
-    def _chunks(self, event: Event, said: Iterable[Said], calls: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        if said and not calls and self._begun and not isinstance(event, _ENDS):
+            return b"".join(map(self._piece, said))
         if not self._run:
             self._run = event.run
             self._head = head_of(event, self._model, "chat.completion.chunk")
+        ends = event.run == self._run and isinstance(event, _ENDS)
+        if not (said or calls or ends) and (self._bare or self._begun):
+            return b""
+        return b"".join(self._frames(event, said, calls, ends=ends))
+
+    def _frames(self, event: Event, said: Iterable[Said], calls: Iterable[CallPiece], *, ends: bool) -> Iterator[bytes]:
+        failed = ends and not isinstance(event, RunFinished)
+        if not self._begun and not (failed and self._bare):
+            self._begun = True
             yield self._chunk({"role": "assistant", "content": ""})
-        for one in said:
-            yield self._chunk({_FIELDS[one.kind]: one.text})
+        yield from map(self._piece, said)
         for call in calls:
-            yield self._chunk({"tool_calls": [{"index": self._number, **call}]})
-            self._number += 1
-        if not self._ends(event):
+            yield self._chunk({"tool_calls": [self._call(call)]})
+        if not ends:
             return
         if isinstance(event, RunFinished):
             yield self._chunk({}, reason_of(event))
             if self._usage:
-                yield {**self._head, "choices": [], "usage": usage_of(event.usage)}
+                yield sse_data({**self._head, "choices": [], "usage": usage_of(event.usage)})
         else:
-            yield failure(event)
+            yield sse_data(model_failure(event) if self._bare else failure(event))
+        yield DONE
 
-    def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-        return {**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+    def _piece(self, said: Said) -> bytes:
+        around = self._around.get(said.kind)
+        if around is None:
+            before, _, after = self._chunk({_FIELDS[said.kind]: _MARK}).partition(_MARKED)
+            around = self._around[said.kind] = (before, after)
+        return b"%b%b%b" % (around[0], _encode(said.text), around[1])
+
+    def _call(self, call: CallPiece) -> dict[str, Any]:
+        if call.name:
+            index = self._at[call.id] = len(self._at)
+            function = {"name": call.name, "arguments": call.arguments}
+            return {"index": index, "id": call.id, "type": "function", "function": function}
+        return {"index": self._at[call.id], "function": {"arguments": call.arguments}}
+
+    def _chunk(self, delta: dict[str, Any], reason: str | None = None) -> bytes:
+        return sse_data({**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
 
 
 def head_of(event: Event, model: str, kind: str) -> dict[str, Any]:
@@ -110,38 +141,34 @@ def usage_of(usage: Usage) -> dict[str, Any]:
     }
 
 
-def failure(end: Event) -> dict[str, Any]:
-    """How a run that did not finish is told."""
-    if isinstance(end, RunFailed):
-        message, code = end.error.message, end.error.type
-    else:
-        by = end.by if isinstance(end, RunCancelled) else "nobody"
-        message, code = f"The run was cancelled ({by}).", CANCELLED
-    return {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
-
-
-def completion(log: Iterable[Event], model: str) -> dict[str, Any]:
+def completion(log: Iterable[Event], model: str, *, bare: bool = False) -> dict[str, Any]:
     """A run that has ended as one chat completion, or as an error where it did not finish."""
     voice = Voice()
-    calls = ClientCalls(voice.tree)
-    said: dict[str, str] = {}
-    called: list[dict[str, Any]] = []
+    pieces = StreamedCalls() if bare else ClientCalls(voice.tree)
+    said: dict[str, list[str]] = {}
+    called: dict[str, dict[str, Any]] = {}
     first = last = None
     for event in log:
         first, last = first or event, event
         for one in voice(event):
-            said[one.kind] = said.get(one.kind, "") + one.text
-        called += calls(event)
+            said.setdefault(one.kind, []).append(one.text)
+        for piece in pieces(event):
+            if piece.name:
+                function = {"name": piece.name, "arguments": ""}
+                called[piece.id] = {"id": piece.id, "type": "function", "function": function}
+            if piece.whole is not None:
+                called[piece.id]["function"]["arguments"] = piece.whole
     if first is None or not isinstance(last, RunFinished):
-        return failure(last or RunStarted())
+        return model_failure(last) if bare else failure(last)
+    text = "".join(said.get("text", ()))
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": said.get("text", "") if said.get("text") or not called else None,
-        "refusal": said.get("refusal"),
+        "content": text if text or not called else None,
+        "refusal": "".join(said["refusal"]) if "refusal" in said else None,
     }
-    if said.get("reasoning"):
-        message["reasoning_content"] = said["reasoning"]
+    if "reasoning" in said:
+        message["reasoning_content"] = "".join(said["reasoning"])
     if called:
-        message["tool_calls"] = called
+        message["tool_calls"] = [*called.values()]
     choice = {"index": 0, "message": message, "finish_reason": reason_of(last), "logprobs": None}
     return {**head_of(first, model, "chat.completion"), "choices": [choice], "usage": usage_of(last.usage)}

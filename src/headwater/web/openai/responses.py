@@ -25,14 +25,16 @@ from headwater.events import (
 )
 from headwater.events.messages import Text, Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
-from headwater.web.openai.chat import CANCELLED, DONE
-from headwater.web.wires.client_calls import ClientCalls, arguments_text
+from headwater.web.openai.chat import DONE
+from headwater.web.openai.failures import CANCELLED, failure, model_failure
+from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls, arguments_text
 from headwater.web.wires.voice import Said, Voice
 from headwater.web.wires.wire import Wire
 
 __all__ = ("Responses", "response_id", "response_of", "responses_wire", "run_id")
 
 _PREFIX: Final = "resp_"
+_ENDS: Final = (RunFinished, RunFailed, RunCancelled)
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 _Told = Iterator[tuple[str, dict[str, Any]]]
@@ -49,13 +51,16 @@ def run_id(response: str) -> str:
     return response.removeprefix(_PREFIX) if response.startswith(_PREFIX) else ""
 
 
-def responses_wire(model: str, *, after: int = -1, **asked: Any) -> Wire:
-    """The wire of a run of `model`, from after the event of that number on; `asked` is told as it was asked."""
+def responses_wire(model: str, *, after: int = -1, bare: bool = False, **asked: Any) -> Wire:
+    """The wire of a run of `model`, from after the event of that number on; `asked` is told as it was asked.
+
+    Of a `bare` model nothing is sent before it says something, so that its failure can still be told by a status.
+    """
     return Wire(
-        key=("responses", model, after, msgspec.json.encode(asked)),
-        make=lambda: Responses(model, after=after, **asked),
+        key=("responses", model, after, bare, msgspec.json.encode(asked)),
+        make=lambda: Responses(model, after=after, bare=bare, **asked),
         media_type=SSE_TYPE,
-        hello=SSE_HELLO,
+        hello=b"" if bare else SSE_HELLO,
         idle=SSE_IDLE,
     )
 
@@ -63,20 +68,24 @@ def responses_wire(model: str, *, after: int = -1, **asked: Any) -> Wire:
 class Responses:
     """A map; see `wire.Map`."""
 
-    def __init__(self, model: str, *, after: int = -1, **asked: Any) -> None:
+    def __init__(self, model: str, *, after: int = -1, bare: bool = False, **asked: Any) -> None:
         self._voice = Voice()
-        self._calls = ClientCalls(self._voice.tree)
+        self._calls = StreamedCalls() if bare else ClientCalls(self._voice.tree)
+        self._bare = bare
         self._model = model
         self._asked = asked
         self._after = after
         self._number = 0
         self._run = ""
         self._created = 0
+        self._begun = False
         self._items: list[dict[str, Any]] = []
         self._open: _Open | None = None
         self._ready: dict[tuple[str, str], CallReady] = {}
         self._awaited: dict[tuple[str, str], str] = {}
         """The calls that approvals are asked for."""
+        self._client_at: dict[str, int] = {}
+        """Where the item of a call of the client's is."""
         self._at: dict[tuple[str, str], int] = {}
         """Where the item of a call of ours is."""
 
@@ -88,7 +97,7 @@ class Responses:
                 told = msgspec.json.encode({"type": kind, "sequence_number": self._number, **rest})
                 frames.append(b"event: %s\ndata: %s\n\n" % (kind.encode(), told))
             self._number += 1
-        if event.run == self._run and isinstance(event, (RunFinished, RunFailed, RunCancelled)):
+        if event.run == self._run and isinstance(event, _ENDS):
             frames.append(DONE)
         return b"".join(frames)
 
@@ -97,6 +106,10 @@ class Responses:
         calls = self._calls(event)
         if not self._run:
             self._run, self._created = event.run, int(event.time)
+        if not self._begun:
+            if self._bare and not (said or calls or isinstance(event, _ENDS)):
+                return
+            self._begun = True
             yield "response.created", {"response": self.response("in_progress")}
             yield "response.in_progress", {"response": self.response("in_progress")}
         for one in said:
@@ -128,23 +141,23 @@ class Responses:
 
     # --- calls
 
-    def _client_call(self, call: dict[str, Any]) -> _Told:
-        yield from self._close()
-        index, name, arguments = len(self._items), call["function"]["name"], call["function"]["arguments"]
-        item = {"id": f"fc_{self._run}_{index}", "type": "function_call", "call_id": call["id"], "name": name}
-        done = {**item, "arguments": arguments, "status": "completed"}
+    def _client_call(self, call: CallPiece) -> _Told:
+        if call.name:
+            yield from self._close()
+            index = self._client_at[call.id] = len(self._items)
+            item = {"id": f"fc_{self._run}_{index}", "type": "function_call", "call_id": call.id, "name": call.name}
+            self._items.append({**item, "arguments": "", "status": "in_progress"})
+            yield "response.output_item.added", {"output_index": index, "item": self._items[index]}
+        index = self._client_at[call.id]
+        item = self._items[index]
         place = {"item_id": item["id"], "output_index": index}
-        self._items.append(done)
-        yield (
-            "response.output_item.added",
-            {
-                "output_index": index,
-                "item": {**item, "arguments": "", "status": "in_progress"},
-            },
-        )
-        yield "response.function_call_arguments.delta", {**place, "delta": arguments}
-        yield "response.function_call_arguments.done", {**place, "name": name, "arguments": arguments}
-        yield "response.output_item.done", {"output_index": index, "item": done}
+        if call.arguments:
+            yield "response.function_call_arguments.delta", {**place, "delta": call.arguments}
+        if call.whole is not None:
+            done = self._items[index] = {**item, "arguments": call.whole, "status": "completed"}
+            told = {**place, "name": item["name"], "arguments": call.whole}
+            yield "response.function_call_arguments.done", told
+            yield "response.output_item.done", {"output_index": index, "item": done}
 
     def _own_call(self, event: Event) -> _Told:
         """Of what the agents do by themselves: those who speak, and not those who work for them."""
@@ -208,7 +221,8 @@ class Responses:
                 status = "incomplete" if reason else "completed"
                 yield f"response.{status}", {"response": self.response(status, event.usage, reason=reason)}
             case RunFailed():
-                error = {"code": "server_error", "message": event.error.message}
+                told_error = (model_failure(event) if self._bare else failure(event))["error"]
+                error = {"code": "server_error", "message": told_error["message"]}
                 yield from self._close("incomplete")
                 yield "response.failed", {"response": self.response("failed", event.usage, error=error)}
             case RunCancelled():
@@ -341,9 +355,9 @@ def _usage_of(usage: Usage) -> dict[str, Any]:
     }
 
 
-def response_of(log: Iterable[Event], model: str, **asked: Any) -> dict[str, Any] | None:
+def response_of(log: Iterable[Event], model: str, *, bare: bool = False, **asked: Any) -> dict[str, Any] | None:
     """A run as one response, as far as it is; None before its first event. Cancelled, it says so in its status."""
-    made = Responses(model, **asked)
+    made = Responses(model, bare=bare, **asked)
     last: dict[str, Any] | None = None
     end: Event | None = None
     for event in log:
@@ -351,9 +365,11 @@ def response_of(log: Iterable[Event], model: str, **asked: Any) -> dict[str, Any
             if kind in _WHOLE:
                 last = rest["response"]
         end = event
-    if last is not None and last["status"] == "in_progress":
+    if end is None:
+        return None
+    if last is None or last["status"] == "in_progress":
         return made.response("in_progress")
-    if last is not None and isinstance(end, RunCancelled):
+    if isinstance(end, RunCancelled):
         return {**last, "status": "cancelled", "incomplete_details": None}
     return last
 

@@ -7,7 +7,7 @@ looks like `chat`'s and `responses`'.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,15 +19,16 @@ from headwater.web.http.bodies import number, parsed
 from headwater.web.http.site import Handler, Site
 from headwater.web.openai.asked import Asked, asked_of_chat, asked_of_responses
 from headwater.web.openai.chat import chat_wire, completion
+from headwater.web.openai.failures import kind_of
 from headwater.web.openai.responses import response_of, responses_wire, run_id
 from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
 from headwater.web.runs.live_run import LiveRun
 from headwater.web.runs.waiting import run_to_its_end
+from headwater.web.wires.wire import Wire
 
 __all__ = ("OpenAIRoutes", "refusal")
 
-_TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES: Final = {"unknown_agent": "model_not_found", "unauthorized": "invalid_api_key"}
 _FAILED: Final = {"RateLimited": 429, "Overloaded": 503}
 """The status of a run that failed, where OpenAI's clients know one to try again at; else 500."""
@@ -35,15 +36,17 @@ _FAILED: Final = {"RateLimited": 429, "Overloaded": 503}
 
 def refusal(problem: Problem) -> Response:
     """A refusal in OpenAI's form."""
-    kind = "server_error" if problem.status >= 500 else _TYPES.get(problem.status, "invalid_request_error")
     said = f"{problem.message} {problem.hint}".strip()
     code = _CODES.get(problem.code, problem.code)
-    error = {"message": said, "type": kind, "param": problem.param, "code": code}
+    error = {"message": said, "type": kind_of(problem.status), "param": problem.param, "code": code}
     return json_answer({"error": error}, problem.status, problem_headers(problem))
 
 
 class OpenAIRoutes:
-    """The handlers of `/v1`."""
+    """The handlers of `/v1`; what is answered by bare models differs in what it overrides."""
+
+    bare: ClassVar[bool] = False
+    """Whether bare models answer, and not agents."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -69,52 +72,68 @@ class OpenAIRoutes:
         """An agent as a model."""
         return json_answer(_model(self._manager.member(request.path_params["id"]).name))
 
-    def _start(self, asked: Asked, caller: str | None) -> LiveRun:
+    def asked(self, body: Any, *, responses: bool) -> Asked:
+        """What is asked in either API. Raises Problem."""
+        return asked_of_responses(body) if responses else asked_of_chat(body)
+
+    def options(self, member: Any, asked: Asked) -> dict[str, Any]:
+        """What the member is given beside the conversation. Raises Problem."""
+        if not asked.tools:
+            return {}
+        if not isinstance(member, Agent):
+            raise Problem("bad_request", f"{member.name!r} takes no tools.", hint="Leave out tools.", param="tools")
+        return {"client_tools": asked.tools}
+
+    def streamed(self, live: LiveRun, wire: Wire) -> Response:
+        """A run as it comes."""
+        return StreamAnswer(self._manager, live, wire)
+
+    def whole(self, live: LiveRun, value: Any) -> Response:
+        """A run that has ended, as the completion or the response that it came to."""
+        headers = {"headwater-run": live.id, "x-should-retry": "false"}  # another try would be another run
+        return json_answer(value, _status(live) if value.get("object") != "response" else 200, headers)
+
+    def _start(self, asked: Asked, caller: str | None, *, keep: bool = True) -> LiveRun:
         member = self._manager.member(asked.model)
         if asked.stream:
             self._manager.check_readers()
-        options: dict[str, Any] = {}
-        if asked.tools:
-            if not isinstance(member, Agent):
-                raise Problem("bad_request", f"{member.name!r} takes no tools.", hint="Leave out tools.", param="tools")
-            options["client_tools"] = asked.tools
         return self._manager.start(
             asked.model,
             asked.task,
             owner=caller,
             on_disconnect=self._actions.then(None, "continue" if asked.background else "cancel"),
             history=asked.history,
-            **options,
+            keep=keep,
+            **self.options(member, asked),
         )
 
     # --- Chat Completions
 
     async def chat(self, request: Request, caller: str | None) -> Response:
         """A run as a chat completion, streamed where that is asked for."""
-        asked = asked_of_chat(parsed(await self._site.body(request)))
-        live = self._start(asked, caller)
+        asked = self.asked(parsed(await self._site.body(request)), responses=False)
+        live = self._start(asked, caller, keep=not self.bare)
         if asked.stream:
-            return StreamAnswer(self._manager, live, chat_wire(asked.model, usage=asked.usage))
+            return self.streamed(live, chat_wire(asked.model, usage=asked.usage, bare=self.bare))
         if not await run_to_its_end(self._manager, live, request):
             return Response(status_code=499)  # nobody reads it
-        headers = {"headwater-run": live.id, "x-should-retry": "false"}  # another try would be another run
-        return json_answer(completion(live.log, asked.model), _status(live), headers)
+        return self.whole(live, completion(live.log, asked.model, bare=self.bare))
 
     # --- Responses
 
     async def responses(self, request: Request, caller: str | None) -> Response:
         """A run as a response, streamed or in the background where that is asked for."""
-        asked = asked_of_responses(parsed(await self._site.body(request)))
+        asked = self.asked(parsed(await self._site.body(request)), responses=True)
         if asked.previous is not None:
             asked = asked._replace(history=(*self._said_before(asked.previous, caller), *asked.history))
         live = self._start(asked, caller)
         told = _told(asked)
         live.notes["responses"] = told
         if asked.stream:
-            return StreamAnswer(self._manager, live, responses_wire(asked.model, **told))
+            return self.streamed(live, responses_wire(asked.model, bare=self.bare, **told))
         if not asked.background and not await run_to_its_end(self._manager, live, request):
             return Response(status_code=499)  # nobody reads it
-        return await self._whole(live)
+        return self.whole(live, await self._so_far(live))
 
     def _said_before(self, previous: str, caller: str | None) -> tuple[Any, ...]:
         live = self._response(previous, caller, param="previous_response_id")
@@ -132,22 +151,22 @@ class OpenAIRoutes:
             hint = "One that has ended is kept for a while only."
             raise Problem("unknown_run", said, hint=hint, param=param) from None
 
-    async def _whole(self, live: LiveRun) -> Response:
+    async def _so_far(self, live: LiveRun) -> Any:
         told = live.notes.get("responses", {})
         if not (len(live.log) or live.over):
             await live.news()  # done with the first event, so it is not kept
-        return json_answer(response_of(live.log, live.agent, **told), 200, {"headwater-run": live.id})
+        return response_of(live.log, live.agent, bare=self.bare, **told)
 
     async def retrieve(self, request: Request, caller: str | None) -> Response:
         """A response as it is by now, or its events after one of them."""
         live = self._response(request.path_params["id"], caller)
         query = request.query_params
         if query.get("stream") != "true":
-            return await self._whole(live)
+            return json_answer(await self._so_far(live), 200, {"headwater-run": live.id})
         self._manager.check_readers()
         after = number("starting_after", query.get("starting_after"), -1)
         told = live.notes.get("responses", {})
-        wire = responses_wire(live.agent, after=-1 if after is None else after, **told)
+        wire = responses_wire(live.agent, after=-1 if after is None else after, bare=self.bare, **told)
         return StreamAnswer(self._manager, live, wire)
 
     async def cancel(self, request: Request, caller: str | None) -> Response:
@@ -156,7 +175,7 @@ class OpenAIRoutes:
         live = self._response(request.path_params["id"], caller)
         live.cancel()
         await asyncio.wait({live.task})
-        return await self._whole(live)
+        return json_answer(await self._so_far(live), 200, {"headwater-run": live.id})
 
 
 def _model(name: str) -> dict[str, Any]:
@@ -165,7 +184,7 @@ def _model(name: str) -> dict[str, Any]:
 
 def _told(asked: Asked) -> dict[str, Any]:
     """What of a request stands in its response again."""
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {**asked.told}
     if asked.background:
         told["background"] = True
     if asked.previous is not None:

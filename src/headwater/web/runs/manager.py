@@ -70,9 +70,11 @@ class Manager:
         on_disconnect: OnDisconnect = "continue",
         thread: str | None = None,
         history: Sequence[Message] = (),
+        keep: bool = True,
         **options: Any,
     ) -> LiveRun:
-        """Begin a run. `options` are the member's own, as `run_stream` takes them.
+        """Begin a run. `options` are the member's own, as `run_stream` takes them; `keep` says whether its log is kept
+        for a while after its end.
 
         Raises Problem where it cannot be begun: unknown_agent, too_many_runs, shutting_down, thread_busy, bad_request
         and not_configured.
@@ -100,7 +102,7 @@ class Manager:
             owner=owner,
             on_disconnect=on_disconnect,
             limits=self.limits,
-            ended=self._ended,
+            ended=self._ended if keep else self._forgotten,
         )
         self._going[live.id] = live
         if conversation is not None:
@@ -196,6 +198,9 @@ class Manager:
             self._look_again_soon()
 
     # --- ending
+
+    def _forgotten(self, live: LiveRun) -> None:
+        self._going.pop(live.id, None)
 
     def _ended(self, live: LiveRun) -> None:
         self._going.pop(live.id, None)
