@@ -51,7 +51,7 @@ def answer(request: Request, shape: Shape | None = None, seed: int = 0) -> Seque
         seed = request.settings.seed
     turn: list[Act] = []
     if request.settings.reasoning not in (None, False, 0, "none"):
-        turn.append(Think(f"The task is {_quoted(task)}. I can not think about it: what I say is fixed."))
+        turn.append(Think(f"The task is {_sentence(_quoted(task))} I can not think about it: what I say is fixed."))
     calls = _calls(request, task)
     if calls and request.output is not None and calls[0].name == request.output.tool:
         turn += calls
@@ -130,7 +130,7 @@ _HOW_TO_GO_ON = 'Name a model and set its key, and the same program streams a re
 
 
 def _prose(task: str, results: Sequence[ToolResult], seed: int) -> str:
-    paragraphs = [_pick(_NO_MODEL, seed), f"You asked: {_quoted(task)}. {_pick(_WHAT_A_MODEL_DOES, seed)}"]
+    paragraphs = [_pick(_NO_MODEL, seed), f"You asked: {_sentence(_quoted(task))} {_pick(_WHAT_A_MODEL_DOES, seed)}"]
     paragraphs += [_came_back(result) for result in results]
     return "\n\n".join([*paragraphs, _HOW_TO_GO_ON])
 
@@ -190,6 +190,11 @@ def _came_back(result: ToolResult) -> str:
 
 def _quoted(task: str) -> str:
     return f"“{_shortened(task, QUOTED_TOPIC) or '(nothing)'}”"
+
+
+def _sentence(quoted: str) -> str:
+    """Words in quotation marks as a sentence's end, with one full stop at most."""
+    return quoted if quoted[-2:-1] in (".", "!", "?", "…") else f"{quoted}."
 
 
 def _shortened(text: str, most: int) -> str:
