@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 
 import pytest
 
+from headwater.backends.offline import OfflineModel
+from headwater.cli.demo import RATE, _speed, make_agent
 from tests.cli.commands import headwater, terminal
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
@@ -17,12 +20,12 @@ FOUR_ASKED = "headwater: now four agents are asked: Can we sail from Brest today
 
 
 def test_a_pipe_gets_a_line_as_each_thing_happens() -> None:
-    done = headwater("demo")
+    done = headwater("demo", "--speed", "50")
     assert done.returncode == 0
     assert done.stderr == f"{ASKED}\n"
     lines = done.stdout.splitlines()
     assert lines[:4] == ["sailing-from-brest: 4 agents", "tides: started", "weather: started", "route: started"]
-    assert [line for line in lines if re.match(r'tides: ✓ high_water\(port="Brest"\) 1\.\d s', line)]
+    assert [line for line in lines if re.match(r'tides: ✓ high_water\(port="Brest"\) \d+ ms', line)]
     broken = next(at for at, line in enumerate(lines) if "dropped by the demo" in line)
     assert lines[broken].startswith("weather: · ")
     assert "weather: ✓ healed, goes on" in lines[broken:]
@@ -33,12 +36,10 @@ def test_a_pipe_gets_a_line_as_each_thing_happens() -> None:
 
 
 @posix
-def test_a_terminal_sees_one_agent_then_four_a_connection_healed_and_a_call_allowed() -> None:
-    with terminal("demo", columns=100) as shown:
+def test_a_terminal_sees_one_agent_then_four_and_a_connection_healed() -> None:
+    with terminal("demo", "--speed", "20", columns=100) as shown:
         shown.wait_for(FOUR_ASKED)
         alone = shown.text.splitlines()
-        shown.wait_for("withdrawn")
-        shown.wait_for("✋ skipper")
         assert shown.end() == 0
         lines = shown.text.splitlines()
     assert alone[0] == ONE_ASKED
@@ -59,12 +60,23 @@ def test_a_terminal_sees_one_agent_then_four_a_connection_healed_and_a_call_allo
 
 
 @posix
-def test_ctrl_c_stops_it_while_tools_run() -> None:
-    with terminal("demo") as shown:
+def test_ctrl_c_stops_it_while_three_are_at_work() -> None:
+    with terminal("demo", "--speed", "8") as shown:
         shown.wait_for("╭")
-        shown.wait_for("◌ high_water")
         shown.type("\x03")
         assert shown.end() == 130
         assert shown.text.count("🚫") == 3
         assert shown.text.count("⏳") == 1
         assert shown.text.rstrip().endswith("╯")
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "nan", "inf", "fast", "1e9"])
+def test_a_speed_that_is_none_is_told_of(speed: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is no number above 0, up to 100"):
+        _speed(speed)
+
+
+def test_at_another_speed_everything_takes_less() -> None:
+    agent = make_agent(4.0)
+    assert isinstance(agent.model, OfflineModel)
+    assert agent.model.rate == 4 * RATE
