@@ -42,6 +42,14 @@ def test_plain_whole_is_the_last_answer() -> None:
     assert plain(log, live=False) == "High at six.\n"
 
 
+def test_plain_of_an_answer_that_is_gone_on_with_begins_with_words() -> None:
+    past = logs.joined(TOOLS, logs.tool_finished("weather", "c2"), logs.next_step()[1:])
+    renderer, view = Plain(), RunView("writer", past=past)
+    rest = logs.joined(logs.text("High at", step=2, lead="\n\n"), logs.text(" six.", step=2, part=1, lead="\n\n"))
+    told = "".join(renderer.render(item) for event in rest for item in view.feed(event))
+    assert told == "High at\n\n six."
+
+
 def test_plain_without_words_is_nothing() -> None:
     assert plain(logs.joined(logs.begin(), logs.finished())) == ""
 

@@ -12,7 +12,9 @@ from headwater.events import (
     ApprovalAsked,
     AttemptFailed,
     AttemptStarted,
+    CallReady,
     CallRejected,
+    CallStarted,
     ErrorInfo,
     Event,
     FileMade,
@@ -22,7 +24,14 @@ from headwater.events import (
     MessageAdded,
     RunFinished,
     RunResumed,
+    RunStarted,
     RunWaiting,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    TextStarted,
+    ToolFinished,
+    ToolStarted,
     Warned,
 )
 from headwater.events.fold import Fold
@@ -259,6 +268,33 @@ def test_the_end_says_what_the_run_took_as_the_response_does() -> None:
     assert (ended.duration, ended.first_token) == (response.duration, response.time_to_first_token)
     assert (ended.tokens, ended.cost, ended.kept) == (40, Decimal("0.0021"), len(response.transcript))
     assert ended.rate is not None
+
+
+def test_tokens_a_second_count_the_time_in_which_the_model_speaks() -> None:
+    def at(second: float, *events: Event) -> list[Event]:
+        return [msgspec.structs.replace(event, run="r1", path=("writer",), time=second) for event in events]
+
+    log = [
+        *at(0.0, RunStarted(agent_name="writer", model="gpt-5.4"), StepStarted(step=1), AttemptStarted(step=1)),
+        *at(1.0, TextStarted(step=1, part=0), TextDelta(step=1, part=0, text="Let me ask.")),
+        *at(3.0, CallStarted(step=1, call="c", name="book")),
+        *at(3.5, CallReady(step=1, call="c", name="book", arguments={})),
+        *at(3.5, StepFinished(step=1, finish_reason="tool_calls", usage=Usage(output_tokens=50))),
+        *at(3.5, ApprovalAsked(approval="a", call="c", name="book", arguments={}), RunWaiting(on="approval")),
+        *at(600.0, ApprovalAnswered(approval="a", allowed=True), ToolStarted(step=1, call="c", name="book")),
+        *at(660.0, ToolFinished(step=1, call="c", name="book", result="7", duration=60.0)),
+        *at(660.0, StepStarted(step=2), AttemptStarted(step=2)),
+        *at(661.0, TextStarted(step=2, part=0), TextDelta(step=2, part=0, text="All at once.")),
+        *at(661.0, StepFinished(step=2, finish_reason="stop", usage=Usage(output_tokens=900))),
+        *at(661.0, StepStarted(step=3), AttemptStarted(step=3)),
+        *at(662.0, TextStarted(step=3, part=0), TextDelta(step=3, part=0, text="Done")),
+        *at(664.5, TextDelta(step=3, part=0, text=".")),
+        *at(664.5, StepFinished(step=3, finish_reason="stop", usage=Usage(output_tokens=50))),
+        *at(664.5, RunFinished(finish_reason="stop", usage=Usage(output_tokens=1000))),
+    ]
+    *_, ended = [item for item in told(log) if isinstance(item, Ended)]
+    assert (ended.duration, ended.first_token, ended.tokens) == (664.5, 1.0, 1000)
+    assert ended.rate == 20.0
 
 
 def test_what_is_taken_back_is_not_kept() -> None:

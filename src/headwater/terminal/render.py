@@ -39,6 +39,7 @@ class Plain:
     def __init__(self, *, screen: bool = False) -> None:
         self._screen = screen
         self._line_open = False
+        self._begun = False
         self._voice: Voice = "answer"
 
     def render(self, item: Item) -> str:
@@ -57,7 +58,8 @@ class Plain:
         if item.voice == "reasoning":
             return ""
         text = harmless(item.text) if self._screen else item.text
-        before = item.lead
+        before = item.lead if self._begun else ""  # of an answer that is gone on with nothing stands above
+        self._begun = True
         if item.voice != self._voice:
             self._voice = item.voice
             before = before or self._end_line()

@@ -276,7 +276,7 @@ class RunView:
         return self._quiet("think", f"think {event.part}", "thinking")
 
     def _reasoning_delta(self, event: ReasoningDelta) -> tuple[Item, ...]:
-        self._account.last = event
+        self._account.said(event, 0)
         return (Said(event.text, "reasoning"),)
 
     def _reasoning_ended(self, event: ReasoningEnded) -> tuple[Item, ...]:
@@ -287,12 +287,13 @@ class RunView:
         return self._waits()
 
     def _step_finished(self, event: StepFinished) -> tuple[Item, ...]:
-        self._account.settle()
+        self._account.settle(event.usage)
         self._step.clear()
         self._drop("model")
         return self._working()
 
     def _attempt_failed(self, event: AttemptFailed) -> tuple[Item, ...]:
+        self._account.paused()
         if event.then == "raise":
             return _NOTHING  # the run's own end says it
         self._acts.clear()
@@ -334,6 +335,7 @@ class RunView:
         return self._working()
 
     def _call_ready(self, event: CallReady) -> tuple[Item, ...]:
+        self._account.said(event, 0)
         phrase = self._calls[event.call] = call_phrase(event.name, event.arguments)
         if event.by == "agent":
             if event.name == self._answer_tool:
@@ -433,14 +435,22 @@ class RunView:
 
 
 class _Account:
-    """When a run began, spoke first and last, and how much of what it said stands."""
+    """When a run began and first spoke, for how long it spoke, and how much of what it said stands."""
 
-    __slots__ = ("begun", "first", "kept", "last", "step")
+    __slots__ = ("at_once", "begun", "first", "kept", "last", "since", "spoken", "step", "step_spoken")
 
     def __init__(self, begun: float = 0.0) -> None:
         self.begun = begun
-        self.first: Event | None = None
-        self.last: Event | None = None
+        self.first: float | None = None
+        self.since: float | None = None
+        """When the open attempt began to speak."""
+        self.last = begun
+        """When the last of the answer came."""
+        self.spoken = 0.0
+        """Seconds from the first to the last of each step that is over; tools and people are not waited for in them."""
+        self.step_spoken = 0.0
+        self.at_once = 0
+        """Tokens of steps that came in one piece: they tell nothing of how fast the others were."""
         self.kept = 0
         """Characters of the steps that are over."""
         self.step = 0
@@ -448,21 +458,34 @@ class _Account:
 
     def spoke(self, event: Event) -> None:
         """Something of the answer has come."""
+        if self.since is None:
+            self.since = event.time
         if self.first is None:
-            self.first = event
-        self.last = event
+            self.first = event.time
+        self.last = event.time
 
     def said(self, event: Event, characters: int) -> None:
         """Text has come."""
-        self.last = event
+        self.last = event.time
         self.step += characters
 
     def withdrawn(self, characters: int) -> None:
         """Text is taken back."""
         self.step = max(self.step - characters, 0)
 
-    def settle(self) -> None:
+    def paused(self) -> None:
+        """The attempt is over."""
+        if self.since is not None:
+            self.step_spoken += max(self.last - self.since, 0.0)
+            self.since = None
+
+    def settle(self, usage: Usage | None = None) -> None:
         """The step is over: what it said stays."""
+        self.paused()
+        if usage is not None and not self.step_spoken:
+            self.at_once += usage.output_tokens or 0
+        self.spoken += self.step_spoken
+        self.step_spoken = 0.0
         self.kept += self.step
         self.step = 0
 
@@ -474,17 +497,17 @@ class _Account:
         usage: Usage | None = None,
     ) -> Ended:
         """The account of a run that ends with `event`."""
-        first, last = self.first, self.last
+        self.settle()
         tokens = usage.output_tokens if usage is not None else None
-        spoken = last.time - first.time if first is not None and last is not None else 0.0
+        flowed = max((tokens or 0) - self.at_once, 0)
         return Ended(
             outcome,
             reason,
-            kept=self.kept + self.step,
+            kept=self.kept,
             tokens=tokens,
-            first_token=max(first.time - self.begun, 0.0) if first is not None else None,
+            first_token=max(self.first - self.begun, 0.0) if self.first is not None else None,
             duration=max(event.time - self.begun, 0.0),
-            rate=tokens / spoken if tokens and spoken > 0 else None,
+            rate=flowed / self.spoken if flowed and self.spoken > 0 else None,
             cost=usage.cost if usage is not None else None,
         )
 
