@@ -181,12 +181,21 @@ def test_what_shows_the_run_waits_while_someone_is_asked(monkeypatch: pytest.Mon
         assert asyncio.run(main()) == "Done."
     paused = shown.index("paused")
     assert "tool.finished" not in shown[:paused], "it had not been shown when the question came"
-    assert shown[paused:].index("tool.finished") < shown[paused:].index("approval.answered")
-    assert not {"approval.asked", "run.waiting"} & set(shown), "the question itself has shown that"
-    assert {"approval.asked", "run.waiting"} <= set(whole)
-    assert [one for one in shown if one != "paused"] == [
-        one for one in whole if one not in ("approval.asked", "run.waiting")
-    ]
+    assert shown[paused:].index("tool.finished") < shown[paused:].index("tool.started")
+    here = ("approval.asked", "approval.answered", "run.waiting")
+    assert not {*here} & {*shown}, "the question itself has shown that, and the answer stands behind it"
+    assert {*here} <= {*whole}
+    assert [one for one in shown if one != "paused"] == [one for one in whole if one not in here]
+
+
+def test_an_answer_of_someone_else_is_shown() -> None:
+    shown: list[Event] = []
+    show = TerminalAsker().beside(shown.append)
+    typed = ApprovalAnswered(approval="a", allowed=True, by="the user")
+    late = ApprovalAnswered(approval="b", allowed=False, by="timeout")
+    for event in (typed, late):
+        show(event)
+    assert shown == [late]
 
 
 def test_words_of_a_model_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

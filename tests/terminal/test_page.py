@@ -153,6 +153,13 @@ def test_a_tool_that_ended_is_two_lines_and_tools_stand_together() -> None:
     ]
 
 
+def test_what_comes_after_a_question_is_parted_from_it() -> None:
+    shown = Shown(*BEGUN, Said("Let me ask."), Ended("waiting"))
+    assert shown.rows == ["Let me ask."]
+    shown.take(ToolEnded("send()", 1.0), Said("Done."))
+    assert shown.rows[1:] == ["", "● send()", "  └ 1.0 s", "", "Done."]
+
+
 def test_a_result_is_cut_and_an_error_is_not() -> None:
     long = "the booking service said that no rooms are left for the dates"
     shown = Shown(*BEGUN, ToolEnded("hotels()", 1.0, result=long), ToolEnded("hotels()", 1.0, error=long))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from headwater.agents.question_form import Field, content_of, fields_of
 from headwater.agents.typed_line import forget_what_was_typed, read_line
 from headwater.errors import AnswerInvalid
-from headwater.events import ApprovalAsked, Event, InputAsked, RunWaiting
+from headwater.events import ApprovalAnswered, ApprovalAsked, Event, InputAnswered, InputAsked, RunWaiting
 from headwater.events.controls import harmless, one_line
 from headwater.events.questions import Answer, Question
 from headwater.terminal.device import is_screen, takes_escape_codes, wants_color
@@ -65,9 +65,10 @@ class TerminalAsker:
     def beside(self, show: Show, pause: Callable[[], None] | None = None, *, whole: bool = False) -> Show:
         """What shows a run, waiting while a question stands open. `pause` ends the line that `show` has begun.
 
-        It is not told of the questions, which are shown here, unless it is to have the `whole` log.
+        It is not told of the questions and of what is answered here, unless it is to have the `whole` log.
         """
-        beside = _Beside(show, pause or getattr(show, "close", None) or _nothing, whole=whole)
+        pause = pause or getattr(show, "pause", None) or getattr(show, "close", None) or _nothing
+        beside = _Beside(show, pause, whole=whole)
         self._shows.append(beside)
         return beside
 
@@ -88,7 +89,7 @@ class TerminalAsker:
 
     async def _fitting(self, question: Question) -> Answer:
         form = self._approval if question.kind == "approval" else self._input
-        _write(f"{_title(question)}\n")
+        _write(f"\n{_title(question)}\n")
         while True:
             answer = await form(question)
             try:
@@ -97,7 +98,6 @@ class TerminalAsker:
             except AnswerInvalid as problem:
                 _write("".join(f"  {line}\n" for line in problem.message.splitlines()))
                 continue
-            _write("\n")
             return answer
 
     # --- may it run
@@ -196,7 +196,7 @@ class _Beside:
         self._kept: list[Event] | None = None
 
     def __call__(self, event: Event) -> Awaitable[Any] | None:
-        if isinstance(event, ApprovalAsked | InputAsked | RunWaiting) and not self._whole:
+        if not self._whole and _stands_here(event):
             return None
         if self._kept is not None:
             self._kept.append(event)
@@ -212,6 +212,13 @@ class _Beside:
         kept, self._kept = self._kept or (), None
         for event in kept:
             self._show(event)
+
+
+def _stands_here(event: Event) -> bool:
+    """Whether the terminal has it already, as a question or as what was typed."""
+    if isinstance(event, ApprovalAnswered | InputAnswered):
+        return event.by == BY
+    return isinstance(event, ApprovalAsked | InputAsked | RunWaiting)
 
 
 def _nothing() -> None:

@@ -157,10 +157,12 @@ class Printer(Watching):
         self._printer(event)
 
     def pause(self) -> None:
+        """End what is open."""
+        self._printer.pause()
+
+    def close(self) -> None:
         """End the line that is open."""
         self._printer.close()
-
-    close = pause
 
 
 class JSONLines(Watching):

@@ -70,6 +70,15 @@ class LinePrinter:
         except Exception as problem:
             self._give_up(problem)
 
+    def pause(self) -> None:
+        """End what is open: something else is to be written, and more events come after it."""
+        if self._broken:
+            return
+        try:
+            self._show((Ended("waiting") if self._page is not None else Ended(),))
+        except Exception as problem:
+            self._give_up(problem)
+
     def close(self) -> None:
         """End the line that is open. May be called twice, and whether or not the run had come to its end."""
         if self._broken:

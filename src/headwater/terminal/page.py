@@ -227,8 +227,7 @@ class Page:
             self._add("footer", _kept_together(told, self._signs.dot, self._width))
         elif (cut := CUT_SHORT.get(item.reason)) is not None and not self._look.footer:
             self._note(cut, "warning")
-        if item.outcome != "waiting":
-            self._last = ""
+        self._last = "another" if item.outcome == "waiting" else ""  # what is asked meanwhile stands between
 
     # --- rows that are done
 

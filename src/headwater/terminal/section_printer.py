@@ -80,13 +80,14 @@ class SectionPrinter:
     def pause(self) -> None:
         """End what is open: something else is to be written, and more events come after it."""
         for printer in self._printers.values():
-            printer.close()
+            printer.pause()
 
     def close(self) -> None:
         """Name who has not ended, with what they did so far, and end what is open. May be called twice."""
         for run in [*self._kept]:
             self._tell(self._kept.pop(run)).close()  # before the next one: two cannot be open at once
-        self.pause()
+        for printer in self._printers.values():
+            printer.close()
 
     def _tell(self, kept: _Kept) -> LinePrinter:
         printer = self._printer(kept.name, kept.past)
