@@ -165,7 +165,7 @@ def count(here: Here) -> None:
 
 @case("Seconds instead of timeouts")
 def seconds(here: Here) -> None:
-    """Say which clock: `Timeouts(run=30)` is the whole run, [the others](failures.md#clocks) are for one request."""
+    """Say which clock: `Timeouts(run=30)` is the whole run, [the others](failures.md#timeouts) are for one request."""
     offline(timeouts=30)
 
 
