@@ -1,4 +1,4 @@
-"""The Response of a whole tree: many answers become one by one rule, live or read from a log."""
+"""The Response of a whole tree: one rule combines many answers, live or read from a log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALIKE = ("text", "transcript", "usage", "finish_reason", "duration", "run_id", "
 
 
 def logged(runnable: Any) -> tuple[list[Event], Any]:
-    """The log of a run, and what it came to."""
+    """A run's log and its result."""
 
     async def main() -> tuple[list[Event], Any]:
         stream = runnable.run_stream("Go.")
@@ -34,7 +34,7 @@ def logged(runnable: Any) -> tuple[list[Event], Any]:
 
 
 def alike(one: Any, other: Any) -> None:
-    """Fail where two Responses differ, or any of those in them."""
+    """Asserts that two Responses are equal, including those in them."""
     assert type(one) is type(other)
     for name in ALIKE:
         if hasattr(one, name):
@@ -45,13 +45,13 @@ def alike(one: Any, other: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_the_log_says_what_the_live_run_says(shape: Shape) -> None:
+def test_the_log_gives_the_live_response(shape: Shape) -> None:
     log, result = logged(shape())
     alike(tree_response(log), result)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_every_beginning_of_a_log_comes_to_something_that_only_grows(shape: Shape) -> None:
+def test_responses_of_growing_prefixes_of_a_log_only_grow(shape: Shape) -> None:
     log, result = logged(shape())
     for at in range(1, len(log)):
         partial = tree_response(log[:at])
@@ -63,17 +63,17 @@ def test_every_beginning_of_a_log_comes_to_something_that_only_grows(shape: Shap
 
 
 def leaves(result: Any) -> dict[str, Any]:
-    """The Responses of agents in a result, by run: those in which no other stands."""
+    """The Responses of agents in a result, by run: those that contain no other."""
     below = {run: leaf for member in result.members.values() for run, leaf in leaves(member).items()}
     return below or {result.run_id: result}
 
 
-def test_no_event_is_no_answer() -> None:
+def test_an_empty_log_has_no_response() -> None:
     with pytest.raises(ValueError, match="no event"):
         tree_response([])
 
 
-def test_an_agent_alone_is_its_fold() -> None:
+def test_a_single_agents_response_is_that_of_its_fold() -> None:
     (log, result) = logged(speaker("ann", [Say("One "), "two."]))
     response = tree_response(log)
     assert isinstance(response, Response)
@@ -81,7 +81,7 @@ def test_an_agent_alone_is_its_fold() -> None:
     alike(response, result)
 
 
-def test_a_successors_words_are_the_answer_and_both_are_told() -> None:
+def test_a_successors_text_is_the_answer_and_both_are_members() -> None:
     response = tree_response(full_log())
     assert isinstance(response, Response)
     assert response.text == "Done."
@@ -91,13 +91,13 @@ def test_a_successors_words_are_the_answer_and_both_are_told() -> None:
     assert [call.name for call in response.tool_calls] == ["look", "ask", "look", "transfer_to_heir"]
 
 
-def test_a_successor_that_has_said_nothing_leaves_what_was_said_before() -> None:
+def test_with_a_silent_successor_the_earlier_text_counts() -> None:
     giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {})], handoffs=[speaker("heir", [])])
     log, _ = logged(giver)
     assert tree_response(log).text == "Let me see."
 
 
-def test_errors_that_are_collected_stand_with_their_members() -> None:
+def test_collected_errors_are_kept_with_their_members() -> None:
     team = ConcurrentWorkflow(
         [speaker("ann", [Say("Half "), Fail(500)], retries=0), speaker("bob")], on_error="collect"
     )
@@ -110,7 +110,7 @@ def test_errors_that_are_collected_stand_with_their_members() -> None:
     assert results["ann"].text == "Half "
 
 
-def test_a_member_that_went_round_has_its_last_answer_and_what_all_have_cost() -> None:
+def test_a_member_that_ran_twice_has_its_last_answer_and_the_usage_of_both() -> None:
     log, live = logged(SequentialWorkflow([paced("ann", 2), paced("bob", 1)], max_loops=2))
     response = tree_response(log)
     alike(response, live)
@@ -141,33 +141,33 @@ def workflow(kind: str, *children: Node, members: tuple[str, ...] = ("a", "b", "
 @pytest.mark.parametrize(
     ("kind", "due"), [("sequential", ["3"]), ("concurrent", ["2", "1"]), ("graph", ["2", "1"]), ("of tomorrow", ["3"])]
 )
-def test_before_its_end_the_kind_of_a_workflow_says_whose_text_is_its_own(kind: str, due: list[str]) -> None:
+def test_before_its_end_a_workflows_kind_decides_whose_text_counts(kind: str, due: list[str]) -> None:
     top = workflow(kind, node_of("1", "b"), node_of("2", "a"), node_of("3", "unheard of"))
     assert [node.id for node in answering(top)] == due
 
 
-def test_of_a_graph_the_ends_answer_and_those_that_failed_only_where_all_have() -> None:
+def test_in_a_graph_the_end_nodes_answer_and_failed_ones_only_if_all_failed() -> None:
     top = workflow("graph", node_of("1", "a"), node_of("2", "b", after=("1",)), node_of("3", "c", after=("1",)))
     assert [node.id for node in answering(top)] == ["2", "3"]
     assert [node.id for node in answering(top, ["b"])] == ["3"]
     assert [node.id for node in answering(top, ["b", "c"])] == ["2", "3"]
 
 
-def test_its_end_says_it_for_good() -> None:
+def test_a_workflows_end_decides_whose_text_counts() -> None:
     top = workflow("sequential", node_of("1", "a"), node_of("2", "b"))
     top.fold = Fold()
     top.fold.add(RunFinished(answer=("1", "gone")))
     assert [node.id for node in answering(top)] == ["1"]
 
 
-def test_a_member_that_was_never_asked_has_no_response() -> None:
+def test_a_member_that_never_ran_has_no_response() -> None:
     top = workflow("sequential", node_of("1", "a"))
     with pytest.raises(KeyError):
         member_response(top, "b")
     assert member_response(top, "a").agent == "a"
 
 
-def test_a_run_that_never_began_is_an_empty_part() -> None:
+def test_a_run_that_never_started_is_empty() -> None:
     response = composed(Node("top", "ann"))
     assert (response.text, response.partial) == ("", True)
     results = composed(workflow("concurrent", node_of("1", "b")))
@@ -177,7 +177,7 @@ def test_a_run_that_never_began_is_an_empty_part() -> None:
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6))
-def test_asked_again_a_member_counts_once_and_by_its_last_run(asked: list[str]) -> None:
+def test_a_repeated_member_counts_once_with_its_last_run(asked: list[str]) -> None:
     top = workflow("sequential", *(node_of(str(number), name) for number, name in enumerate(asked)))
     response = composed(top)
     assert sorted(response.members) == sorted(set(asked))

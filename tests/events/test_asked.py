@@ -1,4 +1,4 @@
-"""What people were asked and have decided, as the events of a run tell it."""
+"""Questions to people and their answers, from the events of a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def known(*events: ApprovalAsked | InputAsked) -> Asked:
     return asked
 
 
-def test_a_question_stands_open_until_it_is_answered() -> None:
+def test_a_question_is_open_until_it_is_answered() -> None:
     asked = known(PAY, WHEN)
     assert list(asked.open) == ["a", "i"]
     assert asked.decide(ApprovalAnswered(approval="a", allowed=True)) == PAY
@@ -26,7 +26,7 @@ def test_a_question_stands_open_until_it_is_answered() -> None:
     assert asked.decide(ApprovalAnswered(approval="a", allowed=False)) is None
 
 
-def test_an_answer_for_the_run_stands_under_the_tools_name() -> None:
+def test_an_answer_for_the_run_is_kept_under_the_tools_name() -> None:
     asked = known(PAY)
     once = ApprovalAnswered(approval="a", allowed=True)
     asked.decide(once)
@@ -37,7 +37,7 @@ def test_an_answer_for_the_run_stands_under_the_tools_name() -> None:
     assert asked.standing == {"pay": always}
 
 
-def test_what_a_tool_has_asked_is_kept_in_order_with_the_answers() -> None:
+def test_a_tools_questions_are_kept_in_order_with_their_answers() -> None:
     asked = known(WHEN, WHERE)
     answer = InputAnswered(input="j", action="decline")
     asked.give(answer)

@@ -1,4 +1,4 @@
-"""Whatever is open can be ended in good order, at any moment of any log."""
+"""Everything open can be ended in order, at any moment of any log."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_an_open_step_is_ended_part_by_part() -> None:
     ]
 
 
-def test_where_nothing_is_open_nothing_is_ended() -> None:
+def test_without_anything_open_nothing_is_ended() -> None:
     assert fold(full_log()).closing("It was stopped.") == []
     assert Fold().closing("It was stopped.") == []
 
@@ -78,7 +78,7 @@ def test_a_log_that_stops_anywhere_can_be_closed() -> None:
         check_log(closed(log[:end]))
 
 
-def test_a_tool_that_is_not_stamped_yet_has_just_begun() -> None:
+def test_a_tool_start_without_a_stamp_counts_as_now() -> None:
     log = finished(begun(*call("a")), reason="tool_calls")
     known = fold(log)
     known.add(ToolStarted(step=1, call="a", name="look"))

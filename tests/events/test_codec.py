@@ -71,7 +71,7 @@ def test_an_event_is_one_json_object_with_version_and_type_and_without_defaults(
     }
 
 
-def test_the_common_fields_are_written_at_the_edges_whatever_they_hold() -> None:
+def test_with_stamps_the_common_fields_are_written_even_with_defaults() -> None:
     first = events.RunStarted(seq=0, time=3.0, run="r", path=("top",))
     assert encode(first, stamps=True) == (b'{"v":1,"type":"run.started","seq":0,"time":3.0,"run":"r","path":["top"]}')
     bare = encode(TextDelta(step=1, part=0, text="a", extra={"new": 1}), stamps=True)
@@ -85,7 +85,7 @@ def test_the_common_fields_are_written_at_the_edges_whatever_they_hold() -> None
 
 @given(event=any_event(), newer=st.none() | st.dictionaries(st.text(min_size=1).map("x-{}".format), any_json()))
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_the_edges_say_the_same_as_any_other_line(event: Event, newer: dict[str, Any] | None) -> None:
+def test_with_stamps_the_event_is_the_same(event: Event, newer: dict[str, Any] | None) -> None:
     event = msgspec.structs.replace(event, extra=newer or None)
     line = encode(event, stamps=True)
     assert decode(line) == event
@@ -94,7 +94,7 @@ def test_the_edges_say_the_same_as_any_other_line(event: Event, newer: dict[str,
     assert encode(decode(line), stamps=True) == line
 
 
-def test_an_unknown_event_is_passed_on_at_the_edges_with_the_common_fields() -> None:
+def test_with_stamps_an_unknown_event_has_the_common_fields() -> None:
     read = decode({"v": 2, "type": "dream.started", "depth": 2, "run": "r"})
     assert json.loads(encode(read, stamps=True)) == {
         "v": 2, "type": "dream.started", "seq": 0, "time": 0.0, "run": "r", "path": [], "depth": 2,
@@ -106,14 +106,14 @@ def test_an_unknown_event_is_passed_on_at_the_edges_with_the_common_fields() -> 
 @pytest.mark.parametrize("name", EVENT_TYPES)
 @given(data=st.data())
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_every_event_comes_back_as_it_was(name: str, data: st.DataObject) -> None:
+def test_every_event_survives_a_round_trip(name: str, data: st.DataObject) -> None:
     event = data.draw(event_of(EVENT_TYPES[name]))
     line = encode(event)
     assert written(event)["type"] == name
     assert decode(line) == event
     assert type(decode(line)) is EVENT_TYPES[name]
     assert encode(decode(line)) == line
-    # however it is handed over: as text, as an object, with other spacing, in another order of keys
+    # in any form: as text, as an object, with other spacing, in another order of keys
     assert decode(line.decode()) == decode(bytearray(line)) == decode(memoryview(line)) == event
     assert decode(json.loads(line)) == event
     assert decode(json.dumps(dict(reversed(json.loads(line).items())), indent=1)) == event
@@ -135,7 +135,7 @@ def test_fields_of_a_newer_writer_survive(event: Event, newer: dict[str, Any]) -
     version=st.integers(1, 9),
 )
 @settings(max_examples=100, deadline=None)
-def test_an_event_of_an_unknown_type_survives_whole(name: str, body: dict[str, Any], version: int) -> None:
+def test_an_event_of_an_unknown_type_survives_unchanged(name: str, body: dict[str, Any], version: int) -> None:
     body = {"v": version, **body, "type": name}
     body["v"] = version
     read = decode(json.dumps(body))
@@ -156,7 +156,7 @@ def test_an_unknown_event_keeps_its_place_in_the_log() -> None:
     assert written(odd) == {"type": "dream.started", "seq": "seven"}
 
 
-def test_an_unknown_event_that_is_stamped_anew_carries_the_new_stamps() -> None:
+def test_an_unknown_event_with_new_stamps_is_written_with_them() -> None:
     read = decode({"v": 1, "type": "dream.started", "seq": 7, "depth": 2})
     moved = msgspec.structs.replace(read, seq=9, path=("here",))
     assert written(moved) == {"v": 1, "type": "dream.started", "seq": 9, "depth": 2, "path": ["here"]}
@@ -166,7 +166,7 @@ def test_an_unknown_event_made_here_is_written_with_version_and_type() -> None:
     assert written(Unknown(name="my.own", body={"a": 1}, seq=3)) == {"v": 1, "type": "my.own", "a": 1, "seq": 3}
 
 
-def test_unknown_is_no_type_on_the_wire() -> None:
+def test_unknown_is_not_a_type_on_the_wire() -> None:
     body = {"v": 1, "type": "unknown", "name": "x", "body": {"type": "text.delta"}}
     read = decode(body)
     assert isinstance(read, Unknown)
@@ -179,7 +179,7 @@ def test_a_cost_is_a_string_in_json_and_keeps_every_digit() -> None:
     assert decode(encode(event)) == event
     kept = Response("", usage=event.usage).to_json()
     assert Response.from_json(kept).usage == event.usage
-    # as others may write it: read as what it says, and passed on as it stood
+    # as other writers may write it: read correctly, and passed on unchanged
     for cost in (0.5, 3, "1e5", "00.5"):
         body = {"v": 1, "type": "usage.reported", "step": 1, "attempt": 1, "usage": {"cost": cost}}
         read = decode(json.dumps(body))
@@ -204,7 +204,7 @@ def test_a_newer_version_is_read_and_its_number_survives() -> None:
     assert written(read) == body
 
 
-def test_what_is_unknown_inside_a_known_field_survives_too() -> None:
+def test_unknown_fields_inside_a_known_field_survive() -> None:
     body = {
         "v": 1,
         "type": "step.finished",
@@ -219,7 +219,7 @@ def test_what_is_unknown_inside_a_known_field_survives_too() -> None:
     assert written(read) == body
 
 
-def test_defaults_that_are_written_out_are_nothing_unknown() -> None:
+def test_written_defaults_are_not_unknown_fields() -> None:
     message = {
         "role": "user",
         "content": [{"type": "reasoning", "text": "", "kind": "full", "redacted": None, "signature": None}],
@@ -241,7 +241,7 @@ def test_defaults_that_are_written_out_are_nothing_unknown() -> None:
         {"v": 2, "type": "text.delta"},
     ],
 )
-def test_a_known_event_that_only_a_newer_reader_understands_is_passed_on_whole(body: dict[str, Any]) -> None:
+def test_a_known_event_with_newer_values_is_passed_on_unchanged(body: dict[str, Any]) -> None:
     read = decode(json.dumps(body))
     assert isinstance(read, Unknown)
     assert read.name == body["type"]
@@ -270,15 +270,15 @@ def test_a_known_event_that_only_a_newer_reader_understands_is_passed_on_whole(b
         (b'{"type":"text.delta","step":"one","part":0,"text":"a"}', r"text\.delta is not valid.*\$\.step"),
         (b'{"type":"text.delta","part":0,"text":"a"}', "missing required field `step`"),
         (b'{"type":"file","step":1,"data":"?"}', r"base64.*\$\.data"),
-        (b'{"type":"message.added","message":{"role":"user","content":[{"type":"image"}]}}', "An Image is either"),
+        (b'{"type":"message.added","message":{"role":"user","content":[{"type":"image"}]}}', "An Image needs either"),
     ],
 )
-def test_what_is_no_event_is_an_error_that_says_why(line: bytes, said: str) -> None:
+def test_invalid_events_are_refused_with_a_reason(line: bytes, said: str) -> None:
     with pytest.raises(InvalidRecord, match=said):
         decode(line)
 
 
-def test_what_is_nested_deep_is_read_or_our_error() -> None:
+def test_deep_nesting_is_read_or_raises_invalid_record() -> None:
     for depth in (10, 100, 300, 500, 900, 5000):
         nested: Any = "core"
         for _ in range(depth):
@@ -290,7 +290,7 @@ def test_what_is_nested_deep_is_read_or_our_error() -> None:
             assert depth > 100 or written(decode(data))["body"] == nested
 
 
-def test_text_that_is_no_json_is_the_same_error() -> None:
+def test_invalid_json_raises_invalid_record() -> None:
     with pytest.raises(InvalidRecord):
         decode("\ud83d")
     assert decode('{"type":"raw","body":"é"}') == events.Raw(body="é")
@@ -298,7 +298,7 @@ def test_text_that_is_no_json_is_the_same_error() -> None:
 
 @given(data=st.binary(max_size=40))
 @settings(max_examples=200, deadline=None)
-def test_any_bytes_are_an_event_or_our_error(data: bytes) -> None:
+def test_any_bytes_are_an_event_or_raise_invalid_record(data: bytes) -> None:
     for line in (data, b'{"type":"raw",' + data, b'{"type":"text.delta","step":1,"part":0,"text":"' + data + b'"}'):
         try:
             event = decode(line)
@@ -307,7 +307,7 @@ def test_any_bytes_are_an_event_or_our_error(data: bytes) -> None:
         assert decode(encode(event)) == event
 
 
-# --- values that JSON does not know
+# --- values outside JSON
 
 
 class Colour(enum.Enum):
@@ -356,7 +356,7 @@ class Point:
         ({1: "one"}, {"1": "one"}),
         (2**70, 2**70),
         (float("nan"), None),
-        ("\ud83d\ude00 \ud83d.", "😀 \ufffd."),  # the halves of a pair are joined, half of one is replaced
+        ("\ud83d\ude00 \ud83d.", "😀 \ufffd."),  # surrogate pairs are joined, lone surrogates are replaced
         ({"\udc80": ["\udc80"]}, {"\ufffd": ["\ufffd"]}),
     ],
 )
@@ -386,7 +386,7 @@ def test_a_value_without_a_json_form_is_an_error(value: Any) -> None:
     assert "sk-hidden" not in str(caught.value)
 
 
-def test_half_of_a_surrogate_pair_does_not_end_a_log() -> None:
+def test_a_lone_surrogate_does_not_break_a_log() -> None:
     event = TextDelta(step=1, part=0, text="a\ud83d", seq=4)
     assert decode(encode(event)) == TextDelta(step=1, part=0, text="a\ufffd", seq=4)
     wrong = {"type": "text.delta", "step": "\ud83d", "part": 0, "text": "x"}
@@ -399,7 +399,7 @@ def test_half_of_a_surrogate_pair_does_not_end_a_log() -> None:
 
 @given(message=any_message())
 @settings(max_examples=100, deadline=None)
-def test_a_message_comes_back_as_it_was(message: Message) -> None:
+def test_a_message_survives_a_round_trip(message: Message) -> None:
     line = codec.encode_message(message)
     assert json.loads(line)["v"] == 1
     assert codec.decode_message(line) == message
@@ -408,13 +408,13 @@ def test_a_message_comes_back_as_it_was(message: Message) -> None:
 
 @given(history=st.lists(any_message(), max_size=4))
 @settings(max_examples=50, deadline=None)
-def test_a_history_comes_back_as_it_was(history: list[Message]) -> None:
+def test_a_history_survives_a_round_trip(history: list[Message]) -> None:
     line = codec.encode_messages(iter(history))
     assert json.loads(line)["v"] == 1
     assert codec.decode_messages(line) == tuple(history)
 
 
-def test_a_message_reads_like_what_it_says() -> None:
+def test_the_json_of_a_message() -> None:
     message = Message.user("Look:", Image(data=b"\x89PNG\r\n\x1a\n"))
     assert json.loads(codec.encode_message(message)) == {
         "v": 1,
@@ -427,7 +427,7 @@ def test_a_message_reads_like_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("data", [b"[]", b"{}", b"{", b'{"role":1}', b'{"v":0,"role":"user"}'])
-def test_what_is_no_message_is_an_error(data: bytes) -> None:
+def test_invalid_messages_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidRecord, match="The message"):
         codec.decode_message(data)
     with pytest.raises(InvalidRecord, match="The history"):
@@ -436,7 +436,7 @@ def test_what_is_no_message_is_an_error(data: bytes) -> None:
 
 def test_a_message_of_a_newer_version_says_to_upgrade() -> None:
     for data in ({"role": "user", "content": [{"type": "smell"}]}, {"v": 2, "role": 1}):
-        with pytest.raises(InvalidRecord, match="newer headwater"):
+        with pytest.raises(InvalidRecord, match="newer version of headwater"):
             codec.decode_message(data)
 
 
@@ -447,11 +447,11 @@ def test_a_message_without_a_json_form_is_an_error() -> None:
     assert codec.decode_messages(lone) == (Message.user("a\ufffd"),)
 
 
-# --- the whole
+# --- all event types
 
 
-def test_no_new_word_stands_where_every_reader_needs_the_event() -> None:
-    """A word that a reader does not know makes the whole event unknown to it; these it cannot do without."""
+def test_events_that_every_reader_needs_have_no_new_values() -> None:
+    """An unknown value makes the whole event unknown to a reader; every reader needs these events."""
 
     def words(kind: type[msgspec.Struct]) -> set[tuple[str, str]]:
         found = set()
@@ -492,5 +492,5 @@ class TestTypes:
         assert classes == self.known
 
     def test_every_part_of_a_message_is_generated(self) -> None:
-        # so that the round trips above cannot pass by never meeting one
+        # so that the round trips above cover every class
         assert {Text, Reasoning, Image, File, ToolCall, ToolResult, Source} < set(get_args(AnyPart))

@@ -14,7 +14,7 @@ HOSTILE = "a\x1b[2Jb\x1b]0;title\x07c\x9b31md\be\rf\x00g\x7fh"
 REORDERING = [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 MARKS = [0x200E, 0x200F, 0x061C]
 
-# What writers of these scripts type, with the marks that keep a full stop and a number in their places.
+# Real text in these scripts, with the marks that keep a full stop and a number in place.
 RIGHT_TO_LEFT = [
     "שלום עולם! (C++\u200e) הוא שם.",
     "מחיר: 100\u200f ₪",
@@ -30,22 +30,22 @@ def test_control_characters_are_made_visible() -> None:
 
 
 @pytest.mark.parametrize("code", REORDERING, ids=hex)
-def test_what_reorders_a_line_is_made_visible_in_a_cell_of_its_own(code: int) -> None:
+def test_reordering_controls_become_visible_in_one_cell_each(code: int) -> None:
     text = f"user{chr(code)} nimda"
     assert harmless(text) == "user� nimda"
     assert cell_len(harmless(text)) == len(text)
 
 
 @pytest.mark.parametrize("text", RIGHT_TO_LEFT)
-def test_text_from_right_to_left_is_left_as_it_is(text: str) -> None:
+def test_right_to_left_text_is_not_changed(text: str) -> None:
     assert harmless(text) == text
     assert one_line(text) == text
     assert cell_len(harmless(text)) == sum(
         unicodedata.category(letter) not in ("Cf", "Mn") for letter in text
-    )  # the marks take no cell
+    )  # the marks have no width
 
 
-def test_every_character_that_turns_the_direction_is_decided_on() -> None:
+def test_every_bidirectional_control_is_covered() -> None:
     turning = {code for code in range(0x110000) if unicodedata.bidirectional(chr(code)) in _TURNING}
     assert turning == set(REORDERING)
     weak = {code for code in range(0x110000) if chr(code) != harmless(chr(code))}
@@ -58,7 +58,7 @@ _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 @given(st.text(max_size=60), st.data())
 @settings(max_examples=200, deadline=None)
-def test_no_text_steers_however_it_is_cut(text: str, data: st.DataObject) -> None:
+def test_no_text_is_harmful_however_it_is_split(text: str, data: st.DataObject) -> None:
     text = HOSTILE + "\u202e" + text
     cut = data.draw(st.integers(0, len(text)))
     whole = harmless(text)

@@ -1,4 +1,4 @@
-"""What events come to: at every moment of a run, whatever happens in it."""
+"""The result of a run's events, at every moment of a run."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ BUSY = ErrorInfo(type="Overloaded", message="busy", retryable=True)
 
 
 def begun(*events: Event, step: int = 1) -> list[Event]:
-    """A run in its first attempt, and what it says there."""
+    """A run in its first attempt, with the given output."""
     opening: list[Event] = [RunStarted(agent_name="top", input=(Message.user("Go."),))]
     return stamped([*opening, StepStarted(step=step), AttemptStarted(step=step, model="m", provider="p"), *events])
 
 
 def finished(log: list[Event], *events: Event, reason: str = "stop") -> list[Event]:
-    """The log with its step finished as the fold says, and what comes after."""
+    """The log with its step finished by the fold, followed by more events."""
     known = fold(log)
     end = known.step_end(api="offline", model="m", finish_reason=reason, word=reason)
     return stamped([*log, end, *events])
 
 
 def call(key: str, name: str = "look", *, id: str = "", step: int = 1) -> list[Event]:
-    """A call that is whole."""
+    """A complete call."""
     return [
         CallStarted(step=step, call=key, name=name, id=id),
         CallDelta(step=step, call=key, json='{"n"'),
@@ -79,19 +79,19 @@ def call(key: str, name: str = "look", *, id: str = "", step: int = 1) -> list[E
 # --- text
 
 
-def test_text_is_that_of_the_last_step_and_the_transcript_all_of_it() -> None:
+def test_text_is_the_last_steps_and_the_transcript_is_everything() -> None:
     log = finished(begun(*said(1, 0, "One ", "step.")), StepStarted(step=2), AttemptStarted(step=2))
     known = fold(finished(stamped([*log, *said(2, 0, "Another.", lead="\n\n")])))
     assert (known.text, known.transcript) == ("Another.", "One step.\n\nAnother.")
 
 
-def test_a_step_without_text_leaves_the_text_as_it_was_and_its_lead_unshown() -> None:
+def test_a_step_without_text_changes_neither_text_nor_transcript() -> None:
     log = finished(begun(*said(1, 0, "One.")), StepStarted(step=2), AttemptStarted(step=2))
     known = fold(finished(stamped([*log, TextStarted(step=2, part=0, lead="\n\n"), TextEnded(step=2, part=0)])))
     assert (known.text, known.transcript) == ("One.", "One.")
 
 
-def test_text_is_there_while_it_comes() -> None:
+def test_text_is_available_while_it_streams() -> None:
     known = Fold()
     seen = []
     for event in begun(*said(1, 0, "a", "b", "c")):
@@ -100,7 +100,7 @@ def test_text_is_there_while_it_comes() -> None:
     assert seen == ["", "", "", "", "a", "ab", "abc", "abc"]
 
 
-def test_parts_that_overlap_are_kept_apart() -> None:
+def test_overlapping_parts_are_kept_apart() -> None:
     log = begun(
         TextStarted(step=1, part=0),
         ReasoningStarted(step=1, part=1),
@@ -121,7 +121,7 @@ def test_parts_that_overlap_are_kept_apart() -> None:
     assert fold(whole).transcript == "cad"
 
 
-def test_a_refusal_is_no_answer() -> None:
+def test_a_refusal_is_not_an_answer() -> None:
     log = begun(
         TextStarted(step=1, part=0, kind="refusal"),
         TextDelta(step=1, part=0, text="Not that."),
@@ -135,7 +135,7 @@ def test_a_refusal_is_no_answer() -> None:
         assert response.messages[-1].text == "But this."
 
 
-def test_reasoning_is_told_by_steps() -> None:
+def test_reasoning_is_kept_per_step() -> None:
     thought: list[Event] = [
         ReasoningStarted(step=1, part=0),
         ReasoningDelta(step=1, part=0, text="Hm"),
@@ -148,7 +148,7 @@ def test_reasoning_is_told_by_steps() -> None:
     assert known.messages[-1].content == (Reasoning(text="Hm.", signature="sig"),)
 
 
-def test_a_part_that_says_nothing_is_kept_for_what_must_be_sent_back() -> None:
+def test_an_empty_part_is_kept_for_its_signature() -> None:
     log = begun(
         ReasoningStarted(step=1, part=0),
         ReasoningEnded(step=1, part=0, redacted="…"),
@@ -162,7 +162,7 @@ def test_a_part_that_says_nothing_is_kept_for_what_must_be_sent_back() -> None:
     assert fold(log).message().content == (Reasoning(redacted="…"), Text(text="", signature="sig"))
 
 
-def test_a_message_stands_for_deltas_that_are_left_out() -> None:
+def test_a_steps_message_replaces_omitted_deltas() -> None:
     message = Message.assistant(Reasoning(text="Hm."), "Hello.", Text(text="No.", refusal=True))
     response = fold(stamped([*begun()[:2], StepFinished(step=1, message=message, finish_reason="stop")])).response()
     assert (response.text, response.transcript) == ("Hello.", "Hello.")
@@ -170,7 +170,7 @@ def test_a_message_stands_for_deltas_that_are_left_out() -> None:
     assert response.messages[-1] == message
 
 
-def test_sources_and_files_stand_where_they_came() -> None:
+def test_sources_and_files_keep_their_place() -> None:
     log = begun(
         *said(1, 0, "See"),
         SourceFound(step=1, url="https://example.org", title="Example", span=(0, 3)),
@@ -193,7 +193,7 @@ def test_sources_and_files_stand_where_they_came() -> None:
 # --- attempts
 
 
-def test_what_is_retracted_was_never_said() -> None:
+def test_retracted_text_is_gone() -> None:
     shown = [*said(1, 0, "Hel"), ReasoningStarted(step=1, part=1), SourceFound(step=1, url="x"), *call("a")]
     log = begun(*shown, ReasoningEnded(step=1, part=1))
     assert fold(log).shown_chars == 3
@@ -207,14 +207,14 @@ def test_what_is_retracted_was_never_said() -> None:
     assert fold(stamped([*taken_back, *again])).response().transcript == "Hello."
 
 
-def test_a_lead_is_shown_and_taken_back_with_its_text() -> None:
+def test_a_lead_is_retracted_with_its_text() -> None:
     log = finished(begun(*said(1, 0, "One.")), StepStarted(step=2), AttemptStarted(step=2))
     lead = stamped([*log, TextStarted(step=2, part=0, lead="\n\n")])
     assert fold(lead).shown_chars == 0, "nothing is shown before there are words"
     assert fold(stamped([*lead, TextDelta(step=2, part=0, text="Two")])).shown_chars == 5
 
 
-def test_what_an_attempt_that_showed_nothing_made_is_forgotten() -> None:
+def test_the_output_of_a_failed_attempt_that_showed_nothing_is_dropped() -> None:
     log = begun(
         SourceFound(step=1, url="x"),
         AttemptFailed(step=1, attempt=1, error=BUSY, then="fallback"),
@@ -224,7 +224,7 @@ def test_what_an_attempt_that_showed_nothing_made_is_forgotten() -> None:
     assert (response.sources, response.model, response.provider) == ((), "n", "q")
 
 
-def test_a_failed_attempt_that_nothing_follows_keeps_what_it_said() -> None:
+def test_a_failed_last_attempt_keeps_its_text() -> None:
     log = begun(*said(1, 0, "Hel"), AttemptFailed(step=1, attempt=1, error=BUSY))
     whole = finished(log, RunFailed(error=BUSY))
     check_log(whole)
@@ -233,7 +233,7 @@ def test_a_failed_attempt_that_nothing_follows_keeps_what_it_said() -> None:
     assert response.messages[-1].text == "Hel"
 
 
-def test_which_attempt_is_going_on() -> None:
+def test_the_open_attempt() -> None:
     known = Fold()
     seen = []
     for event in [
@@ -249,7 +249,7 @@ def test_which_attempt_is_going_on() -> None:
 # --- calls and tools
 
 
-def test_results_stand_in_the_order_of_the_calls_whatever_their_ids() -> None:
+def test_results_are_in_the_order_of_the_calls_whatever_their_ids() -> None:
     log = finished(
         begun(*call("x", id="x"), *call("x#2", "ask", id="x")),
         ToolStarted(step=1, call="x", name="look"),
@@ -269,7 +269,7 @@ def test_results_stand_in_the_order_of_the_calls_whatever_their_ids() -> None:
     )
 
 
-def test_a_call_that_was_cut_is_told_of_and_left_out_of_history() -> None:
+def test_a_cut_off_call_is_reported_but_left_out_of_history() -> None:
     log = begun(
         CallStarted(step=1, call="a", name="look"),
         CallDelta(step=1, call="a", json='{"n'),
@@ -284,7 +284,7 @@ def test_a_call_that_was_cut_is_told_of_and_left_out_of_history() -> None:
         assert response.messages == half.messages
 
 
-def test_a_call_with_bad_arguments_answers_itself() -> None:
+def test_a_call_with_bad_arguments_has_its_error_as_result() -> None:
     bad = CallRejected(step=1, call="b", name="look", raw="[1]", error="no JSON object")
     log = finished(begun(*call("a"), CallStarted(step=1, call="b", name="look"), bad), reason="tool_calls")
     known = fold(log)
@@ -302,7 +302,7 @@ def test_a_call_with_bad_arguments_answers_itself() -> None:
     )
 
 
-def test_calls_that_nobody_answered_are_answered_when_the_run_ends() -> None:
+def test_unanswered_calls_are_answered_when_the_run_ends() -> None:
     log = finished(begun(*call("a"), *call("b", "ask")), ToolStarted(step=1, call="a", name="look"))
     done = stamped([*log, ToolFinished(step=1, call="a", name="look", result="seen")])
     for events in (done, [*done, RunCancelled()]):
@@ -314,7 +314,7 @@ def test_calls_that_nobody_answered_are_answered_when_the_run_ends() -> None:
 
 
 @pytest.mark.parametrize("by", ["provider", "client"])
-def test_calls_that_are_not_ours_want_no_answer(by: Any) -> None:
+def test_calls_of_others_need_no_answer(by: Any) -> None:
     events = [
         CallStarted(step=1, call="a", name="search", by=by),
         CallReady(step=1, call="a", name="search", arguments={}, by=by),
@@ -326,7 +326,7 @@ def test_calls_that_are_not_ours_want_no_answer(by: Any) -> None:
     assert len(response.tool_calls) == (by == "client"), "what a provider ran itself is its own business"
 
 
-def test_a_message_comes_after_the_results_that_were_still_due() -> None:
+def test_a_message_comes_after_pending_results() -> None:
     rejected = CallRejected(step=1, call="a", name="look", raw="[", error="no JSON object")
     log = finished(begun(CallStarted(step=1, call="a", name="look"), rejected))
     known = fold(stamped([*log, MessageAdded(message=Message.user("Go on."))]))
@@ -337,7 +337,7 @@ def test_a_message_comes_after_the_results_that_were_still_due() -> None:
 # --- usage
 
 
-def test_usage_is_the_last_report_of_each_attempt_and_of_each_child() -> None:
+def test_usage_adds_the_last_report_of_each_attempt_and_child() -> None:
     log = begun(
         UsageReported(step=1, attempt=1, usage=Usage(input_tokens=1, output_tokens=1)),
         UsageReported(step=1, attempt=1, usage=Usage(input_tokens=2, output_tokens=3)),
@@ -356,13 +356,13 @@ def test_usage_is_the_last_report_of_each_attempt_and_of_each_child() -> None:
     assert known.usage == Usage(input_tokens=112, output_tokens=3, reasoning_tokens=5)
 
 
-def test_what_a_provider_reported_of_one_attempt_is_kept_in_its_own_words() -> None:
+def test_the_raw_report_of_a_single_attempt_is_kept() -> None:
     raw = Usage(input_tokens=1, raw={"prompt_tokens": 1})
     known = fold(begun(UsageReported(step=1, attempt=1, usage=raw)))
     assert known.step_end(api="", model="", finish_reason=None).usage == raw
 
 
-def test_what_an_attempt_said_is_estimated_calls_and_thoughts_and_all() -> None:
+def test_the_estimate_includes_calls_and_reasoning() -> None:
     thought = [ReasoningStarted(step=1, part=1), ReasoningDelta(step=1, part=1, text="Hmmm")]
     half = [CallStarted(step=1, call="b", name="look"), CallDelta(step=1, call="b", json='{"n"')]
     known = fold(begun(*said(1, 0, "Four"), *thought, *call("a"), *half))
@@ -375,7 +375,7 @@ def test_what_an_attempt_said_is_estimated_calls_and_thoughts_and_all() -> None:
     assert (silent.origin, silent.usage) == ("unknown", Usage())
 
 
-def test_what_was_not_reported_is_unknown_and_not_nothing() -> None:
+def test_unreported_usage_is_unknown_and_not_zero() -> None:
     assert fold(begun()).usage == Usage()
     assert fold(begun()).usage.input_tokens is None
 
@@ -383,7 +383,7 @@ def test_what_was_not_reported_is_unknown_and_not_nothing() -> None:
 # --- the rest of a Response
 
 
-def test_times_are_told_by_the_events() -> None:
+def test_times_come_from_the_events() -> None:
     log = finished(begun(*said(1, 0, "a", "b")), RunFinished(finish_reason="stop"))
     response = fold(log).response()
     assert response.duration == log[-1].time - BEGUN
@@ -403,21 +403,21 @@ def test_a_response_says_how_it_ended() -> None:
     assert fold([*log, RunFailed(error=BUSY, run="top")]).response().partial
 
 
-def test_the_events_of_other_runs_are_passed_over() -> None:
+def test_events_of_other_runs_are_ignored() -> None:
     log = full_log()
     assert fold(log).response().transcript == "I look.\n\nBut this."
     assert fold(event for event in log if event.run == "below").response().transcript == "Yes."
 
 
-def test_an_event_of_a_step_outside_any_is_a_mistake() -> None:
+def test_an_event_of_a_step_outside_any_step_is_an_error() -> None:
     with pytest.raises(ValueError, match="outside any step"):
         Fold().add(ReasoningStarted(step=1, part=0))
 
 
-# --- what people say, and what a model is sent
+# --- messages, and what is sent to a model
 
 
-def test_a_message_is_unheard_until_it_joins_the_conversation() -> None:
+def test_a_message_is_unheard_until_it_is_added() -> None:
     log = handmade_logs()["steered"]
     seen = [list(fold(log[:end]).unheard) for end in range(len(log) + 1)]
     received = next(at for at, event in enumerate(log) if isinstance(event, MessageReceived))
@@ -427,7 +427,7 @@ def test_a_message_is_unheard_until_it_joins_the_conversation() -> None:
     assert list(fold(handmade_logs()["steered too late"]).unheard) == ["m1"]
 
 
-def test_a_compaction_stands_in_the_conversation_and_is_sent_for_what_it_replaces() -> None:
+def test_a_compaction_is_kept_in_the_conversation_and_sent_instead_of_what_it_replaces() -> None:
     known = fold(handmade_logs()["compacted"])
     texts = [message.text for message in known.messages]
     thoughts = ["Thought 1.", "Go on.", "Thought 2.", "Go on.", "Thought 3.", "Go on."]
@@ -438,7 +438,7 @@ def test_a_compaction_stands_in_the_conversation_and_is_sent_for_what_it_replace
     assert plain.sent is plain.messages
 
 
-def test_what_a_client_was_asked_is_answered_by_the_next_input() -> None:
+def test_client_calls_are_answered_by_the_next_input() -> None:
     asked = fold(handmade_logs()["calls for the client"])
     assert asked.calls_to_run() == ()
     assert [message.role for message in asked.messages] == ["user", "assistant", "tool"]
@@ -453,7 +453,7 @@ def test_what_a_client_was_asked_is_answered_by_the_next_input() -> None:
 # --- times
 
 
-def test_an_event_without_a_time_was_now() -> None:
+def test_an_event_without_a_time_counts_as_now() -> None:
     events = [
         RunStarted(agent_name="top"),
         StepStarted(step=1),
@@ -468,7 +468,7 @@ def test_an_event_without_a_time_was_now() -> None:
     assert (response.duration, response.time_to_first_token, response.tokens_per_second) == (0, 0, None)
     force_setattr(events[0], "time", BEGUN)
     assert known.response(now=BEGUN + 3).time_to_first_token == 3
-    force_setattr(events[3], "time", BEGUN + 1)  # stamped once it has been folded, as one of a run below is
+    force_setattr(events[3], "time", BEGUN + 1)  # stamped after it was folded, as events of a child run are
     assert known.first_token_at == BEGUN + 1
     response = known.response(now=BEGUN + 3)
     assert (response.duration, response.time_to_first_token, response.tokens_per_second) == (3, 1, 0.5)
@@ -476,12 +476,12 @@ def test_an_event_without_a_time_was_now() -> None:
     assert known.response(now=BEGUN + 4).duration == 4
 
 
-def test_a_run_that_never_began_took_no_time() -> None:
+def test_a_run_that_never_started_took_no_time() -> None:
     response = Fold().response(now=BEGUN)
     assert (response.duration, response.time_to_first_token, response.partial) == (0, None, True)
 
 
-def test_an_output_counts_only_where_the_run_finished() -> None:
+def test_an_output_counts_only_if_the_run_finished() -> None:
     log = finished(begun(*said(1, 0, "7")))
     assert fold(log).response(output=7).output == "7"
     assert fold([*log, RunFailed(error=BUSY, run="top")]).response(output=7).output == "7"
@@ -489,7 +489,7 @@ def test_an_output_counts_only_where_the_run_finished() -> None:
 
 
 def answered(*after: Event, tool: str = "answer", error: str | None = None) -> list[Event]:
-    """A run whose model says something, calls two tools, and gives its answer by the second."""
+    """A run whose model writes text, calls two tools, and gives its answer with the second call."""
     said_and_called = [*said(1, 0, "So."), *call("c1"), *call("c2", "answer"), *call("c3", "answer")]
     first, *rest = begun(*said_and_called)
     log = finished([msgspec.structs.replace(first, answer_tool=tool), *rest], reason="tool_calls")
@@ -502,7 +502,7 @@ def answered(*after: Event, tool: str = "answer", error: str | None = None) -> l
 DONE = RunFinished(finish_reason="tool_calls", output=1)
 
 
-def test_an_answer_that_a_call_gives_is_the_text_once_the_run_has_finished() -> None:
+def test_an_answering_calls_arguments_are_the_text_once_the_run_has_finished() -> None:
     response = fold(answered(DONE)).response()
     assert (response.text, response.transcript) == ('{"n":1}', "So.")
     for after in ([], [RunCancelled()], [RunFailed(error=BUSY)]):
@@ -511,19 +511,19 @@ def test_an_answer_that_a_call_gives_is_the_text_once_the_run_has_finished() -> 
     assert fold(answered(DONE, error="It does not fit.")).response().text == "So."
 
 
-def test_an_answer_that_a_call_gives_is_not_the_text_of_a_run_that_goes_on() -> None:
+def test_an_answering_calls_arguments_are_not_the_text_of_an_open_run() -> None:
     further = [StepStarted(step=2), AttemptStarted(step=2), *said(2, 1, "Or so.")]
     log = finished(answered(MessageAdded(message=Message.user("Go on."), cause="loop"), *further), DONE)
     assert fold(log).response().text == "Or so."
 
 
-# --- at random: any run, at any moment
+# --- random runs, at any moment
 
 
 @pytest.mark.long
 @settings(max_examples=tries(30, 300), deadline=None)
 @given(plays())
-def test_a_run_can_be_told_of_at_every_moment(play: Play) -> None:
+def test_a_run_has_a_response_at_every_moment(play: Play) -> None:
     known: dict[str, Fold] = {}
     for event in carried_out(play).log:
         of_run = known.setdefault(event.run, Fold())
@@ -554,8 +554,8 @@ def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) ->
 @pytest.mark.long
 @settings(max_examples=tries(25, 150), deadline=None)
 @given(plays())
-def test_the_fold_of_a_whole_log_is_that_of_its_messages_alone(play: Play) -> None:
-    """A finished step carries its whole message: what it was made of can be left out."""
+def test_messages_alone_give_the_fold_of_the_whole_log(play: Play) -> None:
+    """A finished step has its whole message, so the events that made it can be left out."""
     log = carried_out(play).log
     made = (TextDelta, ReasoningDelta, CallDelta)
     for run in folds(log):

@@ -1,4 +1,4 @@
-"""A log so far under new ids: a log itself, that shares no id with the other."""
+"""A copy of a log under new ids: a valid log that shares no id with the original."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ids() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_a_whole_log_forked_is_a_log_that_says_the_same(name: str) -> None:
+def test_a_forked_log_is_valid_and_has_the_same_result(name: str) -> None:
     log, numbers = LOGS[name], ids()
     made = forked(log, log[0].agent, lambda: next(numbers))
     check_log(made, parked=True)
@@ -36,18 +36,18 @@ def test_a_whole_log_forked_is_a_log_that_says_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_no_id_of_the_other_run_is_left(name: str) -> None:
+def test_no_id_of_the_original_is_left(name: str) -> None:
     log, numbers = LOGS[name], ids()
     made = forked(log, log[0].agent, lambda: next(numbers))
     old = {event.run for event in log}
     first = made[0]
     assert isinstance(first, RunStarted)
     written = b"".join(encode(event) for event in (msgspec.structs.replace(first, forked_from=None), *made[1:]))
-    # An answer may quote one; nothing else may.
+    # Only an answer may quote an id.
     assert not [run for run in old if f'"{run}"'.encode() in written or f'"{run}/'.encode() in written]
 
 
-def test_the_outermost_run_goes_by_another_name() -> None:
+def test_the_outermost_run_has_the_new_name() -> None:
     log, numbers = sample_logs()["tools"], ids()
     made = forked(log, "other", lambda: next(numbers))
     assert {event.path[0] for event in made} == {"other"}

@@ -1,4 +1,4 @@
-"""What people decide about a call, and what then runs, is read by the model, and stands in the conversation."""
+"""People's decisions about calls: what runs, what the model gets, and what the conversation keeps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ CALL = ToolCall(id="c2", name="send_mail", arguments=MAIL)
 
 
 def until(name: str, kind: type[Event], n: int = 0) -> Fold:
-    """The fold of a log up to the n-th event of a class and with it."""
+    """The fold of a log up to and including the n-th event of a class."""
     log = handmade_logs()[name]
     at = [at for at, event in enumerate(log) if type(event) is kind][n]
     return fold(log[: at + 1])
 
 
 def result_of(known: Fold, call: str) -> ToolResult:
-    """What the model reads as the result of a call."""
+    """The text that the model gets as the result of a call."""
     parts = [part for message in known.messages if message.role == "tool" for part in message.content]
     (result,) = [part for part in parts if isinstance(part, ToolResult) and part.id == call]
     return result
@@ -37,7 +37,7 @@ def result_of(known: Fold, call: str) -> ToolResult:
         (ApprovalAnswered(approval="a", allowed=False, by="ann", note="Not now."), "Refused by ann: Not now."),
     ],
 )
-def test_the_model_reads_who_refused_and_why(answer: ApprovalAnswered, said: str) -> None:
+def test_the_model_is_told_who_refused_and_why(answer: ApprovalAnswered, said: str) -> None:
     assert refusal_text(answer) == said
 
 
@@ -52,7 +52,7 @@ def test_a_refusal_is_the_calls_result() -> None:
     assert [part.id for part in whole.messages[2].content if isinstance(part, ToolResult)] == ["c1", "c2"]
 
 
-def test_a_question_stands_until_it_is_answered() -> None:
+def test_a_question_is_open_until_it_is_answered() -> None:
     asked = until("approved", ToolFinished)
     assert list(asked.asked.open) == ["ask-c2"]
     assert asked.calls_to_run() == (("c2", CALL),)
@@ -63,7 +63,7 @@ def test_a_question_stands_until_it_is_answered() -> None:
     assert lapsed.asked.open == {}, "nobody waits for it any more"
 
 
-def test_a_call_runs_with_what_was_allowed_and_stands_as_the_model_wrote_it() -> None:
+def test_a_call_runs_with_the_approved_arguments_and_is_kept_as_written() -> None:
     changed = {**MAIL, "to": "eve@example.org"}
     known = until("approved with other arguments", ApprovalAnswered)
     assert known.calls_to_run() == (("c2", ToolCall(id="c2", name="send_mail", arguments=changed)),)
@@ -72,7 +72,7 @@ def test_a_call_runs_with_what_was_allowed_and_stands_as_the_model_wrote_it() ->
     assert response.messages[1].tool_calls[1] == CALL
 
 
-def test_a_custom_tool_runs_with_the_text_that_was_allowed() -> None:
+def test_a_custom_tool_runs_with_the_approved_text() -> None:
     known = until("a custom tool approved", ApprovalAnswered)
     assert known.calls_to_run() == (
         ("c1", ToolCall(id="c1", name="shell", arguments="rm -r build/cache", custom=True)),
@@ -82,7 +82,7 @@ def test_a_custom_tool_runs_with_the_text_that_was_allowed() -> None:
     assert result_of(whole, "c1").custom
 
 
-def test_an_answer_may_hold_for_the_run() -> None:
+def test_an_answer_may_apply_to_the_run() -> None:
     known = fold(handmade_logs()["approved for the run"])
     assert {name: answer.approval for name, answer in known.asked.standing.items()} == {"send_mail": "ask-c2"}
     assert fold(handmade_logs()["approved"]).asked.standing == {}
@@ -92,7 +92,7 @@ def tries(known: Fold) -> dict[str, int]:
     return {call.key: call.started.try_ for call in known.open_calls() if call.started is not None}
 
 
-def test_a_tool_that_was_cut_off_is_to_run_again() -> None:
+def test_an_interrupted_tool_has_to_run_again() -> None:
     known = until("resumed in a tool", RunResumed)
     assert known.calls_to_run() == (("c2", CALL),)
     assert tries(known) == {"c2": 1}
@@ -100,7 +100,7 @@ def test_a_tool_that_was_cut_off_is_to_run_again() -> None:
     assert result_of(fold(handmade_logs()["resumed in a tool"]), "c2").content == "Sent."
 
 
-def test_a_call_that_is_refused_once_it_had_begun_is_answered_by_its_tools_end() -> None:
+def test_a_call_refused_after_its_start_is_answered_by_its_tools_end() -> None:
     name = "resumed in a tool that is asked about"
     known = until(name, ApprovalAnswered, 1)
     assert known.calls_to_run() == (), "it never runs again"
@@ -110,12 +110,12 @@ def test_a_call_that_is_refused_once_it_had_begun_is_answered_by_its_tools_end()
     assert known.messages[-1].role == "tool"
 
 
-def test_what_was_allowed_holds_when_the_run_is_taken_up_again() -> None:
+def test_an_approval_survives_resuming() -> None:
     known = until("resumed in a tool that is asked about", RunResumed)
     assert known.calls_to_run() == (("c2", ToolCall(id="c2", name="send_mail", arguments={**MAIL, "text": "Warm."})),)
 
 
-def test_an_attempt_that_the_log_cut_off_is_forgotten() -> None:
+def test_an_interrupted_attempt_is_dropped() -> None:
     response = fold(handmade_logs()["resumed in an answer"]).response()
     assert (response.text, response.transcript, response.tool_calls) == ("It is sunny.", "It is sunny.", ())
     assert response.usage_origin == "estimated"
@@ -123,7 +123,7 @@ def test_an_attempt_that_the_log_cut_off_is_forgotten() -> None:
     assert guarded.transcript == "It is fine."
 
 
-def test_a_step_weighs_what_the_model_wrote_in_it_in_whatever_form() -> None:
+def test_a_steps_size_is_all_that_the_model_wrote_in_any_form() -> None:
     step = Step(1)
     text = step.entries[0] = Stream("answer")
     text.pieces.append("été")

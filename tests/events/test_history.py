@@ -37,7 +37,7 @@ def test_each_call_has_its_result_right_after_it(
     assert strays(messages) == stray
 
 
-def test_only_the_calls_that_are_meant_count() -> None:
+def test_only_the_given_kinds_of_calls_count() -> None:
     messages = (calls("ours"), calls("theirs", by="client"), calls("providers", by="provider"))
     assert unanswered(messages, by=("agent",)) == ("ours",)
     assert unanswered(messages, by=("client",)) == ("theirs",)

@@ -34,7 +34,7 @@ from tests.support.values import any_message, value_of
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 4
 
 
-def test_all_is_what_users_need() -> None:
+def test_public_names() -> None:
     for name in messages.__all__:
         assert hasattr(messages, name)
     assert list(messages.__all__) == sorted(messages.__all__)
@@ -53,7 +53,7 @@ def test_a_message_is_made_of_strings_and_parts() -> None:
     assert Message.tool(result) == Message(role="tool", content=(result,))
 
 
-def test_a_messages_text_is_what_was_answered() -> None:
+def test_a_messages_text_is_the_answer() -> None:
     message = Message.assistant(
         Reasoning(text="thinking"), "One. ", Text(text="No.", refusal=True), Source(url="https://a"), "Two."
     )
@@ -61,7 +61,7 @@ def test_a_messages_text_is_what_was_answered() -> None:
     assert Message(role="assistant").text == ""
 
 
-def test_a_messages_tool_calls_stand_in_order() -> None:
+def test_a_messages_tool_calls_are_in_order() -> None:
     one, two = (ToolCall(id=str(n), name="f", arguments={"n": n}) for n in range(2))
     message = Message.assistant(one, "and", two, ProviderItem(api="x", item={}))
     assert message.tool_calls == (one, two)
@@ -78,7 +78,7 @@ def test_messages_are_values(message: Message) -> None:
 
 def test_an_image_is_bytes_or_a_url() -> None:
     for wrong in ({}, {"data": PNG, "url": "https://a"}):
-        with pytest.raises(TypeError, match="An Image is either"):
+        with pytest.raises(TypeError, match="An Image needs either"):
             Image(**wrong)  # type: ignore[arg-type]
     assert Image(data=PNG).media_type == "image/png"
     assert Image(data=b"?").media_type == "image/png"
@@ -88,7 +88,7 @@ def test_an_image_is_bytes_or_a_url() -> None:
 
 def test_a_file_is_bytes_a_url_or_an_id() -> None:
     for wrong in ({}, {"data": b"a", "id": "f"}, {"url": "u", "id": "f"}, {"data": b"a", "url": "u", "id": "f"}):
-        with pytest.raises(TypeError, match="A File is one of"):
+        with pytest.raises(TypeError, match="A File needs one of"):
             File(**wrong)
     assert File(data=b"%PDF-1.7").media_type == "application/pdf"
     assert File(data=b"words").media_type == "text/plain"
@@ -111,7 +111,7 @@ def test_a_file_is_bytes_a_url_or_an_id() -> None:
         (b"\x89PN", "a/b"),
     ],
 )
-def test_media_types_are_seen_from_the_first_bytes(data: bytes, media_type: str) -> None:
+def test_media_types_are_detected_from_the_first_bytes(data: bytes, media_type: str) -> None:
     assert sniff_media_type(data, "a/b") == media_type
 
 
@@ -125,7 +125,7 @@ def test_a_data_url_holds_its_data(data: bytes) -> None:
 
 @given(data=st.binary(), media_type=st.sampled_from(["image/png", "text/html;charset=utf-8"]))
 @settings(max_examples=50, deadline=None)
-def test_a_data_url_is_read_as_it_was_written(data: bytes, media_type: str) -> None:
+def test_a_data_url_survives_a_round_trip(data: bytes, media_type: str) -> None:
     assert read_data_url(data_url(data, media_type)) == (data, media_type.partition(";")[0])
 
 
@@ -142,7 +142,7 @@ def test_a_data_url_is_read_as_it_was_written(data: bytes, media_type: str) -> N
         ("https://example.com/data:,a", None),
     ],
 )
-def test_a_data_url_of_someone_elses_is_read_or_refused(url: str, read: tuple[bytes, str] | None) -> None:
+def test_foreign_data_urls_are_read_or_refused(url: str, read: tuple[bytes, str] | None) -> None:
     assert read_data_url(url) == read
 
 
@@ -152,13 +152,13 @@ def test_a_data_url_of_someone_elses_is_read_or_refused(url: str, read: tuple[by
 COUNTS = [name for name in Usage.__struct_fields__ if name not in ("raw", "cost")]
 
 
-def test_what_was_not_reported_is_none_and_not_zero() -> None:
+def test_unreported_counts_are_none_and_not_zero() -> None:
     usage = Usage()
     assert all(getattr(usage, name) is None for name in COUNTS)
     assert usage.total_tokens is None
     assert not usage
     assert usage.to_dict() == {}
-    assert Usage(input_tokens=0)  # nothing was counted, but it was counted
+    assert Usage(input_tokens=0)  # zero, but reported
     assert Usage(input_tokens=0).to_dict() == {"input_tokens": 0}
 
 
@@ -193,7 +193,7 @@ def test_usages_add_up(one: Usage, other: Usage, third: Usage) -> None:
     json.dumps(total.to_dict())
 
 
-def test_a_cost_is_dollars_and_unknown_where_nobody_knows_a_price() -> None:
+def test_a_cost_is_in_dollars_and_none_without_a_price() -> None:
     known, unknown = Usage(input_tokens=1, cost=Decimal("0.10")), Usage(input_tokens=1)
     assert (unknown + unknown).cost is None
     assert (known + unknown).cost == (unknown + known).cost == Decimal("0.10")
@@ -203,28 +203,28 @@ def test_a_cost_is_dollars_and_unknown_where_nobody_knows_a_price() -> None:
     assert Usage.estimated("four").cost is None
 
 
-def test_costs_add_up_whatever_the_thread_rounds_to() -> None:
+def test_costs_add_up_in_any_decimal_context() -> None:
     small, large = Usage(cost=Decimal("0.000000000001")), Usage(cost=Decimal("123456789.25"))
     with localcontext() as context:
         context.prec = 3
         assert (small + large).cost == Decimal("123456789.250000000001")
 
 
-# --- what of a conversation is sent
+# --- the messages that are sent
 
 
-def test_all_of_a_conversation_is_sent_where_nothing_was_compacted() -> None:
+def test_without_a_compaction_the_whole_conversation_is_sent() -> None:
     messages = [Message.user("a"), Message.assistant("b")]
     assert sent_messages(messages) is messages
     assert sent_messages(()) == ()
 
 
-def test_a_compaction_is_sent_for_the_messages_before() -> None:
+def test_a_compaction_replaces_the_messages_before_it() -> None:
     said = [Message.user(str(number)) for number in range(8)]
     first = Message(role="user", content=(Text(text="0 to 2"),), replaces=3)
     assert sent_messages([*said[:4], first]) == [first, said[3]]
     assert sent_messages([*said[:4], first, *said[4:]]) == [first, *said[3:]]
-    # the second counts from the beginning too, and the first is among what it stands for
+    # the second counts from the start too, so it replaces the first
     second = Message(role="user", content=(Text(text="0 to 4"),), replaces=6)
     assert sent_messages([*said[:4], first, *said[4:6], second, *said[6:]]) == [second, said[5], *said[6:]]
     whole = Message(role="user", content=(Text(text="all"),), replaces=99)
@@ -232,6 +232,6 @@ def test_a_compaction_is_sent_for_the_messages_before() -> None:
 
 
 @pytest.mark.parametrize("kind", [Image, File])
-def test_data_that_is_no_bytes_is_said_plainly(kind: Any) -> None:
+def test_data_that_is_not_bytes_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match="is bytes: write"):
         kind("picture.png")

@@ -1,4 +1,4 @@
-"""Text that is tidied up stays the text it was, and is held in few pieces."""
+"""`tidy` keeps the text and reduces the number of pieces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_text_is_what_was_appended(reads: list[tuple[int, bool]]) -> None:
         assert "".join(pieces) == "".join(wanted)
 
 
-def test_what_is_joined_is_not_joined_again() -> None:
+def test_joined_pieces_are_not_joined_again() -> None:
     pieces = Pieces()
     for _ in range(10):
         pieces.extend(["x"] * (MANY_PIECES + 1))

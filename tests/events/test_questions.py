@@ -1,4 +1,4 @@
-"""What people are asked, in one shape, whichever event tells of it."""
+"""Questions to people, in one shape for both events."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def test_an_approval_is_a_question_with_arguments_and_a_reason() -> None:
     assert (question.run, question.path, question.agent) == ("r", ("a", "b"), "b")
 
 
-def test_an_input_is_a_question_with_a_message_and_a_schema_or_an_address() -> None:
+def test_an_input_is_a_question_with_a_message_and_a_schema_or_a_url() -> None:
     schema = {"type": "object"}
     question = Question.of(InputAsked(input="r/c1/1", call="c1", name="book", message="How many?", schema=schema))
     assert (question.id, question.kind, question.message, question.schema) == ("r/c1/1", "input", "How many?", schema)
     assert Question.of(InputAsked(input="i", call="c", name="book", url="https://x.example")).url == "https://x.example"
 
 
-def test_an_event_without_its_place_is_given_one() -> None:
+def test_an_unstamped_event_gets_a_run_and_a_path() -> None:
     asked = ApprovalAsked(approval="a", call="c", name="pay")
     question = Question.of(asked, "r", ("top",))
     assert (question.run, question.path, question.agent) == ("r", ("top",), "top")
     assert Question.of(asked).agent == ""
 
 
-def test_both_are_plain_values() -> None:
+def test_questions_and_answers_are_values() -> None:
     question = Question.of(ApprovalAsked(approval="a", call="c", name="pay", arguments={"n": 1}))
     assert msgspec.json.decode(msgspec.json.encode(question), type=Question) == question
     answer = Answer(allowed=False, note="no", by="ann")

@@ -1,4 +1,4 @@
-"""What a run comes to: a string that knows how it came about, and can be kept."""
+"""A run's result: a string with details of the run, which can be stored."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_response_is_its_text() -> None:
     assert RESPONSE._repr_markdown_() == "Hello"
 
 
-def test_a_response_knows_how_it_came_about_and_what_it_was_not_told() -> None:
+def test_a_response_has_details_of_the_run_with_defaults() -> None:
     assert RESPONSE.transcript == "Well.\n\nHello"
     assert RESPONSE.output == "Hello"
     assert RESPONSE.usage.total_tokens == 3
@@ -59,13 +59,13 @@ def test_a_response_knows_how_it_came_about_and_what_it_was_not_told() -> None:
     assert not bare.usage
 
 
-def test_every_field_has_a_value_from_the_start_and_no_other_is_taken() -> None:
+def test_every_field_has_a_default_and_unknown_ones_are_refused() -> None:
     assert set(Response("").__dict__) == set(Response.__annotations__)
     with pytest.raises(TypeError, match="no field 'tokens'"):
         Response("", tokens=3)
 
 
-def test_responses_share_nothing() -> None:
+def test_responses_share_no_state() -> None:
     one, other = Response("a", model="m"), Response("b")
     assert other.model == ""
     one.partial = True
@@ -94,7 +94,7 @@ def test_a_response_as_a_dict_is_json(response: Response[Any]) -> None:
     assert "messages" not in said
 
 
-def test_awaiting_a_response_gives_itself_at_once() -> None:
+def test_awaiting_a_response_returns_itself_at_once() -> None:
     async def main() -> Response[str]:
         first = await RESPONSE
         assert first is RESPONSE
@@ -103,7 +103,7 @@ def test_awaiting_a_response_gives_itself_at_once() -> None:
     assert asyncio.run(main()) is RESPONSE
 
 
-def test_a_response_answers_to_the_names_of_the_documents() -> None:
+def test_a_response_has_the_documented_aliases() -> None:
     response = Response("Hi.", model="m", provider="p", usage=Usage(output_tokens=2), duration=1.5)
     assert response.content == response.text == "Hi."
     assert type(response.content) is str
@@ -117,8 +117,8 @@ def test_a_response_answers_to_the_names_of_the_documents() -> None:
 
 
 @pytest.mark.parametrize("name", ["success", "unwrap", "final_output", "choices", "thinking"])
-def test_a_name_from_elsewhere_is_answered_with_ours(name: str) -> None:
-    with pytest.raises(AttributeError, match=f"has no '{name}'. Here it is "):
+def test_a_name_from_another_library_is_answered_with_a_hint(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"has no '{name}'. Use "):
         getattr(Response("Hi."), name)
     assert not hasattr(Response("Hi."), name)
 
@@ -153,7 +153,7 @@ TIDE = '{"port": "Brest", "on": "2026-01-05"}'
 
 @given(response=any_response())
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_response_comes_back_as_it_was(response: Response[Any]) -> None:
+def test_a_response_survives_a_round_trip(response: Response[Any]) -> None:
     text = response.to_json()
     read = Response.from_json(text)
     assert type(read) is Response
@@ -163,7 +163,7 @@ def test_a_response_comes_back_as_it_was(response: Response[Any]) -> None:
     assert Response.from_json(json.loads(text)) == Response.from_json(text.encode()) == response
 
 
-def test_the_error_of_a_member_is_read_back_as_one_of_its_name() -> None:
+def test_a_members_error_is_read_back_with_its_type() -> None:
     ours = Response("a", error=errors.RateLimited("Too often.", hint="Wait."))
     theirs = Response("b", error=KeyError("x"))
     read = Response.from_json(Response("", members={"a": ours, "b": theirs}).to_json())
@@ -173,7 +173,7 @@ def test_the_error_of_a_member_is_read_back_as_one_of_its_name() -> None:
     assert "KeyError" in str(read.members["b"].error)
 
 
-def test_a_response_is_written_without_what_it_does_not_say() -> None:
+def test_a_response_is_written_without_defaults() -> None:
     assert Response("hi").to_json() == '{"v":1,"type":"response","text":"hi"}'
 
 
@@ -182,14 +182,14 @@ def test_every_field_of_a_response_is_written() -> None:
     assert {*response.ResponseRecord.__struct_fields__} - {"text"} == {*Response("").__dict__}
 
 
-def test_an_output_is_read_back_as_its_json_or_as_the_type_that_it_was() -> None:
+def test_an_output_is_read_back_as_json_or_as_its_type() -> None:
     for text, output, type_ in (
         (TIDE, Tide.model_validate_json(TIDE), Tide),
         ('{"x": 1, "y": 2}', Point(1, 2), Point),
         ('{"result": [1, 2]}', [1, 2], list[int]),
         ('{"result": null}', None, type(None)),
         ('```json\n{"x": 1, "y": 2}\n```', Point(1, 2), Point),
-        ("Elsewhere.", Point(1, 2), Point),  # one that somebody set
+        ("Elsewhere.", Point(1, 2), Point),  # a name that a user set
         ("7", Point(1, 2), Point),
     ):
         kept = Response(text, output=output).to_json()
@@ -200,14 +200,14 @@ def test_an_output_is_read_back_as_its_json_or_as_the_type_that_it_was() -> None
         assert Response.from_json(kept).output == json.loads(kept)["output"]
 
 
-def test_an_output_that_hides_something_is_made_of_the_text() -> None:
+def test_an_output_with_hidden_fields_is_parsed_from_the_text() -> None:
     text = '{"user": "ann", "word": "open sesame"}'
     kept = Response(text, output=Login.model_validate_json(text)).to_json()
     assert "****" in kept
     assert Response.from_json(kept, output_type=Login).output.word.get_secret_value() == "open sesame"
 
 
-def test_any_type_and_schema_will_do() -> None:
+def test_any_type_or_schema_is_accepted() -> None:
     schema: Any = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
     kept = Response('{"x": 1, "y": 2}', output={"x": 1, "y": 2}).to_json()
     assert Response.from_json(kept, output_type=schema).output == {"x": 1, "y": 2}
@@ -216,7 +216,7 @@ def test_any_type_and_schema_will_do() -> None:
     assert Response.from_json(Response("Hi.").to_json(), output_type=str).output == "Hi."
 
 
-def test_of_a_response_that_is_partial_the_output_stays_the_text() -> None:
+def test_a_partial_responses_output_stays_the_text() -> None:
     kept = Response('{"x": 1', partial=True).to_json()
     type_: Any = Point
     assert Response.from_json(kept, output_type=type_).output == '{"x": 1'
@@ -224,21 +224,25 @@ def test_of_a_response_that_is_partial_the_output_stays_the_text() -> None:
 
 def test_an_output_that_is_not_of_the_type_is_an_error() -> None:
     kept = Response('{"x": 1, "y": "two"}').to_json()
-    with pytest.raises(InvalidRecord, match=r"The Response's output is no Point: y: must be .* Give the type"):
+    with pytest.raises(
+        InvalidRecord, match=r"The Response's output is not a valid Point: y: must be .* Pass the output type"
+    ):
         Response.from_json(kept, output_type=Point)
 
 
-def test_what_has_no_json_form_cannot_be_kept() -> None:
+def test_values_without_a_json_form_cannot_be_stored() -> None:
     with pytest.raises(InvalidRecord, match="The Response cannot be written as JSON"):
         Response("x", output=object()).to_json()
 
 
 @pytest.mark.parametrize("data", ["", "[]", "{}", '{"type":"response"}', '{"type":"raw","text":"a"}', b"\xff", "{"])
-def test_what_is_no_response_is_an_error(data: Any) -> None:
+def test_invalid_responses_are_refused(data: Any) -> None:
     with pytest.raises(InvalidRecord, match="The Response"):
         Response.from_json(data)
 
 
 def test_a_response_of_a_newer_version_is_refused() -> None:
-    with pytest.raises(InvalidRecord, match=r"written in version 2 of the format, and 1 is .* upgrade this one"):
+    with pytest.raises(
+        InvalidRecord, match=r"in version 2 of the format, but the newest version known here is 1.* upgrade this one"
+    ):
         Response.from_json('{"v":2,"type":"response","text":"a"}')

@@ -1,4 +1,4 @@
-"""Results, as a list, by name, and written down."""
+"""Results as a list, by name, and as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def results() -> Results:
     return ConcurrentWorkflow(agents, on_error="collect").run("Go.")
 
 
-def test_by_place_by_name_and_in_slices() -> None:
+def test_by_index_by_name_and_in_slices() -> None:
     found = results()
     assert len(found) == 3
     assert found[0] is found["a"] is found[-3]
@@ -30,11 +30,11 @@ def test_by_place_by_name_and_in_slices() -> None:
     for key, error in ((3, IndexError), ("d", KeyError)):
         with pytest.raises(error):
             found[key]
-    with pytest.raises(KeyError, match="There is no member 'd'; there are a, b, c"):
+    with pytest.raises(KeyError, match="There is no member 'd'; the members are a, b, c"):
         found["d"]
 
 
-def test_kept_as_json() -> None:
+def test_stored_as_json() -> None:
     found = results()
     again = Results.from_json(found.to_json())
     assert again == found
@@ -52,7 +52,7 @@ def test_kept_as_json() -> None:
             Results.from_json(wrong)
 
 
-def test_written_down() -> None:
+def test_as_markdown() -> None:
     found = results()
     texts = {"a": "a says hi there.", "b": "Two.\n\nParagraphs.", "c": "Half "}
     assert found.to_dict() == texts
@@ -63,14 +63,14 @@ def test_written_down() -> None:
     assert repr(found) == "Results(a, b, c)"
 
 
-def test_one_alone_needs_no_header_and_silence_no_section() -> None:
+def test_a_single_text_has_no_header_and_empty_texts_no_section() -> None:
     assert str(ConcurrentWorkflow([speaker("a")]).run("Go.")) == "a says hi there."
     assert str(Results(["a", "b"], [Response("Hi."), Response("")])) == "Hi."
     assert str(Results([], [])) == ""
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda found: pickle.loads(pickle.dumps(found))])
-def test_copies_are_whole(copied: type[Results]) -> None:
+def test_copies_are_complete(copied: type[Results]) -> None:
     found = results()
     again = copied(found)  # type: ignore[call-arg]
     assert type(again) is Results
@@ -82,7 +82,7 @@ def test_copies_are_whole(copied: type[Results]) -> None:
     assert isinstance(again["c"].error, Overloaded)
 
 
-def test_an_error_can_be_taken_to_another_process_with_all_it_holds() -> None:
+def test_an_error_can_be_pickled_with_its_results() -> None:
     agents = [speaker("a"), speaker("b", [Say("Half "), Fail(503)], retries=0)]
     with pytest.raises(Overloaded) as raised:
         ConcurrentWorkflow(agents).run("Go.")
@@ -91,7 +91,7 @@ def test_an_error_can_be_taken_to_another_process_with_all_it_holds() -> None:
     assert again.__notes__ == ["'b' was at work in 'concurrent-workflow'."]
 
 
-def test_awaiting_what_is_there_gives_it() -> None:
+def test_awaiting_results_returns_them() -> None:
     async def main() -> None:
         found = await ConcurrentWorkflow([speaker("a"), speaker("b")]).run("Go.")
         assert await found is found
@@ -99,7 +99,7 @@ def test_awaiting_what_is_there_gives_it() -> None:
     asyncio.run(main())
 
 
-def test_the_cost_of_all() -> None:
+def test_usage_of_all_members() -> None:
     assert Results(["a", "b"], [Response("", usage=Usage(output_tokens=n)) for n in (1, 2)]).usage.output_tokens == 3
     found = results()
     assert found.usage == sum((response.usage for response in found), Usage())

@@ -1,4 +1,4 @@
-"""The bytes of a saved run: known for what they are, read back whole, and up to wherever they are cut."""
+"""The bytes of a saved run: recognized, read back complete, and read up to where they are truncated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def written(log: tuple[Event, ...] | list[Event]) -> bytes:
 
 
 def packed(data: bytes, every: int = 1) -> bytes:
-    """As a run's file is packed: readable up to the last line that was pressed to the disk."""
+    """Compressed as a run's file is: readable up to the last flushed line."""
     packer = zlib.compressobj(wbits=31)
     lines = data.splitlines(keepends=True)
     parts = [packer.compress(one) + packer.flush(zlib.Z_SYNC_FLUSH) for one in lines]
@@ -31,7 +31,7 @@ def packed(data: bytes, every: int = 1) -> bytes:
 
 @pytest.mark.parametrize("name", LOGS)
 @pytest.mark.parametrize("pack", [False, True])
-def test_what_is_written_is_read(name: str, pack: bool) -> None:
+def test_a_saved_run_survives_a_round_trip(name: str, pack: bool) -> None:
     log = LOGS[name]
     data = packed(written(log)) if pack else written(log)
     assert is_saved(data[:200])
@@ -41,7 +41,7 @@ def test_what_is_written_is_read(name: str, pack: bool) -> None:
 
 
 @given(name=st.sampled_from([*LOGS]), pack=st.booleans(), at=st.floats(0, 1))
-def test_cut_anywhere_it_is_a_true_beginning_or_refused(name: str, pack: bool, at: float) -> None:
+def test_truncated_anywhere_it_is_a_prefix_or_refused(name: str, pack: bool, at: float) -> None:
     log = LOGS[name]
     data = packed(written(log)) if pack else written(log)
     part = data[: int(at * (len(data) - 1))]
@@ -54,12 +54,12 @@ def test_cut_anywhere_it_is_a_true_beginning_or_refused(name: str, pack: bool, a
 
 
 @given(st.binary(max_size=300))
-def test_whatever_else_there_is_is_refused(data: bytes) -> None:
+def test_anything_else_is_refused(data: bytes) -> None:
     for one in (data, b"\x1f\x8b" + data, HEADER + data, packed(HEADER) + data):
         with pytest.raises(InvalidRecord):
             read_saved(one, "run")
 
 
-def test_recorded_bytes_are_something_else() -> None:
+def test_a_recording_is_not_a_saved_run() -> None:
     assert not is_saved(b'{"type":"recording","v":1}\n{"type":"headwater.run"}')
     assert not is_saved(b"")

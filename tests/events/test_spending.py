@@ -1,4 +1,4 @@
-"""What a run has cost, and how certain that is."""
+"""The usage of a run, and how certain it is."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def test_dollars_add_up_over_attempts_and_children() -> None:
     assert spending.origin == "estimated"
 
 
-def test_a_price_that_nobody_knows_is_not_nothing() -> None:
+def test_an_unknown_price_is_not_zero() -> None:
     spending = Spending()
     spending.report(report(1, 1, input_tokens=1))
     assert spending.total.cost is None
 
 
-def test_an_attempt_that_reported_nothing_is_unknown_once_it_is_over() -> None:
+def test_an_attempt_without_a_report_is_unknown_once_it_is_over() -> None:
     spending = Spending()
     spending.report(report(1, 1))
     spending.end_attempt(1, 1)
@@ -59,13 +59,13 @@ def test_an_attempt_that_reported_nothing_is_unknown_once_it_is_over() -> None:
         (Usage(output_tokens=1, raw={"n": 1}, cost=Decimal(1)), 5, Usage(output_tokens=2)),
     ],
 )
-def test_what_did_not_end_costs_the_larger_of_what_was_reported_and_what_was_said(
+def test_an_attempt_that_did_not_end_costs_the_larger_of_report_and_estimate(
     reported: Usage | None, said: int, cost: Usage
 ) -> None:
     assert at_least(reported, said) == cost
 
 
-def test_a_report_that_is_only_supposed_changes_nothing() -> None:
+def test_with_report_changes_nothing() -> None:
     spending = Spending()
     spending.report(report(1, 1, output_tokens=1))
     supposed = UsageReported(step=1, attempt=2, usage=Usage(output_tokens=4), origin="estimated")
@@ -81,7 +81,7 @@ def test_a_helper_costs_like_any_other_child() -> None:
     assert known.response().text == "It is sunny.", "and its text is nobody's"
 
 
-def test_what_was_said_beyond_the_last_report_is_estimated() -> None:
+def test_output_after_the_last_report_is_estimated() -> None:
     log = handmade_logs()["resumed in an answer"]
     begun = next(at for at, event in enumerate(log) if event.type == "run.resumed")
     known = fold(log[:begun])

@@ -1,4 +1,4 @@
-"""A log step by step, and two logs compared."""
+"""Summaries of steps, and comparing two logs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def log(*turns: Any) -> tuple[Event, ...]:
     return stream.log
 
 
-def test_each_step_says_what_was_said_and_done_in_it() -> None:
+def test_each_step_is_summarized() -> None:
     one, two = steps_of(
         log(["Let me look. ", Call("look", {"what": "sea"}), Call("look", {"what": "nothing"})], "Done.")
     )
@@ -37,12 +37,12 @@ def test_each_step_says_what_was_said_and_done_in_it() -> None:
     assert one.usage.output_tokens
 
 
-def test_the_same_twice_makes_no_difference() -> None:
+def test_equal_logs_have_no_differences() -> None:
     turns = [["Look. ", Call("look", {"what": "sea"})], "Done."]
     assert differences(log(*turns), log(*turns)) == []
 
 
-def test_what_differs_is_named() -> None:
+def test_differing_fields_are_named() -> None:
     one = log([Call("look", {"what": "sea"})], "Done.")
     other = log([Call("look", {"what": "sky"})], "Done.")
     (found,) = differences(one, other)
@@ -51,7 +51,7 @@ def test_what_differs_is_named() -> None:
     assert found.fields == ("text",)
 
 
-def test_a_step_that_only_one_has() -> None:
+def test_a_step_in_only_one_log() -> None:
     one, other = log([Call("look", {"what": "sea"})], "Done."), log("Done.")
     first, second = differences(one, other)
     assert first.step == 1

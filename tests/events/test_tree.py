@@ -1,4 +1,4 @@
-"""A tree of runs as its log tells it: who stands in whom, who speaks for whom, and what may still be the answer."""
+"""A tree of runs from its log: which run is inside which, whose text counts, and what may be the answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read(log: Iterable[Event]) -> Tree:
 
 
 def logged(shape: Shape) -> tuple[list[Event], Any]:
-    """The log of a run of that shape, and what it came to."""
+    """The log and the result of a run of that shape."""
 
     async def main() -> tuple[list[Event], Any]:
         stream = shape().run_stream("Go.")
@@ -53,7 +53,7 @@ def child(run: str, name: str, **place: Any) -> Node:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_every_run_has_its_place(shape: Shape) -> None:
+def test_every_run_has_its_place_in_the_tree(shape: Shape) -> None:
     log, _ = logged(shape)
     tree = read(log)
     assert tree.root is not None
@@ -64,7 +64,7 @@ def test_every_run_has_its_place(shape: Shape) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_what_the_speakers_say_is_the_transcript(shape: Shape) -> None:
+def test_the_speakers_text_is_the_transcript(shape: Shape) -> None:
     log, result = logged(shape)
     tree = Tree()
     said: dict[str, str] = {}
@@ -81,12 +81,12 @@ def test_what_the_speakers_say_is_the_transcript(shape: Shape) -> None:
 
 
 def leaves(result: Any) -> list[Any]:
-    """The Responses of agents in a result: those in which no other stands."""
+    """The Responses of agents in a result: those that contain no other."""
     return [leaf for member in members_of(result).values() for leaf in leaves(member)] or [result]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_at_the_end_it_is_known_whose_text_is_the_answer(shape: Shape) -> None:
+def test_at_the_end_the_answer_is_known(shape: Shape) -> None:
     log, _ = logged(shape)
     tree = read(log)
     ends = {event.run: event for event in log if isinstance(event, RunFinished)}
@@ -97,7 +97,7 @@ def test_at_the_end_it_is_known_whose_text_is_the_answer(shape: Shape) -> None:
             assert finals == set(ends[node.id].answer)
 
 
-def test_a_run_in_a_larger_tree_is_looked_at_alone() -> None:
+def test_a_run_in_a_larger_tree_can_be_read_alone() -> None:
     log = [event for event in full_log() if event.run == "below"]
     tree = read(log)
     assert tree.root is not None
@@ -106,8 +106,8 @@ def test_a_run_in_a_larger_tree_is_looked_at_alone() -> None:
     assert list(tree.between("unknown")) == []
 
 
-def test_who_is_called_as_a_tool_does_not_speak_and_who_is_handed_the_conversation_does() -> None:
-    tree = read(full_log())  # of 0.1, which does not say who is which
+def test_a_tool_is_not_a_speaker_but_a_successor_is() -> None:
+    tree = read(full_log())  # of 0.1, which has no roles
     assert tree.speakers == {"top", "heir"}
     assert (tree.nodes["below"].role, tree.nodes["heir"].role) == ("tool", "handoff")
     assert tree.nodes["top"].handed_over
@@ -121,16 +121,14 @@ def test_who_is_called_as_a_tool_does_not_speak_and_who_is_handed_the_conversati
         ([RunStarted(workflow=WorkflowShape(kind="graph"))], "member"),
     ],
 )
-def test_what_a_log_of_the_first_version_does_not_say_shows_by_what_stands_beside_it(
-    events: list[Event], role: str
-) -> None:
+def test_roles_in_a_log_of_0_1_are_derived(events: list[Event], role: str) -> None:
     log = stamped([RunStarted(agent_name="top"), *events, ChildStarted(child="below", name="below")])
     assert read(log).nodes["below"].role == role
     called = stamped([RunStarted(agent_name="top"), *events, ChildStarted(child="below", name="below", call="c1")])
     assert read(called).nodes["below"].role == ("member" if len(events) and role == "member" else "tool")
 
 
-def test_what_runs_on_the_side_speaks_for_nobody() -> None:
+def test_a_helper_is_not_a_speaker() -> None:
     log = stamped(
         [
             RunStarted(agent_name="top", workflow=WorkflowShape(kind="graph", members=("a",))),
@@ -145,7 +143,7 @@ def test_what_runs_on_the_side_speaks_for_nobody() -> None:
     assert read(log).speakers == {"team/a"}, "a workflow speaks through its members alone"
 
 
-def test_an_attempt_says_whether_its_text_is_sure() -> None:
+def test_an_attempt_says_whether_its_text_is_final() -> None:
     log = stamped(
         [
             RunStarted(agent_name="top"),
@@ -159,7 +157,7 @@ def test_an_attempt_says_whether_its_text_is_sure() -> None:
     assert (node.may_retract, node.sure) == (False, True)
 
 
-def test_a_run_has_given_its_answer_by_a_call_until_it_goes_on() -> None:
+def test_an_answering_call_counts_until_the_next_step() -> None:
     def gave(*events: Event, tool: str = "answer") -> bool:
         return read(stamped([RunStarted(agent_name="top", answer_tool=tool), *events])).nodes["top"].gave
 
@@ -172,7 +170,7 @@ def test_a_run_has_given_its_answer_by_a_call_until_it_goes_on() -> None:
     assert not gave(given, tool="")
 
 
-def test_who_could_not_begin_is_known_with_its_error() -> None:
+def test_a_child_that_could_not_start_is_kept_with_its_error() -> None:
     error = ErrorInfo(type="ConfigurationError", message="No model.")
     log = stamped(
         [
@@ -190,14 +188,14 @@ def test_who_could_not_begin_is_known_with_its_error() -> None:
 # --- nodes
 
 
-def test_an_answer_in_anothers_task_is_the_workflows_no_more() -> None:
+def test_an_answer_in_another_task_is_not_the_workflows() -> None:
     top = Node("top")
     top.begin(child("1", "a", final=True))
     top.begin(child("2", "b", final=True, after=("1", "gone")))
     assert [(one.led_on, one.final) for one in top.children.values()] == [(True, False), (False, True)]
 
 
-def test_the_last_run_of_each_name_in_the_order_in_which_it_was_asked() -> None:
+def test_latest_has_the_last_run_of_each_member_in_order() -> None:
     top = Node("top")
     for run, name in (("1", "a"), ("2", "b"), ("3", "a")):
         top.begin(child(run, name))
@@ -205,7 +203,7 @@ def test_the_last_run_of_each_name_in_the_order_in_which_it_was_asked() -> None:
     assert [*top.latest] == ["b", "a"]
 
 
-def test_a_node_joins_a_parent_under_the_name_it_goes_by_there() -> None:
+def test_a_node_joins_a_parent_under_its_name_there() -> None:
     node = Node("1", "writer")
     node.join("top", "ann", role="member", call=None, after=("0",), final=None)
     assert (node.parent, node.name, node.role, node.after, node.final) == ("top", "ann", "member", ("0",), None)

@@ -38,7 +38,7 @@ CLASSES: dict[str, type[Event]] = {
 COMMON = ("seq", "time", "run", "path", "extra")
 
 
-def test_all_names_what_is_defined_here() -> None:
+def test_all_lists_the_definitions() -> None:
     defined = {
         name
         for name, value in vars(events).items()
@@ -50,7 +50,7 @@ def test_all_names_what_is_defined_here() -> None:
     assert all(hasattr(package, name) for name in package.__all__)
 
 
-def test_names_are_unique_and_say_noun_and_verb() -> None:
+def test_names_are_unique_and_have_a_noun_and_a_verb() -> None:
     names = [str(kind.__struct_config__.tag) for kind in CLASSES.values()]
     assert len(names) == len(set(names))
     for name in names:
@@ -58,23 +58,23 @@ def test_names_are_unique_and_say_noun_and_verb() -> None:
 
 
 @pytest.mark.parametrize("noun", ["text", "reasoning"])
-def test_what_is_streamed_is_started_has_deltas_and_is_ended(noun: str) -> None:
+def test_streamed_things_are_started_have_deltas_and_are_ended(noun: str) -> None:
     names = {str(kind.__struct_config__.tag) for kind in CLASSES.values()}
     assert {f"{noun}.started", f"{noun}.delta", f"{noun}.ended"} <= names
 
 
 @pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES.keys())
-def test_every_class_is_frozen_tagged_and_described(kind: type[Event]) -> None:
+def test_every_class_is_frozen_tagged_and_documented(kind: type[Event]) -> None:
     config = kind.__struct_config__
     assert config.frozen
     assert config.tag_field == "type"
     assert config.omit_defaults
-    assert not config.gc  # events hold data only: nothing in them points back
+    assert not config.gc  # events hold data only, with no reference back
     assert kind.__doc__
 
 
 @pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES.keys())
-def test_no_field_of_an_event_hides_a_common_one(kind: type[Event]) -> None:
+def test_no_field_shadows_a_common_one(kind: type[Event]) -> None:
     wire = [field.encode_name for field in msgspec.structs.fields(kind)]
     assert len(wire) == len(set(wire))
     assert set(COMMON) <= set(wire)
@@ -105,7 +105,7 @@ def test_the_agent_is_the_last_part_of_the_path() -> None:
     assert TextDelta(step=1, part=0, text="a").agent == ""
 
 
-def test_words_that_python_keeps_to_itself_are_spelled_plainly_on_the_wire() -> None:
+def test_python_keywords_have_their_plain_name_on_the_wire() -> None:
     assert b'"try":2' in msgspec.json.encode(ToolStarted(step=1, call="c", name="f", try_=2))
     assert b'"agent":"a"' in msgspec.json.encode(events.RunStarted(agent_name="a"))
 
@@ -118,7 +118,7 @@ def test_an_unknown_event_is_of_the_type_unknown() -> None:
     assert Unknown(name="dream.started", body={}).type == "unknown"
 
 
-def test_events_are_made_of_what_json_can_hold() -> None:
+def test_event_fields_have_json_types() -> None:
     def leaves(hint: Any) -> set[Any]:
         if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
             return set().union(*(leaves(inner) for inner in typing.get_type_hints(hint).values()))
@@ -134,7 +134,7 @@ def test_events_are_made_of_what_json_can_hold() -> None:
 # --- the page
 
 
-def test_the_page_tells_of_the_types_as_they_are() -> None:
+def test_the_page_matches_the_types() -> None:
     told: str = runpy.run_path(str(ROOT / "scripts" / "event_reference.py"))["page"]()
     page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
     assert page == told, "the events have changed: run python scripts/event_reference.py"

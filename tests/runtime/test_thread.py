@@ -108,7 +108,7 @@ def test_messages_alone_can_be_kept_too_and_each_be_read_as_the_other() -> None:
         ("{}", "is not valid"),
         ('{"v":1,"type":"response","text":"a"}', "is not valid"),
         ('{"v":1,"type":"thread","messages":[{"role":"chorus"}]}', r"is not valid.*upgrade this one"),
-        ('{"v":2,"type":"thread","messages":[]}', r"is written in version 2 of the format.*upgrade this one"),
+        ('{"v":2,"type":"thread","messages":[]}', r"is in version 2 of the format.*upgrade this one"),
     ],
 )
 def test_a_file_that_is_broken_or_newer_says_so_and_which_it_is(text: str, said: str, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""The log as values: what can happen in a run, what is said in it, and what it adds up to. Pure.
+"""The log as values: the events of a run, the messages in it, and the results computed from it. Pure.
 
-This package's own name is the public home of the event types, of `encode` and `decode` (an event as a line of JSON, and
-back), and of `tree_response` (the Response that a log comes to). The other files are imported by name. Bottom first:
+This package exports the event types, `encode` and `decode` (between events and lines of JSON), and `tree_response` (the
+Response computed from a log). The other modules are imported by name. Bottom first:
 `pieces`, `messages`, `types`, `codec`, `response`; `growing`, `spending`, `closing`, `fold` (one run); `results`,
 `tree`, `answers` (a tree of runs); `checker`.
 """
@@ -119,7 +119,7 @@ __all__ = (
 
 
 def __getattr__(name: str) -> Any:
-    # The event types are imported by everything that is below these.
+    # Every module below imports the event types.
     import importlib
 
     home = {"decode": "codec", "encode": "codec", "tree_response": "answers"}.get(name)

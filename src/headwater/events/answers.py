@@ -1,8 +1,9 @@
-"""The Response of a whole tree: an agent's, its successor's, a workflow's, put together from the runs' nodes.
+"""Composes the Response of a whole tree from the runs' nodes: of an agent, its successors, a workflow.
 
-Owns the one rule by which many answers become one, for a live run and for a log that another process reads tomorrow. A
-node is composed once however often it is asked for, so the cost is linear in the tree.
-It must never read a clock: `now` stands for the end of what has not ended.
+Owns the one rule by which many answers become one, for a live run and for a log that another process reads tomorrow.
+Each node is composed only once, so the cost is linear in the tree.
+
+It must never read a clock: `now` is used as the end of an open run.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ __all__ = ("answering", "composed", "member_response", "tree_response")
 
 
 def tree_response(events: Iterable[Event]) -> Response[Any] | Results:
-    """What a log, or any prefix of one, comes to: the Response (a concurrent workflow's Results) of its outermost run.
+    """Returns the result of a log or of any prefix: the outermost run's Response, or a concurrent workflow's Results.
 
-    Raises ValueError where there is no event.
+    Raises ValueError if there is no event.
     """
     tree = Tree()
     now = 0.0
@@ -37,20 +38,20 @@ def tree_response(events: Iterable[Event]) -> Response[Any] | Results:
         node.fold.add(event)
         now = event.time
     if tree.root is None:
-        raise ValueError("There is no event to make a Response of.")
+        raise ValueError("There are no events to make a Response from.")
     return composed(tree.root, now=now)
 
 
 def composed(node: Node, *, now: float | None = None) -> Response[Any] | Results:
-    """What the run and all those in it have come to so far; `now` in Unix seconds stands for an end that is to come."""
+    """Returns the result so far of the run and all runs in it; `now` (Unix seconds) is the end of an open run."""
     composer = _Composer(now)
     return composer.whole(node) if node.children or node.shape is not None else composer.own(node)
 
 
 def member_response(node: Node, name: str, *, last: Node | None = None, now: float | None = None) -> Response[Any]:
-    """What the workflow's member of that name has come to so far, over all its runs, or over those up to `last`.
+    """Returns the result so far of the workflow's member of that name, over all its runs, or over those up to `last`.
 
-    Raises KeyError: never asked.
+    Raises KeyError if the member has not run.
     """
     runs = [child for child in node.members if child.name == name]
     if not runs:
@@ -61,9 +62,9 @@ def member_response(node: Node, name: str, *, last: Node | None = None, now: flo
 
 
 def answering(node: Node, failed: Iterable[str] = ()) -> list[Node]:
-    """The runs in a workflow whose text is its own, in order: as its end says, and by its kind before that.
+    """Returns the runs whose text is the workflow's, in order: from its end event, or from its kind before that.
 
-    `failed` are the names of members whose error is collected: of a graph they answer only where all have failed.
+    `failed` holds the names of members whose error is collected: in a graph they answer only if all have failed.
     """
     end = node.fold.end if node.fold is not None else None
     members = {child.id: child for child in node.members}
@@ -73,7 +74,7 @@ def answering(node: Node, failed: Iterable[str] = ()) -> list[Node]:
 
 
 class _Composer:
-    """Puts one tree's Responses together, each once."""
+    """Composes one tree's Responses, each once."""
 
     def __init__(self, now: float | None) -> None:
         self._now = now
@@ -81,13 +82,13 @@ class _Composer:
         self._errors: dict[str, int] = {}
 
     def whole(self, node: Node) -> Response[Any] | Results:
-        """A run's Response; Results for a concurrent workflow."""
+        """Returns a run's Response; Results for a concurrent workflow."""
         if _is_workflow(node):
             return self._workflow(node)
         return self._agent(node)
 
     def _as_response(self, node: Node) -> Response[Any]:
-        """The same as one Response: Results are told as sections."""
+        """The same as one Response: Results become sections."""
         known = self._known.get(node.id)
         if known is None:
             whole = self.whole(node)
@@ -100,7 +101,7 @@ class _Composer:
     # --- an agent
 
     def own(self, node: Node) -> Response[Any]:
-        """What the run itself has come to, without those in it."""
+        """Returns the result of the run itself, without those in it."""
         fold = node.fold
         if fold is None or fold.started is None:
             return Response("", agent=node.name, partial=True)
@@ -136,7 +137,7 @@ class _Composer:
         )
 
     def _callback_errors(self, node: Node) -> int:
-        """How many callbacks have raised, those of the runs below included."""
+        """How many callbacks have raised, including those of child runs."""
         known = self._errors.get(node.id)
         if known is None:
             own = node.callback_errors.count if node.callback_errors is not None else 0
@@ -144,7 +145,7 @@ class _Composer:
         return known
 
     def _giver(self, node: Node, own: Response[Any]) -> Response[Any]:
-        """What an agent came to that has handed over: its own words, and what these have cost."""
+        """Returns the Response of an agent that has handed over: its own text and its usage."""
         assert node.fold is not None
         others = [child for child in node.children.values() if child.role != "handoff" and _has_begun(child)]
         usage = sum((self._as_response(child).usage for child in others), node.fold.spent().own)
@@ -165,7 +166,7 @@ class _Composer:
         said = {child.name: members[child.name] for child in answering(node, failed)}
         last = [*said.values()][-1] if said else Response("")
         text = last.text if len(said) <= 1 else sections(said)
-        output = {} if len(said) == 1 else {"output": text}  # of several answers the text is all there is
+        output = {} if len(said) == 1 else {"output": text}  # several answers have only their text in common
         return last.replaced(text, **told, members=members, **output)
 
     def _members(self, node: Node) -> dict[str, Response[Any]]:
@@ -178,7 +179,7 @@ class _Composer:
         return {name: self.member(name, runs[name], collects) for name in names}
 
     def member(self, name: str, runs: list[Node], collects: bool) -> Response[Any]:
-        """A member's last answer, with what all its runs have cost."""
+        """A member's last answer, with the usage of all its runs."""
         told: dict[str, Any] = {"agent": name}
         if collects:
             told["error"] = _error_of(runs[-1])
@@ -192,7 +193,7 @@ class _Composer:
         return last.replaced(last.text, **told)
 
     def _told(self, node: Node) -> dict[str, Any]:
-        """The fields that a Response of the whole has, whoever's text it is."""
+        """The fields of the whole tree's Response, whoever's text it has."""
         own = self.own(node)
         begun = [child for child in node.members if child.unbegun is None]
         return {
@@ -209,7 +210,7 @@ class _Composer:
 
 
 def _unheard(node: Node, successor: Node) -> Iterator[Message]:
-    """What was said to a run that has handed over, and neither it nor whoever had the conversation then has heard."""
+    """Messages sent to a run that has handed over, which neither it nor its successors have seen."""
     heard: set[str] = set()
     after: Node | None = successor
     while after is not None:
@@ -223,7 +224,7 @@ def _unheard(node: Node, successor: Node) -> Iterator[Message]:
 def _is_workflow(node: Node) -> bool:
     if node.shape is not None:
         return True
-    # A log of 0.1 does not say so: there a workflow is a run without a model of its own that has members.
+    # A log of 0.1 does not have this: there a workflow is a run that has members but no model of its own.
     fold = node.fold
     return any(node.members) and not (fold is not None and fold.model)
 
@@ -237,9 +238,9 @@ def _ended(node: Node) -> bool:
 
 
 def _output_of(node: Node) -> Any:
-    """What the run was asked for as a value, UNSET where that was text.
+    """Returns the run's output as a value, UNSET if that is text.
 
-    Of one that was cut nobody knows that what it said last is the answer.
+    If a run did not finish, it is unknown whether its last text is the answer.
     """
     end = node.fold.end if node.fold is not None else None
     if not isinstance(end, RunFinished):

@@ -1,7 +1,7 @@
-"""What people were asked in a run, and what they have decided, as its events tell it.
+"""The questions to people in a run and their answers, from its events.
 
-Owns which questions stand open, which answers hold for the rest of the run, and what each call's tool has asked. What a
-decision means for a call is `growing`'s; who waits for an answer is `runtime.people`'s.
+Owns which questions are open, which answers apply to the rest of the run, and what each call's tool has asked. What an
+answer means for a call is up to `growing`; waiting for answers is up to `runtime.people`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Asked:
 
     def __init__(self) -> None:
         self.open: dict[str, ApprovalAsked | InputAsked] = {}
-        """Those that nobody has answered, by id, in the order in which they were asked."""
+        """The open questions by id, in the order in which they were asked."""
         self.standing: dict[str, ApprovalAnswered] = {}
-        """The answers that hold for every further call in this run, by the name of the tool."""
+        """The answers that apply to every further call in this run, by the name of the tool."""
         self._inputs: dict[str, list[_Input]] = {}
 
     def ask(self, event: ApprovalAsked | InputAsked) -> None:
-        """Someone is asked."""
+        """Records a question."""
         if isinstance(event, ApprovalAsked):
             self.open[event.approval] = event
             return
@@ -37,24 +37,24 @@ class Asked:
         self._inputs.setdefault(event.call, []).append((event, None))
 
     def give(self, event: InputAnswered) -> None:
-        """Someone answers a tool."""
+        """Records an answer to a tool."""
         asked = self.open.pop(event.input, None)
         if isinstance(asked, InputAsked):
             before = self._inputs[asked.call]
             before[before.index((asked, None))] = (asked, event)
 
     def decide(self, event: ApprovalAnswered) -> ApprovalAsked | InputAsked | None:
-        """Someone allows or refuses a call; the question, where one stood open."""
+        """Records that a call was allowed or refused; returns the question if one was open."""
         asked = self.open.pop(event.approval, None)
         if asked is not None and event.for_run:
             self.standing[asked.name] = event
         return asked
 
     def end_call(self, call: str) -> None:
-        """The call's tool has ended: nobody waits for what it had asked."""
+        """Drops the questions of the call's tool, which has ended."""
         if self.open:
             self.open = {name: asked for name, asked in self.open.items() if asked.call != call}
 
     def by(self, call: str) -> Sequence[_Input]:
-        """What the tool of that call has asked, in order, each with its answer."""
+        """The questions of that call's tool, in order, each with its answer."""
         return self._inputs.get(call, ())

@@ -1,6 +1,6 @@
-"""Leaving in good order: the events that end what is open in a run, so that its step's end and its own may follow.
+"""Creates the events that end everything open in a run, so that its step's end and its own may follow.
 
-Owns their order and their words. It must never end a step or a run: why those end is known to whoever ends them.
+Owns their order and wording. It must never end a step or a run: only the caller knows why those end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ("CANCELLED", "FAILED", "Below", "close_children", "close_step", "clos
 
 
 class Below(Protocol):
-    """What is asked of the fold of a run below."""
+    """The part of a child run's fold that is needed here."""
 
     @property
     def end(self) -> End | None:
@@ -36,22 +36,22 @@ class Below(Protocol):
 
     @property
     def usage(self) -> Usage:
-        """What it has cost."""
+        """Its usage."""
 
     @property
     def usage_origin(self) -> Origin:
-        """What that rests on."""
+        """The origin of its usage."""
 
 
 CANCELLED: Final = "The run was cancelled before this was done."
-"""What calls and tools are told that a cancelled run leaves undone."""
+"""The result of calls and tools that a cancelled run leaves unfinished."""
 
 FAILED: Final = "The run failed before this was done."
 """The same for a failed one."""
 
 
 def close_step(step: Step, why: str) -> Iterator[Event]:
-    """The ends of a step's parts, and of the calls that are still being written, which are told `why`."""
+    """Returns the ends of a step's parts, and of unfinished calls, with `why` as their result."""
     for number, stream in step.entries.items():
         if stream.open:
             end = TextEnded if stream.is_text else ReasoningEnded
@@ -70,7 +70,7 @@ def close_step(step: Step, why: str) -> Iterator[Event]:
 
 
 def close_children(children: Iterable[ChildStarted], folds: Mapping[str, Below]) -> Iterator[Event]:
-    """The ends of the runs below, whose folds are given by id: one that is not told of was cancelled at no cost."""
+    """Returns the ends of the child runs, whose folds are given by id: a missing one was cancelled at no cost."""
     for child in children:
         fold = folds.get(child.child)
         outcome: Literal["finished", "failed", "cancelled"] = "cancelled"
@@ -87,10 +87,10 @@ def close_children(children: Iterable[ChildStarted], folds: Mapping[str, Below])
 
 
 def close_tools(calls: Iterable[Call], why: str, now: float) -> Iterator[Event]:
-    """The ends of the tools that have begun and not finished, which are told `why`; `now` is in Unix seconds."""
+    """Returns the ends of the tools that are still running, with `why` as their result; `now` is in Unix seconds."""
     for call in calls:
         if call.started is not None and not call.answered:
-            begun = call.started.time or now  # one that is not stamped yet begins now
+            begun = call.started.time or now  # one that is not stamped yet starts now
             yield ToolFinished(
                 step=call.step,
                 call=call.key,

@@ -1,10 +1,10 @@
-"""Events and messages as JSON and back: versioned, and what this version does not know survives.
+"""Converts events and messages to JSON and back: versioned, and anything unknown to this version survives.
 
-Written is `{"v": 1, "type": …, …}` with defaults left out; bytes are base64, dollars strings. Read is that, from this
-version or a newer one: an event of a type unknown here becomes `Unknown` and is written back as it came, fields unknown
-here stand in `Event.extra` and are written back where they stood. So an older reader passes a newer log on whole. What
-is no event is a record: one of a newer version is refused. This file owns the JSON form; it must never decide what an
-event means, nor write a key: a `Secret` has no JSON form.
+The format is `{"v": 1, "type": …, …}` with defaults left out; bytes are base64, dollars strings. The codec reads this
+version and newer ones: an event of an unknown type becomes `Unknown` and is written back as it came, unknown fields
+are kept in `Event.extra` and written back in place. So an older reader passes a newer log on complete. Anything else is
+a record: a record of a newer version is refused. This file owns the JSON form; it must never decide what an event
+means, nor write a key: a `Secret` has no JSON form.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ __all__ = (
 VERSION: Final = 1
 """The version written. It rises only where an older reader would misread; new types and fields do not raise it."""
 
-_NEWER: Final = "It comes from a newer headwater: upgrade this one."
+_NEWER: Final = "It was written by a newer version of headwater: upgrade this one."
 
 ReadT = TypeVar("ReadT")
 
 JSON: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any]
-"""What can be read: JSON as bytes or text, or an object that has been read already."""
+"""Accepted input: JSON as bytes or text, or an object that is decoded already."""
 
 
 def _known_types() -> dict[str, type[Event]]:
@@ -67,7 +67,7 @@ _WIRE_NAMES = {kind: frozenset(kind.__struct_encode_fields__) - {"extra"} for ki
 
 
 def _plain(value: Any) -> Any:
-    """What the encoder does not take by itself: subclasses of plain types (a Response is one of str), models."""
+    """Converts values that the encoder does not support: subclasses of plain types (a Response is a str), models."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, (int, float)):
@@ -85,7 +85,7 @@ _any: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 @functools.cache
 def _typed() -> msgspec.json.Decoder[Event]:
-    # Made when first asked for: it reads the type hints of every event, which writers need not wait for.
+    # Created on first use: it reads the type hints of every event, which writers do not need.
     return msgspec.json.Decoder(functools.reduce(operator.or_, EVENT_TYPES.values()))
 
 
@@ -93,15 +93,15 @@ def _typed() -> msgspec.json.Decoder[Event]:
 
 
 def encode(event: Event, *, stamps: bool = False) -> bytes:
-    """`event` as one JSON object, without a line end.
+    """Returns `event` as one JSON object, without a line end.
 
-    With `stamps` the four common fields are written also where they hold their defaults: for a wire, a file, or
-    anything else that a reader without this library sees. `decode` gives the same event either way.
+    With `stamps` the four common fields are written even if they hold their defaults: for a wire, a file, or any
+    reader without this library. `decode` returns the same event either way.
 
-    Text that UTF-8 cannot hold (half of a surrogate pair) is written as U+FFFD. Raises InvalidRecord where the event
-    holds something that has no JSON form. Source: spec/00.
+    Text that UTF-8 cannot encode (a lone surrogate) is written as U+FFFD. Raises InvalidRecord if the event
+    holds a value without a JSON form. Source: spec/00.
     """
-    # Defaults are left out, and past its first event a log that was stamped holds none of these.
+    # Defaults are left out; after its first event, a stamped log has no default in these fields.
     stamps = stamps and not (event.seq and event.time and event.run and event.path)
     try:
         if event.extra is None and type(event) is not Unknown and not stamps:
@@ -112,14 +112,14 @@ def encode(event: Event, *, stamps: bool = False) -> bytes:
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise InvalidRecord(
             f"The event {event.type} cannot be written as JSON: {error}.",
-            hint="Put plain values into it: dicts, lists, strings, numbers, dataclasses, pydantic models.",
+            hint="Use plain values: dicts, lists, strings, numbers, dataclasses, pydantic models.",
         ) from error
 
 
 def decode(data: JSON) -> Event:
-    """The event in `data`, one JSON object; of a type or shape that only a newer version knows, an `Unknown`.
+    """Decodes an event from one JSON object; returns an `Unknown` if only a newer version knows its type or shape.
 
-    Raises InvalidRecord where it is no JSON object, has no type, or a field of a known event has the wrong type.
+    Raises InvalidRecord if `data` is not a JSON object, has no type, or a field of a known event has the wrong type.
     """
     if type(data) is not bytes:
         if isinstance(data, Mapping):
@@ -128,21 +128,21 @@ def decode(data: JSON) -> Event:
     try:
         event = _typed().decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass  # unknown, or wrong: the long way tells which
+        pass  # unknown or invalid: the slow path finds out which
     else:
-        # What we wrote ourselves encodes to the same bytes again. Then nothing was lost, and the long way, which
-        # looks for what this version does not know, has nothing to find; this is two thirds of its cost.
+        # Events that this version wrote encode to the same bytes again. Then nothing was lost, and the slow path,
+        # which looks for unknown fields, can be skipped; that saves two thirds of the cost.
         if encode(event) == data:
             return event
     return _from_object(_read_object(data, "event"))
 
 
 def _object(event: Event, stamps: bool) -> dict[str, Any]:
-    """The event as the dict that is written, with all that was kept for a newer reader."""
+    """Returns the event as the dict to be written, with everything that was kept for a newer reader."""
     if isinstance(event, Unknown):
         body = event.body if "type" in event.body else {"v": VERSION, "type": event.name, **event.body}
         said = _stamps(body)
-        # Appending to another log stamps anew; only then does the body differ from what came.
+        # Appending to another log replaces the stamps; only then does the body change.
         body = {**body, **{name: here for name in _STAMPS if (here := getattr(event, name)) != said[name]}}
     else:
         bare = msgspec.structs.replace(event, extra=None)
@@ -158,7 +158,7 @@ def _from_object(body: dict[str, Any]) -> Event:
     name = body.get("type")
     if not isinstance(name, str) or not name:
         raise InvalidRecord(
-            "An event has no type.", hint='Each is an object such as {"v": 1, "type": "text.delta", …}.'
+            "An event has no type.", hint='An event is an object such as {"v": 1, "type": "text.delta", …}.'
         )
     kind = EVENT_TYPES.get(name)
     if kind is None:
@@ -171,11 +171,11 @@ def _from_object(body: dict[str, Any]) -> Event:
         extra = {key: value for key, value in body.items() if key not in names and key not in ("v", "type")}
         extra.update((key, value) for key, value in known.items() if _loses(value, held[key]))
     except msgspec.ValidationError as error:
-        if version > VERSION or _is_newer_word(error):
+        if version > VERSION or _is_newer_member(error):
             return _unknown(name, body)
         raise InvalidRecord(f"An event {name} is not valid: {error}.") from error
     except RecursionError as error:
-        raise InvalidRecord(f"An event {name} is nested too deep to be read.") from error
+        raise InvalidRecord(f"An event {name} is nested too deeply to be read.") from error
     if version != VERSION:
         extra["v"] = version
     return msgspec.structs.replace(event, extra=extra) if extra else event
@@ -200,14 +200,14 @@ def _stamps(body: Mapping[str, Any]) -> dict[str, Any]:
     return msgspec.structs.asdict(stamps)
 
 
-def _is_newer_word(error: msgspec.ValidationError) -> bool:
-    """Whether the fault is a word outside a closed set (a new part, a new cause), not a value of the wrong type."""
+def _is_newer_member(error: msgspec.ValidationError) -> bool:
+    """Whether the error is an unknown member of a closed set (a new kind, a new cause), not a wrong type."""
     return str(error).startswith(("Invalid enum value", "Invalid value"))
 
 
 def _fields(struct: msgspec.Struct) -> dict[str, Any]:
-    """A value's fields by their names on the wire, defaults and all."""
-    # structs.fields() would tell the names too, but reads type hints each time it is asked.
+    """A value's fields by their names on the wire, including defaults."""
+    # structs.fields() returns the names too, but reads the type hints on every call.
     names = zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True)
     held = {wire: getattr(struct, name) for wire, name in names}
     config = struct.__struct_config__
@@ -215,7 +215,7 @@ def _fields(struct: msgspec.Struct) -> dict[str, Any]:
 
 
 def _loses(came: Any, held: Any) -> bool:
-    """Whether something of the JSON that came is not in the value that is held of it."""
+    """Whether decoding lost something: whether the JSON holds data that the value does not."""
     if isinstance(held, msgspec.Struct):
         known = _fields(held)
         return any(key not in known or _loses(value, known[key]) for key, value in came.items())
@@ -232,17 +232,17 @@ def _loses(came: Any, held: Any) -> bool:
 
 
 def encode_message(message: Message) -> bytes:
-    """`message` as one JSON object. Raises InvalidRecord where it holds something without a JSON form."""
+    """Returns `message` as one JSON object. Raises InvalidRecord if it holds a value without a JSON form."""
     return write_record(message, "message")
 
 
 def encode_messages(messages: Iterable[Message]) -> bytes:
-    """`messages` as one JSON object, `{"v": 1, "messages": […]}`. Raises InvalidRecord."""
+    """Returns `messages` as one JSON object, `{"v": 1, "messages": […]}`. Raises InvalidRecord."""
     return _PREFIX + b'"messages":' + _write(tuple(messages), "message") + b"}"
 
 
 def decode_message(data: JSON) -> Message:
-    """The message that `encode_message` wrote. Raises InvalidRecord, also where a part is of a newer kind."""
+    """Reads the output of `encode_message`. Raises InvalidRecord, also if a part is of a newer kind."""
     return read_record(data, Message, "message")
 
 
@@ -251,54 +251,54 @@ class _Messages(msgspec.Struct, frozen=True):
 
 
 def decode_messages(data: JSON) -> tuple[Message, ...]:
-    """The messages that `encode_messages` wrote. Raises InvalidRecord, also where a part is of a newer kind."""
+    """Reads the output of `encode_messages`. Raises InvalidRecord, also if a part is of a newer kind."""
     return read_record(data, _Messages, "history").messages
 
 
 def messages_to_json(messages: Iterable[Message]) -> str:
-    """`messages` as JSON, to be kept: `messages_from_json` reads it.
+    """Returns `messages` as JSON, for storage; `messages_from_json` reads it.
 
-    Raises InvalidRecord where one holds something without a JSON form.
+    Raises InvalidRecord if a message holds a value without a JSON form.
     """
     return encode_messages(messages).decode()
 
 
 def messages_from_json(data: JSON) -> tuple[Message, ...]:
-    """The messages that `messages_to_json` wrote, to go on from (`history=`).
+    """Reads the output of `messages_to_json`, to continue the conversation (`history=`).
 
-    Raises InvalidRecord, also where they were written in a newer version, or a part is of a kind unknown here.
+    Raises InvalidRecord, also if a newer version wrote it, or a part is of an unknown kind.
     """
     return decode_messages(data)
 
 
-# --- records: what is no event
+# --- records: anything but events
 
 
 def write_record(value: msgspec.Struct, what: str) -> bytes:
-    """`value` as one JSON object with the version in it; `what` is its name in an error. Raises InvalidRecord."""
+    """Returns `value` as one JSON object with the version in it; `what` names it in errors. Raises InvalidRecord."""
     return _PREFIX + _write(value, what)[1:]
 
 
 def read_record(data: JSON, kind: type[ReadT], what: str) -> ReadT:
-    """The value of type `kind` that `write_record` wrote.
+    """Reads a value of type `kind` that `write_record` wrote.
 
-    Raises InvalidRecord, also where it was written in a newer version, or with words that only that knows.
+    Raises InvalidRecord, also if a newer version wrote it, or it uses values that only a newer version knows.
     """
     body = dict(all_well_formed(data)) if isinstance(data, Mapping) else _read_object(_bytes(data), what)
     if (version := _version(body, what)) > VERSION:
         raise InvalidRecord(
-            f"The {what} is written in version {version} of the format, and {VERSION} is the newest known here.",
+            f"The {what} is in version {version} of the format, but the newest version known here is {VERSION}.",
             hint=_NEWER,
         )
     try:
         return msgspec.convert(body, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        newer = isinstance(error, msgspec.ValidationError) and _is_newer_word(error)
+        newer = isinstance(error, msgspec.ValidationError) and _is_newer_member(error)
         raise InvalidRecord(f"The {what} is not valid: {error}.", hint=_NEWER if newer else "") from error
 
 
 def as_json(value: Any) -> Any:
-    """`value` as it is read back once it was written in a record. Raises InvalidRecord where it has no JSON form."""
+    """Returns `value` as it would be read back from a record. Raises InvalidRecord if it has no JSON form."""
     return _any.decode(_write(value, "value"))
 
 
@@ -329,5 +329,5 @@ def _read_object(data: bytes, what: str) -> dict[str, Any]:
 def _version(body: Mapping[str, Any], what: str) -> int:
     version = body.get("v", VERSION)
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise InvalidRecord(f"The {what}'s version is {version!r}, which is none.")
+        raise InvalidRecord(f"The {what}'s version is {version!r}, which is not a valid version.")
     return version

@@ -1,18 +1,18 @@
-"""Events to messages, usage and the Response: the only assembler there is.
+"""Assembles events into messages, usage and the Response: the only assembler.
 
-A `Fold` reads the events of one run in order, as they are appended, and can say at any moment what they come to; so
-the fold of any prefix of a log is what was known then. Nothing here decides anything: what happens next is
-`agent_loop`'s. It must never read a clock, make up an id, or ask an event when it was while taking it in: an event of a
-run below is folded before it is stamped.
+A `Fold` reads the events of one run in order, as they are appended, and can return their result at any moment; the
+fold of any prefix of a log is what was known then. Nothing here makes decisions: `agent_loop` decides what happens
+next. It must never read a clock, create an id, or read an event's time while processing it: an event of a child run is
+folded before it is stamped.
 
-What people decide is folded like the rest. A call that was refused is answered by that, unless its tool had begun. One
-that was allowed with other arguments runs with those, and stands in the conversation as the model wrote it: the step's
-message is the record of what the model said, and a provider checks its signature; that the tool ran with something
-else, the model reads in the result. A call that the client runs (`by="client"`) is not waited for: the messages are
-valid history once its result stands at the head of the next input.
+People's decisions are folded like the rest. A refusal answers the call, unless its tool had started. A call that was
+approved with other arguments runs with those, but stays in the conversation as the model wrote it: the step's message
+is the record of what the model said, and a provider checks its signature; the result tells the model that the tool ran
+with other arguments. A call that the client runs (`by="client"`) is not waited for: the messages are a valid history
+once its result is at the start of the next input.
 
-Of a run that is taken up again only the outermost is told (`run.resumed`); so nothing here depends on that event. An
-attempt that fails is forgotten, and a tool that starts again has started, whoever says so.
+When a run is resumed, only the outermost run has an event for it (`run.resumed`), so nothing here depends on that
+event. A failed attempt is dropped, and a tool that starts again counts as started.
 """
 
 from __future__ import annotations
@@ -78,20 +78,20 @@ __all__ = ("Fold", "fold")
 
 
 class Fold:
-    """Reads one run's events; knows what they come to."""
+    """Reads one run's events and assembles their result."""
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
         self.end: RunFinished | RunFailed | RunCancelled | None = None
         self.messages: list[Message] = []
-        """The conversation so far, all of it: history, input, finished steps, tool results and what was added."""
+        """The whole conversation so far: history, input, finished steps, tool results and added messages."""
         self._tool_errors: list[ToolError] = []
         self.asked = Asked()
-        """What people were asked, and what they have decided."""
+        """The questions to people, and their answers."""
         self.unheard: dict[str, MessageReceived] = {}
-        """What was said to the run and no model has heard yet, by key; a run that was handed to may still hear it."""
+        """Messages sent to the run that no model has seen yet, by key; a successor may still see them."""
         self.heard_for: set[str] = set()
-        """The keys of what was heard here, and was said to the run that has handed over to this one."""
+        """The keys of messages seen here that were sent to the run that handed over to this one."""
         self.finish_reason: str | None = None
         self.provider_finish_reason: str | None = None
         self.model = ""
@@ -100,29 +100,29 @@ class Fold:
         self._last_token: Event | None = None
         self._step: Step | None = None
         self.said = Said()
-        """What the finished steps have said."""
+        """The content of the finished steps."""
         self._awaited: dict[str, Call] = {}
-        """The calls of the last finished step, by key, whose results are still to be a message."""
+        """The calls of the last finished step, by key, whose results are not in a message yet."""
         self._unanswered: set[str] = set()
-        """Those of them that nobody has answered. Each ends once, and must not look at all the others."""
+        """Those of them without a result. Kept apart so that the end of one call does not scan all others."""
         self._children: dict[str, ChildStarted] = {}
         self.spending = Spending()
 
     # --- reading
 
     def add(self, event: Event) -> None:
-        """Take in the next event; those that change nothing here pass by."""
+        """Reads the next event; irrelevant ones are ignored."""
         if handler := _HANDLERS.get(event.__class__):
             handler(self, event)
 
     def text_delta(self, event: TextDelta) -> None:
-        """`add` for what comes most: called outright where the class is known."""
+        """Like `add`, for the most frequent event: called directly if the class is known."""
         step = self._step
         assert step is not None, "a delta outside a step"
         try:
             stream = step.entries[event.part]
         except KeyError:
-            return  # its beginning was in words that only a newer version knows
+            return  # only a newer version knows the event that started it
         stream.pieces.append(event.text)
         if stream.kind == "answer":
             step.text.append(event.text)
@@ -130,7 +130,7 @@ class Fold:
             step.refusal.append(event.text)
 
     def tidy(self) -> None:
-        """Hold what has been said so far in less memory; to be called now and then, between events."""
+        """Compacts the text so far to save memory; call it now and then, between events."""
         if (step := self._step) is not None and step.entries:
             step.text.tidy()
             step.entries[next(reversed(step.entries))].pieces.tidy()
@@ -141,7 +141,7 @@ class Fold:
 
     def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
         self._settle_tools()
-        self.asked.open.clear()  # an answer would come too late
+        self.asked.open.clear()  # an answer now would be too late
         if isinstance(event, RunFinished) and self.started is not None:
             self.said.conclude(self.started.answer_tool)
         self.end = event
@@ -166,7 +166,7 @@ class Fold:
     def _attempt_started(self, event: AttemptStarted) -> None:
         self.model, self.provider = event.model, event.provider
         if self._step is not None:
-            # What an attempt before it had said was retracted, or never shown.
+            # The content of an earlier attempt was retracted, or never shown.
             self._step.clear()
             self._step.attempt = event.attempt
 
@@ -271,7 +271,7 @@ class Fold:
             self._settle_tools()
 
     def _settle_tools(self) -> None:
-        """Make the results of the last step's calls a message, in the order of the calls."""
+        """Adds the results of the last step's calls as a message, in the order of the calls."""
         if self._awaited:
             self.messages.append(Message(role="tool", content=tuple(call.answer() for call in self._awaited.values())))
             self._awaited = {}
@@ -298,14 +298,14 @@ class Fold:
 
     def _now(self) -> Step:
         if self._step is None:
-            raise ValueError("An event of a step stands outside any step.")
+            raise ValueError("An event of a step came outside any step.")
         return self._step
 
-    # --- what it comes to
+    # --- results
 
     @property
     def sent(self) -> Sequence[Message]:
-        """What of the conversation a model is sent: all, but for what a compaction stands for."""
+        """The part of the conversation that is sent to a model: everything that no compaction replaces."""
         return sent_messages(self.messages)
 
     @property
@@ -315,7 +315,7 @@ class Fold:
 
     @property
     def usage_origin(self) -> Origin:
-        """What `usage` rests on, taking the least certain of all attempts and children."""
+        """The source of `usage`: the least certain of all attempts and children."""
         return self.spent().origin
 
     def spent(self) -> Spending:
@@ -324,9 +324,9 @@ class Fold:
         return self.spending if estimate is None else self.spending.with_report(estimate)
 
     def estimate(self, reported: Usage | None = None) -> UsageReported | None:
-        """What the attempt that is going on has cost, should it end here; None where none is, or where that is told.
+        """The usage of the open attempt if it ended now; None if there is none, or if it is reported already.
 
-        `reported` is what its provider has reported last, where that has not come here yet.
+        `reported` is the provider's last report, if it has not arrived here yet.
         """
         step = self._step
         if step is None or step.attempt is None:
@@ -338,14 +338,14 @@ class Fold:
 
     @property
     def text(self) -> str:
-        """The text of the last step that has any; where a run finished by a call that answered, that call's."""
+        """The text of the last step that has any; if a run finished with an answering call, that call's arguments."""
         if self._step is not None and self._step.text:
             return "".join(self._step.text)
         return self.said.texts[-1] if self.said.texts else ""
 
     @property
     def transcript(self) -> str:
-        """All the text shown and not taken back, steps parted by their leads."""
+        """All text that was shown and not retracted, with leads between steps."""
         shown = "".join(self.said.shown)
         if self._step is not None and self._step.text:
             shown += self._step.lead + "".join(self._step.text)
@@ -353,17 +353,17 @@ class Fold:
 
     @property
     def first_token_at(self) -> float | None:
-        """When the first token came, in Unix seconds; 0 where that event is not stamped yet."""
+        """When the first token arrived, in Unix seconds; 0 if that event is not stamped yet."""
         return None if self._first_token is None else self._first_token.time
 
     @property
     def has_text(self) -> bool:
-        """Whether anything was shown so far, so that a further step's text wants a lead."""
+        """Whether any text was shown so far, so that the next step's text needs a lead."""
         return bool(self.said.texts) or bool(self._step is not None and self._step.text)
 
     @property
     def visible(self) -> bool:
-        """Whether the current attempt has shown anything: text, reasoning, a file, or the beginning of a call."""
+        """Whether the current attempt has shown anything: text, reasoning, a file, or the start of a call."""
         step = self._step
         return step is not None and bool(step.entries or step.calls or step.files)
 
@@ -375,43 +375,43 @@ class Fold:
 
     @property
     def in_step(self) -> int | None:
-        """The number of the step that is open, if one is."""
+        """The number of the open step, if any."""
         return self._step.number if self._step is not None else None
 
     @property
     def in_attempt(self) -> int | None:
-        """The number of the attempt that is going on, if one is."""
+        """The number of the open attempt, if any."""
         return self._step.attempt if self._step is not None else None
 
     @property
     def reported(self) -> Usage | None:
-        """What the attempt that is going on has reported last."""
+        """The last report of the open attempt."""
         step = self._step
         return None if step is None or step.attempt is None else self.spending.of_attempt(step.number, step.attempt)
 
     def calls_to_run(self) -> tuple[tuple[str, ToolCall], ...]:
-        """The calls of the last finished step that are ours to run and not answered yet, each with its key in the run.
+        """The calls of the last finished step that are to be run here and have no result, by their key in the run.
 
-        One that someone allowed with other arguments has those.
+        A call that was approved with other arguments has those.
         """
         calls = self._awaited.values()
         return tuple((call.key, call.as_run()) for call in calls if call.to_run and not call.refusal)
 
     def open_calls(self) -> tuple[Call, ...]:
-        """As `calls_to_run`, with all that is known of each; also those refused once begun."""
+        """Like `calls_to_run`, with the full state of each; includes those refused after they had started."""
         return tuple(call for call in self._awaited.values() if call.unanswered)
 
     def message(self, api: str = "", model: str = "") -> Message:
-        """The open step's message so far; calls that were cut are left out, for nobody can answer them."""
+        """The open step's message so far; calls that were cut off are left out, since they cannot be answered."""
         if self._step is None:
             return Message(role="assistant", api=api, model=model)
         return self._step.message(api, model)
 
     def response(self, *, output: Any = UNSET, callback_errors: int = 0, now: float | None = None) -> Response[Any]:
-        """The Response that the events so far come to; `partial` unless the run finished.
+        """Returns the Response for the events so far; `partial` unless the run finished.
 
-        `output` is the validated answer (UNSET: no type was asked for), and counts only where the run finished. `now`
-        (Unix seconds) stands for the end where there is none yet, and for the time of an event that has none yet.
+        `output` is the validated answer (UNSET: no output type), and counts only if the run finished. `now` (Unix
+        seconds) is used as the end of an open run, and as the time of an event that is not stamped yet.
         """
         spent, finished = self.spent(), isinstance(self.end, RunFinished)
         own, total = spent.sums
@@ -448,25 +448,25 @@ class Fold:
             callback_errors=callback_errors,
         )
 
-    # --- leaving in good order
+    # --- closing
 
     def closing(
         self, why: str, children: Mapping[str, Fold] = MappingProxyType({}), *, now: float = 0.0
     ) -> list[Event]:
-        """The events that end all that is open, innermost first, so that the step's end and the run's may follow.
+        """Returns the events that end everything open, innermost first; the step's and the run's end may follow them.
 
-        `why` is what unfinished calls and tools are told, `now` (Unix seconds) when that is. `children` are the folds
-        of the runs below, by id, which have ended: one that is not told of was cancelled before it cost anything.
+        `why` is the result of unfinished calls and tools, `now` the time (Unix seconds). `children` holds the folds of
+        the child runs by id, which have ended: a missing one was cancelled before it cost anything.
         """
         below = close_children(self._children.values(), children)
         return [*self.closing_step(why), *below, *close_tools(self._awaited.values(), why, now)]
 
     def closing_step(self, why: str) -> list[Event]:
-        """The events that end what a model was in the middle of saying; `why` is what unfinished calls are told."""
+        """Returns the events that end a model's unfinished output; `why` is the result of unfinished calls."""
         return [] if self._step is None else [*close_step(self._step, why)]
 
     def step_end(self, *, api: str, model: str, finish_reason: str | None, word: str | None = None) -> StepFinished:
-        """The event that ends the open step with all that it said; to be made once `closing` has been appended."""
+        """Returns the event that ends the open step with its content; call it once `closing` has been appended."""
         step = self._now()
         return StepFinished(
             step=step.number,
@@ -516,7 +516,7 @@ _HANDLERS: Final[dict[type[Event], _Handler]] = {
 
 
 def fold(events: Iterable[Event]) -> Fold:
-    """The Fold of a log, or of any prefix of one. Events of other runs in the same log are passed over."""
+    """Returns the Fold of a log, or of any prefix of one. Events of other runs in the same log are ignored."""
     folded = Fold()
     for event in events:
         if folded.started is None or event.run == folded.started.run:
@@ -525,21 +525,21 @@ def fold(events: Iterable[Event]) -> Fold:
 
 
 def _when(event: Event | None, now: float | None) -> float | None:
-    """When an event was; `now`, where it is not stamped yet."""
+    """The event's time; `now` if it is not stamped yet."""
     if event is None:
         return None
     return event.time or now
 
 
 def _rate(tokens: int | None, first: float | None, last: float | None) -> float | None:
-    """Tokens a second, between the first and the last."""
+    """Tokens per second, between the first and the last."""
     if not tokens or first is None or last is None or last <= first:
         return None
     return tokens / (last - first)
 
 
 def _answered(messages: list[Message], awaited: Collection[Call]) -> list[Message]:
-    """`messages` with every call of the last one answered, so that any provider takes them as history."""
+    """Returns `messages` with every call of the last one answered, so that any provider accepts them as history."""
     if awaited:
         return [*messages, Message(role="tool", content=tuple(call.answer() for call in awaited))]
     if messages and messages[-1].role == "assistant":

@@ -1,7 +1,7 @@
-"""A log so far under new ids: what a fork begins with, which shares nothing with the run that it was taken from.
+"""Copies the start of a log under new ids, for a fork, which shares no id with the original run.
 
-Owns which fields of an event name a run, and so are renamed. Keys that tools are given hang on them, so a fork's tools
-are never taken for those of the other run. Pure: the new ids are given.
+Owns which fields of an event name a run, and so are renamed. The idempotency keys of tools contain these ids, so a
+fork's tools are never confused with those of the original run. Pure: the caller passes the new ids.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _NAMES: Final[dict[type[Event], tuple[str, ...]]] = {
     MessageReceived: ("key",),
     MessageAdded: ("key",),
 }
-"""The fields that hold a run's id, or a key that begins with one."""
+"""The fields that hold a run's id, or a key that starts with one."""
 
 
 def forked(events: Iterable[Event], name: str, new_id: Callable[[], str]) -> tuple[Event, ...]:
-    """The events, which begin a log, as those of a run of another id, whose outermost run goes by `name`.
+    """Returns the events, the start of a log, with new run ids; the outermost run gets the name `name`.
 
-    Its first event says what it was forked from. Events of a newer version are left out of what is renamed.
+    The first event records what it was forked from. Events of a newer version are not renamed.
     """
     ids: dict[str, str] = {}
 
@@ -77,7 +77,7 @@ def forked(events: Iterable[Event], name: str, new_id: Callable[[], str]) -> tup
 
 
 def end_of_step(events: Iterable[Event], step: int, path: tuple[str, ...]) -> int | None:
-    """The number of the event that ends the step of the run at that path; None where there is none."""
+    """Returns the number of the event that ends that step of the run at that path; None if there is none."""
     for event in events:
         if isinstance(event, StepFinished) and event.step == step and event.path == path:
             return event.seq

@@ -1,7 +1,7 @@
-"""A step as it grows: its parts of text and reasoning, its calls, and what came of each call.
+"""A step in progress: its parts of text and reasoning, its calls, and the result of each call.
 
-Owns what `fold` is in the middle of. Nothing here asks an event when it was while taking it in: an event of a run below
-is folded before it is stamped. What must be known later holds on to the event.
+Owns the mutable state of `fold`. Nothing here reads an event's time while processing it: an event of a child run is
+folded before it is stamped. State that needs the time later keeps the event.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from headwater.events.types import (
 __all__ = ("NOT_RUN", "Call", "Said", "Step", "Stream", "as_part", "not_run", "refusal_text")
 
 NOT_RUN: Final = "Not run: the run ended first."
-"""What a call that was never answered gets for a result, so that the history stays valid for every provider."""
+"""The result of a call that was never answered, so that the history stays valid for every provider."""
 
 
 class Stream:
-    """A part of text or reasoning as it grows."""
+    """A part of text or reasoning in progress."""
 
     __slots__ = ("kind", "open", "pieces", "redacted", "signature")
 
@@ -42,11 +42,11 @@ class Stream:
 
     @property
     def is_text(self) -> bool:
-        """Whether it is text, of an answer or a refusal, and not reasoning."""
+        """Whether it is text (of an answer or a refusal) and not reasoning."""
         return self.kind in ("answer", "refusal")
 
     def parts(self) -> list[AnyPart]:
-        """What stands in the message for it: nothing, where it said nothing and nothing must be sent back."""
+        """Its parts of the message: none if it is empty and nothing must be sent back."""
         text = "".join(self.pieces)
         if not text and self.signature is None and self.redacted is None:
             return []
@@ -57,7 +57,7 @@ class Stream:
 
 
 class Call:
-    """A tool call as it grows, and what came of it."""
+    """A tool call in progress, and its result."""
 
     __slots__ = (
         "allowed",
@@ -79,18 +79,18 @@ class Call:
         self.key = event.call
         self.step = event.step
         self.call = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
-        """As the model wrote it, which is how the conversation keeps it, whatever was allowed in its place."""
+        """As the model wrote it; the conversation keeps this form, whatever arguments were approved."""
         self.pieces: list[str] | None = []
         self.said = 0
-        """Bytes of its arguments as they came in pieces; counted once it is written."""
+        """Size of its arguments in bytes as they were streamed; counted once it is complete."""
         self.cut = False
         self.error: str | None = None
         self.arguments: dict[str, Any] | None = None
-        """What a person allowed it with, where that is not what the model wrote."""
+        """The approved arguments, if they differ from the model's."""
         self.allowed = False
-        """Whether a person has allowed it, and it is to start."""
+        """Whether a person approved it and it has to start."""
         self.refusal = ""
-        """What the model reads where a person has refused it."""
+        """The text that the model gets if a person refused it."""
         self.started: ToolStarted | None = None
         """Its tool's last start."""
         self.answered = False
@@ -103,16 +103,16 @@ class Call:
 
     @property
     def unanswered(self) -> bool:
-        """Whether nobody has said yet what came of it."""
+        """Whether it has no result yet."""
         return not self.answered and self.error is None
 
     @property
     def to_run(self) -> bool:
-        """Whether its tool still has to run, or to be run again."""
+        """Whether its tool still has to run, or to run again."""
         return self.unanswered and not self.refusal
 
     def end(self, event: CallReady | CallRejected) -> None:
-        """The model has written it, or stopped in the middle."""
+        """The model has finished writing it, or stopped in the middle."""
         self.call = ToolCall(
             id=self.call.id,
             name=event.name,
@@ -128,19 +128,19 @@ class Call:
             self.cut, self.error = event.cut, event.error
 
     def allow(self, event: ApprovalAnswered) -> None:
-        """Someone allowed it, maybe with other arguments, which are the call's from now on."""
+        """A person approved it, maybe with other arguments, which the call has from now on."""
         self.allowed = True
         if event.arguments is not None:
             self.arguments = event.arguments
 
     def refuse(self, event: ApprovalAnswered) -> None:
-        """Someone refused it. That answers the call, unless its tool had begun, whose end is still to come."""
+        """A person refused it. That answers the call, unless its tool had started and still has to end."""
         self.refusal = refusal_text(event)
         if self.started is None:
             self._answer(self.refusal, error=True)
 
     def start(self, event: ToolStarted) -> None:
-        """Its tool begins; where it is to begin again after that, another answer is wanted."""
+        """Its tool starts; to start again after that, it needs another approval."""
         self.started, self.allowed = event, False
 
     def finish(self, event: ToolFinished) -> None:
@@ -153,20 +153,20 @@ class Call:
         self.result = ToolResult(id=call.id, name=call.name, content=content, error=error, custom=call.custom)
 
     def as_run(self) -> ToolCall:
-        """The call with the arguments with which its tool runs."""
+        """Returns the call with the arguments that its tool runs with."""
         if self.arguments is None:
             return self.call
         arguments: Any = self.arguments.get("input", "") if self.call.custom else self.arguments
         return msgspec.structs.replace(self.call, arguments=arguments)
 
     def answer(self) -> ToolResult:
-        """Its result, or what stands for one."""
+        """Returns its result, or a substitute."""
         if self.result is not None:
             return self.result
         return not_run(self.call, self.error or NOT_RUN)
 
     def written(self) -> str:
-        """Its arguments as the model wrote them, or nearly so."""
+        """Its arguments as the model wrote them, or close to it."""
         if self.pieces is not None:
             return "".join(self.pieces)
         arguments = self.call.arguments
@@ -174,18 +174,18 @@ class Call:
 
     @property
     def size(self) -> int:
-        """Bytes of its arguments, as they came or as they are known now: the larger."""
+        """Size of its arguments in bytes, as streamed or as known now: the larger."""
         return max(self.said, _bytes(self.written()))
 
     def so_far(self) -> ToolCall:
-        """The call with what has been written of its arguments."""
+        """Returns the call with its arguments so far."""
         if self.pieces is None:
             return self.call
         return ToolCall(id=self.call.id, name=self.call.name, arguments="".join(self.pieces), by=self.call.by)
 
 
 class Step:
-    """One step's content, in the order in which its parts were begun."""
+    """One step's content, in the order in which its parts started."""
 
     __slots__ = ("attempt", "calls", "content", "entries", "lead", "number", "refusal", "text")
 
@@ -195,7 +195,7 @@ class Step:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was said: it was taken back, or never shown."""
+        """Clears the content: it was retracted, or never shown."""
         self.lead = ""
         self.text = Pieces()
         self.refusal: list[str] = []
@@ -210,16 +210,16 @@ class Step:
 
     @property
     def sources(self) -> list[Source]:
-        """What it cites."""
+        """Its citations."""
         return [part for part in self.content if isinstance(part, Source)]
 
     @property
     def files(self) -> list[Image | File]:
-        """What it made."""
+        """The files that it generated."""
         return [part for part in self.content if isinstance(part, (Image, File))]
 
     def message(self, api: str, model: str) -> Message:
-        """Its message so far; calls that were cut are left out, for nobody can answer them."""
+        """Its message so far; calls that were cut off are left out, since they cannot be answered."""
         parts: list[AnyPart] = []
         for entry in self.content:
             if isinstance(entry, Stream):
@@ -232,7 +232,7 @@ class Step:
         return Message(role="assistant", content=tuple(parts), api=api, model=model)
 
     def whole(self, message: Message | None) -> tuple[str, str, str]:
-        """Its text, refusal and reasoning once finished: as shown, or by its message where deltas are left out."""
+        """Its text, refusal and reasoning once finished: as shown, or from its message if deltas are left out."""
         parts = message.content if message is not None else ()
         texts = [part for part in parts if isinstance(part, Text)]
         text = "".join(self.text) or "".join(part.text for part in texts if not part.refusal)
@@ -242,13 +242,13 @@ class Step:
 
     @property
     def size(self) -> int:
-        """Bytes of all that the model has written in it: what it may have to be paid for."""
+        """Size in bytes of everything the model has written in it, which may have to be paid for."""
         said = sum(_bytes("".join(stream.pieces)) for stream in self.entries.values())
         return said + sum(call.size for call in self.calls.values())
 
 
 class Said:
-    """What the steps of a run have said, each once it is finished."""
+    """The content of a run's finished steps."""
 
     __slots__ = ("calls", "files", "reasonings", "refusals", "shown", "sources", "step_calls", "texts")
 
@@ -256,17 +256,17 @@ class Said:
         self.texts: list[str] = []
         """The text of each step that has any, without its lead."""
         self.shown: list[str] = []
-        """The same with the leads."""
+        """The same, including leads."""
         self.reasonings: list[str] = []
         self.refusals: list[str] = []
         self.calls: list[Call] = []
         self.step_calls: list[Call] = []
-        """Those of the last step."""
+        """The refusals of the last step."""
         self.sources: list[Source] = []
         self.files: list[Image | File] = []
 
     def add(self, step: Step, message: Message | None) -> None:
-        """A step is finished, with that message."""
+        """Adds a finished step with its message."""
         text, refusal, reasoning = step.whole(message)
         if text:
             self.texts.append(text)
@@ -282,29 +282,29 @@ class Said:
             self.files += step.files
 
     def call(self, key: str) -> Call | None:
-        """A call of a finished step by its key; the last one, where there are several."""
+        """Returns a call of a finished step by its key; the last one if there are several."""
         return next((call for call in reversed(self.calls) if call.key == key), None)
 
     def ready(self) -> int:
-        """How many calls of the last step were ours to run."""
+        """How many calls of the last step this library had to run."""
         return sum(call.call.by == "agent" and call.error is None for call in self.step_calls)
 
     def rejected(self) -> tuple[ToolCall, ...]:
-        """The calls of the last step whose arguments were no JSON object; they answer themselves."""
+        """The calls of the last step whose arguments were not a JSON object; the rejection is their result."""
         ours = (call for call in self.step_calls if call.call.by == "agent" and not call.cut)
         return tuple(call.call for call in ours if call.error is not None)
 
     def conclude(self, answer_tool: str) -> None:
-        """The run has finished: where the last step gave the answer by a call of that tool, its arguments are the text.
+        """The run has finished: if the last step called that tool to answer, the call's arguments are the text.
 
-        The first that was taken counts. Nobody was shown them as text, so they are no part of what was shown.
+        The first accepted call counts. Its arguments were never shown as text, so the transcript does not include them.
         """
         taken = (call for call in self.step_calls if call.result is not None and not call.result.error)
         if (given := next((call for call in taken if call.call.name == answer_tool), None)) is not None:
             self.texts.append(given.written())
 
     def so_far(self, step: Step | None) -> Said:
-        """The same with what the open step has said by now."""
+        """The same, including the open step so far."""
         if step is None:
             return self
         said = Said()
@@ -319,18 +319,18 @@ def _bytes(text: str) -> int:
 
 
 def not_run(call: ToolCall, why: str = NOT_RUN) -> ToolResult:
-    """What stands for the result of a call whose tool has none."""
+    """Returns the substitute for the result of a call whose tool has none."""
     return ToolResult(id=call.id, name=call.name, content=why, error=True, custom=call.custom)
 
 
 def refusal_text(event: ApprovalAnswered) -> str:
-    """What the model reads where a person refused a call: who did, and why."""
+    """Returns the text that the model gets when a person refused a call: who did, and why."""
     by = f" by {event.by}" if event.by else ""
     return f"Refused{by}: {event.note}" if event.note else f"Refused{by}."
 
 
 def as_part(event: FileMade) -> Image | File:
-    """A picture or file as it stands in the message."""
+    """Returns an image or file as a part of the message."""
     if event.media_type.startswith("image/") and event.ref is None:
         return Image(data=event.data, url=event.url, media_type=event.media_type, signature=event.signature)
     return File(

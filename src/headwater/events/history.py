@@ -1,6 +1,6 @@
-"""Whether messages can be gone on from: each call of a model with its result, right after it.
+"""Checks that a history is valid: each tool call has its result right after it.
 
-Owns the one rule of that. Nothing here mends a history.
+Owns that one rule. Nothing here repairs a history.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ("refuse_unanswered", "strays", "unanswered")
 
 
 def unanswered(messages: Iterable[Message], *, by: Container[str]) -> tuple[str, ...]:
-    """The ids of the calls that are run by one of `by` and have no result in the tool messages right after them."""
+    """Returns the ids of calls run by one of `by` that have no result in the tool messages right after them."""
     missing: list[str] = []
     waiting: dict[str, None] = {}
     for message in messages:
@@ -29,7 +29,7 @@ def unanswered(messages: Iterable[Message], *, by: Container[str]) -> tuple[str,
 
 
 def strays(messages: Iterable[Message]) -> tuple[str, ...]:
-    """The ids of the results that stand in no tool message right after their calls."""
+    """Returns the ids of results that are not in a tool message right after their calls."""
     found: list[str] = []
     called: set[str] = set()
     for message in messages:
@@ -41,10 +41,10 @@ def strays(messages: Iterable[Message]) -> tuple[str, ...]:
 
 
 def refuse_unanswered(messages: Iterable[Message]) -> None:
-    """Raise HistoryInvalid where a call that the client runs has no result."""
+    """Raises HistoryInvalid if a call that the client runs has no result."""
     if ids := unanswered(messages, by=("client",)):
         raise HistoryInvalid(
-            f"The conversation so far holds calls that are not answered: {', '.join(ids)}.",
-            hint="Begin the next input with their results, a message of the role tool.",
+            f"The conversation so far holds calls without results: {', '.join(ids)}.",
+            hint="Start the next input with their results, in a message of the role tool.",
             ids=ids,
         )

@@ -1,7 +1,7 @@
-"""What is said, as values: messages and their parts, and usage.
+"""Messages and their parts, and usage, as values.
 
-Values only: nothing here knows a provider's wire, an event or a loop. Providers translate messages to their own JSON
-and back; `fold` is the only place that assembles them from events.
+Nothing here depends on a provider's wire format, an event or a loop. Providers translate messages to their own JSON and
+back; only `fold` assembles them from events.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 
 
 class Part(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
-    """One piece of a message's content. `signature` is what its provider wants back with it, unread by us."""
+    """One piece of a message's content. `signature` is opaque data that its provider expects back with it."""
 
     signature: str | None = None
 
 
 class Text(Part, frozen=True, tag="text"):
-    """What a person or a model wrote. `refusal` marks a model's refusal, which is not an answer."""
+    """Text of a person or a model. `refusal` marks a model's refusal, which is not an answer."""
 
     text: str
     refusal: bool = False
     cache: bool = False
-    """A prompt-caching mark: what stands up to here may be cached by the provider, where it takes such marks."""
+    """A prompt-caching mark: the provider may cache everything up to here, if it supports such marks."""
 
 
 class Reasoning(Part, frozen=True, tag="reasoning"):
-    """What a model thought. `redacted` is its encrypted form, for providers that send only that."""
+    """A model's reasoning. `redacted` is its encrypted form, for providers that send only that."""
 
     text: str = ""
     kind: Literal["summary", "full"] = "full"
@@ -60,7 +60,7 @@ class Reasoning(Part, frozen=True, tag="reasoning"):
 
 
 class Image(Part, frozen=True, tag="image"):
-    """A picture: either its bytes or a URL that the provider can reach."""
+    """An image: either its bytes or a URL that the provider can reach."""
 
     data: bytes | None = None
     url: str | None = None
@@ -70,10 +70,10 @@ class Image(Part, frozen=True, tag="image"):
 
     def __post_init__(self) -> None:
         if (self.data is None) == (self.url is None):
-            raise TypeError("An Image is either data= (bytes) or url=.")
+            raise TypeError("An Image needs either data= (bytes) or url=.")
         _check_bytes("Image", self.data)
         if self.data is not None and not self.media_type:
-            # msgspec calls this after the fields are set; a frozen value is still ours to finish here.
+            # msgspec calls this once the fields are set; even a frozen value can be completed here.
             msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "image/png"))
 
 
@@ -84,7 +84,7 @@ def _check_bytes(kind: str, data: Any) -> None:
 
 
 class File(Part, frozen=True, tag="file"):
-    """A document, sound or any other file: its bytes, a URL, or the id under which the provider keeps it."""
+    """A document, audio or any other file: its bytes, a URL, or the id under which the provider stores it."""
 
     data: bytes | None = None
     url: str | None = None
@@ -95,17 +95,17 @@ class File(Part, frozen=True, tag="file"):
 
     def __post_init__(self) -> None:
         if sum(x is not None for x in (self.data, self.url, self.id)) != 1:
-            raise TypeError("A File is one of data= (bytes), url= or id=.")
+            raise TypeError("A File needs one of data= (bytes), url= or id=.")
         _check_bytes("File", self.data)
         if self.data is not None and not self.media_type:
             msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "text/plain"))
 
 
 class ToolCall(Part, frozen=True, tag="tool_call"):
-    """A model's wish to have a tool called.
+    """A model's request to call a tool.
 
-    `arguments` is a dict, or the raw string where what the model wrote is not a JSON object (cut, or a custom tool's
-    input). `by` says who runs it: us ("agent"), the provider on its side ("provider"), or the caller ("client").
+    `arguments` is a dict, or the raw string if the model's text is not a JSON object (cut off, or a custom tool's
+    input). `by` says who runs it: this library ("agent"), the provider ("provider"), or the caller ("client").
     """
 
     id: str
@@ -113,13 +113,13 @@ class ToolCall(Part, frozen=True, tag="tool_call"):
     arguments: dict[str, Any] | str
     by: Literal["agent", "provider", "client"] = "agent"
     custom: bool = False
-    """Called by free text instead of JSON (OpenAI's custom tools): `arguments` is that text."""
+    """Called with free text instead of JSON (OpenAI's custom tools): `arguments` is that text."""
     item_id: str | None = None
-    """The provider's second id of the call, where it has one (OpenAI Responses items)."""
+    """The provider's second id of the call, if it has one (OpenAI Responses items)."""
 
 
 class ToolResult(Part, frozen=True, tag="tool_result"):
-    """What a tool gave back for the call `id`. `content` is text, or parts where it holds pictures or files."""
+    """A tool's result for the call `id`. `content` is text, or parts if it holds images or files."""
 
     id: str
     name: str
@@ -130,7 +130,7 @@ class ToolResult(Part, frozen=True, tag="tool_result"):
 
 
 class ToolError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A tool that went wrong: which one, for which call (its key in the run), and what the model was told."""
+    """A tool error: which tool, for which call (its key in the run), and the text that the model got."""
 
     name: str
     call: str
@@ -138,7 +138,7 @@ class ToolError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Source(Part, frozen=True, tag="source"):
-    """A citation. `span` is where in the message's text it stands, in characters: [start, end)."""
+    """A citation. `span` is its position in the message's text, in characters: [start, end)."""
 
     kind: Literal["url", "document", "file"] = "url"
     url: str = ""
@@ -148,7 +148,7 @@ class Source(Part, frozen=True, tag="source"):
 
 
 class ProviderItem(Part, frozen=True, tag="provider_item"):
-    """Something only the provider `api` understands and wants back as it was, at this place in the message."""
+    """An item that only the provider `api` understands and expects back unchanged, at this place in the message."""
 
     api: str
     item: dict[str, Any]
@@ -160,7 +160,7 @@ AnyPart: TypeAlias = Text | Reasoning | Image | File | ToolCall | ToolResult | S
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One turn of a conversation.
 
-    `api` and `model` say who wrote an assistant message: signatures and provider items go back to that API alone.
+    `api` and `model` say who wrote an assistant message: signatures and provider items go back only to that API.
     """
 
     role: Role
@@ -169,44 +169,44 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     api: str = ""
     model: str = ""
     replaces: int = 0
-    """A compaction: it is sent in place of the first so many messages of the conversation, which keeps them all."""
+    """Marks a compaction: it is sent instead of that many messages from the start; the conversation keeps them."""
 
     @property
     def text(self) -> str:
-        """The message's text, its parts joined; refusals and reasoning are not part of it."""
+        """The message's text parts, joined; without refusals and reasoning."""
         return "".join(part.text for part in self.content if isinstance(part, Text) and not part.refusal)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls in it, in the order in which they were begun."""
+        """Its tool calls, in the order in which they started."""
         return tuple(part for part in self.content if isinstance(part, ToolCall))
 
     @classmethod
     def system(cls, text: str) -> Message:
-        """What the model is told before anyone speaks."""
+        """Returns a system message."""
         return cls(role="system", content=(Text(text=text),))
 
     @classmethod
     def user(cls, *parts: str | Text | Image | File) -> Message:
-        """What a person says: strings, images and files, in order."""
+        """Returns a user message of strings, images and files, in order."""
         return cls(role="user", content=tuple(Text(text=p) if isinstance(p, str) else p for p in parts))
 
     @classmethod
     def assistant(cls, *parts: str | Text | Reasoning | ToolCall | Source | ProviderItem) -> Message:
-        """What a model said."""
+        """Returns an assistant message."""
         return cls(role="assistant", content=tuple(Text(text=p) if isinstance(p, str) else p for p in parts))
 
     @classmethod
     def tool(cls, *results: ToolResult) -> Message:
-        """What tools gave back, in the order of the calls."""
+        """Returns a message of tool results, in the order of the calls."""
         return cls(role="tool", content=results)
 
 
 def sent_messages(messages: Sequence[Message]) -> Sequence[Message]:
-    """What of a conversation is sent to a model: from the last compaction on, that message stands for those before.
+    """Returns the messages that are sent to a model: the last compaction replaces those before it.
 
-    A compaction stands where it was made, after messages that are still sent; `replaces` counts from the beginning of
-    the whole conversation, so that a further one takes the place of the one before.
+    A compaction is placed where it was made, after messages that are still sent; `replaces` counts from the start of
+    the whole conversation, so a later compaction also replaces the earlier ones.
     """
     last = next((message for message in reversed(messages) if message.replaces), None)
     if last is None:
@@ -215,9 +215,9 @@ def sent_messages(messages: Sequence[Message]) -> Sequence[Message]:
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Tokens, counted as OpenTelemetry's GenAI conventions count them; what was not reported is None, never 0.
+    """Token counts, as defined by OpenTelemetry's GenAI conventions; unreported counts are None, never 0.
 
-    `input_tokens` include the cached ones, `output_tokens` the reasoning ones. `raw` is the provider's own report.
+    `input_tokens` includes cached tokens, `output_tokens` reasoning tokens. `raw` is the provider's own report.
     """
 
     input_tokens: int | None = None
@@ -227,21 +227,21 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning_tokens: int | None = None
     raw: dict[str, Any] | None = None
     cost: Decimal | None = None
-    """Dollars; None where no price is known. In JSON a string, so that no reader rounds it."""
+    """Dollars; None if no price is known. A string in JSON, so that no reader rounds it."""
 
     @classmethod
     def estimated(cls, text: str) -> Usage:
-        """What saying `text` may have cost: four bytes of UTF-8 a token, the vendors' own rule of thumb."""
+        """Estimates the usage for generating `text`: four bytes of UTF-8 per token, the vendors' own rule of thumb."""
         return cls.of_bytes(len(text.encode("utf-8", "replace")))
 
     @classmethod
     def of_bytes(cls, size: int) -> Usage:
-        """What so many bytes of UTF-8 may have cost, see `estimated`."""
+        """Estimates the usage for that many bytes of UTF-8, see `estimated`."""
         return cls(output_tokens=(size + 3) // 4) if size else cls()
 
     @property
     def total_tokens(self) -> int | None:
-        """Input and output together; None where either was not reported."""
+        """Input and output together; None if either was not reported."""
         if self.input_tokens is None or self.output_tokens is None:
             return None
         return self.input_tokens + self.output_tokens
@@ -268,7 +268,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """What is known, JSON-able: the counts with `total_tokens`, and the cost in dollars as a string."""
+        """The known values as JSON data: the counts with `total_tokens`, and the cost in dollars as a string."""
         known: dict[str, Any] = {name: value for name in _COUNTS if (value := getattr(self, name)) is not None}
         if self.total_tokens is not None:
             known["total_tokens"] = self.total_tokens
@@ -280,7 +280,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
 
 _DOLLARS: Final = Context(prec=50)
-"""Costs add up in a context of their own: the thread's may round, and then two readers of a log would disagree."""
+"""A decimal context for adding costs: the thread's context may round, and two readers of a log would disagree."""
 
 
 def _plus(one: int | None, other: int | None) -> int | None:
@@ -298,7 +298,7 @@ _MAGIC: Sequence[tuple[bytes, str]] = (
 
 
 def sniff_media_type(data: bytes, otherwise: str) -> str:
-    """The media type that the first bytes of `data` show, else `otherwise`."""
+    """Detects the media type from the first bytes of `data`; returns `otherwise` if unknown."""
     for magic, media_type in _MAGIC:
         if data.startswith(magic):
             return media_type
@@ -308,12 +308,12 @@ def sniff_media_type(data: bytes, otherwise: str) -> str:
 
 
 def data_url(data: bytes, media_type: str) -> str:
-    """`data` as a `data:` URL (RFC 2397)."""
+    """Returns `data` as a `data:` URL (RFC 2397)."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def read_data_url(url: str) -> tuple[bytes, str] | None:
-    """The bytes and the media type that a `data:` URL holds (RFC 2397); None where `url` is no such URL, or broken."""
+    """Returns the bytes and the media type of a `data:` URL (RFC 2397); None if `url` is not one, or is malformed."""
     if not url.startswith("data:"):
         return None
     head, comma, body = url[5:].partition(",")

@@ -1,7 +1,7 @@
-"""What people are asked in a run, and what they answer: as values, for whoever shows a question or answers one.
+"""Questions to people in a run, and their answers, as values.
 
-A question stands in the log as `approval.asked` or `input.asked`; `Question` is both in one shape. Nothing here waits:
-that is `runtime.people`'s.
+The log has a question as `approval.asked` or `input.asked`; `Question` is one shape for both. Nothing here waits:
+`runtime.people` does.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ("Answer", "Question")
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a person is asked: whether a tool may run ("approval"), or what a tool at work wants to know.
+    """A question to a person: whether a tool may run ("approval"), or a running tool's request for input.
 
-    `id` is what an answer names. `path` are the runs from the outermost to the one that asks, `agent` that one's name.
-    Of an approval there are the `arguments` and the `reason`; of an input the `message`, the JSON `schema` of what is
-    to be given, or the `url` to open. `until` (Unix seconds) is when it lapses.
+    An answer refers to it by `id`. `path` holds the runs from the outermost to the one that asks, `agent` that one's
+    name. An approval has `arguments` and a `reason`; an input has a `message`, the JSON `schema` of the answer, or the
+    `url` to open. It expires at `until` (Unix seconds).
     """
 
     id: str
@@ -39,7 +39,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, event: ApprovalAsked | InputAsked, run: str = "", path: tuple[str, ...] = ()) -> Question:
-        """The question that the event tells of; `run` and `path` where the event does not bear them yet."""
+        """Returns the event's question; pass `run` and `path` if the event is not stamped yet."""
         place: dict[str, Any] = {"run": event.run or run, "path": event.path or path}
         told: dict[str, Any] = {"tool": event.name, "call": event.call, "until": event.until, **place}
         if isinstance(event, ApprovalAsked):
@@ -48,16 +48,16 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def agent(self) -> str:
-        """Who asks."""
+        """The name of the run that asks."""
         return self.path[-1] if self.path else ""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person answers.
+    """A person's answer.
 
-    To an approval: whether it is `allowed`, with which `arguments` (None: the model's), and whether that holds
-    `for_run`, for every further call of the tool in the run. To an input: the `content`, or `action` "decline" or
-    "cancel". `note` is for the model to read, `by` who answers.
+    To an approval: whether it is `allowed`, with which `arguments` (None: the model's), and whether the answer applies
+    to every further call of the tool in the run (`for_run`). To an input: the `content`, or `action` "decline" or
+    "cancel". `note` goes to the model, `by` says who answers.
     """
 
     allowed: bool = True

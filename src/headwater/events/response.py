@@ -1,6 +1,6 @@
-"""The Response: what a run came to, as a string that knows how it came about, and as JSON to be kept.
+"""The Response: a run's result, as a string with details of the run, and as JSON for storage.
 
-Owns its fields and their defaults. It is made by `fold` and put together by `answers`; nothing here reads an event.
+Owns its fields and their defaults. `fold` creates it and `answers` composes it; nothing here reads an event.
 """
 
 from __future__ import annotations
@@ -25,55 +25,55 @@ NewT = TypeVar("NewT")
 
 
 class Response(str, Generic[OutputT]):
-    """What a run came to: the answer's text, as a string that knows how it came about.
+    """A run's result: the answer's text, as a string with details of the run.
 
-    It is a `str`: print it, join it, `json.dumps` it, compare it. An answer without text is falsy. Awaiting one gives
-    itself, so that `agent.run(…)` and `await agent.run(…)` may both be written where a run blocks.
+    It is a `str`: print it, join it, `json.dumps` it, compare it. An answer without text is falsy. Awaiting it returns
+    itself, so `agent.run(…)` and `await agent.run(…)` both work where a run blocks.
     """
 
     transcript: str
     """All the text that was shown, over all steps."""
     output: OutputT
-    """The answer as the output type that was asked for; the text where none was."""
+    """The answer as a value of the output type; the text if there is no output type."""
     reasoning: str
     refusal: str
     tool_errors: tuple[ToolError, ...]
-    """Tools that raised or took too long, in the order in which they ended; the model was told, and went on."""
+    """Tools that raised or timed out, in the order in which they ended; the model was told and continued."""
     tool_calls: tuple[ToolCall, ...]
     """Every call the model made, over all steps, in order."""
     sources: tuple[Source, ...]
     files: tuple[Image | File, ...]
     finish_reason: FinishReason | None
     provider_finish_reason: str | None
-    """The provider's own word for the finish reason."""
+    """The finish reason as the provider reported it."""
     usage: Usage
     model: str
     provider: str
     messages: tuple[Message, ...]
-    """Valid history to go on from: the conversation up to and including this answer."""
+    """The conversation up to and including this answer; a valid history to continue from."""
     run_id: str
     agent: str
-    """Who answered: after a handoff, the agent that took over last; of a workflow, its own name."""
+    """The name of the agent that answered: after a handoff, the last one; for a workflow, its own name."""
     duration: float
     """Seconds from the start of the run to its end."""
     time_to_first_token: float | None
-    """Seconds from the start of the run to the first text, reasoning or tool call; None where there was none."""
+    """Seconds from the start of the run to the first text, reasoning or tool call; None if there was none."""
     tokens_per_second: float | None
     partial: bool
-    """True where the answer was cut: cancelled, failed, or left."""
+    """True if the run did not finish: cancelled, failed, or abandoned."""
     usage_origin: Literal["measured", "estimated", "unknown"]
-    """Whether `usage` was reported by the provider for every attempt, or holds estimates, or lacks what nobody said."""
+    """Whether the provider reported `usage` for every attempt, or it holds estimates, or parts of it are unknown."""
     callback_errors: int
     members: Mapping[str, Response[Any]]
-    """Of a workflow: each member's Response, by its name, in the order of the members. After a handoff: what each agent
-    said itself, in the order in which they spoke."""
+    """For a workflow: each member's Response by name, in the order of the members. After a handoff: each agent's own
+    Response, in the order in which they answered."""
     unheard: tuple[Message, ...]
-    """What was said to the run while it worked, and no model has heard."""
+    """Messages that were sent to the run while it was running, and that no model has seen."""
     error: Exception | None
-    """What ended it, where that was not raised because its workflow collects errors."""
+    """The error that ended it, if it was not raised because the workflow collects errors."""
 
     def __new__(cls, text: str = "", **fields: Any) -> Self:
-        """Made by `fold`; `fields` are the attributes below by name. Raises TypeError for any other."""
+        """Called by `fold`; `fields` are the attributes above by name. Raises TypeError for any other name."""
         self = super().__new__(cls, text)
         self.__dict__.update(_UNSAID)
         self.__dict__["transcript"] = text
@@ -96,8 +96,8 @@ class Response(str, Generic[OutputT]):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What a stream's last chunk tells of the run: model, provider, tokens (the usage), time_to_first_token,
-        duration; a refusal where there was one.
+        """Details of the run, as in a stream's last chunk: model, provider, tokens (the usage), time_to_first_token,
+        duration; a refusal if there was one.
         """
         known: dict[str, Any] = {
             "model": self.model or None,
@@ -110,27 +110,27 @@ class Response(str, Generic[OutputT]):
             known["refusal"] = self.refusal
         return known
 
-    if not TYPE_CHECKING:  # a checker would take every name for known
+    if not TYPE_CHECKING:  # type checkers would otherwise accept any name
 
         def __getattr__(self, name: str) -> Any:
-            # Only asked for what there is not: names that people bring along from other libraries.
-            hint = f" Here it is {ours}." if (ours := _ELSEWHERE.get(name)) else ""
+            # Called only for missing attributes: names that users know from other libraries.
+            hint = f" Use {ours}." if (ours := _ELSEWHERE.get(name)) else ""
             raise AttributeError(f"A Response has no {name!r}.{hint}", name=name, obj=self)
 
     def replaced(self, text: str, **fields: Any) -> Response[Any]:
-        """A copy with another text and other fields."""
+        """Returns a copy with another text and other fields."""
         return Response(text, **{**self.__dict__, **fields})
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer and how it came about, JSON-able, without the messages."""
+        """Returns the answer and the details of the run as JSON data, without the messages."""
         fields = {name: self.__dict__[name] for name in _PLAIN}
         return {"text": self.text, **fields, "usage": self.usage.to_dict()}
 
     def to_json(self) -> str:
-        """All of it as JSON, to be kept: messages, members and what ended them. `from_json` reads it.
+        """Returns everything as JSON, for storage: messages, members and their errors. `from_json` reads it.
 
-        An output of a type of yours is written as its JSON, an exception as what it says. Raises InvalidRecord where
-        something has no JSON form.
+        An output of your own type is written as its JSON, an exception as its message. Raises InvalidRecord if a value
+        has no JSON form.
         """
         from headwater.events.codec import write_record
 
@@ -144,11 +144,11 @@ class Response(str, Generic[OutputT]):
     def from_json(cls, data: JSON, *, output_type: Any = None) -> Response[Any]: ...
     @classmethod
     def from_json(cls, data: JSON, *, output_type: Any = None) -> Response[Any]:
-        """The Response that `to_json` wrote: equal in every field, its output plain JSON data.
+        """Reads the output of `to_json`: every field is equal, the output is plain JSON data.
 
-        With `output_type` the output is made a value of that type again; of a Response that is partial it stays the
-        text. Raises InvalidRecord where it is no Response, one of a newer version, or its output does not fit;
-        ConfigurationError where the type has no schema.
+        With `output_type` the output becomes a value of that type again; in a partial Response it stays the text.
+        Raises InvalidRecord if the data is not a Response, is of a newer version, or its output does not fit;
+        ConfigurationError if the type has no schema.
         """
         from headwater.events.codec import read_record
 
@@ -171,7 +171,7 @@ class Response(str, Generic[OutputT]):
 
 _ELSEWHERE: dict[str, str] = {
     "success": "`not response.partial`",
-    "unwrap": "the response itself, which is its text; a run that failed raises",
+    "unwrap": "the response itself, which is its text; a failed run raises",
     "data": "`response.output`",
     "result": "`response.output`",
     "final_output": "`response.output`",
@@ -190,7 +190,7 @@ _ELSEWHERE: dict[str, str] = {
     "latency": "`response.duration`",
     "tokens": "`response.usage`",
 }
-"""What other libraries call it, and what it is called here."""
+"""Names from other libraries, and their equivalents here."""
 
 _UNSAID: dict[str, Any] = {
     "transcript": "",
@@ -240,7 +240,7 @@ _PLAIN = (
 
 
 class ResponseRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="response"):
-    """A Response's fields; absent `transcript` and `output` are the text."""
+    """A Response's fields; `transcript` and `output` default to the text."""
 
     text: str
     transcript: str | msgspec.UnsetType = msgspec.UNSET
@@ -276,7 +276,7 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def recorded(response: Response[Any]) -> ResponseRecord:
-    """The Response as it is written."""
+    """Returns the JSON form of the Response."""
     text = response.text
     said = {name: getattr(response, name) for name in _DEFAULTS}
     said["members"] = {name: recorded(member) for name, member in response.members.items()}
@@ -284,13 +284,13 @@ def recorded(response: Response[Any]) -> ResponseRecord:
     for name in ("transcript", "output"):
         if isinstance(said[name], str) and said[name] == text:
             del said[name]
-    # Defaults are left out by identity, and a Response's are equal to the record's without being the same.
+    # msgspec omits defaults by identity; a Response's defaults are equal to the record's, but not identical.
     said = {name: value for name, value in said.items() if name == "output" or value != _DEFAULTS[name]}
     return ResponseRecord(text=text, **said)
 
 
 def restored(record: ResponseRecord) -> Response[Any]:
-    """The Response that was written."""
+    """Returns the Response from its JSON form."""
     said = {name: value for name in _DEFAULTS if (value := getattr(record, name)) is not msgspec.UNSET}
     said["members"] = {name: restored(member) for name, member in record.members.items()}
     said["error"] = None if record.error is None else record.error.exception()
@@ -298,11 +298,11 @@ def restored(record: ResponseRecord) -> Response[Any]:
 
 
 def _as_type(output_type: Any, response: Response[Any]) -> Any:
-    """The output as a value of a type, from the text that it was made of, else from its JSON. Raises InvalidRecord."""
+    """Returns the output as a value of a type, from its original text, else from its JSON. Raises InvalidRecord."""
     from headwater.schema import OutputType, ValidationFailed, to_json
 
     kind, stored = OutputType(output_type), response.output
-    # What a type writes is not always what it reads (aliases, hidden secrets), and the model's words are.
+    # A type cannot always read what it writes (aliases, hidden secrets), but it can read the model's text.
     wrong: tuple[str, ...] = ()
     for text, is_words in ((response.text, True), (stored if isinstance(stored, str) else to_json(stored), False)):
         try:
@@ -313,7 +313,8 @@ def _as_type(output_type: Any, response: Response[Any]) -> Any:
         if not is_words or _is_written_as(value, stored):
             return value
     raise InvalidRecord(
-        f"The Response's output is no {kind.name}: {'; '.join(wrong)}.", hint="Give the type that was asked for."
+        f"The Response's output is not a valid {kind.name}: {'; '.join(wrong)}.",
+        hint="Pass the output type of the original run.",
     )
 
 

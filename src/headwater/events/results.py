@@ -1,4 +1,4 @@
-"""What a concurrent workflow gives back: its members' Responses, in the order of the members."""
+"""The result of a concurrent workflow: its members' Responses, in the order of the members."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ("Results",)
 class Results(list[Response[Any]]):
     """Responses by index or by name, in the order of the agents, whichever ended first.
 
-    `json.dumps` gives their texts; printed, they are sections. A member that failed where errors are collected has what
-    it had said in its place, with `.error`. Awaiting Results gives itself, as a Response does.
+    `json.dumps` writes their texts; `print` shows them as sections. If errors are collected, a member that failed has
+    its partial Response, with `.error`. Awaiting Results returns itself, as with a Response.
     """
 
     def __init__(
@@ -38,26 +38,26 @@ class Results(list[Response[Any]]):
         super().__init__(responses)
         self.names = tuple(names)
         self.usage = sum((response.usage for response in self), Usage()) if usage is None else usage
-        """What they cost together, as far as it was reported."""
+        """Their usage together, as far as it was reported."""
         self.duration = duration
         """Seconds from the start of the workflow to its end."""
         self.run_id = run_id
         self.partial = partial
-        """True where the workflow was cut: cancelled, failed, or left."""
+        """True if the workflow did not finish: cancelled, failed, or abandoned."""
         self.callback_errors = callback_errors
-        """How often a callback raised, the workflow's and the members' own."""
+        """How often a callback raised, of the workflow and of its members."""
 
     @overload
     def __getitem__(self, key: SupportsIndex | str) -> Response[Any]: ...
     @overload
     def __getitem__(self, key: slice) -> list[Response[Any]]: ...
     def __getitem__(self, key: SupportsIndex | str | slice) -> Response[Any] | list[Response[Any]]:
-        """By place, or by the member's name. Raises IndexError, KeyError."""
+        """By index, or by the member's name. Raises IndexError, KeyError."""
         if isinstance(key, str):
             try:
                 return super().__getitem__(self.names.index(key))
             except ValueError:
-                raise KeyError(f"There is no member {key!r}; there are {', '.join(self.names)}.") from None
+                raise KeyError(f"There is no member {key!r}; the members are {', '.join(self.names)}.") from None
         return super().__getitem__(key)
 
     @property
@@ -67,12 +67,12 @@ class Results(list[Response[Any]]):
 
     @property
     def text(self) -> str:
-        """What they said, as sections under their names; one alone as it is."""
+        """Their texts, as sections under their names; a single one without a heading."""
         return sections(self.members)
 
     @property
     def errors(self) -> Mapping[str, Exception]:
-        """What ended those that failed, by name."""
+        """The errors of the members that failed, by name."""
         return {name: response.error for name, response in self.members.items() if response.error is not None}
 
     def to_dict(self) -> dict[str, str]:
@@ -80,7 +80,8 @@ class Results(list[Response[Any]]):
         return {name: response.text for name, response in self.members.items()}
 
     def to_json(self) -> str:
-        """All of it as JSON, to be kept; `from_json` reads it. Raises InvalidRecord as a Response's does."""
+        """Returns everything as JSON, for storage; `from_json` reads it. Raises InvalidRecord for values without
+        JSON."""
         from headwater.events.codec import write_record
 
         about = {name: getattr(self, name) for name in _FIELDS}
@@ -89,12 +90,12 @@ class Results(list[Response[Any]]):
 
     @classmethod
     def from_json(cls, data: JSON) -> Self:
-        """The Results that `to_json` wrote. Raises InvalidRecord where it is none, or one of a newer version."""
+        """Reads the output of `to_json`. Raises InvalidRecord if it is not a Results, or of a newer version."""
         from headwater.events.codec import read_record
 
         record = read_record(data, ResultsRecord, "Results")
         if len(record.names) != len(record.responses):
-            raise InvalidRecord("The Results have not as many names as Responses.")
+            raise InvalidRecord("The number of names differs from the number of Responses in the Results.")
         about = {name: getattr(record, name) for name in _FIELDS}
         return cls(record.names, map(restored, record.responses), **about)
 
@@ -112,7 +113,7 @@ class Results(list[Response[Any]]):
         return self.text
 
     def __reduce__(self) -> Any:
-        # A list's own way would need names before it has them; this one keeps what anyone has set besides.
+        # A list's default would need names before they are set; this also keeps attributes that users added.
         return _rebuilt, (self.names, list(self)), self.__dict__
 
 
@@ -120,7 +121,7 @@ _FIELDS: Final = ("usage", "duration", "run_id", "partial", "callback_errors")
 
 
 class ResultsRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Results as they are written."""
+    """The JSON form of Results."""
 
     names: tuple[str, ...]
     responses: tuple[ResponseRecord, ...]
@@ -136,7 +137,7 @@ def _rebuilt(names: tuple[str, ...], responses: list[Response[Any]]) -> Results:
 
 
 def sections(members: Mapping[str, str | Response[Any]]) -> str:
-    """Texts under their names, parted by blank lines; one alone as it is, and those without a text left out."""
+    """Texts under their names, separated by blank lines; a single one without a heading, empty ones left out."""
     said = {name: str.__str__(text) for name, text in members.items() if text}
     if len(said) == 1:
         return next(iter(said.values()))

@@ -1,6 +1,6 @@
-"""The file of a saved run, as bytes: a first line that says so, then the log, an event a line; plain or gzip.
+"""The format of a saved run's file: a header line, then the log, one event per line; plain or gzip.
 
-Owns what stands in such a file, and where one that was cut ends. Pure: who writes and reads the bytes is the caller's.
+Owns the content of such a file, and how a truncated one is read. Pure: the caller writes and reads the bytes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from headwater.events.types import Event, RunStarted
 __all__ = ("SUFFIXES", "first_line", "is_saved", "line", "read_saved")
 
 SUFFIXES: Final = (".jsonl", ".jsonl.gz")
-"""What a run's file is named."""
+"""File name suffixes of saved runs."""
 
 GZIP: Final = b"\x1f\x8b"
-"""What gzip begins with."""
+"""The first bytes of a gzip file."""
 
 
 class _Header(msgspec.Struct, frozen=True, kw_only=True, tag="headwater.run"):
-    """The first line."""
+    """The header line."""
 
     v: int = 1
     by: str = ""
@@ -32,24 +32,24 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, tag="headwater.run"):
 
 
 def first_line(*, by: str, saved: float) -> bytes:
-    """The line that the file begins with: `by` is what writes it, `saved` when, in Unix seconds."""
+    """Returns the header line: `by` is the writer, `saved` the time, in Unix seconds."""
     return msgspec.json.encode(_Header(by=by, saved=saved)) + b"\n"
 
 
 def line(event: Event) -> bytes:
-    """The event as its line."""
+    """Returns the event as a line."""
     return encode(event, stamps=True) + b"\n"
 
 
 def is_saved(beginning: bytes) -> bool:
-    """Whether a file that begins so is a saved run's, and none of recorded bytes."""
+    """Whether a file with this beginning is a saved run, not a recording of a provider's bytes."""
     return beginning.startswith(GZIP) or b'"headwater.run"' in beginning.partition(b"\n")[0]
 
 
 def read_saved(data: bytes, name: str) -> tuple[tuple[Event, ...], bool]:
-    """The events of the file, and whether something stands after them that is no whole line.
+    """Returns the file's events, and whether an incomplete line follows them.
 
-    `name` is what the file is called. Raises InvalidRecord where it is no saved run, or holds no event.
+    `name` is the file's name. Raises InvalidRecord if it is not a saved run, or holds no event.
     """
     plain, cut = _plain(data, name)
     whole, _, rest = plain.rpartition(b"\n")
@@ -57,19 +57,19 @@ def read_saved(data: bytes, name: str) -> tuple[tuple[Event, ...], bool]:
     _check_header(first, name)
     events = tuple(map(decode, lines))
     if not events or not isinstance(events[0], RunStarted):
-        raise InvalidRecord(f"{name} holds no run.", hint="It was cut before the run's first event.")
+        raise InvalidRecord(f"{name} holds no events.", hint="It was truncated before the run's first event.")
     return events, cut or bool(rest)
 
 
 def _plain(data: bytes, name: str) -> tuple[bytes, bool]:
-    """The bytes unpacked, and whether their end is missing."""
+    """Returns the decompressed bytes, and whether their end is missing."""
     if not data.startswith(GZIP):
         return data, False
     unpacker = zlib.decompressobj(wbits=31)
     try:
         return unpacker.decompress(data), not unpacker.eof
     except zlib.error as error:
-        raise InvalidRecord(f"{name} is broken: {error}.", hint="It is no gzip file any more.") from None
+        raise InvalidRecord(f"{name} is damaged: {error}.", hint="It is not a valid gzip file any more.") from None
 
 
 def _check_header(first: bytes, name: str) -> None:
@@ -77,6 +77,8 @@ def _check_header(first: bytes, name: str) -> None:
         header = msgspec.json.decode(first, type=_Header)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         hint = 'Save one with agent.run("…", save="run.jsonl.gz").'
-        raise InvalidRecord(f"{name} is no saved run.", hint=hint) from None
+        raise InvalidRecord(f"{name} is not a saved run.", hint=hint) from None
     if header.v != 1:
-        raise InvalidRecord(f"{name} is of version {header.v}, which is newer than this library.", hint="Update it.")
+        raise InvalidRecord(
+            f"{name} is in version {header.v} of the format, which is newer than this library.", hint="Update it."
+        )

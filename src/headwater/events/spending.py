@@ -1,7 +1,7 @@
-"""What a run has cost: the last report of each of its attempts, and what the runs below came to.
+"""The usage of a run: the last report of each of its attempts, and the usage of child runs.
 
-Owns the sums and how certain they are. An attempt that did not end costs the larger of what was reported and what was
-said: some providers report the first token at the beginning and no more before the end, others nothing at all.
+Owns the sums and how certain they are. An attempt that did not end counts as the larger of the reported and the
+generated amount: some providers report one token at the start and nothing more before the end, others nothing at all.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ Origin: TypeAlias = Literal["measured", "estimated", "unknown"]
 
 
 def at_least(reported: Usage | None, said: int) -> Usage:
-    """Returns what an attempt that did not end has cost: what was reported, or where that is more, what saying so many
-    bytes costs."""
+    """Returns the usage of an attempt that did not end: the larger of its report and the estimate for its bytes."""
     estimate = Usage.of_bytes(said)
     if reported is None or not reported:
         return estimate
@@ -30,7 +29,7 @@ def at_least(reported: Usage | None, said: int) -> Usage:
 
 
 class Spending:
-    """Usage by attempt and of children, with its origin."""
+    """Usage by attempt and child, with its origin."""
 
     __slots__ = ("_below", "_below_origins", "_origins", "_usages")
 
@@ -41,17 +40,17 @@ class Spending:
         self._below_origins: set[Origin] = set()
 
     def report(self, event: UsageReported) -> None:
-        """An attempt has cost so much by now: the last report counts."""
+        """Records an attempt's usage so far: the last report counts."""
         self._usages[event.step, event.attempt] = event.usage
         self._origins[event.step, event.attempt] = event.origin
 
     def has_report(self, event: UsageReported) -> bool:
-        """Whether just this was reported last of its attempt."""
+        """Whether exactly this was the last report of its attempt."""
         key = event.step, event.attempt
         return self._usages.get(key) == event.usage and self._origins[key] == event.origin
 
     def with_report(self, event: UsageReported) -> Spending:
-        """The same once this was reported too."""
+        """Returns a copy that includes this report."""
         spent = Spending()
         spent._usages, spent._origins = {**self._usages}, {**self._origins}
         spent._below, spent._below_origins = self._below, self._below_origins
@@ -59,27 +58,27 @@ class Spending:
         return spent
 
     def end_attempt(self, step: int, attempt: int) -> None:
-        """The attempt is over: what nobody has reported is unknown."""
+        """Ends the attempt: unreported usage becomes unknown."""
         if (step, attempt) not in self._usages:
             self._origins[step, attempt] = "unknown"
 
     def add_child(self, event: ChildFinished) -> None:
-        """A run below is over."""
+        """Adds the usage of a child run that has ended."""
         self._below = self._below + event.usage
         self._below_origins.add(event.origin)
 
     def of_attempt(self, step: int, attempt: int) -> Usage | None:
-        """What an attempt has reported last."""
+        """The last report of an attempt."""
         return self._usages.get((step, attempt))
 
     def of_step(self, step: int) -> Usage:
-        """What all attempts of a step have reported; one alone keeps its provider's own report."""
+        """The reports of all attempts of a step, added up; a single one keeps its provider's own report."""
         usages = [usage for (number, _), usage in self._usages.items() if number == step]
         return usages[0] if len(usages) == 1 else sum(usages, start=Usage())
 
     @property
     def own(self) -> Usage:
-        """All attempts together, without the runs below."""
+        """All attempts together, without child runs."""
         return sum(self._usages.values(), start=Usage())
 
     @property
@@ -95,6 +94,6 @@ class Spending:
 
     @property
     def origin(self) -> Origin:
-        """The least certain of all attempts and children."""
+        """The least certain origin of all attempts and children."""
         origins = {*self._origins.values(), *self._below_origins}
         return "unknown" if "unknown" in origins else "estimated" if "estimated" in origins else "measured"

@@ -1,6 +1,6 @@
-"""A log step by step: what each model said, what it called, what came of that, and what it cost; and two logs compared.
+"""Summarizes a log step by step: text, calls, results and usage of each step; and compares two logs.
 
-Owns the comparison. Pure: it reads the log alone.
+Owns the comparison. Pure: it reads only the log.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ __all__ = ("Difference", "StepSummary", "differences", "steps_of")
 
 
 class StepSummary(msgspec.Struct, kw_only=True):
-    """One model request, and all that came of it."""
+    """One model request, and everything that followed from it."""
 
     path: tuple[str, ...]
     step: int
     model: str = ""
     text: str = ""
     calls: list[tuple[str, Any]] = []
-    """Name and arguments of each call that was ready."""
+    """Name and arguments of each complete call."""
     results: list[tuple[str, str, bool]] = []
-    """Of each tool that ended: its name, what the model read, whether that is an error."""
+    """For each tool that ended: its name, its result, and whether that is an error."""
     refused: int = 0
-    """How many calls people have refused."""
+    """How many calls were refused by people."""
     finish_reason: str | None = None
     attempts: int = 0
     usage: Usage = Usage()
     duration: float = 0.0
-    """Seconds that the model took."""
+    """Seconds that the model needed."""
 
 
 def steps_of(events: Iterable[Event]) -> list[StepSummary]:
-    """Every step of every run of the log, in the order in which they began."""
+    """Returns every step of every run in the log, in the order in which they started."""
     found: dict[tuple[str, int], StepSummary] = {}
     begun: dict[tuple[str, int], float] = {}
     last: dict[str, StepSummary] = {}
@@ -83,18 +83,18 @@ def _text(result: Any) -> str:
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What differs in one step; None where one of the logs has no such step."""
+    """The differences in one step; a side is None if that log has no such step."""
 
     path: tuple[str, ...]
     step: int
     one: StepSummary | None
     other: StepSummary | None
     fields: tuple[str, ...]
-    """What of it differs: text, calls, results, finish_reason, model."""
+    """The fields that differ: text, calls, results, finish_reason, model."""
 
 
 def differences(one: Iterable[Event], other: Iterable[Event]) -> list[Difference]:
-    """The steps in which two logs differ, in order. Times and costs never make a difference."""
+    """Returns the steps in which two logs differ, in order. Times and costs are ignored."""
     ours, theirs = (_by_place(events) for events in (one, other))
     found: list[Difference] = []
     for place in [*ours, *(place for place in theirs if place not in ours)]:
@@ -106,7 +106,7 @@ def differences(one: Iterable[Event], other: Iterable[Event]) -> list[Difference
 
 
 def _by_place(events: Iterable[Event]) -> dict[tuple[tuple[str, ...], int, int], StepSummary]:
-    """The steps by their run's path, the how many-th run of that path it is, and their number."""
+    """The steps by their run's path, the index of the run among those with that path, and their number."""
     log = tuple(events)
     runs: dict[str, int] = {}
     seen: dict[tuple[str, ...], int] = {}

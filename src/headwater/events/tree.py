@@ -1,10 +1,11 @@
-"""A tree of runs as its log tells it: who stands in whom, who speaks for whom, and what may still be the answer.
+"""Builds the tree of runs from a log: which run is inside which, whose text counts, and what may be the answer.
 
 Theory of operation. A `Tree` reads a log and keeps a Node for each run: its place (`parent`, `role`), whose answers led
-to it, and what the events so far say of its text. Whoever reads a stream asks a Tree of its own, so a reader that comes
-late, in another process, from a file, sees what a live one saw. A run that is at work keeps its Node too, and the
-Response of a whole tree is composed from nodes (`answers`), live or read from a log.
-It must never ask a live run, read a clock, or look at a token: those cost it nothing.
+to it, and the state of its text. Each reader of a stream feeds a Tree of its own, so a late reader, in another process,
+from a file, sees what a live one saw. A live run keeps its Node too, and the Response of a whole tree is composed from
+nodes (`answers`), live or read from a log.
+
+It must never ask a live run, read a clock, or process tokens: those cost it nothing.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class _Counted(Protocol):
 class Node:
     """One run of a tree.
 
-    A live run hands over what its log cannot hold as it is: the `output` as a value (UNSET where none is known), the
-    `error` as an exception, how many of its `callback_errors` there were.
+    A live run passes what its log cannot hold: the `output` as a value (UNSET if unknown), the `error` as an exception,
+    and the number of its `callback_errors`.
     """
 
     __slots__ = (
@@ -89,36 +90,36 @@ class Node:
         self.id = run
         self.name = name
         self.parent = parent
-        """The id of the run in which it stands."""
+        """The id of its parent run."""
         self.role: Role = role
         self.call = call
         self.after = after
-        """The runs whose answers are in its task."""
+        """The runs whose answers are part of its task."""
         self.final = final
-        """Whether what it says last is its workflow's answer; None while nobody can know."""
+        """Whether its last text is its workflow's answer; None while unknown."""
         self.fold = fold
         self.shape: WorkflowShape | None = None
-        """How it puts its members together; None for an agent."""
+        """How it combines its members; None for an agent."""
         self.children: dict[str, Node] = {}
-        """The runs in it, by id, in the order in which they began."""
+        """Its child runs by id, in the order in which they started."""
         self.handed_over = False
-        """Whether it has given the conversation to another agent."""
+        """Whether it has handed the conversation to another agent."""
         self.answer_tool = ""
-        """The tool by whose call it may give its answer."""
+        """The tool that its model may call to give the answer."""
         self.gave = False
-        """Whether its answer was given by a call, so that no text of its is the answer once it has finished."""
+        """Whether a call gave its answer, so that none of its text is the answer once it has finished."""
         self.led_on = False
-        """Whether its answer is in another's task."""
+        """Whether its answer is part of another run's task."""
         self.attempt = 0
-        """The attempt that is going on in its step."""
+        """The open attempt of its step."""
         self.may_retract = False
-        """Whether the text of the attempt that is going on may be taken back."""
+        """Whether the text of the open attempt may be retracted."""
         self.sure = False
-        """Whether the text of the attempt that is going on is known to be its answer."""
+        """Whether the text of the open attempt is known to be its answer."""
         self.unbegun: ErrorInfo | None = None
-        """What kept it from beginning."""
+        """The error that prevented its start."""
         self.outcome: Outcome | None = None
-        """How it ended; None while it goes on."""
+        """How it ended; None while it is open."""
         self.output: Any = UNSET
         self.error: BaseException | None = None
         self.callback_errors: _Counted | None = None
@@ -126,12 +127,12 @@ class Node:
     def join(
         self, parent: str, name: str, *, role: Role, call: str | None, after: tuple[str, ...], final: bool | None
     ) -> None:
-        """It is to stand in the run `parent`, where it goes by `name`."""
+        """Places it in the run `parent` under the name `name`."""
         self.parent, self.name, self.role = parent, name, role
         self.call, self.after, self.final = call, after, final
 
     def begin(self, child: Node) -> None:
-        """A run in this one begins, or was to begin: the answers in its task are the workflow's no more."""
+        """Adds a child that starts, or failed to start: the answers in its task no longer count as the workflow's."""
         self.children[child.id] = child
         for run in child.after:
             if (other := self.children.get(run)) is not None:
@@ -139,12 +140,12 @@ class Node:
 
     @property
     def members(self) -> Iterator[Node]:
-        """The runs of a workflow's members, in the order in which they began; a helper's text is nobody's."""
+        """The runs of a workflow's members in the order in which they started, without helpers."""
         return (child for child in self.children.values() if child.role == "member")
 
     @property
     def latest(self) -> dict[str, Node]:
-        """The last run of each member by its name, in the order in which the names were last asked."""
+        """The last run of each member by name, in the order of those last runs."""
         latest: dict[str, Node] = {}
         for child in self.members:
             latest.pop(child.name, None)
@@ -152,9 +153,9 @@ class Node:
         return latest
 
     def answering(self, failed: Container[str]) -> list[Node]:
-        """The runs in a workflow whose text is its own, in order, by its kind, where its end does not say.
+        """The runs whose text is the workflow's, in order, derived from its kind if its end does not say.
 
-        `failed` are the names of members whose error is collected: of a graph they answer only where all have failed.
+        `failed` holds the names of members whose error is collected: in a graph they answer only if all have failed.
         """
         latest, shape = self.latest, self.shape
         declared = [latest[name] for name in (shape.members if shape is not None else ()) if name in latest]
@@ -167,18 +168,18 @@ class Node:
 
 
 class Tree:
-    """Reads a log event by event; the first one is of the run that is looked at, which may stand in a larger tree."""
+    """Reads a log event by event; the first event is of the run in question, which may be part of a larger tree."""
 
     def __init__(self) -> None:
         self.root: Node | None = None
         self.nodes: dict[str, Node] = {}
         self.speakers: set[str] = set()
-        """The runs whose text is the outermost run's: itself, its members', its successors'; a workflow has none."""
+        """The runs whose text is the outermost run's: itself, its members, its successors; a workflow has no text."""
         self._through: set[str] = set()
-        """The same, and the workflows through which others speak."""
+        """The same, and the workflows between them and the outermost run."""
 
     def add(self, event: Event) -> None:
-        """Take in the next event; most say nothing of the tree."""
+        """Reads the next event; most do not affect the tree."""
         if self.root is None:
             self.root = self.nodes[event.run] = Node(event.run, event.agent)
             self._through.add(event.run)
@@ -186,11 +187,11 @@ class Tree:
             handler(self, self.node(event), event)
 
     def node(self, event: Event) -> Node:
-        """The node of the event's run."""
-        return self.nodes.get(event.run) or self._stranger(event)
+        """Returns the node of the event's run."""
+        return self.nodes.get(event.run) or self._unknown_run(event)
 
-    def _stranger(self, event: Event) -> Node:
-        """A run whose beginning only a newer reader could read: it stands in the tree and speaks for nobody."""
+    def _unknown_run(self, event: Event) -> Node:
+        """A run whose start only a newer version could read: it is in the tree, but its text does not count."""
         node = self.nodes[event.run] = Node(event.run, event.agent, role="helper", final=False)
         if isinstance(event, RunStarted) and (parent := self.nodes.get(event.parent or "")) is not None:
             node.parent = parent.id
@@ -198,7 +199,7 @@ class Tree:
         return node
 
     def between(self, run: str) -> Iterator[Node]:
-        """The run and those in which it stands, from the inside to the outermost."""
+        """The run and those around it, from the inside to the outermost."""
         node = self.nodes.get(run)
         while node is not None:
             yield node
@@ -256,7 +257,7 @@ class Tree:
 
 
 def _role(event: ChildStarted, parent: Node) -> Role:
-    """What a child is to its parent. Logs of 0.1 do not say: there it shows by what stands beside it."""
+    """Returns a child's role. Logs of 0.1 do not have it: there it is derived from the surrounding events."""
     if event.role != "member" or parent.shape is not None:
         return event.role
     return "tool" if event.call is not None else "handoff" if parent.handed_over else "member"

@@ -1,8 +1,8 @@
 """The event union: everything that can happen in a run, as frozen values.
 
-An event holds data only. `seq`, `time`, `run` and `path` are stamped when it is appended to its log, by one function
-in `runtime`; until then they hold their defaults, and decoders know none of them. Names follow `<noun>.<verb>`; a
-streamed thing is started, has deltas, and is ended. This file owns the shapes; what they add up to is `fold`'s.
+An event holds data only. One function in `runtime` stamps `seq`, `time`, `run` and `path` when it appends the event to
+the log; until then they hold their defaults, and decoders never set them. Names follow `<noun>.<verb>`; anything
+streamed is started, has deltas, and is ended. This file owns the shapes; `fold` assembles them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ __all__ = (
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An error as data: its class's name, what it says, and what can be done."""
+    """An error as data: its class's name, its message, and what to do about it."""
 
     type: str
     message: str
@@ -80,11 +80,11 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, error: BaseException) -> ErrorInfo:
-        """An exception as an event holds it; one that was made of an ErrorInfo as it was told."""
+        """Returns the exception as data; if it was made from an ErrorInfo, that one."""
         told = error.__dict__.get("info")
         if isinstance(told, cls):
             return told
-        # A user's exception may hold anything under these names.
+        # A user's exception may have any value in these attributes.
         message, hint, status, wait = (getattr(error, name, None) for name in _TOLD)
         return cls(
             type=type(error).__name__,
@@ -96,7 +96,7 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def exception(self) -> errors.HeadwaterError:
-        """The error as an exception: of its own class where that is ours. What it was made of stands in its `info`."""
+        """Returns an exception, of the original class if that is one of headwater's. Its `info` holds this value."""
         kind = getattr(errors, self.type, None)
         made: errors.HeadwaterError
         if isinstance(kind, type) and issubclass(kind, errors.HeadwaterError):
@@ -120,32 +120,32 @@ def _said(error: BaseException) -> str:
 
 
 class WorkflowShape(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a workflow puts its members' answers together, for a reader that has only the log.
+    """How a workflow combines its members' answers, for a reader that has only the log.
 
-    `kind` is an open word (sequential, concurrent, graph), `members` their names in the order in which they were
-    declared, `collect` whether a member's error stays with its Response.
+    `kind` is an open set (sequential, concurrent, graph), `members` their names in the order of declaration, `collect`
+    whether a member's error is kept in its Response.
     """
 
     kind: str = ""
     members: tuple[str, ...] = ()
     collect: bool = False
     edges: tuple[tuple[str, str], ...] = ()
-    """The ways from one member to another, as far as they were declared: who may wait for whom. A route, which may lead
-    anywhere, is told as ways to those members to which nothing else leads."""
+    """The declared edges from one member to another: who may wait for whom. A route, which may lead anywhere, appears
+    as edges to the members that no other edge leads to."""
 
 
 class ForkedFrom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The run that this one was forked from, and the number of the last event that was taken over."""
+    """The run that this one was forked from, and the number of the last event that was copied."""
 
     run: str
     seq: int
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", kw_only=True, omit_defaults=True):
-    """What every event has: its place in the log.
+    """The fields that every event has: its place in the log.
 
-    `seq` is dense from 0 in its log, `time` Unix seconds that never fall, `run` the id of the run it belongs to and
-    `path` the names from the outermost run down to that one.
+    `seq` counts from 0 without gaps in its log, `time` is in Unix seconds and never decreases, `run` is the id of the
+    event's run and `path` the names from the outermost run down to it.
     """
 
     seq: int = 0
@@ -153,11 +153,11 @@ class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type", kw_only=Tru
     run: str = ""
     path: tuple[str, ...] = ()
     extra: dict[str, Any] | None = None
-    """Fields that a newer writer knew and this reader does not; the codec writes them back where they stood."""
+    """Fields from a newer version that this one does not know; the codec writes them back in place."""
 
     @property
     def agent(self) -> str:
-        """Whose event it is: the last part of the path."""
+        """The name of the event's run: the last part of the path."""
         return self.path[-1] if self.path else ""
 
     @property
@@ -173,72 +173,72 @@ class RunStarted(Event, frozen=True, gc=False, tag="run.started"):
     """The first event of every run."""
 
     agent_name: str = msgspec.field(name="agent", default="")
-    """The agent's or workflow's own name; in a larger run it may go by another, which stands in `path`."""
+    """The agent's or workflow's own name; inside a larger run it may have another one, which is in `path`."""
     input: tuple[Message, ...] = ()
-    """What it is asked."""
+    """The task."""
     history: tuple[Message, ...] = ()
-    """The conversation before that."""
+    """The conversation before the task."""
     model: str = ""
-    """The model that it asks first; empty for a workflow."""
+    """The model that it calls first; empty for a workflow."""
     settings: dict[str, Any] = {}
     context: Any = None
-    """What the program handed to its tools and instructions, as far as that is JSON."""
+    """The context that the program passed to tools and instructions, if it can be written as JSON."""
     parent: str | None = None
     """The id of the run that this one is part of."""
     call: str | None = None
-    """The call in the parent that this run answers."""
+    """The parent's call that this run answers."""
     definition_hash: str = ""
-    """Changes with what the agent or workflow was declared as; empty where it is not known."""
+    """A hash of the agent's or workflow's declaration; empty if unknown."""
     grammar: int = 1
-    """The rules that the run's events keep: 1 is headwater 0.1's, 2 that of 0.2; see `checker`."""
+    """The grammar that the run's events follow: 1 is that of headwater 0.1, 2 that of 0.2; see `checker`."""
     workflow: WorkflowShape | None = None
-    """Set where the run is a workflow's; null is an agent's."""
+    """Set if the run is a workflow's; null for an agent's."""
     forked_from: ForkedFrom | None = None
-    """Set where its first events are another run's."""
+    """Set if its first events were copied from another run."""
     thread: str = ""
-    """The id of the conversation it belongs to, where that has one."""
+    """The id of its conversation, if it has one."""
     answer_tool: str = ""
-    """The tool by whose call a model may give the answer: the call's arguments are the text of the run once it has
-    finished. Empty where an answer is always text."""
+    """The tool that a model may call to give the answer: the call's arguments are the text of the run once it has
+    finished. Empty if the answer is always text."""
 
 
 class RunResumed(Event, frozen=True, gc=False, tag="run.resumed"):
-    """The outermost run is taken up again, by `by`: what was at work in any run below is at work no more."""
+    """The outermost run is resumed, by `by`: whatever was running in any run below was interrupted."""
 
     by: str = ""
     definition_hash: str = ""
 
 
 class RunWaiting(Event, frozen=True, gc=False, tag="run.waiting"):
-    """Nothing of the run is at work until someone answers, or `until` (Unix seconds); this is not its end."""
+    """Nothing in the run is active until someone answers, or until `until` (Unix seconds); this is not its end."""
 
     on: Literal["approval", "input", "children", "time"] = "input"
-    """The first of these that it waits for."""
+    """The first thing that it waits for."""
     ids: tuple[str, ...] = ()
-    """All the approvals, inputs and runs below that it waits for."""
+    """The ids of all approvals, inputs and child runs that it waits for."""
     until: float | None = None
 
 
 class RunFinished(Event, frozen=True, gc=False, tag="run.finished"):
-    """The end: the run came to its answer."""
+    """The end: the run completed with an answer."""
 
     finish_reason: str | None = None
     output: Any = msgspec.UNSET
-    """The answer as the type that was asked for, in JSON, be it null; absent where any text would do."""
+    """The answer as the output type, in JSON; it may be null. Absent if the output type is text."""
     usage: Usage = Usage()
     answer: tuple[str, ...] = ()
-    """The children whose text is the run's, by id and in order; empty where the text is its own."""
+    """The children whose text is the run's answer, by id and in order; empty if the text is its own."""
 
 
 class RunFailed(Event, frozen=True, gc=False, tag="run.failed"):
-    """The end: an error that nothing could mend."""
+    """The end: an error that could not be recovered from."""
 
     error: ErrorInfo
     usage: Usage = Usage()
 
 
 class RunCancelled(Event, frozen=True, gc=False, tag="run.cancelled"):
-    """The end: someone stopped it."""
+    """The end: the run was cancelled."""
 
     by: Literal["caller", "left", "deadline", "parent", "shutdown"] = "caller"
     usage: Usage = Usage()
@@ -248,13 +248,13 @@ class RunCancelled(Event, frozen=True, gc=False, tag="run.cancelled"):
 
 
 class StepStarted(Event, frozen=True, gc=False, tag="step.started"):
-    """One model request, and all that comes of it."""
+    """One model request, and everything that follows from it."""
 
     step: int
 
 
 class StepFinished(Event, frozen=True, gc=False, tag="step.finished"):
-    """`message` is the durable truth of the step, with signatures and items that must be sent back."""
+    """`message` is the authoritative record of the step, with signatures and items that must be sent back."""
 
     step: int
     finish_reason: str | None = None
@@ -264,7 +264,7 @@ class StepFinished(Event, frozen=True, gc=False, tag="step.finished"):
 
 
 class AttemptStarted(Event, frozen=True, gc=False, tag="attempt.started"):
-    """A provider is asked; `attempt` counts from 1 within its step."""
+    """A request is sent to a provider; `attempt` counts from 1 within its step."""
 
     step: int
     attempt: int = 1
@@ -272,13 +272,13 @@ class AttemptStarted(Event, frozen=True, gc=False, tag="attempt.started"):
     provider: str = ""
     cause: Literal["first", "retry", "fallback", "restart", "resume", "guard"] = "first"
     final: bool = False
-    """Whether its text is known to be the answer, unless it fails or is steered."""
+    """Whether its text is known to be the answer, unless it fails or a message arrives."""
     may_retract: bool = False
-    """Whether its text may be taken back before its step ends."""
+    """Whether its text may be retracted before its step ends."""
 
 
 class AttemptAccepted(Event, frozen=True, gc=False, tag="attempt.accepted"):
-    """The provider begins to answer; `id` and `model` are in its own words."""
+    """The provider starts to answer; `id` and `model` are as it reports them."""
 
     step: int
     attempt: int
@@ -287,7 +287,7 @@ class AttemptAccepted(Event, frozen=True, gc=False, tag="attempt.accepted"):
 
 
 class AttemptFailed(Event, frozen=True, gc=False, tag="attempt.failed"):
-    """It did not work out; `then` says what happens next, after `wait` seconds."""
+    """The attempt failed; `then` says what happens next, after `wait` seconds."""
 
     step: int
     attempt: int
@@ -298,20 +298,20 @@ class AttemptFailed(Event, frozen=True, gc=False, tag="attempt.failed"):
 
 
 class Retracted(Event, frozen=True, gc=False, tag="retracted"):
-    """The last `chars` characters shown are taken back; stands before the next attempt, only where some were shown."""
+    """The last `chars` characters shown are retracted; comes before the next attempt, only if some were shown."""
 
     step: int
     attempt: int
     chars: int
     cause: str = ""
-    """The type of the error that made it necessary."""
+    """The type of the error that caused it."""
 
 
 # --- what a model says
 
 
 class TextStarted(Event, frozen=True, gc=False, tag="text.started"):
-    """A part of text begins. `lead` is what parts it from the text of the step before it."""
+    """A part of text starts. `lead` separates it from the text of the step before."""
 
     step: int
     part: int
@@ -328,7 +328,7 @@ class TextDelta(Event, frozen=True, gc=False, tag="text.delta"):
 
 
 class TextEnded(Event, frozen=True, gc=False, tag="text.ended"):
-    """The part is whole, or cut where the step was."""
+    """The part is complete, or cut off where the step was."""
 
     step: int
     part: int
@@ -336,7 +336,7 @@ class TextEnded(Event, frozen=True, gc=False, tag="text.ended"):
 
 
 class ReasoningStarted(Event, frozen=True, gc=False, tag="reasoning.started"):
-    """A part of reasoning begins: the model's own words, or a summary of them."""
+    """A part of reasoning starts: the model's own words, or a summary of them."""
 
     step: int
     part: int
@@ -352,7 +352,7 @@ class ReasoningDelta(Event, frozen=True, gc=False, tag="reasoning.delta"):
 
 
 class ReasoningEnded(Event, frozen=True, gc=False, tag="reasoning.ended"):
-    """The part is whole. `redacted` is its encrypted form, where that is all the provider shows."""
+    """The part is complete. `redacted` is its encrypted form, if that is all the provider shows."""
 
     step: int
     part: int
@@ -361,7 +361,7 @@ class ReasoningEnded(Event, frozen=True, gc=False, tag="reasoning.ended"):
 
 
 class SourceFound(Event, frozen=True, gc=False, tag="source"):
-    """A citation. `span` is where in the step's text it stands, in characters: [start, end)."""
+    """A citation. `span` is its position in the step's text, in characters: [start, end)."""
 
     step: int
     kind: Literal["url", "document", "file"] = "url"
@@ -372,7 +372,7 @@ class SourceFound(Event, frozen=True, gc=False, tag="source"):
 
 
 class FileMade(Event, frozen=True, gc=False, tag="file"):
-    """A picture or file that the model made: its bytes, a URL, or the provider's id (`ref`)."""
+    """An image or file that the model generated: its bytes, a URL, or the provider's id (`ref`)."""
 
     step: int
     media_type: str = ""
@@ -384,7 +384,7 @@ class FileMade(Event, frozen=True, gc=False, tag="file"):
 
 
 class ProviderItemMade(Event, frozen=True, gc=False, tag="provider.item"):
-    """Something that only the provider's API `api` understands and wants back at this place."""
+    """An item that only the provider's API `api` understands and expects back at this place."""
 
     step: int
     api: str
@@ -395,7 +395,7 @@ class ProviderItemMade(Event, frozen=True, gc=False, tag="provider.item"):
 
 
 class CallStarted(Event, frozen=True, gc=False, tag="call.started"):
-    """The model begins to write a call. `call` is unique in the run; `id` is the provider's own where that is not."""
+    """The model starts to write a call. `call` is unique in the run; `id` is the provider's own if it differs."""
 
     step: int
     call: str
@@ -414,7 +414,7 @@ class CallDelta(Event, frozen=True, gc=False, tag="call.delta"):
 
 
 class CallReady(Event, frozen=True, gc=False, tag="call.ready"):
-    """The arguments are whole: a dict, or the text of a custom tool's input."""
+    """The arguments are complete: a dict, or the text of a custom tool's input."""
 
     step: int
     call: str
@@ -427,7 +427,7 @@ class CallReady(Event, frozen=True, gc=False, tag="call.ready"):
 
 
 class CallRejected(Event, frozen=True, gc=False, tag="call.rejected"):
-    """The arguments are cut or no JSON object: `raw` is what came. Such a call is never run."""
+    """The arguments are cut off or not a JSON object: `raw` is what arrived. Such a call is never run."""
 
     step: int
     call: str
@@ -435,7 +435,7 @@ class CallRejected(Event, frozen=True, gc=False, tag="call.rejected"):
     raw: str
     error: str
     cut: bool = False
-    """Whether the input ended before the call did; else what came is whole and the model may mend it."""
+    """Whether the input ended before the call did; otherwise it is complete and the model may correct it."""
     by: Literal["agent", "provider", "client"] = "agent"
     signature: str | None = None
     item_id: str | None = None
@@ -445,19 +445,19 @@ class CallRejected(Event, frozen=True, gc=False, tag="call.rejected"):
 
 
 class ToolStarted(Event, frozen=True, gc=False, tag="tool.started"):
-    """A tool begins to run, after its call was ready."""
+    """A tool starts to run, after its call was ready."""
 
     step: int
     call: str
     name: str
     try_: int = msgspec.field(name="try", default=1)
-    """Counts from 1; a tool starts again where the log was taken up in the middle of it."""
+    """Counts from 1; a tool starts again if the run is resumed in the middle of it."""
     idempotency_key: str = ""
-    """The same on every try of the call: the run's id and the call's key, with a slash between."""
+    """The same for every try of the call: the run's id and the call's key, separated by a slash."""
 
 
 class ToolProgress(Event, frozen=True, gc=False, tag="tool.progress"):
-    """Something the tool says while it runs; JSON-able."""
+    """Progress that the tool reports while it runs; JSON data."""
 
     step: int
     call: str
@@ -466,7 +466,7 @@ class ToolProgress(Event, frozen=True, gc=False, tag="tool.progress"):
 
 
 class ToolFinished(Event, frozen=True, gc=False, tag="tool.finished"):
-    """The tool ended: exactly one a call. `result` is what the model will read."""
+    """The tool ended: exactly one per call. `result` is what the model gets."""
 
     step: int
     call: str
@@ -475,40 +475,40 @@ class ToolFinished(Event, frozen=True, gc=False, tag="tool.finished"):
     error: str | None = None
     duration: float = 0.0
     truncated_from: int | None = None
-    """How long the result was, in characters, where it was cut to the bound."""
+    """The original length of the result, in characters, if it was truncated to the limit."""
     invalid: bool = False
-    """Whether the call did not fit its tool, which did not run: the model's mistake."""
+    """Whether the call did not fit the tool, which therefore did not run: the model's mistake."""
 
 
 class ApprovalAsked(Event, frozen=True, gc=False, tag="approval.asked"):
-    """A call is waiting for approval; `until` is when the question lapses, in Unix seconds."""
+    """A call is waiting for approval; `until` is when the question expires, in Unix seconds."""
 
     approval: str
     call: str
     name: str
     arguments: dict[str, Any] = {}
-    """What it would run with; a custom tool's text is `{"input": text}`."""
+    """The arguments that it would run with; a custom tool's text is `{"input": text}`."""
     reason: str = ""
     until: float | None = None
 
 
 class ApprovalAnswered(Event, frozen=True, gc=False, tag="approval.answered"):
-    """Someone allowed or refused it."""
+    """A person approved or refused it."""
 
     approval: str
     allowed: bool
     by: str = ""
     note: str = ""
     arguments: dict[str, Any] | None = None
-    """The arguments it is allowed with, where those are not the model's."""
+    """The approved arguments, if they differ from the model's."""
     for_run: bool = False
-    """Whether the answer holds for every further call of this tool in the run."""
+    """Whether the answer applies to every further call of this tool in the run."""
 
 
 class InputAsked(Event, frozen=True, gc=False, tag="input.asked"):
-    """A tool at work asks a person something: a form (`schema`), or to open `url`.
+    """A running tool asks a person for input: a form (`schema`), or to open `url`.
 
-    `until` is when the question lapses, in Unix seconds; `state` is the asker's own, handed back with the answer.
+    `until` is when the question expires, in Unix seconds; `state` belongs to the asker and comes back with the answer.
     """
 
     input: str
@@ -522,7 +522,7 @@ class InputAsked(Event, frozen=True, gc=False, tag="input.asked"):
 
 
 class InputAnswered(Event, frozen=True, gc=False, tag="input.answered"):
-    """The person answered; `content` is what they gave."""
+    """The person answered; `content` is the answer."""
 
     input: str
     action: Literal["accept", "decline", "cancel"]
@@ -531,13 +531,13 @@ class InputAnswered(Event, frozen=True, gc=False, tag="input.answered"):
 
 
 class GuardTripped(Event, frozen=True, gc=False, tag="guard.tripped"):
-    """A guard would not let something pass. `chars` counts the characters it held back, which were never shown."""
+    """A guard blocked something. `chars` counts the characters that it held back, which were never shown."""
 
     guard: str
     on: Literal["input", "output", "arguments", "result", "reasoning"] = "output"
-    """What it looked at."""
+    """What it checked."""
     action: Literal["block", "replace", "retry"] = "block"
-    """What follows: the run fails, other text stands there, or the model is asked again with the note."""
+    """What follows: the run fails, the text is replaced, or the model is asked again with the note."""
     step: int | None = None
     call: str | None = None
     note: str = ""
@@ -548,22 +548,22 @@ class GuardTripped(Event, frozen=True, gc=False, tag="guard.tripped"):
 
 
 class ChildStarted(Event, frozen=True, gc=False, tag="child.started"):
-    """A run inside this one begins."""
+    """A run inside this one starts."""
 
     child: str
     name: str
     call: str | None = None
     role: Literal["member", "handoff", "tool", "helper"] = "member"
-    """What it is to this run: a workflow's member, the agent that takes over, a call's tool, or a helper, whose text is
-    nobody's. In a log of grammar 1 it says nothing."""
+    """Its relation to this run: a workflow's member, the agent that takes over, a call's tool, or a helper, whose text
+    belongs to no answer. Empty in a log of grammar 1."""
     after: tuple[str, ...] = ()
-    """The runs whose answers are in its task."""
+    """The runs whose answers are part of its task."""
     final: bool | None = None
-    """Whether its answer is the workflow's; null where that is told only at the workflow's end."""
+    """Whether its answer is the workflow's; null if that is known only at the workflow's end."""
 
 
 class ChildFinished(Event, frozen=True, gc=False, tag="child.finished"):
-    """It ended: `outcome` is finished, failed or cancelled. `origin` is what its usage rests on; see UsageReported."""
+    """It ended: `outcome` is finished, failed or cancelled. `origin` is the source of its usage; see UsageReported."""
 
     child: str
     name: str
@@ -572,18 +572,18 @@ class ChildFinished(Event, frozen=True, gc=False, tag="child.finished"):
     usage: Usage = Usage()
     origin: Literal["measured", "estimated", "unknown"] = "measured"
     error: ErrorInfo | None = None
-    """What kept it from beginning; a run that has begun tells of its error itself."""
+    """The error that prevented its start; a run that did start reports its error itself."""
 
 
 class Handoff(Event, frozen=True, gc=False, tag="handoff"):
-    """The conversation goes to another agent."""
+    """The conversation is handed to another agent."""
 
     to: str
     note: str = ""
 
 
 class MessageReceived(Event, frozen=True, gc=False, tag="message.received"):
-    """Someone said something to the run, which no model has heard yet; `key` is its own in the log."""
+    """Someone sent a message to the run, which no model has seen yet; `key` is unique in the log."""
 
     key: str
     message: Message
@@ -591,18 +591,18 @@ class MessageReceived(Event, frozen=True, gc=False, tag="message.received"):
 
 
 class MessageAdded(Event, frozen=True, gc=False, tag="message.added"):
-    """A message joined the conversation that neither the task nor a step brought."""
+    """A message that came neither from the task nor from a step was added to the conversation."""
 
     message: Message
     cause: Literal["steer", "loop", "input", "handoff", "repair", "compact"] = "input"
     key: str = ""
-    """The key of the `message.received` that the model now hears."""
+    """The key of the `message.received` that the model now sees."""
 
 
 class UsageReported(Event, frozen=True, gc=False, tag="usage.reported"):
-    """What the attempt has cost so far: cumulative, the last one counts.
+    """The usage of the attempt so far: cumulative, the last report counts.
 
-    One that did not end is told of once more, as an estimate: the larger of what was reported and what was said.
+    If the attempt did not end, a final report is an estimate: the larger of the reported and the generated amount.
     """
 
     step: int
@@ -612,7 +612,7 @@ class UsageReported(Event, frozen=True, gc=False, tag="usage.reported"):
 
 
 class Warned(Event, frozen=True, gc=False, tag="warning"):
-    """Something to know that changes nothing of the run."""
+    """Information that does not affect the run."""
 
     code: str
     message: str
@@ -620,24 +620,24 @@ class Warned(Event, frozen=True, gc=False, tag="warning"):
 
 
 class Custom(Event, frozen=True, gc=False, tag="custom"):
-    """A program's own event; `data` is JSON-able."""
+    """A program's own event; `data` is JSON data."""
 
     name: str
     data: Any = None
 
 
 class Raw(Event, frozen=True, gc=False, tag="raw"):
-    """The provider's own words, only where asked for, never kept."""
+    """The provider's raw data, only on request, never kept."""
 
     body: Any = None
 
 
 class Unknown(Event, frozen=True, gc=False, tag="unknown"):
-    """An event of a newer writer: `name` is its type, `body` all of it, passed on whole."""
+    """An event from a newer version: `name` is its type, `body` the whole event, passed on unchanged."""
 
     name: str
     body: dict[str, Any]
 
 
 End: TypeAlias = RunFinished | RunFailed | RunCancelled
-"""What ends a run: exactly one a run."""
+"""The events that end a run: exactly one per run."""

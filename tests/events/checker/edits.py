@@ -1,4 +1,4 @@
-"""How a log is changed in one place; a breach is what is done to a log, and the rule that this breaks."""
+"""Edits to a log in one place; a breach is an edit and the rule that it violates."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ __all__ = (
 Log: TypeAlias = list[Event]
 Edit: TypeAlias = Callable[[Log], Any]
 Breach: TypeAlias = tuple[str, str, str, Edit]
-"""The rule, what breaks it, the handmade log in which it does, and what is done to that."""
+"""The rule, the name of the violation, the handwritten log, and the edit to it."""
 
 
 def nth(log: Log, kind: type[Event], n: int = 0) -> int:
-    """Where the n-th event of a class stands; from the end where n is negative."""
+    """The index of the n-th event of a class; from the end if n is negative."""
     return [at for at, event in enumerate(log) if type(event) is kind][n]
 
 
@@ -57,7 +57,7 @@ def twice(kind: type[Event], n: int = 0) -> Edit:
 
 
 def after(kind: type[Event], n: int, *events: Event) -> Edit:
-    """Put events after the n-th of a class."""
+    """Inserts events after the n-th of a class."""
 
     def edit(log: Log) -> None:
         at = nth(log, kind, n) + 1
@@ -67,7 +67,7 @@ def after(kind: type[Event], n: int, *events: Event) -> Edit:
 
 
 def move(kind: type[Event], n: int, to: type[Event], m: int = 0) -> Edit:
-    """Put the n-th event of a class right before the m-th of another."""
+    """Moves the n-th event of a class right before the m-th of another."""
 
     def edit(log: Log) -> None:
         event = log.pop(nth(log, kind, n))
@@ -81,7 +81,7 @@ def both(*edits: Edit) -> Edit:
 
 
 def cut(kind: type[Event], n: int = 0) -> Edit:
-    """Leave out all that follows."""
+    """Removes everything that follows."""
 
     def edit(log: Log) -> None:
         del log[nth(log, kind, n) + 1 :]
@@ -90,17 +90,17 @@ def cut(kind: type[Event], n: int = 0) -> Edit:
 
 
 def numbered(log: Sequence[Event]) -> Log:
-    """The log with numbers and times in order, whatever was done to it."""
+    """The log with numbers and times corrected after an edit."""
     return [msgspec.structs.replace(event, seq=seq, time=1e9 + seq) for seq, event in enumerate(log)]
 
 
 def names(breaches: Sequence[Breach]) -> list[str]:
-    """What the tests of breaches are called."""
+    """The ids of the parametrized tests."""
     return [f"{rule}: {what}" for rule, what, _, _ in breaches]
 
 
 def check_breach(breach: Breach) -> None:
-    """The log is right, and refused for the rule once the edit is done."""
+    """Asserts that the log is valid, and that the edited one is refused for the rule."""
     rule, _, name, edit = breach
     log = list(handmade_logs()[name])
     check_log(log, parked=True)
@@ -111,7 +111,7 @@ def check_breach(breach: Breach) -> None:
 
 
 def _owned(log: Log) -> Log:
-    """What an edit put in is of the outermost run, where it does not say whose it is."""
+    """Inserted events belong to the outermost run unless they say otherwise."""
     first = log[0] if log else None
     return [
         event if event.run or first is None else msgspec.structs.replace(event, run=first.run, path=first.path)

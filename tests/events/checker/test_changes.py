@@ -1,4 +1,4 @@
-"""What may be done to a log and change nothing; and that whatever else is done to one is refused, never an accident."""
+"""Changes to a log that do not matter; any other change is refused, and never causes another error."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check(log: Sequence[Event], *, parked: bool, trimmed: bool = False) -> None:
 
 
 def meaning(log: Sequence[Event]) -> dict[str, Any]:
-    """What each run comes to, without its id and times."""
+    """Each run's result, without its id and times."""
     return {run: facts(known) for run, known in folds(log).items()}
 
 
@@ -60,11 +60,11 @@ def facts(known: Fold) -> dict[str, Any]:
     return {**told, "sent": list(known.sent), "to_run": known.calls_to_run(), "asked": list(known.asked.open.values())}
 
 
-# --- changes that say nothing
+# --- changes without effect
 
 
 def renamed(log: Log) -> Log:
-    """Other ids for the runs, also where they are told of, and for messages and questions."""
+    """Replaces the ids of runs everywhere, and those of messages and questions."""
 
     def other(value: Any) -> Any:
         if isinstance(value, str):
@@ -97,7 +97,7 @@ def at_once(log: Log) -> Log:
 
 
 def with_newer_events(log: Log) -> Log:
-    """After each event that is not its run's end, one that only a newer version knows."""
+    """Inserts an event of a newer version after each event that is not its run's end."""
     changed: Log = []
     for event in log:
         changed.append(event)
@@ -111,7 +111,7 @@ def with_newer_fields(log: Log) -> Log:
 
 
 def in_letters(log: Log) -> Log:
-    """Each delta in pieces of one character."""
+    """Splits each delta into pieces of one character."""
     changed: Log = []
     for event in log:
         match event:
@@ -141,7 +141,7 @@ NEUTRAL: dict[str, Callable[[Log], Log]] = {
 
 @pytest.mark.parametrize("how", NEUTRAL)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_change_that_says_nothing_changes_nothing(name: str, how: str) -> None:
+def test_changes_without_effect_keep_the_result(name: str, how: str) -> None:
     log = log_of(name)
     changed = NEUTRAL[how](log)
     assert changed != log or how == "as JSON"
@@ -150,7 +150,7 @@ def test_a_change_that_says_nothing_changes_nothing(name: str, how: str) -> None
 
 
 def _plain(meant: dict[str, Any]) -> dict[str, Any]:
-    """Without the stamps of the questions that stand open."""
+    """Removes the stamps of the open questions."""
     for told in meant.values():
         told["asked"] = [msgspec.structs.replace(asked, seq=0, time=0.0, run="", extra=None) for asked in told["asked"]]
     return meant
@@ -178,7 +178,7 @@ def test_deltas_may_be_left_out(name: str) -> None:
             assert getattr(told, fact) == getattr(whole, fact)
 
 
-def test_a_trimmed_log_is_held_to_the_rest() -> None:
+def test_a_trimmed_log_is_checked_for_the_other_rules() -> None:
     log = trimmed(log_of("approved"))
     check_log(log, trimmed=True)
     for at in range(1, len(log)):
@@ -195,11 +195,11 @@ def test_a_trimmed_log_is_held_to_the_rest() -> None:
         check_log([*log[:finished], other, *log[finished + 1 :]], trimmed=True)
 
 
-# --- any beginning, and any damage
+# --- prefixes and damage
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_beginning_of_a_log_comes_to_something(name: str) -> None:
+def test_every_prefix_of_a_log_has_a_result(name: str) -> None:
     log = log_of(name)
     for end in range(len(log) + 1):
         for known in folds(log[:end]).values():
@@ -212,7 +212,7 @@ def test_every_beginning_of_a_log_comes_to_something(name: str) -> None:
 
 
 def _without_client_results(messages: Sequence[Any]) -> list[Any]:
-    """What the client answers stands at the head of the next input: a message of its own."""
+    """The client's answers are at the start of the next input, in a message of their own."""
     return [message for message in messages if not _is_of_the_client(message, messages)]
 
 
@@ -223,7 +223,7 @@ def _is_of_the_client(message: Any, messages: Sequence[Any]) -> bool:
 
 @given(name=st.sampled_from(NAMES), data=st.data())
 @settings(max_examples=300, deadline=None)
-def test_a_damaged_log_is_right_or_refused(name: str, data: st.DataObject) -> None:
+def test_a_damaged_log_is_valid_or_refused(name: str, data: st.DataObject) -> None:
     log = log_of(name)
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(log) - 1))

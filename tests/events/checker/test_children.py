@@ -1,4 +1,4 @@
-"""Children of grammar 2: what they are to their run, what led to them, and whose answer is the run's."""
+"""Children in grammar 2: their roles, what led to them, and whose answer is the run's."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ UNBEGUN = "a member that cannot begin"
 BREACHES: list[Breach] = [
     ("role", "a member of an agent", HELPER, change(ChildStarted, 0, role="member")),
     ("role", "a tool that answers no call", HELPER, change(ChildStarted, 0, role="tool")),
-    ("role", "a handoff that nobody made", HELPER, change(ChildStarted, 0, role="handoff")),
+    ("role", "without a handoff", HELPER, change(ChildStarted, 0, role="handoff")),
     ("role", "a member that answers a call", BELOW, change(ChildStarted, 0, role="member")),
     ("role", "a helper that answers a call", BELOW, change(ChildStarted, 0, role="helper")),
     ("role", "a workflow hands over", TEAM, change(ChildStarted, 1, role="handoff", after=())),
     ("role", "without the handoff", HEIR, drop(Handoff)),
-    ("role", "its run is no workflow", TEAM, change(RunStarted, 0, workflow=None)),
+    ("role", "its run is not a workflow", TEAM, change(RunStarted, 0, workflow=None)),
     ("after", "a run that there is not", TEAM, change(ChildStarted, 1, after=("run_9",))),
     ("after", "itself", TEAM, change(ChildStarted, 1, after=("run_3",))),
-    ("after", "one that is going on", SIDE, change(ChildStarted, 1, after=("run_2",))),
+    ("after", "an open one", SIDE, change(ChildStarted, 1, after=("run_2",))),
     ("after", "its parent", TEAM, change(ChildStarted, 1, after=("run_1",))),
-    ("answer", "nobody's", TEAM, change(RunFinished, -1, answer=())),
-    ("answer", "nobody's, though it was handed over", HEIR, change(RunFinished, -1, answer=())),
+    ("answer", "without a speaker", TEAM, change(RunFinished, -1, answer=())),
+    ("answer", "without the successor", HEIR, change(RunFinished, -1, answer=())),
     ("answer", "its own", HEIR, change(RunFinished, -1, answer=("run_1",))),
     ("answer", "a run's that there is not", TEAM, change(RunFinished, -1, answer=("run_3", "run_9"))),
     ("answer", "a helper's", HELPER, change(RunFinished, -1, answer=("run_2",))),
@@ -73,7 +73,7 @@ BREACHES: list[Breach] = [
         HEIR,
         after(ChildFinished, 0, ChildStarted(child="run_3", name="next", role="handoff")),
     ),
-    ("handoff", "nobody follows", "calls for the client", after(ToolFinished, 0, Handoff(to="heir"))),
+    ("handoff", "without a successor", "calls for the client", after(ToolFinished, 0, Handoff(to="heir"))),
     (
         "handoff",
         "the successor cannot begin",
@@ -98,7 +98,7 @@ BREACHES: list[Breach] = [
 
 
 @pytest.mark.parametrize("breach", BREACHES, ids=names(BREACHES))
-def test_a_log_that_breaks_a_rule_is_refused_for_that_rule(breach: Breach) -> None:
+def test_a_violation_is_refused_for_its_rule(breach: Breach) -> None:
     check_breach(breach)
 
 
@@ -120,7 +120,7 @@ def test_only_members_that_finished_are_in_a_task() -> None:
                 check_log(log.log)
 
 
-def test_a_member_that_is_asked_again_may_answer() -> None:
+def test_a_repeated_member_may_answer() -> None:
     log = LogWriter()
     top = log.begin("team", workflow=WorkflowShape(kind="graph", members=("ann", "bob")))
     before: tuple[RunWriter, ...] = ()
@@ -149,7 +149,7 @@ def test_a_successor_may_be_stopped_or_fail() -> None:
         check_log(log.log)
 
 
-def test_a_helper_may_begin_after_the_handoff() -> None:
+def test_a_helper_may_start_after_the_handoff() -> None:
     log = LogWriter()
     top = log.begin("front")
     top.answer("One moment.")
@@ -180,7 +180,7 @@ def test_a_successor_may_hand_over_too() -> None:
     check_log(log.log)
 
 
-def test_a_helper_stands_anywhere_and_speaks_for_nobody() -> None:
+def test_a_helper_may_run_anywhere_and_is_not_a_speaker() -> None:
     log = LogWriter()
     top = log.begin("team", workflow=WorkflowShape(kind="sequential"))
     helper = top.child("title", role="helper")
@@ -190,7 +190,7 @@ def test_a_helper_stands_anywhere_and_speaks_for_nobody() -> None:
     check_log(log.log)
 
 
-def test_a_helper_goes_on_from_nobodys_words() -> None:
+def test_a_helpers_text_has_no_lead() -> None:
     log = LogWriter()
     top = log.begin("writer")
     top.answer("Hello.")

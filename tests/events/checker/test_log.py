@@ -1,4 +1,4 @@
-"""Each rule of the log has logs that break it and nothing else; whatever else is done to a log, it means the same."""
+"""Each rule has logs that violate only it; a change that violates no rule does not alter a log's meaning."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ from tests.system.invariants.runs import Play, carried_out, plays
 
 
 def shown_nothing(log: Log) -> None:
-    """The first attempt fails before it has said a word."""
+    """The first attempt fails before any output."""
     for kind, count in ((TextStarted, 1), (TextDelta, 2), (TextEnded, 1)):
         for _ in range(count):
             drop(kind)(log)
 
 
-def nothing_follows(log: Log) -> None:
-    """The first attempt fails before it has said a word, and no other is announced."""
+def without_next_attempt(log: Log) -> None:
+    """The first attempt fails before any output, and no other is announced."""
     shown_nothing(log)
     change(AttemptFailed, 0, then="raise")(log)
 
 
 def alone(log: Log) -> None:
-    """The run ends after its second step, and hands nothing on."""
+    """The run ends after its second step, without a handoff."""
     cut(StepFinished, 2)(log)
     log.append(
         RunFinished(run="top", path=("top",), finish_reason="stop", usage=Usage(input_tokens=9, output_tokens=9))
@@ -75,11 +75,11 @@ def alone(log: Log) -> None:
 
 CANCELLED = RunCancelled(usage=Usage(input_tokens=8, output_tokens=8))
 
-# What is done to `full_log`, and the rule that this breaks. The log is numbered anew afterwards.
+# Edits to `full_log`, and the rule that each violates. The log is renumbered afterwards.
 BREACHES: list[tuple[str, str, Edit]] = [
     ("begin", "nothing at all", lambda log: log.clear()),
-    ("begin", "it begins without run.started", drop(RunStarted)),
-    ("begin", "a run below begins without it", drop(RunStarted, 1)),
+    ("begin", "it starts without run.started", drop(RunStarted)),
+    ("begin", "a child run starts without it", drop(RunStarted, 1)),
     ("begin", "run.started twice", twice(RunStarted)),
     ("end", "no end", drop(RunFinished, -1)),
     ("end", "two ends", twice(RunFinished, -1)),
@@ -91,13 +91,13 @@ BREACHES: list[tuple[str, str, Edit]] = [
     ("path", "a path that does not extend the parent's", change(RunStarted, 1, path=("below",))),
     ("path", "a path with another name", change(RunStarted, 1, path=("top", "other"))),
     ("path", "a path too deep", change(RunStarted, 1, path=("top", "x", "below"))),
-    ("child", "a run that nobody started", drop(ChildStarted)),
+    ("child", "a run that was not announced", drop(ChildStarted)),
     ("child", "a second outermost run", after(RunFinished, -1, RunStarted(run="other", path=("top",)))),
     ("child", "a run started twice", twice(ChildStarted)),
-    ("child", "a run begun before it is said", move(RunStarted, 1, ChildStarted)),
+    ("child", "a run started before it is announced", move(RunStarted, 1, ChildStarted)),
     ("child", "another parent", change(RunStarted, 1, parent="other")),
     ("child", "another call", change(RunStarted, 1, call="c1")),
-    ("child", "for a call that has no tool at work", change(ChildStarted, 0, call="c4")),
+    ("child", "for a call without a running tool", change(ChildStarted, 0, call="c4")),
     ("child", "for a call that there is not", change(ChildStarted, 0, call="x")),
     ("child", "never finished", drop(ChildFinished, 1)),
     ("child", "never finished, though its tool is", drop(ChildFinished)),
@@ -120,11 +120,11 @@ BREACHES: list[tuple[str, str, Edit]] = [
     ("attempt", "not from 1", change(AttemptStarted, 0, attempt=2)),
     ("attempt", "a gap", change(AttemptStarted, 1, attempt=3)),
     ("attempt", "another before one failed", both(drop(Retracted), drop(AttemptFailed))),
-    ("attempt", "another that nothing announced", change(AttemptStarted, 1, cause="fallback")),
-    ("attempt", "the first as a further one", change(AttemptStarted, 0, cause="retry")),
-    ("attempt", "another where none was to follow", both(nothing_follows, drop(Retracted))),
+    ("attempt", "an unannounced one", change(AttemptStarted, 1, cause="fallback")),
+    ("attempt", "a first one with a cause", change(AttemptStarted, 0, cause="retry")),
+    ("attempt", "one after a final failure", both(without_next_attempt, drop(Retracted))),
     ("attempt", "another one failed", change(AttemptFailed, 0, attempt=2)),
-    ("place", "a step finished that is not going on", change(StepFinished, 0, step=2)),
+    ("place", "the end of a step that is not open", change(StepFinished, 0, step=2)),
     ("place", "a step finished twice", twice(StepFinished)),
     ("place", "an attempt in no step", move(AttemptStarted, 0, StepStarted)),
     ("place", "an attempt in another step", change(AttemptStarted, 0, step=2)),
@@ -166,15 +166,15 @@ BREACHES: list[tuple[str, str, Edit]] = [
     ("call", "ready twice", twice(CallReady)),
     ("call", "ready, and never started", drop(CallStarted, 1)),
     ("call", "ready for someone else", change(CallReady, 0, by="client")),
-    ("retracted", "not taken back", drop(Retracted)),
-    ("retracted", "taken back twice", twice(Retracted)),
+    ("retracted", "not retracted", drop(Retracted)),
+    ("retracted", "retracted twice", twice(Retracted)),
     ("retracted", "before its attempt has failed", move(Retracted, 0, AttemptFailed)),
-    ("retracted", "after the next attempt has begun", both(shown_nothing, move(Retracted, 0, ReasoningStarted))),
+    ("retracted", "after the next attempt has started", both(shown_nothing, move(Retracted, 0, ReasoningStarted))),
     ("retracted", "of another attempt", change(Retracted, 0, attempt=2)),
     ("retracted", "though nothing was shown", shown_nothing),
     ("retracted", "though no attempt follows", change(AttemptFailed, 0, then="raise")),
-    ("text", "too little is taken back", change(Retracted, 0, chars=10)),
-    ("text", "too much is taken back", change(Retracted, 0, chars=12)),
+    ("text", "too little is retracted", change(Retracted, 0, chars=10)),
+    ("text", "too much is retracted", change(Retracted, 0, chars=12)),
     ("text", "a lead before the first text", change(TextStarted, 1, lead="\n\n")),
     ("text", "a lead inside a step", change(TextStarted, 4, lead="\n\n")),
     ("message", "other words", change(TextDelta, 2, text="We ")),
@@ -213,15 +213,15 @@ BREACHES: list[tuple[str, str, Edit]] = [
     ("tool", "finished in another step", change(ToolFinished, 0, step=0)),
     ("tool", "progress before it has started", move(ToolProgress, 0, ToolStarted)),
     ("tool", "progress after it has finished", move(ToolProgress, 0, StepStarted, 2)),
-    ("settled", "a tool at work in the next step", drop(ToolFinished)),
-    ("settled", "a tool at work at the end", both(cut(ToolStarted, 0), after(ToolStarted, 0, CANCELLED))),
-    ("settled", "a message while a tool is at work", move(MessageAdded, 0, ToolFinished)),
+    ("settled", "a tool running in the next step", drop(ToolFinished)),
+    ("settled", "a tool running at the end", both(cut(ToolStarted, 0), after(ToolStarted, 0, CANCELLED))),
+    ("settled", "a message while a tool is running", move(MessageAdded, 0, ToolFinished)),
     ("settled", "a message inside a step", move(MessageAdded, 0, StepFinished, 2)),
-    ("settled", "handed on while a tool is at work", move(Handoff, 0, ToolFinished, 2)),
+    ("settled", "a handoff while a tool is running", move(Handoff, 0, ToolFinished, 2)),
     ("settled", "handed on inside a step", move(Handoff, 0, StepFinished)),
     ("approval", "asked twice under one name", twice(ApprovalAsked)),
     ("approval", "asked for no call", change(ApprovalAsked, 0, call="x")),
-    ("approval", "asked while its tool is at work", both(drop(ApprovalAnswered), move(ApprovalAsked, 0, ToolProgress))),
+    ("approval", "asked while its tool is running", both(drop(ApprovalAnswered), move(ApprovalAsked, 0, ToolProgress))),
     ("approval", "not waited for", drop(ApprovalAnswered)),
     ("approval", "answered twice", twice(ApprovalAnswered)),
     ("approval", "answered, and never asked", drop(ApprovalAsked)),
@@ -233,7 +233,7 @@ BREACHES: list[tuple[str, str, Edit]] = [
 # --- one rule at a time
 
 
-def test_a_log_with_everything_in_it_breaks_no_rule() -> None:
+def test_the_full_log_is_valid() -> None:
     check_log(full_log())
     short = full_log()
     alone(short)
@@ -241,7 +241,7 @@ def test_a_log_with_everything_in_it_breaks_no_rule() -> None:
 
 
 @pytest.mark.parametrize(("rule", "what", "edit"), BREACHES, ids=[f"{rule}: {what}" for rule, what, _ in BREACHES])
-def test_a_log_that_breaks_a_rule_is_refused_for_that_rule(rule: str, what: str, edit: Edit) -> None:
+def test_a_violation_is_refused_for_its_rule(rule: str, what: str, edit: Edit) -> None:
     log = full_log()
     edit(log)
     with pytest.raises(LogError) as refused:
@@ -249,13 +249,13 @@ def test_a_log_that_breaks_a_rule_is_refused_for_that_rule(rule: str, what: str,
     assert refused.value.rule == rule, str(refused.value)
 
 
-def test_every_rule_of_grammar_1_has_a_log_that_breaks_it() -> None:
+def test_every_rule_of_grammar_1_is_tested() -> None:
     assert {rule for rule, _, _ in BREACHES} | {"seq", "time"} == set(RULES) - NEW_IN_GRAMMAR_2
 
 
 @pytest.mark.parametrize("at", [0, 1, 40])
 @pytest.mark.parametrize("by", [-1, 1])
-def test_numbers_are_dense(at: int, by: int) -> None:
+def test_numbers_have_no_gaps(at: int, by: int) -> None:
     log = full_log()
     log[at] = msgspec.structs.replace(log[at], seq=at + by)
     with pytest.raises(LogError) as refused:
@@ -264,7 +264,7 @@ def test_numbers_are_dense(at: int, by: int) -> None:
 
 
 @pytest.mark.parametrize("to", [BEGUN, float("nan")])
-def test_time_never_falls(to: float) -> None:
+def test_time_never_decreases(to: float) -> None:
     log = full_log()
     log[7] = msgspec.structs.replace(log[7], time=to)
     with pytest.raises(LogError) as refused:
@@ -276,17 +276,17 @@ def test_time_may_stand_still() -> None:
     check_log([msgspec.structs.replace(event, time=BEGUN) for event in full_log()])
 
 
-# --- what else holds
+# --- other laws
 
 
-def test_a_breach_is_told_by_its_number_its_event_and_its_rule() -> None:
+def test_an_error_names_the_number_the_event_and_the_rule() -> None:
     log = full_log()
     log[4] = msgspec.structs.replace(log[4], text="")
-    with pytest.raises(AssertionError, match=r"seq 4, text\.delta: it is empty\. Rule 'delta': deltas stand in open"):
+    with pytest.raises(AssertionError, match=r"seq 4, text\.delta: it is empty\. Rule 'delta': deltas belong to open"):
         check_log(log)
 
 
-def test_a_log_that_stops_is_refused_at_its_end_alone() -> None:
+def test_a_log_that_stops_is_refused_only_at_its_end() -> None:
     checker = LogChecker()
     for event in full_log()[:-1]:
         checker.add(event)
@@ -294,7 +294,7 @@ def test_a_log_that_stops_is_refused_at_its_end_alone() -> None:
         checker.finish()
 
 
-def test_an_event_is_refused_when_it_comes() -> None:
+def test_an_event_is_refused_immediately() -> None:
     log = full_log()
     at = nth(log, ToolFinished)
     log.insert(at, log[at])
@@ -306,12 +306,12 @@ def test_an_event_is_refused_when_it_comes() -> None:
     assert refused.value.seq == at + 1
 
 
-def test_a_log_may_begin_anywhere_in_a_tree_of_programs() -> None:
+def test_a_log_may_start_with_a_nested_run() -> None:
     started = RunStarted(parent="a run of another log", call="c")
     check_log(stamped([started, RunFinished()]))
 
 
-def test_a_failed_run_breaks_no_rule() -> None:
+def test_a_failed_run_is_valid() -> None:
     failed = ErrorInfo(type="Overloaded", message="busy")
     events = [
         RunStarted(),
@@ -325,24 +325,24 @@ def test_a_failed_run_breaks_no_rule() -> None:
     check_log(stamped(events))
 
 
-def test_a_child_may_be_cancelled_before_it_begins() -> None:
+def test_a_child_may_be_cancelled_before_it_starts() -> None:
     child = [ChildStarted(child="c", name="c"), ChildFinished(child="c", name="c", outcome="cancelled")]
     check_log(stamped([RunStarted(), *child, RunCancelled()]))
 
 
-def test_a_tool_may_be_tried_again_while_it_is_not_finished() -> None:
+def test_a_tool_may_be_retried_before_it_is_finished() -> None:
     log = full_log()
     after(ToolProgress, 0, ToolStarted(step=1, call="c1", name="look", try_=2))(log)
     check_log(stamped(log))
 
 
-def test_a_provider_may_write_a_name_in_pieces() -> None:
+def test_a_provider_may_stream_a_name_in_pieces() -> None:
     log = full_log()
     change(CallStarted, 0, name="lo")(log)
     check_log(stamped(log))
 
 
-def test_what_a_newer_writer_knows_may_stand_anywhere_in_its_run() -> None:
+def test_newer_events_may_appear_anywhere_in_their_run() -> None:
     log = full_log()
     for at in range(len(log) - 1, 0, -1):
         log.insert(at, Unknown(name="newer", body={}, run=log[at - 1].run, path=log[at - 1].path))
@@ -351,18 +351,18 @@ def test_what_a_newer_writer_knows_may_stand_anywhere_in_its_run() -> None:
     check_log(stamped(log))
 
 
-def test_programs_get_it_where_they_get_the_rest_for_their_tests() -> None:
+def test_it_is_exported_by_the_testing_module() -> None:
     assert headwater.testing.check_log is check_log
     assert headwater.testing.LogChecker is LogChecker
     assert headwater.testing.LogError is LogError
 
 
-# --- at random: a log that was changed in one place is refused, or means the same
+# --- random: a log changed in one place is refused, or means the same
 
 
 MEANT = ("transcript", "reasoning", "refusal", "tool_calls", "sources", "files", "finish_reason", "messages", "partial")
 
-# What nothing else in a log repeats: to lose or change it is to tell another story, and as good a one.
+# Facts that a log has only once: without them, or with others, it is another valid log.
 TOLD_ONCE = (MessageAdded, RunStarted)
 
 NUMBERS = st.integers(0, 4)
@@ -409,7 +409,7 @@ def _changed(log: Log, data: st.DataObject) -> tuple[str, Log]:
         field = data.draw(st.sampled_from(sorted(CHANGES.keys() & set(event.__struct_fields__))))
         changed[at] = msgspec.structs.replace(event, **{field: data.draw(CHANGES[field])})
         how = f"change {event.type} {field}"
-    # Everything but what was done is in order: numbers and times are those of a log.
+    # Numbers and times are corrected, so only the edit itself can be wrong.
     times = [one.time for one in log] + [log[-1].time]
     return how, [msgspec.structs.replace(one, seq=seq, time=times[seq]) for seq, one in enumerate(changed)]
 
@@ -417,7 +417,7 @@ def _changed(log: Log, data: st.DataObject) -> tuple[str, Log]:
 @pytest.mark.long
 @settings(max_examples=tries(45, 450), deadline=None)
 @given(plays(), st.data())
-def test_what_is_not_refused_means_the_same(play: Play, data: st.DataObject) -> None:
+def test_a_change_that_is_accepted_keeps_the_meaning(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log
     how, changed = _changed(log, data)
     try:

@@ -1,4 +1,4 @@
-"""Runs of grammar 2: waiting, being taken up, what people say meanwhile, and stopping where nothing is at work."""
+"""Runs in grammar 2: waiting, resuming, messages from people, and stopping where nothing is running."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ SAID = MessageReceived(key="m1", message=Message.user("Hurry."))
 
 BREACHES: list[Breach] = [
     ("waiting", "in a step", YES, move(RunWaiting, 0, StepFinished)),
-    ("waiting", "while a tool is at work", YES, move(RunWaiting, 0, ToolFinished)),
-    ("waiting", "for nobody", YES, change(RunWaiting, 0, ids=())),
+    ("waiting", "while a tool is running", YES, move(RunWaiting, 0, ToolFinished)),
+    ("waiting", "without an open question", YES, change(RunWaiting, 0, ids=())),
     ("waiting", "for someone else", YES, change(RunWaiting, 0, ids=("ask-c1",))),
     ("waiting", "for someone too", YES, change(RunWaiting, 0, ids=("ask-c2", "x"))),
     ("waiting", "for one twice", YES, change(RunWaiting, 0, ids=("ask-c2", "ask-c2"))),
@@ -94,7 +94,7 @@ BREACHES: list[Breach] = [
         HEARD,
         change(MessageAdded, 0, message=Message(role="user", replaces=1)),
     ),
-    ("guard", "a step that is yet to come", REPLACED, change(GuardTripped, 1, step=2)),
+    ("guard", "a future step", REPLACED, change(GuardTripped, 1, step=2)),
     ("guard", "a step that never is", REPLACED, change(GuardTripped, 1, step=0)),
     ("guard", "a step before the first", REPLACED, change(GuardTripped, 0, step=1)),
     ("guard", "a call that there is not", REPLACED, change(GuardTripped, 1, call="c1")),
@@ -109,11 +109,11 @@ BREACHES: list[Breach] = [
 
 
 @pytest.mark.parametrize("breach", BREACHES, ids=names(BREACHES))
-def test_a_log_that_breaks_a_rule_is_refused_for_that_rule(breach: Breach) -> None:
+def test_a_violation_is_refused_for_its_rule(breach: Breach) -> None:
     check_breach(breach)
 
 
-def test_what_a_waiting_child_hears_does_not_end_the_waiting() -> None:
+def test_a_message_to_a_waiting_child_does_not_end_the_waiting() -> None:
     log = list(handmade_logs()[BELOW])
     waiting, above = log[-2], log[-1]
     assert isinstance(waiting, RunWaiting)
@@ -129,7 +129,7 @@ def _in(other: Event, event: Event) -> Event:
     return msgspec.structs.replace(event, run=other.run, path=other.path)
 
 
-def test_a_run_with_nothing_to_do_waits_on_the_time() -> None:
+def test_a_run_with_nothing_to_do_waits_for_a_time() -> None:
     log = LogWriter()
     top = log.begin("writer")
     top.add(RunWaiting(on="time", until=2e9))
@@ -157,7 +157,7 @@ def test_a_workflow_waits_while_all_its_members_do() -> None:
     check_log(log.log, parked=True)
 
 
-def test_a_compaction_may_stand_for_all_that_there_is() -> None:
+def test_a_compaction_may_replace_everything() -> None:
     log = list(handmade_logs()[COMPACTED])
     change(MessageAdded, -1, message=Message(role="user", replaces=7))(log)
     check_log(log)
@@ -176,7 +176,7 @@ PARKED = [name for name in handmade_logs() if name.startswith("parked") and name
 
 
 @pytest.mark.parametrize("name", PARKED)
-def test_a_log_may_stop_where_nothing_is_at_work(name: str) -> None:
+def test_a_log_may_stop_where_nothing_is_running(name: str) -> None:
     log = handmade_logs()[name]
     check_log(log, parked=True)
     with pytest.raises(LogError, match="has no end"):
@@ -184,16 +184,16 @@ def test_a_log_may_stop_where_nothing_is_at_work(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [StepStarted, ToolStarted])
-def test_a_parked_log_stops_nowhere_else(kind: type[Event]) -> None:
+def test_a_parked_log_may_not_stop_elsewhere(kind: type[Event]) -> None:
     for name in PARKED:
         log = handmade_logs()[name]
         at = next(at for at, event in enumerate(log) if isinstance(event, kind))
-        with pytest.raises(LogError, match="something in it is at work"):
+        with pytest.raises(LogError, match="something in it is running"):
             check_log(log[: at + 1], parked=True)
 
 
-def test_a_log_that_holds_nothing_is_not_parked() -> None:
-    with pytest.raises(LogError, match="it holds nothing"):
+def test_an_empty_log_is_not_parked() -> None:
+    with pytest.raises(LogError, match="it is empty"):
         check_log([], parked=True)
 
 
@@ -205,12 +205,12 @@ def test_a_log_that_holds_nothing_is_not_parked() -> None:
         ("resumed in a child", AttemptStarted),
     ],
 )
-def test_what_was_cut_off_may_be_left_again_at_once(name: str, kind: type[Event]) -> None:
+def test_a_resumed_run_may_stop_again_at_once(name: str, kind: type[Event]) -> None:
     log = handmade_logs()[name]
     at = next(at for at, event in enumerate(log) if isinstance(event, RunResumed))
     check_log(log[: at + 1], parked=True)
-    with pytest.raises(LogError, match="something in it is at work"):
+    with pytest.raises(LogError, match="something in it is running"):
         check_log(log[:at], parked=True)
     again = next(n for n, one in enumerate(log) if n > at and isinstance(one, kind))
-    with pytest.raises(LogError, match="something in it is at work"):
+    with pytest.raises(LogError, match="something in it is running"):
         check_log(log[: again + 1], parked=True)

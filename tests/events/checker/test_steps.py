@@ -1,4 +1,4 @@
-"""Attempts of grammar 2: accepted, cut off and asked again, and what of them is taken back."""
+"""Attempts in grammar 2: accepted, interrupted and repeated, and what is retracted."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ BREACHES: list[Breach] = [
         "compacted",
         drop(MessageAdded, 2),
     ),
-    ("retracted", "text that is not taken back", ANSWER, drop(Retracted)),
+    ("retracted", "text that is not retracted", ANSWER, drop(Retracted)),
     ("retracted", "text that a guard would have back", GUARD, drop(Retracted)),
     (
         "retracted",
@@ -68,23 +68,23 @@ BREACHES: list[Breach] = [
     ),
     ("text", "too little of it", ANSWER, change(Retracted, 0, chars=8)),
     ("resumed", "text goes on", ANSWER, after(RunResumed, 0, TextDelta(step=1, part=0, text="ning."))),
-    ("resumed", "another part begins", ANSWER, after(RunResumed, 0, TextStarted(step=1, part=7))),
+    ("resumed", "another part starts", ANSWER, after(RunResumed, 0, TextStarted(step=1, part=7))),
     ("resumed", "it is accepted", ANSWER, after(RunResumed, 0, AttemptAccepted(step=1, attempt=1))),
     ("resumed", "tried again, as if nothing had been", ANSWER, change(AttemptFailed, 0, then="retry")),
-    ("resumed", "nobody went on", ANSWER, drop(RunResumed)),
-    ("resumed", "before anybody went on", ANSWER, move(RunResumed, 0, Retracted)),
-    ("resumed", "told as whole", "resumed to be cancelled", change(StepFinished, 0, finish_reason="stop")),
+    ("resumed", "without a resume", ANSWER, drop(RunResumed)),
+    ("resumed", "before a resume", ANSWER, move(RunResumed, 0, Retracted)),
+    ("resumed", "reported as complete", "resumed to be cancelled", change(StepFinished, 0, finish_reason="stop")),
     ("part", "not ended", ANSWER, drop(TextEnded)),
     ("call", "neither ready nor rejected", ANSWER, drop(CallRejected)),
 ]
 
 
 @pytest.mark.parametrize("breach", BREACHES, ids=names(BREACHES))
-def test_a_log_that_breaks_a_rule_is_refused_for_that_rule(breach: Breach) -> None:
+def test_a_violation_is_refused_for_its_rule(breach: Breach) -> None:
     check_breach(breach)
 
 
-def test_an_attempt_may_say_that_it_may_be_taken_back() -> None:
+def test_an_attempt_may_announce_a_retraction() -> None:
     log = LogWriter()
     top = log.begin("writer")
     top.ask_model(may_retract=True)
@@ -101,7 +101,7 @@ def test_an_attempt_may_say_that_it_may_be_taken_back() -> None:
     check_log(log.log)
 
 
-def test_a_final_step_may_be_followed_by_one_in_which_its_calls_are_told_to_be_wrong() -> None:
+def test_a_final_step_may_be_followed_by_one_after_invalid_calls() -> None:
     log = LogWriter()
     top = log.begin("writer")
     top.ask_model(final=True)
@@ -114,7 +114,7 @@ def test_a_final_step_may_be_followed_by_one_in_which_its_calls_are_told_to_be_w
     check_log(log.log)
 
 
-def _thought_and_went_on(*events: Event) -> list[Event]:
+def _reasoning_then_resumed(*events: Event) -> list[Event]:
     log = LogWriter()
     top = log.begin("writer")
     top.ask_model()
@@ -134,12 +134,12 @@ def _thought_and_went_on(*events: Event) -> list[Event]:
     return log.log
 
 
-def test_thoughts_alone_may_be_taken_back_or_not_when_the_run_goes_on() -> None:
-    check_log(_thought_and_went_on())
-    check_log(_thought_and_went_on(Retracted(step=1, attempt=1, chars=0)))
+def test_reasoning_alone_may_be_retracted_or_not_on_resume() -> None:
+    check_log(_reasoning_then_resumed())
+    check_log(_reasoning_then_resumed(Retracted(step=1, attempt=1, chars=0)))
 
 
-def test_an_attempt_that_had_failed_goes_on_as_it_said() -> None:
+def test_a_failed_attempt_continues_as_announced() -> None:
     log = LogWriter()
     top = log.begin("writer")
     top.ask_model()
@@ -155,7 +155,7 @@ def test_an_attempt_that_had_failed_goes_on_as_it_said() -> None:
     check_log(log.log)
 
 
-def test_a_run_may_fail_when_it_is_taken_up() -> None:
+def test_a_run_may_fail_when_it_is_resumed() -> None:
     log = LogWriter()
     top = log.begin("writer")
     top.ask_model()
@@ -167,7 +167,7 @@ def test_a_run_may_fail_when_it_is_taken_up() -> None:
     check_log(log.log)
 
 
-def test_a_run_of_grammar_1_is_not_held_to_what_it_does_not_know() -> None:
+def test_new_rules_do_not_apply_to_grammar_1() -> None:
     log = full_log()
     assert any(isinstance(event, Retracted) for event in log), "of an attempt that did not say so"
     assert not any(isinstance(event, AttemptAccepted) for event in log)

@@ -1,4 +1,4 @@
-"""Tools of grammar 2: their keys, going on with them, approvals, and what they ask people."""
+"""Tools in grammar 2: their keys, resuming, approvals, and questions to people."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ BREACHES: list[Breach] = [
     ("idempotency", "none", YES, change(ToolStarted, 0, idempotency_key="")),
     ("idempotency", "of another call", YES, change(ToolStarted, 0, idempotency_key="run_1/c2")),
     ("idempotency", "another on the second try", TOOL, change(ToolStarted, 2, idempotency_key="run_1/c2#2")),
-    ("tool", "started again while it is at work", TOOL, drop(RunResumed)),
+    ("tool", "started again while it is running", TOOL, drop(RunResumed)),
     ("tool", "started again without counting", TOOL, change(ToolStarted, 2, try_=1)),
     ("tool", "started again after it has finished", TOOL, after(ToolFinished, 1, AGAIN)),
-    ("tool", "progress of one that is at work no more", TOOL, move(ToolProgress, 0, ToolStarted, 2)),
-    ("resumed", "a result of one that is at work no more", UNKNOWN, change(ToolFinished, 0, error=None)),
-    ("settled", "nobody says what became of it", UNKNOWN, drop(ToolFinished)),
+    ("tool", "progress of an interrupted one", TOOL, move(ToolProgress, 0, ToolStarted, 2)),
+    ("resumed", "a result of an interrupted one", UNKNOWN, change(ToolFinished, 0, error=None)),
+    ("settled", "without an outcome", UNKNOWN, drop(ToolFinished)),
     ("approval", "asked twice under one name", YES, twice(ApprovalAsked)),
     (
         "approval",
@@ -56,7 +56,7 @@ BREACHES: list[Breach] = [
         YES,
         after(ApprovalAnswered, 0, ApprovalAsked(approval="other", call="c2", name="send_mail")),
     ),
-    ("approval", "asked for one that is at work", YES, both(drop(RunWaiting), move(ApprovalAsked, 0, ToolFinished, 1))),
+    ("approval", "requested for a running one", YES, both(drop(RunWaiting), move(ApprovalAsked, 0, ToolFinished, 1))),
     (
         "approval",
         "asked for the client's call",
@@ -75,7 +75,7 @@ BREACHES: list[Breach] = [
         after(ApprovalAnswered, 0, ToolFinished(step=1, call="c2", name="send_mail", error="x")),
     ),
     ("tool", "refused, and started again", ASKED, after(ApprovalAnswered, 1, AGAIN)),
-    ("settled", "refused, and its end not told", ASKED, drop(ToolFinished, -1)),
+    ("settled", "refused without an end", ASKED, drop(ToolFinished, -1)),
     (
         "approval",
         "asked about twice since the run goes on",
@@ -96,9 +96,9 @@ BREACHES: list[Breach] = [
     ),
     ("approval", "a custom tool's text bare", CUSTOM, change(ApprovalAsked, 0, arguments={"text": "rm"})),
     ("approval", "a custom tool's text with more", CUSTOM, change(ApprovalAsked, 0, arguments={"input": "rm", "x": 1})),
-    ("approval", "a custom tool's text that is none", CUSTOM, change(ApprovalAnswered, 0, arguments={"input": 3})),
+    ("approval", "a custom tool's input without text", CUSTOM, change(ApprovalAnswered, 0, arguments={"input": 3})),
     ("input", "asked twice under one name", INPUT, change(InputAsked, 1, input="in-1")),
-    ("input", "asked before its tool is at work", INPUT, both(drop(RunWaiting), move(InputAsked, 0, ToolStarted))),
+    ("input", "asked before its tool is running", INPUT, both(drop(RunWaiting), move(InputAsked, 0, ToolStarted))),
     ("input", "asked after it has finished", INPUT, both(move(InputAsked, 1, StepStarted, 1), drop(InputAnswered, 1))),
     ("input", "asked by no call", INPUT, change(InputAsked, 0, call="x")),
     ("input", "asked under another name", INPUT, change(InputAsked, 0, name="other")),
@@ -109,7 +109,7 @@ BREACHES: list[Breach] = [
 
 
 @pytest.mark.parametrize("breach", BREACHES, ids=names(BREACHES))
-def test_a_log_that_breaks_a_rule_is_refused_for_that_rule(breach: Breach) -> None:
+def test_a_violation_is_refused_for_its_rule(breach: Breach) -> None:
     check_breach(breach)
 
 
@@ -127,7 +127,7 @@ def _done(log: LogWriter, top: RunWriter) -> None:
     check_log(log.log)
 
 
-def test_a_call_that_was_allowed_before_the_log_stopped_is_not_asked_for_again() -> None:
+def test_a_call_approved_before_the_log_stopped_needs_no_other_approval() -> None:
     log = LogWriter()
     top = _mailing(log)
     top.ask_approval("c1", "send_mail", {})
@@ -141,7 +141,7 @@ def test_a_call_that_was_allowed_before_the_log_stopped_is_not_asked_for_again()
     _done(log, top)
 
 
-def test_a_call_may_be_asked_about_each_time_that_it_was_cut_off() -> None:
+def test_an_interrupted_call_may_need_approval_each_time() -> None:
     log = LogWriter()
     top = _mailing(log)
     top.start_tool("c1", "send_mail")
@@ -155,7 +155,7 @@ def test_a_call_may_be_asked_about_each_time_that_it_was_cut_off() -> None:
     _done(log, top)
 
 
-def test_a_question_may_stand_while_its_tool_runs_again() -> None:
+def test_a_question_may_stay_open_while_its_tool_runs_again() -> None:
     log = LogWriter()
     top = _mailing(log)
     top.start_tool("c1", "send_mail")
@@ -171,7 +171,7 @@ def test_a_question_may_stand_while_its_tool_runs_again() -> None:
 
 
 @pytest.mark.parametrize("answered", [False, True])
-def test_what_was_cut_off_may_end_with_its_questions_open(answered: bool) -> None:
+def test_an_interrupted_tool_may_end_with_open_questions(answered: bool) -> None:
     log = LogWriter()
     top = _mailing(log)
     top.start_tool("c1", "send_mail")
@@ -205,14 +205,14 @@ def _calling(log: LogWriter, *keys: str, reason: str | None = "tool_calls") -> R
 
 
 @pytest.mark.parametrize("reason", ["tool_calls", "stop", None])
-def test_who_asks_a_model_alone_runs_nothing(reason: str | None) -> None:
+def test_a_request_without_an_agent_runs_no_tools(reason: str | None) -> None:
     log = LogWriter()
     _calling(log, "c1", "c2", reason=reason).finish()
     check_log(log.log)
 
 
 @pytest.mark.parametrize("reason", ["tool_calls", "stop", None])
-def test_a_run_that_has_run_one_call_runs_them_all(reason: str | None) -> None:
+def test_a_run_that_ran_one_call_runs_them_all(reason: str | None) -> None:
     log = LogWriter()
     top = _calling(log, "c1", "c2", reason=reason)
     top.start_tool("c2", "send_mail")
@@ -222,7 +222,7 @@ def test_a_run_that_has_run_one_call_runs_them_all(reason: str | None) -> None:
         check_log(log.log)
 
 
-def test_a_run_that_goes_on_runs_the_calls_of_its_last_step_too() -> None:
+def test_a_run_that_continues_runs_the_calls_of_its_last_step() -> None:
     log = LogWriter()
     top = _mailing(log)
     top.start_tool("c1", "send_mail")
@@ -236,14 +236,14 @@ def test_a_run_that_goes_on_runs_the_calls_of_its_last_step_too() -> None:
 
 
 @pytest.mark.parametrize("reason", ["length", "cancelled", "content_filter"])
-def test_calls_of_an_answer_that_broke_off_are_not_run(reason: str) -> None:
+def test_calls_of_a_cut_off_answer_are_not_run(reason: str) -> None:
     log = LogWriter()
     top = _calling(log, "c1", reason=reason)
     top.add(MessageAdded(message=Message.user("Hurry."), cause="steer"))
     _done(log, top)
 
 
-def test_a_run_may_fail_or_be_stopped_before_its_tools_begin() -> None:
+def test_a_run_may_end_before_its_tools_start() -> None:
     for ended in (RunWriter.cancel, lambda top: top.fail(ErrorInfo(type="MaxStepsReached", message="25 steps."))):
         log = LogWriter()
         top = _mailing(log)
@@ -256,7 +256,7 @@ def test_a_run_may_fail_or_be_stopped_before_its_tools_begin() -> None:
         check_log(log.log)
 
 
-def test_no_message_joins_while_someone_is_asked() -> None:
+def test_no_message_is_added_while_a_question_is_open() -> None:
     log = LogWriter()
     top = _mailing(log)
     top.ask_approval("c1", "send_mail", {})
@@ -265,7 +265,7 @@ def test_no_message_joins_while_someone_is_asked() -> None:
         check_log(log.log, parked=True)
 
 
-def test_a_client_may_be_asked_in_a_step_that_its_provider_calls_whole() -> None:
+def test_client_calls_may_be_in_a_step_that_finished_with_stop() -> None:
     log = LogWriter()
     top = log.begin("helper")
     top.ask_model()

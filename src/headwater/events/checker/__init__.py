@@ -1,7 +1,7 @@
-"""The laws of the log, as code: what a log of events must be for everyone who reads one to be right.
+"""The laws of the log, as code: what every log of events must satisfy so that its readers are right.
 
-Theory of operation. A log is one tree of runs in one order. Each run stands between its `run.started` and its end, and
-inside the run that it is part of; it goes from step to step. The picture, for grammar 2:
+Theory of operation. A log is one tree of runs in one order. Each run lies between its `run.started` and its end, and
+inside the run that it is part of; it proceeds step by step. The grammar, version 2:
 
     run        = run.started  ( message.added | step | child | waiting )*  successor?  end
     end        = run.finished | run.failed | run.cancelled
@@ -12,31 +12,31 @@ inside the run that it is part of; it goes from step to step. The picture, for g
     part       = text.started  text.delta*  text.ended        and the same for reasoning; parts overlap freely
     call       = call.started  call.delta*  ( call.ready | call.rejected )
     tools      = ( question?  tool )*                                                        side by side
-    question   = approval.asked  approval.answered?           one that is refused ends its call: no tool follows
+    question   = approval.asked  approval.answered?           a refusal ends its call: no tool follows
     tool       = tool.started  ( tool.progress | child | input.asked  input.answered? )*  tool.finished
-    child      = child.started  run?  child.finished          without a run: it was stopped, or could not begin
-    waiting    = run.waiting                                  until the next event of the run or of one below
+    child      = child.started  run?  child.finished          without a run: it was cancelled or could not start
+    waiting    = run.waiting                                  until the next event of the run or a child run
     successor  = handoff  child
 
-`message.received`, `guard.tripped`, `warning`, `custom`, `raw` and what a newer writer knows may stand anywhere.
+`message.received`, `guard.tripped`, `warning`, `custom`, `raw` and events of newer versions may appear anywhere.
 
-`step.finished` comes as soon as the model's answer is whole, before any of its tools runs: what a model said is on
-record before anything is done because of it, so that nothing is done twice when the record is all that is left. Hence
-the tools of a step stand between its `step.finished` and the next `step.started`, and all of them have ended by then.
+`step.finished` comes as soon as the model's answer is complete, before any of its tools runs: the model's words are
+recorded before anything acts on them, so that nothing is done twice if only the record is left. Hence the tools of a
+step lie between its `step.finished` and the next `step.started`, and all of them have ended by then.
 
-A run can break off anywhere; then what is open is ended, innermost first, and the run's end follows. So these rules
-hold for failed and cancelled runs as they do for finished ones, and a log that only stops is told by `finish` alone.
+A run can stop anywhere; then everything open is ended, innermost first, and the run's end follows. So these rules
+apply to failed and cancelled runs as they do to finished ones, and only `finish` detects a log that just stops.
 
-A log that stopped can be taken up: `run.resumed` in the outermost run says so for all runs below. What was at work is
-then at work no more. An open attempt is ended, with `attempt.failed(then="resume")`, and another may follow; a tool
-that had begun starts again, is asked about, or is finished with an error. Nothing else in the log may happen twice.
+A log that stopped can be resumed: `run.resumed` in the outermost run marks that for all runs below. Whatever was
+running was interrupted. An open attempt is ended, with `attempt.failed(then="resume")`, and another may follow; a tool
+that had started starts again, is asked about, or is finished with an error. Nothing else in the log may happen twice.
 
-Each run keeps the rules of the grammar that its `run.started` names. In grammar 1, which is headwater 0.1's, there is
-no going on, no question but for an approval, and no role; those rules are not applied to it, and never will be.
+Each run follows the grammar that its `run.started` names. Grammar 1, that of headwater 0.1, has no resuming, no
+questions except approvals, and no roles; those rules are not applied to it, and never will be.
 
-`rules` has every rule by its name. `log` reads a log; `run` is one run, which knows its `steps`, its `tools` and its
-`children`. They keep what they need to judge the next event, and their own account of what was shown; what the events
-come to they ask `fold`. They must never mend, guess or decide anything.
+`rules` has every rule by its name. `log` reads a log; `run` is one run, with its `steps`, its `tools` and its
+`children`. They keep the state that they need to check the next event, and their own record of what was shown; they
+compare the results with those of `fold`. They must never repair, guess or decide anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The runs below a run: that they stand where they are said to, what they are to it, and whose answer is its own.
+"""Checks the child runs of a run: their place, their role, and whose answer is the run's.
 
 Owns the rules child, role, after, handoff and answer.
 """
@@ -26,7 +26,7 @@ __all__ = ("CHILD_HANDLERS", "Below", "Child", "Children")
 
 
 class Below(Protocol):
-    """What is asked of a run below."""
+    """The part of a child run that is needed here."""
 
     @property
     def end(self) -> End | None:
@@ -34,14 +34,14 @@ class Below(Protocol):
 
     @property
     def waiting(self) -> bool:
-        """Whether it has said that it waits."""
+        """Whether it reported that it waits."""
 
     def rests(self) -> bool:
-        """Whether nothing in it is at work."""
+        """Whether nothing in it is running."""
 
 
 class Child:
-    """A run inside another, as that one knows it; `run` is None until it begins."""
+    """A child run as its parent knows it; `run` is None until it starts."""
 
     __slots__ = ("finished", "run", "started")
 
@@ -56,29 +56,29 @@ class Children:
 
     def __init__(self, started: RunStarted, tools: Tools, *, strict: bool) -> None:
         self.open: dict[str, Child] = {}
-        """Those that are going on."""
+        """The open ones."""
         self.conversation: Literal["here", "handed over", "followed"] = "here"
-        """Who has it: this run, nobody yet, or the successor."""
+        """Who has the conversation: this run, nobody yet, or the successor."""
         self._successor: Child | None = None
         self._tools = tools
         self._strict = strict
         self._workflow = started.workflow is not None
         self._all: dict[str, ChildStarted] = {}
         self._finished: set[str] = set()
-        """The members that came to their answer."""
+        """The members that finished."""
         self._led_on: set[str] = set()
-        """Those whose answers are in another's task."""
+        """Those whose answers are part of another run's task."""
 
     def _child_started(self, event: ChildStarted) -> None:
         if event.child in self._all:
             raise LogError("child", f"child {event.child!r} was started before", event)
         if event.call is not None and event.call not in self._tools.working:
-            raise LogError("child", f"the tool of its call {event.call!r} is not at work", event)
+            raise LogError("child", f"the tool of its call {event.call!r} is not running", event)
         if self._strict:
             self._check_role(event)
             for run in event.after:
                 if run not in self._finished:
-                    raise LogError("after", f"run {run!r} is no member that has finished", event)
+                    raise LogError("after", f"run {run!r} is not a finished member", event)
             self._led_on.update(event.after)
         self._all[event.child] = event
         child = self.open[event.child] = Child(event)
@@ -90,24 +90,24 @@ class Children:
         if (role == "tool") != (event.call is not None):
             raise LogError("role", f"its role is {role!r}, and its call {event.call!r}", event)
         if role == "handoff" and self.conversation == "here":
-            raise LogError("role", "no handoff stands before it", event)
+            raise LogError("role", "no handoff precedes it", event)
         if role == "handoff" and self.conversation == "followed":
-            raise LogError("handoff", "another run has followed the handoff already", event)
+            raise LogError("handoff", "another run followed the handoff already", event)
         if role == "member" and not self._workflow:
-            raise LogError("role", "it is a member, and its run is no workflow", event)
+            raise LogError("role", "it is a member, but its run is not a workflow", event)
 
     def _child_finished(self, event: ChildFinished) -> None:
         child = self.open.pop(event.child, None)
         if child is None:
-            raise LogError("child", f"child {event.child!r} is not going on", event)
+            raise LogError("child", f"child {event.child!r} is not open", event)
         child.finished = event
         if (event.name, event.call) != (child.started.name, child.started.call):
             raise LogError("child", "its name and call are not those of its child.started", event)
         if self._strict and event.error is not None and (child.run is not None or event.outcome != "failed"):
-            raise LogError("child", "an error is told of a child that could not begin, and of no other", event)
+            raise LogError("child", "only a child that could not start has an error here", event)
         if child.run is None:
             if event.outcome == "finished":
-                raise LogError("child", "it never began, so it cannot have finished", event)
+                raise LogError("child", "it never started, so it cannot have finished", event)
             return
         end = child.run.end
         if end is None:
@@ -119,45 +119,45 @@ class Children:
         check_usage(event, event.usage, end.usage)
 
     def check_none_below(self, event: ToolFinished) -> None:
-        """Hold a tool's end to the children that answer its call."""
+        """Checks a tool's end against the children that answer its call."""
         for name, child in self.open.items():
             if child.started.call == event.call:
                 raise LogError("child", f"child {name!r} of this call is not finished", event)
 
-    # --- who has the conversation, and who speaks
+    # --- the conversation, and whose text counts
 
     def hand_over(self) -> None:
-        """The conversation goes to another run."""
+        """The conversation is handed to another run."""
         self.conversation = "handed over"
 
     def check_here(self, event: Event) -> None:
-        """Hold what goes on in the conversation to its not having been handed over."""
+        """Checks that the conversation was not handed over, for an event that continues it."""
         if self._strict and self.conversation != "here":
             raise LogError("handoff", "the conversation was handed over before", event)
 
     def last_word(self, event: RunFinished) -> str | None:
-        """The finish reason of a run that has handed over: that of its successor."""
+        """The finish reason of a run that handed over: that of its successor."""
         successor = self._successor
         finished = successor.finished if successor is not None else None
         if successor is None or finished is None:
-            raise LogError("handoff", "the conversation was handed over, and nobody has followed", event)
+            raise LogError("handoff", "the conversation was handed over, but no run followed", event)
         end = successor.run.end if successor.run is not None else None
         if finished.outcome == "failed" or isinstance(end, RunFailed):
-            raise LogError("handoff", f"run {finished.child!r}, which it was handed to, has failed", event)
+            raise LogError("handoff", f"run {finished.child!r}, which it was handed to, failed", event)
         if isinstance(end, RunFinished):
             return end.finish_reason
-        return "cancelled" if isinstance(end, RunCancelled) else event.finish_reason  # stopped before it began
+        return "cancelled" if isinstance(end, RunCancelled) else event.finish_reason  # stopped before it started
 
     def check_answer(self, event: RunFinished) -> None:
-        """Hold a run's end to the children that may speak for it."""
+        """Checks a run's end against the children whose text may be its own."""
         speakers = {name: child for name, child in self._all.items() if child.role in ("member", "handoff")}
         for run in event.answer:
             if run not in speakers:
-                raise LogError("answer", f"run {run!r} is neither a member nor one that was handed to", event)
+                raise LogError("answer", f"run {run!r} is neither a member nor a successor", event)
             if speakers[run].final is False:
-                raise LogError("answer", f"of run {run!r} was said that its answer is not the workflow's", event)
+                raise LogError("answer", f"the answer of run {run!r} was declared not to be the workflow's", event)
             if run in self._led_on:
-                raise LogError("answer", f"the answer of run {run!r} is in another's task", event)
+                raise LogError("answer", f"the answer of run {run!r} is part of another run's task", event)
         if len(set(event.answer)) < len(event.answer):
             raise LogError("answer", "it names a run twice", event)
         if speakers and not event.answer:

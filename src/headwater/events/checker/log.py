@@ -1,6 +1,6 @@
-"""Reading a whole log, an event at a time: numbers, times, and which run each event is of.
+"""Checks a whole log, one event at a time: numbers, times, and the run of each event.
 
-Owns what holds for the log as a whole. What holds within a run is `run`'s.
+Owns the rules for the log as a whole; those within a run are in `run`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ("LogChecker", "check_log")
 
 
 def check_log(events: Iterable[Event], *, parked: bool = False, trimmed: bool = False) -> None:
-    """Check a whole log, of one run or of a tree of them. Raises LogError for the first breach. Source: spec/00.
+    """Checks a whole log, of one run or of a tree. Raises LogError for the first violation. Source: spec/00.
 
-    `parked`: it may also stop where nothing is at work, so that it can be taken up again. `trimmed`: its deltas were
-    left out, and its numbers have gaps where they stood.
+    `parked`: it may also stop where nothing is running, so that it can be resumed. `trimmed`: its deltas were left out,
+    and its numbers have gaps in their place.
     """
     checker = LogChecker(trimmed=trimmed)
     for event in events:
@@ -28,9 +28,9 @@ def check_log(events: Iterable[Event], *, parked: bool = False, trimmed: bool = 
 
 
 class LogChecker:
-    """`check_log` an event at a time, so that a live stream can be held to the rules.
+    """`check_log` one event at a time, to check a live stream.
 
-    After a LogError it is of no further use.
+    It cannot be used after a LogError.
     """
 
     def __init__(self, *, trimmed: bool = False) -> None:
@@ -40,12 +40,12 @@ class LogChecker:
         self._runs: dict[str, Run] = {}
         self._outermost: Run | None = None
         self._keys: set[str] = set()
-        """The keys of the messages that were received."""
+        """The keys of the received messages."""
 
     def add(self, event: Event) -> None:
-        """Take in the next event. Raises LogError where it may not stand there."""
+        """Checks the next event. Raises LogError if it is not allowed there."""
         if event.seq != self._seq and not (self._trimmed and event.seq > self._seq > 0):
-            raise LogError("seq", f"number {self._seq} was due", event)
+            raise LogError("seq", f"number {self._seq} was expected", event)
         if not event.time >= self._time:
             raise LogError("time", f"its time {event.time!r} is before {self._time!r}", event)
         self._seq, self._time = event.seq + 1, event.time
@@ -57,7 +57,7 @@ class LogChecker:
         elif run.over:
             raise LogError("end", f"run {event.run!r} is over", event)
         if event.path != run.path:
-            raise LogError("path", f"its path is {event.path!r}, its run's is {run.path!r}", event)
+            raise LogError("path", f"its path is {event.path!r}, but that of its run is {run.path!r}", event)
         run.add(event)
         if isinstance(event, RunResumed) and run is self._outermost:
             for one in self._runs.values():
@@ -68,21 +68,21 @@ class LogChecker:
             self._keys.add(event.key)
 
     def finish(self, *, parked: bool = False) -> None:
-        """The log has ended. Raises LogError where it holds no run, or one that has no end.
+        """The log has ended. Raises LogError if it holds no run, or a run without an end.
 
-        Where it may be `parked`, that is one in which something is at work.
+        If it may be `parked`, only a run in which something is running needs an end.
         """
         if not self._runs:
-            raise LogError("begin", "it holds nothing")
+            raise LogError("begin", "it is empty")
         for name, run in self._runs.items():
             if not run.over and not parked:
                 raise LogError("end", f"run {name!r} has no end")
             if not run.rests():
-                raise LogError("end", f"run {name!r} has no end, and something in it is at work")
+                raise LogError("end", f"run {name!r} has no end, but something in it is running")
 
     def _begin(self, event: Event) -> Run:
         if not isinstance(event, RunStarted):
-            raise LogError("begin", f"nothing of run {event.run!r} may stand before its run.started", event)
+            raise LogError("begin", f"no event of run {event.run!r} may come before its run.started", event)
         if self._outermost is None:
             self._outermost = Run(event, trimmed=self._trimmed)
             return self._outermost
@@ -91,4 +91,4 @@ class LogChecker:
             child = above.children.open.get(event.run)
             if child is not None and not above.over:
                 return above.begin_child(child, event)
-        raise LogError("child", f"no run that is going on has started run {event.run!r}", event)
+        raise LogError("child", f"no open run has started run {event.run!r}", event)

@@ -1,6 +1,6 @@
-"""One run of a log and where it stands: its ends, its waiting, and the messages that people send it.
+"""Checks one run of a log: its end, its waiting, and the messages that people send it.
 
-Owns what concerns all of a run at once; steps, tools and children are judged by the modules of those names.
+Owns what concerns the run as a whole; the modules `steps`, `tools` and `children` check those.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from headwater.events.types import (
 __all__ = ("Run",)
 
 _QUIET = (MessageReceived, Warned, Custom, Unknown)
-"""What a waiting run may be told without having been woken."""
+"""Events that may reach a waiting run without waking it."""
 
 
 class Run:
-    """One run and where it stands. `above` is the run that it is part of, as whose child it began."""
+    """The state of one run. `above` is its parent, `child` its entry there."""
 
     def __init__(
         self, started: RunStarted, *, above: Run | None = None, child: Child | None = None, trimmed: bool = False
@@ -47,10 +47,10 @@ class Run:
         self.id = started.run
         self.path = started.path
         self.strict = started.grammar > 1
-        """Whether it keeps the rules of grammar 2."""
+        """Whether it follows grammar 2."""
         self.over = False
         self.waiting = False
-        """Whether it has said that it waits, and nothing has happened in it or below since."""
+        """Whether it reported that it waits, and nothing has happened in it or below since."""
         self.end: RunFinished | RunFailed | RunCancelled | None = None
         self._above = above
         self._successor = above is not None and above.strict and child is not None and child.started.role == "handoff"
@@ -60,7 +60,7 @@ class Run:
         self.steps = Steps(
             self._fold,
             strict=self.strict,
-            # Whether it speaks for the run that it is part of, and so may go on from what was said there.
+            # Whether its text counts as its parent's, so that it may continue the text there.
             goes_on=started.parent is not None and started.call is None and not helper,
             trimmed=trimmed,
         )
@@ -69,7 +69,7 @@ class Run:
         self._unheard: set[str] = set()
 
     def add(self, event: Event) -> None:
-        """The next event of this run."""
+        """Checks the next event of this run."""
         kind = event.__class__
         if self.waiting and kind not in _QUIET:
             self.waiting = False
@@ -84,9 +84,9 @@ class Run:
         self._fold.add(event)
 
     def begin_child(self, child: Child, event: RunStarted) -> Run:
-        """The run that this one has said it would start."""
+        """Returns the run that this one has announced."""
         if event.path[:-1] != self.path or event.path[-1:] != (child.started.name,):
-            raise LogError("path", f"{(*self.path, child.started.name)!r} was due, not {event.path!r}", event)
+            raise LogError("path", f"{(*self.path, child.started.name)!r} was expected, not {event.path!r}", event)
         if (event.parent, event.call) != (self.id, child.started.call):
             raise LogError("child", f"it names as its parent {event.parent!r}, and as its call {event.call!r}", event)
         run = Run(event, above=self, child=child, trimmed=self._trimmed)
@@ -94,13 +94,13 @@ class Run:
         return run
 
     def interrupt(self) -> None:
-        """The log is taken up again: what was at work is at work no more."""
+        """The log is resumed: whatever was running was interrupted."""
         if self.strict and not self.over:
             self.steps.interrupt()
             self.tools.interrupt()
 
     def rests(self) -> bool:
-        """Whether nothing in it is at work, so that its log may stop here."""
+        """Whether nothing in it is running, so that its log may stop here."""
         if self.over:
             return True
         resting = [child for child in self.children.open.values() if child.run is None or child.run.rests()]
@@ -109,10 +109,10 @@ class Run:
         return self.tools.working <= self._waited_for(resting)
 
     def _waited_for(self, children: list[Child]) -> set[str | None]:
-        """The calls whose tools wait for an answer, or for one of these children."""
+        """Returns the calls whose tools wait for an answer, or for one of these children."""
         return {*self.tools.inputs.values(), *self.tools.approvals.values(), *(one.started.call for one in children)}
 
-    # --- waiting, and being taken up
+    # --- waiting and resuming
 
     def _resumed(self, event: RunResumed) -> None:
         if self.strict and self._above is not None:
@@ -133,10 +133,10 @@ class Run:
             raise LogError("waiting", f"the tool of call {min(busy)!r} does not wait", event)
         due = {*tools.approvals, *tools.inputs, *self.children.open}
         if set(event.ids) != due or len(event.ids) != len(due):
-            raise LogError("waiting", f"it waits for {event.ids!r}, and due was {sorted(due)!r}", event)
+            raise LogError("waiting", f"it waits for {event.ids!r}, but {sorted(due)!r} was expected", event)
         on = "approval" if tools.approvals else "input" if tools.inputs else "children" if waiting else "time"
         if event.on != on:
-            raise LogError("waiting", f"it waits on {event.on!r}, and due was {on!r}", event)
+            raise LogError("waiting", f"it waits on {event.on!r}, but {on!r} was expected", event)
         if on == "time" and event.until is None:
             raise LogError("waiting", "it does not say until when", event)
         self.waiting = True
@@ -165,11 +165,11 @@ class Run:
     def _check_replaces(self, event: MessageAdded) -> None:
         replaces, there_are = event.message.replaces, len(self._fold.messages)
         if replaces and event.cause != "compact":
-            raise LogError("compact", f"its cause is {event.cause!r}, and it stands for {replaces} messages", event)
+            raise LogError("compact", f"its cause is {event.cause!r}, but it replaces {replaces} messages", event)
         if not 0 <= replaces <= there_are:
-            raise LogError("compact", f"it stands for {replaces} messages, and there are {there_are}", event)
+            raise LogError("compact", f"it replaces {replaces} messages, but there are {there_are}", event)
 
-    # --- going on, and the end
+    # --- steps and the end
 
     def _step_started(self, event: StepStarted) -> None:
         self.steps.begin(event)
@@ -197,7 +197,7 @@ class Run:
         if step is not None and not 1 <= step <= self.steps.number:
             raise LogError("guard", f"there is no step {step}", event)
         if call is not None and (call not in self.steps.calls or step not in (None, self.steps.calls[call].step)):
-            raise LogError("guard", f"there is no call {call!r} there", event)
+            raise LogError("guard", f"there is no call {call!r} in that step", event)
 
     def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
         if self.steps.open is not None:
@@ -224,7 +224,7 @@ class Run:
         else:
             return
         if self.strict and event.finish_reason == "tool_calls" and self.tools.has_client_calls:
-            return  # the client has to run them, whatever its provider called that
+            return  # the client has to run them, whatever finish reason the provider reported
         if event.finish_reason != due:
             raise LogError("outcome", f"its finish reason is {event.finish_reason!r}, not {due!r}", event)
 

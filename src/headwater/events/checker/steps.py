@@ -1,7 +1,7 @@
-"""The steps of a run: their attempts, what a model says in each, and what of that is taken back.
+"""Checks the steps of a run: their attempts, the model's output in each, and what is retracted.
 
-Owns the rules step, attempt, accepted, place, part, delta, call, retracted, text and message, and of resumed what
-concerns attempts.
+Owns the rules step, attempt, accepted, place, part, delta, call, retracted, text and message, and the part of resumed
+that concerns attempts.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from headwater.events.types import (
 __all__ = ("STEP_HANDLERS", "Call", "Steps")
 
 _ENDS_WHAT_IS_OPEN = (TextEnded, ReasoningEnded, CallRejected, UsageReported, AttemptFailed)
-"""What may still be told of an attempt that was cut off."""
+"""Events that may still end an interrupted attempt."""
 
 
 class Call:
-    """A call, from its first word to its tool's end."""
+    """A call, from its start to its tool's end."""
 
     __slots__ = ("asked", "by", "custom", "name", "step", "tool", "tries", "worked", "written")
 
@@ -52,17 +52,17 @@ class Call:
         self.name = event.name
         self.by = event.by
         self.custom = False
-        self.written = "open"  # then ready, rejected; or retracted, with its attempt
-        self.tool = "none"  # then started, finished; or refused; or lost, where the log stopped
+        self.written = "open"  # next: ready, rejected; or retracted, with its attempt
+        self.tool = "none"  # next: started, finished; or refused; or lost, if the log stopped
         self.tries = 0
         self.worked = False
-        """Whether its tool came to a result that is no error."""
+        """Whether its tool returned a result that is not an error."""
         self.asked = False
-        """Whether someone was asked to approve it, as it stands."""
+        """Whether approval was requested for it in its current state."""
 
 
 class _Part:
-    """A part of text or reasoning that was started."""
+    """A part of text or reasoning."""
 
     __slots__ = ("kind", "open")
 
@@ -72,7 +72,7 @@ class _Part:
 
 
 class _Attempt:
-    """One asking: what it has shown, and whether it goes on."""
+    """One attempt: what it has shown, and whether it is open."""
 
     def __init__(self, event: AttemptStarted) -> None:
         self.number = event.attempt
@@ -80,20 +80,20 @@ class _Attempt:
         self.final = event.final
         self.accepted = False
         self.cut_off = False
-        """Whether the log stopped in the middle of it."""
+        """Whether it was interrupted when the log stopped."""
         self.failed: AttemptFailed | None = None
         self.begun = False
-        """Whether the model has said anything, shown or not."""
+        """Whether the model has produced any output, shown or not."""
         self.shown = False
         self.parts: dict[int, _Part] = {}
         self.calls: list[Call] = []
         self.lead: str | None = None
-        """None until a part of text has begun; then what is still to be shown before its first words."""
+        """None until a part of text has started; then what is still to be shown before its first words."""
         self.text: list[str] = []
 
 
 class _Step:
-    """One step that is open."""
+    """An open step."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -101,48 +101,48 @@ class _Step:
         self.attempt: _Attempt | None = None
         self.parts: set[int] = set()
         self.stands = False
-        """Whether the log was taken up again since, and no model has been asked."""
+        """Whether the log was resumed since, and no attempt has started."""
 
 
 class Steps:
-    """The steps of one run. `goes_on` says whether text may stand before its first, so that this has a lead."""
+    """The steps of one run. `goes_on` says whether text may precede its first step, which then has a lead."""
 
     def __init__(self, fold: Fold, *, strict: bool, goes_on: bool, trimmed: bool) -> None:
         self.number = 0
-        """The last step that was started."""
+        """The number of the last started step."""
         self.open: _Step | None = None
         self.calls: dict[str, Call] = {}
         self.finish_reason: str | None = None
-        """Why the last step ended."""
+        """The finish reason of the last step."""
         self.said: list[Call] = []
-        """The calls of the last step that ended, in the attempt that counts."""
+        """The calls of the last finished step, in the attempt that counts."""
         self._final = False
-        """Whether that step was said to be the last, and nobody has said anything since."""
+        """Whether that step was declared to be the last, and no message has been added since."""
         self._fold = fold
         self._strict = strict
         self._goes_on = goes_on
         self._trimmed = trimmed
         self._shown: list[str] = []
-        """What the steps before this one have shown."""
+        """The text that the steps before this one have shown."""
 
     def begin(self, event: StepStarted) -> None:
-        """A step is started."""
+        """Starts a step."""
         if self.open is not None:
             raise LogError("step", f"step {self.open.number} is not finished", event)
         if event.step != self.number + 1:
-            raise LogError("step", f"step {self.number + 1} was due, not {event.step}", event)
-        # A model may call tools that nobody told it of: it is told so, in a further step.
+            raise LogError("step", f"step {self.number + 1} was expected, not {event.step}", event)
+        # A model may call unknown tools; it is told so in a further step.
         if self._strict and self._final and (not self.said or any(call.worked for call in self.said)):
-            raise LogError("attempt", f"step {self.number} was said to be the last", event)
+            raise LogError("attempt", f"step {self.number} was declared to be the last", event)
         self.number = event.step
         self.open = _Step(event.step)
 
     def hear(self) -> None:
-        """A message joins the conversation: the model has more to answer to."""
+        """A message is added to the conversation, so the model has more to answer."""
         self._final = False
 
     def interrupt(self) -> None:
-        """The log is taken up again: an open attempt is cut off, and nobody is asked before the next one."""
+        """The log is resumed: an open attempt is interrupted."""
         if self.open is not None:
             self.open.stands = True
         if self.open is not None and self.open.attempt is not None and self.open.attempt.failed is None:
@@ -150,14 +150,14 @@ class Steps:
 
     @property
     def at_work(self) -> bool:
-        """Whether a model is being asked."""
+        """Whether an attempt is open."""
         return self.open is not None and not self.open.stands
 
     def check_transcript(self, event: Event) -> None:
-        """Hold what was shown to what the fold makes of it."""
+        """Checks the text shown against the fold's transcript."""
         shown, transcript = "".join(self._shown), self._fold.transcript
         if shown != transcript:
-            raise LogError("text", f"the transcript is {transcript!r}, and shown was {shown!r}", event)
+            raise LogError("text", f"the transcript is {transcript!r}, but {shown!r} was shown", event)
 
     # --- steps and attempts
 
@@ -167,7 +167,9 @@ class Steps:
         if attempt is not None:
             self._check_closed(event, attempt)
             if attempt.cut_off and attempt.failed is None and event.finish_reason not in (None, "cancelled"):
-                raise LogError("resumed", f"attempt {attempt.number} was cut off, and is told as whole", event)
+                raise LogError(
+                    "resumed", f"attempt {attempt.number} was interrupted, but is reported as complete", event
+                )
         due = self._fold.step_end(
             api=said.api if said else "",
             model=said.model if said else "",
@@ -176,7 +178,7 @@ class Steps:
         )
         assert due.message is not None
         if not self._same(said, due.message):
-            raise LogError("message", f"the step's events come to {due.message!r}", event)
+            raise LogError("message", f"the step's events add up to {due.message!r}", event)
         check_usage(event, event.usage, due.usage)
         if attempt is not None:
             if self._trimmed and not attempt.text and said is not None and said.text:
@@ -188,7 +190,7 @@ class Steps:
         self.open = None
 
     def _same(self, said: Message | None, due: Message) -> bool:
-        """Whether a step's message is the one that is due; where deltas are left out, but for what those said."""
+        """Whether a step's message is the expected one; apart from the deltas' content if those are left out."""
         if said is None:
             return not due.content
         if not self._trimmed:
@@ -201,19 +203,19 @@ class Steps:
     def _attempt_started(self, event: AttemptStarted) -> None:
         step = self._in_step(event)
         if event.attempt != step.attempts + 1:
-            raise LogError("attempt", f"attempt {step.attempts + 1} was due, not {event.attempt}", event)
+            raise LogError("attempt", f"attempt {step.attempts + 1} was expected, not {event.attempt}", event)
         before, due = step.attempt, "first"
         if before is not None:
             if before.failed is None:
                 raise LogError("attempt", f"attempt {before.number} has not failed", event)
             due = before.failed.then
-            unseen = self._strict and due == "resume" and not before.text  # nobody has to be told
+            unseen = self._strict and due == "resume" and not before.text  # not shown, so nothing to retract
             if before.shown and not unseen:
-                raise LogError("retracted", f"what attempt {before.number} had shown was not taken back", event)
+                raise LogError("retracted", f"what attempt {before.number} had shown was not retracted", event)
             for call in before.calls:
                 call.written = "retracted"
         if event.cause != due:
-            raise LogError("attempt", f"its cause is {event.cause!r}, and due was {due!r}", event)
+            raise LogError("attempt", f"its cause is {event.cause!r}, but {due!r} was expected", event)
         step.attempts, step.stands = event.attempt, False
         step.attempt = _Attempt(event)
 
@@ -224,9 +226,9 @@ class Steps:
         if event.attempt != attempt.number:
             raise LogError("accepted", f"attempt {attempt.number} is going on, not {event.attempt}", event)
         if attempt.accepted:
-            raise LogError("accepted", f"attempt {event.attempt} was accepted before", event)
+            raise LogError("accepted", f"attempt {event.attempt} was accepted already", event)
         if attempt.begun:
-            raise LogError("accepted", "the model has begun to speak before", event)
+            raise LogError("accepted", "the model's output has started already", event)
         attempt.accepted = True
 
     def _attempt_failed(self, event: AttemptFailed) -> None:
@@ -234,9 +236,9 @@ class Steps:
         if event.attempt != attempt.number:
             raise LogError("attempt", f"attempt {attempt.number} is going on, not {event.attempt}", event)
         if self._strict and event.then == "resume" and not attempt.cut_off:
-            raise LogError("resumed", "nobody has taken the run up again since it was started", event)
+            raise LogError("resumed", "the run was not resumed since it was started", event)
         if attempt.cut_off and event.then not in ("resume", "raise"):
-            raise LogError("resumed", f"it was cut off, so that {event.then!r} cannot follow", event)
+            raise LogError("resumed", f"it was interrupted, so {event.then!r} cannot follow", event)
         self._check_closed(event, attempt)
         attempt.failed = event
 
@@ -249,9 +251,9 @@ class Steps:
         if then == "raise":
             raise LogError("retracted", "no attempt follows the one that failed", event)
         if self._strict and not attempt.may_retract and then not in ("resume", "guard"):
-            raise LogError("retracted", "its attempt.started did not say that it may be taken back", event)
+            raise LogError("retracted", "its attempt.started did not say that it may be retracted", event)
         if not attempt.shown:
-            raise LogError("retracted", "nothing was shown, or it was taken back before", event)
+            raise LogError("retracted", "nothing was shown, or it was retracted already", event)
         chars = sum(map(len, attempt.text))
         if event.chars != chars and not self._trimmed:
             raise LogError("text", f"{chars} characters were shown, not {event.chars}", event)
@@ -262,19 +264,19 @@ class Steps:
 
     def _in_step(self, event: Any) -> _Step:
         if self.open is None or self.open.number != event.step:
-            raise LogError("place", f"step {event.step} is not going on", event)
+            raise LogError("place", f"step {event.step} is not open", event)
         return self.open
 
     def _in_attempt(self, event: Any) -> _Attempt:
         attempt = self._in_step(event).attempt
         if attempt is None or attempt.failed is not None:
-            raise LogError("place", f"no attempt is going on in step {event.step}", event)
+            raise LogError("place", f"no attempt is open in step {event.step}", event)
         if attempt.cut_off and not isinstance(event, _ENDS_WHAT_IS_OPEN):
-            raise LogError("resumed", f"attempt {attempt.number} was cut off: it says no more", event)
+            raise LogError("resumed", f"attempt {attempt.number} was interrupted: no output may follow", event)
         return attempt
 
     def _saying(self, event: Any, *, shown: bool) -> _Attempt:
-        """The attempt in which the model says something, which others may see (`shown`) or not."""
+        """Returns the attempt of a model's output, which is visible (`shown`) or not."""
         attempt = self._in_attempt(event)
         attempt.begun = True
         attempt.shown = attempt.shown or shown
@@ -288,16 +290,16 @@ class Steps:
             if call.written == "open":
                 raise LogError("call", f"a call of {call.name!r} is neither ready nor rejected", event)
 
-    # --- what a model says
+    # --- the model's output
 
     def _text_started(self, event: TextStarted) -> None:
         attempt = self._begin_part(event, event.kind)
         if attempt.lead is None:
             attempt.lead = event.lead
             if event.lead and not (self._shown or self._goes_on):
-                raise LogError("text", "it has a lead, and no step before it has shown text", event)
+                raise LogError("text", "it has a lead, but no step before it has shown text", event)
         elif event.lead:
-            raise LogError("text", "it has a lead, and is not the first text of its step", event)
+            raise LogError("text", "it has a lead, but is not the first text of its step", event)
 
     def _reasoning_started(self, event: ReasoningStarted) -> None:
         self._begin_part(event, "reasoning")
@@ -314,7 +316,7 @@ class Steps:
         attempt = self._in_attempt(event)
         part = attempt.parts.get(event.part)
         if part is None or not part.open or part.kind == "reasoning":
-            raise LogError("delta", f"part {event.part} is no open part of text", event)
+            raise LogError("delta", f"part {event.part} is not an open part of text", event)
         if not event.text:
             raise LogError("delta", "it is empty", event)
         if part.kind == "answer":
@@ -326,14 +328,14 @@ class Steps:
     def _reasoning_delta(self, event: ReasoningDelta) -> None:
         part = self._in_attempt(event).parts.get(event.part)
         if part is None or not part.open or part.kind != "reasoning":
-            raise LogError("delta", f"part {event.part} is no open part of reasoning", event)
+            raise LogError("delta", f"part {event.part} is not an open part of reasoning", event)
         if not event.text:
             raise LogError("delta", "it is empty", event)
 
     def _part_ended(self, event: TextEnded | ReasoningEnded) -> None:
         part = self._in_attempt(event).parts.get(event.part)
         if part is None or not part.open or (part.kind == "reasoning") != isinstance(event, ReasoningEnded):
-            raise LogError("part", f"part {event.part} is no open part of its kind", event)
+            raise LogError("part", f"part {event.part} is not an open part of its kind", event)
         part.open = False
 
     def _in_place(self, event: SourceFound | ProviderItemMade) -> None:
@@ -345,7 +347,7 @@ class Steps:
     def _usage_reported(self, event: UsageReported) -> None:
         attempt = self._in_attempt(event)
         if event.attempt != attempt.number:
-            raise LogError("place", f"attempt {event.attempt} is not going on", event)
+            raise LogError("place", f"attempt {event.attempt} is not open", event)
 
     # --- calls
 
@@ -370,9 +372,9 @@ class Steps:
         if call is None or call.written != "open":
             raise LogError("call", f"call {event.call!r} is not being written", event)
         if event.by != call.by:
-            raise LogError("call", f"it is run by the {event.by}, and was started as run by the {call.by}", event)
+            raise LogError("call", f"it is run by the {event.by}, but was started as run by the {call.by}", event)
         call.written = "ready" if isinstance(event, CallReady) else "rejected"
-        call.name = event.name  # a provider may write the name in pieces too
+        call.name = event.name  # a provider may stream the name in pieces too
         call.custom = isinstance(event, CallReady) and event.custom
 
 

@@ -1,6 +1,6 @@
-"""The tools of a step: what is run, what people are asked before and meanwhile, and that all of it comes to an end.
+"""Checks the tools of a step: what runs, the questions to people before and meanwhile, and that all of it ends.
 
-Owns the rules tool, idempotency, settled, approval and input, and of resumed what concerns tools.
+Owns the rules tool, idempotency, settled, approval and input, and the part of resumed that concerns tools.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from headwater.events.types import (
 __all__ = ("TOOL_HANDLERS", "Tools")
 
 _WHOLE = ("tool_calls", "stop", None)
-"""The finish reasons of answers whose calls are run; those of one that broke off are not."""
+"""The finish reasons of answers whose calls are run; the calls of a cut-off answer are not."""
 
 
 class Tools:
-    """The tools of one run, and the questions that people are asked because of them."""
+    """The tools of one run, and their questions to people."""
 
     def __init__(self, steps: Steps, *, run: str, strict: bool) -> None:
         self.working: set[str] = set()
-        """The calls whose tools are at work."""
+        """The calls whose tools are running."""
         self.lost: set[str] = set()
-        """The calls whose tools were at work when the log stopped, and of which nobody has said what became of them."""
+        """The calls whose tools were running when the log stopped, and whose outcome is unknown."""
         self.approvals: dict[str, str] = {}
-        """The call of each approval that was asked for and not answered."""
+        """The call of each open approval."""
         self.inputs: dict[str, str] = {}
-        """The call of each question that a tool asked and nobody answered."""
+        """The call of each open question of a tool."""
         self._allowed: set[str] = set()
-        """The calls that were allowed and are to start."""
+        """The approved calls that have to start."""
         self._steps = steps
         self._run = run
         self._strict = strict
         self._questions: set[str] = set()
 
     def interrupt(self) -> None:
-        """The log is taken up again: tools that had begun are at work no more."""
+        """The log is resumed: tools that had started were interrupted."""
         for key in self.working:
             call = self._steps.calls[key]
             call.tool, call.asked = "lost", False
@@ -59,21 +59,21 @@ class Tools:
 
     @property
     def has_client_calls(self) -> bool:
-        """Whether the last step asked the client to run something."""
+        """Whether the last step has calls for the client to run."""
         calls = self._steps.calls.values()
         return any(c.by == "client" and c.written == "ready" and c.step == self._steps.number for c in calls)
 
     def check_settled(self, event: Event) -> None:
-        """Hold what goes on, or ends, to the tools of the step before."""
+        """Checks that the tools of the previous step have ended before the run continues or ends."""
         if self.working:
             raise LogError("settled", f"the tool of call {min(self.working)!r} is not finished", event)
         if self.lost:
-            raise LogError("settled", f"of call {min(self.lost)!r} nobody has said what became of it", event)
+            raise LogError("settled", f"the outcome of the interrupted call {min(self.lost)!r} is missing", event)
         if self._strict and not isinstance(event, (RunFailed, RunCancelled)):
             if self.approvals:
-                raise LogError("settled", f"call {min(self.approvals.values())!r} waits for an approval", event)
+                raise LogError("settled", f"call {min(self.approvals.values())!r} waits for approval", event)
             if self._allowed:
-                raise LogError("approval", f"call {min(self._allowed)!r} was allowed and has not started", event)
+                raise LogError("approval", f"call {min(self._allowed)!r} was approved but has not started", event)
             self._check_none_left(event)
 
     def _check_none_left(self, event: Event) -> None:
@@ -81,7 +81,7 @@ class Tools:
             return
         ours = [call for call in self._steps.said if call.by == "agent" and call.written == "ready"]
         left = [call for call in ours if call.tool not in ("finished", "refused")]
-        # A request to a model alone, without an agent, may tell it of tools, and runs none of them.
+        # A request to a model without an agent may have tools, but runs none of them.
         untouched = isinstance(event, RunFinished) and self._steps.number == 1 and len(left) == len(ours)
         if left and not untouched:
             raise LogError("settled", f"a call of {left[0].name!r} was neither run nor refused", event)
@@ -91,14 +91,14 @@ class Tools:
     def _tool_started(self, event: ToolStarted) -> None:
         call = self._waiting(event, "tool")
         if event.call in self.approvals.values():
-            raise LogError("approval", f"the approval asked for call {event.call!r} is not given", event)
+            raise LogError("approval", f"the approval requested for call {event.call!r} was not given", event)
         if event.try_ != call.tries + 1:
-            raise LogError("tool", f"try {call.tries + 1} was due, not {event.try_}", event)
+            raise LogError("tool", f"try {call.tries + 1} was expected, not {event.try_}", event)
         if self._strict:
             if call.tool == "started":
-                raise LogError("tool", f"the tool of call {event.call!r} is at work already", event)
+                raise LogError("tool", f"the tool of call {event.call!r} is running already", event)
             if event.idempotency_key != (key := f"{self._run}/{event.call}"):
-                raise LogError("idempotency", f"its key is {event.idempotency_key!r}, and due was {key!r}", event)
+                raise LogError("idempotency", f"its key is {event.idempotency_key!r}, but {key!r} was expected", event)
         call.tries = event.try_
         call.tool = "started"
         self.lost.discard(event.call)
@@ -114,7 +114,7 @@ class Tools:
             call = self._steps.calls[event.call]
             self._check_tool(event, call)
             if event.error is None:
-                raise LogError("resumed", f"the tool of call {event.call!r} is at work no more", event)
+                raise LogError("resumed", f"the tool of call {event.call!r} is not running any more", event)
         else:
             call = self._at_work(event)
         call.tool = "finished"
@@ -122,17 +122,17 @@ class Tools:
         self.working.discard(event.call)
         self.lost.discard(event.call)
         self._allowed.discard(event.call)
-        for open_questions in (self.approvals, self.inputs):  # nobody is waiting for these answers any more
+        for open_questions in (self.approvals, self.inputs):  # these answers are not needed any more
             for name in [name for name, key in open_questions.items() if key == event.call]:
                 del open_questions[name]
 
     def _waiting(self, event: ToolStarted | ApprovalAsked, rule: str) -> Call:
-        """The call that waits for its tool; one that is at work may be tried again."""
+        """Returns the call that waits for its tool; a running one may be retried."""
         call = self._steps.calls.get(event.call)
         if call is None or call.written != "ready" or call.by != "agent":
             raise LogError(rule, f"call {event.call!r} is not ready to be run here", event)
         if self._steps.open is not None or call.step != self._steps.number:
-            raise LogError(rule, f"call {event.call!r} is not of the step that has just finished", event)
+            raise LogError(rule, f"call {event.call!r} is not part of the step that has just finished", event)
         if call.tool in ("finished", "refused"):
             raise LogError(rule, f"the tool of call {event.call!r} was {call.tool}", event)
         self._check_tool(event, call)
@@ -140,7 +140,7 @@ class Tools:
 
     def _at_work(self, event: ToolProgress | ToolFinished) -> Call:
         if event.call not in self.working:
-            raise LogError("tool", f"the tool of call {event.call!r} is not at work", event)
+            raise LogError("tool", f"the tool of call {event.call!r} is not running", event)
         call = self._steps.calls[event.call]
         self._check_tool(event, call)
         return call
@@ -151,16 +151,16 @@ class Tools:
         if not isinstance(event, ApprovalAsked) and event.step != call.step:
             raise LogError("tool", f"its step is {event.step}, its call's is {call.step}", event)
 
-    # --- what people are asked
+    # --- questions to people
 
     def _approval_asked(self, event: ApprovalAsked) -> None:
         self._check_new(event.approval, event, "approval")
         call = self._waiting(event, "approval")
         if call.tool == "started":
-            raise LogError("approval", f"the tool of call {event.call!r} is at work already", event)
+            raise LogError("approval", f"the tool of call {event.call!r} is running already", event)
         if self._strict:
             if call.asked:
-                raise LogError("approval", f"it was asked before for call {event.call!r}", event)
+                raise LogError("approval", f"approval was requested already for call {event.call!r}", event)
             self._check_arguments(event, call, event.arguments)
         call.asked = True
         self.approvals[event.approval] = event.call
@@ -168,7 +168,7 @@ class Tools:
     def _approval_answered(self, event: ApprovalAnswered) -> None:
         key = self.approvals.pop(event.approval, None)
         if key is None:
-            raise LogError("approval", f"approval {event.approval!r} is not asked for, or was answered before", event)
+            raise LogError("approval", f"approval {event.approval!r} was not requested, or was answered already", event)
         call = self._steps.calls[key]
         if not event.allowed:
             call.tool = "refused"
@@ -179,7 +179,7 @@ class Tools:
 
     def _check_arguments(self, event: Event, call: Call, arguments: dict[str, Any]) -> None:
         if call.custom and not (arguments.keys() == {"input"} and isinstance(arguments["input"], str)):
-            raise LogError("approval", 'what a custom tool is given is told as {"input": text}', event)
+            raise LogError("approval", 'the input of a custom tool has the form {"input": text}', event)
 
     def _input_asked(self, event: InputAsked) -> None:
         if not self._strict:
@@ -187,18 +187,18 @@ class Tools:
         self._check_new(event.input, event, "input")
         call = self._steps.calls.get(event.call)
         if call is None or event.call not in self.working:
-            raise LogError("input", f"the tool of call {event.call!r} is not at work", event)
+            raise LogError("input", f"the tool of call {event.call!r} is not running", event)
         if event.name != call.name:
             raise LogError("input", f"its name is {event.name!r}, its call's is {call.name!r}", event)
         self.inputs[event.input] = event.call
 
     def _input_answered(self, event: InputAnswered) -> None:
         if self._strict and self.inputs.pop(event.input, None) is None:
-            raise LogError("input", f"nobody waits for the answer to {event.input!r}", event)
+            raise LogError("input", f"no open question has the id {event.input!r}", event)
 
     def _check_new(self, name: str, event: Event, rule: str) -> None:
         if name in self._questions:
-            raise LogError(rule, f"{rule} {name!r} was asked before", event)
+            raise LogError(rule, f"{rule} {name!r} was asked already", event)
         self._questions.add(name)
 
 
