@@ -55,13 +55,15 @@ def test_an_agent_is_a_tool_too(folder: Path) -> None:
         ("cli_needy:x", "--tool: importing cli_needy failed with ModuleNotFoundError: No module named 'cli_missing'."),
         ("cli_leaving:x", "--tool: importing cli_leaving failed with SystemExit: 3."),
         ("cli_few:x", "There are first, second."),
+        ("cli_none:x", "cli_none has no 'x'. No function is in it; write one as in tides:high_water."),
     ],
 )
 def test_what_cannot_be_found_is_told(place: str, told: str, folder: Path) -> None:
     write(folder, "cli_broken", "1 / 0")
     write(folder, "cli_needy", "import cli_missing")
     write(folder, "cli_leaving", "raise SystemExit(3)")
-    write(folder, "cli_few", "def first(): ...\ndef second(): ...")
+    write(folder, "cli_few", "from os.path import basename\ndef first(): ...\ndef second(): ...")
+    write(folder, "cli_none", "from typing import Literal\nnumber = 3")
     with pytest.raises(InvalidTool) as caught:
         load_tool(place)
     assert told in str(caught.value)
@@ -106,6 +108,7 @@ def test_an_agent_a_workflow_and_a_function_that_makes_one_are_found(folder: Pat
 @pytest.mark.parametrize(
     ("name", "told"),
     [
+        ("x", "cli_harbour has no 'x'. There are crew, pilot."),
         ("pilo", "--agent cli_harbour:pilo: cli_harbour has no 'pilo'. Did you mean 'pilot'?"),
         ("number", "--agent cli_harbour:number is no agent or workflow but an int. There are crew, pilot."),
         ("Agent", "is no agent or workflow but the class Agent."),

@@ -15,7 +15,14 @@ from headwater import Agent, RunFile, SequentialWorkflow, tool
 from headwater.backends.offline import Call, ScriptedModel
 from headwater.cli import people as module
 from headwater.cli.options import add_agent_options, add_schema_option
-from headwater.cli.people import asker_for, has_approver, nobody_here, tell_of_parked
+from headwater.cli.people import (
+    asker_for,
+    has_approver,
+    nobody_here,
+    parked_runs,
+    parked_under,
+    tell_of_parked,
+)
 from headwater.errors import ApprovalNeeded
 from headwater.events.questions import Question
 from tests.support.typing_person import at_terminal
@@ -83,9 +90,13 @@ def test_a_run_is_kept_and_how_to_go_on_is_told(folder: Path, capsys: pytest.Cap
     assert first == 'headwater: the run waits for leave to run send(to="ann").'
     assert second == (
         "headwater: go on with it at a terminal, or with --yes or --no: "
-        f"headwater runs resume {file} --agent 'mail box:pilot' --max-tokens 3 --stop a --stop 'b c' --reasoning on"
+        f"headwater runs resume {needed.log[0].run} "
+        "--agent 'mail box:pilot' --max-tokens 3 --stop a --stop 'b c' --reasoning on"
     )
     assert RunFile(file).events == needed.log
+    assert parked_under(needed.log[0].run) == file
+    assert parked_under("run_other") is None
+    assert parked_runs() == [file]
 
 
 def test_one_that_is_in_a_file_is_not_kept_again(

@@ -40,9 +40,18 @@ def test_a_run_that_waits_is_parked_and_gone_on_with(folder: Path, state: dict[s
     check_log(RunFile(copy).events)
     kept = json.loads((folder / "state/headwater/last.json").read_text())["thread"]["messages"]
     assert [one["role"] for one in kept] == ["user", "assistant", "tool", "assistant", "tool", "assistant"]
-    assert Path(told[3]).exists()
+    listed = headwater("runs", "list", "--parked", cwd=folder, env=state).stdout.splitlines()
+    assert [line.split()[0] for line in listed] == ["FILE", told[3]]
+    assert "waits" in listed[1]
+    (folder / "empty").mkdir()
+    assert "1 parked: headwater runs list --parked." in headwater("runs", "list", "empty", cwd=folder, env=state).stderr
     done = headwater(*told[1:], "--answer", "3", cwd=folder, env=state)
-    assert (done.returncode, Path(told[3]).exists()) == (0, False), "nobody had chosen to have it"
+    assert done.returncode == 0
+    none = headwater("runs", "list", "--parked", cwd=folder, env=state)
+    assert (none.stdout, none.stderr) == ("", "headwater: no run waits for people.\n"), "nobody had chosen to have it"
+    gone = headwater(*told[1:], cwd=folder, env=state)
+    assert gone.returncode == 2
+    assert "Name a file of a saved run, or the id of a parked one" in gone.stderr
     over = headwater("runs", "resume", str(copy), *told[4:], cwd=folder, env=state)
     assert over.returncode == 2
     assert "has ended." in over.stderr
@@ -71,6 +80,14 @@ def test_another_agent_is_refused_unless_it_is_to_go_on_anyway(folder: Path) -> 
     assert headwater(*line, "--instructions", "Be brief.", "--anyway", cwd=folder).returncode == 3
     many = headwater(*line, "--answer", "1", "--answer", "2", cwd=folder)
     assert "headwater: There are 2 answers and 1 questions." in many.stderr
+
+
+def test_that_an_agent_is_missing_is_all_that_is_said(folder: Path) -> None:
+    assert headwater("run", "Write.", "--agent", "cli_mail:pilot", "--save", "run.jsonl", cwd=folder).returncode == 3
+    forgot = headwater("runs", "resume", "run.jsonl", "--yes", cwd=folder)
+    assert (forgot.returncode, forgot.stdout) == (2, "")
+    (line,) = forgot.stderr.splitlines()
+    assert "Give the options that it was run with, as --agent" in line
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")

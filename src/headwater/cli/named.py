@@ -133,7 +133,11 @@ def _is_agent(thing: Any) -> bool:
     return not inspect.isclass(thing) and callable(getattr(thing, "run_stream", None)) and hasattr(thing, "name")
 
 
-_TOOL = _Wanted("--tool", "function", "tides:high_water", callable, InvalidTool)
+def _is_function(thing: Any) -> bool:
+    return inspect.isroutine(thing) or (not inspect.isclass(thing) and callable(getattr(thing, "as_tool", None)))
+
+
+_TOOL = _Wanted("--tool", "function", "tides:high_water", _is_function, InvalidTool)
 _AGENT = _Wanted("--agent", "agent or workflow", "harbour:pilot", _is_agent, ConfigurationError)
 
 
@@ -145,6 +149,12 @@ def _kind(thing: Any) -> str:
 
 
 def _nearest(holder: Any, name: str, wanted: _Wanted) -> str:
-    named = [one for one in dir(holder) if not one.startswith("_") and wanted.fits(getattr(holder, one, None))]
+    """What was probably meant, or what there is; where nothing fits, what is to be written."""
+    found = {one: getattr(holder, one, None) for one in dir(holder) if not one.startswith("_")}
+    named = [one for one, thing in found.items() if wanted.fits(thing)]
+    own = [one for one in named if getattr(found[one], "__module__", None) == getattr(holder, "__name__", None)]
+    named = own or named  # what it has imported comes second
     near = difflib.get_close_matches(name, named, 1) or named
-    return f"Did you mean {near[0]!r}?" if len(near) == 1 else f"There are {', '.join(near[:6])}." if near else ""
+    if not near:
+        return f"No {wanted.noun} is in it; write one as in {wanted.example}."
+    return f"Did you mean {near[0]!r}?" if len(near) == 1 else f"There are {', '.join(near[:6])}."

@@ -10,9 +10,10 @@ import argparse
 import copy
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from headwater.cli.output import tell
 from headwater.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -94,10 +95,10 @@ def look_of(asked: argparse.Namespace) -> dict[str, bool]:
     return {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
 
 
-def make_agent(asked: argparse.Namespace) -> Runnable:
+def make_agent(asked: argparse.Namespace, note: Callable[[str], object] = tell) -> Runnable:
     """The agent that the options describe, or the agent or workflow that --agent names with the options laid over it.
 
-    A model is looked up now rather than after a first question.
+    A model is looked up now rather than after a first question. `note` is told where the offline model stands in.
     Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError, InvalidTool.
     """
     from headwater.agents.agent import Agent
@@ -116,7 +117,7 @@ def make_agent(asked: argparse.Namespace) -> Runnable:
     if found is None:
         agent = Agent(
             name=asked.name or "agent",
-            model=_model(asked.model, asked.base_url, os.environ),
+            model=_model(asked.model, asked.base_url, os.environ, note),
             base_url=asked.base_url,
             instructions=asked.instructions,
             tools=tools,
@@ -125,7 +126,7 @@ def make_agent(asked: argparse.Namespace) -> Runnable:
         )
     else:
         _refuse(asked, _OF_A_NEW_ONE, f"{found.name} has its own.")
-        agent = _laid_over(found, asked, tools, settings)
+        agent = _laid_over(found, asked, tools, settings, note)
     if schema is not None:
         agent.output_type = schema
     _ = agent.llm.backends
@@ -151,7 +152,11 @@ def _refuse(asked: argparse.Namespace, options: Iterable[str], why: str) -> None
 
 
 def _laid_over(
-    found: Agent[Any, Any], asked: argparse.Namespace, tools: list[Any], settings: dict[str, Any]
+    found: Agent[Any, Any],
+    asked: argparse.Namespace,
+    tools: list[Any],
+    settings: dict[str, Any],
+    note: Callable[[str], object],
 ) -> Agent[Any, Any]:
     """A copy of the agent with what the options say in place of its own; tools are added to its own."""
     from msgspec.structs import replace
@@ -160,7 +165,7 @@ def _laid_over(
 
     agent = copy.copy(found)
     if asked.model is not None or agent.model is None:
-        agent.model = _model(asked.model, None, os.environ)
+        agent.model = _model(asked.model, None, os.environ, note)
     if asked.instructions is not None:
         agent.instructions = asked.instructions
     if tools:
@@ -171,8 +176,9 @@ def _laid_over(
     return agent
 
 
-def _model(named: str | None, base_url: str | None, env: Mapping[str, str]) -> ModelLike | None:
-    from headwater.cli.output import tell
+def _model(
+    named: str | None, base_url: str | None, env: Mapping[str, str], note: Callable[[str], object]
+) -> ModelLike | None:
     from headwater.providers.registry import MODEL_VARIABLE, known_keys
 
     name = (named or env.get(MODEL_VARIABLE) or "").strip()
@@ -181,7 +187,7 @@ def _model(named: str | None, base_url: str | None, env: Mapping[str, str]) -> M
     if not name:
         if any(key.found for key in known_keys(env)):
             return None  # the error names the keys that were found
-        tell(NO_KEY)
+        note(NO_KEY)
         name = "offline"
     return model_named(name)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.cli.output import tell
-from headwater.cli.state import SWITCH, keeps, state_path
+from headwater.cli.state import SWITCH, keeps, state_folder, state_path
 
 if TYPE_CHECKING:
     from headwater.agents.terminal_asking import TerminalAsker
     from headwater.errors import Parked
     from headwater.events.questions import Answer, Question
 
-__all__ = ("FOLDER", "asker_for", "has_approver", "nobody_here", "tell_of_parked")
+__all__ = ("FOLDER", "asker_for", "has_approver", "nobody_here", "parked_runs", "parked_under", "tell_of_parked")
 
 FOLDER: Final = "parked"
 
@@ -68,8 +68,24 @@ def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None)
     if place is None:
         tell(f"the run is not kept: {SWITCH} is off. Save it with --save FILE.")
         return
-    line = ["headwater", "runs", "resume", place, *_options(asked)]
+    named = Path(place)
+    name = named.name.partition(".")[0]
+    line = ["headwater", "runs", "resume", name if parked_under(name) == named else place, *_options(asked)]
     tell(f"go on with it at a terminal, or with --yes or --no: {shlex.join(line)}")
+
+
+def parked_runs() -> list[Path]:
+    """The files of all parked runs, the oldest first."""
+    try:
+        found = [*(state_folder() / FOLDER).glob("*.jsonl.gz")]
+    except OSError:
+        return []
+    return sorted(found, key=lambda one: one.stat().st_mtime)
+
+
+def parked_under(name: str) -> Path | None:
+    """The file of the parked run with this id."""
+    return next((path for path in parked_runs() if path.name == f"{name}.jsonl.gz"), None)
 
 
 def _kept(parked: Parked, saved: str | None) -> str | None:
@@ -82,7 +98,7 @@ def _kept(parked: Parked, saved: str | None) -> str | None:
     if not keeps():
         return None
     path = state_path(f"{FOLDER}/{run}.jsonl.gz")
-    others = sorted(path.parent.glob("*.jsonl.gz"), key=lambda one: one.stat().st_mtime)
+    others = parked_runs()
     for old in others[: max(0, len(others) - MAX_PARKED + 1)]:
         old.unlink(missing_ok=True)
     writer = RunWriter(path, run)

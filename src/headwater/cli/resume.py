@@ -45,7 +45,7 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
     """Go on with the run, and show what comes; the exit code. Raises as `run` does."""
     from headwater.cli.last_conversation import keep
     from headwater.cli.options import look_of, make_agent
-    from headwater.cli.output import Outlet
+    from headwater.cli.output import Outlet, tell
     from headwater.cli.people import asker_for, tell_of_parked
     from headwater.cli.run import WAITS, conduct
     from headwater.cli.watching import watching_for
@@ -53,7 +53,8 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
 
     if asked.agent is None and asked.name is None:
         asked.name = file.started.agent_name
-    agent: Any = make_agent(asked)
+    notes: list[str] = []
+    agent: Any = make_agent(asked, notes.append)
     out = Outlet()
     watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None, **look_of(asked))
     approvals, answers = _answers(asked, file)
@@ -64,20 +65,22 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
         approvals=approvals,
         answers=answers,
         on_changed="warn" if asked.anyway else "raise",
-        save=asked.save or asked.file,
+        save=asked.save or str(file.path),
         **more,
     )
+    for note in notes:  # only now: the agent is the one that the log is of
+        tell(note)
     if not asked.json:
         watching(file.started)  # what is shown begins with it
     try:
         response = conduct(stream, out, watching, asker)
     except Parked as parked:
-        tell_of_parked(parked, asked, asked.save or asked.file)
+        tell_of_parked(parked, asked, asked.save or str(file.path))
         return WAITS
     if hasattr(response, "messages"):
         keep(Thread(response.messages, agent=response.agent), asked)
     if asked.save is None:
-        _let_go(asked.file)
+        _let_go(str(file.path))
     return 0
 
 

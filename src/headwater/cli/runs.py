@@ -33,7 +33,8 @@ examples:
   headwater runs diff tides.jsonl.gz other.jsonl.gz
   headwater runs fork tides.jsonl.gz --step 1 --model openai/gpt-5.4 \\
       --message "In one sentence." --save shorter.jsonl.gz
-  headwater runs resume tides.jsonl.gz     go on where it waits for people"""
+  headwater runs resume tides.jsonl.gz     go on where it waits for people
+  headwater runs list --parked             those that commands have left waiting"""
 
 WIDTH: Final = 100
 """Where a line of a listing is cut, in characters."""
@@ -49,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True, prog=parser.prog)
     listing = actions.add_parser("list", help="the runs of files and folders, a line each")
-    listing.add_argument("places", nargs="*", default=["."], metavar="PLACE", help="files and folders (default: .)")
+    listing.add_argument("places", nargs="*", metavar="PLACE", help="files and folders (default: .)")
+    listing.add_argument("--parked", action="store_true", help="the runs that commands have left, waiting for people")
     show = actions.add_parser("show", help="what happened in a run, step by step")
     show.add_argument("file", metavar="FILE")
     show.add_argument("--all", action="store_true", help="answers and results whole")
@@ -78,13 +80,18 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 def _open(path: str) -> RunFile:
+    """The file of that name, else the parked run with that id."""
+    from headwater.cli.people import parked_under
     from headwater.errors import UsageError
     from headwater.readers.run_file import RunFile
 
     try:
         return RunFile(path)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint="Name a file of a saved run.") from None
+        if (parked := parked_under(path)) is not None:
+            return RunFile(parked)
+        hint = "Name a file of a saved run, or the id of a parked one: headwater runs list --parked."
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint=hint) from None
 
 
 def _print(text: str = "") -> None:
@@ -98,19 +105,26 @@ def _print(text: str = "") -> None:
 
 def _list(asked: argparse.Namespace) -> int:
     from headwater.cli.output import tell
+    from headwater.cli.people import parked_runs
     from headwater.errors import HeadwaterError
     from headwater.readers.run_file import run_files
 
     rows: list[tuple[str, ...]] = []
     bad = 0
-    for path in run_files(iter(asked.places)):
+    parked = parked_runs()
+    places = asked.places or ([] if asked.parked else ["."])
+    for path in [*run_files(iter(places)), *(parked if asked.parked else ())]:
         try:
-            rows.append(_row(_open(str(path))))
+            file = _open(str(path))
+            rows.append((file.run_id if path in parked else str(path), *_row(file)))
         except HeadwaterError as error:
             bad += 1
             tell(str(error))
     if not rows:
-        tell("no saved runs here: headwater run --save FILE writes one.")
+        here = (
+            "no run waits for people." if asked.parked else "no saved runs here: headwater run --save FILE writes one."
+        )
+        tell(here if asked.parked or not parked else f"{here} {len(parked)} parked: headwater runs list --parked.")
         return 1 if bad else 0
     rows.sort(key=lambda row: row[1])
     _table(("FILE", "BEGAN", "END", "AGENT", "STEPS", "TOKENS", "SECONDS", "TASK"), rows)
@@ -124,7 +138,6 @@ def _row(file: RunFile) -> tuple[str, ...]:
     response: Any = file.response
     tokens = response.usage.total_tokens
     return (
-        str(file.path),
         time.strftime("%Y-%m-%d %H:%M", time.localtime(started.time)),
         _end_of(file),
         started.agent_name,
