@@ -19,7 +19,6 @@ import pytest
 
 from headwater.cli import main, serve
 from headwater.cli.demo import make_workflow
-from headwater.errors import ConfigurationError, UsageError
 from tests.cli.commands import PATIENCE, command, environment, headwater
 
 HARBOUR = """
@@ -174,13 +173,6 @@ def test_what_it_needs_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["serve"]) == 2
     assert 'pip install "headwater[web]"' in capsys.readouterr().err
-
-
-def test_mistakes_are_of_the_right_kind() -> None:
-    with pytest.raises(ConfigurationError):
-        serve._listen("256.1.1.1", 0)
-    with pytest.raises(UsageError):
-        serve._token(Namespace(token=None, insecure=False, host="0.0.0.0"))
 
 
 def test_a_change_of_a_file_is_served(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `headwater run`, `chat`, `runs`, `serve`, `models`, `doctor` and `demo`.
+"""The command line: `headwater run`, `chat`, `runs`, `serve`, `gateway`, `models`, `doctor` and `demo`.
 
 Owns what a process is: its arguments, its standard streams, its exit code. What is said and done comes from the
 library; nothing here may be needed by a program that uses it. Commands stand in a file each and import what is heavy

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from headwater.cli import chat, completion, demo, doctor, models, run, runs, serve
+from headwater.cli import chat, completion, demo, doctor, gateway, models, run, runs, serve
 from headwater.version import __version__
 
 __all__ = ("COMMANDS", "Command", "make_parser")
@@ -24,6 +24,7 @@ examples:
   headwater run "Explain tides"             ask once
   headwater chat --model ollama/llama3.2    converse
   headwater serve harbour:pilot             an agent of yours behind HTTP
+  headwater gateway models.toml             models behind OpenAI's APIs
   headwater doctor                          what is missing, and what to do
 
 Models are named provider/model; `headwater models` lists the providers. Keys
@@ -65,6 +66,7 @@ COMMANDS: dict[str, Command] = {
     "chat": chat,
     "runs": runs,
     "serve": serve,
+    "gateway": gateway,
     "demo": demo,
     "models": models,
     "doctor": doctor,

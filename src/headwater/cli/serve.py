@@ -11,7 +11,17 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from headwater.errors import ConfigurationError, UsageError
+from headwater.cli.listening import (
+    add_address,
+    add_who_may_ask,
+    address_of,
+    begin_logging,
+    is_loopback,
+    listen,
+    made_here,
+    token_of,
+)
+from headwater.errors import UsageError
 
 if TYPE_CHECKING:
     import socket
@@ -42,23 +52,14 @@ processes. --token alone makes one, and prints the address with it."""
 
 PORT: Final = 8000
 
-TOKEN_VARIABLE: Final = "HEADWATER_TOKEN"
-
 SETTINGS_VARIABLE: Final = "HEADWATER_SERVE"
 """How the processes that --reload begins are told what to serve."""
-
-BACKLOG: Final = 2048
-"""Connections that may wait to be taken."""
-
-_MADE: Final = object()
-"""What stands for a token that is to be made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     parser.add_argument("members", nargs="*", metavar="MODULE:NAME", help="an agent or workflow, or a function of one")
-    parser.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument("--port", metavar="N", type=_port, default=PORT, help=f"0 for any free one (default: {PORT})")
+    add_address(parser, PORT)
     parser.add_argument("--reload", action="store_true", help="begin again whenever a file changes")
     parser.add_argument("--no-page", action="store_true", help="serve no page, only the routes")
     parser.add_argument(
@@ -67,23 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_on_disconnect,
         help="of runs that were left: continue, cancel, or seconds of grace",
     )
-    who = parser.add_argument_group("who may ask")
-    who.add_argument(
-        "--token", metavar="TOKEN", nargs="?", const=_MADE, help=f"what everyone must send; else {TOKEN_VARIABLE}"
-    )
-    who.add_argument(
-        "--origin", metavar="ORIGIN", action="append", default=[], help="a site whose pages may ask; again for more"
-    )
-    who.add_argument(
-        "--allow-host", metavar="NAME", action="append", default=[], help="a name of this server; again for more"
-    )
-    who.add_argument("--insecure", action="store_true", help="serve to other machines without a token")
-
-
-def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) < 65536:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    add_who_may_ask(parser)
 
 
 def _on_disconnect(text: str) -> str | float:
@@ -108,12 +93,12 @@ def execute(asked: argparse.Namespace) -> int:
         import uvicorn
     except ImportError as error:
         raise UsageError("headwater serve needs uvicorn.", hint='pip install "headwater[web]".') from error
-    settings = _settings(asked, _token(asked))
+    settings = _settings(asked, token_of(asked))
     members = _members(settings["members"])
     app = make_app(settings, members)  # also where other processes serve: a mistake is told here, once
-    _begin_logging()
+    begin_logging()
     server = uvicorn.Server(_config(app, asked))
-    with _listen(asked.host, asked.port) as listener:
+    with listen(asked.host, asked.port) as listener:
         for line in _told(asked, settings, listener, [member.name for member in members]):
             tell(line)
         if asked.reload:
@@ -148,7 +133,7 @@ def app_of_the_environment() -> Router:
     """What a process serves that --reload has begun."""
     import json
 
-    _begin_logging()
+    begin_logging()
     settings = json.loads(os.environ[SETTINGS_VARIABLE])
     return make_app(settings, _members(settings["members"]))
 
@@ -202,81 +187,15 @@ class _Anew:
         return self._make().run_stream(task, context=context)
 
 
-# --- who may ask, and where
-
-
-def _token(asked: argparse.Namespace) -> str | None:
-    """The token that everyone must send. Raises UsageError where others could ask without one."""
-    import secrets
-
-    token = secrets.token_urlsafe(32) if asked.token is _MADE else asked.token
-    token = token or os.environ.get(TOKEN_VARIABLE) or None
-    if token is None and not asked.insecure and not _is_loopback(asked.host):
-        raise UsageError(
-            f"{asked.host} is reached from other machines, and no token is set.",
-            hint=f"Add --token, or set {TOKEN_VARIABLE}; --insecure serves without one.",
-        )
-    return token
-
-
-def _is_loopback(host: str) -> bool:
-    import ipaddress
-
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """The socket that is listened on. Raises ConfigurationError where that cannot be."""
-    import socket
-
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            if os.name == "posix":
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(BACKLOG)  # who comes before the server is ready waits
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise ConfigurationError(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}.", hint="Take another: --port 0 is any."
-        ) from error
-    return listener
-
-
 def _told(
     asked: argparse.Namespace, settings: dict[str, Any], listener: socket.socket, names: Sequence[str]
 ) -> list[str]:
     """What whoever has begun the server is told."""
-    host, port = asked.host, listener.getsockname()[1]
-    wildcard = host in ("0.0.0.0", "::", "")
-    shown = "localhost" if wildcard else f"[{host}]" if ":" in host else host
-    fragment = f"#token={settings['token']}" if settings["token"] and asked.token is _MADE else ""
-    lines = [f"serving {', '.join(names)} on http://{shown}:{port}/{fragment} (Ctrl-C ends it)"]
-    if settings["token"] is None and not _is_loopback(host):
+    fragment = f"#token={settings['token']}" if settings["token"] and made_here(asked) else ""
+    address = address_of(asked.host, listener)
+    lines = [f"serving {', '.join(names)} on {address}/{fragment} (Ctrl-C ends it)"]
+    if settings["token"] is None and not is_loopback(asked.host):
         lines.append("anyone who reaches this machine can use it: there is no token.")
     if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
         lines.append("one process serves, because runs are kept in its memory: WEB_CONCURRENCY is not used.")
     return lines
-
-
-def _begin_logging() -> None:
-    """What the server says of requests and faults goes to standard error, a line each."""
-    import logging
-    import sys
-
-    logger = logging.getLogger("headwater.web")
-    if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
-        logger.propagate = False

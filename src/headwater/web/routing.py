@@ -19,9 +19,9 @@ from headwater.web.ai_sdk.chats import Chats
 from headwater.web.ai_sdk.routes import AISDKRoutes
 from headwater.web.ai_sdk.routes import refusal as ai_sdk_refusal
 from headwater.web.ai_sdk.socket import ChatTalk
-from headwater.web.http.answers import json_answer
+from headwater.web.http.answers import json_answer, problem_answer
 from headwater.web.http.guard import Guard
-from headwater.web.http.site import Endpoint, Handler, Owner, Site
+from headwater.web.http.site import Endpoint, Handler, Owner, Refusal, Site
 from headwater.web.http.socket_talk import serve_socket
 from headwater.web.limits import Limits
 from headwater.web.native.openapi import OPERATIONS, document
@@ -36,7 +36,7 @@ from headwater.web.runs.live_run import OnDisconnect
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-__all__ = ("api_router", "router", "router_of")
+__all__ = ("Served", "api_router", "by_method", "router", "router_of")
 
 
 def router(
@@ -80,18 +80,19 @@ def router_of(site: Site, *, page: bool = True) -> Router:
 
     chats = Chats(site)
     served = endpoints(site, chats, page=page)
-    routes: list[BaseRoute] = [Route(path, _Served(endpoint)) for path, endpoint in served.items()]
+    routes: list[BaseRoute] = [Route(path, Served(endpoint)) for path, endpoint in served.items()]
     routes += [WebSocketRoute(path, serve) for path, serve in sockets(site, chats).items()]
     return Router(routes, default=default, redirect_slashes=False)
 
 
-class _Served:
+class Served:
     """An endpoint as an application, asked whatever the method is: Starlette would refuse some in its own words."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
         answer = await self._endpoint(Request(scope, receive))
         await answer(scope, receive, send)
 
@@ -175,20 +176,20 @@ def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
         paths[path] = {method: site.endpoint(one, refuse=refusal) for method, one in handlers.items()}
     for path, handlers in AISDKRoutes(site, chats).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=ai_sdk_refusal) for method, one in handlers.items()}
-    return {path: _by_method(site, methods) for path, methods in paths.items()}
+    return {path: by_method(site, methods) for path, methods in paths.items()}
 
 
-def _by_method(site: Site, methods: dict[str, Endpoint]) -> Endpoint:
-    """One endpoint of several methods; any other is refused, in our own words."""
+def by_method(site: Site, methods: dict[str, Endpoint], *, refuse: Refusal = problem_answer) -> Endpoint:
+    """One endpoint of several methods; any other is refused, as `refuse` words it."""
     known = {**methods, "OPTIONS": site.endpoint(site.preflight, public=True)}
     if "GET" in methods:
         known["HEAD"] = methods["GET"]
     allowed = ", ".join(methods)
 
-    async def refuse(request: Request, caller: str | None) -> Response:
+    async def unknown(request: Request, caller: str | None) -> Response:
         raise Problem("method_not_allowed", f"Here there is {allowed}.")
 
-    refused = site.endpoint(refuse)
+    refused = site.endpoint(unknown, refuse=refuse)
 
     async def endpoint(request: Request) -> Response:
         answer = await known.get(request.method, refused)(request)

@@ -85,7 +85,7 @@ class _Stream(StreamAnswer):
     def left(self, *, complete: bool) -> None:
         """See the base class."""
         if complete:
-            self._chats.told_to_the_end(self._live)
+            self._chats.told_to_the_end(self.live)
 
 
 def version_of(given: str | None, otherwise: Version = 5) -> Version:

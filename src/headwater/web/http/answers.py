@@ -65,7 +65,7 @@ class StreamAnswer(Response):
             {"content-type": wire.media_type, **_STREAM_HEADERS, "headwater-run": live.id, **(headers or {})}
         )
         self._manager = manager
-        self._live = live
+        self.live = live
         self._wire = wire
         self._position = position
 
@@ -73,7 +73,7 @@ class StreamAnswer(Response):
         """See the base class."""
         reader = asyncio.current_task()
         assert reader is not None
-        reading = self._manager.read(self._live, self._wire, self._position)
+        reading = self._manager.read(self.live, self._wire, self._position)
         left = complete = False
 
         def leave() -> None:
@@ -109,10 +109,11 @@ class StreamAnswer(Response):
         """Send all of it."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         if scope["method"] != "HEAD":
-            await self._tell(reading, send)
+            await self.tell(reading, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _tell(self, reading: Reading, send: Send) -> None:
+    async def tell(self, reading: Reading, send: Send) -> None:
+        """Send what comes, to the stream's end."""
         last, end = self._wire.last, b""
         async for data in reading:
             await send({"type": "http.response.body", "body": data, "more_body": True})

@@ -30,7 +30,7 @@ from headwater.web.runs import signals
 from headwater.web.runs.live_run import OnDisconnect
 from headwater.web.runs.manager import Manager, checked_on_disconnect
 
-__all__ = ("LOG", "Endpoint", "Handler", "Owner", "Site")
+__all__ = ("LOG", "Endpoint", "Handler", "Owner", "Refusal", "Site")
 
 LOG: Final = logging.getLogger("headwater.web")
 

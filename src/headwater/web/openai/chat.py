@@ -90,11 +90,12 @@ class _Chat:
             yield self._chunk({"role": "assistant", "content": ""})
         yield from map(self._piece, said)
         for call in calls:
-            yield self._chunk({"tool_calls": [self._call(call)]})
+            if call.name or call.arguments:
+                yield self._chunk({"tool_calls": [self._call(call)]})
         if not ends:
             return
         if isinstance(event, RunFinished):
-            yield self._chunk({}, reason_of(event))
+            yield self._chunk({}, reason_of(event, called=bool(self._at)))
             if self._usage:
                 yield sse_data({**self._head, "choices": [], "usage": usage_of(event.usage)})
         else:
@@ -124,9 +125,9 @@ def head_of(event: Event, model: str, kind: str) -> dict[str, Any]:
     return {"id": f"chatcmpl-{event.run}", "object": kind, "created": int(event.time), "model": model}
 
 
-def reason_of(end: RunFinished) -> str:
-    """Why it stopped, in OpenAI's words."""
-    return _REASONS.get(end.finish_reason or "", "stop")
+def reason_of(end: RunFinished, *, called: bool) -> str:
+    """Why it stopped, in OpenAI's words; `called`: with calls of the client's tools, which some APIs do not say."""
+    return _REASONS.get(end.finish_reason or "", "tool_calls" if called else "stop")
 
 
 def usage_of(usage: Usage) -> dict[str, Any]:
@@ -170,5 +171,5 @@ def completion(log: Iterable[Event], model: str, *, bare: bool = False) -> dict[
         message["reasoning_content"] = "".join(said["reasoning"])
     if called:
         message["tool_calls"] = [*called.values()]
-    choice = {"index": 0, "message": message, "finish_reason": reason_of(last), "logprobs": None}
+    choice = {"index": 0, "message": message, "finish_reason": reason_of(last, called=bool(called)), "logprobs": None}
     return {**head_of(first, model, "chat.completion"), "choices": [choice], "usage": usage_of(last.usage)}

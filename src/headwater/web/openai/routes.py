@@ -50,7 +50,7 @@ class OpenAIRoutes:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._manager = site.manager
+        self.manager = site.manager
         self._actions = Actions(site.manager, site.on_disconnect)
 
     def handlers(self) -> dict[str, dict[str, Handler]]:
@@ -66,11 +66,11 @@ class OpenAIRoutes:
 
     async def models(self, request: Request, caller: str | None) -> Response:
         """The agents as models."""
-        return json_answer({"object": "list", "data": [_model(name) for name in self._manager.members]})
+        return json_answer({"object": "list", "data": [_model(name) for name in self.manager.members]})
 
     async def model(self, request: Request, caller: str | None) -> Response:
         """An agent as a model."""
-        return json_answer(_model(self._manager.member(request.path_params["id"]).name))
+        return json_answer(_model(self.manager.member(request.path_params["id"]).name))
 
     def asked(self, body: Any, *, responses: bool) -> Asked:
         """What is asked in either API. Raises Problem."""
@@ -86,18 +86,19 @@ class OpenAIRoutes:
 
     def streamed(self, live: LiveRun, wire: Wire) -> Response:
         """A run as it comes."""
-        return StreamAnswer(self._manager, live, wire)
+        return StreamAnswer(self.manager, live, wire)
 
     def whole(self, live: LiveRun, value: Any) -> Response:
         """A run that has ended, as the completion or the response that it came to."""
         headers = {"headwater-run": live.id, "x-should-retry": "false"}  # another try would be another run
         return json_answer(value, _status(live) if value.get("object") != "response" else 200, headers)
 
-    def _start(self, asked: Asked, caller: str | None, *, keep: bool = True) -> LiveRun:
-        member = self._manager.member(asked.model)
+    def begin(self, asked: Asked, caller: str | None, *, keep: bool) -> LiveRun:
+        """Begin a run; `keep`: its log is kept for a while after its end. Raises Problem."""
+        member = self.manager.member(asked.model)
         if asked.stream:
-            self._manager.check_readers()
-        return self._manager.start(
+            self.manager.check_readers()
+        return self.manager.start(
             asked.model,
             asked.task,
             owner=caller,
@@ -112,10 +113,10 @@ class OpenAIRoutes:
     async def chat(self, request: Request, caller: str | None) -> Response:
         """A run as a chat completion, streamed where that is asked for."""
         asked = self.asked(parsed(await self._site.body(request)), responses=False)
-        live = self._start(asked, caller, keep=not self.bare)
+        live = self.begin(asked, caller, keep=not self.bare)
         if asked.stream:
             return self.streamed(live, chat_wire(asked.model, usage=asked.usage, bare=self.bare))
-        if not await run_to_its_end(self._manager, live, request):
+        if not await run_to_its_end(self.manager, live, request):
             return Response(status_code=499)  # nobody reads it
         return self.whole(live, completion(live.log, asked.model, bare=self.bare))
 
@@ -126,12 +127,12 @@ class OpenAIRoutes:
         asked = self.asked(parsed(await self._site.body(request)), responses=True)
         if asked.previous is not None:
             asked = asked._replace(history=(*self._said_before(asked.previous, caller), *asked.history))
-        live = self._start(asked, caller)
+        live = self.begin(asked, caller, keep=True)
         told = _told(asked)
         live.notes["responses"] = told
         if asked.stream:
             return self.streamed(live, responses_wire(asked.model, bare=self.bare, **told))
-        if not asked.background and not await run_to_its_end(self._manager, live, request):
+        if not asked.background and not await run_to_its_end(self.manager, live, request):
             return Response(status_code=499)  # nobody reads it
         return self.whole(live, await self._so_far(live))
 
@@ -145,7 +146,7 @@ class OpenAIRoutes:
 
     def _response(self, response: str, caller: str | None, *, param: str | None = None) -> LiveRun:
         try:
-            return self._manager.get(run_id(response), caller)
+            return self.manager.get(run_id(response), caller)
         except Problem:
             said = f"There is no response {response!r}."
             hint = "One that has ended is kept for a while only."
@@ -163,11 +164,11 @@ class OpenAIRoutes:
         query = request.query_params
         if query.get("stream") != "true":
             return json_answer(await self._so_far(live), 200, {"headwater-run": live.id})
-        self._manager.check_readers()
+        self.manager.check_readers()
         after = number("starting_after", query.get("starting_after"), -1)
         told = live.notes.get("responses", {})
         wire = responses_wire(live.agent, after=-1 if after is None else after, bare=self.bare, **told)
-        return StreamAnswer(self._manager, live, wire)
+        return StreamAnswer(self.manager, live, wire)
 
     async def cancel(self, request: Request, caller: str | None) -> Response:
         """Stop a response; it is told once it has stopped."""

@@ -1,0 +1,114 @@
+"""`headwater gateway`: models behind OpenAI's APIs, by the names in a file, for programs in any language.
+
+Owns the process that serves, as `serve` does for agents: which file, on which address, who may ask. What is served is
+`web.gateway`'s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from headwater.cli.listening import (
+    add_address,
+    add_who_may_ask,
+    address_of,
+    begin_logging,
+    is_loopback,
+    listen,
+    made_here,
+    token_of,
+)
+from headwater.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from starlette.routing import Router
+
+    from headwater.web.gateway.model import ServedModel
+
+__all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
+
+SUMMARY = "models behind OpenAI's APIs, by names of your own"
+USAGE = "gateway [OPTIONS] FILE"
+DESCRIPTION = """\
+Serve models of any provider over OpenAI's Chat Completions and Responses, so
+that programs in any language get the same clocks, retries, fallbacks and honest
+ends. The file says which names there are, and which models each stands for."""
+EXAMPLES = """\
+examples:
+  headwater gateway models.toml                on localhost:8000/v1
+  headwater gateway models.toml --host 0.0.0.0 --token
+
+a file:
+  smart = "anthropic/claude-sonnet-5"
+  fast = ["groq/openai/gpt-oss-120b", "openai/gpt-5.4-mini"]
+
+Models in a list are asked in order, until one of them begins to answer. The
+providers' keys are read from their own variables (OPENAI_API_KEY, ...) and
+never leave this process; whoever asks sends the gateway's own token, if there
+is one. Where other machines can reach it there must be: give it in
+HEADWATER_TOKEN, at least 32 characters. --token alone makes one, and prints it."""
+
+PORT: Final = 8000
+
+MISUSED: Final = 2
+"""The exit code of a command that cannot be carried out as it was given."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """See `Command`."""
+    parser.add_argument("file", nargs="?", metavar="FILE", help="names and their models, in TOML")
+    add_address(parser, PORT)
+    add_who_may_ask(parser)
+
+
+def execute(asked: argparse.Namespace) -> int:
+    """See `Command`."""
+    from headwater.cli.output import tell
+
+    try:
+        import uvicorn
+
+        from headwater.web.gateway.file import EXAMPLE, read_file
+        from headwater.web.server import config
+    except ImportError as error:
+        raise UsageError("headwater gateway needs uvicorn.", hint='pip install "headwater[web]".') from error
+    if asked.file is None:
+        tell("headwater gateway needs a file. Write names into it, and the models that each stands for:")
+        sys.stderr.write(f"\n{EXAMPLE}\n")
+        return MISUSED
+    token = token_of(asked)
+    try:
+        models = read_file(asked.file)
+    except ConfigurationError as error:
+        if asked.debug:
+            raise
+        tell(str(error))  # in the file's words, and not in those of options
+        return MISUSED
+    app = make_app(models, asked, token)
+    begin_logging()
+    server = uvicorn.Server(config(app, host=asked.host, port=asked.port, log_level="warning"))
+    with listen(asked.host, asked.port) as listener:
+        tell(f"serving {len(models)} names on {address_of(asked.host, listener)}/v1 (Ctrl-C ends it)")
+        for model in models:
+            tell(f"  {model.name}: {model.description}")
+        if token is not None and made_here(asked):
+            tell(f"  everyone sends this token as their API key: {token}")
+        if token is None and not is_loopback(asked.host):
+            tell("anyone who reaches this machine can use it: there is no token.")
+        if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
+            tell("one process serves: WEB_CONCURRENCY is not used.")
+        server.run(sockets=[listener])
+    return 0
+
+
+def make_app(models: list[ServedModel], asked: argparse.Namespace, token: str | None) -> Router:
+    """The router of these models, as it was asked for. Raises ConfigurationError."""
+    from headwater.web.gateway.routing import LIMITS, gateway_router_of
+    from headwater.web.http.guard import Guard
+    from headwater.web.http.site import Site
+
+    guard = Guard(hosts=[asked.host, *asked.allow_host], origins=asked.origin, token=token)
+    return gateway_router_of(Site(models, guard=guard, limits=LIMITS))

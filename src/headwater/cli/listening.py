@@ -1,0 +1,136 @@
+"""What the commands that serve have in common: where to listen, who may ask, and the log on standard error.
+
+Owns the options of that and their checks. It must never let other machines ask without a token, unless it was told in
+so many words, nor write a token anywhere but into the address that is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Final
+
+from headwater.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    import socket
+
+__all__ = (
+    "add_address",
+    "add_who_may_ask",
+    "address_of",
+    "begin_logging",
+    "is_loopback",
+    "listen",
+    "made_here",
+    "token_of",
+)
+
+TOKEN_VARIABLE: Final = "HEADWATER_TOKEN"
+
+BACKLOG: Final = 2048
+"""Connections that may wait to be taken."""
+
+_MADE: Final = object()
+"""What stands for a token that is to be made."""
+
+
+def add_address(parser: argparse.ArgumentParser, port: int) -> None:
+    """The options of where to listen; `port` is the usual one."""
+    parser.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    parser.add_argument("--port", metavar="N", type=_port, default=port, help=f"0 for any free one (default: {port})")
+
+
+def add_who_may_ask(parser: argparse.ArgumentParser) -> None:
+    """The options of who may ask."""
+    who = parser.add_argument_group("who may ask")
+    who.add_argument(
+        "--token", metavar="TOKEN", nargs="?", const=_MADE, help=f"what everyone must send; else {TOKEN_VARIABLE}"
+    )
+    who.add_argument(
+        "--origin", metavar="ORIGIN", action="append", default=[], help="a site whose pages may ask; again for more"
+    )
+    who.add_argument(
+        "--allow-host", metavar="NAME", action="append", default=[], help="a name of this server; again for more"
+    )
+    who.add_argument("--insecure", action="store_true", help="serve to other machines without a token")
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) < 65536:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port")
+
+
+def token_of(asked: argparse.Namespace) -> str | None:
+    """The token that everyone must send. Raises UsageError where others could ask without one."""
+    import secrets
+
+    token = secrets.token_urlsafe(32) if asked.token is _MADE else asked.token
+    token = token or os.environ.get(TOKEN_VARIABLE) or None
+    if token is None and not asked.insecure and not is_loopback(asked.host):
+        raise UsageError(
+            f"{asked.host} is reached from other machines, and no token is set.",
+            hint=f"Add --token, or set {TOKEN_VARIABLE}; --insecure serves without one.",
+        )
+    return token
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can ask at that address."""
+    import ipaddress
+
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket that is listened on. Raises ConfigurationError where that cannot be."""
+    import socket
+
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)  # who comes before the server is ready waits
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"{host}:{port} cannot be listened on: {error.strerror or error}.", hint="Take another: --port 0 is any."
+        ) from error
+    return listener
+
+
+def made_here(asked: argparse.Namespace) -> bool:
+    """Whether the token is one that nobody knows yet, and has to be told."""
+    return asked.token is _MADE
+
+
+def address_of(host: str, listener: socket.socket) -> str:
+    """Where a browser or a client reaches the listener: `http://localhost:8000`."""
+    wildcard = host in ("0.0.0.0", "::", "")
+    shown = "localhost" if wildcard else f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def begin_logging() -> None:
+    """What the server says of requests and faults goes to standard error, a line each."""
+    import logging
+    import sys
+
+    logger = logging.getLogger("headwater.web")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

@@ -1,0 +1,70 @@
+"""A name of a gateway, and the models that stand behind it: what a server runs, and no agent.
+
+Owns the chain: which model is asked first, and which after it. How a failure leads to the next is `backends.retry`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from headwater.agents.model import Model
+from headwater.backends.retry import Retries
+from headwater.backends.timeouts import Timeouts
+from headwater.providers.request import OutputSpec
+from headwater.readers.stream import AgentStream
+from headwater.web.gateway.target import Target
+from headwater.web.problems import Problem
+
+__all__ = ("CHAIN_RETRIES", "ServedModel")
+
+CHAIN_RETRIES: Final = 0
+"""How often a model of a chain is tried again before the next is asked: there is somebody else to ask at once."""
+
+
+class ServedModel:
+    """Models behind one name, asked in order until one of them begins to answer; see `Runnable`.
+
+    With `on_interrupted="restart"` the next is asked also where an answer breaks off: then nothing of a step is told
+    before it is whole.
+    """
+
+    kind = "model"
+
+    def __init__(
+        self,
+        name: str,
+        targets: Sequence[Target],
+        *,
+        retries: int | None = None,
+        timeouts: Timeouts | None = None,
+        on_interrupted: Literal["raise", "restart"] = "raise",
+    ) -> None:
+        self.name = name
+        self.targets = tuple(targets)
+        self.description = ", then ".join(target.name for target in self.targets)
+        first, *others = self.targets
+        times = (CHAIN_RETRIES if others else Retries().times) if retries is None else retries
+        self._model = Model(first, timeouts=timeouts, retries=times, fallback=others, on_interrupted=on_interrupted)
+
+    def check(self, settings: Iterable[str]) -> None:
+        """Raises Problem where one of the models cannot honour a setting: else it would depend on who answers."""
+        for setting in settings:
+            for target in self.targets:
+                if not target.takes(setting):
+                    hint = f'Leave it out, or write drop = ["{setting}"] for this model in the gateway\'s file.'
+                    said = f"{target.name}, which answers for {self.name!r}, takes no {setting}."
+                    raise Problem("bad_request", said, hint=hint, param=setting)
+
+    def run_stream(
+        self,
+        task: Any,
+        /,
+        *,
+        context: Any = None,
+        tools: Iterable[Any] = (),
+        output: OutputSpec | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> AgentStream[str]:
+        """One request as a stream; `context` is nobody's here."""
+        return self._model.stream(task, tools=tools, output=output, **(settings or {}))

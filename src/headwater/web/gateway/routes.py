@@ -1,0 +1,196 @@
+"""`/v1` of a gateway: OpenAI's two APIs, answered by bare models under names of the gateway's own.
+
+Owns what differs from agents behind the same routes: a model that fails before it says anything is answered with its
+provider's status, and only then with a stream of its own; whoever answered is named in the head.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope, Send
+
+from headwater.events import (
+    AttemptStarted,
+    CallStarted,
+    ReasoningDelta,
+    Retracted,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    StepFinished,
+    TextDelta,
+)
+from headwater.events.messages import Message
+from headwater.web.gateway.asked import asked_of_model
+from headwater.web.gateway.memory import Memory
+from headwater.web.gateway.model import ServedModel
+from headwater.web.http.answers import StreamAnswer, json_answer
+from headwater.web.http.site import LOG, Site
+from headwater.web.openai.asked import Asked
+from headwater.web.openai.failures import failure_headers, model_failure, status_of
+from headwater.web.openai.routes import OpenAIRoutes
+from headwater.web.problems import Problem
+from headwater.web.runs.kept_log import KeptLog
+from headwater.web.runs.live_run import LiveRun, Reading
+from headwater.web.wires.wire import Wire
+
+__all__ = ("GatewayRoutes", "ModelAnswer")
+
+_LAST: Final = 4
+"""Among how many of the last events a step's end stands: its run's end comes right after it."""
+
+_SAID: Final = (TextDelta, ReasoningDelta, CallStarted)
+
+
+class GatewayRoutes(OpenAIRoutes):
+    """The handlers of `/v1`, for bare models."""
+
+    bare: ClassVar[bool] = True
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self._memory = Memory()
+
+    def asked(self, body: Any, *, responses: bool) -> Asked:
+        """See the base class."""
+        asked = asked_of_model(body, responses=responses)
+        known = self.manager.members
+        if asked.model not in known:
+            said = f"There is no model {asked.model!r} here."
+            raise Problem("unknown_agent", said, hint=f"There are {', '.join(known)}.", param="model")
+        return asked
+
+    async def model(self, request: Request, caller: str | None) -> Response:
+        """A name of the gateway."""
+        name, known = request.path_params["id"], self.manager.members
+        if name not in known:
+            said = f"There is no model {name!r} here."
+            raise Problem("unknown_agent", said, hint=f"There are {', '.join(known)}.", param="model")
+        return await super().model(request, caller)
+
+    def options(self, member: Any, asked: Asked) -> dict[str, Any]:
+        """See the base class."""
+        assert isinstance(member, ServedModel)
+        member.check(asked.options["settings"])
+        return dict(asked.options)
+
+    def begin(self, asked: Asked, caller: str | None, *, keep: bool) -> LiveRun:
+        """See the base class: what a model said with its calls goes back to it."""
+        restored = self._memory.restored(caller, (*asked.history, *asked.task))
+        at = len(asked.history)
+        live = super().begin(asked._replace(history=restored[:at], task=restored[at:]), caller, keep=keep)
+        live.task.add_done_callback(lambda _: self._over(live, caller))
+        return live
+
+    def _over(self, live: LiveRun, caller: str | None) -> None:
+        end = live.log.end
+        if isinstance(end, RunFinished):
+            for message in _with_calls(live.log):
+                self._memory.keep(caller, message)
+        LOG.info("%s", _line(live))
+
+    def streamed(self, live: LiveRun, wire: Wire) -> Response:
+        """See the base class."""
+        return ModelAnswer(self.manager, live, wire)
+
+    def whole(self, live: LiveRun, value: Any) -> Response:
+        """See the base class."""
+        if isinstance(live.log.end, RunFailed):
+            return _refused(live)
+        status = 500 if isinstance(live.log.end, RunCancelled) else 200
+        return json_answer(value, status, _headers(live))
+
+
+class ModelAnswer(StreamAnswer):
+    """A model's answer as it comes: its head waits for the model's first word, for that may be a failure."""
+
+    async def answer(self, scope: Scope, reading: Reading, send: Send) -> None:
+        """See the base class."""
+        first = await anext(reading, b"")
+        if _failed_silently(self.live.log):
+            refused = _refused(self.live)
+            refused.headers.update({name: value for name, value in self.headers.items() if name in _OF_SITES})
+            await refused(scope, _nothing_comes, send)
+            return
+        self.headers.update(_headers(self.live))
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": first, "more_body": True})
+        await self.tell(reading, send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+_OF_SITES: Final = ("vary", "access-control-allow-origin", "access-control-expose-headers")
+"""What the site has said to browsers of an answer."""
+
+
+async def _nothing_comes() -> Any:
+    raise AssertionError("a refusal reads nothing")
+
+
+def _with_calls(log: KeptLog) -> list[Message]:
+    """What the model said in its one step, where it called something."""
+    finished = [
+        event.message for event in log.between(max(0, len(log) - _LAST), len(log)) if isinstance(event, StepFinished)
+    ]
+    return [message for message in finished if message is not None and message.tool_calls]
+
+
+def _failed_silently(log: KeptLog) -> bool:
+    """Whether the model failed, and nothing that it said stands."""
+    said = False
+    if isinstance(log.end, RunFailed):
+        for event in log:
+            if isinstance(event, Retracted):
+                said = False
+            elif isinstance(event, _SAID):
+                said = True
+        return not said
+    return False
+
+
+def _refused(live: LiveRun) -> Response:
+    """A failure as an HTTP error."""
+    end = live.log.end
+    assert isinstance(end, RunFailed)
+    headers = {**_headers(live), **failure_headers(end.error)}
+    return json_answer(model_failure(end), status_of(end.error), headers)
+
+
+def _headers(live: LiveRun) -> dict[str, str]:
+    """Who answers, as a head tells it."""
+    asked = _last_attempt(live.log)
+    return {"headwater-run": live.id, **({"headwater-model": asked} if asked.isascii() else {})}
+
+
+def _last_attempt(log: KeptLog) -> str:
+    """Who answers: the model of the attempt whose words cannot be taken back, or of the last one."""
+    name, passing = "", False
+    for event in log:
+        if isinstance(event, AttemptStarted):
+            name = f"{event.provider}/{event.model}".lstrip("/")
+            passing = event.may_retract
+        elif not passing and isinstance(event, _SAID):
+            break
+    return name
+
+
+def _line(live: LiveRun) -> str:
+    """A request, once it is over, in a line: who answered, how long that took, what it cost."""
+    log, end = live.log, live.log.end
+    began = log.started.time if log.started is not None else 0.0
+    first = next((event.time for event in log if isinstance(event, _SAID)), None)
+    told = [f"{live.agent}: {_last_attempt(log) or 'nobody'}"]
+    if isinstance(end, RunFailed):
+        told.append(f"failed with {end.error.type}")
+    elif isinstance(end, RunCancelled):
+        told.append(f"cancelled ({end.by})")
+    if first is not None:
+        told.append(f"first word after {first - began:.2f} s")
+    if end is not None:
+        usage = end.usage
+        told.append(f"{end.time - began:.2f} s")
+        told.append(f"{usage.input_tokens or 0} tokens in, {usage.output_tokens or 0} out")
+    return ", ".join(told)
