@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,6 +19,7 @@ from headwater.terminal.device import can_say, drop_unsent, is_screen, put, take
 from headwater.terminal.look import Look
 from headwater.terminal.render import Plain
 from headwater.terminal.run_view import Ended, Item, RunView
+from headwater.terminal.streams import Streams
 
 if TYPE_CHECKING:
     from headwater.terminal.live import Live
@@ -55,6 +57,8 @@ class LinePrinter:
         screen = is_screen(self._file)
         self._page: Live | None = self._live_page(look, parted) if screen and takes_escape_codes() else None
         self._plain = Plain(screen=screen)
+        self._streams = Streams(self._file, self._printed) if screen and self._page is None else None
+        self._lock = threading.RLock()
         self._hold: Hold[Item] | None = Hold(past) if live and not screen else None
 
     def __call__(self, event: Event) -> None:
@@ -92,13 +96,26 @@ class LinePrinter:
         if self._page is not None:
             self._page.take(items)
             return
-        render = self._plain.render
-        text = render(items[0]) if len(items) == 1 else "".join(map(render, items))
-        if text:
-            put(self._file, text)
+        with self._lock:
+            render = self._plain.render
+            text = render(items[0]) if len(items) == 1 else "".join(map(render, items))
+            if text:
+                put(self._file, text)
+        if self._streams is not None:
+            if isinstance(items[-1], Ended):
+                self._streams.release()
+            elif text:
+                self._streams.take()
+
+    def _printed(self, text: str, stream: TextIO) -> None:
+        """The program prints on a dumb terminal, in any thread: never within a line of the answer."""
+        with self._lock:
+            put(stream, self._plain.end_line() + text)
 
     def _give_up(self, problem: Exception) -> None:
         self._broken = True
+        if self._streams is not None:
+            self._streams.release()
         if self._page is not None:
             with contextlib.suppress(Exception):
                 self._page.let_go()

@@ -1,24 +1,23 @@
 """Rows that are redrawn in place at the bottom of what a terminal shows, and text that goes above them.
 
-Owns every escape code that moves the cursor, and the program's standard streams while a panel stands under what they
-write. Between two calls the cursor is visible, at the beginning of the line under the last row: whatever ends the
+Owns every escape code that moves the cursor, and `input` while a panel stands there; `streams` leads what the program
+prints here. Between two calls the cursor is visible, at the beginning of the line under the last row: whatever ends the
 process leaves the terminal as it was.
 """
 
 from __future__ import annotations
 
 import builtins
-import logging
 import math
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
-from headwater.terminal.device import is_screen, put, size_of
+from headwater.terminal.device import put, size_of
+from headwater.terminal.streams import Streams
 from headwater.terminal.wrap import cells, cut, settled
 
 __all__ = ("Screen",)
@@ -31,9 +30,6 @@ _ESCAPE: Final = re.compile("\x1b(?:\\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\\\-_]|\\][^\x0
 
 SECONDS_BETWEEN_PRINTS: Final = 0.05
 """What a program prints within this time of its last line is shown together: each time the rows are written again."""
-
-_TAKEN: Final = threading.Lock()
-"""Held by the one screen that is open: two panels cannot stand at the bottom of one terminal."""
 
 
 class Screen:
@@ -64,25 +60,17 @@ class Screen:
         """What is to go above the rows when they are through."""
         self._last_print = 0.0
         self._woken = False
-        self._streams: list[tuple[str, Any, _Above]] = []
-        self._handlers: list[tuple[logging.StreamHandler[Any], Any]] = []
+        self._streams = Streams(file, lambda text, _: self.above(text))
         self._reflows = "XTERM_VERSION" not in os.environ and os.environ.get("TERM") != "linux"
         """Whether the terminal breaks long rows anew when it becomes narrower; most do."""
 
     def open(self) -> bool:
         """Take the bottom of the terminal, and the standard streams that lead there; False where another has it."""
-        if not _TAKEN.acquire(blocking=False):
+        if not self._streams.take():
             return False
         self._open = True
         self._input = builtins.input
         builtins.input = self._asked
-        for name in ("stdout", "stderr"):
-            stream = getattr(sys, name)
-            if is_screen(stream) and _same_terminal(stream, self._file):
-                above = _Above(self, stream)
-                self._streams.append((name, stream, above))
-                self._lead(stream, above)
-                setattr(sys, name, above)
         return True
 
     def show(self, rows: Sequence[str], columns: int, lines: int, above: str = "") -> None:
@@ -137,12 +125,7 @@ class Screen:
             self._open = False
             if builtins.input == self._asked:
                 builtins.input = self._input
-            for handler, stream in self._handlers:
-                handler.setStream(stream)
-            self._lead_back()
-            for _, _, above in self._streams:
-                above.release()
-            _TAKEN.release()
+            self._streams.release()
             last = "\r\x1b[J" if self._rows else ""  # what was typed meanwhile
             put(self._file, last + self._kept + "".join(self._pending))
             self._pending.clear()
@@ -160,9 +143,7 @@ class Screen:
             with self._lock:
                 self._asking -= 1
                 if self._open and not self._asking:
-                    for name, stream, above in self._streams:
-                        if getattr(sys, name) is stream:
-                            setattr(sys, name, above)
+                    self._streams.take_back()
             self._wake()
 
     def _make_room(self) -> str:
@@ -175,23 +156,8 @@ class Screen:
         if begun and self._columns:
             self.show([], self._columns, self._lines)
         self._columns = 0  # what stands on the terminal afterwards is not known
-        self._lead_back()
+        self._streams.lend()
         return begun
-
-    def _lead_back(self) -> None:
-        """The standard streams as they were."""
-        for name, stream, above in self._streams:
-            if getattr(sys, name) is above:
-                setattr(sys, name, stream)
-
-    def _lead(self, stream: Any, above: _Above) -> None:
-        """Have log handlers that hold a stream write above the rows too."""
-        known: list[Any] = [logging.root, *logging.root.manager.loggerDict.values()]
-        for logger in known:
-            for handler in getattr(logger, "handlers", ()):
-                if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
-                    handler.setStream(above)
-                    self._handlers.append((handler, stream))
 
     def _take_printed(self) -> str:
         """Lines that the program has ended since the last time."""
@@ -263,54 +229,3 @@ class Screen:
         if len(rows) < len(old):
             text += "\r\x1b[J"
         return text
-
-
-class _Above:
-    """A standard stream whose text goes above the rows; in everything else it is the stream that it stands for.
-
-    Who kept it past the end (a log handler made meanwhile) writes to that stream.
-    """
-
-    def __init__(self, screen: Screen, stream: TextIO) -> None:
-        self._screen: Screen | None = screen
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Have the text shown above the rows."""
-        if self._screen is None:
-            return self._stream.write(text)
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if text:
-            self._screen.above(text)
-        return len(text)
-
-    def writelines(self, lines: Sequence[str]) -> None:
-        """Have the lines shown above the rows."""
-        self.write("".join(lines))
-
-    def flush(self) -> None:
-        """Nothing waits here for longer than a moment."""
-        if self._screen is None:
-            self._stream.flush()
-
-    def release(self) -> None:
-        """Write to the stream itself from now on."""
-        self._screen = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def __enter__(self) -> _Above:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def _same_terminal(one: Any, other: Any) -> bool:
-    """Whether two files lead to the same terminal."""
-    try:
-        return os.fstat(one.fileno()).st_rdev == os.fstat(other.fileno()).st_rdev
-    except (AttributeError, OSError, ValueError):
-        return one is other

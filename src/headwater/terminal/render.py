@@ -48,10 +48,10 @@ class Plain:
             return self._said(item)
         if isinstance(item, Withdrawn):
             # Words that are out cannot be called back, and silence would join two attempts into one answer.
-            return f"{self._end_line()}[{_withdrawal(item)}]\n"
+            return f"{self.end_line()}[{_withdrawal(item)}]\n"
         if isinstance(item, Ended) and item.outcome not in ("waiting", "handed over"):
             self._voice = "answer"
-            return self._end_line()
+            return self.end_line()
         return ""
 
     def _said(self, item: Said) -> str:
@@ -62,12 +62,13 @@ class Plain:
         self._begun = True
         if item.voice != self._voice:
             self._voice = item.voice
-            before = before or self._end_line()
+            before = before or self.end_line()
         if text or before:
             self._line_open = not (text or before).endswith("\n")
         return before + text
 
-    def _end_line(self) -> str:
+    def end_line(self) -> str:
+        """What ends the line that is open."""
         open_, self._line_open = self._line_open, False
         return "\n" if open_ else ""
 

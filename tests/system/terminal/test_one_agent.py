@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,9 +14,11 @@ import pytest
 
 from headwater import Agent
 from headwater.backends.offline import Call, Fail, Finish, Say, ScriptedModel, Think, Wait
+from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.look import Look
 from tests.support.markdown import SAMPLE, cut
 from tests.support.panes import Frames, played
+from tests.support.virtual import run_virtual
 from tests.terminal import crowds
 
 LONGEST_STILL = 0.31
@@ -278,6 +282,34 @@ def test_a_screen_reader_hears_the_words_and_nothing_else(term: str, monkeypatch
     assert "\x1b" not in frames.raw
     assert "\r" not in frames.raw.replace("\r\n", "\n")
     assert frames.raw.replace("\r\n", "\n") == f"{frames.response.transcript}\n"
+
+
+def test_log_lines_never_stand_within_a_line_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+
+    async def note(text: str) -> str:
+        """Write it down."""
+        logging.getLogger("tests.notes").warning("noted")
+        return text
+
+    with crowds.terminal() as (file, watched):
+        monkeypatch.setattr(sys, "stdout", file)
+        monkeypatch.setattr(sys, "stderr", file)
+        handler = logging.StreamHandler(file)
+        logging.getLogger("tests.notes").addHandler(handler)
+        one = agent(["Rivers run ", Wait(1.0), "on.", Call("note", {"text": "x"})], "To the sea.", tools=[note])
+        printer = LinePrinter(one.name, file=file)
+
+        async def main() -> None:
+            stream = one.run_stream("Go.")
+            stream.claim().watch(printer)
+            asyncio.get_running_loop().call_later(0.5, print, "meanwhile")
+            await stream.result()
+
+        run_virtual(main())
+        logging.getLogger("tests.notes").removeHandler(handler)
+        assert watched.look() == ["Rivers run", "meanwhile", "on.", "noted", "", "", "To the sea."]
+        assert "\x1b" not in watched.raw
 
 
 def test_loops_are_told_apart() -> None:
