@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from headwater import errors, events, testing, web
     from headwater.agents.agent import Agent
     from headwater.agents.model import Model
+    from headwater.agents.remote import Remote, attach
     from headwater.backends.timeouts import Timeouts
     from headwater.errors import HeadwaterError, IncompleteStream
     from headwater.events.codec import messages_from_json, messages_to_json
@@ -49,6 +50,7 @@ _HOMES = {
     "Model": "agents.model",
     "ProviderTool": "providers.request",
     "Question": "events.questions",
+    "Remote": "agents.remote",
     "Response": "events.response",
     "Results": "events.results",
     "RunFile": "readers.run_file",
@@ -63,6 +65,7 @@ _HOMES = {
     "ToolContext": "tools",
     "ToolResult": "events.messages",
     "Usage": "events.messages",
+    "attach": "agents.remote",
     "clip_tool_results": "runtime.view",
     "messages_from_json": "events.codec",
     "messages_to_json": "events.codec",
@@ -86,6 +89,7 @@ __all__ = (
     "Model",
     "ProviderTool",
     "Question",
+    "Remote",
     "Response",
     "Results",
     "RunFile",
@@ -101,6 +105,7 @@ __all__ = (
     "ToolResult",
     "Usage",
     "__version__",
+    "attach",
     "clip_tool_results",
     "errors",
     "events",

@@ -17,7 +17,7 @@
     │   ├── AlreadyAnswered         someone answered it already: .by
     │   ├── AnswerInvalid           the answer does not fit the question
     │   ├── RunEnded                the run is over, so nothing waits for the answer
-    │   ├── UnknownRun              the journal has no run with that id
+    │   ├── UnknownRun              the journal or the server has no run with that id
     │   ├── LogNotKept              the run's log was not kept, so it cannot be resumed
     │   └── LoopMisuse              a blocking call inside a running event loop, or async code outside one
     ├── ProviderError               theirs: .provider .status .request_id
@@ -277,9 +277,10 @@ class RunEnded(UsageError):
 
 
 class UnknownRun(UsageError):
-    """The journal has no run with that id: it never existed, or it was deleted.
+    """The journal or the server has no run with that id.
 
-    Check the id and the journal's URL. `headwater runs list` lists the runs.
+    Check the id, and that the journal is the one that the run was started with. A server without a journal keeps a run
+    for five minutes after its end, and loses its runs when it is restarted.
     """
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -47,8 +48,9 @@ async def served(app: Any, *, own: bool = True, **options: Any) -> AsyncIterator
         finally:
             server.should_exit = True
             await task
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in before.items():
+                    signal.signal(number, handler)
 
 
 class Sent(NamedTuple):

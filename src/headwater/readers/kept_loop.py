@@ -24,7 +24,7 @@ from headwater.backends.interrupt import running_loop
 from headwater.backends.loop_end import resume, suspend
 from headwater.errors import LoopMisuse
 
-__all__ = ("KeptLoop", "blocks_here", "in_loop", "kept_loop", "refuse_inside_loop")
+__all__ = ("KeptLoop", "blocks_here", "in_loop", "kept_loop", "kept_loop_for", "refuse_inside_loop")
 
 T = TypeVar("T")
 
@@ -280,6 +280,15 @@ def kept_loop() -> KeptLoop:
     kept = KeptLoop()
     holder.loops.append(kept)
     return kept
+
+
+def kept_loop_for(loop: asyncio.AbstractEventLoop | None) -> KeptLoop:
+    """The loop itself where it is one of this thread's, and idle; else `kept_loop`."""
+    holder: _Holder | None = getattr(_thread, "holder", None)
+    for kept in holder.loops if holder is not None and holder.process == os.getpid() else ():
+        if kept.loop is loop and not (kept.busy or loop.is_closed()):
+            return kept
+    return kept_loop()
 
 
 def refuse_inside_loop(instead: str) -> None:

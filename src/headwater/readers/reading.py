@@ -129,6 +129,21 @@ def chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChun
     return project
 
 
+def _shape(run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> Callable[[Event], T | None]:
+    """What is handed out of each event of the run; made with the first one where only that tells which run it is."""
+    if run.known:
+        return project(run)
+    made: Callable[[Event], T | None] | None = None
+
+    def shape(event: Event) -> T | None:
+        nonlocal made
+        if made is None:
+            made = project(run)
+        return made(event)
+
+    return shape
+
+
 # --- reading in async code
 
 
@@ -166,7 +181,7 @@ class Reader(Generic[T]):
 
     def __init__(self, run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> None:
         self._run = run
-        self._generator = _read(run, project(run))
+        self._generator = _read(run, _shape(run, project))
         self.__anext__ = self._generator.__anext__
 
     def __aiter__(self) -> Self:
@@ -222,7 +237,7 @@ def read_plainly(
     run: Run, kept: KeptLoop, project: Callable[[Run], Callable[[Event], T | None]]
 ) -> Generator[T, None, None]:
     """As `_read`, on the thread's kept loop: all that has come is handed out before the loop is turned again."""
-    shape, append = project(run), run.append
+    shape, append = _shape(run, project), run.append
     try:
         while events := kept.run(run.pull()):
             for event in events:

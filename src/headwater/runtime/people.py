@@ -19,7 +19,7 @@ from headwater.events.questions import Answer, Question
 from headwater.schema import all_well_formed
 from headwater.tools import pool
 
-__all__ = ("Answered", "Approver", "Check", "People", "Waiting", "answered")
+__all__ = ("Answered", "Approver", "Check", "People", "Waiting", "answer_of", "answered")
 
 Approver: TypeAlias = Callable[[Question], Any]
 """Answers questions: returns a bool or an Answer, or an awaitable of one. A plain function runs in a thread."""
@@ -186,7 +186,7 @@ class People:
             check(waiting.given)
         if waiting.future.done():
             return self._heard(waiting)
-        helper = asyncio.ensure_future(_answer_of(asked, question)) if asked is not None else None
+        helper = asyncio.ensure_future(answer_of(asked, question)) if asked is not None else None
         try:
             waits: set[asyncio.Future[Any]] = {waiting.future} if helper is None else {waiting.future, helper}
             seconds = None if question.until is None else max(0.0, question.until - time.time())
@@ -237,7 +237,7 @@ def answered(id: str, answer: Answer, kind: Literal["approval", "input"]) -> Ans
     )
 
 
-async def _answer_of(approver: Approver, question: Question) -> Answer:
+async def answer_of(approver: Approver, question: Question) -> Answer:
     """What the approver says; a plain function is asked in a thread, where it may wait for a person."""
     if _is_async(approver):
         said = await approver(question)

@@ -44,6 +44,8 @@ class Placed:
 
     # What most runs never have stands here and not in __init__: an object with more than thirty attributes of its own
     # takes 1.3 kB more.
+    known = True
+    """Whether its id and path are known; of a run on another server they are in its first event."""
     parent: str | None = None
     call: str | None = None
     """The call in the parent that this run answers."""

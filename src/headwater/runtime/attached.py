@@ -1,0 +1,304 @@
+"""A run on another server, read from its log as it happens, and spoken to over HTTP.
+
+It is shown from the log alone: what is said to it here shows when the log tells of it. Leaving closes the connection
+and says nothing to the server, whose `on_disconnect` decides what becomes of the run; `cancel` stops it there. Owns
+what is said to the run and who is asked here; the connection is `backends.remote`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import weakref
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from headwater.backends.interrupt import running_loop
+from headwater.backends.remote.log import RemoteLog
+from headwater.errors import (
+    AlreadyAnswered,
+    AnswerInvalid,
+    Cancelled,
+    ConfigurationError,
+    HeadwaterError,
+    RunEnded,
+    UnknownQuestion,
+    UsageError,
+)
+from headwater.events import ApprovalAnswered, ApprovalAsked, Event, InputAnswered, InputAsked
+from headwater.events.messages import Message
+from headwater.events.questions import Answer, Question
+from headwater.runtime.ending import CancelledBy
+from headwater.runtime.from_log import FromLog
+from headwater.runtime.people import Approver, People, answer_of
+
+__all__ = ("Attached", "Blocking")
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("headwater.remote")
+
+ARRIVAL_SECONDS: Final = 60.0
+"""How long a thread waits for what it says to arrive: longer than the request itself may take."""
+
+_MEANS: Final[Mapping[str, Mapping[str, type[HeadwaterError]]]] = {
+    "cancel": {},
+    "messages": {"bad_request": ConfigurationError, "unknown_agent": RunEnded},
+    "answer": {"bad_request": AnswerInvalid},
+    "approve": {"bad_request": AnswerInvalid},
+}
+"""What can be said to a run, and what a server's refusals of it mean, as they are raised by a run at home."""
+
+
+class Blocking(Protocol):
+    """How plain code waits for a coroutine: this layer knows no loop for that."""
+
+    def blocks(self) -> bool:
+        """Whether whoever calls is plain code, which may be held up."""
+
+    def wait(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
+        """Run the coroutine to its end, on `loop` where that is this thread's and stands idle."""
+
+
+class Attached(FromLog):
+    """The run whose log `remote` reads. `approver` answers what is asked in it, unless someone else is faster."""
+
+    def __init__(
+        self, remote: RemoteLog, *, blocking: Blocking, approver: Approver | None = None, keep_log: bool = False
+    ) -> None:
+        super().__init__()
+        self.id = remote.run
+        self.wants_log = keep_log
+        self.approver = approver
+        self.answered: dict[str, str] = {}
+        """What was answered, by id: by whom."""
+        self._remote = remote
+        self._blocking = blocking
+        self._people = RemotePeople(self)
+        self._to_ask: list[str] = []
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._saying: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        self._cancelled = self._cancel_told = False
+
+    # --- reading
+
+    async def _advance(self) -> list[Event]:
+        if self._cancelled and not self._remote.run:
+            raise Cancelled("The run was cancelled before it had begun.", hint="Start another one.")
+        self._ask()
+        events = await self._interruptible.wait(self._remote.pull())
+        if not events:
+            return self._ended()
+        self.id = self._remote.run
+        if self._cancelled and not self._cancel_told:
+            self._cancel_told = True
+            self._say_meanwhile("cancel", {})
+        return events
+
+    def append(self, event: Event) -> Awaitable[Any] | None:
+        """Take the event in as it is, and tell those who watch; what is asked in it may be answered from here on."""
+        wait = super().append(event)
+        if isinstance(event, (ApprovalAsked, InputAsked)):
+            self._to_ask.append(event.approval if isinstance(event, ApprovalAsked) else event.input)
+        elif isinstance(event, ApprovalAnswered):
+            self.answered[event.approval] = event.by
+        elif isinstance(event, InputAnswered):
+            self.answered[event.input] = event.by
+        return wait
+
+    def _release(self) -> None:
+        self._remote.abort()
+        for task in self._asking.values():
+            task.cancel()
+
+    def _shut(self) -> None:
+        self._remote.shut()
+
+    def _finished(self) -> None:
+        self._release()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of the run is left on its loop: what was said to it has arrived, nobody is asked any more."""
+        return all(task.done() for task in (*self._saying, *self._asking.values()))
+
+    async def settle(self) -> None:
+        """Wait until that is so."""
+        while left := [task for task in (*self._saying, *self._asking.values()) if not task.done()]:
+            await asyncio.wait(left)
+
+    # --- speaking to it
+
+    @property
+    def people(self) -> People:
+        """Who is asked in the run."""
+        return self._people
+
+    @property
+    def open_questions(self) -> Iterator[Question]:
+        """What is asked anywhere in the tree and not answered, as far as the log has been read."""
+        found: list[ApprovalAsked | InputAsked] = []
+        for node in tuple(self._tree.nodes.values()):
+            if node.fold is not None:
+                found += node.fold.asked.open.values()
+        return (Question.of(event) for event in sorted(found, key=lambda event: event.seq))
+
+    def cancel(self, by: CancelledBy = "caller") -> None:
+        """Stop the run on its server, from any thread; its reader gets the end of the log.
+
+        What the request meets is raised here in plain code, out of the reading in async code.
+        """
+        if self.over or self._cancelled:
+            return
+        self._cancelled = True
+        if self._remote.run:
+            self._cancel_told = True
+            try:
+                self._say("cancel", {})
+            except BaseException:
+                self._cancelled = self._cancel_told = False
+                raise
+
+    def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
+        """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
+
+        False: it is over. The server notes who says it. Raises as `cancel` does.
+        """
+        if self.over or self.fold.end is not None or not self._remote.run:
+            return False
+        body: dict[str, Any] = {"input": [msgspec.to_builtins(message)], "now": now}
+        try:
+            self._say("messages", body if agent is None else {**body, "agent": agent})
+        except RunEnded:
+            return False
+        return True
+
+    def answer(self, id: str, answer: Answer, kind: str) -> None:
+        """Answer what is asked, in words that its server takes."""
+        self._say(*_in_words(id, answer, kind))
+
+    async def answer_and_wait(self, id: str, answer: Answer, kind: str) -> None:
+        """The same, waiting until the server has taken it. Raises AnswerInvalid, AlreadyAnswered and RunEnded."""
+        await self._post(*_in_words(id, answer, kind))
+
+    def park(self, *, now: bool = False) -> None:
+        """Raises UsageError: the run is its server's."""
+        raise UsageError(
+            "A run on another server cannot be parked from here.",
+            hint="Leave it: headwater.attach(url) comes back to it.",
+        )
+
+    def _say(self, action: str, body: Any) -> None:
+        """POST something to the run: in plain code it has arrived when this returns; in async code it is on its way."""
+        loop = self._event_loop
+        if not self._blocking.blocks():
+            loop = loop if loop is not None else asyncio.get_running_loop()
+            if loop is running_loop():
+                self._say_meanwhile(action, body)
+            else:
+                loop.call_soon_threadsafe(self._say_meanwhile, action, body)
+        elif loop is not None and loop.is_running() and threading.get_ident() != self._thread:
+            asyncio.run_coroutine_threadsafe(self._post(action, body), loop).result(ARRIVAL_SECONDS)
+        else:
+            self._blocking.wait(self._post(action, body), loop)
+
+    def _say_meanwhile(self, action: str, body: Any) -> None:
+        task = asyncio.ensure_future(self._in_turn(action, body))
+        self._saying.add(task)
+        task.add_done_callback(self._saying.discard)
+
+    async def _in_turn(self, action: str, body: Any) -> None:
+        """Say it after what was said before. A refusal is raised out of the reading, unless others were faster."""
+        try:
+            async with self._turn:
+                await self._post(action, body)
+        except (AlreadyAnswered, RunEnded) as late:
+            _logger.info("%s", late.message)  # the log tells who was first
+        except HeadwaterError as error:
+            if not self.over:
+                self.task_failed(error)
+
+    async def _post(self, action: str, body: Any) -> None:
+        await self._remote.server.ask(self._remote.place(action), body, means=_MEANS[action])
+
+    # --- asking someone here
+
+    def _ask(self) -> None:
+        """Have the approver answer what was asked since, and leave what is open no more."""
+        if not (self._to_ask or self._asking):
+            return
+        open_ = {question.id: question for question in self.open_questions}
+        for name, task in tuple(self._asking.items()):
+            if task.done():
+                del self._asking[name]
+            elif name not in open_:
+                task.cancel()
+        for name in self._to_ask:
+            if self.approver is not None and name in open_:
+                self._asking[name] = asyncio.ensure_future(self._answered_by(self.approver, open_[name]))
+        self._to_ask.clear()
+
+    async def _answered_by(self, approver: Approver, question: Question) -> None:
+        try:
+            answer = await answer_of(approver, question)
+            await self.answer_and_wait(question.id, answer, question.kind)
+        except (AlreadyAnswered, RunEnded) as late:
+            _logger.info("%s", late.message)
+        except Exception as error:
+            if not self.over:
+                self.task_failed(error)
+
+
+class RemotePeople(People):
+    """Who is asked in a run on another server: what is open stands in its log, and its server takes the answers."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Attached) -> None:
+        super().__init__()
+        self._run = weakref.ref(run)  # each would hold the other
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """The questions that wait for an answer, in the order in which they were asked."""
+        run = self._run()
+        return tuple(run.open_questions) if run is not None else ()
+
+    @property
+    def unattended(self) -> tuple[Question, ...]:
+        """None: whoever may answer, here or elsewhere, is not known."""
+        return ()
+
+    def answer(self, id: str, answer: Answer, kind: str) -> None:
+        """Answer the question of that id and kind; from any thread.
+
+        Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid where it is of another kind or, in plain
+        code, its server does not take the answer; in async code that is raised out of the reading.
+        """
+        run = self._run()
+        if run is None:
+            raise RunEnded(f"Nobody reads the run that asked {id} any more.", hint="Attach to it again.")
+        question = next((one for one in run.open_questions if one.id == id), None)
+        if question is None:
+            if id in run.answered:
+                raise AlreadyAnswered(f"{id} was answered before.", hint="That answer stands.", by=run.answered[id])
+            there_are = ", ".join(one.id for one in run.open_questions) or "none"
+            raise UnknownQuestion(f"No question has the id {id!r}.", hint=f"Open are: {there_are}.")
+        if question.kind != kind:
+            wants = "approve or deny" if question.kind == "approval" else "answer or decline"
+            raise AnswerInvalid(f"{id} is a question of another kind.", hint=f"Use {wants}.")
+        run.answer(id, answer, kind)
+
+
+def _in_words(id: str, answer: Answer, kind: str) -> tuple[str, dict[str, Any]]:
+    """An answer as its route takes it."""
+    if kind == "input":
+        return "answer", {"input": id, "action": answer.action, "content": answer.content}
+    said: dict[str, Any] = {"allowed": answer.allowed, "note": answer.note, "for_run": answer.for_run}
+    if answer.arguments is not None:
+        said["arguments"] = dict(answer.arguments)
+    return "approve", {"approval": id, **said}

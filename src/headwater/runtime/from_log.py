@@ -1,0 +1,110 @@
+"""A run whose events come with their stamps, from a log that someone else writes: it is shown and folded, not made.
+
+Owns how such events are taken in, and that leaving adds nothing to the log. Where the events come from is its
+subclass's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from headwater.backends.interrupt import running_loop
+from headwater.errors import Parked
+from headwater.events import Event, RunFailed, RunStarted, TextDelta
+from headwater.events.fold import Fold
+from headwater.events.tree import Tree
+from headwater.runtime.ending import CancelledBy
+from headwater.runtime.run import Run
+
+__all__ = ("FromLog",)
+
+
+class FromLog(Run):
+    """A run that a log tells of. `known` is False until its first event has said which run it is."""
+
+    known = False
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self._tree = Tree()
+        self._once_known: list[Callable[[], None]] = []
+        self._met: Event | None = None
+
+    def _meet(self, first: Event) -> None:
+        """The log begins: from here on it is known whose it is."""
+        self._met = first
+        self._tree.add(first)
+        assert self._tree.root is not None
+        self.id, self.path, self.node = first.run, first.path, self._tree.root
+        self.name = first.agent or self.name
+        self.node.fold, self.node.callback_errors = self.fold, self.callback_errors
+        self.known = True
+        begin, self._once_known = self._once_known, []
+        for one in begin:
+            one()
+
+    def once_known(self, begin: Callable[[], None]) -> None:
+        """Call `begin` when it is known which run it is, before anyone is told of its first event."""
+        if self.known:
+            begin()
+        else:
+            self._once_known.append(begin)
+
+    def append(self, event: Event) -> Awaitable[Any] | None:
+        """Take the event in as it is, and tell those who watch."""
+        if not self.known:
+            self._meet(event)
+        elif event is not self._met:
+            self._tree.add(event)
+        node = self._tree.node(event)
+        if node.fold is None:
+            node.fold = Fold()
+        if event.__class__ is TextDelta:
+            node.fold.text_delta(event)
+        else:
+            node.fold.add(event)
+        self._log.now = event.time
+        return self.tell(event) if self._watchers else None
+
+    def _ended(self) -> list[Event]:
+        """The log is at its end: the run ends as that says."""
+        end = self.fold.end
+        if isinstance(end, RunFailed):
+            self.node.error = end.error.exception()
+        elif end is None:
+            self.node.error = Parked(
+                "The log of this run stops here, without an end.",
+                hint="Go on with it: agent.resume(log).",
+                log=tuple(self._log.kept or ()),
+            )
+        self.close()
+        return []
+
+    def _started(self) -> RunStarted:
+        raise AssertionError("a log has its own beginning")
+
+    def _end_events(self) -> Iterator[list[Event]]:
+        """Nothing: what ends the run stands in its log, or does not."""
+        yield from ()
+
+    # Whoever leaves adds nothing to what is only looked at.
+
+    def cancel(self, by: CancelledBy = "caller") -> None:
+        """Stop reading; from any thread."""
+        self.abort(by)
+
+    def abort(self, by: CancelledBy = "left") -> None:
+        """Stop reading: everything is closed when this returns, in the loop's own thread or in plain code."""
+        loop = self._event_loop
+        if loop is not None and loop.is_running() and running_loop() is not loop:
+            # A finaliser runs in whatever thread let go last: the other side is told now, the rest is the loop's.
+            self.shut()
+            with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+                loop.call_soon_threadsafe(self.abort, by)
+            return
+        if self.ending.break_off():
+            self.interrupt()
+            self._let_go()
+            self._finish()
