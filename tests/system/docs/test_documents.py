@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import headwater
 from headwater import errors
 from headwater.providers.catalog import PROVIDERS
+from headwater.web import router
 from tests.support.paths import ROOT
+from tests.support.served_apart import served_apart
 from tests.system.docs.fake_openai import ANSWER, fake_openai
 from tests.system.docs.programs import run_program
 
@@ -22,9 +25,9 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
-def _blocks() -> list[tuple[str, str]]:
+def _blocks(*documents: Path) -> list[tuple[str, str]]:
     blocks = []
-    for document in DOCUMENTS:
+    for document in documents or DOCUMENTS:
         text = document.read_text(encoding="utf-8")
         for match in _BLOCK.finditer(text):
             line = text.count("\n", 0, match.start()) + 2
@@ -38,8 +41,18 @@ def base_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def agents_url() -> Iterator[str]:
+    """A server of the agents that docs/remote.md declares, where its other programs expect it."""
+    declared: dict[str, Any] = {}
+    exec(dict(_blocks(ROOT / "docs" / "remote.md"))["docs/remote.md:8"], declared)
+    with served_apart(lambda: router(declared["writer"], declared["pilot"])) as server:
+        yield server.url
+
+
 @pytest.mark.parametrize("source", [pytest.param(source, id=place) for place, source in _blocks()])
-def test_every_example_runs(source: str, base_url: str, tmp_path: Path) -> None:
+def test_every_example_runs(source: str, base_url: str, agents_url: str, tmp_path: Path) -> None:
+    source = source.replace("http://localhost:8000", agents_url)
     run_program(source, base_url=base_url, folder=tmp_path)
 
 
