@@ -16,12 +16,12 @@ HEAD = """\
 
 <!-- Drawn by scripts/draw_loop.py from src/headwater/runtime/agent_loop.py: change that, and run it again. -->
 
-What an agent's run does next is decided by one table: in a state, on a signal, the first row whose guard holds gives
-the command and the next state. On an arrow: signal [guard] / command.
+One table decides what an agent's run does next: for a state and a signal, the first row whose guard is true gives the
+command and the next state. An arrow's label is: signal [guard] / command.
 """
 
 EVERYWHERE = (Signal.FAILED, Signal.CANCELLED)
-"""What can happen in every state and always ends the run: said in words, for the arrows would hide the rest."""
+"""Signals that end the run in every state: described in a sentence, because the arrows would hide the rest."""
 
 
 def drawing() -> str:

@@ -1,10 +1,10 @@
-"""Write docs/errors.md: every error by its class, what it holds, what to do, and the messages that say so.
+"""Write docs/errors.md: every error class with its attributes, what to do, and its messages.
 
-    python scripts/error_reference.py      # provokes every case and writes docs/errors.md: some seconds
+    python scripts/error_reference.py      # runs every case and writes docs/errors.md; takes a few seconds
 
-The classes, their docstrings and fields are read from `headwater.errors`. The messages with advice are those that the
-cases of tests/system/error_messages provoke; the others are read from the source, wherever an error is made. A test
-holds the page to all of them.
+The classes, their docstrings and attributes are read from `headwater.errors`. Messages with advice come from the cases
+in tests/system/error_messages; the others are read from the source, wherever an error is raised. A test compares the
+page with all of them.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ HEAD = """\
 
 <!-- Written by scripts/error_reference.py from src/headwater and tests/system/error_messages: change those. -->
 
-Look up a message here: search this page for its first words. Names, numbers and addresses in it are yours and will
-differ; in the lists `…` stands for them. What goes wrong and how a program deals with it is told in
-[When things go wrong](failures.md).
+This is a reference of all errors. To find a message, search the page for its first words. Names, numbers and addresses
+in your message will differ; in the lists `…` stands for them. [When things go wrong](failures.md) explains how to
+handle errors.
 
-Every exception of the library is a `HeadwaterError`. Its subclasses are split by whose fault it is, and `retryable`
-says whether trying again can help. A key never appears in an error, a log line or an event.
+Every exception of the library is a `HeadwaterError`. Its subclasses are grouped by who can fix the problem, and
+`retryable` says whether trying again can help. Keys never appear in an error, a log line or an event.
 
 ```python
 from headwater import Agent, HeadwaterError
@@ -56,32 +56,32 @@ except HeadwaterError as error:
 ```
 """
 
-OTHERS = "Also said, with `…` for what is yours:\n"
+OTHERS = "Other messages:\n"
 PYTHONS = """\
 ## Python's own
 
-For some mistakes Python has a class. They are not a `HeadwaterError`, and no run has begun.
+Some mistakes raise one of Python's own exceptions. They are not a `HeadwaterError`, and no run has started.
 """
 
 HOLE = "…"
-"""What stands in a message's place for whatever differs each time."""
+"""Stands for the parts of a message that vary."""
 
 LEAST_LETTERS = 12
-"""Letters that a message must have of its own to be found by them."""
+"""How many fixed letters a message needs to be searchable."""
 
 MOST_READINGS = 8
-"""Ways to read one message whose parts depend on something: more would be noise."""
+"""How many variants of one message are listed: more would be noise."""
 
 
 class Said(NamedTuple):
-    """A message that stands in the source, with holes."""
+    """A message in the source, with placeholders."""
 
     kind: str
     text: str
 
 
 def page(messages: Mapping[str, str]) -> str:
-    """The whole page; `messages` are the cases' messages by their headings, as a traceback ends."""
+    """The whole page. `messages` maps each case's heading to the end of its traceback."""
     known = {kind.__name__ for kind in _classes()}
     elsewhere = [said for said in source_messages() if not _is_tried(said, messages)]
     blocks = [HEAD, *_index(messages, elsewhere)]
@@ -98,7 +98,7 @@ def page(messages: Mapping[str, str]) -> str:
 
 
 def _classes() -> list[type[HeadwaterError]]:
-    """Every error, each after the one that it is a kind of."""
+    """Every error class, each after its base class."""
 
     def below(kind: type[HeadwaterError]) -> Iterator[type[HeadwaterError]]:
         yield kind
@@ -111,7 +111,7 @@ def _classes() -> list[type[HeadwaterError]]:
 
 def _index(messages: Mapping[str, str], elsewhere: list[Said]) -> Iterator[str]:
     yield "## All errors\n"
-    yield "| class | what happened | trying again | messages |"
+    yield "| class | what happened | retry | messages |"
     yield "|---|---|---|---|"
     for kind in _classes():
         name = kind.__name__
@@ -149,7 +149,7 @@ def _told(kind: type) -> list[str]:
 
 
 def _fields(kind: type) -> dict[str, tuple[str, str]]:
-    """What a class itself says that its errors hold: the type and the meaning of each."""
+    """The attributes that a class declares: the type and the meaning of each."""
     (body,) = ast.parse(inspect.getsource(kind)).body
     assert isinstance(body, ast.ClassDef)
     found: dict[str, tuple[str, str]] = {}
@@ -185,7 +185,7 @@ def _kind(message: str) -> str:
 
 
 def _is_tried(said: Said, messages: Mapping[str, str]) -> bool:
-    """Whether a case provokes it, so that it stands on the page word for word."""
+    """Whether a case raises it, so that the page has it word for word."""
     pattern = re.compile(".*".join(map(re.escape, said.text.split(HOLE))), re.DOTALL)
     return any(
         said.kind == _kind(message) and pattern.fullmatch(message.partition(": ")[2]) for message in messages.values()
@@ -193,7 +193,7 @@ def _is_tried(said: Said, messages: Mapping[str, str]) -> bool:
 
 
 def source_messages() -> list[Said]:
-    """Every message that the source has for an error, with holes for what differs."""
+    """Every error message in the source, with placeholders."""
     found: list[Said] = []
     for path in sorted(SOURCE.rglob("*.py")):
         if path.relative_to(SOURCE).parts[0] != "testing":
@@ -209,7 +209,7 @@ def _said(call: ast.Call) -> list[Said]:
     first = call.args[0]
     if name in errors.__all__:
         return [Said(name, text) for text in _readings(first, *filter(_texts, hints))]
-    if name == "wrong" and len(call.args) == 3:  # agents.validation's way to say that a value is none
+    if name == "wrong" and len(call.args) == 3:  # agents.validation's error for a wrong value
         return [Said("ConfigurationError", text) for text in _readings(first, " is …. ", call.args[2], between="")]
     if name == "BadSignature" and len(call.args) == 2:  # InvalidTool's second half
         message, hint = call.args
@@ -217,14 +217,14 @@ def _said(call: ast.Call) -> list[Said]:
             Said("InvalidTool", text) for text in _readings("… cannot be a tool.", message, *filter(_texts, [hint]))
         ]
     if isinstance(kind := getattr(builtins, name, None), type) and issubclass(kind, Exception):
-        # What ends with a stop is a sentence for users; the rest is in Python's manner, for those who work inside.
+        # A message that ends with a full stop is for users; others follow Python's style and are internal.
         texts = [text.rstrip(HOLE) for text in _readings(first)]
         return [Said(name, text) for text in texts if text.endswith(".")]
     return []
 
 
 def _readings(*parts: ast.expr | str, between: str = " ") -> list[str]:
-    """What the parts of a message come to, in each way in which they can be read; nothing where one is unknown."""
+    """The variants of a message that consists of parts; empty if a part is unknown."""
     options = [_texts(part) for part in parts]
     if not all(options):
         return []
@@ -252,8 +252,8 @@ def _texts(part: ast.expr | str) -> list[str]:
 
 
 def main() -> None:
-    """Provoke every case and write the page."""
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # what the cases print is not for here
+    """Run every case and write the page."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # discard what the cases print
         messages = {title: provoke(case)[0] for title, case in all_cases().items()}
     PAGE.write_text(page(messages), encoding="utf-8")
 

@@ -2,8 +2,8 @@
 
     python scripts/event_reference.py      # writes docs/events.md
 
-All of it is read from `headwater.events`: names and types from the classes, meanings from their docstrings, the picture
-from the checker's. A test holds the page to them.
+Everything is read from `headwater.events`: names and types from the classes, meanings from their docstrings, the
+diagram from the checker's. A test compares the page with them.
 """
 
 import ast
@@ -30,19 +30,20 @@ HEAD = """\
 
 <!-- Written by scripts/event_reference.py from src/headwater/events: change those, and run it again. -->
 
-A run is one ordered log of events; so is a whole tree of runs, of an agent and the agents that it calls, of a workflow
-and its members. Whatever you see of a run is computed from these events: `agent.run_stream(…).events()` yields them,
-`headwater run --json` writes them, one JSON object a line.
+A run writes one ordered log of events. A tree of runs (an agent and the agents it calls, a workflow and its members)
+also writes one log. Everything you see of a run is computed from these events. `agent.run_stream(…).events()` yields
+them, and `headwater run --json` writes them, one JSON object per line:
 
 ```json
 {"v":1,"type":"text.delta","seq":7,"time":1764403200.25,"run":"run_8f3a","path":["writer"],"step":1,"part":0,"text":"Hi"}
 ```
 
-`v` is the version of the format, `type` the event's name. Fields that hold their default may be left out; on a wire, in
-a file and in `--json` the four common fields are always there. Times are Unix seconds, bytes are base64, dollars are
-strings. A field or event that you do not know comes from a newer version: pass it on, or pass it over. In Python,
-`headwater.events` has a class for each event; `encode` writes one as a line, `decode` reads it, and
-`tree_response` says what a whole log comes to, live or tomorrow, in whatever process:
+`v` is the version of the format, `type` the event's name. Fields with their default value may be left out, but on a
+wire, in a file and in `--json` the four common fields are always present. Times are Unix seconds, bytes are base64,
+amounts of money are strings. Unknown fields and events come from a newer version: forward or ignore them.
+
+In Python, `headwater.events` has a class for each event. `encode` writes an event as a line, `decode` reads it, and
+`tree_response` computes the Response of a whole log, in any process:
 
 ```python
 from pathlib import Path
@@ -59,9 +60,9 @@ assert tree_response(log) == live
 Path("run.jsonl").unlink()
 ```
 
-Some fields return in many events. `step` counts a run's model requests from 1; `attempt` counts from 1 the times that a
-provider was asked in a step; `part` is the number of a stretch of text or reasoning in its step; `call` is the key of a
-tool call, unique in its run.
+Some fields are in many events. `step` counts a run's model requests from 1. `attempt` counts the requests to a provider
+within a step from 1. `part` is the number of a section of text or reasoning in its step. `call` is the key of a tool
+call, unique in its run.
 """
 
 VALUES = (
@@ -79,7 +80,7 @@ VALUES = (
     WorkflowShape,
     ForkedFrom,
 )
-"""What stands in events, beside plain JSON."""
+"""The values in events besides plain JSON."""
 
 PLAIN: dict[Any, str] = {
     str: "string",
@@ -143,7 +144,7 @@ def _table(kind: type[msgspec.Struct], *, only: tuple[str, ...] = (), without: t
         if field.name not in without and (not only or field.name in only)
     ]
     if rows:
-        yield "| field | type | if left out | |"
+        yield "| field | type | default | |"
         yield "|---|---|---|---|"
         yield from rows
         yield ""
@@ -169,7 +170,7 @@ def _type(hint: Any) -> str:
 
 
 def _default(field: Any) -> str:
-    """What stands there where the field does not; a field that must be there has nothing."""
+    """The value if the field is missing; empty for a required field."""
     if field.required:
         return ""
     value = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
@@ -195,8 +196,8 @@ def _grammar() -> Iterator[str]:
             yield f"{_one_paragraph(paragraph.removeprefix('Theory of operation. '))}\n"
     yield "## The rules\n"
     yield (
-        "`headwater.testing.check_log(events)` raises a LogError for the first rule that a log breaks. The grammar of "
-        "a run is what its `run.started` says: 1 where it says nothing.\n"
+        "`headwater.testing.check_log(events)` raises a LogError for the first rule that a log breaks. `run.started` "
+        "names the grammar of a run; the default is 1.\n"
     )
     yield "| rule | grammar | |"
     yield "|---|---|---|"
@@ -208,7 +209,7 @@ def _grammar() -> Iterator[str]:
 
 
 def _docstrings(kind: type) -> tuple[str, dict[str, str]]:
-    """What a class is said to be, and each of its fields, those that it inherits too."""
+    """The docstrings of a class and of its fields, including inherited ones."""
     meanings: dict[str, str] = {}
     said = ""
     for one in reversed(kind.__mro__):

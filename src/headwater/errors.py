@@ -180,6 +180,7 @@ class UnknownModel(ConfigurationError):
 
 class MissingKey(ConfigurationError):
     """The provider needs a key and none was found.
+
     Set the provider's variable, or pass `api_key=`. A local server needs no key.
     """
 

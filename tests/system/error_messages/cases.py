@@ -1,8 +1,8 @@
-"""What is tried: functions that each get one thing wrong, under the heading that the page of errors gives it.
+"""The cases: functions that each make one mistake, with a heading for the page of errors.
 
-A case is a function under `@case("A heading")`. Its docstring is the advice that stands below the message; it raises
-what a newcomer would see at the end of a traceback, or returns what is printed. scripts/error_reference.py writes the
-page from them.
+A case is a function under `@case("A heading")`. Its docstring is the advice below the message. It raises what a new
+user would see at the end of a traceback, or returns what is printed. scripts/error_reference.py writes the page from
+them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ("Case", "Here", "all_cases", "case", "inside_a_loop", "offline", "ope
 
 
 def set_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the environment that of a machine where nothing has been set up."""
+    """Clear the environment, as on a machine where nothing has been set up."""
     variables = {MODEL_VARIABLE, "SSL_CERT_FILE", "SSL_CERT_DIR", "OPENAI_API_VERSION"}
     for provider in PROVIDERS.values():
         variables |= {*provider.key_variables, *provider.token_variables, *provider.base_url_variables}
@@ -43,7 +43,7 @@ def set_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Here:
-    """What a case may need: a machine where nothing has been set up, and servers. Lasts while it is entered."""
+    """What a case needs: a clean environment, and servers. A context manager."""
 
     def __init__(self) -> None:
         self.servers: list[Server] = []
@@ -63,12 +63,12 @@ class Here:
 
     @property
     def server(self) -> Server:
-        """A server of the case's own."""
+        """The case's server."""
         return self.servers[0] if self.servers else self._begun(Server())
 
     @property
     def secure_server(self) -> Server:
-        """The same behind TLS, with a certificate that nobody trusts."""
+        """The same with TLS and an untrusted certificate."""
         return self.servers[0] if self.servers else self._begun(Server(self._untrusted()))
 
     def _begun(self, server: Server) -> Server:
@@ -94,7 +94,7 @@ Trigger: TypeAlias = Callable[[Here], Any]
 
 
 class Case(NamedTuple):
-    """One thing that is got wrong, and what to do about it."""
+    """One mistake, and what to do about it."""
 
     trigger: Trigger
     advice: str
@@ -109,7 +109,7 @@ _cases: dict[str, Case] = {}
 
 
 def all_cases() -> Mapping[str, Case]:
-    """Every case of this folder's modules, by its heading, in the order in which they are written."""
+    """Every case in this folder's modules by its heading, in source order."""
     folder = Path(__file__).parent
     for module in pkgutil.iter_modules([str(folder)]):
         if not module.name.startswith("test_"):
@@ -118,7 +118,7 @@ def all_cases() -> Mapping[str, Case]:
 
 
 def case(title: str) -> Callable[[Trigger], Trigger]:
-    """Try the function under this heading; its docstring says what to do about the error."""
+    """Register the function under this heading; its docstring says what to do about the error."""
 
     def add(trigger: Trigger) -> Trigger:
         assert title not in _cases, f"{title} is tried twice"
@@ -131,7 +131,7 @@ def case(title: str) -> Callable[[Trigger], Trigger]:
 
 
 def provoke(case: Case) -> tuple[str, BaseException | None]:
-    """What is printed at the end of the traceback, with the same addresses every time; and what was raised."""
+    """Returns the end of the traceback, with fixed addresses, and the exception."""
     with Here() as here:
         try:
             text, error = case.trigger(here), None
@@ -145,16 +145,16 @@ def provoke(case: Case) -> tuple[str, BaseException | None]:
 
 
 def offline(**arguments: Any) -> Agent[Any, Any]:
-    """An agent of the built-in model; arguments may be as wrong as the case wants them."""
+    """An agent with the offline model; arguments may be invalid."""
     return Agent(model="offline", **arguments)
 
 
 def openai(here: Here, **arguments: Any) -> Agent[Any, Any]:
-    """An agent of a provider that is the case's own server."""
+    """An agent whose provider is the case's server."""
     here.setenv("OPENAI_BASE_URL", here.server.url)
     return Agent(**{"model": "openai/gpt-5.4", "api_key": "sk-newcomer-0123456789", "retries": 0, **arguments})
 
 
 def inside_a_loop(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Run it as a program's main would be."""
+    """Run it with asyncio.run, like a program's main."""
     return asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Conversations and answers that were kept, and cannot be read again."""
+"""Saved conversations and answers that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def _load(text: str) -> None:
         Thread.load("tides.json")
 
 
-@case("A saved thread that is broken")
+@case("A saved thread that is damaged")
 def broken(here: Here) -> None:
-    """`save` writes a file whole or not at all, so something else has changed it. Look for an older copy."""
+    """`save` replaces the file atomically, so something else has changed it. Look for a backup."""
     _load('{"v":1,"type":"thread","messages":[{"role":"us')
 
 
 @case("A saved thread of a newer version")
 def newer(here: Here) -> None:
-    """A newer headwater wrote the file. It is not read in part, for then the rest would be lost when it is saved."""
+    """A newer headwater wrote the file. It is not loaded partially, because saving it again would lose the rest."""
     _load('{"v":2,"type":"thread","messages":[]}')
 
 
-@case("A kept answer that is not of the type")
+@case("A saved answer of another type")
 def other_type(here: Here) -> None:
-    """Give the type that the agent had, or leave `output_type` out: then the output is plain JSON data."""
+    """Pass the agent's type, or leave out `output_type` to get plain JSON data."""
     Response.from_json(Response('{"port": "Brest"}').to_json(), output_type=Tide)

@@ -1,4 +1,4 @@
-"""Plain code inside async code, async code outside, and a stream read in the wrong way."""
+"""Blocking calls in async code, async code outside an event loop, and misuse of streams."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def used(here: Here) -> None:
 
 @case("A run that is printed, or used as text, before it was awaited")
 def printed(here: Here) -> None:
-    """Write `answer = await agent.run(…)`: inside an event loop `run` returns an awaitable. So it is with `str`, a
-    format string, `+`, `len`, `for` and `in`.
+    """Write `answer = await agent.run(…)`: inside an event loop `run` returns an awaitable. The same holds for
+    `str`, format strings, `+`, `len`, `for` and `in`.
     """
 
     async def main() -> None:
@@ -43,7 +43,7 @@ def printed(here: Here) -> None:
 
 @case("A run that is sent as JSON before it was awaited")
 def as_json(here: Here) -> None:
-    """Write `answer = await agent.run(…)`. A server that answers with the run itself fails alike, in its own words."""
+    """Write `answer = await agent.run(…)`. A web server that returns the run itself fails in a similar way."""
 
     async def main() -> None:
         answer = offline().run("Hello")
@@ -71,7 +71,7 @@ def joined(here: Here) -> None:
 
 @case("A run that is never awaited")
 def dropped(here: Here) -> Any:
-    """A warning: the run was not begun, and nothing was sent. Write `await`, or make a task of it."""
+    """This is a warning: the run did not start, and nothing was sent. Write `await`, or create a task from it."""
 
     async def main() -> str:
         with warnings.catch_warnings(record=True) as caught:
@@ -86,7 +86,7 @@ def dropped(here: Here) -> Any:
 
 @case("A run that is awaited twice")
 def awaited_twice(here: Here) -> None:
-    """A response may be used as often as you like, a run is awaited once."""
+    """Store the Response and use it as often as you like; a run can be awaited once."""
 
     async def main() -> None:
         answer = offline().run("Hello")
@@ -98,7 +98,7 @@ def awaited_twice(here: Here) -> None:
 
 @case("async for over run")
 def async_for_over_run(here: Here) -> None:
-    """`run` is the whole answer, `run_stream` is the answer as it comes."""
+    """`run` returns the whole answer; `run_stream` returns a stream."""
 
     async def main() -> None:
         answer: Any = offline().run("Hello")
@@ -124,7 +124,7 @@ def plain_for(here: Here) -> None:
 
 @case("run_sync in async code")
 def run_sync(here: Here) -> None:
-    """Write `await agent.run(…)`; or run it in a thread with `asyncio.to_thread`."""
+    """Write `await agent.run(…)`, or run it in a thread with `asyncio.to_thread`."""
 
     async def main() -> None:
         offline().run_sync("Hello")
@@ -144,8 +144,8 @@ def result_sync(here: Here) -> None:
 
 @case("asyncio.run of run")
 def asyncio_run(here: Here) -> None:
-    """In plain code `run` blocks and returns its Response: leave `asyncio.run` out, or give it
-    `agent.arun(…)`.
+    """In sync code `run` blocks and returns the Response: remove `asyncio.run`, or pass
+    `agent.arun(…)` to it.
     """
     answer: Any = offline(max_tokens=1).run("Hello")
     asyncio.run(answer)
@@ -163,7 +163,7 @@ def no_loop(here: Here) -> None:
 
 @case("A stream that is read twice")
 def read_twice(here: Here) -> None:
-    """Keep the pieces in a list as they come, or call `run_stream` once more: that is a second run."""
+    """Store the chunks in a list while you read, or call `run_stream` again, which is a second run."""
     stream = offline().run_stream("Hello")
     for chunk in stream:
         print(chunk.content)
@@ -173,14 +173,14 @@ def read_twice(here: Here) -> None:
 
 @case("The response before the end")
 def too_early(here: Here) -> None:
-    """`response` is there once the run has ended; `result()` waits for it."""
+    """`response` is available once the run has ended; `result()` waits for it."""
     stream = offline().run_stream("Hello")
     print(stream.response)
 
 
 @case("The result while the stream is being read")
 def in_between(here: Here) -> None:
-    """Leave the loop first, or take the last chunk, which has the finish reason and the usage."""
+    """Leave the loop first, or use the last chunk, which has the finish reason and the usage."""
 
     async def main() -> None:
         stream = offline().run_stream("Hello")

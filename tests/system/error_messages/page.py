@@ -1,4 +1,4 @@
-"""docs/errors.md, as a test reads it: each message under its heading, and what to do about it."""
+"""Reads docs/errors.md for the tests: each message under its heading, and its advice."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from tests.system.error_messages.cases import Here, case, offline
 
 @case("No model is named")
 def no_model(here: Here) -> None:
-    """Pass `model=`, or set the variable `HEADWATER_MODEL`. [Providers](providers.md) has the names and the variables
-    of the keys.
+    """Pass `model=`, or set the variable `HEADWATER_MODEL`. [Providers](providers.md) lists the names and the
+    variables of the keys.
     """
     Agent().run("Hello")
 
@@ -24,35 +24,35 @@ def no_model_but_a_key(here: Here) -> None:
     Agent().run("Hello")
 
 
-@case("The model's name leads nowhere")
+@case("An unknown model name")
 def unknown_model(here: Here) -> None:
     """Write the provider before the model, as in `openai/gpt-5.4`. Names that begin with `gpt-`, `o3`, `claude-` or
-    `gemini-` do without.
+    `gemini-` do not need it.
     """
     Agent(model="gtp-5.4").run("Hello")
 
 
 @case("The provider's name is misspelled")
 def unknown_provider(here: Here) -> None:
-    """Correct what stands before the slash."""
+    """Correct the part before the slash."""
     Agent(model="antropic/claude-sonnet-5").run("Hello")
 
 
 @case("An open model without a provider")
 def open_model(here: Here) -> None:
-    """Many serve an open model: say which of them by writing it before the model's name."""
+    """Several providers serve open models: write the provider before the model's name."""
     Agent(model="llama3.2").run("Hello")
 
 
 @case("A provider without a model")
 def only_a_provider(here: Here) -> None:
-    """Write the model's name behind the slash."""
+    """Write the model's name after the slash."""
     Agent(model="openai/").run("Hello")
 
 
-@case("The model is no name")
+@case("A model of the wrong type")
 def model_of_a_wrong_type(here: Here) -> None:
-    """`model=` takes a name, a `Model`, or anything that can be asked, such as a scripted model."""
+    """`model=` takes a name, a `Model`, or a backend such as a scripted model."""
     wrong: Any = 5
     Agent(model=wrong)
 
@@ -71,113 +71,113 @@ def no_key(here: Here) -> None:
 
 @case("A placeholder instead of a key")
 def placeholder(here: Here) -> None:
-    """Put your own key where the example had none; the message says where that was read."""
+    """Replace the placeholder with your key; the message says where it was read."""
     here.setenv("OPENAI_API_KEY", "<your key>")
     Agent(model="gpt-5.4").run("Hello")
 
 
 @case("A key with a line break")
 def line_break(here: Here) -> None:
-    """Take the line break off, as with `Path("key.txt").read_text().strip()`."""
+    """Remove the line break, for example with `Path("key.txt").read_text().strip()`."""
     Agent(model="gpt-5.4", api_key="sk-newcomer-0123456789\n").run("Hello")
 
 
 @case("A key with a space")
 def space(here: Here) -> None:
-    """Give the key alone: the word `Bearer` is added where it belongs."""
+    """Give only the key: `Bearer` is added automatically."""
     here.setenv("OPENAI_API_KEY", "Bearer sk-newcomer-0123456789")
     Agent(model="gpt-5.4").run("Hello")
 
 
-@case("A key that is no string")
+@case("A key of the wrong type")
 def key_of_a_wrong_type(here: Here) -> None:
-    """Read the file yourself and pass what stands in it."""
+    """Read the file yourself and pass its content."""
     wrong: Any = Path("key.txt")
     Agent(model="gpt-5.4", api_key=wrong)
 
 
 @case("A base URL without http://")
 def base_url(here: Here) -> None:
-    """Write the whole address. It is not repeated here, for a key is soon pasted where an address belongs."""
+    """Write the complete URL. The message does not repeat it, in case a key was pasted by mistake."""
     Agent(model="llama3.2", base_url="localhost:8000").run("Hello")
 
 
 @case("A password in the base URL")
 def base_url_with_a_password(here: Here) -> None:
-    """Pass it as `api_key=`, or as a header of a `Model`: an address ends up in logs."""
+    """Pass it as `api_key=`, or as a header of a `Model`, because URLs end up in logs."""
     Agent(model="llama3.2", base_url="https://me:newcomer@example.com/v1").run("Hello")
 
 
 @case("A misspelled argument")
 def misspelled(here: Here) -> None:
-    """Correct the name. What a provider has and this library does not know goes into `extra={…}`."""
+    """Correct the name. Pass fields that only one provider has with `extra={…}`."""
     offline(instruction="Be brief.")
 
 
 @case("A misspelled setting")
 def misspelled_setting(here: Here) -> None:
-    """Correct the name: settings and arguments are looked up together."""
+    """Correct the name. The message suggests arguments and settings."""
     offline(temprature=0.5)
 
 
 @case("An argument of another library")
 def of_another_library(here: Here) -> None:
-    """Use the name here. What other libraries call the arguments of agents, models, runs and workflows is known."""
+    """Use the name in the message. The names in other libraries are known for agents, models, runs and workflows."""
     offline(max_turns=3)
 
 
 @case("A class of another library")
 def class_of_another_library(here: Here) -> None:
-    """[The map](workflow-map.md) has a recipe for each of these classes, with an example."""
+    """The [workflow map](workflow-map.md) has a recipe for each of these classes, with an example."""
     exec("from headwater import GroupChat")
 
 
 @case("A setting of the wrong type")
 def setting_of_a_wrong_type(here: Here) -> None:
-    """Give a value of the kind that it names."""
+    """Pass a value of the type in the message."""
     offline(temperature="hot")
 
 
 @case("A setting that the provider does not have")
 def unsupported(here: Here) -> None:
-    """Leave it out. A setting is never dropped in silence, so no request was sent."""
+    """Remove the setting. Settings are never silently ignored, so no request was sent."""
     Agent(model="anthropic/claude-sonnet-5", api_key="sk-ant-newcomer", seed=7).run("Hello")
 
 
 @case("An argument of the agent given to run")
 def of_the_agent(here: Here) -> None:
-    """Give it where the agent is made. What a run takes is in [agents](agents.md#for-one-run)."""
+    """Pass it when you create the agent. See [agents](agents.md#for-one-run) for the options of a run."""
     wrong: dict[str, Any] = {"handoffs": []}
     offline().run("Hello", **wrong)
 
 
 @case("An argument in both spellings")
 def both_spellings(here: Here) -> None:
-    """Choose one: `model_name` is another spelling of `model`. [The others](agents.md) stand beside their arguments."""
+    """Pass only one: `model_name` is another name of `model`. See [the list](agents.md#names-from-other-libraries)."""
     Agent(model="offline", model_name="offline")
 
 
-@case("A count that is none")
+@case("A count below 1")
 def count(here: Here) -> None:
-    """Give a number of at least 1. There is no endless loop, for each one costs a request."""
+    """Pass a number of at least 1. There is no endless loop, because each loop costs a request."""
     offline(max_loops=0)
 
 
 @case("Seconds instead of timeouts")
 def seconds(here: Here) -> None:
-    """Say which clock: `Timeouts(run=30)` is the whole run, [the others](failures.md#timeouts) are for one request."""
+    """Say which timeout: `Timeouts(run=30)` limits the whole run, [the others](failures.md#timeouts) one request."""
     offline(timeouts=30)
 
 
-@case("A clock that cannot run")
+@case("A timeout of 0")
 def clock(here: Here) -> None:
-    """Write None to do without a clock."""
+    """Pass None for no timeout."""
     Timeouts(run=0)
 
 
-@case("A fallback that is no list")
+@case("A fallback that is not a list")
 def fallback(here: Here) -> None:
-    """Models are asked in order, so there is a list of them, also of one."""
+    """Pass a list, even for one model. The models are used in order."""
     offline(fallback="ollama/llama3.2")
 
 
@@ -187,7 +187,7 @@ def callback(here: Here) -> None:
     offline(streaming_callback="done")
 
 
-@case("Instructions that are no text")
+@case("Instructions that are not a string")
 def instructions(here: Here) -> None:
     """Join several lines into one string."""
     offline(instructions=["Be brief."])
@@ -195,53 +195,53 @@ def instructions(here: Here) -> None:
 
 @case("A context that was forgotten")
 def forgotten_context(here: Here) -> None:
-    """The agent, its instructions or a tool [declares a context](agents.md#a-typed-context). Give it to each run."""
+    """The agent, its instructions or a tool [declares a context](agents.md#a-typed-context). Pass it to each run."""
     offline(name="pilot", context_type=Path).run("Hello")
 
 
 @case("An output type that cannot be described")
 def output_type(here: Here) -> None:
-    """Use a type that pydantic knows, such as a dataclass or a model of its own."""
+    """Use a type that pydantic supports, such as a dataclass or a pydantic model."""
     offline(output_type=type("Harbour", (), {"__module__": "harbours"}))
 
 
 @case("An output type that is a word")
 def output_type_as_a_word(here: Here) -> None:
-    """Leave it out where a word of another library chose the result's shape: a type makes the model answer in it."""
+    """Remove it if it selected a result format in another library. Here `output_type` is the type of the answer."""
     offline(output_type="str-all-except-first")
 
 
 @case("No task")
 def no_task(here: Here) -> None:
-    """The task comes first; `task=` and `message=` are its names."""
+    """Pass the task as the first argument, or as `task=` or `message=`."""
     nothing: dict[str, Any] = {}
     offline().run(**nothing)
 
 
-@case("A task that is no text")
+@case("A task that is not text")
 def task(here: Here) -> None:
-    """Look where the task comes from: a function that returns nothing gives None."""
+    """Check where the task comes from: a function without a `return` returns None."""
     wrong: Any = None
     offline().run(wrong)
 
 
 @case("A task of dicts")
 def task_of_dicts(here: Here) -> None:
-    """Messages are values here: `Message.user("…")`, `Message.assistant("…")`, `Message.system("…")`."""
+    """Messages are objects: `Message.user("…")`, `Message.assistant("…")`, `Message.system("…")`."""
     wrong: Any = [{"role": "user", "content": "Hello"}]
     offline().run(wrong)
 
 
 @case("History of dicts")
 def history_of_dicts(here: Here) -> None:
-    """Write `Message.user("…")` and `Message.assistant("…")`, or pass on the `messages` of the response before."""
+    """Write `Message.user("…")` and `Message.assistant("…")`, or pass the `messages` of the previous response."""
     wrong: Any = [{"role": "user", "content": "Hello"}]
     offline().run("And then?", history=wrong)
 
 
 @case("A Response as history")
 def history(here: Here) -> None:
-    """A response is the text of the answer; the conversation is in its `messages`."""
+    """A Response is the text of the answer; its `messages` are the conversation."""
     agent = offline()
     wrong: Any = agent.run("Hello")
     agent.run("And then?", history=wrong)
@@ -249,20 +249,20 @@ def history(here: Here) -> None:
 
 @case("History and a thread")
 def history_and_thread(here: Here) -> None:
-    """A thread remembers by itself, so `history=` is left out beside it."""
+    """A thread keeps its own history, so leave `history=` out."""
     offline().run("And then?", history=[], thread=Thread())
 
 
 @case("A thread by its name")
 def thread(here: Here) -> None:
-    """Make one `Thread()` a conversation and pass the same one each time."""
+    """Create one `Thread()` per conversation and pass it to each run."""
     wrong: Any = "monday"
     offline().run("And then?", thread=wrong)
 
 
 @case("Two runs in one thread")
 def busy(here: Here) -> None:
-    """A conversation goes one message after the other: wait for the first run, or use two threads."""
+    """A thread takes one run at a time: wait for the first run, or use two threads."""
     thread, agent = Thread(), offline()
     with agent.run_stream("Hello", thread=thread) as stream:
         words = iter(stream.text())
@@ -272,7 +272,7 @@ def busy(here: Here) -> None:
 
 @case("A header that cannot be sent")
 def header(here: Here) -> None:
-    """Take line breaks off; the value is not shown, for it may be a key."""
+    """Remove the line break. The value is not shown, because it may be a key."""
     Agent(model=Model("openai/gpt-5.4", headers={"X-Team": "harbour\n"}))
 
 

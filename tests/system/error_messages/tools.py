@@ -20,13 +20,13 @@ def high_water(port: str) -> str:
 
 @case("A tool that was called")
 def called(here: Here) -> None:
-    """Write `tools=[high_water]`: the model calls it."""
+    """Write `tools=[high_water]` without parentheses; the model calls it."""
     offline(tools=[high_water("Brest")])
 
 
 @case("A tool that is not in a list")
 def no_list(here: Here) -> None:
-    """Write `tools=[high_water]`, also for one."""
+    """Write `tools=[high_water]`, even for one tool."""
     offline(tools=high_water)
 
 
@@ -38,7 +38,7 @@ def by_name(here: Here) -> None:
 
 @case("A lambda as a tool")
 def unnamed(here: Here) -> None:
-    """Write a function with a name, types and a docstring: that is all that a model learns of it."""
+    """Write a function with a name, types and a docstring: these are what the model is told."""
     offline(tools=[lambda port: "06:12"])
 
 
@@ -67,7 +67,7 @@ class Harbour:
 
 @case("A tool that takes *args")
 def star(here: Here) -> None:
-    """A model calls by names and has to know each: take one parameter that is a list."""
+    """A model passes arguments by name: use one parameter that is a list."""
 
     def high_water(*ports: str) -> str:
         """When the tide is highest."""
@@ -78,7 +78,7 @@ def star(here: Here) -> None:
 
 @case("A tool that takes **kwargs")
 def two_stars(here: Here) -> None:
-    """Write the names out, or take one dict."""
+    """Declare the parameters, or use one dict."""
 
     def high_water(**ports: str) -> str:
         """When the tide is highest."""
@@ -100,7 +100,7 @@ def positional(here: Here) -> None:
 
 @case("A parameter whose type cannot be described")
 def odd_type(here: Here) -> None:
-    """A model can only write JSON: take a name or a number, and look the object up in the function."""
+    """A model can only write JSON: take a name or a number, and look up the object in the function."""
     offline(tools=[moor])
 
 
@@ -127,21 +127,21 @@ def fee(length: Decimal) -> str:
     return "12"
 
 
-@case("Two tools of one name")
+@case("Two tools with the same name")
 def twice(here: Here) -> None:
-    """Take one out, or rename it."""
+    """Remove one, or rename it."""
     offline(tools=[high_water, high_water])
 
 
-@case("A bad name for a tool")
+@case("An invalid name for a tool")
 def bad_name(here: Here) -> None:
     """Use letters, digits, `_` and `-`."""
     tool(high_water, name="high water")
 
 
-@case("A bad timeout for a tool")
+@case("An invalid timeout for a tool")
 def bad_timeout(here: Here) -> None:
-    """Give seconds, or None for the agent's own."""
+    """Pass seconds, or None for the agent's timeout."""
     tool(high_water, timeout=0)
 
 
@@ -154,7 +154,7 @@ def above_classmethod(here: Here) -> None:
 
 @case("A tool that ends the run")
 def failed(here: Here) -> None:
-    """A tool raised `ToolFailed` on purpose; the words are its own. What had come is in `error.response`."""
+    """A tool raised `ToolFailed` on purpose, with its own message. The partial answer is in `error.response`."""
 
     def berth(port: str) -> str:
         """Find a berth."""
@@ -165,7 +165,7 @@ def failed(here: Here) -> None:
 
 @case("A tool that takes too long")
 def slow(here: Here) -> str:
-    """Not raised: it goes to the model as the call's result, so that it can try something else."""
+    """This is not raised: the model gets it as the call's result and can try something else."""
 
     def wait(port: str, ctx: ToolContext[Any]) -> str:
         """Wait for high water."""
@@ -179,13 +179,13 @@ def slow(here: Here) -> str:
 
 @case("A model that calls tools without end")
 def max_steps(here: Here) -> None:
-    """Raise `max_steps` where it was making progress; what it had said is in `error.response`."""
+    """Raise `max_steps` if the model was making progress. The partial answer is in `error.response`."""
     offline(tools=[high_water], max_steps=1).run("When is high water?")
 
 
 @case("Agents that hand the conversation to each other without end")
 def max_handoffs(here: Here) -> None:
-    """Their instructions should say when to answer and not hand over. What was said is in `error.response`."""
+    """Their instructions should say when to answer. The partial answer is in `error.response`."""
     one = Agent(name="a", model=ScriptedModel(lambda request: [Call("transfer_to_b", {})]))
     other = Agent(name="b", model=ScriptedModel(lambda request: [Call("transfer_to_a", {})]), handoffs=[one])
     one.handoffs = (other,)
@@ -194,7 +194,7 @@ def max_handoffs(here: Here) -> None:
 
 @case("An agent that is its own tool and never answers")
 def max_depth(here: Here) -> None:
-    """Give the agent a way to answer without the tool, or take it out of its own tools."""
+    """Give the agent a way to answer without the tool, or remove it from its own tools."""
     deep = Agent(name="deep", model=ScriptedModel(lambda request: [Call("deep", {"task": "again"})]))
     deep.tools = [deep]
     deep.run("Go on.")
