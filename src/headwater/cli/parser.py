@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from headwater.cli import chat, completion, demo, doctor, gateway, models, run, runs, serve
+from headwater.cli import attach, chat, completion, demo, doctor, gateway, models, run, runs, serve
 from headwater.version import __version__
 
 __all__ = ("COMMANDS", "Command", "make_parser")
@@ -66,6 +66,7 @@ COMMANDS: dict[str, Command] = {
     "chat": chat,
     "runs": runs,
     "serve": serve,
+    "attach": attach,
     "gateway": gateway,
     "demo": demo,
     "models": models,

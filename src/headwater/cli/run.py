@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.cli.options import add_agent_options, add_continue_option, add_schema_option, look_of, make_agent
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from headwater.agents.terminal_asking import TerminalAsker
     from headwater.cli.output import Outlet, Watching
     from headwater.readers.stream import AgentStream
+    from headwater.runtime.run import Run
     from headwater.runtime.thread import Thread
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "WAITS", "add_arguments", "ask", "conduct", "execute")
@@ -129,18 +131,30 @@ def ask(
     return response
 
 
-def conduct(stream: AgentStream[Any, Any], out: Outlet, watching: Watching, asker: TerminalAsker | None = None) -> Any:
-    """Read a stream to its end, as `ask` does; what it came to."""
+def conduct(
+    stream: AgentStream[Any, Any],
+    out: Outlet,
+    watching: Watching,
+    asker: TerminalAsker | None = None,
+    *,
+    run: Run | None = None,
+    leave: Callable[[], None] | None = None,
+) -> Any:
+    """Read a stream to its end, as `ask` does; what it came to.
+
+    `run` is the stream's, where it was claimed before. `leave` is what is done when nobody reads `out` any more, in
+    place of cancelling the run.
+    """
     from headwater.readers.kept_loop import kept_loop
     from headwater.readers.reading import drain_blocking
 
-    run = stream.claim()
+    run = run or stream.claim()
     show: Any = watching
     if asker is not None:
         asker.attend(run.people, stream.park if run.wants_log else None)
         show = asker.beside(watching, watching.pause, whole=watching.whole)
     run.watch(show)
-    out.on_problem = stream.cancel
+    out.on_problem = leave or stream.cancel
     try:
         drain_blocking(run, kept_loop(), alone=True)
         response = run.response()

@@ -79,6 +79,8 @@ class Attached(FromLog):
         self._blocking = blocking
         self._people = RemotePeople(self)
         self._to_ask: list[str] = []
+        self._given: set[str] = set()
+        """The questions that were answered here, by a call of `answer`."""
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._saying: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
@@ -180,6 +182,7 @@ class Attached(FromLog):
     def answer(self, id: str, answer: Answer, kind: str) -> None:
         """Answer what is asked, in words that its server takes."""
         self._say(*_in_words(id, answer, kind))
+        self._given.add(id)
 
     async def answer_and_wait(self, id: str, answer: Answer, kind: str) -> None:
         """The same, waiting until the server has taken it. Raises AnswerInvalid, AlreadyAnswered and RunEnded."""
@@ -245,6 +248,8 @@ class Attached(FromLog):
     async def _answered_by(self, approver: Approver, question: Question) -> None:
         try:
             answer = await answer_of(approver, question)
+            if question.id in self._given:
+                return  # the approver has answered by itself
             await self.answer_and_wait(question.id, answer, question.kind)
         except (AlreadyAnswered, RunEnded) as late:
             _logger.info("%s", late.message)

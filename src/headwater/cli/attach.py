@@ -1,0 +1,132 @@
+"""`headwater attach`: a run on another server, shown as one at home, from its beginning until it ends.
+
+Leaving it, by Ctrl-C too, leaves the run to its server; --cancel stops it. What is drawn is the terminal's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from headwater.agents.terminal_asking import TerminalAsker
+    from headwater.cli.output import Watching
+    from headwater.events import Event
+    from headwater.readers.stream import AgentStream
+
+__all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute", "headers_of", "token_of")
+
+SUMMARY = "watch a run on another server, and answer what it asks"
+USAGE = "attach [OPTIONS] URL"
+DESCRIPTION = """\
+Show a run of a headwater server as `headwater run` shows a local one, from
+its first event on. It reconnects without a gap if the connection breaks. If
+the run asks for an approval or an answer, you are asked here; the first
+answer counts, wherever it is given. Ctrl-C detaches, and the server decides
+what happens to the run (on_disconnect). With --cancel, Ctrl-C stops it."""
+EXAMPLES = """\
+examples:
+  headwater attach http://localhost:8000/runs/run_2f6c
+  headwater attach https://example.com/agents/#run=run_2f6c
+  headwater attach http://localhost:8000/runs/run_2f6c --json | jq -r .type
+  headwater attach http://localhost:8000/runs/run_2f6c --save tides.jsonl.gz"""
+
+TOKEN_VARIABLE: Final = "HEADWATER_TOKEN"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """See `Command`."""
+    parser.add_argument("url", metavar="URL", help="http://HOST/runs/ID, or the page that shows the run")
+    add_access_arguments(parser)
+    parser.add_argument("--cancel", action="store_true", help="let Ctrl-C stop the run")
+    parser.add_argument("--save", metavar="FILE", help="keep the run, for headwater runs")
+    parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object a line")
+    parser.add_argument("--dashboard", action="store_true", help="show a workflow as a dashboard")
+    parser.add_argument("--raw", action="store_true", help="show the text as it came, without drawing its Markdown")
+    parser.add_argument("--show-reasoning", action="store_true", help="show what the model thinks")
+
+
+def add_access_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take what a request to a server is sent with."""
+    parser.add_argument("--token", metavar="TOKEN", help=f"the server's token (default: {TOKEN_VARIABLE})")
+    parser.add_argument(
+        "--header", action="append", default=[], metavar="NAME:VALUE", help="a header to send; may be repeated"
+    )
+
+
+def token_of(asked: argparse.Namespace) -> str | None:
+    """The token to send."""
+    return asked.token or os.environ.get(TOKEN_VARIABLE) or None
+
+
+def headers_of(asked: argparse.Namespace) -> dict[str, str]:
+    """The headers to send. Raises UsageError."""
+    from headwater.errors import UsageError
+
+    headers: dict[str, str] = {}
+    for given in asked.header:
+        name, colon, value = given.partition(":")
+        if not (colon and name.strip()):
+            raise UsageError("--header takes a name and a value.", hint="Write --header 'X-Team: tides'.")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
+def execute(asked: argparse.Namespace) -> int:
+    """See `Command`."""
+    from headwater.agents.remote import attach
+    from headwater.agents.terminal_asking import TerminalAsker, can_ask
+    from headwater.cli.following import Following
+    from headwater.cli.output import JSONLines, Outlet, tell
+
+    out = Outlet()
+    look = {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
+    watching: Watching = JSONLines(out) if asked.json else Following(out, dashboard=asked.dashboard, **look)
+    asker = TerminalAsker() if can_ask() and not asked.dashboard else None
+    given: dict[str, Any] = {} if asker is None else {"approver": asker}
+    stream = attach(asked.url, token=token_of(asked), headers=headers_of(asked), save=asked.save, **given)
+    try:
+        _show(stream, out, watching, asker)
+    except KeyboardInterrupt:
+        if asked.cancel:
+            _stop(asked, stream)
+        else:
+            tell("detached; the server decides what happens to the run (--cancel stops it).")
+        raise
+    return 0
+
+
+def _show(stream: AgentStream[Any, Any], out: Any, watching: Watching, asker: TerminalAsker | None) -> None:
+    from headwater.cli.run import conduct
+
+    run = stream.claim()
+    if asker is None:
+        run.watch(_tell_what_is_asked)
+    conduct(stream, out, watching, asker, run=run, leave=run.abort)
+
+
+def _tell_what_is_asked(event: Event) -> None:
+    """Say on standard error that the run waits: nobody can be asked here, and others may answer."""
+    from headwater.cli.output import tell
+    from headwater.events import ApprovalAsked, InputAsked
+    from headwater.terminal.notes import call_phrase
+
+    if isinstance(event, ApprovalAsked):
+        tell(f"the run waits for leave to run {call_phrase(event.name, event.arguments)}.")
+    elif isinstance(event, InputAsked):
+        tell(f"the run waits for an answer to {event.name}: {event.message}")
+
+
+def _stop(asked: argparse.Namespace, stream: AgentStream[Any, Any]) -> None:
+    """Stop the run on its server, now that nobody reads it here."""
+    from headwater.agents.remote import attach
+    from headwater.cli.output import tell
+    from headwater.errors import HeadwaterError
+
+    again = attach(asked.url, token=token_of(asked), headers=headers_of(asked))
+    try:
+        again.cancel()
+        tell("the run is being stopped.")
+    except HeadwaterError as error:
+        tell(f"the run was not stopped: {error}")
