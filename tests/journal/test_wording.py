@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.errors import HeadwaterError, RunEnded, ThreadBusy, UnknownRun
-from headwater.journal.wording import busy, ended, unknown
+from headwater.errors import ConfigurationError, HeadwaterError, RunEnded, ThreadBusy, UnknownRun
+from headwater.journal.run_log import Request
+from headwater.journal.wording import busy, check_name, check_request, ended, plain, unknown
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
-        (unknown("run_1"), UnknownRun, "No run 'run_1'"),
+        (unknown("run_1"), UnknownRun, "no run 'run_1'"),
         (ended("run_1", "failed"), RunEnded, "run_1 is failed"),
         (busy("t", "run_1"), ThreadBusy, "'t' is busy with the run run_1"),
     ],
@@ -22,3 +23,21 @@ def test_it_names_what_it_is_about_and_says_what_to_do(
     assert type(error) is kind
     assert said in error.message
     assert error.hint
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "\ud800", "x" * 501])
+def test_a_name_that_a_store_cannot_hold_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="The key"):
+        check_name("key", name)
+    with pytest.raises(ConfigurationError, match="label"):
+        check_request("r", Request(agent="a", labels={name: "x"}), None)
+
+
+@pytest.mark.parametrize("name", ["a", "x" * 500, "船 🚢", "a b\n'\"%s", None])
+def test_any_other_name_is_accepted(name: str | None) -> None:
+    check_name("key", name)
+    check_request("r", Request(agent="a", labels={name or "a": ""}), name)
+
+
+def test_text_is_stored_without_what_no_store_can_hold() -> None:
+    assert plain("a\0b\ud800c") == "a\ufffdb\ufffdc"

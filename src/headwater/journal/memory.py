@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -35,7 +35,7 @@ from headwater.journal.run_log import (
     State,
     Worker,
 )
-from headwater.journal.wording import busy, ended, unknown
+from headwater.journal.wording import busy, check_name, check_request, ended, plain, unknown
 
 __all__ = ("MemoryLog",)
 
@@ -98,6 +98,7 @@ class MemoryLog(RunLog):
         self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
     ) -> Created:
         """See RunLog."""
+        check_request(run, request, key)
         with self._lock:
             if run in self._runs or key in self._keys:
                 return Created(run if run in self._runs else self._keys[key or ""], new=False)
@@ -142,7 +143,7 @@ class MemoryLog(RunLog):
         if batch.state == "waiting":
             run.wake_at = self._clock() if run.posted > batch.heard else batch.wake_at
         elif batch.state in ENDED:
-            run.ended_at, run.outcome, run.wake_at = self._clock(), batch.outcome, None
+            run.ended_at, run.outcome, run.wake_at = self._clock(), plain(batch.outcome), None
         return run.end
 
     async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
@@ -163,7 +164,7 @@ class MemoryLog(RunLog):
         spans = (Span(begin, tuple(lines)),) if lines else ()
         return Page(run.id, spans, run.end, run.state, begin + len(lines) - 1, reset)
 
-    async def tail_many(self, runs: Mapping[str, int]) -> AsyncIterator[Page]:
+    async def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
         """See RunLog."""
         after = dict(runs)
         while after:
@@ -256,6 +257,7 @@ class MemoryLog(RunLog):
 
     async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
         """See RunLog."""
+        check_name("letter's key", key)
         with self._lock:
             found = self._run(run)
             for letter in found.letters:
@@ -278,7 +280,7 @@ class MemoryLog(RunLog):
         with self._lock:
             return list(self._run(run).letters)
 
-    async def letters(self, run: str) -> AsyncIterator[list[Letter]]:
+    async def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
         """See RunLog."""
         seen = -1
         while True:

@@ -19,7 +19,7 @@ open a file or a socket.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -317,7 +317,7 @@ class RunLog(Protocol):
         """The events after that number: whole batches until there are `limit` events, at least one. UnknownRun."""
         ...
 
-    def tail(self, run: str, after: int = -1) -> AsyncIterator[Page]:
+    def tail(self, run: str, after: int = -1) -> AsyncGenerator[Page, None]:
         """The log from there on, and what is appended to it, as it is stored; it ends once the run is over.
 
         A reader that is slow holds up nobody: it is given larger pages. Raises UnknownRun, also where the run is
@@ -325,7 +325,7 @@ class RunLog(Protocol):
         """
         return self.tail_many({run: after})
 
-    def tail_many(self, runs: Mapping[str, int]) -> AsyncIterator[Page]:
+    def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
         """Several logs at once, each after the number given: one look at the store for all. It ends with the last."""
         ...
 
@@ -368,7 +368,7 @@ class RunLog(Protocol):
         """All letters to the run, in order of their ids. Read it whole each time, never from a position."""
         ...
 
-    def letters(self, run: str) -> AsyncIterator[list[Letter]]:
+    def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
         """The whole inbox, and again each time that it has grown, until the run is over or deleted."""
         ...
 

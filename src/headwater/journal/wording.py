@@ -1,31 +1,108 @@
-"""What every store says where something is not as it should be: the same words whichever store it is.
+"""What every store accepts as a name, and the errors that every store raises, worded once.
 
-Owns those sentences; it must never look at a store.
+Owns those checks and sentences; it must never touch a store.
 """
 
 from __future__ import annotations
 
-from headwater.errors import RunEnded, ThreadBusy, UnknownRun
+import re
+from typing import Final
 
-__all__ = ("busy", "ended", "unknown")
+from headwater.errors import ConfigurationError, JournalMismatch, JournalUnavailable, RunEnded, ThreadBusy, UnknownRun
+from headwater.journal.run_log import Request
+from headwater.schema import well_formed
+
+__all__ = (
+    "busy",
+    "check_name",
+    "check_request",
+    "ended",
+    "newer_schema",
+    "older_schema",
+    "plain",
+    "shown",
+    "unavailable",
+    "unknown",
+)
+
+LONGEST_NAME: Final = 500
+"""Characters of an id, a key or a label: an index entry of PostgreSQL holds them, whatever they are."""
+
+
+def check_name(what: str, name: str | None) -> None:
+    """Check an id, key or name before it is stored; None passes. Raises ConfigurationError."""
+    if name is None:
+        return
+    if not name or len(name) > LONGEST_NAME or "\0" in name or well_formed(name) != name:
+        raise ConfigurationError(
+            f"The {what} {name[:60]!r} cannot be stored.",
+            hint=f"Use 1 to {LONGEST_NAME} characters, without NUL and unpaired surrogates.",
+        )
+
+
+def check_request(run: str, request: Request, key: str | None) -> None:
+    """Check every name of a run before it is created. Raises ConfigurationError."""
+    check_name("run id", run)
+    check_name("key", key)
+    check_name("agent's name", request.agent)
+    check_name("thread id", request.thread)
+    check_name("queue", request.queue)
+    for name, value in request.labels.items():
+        check_name("label", name)
+        check_name(f"label {name!r} with the value", value or "-")
+
+
+def plain(text: str) -> str:
+    """`text` as every store can hold it: NUL and unpaired surrogates become U+FFFD."""
+    return well_formed(text).replace("\0", "\ufffd")
 
 
 def unknown(run: str) -> UnknownRun:
-    """There is no such run."""
+    """The journal has no such run."""
     return UnknownRun(
-        f"No run {run!r} is in the journal.",
-        hint="Check the id and the journal's URL; a run that was deleted, or kept for long enough, is gone.",
+        f"The journal has no run {run!r}.",
+        hint="Check the id and the journal's URL. The run may have been deleted, or its retention time has passed.",
     )
 
 
 def ended(run: str, state: str) -> RunEnded:
-    """The run is over, and something was said to it."""
-    return RunEnded(f"The run {run} is {state}; nobody hears what is said to it.", hint="Start another run.")
+    """A letter was posted to a run that is over."""
+    return RunEnded(f"The run {run} is {state}, so it accepts no more messages.", hint="Start another run.")
 
 
 def busy(thread: str, ahead: str) -> ThreadBusy:
     """The thread has an open run."""
     return ThreadBusy(
-        f"The thread {thread!r} is busy with the run {ahead}, and a thread takes one run at a time.",
-        hint='Wait for that run to end, or pass when_busy="queue".',
+        f"The thread {thread!r} is busy with the run {ahead}: a thread runs one at a time.",
+        hint='Wait until that run ends, or pass when_busy="queue".',
     )
+
+
+def unavailable(url: str, error: Exception) -> JournalUnavailable:
+    """The store did not do what it was asked to."""
+    said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return JournalUnavailable(
+        f"The journal {shown(url)} does not answer: {said}.",
+        hint="Check that it can be reached, is not full and is not locked, then try again.",
+    )
+
+
+def newer_schema(url: str, found: int, known: int) -> JournalMismatch:
+    """A newer library has set the journal up."""
+    return JournalMismatch(
+        f"The journal {shown(url)} has schema version {found}, and this headwater knows versions up to {known}.",
+        hint="Upgrade headwater on this machine.",
+    )
+
+
+def older_schema(url: str, found: int, known: int) -> JournalMismatch:
+    """An older library has set the journal up."""
+    return JournalMismatch(
+        f"The journal {shown(url)} has schema version {found}, and this headwater needs version {known}.",
+        hint=f"Stop the older workers and run: headwater journal upgrade {shown(url)}",
+    )
+
+
+def shown(url: str) -> str:
+    """The URL as it may be shown: without its password."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", re.sub(r"(password=)[^&\s]*", r"\1***", url))

@@ -46,6 +46,7 @@ from headwater.testing.faults import (
     Stall,
     Truncate,
 )
+from headwater.testing.journal_check import JOURNAL_RULES, JournalBreach, check_journal
 from headwater.testing.provider_check import Checked, ProviderBreach, check_provider
 from headwater.testing.received import Received
 from headwater.testing.sample_logs import sample_logs
@@ -71,6 +72,8 @@ __all__ = (
     "HangUp",
     "Headers",
     "Item",
+    "JOURNAL_RULES",
+    "JournalBreach",
     "LogChecker",
     "LogError",
     "OfflineModel",
@@ -95,6 +98,7 @@ __all__ = (
     "Truncate",
     "Turn",
     "Wait",
+    "check_journal",
     "check_log",
     "check_provider",
     "check_surface",

@@ -1,0 +1,200 @@
+"""Readers that follow runs: one look at the store for all of them, whenever something may have changed.
+
+Owns who waits for which logs and inboxes, and when the store is looked at. How the store is looked at, and how it is
+known that something has changed, is the store's.
+
+A reader takes part in a look only while it waits: one that is slow is given more at once later, and nothing is queued
+for it. `version` counts the moments at which something may have changed; a reader that has not been looked at since
+the last of them is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Final
+
+from headwater.errors import JournalUnavailable
+from headwater.journal.run_log import Letter, Page
+from headwater.journal.wording import unknown
+
+__all__ = ("Following", "Looked", "Wanted")
+
+Wanted = tuple[str, int]
+"""A run, and the number after which its log is wanted, or how many letters are known."""
+
+RETRY: Final = 0.5
+"""Seconds until a store that did not answer is looked at again."""
+
+
+class Looked:
+    """What one look at the store found; what has no news is in none of these."""
+
+    __slots__ = ("letters", "missing", "pages")
+
+    def __init__(self) -> None:
+        self.pages: dict[Wanted, Page] = {}
+        self.letters: dict[Wanted, tuple[list[Letter], bool]] = {}
+        """The whole inbox, and whether the run is over."""
+        self.missing: set[str] = set()
+        """Runs that are not there."""
+
+    def add_page(self, wanted: Wanted, page: Page) -> None:
+        """Keep a page that says something: events, a reset, or that the run is over."""
+        if page.spans or page.reset or page.done:
+            self.pages[wanted] = page
+
+
+class _Follower:
+    __slots__ = ("future", "letters", "pages", "seen")
+
+    def __init__(self) -> None:
+        self.seen = -1
+        """The version at which it was looked at last."""
+        self.pages: frozenset[Wanted] = frozenset()
+        self.letters: frozenset[Wanted] = frozenset()
+        self.future: asyncio.Future[Looked] | None = None
+
+
+class Following:
+    """Who follows in one event loop.
+
+    `look` looks at the store for all that is wanted; while somebody waits, `changed` is asked every `interval()`
+    seconds whether something may have changed.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[set[Wanted], set[Wanted]], Awaitable[Looked]],
+        *,
+        interval: Callable[[], float],
+        changed: Callable[[], bool],
+    ) -> None:
+        self._look = look
+        self._interval = interval
+        self._changed = changed
+        self._version = 0
+        self._waiting: set[_Follower] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def followed(self) -> set[str]:
+        """The runs that somebody waits for at the moment."""
+        return {run for one in self._waiting for run, _ in one.pages | one.letters}
+
+    def bump(self) -> None:
+        """Something may have changed."""
+        self._version += 1
+        self._stir()
+
+    async def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
+        """See RunLog."""
+        after, follower = dict(runs), _Follower()
+        while after:
+            follower.pages = frozenset(after.items())
+            looked = await self._next(follower)
+            for wanted, page in looked.pages.items():
+                if wanted not in follower.pages:
+                    continue
+                after[page.run] = page.after
+                if page.done:
+                    del after[page.run]
+                elif page.after < page.end - 1:
+                    follower.seen = -1  # there is more than a page
+                if page.spans or page.reset:
+                    yield page
+            if gone := looked.missing & after.keys():
+                raise unknown(min(gone))
+
+    async def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
+        """See RunLog."""
+        known, follower = -1, _Follower()
+        while True:
+            follower.letters = frozenset({(run, known)})
+            looked = await self._next(follower)
+            if run in looked.missing:
+                if known < 0:
+                    raise unknown(run)
+                return
+            if (found := looked.letters.get((run, known))) is not None:
+                letters, over = found
+                if len(letters) > known:
+                    known = len(letters)
+                    yield letters
+                if over:
+                    return
+
+    def close(self) -> None:
+        """Whoever waits is told that the store was closed."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._pump is not None:
+            self._pump.cancel()
+        for one in self._waiting:
+            if one.future is not None and not one.future.done():
+                one.future.set_exception(JournalUnavailable("The journal was closed while a reader followed a run."))
+
+    async def _next(self, follower: _Follower) -> Looked:
+        if self._closed:
+            raise JournalUnavailable("The journal was closed.", hint="Open it again.")
+        follower.future = asyncio.get_running_loop().create_future()
+        self._waiting.add(follower)
+        try:
+            self._stir()
+            self._time()
+            return await follower.future
+        finally:
+            self._waiting.discard(follower)
+
+    def _time(self) -> None:
+        if self._timer is None and not self._closed:
+            self._timer = asyncio.get_running_loop().call_later(self._interval(), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._waiting:
+            if self._changed():
+                self.bump()
+            self._time()
+
+    def _stir(self) -> None:
+        if self._pump is None and any(one.seen < self._version for one in self._waiting):
+            self._pump = asyncio.get_running_loop().create_task(self._look_at_all(), name="headwater journal readers")
+
+    async def _look_at_all(self) -> None:
+        try:
+            while todo := [one for one in self._waiting if one.seen < self._version]:
+                version = self._version
+                try:
+                    looked = await self._look(
+                        {wanted for one in todo for wanted in one.pages},
+                        {wanted for one in todo for wanted in one.letters},
+                    )
+                except JournalUnavailable:
+                    await asyncio.sleep(RETRY)
+                    continue
+                except Exception as error:  # whoever reads is told, not a task that nobody looks at
+                    for one in todo:
+                        if one.future is not None and not one.future.done():
+                            one.future.set_exception(error)
+                        self._waiting.discard(one)
+                    continue
+                for one in todo:
+                    one.seen = version
+                    self._hand_out(one, looked)
+        finally:
+            self._pump = None
+
+    def _hand_out(self, one: _Follower, looked: Looked) -> None:
+        news = (
+            not looked.pages.keys().isdisjoint(one.pages)
+            or not looked.letters.keys().isdisjoint(one.letters)
+            or any(run in looked.missing for run, _ in one.pages | one.letters)
+        )
+        if news and one.future is not None and not one.future.done():
+            one.future.set_result(looked)
+            self._waiting.discard(one)

@@ -1,0 +1,84 @@
+"""A store by its URL.
+
+    memory:                     in this process alone
+    sqlite:///runs.db           a file in the working folder; four slashes for a whole path
+
+Owns what a URL may look like; what is behind it is the store's. A store's module is imported when it is first opened.
+"""
+
+from __future__ import annotations
+
+import threading
+import urllib.parse
+from typing import Final
+
+from headwater.errors import ConfigurationError
+from headwater.journal.memory import MemoryLog
+from headwater.journal.run_log import RunLog
+from headwater.journal.wording import shown
+
+__all__ = ("check_url", "open_journal", "upgrade")
+
+_HOW: Final = "Write sqlite:///runs.db or memory:."
+
+_memory: MemoryLog | None = None
+_one = threading.Lock()
+
+
+def check_url(url: str) -> str:
+    """The URL's scheme: memory or sqlite. Raises ConfigurationError where it names no store."""
+    if not isinstance(url, str):
+        raise ConfigurationError(f"The journal is {url!r}, which is no URL.", hint=_HOW)
+    scheme, colon, rest = url.partition(":")
+    if not colon or len(scheme) < 2:  # one letter is a drive
+        raise ConfigurationError(
+            f"The journal {url!r} is no URL.", hint=f"For a file write sqlite:///{url or 'runs.db'}. {_HOW}"
+        )
+    if scheme == "memory":
+        if rest:
+            raise ConfigurationError(f"The journal {url!r} has something after memory:.", hint="Write memory: alone.")
+    elif scheme == "sqlite":
+        _sqlite_path(url)
+    else:
+        raise ConfigurationError(f"The journal {shown(url)!r} is of a kind that headwater does not know.", hint=_HOW)
+    return scheme
+
+
+def _sqlite_path(url: str) -> str:
+    path = urllib.parse.unquote(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or not path or path.endswith("/") or "\0" in path:
+        raise ConfigurationError(
+            f"The journal {url!r} names no file.",
+            hint="Write sqlite:///runs.db for a file in the working folder, sqlite:////var/lib/runs.db for any other.",
+        )
+    if path == ":memory:":
+        raise ConfigurationError("A journal in SQLite is a file.", hint="For one that is not kept write memory:.")
+    return path
+
+
+async def open_journal(url: str) -> RunLog:
+    """Open the store; one that is not there yet is set up. Close it with `close`.
+
+    Of `memory:` there is one in a process. Raises ConfigurationError for a URL that names no store or a file that
+    cannot be opened, JournalMismatch where another version of headwater has set it up, JournalUnavailable.
+    """
+    if check_url(url) == "memory":
+        global _memory
+        with _one:
+            _memory = _memory or MemoryLog()
+            return _memory
+    from headwater.journal.sqlite.store import SqliteLog
+
+    return await SqliteLog.open(_sqlite_path(url), url)
+
+
+async def upgrade(url: str) -> int:
+    """Set the store up, or bring it to this library's schema. Returns the version that it had, 0 where it was new.
+
+    Twice does nothing, and of two processes at once one does it. Raises as `open_journal` does.
+    """
+    if check_url(url) == "memory":
+        return 0
+    from headwater.journal.sqlite.store import upgrade_sqlite
+
+    return await upgrade_sqlite(_sqlite_path(url), url)

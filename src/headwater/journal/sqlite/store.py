@@ -1,0 +1,297 @@
+"""`SqliteLog`: the store on one SQLite file.
+
+Owns the connections and what each call becomes: writes are done by one thread, and those that gather while a commit is
+under way share the next; reads are done by another, and a third connection looks every 5 ms whether another process
+has committed something. The statements are in `writing` and `reading`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from headwater.errors import ConfigurationError
+from headwater.journal.following import Following, Looked, Wanted
+from headwater.journal.packing import pack
+from headwater.journal.run_log import (
+    Appended,
+    Batch,
+    Created,
+    Due,
+    Letter,
+    LetterKind,
+    Page,
+    Posted,
+    Request,
+    RunInfo,
+    RunLog,
+    State,
+    Worker,
+)
+from headwater.journal.sqlite import reading, writing
+from headwater.journal.sqlite.schema import check_version, set_up
+from headwater.journal.sqlite.threads import DatabaseThread
+from headwater.journal.wording import check_name, check_request, unavailable, unknown
+
+__all__ = ("SqliteLog", "upgrade_sqlite")
+
+LOOK: Final = 0.005
+"""Seconds between two looks at `data_version` while somebody reads: what another process commits is seen so soon."""
+
+BUSY: Final = 10.0
+"""Seconds for which a lock of another process is waited for: as long as any transaction of ours could ever last."""
+
+GIVEN_BACK: Final = 2000
+"""Free pages that go back to the disk at once: some milliseconds, for which writers wait."""
+
+
+def _connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        db.execute("pragma auto_vacuum = incremental")  # counts where the file is new
+        db.execute("pragma journal_mode = wal")
+        db.execute("pragma synchronous = normal")
+        if query_only:
+            db.execute("pragma query_only = on")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepared(path: str, url: str, *, upgrade: bool) -> int:
+    """Have the file with its tables. Returns the version that was there before."""
+    if not Path(path).parent.is_dir():
+        raise ConfigurationError(
+            f"The journal {url} cannot be opened: there is no folder {str(Path(path).parent)!r}.",
+            hint="Make the folder, or name another file: sqlite:///runs.db is in the working folder.",
+        )
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what was said is its owner's alone
+    except OSError as error:
+        raise ConfigurationError(
+            f"The journal {url} cannot be opened: {error.strerror}.", hint="Name a file that can be written."
+        ) from None
+    try:
+        db = _connect(path)
+    except sqlite3.DatabaseError as error:
+        raise _unusable(url, error) from None
+    try:
+        if upgrade or not check_version(db, url):
+            return set_up(db, url)
+        return 0
+    except sqlite3.DatabaseError as error:
+        raise _unusable(url, error) from None
+    finally:
+        db.close()
+
+
+def _unusable(url: str, error: sqlite3.DatabaseError) -> Exception:
+    if isinstance(error, sqlite3.OperationalError):
+        return unavailable(url, error)
+    return ConfigurationError(f"{url} is not a journal: {error}.", hint="Name another file, or remove this one.")
+
+
+async def upgrade_sqlite(path: str, url: str) -> int:
+    """Make or update the tables. Returns the version that was there before. Raises as `SqliteLog.open` does."""
+    return _prepared(path, url, upgrade=True)
+
+
+class SqliteLog(RunLog):
+    """A store in one file of the local disk. Open it with `open`."""
+
+    def __init__(self, path: str, url: str) -> None:
+        self._url = url
+        self._path = path
+        self._writer = DatabaseThread(url, lambda: _connect(path), writes=True)
+        self._reader = DatabaseThread(url, lambda: _connect(path, query_only=True), writes=False)
+        self._watch = _connect(path, query_only=True)
+        self._version = -1
+        self._following = Following(self._look, interval=lambda: LOOK, changed=self._changed)
+
+    @classmethod
+    async def open(cls, path: str, url: str | None = None) -> SqliteLog:
+        """Open the file; one that is not there is made, for its owner alone.
+
+        Raises ConfigurationError, JournalMismatch where another version of headwater has made it, JournalUnavailable.
+        """
+        url = url or f"sqlite:///{path}"
+        _prepared(path, url, upgrade=False)
+        return cls(path, url)
+
+    def __repr__(self) -> str:
+        return f"SqliteLog({self._path!r})"
+
+    def _changed(self) -> bool:
+        try:
+            version = self._watch.execute("pragma data_version").fetchone()[0]
+        except sqlite3.Error:
+            return True
+        changed, self._version = version != self._version, version
+        return bool(changed)
+
+    async def _look(self, pages: set[Wanted], letters: set[Wanted]) -> Looked:
+        return await self._reader.do(lambda db: reading.look(db, pages, letters))
+
+    # --- the log
+
+    async def create(
+        self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
+    ) -> Created:
+        """See RunLog."""
+        check_request(run, request, key)
+        now = time.time()
+        return await self._writer.do(lambda db: writing.create(db, run, request, key, when_busy == "queue", now))
+
+    async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
+        """See RunLog."""
+        rows = [(batch, batch.data()) for batch in batches]
+        done = await self._writer.do(lambda db: writing.append_many(db, rows, time.time()))
+        self._following.bump()
+        for batch, one in zip(batches, done, strict=True):
+            if one is None:
+                raise unknown(batch.run)
+        return [one for one in done if one is not None]
+
+    async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
+        """See RunLog."""
+        page = await self._reader.do(lambda db: reading.page(db, run, after, limit))
+        if page is None:
+            raise unknown(run)
+        return page
+
+    def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
+        """See RunLog."""
+        return self._following.tail_many(runs)
+
+    async def info(self, run: str) -> RunInfo:
+        """See RunLog."""
+        return await self._reader.do(lambda db: reading.info(db, run))
+
+    async def runs(
+        self,
+        *,
+        states: Iterable[State] = (),
+        agent: str | None = None,
+        thread: str | None = None,
+        owner: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[RunInfo]:
+        """See RunLog."""
+        equal = {"agent": agent, "thread": thread, "owner": owner}
+        wanted = {name: value for name, value in equal.items() if value is not None}
+        some = tuple(states)
+        return await self._reader.do(lambda db: reading.runs(db, some, wanted, dict(labels or {}), before, limit))
+
+    async def history(self, run: str) -> list[bytes]:
+        """See RunLog."""
+        return await self._reader.do(lambda db: reading.history(db, run))
+
+    async def thread(self, thread: str) -> list[bytes]:
+        """See RunLog."""
+        return await self._reader.do(lambda db: reading.thread(db, thread))
+
+    # --- the inbox
+
+    async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
+        """See RunLog."""
+        check_name("letter's key", key)
+        posted = await self._writer.do(lambda db: writing.post(db, run, kind, key, body, time.time()))
+        self._following.bump()
+        return posted
+
+    async def inbox(self, run: str) -> list[Letter]:
+        """See RunLog."""
+        return await self._reader.do(lambda db: reading.inbox(db, reading.number(db, run)))
+
+    def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
+        """See RunLog."""
+        return self._following.letters(run)
+
+    # --- who is alive, and what is to be driven
+
+    async def now(self) -> float:
+        """See RunLog. All processes are on one machine, so its clock is the store's."""
+        return time.time()
+
+    async def beat(self, worker: Worker) -> float:
+        """See RunLog."""
+        now = time.time()
+        await self._writer.do(lambda db: writing.beat(db, worker, now))
+        return now
+
+    async def forget(self, worker: str) -> None:
+        """See RunLog."""
+        await self._writer.do(lambda db: writing.forget(db, worker))
+
+    async def workers(self) -> list[Worker]:
+        """See RunLog."""
+        return await self._reader.do(lambda db: reading.workers(db, time.time()))
+
+    async def due(self, *, dead_after: float = 10.0, limit: int = 100) -> list[Due]:
+        """See RunLog."""
+        return await self._reader.do(lambda db: reading.due(db, time.time(), dead_after, limit))
+
+    # --- what is kept, and how long
+
+    async def pack(self, *, after: float = 3600.0, limit: int = 100) -> int:
+        """See RunLog."""
+        before, packed = time.time() - after, 0
+        for no in await self._reader.do(lambda db: reading.unpacked(db, before, limit)):
+            # Pressed in the reader's thread: writers are not to wait for that.
+            data = await self._reader.do(lambda db, no=no: _packed(db, no))  # type: ignore[misc]
+            if data is not None:
+                packed += await self._writer.do(lambda db, no=no, data=data: writing.put_pack(db, no, data))  # type: ignore[misc]
+        if packed:
+            await self._give_back()
+        return packed
+
+    async def expire(self, *, limit: int = 100) -> int:
+        """See RunLog."""
+        gone = await self._writer.do(lambda db: writing.expire(db, time.time(), limit))
+        if gone:
+            self._following.bump()
+            await self._give_back()
+        return gone
+
+    async def delete(self, run: str) -> bool:
+        """See RunLog."""
+        gone = await self._writer.do(lambda db: writing.delete(db, run))
+        self._following.bump()
+        return gone
+
+    async def delete_thread(self, thread: str) -> int:
+        """See RunLog."""
+        gone = await self._writer.do(lambda db: writing.delete_thread(db, thread))
+        self._following.bump()
+        return gone
+
+    async def _give_back(self) -> None:
+        """Give pages that are free back to the disk, some at a time."""
+        await self._writer.do(_vacuum)
+
+    async def close(self) -> None:
+        """See RunLog."""
+        self._following.close()
+        self._writer.stop()
+        self._reader.stop()
+        await self._writer.stopped()
+        await self._reader.stopped()
+        self._watch.close()
+
+
+def _packed(db: sqlite3.Connection, no: int) -> tuple[int, bytes] | None:
+    lines, deltas = reading.whole(db, no)
+    return (len(lines), pack(lines, deltas=deltas)) if lines else None
+
+
+def _vacuum(db: sqlite3.Connection) -> None:
+    free = db.execute("pragma freelist_count").fetchone()[0]
+    for _ in range(min(free, GIVEN_BACK)):
+        db.execute("pragma incremental_vacuum(1)")  # one a step: Python takes the first step of a statement alone

@@ -1,0 +1,124 @@
+"""A thread that owns one connection to the file, and does one thing after another there.
+
+Owns the thread, its queue, and how many jobs share a commit. It must never know what a job is about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from headwater.errors import JournalUnavailable
+from headwater.journal.sqlite.schema import transaction
+from headwater.journal.wording import unavailable
+
+__all__ = ("DatabaseThread",)
+
+T = TypeVar("T")
+
+TOGETHER: Final = 200
+"""Jobs of one commit, at most: enough to share it, and none waits for long."""
+
+_Job = tuple[Callable[[sqlite3.Connection], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+class DatabaseThread:
+    """Does what it is given with its own connection, which `connect` opens in the thread.
+
+    A writer shares one commit among the jobs that have gathered while the last was under way. A job that raises must
+    have written nothing by then.
+    """
+
+    def __init__(self, url: str, connect: Callable[[], sqlite3.Connection], *, writes: bool) -> None:
+        self._url = url
+        self._connect = connect
+        self._begin = "begin immediate" if writes else "begin"
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=f"headwater journal {url}", daemon=True)
+        self._stopped = False
+        self._thread.start()
+
+    async def do(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """What the job returns, once it is committed. Raises what it raises, and JournalUnavailable.
+
+        The job is done also where the caller is cancelled meanwhile.
+        """
+        if self._stopped:
+            raise JournalUnavailable("The journal was closed.", hint="Open it again.")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put((job, loop, future))
+        return await future
+
+    def stop(self) -> None:
+        """Do what was given before, and then end."""
+        if not self._stopped:
+            self._stopped = True
+            self._jobs.put(None)
+
+    async def stopped(self) -> None:
+        """Wait until the thread has ended."""
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _work(self) -> None:
+        db = self._connect()
+        going = True
+        while going:
+            jobs = [self._jobs.get()]
+            while len(jobs) < TOGETHER:
+                try:
+                    jobs.append(self._jobs.get_nowait())
+                except queue.Empty:
+                    break
+            going = None not in jobs
+            self._do(db, [job for job in jobs if job is not None])
+        db.close()
+
+    def _do(self, db: sqlite3.Connection, jobs: list[_Job]) -> None:
+        try:
+            done = self._together(db, jobs)
+        except sqlite3.Error as error:
+            if len(jobs) > 1:  # the one that cannot be done is not to take the others along
+                for job in jobs:
+                    self._do(db, [job])
+                return
+            done = [unavailable(self._url, error)] if jobs else []
+        for (_, loop, future), result in zip(jobs, done, strict=True):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_tell, future, result)
+
+    def _together(self, db: sqlite3.Connection, jobs: list[_Job]) -> list[Any]:
+        if not jobs:
+            return []
+        done: list[Any] = []
+        with transaction(db, self._begin):
+            for job, _, _ in jobs:
+                try:
+                    done.append(job(db))
+                except sqlite3.Error:
+                    raise
+                except Exception as error:
+                    done.append(_Raised(error))
+        return done
+
+
+class _Raised:
+    """What a job has raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def _tell(future: asyncio.Future[Any], result: Any) -> None:
+    if future.done():
+        return
+    if isinstance(result, (_Raised, JournalUnavailable)):
+        future.set_exception(result.error if isinstance(result, _Raised) else result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,231 @@
+"""The store in SQLite: every rule of a store, two processes at once, a killed one, a full disk, a restored backup."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import ConfigurationError, JournalMismatch, JournalUnavailable
+from headwater.journal.run_log import Batch, Request
+from headwater.journal.sqlite.schema import MIGRATIONS
+from headwater.journal.sqlite.store import SqliteLog, upgrade_sqlite
+from headwater.testing import JOURNAL_RULES, check_journal
+
+PROGRAM = """
+import asyncio, sys
+from headwater.journal.run_log import Batch, Conflict
+from headwater.journal.sqlite.store import SqliteLog
+
+async def main(path, by):
+    log = await SqliteLog.open(path)
+    first = 0
+    while True:
+        try:
+            first = await log.append(Batch(run="r", first=first, lines=(b'{"by":"%s"}' % by.encode(),) * 3, by=by))
+            print(first, flush=True)
+        except Conflict as conflict:
+            first = conflict.end
+        if first >= 600:
+            break
+    await log.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("rule", JOURNAL_RULES)
+def test_it_keeps_the_rule(rule: str, tmp_path: Path) -> None:
+    asyncio.run(check_journal(lambda: SqliteLog.open(str(tmp_path / "runs.db")), rules=[rule]))
+
+
+async def opened(path: Path) -> SqliteLog:
+    log = await SqliteLog.open(str(path))
+    await log.create("r", Request(agent="a"))
+    return log
+
+
+def batch(first: int, many: int = 1, size: int = 10) -> Batch:
+    return Batch(run="r", first=first, lines=(b'"' + b"x" * size + b'"',) * many, by="w#1")
+
+
+def test_two_processes_race_and_every_batch_is_stored_once(tmp_path: Path) -> None:
+    asyncio.run(_close(tmp_path / "r.db"))
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "r.db")]
+    racing = [subprocess.Popen([*command, by], stdout=subprocess.PIPE, text=True) for by in ("one", "two")]
+    acknowledged = [process.communicate(timeout=120)[0].split() for process in racing]
+    assert [process.returncode for process in racing] == [0, 0]
+    ends = sorted(int(end) for one in acknowledged for end in one)
+    assert ends == list(range(3, 601, 3)), "each place was taken once, by the one that was told so"
+    with sqlite3.connect(tmp_path / "r.db") as db:
+        rows = db.execute('select first, n, "by" from events order by first').fetchall()
+    db.close()
+    assert [(first, n) for first, n, _ in rows] == [(first, 3) for first in range(0, 600, 3)]
+
+
+async def _close(path: Path) -> None:
+    await (await opened(path)).close()
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
+    asyncio.run(_close(tmp_path / "r.db"))
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "r.db"), "one"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(20):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        acknowledged = [60, *(int(end) for end in process.stdout.read().split())]
+
+    async def main() -> None:
+        log = await SqliteLog.open(str(tmp_path / "r.db"))
+        end = (await log.info("r")).end
+        assert end % 3 == 0
+        assert end >= acknowledged[-1]
+        assert await log.append(batch(end)) == end + 1
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await opened(tmp_path / "r.db")
+        await log.append(batch(0))
+        for name in ("r.db", "r.db-shm", "r.db-wal"):
+            assert stat.S_IMODE(os.stat(tmp_path / name).st_mode) == 0o600, name
+        await log.close()
+
+    asyncio.run(main())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.name != "posix" or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_once_there_is_room_it_goes_on(small_disk: Path) -> None:
+    async def main() -> None:
+        filler = small_disk / "filler"
+        filler.write_bytes(b"x" * 200_000)
+        log = await opened(small_disk / "r.db")
+        end = 0
+        with pytest.raises(JournalUnavailable, match="full") as raised:  # noqa: PT012
+            while end < 1000:
+                end = await log.append(batch(end, size=20_000))
+        assert raised.value.retryable
+        assert 0 < end < 100
+        assert (await log.info("r")).end == end, "what was refused is not there, what was stored is"
+        filler.unlink()
+        assert await log.append(batch(end, size=1000)) == end + 1, "the same append, tried again"
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_one_job_that_cannot_be_done_takes_no_other_along(small_disk: Path) -> None:
+    async def main() -> None:
+        log = await opened(small_disk / "r.db")
+        await log.create("s", Request(agent="a"))
+        large = log.append(batch(0, size=3_000_000))
+        small = log.append(Batch(run="s", first=0, lines=(b"1",), by="w"))
+        refused, stored = await asyncio.gather(large, small, return_exceptions=True)
+        assert isinstance(refused, JournalUnavailable)
+        assert stored == 1
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_who_read_further_than_a_restored_backup_begins_anew(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await opened(tmp_path / "r.db")
+        await log.append(batch(0, 3))
+        await log.close()
+        shutil.copy(tmp_path / "r.db", tmp_path / "backup.db")
+        log = await SqliteLog.open(str(tmp_path / "r.db"))
+        await log.append(batch(3, 4))
+        seen = (await log.read("r")).after
+        await log.close()
+        restored = await SqliteLog.open(str(tmp_path / "backup.db"))
+        await restored.append(batch(3, 1))
+        page = await restored.read("r", seen)
+        assert (seen, page.reset, len(list(page.lines())), page.after) == (6, True, 4, 3)
+        await restored.close()
+
+    asyncio.run(main())
+
+
+def test_another_version_of_the_schema_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "r.db")
+
+    async def main() -> None:
+        await (await SqliteLog.open(path)).close()
+        newer = (*MIGRATIONS, ("create table more(x)",))
+        with monkeypatch.context() as patch:
+            patch.setattr("headwater.journal.sqlite.schema.MIGRATIONS", newer)
+            with pytest.raises(JournalMismatch, match="headwater journal upgrade sqlite:///"):
+                await SqliteLog.open(path)
+            assert [await upgrade_sqlite(path, "u"), await upgrade_sqlite(path, "u")] == [1, 2]
+            await (await SqliteLog.open(path)).close()
+        with pytest.raises(JournalMismatch, match="Upgrade headwater on this machine"):
+            await SqliteLog.open(path)
+        with pytest.raises(JournalMismatch, match="version 2"):
+            await upgrade_sqlite(path, "u")
+
+    asyncio.run(main())
+
+
+def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
+    async def main() -> None:
+        (tmp_path / "text").write_text("This is no database, and longer than a header of one is, by far. " * 20)
+        with pytest.raises(ConfigurationError, match="is not a journal"):
+            await SqliteLog.open(str(tmp_path / "text"))
+        with pytest.raises(ConfigurationError, match="no folder"):
+            await SqliteLog.open(str(tmp_path / "none" / "r.db"))
+        with pytest.raises(ConfigurationError, match="Is a directory"):
+            await SqliteLog.open(str(tmp_path))
+
+    asyncio.run(main())
+
+
+def test_a_closed_store_says_so_to_callers_and_readers(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await opened(tmp_path / "r.db")
+        reading = asyncio.ensure_future(anext(log.tail("r")))
+        await log.info("r")
+        await log.close()
+        await log.close()
+        for doing in (reading, log.info("r"), log.append(batch(0)), anext(log.tail("r"))):
+            with pytest.raises(JournalUnavailable, match="closed"):
+                await doing
+        assert "r.db" in repr(log)
+
+    asyncio.run(main())
+
+
+def test_free_pages_go_back_to_the_disk(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await opened(tmp_path / "r.db")
+        await log.append(batch(0, 300, size=10_000))
+        await log.append(Batch(run="r", first=300, lines=(b"1",), by="w#1", state="finished"))
+        assert await log.pack(after=0.0) == 1
+        await log.close()
+
+    asyncio.run(main())
+    assert (tmp_path / "r.db").stat().st_size < 500_000

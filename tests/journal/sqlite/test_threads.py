@@ -1,0 +1,79 @@
+"""The thread of a connection: jobs in order, one commit for those that gather, and what becomes of one that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headwater.errors import JournalUnavailable
+from headwater.journal.sqlite.threads import DatabaseThread
+
+
+def started(path: Path, traced: list[str] | None = None) -> DatabaseThread:
+    def connect() -> sqlite3.Connection:
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("create table if not exists t(x integer primary key)")
+        if traced is not None:
+            db.set_trace_callback(traced.append)
+        return db
+
+    return DatabaseThread("u", connect, writes=True)
+
+
+def insert(number: int, before: threading.Event | None = None) -> Callable[[sqlite3.Connection], int]:
+    def job(db: sqlite3.Connection) -> int:
+        if before is not None:
+            before.wait()
+        db.execute("insert into t values (?)", (number,))
+        return number
+
+    return job
+
+
+def test_jobs_that_gather_share_a_commit(tmp_path: Path) -> None:
+    traced: list[str] = []
+
+    async def main() -> None:
+        thread, gate = started(tmp_path / "t.db", traced), threading.Event()
+        jobs = [thread.do(insert(0, gate)), *(thread.do(insert(number)) for number in range(1, 50))]
+        waiting = [asyncio.ensure_future(job) for job in jobs]
+        await asyncio.sleep(0)
+        gate.set()
+        assert await asyncio.gather(*waiting) == list(range(50))
+        thread.stop()
+        await thread.stopped()
+
+    asyncio.run(main())
+    assert sum(statement.lower() == "commit" for statement in traced) <= 2
+
+
+def test_one_that_fails_takes_no_other_along(tmp_path: Path) -> None:
+    async def main() -> None:
+        thread, gate = started(tmp_path / "t.db"), threading.Event()
+        numbers = (0, 1, 2, 1, 3)
+        jobs = [thread.do(insert(number, gate if number == 0 else None)) for number in numbers]
+
+        def refuse(db: sqlite3.Connection) -> int:
+            raise KeyError("no")
+
+        waiting = [asyncio.ensure_future(job) for job in (*jobs, thread.do(refuse))]
+        await asyncio.sleep(0)
+        gate.set()
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert done[:3] == [0, 1, 2]
+        assert isinstance(done[3], JournalUnavailable)
+        assert done[4] == 3
+        assert isinstance(done[5], KeyError)
+        rows = await thread.do(lambda db: db.execute("select x from t").fetchall())
+        assert rows == [(0,), (1,), (2,), (3,)]
+        thread.stop()
+        await thread.stopped()
+        with pytest.raises(JournalUnavailable, match="closed"):
+            await thread.do(lambda db: None)
+
+    asyncio.run(main())

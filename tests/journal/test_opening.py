@@ -1,0 +1,72 @@
+"""A store by its URL: which URLs there are, and what is said of any other."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headwater.errors import ConfigurationError
+from headwater.journal.memory import MemoryLog
+from headwater.journal.opening import check_url, open_journal, upgrade
+from headwater.journal.run_log import Request
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "no URL"),
+        ("runs.db", "no URL"),
+        ("C:\\runs.db", "no URL"),
+        (None, "no URL"),
+        ("redis://u:secret@h/0", "does not know"),
+        ("sqlite://runs.db", "names no file"),
+        ("sqlite:runs.db", "names no file"),
+        ("sqlite:///", "names no file"),
+        ("sqlite:///folder/", "names no file"),
+        ("sqlite:///:memory:", "is a file"),
+        ("memory://x", "something after"),
+    ],
+)
+def test_any_other_url_is_refused_and_says_what_to_write(url: Any, said: str) -> None:
+    for doing in (open_journal, upgrade):
+        with pytest.raises(ConfigurationError, match=said) as raised:
+            asyncio.run(doing(url))
+        assert "sqlite:///" in raised.value.hint or "memory:" in raised.value.hint
+        assert "secret" not in str(raised.value)
+
+
+def test_a_file_is_opened_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a folder").mkdir()
+
+    async def main() -> None:
+        for url in ("sqlite:///runs.db", f"sqlite:///{tmp_path}/whole.db", "sqlite:///a%20folder/runs.db"):
+            assert check_url(url) == "sqlite"
+            assert [await upgrade(url), await upgrade(url)] == [0, 1]
+            log = await open_journal(url)
+            await log.create("r", Request(agent="a"))
+            await log.close()
+
+    asyncio.run(main())
+    assert sorted(path.name for path in tmp_path.rglob("*.db")) == ["runs.db", "runs.db", "whole.db"]
+
+
+def test_a_process_has_one_memory() -> None:
+    async def main() -> None:
+        log = await open_journal("memory:")
+        assert isinstance(log, MemoryLog)
+        assert await open_journal("memory:") is log
+        assert await upgrade("memory:") == 0
+
+    asyncio.run(main())
+
+
+def test_a_store_is_imported_when_it_is_opened() -> None:
+    program = "import sys, headwater.journal.opening; print('sqlite3' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
