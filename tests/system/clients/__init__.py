@@ -17,9 +17,9 @@ PROGRAMS: Final = Path(__file__).parent
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """The address of a server of agents of every kind, in a process of its own."""
-    command = [sys.executable, "-m", "tests.system.clients.agents"]
+def serving(what: str = "agents") -> Iterator[str]:
+    """The address of a server of agents of every kind, or of a `gateway`, in a process of its own."""
+    command = [sys.executable, "-m", f"tests.system.clients.{what}"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -19,7 +19,7 @@ from headwater.providers.request import Request
 from headwater.web import Limits, router
 from headwater.web.server import config
 
-__all__ = ("app", "main")
+__all__ = ("app", "main", "serve")
 
 
 async def search(query: str, ctx: ToolContext[Any]) -> str:
@@ -108,12 +108,12 @@ def app() -> Any:
     return router(*members, limits=Limits(grace_seconds=0.2))
 
 
-def main() -> None:
-    """Serve until the input ends."""
+def serve(app: Any) -> None:
+    """Serve on a free port, whose address is printed, until the input ends."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        server = uvicorn.Server(config(app(), host="127.0.0.1", port=0, log_level="warning"))
+        server = uvicorn.Server(config(app, host="127.0.0.1", port=0, log_level="warning"))
         print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
 
         def wait() -> None:
@@ -122,6 +122,11 @@ def main() -> None:
 
         threading.Thread(target=wait, daemon=True).start()
         asyncio.run(server.serve(sockets=[listener]))
+
+
+def main() -> None:
+    """Serve all of them."""
+    serve(app())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Run a program against a server of agents of every kind: its address is the program's last argument.
+"""Run a program against a server of agents of every kind, or a gateway: its address is the program's last argument.
 
-python -m tests.system.clients.run PROGRAM [ARGUMENT ...]
+python -m tests.system.clients.run [--gateway] PROGRAM [ARGUMENT ...]
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ SECONDS = 300
 
 def main() -> int:
     """Run it, and give its exit code."""
-    with serving() as url:
-        return subprocess.run([*sys.argv[1:], url], timeout=SECONDS, check=False).returncode
+    program = sys.argv[1:]
+    what = "gateway" if program[0] == "--gateway" else "agents"
+    with serving(what) as url:
+        return subprocess.run([*program[what == "gateway" :], url], timeout=SECONDS, check=False).returncode
 
 
 if __name__ == "__main__":

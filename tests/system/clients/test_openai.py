@@ -14,3 +14,11 @@ def test_openais_client_reads_all_of_it() -> None:
         done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "reads all of it" in done.stdout
+
+
+def test_openais_client_reads_all_of_a_gateway() -> None:
+    with serving("gateway") as url:
+        program = [sys.executable, str(PROGRAMS / "gateway_program.py"), url]
+        done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "reads all of it" in done.stdout

@@ -1,7 +1,7 @@
 """What a client of a gateway asks beside the conversation: settings, tools, the shape of the answer.
 
 Everything that changes the answer is passed on, under the name that every provider's request is written from; a field
-that is not known here is the provider's own, and goes to it as it is. It touches no socket.
+that is not known here is the provider's own, and goes to it as it is.
 """
 
 from __future__ import annotations
