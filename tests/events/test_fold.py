@@ -542,10 +542,10 @@ def test_a_run_has_a_response_at_every_moment(play: Play) -> None:
 def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log
     for end in data.draw(st.sets(st.integers(1, len(log)), min_size=1, max_size=10)):
-        whole = closed(log[:end])
+        whole, earlier = closed(log[:end]), folds(log[:end])
         check_log(whole)
         for run, known in folds(whole).items():
-            before = folds(log[:end]).get(run)
+            before = earlier.get(run)
             assert before is not None
             assert known.transcript == before.transcript, "closing says nothing and takes nothing back"
             check_history(known.response().messages)

@@ -40,7 +40,7 @@ SURE: Final = [name for name, scenario in SCENARIOS.items() if not scenario.ends
 ASKED: Final = [name for name in SURE if name.startswith(("asked", "two", "three", "a waiting", "allowed", "every"))]
 
 many: Final = settings(
-    max_examples=tries(25, 1500),
+    max_examples=tries(25, 400),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
