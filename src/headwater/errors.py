@@ -48,6 +48,8 @@
     ├── Declined                    a person did not answer a tool's question
     ├── Parked                      the run was parked; resume it from .log
     │   └── ApprovalNeeded          it waits for approval and nobody is there to answer: .pending
+    ├── RunLost                     another process drives the run now
+    ├── CrashLoop                   processes died one after another while they drove the run
     └── Cancelled                raised only where a cancelled run cannot report it otherwise
 
 This file owns the exceptions and their wording; it must never format a request, a header or a key into a message.
@@ -67,6 +69,7 @@ __all__ = (
     "ConnectTimeout",
     "ConnectionFailed",
     "ContextTooLong",
+    "CrashLoop",
     "Declined",
     "DefinitionChanged",
     "FirstTokenTimeout",
@@ -98,6 +101,7 @@ __all__ = (
     "QuotaExhausted",
     "RateLimited",
     "RunEnded",
+    "RunLost",
     "RunTimeout",
     "ServerError",
     "StepTimeout",
@@ -620,6 +624,20 @@ class ApprovalNeeded(Parked):
     """The run waits for approval and nobody is there to answer, so it was parked.
 
     Answer with `agent.resume(error.log, approvals={id: True})`, or give the run an `approver`.
+    """
+
+
+class RunLost(HeadwaterError):
+    """This process no longer drives the run: another one does, or the journal refused the events.
+
+    The run itself goes on and nothing of it is lost: read it with `headwater.attach(id)`.
+    """
+
+
+class CrashLoop(HeadwaterError):
+    """Several processes in a row drove the run and finished no step and no tool of it, so it fails.
+
+    Look at what its last step does: a tool may end the process, or use more memory than there is.
     """
 
 

@@ -51,11 +51,11 @@ def test_whoever_waits_for_an_event_goes_on_when_the_reader_has_appended_it() ->
         await asyncio.sleep(0)
         force_setattr(event, "seq", 7)
         for expected in ([True, True, False], [True, True, False]):
-            log.arrived()
+            log.arrived(ending=False)
             await asyncio.sleep(0.01)
             assert [wait.done() for wait in waits] == expected
         force_setattr(other, "seq", 8)
-        log.arrived()
+        log.arrived(ending=False)
         await asyncio.wait_for(waits[2], 1)
 
     asyncio.run(main())
@@ -69,7 +69,7 @@ def test_one_that_waits_may_be_cancelled_and_the_others_go_on() -> None:
         one.cancel()
         await asyncio.wait([one])
         force_setattr(event, "seq", 7)
-        log.arrived()
+        log.arrived(ending=False)
         await asyncio.wait_for(other, 1)
 
     asyncio.run(main())

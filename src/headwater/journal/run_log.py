@@ -57,7 +57,8 @@ State: TypeAlias = Literal["queued", "running", "waiting", "finished", "failed",
 OPEN: Final[tuple[State, ...]] = ("queued", "running", "waiting")
 ENDED: Final[tuple[State, ...]] = ("finished", "failed", "cancelled")
 
-LetterKind: TypeAlias = Literal["answer", "steer", "cancel"]
+LetterKind: TypeAlias = Literal["answer", "steer", "cancel", "note"]
+"""A note is for whoever drives the run next: it is not said to the run."""
 
 WAKING: Final[tuple[LetterKind, ...]] = ("answer", "cancel")
 """The letters for which a waiting run is driven again; steering waits until it is."""

@@ -198,6 +198,8 @@ class AgentRun(Hearing):
         return [MessageAdded(message=Message.user(said), cause="repair"), *self._ask()]
 
     async def _open(self) -> list[Event]:
+        if self._log.journal is not None:
+            await self.stored()
         job, fold = self.job, self.fold
         sent = fold.sent
         if job.view is not None:

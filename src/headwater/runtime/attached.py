@@ -165,7 +165,7 @@ class Attached(FromLog):
                 self._cancelled = self._cancel_told = False
                 raise
 
-    def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
+    def steer(self, message: Message, *, agent: str | None, by: str, now: bool, key: str = "") -> bool:
         """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
 
         False: it is over. The server notes who says it. Raises as `cancel` does.

@@ -14,10 +14,13 @@ from headwater.events import CallDelta, Event, FileMade, ReasoningDelta, TextDel
 from headwater.events.messages import AnyPart, Text
 from headwater.tools.news import memory_of
 
-__all__ = ("SLOW_READERS", "Joined", "SlowReader")
+__all__ = ("JOINED", "SLOW_READERS", "Joined", "SlowReader")
 
 SlowReader: TypeAlias = Literal["wait", "coalesce", "drop_progress"]
 SLOW_READERS: Final = ("wait", "coalesce", "drop_progress")
+
+JOINED: Final = (TextDelta, ReasoningDelta, CallDelta, ToolProgress)
+"""What may be joined with its neighbours, or give way to what comes after it: such an event may never be appended."""
 
 MAX_CHARS_AHEAD: Final = 1_000_000
 """Characters of one member that may wait: longer than any answer, and three hundred of them still fit in memory."""

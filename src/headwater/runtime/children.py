@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import Container
+from collections.abc import Awaitable, Container
 from typing import Any, Final, Literal
 
 from headwater.events import ChildFinished, ErrorInfo, Event, RunWaiting, ToolStarted
 from headwater.events.tree import Node
 from headwater.runtime.abandoned import ends_of, ends_of_abandoned
-from headwater.runtime.backlog import SlowReader
+from headwater.runtime.backlog import JOINED, SlowReader
 from headwater.runtime.merge import Mux
 from headwater.runtime.pausing import wakes
 from headwater.runtime.people import People
@@ -77,6 +77,26 @@ class Parent(Run):
             started = next((event for event in reversed(self._last_batch) if isinstance(event, ToolStarted)), None)
             if started is not None and not started.seq:
                 await self._interruptible.wait(self._log.until_logged(started))
+        if self._log.journal is not None:
+            await self.stored()
+
+    async def stored(self) -> None:
+        """Wait until all that this run has said is stored, where its log is stored at all; not what others have said.
+
+        A run below waits until its own words are in the log, which its reader appends.
+        """
+        journal, last = self._log.journal, self._log.seq - 1
+        if journal is None:
+            return
+        if self._above:
+            said = next((event for event in reversed(self._last_batch) if not isinstance(event, JOINED)), None)
+            if said is None:
+                return
+            if not said.seq:
+                await self._interruptible.wait(self._log.until_logged(said))
+            last = said.seq
+        if (wait := journal.stored(last)) is not None:
+            await self._interruptible.wait(_until(wait))
 
     deciding = 0
     """How many decisions on who is asked next are being made, which take their time."""
@@ -138,6 +158,10 @@ class Parent(Run):
         self.node.begin(node)
         end = ChildFinished(child=node.id, name=name, call=node.call, outcome="failed", error=node.unbegun)
         self.mux.put([*said, end])
+
+
+async def _until(wait: Awaitable[None]) -> None:
+    await wait
 
 
 def waiting_event(

@@ -43,9 +43,10 @@ class Ear:
         """Whether there is anything that the log does not tell."""
         return bool(self._said)
 
-    def say(self, run: str, message: Message, *, by: str, now: bool) -> None:
-        """Something is said to the run of that id; from any thread."""
-        self._said.append((f"{run}/said-{os.urandom(4).hex()}", all_well_formed(message), well_formed(by)))
+    def say(self, run: str, message: Message, *, by: str, now: bool, key: str = "") -> None:
+        """Something is said to the run of that id, under a new key where none is given; from any thread."""
+        key = key or f"{run}/said-{os.urandom(4).hex()}"
+        self._said.append((key, all_well_formed(message), well_formed(by)))
         self.cut = self.cut or now
 
     def told(self) -> list[Event]:

@@ -54,16 +54,16 @@ class Hearing(Parent):
         """Whether its model is being listened to."""
         raise NotImplementedError
 
-    def receive(self, message: Message, *, by: str, now: bool) -> bool:
+    def receive(self, message: Message, *, by: str, now: bool, key: str = "") -> bool:
         """See `Run`: whoever has the conversation hears it."""
         with EAR:
             if isinstance(self._successor, Hearing):
-                return self._successor.receive(message, by=by, now=now)
+                return self._successor.receive(message, by=by, now=now, key=key)
             if self.stopping or self.deaf:
                 return False
             if self._ear is None:
                 self._ear = Ear()
-            self._ear.say(self.id, message, by=by, now=now)
+            self._ear.say(self.id, message, by=by, now=now, key=key)
         loop = self._event_loop
         if loop is None or running_loop() is loop:
             self._notice()

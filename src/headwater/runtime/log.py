@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from headwater.runtime.past import Record
     from headwater.runtime.people import People
 
-__all__ = ("GRAMMAR", "Log", "Told")
+__all__ = ("GRAMMAR", "Journal", "Log", "Told")
 
 GRAMMAR: Final = 2
 """The rules that the events of our runs keep; see `events.checker`."""
@@ -31,13 +31,48 @@ class Told(Protocol):
         """Tell those who watch the run, and those above it."""
 
 
+class Journal(Protocol):
+    """Stores the log of one tree of runs as it grows. Everything here happens in the loop's own thread."""
+
+    def put(self, event: Event) -> None:
+        """The event was appended."""
+
+    def whole(self) -> Awaitable[None] | None:
+        """What was appended so far is stored together. Returns an awaitable where the store is too far behind."""
+
+    def stored(self, seq: int) -> Awaitable[None] | None:
+        """Wait until the event of that number is stored, or never will be; None where it is."""
+
+    def end(self) -> None:
+        """Nothing more is appended: store what there is."""
+
+
 class Log:
     """The numbering of one tree of runs. It keeps no events: whoever wants them keeps them."""
 
-    __slots__ = ("_raised", "arrival", "kept", "now", "parked", "people", "record", "runs", "seq", "telling", "untold")
+    __slots__ = (
+        "_arrival",
+        "_raised",
+        "ahead",
+        "awaited",
+        "journal",
+        "kept",
+        "now",
+        "parked",
+        "people",
+        "record",
+        "runs",
+        "seq",
+        "telling",
+        "untold",
+    )
 
     def __init__(self) -> None:
         self.seq = 0
+        self.journal: Journal | None = None
+        """What stores the log; None where it is not stored."""
+        self.awaited = False
+        """Whether something is to be done when the reader of the outermost run comes again."""
         self.kept: list[Event] | None = None
         """All the events so far, where the log is kept so that it can be gone on with."""
         self.parked: Parked | None = None
@@ -48,6 +83,8 @@ class Log:
         """What the log held when this process went on with it."""
         self.now = 0.0
         """Unix seconds, as they were read for the batch that is being appended."""
+        self.ahead = 0.0
+        """Seconds by which the clock that counts for the log, its store's, is ahead of this machine's."""
         self.telling = False
         """Whether those who watch are being told of an event."""
         self.untold: list[tuple[Told, Event]] = []
@@ -60,13 +97,13 @@ class Log:
 
         They are held, for a run may be over long before its last events are read, and who watches it is to be told.
         """
-        self.arrival: asyncio.Future[None] | None = None
+        self._arrival: asyncio.Future[None] | None = None
         """Done when the reader of the outermost run comes again; made when a run below waits for that."""
         self._raised: dict[int, TracebackType | None] = {}
 
     def tick(self) -> None:
         """Read the clock: once a batch, not once an event."""
-        now = time.time()
+        now = time.time() + self.ahead
         if now > self.now:
             self.now = now
 
@@ -95,15 +132,21 @@ class Log:
         """Wait until the event, which is on its way to the reader, has been appended."""
         loop = asyncio.get_running_loop()
         while not event.seq:
-            if self.arrival is None:
-                self.arrival = loop.create_future()
-            await asyncio.shield(self.arrival)
+            if self._arrival is None:
+                self._arrival, self.awaited = loop.create_future(), True
+            await asyncio.shield(self._arrival)
 
-    def arrived(self) -> None:
-        """The reader comes again: what it was given before has been appended."""
-        arrival, self.arrival = self.arrival, None
+    def arrived(self, *, ending: bool) -> Awaitable[None] | None:
+        """The reader comes again: what it was given before has been appended.
+
+        It is stored together; the `ending` of the outermost run is stored as one. Returns an awaitable where the store
+        is too far behind.
+        """
+        arrival, self._arrival = self._arrival, None
+        self.awaited = self.journal is not None
         if arrival is not None and not arrival.done():
             arrival.set_result(None)
+        return None if self.journal is None or ending else self.journal.whole()
 
     def add(self, run: Told) -> None:
         """A run below the outermost has joined."""

@@ -29,6 +29,7 @@ from headwater.events.messages import Message
 from headwater.events.questions import Question
 from headwater.runtime.context import CallbackErrors, Watcher
 from headwater.runtime.ending import CancelledBy, Ending, Stage
+from headwater.runtime.log import Journal
 from headwater.runtime.merge import Mux
 from headwater.runtime.past import Past, Record
 from headwater.runtime.people import Approver, People
@@ -70,6 +71,8 @@ class Pausing(Placed):
     """Who answers what the run asks, and the runs below it that have nobody of their own."""
     at_end: Callable[[], None] | None = None
     """Called once nothing more is appended to the tree of which this is the outermost run."""
+    lets_go: HeadwaterError | None = None
+    """What the run is abandoned with where the task that reads it is cancelled; None: then it is cancelled, too."""
     stands_still: Callable[[bool], None] | None = None
     """Told when it begins and ceases to wait: the clock of the call that it answers."""
 
@@ -156,6 +159,7 @@ class Pausing(Placed):
         log = self._log
         if log.people is None:
             log.people = People()
+            log.people.ahead = log.ahead
         return log.people
 
     @property
@@ -163,18 +167,19 @@ class Pausing(Placed):
         """Who answers what this run asks: its own approver, or that of the nearest run above that has one."""
         return next((run.approver for run in (self, *reversed(self._above)) if run.approver is not None), None)
 
-    def steer(self, message: Message, *, agent: str | None, by: str, now: bool) -> bool:
+    def steer(self, message: Message, *, agent: str | None, by: str, now: bool, key: str = "") -> bool:
         """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
 
-        False: it is over. Raises ConfigurationError where the run is a workflow and no agent is named.
+        `key` is its own in the log, which else is made up. False: it is over.
+        Raises ConfigurationError where the run is a workflow and no agent is named.
         """
         if agent is None:
-            return self.receive(message, by=by, now=now)
+            return self.receive(message, by=by, now=now, key=key)
         runs = [self, *(run for run in tuple((self._log.runs or {}).values()) if isinstance(run, Pausing))]
         named = [run for run in runs if run.name == agent and not run.stopping]
-        return bool(named) and named[-1].receive(message, by=by, now=now)
+        return bool(named) and named[-1].receive(message, by=by, now=now, key=key)
 
-    def receive(self, message: Message, *, by: str, now: bool) -> bool:
+    def receive(self, message: Message, *, by: str, now: bool, key: str = "") -> bool:
         """Have the model hear a message before it is asked again; from any thread. False: the run is over.
 
         With `now` the answer that is being given is cut for it; a tool never is.
@@ -236,6 +241,15 @@ class Pausing(Placed):
         """What the run was declared as, in short; empty where that is not known."""
         return ""
 
+    def store(self, journal: Journal) -> None:
+        """Have the log of the tree stored, of which this is the outermost run, before anything is appended."""
+        self._log.journal, self._log.awaited = journal, True
+        self._watchers = (journal.put, *self._watchers)
+
+    def use_clock(self, ahead: float) -> None:
+        """Tell the time as the log's store does, whose clock is `ahead` of this machine's, in seconds."""
+        self._log.ahead = self.people.ahead = ahead
+
     # --- being parked
 
     def keep(self) -> None:
@@ -290,6 +304,25 @@ class Pausing(Placed):
         self.node.error = error
         self.ending.begin(iter(()))
         self.ending.begin(iter([self._left()]))
+
+    def abandon(self, error: HeadwaterError) -> None:
+        """Let go of the run without a word in its log, which is another's by now; in the loop's own thread.
+
+        All is closed and nothing more is begun. The reader gets the error, also in place of a result.
+        """
+        self.node.error = error
+        if self.over:
+            return
+        self.ending.begin(iter(()))
+        self._break_off()
+
+    def _break_off(self) -> None:
+        for child in tuple(self._children):
+            child.ending.finish()
+            child._break_off()
+            child._finish()
+        self._let_go()
+        self.interrupt()
 
     def _left(self) -> list[Event]:
         """Be left as it stands: what this run and those below it have said, and nobody has been given."""
@@ -358,7 +391,7 @@ class Pausing(Placed):
             )
         if (seconds := self._timeout) is not None:
             if self.past is not None and (started := self.fold.started) is not None:
-                now = time.time()
+                now = time.time() + self._log.ahead
                 seconds -= max(0.0, now - started.time - self.past.stood(now))
             self.deadline = earlier(self.deadline, time.monotonic() + seconds)
             # The timer must not keep an abandoned run alive.

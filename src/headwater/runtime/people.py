@@ -7,10 +7,11 @@ nothing here writes to the log, runs a tool or knows an agent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 from headwater.errors import AlreadyAnswered, AnswerInvalid, RunEnded, UnknownQuestion
@@ -19,7 +20,7 @@ from headwater.events.questions import Answer, Question
 from headwater.schema import all_well_formed
 from headwater.tools import pool
 
-__all__ = ("Answered", "Approver", "Check", "People", "Waiting", "answer_of", "answered")
+__all__ = ("Answered", "Approver", "Check", "People", "Post", "Waiting", "answer_of", "answered", "unfit")
 
 Approver: TypeAlias = Callable[[Question], Any]
 """Answers questions: returns a bool or an Answer, or an awaitable of one. A plain function runs in a thread."""
@@ -29,6 +30,10 @@ Answered: TypeAlias = ApprovalAnswered | InputAnswered
 
 Check: TypeAlias = Callable[[Answer], Answer]
 """Holds an answer to its question, and returns it as it is to be logged. Raises AnswerInvalid."""
+
+
+Post: TypeAlias = Callable[[Question, Answer], Awaitable[Answer]]
+"""Stores an answer, and returns the one that stands: this one, or another that was stored before."""
 
 
 class Waiting:
@@ -50,9 +55,15 @@ class Waiting:
 class People:
     """The questions of one tree of runs."""
 
-    __slots__ = ("_accepted", "_answered", "_given", "_lock", "_open", "_telling", "_void")
+    __slots__ = ("_accepted", "_answered", "_given", "_lock", "_open", "_telling", "_void", "ahead", "post", "posted")
 
     def __init__(self) -> None:
+        self.ahead = 0.0
+        """Seconds by which the clock that counts is ahead of this machine's; see `Log.ahead`."""
+        self.post: Post | None = None
+        """Stores an answer that an approver gave, or that a question lapsed; returns the answer that stands."""
+        self.posted: Callable[[Question, Answer], None] | None = None
+        """Stores what is answered from outside the loop, in any thread. Raises AlreadyAnswered."""
         self._lock = threading.Lock()
         self._open: dict[str, Waiting] = {}
         self._answered: dict[str, str] = {}
@@ -85,6 +96,15 @@ class People:
 
         Raises UnknownQuestion, AlreadyAnswered, RunEnded and AnswerInvalid; then nothing was answered.
         """
+        if self.posted is not None:
+            waiting, answer = self._checked(id, answer, kind)
+            self.posted(waiting.question, answer)
+            with contextlib.suppress(AlreadyAnswered):  # by this very answer: the inbox was faster
+                self.deliver(id, answer, kind)
+            return
+        self.deliver(id, answer, kind)
+
+    def _checked(self, id: str, answer: Answer, kind: str) -> tuple[Waiting, Answer]:
         with self._lock:
             waiting = self._open.get(id)
             if waiting is None:
@@ -92,7 +112,11 @@ class People:
         if waiting.question.kind != kind:
             wants = "approve or deny" if waiting.question.kind == "approval" else "answer or decline"
             raise AnswerInvalid(f"{id} is a question of another kind.", hint=f"Use {wants}.")
-        answer = waiting.check(answer)
+        return waiting, waiting.check(answer)
+
+    def deliver(self, id: str, answer: Answer, kind: str) -> None:
+        """`answer` where the answer is stored already, or is stored nowhere. Raises as that does."""
+        waiting, answer = self._checked(id, answer, kind)
         with self._lock:
             if self._open.pop(id, None) is None:
                 raise self._refused(id)
@@ -102,6 +126,10 @@ class People:
             waiting.future.get_loop().call_soon_threadsafe(_settle, waiting.future, answer)
         except RuntimeError:
             raise RunEnded(f"The run that asked {id} is over.", hint="Its event loop was closed.") from None
+
+    def now(self) -> float:
+        """The time that counts for the log, in Unix seconds."""
+        return time.time() + self.ahead
 
     def untold(self, run: str) -> tuple[Answered, ...]:
         """The answers that the run of that id is yet to hear, as its log tells them."""
@@ -164,9 +192,11 @@ class People:
         if given is not None:
             try:
                 answer = waiting.check(given)
-            except AnswerInvalid:
-                waiting.given = given  # whoever waits is to hear of it
-            else:
+            except AnswerInvalid as problem:
+                answer = unfit(question, given, problem)
+                if self.post is None:
+                    waiting.given = given  # whoever waits is to hear of it
+            if waiting.given is None:
                 with self._lock:
                     self._answered[question.id] = _in_words(question.kind, answer)
                     self._accepted[question.id] = question, answer
@@ -189,7 +219,7 @@ class People:
         helper = asyncio.ensure_future(answer_of(asked, question)) if asked is not None else None
         try:
             waits: set[asyncio.Future[Any]] = {waiting.future} if helper is None else {waiting.future, helper}
-            seconds = None if question.until is None else max(0.0, question.until - time.time())
+            seconds = None if question.until is None else max(0.0, question.until - self.now())
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if waiting.future.done():
                 return self._heard(waiting)
@@ -197,6 +227,12 @@ class People:
                 answer = check(helper.result())
             else:
                 answer = Answer(allowed=False, action="cancel", by="timeout")
+            if self.post is not None:
+                answer = await self.post(question, answer)
+                try:
+                    answer = check(answer)
+                except AnswerInvalid as problem:
+                    answer = unfit(question, answer, problem)
             with self._lock:
                 mine = self._open.pop(question.id, None) is not None
             if mine:
@@ -220,6 +256,13 @@ class People:
         self._answered[question.id] = _in_words(question.kind, answer)
         self._telling[question.id] = question.run
         return answer
+
+
+def unfit(question: Question, answer: Answer, problem: AnswerInvalid) -> Answer:
+    """What an answer comes to that stands and does not fit its question: nothing runs, and the model reads why."""
+    if question.kind == "input":
+        return Answer(action="cancel", by=answer.by)
+    return Answer(allowed=False, note=f"The answer did not fit: {problem.message}", by=answer.by)
 
 
 def answered(id: str, answer: Answer, kind: Literal["approval", "input"]) -> Answered:

@@ -67,6 +67,10 @@ class Placed:
         """Tell those who watch the run, and those above it."""
         raise NotImplementedError
 
+    def go_by(self, id: str) -> None:
+        """Have this id, before having begun: the one under which the run is stored."""
+        self.id = self.node.id = id
+
     def take_up(self, past: Past) -> None:
         """Be the run that the past tells of, before having begun."""
         self.past = past

@@ -132,8 +132,8 @@ class Run(Pausing):
         ending = self.ending
         if ending.stage is _OVER:
             return []
-        if self._log.arrival is not None and not self._above:
-            self._log.arrived()
+        if self._log.awaited and not self._above:
+            await self._reader_came()
         if self._event_loop is None and (first := self._begin_reading()):
             return first
         if ending.stage is _GOING:
@@ -156,11 +156,33 @@ class Run(Pausing):
                 if failure is None:
                     # The reader's own task is cancelled, or the program ends: leave in order, and let it go on.
                     if not self._above:
-                        self.abort("caller")
+                        self.reader_cancelled()
                     raise
                 failure.__cause__ = error
                 self._fail(failure)
-        return self._end_next()
+        return self._end_next() or await self._all_stored()
+
+    def reader_cancelled(self) -> None:
+        """The task that reads the outermost run is cancelled, or the program ends."""
+        if self.lets_go is None:
+            self.abort("caller")
+        elif not self.over:
+            self.abandon(self.lets_go)
+            self._finish()
+
+    async def _reader_came(self) -> None:
+        """What was given to the reader before is in the log; where the store is far behind, wait for it."""
+        behind = self._log.arrived(ending=self.ending.stage is Stage.ENDING)
+        if behind is not None:
+            with contextlib.suppress(Stopped):
+                await self._interruptible.wait(_until(behind))
+
+    async def _all_stored(self) -> list[Event]:
+        """Wait until the whole log is stored, where it is: no result is handed out before that."""
+        journal = self._log.journal
+        if journal is not None and not self._above and (wait := journal.stored(self._log.seq - 1)) is not None:
+            await wait
+        return []
 
     def append(self, event: Event) -> Awaitable[Any] | None:
         """Stamp the event, take it in, and tell those who watch; returns an awaitable where one is to wait."""
@@ -416,6 +438,12 @@ class Run(Pausing):
             self._log.runs = None  # those that joined and never began are let go of too
             if isinstance(self.error, Parked) and self._log.kept is not None:
                 self.error.log = tuple(self._log.kept)
+            if self._log.journal is not None:
+                self._log.journal.end()
             if self.at_end is not None:
                 self.at_end()
         self._finished()
+
+
+async def _until(wait: Awaitable[None]) -> None:
+    await wait

@@ -255,7 +255,7 @@ class ToolCalls:
             name=call.call.name,
             arguments={"input": written} if isinstance(written, str) else written,
             reason=reason,
-            until=None if seconds is None else time.time() + seconds,
+            until=None if seconds is None else self.run.people.now() + seconds,
         )
 
     def _had_finished(self, end: ToolFinished) -> None:
@@ -482,7 +482,7 @@ class _Work:
                 message=asked.message,
                 schema=asked.schema,
                 url=asked.url,
-                until=None if asked.seconds is None else time.time() + asked.seconds,
+                until=None if asked.seconds is None else run.people.now() + asked.seconds,
                 state=asked.state,
             )
             run.mux.put([event])

@@ -24,7 +24,7 @@ from tests.support.paths import ROOT
 SOURCE: Final = ROOT / "src" / "headwater"
 TESTS: Final = ROOT / "tests"
 
-MAX_ENTRIES: Final = 16
+MAX_ENTRIES: Final = 17
 """Folders and files at the top: what a stranger can read at a glance."""
 
 MAX_FILE_LINES: Final = 650
@@ -33,6 +33,7 @@ MAX_CLASS_LINES: Final = 400
 WITHOUT_TEST: Final[Mapping[str, str]] = {
     "__main__.py": "starts the command and nothing else: tests/cli/test_run.py runs it",
     "backends/base.py": "protocols alone",
+    "journal/engines/executor.py": "a protocol alone",
     "runtime/job.py": "a record and protocols: every test of runtime/agent_run makes one",
     "tools/work.py": "protocols alone",
     "version.py": "one constant",

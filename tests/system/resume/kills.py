@@ -45,7 +45,7 @@ from tests.system.invariants.late_reader import known
 from tests.system.resume.processes import Job, Processes
 from tests.system.resume.scenarios import SCENARIOS, Scenario, done
 
-__all__ = ("COUNTS", "Case", "Drive", "Went", "cases", "check", "undisturbed")
+__all__ = ("COUNTS", "Case", "Drive", "Went", "cases", "check", "check_end", "check_steps", "undisturbed")
 
 Way: TypeAlias = Literal["killed", "killed twice", "parked", "parked at once", "kill -9"]
 COUNTS: Final[tuple[Way, ...]] = ("killed", "killed twice", "parked", "parked at once", "kill -9")
@@ -213,7 +213,7 @@ def check(name: str, case: Case, whole: Went, processes: Processes | None = None
             assert saved(went.log[: case.first]) == saved(whole.log[: case.first])
         else:
             log = went.log
-    _check_end(scenario, drives[-1], whole)
+    check_end(scenario, drives[-1], whole)
     return True
 
 
@@ -243,7 +243,7 @@ def check_processes(name: str, case: Case, whole: Went, processes: Processes) ->
     times = Counter(one.split(" ")[0] for one in ran)
     assert all(times[key] <= begun[key] for key in times)
     assert not {key for key in finished & _that_leave_traces(log) if not times[key]}, "told as done, and nothing was"
-    _check_end(SCENARIOS[name], went, whole)
+    check_end(SCENARIOS[name], went, whole)
     return True
 
 
@@ -253,7 +253,7 @@ def _that_leave_traces(log: Sequence[Event]) -> set[str]:
     return {f"{event.run}/{event.call}" for event in log if isinstance(event, ToolStarted) and event.name in traces}
 
 
-def _check_end(scenario: Scenario, went: Went, whole: Went) -> None:
+def check_end(scenario: Scenario, went: Went, whole: Went) -> None:
     """It came to the end that is right, with the messages that are."""
     check_log(went.log)
     if scenario.ends:
@@ -261,6 +261,13 @@ def _check_end(scenario: Scenario, went: Went, whole: Went) -> None:
     else:
         assert _end(went) == _end(whole)
         assert _messages(went.log) == _messages(whole.log)
+
+
+def check_steps(before: Sequence[Event], went: Went) -> None:
+    """What one drive did: nothing twice, and nothing that its log does not allow or does not tell of."""
+    _check_once(before, went)
+    _check_begun(went)
+    _check_allowed(went)
 
 
 def _check_once(before: Sequence[Event], went: Went) -> None:

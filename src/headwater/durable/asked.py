@@ -1,0 +1,134 @@
+"""What a run was asked, as JSON: stored with the run, and read by whichever process drives it.
+
+Owns the JSON form, and the rule that everything in it can be written and read back unchanged. It must never open a
+store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from headwater.backends.timeouts import Timeouts
+from headwater.errors import ConfigurationError, HeadwaterError, InvalidRecord
+from headwater.events.codec import as_json, read_record, write_record
+from headwater.events.messages import Message
+from headwater.providers.request import Settings
+
+__all__ = ("Asked", "AskedFor", "asked_of", "plain_context")
+
+_WATCHING: Final = frozenset({"streaming_callback", "on_event", "on_retract", "save", "keep_log", "approver"})
+"""Options of the process that reads the run: a process that goes on with it does without."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one run was given: the task, what was said before, the context, and the options that have a JSON form."""
+
+    task: tuple[Message, ...]
+    history: tuple[Message, ...] = ()
+    context: Any = None
+    options: dict[str, Any] = {}
+    missing: tuple[str, ...] = ()
+    """Options that have no JSON form. Only the process that was given them can carry out the run."""
+
+    def encode(self) -> msgspec.Raw:
+        """The body of a `Request`. Raises InvalidRecord where a message has no JSON form."""
+        return msgspec.Raw(write_record(self, "request"))
+
+    @classmethod
+    def decode(cls, body: bytes) -> Asked:
+        """Read what `encode` wrote. Raises InvalidRecord."""
+        return read_record(body, cls, "request")
+
+    def run_options(self) -> dict[str, Any]:
+        """The options as `run_stream` takes them. Raises ConfigurationError where some were not stored."""
+        if self.missing:
+            raise ConfigurationError(
+                f"This run was given {', '.join(f'{name}=' for name in self.missing)}, which its journal cannot hold.",
+                hint="Declare it on the agent, so that every process has it.",
+            )
+        options = dict(self.options)
+        if "settings" in options:
+            options["settings"] = msgspec.convert(options["settings"], Settings)
+        if "timeouts" in options:
+            options["timeouts"] = msgspec.convert(options["timeouts"], Timeouts)
+        return options
+
+
+class AskedFor(msgspec.Struct, frozen=True, kw_only=True):
+    """What `context_from` is given: which run wants a context, and what it was started with."""
+
+    run: str
+    agent: str
+    task: tuple[Message, ...]
+    context: Any
+    """The JSON value that was passed as `context=`."""
+    thread: str | None = None
+    labels: Mapping[str, str] = {}
+
+
+def asked_of(
+    task: Sequence[Message], *, history: Sequence[Message] = (), context: Any = None, options: Mapping[str, Any]
+) -> Asked:
+    """The request of a run that is given this. Raises ConfigurationError where the context is no JSON value."""
+    kept: dict[str, Any] = {}
+    missing: list[str] = []
+    for name, value in options.items():
+        if value is None or name in _WATCHING:
+            continue
+        try:
+            kept[name] = _as_json(value)
+        except (InvalidRecord, TypeError):
+            missing.append(name)
+    return Asked(
+        task=tuple(task),
+        history=tuple(history),
+        context=plain_context(context),
+        options=kept,
+        missing=tuple(sorted(missing)),
+    )
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, (Settings, Timeouts)):
+        return msgspec.to_builtins(value)
+    if not isinstance(value, (str, int, float, bool, dict, list, tuple)):
+        raise TypeError(type(value).__name__)
+    return as_json(value)
+
+
+def plain_context(context: Any) -> Any:
+    """The context as every process reads it. Raises ConfigurationError where it is no plain JSON value."""
+    try:
+        plain = as_json(context)
+    except InvalidRecord:
+        plain = msgspec.UNSET
+    if plain is msgspec.UNSET or not _same(plain, context):
+        raise ConfigurationError(
+            f"The context of a run under a journal is {type(context).__name__}, and only JSON can be stored.",
+            hint="Pass a dict of plain values, and build live objects with Agent(context_from=function).",
+        )
+    return plain
+
+
+def _same(plain: Any, given: Any) -> bool:
+    if isinstance(given, tuple):
+        return False
+    return bool(plain == given) and type(plain) is type(given)
+
+
+def context_of(asked_for: AskedFor, context_from: Callable[[AskedFor], Any] | None) -> Any:
+    """The context that the run works with: what `context_from` builds, or the stored value."""
+    if context_from is None:
+        return asked_for.context
+    try:
+        return context_from(asked_for)
+    except HeadwaterError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"context_from of {asked_for.agent!r} raised {type(error).__name__}: {error}",
+            hint="It is called in every process that drives the run, with what the run was started with.",
+        ) from error

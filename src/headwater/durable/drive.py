@@ -1,0 +1,295 @@
+"""One drive of one run: from where its log ends, until the run ends, waits for people, or is another process's.
+
+Theory of operation. The log is read whole and the run is made from it, by the same code as `agent.resume`. Its first
+event, `run.resumed`, is appended at the end that was read: where another process has appended meanwhile, the store
+refuses it, and this process lets go of the run without a word. A run whose only work is to wait for people is let go,
+and driven again when an answer comes or its time is up.
+
+Owns the order in which this happens. What a run does is `runtime`'s, what is stored `journal`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from headwater.durable.asked import Asked, AskedFor, context_of
+from headwater.durable.inbox import Inbox, answer_body
+from headwater.errors import CrashLoop, HeadwaterError, JournalUnavailable, Parked, RunEnded, RunLost
+from headwater.events import Event, RunResumed, RunStarted, RunWaiting, StepFinished, ToolFinished
+from headwater.events.codec import decode_message, encode_message
+from headwater.events.messages import Message
+from headwater.events.questions import Answer, Question
+from headwater.journal.run_log import RunInfo, RunLog
+from headwater.journal.writer import Writer, Writing
+from headwater.runtime.log import GRAMMAR
+from headwater.runtime.resume import Resumption
+from headwater.runtime.run import Run
+
+__all__ = ("MAX_FRUITLESS", "Drivable", "Place", "drive")
+
+MAX_FRUITLESS: Final = 5
+"""Drives in a row that finish no step and no tool, after which a run fails: what kills a process kills the next one."""
+
+_logger = logging.getLogger("headwater.journal")
+
+
+class Drivable(Protocol):
+    """An agent or a workflow."""
+
+    @property
+    def name(self) -> str:
+        """The name under which runs are stored."""
+
+    def run_stream(self, task: Any, /, *, context: Any = None, **options: Any) -> Any:
+        """A stream of a new run."""
+
+    def resume(self, log: Any, /, **options: Any) -> Any:
+        """A stream of the rest of a run."""
+
+
+class Place(Protocol):
+    """Where runs are driven: one event loop of one process."""
+
+    @property
+    def writer(self) -> Writer:
+        """What stores the events."""
+
+    @property
+    def worker(self) -> str:
+        """The id of this process in the journal."""
+
+    @property
+    def members(self) -> Mapping[str, Drivable]:
+        """Who can be driven here, by name."""
+
+    async def log(self) -> RunLog:
+        """The store, opened in this loop."""
+
+
+async def drive(place: Place, id: str) -> Run | None:
+    """Drive the run as far as it goes now. Returns None where nothing was to be done here.
+
+    Raises JournalUnavailable, and UnknownRun where it was deleted.
+    """
+    log = await place.log()
+    info = await log.info(id)
+    member = place.members.get(info.request.agent)
+    if info.over or info.ahead is not None or member is None:
+        return None
+    if info.state == "running" and info.owner != place.worker and await _is_alive(log, info.owner):
+        return None
+    events = await whole_log(log, id)
+    now = await log.now()
+    run = await _made(log, member, info, events)
+    run.use_clock(now - time.time())
+    by = f"{place.worker}/{os.urandom(4).hex()}"
+    writing = Writing(
+        place.writer,
+        id,
+        first=len(events),
+        by=by,
+        owner=place.worker,
+        lost=run.abandon,
+        said=(lambda: said_by(run)) if info.request.thread is not None else None,
+    )
+    run.store(writing)
+    inbox = Inbox(run, events)
+    run.people.post = _poster(log, id)
+    inbox.hear(await log.inbox(id))
+    if fruitless(events) >= MAX_FRUITLESS:
+        run.task_failed(_crash_loop(id))
+    await _carry_out(log, run, writing, inbox)
+    if isinstance(run.error, Parked):
+        await _tell_waiting(log, member, run)
+    return run
+
+
+async def whole_log(log: RunLog, id: str) -> list[Event]:
+    """All events of an open run."""
+    events: list[Event] = []
+    while True:
+        page = await log.read(id, len(events) - 1)
+        new = [*page.events()]
+        events += new
+        if not new or page.after >= page.end - 1:
+            return events
+
+
+async def _is_alive(log: RunLog, worker: str | None) -> bool:
+    return any(one.id == worker and one.age < DEAD_AFTER for one in await log.workers())
+
+
+DEAD_AFTER: Final = 10.0
+"""Seconds without a sign of life after which a process is taken for dead."""
+
+
+# --- making the run
+
+
+async def _made(log: RunLog, member: Drivable, info: RunInfo, events: Sequence[Event]) -> Run:
+    """The run, not yet begun, as it stands at the end of its log; one that fails where it cannot be made."""
+    try:
+        asked = Asked.decode(bytes(info.request.body))
+        context = await _context(member, info, asked)
+        options = asked.run_options()
+        run: Run
+        if events:
+            by = f"{os.uname().nodename}:{os.getpid()}" if hasattr(os, "uname") else str(os.getpid())
+            run = member.resume(events, context=context, on_changed="warn", by=by, **options).claim()
+        else:
+            history = asked.history or [decode_message(line) for line in await log.history(info.run)]
+            if history:
+                options["history"] = history
+            run = member.run_stream(list(asked.task), context=context, **options).claim()
+            run.go_by(info.run)
+    except JournalUnavailable:
+        raise
+    except HeadwaterError as error:
+        run = _Unable(info, events, error)
+    return run
+
+
+async def _context(member: Drivable, info: RunInfo, asked: Asked) -> Any:
+    request = info.request
+    asked_for = AskedFor(
+        run=info.run,
+        agent=request.agent,
+        task=asked.task,
+        context=asked.context,
+        thread=request.thread,
+        labels=request.labels,
+    )
+    context = context_of(asked_for, getattr(member, "context_from", None))
+    return await context if inspect.isawaitable(context) else context
+
+
+class _Unable(Run):
+    """A run that cannot be carried out as it was asked for: it fails, and its log says why."""
+
+    def __init__(self, info: RunInfo, events: Sequence[Event], error: HeadwaterError) -> None:
+        super().__init__(info.request.agent)
+        self._error = error
+        self._input: tuple[Message, ...] = ()
+        with contextlib.suppress(HeadwaterError):
+            self._input = Asked.decode(bytes(info.request.body)).task
+        self.go_by(info.run)
+        if events:
+            Resumption.of(events, on_changed="warn").apply(self)
+
+    async def _advance(self) -> list[Event]:
+        if self.fold.started is None:
+            return [self._started()]
+        raise self._error
+
+    def _started(self) -> RunStarted:
+        return RunStarted(agent_name=self.name, input=self._input, grammar=GRAMMAR)
+
+
+def fruitless(events: Sequence[Event]) -> int:
+    """How many drives in a row, up to the log's end, finished no step and no tool and did not end by waiting."""
+    drives = 0
+    for event in reversed(events):
+        if isinstance(event, (StepFinished, ToolFinished)) or (isinstance(event, RunWaiting) and len(event.path) == 1):
+            return drives
+        drives += isinstance(event, (RunResumed, RunStarted)) and len(event.path) == 1
+    return drives
+
+
+def _crash_loop(id: str) -> CrashLoop:
+    return CrashLoop(
+        f"{MAX_FRUITLESS} processes in a row went on with {id}, and none finished a step or a tool of it.",
+        hint="Look at what it does next: a tool may end the process, or take more memory than there is.",
+    )
+
+
+def said_by(run: Run) -> tuple[bytes, ...]:
+    """What the run adds to its thread: its messages after those that it went on from."""
+    if run.fold.end is None or run.fold.started is None:
+        return ()
+    before = len(run.fold.started.history)
+    return tuple(encode_message(message) for message in run.response().messages[before:])
+
+
+# --- carrying it out
+
+
+async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox) -> None:
+    """Read the run until it ends or is let go; its events go to the store as they come."""
+    pull, append = run.pull, run.append
+    run.lets_go = RunLost(f"This process lets go of {run.id}.", hint="Another one goes on with it.")
+    hearing = asyncio.get_running_loop().create_task(_hear(log, run, inbox), name=f"headwater inbox {run.id}")
+    try:
+        while events := await pull():
+            for event in events:
+                if (wait := append(event)) is not None:
+                    await wait
+            if not inbox.silent:
+                inbox.say()
+            if run.waiting and run.people.unattended and not run.stopping:
+                _let_go(run, writing, inbox)
+    except BaseException:
+        run.reader_cancelled()
+        raise
+    finally:
+        hearing.cancel()
+        await asyncio.wait([hearing])
+        await run.settle()
+
+
+def _let_go(run: Run, writing: Writing, inbox: Inbox) -> None:
+    pending, now = run.people.pending, run.people.now()
+    untils = [question.until for question in pending if question.until is not None]
+    if untils and min(untils) <= now:
+        return  # it lapses at once, and the run goes on
+    writing.waits(min(untils) if untils else None, inbox.heard)
+    waits = ", ".join(f"{one.tool} ({one.id})" for one in pending)
+    run.leave(Parked(f"The run waits for people: {waits}.", hint="Answer with headwater.attach(id)."))
+
+
+async def _hear(log: RunLog, run: Run, inbox: Inbox) -> None:
+    """Give the run what is said to it while it is driven."""
+    pause = 0.05
+    while not run.over:
+        try:
+            async for letters in log.letters(run.id):
+                inbox.hear(letters)
+            return
+        except JournalUnavailable:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
+
+def _poster(log: RunLog, id: str) -> Any:
+    async def post(question: Question, answer: Answer) -> Answer:
+        import msgspec
+
+        body = msgspec.json.encode(answer_body(answer, question.kind))
+        pause = 0.05
+        while True:
+            try:
+                posted = await log.post(id, "answer", question.id, body)
+            except RunEnded:
+                return answer
+            except JournalUnavailable:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 2.0)
+                continue
+            stands = msgspec.json.decode(posted.letter.body).get("answer")
+            return msgspec.convert(stands, Answer) if stands is not None else answer
+
+    return post
+
+
+async def _tell_waiting(log: RunLog, member: Drivable, run: Run) -> None:
+    tell = getattr(member, "on_waiting", None)
+    if tell is not None:
+        from headwater.durable.told import tell_each
+
+        await tell_each(log, run.id, run.error.pending if isinstance(run.error, Parked) else (), tell)

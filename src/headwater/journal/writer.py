@@ -1,0 +1,300 @@
+"""What the runs of an event loop say, on its way to the store: grouped by commit, in order, refused or stored.
+
+Theory of operation. A run hands its events to its `Writing` as they are appended, and says where a batch is whole. One
+append is under way at a time; while it is, whatever comes gathers, over all runs, and is the next one. There is no
+timer. An append whose outcome is unknown is made again: where its batches stand already under the same name, the store
+says so, and where somebody else's stand, it refuses them. A run whose batch was refused is another's by now: `lost` is
+called, and nothing of it is stored any more.
+
+Owns what is not stored yet, and who waits until it is. It must never decide what becomes of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from headwater.errors import HeadwaterError, JournalUnavailable, RunLost, UnknownRun
+from headwater.events.codec import encode
+from headwater.events.types import Event, RunCancelled, RunFailed, RunFinished
+from headwater.journal.run_log import Appended, Batch, Closed, Conflict, RunLog, State
+
+__all__ = ("MAX_UNSTORED", "Begin", "Writer", "Writing")
+
+MAX_UNSTORED: Final = 2_000
+"""Events of one run that may wait for the store before the run is held back: a few seconds of the fastest answer."""
+
+FIRST_PAUSE: Final = 0.05
+"""Seconds after which a store that did not answer is asked again; twice as long each further time."""
+
+LONGEST_PAUSE: Final = 2.0
+"""The longest of these pauses, in seconds."""
+
+Begin: TypeAlias = Callable[[RunLog], Awaitable[None]]
+"""What comes before the first batch: the run is created."""
+
+Lost: TypeAlias = Callable[[HeadwaterError], None]
+"""Told, once, that nothing more of the run can be stored."""
+
+
+class Writing:
+    """The log of one tree of runs on its way to the store; see `runtime.log.Journal`.
+
+    `first` is where the log ends that is gone on with, `by` who appends. `owner` is the worker that drives the run from
+    the first batch on. `begin` is awaited before that. `said` returns the encoded messages that the run adds to its
+    thread.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        run: str,
+        *,
+        first: int,
+        by: str,
+        owner: str | None,
+        lost: Lost,
+        begin: Begin | None = None,
+        said: Callable[[], tuple[bytes, ...]] | None = None,
+    ) -> None:
+        self.run = run
+        self.begin = begin
+        self.error: HeadwaterError | None = None
+        """Why nothing more is stored."""
+        self.stored_until = first
+        """The log's end as the store has it."""
+        self._said = said
+        self._writer = writer
+        self._by = by
+        self._owner = owner
+        self._lost = lost
+        self._at = first
+        """The number of the first event that waits."""
+        self._events: list[Event] = []
+        self._whole = 0
+        """How many of those belong to batches that are whole."""
+        self._waits: tuple[float | None, int] | None = None
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        """Who waits until the log is stored to there."""
+
+    # --- what the run says
+
+    def put(self, event: Event) -> None:
+        """See `Journal`."""
+        if self.error is None:
+            self._events.append(event)
+
+    def whole(self) -> Awaitable[None] | None:
+        """See `Journal`."""
+        self._whole = len(self._events)
+        if self._whole:
+            self._writer.dirty(self)
+        behind = self._at + self._whole - self.stored_until
+        return self._until(self._at + self._whole - MAX_UNSTORED // 2) if behind > MAX_UNSTORED else None
+
+    def stored(self, seq: int) -> Awaitable[None] | None:
+        """See `Journal`."""
+        return None if seq < self.stored_until or self.error is not None else self._until(seq + 1)
+
+    def end(self) -> None:
+        """See `Journal`."""
+        self.whole()
+
+    def waits(self, until: float | None, heard: int) -> None:
+        """The process lets go of the run with what is not stored yet: it waits, at the longest `until`.
+
+        `heard` is how many letters that wake were read; where there are more, the run is due at once.
+        """
+        self._waits = until, heard
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that is whole has been stored, or never will be."""
+        return self.error is not None or (not self._whole and self._at == self.stored_until)
+
+    async def settle(self) -> None:
+        """Wait until all that is whole has been stored, or never will be."""
+        if not self.idle:
+            await self._until(self._at + self._whole)
+
+    def _until(self, end: int) -> Awaitable[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((end, future))
+        return future
+
+    # --- what the writer does with it
+
+    def take(self) -> Batch | None:
+        """The batch that is appended next; None where there is none. Raises InvalidRecord."""
+        if not self._whole or self.error is not None:
+            return None
+        events, self._events = self._events[: self._whole], self._events[self._whole :]
+        first, self._at, self._whole = self._at, self._at + len(events), 0
+        more: dict[str, Any] = {}
+        state = _END.get(type(events[-1])) if events[-1].run == self.run else None
+        if state is not None:
+            more = {"state": state, "outcome": _outcome(events[-1]), "said": self._said() if self._said else ()}
+        elif self._waits is not None and not self._events:
+            until, heard = self._waits
+            more = {"state": "waiting", "wake_at": until, "heard": heard}
+        if self._owner is not None:
+            more["owner"], self._owner = self._owner, None
+        return Batch(run=self.run, first=first, lines=tuple(map(encode, events)), by=self._by, **more)
+
+    def done(self, end: int) -> None:
+        """The log is stored to there."""
+        self.stored_until = end
+        if self._waiting:
+            self._wake()
+
+    def refused(self, error: HeadwaterError) -> None:
+        """Nothing more of the run is stored."""
+        if self.error is None:
+            self.error = error
+            self._events, self._whole = [], 0
+            self._lost(error)
+        self._wake()
+
+    def _wake(self) -> None:
+        left = []
+        for end, future in self._waiting:
+            if end <= self.stored_until or self.error is not None:
+                if not future.done():
+                    future.set_result(None)
+            else:
+                left.append((end, future))
+        self._waiting = left
+
+
+_END: Final[dict[type[Event], State]] = {RunFinished: "finished", RunFailed: "failed", RunCancelled: "cancelled"}
+
+
+def _outcome(end: Event) -> str:
+    if isinstance(end, RunFailed):
+        return f"{end.error.type}: {end.error.message}"[:200]
+    return (end.by if isinstance(end, RunCancelled) else getattr(end, "finish_reason", None)) or ""
+
+
+class Writer:
+    """Appends to one store what the runs of one event loop say. `open` returns the store, and is awaited once."""
+
+    def __init__(self, open: Callable[[], Awaitable[RunLog]]) -> None:
+        self._open = open
+        self._dirty: dict[str, Writing] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def dirty(self, writing: Writing) -> None:
+        """It has something to be stored."""
+        self._dirty[writing.run] = writing
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work(), name="headwater writer")
+            self._task.add_done_callback(self._ended)
+
+    async def settle(self) -> None:
+        """Wait until all is stored that can be."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None and not task.cancelled():
+            return
+        self._task = None
+        left, self._dirty = self._dirty, {}
+        for writing in left.values():
+            if writing.idle:
+                continue
+            if error is None:
+                writing.refused(RunLost("The event loop ended before this run was stored.", hint=_RESUMED))
+            else:
+                writing.refused(error if isinstance(error, HeadwaterError) else _broken(error))
+
+    async def _work(self) -> None:
+        log = await self._open()
+        while self._dirty:
+            taken, self._dirty = self._dirty, {}
+            try:
+                await self._store(log, taken)
+            except BaseException:
+                self._dirty = {**taken, **self._dirty}
+                raise
+        self._task = None
+
+    async def _store(self, log: RunLog, taken: dict[str, Writing]) -> None:
+        """Append what these have to say, again and again until the store has answered."""
+        batches: dict[str, Batch] = {}
+        for run, writing in taken.items():
+            try:
+                if (batch := writing.take()) is not None:
+                    batches[run] = batch
+            except HeadwaterError as error:  # it holds what has no JSON form
+                writing.refused(error)
+        pause, cancelled = FIRST_PAUSE, False
+        while batches:
+            try:
+                await self._append(log, taken, batches)
+            except JournalUnavailable:
+                if cancelled:
+                    break
+                try:
+                    await asyncio.sleep(pause)
+                except asyncio.CancelledError:
+                    cancelled = True
+                pause = min(2 * pause, LONGEST_PAUSE)
+            except asyncio.CancelledError:
+                # The loop is to end: what has been said is stored first, in one more try.
+                if cancelled:
+                    raise
+                cancelled = True
+        if cancelled and batches:
+            raise asyncio.CancelledError
+
+    async def _append(self, log: RunLog, taken: dict[str, Writing], batches: dict[str, Batch]) -> None:
+        for run in [*batches]:
+            writing = taken[run]
+            if writing.begin is not None:
+                try:
+                    await writing.begin(log)
+                except JournalUnavailable:
+                    raise
+                except HeadwaterError as error:
+                    del batches[run]
+                    writing.refused(error)
+                else:
+                    writing.begin = None
+        if not batches:
+            return
+        try:
+            outcomes: Sequence[Appended | UnknownRun] = await log.append_many([*batches.values()])
+        except UnknownRun:
+            outcomes = [await _alone(log, batch) for batch in batches.values()]
+        for run, outcome in zip([*batches], outcomes, strict=True):
+            del batches[run]
+            if isinstance(outcome, int):
+                taken[run].done(outcome)
+            else:
+                taken[run].refused(_refused(outcome))
+
+
+_RESUMED: Final = "Its log is whole: read it with headwater.attach(id)."
+
+
+async def _alone(log: RunLog, batch: Batch) -> Appended | UnknownRun:
+    try:
+        return await log.append(batch)
+    except (Conflict, Closed, UnknownRun) as refused:
+        return refused
+
+
+def _refused(why: Conflict | Closed | UnknownRun) -> RunLost:
+    if isinstance(why, UnknownRun):
+        return RunLost(f"The run was deleted while it was driven. {why.message}")
+    if isinstance(why, Closed):
+        return RunLost(f"The run {why.run} is {why.state} already.", hint=_RESUMED)
+    by = f" by {why.by}" if why.by else ""
+    return RunLost(f"The run {why.run} is driven elsewhere by now{by}.", hint=_RESUMED)
+
+
+def _broken(error: BaseException) -> RunLost:
+    return RunLost(f"The journal failed: {type(error).__name__}: {error}", hint="See the error above.")
