@@ -92,8 +92,8 @@ def test_a_bad_call_is_the_clients_to_answer_too() -> None:
     [
         ("pick", "of type str"),
         (PICK, "of type dict"),
-        ([{"description": "No name."}], "is no client tool"),
-        ([{"name": "pick", "schema": {}}], "has no 'schema'"),
+        ([{"description": "No name."}], "is not a valid client tool"),
+        ([{"name": "pick", "schema": {}}], "has no field 'schema'"),
         ([PICK, PICK], "Two client tools"),
         ([look], "of type Tool"),
     ],
@@ -105,5 +105,5 @@ def test_what_is_no_client_tool_is_refused(tools: Any, says: str) -> None:
 
 def test_a_name_is_the_agents_or_the_clients() -> None:
     agent = scripted("Hm.", tools=[look], client_tools=[ToolSpec(name="look", description="", parameters={})])
-    with pytest.raises(InvalidTool, match="of the agent and of the client"):
+    with pytest.raises(InvalidTool, match="of both the agent and the client"):
         agent.run("Go.")

@@ -293,7 +293,7 @@ def test_the_task_may_be_called_a_message() -> None:
     for run in faces(agent):
         with pytest.raises(TypeError, match="task= and message= are the same"):
             run("Go.", message="Go.")
-    with pytest.raises(TypeError, match="There is no task"):
+    with pytest.raises(TypeError, match="task is missing"):
         agent.run()  # type: ignore[call-overload]
     with pytest.raises(UnsupportedSetting, match=r"prompt=. Write agent\.run\(task\)"):
         agent.run(prompt="Go.")  # type: ignore[call-overload]

@@ -54,6 +54,6 @@ def test_every_provider_streams_and_calls_tools() -> None:
 
 
 def test_a_feature_that_is_none() -> None:
-    with pytest.raises(errors.ConfigurationError, match="no feature 'telepathy'") as caught:
+    with pytest.raises(errors.ConfigurationError, match="Unknown feature 'telepathy'") as caught:
         Model("offline").supports("telepathy")
     assert "images" in caught.value.hint

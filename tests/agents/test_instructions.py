@@ -60,7 +60,7 @@ def test_a_function_that_wants_too_much_is_refused_before_any_run() -> None:
     def wants_two(context: Any, more: Any) -> str:
         return ""
 
-    with pytest.raises(ConfigurationError, match="wants 2 arguments"):
+    with pytest.raises(ConfigurationError, match="takes 2 arguments"):
         instructions_of(wants_two)
 
 
@@ -90,7 +90,7 @@ def test_what_is_returned_must_be_a_string(wrong: Any) -> None:
     async def later(context: Any) -> Any:
         return wrong
 
-    with pytest.raises(ConfigurationError, match="has to return a string"):
+    with pytest.raises(ConfigurationError, match="Return a string"):
         instructions_of(lambda context: wrong)(None)
-    with pytest.raises(ConfigurationError, match="has to return a string"):
+    with pytest.raises(ConfigurationError, match="Return a string"):
         asyncio.run(instructions_of(later)(None))

@@ -68,7 +68,7 @@ def test_the_task_stands_under_one_of_two_names() -> None:
     assert task_of(None, {}) is None  # what a task may be is for the run to say
     with pytest.raises(TypeError, match="same argument"):
         task_of("Go.", {"message": "Go."})
-    with pytest.raises(TypeError, match="no task"):
+    with pytest.raises(TypeError, match="task is missing"):
         task_of(NO_TASK, {"seed": 1})
     with pytest.raises(UnsupportedSetting, match="user_prompt"):
         task_of(NO_TASK, {"user_prompt": "Go."})

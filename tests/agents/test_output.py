@@ -116,7 +116,7 @@ def test_a_tool_that_has_the_name_by_which_answers_are_given_is_refused() -> Non
 
     agent = Agent(model="offline", tools=[final_answer], output_type=int)
     assert agent.run("q").output is not None
-    with pytest.raises(ConfigurationError, match=r"Two tools of 'agent' have the name 'final_answer'\. The answer"):
+    with pytest.raises(ConfigurationError, match=r"Two tools of 'agent' have the name 'final_answer'\. headwater uses"):
         agent.run("q", output_mode="tool")
 
 

@@ -100,13 +100,13 @@ def test_one_value_has_no_name(type_: Any, hint: str, text: str, value: object) 
 @pytest.mark.parametrize(
     ("type_", "text", "told"),
     [
-        (int, "2.5", "A whole number is wanted."),
-        (float, "nan", "A number is wanted."),
-        (float, "1e999", "A number is wanted."),
-        (bool, "maybe", "y or n is wanted."),
-        (Literal["a", "b"], "c", "One of a, b is wanted."),
-        (list[int], "1, x", "A whole number is wanted."),
-        (list[Address], "Brest", "JSON is wanted."),
+        (int, "2.5", "Expected a whole number."),
+        (float, "nan", "Expected a number."),
+        (float, "1e999", "Expected a number."),
+        (bool, "maybe", "Expected y or n."),
+        (Literal["a", "b"], "c", "Expected one of a, b."),
+        (list[int], "1, x", "Expected a whole number."),
+        (list[Address], "Brest", "Expected JSON."),
     ],
 )
 def test_what_does_not_fit_is_told(type_: Any, text: str, told: str) -> None:

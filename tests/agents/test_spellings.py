@@ -125,7 +125,7 @@ def error(name: str) -> str:
 def test_nothing_is_proposed_that_only_looks_alike(name: str) -> None:
     said = error(name)
     assert "Did you mean" not in said
-    assert (f"Write {ARGUMENTS[name]}." if name in ARGUMENTS else "goes into extra={…}.") in said
+    assert (f"Write {ARGUMENTS[name]}." if name in ARGUMENTS else "go into extra={…}.") in said
 
 
 @pytest.mark.parametrize(

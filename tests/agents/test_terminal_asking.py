@@ -92,7 +92,7 @@ def test_a_call_is_allowed_or_refused(
 def test_arguments_are_changed_until_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     call = Call("send", {"to": "ann", "copies": 2})
     typed = [(ALLOW, "c in her place\n"), ("to (Enter for ann)", "bob\n"), ("copies (Enter for 2)", "many\n")]
-    text, _, log = ask(monkeypatch, writer(call), *typed, ("A whole number is wanted.", ""), ("copies", "3\n"))
+    text, _, log = ask(monkeypatch, writer(call), *typed, ("Expected a whole number.", ""), ("copies", "3\n"))
     assert text.endswith("3 to bob")
     (answered,) = [event for event in log if isinstance(event, ApprovalAnswered)]
     assert (answered.arguments, answered.note) == ({"to": "bob", "copies": 3}, "in her place")
@@ -107,7 +107,7 @@ def test_always_holds_for_the_rest_of_the_run(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_tool_gets_what_it_asks_for_field_by_field(monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = [("nights (a whole number)", "x\n"), ("A whole number is wanted.", ""), ("nights", "0\n"), ("kind", "\n")]
+    typed = [("nights (a whole number)", "x\n"), ("Expected a whole number.", ""), ("nights", "0\n"), ("kind", "\n")]
     again = [("must be greater than or equal to 1", ""), ("nights", "2\n"), ("kind", "double\n")]
     text, seen, _ = ask(monkeypatch, writer(Call("book", {})), *typed, *again)
     assert text == "2 double"

@@ -249,7 +249,7 @@ def test_who_sits_at_the_terminal_is_asked_and_nothing_is_drawn_over_it(mail: Pa
         shown.type("n not Ann\r")
         shown.wait_for(lambda text: text.endswith("(a whole number):"))
         shown.type("x\r")
-        shown.wait_for(lambda text: "is wanted." in text and text.endswith("(a whole number):"))
+        shown.wait_for(lambda text: "Expected a whole number." in text and text.endswith("(a whole number):"))
         shown.type("3\r")
         assert shown.end() == 0
         asked = [line for line in shown.text.splitlines() if line.startswith(("?", "  ")) and "└" not in line]
@@ -259,7 +259,7 @@ def test_who_sits_at_the_terminal_is_asked_and_nothing_is_drawn_over_it(mail: Pa
         "  Allow it? y(es), n(o), a(lways in this run), c(hange it), l(ater): n not Ann",
         "? book asks: How many nights?",
         "  (a whole number): x",
-        "  A whole number is wanted.",
+        "  Expected a whole number.",
         "  (a whole number): 3",
     ]
     assert "Done: 3 nights." in shown.text

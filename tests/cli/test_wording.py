@@ -23,6 +23,7 @@ PROGRAMMERS = (
     "HTTP_PROXY=",  # what a shell takes
     "_PROXY=",
     "?speed=",
+    "token=…",  # programs read runs of other servers
 )
 """What a command's user never reads, or may read as it stands."""
 
@@ -69,7 +70,7 @@ def test_what_the_registry_advises(name: str | None, env: dict[str, str], told: 
             "If it takes no such schema for its answer, ask for JSON in words, without --schema.",
         ),
         (
-            "'pilot' is declared with one of type Path. Pass it: agent.run(task, context=…). Where it may be missing, "
+            "'pilot' is declared with one of type Path. Pass it: agent.run(task, context=…). To make it optional, "
             "declare Path | None.",
             "'pilot' is declared with one of type Path. Run it in a program, or declare Path | None.",
         ),

@@ -1,7 +1,7 @@
-"""The Agent: a declaration of who answers, how, and with which tools; and the ways of running it.
+"""The Agent: a declaration of a model, instructions and tools, and the methods that run it.
 
-It holds no state of any run, so one agent serves a thousand at once. Every way of running it, blocking or not,
-streaming or not, makes the same `Run` and reads it; there is no other path.
+An agent has no per-run state, so one agent serves any number of runs at once. Every method, blocking or not, streaming
+or not, creates the same `Run` and reads it; there is no other code path.
 """
 
 from __future__ import annotations
@@ -47,44 +47,42 @@ NewT = TypeVar("NewT")
 
 
 class Agent(Declaration[ContextT, OutputT]):
-    """Someone who answers: a name, a model, instructions and tools.
+    """An agent: a name, a model, instructions and tools.
 
-    `model` is a name (`openai/gpt-5.4`, `claude-…`, `ollama/llama3.2`, `offline`), a Model, or anything that can be
-    asked; None means the variable HEADWATER_MODEL. `instructions` are a string or a function of the run's context.
-    `tools` are functions, `@tool` functions, agents, workflows and the provider's own (ProviderTool); what one raises
-    is logged, and the model is told of it and goes on, or the run ends with it (tool_errors="raise"). `handoffs` are
-    agents to whom this one may give the conversation; on a thread the next run starts with the one that took over,
-    unless `sticky` is False. `context_type` is what runs have to be given as their context. `output_type` is what the
-    answer must be, a type or a JSON Schema, and `output_mode` how a model is asked for it: by a schema (native), by a
-    tool whose arguments it is (tool), or in the instructions (prompted), the last two for servers that refuse a schema.
-    `max_loops` is how often the agent is asked to go on from its own answer, `max_steps` how many requests one answer
-    may take.
+    `model` is a name (`openai/gpt-5.4`, `claude-…`, `ollama/llama3.2`, `offline`), a Model or a backend; None means the
+    variable HEADWATER_MODEL. `instructions` is a string or a function of the run's context. `tools` are functions,
+    `@tool` functions, agents, workflows and provider tools (ProviderTool). An exception in a tool is logged and
+    reported to the model, or ends the run (tool_errors="raise"). `handoffs` are agents that this one can hand the
+    conversation over to; on a thread the next run starts with the agent that took over, unless `sticky` is False.
+    `context_type` is the type of the context that runs need. `output_type` is the type of the answer, or a JSON Schema,
+    and `output_mode` how the model is asked for it: with a schema (native), with a tool (tool), or in the prompt
+    (prompted); the last two are for servers that do not support schemas. `max_loops` is how often the agent answers,
+    each time continuing from its own answer; `max_steps` is how many requests one answer may take.
 
-    `approval` says which calls a person is asked about before they run: all (True, or the reason), or what a function
-    of the call (and the context) says; `approver` is a function that answers what this agent and its tools ask.
-    `client_tools` are told to the model and run by whoever reads the answer. `view` is a function of the conversation
-    that returns what of it the model is sent. `keep_log` keeps each run's events, so that it can be left and gone on
-    with.
+    `approval` selects the calls that need a person's approval: all (True, or a reason), or those for which a function
+    of the call (and the context) says so. `approver` is a function that answers approvals and questions. `client_tools`
+    are described to the model and run by the client. `view` is a function of the conversation that returns the messages
+    to send to the model. `keep_log` keeps each run's events, so that it can be parked and resumed.
 
-    `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` shows anything at all (None:
-    what `streaming_on` shows). A callback owns the output: with one, `run` shows nothing. `stream=True` hands
-    details (dicts) to the callback instead of tokens. `verbose` shows this agent's log lines. `markdown` draws the
-    answer on a terminal (False: its text as it came), `show_reasoning` shows there what the model thinks, `footer`
-    how the answer ended and what it took. `interactive` reads the next message from the terminal after each answer.
-    `streaming_callback`, `on_event` and `on_retract` (told how many characters of the tokens to take back, with
-    on_interrupted="restart"; without it tokens wait until their step has ended) are defaults for every run.
+    `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` prints at all (None: only with
+    `streaming_on`). With a callback `run` prints nothing. `stream=True` passes details (dicts) to the callback instead
+    of tokens. `verbose` shows this agent's log lines. `markdown` renders the answer in a terminal (False: plain text),
+    `show_reasoning` shows the model's reasoning, `footer` a last line of figures. `interactive` reads the next message
+    from the terminal after each answer. `streaming_callback`, `on_event` and `on_retract` are defaults for every run.
+    `on_retract` receives the number of characters to remove, with on_interrupted="restart"; without an `on_retract`,
+    tokens are then delivered when their step has ended.
 
-    `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` are the model's, see `Model`; further
-    keywords are its settings (temperature=, max_tokens=, …). agent_name=, agent_description=, model_name=,
-    system_prompt=, llm_base_url=, llm_api_key= and fallback_models= are other spellings of arguments.
+    `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` belong to the model, see `Model`;
+    further keywords are its settings (temperature=, max_tokens=, …). agent_name=, agent_description=, model_name=,
+    system_prompt=, llm_base_url=, llm_api_key= and fallback_models= are other names of arguments.
 
-    Attributes may be set later; a run takes them as they are when it starts.
-    Raises: InvalidTool, ConfigurationError, UnsupportedSetting; TypeError where an argument is given twice.
+    Attributes may be changed later; a run uses the values at the moment it starts.
+    Raises: InvalidTool, ConfigurationError, UnsupportedSetting; TypeError if an argument is given twice.
     """
 
     handoffs: tuple[Agent[Any, Any], ...]
 
-    if TYPE_CHECKING:  # at run time it is the declaration's: checkers take the types from here
+    if TYPE_CHECKING:  # only for type checkers; at run time the declaration's is used
 
         @overload
         def __init__(
@@ -163,17 +161,16 @@ class Agent(Declaration[ContextT, OutputT]):
     def run(self, task: Any = NO_TASK, *, context: Any = None, **options: Any) -> Response[Any]:
         """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
-        `context` is handed to tools and dynamic instructions. `history` (messages) or `thread` (a Thread) go on from
-        an earlier conversation. `model`, `instructions`, `tools`, `output_type` and `output_mode` stand in place of the
-        agent's for this run, `streaming_callback` and `on_event` too. `settings` and further keywords are settings for
-        this run.
+        `context` is passed to tools and dynamic instructions. `history` (messages) or `thread` (a Thread) continues an
+        earlier conversation. `model`, `instructions`, `tools`, `output_type`, `output_mode`, `streaming_callback` and
+        `on_event` replace the agent's for this run. `settings` and further keywords are settings for this run.
 
-        Ctrl-C cancels the run, closes the connection, and raises KeyboardInterrupt with the partial as `response`.
-        Raises: HeadwaterError, with the partial as `response`.
+        Ctrl-C cancels the run, closes the connection, and raises KeyboardInterrupt with the partial Response as
+        `response`. Raises: HeadwaterError, with the partial Response as `response`.
         """
         if blocks_here():
             return self.run_sync(task, context=context, **options)
-        # Typed as the Response that it gives when awaited: both documents write it both ways.
+        # Typed as the Response it resolves to, because `run` is used with and without `await`.
         return cast("Response[Any]", UnawaitedRun(self.arun(task, context=context, **options)))
 
     @overload
@@ -203,7 +200,7 @@ class Agent(Declaration[ContextT, OutputT]):
         **options: Unpack[RunOptions],
     ) -> Response[Any]: ...
     async def arun(self, task: Any = NO_TASK, *, context: Any = None, **options: Any) -> Response[Any]:
-        """`run` as a plain coroutine: to be awaited, in every event loop."""
+        """`run` as a coroutine, for async code."""
         task = task_of(task, options)
         if self.interactive:
             options["context"] = context
@@ -213,7 +210,7 @@ class Agent(Declaration[ContextT, OutputT]):
         try:
             run = self._begin(task, shown=True, context=context, **options)
         except UsageError as mistake:
-            mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
+            mistake.__traceback__ = None  # internal frames do not help the caller
             raise
         await run.drain(alone=True)
         return run.response()
@@ -245,7 +242,7 @@ class Agent(Declaration[ContextT, OutputT]):
         **options: Unpack[RunOptions],
     ) -> Response[Any]: ...
     def run_sync(self, task: Any = NO_TASK, *, context: Any = None, **options: Any) -> Response[Any]:
-        """`run` that always blocks. Raises LoopMisuse inside a running event loop, which it would hold up."""
+        """`run` that always blocks. Raises LoopMisuse inside a running event loop, which it would block."""
         task = task_of(task, options)
         refuse_inside_loop("`await agent.run(…)`")
         if self.interactive:
@@ -258,7 +255,7 @@ class Agent(Declaration[ContextT, OutputT]):
         try:
             run = self._begin(task, shown=True, context=context, **options)
         except UsageError as mistake:
-            mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
+            mistake.__traceback__ = None  # internal frames do not help the caller
             raise
         drain_blocking(run, kept_loop(), alone=True)
         return run.response()
@@ -298,12 +295,12 @@ class Agent(Declaration[ContextT, OutputT]):
         **options: Unpack[RunOptions],
     ) -> AgentStream[Any]: ...
     def run_stream(self, task: Any = NO_TASK, *, context: Any = None, **options: Any) -> AgentStream[Any]:
-        """The run as a stream, started by whoever reads it first.
+        """The run as a stream, which starts when it is first read.
 
-        `async for chunk in …` and plain `for chunk in …` give StreamChunks; `.events()` the typed log, `.text()` the
-        text; `await .result()` the Response. Leaving the loop cancels the run and closes the connection. The reader
-        owns the output: nothing is printed.
-        Raises, out of the reading: HeadwaterError, after everything that came before it.
+        `async for chunk in …` and `for chunk in …` yield StreamChunks, `.events()` the typed log, `.text()` the text;
+        `await .result()` returns the Response. Leaving the loop cancels the run and closes the connection. Nothing is
+        printed.
+        Raises HeadwaterError from the loop, after everything before it was delivered.
         """
         return AgentStream(partial(self._begin, task_of(task, options), shown=False, context=context, **options))
 
@@ -356,18 +353,17 @@ class Agent(Declaration[ContextT, OutputT]):
         by: str = "",
         **options: Any,
     ) -> AgentStream[Any]:
-        """Go on with a run from its log, in this process or another: the stream of what is new.
+        """Continue a run from its log, in this process or another: a stream of the new part.
 
-        `log` are all its events so far (`stream.log`, `error.log` of Parked, what `on_event` was told). An answer that
-        was cut off is taken back and asked for again; tools that had not begun run; one that had begun and not ended
-        is dealt with as it was declared (`on_unknown`); what has ended stands. `context` is not in a log: give it
-        again. `approvals` and `answers` are what people have said to the open questions, by their ids. `on_changed`:
-        what becomes of a log that was written by another declaration of this agent. `by` is noted in the log. What else
-        the run was given, its `output_type` for one, is given again; what was said before stands in the log, so there
-        is no `history` and no `thread`.
+        `log` is the list of all its events so far (`stream.log`, `error.log` of Parked, events from `on_event`). An
+        interrupted answer is retracted and requested again. Tools that had not started run; a tool that had started is
+        handled as declared (`on_unknown`). Finished tools are not repeated. `context` is not in a log: pass it again.
+        `approvals` and `answers` are the answers to open questions, by their ids. `on_changed` says what to do if the
+        agent's definition has changed since. `by` is noted in the log. Pass other options of the run, such as
+        `output_type`, again. The conversation is in the log, so `history` and `thread` are not accepted.
 
-        Raises ConfigurationError, InvalidRecord, DefinitionChanged and UnknownQuestion; out of the reading, as
-        `run_stream` does.
+        Raises ConfigurationError, InvalidRecord, DefinitionChanged and UnknownQuestion; from the loop, as `run_stream`
+        does.
         """
         refuse_said_before(options)
         past = Resumption.of(log, approvals=approvals, answers=answers, on_changed=on_changed, by=by)
@@ -377,9 +373,9 @@ class Agent(Declaration[ContextT, OutputT]):
     def as_tool(
         self, *, name: str | None = None, description: str | None = None, approval: Approval = False
     ) -> Offered:
-        """The agent as a tool for another one: what it is asked goes in, its text comes out.
+        """The agent as a tool for another agent: it receives a task and returns its text.
 
-        Its events stand in the same log, under its path. `approval`: whether a person is asked first; see `tool`.
+        Its events are in the same log, under its path. For `approval` see `tool`.
         """
         return RunnableTool(
             self,

@@ -1,6 +1,6 @@
-"""The tool by which a model gives an answer of a type, for models that take tools and no schema for their answers.
+"""The tool with which a model gives a typed answer, for models that support tools but no schemas.
 
-Owns its name and its words. That the run ends with the answer is the run's business.
+Owns its name and its description. The run ends with the answer; that is not decided here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from headwater.tools.work import Plain, Work
 __all__ = ("ANSWER_TOOL", "AnswerTool")
 
 ANSWER_TOOL: Final = "final_answer"
-"""The tool's name: what models know it by, whatever the type is called."""
+"""The tool's name, the same for every type."""
 
 
 class AnswerTool(Plain):
-    """What takes a typed answer; see `tools.work.Offered`. `parse` makes a value of its JSON, or raises ValueError."""
+    """Accepts a typed answer; see `tools.work.Offered`. `parse` converts its JSON, or raises ValueError."""
 
     def __init__(self, output: OutputSpec, parse: Callable[[str], Any]) -> None:
         self.name = ANSWER_TOOL
@@ -33,7 +33,7 @@ class AnswerTool(Plain):
         self._parse = parse
 
     async def call(self, work: Work) -> ToolOutcome:
-        """See `tools.work.Offered`: the arguments are the answer, and what does not fit is the model's to mend."""
+        """See `tools.work.Offered`: the arguments are the answer; the model corrects invalid ones."""
         given = work.arguments
         try:
             value = self._parse(to_json(given) if isinstance(given, Mapping) else given)

@@ -1,6 +1,6 @@
-"""Tools that the program runs which reads the answer: a browser, an editor, whoever asked. Here they are only told of.
+"""Tools that the client runs: a browser, an editor, the program that reads the answer. Here they are only described.
 
-Owns what may be given as such a tool, and that its name is its own.
+Owns their validation and the check that their names are unique.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from headwater.providers.request import ToolSpec
 __all__ = ("ClientTool", "client_specs", "offered_to_clients")
 
 ClientTool: TypeAlias = ToolSpec | Mapping[str, Any]
-"""A tool as a model is told of it: `{"name": …, "description": …, "parameters": {a JSON Schema}}`, or a ToolSpec."""
+"""A tool's description for the model: `{"name": …, "description": …, "parameters": {a JSON Schema}}`, or a ToolSpec."""
 
 _HINT = 'Give {"name": …, "description": …, "parameters": {…}}, as in client_tools=[{"name": "pick_a_file"}].'
 
 
 def client_specs(tools: Iterable[ClientTool] | None) -> tuple[ToolSpec, ...]:
-    """The tools as providers are told of them. Raises InvalidTool."""
+    """The tools' specifications for the provider. Raises InvalidTool."""
     if tools is None:
         return ()
     if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, Iterable):
@@ -28,7 +28,7 @@ def client_specs(tools: Iterable[ClientTool] | None) -> tuple[ToolSpec, ...]:
     specs = tuple(map(_spec, tools))
     names = [spec.name for spec in specs]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidTool(f"Two client tools have the name {twice!r}.", hint="Give one another.")
+        raise InvalidTool(f"Two client tools have the name {twice!r}.", hint="Rename one.")
     return specs
 
 
@@ -38,16 +38,16 @@ def _spec(tool: ClientTool) -> ToolSpec:
     if not isinstance(tool, Mapping):
         raise InvalidTool(f"A client tool is of type {type(tool).__name__}.", hint=_HINT)
     if strange := tool.keys() - {"name", "description", "parameters"}:
-        raise InvalidTool(f"A client tool has no {min(strange)!r}.", hint=_HINT)
+        raise InvalidTool(f"A client tool has no field {min(strange)!r}.", hint=_HINT)
     name, parameters = tool.get("name"), tool.get("parameters", {"type": "object", "properties": {}})
     if not isinstance(name, str) or not name or not isinstance(parameters, Mapping):
-        raise InvalidTool(f"{dict(tool)!r} is no client tool.", hint=_HINT)
+        raise InvalidTool(f"{dict(tool)!r} is not a valid client tool.", hint=_HINT)
     return ToolSpec(name=name, description=str(tool.get("description", "")), parameters=dict(parameters))
 
 
 def offered_to_clients(specs: tuple[ToolSpec, ...], ours: Container[str]) -> tuple[ToolSpec, ...]:
-    """The client's tools beside `ours`. Raises InvalidTool where both have one of the same name."""
+    """The client's tools in addition to `ours`. Raises InvalidTool if both have a tool of the same name."""
     for spec in specs:
         if spec.name in ours:
-            raise InvalidTool(f"{spec.name!r} is a tool of the agent and of the client.", hint="Name one of them anew.")
+            raise InvalidTool(f"{spec.name!r} is a tool of both the agent and the client.", hint="Rename one.")
     return specs

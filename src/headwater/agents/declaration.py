@@ -1,7 +1,7 @@
-"""What an agent is declared as, and the run that comes of it.
+"""The declaration of an agent, and the creation of its runs.
 
-Owns the arguments: what they may be, which of them may be set later, and the job that a run is given from them. How a
-run is read is `agent`'s; what it does is `runtime`'s.
+Owns the arguments: their validation, which of them may be changed later, and the job that a run is created from.
+Running methods are in `agent`, the run itself in `runtime`.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ OutputT = TypeVar("OutputT", default=str)
 
 
 class Declaration(DeepCopied, Generic[ContextT, OutputT]):
-    """An agent without its faces; see `Agent` for the arguments. It holds no state of any run."""
+    """An agent without its run methods; see `Agent` for the arguments. It has no per-run state."""
 
     _context_of_class: ClassVar[Any] = None
-    """X of a class that is made from Agent[X]."""
+    """X of a subclass of Agent[X]."""
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -113,7 +113,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
             "base_url": base_url,
             "fallback": fallback,
         }
-        del api_key  # from here on no key shows in this frame
+        del api_key  # so that no key is visible in this frame
         respell(given, others)
         self._key: Secret | None = given["api_key"]
         self._key_for: ModelLike | None = given["model"]
@@ -161,24 +161,24 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         self.output_type = output_type
         self.model = given["model"]
 
-    # --- what may be set later
+    # --- attributes that may be changed later
 
     @property
     def model(self) -> ModelLike | None:
-        """Who answers, as it was given."""
+        """The model, as it was passed."""
         return self._model
 
     @model.setter
     def model(self, model: ModelLike | None) -> None:
         if isinstance(model, Model) and (self._base_url is not None or self._key is not None):
-            raise TypeError("base_url= and api_key= belong to the Model that was given: pass them to it.")
+            raise TypeError("base_url= and api_key= belong to the Model: pass them to it.")
         self._model = model
         self.llm = self._model_of(model)
 
     def _model_of(self, model: ModelLike | None) -> Model:
-        """`model` with what the agent has for it: its address, fallbacks, and its key where that is for its provider.
+        """`model` with the agent's base URL, fallbacks, and its key if it belongs to the same provider.
 
-        A key goes to the provider that it was given for, or to the address; never to whoever else is named later.
+        A key is sent to the provider it was given for, or to the base URL, never to a provider that is named later.
         """
         if isinstance(model, Model):
             return model
@@ -200,7 +200,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
 
     @property
     def output_type(self) -> Any:
-        """What the answer must be."""
+        """The type of the answer."""
         return self._output_type
 
     @output_type.setter
@@ -210,7 +210,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
 
     def __repr__(self) -> str:
         if "llm" not in self.__dict__:
-            return "Agent(…)"  # a debugger, or a traceback with its variables, met it while it was being made
+            return "Agent(…)"  # shown by a debugger while it is being created
         return f"Agent(name={self.name!r}, model={self.llm.name!r})"
 
     # --- inside
@@ -227,7 +227,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         save: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Run:
-        """The run of a task, with all who watch it. `shown`: whether it may print."""
+        """A run of the task with its observers attached. `shown`: whether it may print."""
         validation.callback("streaming_callback", streaming_callback)
         validation.callback("on_event", on_event)
         validation.callback("on_retract", on_retract)
@@ -264,12 +264,12 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
                 footer=self.footer,
                 verbose=self.verbose,
             )
-            beside = getattr(run.approver, "beside", None)  # who asks at the terminal stops what is drawn there
+            beside = getattr(run.approver, "beside", None)  # terminal questions pause the output
             run.watch(show if beside is None else beside(show))
         return run
 
     def _run(self, task: Task, options: dict[str, Any]) -> Run:
-        """The run alone: of the agent, or of the one that took over earlier on the thread."""
+        """The run of the agent, or of the agent that took over earlier on the thread."""
         thread = options.get("thread")
         if self.handoffs and self.sticky and isinstance(thread, Thread) and thread.agent not in ("", self.name):
             reached: list[Declaration[Any, Any]] = [*self.handoffs]
@@ -298,17 +298,17 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         client_tools: Iterable[ClientTool] | None = None,
         **more: Any,
     ) -> Job:
-        """What a run of this agent needs to know, fixed now. Raises as `Model.backend` does, and TypeError."""
+        """Everything that a run of this agent needs, fixed now. Raises as `Model.backend` does, and TypeError."""
         self._check()
         if history is not None and thread is not None:
-            raise TypeError("history= and thread= both say what went before: give one of them.")
+            raise TypeError("history= and thread= both set the conversation: pass one of them.")
         for name in more:
             if name in _ARGUMENTS:
                 raise validation.unknown(name, hint=f"It belongs to the agent: Agent({name}=…).")
         if thread is not None and not isinstance(thread, Thread):
             raise UsageError(
                 f"thread= is a Thread, not {type(thread).__name__}.",
-                hint="Write thread=Thread() and pass the same one again; a thread by its id needs a journal.",
+                hint="Create one Thread() and pass the same one to each run; a thread by its id needs a journal.",
             )
         asked = self._model if model is None else model
         llm = self.llm if model is None else self._model_of(model)
@@ -358,7 +358,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         )
 
     def wants_log(self, seen: set[int]) -> bool:
-        """Whether people may be asked in a run of this agent, so that its log is kept. `seen` are those looked at."""
+        """Whether a run of this agent may wait for people, so that its log is kept. `seen` are the agents visited."""
         if id(self) in seen:
             return False
         return self._asks(self._tools, seen)
@@ -371,13 +371,13 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         return asks or any(agent.wants_log(seen) for agent in self.handoffs)
 
     def _declared_contexts(self, seen: set[int]) -> Iterator[Needed]:
-        """The contexts that the agent, its instructions, its tools and the agents it leads to declare."""
+        """The contexts declared by the agent, its instructions, its tools and the agents below."""
         return self._contexts(self.instructions, self._tools, seen)
 
     def _contexts(self, said: Any, offered: Mapping[str, Offered], seen: set[int]) -> Iterator[Needed]:
         declared = self.context_type
         if declared is None:
-            written = self.__dict__.get("__orig_class__")  # what Python notes of Agent[X](…)
+            written = self.__dict__.get("__orig_class__")  # set by Python for Agent[X](…)
             declared = self._context_of_class if written is None else first_argument(written)
         if declared is not None:
             yield Needed(f"{self.name!r} is declared with", declared)
@@ -392,7 +392,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
             yield from contexts_below(self.handoffs, seen)
 
     def _check(self) -> None:
-        """What may be set later is looked at whenever it counts. Raises ConfigurationError."""
+        """Validate the attributes that may have changed. Raises ConfigurationError."""
         validation.whole("max_loops", self.max_loops)
         validation.whole("max_steps", self.max_steps)
         if self.retries is not None:
@@ -407,27 +407,29 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         validation.instructions(self.instructions)
 
     def _all_tools(self, offered: dict[str, Offered], output: Output | None) -> Mapping[str, Offered]:
-        """The tools, those by which the agent hands over, and the one by which it answers."""
+        """The tools, including those for handoffs and for the answer."""
         tools = dict(offered)
         for agent in self.handoffs:
             handoff = _handoff(agent)
             if handoff.name in tools:
-                raise _same_name(self.name, handoff.name, "Give each agent in handoffs= a name of its own.")
+                raise _same_name(self.name, handoff.name, "Give each agent in handoffs= a unique name.")
             tools[handoff.name] = handoff
         if output is not None and output.tool is not None:
             name = output.tool.name
             if name in tools:
-                raise _same_name(self.name, name, 'The answer is given by it: name yours otherwise, @tool(name="…").')
+                raise _same_name(
+                    self.name, name, 'headwater uses it for the answer: rename yours with @tool(name="…").'
+                )
             tools[name] = output.tool
         return tools
 
 
-Declaration.__init__.__qualname__ = "Agent.__init__"  # what Python says where it is called wrongly
+Declaration.__init__.__qualname__ = "Agent.__init__"  # the name in Python's errors about arguments
 _ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"more"} | OTHER_SPELLINGS
 
 
 def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[ProviderTool, ...]]:
-    """`tools` that are run here, by name, and those that the provider runs. Raises InvalidTool."""
+    """`tools` that run locally, by name, and those that the provider runs. Raises InvalidTool."""
     from headwater.errors import InvalidTool
 
     if tools is None:
@@ -444,7 +446,7 @@ def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[Pro
         made: Offered = _as_tool(item)
         if made.name in offered:
             raise InvalidTool(
-                f"Two tools have the name {made.name!r}.", hint="Give one another: @tool(name=…), or rename the agent."
+                f"Two tools have the name {made.name!r}.", hint="Rename one: @tool(name=…), or rename the agent."
             )
         offered[made.name] = made
     return offered, tuple(theirs)
@@ -457,13 +459,13 @@ def _handoff(agent: Declaration[Any, Any]) -> Offered:
 
 
 def _as_tool(item: Any) -> Offered:
-    from headwater.tools.declaration import as_tool  # with all that makes a schema of a function
+    from headwater.tools.declaration import as_tool  # imports what is needed to create schemas
 
     return as_tool(item)
 
 
 def _settings_of(settings: Any) -> Settings:
-    """Settings, as they are or from a dict. Raises ConfigurationError, UnsupportedSetting."""
+    """Settings, given as such or as a dict. Raises ConfigurationError, UnsupportedSetting."""
     if settings is None or isinstance(settings, Settings):
         return settings or Settings()
     if not isinstance(settings, Mapping):

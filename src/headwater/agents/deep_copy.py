@@ -1,7 +1,7 @@
-"""What a deep copy of a declaration is: another with parts of its own, that shares what is not a declaration.
+"""Deep copies of declarations: a copy has its own nested declarations and shares everything else.
 
-Owns the line between them. A database that a tool is bound to, a callback's object, a connection: those are the
-user's, may not be copied, and serve the copy as they serve the original.
+Owns the distinction. A database that a tool is bound to, a callback's object, a connection: these belong to the user,
+may not be copyable, and are shared by the copy.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ __all__ = ("DeepCopied",)
 
 
 class DeepCopied:
-    """A declaration: its deep copy has declarations and containers of its own, and shares everything else."""
+    """A declaration whose deep copy has its own declarations and containers, and shares everything else."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         twin = object.__new__(type(self))
-        memo[id(self)] = twin  # before its parts, among which it may stand itself
+        memo[id(self)] = twin  # before its parts, which may refer to it
         for name, value in self.__dict__.items():
             twin.__dict__[name] = _own(value, memo)
         return twin

@@ -1,6 +1,6 @@
-"""What a model can be asked for, found out from whoever writes its requests: what cannot be written is not supported.
+"""What a model supports, determined by its request encoder: what cannot be encoded is not supported.
 
-Owns the requests that are tried. Nothing is sent; what a model was taught, only its server knows.
+Owns the requests that are tried. Nothing is sent; what the model has learned, only its server knows.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ _SETTINGS: Final[Mapping[str, Any]] = {
 }
 _EVERYWHERE: Final = frozenset({"streaming", "tools"})
 _INPUT: Final = frozenset({"messages", "input", "instructions", "contents", "system", "systemInstruction"})
-"""Where a request holds what is said: a schema there is asked for in words."""
+"""The request fields that hold the conversation: a schema in these is only part of the prompt."""
 
 FEATURES: Final = (*sorted(_EVERYWHERE), *_SHOWN, "native_output", *_SETTINGS)
-"""What can be asked about: ways to answer, what can be shown, and each setting by its name."""
+"""The known features: kinds of answers, kinds of input, and each setting by its name."""
 
 
 def supports(backend: Backend, feature: str) -> bool:
-    """Whether `backend` can be asked for `feature`, one of FEATURES. Raises ConfigurationError for any other."""
+    """Whether `backend` supports `feature`, one of FEATURES. Raises ConfigurationError for any other."""
     if feature not in FEATURES:
-        raise ConfigurationError(f"There is no feature {feature!r}.", hint=f"There are {', '.join(FEATURES)}.")
+        raise ConfigurationError(f"Unknown feature {feature!r}.", hint=f"Known features: {', '.join(FEATURES)}.")
     if feature in _EVERYWHERE:
         return True
     if not isinstance(backend, HTTPBackend):
-        return feature in ("max_tokens", "native_output")  # the offline model and its like
+        return feature in ("max_tokens", "native_output")  # the offline model and other backends without HTTP
     try:
         body = backend.written(_probe(backend.model, feature)).body
     except (ConfigurationError, InvalidRequest):

@@ -1,4 +1,4 @@
-"""Giving the conversation to another agent, as a tool that a model may call."""
+"""Handing the conversation over to another agent, as a tool that a model can call."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ("Handoff",)
 
 
 class Handoff(Plain):
-    """Another agent, to whom the conversation can be given; see `runtime`'s HandoffTool.
+    """Another agent that can take over the conversation; see `runtime`'s HandoffTool.
 
     `begin` makes a run of that agent, as `Agent._begin` does.
     """

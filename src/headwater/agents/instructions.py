@@ -1,4 +1,4 @@
-"""Instructions that are a function: called with the run's context, and checked."""
+"""Instructions given as a function: called with the run's context, and validated."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ContextT = TypeVar("ContextT", default=Any)
 
 Said: TypeAlias = str | Awaitable[str | None] | None
 Instructions: TypeAlias = str | Callable[[ContextT], Said] | Callable[[], Said] | None
-"""A text; or a function of the run's context, or of nothing, that returns one or an awaitable of one."""
+"""A string, or a function of the run's context or of nothing that returns a string or an awaitable of one."""
 
 
 def instructions_of(instructions: Any) -> Any:
-    """Instructions as a function of the context, also where the user's function takes nothing."""
+    """Instructions as a function of the context, even if the user's function takes no argument."""
     if not callable(instructions):
         return instructions and well_formed(instructions)
     try:
@@ -39,8 +39,8 @@ def instructions_of(instructions: Any) -> Any:
         needs = sum(one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
     if needs > 1:
         raise ConfigurationError(
-            f"The function given as instructions wants {needs} arguments.",
-            hint="It is called with the run's context alone, or with nothing.",
+            f"The instructions function takes {needs} arguments.",
+            hint="It is called with the run's context, or without arguments.",
         )
     given = instructions
 
@@ -52,7 +52,7 @@ def instructions_of(instructions: Any) -> Any:
 
 
 def context_of(instructions: Any) -> Any:
-    """What the run's context must be for a function of it, as its own type hint says; Any where it does not say."""
+    """The type of context that a function takes, by its type hint; Any if it has none."""
     from headwater.schema.parameters import written
 
     try:
@@ -60,7 +60,7 @@ def context_of(instructions: Any) -> Any:
         if first is None or first.default is not first.empty:
             return Any
         return typing.get_type_hints(written(instructions)).get(first.name, Any)
-    except (TypeError, ValueError, NameError, AttributeError):  # a built-in; a name that only a checker knows
+    except (TypeError, ValueError, NameError, AttributeError):  # a built-in; a name that exists only for type checkers
         return Any
 
 
@@ -70,5 +70,5 @@ async def _awaited_text(text: Awaitable[Any]) -> str | None:
 
 def _text(said: Any) -> str | None:
     if said is not None and not isinstance(said, str):
-        raise validation.wrong("What the function given as instructions returned", said, "It has to return a string.")
+        raise validation.wrong("The return value of the instructions function", said, "Return a string.")
     return said and well_formed(said)

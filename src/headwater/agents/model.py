@@ -1,8 +1,8 @@
-"""A model by its name: whom to ask, with which key, for how long, and whom else where that fails.
+"""A model by its name: its provider, key, timeouts, retries and fallbacks.
 
-A `Model` is a declaration: it opens nothing and reads the environment only when it is first asked. Where it is asked
-over HTTP, making it imports the client, so that who asks first does not wait for that. What it is asked goes through
-the same run as an agent's, without tools being run.
+A `Model` is a declaration: it opens nothing and reads the environment only when it is first used. Creating one for an
+HTTP provider imports the HTTP client, so that the first request does not have to. Its requests go through the same kind
+of run as an agent's, without running tools.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ON_INTERRUPTED = ("raise", "restart")
 
 
 class SettingsOptions(TypedDict, total=False):
-    """The settings by their usual names; see `providers.request.Settings`."""
+    """The settings as keyword arguments; see `providers.request.Settings`."""
 
     temperature: float
     top_p: float
@@ -65,16 +65,15 @@ class SettingsOptions(TypedDict, total=False):
 
 
 class Model(DeepCopied):
-    """A model to ask, by name: `provider/model`, `provider:model`, a bare known name, `offline`, or `replay:FILE` for
-    what was answered before, as a recording or a saved run has it.
+    """A model by name: `provider/model`, `provider:model`, a well-known name without a provider, `offline`, or
+    `replay:FILE` for the answers in a recording or a saved run.
 
-    `name` None means the variable HEADWATER_MODEL. With `base_url` any server that speaks a known API can be asked. The
-    prefix of a provider or an API is taken off the name; what is left arrives as it is. `retries` is how often a
-    request is tried again before anything of its answer was said; `fallback` names models (or Models) to ask in order
-    after that. `headers` are sent along with each request. Further keywords are settings (temperature=, max_tokens=, …)
-    for every request.
+    If `name` is None, the variable HEADWATER_MODEL is used. With `base_url` any server that implements a known API can
+    be used. The prefix of a provider or an API is removed from the name; the rest is sent unchanged. `retries` is how
+    often a request is retried before any output arrived; `fallback` are models to use after that, in order. `headers`
+    are sent with each request. Further keywords are settings (temperature=, max_tokens=, …) for every request.
 
-    Names and keys are looked up when the model is first asked, which then raises ModelNotNamed, UnknownModel or
+    Names and keys are looked up when the model is first used, which then raises ModelNotNamed, UnknownModel or
     MissingKey.
     """
 
@@ -94,12 +93,12 @@ class Model(DeepCopied):
     ) -> None:
         self._key = validation.secret(api_key)
         self._headers = validation.header_values(headers)
-        del api_key, headers  # from here on they show in no frame
+        del api_key, headers  # so that they are not visible in a traceback's variables
         self._backend: Backend | None = None if name is None or isinstance(name, str) else _checked_backend(name)
         self._looked_up = False
-        """Whether the backend was found by the name, and would be found again."""
+        """Whether the backend was looked up by name, and can be looked up again."""
         self._further: tuple[Backend, ...] = ()
-        """What a recording was made of beside its first backend: the fallbacks that were asked."""
+        """The further backends of a recording: the fallbacks that were used."""
         self.name: str | None = well_formed(name) if isinstance(name, str) else None if name is None else name.model
         self.timeouts = validation.timeouts(timeouts) or Timeouts()
         self.retries = Retries(
@@ -114,7 +113,7 @@ class Model(DeepCopied):
 
     @property
     def backend(self) -> Backend:
-        """Who answers; looked up once. Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError."""
+        """The backend that answers. Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError."""
         if self._backend is None:
             self._backend, *further = look_up(
                 self.name,
@@ -129,28 +128,28 @@ class Model(DeepCopied):
 
     @property
     def backends(self) -> tuple[Backend, ...]:
-        """Who answers, then the fallbacks in order."""
+        """The backend, then the fallbacks in order."""
         return (self.backend, *self._further, *(backend for one in self.fallback for backend in one.backends))
 
     def supports(self, feature: str) -> bool:
-        """Whether this model can be asked for `feature`: "streaming", "tools", "images", "files", "audio", "video",
-        "native_output" (an output type told as a schema and not in words), or a setting by its name.
+        """Whether requests to this model can use `feature`: "streaming", "tools", "images", "files", "audio", "video",
+        "native_output" (an output type as a schema instead of in the prompt), or a setting by its name.
 
-        What is known is its API and its server; what the model itself was taught, only its server knows. Nothing is
-        sent. Raises the errors of `backend`, and ConfigurationError for a feature that is none.
+        The result is about the API and the server, not about what the model has learned. Nothing is sent. Raises the
+        errors of `backend`, and ConfigurationError for an unknown feature.
         """
         from headwater.agents.features import supports
 
         return supports(self.backend, feature)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What it has looked up may hold a key of this machine, and is looked up again where the model is read back.
+        # A backend that was looked up may hold a key of this machine. It is looked up again after unpickling.
         return {**self.__dict__, "_backend": None, "_further": ()} if self._looked_up else self.__dict__
 
     def recorded(self, recorder: Recorder) -> Model:
-        """The same model, and its fallbacks, with every answer kept by `recorder`.
+        """The same model and fallbacks, with every answer recorded by `recorder`.
 
-        Raises the errors of `backend`, and ConfigurationError for a model that is not asked over HTTP.
+        Raises the errors of `backend`, and ConfigurationError for a model that does not use HTTP.
         """
         other = copy.copy(self)
         other._backend = recorder.backend(self.backend)
@@ -168,11 +167,11 @@ class Model(DeepCopied):
         timeouts: Timeouts | None = None,
         **settings: Unpack[SettingsOptions],
     ) -> AgentStream[str]:
-        """One request as a stream, with an agent's own faces: chunks, `events()`, `text()`, `await result()`.
+        """One request as a stream, like an agent's: chunks, `events()`, `text()`, `await result()`.
 
-        Tools are told to the model and never run: their calls are in the Response. `messages` may be a string.
-        `output` is the shape that the answer is asked to have: what comes is text, which nobody checks.
-        Raises the errors of `backend`, out of the reading.
+        Tools are described to the model but never run: their calls are in the Response. `messages` may be a string.
+        `output` is the format that the answer is asked to have; the answer is text and is not validated.
+        Raises the errors of `backend` from the loop.
         """
         tools = tuple(tools)
         theirs = tuple(tool for tool in tools if isinstance(tool, ProviderTool))
@@ -208,13 +207,13 @@ class Model(DeepCopied):
 
     def __repr__(self) -> str:
         if "_base_url" not in self.__dict__:
-            return "Model(…)"  # met while it was being made
-        # Of a base URL only the place: before and behind it may stand a password or a key.
+            return "Model(…)"  # shown by a debugger while it is being created
+        # Only the host of a base URL: the rest may contain a password or a key.
         return f"Model({self.name!r}{f' at {_place(self._base_url.reveal())}' if self._base_url else ''})"
 
 
 ModelLike: TypeAlias = str | Model | Backend
-"""What may stand where a model is wanted: its name, a Model, or anything that can be asked (a scripted one)."""
+"""Accepted where a model is expected: a name, a Model, or a backend such as a scripted model."""
 
 
 def as_model(model: ModelLike | None) -> Model:
@@ -223,12 +222,12 @@ def as_model(model: ModelLike | None) -> Model:
 
 
 def models(name: str, given: Iterable[ModelLike] | None) -> tuple[Model, ...]:
-    """What was given under `name` as Models. Raises ConfigurationError."""
+    """The models passed as the argument `name`, as Models. Raises ConfigurationError."""
     return tuple(map(as_model, validation.items(name, given, '"openai/gpt-5.4", …')))
 
 
 def _spec_of(tool: Any) -> ToolSpec:
-    from headwater.tools.declaration import as_tool  # with all that makes a schema of a function
+    from headwater.tools.declaration import as_tool  # imports what is needed to create schemas
 
     return as_tool(tool).spec
 
@@ -248,9 +247,9 @@ def _checked_backend(model: Any) -> Backend:
 
 
 def merged(settings: Settings, more: Mapping[str, Any], known: Iterable[str] = ()) -> Settings:
-    """`settings` with `more` laid over it; `known` are arguments that were meant, should a name be none.
+    """`settings` overridden by `more`; `known` are further argument names to suggest for an unknown name.
 
-    Raises UnsupportedSetting for a name that is none, ConfigurationError for a value.
+    Raises UnsupportedSetting for an unknown name, ConfigurationError for an invalid value.
     """
     if not more:
         return settings

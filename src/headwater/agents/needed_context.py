@@ -1,6 +1,6 @@
-"""What context a run needs, as all who may come to answer in it declare it.
+"""The context that a run needs, as declared by every agent that may answer in it.
 
-Owns who is asked, and the error where nothing was given. What an agent or a workflow declares, it says itself
+Owns collecting these declarations, and the error for a missing context. Each agent and workflow lists its own
 (`_declared_contexts`).
 """
 
@@ -16,14 +16,14 @@ __all__ = ("Needed", "contexts_below", "first_argument", "refuse_without")
 
 
 class Needed(NamedTuple):
-    """A context that someone declares: who, and of which type."""
+    """A declared context: by whom, and of which type."""
 
     who: str
     type: Any
 
 
 def contexts_below(runnables: Iterable[Any], seen: set[int]) -> Iterator[Needed]:
-    """What all of them declare, each asked once: agents may lead back to each other."""
+    """The contexts that they declare, each visited once because agents may refer to each other."""
     for one in runnables:
         if id(one) not in seen and (declared := getattr(one, "_declared_contexts", None)) is not None:
             seen.add(id(one))
@@ -31,16 +31,16 @@ def contexts_below(runnables: Iterable[Any], seen: set[int]) -> Iterator[Needed]
 
 
 def refuse_without(declared: Iterable[Needed]) -> None:
-    """Raise ConfigurationError where a context is declared, for a run that was given none."""
+    """Raise ConfigurationError if a context is declared and the run has none."""
     for who, type_ in declared:
         if required(type_):
             kind = shown(type_)
             raise ConfigurationError(
                 f"This run has no context, and {who} one of type {kind}.",
-                hint=f"Pass it: agent.run(task, context=…). Where it may be missing, declare {kind} | None.",
+                hint=f"Pass it: agent.run(task, context=…). To make it optional, declare {kind} | None.",
             )
 
 
 def first_argument(alias: Any) -> Any:
-    """X of Agent[X, …]; None where nothing is written."""
+    """X of Agent[X, …]; None if there are no brackets."""
     return next(iter(get_args(alias)), None)

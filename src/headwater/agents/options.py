@@ -1,7 +1,7 @@
-"""What an agent and a run may be given by name, beside what their signatures say.
+"""The keyword arguments of agents and runs that are not in their signatures.
 
-Owns how these are spelled: for editors and checkers as TypedDicts, and which of two spellings counts. What the names
-mean is the agent's.
+Owns their names, as TypedDicts for editors and type checkers, and the second names of arguments. Their meaning is
+defined by the agent.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ContextT = TypeVar("ContextT", default=Any)
 
 
 class Options(SettingsOptions, total=False):
-    """Other spellings of an agent's arguments, and its settings by their usual names."""
+    """Second names of an agent's arguments, and its settings as keyword arguments."""
 
     agent_name: str
     agent_description: str
@@ -57,11 +57,11 @@ class Options(SettingsOptions, total=False):
 
 
 OTHER_SPELLINGS: Final = frozenset(Options.__annotations__) - frozenset(SettingsOptions.__annotations__)
-"""The other spellings alone."""
+"""The second names only."""
 
 
 class Arguments(Options, Generic[ContextT], total=False):
-    """An agent's arguments but for its output type, for the signature in which that is no class."""
+    """An agent's arguments except its output type, for the overload in which that is not a class."""
 
     name: str
     model: ModelLike | None
@@ -101,9 +101,7 @@ class Arguments(Options, Generic[ContextT], total=False):
 
 
 class ResumeOptions(SettingsOptions, total=False):
-    """What a run may be given that is gone on with: what it has in place of the agent's, who watches it, its clocks,
-    its settings.
-    """
+    """The options of a resumed run: what replaces the agent's own, callbacks, timeouts and settings."""
 
     model: ModelLike | None
     instructions: Instructions
@@ -121,7 +119,7 @@ class ResumeOptions(SettingsOptions, total=False):
 
 
 class RunOptions(ResumeOptions, total=False):
-    """What one run may be given beside its task: the same, and what it goes on from."""
+    """The options of a run: the same, and the conversation to continue."""
 
     history: Sequence[Message] | None
     thread: Thread | None
@@ -132,7 +130,7 @@ RUN_ARGUMENTS: Final = (
     "output_type",
     *(RunOptions.__annotations__.keys() - SettingsOptions.__annotations__),
 )
-"""What a run takes beside its task and the settings."""
+"""The options of a run except its task and the settings."""
 
 
 _DEFAULTS: Final = {
@@ -144,46 +142,46 @@ _DEFAULTS: Final = {
     "base_url": None,
     "fallback": (),
 }
-"""What the arguments that have another spelling are where they are not given."""
+"""The defaults of the arguments that have a second name."""
 
 
 def respell(given: dict[str, Any], others: dict[str, Any]) -> None:
-    """Move what was given in another spelling out of `others` to where it belongs in `given`.
+    """Move arguments given by their second name from `others` to `given`.
 
-    Raises TypeError where both spellings of an argument were given.
+    Raises TypeError if both names of an argument were given.
     """
     for other in OTHER_SPELLINGS & others.keys():
         from headwater.agents.spellings import ACCEPTED
 
         ours = ACCEPTED[other]
         if given[ours] is not None and given[ours] != _DEFAULTS[ours]:
-            raise TypeError(f"{other}= and {ours}= are the same argument: give one of them.")
+            raise TypeError(f"{other}= and {ours}= are the same argument: pass one of them.")
         given[ours] = others.pop(other)
 
 
 def refuse_said_before(options: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError where a run that is gone on with is given what only one that begins can be given."""
+    """Raise ConfigurationError for options that a resumed run cannot take."""
     for name in ("task", "message", "history", "thread"):
         if options.get(name) is not None:
             instead = {
-                "history": "To go on from messages run anew: agent.run(task, history=…).",
-                "thread": "Afterwards Thread(response.messages) goes on from all that was said.",
+                "history": "To continue from messages, start a new run: agent.run(task, history=…).",
+                "thread": "Afterwards, Thread(response.messages) continues the conversation.",
             }
             raise ConfigurationError(
-                f"{name}= cannot be given to a run that is gone on with: its log says what was said before.",
-                hint=instead.get(name, "Say something more with stream.steer(…)."),
+                f"{name}= cannot be passed to resume: the log already has the conversation.",
+                hint=instead.get(name, "Send another message with stream.steer(…)."),
             )
 
 
 NO_TASK: Any = UNSET
-"""What stands for the task where none was given under that name."""
+"""Stands for a task that was not given by this name."""
 
 
 def task_of(task: Any, options: Any) -> Any:
-    """The task, which may stand in `options` as message=. Raises TypeError, UnsupportedSetting where there is none."""
+    """The task, which may be in `options` as message=. Raises TypeError or UnsupportedSetting if there is none."""
     if task is not NO_TASK:
         if "message" in options:
-            raise TypeError("task= and message= are the same argument: give one of them.")
+            raise TypeError("task= and message= are the same argument: pass one of them.")
         return task
     if "message" in options:
         return options.pop("message")
@@ -192,4 +190,4 @@ def task_of(task: Any, options: Any) -> Any:
     for name in options:
         if argument_hint(name):
             raise validation.unknown(name)
-    raise TypeError("There is no task: write agent.run(task).")
+    raise TypeError("The task is missing: write agent.run(task).")

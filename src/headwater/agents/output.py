@@ -1,4 +1,4 @@
-"""The type that an answer must have, as a run needs it, and how a model is asked for it."""
+"""The type of an answer, and how a model is asked for it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ __all__ = (
 )
 
 OutputMode: TypeAlias = Literal["native", "tool", "prompted"]
-"""How a model is asked for the type: as a schema, where its API has a place for one (else in words); as the arguments
-of a tool; in its instructions."""
+"""How a model is asked for the type: as a schema, if its API has a field for it (else in the prompt); as the arguments
+of a tool; in the prompt.
+"""
 
 MODES: Final[tuple[OutputMode, ...]] = ("native", "tool", "prompted")
 
@@ -44,7 +45,7 @@ class Output:
         self.tool: AnswerTool | None = None
 
     def asked(self, mode: OutputMode) -> Output:
-        """The same, to be asked for in that mode."""
+        """The same type with another mode."""
         if mode == "native":
             return self
         asked = copy(self)
@@ -59,7 +60,7 @@ class Output:
 
 
 def output_of(output_type: Any) -> Output | None:
-    """The type as a run needs it; None where any text will do. Raises ConfigurationError."""
+    """The type in the form that a run needs; None for text. Raises ConfigurationError."""
     if isinstance(output_type, str):
         raise ConfigurationError(
             f"output_type is {output_type!r}, which is no type.",

@@ -1,6 +1,6 @@
-"""What a question wants to know, as fields that a person fills in one by one; and what was typed, as JSON values.
+"""A question as a form: its fields, which a person fills in one by one, and the typed text as JSON values.
 
-Reads the JSON Schema of a question. Nothing here reads a terminal; whether the values fit is checked by who asked.
+Reads the JSON Schema of a question. Nothing here reads a terminal, and the values are validated elsewhere.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any, Final, NamedTuple
 __all__ = ("Field", "content_of", "fields_of")
 
 MAX_DEPTH: Final = 4
-"""How deep objects are taken apart into fields; what stands deeper is written as JSON."""
+"""The maximum depth at which objects are split into fields; deeper ones are entered as JSON."""
 
 _SINGLE: Final = ("result",)
-"""Where a value that is no object stands in the schema of a question."""
+"""The path of a value that is not an object in the schema of a question."""
 
 _DEFAULT: Final = re.compile(r"\(default: (.*)\)\s*$", re.DOTALL)
 
 
 class Field(NamedTuple):
-    """One value. `path` is where it stands; `optional` says that it may be left out, `nullable` that it may be null."""
+    """One value. `path` is its position; `optional` means that it may be left out, `nullable` that it may be null."""
 
     path: tuple[str, ...]
     schema: Mapping[str, Any]
@@ -33,12 +33,12 @@ class Field(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What it is called; "" where it is all that is asked."""
+        """Its label; "" if it is the only field."""
         return "" if self.path == _SINGLE else str(self.schema.get("title") or ".".join(self.path))
 
     @property
     def hint(self) -> str:
-        """What may be typed, in a few words; "" for any text."""
+        """A short description of valid input; "" for any text."""
         told = _DEFAULT.sub("", str(self.schema.get("description", ""))).strip()
         words = [told] if told else []
         if kind := self._kind():
@@ -50,7 +50,7 @@ class Field(NamedTuple):
         return ", ".join(words)
 
     def read(self, text: str) -> Any:
-        """The value that was typed. Raises ValueError with what is wanted."""
+        """The typed value. Raises ValueError, which says what is expected."""
         text = text.strip()
         if choices := self.schema.get("enum"):
             return _chosen(choices, text)
@@ -68,15 +68,15 @@ class Field(NamedTuple):
         try:
             return json.loads(text)
         except ValueError:
-            raise ValueError("JSON is wanted.") from None
+            raise ValueError("Expected JSON.") from None
 
     @property
     def may_be_empty(self) -> bool:
-        """Whether Enter alone answers it."""
+        """Whether Enter is a valid answer."""
         return self.nullable or self.optional or self._default() is not None
 
     def empty(self, values: dict[tuple[str, ...], Any]) -> None:
-        """Enter alone was typed: what is left out has its default, and what may be null is."""
+        """Only Enter was typed: use the default, or null if that is allowed."""
         if self.nullable and self._default() is None:
             values[self.path] = None
 
@@ -112,7 +112,7 @@ def fields_of(schema: Mapping[str, Any]) -> list[Field]:
 
 
 def content_of(values: Mapping[tuple[str, ...], Any]) -> Any:
-    """The answer that these values of fields are."""
+    """The answer made of the fields' values."""
     if set(values) == {_SINGLE}:
         return values[_SINGLE]
     content: dict[str, Any] = {}
@@ -140,7 +140,7 @@ def _fields(
 
 
 def _plain(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
-    """The schema without references and without null, and whether that was among it."""
+    """The schema without references and without null, and whether null was allowed."""
     for _ in range(MAX_DEPTH):
         ref = str(schema.get("$ref", ""))
         if not ref.startswith("#/$defs/"):
@@ -163,7 +163,7 @@ def _plain(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> tuple[Mapping[
 
 
 def _item(schema: Mapping[str, Any]) -> Field | None:
-    """What a list holds, where that is written in a word."""
+    """The items of a list, if each can be typed as one word."""
     items = schema.get("items")
     if isinstance(items, Mapping) and (items.get("type") in ("string", "integer", "number") or "enum" in items):
         return Field((), items)
@@ -174,7 +174,7 @@ def _chosen(choices: Sequence[Any], text: str) -> Any:
     for choice in choices:
         if text.lower() == str(choice).lower():
             return choice
-    raise ValueError(f"One of {', '.join(map(str, choices))} is wanted.")
+    raise ValueError(f"Expected one of {', '.join(map(str, choices))}.")
 
 
 def _yes_or_no(text: str) -> bool:
@@ -182,7 +182,7 @@ def _yes_or_no(text: str) -> bool:
         return True
     if text.lower() in ("n", "no", "false"):
         return False
-    raise ValueError("y or n is wanted.")
+    raise ValueError("Expected y or n.")
 
 
 def _number(text: str, kind: type[int] | type[float], wanted: str) -> int | float:
@@ -190,4 +190,4 @@ def _number(text: str, kind: type[int] | type[float], wanted: str) -> int | floa
         number = kind(text)
         if math.isfinite(number):
             return number
-    raise ValueError(f"{wanted} is wanted.".capitalize())
+    raise ValueError(f"Expected {wanted}.")

@@ -1,6 +1,6 @@
-"""What anything that can be run has in common: the protocol, its awaitable, and itself as a tool.
+"""What agents and workflows have in common: the protocol, the awaitable of `run`, and the conversion to a tool.
 
-An agent and a workflow stand inside each other through this alone: a name, and a stream that can be begun.
+Agents and workflows contain each other only through this protocol: a name and `run_stream`.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ ResultT = TypeVar("ResultT", default=Any)
 
 
 class Runnable(Protocol):
-    """Anything with a name that can be asked and streams its answer: an agent, a workflow, your own."""
+    """Anything with a name and a streamed answer: an agent, a workflow, or your own class."""
 
     @property
     def name(self) -> str:
-        """Who speaks."""
+        """The name in paths and events."""
 
     def run_stream(self, task: Any, /, *, context: Any = None) -> AgentStream[Any, Any]:
-        """The answer as a stream, not begun before it is read."""
+        """The answer as a stream, which starts when it is first read."""
 
 
 class UnawaitedRun(Coroutine[Any, Any, ResultT]):
-    """What `agent.run(…)` returns inside a running event loop: await it for the Response.
+    """The return value of `agent.run(…)` inside a running event loop: await it for the Response.
 
-    Good for `await`, `asyncio.gather` and `asyncio.create_task`. Used in any other way (as text, in a format, by
-    attribute) it raises LoopMisuse, which says what to write instead; its repr alone is harmless.
+    It works with `await`, `asyncio.gather` and `asyncio.create_task`. Any other use (as text, in a format string, an
+    attribute) raises LoopMisuse, which says what to write instead. Only its repr is allowed.
     """
 
     __slots__ = ("_coroutine", "_started")
@@ -55,7 +55,7 @@ class UnawaitedRun(Coroutine[Any, Any, ResultT]):
     def __await__(self) -> Generator[Any, None, ResultT]:
         if self._started:
             raise LoopMisuse(
-                "This run was awaited before.", hint="Keep what it gave: response = await agent.run(…), or run again."
+                "This run was already awaited.", hint="Store the result: response = await agent.run(…), or run again."
             )
         self._started = True
         return self._coroutine.__await__()
@@ -80,7 +80,7 @@ class UnawaitedRun(Coroutine[Any, Any, ResultT]):
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("cr_"):
-            return getattr(self._coroutine, name)  # asyncio's debug mode tells of tasks by what they run
+            return getattr(self._coroutine, name)  # asyncio's debug mode shows what a task runs
         if name.startswith(("__", "gi_", "ag_")):
             raise AttributeError(name)
         raise LoopMisuse(f"This run was not awaited, so it has no {name!r} yet.", hint=_HINT)
@@ -88,16 +88,16 @@ class UnawaitedRun(Coroutine[Any, Any, ResultT]):
     def _text_too_soon(self, *_: Any) -> Any:
         raise LoopMisuse("This run was not awaited, so there is no text yet.", hint=_HINT)
 
-    # What people do with a text. Left to Python each would be a TypeError that names this class and no way out.
+    # Operations on text. Without these, Python would raise a TypeError that does not say what to do.
     __str__ = __format__ = __add__ = __radd__ = __len__ = __iter__ = __getitem__ = __contains__ = _text_too_soon
 
     def __bool__(self) -> bool:
-        return True  # what passes awaitables around may ask; only what is said of a text is too soon
+        return True  # code that passes awaitables around may test them
 
     def __aiter__(self) -> Any:
         raise LoopMisuse(
-            "run gives the whole answer at once, so there is nothing to go through.",
-            hint="For the stream write `async for chunk in agent.run_stream(…)`.",
+            "run returns the whole answer, so it cannot be iterated over.",
+            hint="To iterate, write `async for chunk in agent.run_stream(…)`.",
         )
 
     def __del__(self) -> None:
@@ -112,7 +112,7 @@ _HINT = "Inside async code write `await agent.run(…)`."
 
 
 class RunnableTool(DeepCopied, Plain):
-    """A runnable as an agent's tool: what it is asked goes in, its text comes out; see `tools.work.Offered`."""
+    """A runnable as a tool of an agent: it receives a task and returns its text; see `tools.work.Offered`."""
 
     def __init__(
         self,
@@ -139,11 +139,11 @@ class RunnableTool(DeepCopied, Plain):
         )
 
     def as_tool(self) -> RunnableTool:
-        """Itself: what may stand among an agent's tools, under the name that it was given here."""
+        """Itself, so that it can be passed in `tools=` with its own name and description."""
         return self
 
     goes_on = True
-    """The run that answers a call is gone on with where it stood: nothing of it is done twice."""
+    """The run that answers a call is resumed where it was, so nothing is done twice."""
 
     def wants_log(self, seen: set[int]) -> bool:
         """See `tools.work.Offered`."""
@@ -174,5 +174,5 @@ class RunnableTool(DeepCopied, Plain):
 
 
 def tool_name(name: str) -> str:
-    """A runnable's name as providers take a tool's: letters, digits, _ and -, 64 at most."""
+    """A runnable's name as a valid tool name: at most 64 letters, digits, _ and -."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in name)[:64]

@@ -1,7 +1,7 @@
-"""What people who come from other libraries write, and what it is called here: the one table of names.
+"""Names from other libraries, and the names to use instead.
 
-Owns names alone, and imports nothing: `headwater` itself asks it for the names that it does not have. A name stands
-here only where there is something to write instead.
+Owns only names, and imports nothing: `headwater` itself looks up unknown names here. A name is listed only if there is
+something to write instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ACCEPTED: Final[Mapping[str, str]] = {
     "llm_base_url": "base_url",
     "fallback_models": "fallback",
 }
-"""Arguments of an agent that may be written so too, and the names under which they are known."""
+"""Second names of an agent's arguments, and the arguments they stand for."""
 
 _TASK: Final = "agent.run(task)"
 _HISTORY: Final = 'agent.run(task, history=[Message.user("…"), …])'
@@ -44,7 +44,7 @@ _MEMBERS: Final = "max_concurrency=…, which workflows take"
 ARGUMENTS: Final[Mapping[str, str]] = {
     # the task
     "input": _TASK,
-    "prompt": f"{_TASK}, and {_INSTRUCTIONS} for what holds for every task",
+    "prompt": f"{_TASK}, and {_INSTRUCTIONS} for instructions that apply to every task",
     "query": _TASK,
     "user_prompt": _TASK,
     "chat_history": _HISTORY,
@@ -58,7 +58,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "audio": _FILE,
     "files": _FILE,
     "videos": _FILE,
-    # who answers, and how
+    # the model and its settings
     "agent_id": "Agent(name=…)",
     "id": "Agent(name=…)",
     "backstory": _INSTRUCTIONS,
@@ -128,7 +128,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "fallback_config": "fallback=[model, …]",
     "fallback_model": "fallback=[model, …]",
     "fallback_model_name": "fallback=[model, …]",
-    # what tools and instructions are given, and what is remembered
+    # context and memory
     "context_variables": _CONTEXT,
     "dependencies": _CONTEXT,
     "deps": _CONTEXT,
@@ -144,7 +144,7 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "session": _THREAD,
     "session_id": _THREAD,
     "thread_id": _THREAD,
-    # who watches
+    # callbacks and output
     "callback": _CALLBACK,
     "callbacks": _CALLBACK,
     "event_stream_handler": _EVENTS,
@@ -157,36 +157,36 @@ ARGUMENTS: Final[Mapping[str, str]] = {
     "debug": "Agent(verbose=True)",
     "debug_mode": "Agent(verbose=True)",
     "stream_events": "agent.run_stream(task).events()",
-    "streaming": "Agent(streaming_on=True) to see the answer as it comes, agent.run_stream(task) to read it so",
+    "streaming": "Agent(streaming_on=True) to show the answer live, agent.run_stream(task) to iterate over it",
     # workflows
     "flow": "GraphWorkflow(agents, edges=[(from, to), …])",
     "rearrange_flow": "GraphWorkflow(agents, edges=[(from, to), …])",
     "swarm_type": "SequentialWorkflow, ConcurrentWorkflow or GraphWorkflow: each has a class of its own",
 }
-"""Arguments that other libraries have, and what to write here."""
+"""Arguments of other libraries, and what to write instead."""
 
 _RECIPES: Final[Mapping[str, str]] = {
     "AdvisorSwarm": "an agent with the advisor among its tools",
-    "AgentRearrange": "GraphWorkflow, its edges made of the flow's text",
+    "AgentRearrange": "GraphWorkflow, with edges built from the flow's text",
     "BatchedGridWorkflow": "asyncio.gather over agent.run(task)",
     "CouncilAsAJudge": "SequentialWorkflow([ConcurrentWorkflow(judges), chair])",
     "DebateWithJudge": "SequentialWorkflow([ConcurrentWorkflow([pro, con], max_loops=n), judge])",
-    "GroupChat": "ConcurrentWorkflow with max_loops, or a route of GraphWorkflow that names the next speaker",
-    "HeavySwarm": "GraphWorkflow: a planner, specialists side by side, one who puts together",
+    "GroupChat": "ConcurrentWorkflow with max_loops, or a route of GraphWorkflow that returns the next speaker",
+    "HeavySwarm": "GraphWorkflow: a planner, specialists in parallel, an agent that combines their answers",
     "HierarchicalSwarm": "a director with the workers among its tools",
     "HybridHierarchicalClusterSwarm": "a director with whole workflows among its tools",
     "LLMCouncil": "SequentialWorkflow([ConcurrentWorkflow(members, max_loops=2), chair])",
     "MajorityVoting": "ConcurrentWorkflow of agents with an output_type, and a Counter",
     "MixtureOfAgents": "SequentialWorkflow([ConcurrentWorkflow(agents, max_loops=layers), aggregator])",
     "MultiAgentRouter": "a route of GraphWorkflow, or handoffs",
-    "PlannerGeneratorEvaluator": "GraphWorkflow: planner, generator, evaluator, and a way back",
+    "PlannerGeneratorEvaluator": "GraphWorkflow: planner, generator, evaluator, and an edge back",
     "RoundRobinSwarm": "SequentialWorkflow(agents, max_loops=n)",
-    "SelfMoASeq": "SequentialWorkflow([ConcurrentWorkflow(agents), aggregator]), with one model in every place",
+    "SelfMoASeq": "SequentialWorkflow([ConcurrentWorkflow(agents), aggregator]), with the same model for all",
     "SpreadSheetSwarm": "ConcurrentWorkflow, and csv.writer over results.members",
-    "SwarmRearrange": "GraphWorkflow, its edges made of the flow's text",
-    "SwarmRouter": "a dict of workflows by name: they all are run alike",
+    "SwarmRearrange": "GraphWorkflow, with edges built from the flow's text",
+    "SwarmRouter": "a dict of workflows by name: they all have the same methods",
 }
-"""Classes for several agents that stand in docs/workflow-map.md, and what does the same here."""
+"""Multi-agent classes that docs/workflow-map.md covers, and what to use instead."""
 
 NAMES: Final[Mapping[str, str]] = {
     **{name: f"{recipe}; see {name} in docs/workflow-map.md" for name, recipe in _RECIPES.items()},
@@ -207,7 +207,7 @@ NAMES: Final[Mapping[str, str]] = {
     "FunctionTool": "Tool, or tool, a decorator",
     "Handoff": "Agent(handoffs=[…])",
     "HostedMCPTool": "ProviderTool({…})",
-    "ModelRetry": "any exception in a tool: the model is told of it",
+    "ModelRetry": "any exception in a tool: the model is told",
     "RunContext": "ToolContext",
     "RunContextWrapper": "ToolContext",
     "StructuredTool": "Tool.from_schema(name, schema, function)",
@@ -229,7 +229,7 @@ NAMES: Final[Mapping[str, str]] = {
     "SystemMessage": 'Message.system("…")',
     "TestModel": 'headwater.testing.OfflineModel, or model="offline"',
     "init_chat_model": "Model(name)",
-    # what comes back
+    # results
     "AgentRunResult": "Response",
     "RunOutput": "Response",
     "RunResult": "Response",
@@ -243,11 +243,11 @@ NAMES: Final[Mapping[str, str]] = {
     "UsageLimitExceeded": "headwater.errors.LimitExceeded",
     "UserError": "headwater.errors.UsageError",
 }
-"""What may be looked for in `headwater` under another library's name for it, and what does it here."""
+"""Names of other libraries, and what to use instead."""
 
 
 def argument_hint(name: str) -> str:
-    """What to write instead of an argument of that name; "" where nothing is known."""
+    """What to write instead of an argument of that name; "" if unknown."""
     ours = ARGUMENTS.get(name)
     if ours is None and (accepted := ACCEPTED.get(name)) is not None:
         ours = f"Agent({accepted}=…)"
@@ -255,6 +255,6 @@ def argument_hint(name: str) -> str:
 
 
 def name_hint(name: str) -> str:
-    """What `headwater` has instead of a class or function of that name; "" where nothing is known."""
+    """What to use instead of a class or function of that name; "" if unknown."""
     ours = NAMES.get(name)
     return f"Here it is {ours}." if ours else ""

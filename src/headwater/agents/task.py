@@ -1,4 +1,4 @@
-"""What a run is asked: a string, or strings, images, files and messages in order."""
+"""The task of a run: a string, or a list of strings, images, files and messages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = (
 )
 
 Task: TypeAlias = str | Message | Text | Image | File | Sequence[str | Message | Text | Image | File]
-"""What a run is asked: a string, or strings, images, files and messages in order."""
+"""The task of a run: a string, or a list of strings, images, files and messages."""
 
 
 def as_messages(task: Task) -> tuple[Message, ...]:
-    """A task as messages: neighbouring strings, images and files are one message of the user."""
+    """A task as messages: adjacent strings, images and files become one user message."""
     if isinstance(task, (str, Message, Text, Image, File)):
         task = [task]
     if isinstance(task, bytes) or not isinstance(task, Sequence):  # type: ignore[unreachable]

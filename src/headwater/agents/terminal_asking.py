@@ -1,7 +1,7 @@
-"""Asking whoever sits at the terminal: may this tool run, and what does that tool want to know.
+"""Approvals and questions in the terminal.
 
-Owns the terminal while a question stands open: what is shown of a run waits until it is answered, and nothing that was
-typed before counts as an answer. It is an approver: it decides nothing itself.
+Owns the terminal while a question is open: other output of the run waits until it is answered, and input that was typed
+before the question is discarded. It is an approver, and makes no decisions itself.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ("TerminalAsker", "can_ask")
 
 BY: Final = "the user"
-"""Who has answered, as the log and the model are told: no name of anyone's."""
+"""Who answered, as recorded in the log and told to the model."""
 
 _CHOICES: Final = "  Allow it? y(es), n(o), a(lways in this run), c(hange it)"
 _HELP: Final = """\
@@ -40,14 +40,14 @@ Show = Callable[[Event], Any]
 
 
 def can_ask() -> bool:
-    """Whether a person sits at this process's terminal, and can be shown a question there."""
+    """Whether this process has a terminal for input and output."""
     return is_screen(sys.stdin) and (is_screen(sys.stderr) or is_screen(sys.stdout))
 
 
 class TerminalAsker:
-    """Answers a run's questions by asking at the terminal, one at a time.
+    """Answers a run's questions by asking in the terminal, one at a time.
 
-    `parks`: whether a person may decide later, which leaves the run as it stands.
+    `parks`: whether the person may decide later, which parks the run.
     """
 
     def __init__(self, *, parks: bool = False) -> None:
@@ -58,14 +58,14 @@ class TerminalAsker:
         self._shows: list[_Beside] = []
 
     def attend(self, people: People, park: Callable[[], None] | None = None) -> None:
-        """Answer what these people are asked: they say whether an answer fits. `park` leaves their run."""
+        """Answer these questions; `people` validates the answers. `park` parks the run."""
         self._people = people
         self._later = park if self._parks else None
 
     def beside(self, show: Show, pause: Callable[[], None] | None = None, *, whole: bool = False) -> Show:
-        """What shows a run, waiting while a question stands open. `pause` ends the line that `show` has begun.
+        """Wrap a printer so that it waits while a question is open. `pause` ends the line that `show` has begun.
 
-        It is not told of the questions and of what is answered here, unless it is to have the `whole` log.
+        It does not receive the questions and the answers given here, unless it needs the `whole` log.
         """
         pause = pause or getattr(show, "pause", None) or getattr(show, "close", None) or _nothing
         beside = _Beside(show, pause, whole=whole)
@@ -73,7 +73,7 @@ class TerminalAsker:
         return beside
 
     async def __call__(self, question: Question) -> Answer:
-        """Ask, until there is an answer that fits."""
+        """Ask until there is a valid answer."""
         async with self._turn:
             for show in self._shows:
                 show.pause()
@@ -81,7 +81,7 @@ class TerminalAsker:
             try:
                 return await self._fitting(question)
             except asyncio.CancelledError:
-                _write("\n")  # nobody waits for the answer any more
+                _write("\n")  # nothing waits for the answer any more
                 raise
             finally:
                 for show in self._shows:
@@ -100,7 +100,7 @@ class TerminalAsker:
                 continue
             return answer
 
-    # --- may it run
+    # --- approvals
 
     async def _approval(self, question: Question) -> Answer:
         for name, value in question.arguments.items():
@@ -124,7 +124,7 @@ class TerminalAsker:
             _write(_HELP)
 
     async def _changed(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments, each as it was or as it is typed anew."""
+        """The arguments, each unchanged or as typed."""
         changed: dict[str, Any] = {}
         for name, value in arguments.items():
             changed[name] = value
@@ -140,12 +140,12 @@ class TerminalAsker:
         return changed
 
     async def _decide_later(self) -> None:
-        """Leave the run, where it can be left; what waits here is ended with it."""
+        """Park the run if possible; this wait ends with it."""
         if self._later is not None:
             self._later()
             await asyncio.Event().wait()
 
-    # --- what does it want to know
+    # --- questions
 
     async def _input(self, question: Question) -> Answer:
         if question.url:
@@ -161,7 +161,7 @@ class TerminalAsker:
         return Answer(content=content_of(values), by=BY)
 
     async def _field(self, field: Field, values: dict[tuple[str, ...], Any]) -> bool:
-        """Have a field filled in; False where the person will not."""
+        """Fill in a field; False if the person declines."""
         words = [one_line(field.label), f"({one_line(field.hint)})" if field.hint else ""]
         told = " ".join(filter(None, words))
         prompt = f"  {told}: " if told else "  > "
@@ -187,7 +187,7 @@ class TerminalAsker:
 
 
 class _Beside:
-    """What shows a run, and keeps the events for later while someone is asked."""
+    """A printer that queues events while a question is open."""
 
     def __init__(self, show: Show, pause: Callable[[], None], *, whole: bool) -> None:
         self._show = show
@@ -215,7 +215,7 @@ class _Beside:
 
 
 def _stands_here(event: Event) -> bool:
-    """Whether the terminal has it already, as a question or as what was typed."""
+    """Whether the terminal already shows it, as a question or as typed input."""
     if isinstance(event, ApprovalAnswered | InputAnswered):
         return event.by == BY
     return isinstance(event, ApprovalAsked | InputAsked | RunWaiting)
@@ -254,6 +254,6 @@ def _told(value: Any) -> str:
 
 
 def _like(value: Any) -> dict[str, Any]:
-    """The schema of a value that may stand in the place of this one."""
+    """The schema of a value that can replace this one."""
     kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
     return {"type": kinds.get(type(value))}

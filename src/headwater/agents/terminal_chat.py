@@ -1,6 +1,6 @@
-"""A conversation in the terminal: the next message is read once an answer has ended.
+"""A conversation in the terminal: the next message is read when an answer has ended.
 
-Owns reading from standard input, in sync and async code. The runs are the agent's.
+Owns reading messages from standard input, in sync and async code. The agent creates the runs.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ("converse", "converse_blocking")
 async def converse(
     begin: Callable[..., Run], task: Task, options: dict[str, Any], *, asking: bool, approver: Approver | None = None
 ) -> Response[Any]:
-    """Answer, then read the next message from the terminal, until there is none: the last answer.
+    """Answer, then read the next message from the terminal, until there is none. Returns the last answer.
 
-    `begin` makes a run, as `Agent._begin` does; `asking` says whether a prompt may be written. `approver` is the
-    agent's own, where it has one; else who sits at the terminal is asked. Raises ApprovalNeeded where nobody can be.
+    `begin` creates a run, like `Agent._begin`; `asking` says whether a prompt may be printed. `approver` is the
+    agent's; without one, the terminal is asked. Raises ApprovalNeeded if there is no terminal.
     """
     thread = thread_of(options)
     _have_asked(options, approver, asking)
@@ -46,7 +46,7 @@ async def converse(
 def converse_blocking(
     begin: Callable[..., Run], task: Task, options: dict[str, Any], *, asking: bool, approver: Approver | None = None
 ) -> Response[Any]:
-    """The same in sync code: the terminal is read where Ctrl-C is heard."""
+    """The same in sync code: the terminal is read in the thread that receives Ctrl-C."""
     thread = thread_of(options)
     _have_asked(options, approver, asking)
     while True:
@@ -60,7 +60,7 @@ def converse_blocking(
 
 
 def _have_asked(options: dict[str, Any], approver: Approver | None, asking: bool) -> None:
-    """Have the person at the terminal answer what the runs ask, where that is nobody else's."""
+    """Let the terminal answer the runs' questions, unless there is another approver."""
     if asking and approver is None and options.get("approver") is None and is_screen(sys.stdin):
         from headwater.agents.terminal_asking import TerminalAsker, can_ask
 
@@ -74,13 +74,13 @@ def _attend(run: Run) -> None:
 
 
 def thread_of(options: dict[str, Any]) -> Thread:
-    """What a conversation in the terminal goes on in: the thread that was given, be it empty, or one of its own."""
+    """The conversation's thread: the given one, even if it is empty, or a new one."""
     thread: Thread | None = options.pop("thread", None)
     return Thread(options.pop("history", None) or ()) if thread is None else thread
 
 
 def next_message(*, asking: bool) -> str | None:
-    """The next line from the terminal; None at its end, or for `exit` and `quit`."""
+    """The next line from the terminal; None at the end of input, or for `exit` and `quit`."""
     prompt = "\nYou: " if asking and is_screen(sys.stdin) else ""
     while True:
         try:

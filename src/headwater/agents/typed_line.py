@@ -1,6 +1,6 @@
-"""A line that is typed at the terminal, read while the event loop goes on.
+"""Reading a line from the terminal while the event loop continues.
 
-Owns the reading alone; what a line means is its reader's.
+Owns only the reading, not the meaning of a line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ("forget_what_was_typed", "in_thread", "read_line")
 
 
 async def read_line() -> str | None:
-    """The next line that is typed; None at the end of standard input (Ctrl-D). The event loop goes on meanwhile."""
+    """The next line from the terminal; None at the end of standard input (Ctrl-D). Does not block the event loop."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[bytes] = loop.create_future()
     file = sys.stdin.fileno()
@@ -24,7 +24,7 @@ async def read_line() -> str | None:
     def read() -> None:
         loop.remove_reader(file)
         try:
-            data = os.read(file, 65_536)  # a terminal hands out a line at a time
+            data = os.read(file, 65_536)  # a terminal returns one line at a time
         except OSError:
             data = b""
         if not done.done():
@@ -32,7 +32,7 @@ async def read_line() -> str | None:
 
     try:
         loop.add_reader(file, read)
-    except NotImplementedError:  # an event loop that cannot: Windows
+    except NotImplementedError:  # not supported by the event loop: Windows
         line = await in_thread(lambda: sys.stdin.readline() or None)
         return None if line is None else line.rstrip("\r\n")
     try:
@@ -43,7 +43,7 @@ async def read_line() -> str | None:
 
 
 def forget_what_was_typed() -> None:
-    """Throw away what was typed before the question was there: it was no answer to it."""
+    """Discard input that was typed before the question, because it cannot be an answer to it."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import termios
 
@@ -51,7 +51,7 @@ def forget_what_was_typed() -> None:
 
 
 async def in_thread(function: Callable[[], str | None]) -> str | None:
-    """What the function returns, from a thread that keeps no program from ending: nobody may ever type a line."""
+    """Run the function in a daemon thread, which does not keep the program from exiting: a line may never come."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[str | None] = loop.create_future()
 
@@ -60,12 +60,12 @@ async def in_thread(function: Callable[[], str | None]) -> str | None:
             done.set_result(said)
 
     def work() -> None:
-        # Where the program ends while the line is waited for, this frame is never left, and what it holds never let go
-        # of: Python would want the file's lock to do that, which the reading has, and would abort instead.
+        # If the program exits while this waits, the frame is never left and its reference never released: to release
+        # it, Python would need the file's lock, which the reading thread holds, and would abort.
         held = sys.stdin
         said = function()
         del held
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nothing waits for the line
             loop.call_soon_threadsafe(settle, said)
 
     threading.Thread(target=work, name="headwater-input", daemon=True).start()

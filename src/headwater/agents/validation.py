@@ -1,7 +1,7 @@
-"""What is wrong with an argument, in words for whoever wrote it.
+"""Validation of arguments, with messages for the user.
 
-Owns the checks that agents and models share, so that a wrong value is told where it was given and by the name it was
-given under. A value that may hold a key is never shown.
+Owns the checks that agents and models share, so that an invalid value is reported where it was passed and by the name
+of its argument. A value that may contain a key is never shown.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ SHOWN: Final = 60
 
 
 def unknown(name: str, known: Iterable[str] = (), *, hint: str = "") -> UnsupportedSetting:
-    """The error for an argument of a name that is none; `known` are those there are beside the settings.
+    """The error for an unknown argument; `known` are the valid ones besides the settings.
 
-    `hint` says what to write instead, where the caller knows; else the names of other libraries are looked through.
+    `hint` says what to write instead, if the caller knows; otherwise the names of other libraries are searched.
     """
     from headwater.agents.spellings import argument_hint
 
@@ -62,12 +62,12 @@ def unknown(name: str, known: Iterable[str] = (), *, hint: str = "") -> Unsuppor
 
         near = difflib.get_close_matches(name, sorted({*known, *SETTINGS}), 1, LIKENESS)
         meant = f"Did you mean {near[0]}=? " if near else ""
-        hint = f"{meant}What only one provider knows goes into extra={{…}}."
-    return UnsupportedSetting(f"There is no argument or setting {name}=.", hint=hint)
+        hint = f"{meant}Fields that only one provider has go into extra={{…}}."
+    return UnsupportedSetting(f"Unknown argument or setting {name}=.", hint=hint)
 
 
 def wrong(name: str, value: Any, instead: str) -> ConfigurationError:
-    """The error for a value that an argument cannot have."""
+    """The error for an invalid value of an argument."""
     shown = repr(value)
     shown = shown if len(shown) <= SHOWN else f"of type {type(value).__name__}"
     return ConfigurationError(f"{name} is {shown}.", hint=instead)
@@ -90,7 +90,7 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:
 def callback(name: str, value: Any) -> Any:
     """A function to call, or None. Raises ConfigurationError."""
     if value is not None and not callable(value):
-        raise wrong(name, value, "Give a function, without parentheses behind it.")
+        raise wrong(name, value, "Give the function itself, without parentheses.")
     return value
 
 
@@ -102,14 +102,14 @@ def instructions(value: Any) -> Any:
 
 
 def timeouts(value: Any) -> Timeouts | None:
-    """The clocks, or None. Raises ConfigurationError."""
+    """The timeouts, or None. Raises ConfigurationError."""
     if value is not None and not isinstance(value, Timeouts):
-        raise wrong("timeouts", value, "Write timeouts=Timeouts(run=30), in seconds; the clocks each have a name.")
+        raise wrong("timeouts", value, "Write timeouts=Timeouts(run=30), in seconds; each timeout has a name.")
     return value
 
 
 def items(name: str, value: Any, one: str) -> tuple[Any, ...]:
-    """A list, as a tuple; None is an empty one; `one` is what an item may look like. Raises ConfigurationError."""
+    """A list as a tuple; None means an empty one. `one` is an example of an item. Raises ConfigurationError."""
     if value is None:
         return ()
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
@@ -118,12 +118,12 @@ def items(name: str, value: Any, one: str) -> tuple[Any, ...]:
 
 
 def address(value: Any) -> Secret | None:
-    """A base URL, which may hold a key in its query and so does not show, or None. Raises ConfigurationError."""
+    """A base URL as a Secret, because its query may contain a key, or None. Raises ConfigurationError."""
     return _hidden("base_url", value)
 
 
 def secret(value: Any) -> Secret | None:
-    """A key that does not show, or None. Raises ConfigurationError."""
+    """A key as a Secret, or None. Raises ConfigurationError."""
     return _hidden("api_key", value)
 
 
@@ -136,7 +136,7 @@ def _hidden(name: str, value: Any) -> Secret | None:
 
 
 def header_values(headers: Any) -> dict[str, Secret]:
-    """Headers to send along; any of them may hold a key, so none shows. Raises ConfigurationError."""
+    """Headers as Secrets, because each may contain a key. Raises ConfigurationError."""
     if headers is None:
         return {}
     if not isinstance(headers, Mapping):
@@ -152,8 +152,8 @@ def header_values(headers: Any) -> dict[str, Secret]:
 
 
 def messages(history: Any) -> tuple[Message, ...]:
-    """What was said before. Raises ConfigurationError."""
-    hint = 'Give response.messages of the run before, or a list such as [Message.user("…"), Message.assistant("…")].'
+    """The history. Raises ConfigurationError."""
+    hint = 'Give response.messages of the previous run, or a list such as [Message.user("…"), Message.assistant("…")].'
     if history is None:
         return ()
     if isinstance(history, Response):
@@ -163,12 +163,12 @@ def messages(history: Any) -> tuple[Message, ...]:
     said = tuple(history)
     for message in said:
         if not isinstance(message, Message):
-            raise ConfigurationError(f"history holds {_article(message)}, not messages alone.", hint=hint)
+            raise ConfigurationError(f"history contains {_article(message)}, not only messages.", hint=hint)
     return said
 
 
 def fitting_settings(values: Mapping[str, Any]) -> Settings:
-    """The settings, each checked for its type. Raises ConfigurationError, naming the one that does not fit."""
+    """The settings, each validated. Raises ConfigurationError, naming the invalid one."""
     values = all_well_formed(values)
     try:
         return tokens(msgspec.convert(values, Settings, strict=True))
@@ -185,14 +185,14 @@ def fitting_settings(values: Mapping[str, Any]) -> Settings:
 
 
 def tokens(settings: Settings) -> Settings:
-    """The settings, where their bound on tokens is one. Raises ConfigurationError."""
+    """The settings, if max_tokens is valid. Raises ConfigurationError."""
     if settings.max_tokens is not None:
         whole("max_tokens", settings.max_tokens)
     return settings
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, in a word: its type's name, or None."""
+    """The name of a value's type, or None."""
     return "None" if value is None else type(value).__name__
 
 
@@ -226,7 +226,7 @@ _WORDS: Final[Mapping[Any, str]] = {
 
 
 def _words(hint: Any) -> list[str]:
-    """What a type hint takes, in words."""
+    """The values that a type hint accepts, in words."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return [_quoted(one) for one in arguments]

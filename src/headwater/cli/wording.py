@@ -36,7 +36,7 @@ _REPLACED: Final = tuple(
         (r"\bLoad it and pass data=", "Download it, and attach the file"),
         (r"""\bsave=(?=["'])""", "--save "),
         (r'\buse output_mode="tool", or "prompted"', "ask for JSON in words, without --schema"),
-        (r"\bPass it: agent\.run\(task, context=…\)\. Where it may be missing,", "Run it in a program, or"),
+        (r"\bPass it: agent\.run\(task, context=…\)\. To make it optional,", "Run it in a program, or"),
         (r"\bGo on with the same declaration;", "Give the options that it was run with, as --agent or --tool;"),
         (r"with on_changed=\"warn\" what", "with --anyway what"),
         (r"; what had come is in the error's `response`", ""),
