@@ -17,9 +17,8 @@ from starlette.websockets import WebSocket
 from headwater.agents.runnable import Runnable
 from headwater.web.ai_sdk.chats import Chats
 from headwater.web.ai_sdk.routes import AISDKRoutes
-from headwater.web.ai_sdk.routes import refusal as ai_sdk_refusal
 from headwater.web.ai_sdk.socket import ChatTalk
-from headwater.web.http.answers import json_answer, problem_answer
+from headwater.web.http.answers import json_answer, problem_answer, words_answer
 from headwater.web.http.guard import Guard
 from headwater.web.http.site import Endpoint, Handler, Owner, Refusal, Site
 from headwater.web.http.socket_talk import serve_socket
@@ -175,7 +174,7 @@ def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
     for path, handlers in OpenAIRoutes(site).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=refusal) for method, one in handlers.items()}
     for path, handlers in AISDKRoutes(site, chats).handlers().items():
-        paths[path] = {method: site.endpoint(one, refuse=ai_sdk_refusal) for method, one in handlers.items()}
+        paths[path] = {method: site.endpoint(one, refuse=words_answer) for method, one in handlers.items()}
     return {path: by_method(site, methods) for path, methods in paths.items()}
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from headwater import tool
 from headwater.backends.offline import Call, Say
-from headwater.web.ai_sdk.chats import GRACE, PATIENCE, Answer, Chats
+from headwater.web.ai_sdk.chats import Answer, Chats
 from headwater.web.http.site import Site
 from headwater.web.limits import Limits
 from headwater.web.problems import Problem
+from headwater.web.runs.latest import GRACE, PATIENCE, told_to_the_end
 from headwater.web.runs.live_run import LiveRun
 from tests.support.members import paced
 from tests.support.streams import scripted
@@ -94,7 +95,7 @@ async def test_a_chat_holds_no_log_of_a_run_that_has_ended(chats: Chats) -> None
 async def test_it_goes_on_where_people_have_approved(chats: Chats) -> None:
     live = chats.answer(None, said("c"), None).live
     await asyncio.sleep(1)
-    chats.told_to_the_end(live)
+    told_to_the_end(live)
     assert grace_of(live) == PATIENCE
     assert chats.going("c", None) == Answer(live, 0, 1)
     (question,) = live.pending
@@ -104,7 +105,7 @@ async def test_it_goes_on_where_people_have_approved(chats: Chats) -> None:
     assert grace_of(live) == GRACE
     assert chats.answer(None, answered, None) == Answer(live, 1, 2)  # sent twice: the first answer stands
     await live.task
-    chats.told_to_the_end(live)
+    told_to_the_end(live)
     assert grace_of(live) == GRACE
     with pytest.raises(Problem) as over:
         chats.answer(None, answered, None)

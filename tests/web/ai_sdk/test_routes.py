@@ -10,11 +10,9 @@ from typing import Any
 from headwater import tool
 from headwater.backends.offline import Call, Say
 from headwater.web import Limits, router
-from headwater.web.ai_sdk.chats import GRACE, PATIENCE
-from headwater.web.ai_sdk.routes import refusal
 from headwater.web.http.site import Site
-from headwater.web.problems import Problem
 from headwater.web.routing import router_of
+from headwater.web.runs.latest import GRACE, PATIENCE
 from tests.support.members import paced, speaker
 from tests.support.served import Served, served
 from tests.support.streams import scripted
@@ -34,12 +32,6 @@ def against(app: Any, test: Callable[[Served], Awaitable[None]]) -> None:
 
 def chunks(text: str) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
-
-
-def test_refusals_are_words_for_people() -> None:
-    answer = refusal(Problem("thread_busy", "It is busy.", hint="Wait."))
-    assert (answer.status_code, answer.body) == (409, b"It is busy. Wait.")
-    assert answer.headers["content-type"].startswith("text/plain")
 
 
 def test_a_chat_is_answered_in_its_clients_version() -> None:

@@ -9,7 +9,7 @@ from starlette.types import Message
 
 from headwater.backends.offline import Say, Wait
 from headwater.web import Limits, router
-from headwater.web.http.answers import StreamAnswer, json_answer, problem_answer
+from headwater.web.http.answers import StreamAnswer, json_answer, problem_answer, words_answer
 from headwater.web.native.wire import NDJSON, json_line
 from headwater.web.problems import Problem
 from headwater.web.runs.manager import Manager
@@ -26,6 +26,12 @@ def test_answers_are_kept_nowhere() -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
     refused = problem_answer(Problem("too_many_runs", "No.", retry_after=5))
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+
+
+def test_a_refusal_in_words_is_plain_text() -> None:
+    answer = words_answer(Problem("too_many_runs", "It is busy.", hint="Wait.", retry_after=5))
+    assert (answer.status_code, answer.body, answer.headers["retry-after"]) == (429, b"It is busy. Wait.", "5")
+    assert answer.headers["content-type"].startswith("text/plain")
 
 
 class Reader:

@@ -6,27 +6,21 @@ plain text, for clients show the body as it is.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.web.ai_sdk.chats import Answer, Chats
 from headwater.web.ai_sdk.wire import VERSIONS, Version, ai_sdk_wire
-from headwater.web.http.answers import StreamAnswer, problem_headers
+from headwater.web.http.answers import AnswerThatWaits
 from headwater.web.http.bodies import parsed
 from headwater.web.http.site import Handler, Site
 from headwater.web.problems import Problem
 
-__all__ = ("AISDKRoutes", "refusal", "version_of")
+__all__ = ("AISDKRoutes", "version_of")
 
 _HEADERS: Final = {"x-vercel-ai-ui-message-stream": "v1"}
-
-
-def refusal(problem: Problem) -> Response:
-    """A refusal as the words that a page shows."""
-    said = f"{problem.message} {problem.hint}".strip()
-    return Response(said, problem.status, problem_headers(problem), "text/plain")
 
 
 class AISDKRoutes:
@@ -72,20 +66,7 @@ class AISDKRoutes:
 
     def _told(self, version: Version, answer: Answer) -> Response:
         wire = ai_sdk_wire(version, skip=answer.skip, stop=answer.stop)
-        return _Stream(self._chats, self._manager, answer.live, wire, headers=_HEADERS)
-
-
-class _Stream(StreamAnswer):
-    """A stream that may end before its run does."""
-
-    def __init__(self, chats: Chats, *told: Any, **more: Any) -> None:
-        super().__init__(*told, **more)
-        self._chats = chats
-
-    def left(self, *, complete: bool) -> None:
-        """See the base class."""
-        if complete:
-            self._chats.told_to_the_end(self.live)
+        return AnswerThatWaits(self._manager, answer.live, wire, headers=_HEADERS)
 
 
 def version_of(given: str | None, otherwise: Version = 5) -> Version:

@@ -18,6 +18,7 @@ from headwater.web.http.bodies import parsed
 from headwater.web.http.site import Site
 from headwater.web.http.socket_talk import SocketTalk
 from headwater.web.problems import Problem
+from headwater.web.runs.latest import told_to_the_end
 
 __all__ = ("ChatTalk",)
 
@@ -96,5 +97,5 @@ class ChatTalk(SocketTalk):
         """See the base class."""
         self._numbers.pop(name, None)
         if (answer := self._answers.pop(name, None)) is not None:
-            self._chats.told_to_the_end(answer.live)
+            told_to_the_end(answer.live)
         await self.send({"type": "end", "requestId": name})

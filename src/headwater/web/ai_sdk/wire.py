@@ -50,6 +50,7 @@ from headwater.events.tree import Tree
 from headwater.readers.hold import Hold
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.chat import DONE, sse_data
+from headwater.web.wires.values import plain
 from headwater.web.wires.wire import Wire
 
 __all__ = ("LAST_LINE", "VERSIONS", "Version", "ai_sdk_lines", "ai_sdk_wire", "waits_for_approval")
@@ -216,7 +217,11 @@ class _Stream:
         yield from self._asked_of_people(event)
         match event:
             case ToolProgress() if self._id(event) in self._calls:
-                yield {**self._call("tool-output-available", event), "output": _plain(event.data), "preliminary": True}
+                yield {
+                    **self._call("tool-output-available", event),
+                    "output": plain("" if event.data is None else event.data),
+                    "preliminary": True,
+                }
             case ToolFinished() if self._id(event) in self._calls:
                 yield self._outcome(event)
             case ChildStarted():
@@ -228,7 +233,7 @@ class _Stream:
             case AttemptFailed():
                 yield _news(event, then=event.then, error=event.error.type, message=event.error.message)
             case Custom():
-                yield _news(event, name=event.name, data=_plain(event.data))
+                yield _news(event, name=event.name, data="" if event.data is None else plain(event.data))
             case _:
                 pass
 
@@ -350,16 +355,8 @@ def _news(event: Event, **more: Any) -> _Chunk:
     return {"type": "data-headwater", "data": {"type": event.type, "agent": event.agent, **more}, "transient": True}
 
 
-def _plain(value: Any) -> Any:
-    """A value as JSON; what has none is told as text."""
-    try:
-        return "" if value is None else msgspec.to_builtins(value, str_keys=True)
-    except (TypeError, ValueError, msgspec.MsgspecError):
-        return str(value)
-
-
 def _result(event: ToolFinished) -> Any:
     if isinstance(event.result, str):
         return event.result
     texts = [part.text for part in event.result if isinstance(part, Text)]
-    return "".join(texts) if len(texts) == len(event.result) else _plain(event.result)
+    return "".join(texts) if len(texts) == len(event.result) else plain(event.result)

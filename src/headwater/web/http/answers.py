@@ -14,11 +14,20 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from headwater.web.problems import Problem
+from headwater.web.runs.latest import told_to_the_end
 from headwater.web.runs.live_run import LiveRun, Reading
 from headwater.web.runs.manager import Manager
 from headwater.web.wires.wire import Wire
 
-__all__ = ("ABORT", "StreamAnswer", "json_answer", "problem_answer")
+__all__ = (
+    "ABORT",
+    "AnswerThatWaits",
+    "StreamAnswer",
+    "json_answer",
+    "problem_answer",
+    "problem_headers",
+    "words_answer",
+)
 
 ABORT: Final = "headwater.abort"
 """The extension of a scope by which our own server lets a connection be closed without waiting for its reader."""
@@ -39,6 +48,12 @@ def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None
 def problem_answer(problem: Problem) -> Response:
     """A refusal, as our own routes tell it."""
     return json_answer(problem.body(), problem.status, problem_headers(problem))
+
+
+def words_answer(problem: Problem) -> Response:
+    """Refuse in plain text, for clients that show the body of a refusal as it is."""
+    said = f"{problem.message} {problem.hint}".strip()
+    return Response(said, problem.status, problem_headers(problem), "text/plain")
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
@@ -124,3 +139,12 @@ class StreamAnswer(Response):
 
     def left(self, *, complete: bool) -> None:
         """The reader leaves, having been told all that there was to tell, or before."""
+
+
+class AnswerThatWaits(StreamAnswer):
+    """A stream that may end before its run does: where a person is asked something."""
+
+    def left(self, *, complete: bool) -> None:
+        """See the base class."""
+        if complete:
+            told_to_the_end(self.live)
