@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from headwater.agents.runnable import Runnable
+from headwater.web.ag_ui.routes import AGUIRoutes
 from headwater.web.ai_sdk.chats import Chats
 from headwater.web.ai_sdk.routes import AISDKRoutes
 from headwater.web.ai_sdk.socket import ChatTalk
@@ -120,7 +121,7 @@ def api_router(
     for path, endpoint in endpoints(site, chats, page=page).items():
         if path in PAGE_PATHS:
             made.add_api_route(path, endpoint, methods=[PAGE_PATHS[path]], response_model=None, include_in_schema=False)
-        if path.startswith(("/v1/", "/ai-sdk/")):
+        if path.startswith(("/v1/", "/ai-sdk/", "/ag-ui")):
             made.add_api_route(path, endpoint, methods=["GET", "POST"], response_model=None, include_in_schema=False)
         for one in [one for one in OPERATIONS if one.path == path and path not in PAGE_PATHS]:
             made.add_api_route(
@@ -174,6 +175,8 @@ def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
     for path, handlers in OpenAIRoutes(site).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=refusal) for method, one in handlers.items()}
     for path, handlers in AISDKRoutes(site, chats).handlers().items():
+        paths[path] = {method: site.endpoint(one, refuse=words_answer) for method, one in handlers.items()}
+    for path, handlers in AGUIRoutes(site).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=words_answer) for method, one in handlers.items()}
     return {path: by_method(site, methods) for path, methods in paths.items()}
 

@@ -1,0 +1,42 @@
+"""`/ag-ui`: runs for AG-UI's clients, one POST each.
+
+Which run a request is is `threads`', what it looks like `ag_ui.wire`'s. Refusals are plain text, for clients show the
+body as it is.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.web.ag_ui.threads import Threads
+from headwater.web.ag_ui.wire import ag_ui_wire
+from headwater.web.http.answers import AnswerThatWaits
+from headwater.web.http.bodies import parsed
+from headwater.web.http.site import Handler, Site
+
+__all__ = ("AGUIRoutes",)
+
+
+class AGUIRoutes:
+    """The handlers of `/ag-ui`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._threads = Threads(site)
+        self._number = itertools.count()
+
+    def handlers(self) -> dict[str, dict[str, Handler]]:
+        """Each path's handlers, by method."""
+        return {"/ag-ui": {"POST": self.run}, "/ag-ui/{agent}": {"POST": self.run}}
+
+    async def run(self, request: Request, caller: str | None) -> Response:
+        """Run an agent, or go on with a run that has asked something, and stream what comes of it."""
+        body = parsed(await self._site.body(request))
+        self._site.manager.check_readers()
+        answer = await self._threads.answer(request.path_params.get("agent"), body, caller)
+        # What each request's stream says depends on what its client holds, so no two share one.
+        wire = ag_ui_wire(answer.exchange, next(self._number))
+        return AnswerThatWaits(self._site.manager, answer.live, wire)
