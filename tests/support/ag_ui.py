@@ -113,7 +113,8 @@ class Client:
         assert not self.open, self.open
         assert "active" not in self.subagents.values(), self.subagents
         assert (event["threadId"], event["runId"]) == ("t", "r")
-        outcome = event["outcome"]
+        outcome = event.get("outcome", {"type": "success"})
+        assert ("outcome" in event) is (self.modern or not self.pending or outcome["type"] != "success")
         assert outcome["type"] in ("success", "interrupt", *(("cancelled",) if self.modern else ()))
         if outcome["type"] == "success":
             assert outcome.get("pendingToolCallIds", []) == (self.pending if self.modern else [])

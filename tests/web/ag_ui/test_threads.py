@@ -130,7 +130,7 @@ async def test_it_goes_on_where_people_have_answered(threads: Threads) -> None:
     assert part_of(await threads.answer(None, said("t", yes(first.id)), None)) == (1, 2)  # sent again: told again
     strange = await threads.answer(None, said("t", yes("nobody")), None)
     assert (part_of(strange), strange.exchange.warnings) == ((2, 2), ("Nothing is asked under nobody.",))
-    edited = yes(second.id, editedArgs={"to": "eve"}, note="Not Bob.", forRun=True)
+    edited = yes(second.id, editedArgs={"to": "eve"}, reason="Not Bob.", forRun=True)
     both = await threads.answer(None, said("t", edited, yes("nobody")), None)
     assert (part_of(both), both.exchange.warnings) == ((2, 3), ("Nothing is asked under nobody.",))
     await live.task
@@ -162,7 +162,7 @@ async def test_what_was_answered_in_two_requests_is_told_from_the_first_on(threa
     ("answer", "allowed", "note"),
     [
         ({"status": "resolved", "payload": True}, True, ""),
-        ({"status": "resolved", "payload": {"approved": False, "note": "No."}}, False, "No."),
+        ({"status": "resolved", "payload": {"approved": False, "reason": "No."}}, False, "No."),
         ({"status": "cancelled"}, False, "Nobody decided."),
     ],
 )

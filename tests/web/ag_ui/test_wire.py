@@ -307,7 +307,7 @@ def test_the_clients_calls_are_left_to_it() -> None:
     assert client.end["outcome"]["pendingToolCallIds"] == client.pending == [f"{log[0].run}:c2"]
     before = read(streamed(log, modern=False), modern=False)
     assert before.end is not None
-    assert before.end["outcome"] == {"type": "success"}
+    assert "outcome" not in before.end  # which says success too, and leaves open whether that is all
 
 
 def test_an_answer_by_a_call_is_a_message() -> None:

@@ -31,7 +31,7 @@ _APPROVAL: Final[dict[str, Any]] = {
     "properties": {
         "approved": {"type": "boolean"},
         "editedArgs": {"type": "object", "description": "All arguments, in place of the model's."},
-        "note": {"type": "string", "description": "For the model to read."},
+        "reason": {"type": "string", "description": "For the model to read."},
         "forRun": {"type": "boolean", "description": "Whether this holds for every further call of the tool."},
     },
     "required": ["approved"],

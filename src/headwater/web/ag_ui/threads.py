@@ -169,12 +169,12 @@ def _approving(one: Resumed) -> Approving:
         return Approving(approval=one.id, allowed=False, note="Nobody decided.")
     payload = {"approved": one.payload} if isinstance(one.payload, bool) else one.payload
     if not isinstance(payload, Mapping) or not isinstance(payload.get("approved"), bool):
-        hint = 'Send {"approved": true or false, "editedArgs"?: {…}, "note"?: "…", "forRun"?: true}.'
+        hint = 'Send {"approved": true or false, "editedArgs"?: {…}, "reason"?: "…", "forRun"?: true}.'
         raise Problem("bad_request", f"The payload for {one.id} does not say whether it is approved.", hint=hint)
     given = {
         "approval": one.id,
         "allowed": payload["approved"],
-        "note": payload.get("note", ""),
+        "note": payload.get("reason", ""),
         "arguments": payload.get("editedArgs"),
         "for_run": payload.get("forRun", False),
     }

@@ -8,7 +8,7 @@ run ends with interrupts; the next one tells what follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from msgspec import UNSET
@@ -218,11 +218,10 @@ class _Stream:
         yield from self._settle(self._root)
         if isinstance(event, RunFinished):
             pending = [call.id for call in self._calls.values() if not (call.answered or call.earlier)]
-            named = {"pendingToolCallIds": pending} if pending and self._exchange.modern else {}
             more = {} if event.output is UNSET or event.output is None else {"result": plain(event.output)}
             if event.finish_reason:
                 more["metadata"] = {"headwater": {"finish_reason": event.finish_reason}}
-            yield self._finished({"type": "success", **named}, **more)
+            yield self._finished(_success(pending, modern=self._exchange.modern), **more)
         elif isinstance(event, RunCancelled) and self._exchange.modern:
             yield self._finished({"type": "cancelled"})
         elif isinstance(event, RunCancelled):
@@ -230,9 +229,10 @@ class _Stream:
         elif isinstance(event, RunFailed):
             yield self._with_usage({"type": "RUN_ERROR", "message": event.error.message, "code": event.error.type})
 
-    def _finished(self, outcome: _Out, **more: Any) -> _Out:
+    def _finished(self, outcome: _Out | None, **more: Any) -> _Out:
         place = {"threadId": self._exchange.thread, "runId": self._exchange.run}
-        return self._with_usage({"type": "RUN_FINISHED", **place, "outcome": outcome, **more})
+        how = {} if outcome is None else {"outcome": outcome}
+        return self._with_usage({"type": "RUN_FINISHED", **place, **how, **more})
 
     def _with_usage(self, end: _Out) -> _Out:
         entries = self._costs.entries(modern=self._exchange.modern)
@@ -478,6 +478,13 @@ class _Stream:
 
     def _told_of(self, event: Event) -> Iterator[_Out]:
         return ({**one, **self._by(event.run)} for one in news(event))
+
+
+def _success(pending: Sequence[str], *, modern: bool) -> _Out | None:
+    """A finished run. Clients of 0.0.x know no calls that are left to them, and some call a `success` complete."""
+    if not pending:
+        return {"type": "success"}
+    return {"type": "success", "pendingToolCallIds": [*pending]} if modern else None
 
 
 def _cancelled(event: RunCancelled) -> str:
