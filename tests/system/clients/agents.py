@@ -39,6 +39,12 @@ async def send(to: str) -> str:
     return f"sent to {to}"
 
 
+@tool
+async def choose(ctx: ToolContext[Any]) -> str:
+    """Ask which one."""
+    return f"number {await ctx.ask('Which?', int)}"
+
+
 def agent(name: str, answer: Any, **options: Any) -> Agent[Any, Any]:
     """An agent whose model answers each request with what `answer` makes of it."""
     return Agent(name=name, model=ScriptedModel(answer), **options)
@@ -90,16 +96,22 @@ def app() -> Any:
     look = [Think("I look."), "I look. ", Call("search", {"query": "tides"})]
     slow = [one for number in range(2000) for one in (Say(f"w{number} "), Wait(0.02))]
     last = agent("last", lambda request: plain)
+    researcher = agent("researcher", steps(look, plain), tools=[search], description="Looks things up.")
+    heir = agent("heir", lambda request: ["I take over."])
     members: list[Any] = [
         agent("plain", lambda request: plain),
         agent("tools", steps(look, plain), tools=[search]),
         agent("broken", steps([Call("broken")], ["It broke."]), tools=[broken]),
         agent("approval", steps([Call("send", {"to": "ann"})], ["Done."]), tools=[send]),
+        agent("question", steps([Call("choose")], ["Chosen."]), tools=[choose]),
+        agent("boss", steps(["I ask. ", Call("researcher", {"task": "Tides?"})], ["Done."]), tools=[researcher]),
+        agent("giver", lambda request: ["One moment. ", Call("transfer_to_heir", {"note": "Go."})], handoffs=[heir]),
         agent("client", of_the_client),
         agent("echo", echo),
         agent("long", lambda request: [Say(["Too ", "long"]), Finish("length")]),
         agent("refuses", lambda request: [Say("I cannot.", refusal=True), Finish("refusal")]),
         agent("fails", lambda request: [Say("Half "), Wait(0.05), Fail(OSError("gone"))], retries=0),
+        agent("cut", lambda request: [Say("Half "), Cut()], retries=0),
         agent("restarts", once_more(), on_interrupted="restart", retries=2),
         agent("slow", lambda request: slow),
         SequentialWorkflow([agent("first", lambda request: ["One."]), last], name="sequence"),
