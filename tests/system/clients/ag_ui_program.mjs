@@ -2,7 +2,7 @@
 //
 //     node tests/system/clients/ag_ui_program.mjs http://127.0.0.1:8000
 //
-// It needs npm's `@ag-ui/client` in these versions beside it, as `@ag-ui/client-0` and `-1`. The first difference ends it.
+// It needs npm's `@ag-ui/client` in these versions beside it, the older one as `@ag-ui/client-0`. The first difference ends it.
 
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
@@ -210,7 +210,7 @@ async function toolsOfThePage(ag, modern) {
 }
 
 for (const version of [0, 1]) {
-  const ag = await import(`@ag-ui/client-${version}`);
+  const ag = await import(version ? "@ag-ui/client" : "@ag-ui/client-0");
   for (const check of [words, turns, tools, inside, failures, takenBack, stopped, left, approvals, questions, toolsOfThePage]) {
     await check(ag, version === 1);
     assert.deepEqual(warned, []);

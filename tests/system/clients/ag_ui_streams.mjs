@@ -41,7 +41,7 @@ async function read({ AbstractAgent }, { name, before, events, after, pending },
 }
 
 for (const version of [0, 1]) {
-  const ag = await import(`@ag-ui/client-${version}`);
+  const ag = await import(version ? "@ag-ui/client" : "@ag-ui/client-0");
   const mine = streams.filter((one) => one.modern === (version === 1));
   for (const one of mine) {
     await read(ag, one, one.modern).catch((error) => {
