@@ -35,7 +35,7 @@ def test_help_has_examples_and_fits_a_narrow_terminal(name: str, capsys: pytest.
     ("line", "told"),
     [
         ("rnu hello", "There is no command 'rnu'. Did you mean run? See headwater --help."),
-        ("poem", f"There is no command 'poem'. There are {', '.join(COMMANDS)}. See headwater --help."),
+        ("haiku", f"There is no command 'haiku'. There are {', '.join(COMMANDS)}. See headwater --help."),
         ("run hello --max-tokens x", "Argument --max-tokens: 'x' is no whole number. See headwater run --help."),
         ("run hello --max-tokens 0", "Argument --max-tokens: '0' is less than 1. See headwater run --help."),
         ("run hello --temperature nan", "Argument --temperature: 'nan' is no number. See headwater run --help."),

@@ -15,12 +15,13 @@ __all__ = ("Harm", "HostileProxy", "hostile_proxy")
 class Harm(msgspec.Struct, frozen=True):
     """What is done to a connection: after so many bytes of the answer's body, or events, it is cut or falls silent.
 
-    `refuse` answers with this instead of asking the server.
+    `collect` passes on so many bytes at a time, and the rest at the end. `refuse` answers with this and asks nobody.
     """
 
     after_bytes: int | None = None
     after_events: int | None = None
     how: Literal["reset", "close", "stall"] = "reset"
+    collect: int = 0
     refuse: bytes = b""
 
 
@@ -74,8 +75,12 @@ class HostileProxy:
 
     async def _answer(self, harm: Harm, up: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await up.readuntil(b"\r\n\r\n"))
-        passed, events = 0, 0
-        while data := await up.read(65536):
+        passed, events, held = 0, 0, b""
+        while data := held + await up.read(65536):
+            if harm.collect and len(data) < harm.collect and len(data) > len(held):
+                held = data
+                continue
+            held = b""
             if harm.after_bytes is not None:
                 data = data[: max(0, harm.after_bytes - passed)]
             if harm.after_events is not None:

@@ -1,0 +1,179 @@
+"""What a measured stream means: whether something holds it back, by which signs, and what to do about it.
+
+Pure: from a measurement to findings in words. The bounds are named constants with their reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Final, Literal
+
+import msgspec
+
+from headwater.backends.measured import Measured
+
+__all__ = ("Finding", "Verdict", "findings", "verdict")
+
+Verdict = Literal["flows", "held", "broken", "unsure"]
+
+PERCEPTIBLE: Final = 0.25
+"""Seconds from which people see that words come in lumps."""
+
+HELD_SHARE: Final = 0.2
+"""The share of late events from which a stream counts as held back: a single pause can be a busy machine's."""
+
+LEAST_EVENTS: Final = 10
+"""Events that a verdict needs at least."""
+
+LEAST_SPAN: Final = 1.0
+"""Seconds that a stream must last to show whether it is held back."""
+
+LUMP: Final = 4
+"""Events in one read, in the middle, from which a stream comes in lumps."""
+
+HEARTBEAT: Final = 20.0
+"""Seconds of silence that a headwater server never leaves: it sends a comment after 15."""
+
+TIMEOUTS: Final = (30, 60, 75, 90, 100, 120, 180, 300, 600, 900, 3600)
+"""Seconds after which proxies cut what is silent, or whatever they pass on, unless they are told otherwise."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that was found: `level` is what it makes of the verdict, "note" nothing; `do` may be empty."""
+
+    level: Literal["held", "broken", "unsure", "note"]
+    what: str
+    do: str = ""
+
+
+_NGINX: Final = (
+    "Switch off response buffering in the proxy. nginx: proxy_buffering off; in the location, and no"
+    " proxy_ignore_headers X-Accel-Buffering. Apache: flushpackets=on at ProxyPass. Caddy: flush_interval -1."
+)
+_GZIP: Final = (
+    "Do not compress text/event-stream. nginx: leave it out of gzip_types, or gzip off; in the location. Elsewhere"
+    " exclude the route from compression."
+)
+
+
+def verdict(found: Sequence[Finding]) -> Verdict:
+    """The worst of what was found."""
+    levels = {one.level for one in found}
+    for level in ("broken", "held", "unsure"):
+        if level in levels:
+            return level
+    return "flows"
+
+
+def findings(measured: Measured) -> Sequence[Finding]:
+    """What the measurement shows."""
+    if not measured.status:
+        return [Finding("broken", measured.problem or "No answer came in time.", "Check the address and the server.")]
+    if measured.status // 100 != 2:
+        return [Finding("broken", f"HTTP {measured.status}: {measured.problem}", _of_status(measured))]
+    kind = measured.headers.get("content-type", "")
+    if not kind.startswith("text/event-stream"):
+        what = f"The answer is no event stream but {kind.partition(';')[0] or 'of no type'}."
+        return [Finding("broken", what, "Check the address: a login page or a proxy may answer there.")]
+    flow = [*_flow(measured), *_silence(measured)]
+    return [*_compression(measured, verdict(flow)), *flow, *_end(measured), *_headers(measured)]
+
+
+def _of_status(measured: Measured) -> str:
+    return {
+        401: "Send the server's token: --token, or the API's key: --key-env.",
+        403: "The server, or something before it, does not let this request through.",
+        404: "Check the address: a headwater server's with its prefix, or an API's base URL, which ends in /v1.",
+        429: "Too many requests: try again later.",
+    }.get(measured.status, "")
+
+
+def _compression(measured: Measured, flow: Verdict) -> Iterator[Finding]:
+    """Compressors collect before they send, unless they are flushed after every event, as a few are."""
+    coding = measured.headers.get("content-encoding", "identity")
+    if coding == "identity":
+        return
+    if flow == "flows":
+        yield Finding("note", f"The stream is compressed ({coding}), and flushed in time.")
+    else:
+        yield Finding(flow, f"The stream is compressed ({coding}): a compressor collects before it sends.", _GZIP)
+
+
+def _headers(measured: Measured) -> Iterator[Finding]:
+    headers = measured.headers
+    if "content-length" in headers:
+        yield Finding("held", "The stream has a Content-Length: someone collected all of it before sending.", _NGINX)
+    if "no-transform" not in headers.get("cache-control", "") and measured.kind == "headwater":
+        what = "The header Cache-Control: no-transform is gone, or changed."
+        yield Finding("note", what, "Let the proxy pass the server's headers on.")
+    if measured.kind == "headwater" and "x-accel-buffering" not in headers:
+        yield Finding("note", "X-Accel-Buffering did not arrive: nginx, which removes it, is on the way.")
+    for name, meaning in _SIGNS.items():
+        if name in headers:
+            yield Finding("note", f"{name}: {headers[name][:80]} ({meaning}).")
+
+
+_SIGNS: Final = {
+    "via": "a proxy passed it on",
+    "x-cache": "a cache is on the way",
+    "age": "it comes from a cache",
+    "cf-ray": "Cloudflare is on the way",
+    "x-amz-cf-id": "CloudFront is on the way",
+    "x-vercel-id": "Vercel is on the way",
+}
+
+
+def _flow(measured: Measured) -> Iterator[Finding]:
+    events, lumps = len(measured.events), measured.lumps
+    delays = measured.delays
+    if len(delays) >= LEAST_EVENTS and measured.span >= LEAST_SPAN:
+        late = [one for one in delays if one >= PERCEPTIBLE]
+        if len(late) >= HELD_SHARE * len(delays):
+            what = (
+                f"Events are held back: {len(late)} of {len(delays)} came {PERCEPTIBLE:g} s or more after others,"
+                f" {max(delays):.1f} s at most, in {len(lumps)} lumps."
+            )
+            yield Finding("held", what, _NGINX)
+        return
+    if delays:
+        what = f"The run says too little to tell: {len(delays)} live events within {measured.span:.1f} s."
+        yield Finding("unsure", what, "Ask for more: --task 'Count from 1 to 100 in words.'")
+        return
+    if events < LEAST_EVENTS:
+        yield Finding("unsure", f"Only {events} events came: too few to tell.", "Ask for more, with --task.")
+        return
+    total = measured.reads[-1].at
+    if len(lumps) <= 2 and total >= LEAST_SPAN:
+        what = f"All {events} events came at once, {total:.1f} s after the request."
+        yield Finding("held", what, _NGINX)
+        return
+    pause = median(later.at - earlier.at for earlier, later in pairwise(lumps)) if lumps[1:] else 0
+    if median(read.events for read in lumps) >= LUMP and pause >= PERCEPTIBLE:
+        what = f"Events come in lumps: {events} events in {len(lumps)} reads, {pause:.2f} s apart."
+        do = f"Ask the API directly, past every proxy: if it sends lumps by itself, nothing holds them. Else {_NGINX}"
+        yield Finding("held", what, do)
+    elif len(lumps) <= 2:
+        yield Finding("unsure", "The stream was over too soon to tell.", "Ask for more, with --task.")
+
+
+def _silence(measured: Measured) -> Iterator[Finding]:
+    longest = measured.longest_silence
+    if measured.kind == "headwater" and longest >= HEARTBEAT:
+        what = f"Nothing came for {longest:.0f} s: the comments that the server sends every 15 s are held back."
+        yield Finding("held", what, _NGINX)
+
+
+def _end(measured: Measured) -> Iterator[Finding]:
+    if measured.problem and not measured.end:
+        yield Finding("broken", measured.problem, "")
+    if measured.ended_at is None and not measured.problem:
+        yield Finding("note", "The stream was still going on when the time was up (--seconds).")
+    elif not measured.end:
+        at = measured.ended_at if measured.ended_at is not None else measured.reads[-1].at if measured.reads else 0.0
+        near = next((limit for limit in TIMEOUTS if abs(at - limit) <= 1.5), None)
+        do = "Look at the server's log: it, or a proxy, closed the connection."
+        if near is not None:
+            do = f"{near} s is a common timeout of proxies. nginx: proxy_read_timeout 1h; AWS ALB: the idle timeout."
+        yield Finding("broken", f"The stream was cut after {at:.1f} s, without its end marker.", do)
