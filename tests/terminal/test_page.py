@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -268,6 +269,42 @@ def test_what_is_open_and_higher_than_the_screen_shows_its_end_and_then_all() ->
     assert len(shown.open) == 9
     shown.take(Ended("finished"))
     assert shown.rows == text.split("\n")
+
+
+LONG = " ".join(f"word{n:02} **bold** and" for n in range(40))
+
+
+def test_the_top_of_a_paragraph_that_is_higher_than_the_screen_can_be_scrolled_to() -> None:
+    shown = Shown(*BEGUN, columns=40, lines=8)
+    text = LONG.replace("**", "")
+    for piece in (text[at : at + 9] for at in range(0, len(text), 9)):
+        shown.take(Said(piece))
+        assert len(shown.open) <= 7
+        assert sum("word00" in row for row in shown.rows) <= 1
+    assert shown.done[0].startswith("word00 bold and word01 bold and")
+    assert shown.rows == [row for row in shown.rows if row], "one paragraph, without gaps"
+    before = shown.rows
+    shown.take(Ended("finished"))
+    assert shown.rows == before
+    assert " ".join(shown.rows) == text
+
+
+def test_what_has_scrolled_away_of_it_is_pointed_at_when_it_is_taken_back() -> None:
+    shown = Shown(*BEGUN, Said(LONG), columns=40, lines=8)
+    done = len(shown.done)
+    assert done >= 8
+    shown.take(Withdrawn(len(LONG), "the connection broke", LONG))
+    assert '"word00 bold and word01 bold and…" on' in " ".join(shown.done[done:])
+    assert shown.open == []
+
+
+@pytest.mark.parametrize("voice", ["reasoning", "refusal"])
+def test_so_can_that_of_a_plain_line(voice: Any) -> None:
+    look = Look(header=False, footer=False, reasoning=True)
+    shown = Shown(*BEGUN, Said(LONG, voice), columns=40, lines=8, look=look)
+    assert len(shown.open) == 7
+    shown.take(Said(" end", voice), Ended("finished"))
+    assert " ".join(shown.rows).removeprefix("Refused: ") == f"{LONG} end"
 
 
 def test_text_is_at_most_a_hundred_columns_wide() -> None:

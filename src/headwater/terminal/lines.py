@@ -47,6 +47,10 @@ class Lines:
         """The line that goes on."""
         return [self._source] if self._source else []
 
+    def cut(self, characters: int) -> None:
+        """Let go of the beginning of the line that goes on."""
+        self._source = self._source[characters:]
+
     def retract(self, text: str) -> bool:
         """Take back `text`, the last that was added: whether all of it was open."""
         over = len(settled(text.replace("\r", ""))) - len(self._source)

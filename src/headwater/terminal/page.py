@@ -46,6 +46,9 @@ SECONDS_OF_SILENCE: Final = 0.25
 LINES_OF_A_RESULT: Final = 10
 """Of a tool's result, where more than its first line is shown."""
 
+ROOM_SHARE: Final = 8
+"""What is open scrolls away once this part of the screen would hold more of it: each time it is read anew."""
+
 WORDS_QUOTED: Final = 6
 """Of text that is taken back and cannot be wiped away: enough to find it."""
 
@@ -263,12 +266,16 @@ class Page:
             self._columns, self._width, self._open = columns, min(columns, MOST_COLUMNS), None
         if self._words is not None:
             self._keep(self._words.take())
-        above = "".join(f"{self._painted(row)}\n" for row in self._record)
-        self._record.clear()
         live = self._live_lines(now)
         rows = self._open_rows()
         parted = [BLANK] if live and (rows or self._last) else []
         room = max(lines - 1 - len(live) - len(parted), 0)
+        if self._words is not None and len(rows) - room >= max(room // ROOM_SHARE, 1):
+            self._keep(self._words.settle(len(rows) - room))
+            self._open = None
+            rows = self._open_rows()
+        above = "".join(f"{self._painted(row)}\n" for row in self._record)
+        self._record.clear()
         rows = [*(rows[-room:] if room else []), *parted, *live]
         return above, [self._painted(row) for row in rows[-max(lines - 1, 1) :]]
 

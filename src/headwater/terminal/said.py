@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from headwater.terminal.lines import Lines
 from headwater.terminal.spans import Row, Span, wrapped
+from headwater.terminal.wrap import breaks
 
 __all__ = ("Drawn", "Markdown", "Plain", "Words")
 
@@ -36,6 +37,9 @@ class Words(Protocol):
     def open(self) -> list[Drawn]:
         """What is not finished, as it looks now."""
 
+    def settle(self, most: int) -> list[Drawn]:
+        """Finish what is open as far as it can no longer change: at most so many rows, which it then has no more."""
+
     def retract(self, text: str) -> bool:
         """Take back the last of them, as far as it is not finished: whether all of it was not."""
 
@@ -47,6 +51,7 @@ class Markdown:
         from headwater.terminal.markdown.blocks import Blocks
         from headwater.terminal.markdown.layout import ASCII_SIGNS, SIGNS, Layout
 
+        self._width = width
         self._blocks = Blocks()
         self._layout = Layout(width, ASCII_SIGNS if ascii_signs else SIGNS)
 
@@ -65,6 +70,20 @@ class Markdown:
     def open(self) -> list[Drawn]:
         """See `Words`."""
         return [Drawn(self._layout.open(block), block.apart) for block in self._blocks.open()]
+
+    def settle(self, most: int) -> list[Drawn]:
+        """See `Words`."""
+        from headwater.terminal.markdown.settled import settled_rows
+
+        blocks = self._blocks.open()
+        if len(blocks) != 1 or blocks[0].kind != "block" or self._blocks.undecided:
+            return []
+        found = settled_rows(blocks[0].source, self._width(), most)
+        if found is None:
+            return []
+        rows, characters = found
+        self._blocks.cut(characters)
+        return [Drawn(rows, blocks[0].apart)]
 
     def retract(self, text: str) -> bool:
         """See `Words`."""
@@ -98,6 +117,16 @@ class Plain:
     def open(self) -> list[Drawn]:
         """See `Words`."""
         return self._drawn(self._lines.open())
+
+    def settle(self, most: int) -> list[Drawn]:
+        """See `Words`."""
+        for line in self._lines.open():
+            rows = breaks(line, self._width())
+            if (count := min(most, len(rows) - 1)) > 0:
+                at = rows[count][0]
+                self._lines.cut(at)
+                return self._drawn([line[:at]])
+        return []
 
     def retract(self, text: str) -> bool:
         """See `Words`."""

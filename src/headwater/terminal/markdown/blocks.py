@@ -114,6 +114,17 @@ class Blocks:
         self._return = False
         return over <= 0
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the last line may still become anything, also of what stands above it."""
+        last = self._source[self._source.rfind("\n") + 1 :]
+        return bool(last) and not last.strip(MARKS)
+
+    def cut(self, characters: int) -> None:
+        """Let go of so many characters of the first block that is open: they are shown for good. The rest goes on."""
+        piece = self._split(self._source)[0]
+        self._drop(piece.begin + characters, first=Block("", apart=False))
+
     # --- lines
 
     def _line_ends(self, text: str) -> str:
