@@ -14,6 +14,7 @@ from headwater.errors import ConfigurationError
 from headwater.journal.memory import MemoryLog
 from headwater.journal.opening import check_url, open_journal, upgrade
 from headwater.journal.run_log import Request
+from tests.support.postgres import running_postgres
 
 
 @pytest.mark.parametrize(
@@ -30,13 +31,15 @@ from headwater.journal.run_log import Request
         ("sqlite:///folder/", "names no file"),
         ("sqlite:///:memory:", "is a file"),
         ("memory://x", "something after"),
+        ("postgresql:runs", "no URL of PostgreSQL"),
+        ("postgresql://u:secret@h:port/x", "no URL of PostgreSQL"),
     ],
 )
 def test_any_other_url_is_refused_and_says_what_to_write(url: Any, said: str) -> None:
     for doing in (open_journal, upgrade):
         with pytest.raises(ConfigurationError, match=said) as raised:
             asyncio.run(doing(url))
-        assert "sqlite:///" in raised.value.hint or "memory:" in raised.value.hint
+        assert any(one in raised.value.hint for one in ("sqlite:///", "memory:", "postgresql://"))
         assert "secret" not in str(raised.value)
 
 
@@ -66,7 +69,31 @@ def test_a_process_has_one_memory() -> None:
     asyncio.run(main())
 
 
-def test_a_store_is_imported_when_it_is_opened() -> None:
-    program = "import sys, headwater.journal.opening; print('sqlite3' in sys.modules)"
+def test_a_database_is_opened(tmp_path: Path) -> None:
+    url = running_postgres().database()
+
+    async def main() -> None:
+        assert [await upgrade(url), await upgrade(url.replace("postgresql:", "postgres:"))] == [0, 1]
+        log = await open_journal(url)
+        await log.create("r", Request(agent="a"))
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_missing_driver_says_what_to_install() -> None:
+    program = (
+        "import asyncio, sys; sys.modules['psycopg'] = None\n"
+        "from headwater.journal.opening import open_journal\n"
+        "try: asyncio.run(open_journal('postgresql://u:secret@h/x'))\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.startswith("ConfigurationError The journal postgresql://u:***@h/x needs psycopg")
+    assert 'pip install "headwater[postgres]"' in done.stdout
+
+
+def test_a_store_is_imported_when_it_is_opened() -> None:
+    program = "import sys, headwater.journal.opening; print({'sqlite3', 'psycopg'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "set()"

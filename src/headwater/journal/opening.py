@@ -2,6 +2,7 @@
 
     memory:                     in this process alone
     sqlite:///runs.db           a file in the working folder; four slashes for a whole path
+    postgresql://user@host/db   a database of PostgreSQL, for any number of machines
 
 Owns what a URL may look like; what is behind it is the store's. A store's module is imported when it is first opened.
 """
@@ -19,14 +20,14 @@ from headwater.journal.wording import shown
 
 __all__ = ("check_url", "open_journal", "upgrade")
 
-_HOW: Final = "Write sqlite:///runs.db or memory:."
+_HOW: Final = "Write sqlite:///runs.db, postgresql://user@host/database or memory:."
 
 _memory: MemoryLog | None = None
 _one = threading.Lock()
 
 
 def check_url(url: str) -> str:
-    """The URL's scheme: memory or sqlite. Raises ConfigurationError where it names no store."""
+    """The store that the URL names: memory, sqlite or postgresql. Raises ConfigurationError where it names no store."""
     if not isinstance(url, str):
         raise ConfigurationError(f"The journal is {url!r}, which is no URL.", hint=_HOW)
     scheme, colon, rest = url.partition(":")
@@ -39,6 +40,9 @@ def check_url(url: str) -> str:
             raise ConfigurationError(f"The journal {url!r} has something after memory:.", hint="Write memory: alone.")
     elif scheme == "sqlite":
         _sqlite_path(url)
+    elif scheme in ("postgresql", "postgres"):
+        _check_postgres(url)
+        return "postgresql"
     else:
         raise ConfigurationError(f"The journal {shown(url)!r} is of a kind that headwater does not know.", hint=_HOW)
     return scheme
@@ -56,17 +60,47 @@ def _sqlite_path(url: str) -> str:
     return path
 
 
+def _check_postgres(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        good = url.startswith(f"{parts.scheme}://") and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigurationError(
+            f"The journal {shown(url)!r} is no URL of PostgreSQL.",
+            hint="Write postgresql://user:password@host/database.",
+        )
+
+
+def _import_psycopg(url: str) -> None:
+    """Raises ConfigurationError where it is not installed."""
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The journal {shown(url)} needs psycopg: {error}.", hint='Run: pip install "headwater[postgres]"'
+        ) from None
+
+
 async def open_journal(url: str) -> RunLog:
     """Open the store; one that is not there yet is set up. Close it with `close`.
 
-    Of `memory:` there is one in a process. Raises ConfigurationError for a URL that names no store or a file that
-    cannot be opened, JournalMismatch where another version of headwater has set it up, JournalUnavailable.
+    Of `memory:` there is one in a process. Raises ConfigurationError for a URL that names no store, for a file or a
+    database that cannot be opened and where psycopg is missing, JournalMismatch where another version of headwater
+    has set it up, JournalUnavailable.
     """
-    if check_url(url) == "memory":
+    store = check_url(url)
+    if store == "memory":
         global _memory
         with _one:
             _memory = _memory or MemoryLog()
             return _memory
+    if store == "postgresql":
+        _import_psycopg(url)
+        from headwater.journal.postgres.store import PostgresLog
+
+        return await PostgresLog.open(url)
     from headwater.journal.sqlite.store import SqliteLog
 
     return await SqliteLog.open(_sqlite_path(url), url)
@@ -77,8 +111,14 @@ async def upgrade(url: str) -> int:
 
     Twice does nothing, and of two processes at once one does it. Raises as `open_journal` does.
     """
-    if check_url(url) == "memory":
+    store = check_url(url)
+    if store == "memory":
         return 0
+    if store == "postgresql":
+        _import_psycopg(url)
+        from headwater.journal.postgres.store import upgrade_postgres
+
+        return await upgrade_postgres(url)
     from headwater.journal.sqlite.store import upgrade_sqlite
 
     return await upgrade_sqlite(_sqlite_path(url), url)

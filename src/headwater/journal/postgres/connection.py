@@ -1,0 +1,152 @@
+"""One connection to PostgreSQL: opened when it is first needed and again where it breaks, for one job at a time.
+
+Owns how long anything may take and what an error of the driver means. A job may be done twice where a connection
+broke in the middle of it, so every job must be such that the second time does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+
+from headwater.errors import ConfigurationError, JournalUnavailable
+from headwater.journal.wording import shown, unavailable
+
+__all__ = ("Connection", "Database", "connect")
+
+T = TypeVar("T")
+Database: TypeAlias = AsyncConnection[tuple[Any, ...]]
+
+PATIENCE: Final = 10.0
+"""Seconds for one job: a lease is as long, so whoever cannot write for so long has lost its runs anyhow."""
+
+TRIES: Final = 3
+"""A job whose transaction lost against another (a deadlock), or whose connection had broken, is done again."""
+
+WRONG: Final = (
+    psycopg.errors.InvalidPassword,
+    psycopg.errors.InvalidAuthorizationSpecification,
+    psycopg.errors.InvalidCatalogName,
+    psycopg.errors.InsufficientPrivilege,
+)
+"""What trying again does not mend."""
+
+
+async def connect(url: str, *, patience: float = PATIENCE) -> Database:
+    """Connect. Raises ConfigurationError where the URL, the password or the database is wrong; JournalUnavailable."""
+    try:
+        async with asyncio.timeout(patience):
+            db = await AsyncConnection.connect(
+                url, autocommit=True, application_name="headwater", connect_timeout=max(2, int(patience))
+            )
+            row = await (await db.execute("select pg_backend_pid()", prepare=False)).fetchone()
+    except TimeoutError as error:
+        raise unavailable(url, TimeoutError(f"no answer within {patience:g} seconds")) from error
+    except WRONG as error:
+        raise _wrong(url, error) from error
+    except psycopg.OperationalError as error:
+        said = str(error)
+        if "does not exist" in said or "authentication failed" in said or "no password supplied" in said:
+            raise _wrong(url, error) from error
+        raise unavailable(url, error) from error
+    except (psycopg.Error, OSError) as error:
+        raise unavailable(url, error) from error
+    if row is None or row[0] != db.info.backend_pid:
+        db.prepare_threshold = None  # a pooler stands between: each statement may meet another server
+    return db
+
+
+def _wrong(url: str, error: Exception) -> ConfigurationError:
+    said = " ".join(str(error).split()).rstrip(".")
+    return ConfigurationError(
+        f"The journal {shown(url)} cannot be opened: {said}.",
+        hint="Check the user, the password and the database in the URL; create the database with createdb.",
+    )
+
+
+class Connection:
+    """A connection that mends itself."""
+
+    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+        self._url = url
+        self._patience = patience
+        self._db: Database | None = None
+        self._lock = asyncio.Lock()
+        self._jobs: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def do(self, job: Callable[[Database], Awaitable[T]]) -> T:
+        """What the job returns. Raises what it raises, JournalUnavailable for an error of the connection or the server.
+
+        The job is done also where the caller is cancelled meanwhile.
+        """
+        if self._closed:
+            raise JournalUnavailable("The journal was closed.", hint="Open it again.")
+        task = asyncio.get_running_loop().create_task(self._do(job))
+        self._jobs.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._jobs.discard(task)
+        if not task.cancelled():
+            task.exception()  # a caller that was cancelled does not ask
+
+    async def _do(self, job: Callable[[Database], Awaitable[T]]) -> T:
+        async with self._lock:
+            for left in reversed(range(TRIES)):
+                fresh = self._db is None or self._db.closed
+                if fresh:
+                    self._db = await connect(self._url, patience=self._patience)
+                assert self._db is not None
+                try:
+                    return await self._bounded(self._db, job)
+                except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
+                    if not left:
+                        raise unavailable(self._url, error) from error
+                except (psycopg.Error, OSError) as error:
+                    await self._drop()
+                    if fresh or not left or not isinstance(error, psycopg.OperationalError):
+                        raise unavailable(self._url, error) from error
+            raise AssertionError("unreachable")
+
+    async def _bounded(self, db: Database, job: Callable[[Database], Awaitable[T]]) -> T:
+        task = asyncio.ensure_future(job(db))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self._patience)
+        except asyncio.CancelledError:
+            await _stopped(task)
+            await self._drop()
+            raise
+        if not done:
+            await _stopped(task)
+            await self._drop()
+            raise unavailable(self._url, TimeoutError(f"no answer within {self._patience:g} seconds"))
+        return task.result()
+
+    async def _drop(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            await db.close()
+
+    async def close(self) -> None:
+        """Let what is under way end, and close."""
+        self._closed = True
+        while self._jobs:
+            await asyncio.wait(self._jobs)
+        await self._drop()
+
+
+async def _stopped(task: asyncio.Future[Any]) -> None:
+    """Stop a job. At the first cancel the driver asks the server to cancel, which one that stalls does not hear."""
+    for _ in range(3):
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=0.5)
+        if done:
+            if not task.cancelled():
+                task.exception()
+            return

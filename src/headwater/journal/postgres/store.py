@@ -1,0 +1,265 @@
+"""`PostgresLog`: the store on PostgreSQL, for any number of machines.
+
+Owns the connections and what each call becomes: one connection appends, one reads for those who follow, one does
+everything else, one listens for hints. The statements are in `writing` and `reading`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from typing import Final, Literal
+
+from headwater.journal.following import Following, Looked, Wanted
+from headwater.journal.packing import pack
+from headwater.journal.postgres import reading, writing
+from headwater.journal.postgres.connection import PATIENCE, Connection, Database, connect
+from headwater.journal.postgres.hints import Hints
+from headwater.journal.postgres.schema import check_version, set_up
+from headwater.journal.run_log import (
+    Appended,
+    Batch,
+    Created,
+    Due,
+    Letter,
+    LetterKind,
+    Page,
+    Posted,
+    Request,
+    RunInfo,
+    RunLog,
+    State,
+    Worker,
+)
+from headwater.journal.wording import check_name, check_request, shown, unknown
+
+__all__ = ("PostgresLog", "upgrade_postgres")
+
+LIVE: Final = 0.025
+"""Seconds between two looks while a run that is followed has said something of late."""
+
+QUIET: Final = 0.5
+"""Seconds between two looks otherwise; a hint comes sooner."""
+
+OF_LATE: Final = 2.0
+"""Seconds for which looks stay close together after news."""
+
+
+async def upgrade_postgres(url: str) -> int:
+    """Make or update the tables. Returns the version that was there before. Raises as `PostgresLog.open` does."""
+    db = await connect(url)
+    try:
+        return await set_up(db, url)
+    finally:
+        await db.close()
+
+
+class PostgresLog(RunLog):
+    """A store in PostgreSQL. Open it with `open`."""
+
+    def __init__(self, url: str, *, patience: float, hints: bool) -> None:
+        self._url = url
+        self._appends = Connection(url, patience=patience)
+        self._calls = Connection(url, patience=patience)
+        self._looks = Connection(url, patience=patience)
+        self._live_until = 0.0
+        self._following = Following(self._look, interval=self._interval, changed=lambda: True)
+        self._hints: Hints | None = None
+        if hints:
+            followed = self._following
+            self._hints = Hints(url, self._calls, woken=followed.bump, followed=lambda: followed.followed)
+            self._hints.start()
+
+    @classmethod
+    async def open(cls, url: str, *, patience: float = PATIENCE, hints: bool = True) -> PostgresLog:
+        """Connect; a database without the tables is set up. With `hints=False` readers only poll.
+
+        `patience` is how many seconds any call may take. Raises ConfigurationError where the user, the password or the
+        database is wrong, JournalMismatch where another version of headwater has set it up, JournalUnavailable.
+        """
+        db = await connect(url, patience=patience)
+        try:
+            if not await check_version(db, url):
+                await set_up(db, url)
+        finally:
+            await db.close()
+        return cls(url, patience=patience, hints=hints)
+
+    def __repr__(self) -> str:
+        return f"PostgresLog({shown(self._url)!r})"
+
+    @property
+    def hints(self) -> Hints | None:
+        """The hints between processes; None where readers only poll."""
+        return self._hints
+
+    def _interval(self) -> float:
+        return LIVE if asyncio.get_running_loop().time() < self._live_until else QUIET
+
+    def _live(self) -> None:
+        self._live_until = asyncio.get_running_loop().time() + OF_LATE
+
+    async def _look(self, pages: set[Wanted], letters: set[Wanted]) -> Looked:
+        looked = await self._looks.do(lambda db: reading.look(db, pages, letters))
+        if looked.pages:
+            self._live()
+        return looked
+
+    def _stored(self, runs: Iterable[str]) -> None:
+        """Wake those who follow these runs, here and elsewhere."""
+        self._following.bump()
+        if self._hints is not None:
+            self._hints.appended(runs)
+
+    def _follow(self) -> None:
+        self._live()
+        if self._hints is not None:
+            self._hints.follow()
+
+    # --- the log
+
+    async def create(
+        self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
+    ) -> Created:
+        """See RunLog."""
+        check_request(run, request, key)
+        return await self._calls.do(lambda db: writing.create(db, run, request, key, when_busy == "queue"))
+
+    async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
+        """See RunLog."""
+        if not batches:
+            return []
+        rows = [(batch, batch.data()) for batch in batches]
+        done = await self._appends.do(lambda db: writing.append_many(db, rows))
+        self._stored([batch.run for batch in batches])
+        for batch, one in zip(batches, done, strict=True):
+            if one is None:
+                raise unknown(batch.run)
+        return [one for one in done if one is not None]
+
+    async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
+        """See RunLog."""
+        return await self._looks.do(lambda db: reading.page(db, run, after, limit))
+
+    def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
+        """See RunLog."""
+        self._follow()
+        return self._following.tail_many(runs)
+
+    async def info(self, run: str) -> RunInfo:
+        """See RunLog."""
+        return await self._calls.do(lambda db: reading.info(db, run))
+
+    async def runs(
+        self,
+        *,
+        states: Iterable[State] = (),
+        agent: str | None = None,
+        thread: str | None = None,
+        owner: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> list[RunInfo]:
+        """See RunLog."""
+        equal = {"agent": agent, "thread": thread, "owner": owner}
+        wanted = {name: value for name, value in equal.items() if value is not None}
+        some = tuple(states)
+        return await self._calls.do(lambda db: reading.runs(db, some, wanted, dict(labels or {}), before, limit))
+
+    async def history(self, run: str) -> list[bytes]:
+        """See RunLog."""
+        return await self._calls.do(lambda db: reading.history(db, run))
+
+    async def thread(self, thread: str) -> list[bytes]:
+        """See RunLog."""
+        return await self._calls.do(lambda db: reading.thread(db, thread))
+
+    # --- the inbox
+
+    async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
+        """See RunLog."""
+        check_name("letter's key", key)
+        posted = await self._calls.do(lambda db: writing.post(db, run, kind, key, body))
+        self._stored([run])
+        return posted
+
+    async def inbox(self, run: str) -> list[Letter]:
+        """See RunLog."""
+        return await self._calls.do(lambda db: reading.inbox(db, run))
+
+    def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
+        """See RunLog."""
+        self._follow()
+        return self._following.letters(run)
+
+    # --- who is alive, and what is to be driven
+
+    async def now(self) -> float:
+        """See RunLog. It is the server's."""
+        return await self._calls.do(_now)
+
+    async def beat(self, worker: Worker) -> float:
+        """See RunLog."""
+        return await self._calls.do(lambda db: writing.beat(db, worker))
+
+    async def forget(self, worker: str) -> None:
+        """See RunLog."""
+        await self._calls.do(lambda db: writing.forget(db, worker))
+
+    async def workers(self) -> list[Worker]:
+        """See RunLog."""
+        return await self._calls.do(reading.workers)
+
+    async def due(self, *, dead_after: float = 10.0, limit: int = 100) -> list[Due]:
+        """See RunLog."""
+        return await self._calls.do(lambda db: reading.due(db, dead_after, limit))
+
+    # --- what is kept, and how long
+
+    async def pack(self, *, after: float = 3600.0, limit: int = 100) -> int:
+        """See RunLog."""
+        packed = 0
+        for no in await self._calls.do(lambda db: reading.unpacked(db, after, limit)):
+            packed += await self._pack(no)
+        return packed
+
+    async def _pack(self, no: int) -> bool:
+        lines, deltas = await self._calls.do(lambda db: reading.whole(db, no))
+        if not lines:
+            return False
+        data = await asyncio.to_thread(pack, lines, deltas=deltas)
+        return await self._calls.do(lambda db: writing.put_pack(db, no, len(lines), data))
+
+    async def expire(self, *, limit: int = 100) -> int:
+        """See RunLog."""
+        gone = await self._calls.do(lambda db: writing.expire(db, limit))
+        if gone:
+            self._following.bump()
+        return gone
+
+    async def delete(self, run: str) -> bool:
+        """See RunLog."""
+        gone = await self._calls.do(lambda db: writing.delete(db, run))
+        self._stored([run])
+        return gone
+
+    async def delete_thread(self, thread: str) -> int:
+        """See RunLog."""
+        gone = await self._calls.do(lambda db: writing.delete_thread(db, thread))
+        self._following.bump()
+        return gone
+
+    async def close(self) -> None:
+        """See RunLog."""
+        self._following.close()
+        if self._hints is not None:
+            await self._hints.close()
+        for connection in (self._appends, self._calls, self._looks):
+            await connection.close()
+
+
+async def _now(db: Database) -> float:
+    row = await (await db.execute("select extract(epoch from clock_timestamp())::float8")).fetchone()
+    assert row is not None
+    return float(row[0])

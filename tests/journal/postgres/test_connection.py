@@ -1,0 +1,123 @@
+"""One connection: what it says where there is no server, what it does twice, and that it is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+
+from headwater.errors import ConfigurationError, JournalUnavailable
+from headwater.journal.postgres.connection import Connection, Database, connect
+from tests.journal.postgres.databases import shared, through_pgbouncer
+from tests.support.postgres import running_postgres
+
+pytestmark = pytest.mark.xdist_group("postgres")
+
+
+async def one(db: Database) -> int:
+    row = await (await db.execute("select 1")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "said"),
+    [
+        ("postgresql://u:secret@127.0.0.1:1/x", JournalUnavailable, "does not answer"),
+        ("postgresql://u:secret@no-such-host.invalid/x", JournalUnavailable, "does not answer"),
+    ],
+)
+def test_a_server_that_is_not_there_is_said(url: str, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said) as raised:
+        asyncio.run(connect(url))
+    assert "secret" not in str(raised.value)
+
+
+def test_what_trying_again_does_not_mend_is_said() -> None:
+    server = running_postgres()
+    with pytest.raises(ConfigurationError, match='database "nonesuch" does not exist'):
+        asyncio.run(connect(server.url("nonesuch")))
+    with pytest.raises(ConfigurationError, match='role "nobody_here" does not exist'):
+        asyncio.run(connect(server.url("postgres").replace("tests@", "nobody_here@")))
+
+
+def test_behind_a_pooler_nothing_is_prepared() -> None:
+    async def main() -> None:
+        direct, pooled = await connect(shared()), await connect(through_pgbouncer(shared()))
+        assert direct.prepare_threshold is not None
+        assert pooled.prepare_threshold is None
+        await direct.close()
+        await pooled.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_broke_is_opened_again() -> None:
+    async def main() -> None:
+        connection = Connection(shared())
+        assert await connection.do(one) == 1
+        db = connection._db
+        assert db is not None
+        async with await psycopg.AsyncConnection.connect(shared(), autocommit=True) as other:
+            await other.execute("select pg_terminate_backend(%s)", (db.info.backend_pid,))
+        assert await connection.do(one) == 1
+        assert connection._db is not db
+        await connection.close()
+        with pytest.raises(JournalUnavailable, match="closed"):
+            await connection.do(one)
+
+    asyncio.run(main())
+
+
+def test_a_job_that_takes_too_long_is_given_up() -> None:
+    async def main() -> None:
+        connection = Connection(shared(), patience=0.3)
+
+        async def sleeps(db: Database) -> None:
+            await db.execute("select pg_sleep(60)")
+
+        with pytest.raises(JournalUnavailable, match=r"no answer within 0\.3 seconds"):
+            await connection.do(sleeps)
+        assert await connection.do(one) == 1
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_a_job_is_done_also_where_its_caller_leaves() -> None:
+    async def main() -> None:
+        connection, done = Connection(shared()), asyncio.Event()
+
+        async def job(db: Database) -> None:
+            await one(db)
+            done.set()
+
+        caller = asyncio.create_task(connection.do(job))
+        await asyncio.sleep(0)
+        caller.cancel()
+        await asyncio.wait({caller})
+        assert caller.cancelled()
+        await done.wait()
+        await connection.close()
+
+    asyncio.run(main())
+
+
+def test_an_error_of_the_server_is_said_and_one_of_the_job_is_the_callers() -> None:
+    async def main() -> None:
+        connection = Connection(shared())
+
+        async def wrong(db: Database) -> None:
+            await db.execute("select * from nothing.at_all")
+
+        async def raises(db: Database) -> None:
+            raise KeyError("mine")
+
+        with pytest.raises(JournalUnavailable, match="nothing"):
+            await connection.do(wrong)
+        with pytest.raises(KeyError, match="mine"):
+            await connection.do(raises)
+        await connection.close()
+
+    asyncio.run(main())
