@@ -165,7 +165,7 @@ def test_a_tool_of_the_providers_is_told_and_not_run() -> None:
     (request,) = asked(agent)
     assert request.provider_tools == (search,)
     assert [spec.name for spec in request.tools] == ["high_tide"]
-    with pytest.raises(TypeError, match="in the provider's own words"):
+    with pytest.raises(TypeError, match="in the provider's own format"):
         ProviderTool("web_search")  # type: ignore[arg-type]
 
 

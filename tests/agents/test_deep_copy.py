@@ -192,5 +192,5 @@ def test_what_was_looked_up_is_looked_up_again_after_a_pickle(later: bool, monke
 def test_what_holds_a_key_is_copied_and_not_pickled(kind: Any) -> None:
     made = Agent(model="gpt-5.4", api_key="sk-1234567") if kind is Agent else Model("gpt-5.4", api_key="sk-1234567")
     assert copy.deepcopy(made)._key == copy.copy(made)._key == made._key
-    with pytest.raises(TypeError, match="A Secret is not pickled: give the key again where it is needed"):
+    with pytest.raises(TypeError, match=r"A Secret cannot be pickled\. Pass the key again where it is needed"):
         pickle.dumps(made)

@@ -66,8 +66,8 @@ def test_what_the_registry_advises(name: str | None, env: dict[str, str], told: 
         ),
         ("save='x' is no name for a run's file.", "--save 'x' is no name for a run's file."),
         (
-            'If it takes no such schema for its answer, use output_mode="tool", or "prompted".',
-            "If it takes no such schema for its answer, ask for JSON in words, without --schema.",
+            'If it does not support a JSON Schema for the answer, use output_mode="tool", or "prompted".',
+            "If it does not support a JSON Schema for the answer, ask for JSON in words, without --schema.",
         ),
         (
             "'pilot' is declared with one of type Path. Pass it: agent.run(task, context=…). To make it optional, "

@@ -100,7 +100,7 @@ def test_with_stamps_an_unknown_event_has_the_common_fields() -> None:
         "v": 2, "type": "dream.started", "seq": 0, "time": 0.0, "run": "r", "path": [], "depth": 2,
     }  # fmt: skip
     odd = decode({"type": "dream.started", "seq": "seven"})
-    assert json.loads(encode(odd, stamps=True))["seq"] == "seven", "whatever it was, it is not ours to mend"
+    assert json.loads(encode(odd, stamps=True))["seq"] == "seven", "whatever it was, it is not ours to repair"
 
 
 @pytest.mark.parametrize("name", EVENT_TYPES)

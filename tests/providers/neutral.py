@@ -1,7 +1,7 @@
-"""Changes to a stream that change nothing of what it says: what servers do differently, done to any body.
+"""Changes to a stream that do not alter its meaning: differences between servers, applied to any body.
 
-Owns the changes and the comparison. Each takes frames, an event name and a JSON value each, and returns others; a test
-decodes both and compares with `meaning`. It must know no decoder.
+Owns the changes and the comparison. Each takes frames (an event name and a JSON value) and returns changed ones; a test
+decodes both and compares them with `meaning`. It must not know any decoder.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = (
 )
 
 Frames: TypeAlias = list[tuple[str, Any]]
-"""An event's name ("" where it has none) and its value; a string where it is no JSON, as `[DONE]`."""
+"""An event's name ("" if it has none) and its value; a string if it is not JSON, such as `[DONE]`."""
 
 SNAPSHOTS: Final = (".done", ".added", ".part.done")
 INDEXES: Final = ("index", "output_index", "content_index", "summary_index", "annotation_index")
@@ -56,7 +56,7 @@ WAVE: Final = "\U0001f30a"
 
 
 def read_frames(api: str, body: bytes) -> Frames:
-    """The frames of a body in the framing of its API."""
+    """Returns the frames of a body in the framing of its API."""
     pieces: list[tuple[str, bytes]]
     if api == "ollama-chat":
         lines = JSONLinesDecoder()
@@ -68,7 +68,7 @@ def read_frames(api: str, body: bytes) -> Frames:
 
 
 def write_frames(api: str, frames: Frames) -> bytes:
-    """The body of these frames; characters outside ASCII are escaped, so that halves of them can stand alone."""
+    """Returns the body of these frames; characters outside ASCII are escaped, so that lone surrogates are possible."""
     if api == "ollama-chat":
         return b"".join(_data(value) + b"\n" for _, value in frames)
     return b"".join(
@@ -77,7 +77,7 @@ def write_frames(api: str, frames: Frames) -> bytes:
 
 
 def _with_comments(api: str, frames: Frames) -> bytes:
-    """Something between any two frames that only keeps the connection open."""
+    """Inserts a keep-alive between any two frames."""
     if api == "ollama-chat":
         return b"\n".join(write_frames(api, [frame]) for frame in frames) + b" \n\n"
     between = b": keep-alive\n\n\n:\n\nid: 7\nretry: 10\n\n"
@@ -89,7 +89,7 @@ def _with_carriage_returns(api: str, frames: Frames) -> bytes:
 
 
 def _with_spaces(api: str, frames: Frames) -> bytes:
-    """White space in the JSON wherever it may stand, but for line breaks."""
+    """Adds whitespace to the JSON wherever allowed, except line breaks."""
     spaced = [
         (name, value if isinstance(value, str) else json.dumps(value, separators=(" ,\t", "\t : ")) + " ")
         for name, value in frames
@@ -98,7 +98,7 @@ def _with_spaces(api: str, frames: Frames) -> bytes:
 
 
 def _tightly(api: str, frames: Frames) -> bytes:
-    """No white space that may be left out, and real characters instead of escapes."""
+    """Removes optional whitespace, and uses real characters instead of escapes."""
     tight = [
         (name, value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False))
         for name, value in frames
@@ -126,11 +126,11 @@ def _data(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
 
 
-# --- what is said
+# --- meaning
 
 
 def meaning(decoder: Decoder, events: Sequence[Event]) -> dict[str, Any]:
-    """All that a reader of the answer sees, without the ids that a server may change as it likes."""
+    """Everything that a reader of the answer sees, without the ids that a server may change."""
     kinds = {event.part: event.kind for event in events if isinstance(event, (TextStarted, ReasoningStarted))}
     said: dict[str, str] = {}
     for event in events:
@@ -151,7 +151,7 @@ def meaning(decoder: Decoder, events: Sequence[Event]) -> dict[str, Any]:
 
 
 def _call(event: CallReady | CallRejected) -> str:
-    """A call's key; the provider's own calls are known by the id of their item."""
+    """A call's key; the provider's own calls are identified by the id of their item."""
     return "" if event.by == "provider" else event.call
 
 
@@ -165,7 +165,8 @@ def _without_ids(value: Any) -> Any:
 
 
 def shift_indexes(frames: Frames) -> Frames:
-    """Every index is one more, as of servers that count what they do not send. Choice and candidate 0 stay."""
+    """Increases every index by one, like servers that count items that they do not send. Choice and candidate 0
+    stay."""
     return [(name, _shifted(value, "")) for name, value in frames]
 
 
@@ -183,7 +184,7 @@ def _shifted(value: Any, under: str) -> Any:
 
 
 def repeat_snapshots(frames: Frames) -> Frames:
-    """Every event that tells again, or whole, what others say comes twice."""
+    """Duplicates every event that repeats or completes the content of others."""
     changed: Frames = []
     for name, value in frames:
         kind = str(value.get("type", "")) if isinstance(value, dict) else ""
@@ -194,7 +195,7 @@ def repeat_snapshots(frames: Frames) -> Frames:
 
 
 def rotate_ids(frames: Frames) -> Frames:
-    """Every id of an item is a new one in every frame, as of gateways that encrypt them. Ids of calls stay."""
+    """Changes every item id in every frame, like gateways that encrypt them. Ids of calls stay."""
     counter = iter(range(1_000_000))
 
     def rotated(value: Any, inside: str) -> Any:
@@ -213,7 +214,7 @@ def rotate_ids(frames: Frames) -> Frames:
 
 
 def second_finish(frames: Frames) -> Frames:
-    """The frame with the finish reason comes once more, without what else it says."""
+    """Repeats the frame with the finish reason, without its other content."""
     changed: Frames = []
     for name, value in frames:
         changed.append((name, value))
@@ -239,7 +240,7 @@ OTHERS: Final = {"arguments", "summary", "token", "data", "snippet", "args"}
 
 
 def split_surrogates(frames: Frames) -> Frames:
-    """Every delta that begins with a character outside the Basic Multilingual Plane is two, cut inside it."""
+    """Splits every delta that starts with a character outside the Basic Multilingual Plane inside that character."""
     changed: Frames = []
     for name, value in frames:
         for path in _texts(value):
@@ -254,7 +255,7 @@ def split_surrogates(frames: Frames) -> Frames:
 
 
 def with_waves(frames: Frames) -> Frames:
-    """Every tenth delta begins with a character outside the Basic Multilingual Plane, so that there is one to split."""
+    """Prepends a character outside the Basic Multilingual Plane to every tenth delta, so that there is one to split."""
     changed: Frames = []
     for number, (name, value) in enumerate(frames):
         path = next(_texts(value, anything=True), None) if number % 10 < 2 else None
@@ -263,7 +264,7 @@ def with_waves(frames: Frames) -> Frames:
 
 
 def _texts(value: Any, *, anything: bool = False) -> Iterator[tuple[Any, ...]]:
-    """Where a frame that is a delta, and nothing else, has a text that begins with such a character (or `anything`)."""
+    """Returns the path of a pure delta's text that starts with such a character (or with `anything`)."""
     if not isinstance(value, dict):
         return
     kind = str(value.get("type", ""))
@@ -275,7 +276,7 @@ def _texts(value: Any, *, anything: bool = False) -> Iterator[tuple[Any, ...]]:
         return
     found = [(path, text) for path, text in _strings(value, ()) if text and path[-1] in TEXTS | OTHERS]
     for path, text in found:
-        # Where there are other texts beside it, they would come twice, which is another stream.
+        # Other texts beside it would be repeated, which would be another stream.
         if len(found) == 1 and path[-1] in TEXTS and "args" not in path and (anything or text[:1] > "\uffff"):
             yield path
 
@@ -305,7 +306,7 @@ def _with(value: Any, path: tuple[Any, ...], text: str) -> Any:
 
 
 def errors_after(api: str, frames: Frames) -> Frames:
-    """The server reports an error after all events but its end mark: the answer must not be called whole."""
+    """Adds an error after all events but the end marker: the answer must not be reported as complete."""
     ends = ("[DONE]", "message_stop", "response.completed", "response.incomplete", "response.done")
     kept = [
         (name, value)
@@ -324,4 +325,4 @@ CHANGES: Final[dict[str, Callable[[Frames], Frames]]] = {
     "a second finish reason": second_finish,
     "surrogates split": split_surrogates,
 }
-"""The changes that must change nothing, by name."""
+"""The changes that must not alter the meaning, by name."""

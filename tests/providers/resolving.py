@@ -1,4 +1,4 @@
-"""Names resolved as if every provider's variables were set."""
+"""Helpers: names resolved with every provider's variables set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base URLs that are made: Azure's, Bedrock's, Vertex AI's and OLLAMA_HOST."""
+"""Base URLs built from variables: Azure, Bedrock, Vertex AI and OLLAMA_HOST."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.providers.resolving import find, key_of
 
 
 @pytest.mark.parametrize("endpoint", ["https://res.openai.azure.com", "https://res.openai.azure.com/openai/v1/"])
-def test_azure_is_reached_at_its_undated_address(endpoint: str) -> None:
+def test_azure_without_an_api_version(endpoint: str) -> None:
     env = {"AZURE_OPENAI_ENDPOINT": endpoint, "AZURE_OPENAI_API_KEY": "k"}
     for end in (find("azure/mine", env=env).endpoint, find("mine", env=env, base_url=endpoint).endpoint):
         assert (end.provider, end.api) == ("azure", "openai-chat")
@@ -19,7 +19,7 @@ def test_azure_is_reached_at_its_undated_address(endpoint: str) -> None:
         assert end.key_headers("authorization") == {"api-key": "k"}
 
 
-def test_azure_is_reached_at_the_dated_address_where_a_date_is_set() -> None:
+def test_azure_with_an_api_version() -> None:
     env = {
         "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com/",
         "AZURE_OPENAI_API_KEY": "k",
@@ -35,7 +35,7 @@ def test_azure_is_reached_at_the_dated_address_where_a_date_is_set() -> None:
     assert (undated.base_url, undated.query) == ("https://res.openai.azure.com/openai/v1", {})
 
 
-def test_azures_address_of_a_deployment_is_taken_as_it_is() -> None:
+def test_an_azure_deployment_url_is_used_unchanged() -> None:
     url = "https://res.openai.azure.com/openai/deployments/d"
     end = find("d", base_url=f"{url}/chat/completions?api-version=2024-10-21").endpoint
     assert (end.base_url, end.query) == (url, {"api-version": "2024-10-21"})
@@ -128,7 +128,7 @@ def test_ollama_host_in_every_form_that_ollama_takes(host: str, url: str) -> Non
 
 
 @pytest.mark.parametrize("host", ["ftp://h", "h:port", "h:99999", "[::1", "a b", "user:pw@h"])
-def test_ollama_host_that_is_none_is_an_error(host: str) -> None:
+def test_an_invalid_ollama_host_is_an_error(host: str) -> None:
     with pytest.raises(errors.ConfigurationError, match="OLLAMA_HOST") as caught:
         ollama_base_url(host)
     assert "pw" not in str(caught.value)
@@ -150,6 +150,6 @@ def test_loopback(url: str, here: bool) -> None:
     assert is_loopback(url) is here
 
 
-def test_half_a_surrogate_pair_is_in_no_url() -> None:
-    with pytest.raises(errors.ConfigurationError, match="is no http"):
+def test_a_lone_surrogate_is_in_no_url() -> None:
+    with pytest.raises(errors.ConfigurationError, match="is not an http"):
         checked_url("http://h/caf\udce9", "base_url")

@@ -1,4 +1,4 @@
-"""The table of providers: whole, without doubles, and the only place that names one."""
+"""The table of providers: complete, without duplicates, and the only place that names providers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_every_example_resolves_to_its_provider() -> None:
         assert not end.base_url.endswith("/")
 
 
-def test_every_alias_is_the_provider_and_no_name_stands_twice() -> None:
+def test_every_alias_is_the_provider_and_names_are_unique() -> None:
     names = [name for provider in PROVIDERS.values() for name in (provider.name, *provider.aliases)]
     assert len(names) == len(set(names))
     for provider in PROVIDERS.values():
@@ -29,7 +29,7 @@ def test_every_alias_is_the_provider_and_no_name_stands_twice() -> None:
             assert find(f"{alias}/some/model").endpoint.provider == provider.name
 
 
-def test_every_provider_names_apis_that_exist_and_where_its_key_is() -> None:
+def test_every_provider_has_existing_apis_and_key_variables() -> None:
     for provider in PROVIDERS.values():
         assert provider.apis
         assert set(provider.apis) <= set(API_MODULES)
@@ -37,7 +37,7 @@ def test_every_provider_names_apis_that_exist_and_where_its_key_is() -> None:
         assert not provider.token or provider.token in TOKEN_SCOPES
 
 
-def test_the_table_brings_no_api_module_in() -> None:
+def test_the_table_imports_no_api_module() -> None:
     program = (
         "import sys, headwater.providers.registry as r; r.resolve('claude-sonnet-5', api_key='k', env={});"
         f"print([m for m in {list(API_MODULES.values())} if m in sys.modules])"
@@ -46,10 +46,10 @@ def test_the_table_brings_no_api_module_in() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_no_module_that_serves_all_providers_names_one() -> None:
+def test_shared_modules_name_no_provider() -> None:
     root = Path(headwater.__file__).parent
     modules = [*(root / "providers").glob("*.py"), *(root / "backends").glob("*.py")]
-    own = {"catalog.py", "addresses.py", "credentials.py"}  # the table, and what it points at
+    own = {"catalog.py", "addresses.py", "credentials.py"}  # the table and its functions
     names = {name for provider in PROVIDERS.values() for name in (provider.name, *provider.aliases)}
     found = [
         (module.name, node.value)

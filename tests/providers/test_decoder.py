@@ -1,4 +1,4 @@
-"""The contract that every API's decoder keeps: what is started is ended, numbers are unique, and errors are told."""
+"""The contract of every decoder: everything started is ended, numbers are unique, and errors are reported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.recordings import check_grammar, decode, one_byte_at_a_time, 
 
 
 class Scripted(Decoder):
-    """Does what its input says: a letter a method."""
+    """A decoder controlled by its input: a letter per method."""
 
     api = "scripted"
 
@@ -62,7 +62,7 @@ def fed(text: str, place: Place | None = None) -> tuple[Scripted, list[Event]]:
 
 
 @pytest.mark.parametrize("text", ["t", "tt.", "trt.", "rtn.", "ct", "tcrc.", "cc.", "t!", "tc?"])
-def test_what_is_started_is_ended(text: str) -> None:
+def test_everything_started_is_ended(text: str) -> None:
     decoder, _ = fed(text)
     assert decoder.complete == text.endswith(".")
     assert decoder.ended == decoder.complete
@@ -82,7 +82,7 @@ def test_an_error_and_the_end_stop_it() -> None:
     assert isinstance(fed("?")[0].error, errors.MalformedResponse)
 
 
-def test_parts_are_numbered_from_the_place_and_the_lead_is_said_once() -> None:
+def test_part_numbers_and_lead_follow_the_place() -> None:
     decoder, events = fed("rtrt.", Place(step=3, part=5, lead="\n\n"))
     started = [event for event in events if isinstance(event, (TextStarted, ReasoningStarted))]
     assert [event.part for event in started] == [5, 6, 7, 8]
@@ -91,7 +91,7 @@ def test_parts_are_numbered_from_the_place_and_the_lead_is_said_once() -> None:
     assert {event.step for event in started} == {3}
 
 
-def test_calls_get_keys_of_their_own() -> None:
+def test_calls_get_unique_keys() -> None:
     place = Place(calls={"id"}, call_prefix="call_x")
     decoder, events = fed("cc.", place)
     started = [event for event in events if isinstance(event, CallStarted)]
@@ -101,13 +101,13 @@ def test_calls_get_keys_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(("text", "cut"), [("c", True), ("c.", False)])
-def test_a_call_is_ready_only_where_the_answer_is_whole(text: str, cut: bool) -> None:
+def test_a_call_is_ready_only_if_it_is_complete(text: str, cut: bool) -> None:
     _, events = fed(text)
     ends = [event for event in events if isinstance(event, (CallReady, CallRejected))]
     assert [type(event) for event in ends] == [CallRejected if cut else CallReady]
 
 
-def test_deltas_are_never_empty_and_late_ones_count_for_nothing() -> None:
+def test_empty_and_late_deltas_are_ignored() -> None:
     decoder = Scripted()
     decoder.text("")
     decoder.reasoning("")
@@ -127,7 +127,7 @@ def test_deltas_are_never_empty_and_late_ones_count_for_nothing() -> None:
     assert len([event for event in events if isinstance(event, TextEnded)]) == 1
 
 
-def test_usage_and_warnings_are_said_once() -> None:
+def test_usage_and_warnings_are_not_repeated() -> None:
     decoder = Scripted(Place(attempt=2))
     for count in (1, 1, 2):
         decoder.report(Usage(input_tokens=count))
@@ -139,7 +139,7 @@ def test_usage_and_warnings_are_said_once() -> None:
     assert [event.message for event in events if isinstance(event, Warned)] == ["Odd 1."]
 
 
-def test_whether_anything_was_said() -> None:
+def test_visible() -> None:
     assert not Scripted().visible
     for letter in "trnc":
         assert fed(letter)[0].visible
@@ -156,7 +156,7 @@ def test_arguments_are_an_object_or_none(text: str, arguments: Any) -> None:
     assert parse_arguments(text) == arguments
 
 
-# --- errors that stand outside any event, in every API that speaks server-sent events
+# --- errors outside any event, in every API with server-sent events
 
 CHAT = {"id": "1", "model": "m", "choices": [{"index": 0, "delta": {"content": "Said."}}]}
 STREAMS: dict[str, tuple[Any, bytes, bytes]] = {
@@ -193,7 +193,7 @@ STRAY = json.dumps({"error": {"code": 500, "message": "Busy, sorry."}}, indent=2
     [STRAY, b"\n" + STRAY + b"\n", STRAY[:-3], b"error: Busy, sorry.\n", b'data: {"error": {"message": "Busy, sorry.'],
     ids=["lines", "apart", "unfinished", "word", "frame"],
 )
-def test_an_error_that_is_no_event_is_told_after_what_was_said(api: str, finished: bool, error: bytes) -> None:
+def test_an_error_outside_any_event_comes_after_the_text(api: str, finished: bool, error: bytes) -> None:
     make, said, end = STREAMS[api]
     body = said + (end if finished else b"") + error
     decoder = make()
@@ -209,13 +209,13 @@ def test_an_error_that_is_no_event_is_told_after_what_was_said(api: str, finishe
         assert str(again.error) == str(decoder.error)
 
 
-# --- what comes from outside
+# --- text from outside
 
 KEY = "sk-planted-0123456789"
 
 
 class Echoing(Decoder):
-    """Says the key wherever anything can be said."""
+    """A decoder that emits the key everywhere."""
 
     api = "echoing"
 
@@ -240,7 +240,7 @@ class Echoing(Decoder):
         self.warn(KEY, f"x{KEY[:12]}", f"sk-…{KEY[-4:]} \x1b[2J")
 
 
-def test_a_secret_is_in_nothing_but_the_models_own_words() -> None:
+def test_secrets_remain_only_in_the_models_own_words() -> None:
     decoder = Echoing()
     decoder.scrubber = Scrubber(lambda: [KEY])
     words = {"text", "arguments", "raw", "data"}
@@ -256,15 +256,15 @@ def test_a_secret_is_in_nothing_but_the_models_own_words() -> None:
     assert {decoder.model, decoder.response_id, decoder.provider_finish_reason} == {"the …"}
 
 
-def test_without_secrets_all_is_as_it_came() -> None:
+def test_without_secrets_nothing_changes() -> None:
     decoder = Echoing()
     told = repr(decode(decoder, [b"."]))
     assert told.count(KEY) > 25
     assert decoder.model == f"the {KEY}"
 
 
-def test_no_decoder_makes_an_event_by_itself_but_deltas() -> None:
-    """All others go through methods of the base, which take secrets out of them."""
+def test_decoders_create_only_deltas_themselves() -> None:
+    """All others go through base methods, which remove secrets."""
     made = set()
     for path in (ROOT / "src" / "headwater" / "providers").rglob("*.py"):
         if path.name == "decoder.py":

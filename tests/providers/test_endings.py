@@ -1,4 +1,4 @@
-"""What comes after a finish reason opens the answer again: it is whole at the next one, or at the end mark."""
+"""Content after a finish reason reopens the answer: it is complete at the next one, or at the end marker."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_stream_cut_inside_the_second_of_two_ended_calls_is_not_complete() -> 
 
 
 @pytest.mark.parametrize("end", [(), ("[DONE]",)])
-def test_the_next_finish_reason_makes_it_whole(end: tuple[str, ...]) -> None:
+def test_the_next_finish_reason_completes_it(end: tuple[str, ...]) -> None:
     decoder = openai_chat.Decoder()
     events = decode(decoder, [sse(FIRST, SECOND, REST, *end)])
     assert decoder.complete
@@ -57,7 +57,7 @@ def test_the_next_finish_reason_makes_it_whole(end: tuple[str, ...]) -> None:
     assert telling(events).calls == [("a", "pay", {"sum": 5}), ("b", "refund", {"sum": 9})]
 
 
-def test_done_makes_it_whole_with_the_word_said_before() -> None:
+def test_done_completes_it_with_the_earlier_reason() -> None:
     decoder = openai_chat.Decoder()
     decode(decoder, [sse(FIRST, SECOND, chunk(piece(1, ": 9}")), "[DONE]")])
     assert (decoder.complete, decoder.finish_reason, decoder.provider_finish_reason) == (
@@ -77,7 +77,7 @@ def test_done_makes_it_whole_with_the_word_said_before() -> None:
         {"function_call": {"name": "x"}},
     ],
 )
-def test_anything_more_opens_a_chat_answer_again(delta: dict[str, Any]) -> None:
+def test_more_content_reopens_a_chat_answer(delta: dict[str, Any]) -> None:
     decoder = openai_chat.Decoder()
     decode(decoder, [sse(chunk({"content": "a"}), chunk({"content": "a"}), chunk({}, "stop"), chunk(delta))])
     assert not decoder.complete
@@ -86,10 +86,10 @@ def test_anything_more_opens_a_chat_answer_again(delta: dict[str, Any]) -> None:
     assert decoder.complete, "an empty delta is nothing"
 
 
-def test_a_chat_answer_passes_cut_anywhere() -> None:
+def test_a_reopened_chat_answer_in_any_split() -> None:
     body = sse(chunk({"content": "a"}), FIRST, SECOND, REST, "[DONE]")
     calls = [("pay", {"sum": 5}), ("refund", {"sum": 9})]
-    # After the first call alone nobody can know that another one comes.
+    # After the first call it is unknown that another one follows.
     check_provider("openai-chat", body, cuts=None, answers=2, calls=calls, text="a", finish_reason="tool_calls")
 
 
@@ -97,7 +97,7 @@ def text(value: str, finish: str | None = None) -> dict[str, Any]:
     return {"candidates": [{"content": {"parts": [{"text": value}]}, **({"finishReason": finish} if finish else {})}]}
 
 
-def test_more_opens_a_gemini_answer_again() -> None:
+def test_more_content_reopens_a_gemini_answer() -> None:
     for last, whole in ((text("b"), False), (text(""), True), (text("b", "STOP"), True)):
         decoder = gemini.Decoder()
         decode(decoder, [sse(text("a", "STOP"), last)])
@@ -127,7 +127,7 @@ ENDED = {"type": "message_stop"}
         ([*block(0, "a"), STOPPED, *block(1, "b"), ENDED], True, "ab"),
     ],
 )
-def test_more_opens_an_anthropic_answer_again(frames: list[Any], whole: bool, said: str) -> None:
+def test_more_content_reopens_an_anthropic_answer(frames: list[Any], whole: bool, said: str) -> None:
     decoder = anthropic.Decoder()
     events = decode(decoder, [sse({"type": "message_start", "message": {"model": "m"}}, *frames)])
     assert decoder.complete is whole
@@ -135,7 +135,7 @@ def test_more_opens_an_anthropic_answer_again(frames: list[Any], whole: bool, sa
 
 
 @pytest.mark.parametrize("arguments", [[1], 5, True, "x"])
-def test_arguments_that_are_no_object_are_rejected(arguments: Any) -> None:
+def test_arguments_that_are_not_an_object_are_rejected(arguments: Any) -> None:
     call = {"index": 0, "id": "a", "function": {"name": "pay", "arguments": arguments}}
     block = {"type": "tool_use", "id": "a", "name": "pay", "input": arguments}
     bodies = [

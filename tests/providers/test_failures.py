@@ -1,4 +1,4 @@
-"""What providers say when something goes wrong, sorted into the tree of errors."""
+"""Provider errors, classified into the tree of exceptions."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ NEITHER: list[tuple[str, int, Any]] = [
         *((errors.InvalidRequest, told) for told in NEITHER),
     ],
 )
-def test_a_refusal_in_the_vendors_words(kind: type[errors.ProviderError], told: tuple[str, int, Any]) -> None:
+def test_a_refusal_by_its_wording(kind: type[errors.ProviderError], told: tuple[str, int, Any]) -> None:
     provider, status, said = told
     whole = said if isinstance(said, list) or (isinstance(said, dict) and "error" in said) else {"error": said}
     error = http_error(provider, status, {}, json.dumps(whole).encode())
@@ -156,7 +156,7 @@ def test_a_refusal_in_the_vendors_words(kind: type[errors.ProviderError], told: 
         assert type(in_band_error(provider, whole)) is kind or kind is errors.InvalidRequest
 
 
-def test_a_limit_on_the_rate_is_none_on_the_context() -> None:
+def test_a_rate_limit_is_not_a_context_limit() -> None:
     body = b'{"error": {"message": "Request too large: prompt exceeds 20,000 tokens per minute. Prompt is too long"}}'
     assert type(http_error("groq", 429, {}, body)) is errors.RateLimited
 
@@ -172,14 +172,14 @@ def test_a_limit_on_the_rate_is_none_on_the_context() -> None:
         (None, "Provider returned error."),
     ],
 )
-def test_what_the_provider_behind_a_gateway_said_is_told(raw: Any, said: str) -> None:
+def test_the_error_behind_a_gateway_is_in_the_message(raw: Any, said: str) -> None:
     about = {"raw": raw, "provider_name": "Atlas"}
     body = {"error": {"message": "Provider returned error", "code": 400, "metadata": about}}
     error = http_error("openrouter", 400, {}, json.dumps(body).encode())
     assert error.message == f"openrouter answered (HTTP 400): {said}"
 
 
-def test_what_the_provider_behind_a_gateway_said_decides() -> None:
+def test_the_error_behind_a_gateway_decides() -> None:
     about = {"raw": '{"error": {"message": "prompt is too long: 9 tokens"}}'}
     body = {"error": {"message": "Provider returned error", "code": 400, "metadata": about}}
     assert isinstance(http_error("openrouter", 400, {}, json.dumps(body).encode()), errors.ContextTooLong)
@@ -264,9 +264,9 @@ def test_an_error_inside_a_stream_has_its_code_and_request() -> None:
     assert in_band_error("acme", "boom").message == "acme answered: boom."
 
 
-def test_what_is_malformed_says_whose_it_is() -> None:
+def test_a_malformed_response_names_the_provider() -> None:
     error = malformed("acme", ValueError("a comma too many"))
-    assert (error.provider, error.message) == ("acme", "What acme sent is not valid: a comma too many.")
+    assert (error.provider, error.message) == ("acme", "acme sent an invalid response: a comma too many.")
 
 
 ERROR = {"error": {"code": 499, "message": "It was cancelled.", "details": [{"a": "{"}, {"error": "inner"}]}}
@@ -299,13 +299,13 @@ def test_an_error_outside_any_event_is_found(text: str) -> None:
     "text",
     ["", "<html>", "{", "[", '{"error": null}', '{"choices": [], "error": null', json.dumps({"a": ERROR}, indent=2)],
 )
-def test_what_is_no_error_is_none(text: str) -> None:
+def test_text_without_an_error(text: str) -> None:
     assert stray_error("acme", text.encode().split(b"\n")) is None
     assert cut_error("acme", text) is None
 
 
 @given(st.integers(min_value=1))
-def test_an_error_that_is_cut_is_one_from_where_it_is_certain(at: int) -> None:
+def test_a_truncated_error_is_recognized(at: int) -> None:
     text = json.dumps(ERROR, indent=2)
     at = min(at, len(text))
     certain = text.index(": {") + 3
@@ -319,13 +319,13 @@ def test_many_stray_lines_are_read_once(line: bytes) -> None:
     assert time.process_time() - begun < 5.0
 
 
-def test_json_or_words() -> None:
+def test_json_or_text() -> None:
     assert value_or_text(b' {"a": 1} ') == {"a": 1}
     assert value_or_text(b" boom \xff ") == "boom \ufffd"
     assert value_or_text(b"[" * 100_000) == "[" * 100_000
 
 
-# --- how else to ask for an answer of a type
+# --- hints about output modes
 
 NO_SCHEMAS = (
     (400, "invalid_request_error", "This response_format type is unavailable now"),  # DeepSeek
@@ -346,21 +346,21 @@ NO_TOOLS = (
 
 
 @pytest.mark.parametrize(("status", "code", "message"), NO_SCHEMAS)
-def test_a_schema_that_is_refused_has_a_way_round_it(status: int, code: str | None, message: str) -> None:
+def test_a_refused_schema_has_a_hint(status: int, code: str | None, message: str) -> None:
     error = provider_error("p", message, status=status, code=code)
     assert 'output_mode="tool"' in output_hint(error, "native")
     assert output_hint(error, "prompted") == output_hint(error, "") == ""
 
 
 @pytest.mark.parametrize(("status", "code", "message"), NO_TOOLS)
-def test_a_tool_that_is_refused_has_a_way_round_it(status: int, code: str | None, message: str) -> None:
+def test_a_refused_tool_has_a_hint(status: int, code: str | None, message: str) -> None:
     error = provider_error("p", message, status=status, code=code)
     assert 'output_mode="prompted"' in output_hint(error, "tool")
     assert output_hint(error, "prompted") == output_hint(error, "") == ""
 
 
 @pytest.mark.parametrize("mode", ["native", "tool", "prompted", ""])
-def test_what_is_refused_for_another_reason_has_none(mode: str) -> None:
+def test_other_refusals_have_no_hint(mode: str) -> None:
     for status, message in ((400, "temperature is not supported"), (401, "no tools, no schema"), (429, "schema tools")):
         assert output_hint(provider_error("p", message, status=status), mode) == ""
     too_long = provider_error("p", "The schema and the tools exceed the maximum context length.", status=400)

@@ -1,4 +1,4 @@
-"""What servers do differently changes nothing: every change of `neutral`, on bodies of our own and on recordings."""
+"""Differences between servers do not matter: every change of `neutral`, on handwritten bodies and on recordings."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def function(ident: str, call_id: str, name: str, arguments: str) -> dict[str, A
 
 
 def spoken(index: int | None, ident: str, *texts: str, at: int = 0) -> Frames:
-    """A message as it is streamed, with all that tells it whole."""
+    """A streamed message, with all frames that repeat it."""
     where: dict[str, Any] = {} if index is None else {"output_index": index}
     full = "".join(texts)
     place = {**where, "item_id": ident, "content_index": at}
@@ -151,7 +151,7 @@ def spoken(index: int | None, ident: str, *texts: str, at: int = 0) -> Frames:
 
 
 def asked(index: int | None, ident: str, call_id: str, name: str, *pieces: str) -> Frames:
-    """A call as it is streamed."""
+    """A streamed call."""
     where: dict[str, Any] = {} if index is None else {"output_index": index}
     full = "".join(pieces)
     return [
@@ -163,7 +163,7 @@ def asked(index: int | None, ident: str, call_id: str, name: str, *pieces: str) 
 
 
 def thought(index: int | None, ident: str, *texts: str) -> Frames:
-    """Reasoning with a summary in as many parts."""
+    """Reasoning with a summary in that many parts."""
     where: dict[str, Any] = {} if index is None else {"output_index": index}
     item: dict[str, Any] = {"type": "reasoning", "id": ident, "encrypted_content": "x"}
     summary = [{"type": "summary_text", "text": text} for text in texts]
@@ -239,7 +239,7 @@ def said(api: str, frames: Frames) -> dict[str, Any]:
 
 
 def read(api: str, pieces: Iterable[bytes]) -> dict[str, Any]:
-    """What the pieces of a body mean."""
+    """The meaning of a body in pieces."""
     make: Callable[[], Decoder] = import_module(f"headwater.providers.{MODULES[api]}").Decoder
     decoder = make()
     events = decode(decoder, pieces)
@@ -249,7 +249,7 @@ def read(api: str, pieces: Iterable[bytes]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize(("api", "frames"), BODIES)
-def test_what_servers_do_differently_changes_nothing(api: str, frames: Frames, change: str) -> None:
+def test_server_differences_do_not_change_the_meaning(api: str, frames: Frames, change: str) -> None:
     plain = said(api, frames)
     assert plain["finish"][0], "the body itself must be whole"
     assert plain["error"] == "None"
@@ -258,7 +258,7 @@ def test_what_servers_do_differently_changes_nothing(api: str, frames: Frames, c
 
 @pytest.mark.parametrize("writing", WRITINGS)
 @pytest.mark.parametrize(("api", "frames"), BODIES)
-def test_however_it_is_written_and_cut_up_it_says_the_same(api: str, frames: Frames, writing: str) -> None:
+def test_formatting_and_splitting_do_not_change_the_meaning(api: str, frames: Frames, writing: str) -> None:
     plain = said(api, frames)
     body = WRITINGS[writing](api, frames)
     assert body != write_frames(api, frames)
@@ -267,7 +267,7 @@ def test_however_it_is_written_and_cut_up_it_says_the_same(api: str, frames: Fra
 
 
 @pytest.mark.parametrize(("api", "frames"), BODIES)
-def test_the_bodies_say_what_they_say_once(api: str, frames: Frames) -> None:
+def test_the_handwritten_bodies_have_the_expected_meaning(api: str, frames: Frames) -> None:
     plain = said(api, frames)
     assert len(plain["ready"]) == len(plain["calls"])
     for kind in ("answer", "refusal", "full", "summary"):
@@ -275,7 +275,7 @@ def test_the_bodies_say_what_they_say_once(api: str, frames: Frames) -> None:
 
 
 @pytest.mark.parametrize(("api", "frames"), BODIES)
-def test_an_error_after_the_events_is_told(api: str, frames: Frames) -> None:
+def test_an_error_after_the_events_is_reported(api: str, frames: Frames) -> None:
     hurt = said(api, errors_after(api, frames))
     assert "It broke." in hurt["error"]
     assert {kind: hurt.get(kind) for kind in ("answer", "refusal")} == {
@@ -283,7 +283,7 @@ def test_an_error_after_the_events_is_told(api: str, frames: Frames) -> None:
     }
 
 
-def test_each_change_is_exercised_by_our_own_bodies() -> None:
+def test_each_change_affects_some_handwritten_body() -> None:
     for name, change in CHANGES.items():
         assert any(change(frames) != frames for bodies in OURS.values() for frames in bodies.values()), name
     for api, bodies in OURS.items():
@@ -291,9 +291,9 @@ def test_each_change_is_exercised_by_our_own_bodies() -> None:
 
 
 @pytest.mark.parametrize("recording", [one for api in MODULES for one in cases(api)])
-def test_what_servers_do_differently_changes_no_recording(recording: Recording) -> None:
+def test_server_differences_do_not_change_recordings(recording: Recording) -> None:
     if recording.format == "json-array":
-        return  # its framing is not written here; the same chunks come as events in other recordings
+        return  # its framing cannot be written here; other recordings have the same chunks as events
     api = recording.api
     frames = read_frames(api, recording.body)
     if not all(isinstance(value, (dict, str)) for _, value in frames):
@@ -302,7 +302,7 @@ def test_what_servers_do_differently_changes_no_recording(recording: Recording) 
     for name, change in CHANGES.items():
         if (changed := change(frames)) != frames:
             assert said(api, changed) == plain, name
-    if plain["finish"][0] and plain["error"] == "None":  # else the last line may be half of one
+    if plain["finish"][0] and plain["error"] == "None":  # otherwise the last line may be incomplete
         for name, writing in WRITINGS.items():
             assert read(api, [writing(api, frames)]) == plain, name
     waves = with_waves(frames)

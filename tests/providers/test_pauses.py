@@ -52,7 +52,7 @@ NOW = 1_900_000_000.0
         ({"retry-after": "2", "ratelimit-reset": "46", "ratelimit-remaining": "0"}, 2.0),
     ],
 )
-def test_every_way_to_say_it(headers: dict[str, str], asked: float) -> None:
+def test_every_header_and_format(headers: dict[str, str], asked: float) -> None:
     assert asked_pause(headers, NOW) == pytest.approx(asked)
 
 
@@ -81,12 +81,12 @@ ABSURD = [
 
 
 @pytest.mark.parametrize("text", [text for text in ABSURD if text not in ("12\n", "Mon, 01 Jan 0001 00:00:00 +9999")])
-def test_what_says_nothing_is_ignored(text: str) -> None:
+def test_meaningless_headers_are_ignored(text: str) -> None:
     assert asked_pause({"retry-after": text, "retry-after-ms": text}, NOW) is None
     assert asked_pause({"x-ratelimit-reset": text, "x-ratelimit-remaining": "0"}, NOW) is None
 
 
-def test_a_limit_of_which_something_is_left_asks_for_nothing() -> None:
+def test_a_limit_that_is_not_exhausted_asks_for_no_pause() -> None:
     assert asked_pause({}, NOW) is None
     assert asked_pause({"x-ratelimit-reset-tokens": "6s", "x-ratelimit-remaining-tokens": "5"}, NOW) is None
     assert asked_pause({"x-ratelimit-reset-tokens": "6s"}, NOW) is None
@@ -118,6 +118,6 @@ def test_a_limit_of_which_something_is_left_asks_for_nothing() -> None:
 )
 @example(text="Mon, 01 Jan 0001 00:00:00 +9999", name="retry-after", now=0.0)
 @settings(max_examples=300, deadline=None)
-def test_whatever_is_said_is_a_bounded_pause_or_nothing(text: str, name: str, now: float) -> None:
+def test_any_value_is_a_limited_pause_or_none(text: str, name: str, now: float) -> None:
     pause = asked_pause({name: text, "x-ratelimit-remaining-tokens": "0"}, now)
     assert pause is None or (math.isfinite(pause) and 0 <= pause <= LONGEST_SECONDS)

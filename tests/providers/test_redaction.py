@@ -35,11 +35,11 @@ KEYS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
         ("", ""),
     ],
 )  # fmt: skip
-def test_a_key_is_taken_out_whole_masked_and_in_part(text: str, left: str) -> None:
+def test_a_key_is_removed_whole_masked_and_in_pieces(text: str, left: str) -> None:
     assert scrubbed(text, [KEY]) == left
 
 
-def test_a_word_that_serves_as_a_key_is_taken_out_only_whole() -> None:
+def test_a_short_key_is_removed_only_as_a_whole() -> None:
     assert scrubbed("a key is not needed; you sent not-needed", ["not-needed"]) == "a key is not needed; you sent …"
     assert scrubbed("ollama is not running", ["olla"]) == "ollama is not running"
 
@@ -55,7 +55,7 @@ def test_no_piece_of_a_key_is_left(key: str, before: str, after: str, cut: st.Da
 
 @given(text=st.text(max_size=200), key=KEYS)
 @settings(max_examples=100, deadline=None)
-def test_what_holds_nothing_of_a_key_is_left_alone(text: str, key: str) -> None:
+def test_text_without_a_key_is_unchanged(text: str, key: str) -> None:
     if not any(letter in text for letter in "*.…•xX") and not any(
         key[at : at + PIECE] in text for at in range(len(key) - PIECE + 1)
     ):
@@ -77,13 +77,13 @@ def test_what_holds_nothing_of_a_key_is_left_alone(text: str, key: str) -> None:
         "OpenAI-Organization",
     ],
 )
-def test_a_header_with_a_secrets_name_holds_one(name: str) -> None:
+def test_a_header_with_a_secrets_name_is_secret(name: str) -> None:
     assert secrets_in({name: KEY}) == (KEY,)
     assert secrets_in({name: f"Bearer {KEY}"}) == (KEY,)
     assert secrets_in({name: "abc"}) == ()
 
 
-def test_any_other_header_holds_none() -> None:
+def test_other_headers_are_not_secret() -> None:
     headers = {
         "X-Title": "openai",
         "HTTP-Referer": "https://example.com",
@@ -93,11 +93,11 @@ def test_any_other_header_holds_none() -> None:
     assert secrets_in({**headers, "content-type": "application/json", "x-request-id": "12345678"}) == ()
 
 
-def test_a_query_holds_secrets_by_name_too() -> None:
+def test_query_fields_with_a_secrets_name_are_secret() -> None:
     assert secrets_in({}, {"api-version": "2024-10-21", "api-key": "query-key"}) == ("query-key",)
 
 
-def test_what_stands_under_a_secrets_name_is_hidden_and_found() -> None:
+def test_fields_with_a_secrets_name_are_hidden_and_found() -> None:
     extra = {
         "tools": [{"type": "mcp", "authorization": KEY, "headers": {"X": ["one-header"]}, "server_url": "https://h"}],
         "max_tokens": 3,
@@ -117,14 +117,14 @@ def test_what_stands_under_a_secrets_name_is_hidden_and_found() -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * 1_000_000, "x-" * 100_000, f"{KEY[:-1]}." * 10_000, "xxxx-" * 20_000])
-def test_a_long_text_is_searched_in_a_moment(text: str) -> None:
-    assert KEY[:PIECE] not in scrubbed(text, [KEY])  # what looks at each pair of characters would take hours
+def test_a_long_text_is_searched_fast(text: str) -> None:
+    assert KEY[:PIECE] not in scrubbed(text, [KEY])  # a quadratic search would take hours
 
 
-# --- what comes from outside
+# --- text from outside
 
 
-def test_secrets_are_asked_for_once_and_when_something_comes() -> None:
+def test_secrets_are_requested_once_on_first_use() -> None:
     asked: list[int] = []
 
     def find() -> list[str]:
@@ -149,7 +149,7 @@ def test_fields_are_searched_for_whole_secrets_and_messages_for_pieces_too() -> 
 
 
 @pytest.mark.parametrize("secret", [KEY, 'odd"\\key-0123456789', "kéy-0123456789012345", "tab\tkey-0123456789"])
-def test_a_value_is_left_alone_where_it_holds_none(secret: str) -> None:
+def test_a_value_without_secrets_is_unchanged(secret: str) -> None:
     scrubber = Scrubber(lambda: [secret])
     for clean in ({"a": [1, None, {"b": "c"}]}, "text", 7, {"raw": b"\xff"}, {"nan": float("nan")}):
         assert scrubber.value(clean) is clean
@@ -159,7 +159,7 @@ def test_a_value_is_left_alone_where_it_holds_none(secret: str) -> None:
     assert Scrubber().value(held) is held
 
 
-def test_all_that_an_error_says_is_clean() -> None:
+def test_all_texts_of_an_error_are_clean() -> None:
     error = errors.RateLimited(
         f"No: {KEY}", hint=f"Try {KEY[:10]}", provider="acme", status=429, code=KEY, request_id=f"r {KEY}"
     )
@@ -177,7 +177,7 @@ def test_all_that_an_error_says_is_clean() -> None:
     data=st.data(),
 )
 @settings(max_examples=200, deadline=None)
-def test_what_is_clean_stays_clean(key: str, pieces: list[str], data: st.DataObject) -> None:
+def test_clean_text_stays_unchanged(key: str, pieces: list[str], data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(0, 4))):
         start, length = data.draw(st.integers(0, len(key) - 1)), data.draw(st.integers(1, len(key)))
         pieces.insert(data.draw(st.integers(0, len(pieces))), key[start : start + length])

@@ -35,7 +35,7 @@ def test_an_api_is_a_module_that_encodes_and_decodes(api: str) -> None:
 
 
 def test_an_unknown_api_is_an_error() -> None:
-    with pytest.raises(errors.ConfigurationError, match="no API 'soap'"):
+    with pytest.raises(errors.ConfigurationError, match="Unknown API 'soap'"):
         load_api("soap")
 
 
@@ -51,9 +51,9 @@ def test_quirks_of_a_server_come_from_the_api_that_knows_them() -> None:
     for name in openai_chat.QUIRKS:
         assert find(f"openai-chat/{name}/m").endpoint.quirks == openai_chat.QUIRKS[name]
     other = find("openai/m", env={"OPENAI_BASE_URL": "http://localhost:8000/v1"}).endpoint
-    assert other.quirks == Quirks()  # not OpenAI's server, whatever its prefix
+    assert other.quirks == Quirks()  # not OpenAI's server, despite its prefix
     assert find("m", base_url="http://localhost:8000/v1").endpoint.quirks == Quirks()
-    # a port that only one server takes tells as much as a name
+    # a port that only one server uses identifies it
     assert find("m", base_url="http://box:11434/v1").endpoint.quirks == openai_chat.QUIRKS["ollama"]
     assert find("m", base_url="http://localhost:1234/v1").endpoint.quirks == openai_chat.QUIRKS["lmstudio"]
     assert find("m", base_url="https://api.deepseek.com/v1").endpoint.quirks == openai_chat.QUIRKS["deepseek"]
@@ -110,7 +110,7 @@ def test_hints_of_a_server_come_from_the_table() -> None:
         ("vertex/meta/llama-4", "vertex", "openai-chat", "meta/llama-4"),
     ],
 )
-def test_a_name_says_whom_to_ask(name: str, provider: str, api: str, model: str) -> None:
+def test_a_name_resolves_to_a_provider(name: str, provider: str, api: str, model: str) -> None:
     resolved = find(name)
     assert (resolved.endpoint.provider, resolved.endpoint.api, resolved.model) == (provider, api, model)
 
@@ -124,7 +124,7 @@ def test_a_name_says_whom_to_ask(name: str, provider: str, api: str, model: str)
         ("openai-chat/anthropic/claude-sonnet-5", "https://api.anthropic.com/v1"),
     ],
 )
-def test_a_vendor_with_an_api_of_its_own_is_asked_at_its_compatible_door(name: str, base_url: str) -> None:
+def test_chat_completions_of_a_vendor_with_its_own_api(name: str, base_url: str) -> None:
     resolved = find(name)
     api, provider, model = name.split("/")
     assert place(resolved) == (provider, api, base_url, model)
@@ -162,19 +162,19 @@ def test_an_unknown_name_gets_the_nearest_known_one(name: str, meant: str) -> No
 
 
 @pytest.mark.parametrize("name", ["gpt-5.4", "openai-chat/groq/m", "claude-sonnet-5", "mistral:m", "Groq/m"])
-def test_a_name_leads_to_the_provider_that_it_resolves_to(name: str) -> None:
+def test_provider_of_agrees_with_resolve(name: str) -> None:
     assert provider_of(name, {}) == find(name).endpoint.provider
     assert provider_of(None, {"HEADWATER_MODEL": name}) == provider_of(name, {})
     with pytest.raises(errors.UnknownModel):
         provider_of("nonesuch/m", {})
 
 
-def test_an_unknown_name_beside_a_server_of_ones_own_says_how_to_ask_it() -> None:
-    with pytest.raises(errors.UnknownModel, match="OPENAI_BASE_URL names, write 'openai/my-model'"):
+def test_an_unknown_name_with_a_local_server_says_what_to_write() -> None:
+    with pytest.raises(errors.UnknownModel, match="OPENAI_BASE_URL, write 'openai/my-model'"):
         find("my-model", env={"OPENAI_BASE_URL": "http://localhost:8000/v1"})
 
 
-def test_what_a_hint_suggests_resolves() -> None:
+def test_suggested_names_resolve() -> None:
     for name in ("opnai/gpt-5.4", "llama3.2:3b", "gtp-5.4", "grok-4", "mistral-large-latest", "azure", "qwen3"):
         with pytest.raises(errors.UnknownModel) as caught:
             find(name)
@@ -184,10 +184,10 @@ def test_what_a_hint_suggests_resolves() -> None:
             find(one)
 
 
-# --- no name
+# --- without a name
 
 
-def test_without_a_name_the_variable_names_it() -> None:
+def test_without_a_name_the_variable_is_used() -> None:
     assert find(None, env={"HEADWATER_MODEL": "groq/x", "GROQ_API_KEY": "k"}).endpoint.provider == "groq"
     assert model_name(" ", {"HEADWATER_MODEL": " offline "}) == "offline"
     assert model_name("gpt-5.4", {"HEADWATER_MODEL": "offline"}) == "gpt-5.4"
@@ -212,7 +212,7 @@ def test_without_any_name_the_error_says_which_keys_were_found_and_shows_none() 
     assert "openai" not in text
 
 
-def test_offline_and_replay_are_told_apart() -> None:
+def test_offline_and_replay_are_recognized() -> None:
     assert is_offline("offline")
     assert is_offline("offline/markdown")
     assert not is_offline("offliner")
@@ -233,14 +233,14 @@ def test_a_missing_key_says_what_to_set() -> None:
 
 
 @pytest.mark.parametrize("name", [p.name for p in PROVIDERS.values() if not p.local and not p.token])
-def test_vendors_want_a_key(name: str) -> None:
+def test_vendors_require_a_key(name: str) -> None:
     env = {"AWS_REGION": "us-east-1", PROVIDERS[name].key_variables[0]: "  "}
     with pytest.raises(errors.MissingKey, match=f"No key for {name}"):
         find(f"{name}/m", env=env)
 
 
 @pytest.mark.parametrize("name", [p.name for p in PROVIDERS.values() if p.local])
-def test_local_servers_want_none_and_take_one(name: str) -> None:
+def test_local_servers_accept_but_do_not_require_a_key(name: str) -> None:
     assert find(f"{name}/m", env={}).endpoint.key is None
     assert key_of(find(f"{name}/m", env={PROVIDERS[name].key_variables[0]: "k"}).endpoint) == "k"
 
@@ -272,7 +272,7 @@ def test_a_bearer_token_goes_into_its_own_header() -> None:
         ('"sk-abc"', "quotation marks"),
     ],
 )
-def test_a_key_that_can_be_none_is_refused_and_not_shown(key: str, fault: str) -> None:
+def test_an_invalid_key_is_refused_and_not_shown(key: str, fault: str) -> None:
     for env, api_key in (({"OPENAI_API_KEY": key}, None), ({}, key)):
         with pytest.raises(errors.ConfigurationError, match=fault) as caught:
             find("gpt-5.4", env=env, api_key=api_key)
@@ -283,23 +283,23 @@ def test_a_key_that_can_be_none_is_refused_and_not_shown(key: str, fault: str) -
 @pytest.mark.parametrize(
     "key", ["your-api-key", "YOUR_OPENAI_API_KEY", "sk-...", "sk-xxxx", "<key>", "$OPENAI_API_KEY", "changeme", "…"]
 )
-def test_a_placeholder_is_no_key(key: str) -> None:
+def test_a_placeholder_is_not_a_key(key: str) -> None:
     with pytest.raises(errors.MissingKey, match="OPENAI_API_KEY holds a placeholder"):
         find("gpt-5.4", env={"OPENAI_API_KEY": key})
 
 
 @pytest.mark.parametrize("key", ["sk-test", "test", "EMPTY", "none", "sk-proj-yourself-x", "AIzaSyD-x_9"])
-def test_what_only_looks_odd_is_a_key(key: str) -> None:
+def test_unusual_keys_are_accepted(key: str) -> None:
     assert key_of(find("gpt-5.4", env={"OPENAI_API_KEY": key}).endpoint) == key
 
 
-def test_servers_that_check_no_key_take_a_placeholder() -> None:
+def test_servers_without_keys_accept_a_placeholder() -> None:
     end = find("m", env={}, base_url="http://localhost:8000/v1", api_key="xxx").endpoint
     assert key_of(end) == "xxx"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://localhost:9/openai/v1", "http://[::1]:9"])
-def test_a_stand_in_on_ones_own_machine_takes_any_key(url: str) -> None:
+def test_a_local_replacement_accepts_any_key(url: str) -> None:
     env = {"AZURE_OPENAI_ENDPOINT": url, "AZURE_OPENAI_API_KEY": "x"}
     assert key_of(find("azure/m", env=env).endpoint) == "x"
     assert key_of(find("azure/m", env={}, base_url=url, api_key="x").endpoint) == "x"
@@ -307,7 +307,7 @@ def test_a_stand_in_on_ones_own_machine_takes_any_key(url: str) -> None:
         find("azure/m", env={**env, "AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com"})
 
 
-def test_no_key_shows_in_what_was_resolved() -> None:
+def test_no_key_shows_in_a_resolved_model() -> None:
     for provider in PROVIDERS.values():
         resolved = find(f"{provider.name}/{provider.example}", api_key="very-secret")
         assert "very-secret" not in repr(resolved)
@@ -326,7 +326,7 @@ def test_known_keys_lists_every_variable() -> None:
 # --- base URLs from variables
 
 
-def test_a_base_url_in_a_variable_takes_openai_to_another_server() -> None:
+def test_a_base_url_variable_redirects_openai() -> None:
     env = {"OPENAI_BASE_URL": "http://127.0.0.1:8000/v1/", "OPENAI_API_KEY": "k"}
     for name in ("openai/gpt-5.4", "gpt-5.4"):
         resolved = find(name, env=env)
@@ -336,14 +336,14 @@ def test_a_base_url_in_a_variable_takes_openai_to_another_server() -> None:
     assert find("gpt-5.4", env={"OPENAI_BASE_URL": "http://h/v1"}).endpoint.key is None
 
 
-def test_a_base_url_variable_that_names_openai_itself_keeps_responses() -> None:
+def test_a_base_url_variable_with_openais_own_url_keeps_responses() -> None:
     for url in ("https://api.openai.com/v1", "https://eu.api.openai.com/v1/"):
         assert find("gpt-5.4", env={"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "k"}).endpoint.api == "openai-responses"
         with pytest.raises(errors.MissingKey):
             find("gpt-5.4", env={"OPENAI_BASE_URL": url})
 
 
-def test_the_older_variable_is_read_where_the_newer_is_not_set() -> None:
+def test_the_older_variable_is_read_if_the_newer_is_not_set() -> None:
     env = {"OPENAI_API_BASE": "http://old/v1", "OPENAI_BASE_URL": ""}
     assert find("gpt-5.4", env=env).endpoint.base_url == "http://old/v1"
     assert find("gpt-5.4", env={**env, "OPENAI_BASE_URL": "http://new/v1"}).endpoint.base_url == "http://new/v1"
@@ -363,15 +363,13 @@ def test_the_older_variable_is_read_where_the_newer_is_not_set() -> None:
         ("AWS_BEDROCK_BASE_URL", "https://gate/openai/v1", "bedrock/x", "https://gate/openai/v1"),
     ],
 )
-def test_the_vendors_own_variables_are_read_as_they_read_them(
-    variable: str, value: str, name: str, base_url: str
-) -> None:
+def test_vendor_variables_are_read_as_the_vendors_do(variable: str, value: str, name: str, base_url: str) -> None:
     end = find(name, env={variable: value}).endpoint
     assert end.base_url == base_url
     assert end.key is None
 
 
-def test_organization_and_project_are_sent_to_whom_they_belong() -> None:
+def test_organization_and_project_are_sent_only_to_openai() -> None:
     env = {"OPENAI_API_KEY": "k", "OPENAI_ORG_ID": "org-1", "OPENAI_PROJECT_ID": "proj-1"}
     assert find("gpt-5.4", env=env).endpoint.headers == {"OpenAI-Organization": "org-1", "OpenAI-Project": "proj-1"}
     assert find("gpt-5.4", env=env, base_url="http://other/v1").endpoint.headers == {}
@@ -409,7 +407,7 @@ def test_organization_and_project_are_sent_to_whom_they_belong() -> None:
         ("ollama/llama3.2:3b", "ollama", "llama3.2:3b"),
     ],
 )
-def test_at_a_base_url_the_prefix_of_a_provider_or_an_api_is_taken_off(name: str, api: str, model: str) -> None:
+def test_with_a_base_url_a_provider_or_api_prefix_is_removed(name: str, api: str, model: str) -> None:
     resolved = find(name, base_url="http://127.0.0.1:9000/abc/")
     assert (resolved.endpoint.api, resolved.model) == (api, model)
     assert resolved.endpoint.base_url == "http://127.0.0.1:9000/abc"
@@ -417,12 +415,12 @@ def test_at_a_base_url_the_prefix_of_a_provider_or_an_api_is_taken_off(name: str
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() == text))
 @settings(max_examples=100, deadline=None)
-def test_at_a_base_url_any_other_name_arrives_as_it_is(name: str) -> None:
+def test_with_a_base_url_any_other_name_is_unchanged(name: str) -> None:
     if re.split("[/:]", name)[0].lower() not in {*API_MODULES, *BY_ANY_NAME}:
         assert find(name, base_url="http://localhost/v1").model == name
 
 
-def test_no_key_of_the_environment_is_sent_to_a_host_of_nobody_who_was_named() -> None:
+def test_no_key_of_the_environment_is_sent_to_an_unrelated_host() -> None:
     for url in (
         "http://localhost:8000/v1",
         "https://api.openai.com.evil.example/v1",
@@ -439,16 +437,16 @@ def test_no_key_of_the_environment_is_sent_to_a_host_of_nobody_who_was_named() -
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic", "groq", "vllm", "lmstudio", "ollama"])
-def test_a_provider_that_is_named_gets_its_key_at_any_url_and_nothing_else(name: str) -> None:
+def test_a_named_provider_gets_only_its_key_at_any_url(name: str) -> None:
     env = {**EVERY_KEY, "OPENAI_ORG_ID": "org-1", "LLAMACPP_BASE_URL": "http://mine/v1"}
     end = find(f"{name}/m", env=env, base_url="http://h/v1").endpoint
     assert (end.provider, key_of(end), end.headers, end.token) == (name, f"key-of-{name}", {}, "")
     assert key_of(find(f"{name}/m", env=env, base_url="http://h/v1", api_key="mine").endpoint) == "mine"
-    # whose variable names the URL, has the key there
+    # the provider whose variable holds the URL gets its key sent
     assert key_of(find(f"{name}/m", env=env, base_url="http://mine/v1").endpoint) == "key-of-llamacpp"
 
 
-def test_the_prefix_of_an_api_is_obeyed_where_another_providers_variable_names_the_url() -> None:
+def test_an_api_prefix_counts_despite_another_providers_url_variable() -> None:
     env = {"LLAMACPP_BASE_URL": "http://mine/v1"}
     for name, api in (("anthropic/x", "anthropic"), ("gemini/x", "gemini"), ("openai-responses/x", "openai-responses")):
         resolved = find(name, env=env, base_url="http://mine/v1")
@@ -473,10 +471,10 @@ def test_a_name_means_the_same_with_and_without_its_base_url() -> None:
 def test_a_models_id_with_slashes_may_follow_an_api() -> None:
     env = {"OPENAI_BASE_URL": "http://h/v1"}
     assert find("openai-chat/openai/gpt-oss-120b", env=env).model == "openai/gpt-oss-120b"
-    assert find("openai-chat/openai/gpt-5.4").model == "gpt-5.4"  # OpenAI itself has no such names
+    assert find("openai-chat/openai/gpt-5.4").model == "gpt-5.4"  # OpenAI has no such model ids
 
 
-def test_a_vendors_host_is_known_and_gets_its_own_key() -> None:
+def test_a_vendors_host_is_recognized_and_gets_its_key() -> None:
     resolved = find("openai/gpt-4o", base_url="https://openrouter.ai/api/v1")
     assert place(resolved) == ("openrouter", "openai-chat", "https://openrouter.ai/api/v1", "openai/gpt-4o")
     assert key_of(resolved.endpoint) == "key-of-openrouter"
@@ -484,12 +482,12 @@ def test_a_vendors_host_is_known_and_gets_its_own_key() -> None:
         find("deepseek-chat", env={}, base_url="https://api.deepseek.com")
 
 
-def test_a_router_has_models_that_begin_like_an_api() -> None:
+def test_a_routers_model_ids_may_start_like_an_api() -> None:
     assert place(find("anthropic/claude", base_url="https://openrouter.ai/api/v1"))[1::2] == (
         "openai-chat",
         "anthropic/claude",
     )
-    # unless the address says that it speaks that API too
+    # unless the URL shows that it has that API too
     assert place(find("anthropic/deepseek-chat", base_url="https://api.deepseek.com/anthropic")) == (
         "deepseek",
         "anthropic",
@@ -498,18 +496,18 @@ def test_a_router_has_models_that_begin_like_an_api() -> None:
     )
 
 
-def test_openai_by_its_own_url_is_openai() -> None:
+def test_openais_own_url_is_openai() -> None:
     expected = ("openai", "openai-responses", "https://api.openai.com/v1", "gpt-5.4")
     assert place(find("gpt-5.4", base_url="https://api.openai.com/v1/")) == expected
     assert place(find("openai/gpt-5.4", base_url="https://api.openai.com/v1")) == expected
 
 
-def test_a_vendors_compatible_door_is_spoken_to_in_chat_completions() -> None:
+def test_a_vendors_compatible_endpoint_uses_chat_completions() -> None:
     url = "https://generativelanguage.googleapis.com/v1beta/openai"
     assert place(find("gemini-2.5-flash", base_url=url + "/")) == ("gemini", "openai-chat", url, "gemini-2.5-flash")
 
 
-def test_the_url_of_ones_own_variable_gets_that_variables_key() -> None:
+def test_a_url_from_a_variable_gets_that_providers_key() -> None:
     env = {"OPENAI_BASE_URL": "http://proxy/v1/", "OPENAI_API_KEY": "k"}
     resolved = find("a/b", env=env, base_url="http://proxy/v1")
     assert place(resolved) == ("openai", "openai-chat", "http://proxy/v1", "a/b")
@@ -529,11 +527,11 @@ def test_the_url_of_ones_own_variable_gets_that_variables_key() -> None:
         ("m", "http://h:11434/v1///", "http://h:11434/v1"),
     ],
 )
-def test_an_apis_own_path_is_taken_off_a_base_url(name: str, url: str, base_url: str) -> None:
+def test_an_apis_own_path_is_removed_from_a_base_url(name: str, url: str, base_url: str) -> None:
     assert find(name, base_url=url).endpoint.base_url == base_url
 
 
-def test_a_query_in_a_base_url_is_sent_along() -> None:
+def test_a_query_in_a_base_url_is_sent() -> None:
     end = find("m", base_url="https://h/v1?tenant=a%20b&flag=").endpoint
     assert (end.base_url, end.query) == ("https://h/v1", {"tenant": "a b", "flag": ""})
 
@@ -551,10 +549,10 @@ def test_a_query_in_a_base_url_is_sent_along() -> None:
         "http://a b/",
     ],
 )
-def test_a_base_url_that_is_none_is_an_error(url: str) -> None:
-    with pytest.raises(errors.ConfigurationError, match="base_url is no http"):
+def test_an_invalid_base_url_is_an_error(url: str) -> None:
+    with pytest.raises(errors.ConfigurationError, match="base_url is not an http"):
         find("m", base_url=url)
-    with pytest.raises(errors.ConfigurationError, match="OPENAI_BASE_URL is no http"):
+    with pytest.raises(errors.ConfigurationError, match="OPENAI_BASE_URL is not an http"):
         find("openai/m", env={"OPENAI_BASE_URL": url})
 
 
@@ -565,17 +563,17 @@ def test_a_password_in_a_base_url_is_refused_and_not_shown(url: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_blank_base_url_is_none() -> None:
+def test_a_blank_base_url_is_ignored() -> None:
     assert find("gpt-5.4", base_url=" ").endpoint.base_url == "https://api.openai.com/v1"
 
 
-# --- providers whose address is made
+# --- providers with a built base URL
 
 
-# --- whatever comes
+# --- arbitrary input
 
 
-def test_a_host_may_be_named_as_an_apis_path() -> None:
+def test_a_host_may_contain_an_apis_path() -> None:
     assert resolve("ollama/x", base_url="http://api", env={}).endpoint.base_url == "http://api"
     assert resolve("ollama/x", base_url="http://api/api", env={}).endpoint.base_url == "http://api"
 
@@ -604,7 +602,7 @@ def test_any_input_is_resolved_or_a_usage_error(
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_what_goes_out_is_whole_and_holds_the_key_once(name: str) -> None:
+def test_a_request_is_complete_and_has_the_key_once(name: str) -> None:
     resolved = find(f"{name}/{PROVIDERS[name].example}", api_key="sk-secret")
     end = resolved.endpoint
     request = Request(model=resolved.model, messages=(Message.user("hi"),))

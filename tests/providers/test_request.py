@@ -1,4 +1,4 @@
-"""Requests and endpoints as values: what is set, what shows, and that no key ever does."""
+"""Requests and endpoints as values; keys are never shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headwater.providers.request import Endpoint, HTTPRequest, Request, Secret, 
 KEY = "sk-planted-0123456789"
 
 
-def test_settings_that_were_set_are_given_and_shown_without_keys() -> None:
+def test_given_settings_are_shown_without_keys() -> None:
     settings = Settings(temperature=0.0, stop=("x",), cache=False, extra={"api_key": KEY, "top": 1})
     assert settings.given() == {
         "temperature": 0.0,
@@ -27,7 +27,7 @@ def test_settings_that_were_set_are_given_and_shown_without_keys() -> None:
     assert settings.shown()["extra"]["top"] == 1
 
 
-def test_a_secret_shows_nowhere_and_is_itself_when_copied() -> None:
+def test_a_secret_is_never_shown_and_copies_to_itself() -> None:
     secret = Secret(KEY)
     assert secret.reveal() == KEY
     assert KEY not in f"{secret} {secret!r} {[secret]}"
@@ -35,7 +35,7 @@ def test_a_secret_shows_nowhere_and_is_itself_when_copied() -> None:
     assert copy.deepcopy({"a": secret})["a"] is secret
     assert (secret == Secret(KEY), secret == KEY, hash(secret) == hash(Secret(KEY))) == (True, False, True)
     assert (bool(secret), bool(Secret(""))) == (True, False)
-    with pytest.raises(TypeError, match="give the key again"):
+    with pytest.raises(TypeError, match="Pass the key again"):
         pickle.dumps(secret)
 
 
@@ -48,13 +48,13 @@ def test_a_secret_shows_nowhere_and_is_itself_when_copied() -> None:
         ("Authorization", "x-api-key", {"Authorization": f"Bearer {KEY}"}),
     ],
 )
-def test_the_key_goes_into_the_endpoints_header_else_the_apis(own: str, apis: str, headers: dict[str, str]) -> None:
+def test_the_key_is_in_the_endpoints_header_else_in_the_apis(own: str, apis: str, headers: dict[str, str]) -> None:
     endpoint = Endpoint(provider="p", api="a", base_url="http://h", key=Secret(KEY), key_header=own)
     assert endpoint.key_headers(apis) == headers
     assert Endpoint(provider="p", api="a", base_url="http://h", key_header=own).key_headers(apis) == {}
 
 
-def test_where_a_request_goes_is_shown_and_what_it_holds_is_not() -> None:
+def test_a_requests_url_is_shown_but_not_its_content() -> None:
     endpoint = Endpoint(
         provider="p", api="a", base_url="http://h", key=Secret(KEY), headers={"x": KEY}, query={"key": KEY}
     )

@@ -1,4 +1,4 @@
-"""What a large frame may hold is bounded, before it takes memory; what is read of many calls is linear."""
+"""The values in a large frame are limited before they take memory; reading many calls is linear."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_objects_lists_and_values_are_counted() -> None:
         assert (raised.value.limit, raised.value.size) == ("max_values", MAX_VALUES)
 
 
-def test_brackets_and_commas_in_texts_are_no_values() -> None:
+def test_brackets_and_commas_in_strings_are_not_values() -> None:
     refuse_many_values(b'{"a": "' + b'{[,\\"' * MAX_VALUES + b'"}')
 
 
@@ -106,11 +106,11 @@ def line(number: int) -> Any:
     ("api", "frame"),
     [("openai_chat", chat), ("anthropic", block), ("openai_responses", item), ("gemini", part), ("ollama", line)],
 )
-def test_many_calls_under_one_id_cost_what_they_weigh(api: str, frame: Callable[[int], Any]) -> None:
+def test_many_calls_with_one_id_take_linear_time(api: str, frame: Callable[[int], Any]) -> None:
     def cost(count: int) -> float:
         frames = [json.dumps(frame(number)).encode() for number in range(count)]
         body = b"".join(one + b"\n" if api == "ollama" else b"data: " + one + b"\n\n" for one in frames)
-        gc.disable()  # a collection takes as long as the tests before have left objects
+        gc.disable()  # a garbage collection would depend on the objects of earlier tests
         began = time.process_time()
         events = decode(make(api), [body])
         spent = time.process_time() - began

@@ -1,4 +1,4 @@
-"""What is the same however a request is written, on every API: ids, broken arguments, text that UTF-8 cannot hold."""
+"""Rules for requests of every API: ids, invalid arguments, text that UTF-8 cannot encode."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def turn(*pairs: tuple[str, str], **fields: Any) -> tuple[Message, Message]:
 
 
 def values(value: Any, *names: str) -> Iterator[Any]:
-    """All that stands under one of these names, wherever it is."""
+    """All values under one of these keys, at any depth."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name in names:
@@ -77,7 +77,7 @@ REPEATED = {
 
 
 def pairs(body: Any, api: str) -> list[tuple[str, str]]:
-    """Each result with the call that its id names, as what both say."""
+    """The content of each result and of the call with its id."""
     if api == "anthropic":
         blocks = [block for message in body["messages"] for block in message["content"]]
         calls = {block["id"]: block["input"]["a"] for block in blocks if block["type"] == "tool_use"}
@@ -101,7 +101,7 @@ def pairs(body: Any, api: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("case", REPEATED)
 @pytest.mark.parametrize("api", [api for api in APIS if api != "gemini"])  # which needs no ids
-def test_each_call_has_an_id_of_its_own_and_its_own_result(api: str, case: str) -> None:
+def test_each_call_has_a_unique_id_and_its_result(api: str, case: str) -> None:
     body = json.loads(written(api, Message.user("q"), *REPEATED[case]).body)
     told = pairs(body, api)
     assert told
@@ -110,7 +110,7 @@ def test_each_call_has_an_id_of_its_own_and_its_own_result(api: str, case: str) 
         assert all(re.fullmatch("[a-zA-Z0-9_-]+", ident) for ident in values(body, "id", "tool_use_id"))
 
 
-def test_ids_of_a_server_that_wants_nine_characters() -> None:
+def test_ids_of_a_server_that_requires_nine_characters() -> None:
     body = json.loads(written("openai-chat", *REPEATED["in two steps"], quirks=Quirks(call_id_length=9)).body)
     assert [one == other for one, other in pairs(body, "openai-chat")] == [True, True]
     assert {len(ident) for ident in values(body, "id", "tool_call_id")} == {9}
@@ -131,12 +131,12 @@ def test_a_call_without_an_id_gets_one() -> None:
     assert len({*ids} - {""}) == 2
 
 
-def test_the_same_conversation_has_the_same_ids_when_it_has_grown() -> None:
+def test_a_growing_conversation_keeps_its_ids() -> None:
     history = REPEATED["in two steps"]
     assert with_own_ids((*history, *turn(("c", "x"))))[: len(history)] == with_own_ids(history)
 
 
-def test_what_has_ids_of_its_own_is_left_as_it_is() -> None:
+def test_unique_ids_are_unchanged() -> None:
     history = (Message.user("q"), *turn(("c1", "one"), ("c2", "two")))
     assert all(one is other for one, other in zip(with_own_ids(history), history, strict=True))
 
@@ -155,7 +155,7 @@ def test_a_result_without_its_call_keeps_its_id() -> None:
 
 @pytest.mark.parametrize("arguments", ['{"x": "He said "hi""}', "[1]", "null", "{", "words"])
 @pytest.mark.parametrize("api", APIS)
-def test_broken_arguments_go_back_as_an_object(api: str, arguments: str) -> None:
+def test_invalid_arguments_are_sent_back_as_an_object(api: str, arguments: str) -> None:
     body = json.loads(written(api, Message.assistant(call("c", arguments)), Message.tool(result("c", "bad"))).body)
     (sent,) = values(body, "arguments", "args") if api != "anthropic" else values(body["messages"], "input")
     value = json.loads(sent) if isinstance(sent, str) else sent
@@ -176,7 +176,7 @@ def test_arguments_object() -> None:
     assert json_object("[" * 100_000) is None
 
 
-# --- text that UTF-8 cannot hold
+# --- text that UTF-8 cannot encode
 
 WHERE: dict[str, dict[str, Any]] = {
     "task": {"messages": (Message.user(HALF),)},
@@ -195,7 +195,7 @@ WHERE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("plain", [False, True])
-def test_half_a_surrogate_pair_is_replaced(api: str, where: str, plain: bool) -> None:
+def test_a_lone_surrogate_is_replaced(api: str, where: str, plain: bool) -> None:
     fields = {"messages": (Message.user("q"),), **WHERE[where]}
     messages = fields.pop("messages")
     request = written(api, *messages, quirks=Quirks(json_schema=not plain), **fields)
@@ -211,14 +211,14 @@ def test_text() -> None:
     assert not posted("http://h", {}, {"a": "b"}).replaced
 
 
-# --- tools of the provider's own
+# --- provider-side tools
 
 OURS = ToolSpec(name="add", parameters={"type": "object", "properties": {}})
 SEARCH = {"type": "web_search", "name": "web_search"}
 
 
 @pytest.mark.parametrize("api", [api for api in APIS if api != "ollama"])
-def test_tools_of_the_providers_own_stand_beside_ours(api: str) -> None:
+def test_provider_side_tools_are_added(api: str) -> None:
     for fields in (
         {"provider_tools": (ProviderTool(SEARCH),)},
         {"settings": Settings(extra={"tools": [SEARCH]})},
@@ -230,8 +230,8 @@ def test_tools_of_the_providers_own_stand_beside_ours(api: str) -> None:
     assert json.loads(written(api, Message.user("q"), provider_tools=(ProviderTool(SEARCH),)).body)["tools"] == [SEARCH]
 
 
-def test_ollama_runs_none_and_adds_what_extra_names() -> None:
-    with pytest.raises(UnsupportedSetting, match="runs no tools on its side"):
+def test_ollama_has_none_but_accepts_extra() -> None:
+    with pytest.raises(UnsupportedSetting, match="has no provider-side tools"):
         written("ollama", Message.user("q"), provider_tools=(ProviderTool(SEARCH),))
     body = json.loads(
         written("ollama", Message.user("q"), tools=(OURS,), settings=Settings(extra={"tools": [SEARCH]})).body
@@ -239,20 +239,20 @@ def test_ollama_runs_none_and_adds_what_extra_names() -> None:
     assert body["tools"][1] == SEARCH
 
 
-def test_marks_for_caching_do_not_change_a_tool_that_was_given() -> None:
+def test_cache_marks_do_not_change_the_given_tool() -> None:
     tool = ProviderTool({**SEARCH})
     written("anthropic", Message.user("q"), provider_tools=(tool,), settings=Settings(cache=True))
     assert tool.spec == SEARCH
 
 
-# --- the shape of the answer, in words
+# --- the output schema in the instructions
 
 SHAPE = {"type": "object", "properties": {"harbour": {"type": "string"}}}
 
 
 @pytest.mark.parametrize("before", [(), (Message.system("Be brief."),)])
 @pytest.mark.parametrize("api", APIS)
-def test_the_shape_is_asked_for_in_the_instructions(api: str, before: tuple[Message, ...]) -> None:
+def test_the_schema_is_in_the_instructions(api: str, before: tuple[Message, ...]) -> None:
     output = OutputSpec(name="o", schema=SHAPE, strict=False, in_words=True)
     body = json.loads(written(api, *before, Message.user("q"), output=output).body)
     said = ("messages", "input", "instructions", "contents", "system", "systemInstruction")

@@ -85,10 +85,12 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if isinstance(told, cls):
             return told
         # A user's exception may have any value in these attributes.
-        message, hint, status, wait = (getattr(error, name, None) for name in _TOLD)
+        message, hint, status, wait = (getattr(error, name, None) for name in _RECORDED)
         return cls(
             type=type(error).__name__,
-            message=well_formed((message if isinstance(message, str) else "") or _said(error) or type(error).__name__),
+            message=well_formed(
+                (message if isinstance(message, str) else "") or _text_of(error) or type(error).__name__
+            ),
             hint=well_formed(hint) if isinstance(hint, str) else "",
             status=status if type(status) is int else None,
             retryable=getattr(error, "retryable", False) is True,
@@ -108,11 +110,11 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return made
 
 
-_TOLD: Final = ("message", "hint", "status", "retry_after")
-"""What of an exception an event tells, as far as it has these."""
+_RECORDED: Final = ("message", "hint", "status", "retry_after")
+"""The attributes of an exception that an event records, if it has them."""
 
 
-def _said(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     try:
         return str(error)
     except Exception:  # a user's __str__

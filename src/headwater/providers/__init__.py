@@ -1,1 +1,1 @@
-"""One module an API: a request value to an HTTP value, response bytes to events. Pure: no I/O, no clock, no network."""
+"""One module per API: encodes requests, decodes response bytes to events. Pure: no I/O, no clock, no network."""

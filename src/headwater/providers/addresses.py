@@ -34,9 +34,9 @@ def value_of(env: Environment, name: str) -> str:
 
 
 def checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
-    """Returns a base URL without trailing slashes, and its query apart. Raises ConfigurationError."""
+    """Returns a base URL without trailing slashes, and its query. Raises ConfigurationError."""
     text = text.strip()
-    hint = 'Write it whole, with http:// or https:// before it, as in "http://localhost:8000/v1".'
+    hint = 'Write the full URL, with http:// or https://, as in "http://localhost:8000/v1".'
     try:
         parts: SplitResult | None = urlsplit(text)
         assert parts is not None
@@ -48,14 +48,14 @@ def checked_url(text: str, where: str) -> tuple[str, dict[str, str]]:
             f"{where} holds a user name or password.", hint="Leave it out, and pass a token as api_key=."
         )
     if parts is None or not good or re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", text):
-        # Not shown: it may be a key, set in the wrong place.
-        raise ConfigurationError(f"{where} is no http(s) URL.", hint=hint)
+        # The value is not shown: it may be a key in the wrong place.
+        raise ConfigurationError(f"{where} is not an http(s) URL.", hint=hint)
     path = parts.path.rstrip("/")
     return f"{parts.scheme}://{parts.netloc}{path}", dict(parse_qsl(parts.query, keep_blank_values=True))
 
 
 def is_loopback(url: str) -> bool:
-    """Returns whether a base URL is on one's own machine."""
+    """Returns whether a base URL is on the local machine."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -69,7 +69,7 @@ _DATED: Final = r"\d{4}-\d{2}-\d{2}"
 def azure_deployment(
     base_url: str, query: Mapping[str, str], model: str, env: Environment, *, chat: bool
 ) -> tuple[str, Mapping[str, str]]:
-    """Returns Azure's address of a deployment: the undated one, or the dated one if a dated version is configured."""
+    """Returns Azure's URL of a deployment: without a date, or with one if a dated API version is configured."""
     version = query.get("api-version") or value_of(env, "OPENAI_API_VERSION")
     if version:
         query = {**query, "api-version": version}
@@ -96,7 +96,7 @@ def bedrock_base_url(env: Environment) -> str:
     form = "https://bedrock-mantle.{}.api.aws/v1"
     if not re.fullmatch(r"[a-z]{2,8}(-[a-z0-9]+)+-\d+", region):
         raise ConfigurationError(
-            f"AWS_REGION is no region: {region!r}." if region else "No region for bedrock.",
+            f"AWS_REGION is not a valid region: {region!r}." if region else "No region for bedrock.",
             hint=f'Set AWS_REGION, as in us-east-1, or pass base_url="{form.format("REGION")}".',
         )
     return form.format(region)
@@ -110,7 +110,7 @@ def vertex_base_url(env: Environment) -> str:
     if not re.fullmatch(r"[a-z0-9.:-]+", project) or not re.fullmatch(r"[a-z0-9-]+", location):
         url = form.format("aiplatform.googleapis.com", "PROJECT", "global")
         raise ConfigurationError(
-            "GOOGLE_CLOUD_PROJECT or GOOGLE_CLOUD_LOCATION is none." if project else "No project for vertex.",
+            "GOOGLE_CLOUD_PROJECT or GOOGLE_CLOUD_LOCATION is not valid." if project else "No project for vertex.",
             hint=f'Set GOOGLE_CLOUD_PROJECT (and GOOGLE_CLOUD_LOCATION), or pass base_url="{url}".',
         )
     if location == "global":
@@ -125,8 +125,8 @@ def vertex_base_url(env: Environment) -> str:
 def ollama_base_url(host: str) -> str:
     """Returns OLLAMA_HOST, in any form that Ollama accepts, as a base URL.
 
-    A host alone is on port 11434; a URL without a port on that of its scheme. Addresses to listen on (0.0.0.0, ::)
-    become the loopback, which is where clients connect. Source: ollama's envconfig. Raises ConfigurationError.
+    A host alone is on port 11434; a URL without a port on that of its scheme. Listening addresses (0.0.0.0, ::)
+    become the loopback address, where clients connect. Source: ollama's envconfig. Raises ConfigurationError.
     """
     text = host.strip().strip("\"'").strip()
     scheme, sign, rest = text.partition("://")

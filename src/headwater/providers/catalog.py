@@ -1,7 +1,7 @@
 """The table of providers: their names, APIs, base URLs, hosts and the variables that hold their keys.
 
-Owns facts alone: whatever one provider needs and another does not is a field of the table. How a name, a URL and the
-environment are resolved with it is `registry`'s; the functions it names are `addresses`'s.
+Owns facts only: whatever one provider needs and another does not is a field of the table. `registry` resolves names,
+URLs and the environment with it; its functions are in `addresses`.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ API_MODULES: Final[Mapping[str, str]] = {
     "gemini": "headwater.providers.gemini",
     "ollama": "headwater.providers.ollama",
 }
-"""The module of each API; the names are also prefixes that a model's name may have."""
+"""The module of each API; the names are also valid prefixes of a model's name."""
 
 TOKEN_SCOPES: Final[Mapping[str, str]] = {
     "azure": "https://cognitiveservices.azure.com/.default",
     "google": "https://www.googleapis.com/auth/cloud-platform",
 }
-"""What a bearer token is asked for, where `Endpoint.token` says whose."""
+"""The scopes to request for a bearer token, by `Endpoint.token`."""
 
 CHAT: Final = "openai-chat"
 RESPONSES: Final = "openai-responses"
@@ -60,76 +60,76 @@ API_TAILS: Final[Mapping[str, tuple[str, ...]]] = {
     "gemini": ("/v1beta/models", "/v1beta"),
     "ollama": ("/api/chat", "/api", "/v1"),
 }
-"""What people copy into a base URL that is the API's own path; the longest first."""
+"""API paths that users copy into a base URL; longest first."""
 
 MODEL_PREFIXES: Final[Mapping[str, str]] = {"gemini": "models/"}
-"""What an API's own lists write before a model's name, and its requests do not."""
+"""Prefixes of model names in an API's lists that its requests do not have."""
 
 
 class DeploymentURL(Protocol):
-    """Makes the base URL and query of one model's deployment."""
+    """Builds the base URL and query of one model's deployment."""
 
     def __call__(
         self, base_url: str, query: Mapping[str, str], model: str, env: Environment, /, *, chat: bool
     ) -> tuple[str, Mapping[str, str]]:
-        """`chat` is whether Chat Completions are spoken there. Raises ConfigurationError."""
+        """`chat` says whether the API is Chat Completions. Raises ConfigurationError."""
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """A provider, and how it is reached.
+    """A provider, and how to reach it.
 
-    `base_url` is what the API's own path is added to: `/chat/completions` and `/responses`, Anthropic's `/v1/messages`,
-    Gemini's `/v1beta/models/…`, Ollama's `/api/chat`. It is "" if variables make it (azure, bedrock, vertex).
+    The API's own path is appended to `base_url`: `/chat/completions` and `/responses`, Anthropic's `/v1/messages`,
+    Gemini's `/v1beta/models/…`, Ollama's `/api/chat`. It is "" if it is built from variables (azure, bedrock, vertex).
     """
 
     name: str
     example: str
-    """A model of theirs, for hints; with the provider's name before it, it is a name that resolves."""
+    """One of its models, for hints; it resolves with the provider's name before it."""
     apis: tuple[str, ...] = (CHAT, RESPONSES)
-    """The APIs they speak, the default first."""
+    """The APIs that it offers, the default first."""
     base_url: str = ""
     key_variables: tuple[str, ...] = ()
-    """Where the key is looked for, in order."""
+    """The variables searched for the key, in order."""
     token_variables: tuple[str, ...] = ()
-    """Where a bearer token is looked for when there is no key."""
+    """The variables searched for a bearer token if there is no key."""
     base_url_variables: tuple[str, ...] = ()
     base_url_tail: str = ""
-    """What the vendor's own packages add to the value of the base-URL variable."""
+    """The suffix that the vendor's own packages add to the value of the base-URL variable."""
     header_variables: Mapping[str, str] = {}
-    """Further headers, and the variables that hold their values."""
+    """Additional headers, and the variables that hold their values."""
     hosts: tuple[str, ...] = ()
-    """The hosts that are theirs besides that of `base_url`; a leading dot stands for any name before it."""
+    """Its hosts besides that of `base_url`; a leading dot matches any name before it."""
     local: bool = False
     """Whether it runs on the user's own machine and needs no key."""
     compatible_path: str = ""
-    """What is added to `base_url` for Chat Completions, if the provider has another API of its own."""
+    """The path added to `base_url` for Chat Completions, if the provider has another API of its own."""
     key_header: str = ""
     token: Literal["", "azure", "google"] = ""
-    """Whose credentials replace a missing key. They are not fetched here; `TOKEN_SCOPES` says what to ask for."""
+    """Whose credentials replace a missing key. They are not fetched here; see `TOKEN_SCOPES`."""
     namespace: str = ""
-    """What their model names begin with where the name that was given is as `in_namespace` says."""
+    """The prefix added to model names that match `in_namespace`."""
     in_namespace: str = r"[^/]+"
-    """A pattern of the names that stand in their namespace: those without a slash."""
+    """A pattern of names that belong to the namespace: those without a slash."""
     bare_names: str = ""
-    """A pattern of the model names that are theirs with no provider before them."""
+    """A pattern of model names that mean this provider even without its prefix."""
     build_url: Callable[[Environment], str] | None = None
-    """Makes the base URL where it depends on further variables. Raises ConfigurationError."""
+    """Builds the base URL if it depends on other variables. Raises ConfigurationError."""
     read_url: Callable[[str], str] | None = None
-    """Reads the base-URL variable where its value need not be a URL. Raises ConfigurationError."""
+    """Reads the base-URL variable if its value need not be a URL. Raises ConfigurationError."""
     deployment_url: DeploymentURL | None = None
-    """Makes the base URL anew where it depends on the model."""
+    """Builds the base URL if it depends on the model."""
     host_prefix: str = ""
-    """What their hosts begin with, where `hosts` alone would take in others'."""
+    """The prefix of its hosts, if `hosts` alone would match others' too."""
     port: int = 0
-    """A port that hardly any other server takes: a server there is asked as theirs are."""
+    """A port that few other servers use: a server on it is treated as this provider's."""
     start_hint: str = ""
-    """What to do where no server answers on one's own machine."""
+    """The hint if no local server answers."""
     model_hint: str = ""
-    """What to do where they do not have the model."""
+    """The hint if it does not have the model."""
     own_prefix: bool = False
-    """Whether none of their own models has their name before it, so that `name/` can only be meant for us."""
+    """Whether none of its model ids starts with its name, so that the prefix `name/` is never part of an id."""
     quirks: str = ""
-    """Under which name `openai_chat.QUIRKS` has how their server differs; "" is the provider's name."""
+    """The key of its server's quirks in `openai_chat.QUIRKS`; "" is the provider's name."""
     aliases: tuple[str, ...] = ()
 
 
@@ -142,8 +142,8 @@ _TABLE = (
         key_variables=("OPENAI_API_KEY",),
         base_url_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE"),
         header_variables={"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"},
-        hosts=(".api.openai.com",),  # eu.api.openai.com and the other places of residence
-        # gpt-oss is open: OpenAI gives its weights away and does not serve it.
+        hosts=(".api.openai.com",),  # eu.api.openai.com and other data residency regions
+        # gpt-oss has open weights, and OpenAI does not serve it.
         bare_names=r"(gpt-(?!oss)|chatgpt-|codex-|o\d+($|-)|ft:(gpt|o\d))",
         own_prefix=True,
     ),
@@ -180,7 +180,7 @@ _TABLE = (
         base_url="https://generativelanguage.googleapis.com",
         key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         base_url_variables=("GOOGLE_GEMINI_BASE_URL",),
-        quirks="vertex",  # of the compatible door that both have
+        quirks="vertex",  # of the compatible endpoint that both have
         aliases=("google", "google-genai", "google_genai", "google-gla"),
         bare_names="gemini-",
     ),
@@ -205,8 +205,8 @@ _TABLE = (
         read_url=ollama_base_url,
         local=True,
         port=11434,
-        start_hint="Ollama is not running there: start it with `ollama serve`, or set OLLAMA_HOST.",
-        model_hint="See which models are there with `ollama list`, and get others with `ollama pull NAME`.",
+        start_hint="Ollama is not running there. Start it with `ollama serve`, or set OLLAMA_HOST.",
+        model_hint="List the installed models with `ollama list`, and install others with `ollama pull NAME`.",
         aliases=("ollama_chat",),
     ),
     Provider(
@@ -357,7 +357,7 @@ _TABLE = (
 
 
 PROVIDERS: Final[dict[str, Provider]] = {provider.name: provider for provider in _TABLE}
-"""Every provider by its name. `offline` and `replay:FILE` are not among them: no one is asked there."""
+"""Every provider by its name. `offline` and `replay:FILE` are not among them: they send no request."""
 
 
 BY_ANY_NAME: Final[dict[str, Provider]] = {
@@ -366,11 +366,11 @@ BY_ANY_NAME: Final[dict[str, Provider]] = {
 
 
 PUBLISHERS: Final = frozenset({"google", "mistralai", "x-ai"})
-"""Names of providers under which open models are published too: on a server of one's own they begin a model's id."""
+"""Provider names under which open models are published too: on the user's own server they are part of a model's id."""
 
 
 STANDARD: Final = PROVIDERS["openai"]
-"""Whose APIs the compatible servers speak: it is meant where such an API is named without a provider."""
+"""The provider whose APIs compatible servers implement: the default if such an API is named without a provider."""
 
 
 FAMILIES: Final = (
@@ -388,4 +388,4 @@ FAMILIES: Final = (
     ("glm", ("zai", "openrouter")),
     ("mimo", ("xiaomi", "openrouter")),
 )
-"""Prefixes of open models' names, and who serves them, the likeliest first: for hints."""
+"""Prefixes of open models' names, and the providers that serve them, likeliest first: for hints."""

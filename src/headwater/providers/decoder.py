@@ -1,7 +1,7 @@
-"""The decoder's contract: bytes of one response in, events out, in the grammar that every API's answer keeps.
+"""The decoder's contract: bytes of one response in, events out, in the same grammar for every API.
 
-What is started is ended, deltas are never empty, numbers and keys are unique: here, once, for all APIs. Nothing here
-may do I/O, read a clock, or invent an id at random.
+Everything started is ended, deltas are never empty, numbers and keys are unique: enforced here once for all APIs.
+Nothing here may do I/O, read a clock, or create a random id.
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ __all__ = ("API", "Call", "Decoder", "Part", "Place", "parse_arguments")
 
 
 class Place(msgspec.Struct, kw_only=True):
-    """The position of a response in a run: what its decoder needs to number things without knowing the run."""
+    """The position of a response in a run: what its decoder needs to assign numbers and keys."""
 
     step: int = 1
     attempt: int = 1
     part: int = 0
-    """The first part number that is free in this step."""
+    """The first unused part number in this step."""
     lead: str = ""
-    """What separates this step's text from that of the previous step."""
+    """The separator between the previous step's text and this one's."""
     call_prefix: str = "call"
-    """Prefix of the ids made for calls without a provider's id: `<prefix>_<n>`."""
+    """Prefix of the generated ids for calls without a provider's id: `<prefix>_<n>`."""
     calls: set[str] = msgspec.field(default_factory=set)
     """The call keys already used in this run; a decoder adds its own."""
     client: Container[str] = ()
-    """The names of the tools that the program runs which reads the answer."""
+    """The names of the tools that the client runs."""
     agent: str = ""
-    """Who asks."""
+    """The agent's name."""
 
 
 class Call:
-    """A tool call being written: the state a decoder keeps of one."""
+    """A tool call being streamed: the state that a decoder keeps of it."""
 
     __slots__ = ("args", "by", "custom", "id", "item_id", "key", "name", "ready", "signature")
 
@@ -78,7 +78,7 @@ class Call:
 
 
 class Part:
-    """A part of text or reasoning being written."""
+    """A part of text or reasoning being streamed."""
 
     __slots__ = ("kind", "number", "redacted", "signature")
 
@@ -90,7 +90,7 @@ class Part:
 
 
 class _FromOutside:
-    """A word of the provider's, kept without the secrets in use; None until it is said."""
+    """A string from the provider, stored with secrets removed; None until it is set."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = f"_{name}"
@@ -106,41 +106,41 @@ class _FromOutside:
 class Decoder:
     """Bytes of one response in, events out.
 
-    `feed` what the socket gave and append what it returns to the log; `finish` once the input has ended, however it
-    ended. Afterwards (and already before) the attributes say how it went:
+    Call `feed` with the received bytes and append the returned events to the log; call `finish` once when the input has
+    ended, however it ended. The attributes hold the state, also before the end:
 
-    * `complete`: the API's end marker was seen. Without it the answer is cut, whatever the connection said.
-    * `ended`: what makes the answer whole was seen, but more may follow (usage after a finish reason).
-    * `error`: an error that the provider reported inside the stream, or bytes that are none of its API's.
-    * `finish_reason`, `provider_finish_reason`: the common word and the provider's own; None where it said none.
+    * `complete`: the API's end marker was seen. Without it the answer is cut off, however the connection ended.
+    * `ended`: the answer is complete, but more may follow (usage after a finish reason).
+    * `error`: an error that the provider reported inside the stream, or bytes that are not valid in its API.
+    * `finish_reason`, `provider_finish_reason`: the normalized value and the provider's own; None if there was none.
     * `model`, `usage`, `response_id`: as reported.
 
-    A subclass implements `_feed` and `_finish` and says things through the methods below, which keep the grammar: what
-    is started is ended, deltas are never empty, part numbers and call keys are unique, text carries its lead once. They
-    also take the secrets in use out of all but the model's own words (`scrubber`): a subclass makes no event but deltas
-    by itself. After `complete` or `error` further bytes are ignored.
+    A subclass implements `_feed` and `_finish` and emits events through the methods below, which enforce the grammar:
+    everything started is ended, deltas are never empty, part numbers and call keys are unique, text has its lead once.
+    They also remove secrets from everything but the model's own words (`scrubber`): deltas are the only events that a
+    subclass creates itself. After `complete` or `error` further bytes are ignored.
     """
 
     api: ClassVar[str] = ""
     more_promised: ClassVar[bool] = True
-    """Whether something worth a longer wait (usage, a [DONE]) may follow `ended`."""
+    """Whether something worth waiting for (usage, a [DONE]) may follow `ended`."""
 
-    # These stand here and not in __init__: an object with more than thirty attributes of its own takes 1.3 kB more,
-    # and is slower to read from.
+    # Class attributes, not set in __init__: an object with more than thirty instance attributes takes 1.3 kB more and
+    # is slower to access.
     error: errors.HeadwaterError | None = None
     lifecycle: int = 0
-    """Counts signs of life that are not events, such as a server's tool at work; comments and pings do not count."""
+    """Counts signs of progress other than events, such as a running server-side tool; not comments and pings."""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     _model: str | None = None
     _response_id: str | None = None
     _provider_finish_reason: str | None = None
     scrubber: Scrubber = Scrubber()
-    """Knows the secrets in use; by default there are none."""
+    """Removes the secrets in use; by default there are none."""
     _warned: set[str] | None = None
     _made_files = False
     _again: dict[str, int] | None = None
-    """The next number to try for an id that was given more than once."""
+    """The next suffix to try for a duplicate id."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         self.place = place or Place()
@@ -165,7 +165,7 @@ class Decoder:
     # --- the contract
 
     def feed(self, data: bytes) -> list[Event]:
-        """Returns the events that these bytes complete, in order. Never raises because of their content."""
+        """Returns the events that these bytes complete, in order. Never raises for invalid content."""
         if self.complete or self.error is not None:
             return []
         try:
@@ -174,21 +174,21 @@ class Decoder:
             self.error = error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self.error = malformed(self.api, error)
-        self.ended |= self.complete  # so that no decoder needs to say both
+        self.ended |= self.complete  # so that decoders need to set only one
         return self.take()
 
     def finish(self) -> list[Event]:
-        """Returns what was held back until the end of input, and the ends of all that is open. Call it once."""
+        """Returns the remaining events, including the ends of everything open. Call it once."""
         if not self.complete and self.error is None:
             try:
                 self._finish()
             except errors.HeadwaterError as error:
                 self.error = error
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                pass  # a truncated last frame: the end marker is missing, which says enough
+                pass  # a truncated last frame: the missing end marker is reported anyway
         self.ended |= self.complete
         if self.halves.waiting:
-            self.warn("half_character", "Half of a character came, and never its other half; it is left out.")
+            self.warn("half_character", "A lone surrogate arrived without its other half; it was dropped.")
         self.end_parts()
         for call in self.calls:
             self.end_call(call, cut=not self.complete)
@@ -196,12 +196,12 @@ class Decoder:
 
     @property
     def visible(self) -> bool:
-        """Whether there was any output: text, reasoning, a file or the beginning of a call."""
+        """Whether there was any output: text, reasoning, a file or the start of a call."""
         return bool(self.calls) or self._next_part > self.place.part or self._made_files
 
     @property
     def next_part(self) -> int:
-        """The first part number that is free after what was said."""
+        """The first part number that is still unused."""
         return self._next_part
 
     def take(self) -> list[Event]:
@@ -213,13 +213,13 @@ class Decoder:
         raise NotImplementedError
 
     def _finish(self) -> None:
-        """Called at the end of input, for what framing holds back."""
+        """Called at the end of input, to process what framing holds back."""
 
     def raise_left(self, frames: Sequence[tuple[str, bytes]], stray: Sequence[bytes]) -> None:
-        """Raise the error in what an event stream left over at its end, if there is one.
+        """Raises the error in the leftovers of an event stream, if there is one.
 
-        `frames` are those that could not be read because they were cut; `stray` the lines that belong to no event. Call
-        it at the end of input only: the events before must not depend on how the bytes were split.
+        `frames` are those that could not be parsed because they were truncated; `stray` the lines outside any event.
+        Call it only at the end of input: earlier events must not depend on how the bytes were split.
         """
         for _, data in frames:
             if error := cut_error(self.api, data.decode("utf-8", "replace")):
@@ -227,24 +227,24 @@ class Decoder:
         if stray and (error := stray_error(self.api, stray)):
             raise error
 
-    # --- saying text and reasoning
+    # --- text and reasoning
 
     def text(self, text: str) -> None:
-        """The next piece of the answer; opens a part of text where none is current, closing one of reasoning."""
+        """Adds a piece of the answer; opens a part of text if none is current, closing one of reasoning."""
         if text:
             if self._current_kind != "answer":
                 self._switch("answer")
             self.events.append(TextDelta(step=self._step, part=self._current_number, text=text))
 
     def refusal(self, text: str) -> None:
-        """The next piece of a refusal."""
+        """Adds a piece of a refusal."""
         if text:
             if self._current_kind != "refusal":
                 self._switch("refusal")
             self.events.append(TextDelta(step=self._step, part=self._current_number, text=text))
 
     def reasoning(self, text: str, kind: Literal["full", "summary"] = "full") -> None:
-        """The next piece of reasoning."""
+        """Adds a piece of reasoning."""
         if text:
             if self._current_kind != kind:
                 self._switch(kind)
@@ -255,10 +255,10 @@ class Decoder:
             self.close_part(self._current)
         self.open_part(kind)
 
-    # --- the same with parts in hand, for APIs that number them and let them overlap
+    # --- explicit parts, for APIs that number them and let them overlap
 
     def open_part(self, kind: str) -> Part:
-        """Begin a part: "answer", "refusal", "full" or "summary"; it becomes the current one."""
+        """Opens a part: "answer", "refusal", "full" or "summary"; it becomes the current one."""
         part = Part(kind, self._next_part)
         self._next_part += 1
         self._open.append(part)
@@ -275,7 +275,7 @@ class Decoder:
         return part
 
     def part_delta(self, part: Part, text: str) -> None:
-        """The next piece of an open part."""
+        """Adds a piece to an open part."""
         if not text:
             return
         if part.kind == "answer" or part.kind == "refusal":
@@ -284,7 +284,7 @@ class Decoder:
             self.events.append(ReasoningDelta(step=self._step, part=part.number, text=text))
 
     def close_part(self, part: Part) -> None:
-        """The part is over; closing one twice does nothing."""
+        """Closes a part; closing it twice does nothing."""
         if part not in self._open:
             return
         self._open.remove(part)
@@ -303,13 +303,13 @@ class Decoder:
         return text and self.scrubber.text(text)
 
     def end_parts(self) -> None:
-        """Close all that is open."""
+        """Closes all open parts."""
         for part in tuple(self._open):
             self.close_part(part)
 
     @property
     def current(self) -> Part | None:
-        """The part that `text`, `refusal` and `reasoning` write to, for hanging a signature on."""
+        """The part that `text`, `refusal` and `reasoning` write to, to set its signature."""
         return self._current
 
     def _make_current(self, part: Part | None) -> None:
@@ -317,10 +317,10 @@ class Decoder:
         self._current_kind = part.kind if part else ""
         self._current_number = part.number if part else 0
 
-    # --- saying tool calls
+    # --- tool calls
 
     def start_call(self, ident: str | None, name: str, by: Literal["agent", "provider", "client"] = "agent") -> Call:
-        """The model begins a call; `ident` is the provider's id, or nothing where it gives none."""
+        """Starts a call; `ident` is the provider's id, or empty if there is none."""
         if self._current is not None:
             self.close_part(self._current)
         if by == "agent" and name in self.place.client:
@@ -328,7 +328,7 @@ class Decoder:
         key = given = self._clean(ident) or f"{self.place.call_prefix}_{len(self.calls)}"
         if key in self.place.calls:
             counts = self._again = self._again or {}
-            again = counts.get(given, 2)  # not anew from 2 for each: a thousand calls may all have one id
+            again = counts.get(given, 2)  # not from 2 again for each: a thousand calls may all have the same id
             while (key := f"{given}#{again}") in self.place.calls:
                 again += 1
             counts[given] = again + 1
@@ -340,17 +340,17 @@ class Decoder:
         return call
 
     def call_delta(self, call: Call, text: str) -> None:
-        """The next piece of the call's arguments."""
+        """Adds a piece of the call's arguments."""
         if text and not call.ready:
             call.args.append(text)
             self.events.append(CallDelta(step=self._step, call=call.key, json=text))
 
     def end_call(self, call: Call, arguments: dict[str, Any] | str | None = None, *, cut: bool = False) -> None:
-        """The call is whole; doing it twice does nothing.
+        """Ends a call; ending it twice does nothing.
 
-        `arguments` are the final ones where the API says them outright: a dict, or JSON; else the deltas joined.
-        They come out as call.ready where they are a JSON object (or a custom tool's text), else as call.rejected.
-        `cut`: the input ended before the call did, so that it is rejected, valid JSON or not.
+        `arguments` are the final ones if the API sends them as a whole: a dict, or JSON; otherwise the deltas are
+        joined. The event is call.ready if they are a JSON object (or a custom tool's text), else call.rejected. `cut`:
+        the input ended before the call did, so it is rejected, valid JSON or not.
         """
         if call.ready:
             return
@@ -373,24 +373,24 @@ class Decoder:
         else:
             self.events.append(CallReady(arguments=parsed, custom=call.custom, **about))
 
-    # --- saying the rest
+    # --- other events
 
     def source(self, **fields: Any) -> None:
-        """A citation; see `events.SourceFound`."""
+        """Adds a citation; see `events.SourceFound`."""
         self.events.append(SourceFound(step=self._step, **self.scrubber.value(fields)))
 
     def file(self, **fields: Any) -> None:
-        """A picture or file that the model made; see `events.FileMade`."""
+        """Adds an image or file that the model generated; see `events.FileMade`."""
         self._made_files = True
         data = fields.pop("data", None)
         self.events.append(FileMade(step=self._step, data=data, **self.scrubber.value(fields)))
 
     def item(self, item: dict[str, Any]) -> None:
-        """An item that the provider wants back unchanged, at this place."""
+        """Adds an item that the provider expects back unchanged, at this place."""
         self.events.append(ProviderItemMade(step=self._step, api=self.api, item=self.scrubber.value(item)))
 
     def report(self, usage: Usage) -> None:
-        """The usage so far; the last report counts. An unchanged one is not repeated."""
+        """Reports the usage so far; the last report counts. An unchanged one is not repeated."""
         if usage and usage != self.usage:
             if usage.raw is not None and (raw := self.scrubber.value(usage.raw)) is not usage.raw:
                 usage = msgspec.structs.replace(usage, raw=raw)
@@ -398,7 +398,7 @@ class Decoder:
             self.events.append(UsageReported(step=self._step, attempt=self.place.attempt, usage=usage))
 
     def warn(self, code: str, message: str, hint: str = "") -> None:
-        """A warning; each code once per response."""
+        """Adds a warning; each code once per response."""
         warned = self._warned = self._warned or set()
         if code not in warned:
             warned.add(code)
@@ -420,11 +420,11 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
 
 
 class API(Protocol):
-    """What an API module offers (a module satisfies a protocol by its functions)."""
+    """The interface of an API module (a module satisfies a protocol by its functions)."""
 
     def encode(self, request: Request, endpoint: Endpoint) -> HTTPRequest:
-        """Returns the request as this API writes it. Raises UnsupportedSetting, InvalidRequest."""
+        """Encodes the request for this API. Raises UnsupportedSetting, InvalidRequest."""
 
     @property
     def Decoder(self) -> type[Decoder]:  # noqa: N802
-        """The decoder of its responses."""
+        """Creates the decoder of a response."""

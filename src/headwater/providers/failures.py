@@ -1,6 +1,6 @@
-"""What goes wrong at a provider: statuses, bodies and in-band errors of every shape, as errors of the tree.
+"""Provider errors: converts statuses, bodies and in-band errors of every shape to exceptions.
 
-Pure wording and sorting. It knows no secrets: `backends.http` removes a key that a provider echoes.
+Owns their wording and classification. It knows no secrets: `backends.http` removes a key that a provider echoes.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = (
 )
 
 MAX_READ: Final = 20_000
-"""Bytes of an error's body that are read where it is no JSON: enough for what a person would read."""
+"""Bytes of an error's body that are read if it is not JSON: as much as a person would read."""
 
 MAX_STRAY_ATTEMPTS: Final = 64
-"""The most lines outside any event that are tried as the beginning of JSON, so that a large body stays cheap."""
+"""Maximum number of lines outside any event that are tried as the start of JSON, so that a large body stays cheap."""
 
 
 def http_error(
@@ -40,12 +40,12 @@ def http_error(
 ) -> errors.ProviderError:
     """Returns the error for an HTTP response other than 2xx, whatever its body is: JSON, HTML or nothing.
 
-    `headers` have lower-case names. `now` (Unix seconds) is what dates in headers are measured from.
+    `headers` have lower-case names. Dates in headers are relative to `now` (Unix seconds).
     """
     code, message = read_error_body(body)
     return provider_error(
         provider,
-        message or _unsaid(status, body),
+        message or _fallback_message(status, body),
         status=status,
         code=code,
         request_id=headers.get("x-request-id") or headers.get("request-id"),
@@ -53,8 +53,8 @@ def http_error(
     )
 
 
-def _unsaid(status: int, body: bytes) -> str:
-    """What to say if a body has no message: a web page's title, else the status in words."""
+def _fallback_message(status: int, body: bytes) -> str:
+    """Returns the message for a body without one: a web page's title, else the status in words."""
     title = re.search(rb"<title[^>]*>\s*([^<]+?)\s*<", body[:20_000], re.IGNORECASE)
     if title is not None:
         return f"a web page, {title[1].decode('utf-8', 'replace')[:200]!r}"
@@ -73,14 +73,14 @@ def read_error_body(body: bytes) -> tuple[str | None, str]:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         text = body[:MAX_READ].decode("utf-8", "replace").strip()
-        if (told := _told_as_events(text)) is not None:
+        if (told := _read_event_stream(text)) is not None:
             return told
         return None, "" if text.startswith("<") else text[:500]
     return read_error(value)
 
 
-def _told_as_events(text: str) -> tuple[str | None, str] | None:
-    """The code and the message in a body that is an event stream, as some servers answer a request for one."""
+def _read_event_stream(text: str) -> tuple[str | None, str] | None:
+    """Returns the code and the message from a body that is an event stream, which some servers send for errors too."""
     if not re.match(r"(data|event|id|retry|)\s*:", text):
         return None
     words = ""
@@ -116,7 +116,7 @@ def read_error(value: Any) -> tuple[str | None, str]:
 
 
 def _with_cause(value: Mapping[str, Any], message: str) -> str:
-    """The message with what the provider behind a gateway said, which stands in `metadata.raw`, itself often JSON."""
+    """Returns the message with the error of the provider behind a gateway, from `metadata.raw`, which is often JSON."""
     about = value.get("metadata")
     raw = about.get("raw") if isinstance(about, dict) else None
     if not isinstance(about, dict) or not raw:
@@ -131,7 +131,7 @@ def _word(value: Any) -> str | None:
 
 
 _QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "credit_balance_too_low"})
-_KEY_HINT = "Check that the key is whole, current, and of this provider."
+_KEY_HINT = "Check that the key is complete, current and for this provider."
 
 
 def provider_error(
@@ -143,7 +143,7 @@ def provider_error(
     request_id: str | None = None,
     retry_after: float | None = None,
 ) -> errors.ProviderError:
-    """Returns the error that a status and a provider's code mean. Without a status the code alone decides."""
+    """Returns the error for a status and a provider's code. Without a status the code alone decides."""
     kind, hint = _classify(status, (code or "").lower(), message.lower())
     where = f" (HTTP {status})" if status is not None else ""
     return kind(
@@ -162,7 +162,11 @@ def _sentence(text: str) -> str:
 
 
 def _wait_hint(seconds: float | None) -> str:
-    return f"It asks to wait {seconds:.0f} s before trying again." if seconds else "Wait a while, or ask less often."
+    return (
+        f"It asks clients to wait {seconds:.0f} s before the next try."
+        if seconds
+        else "Wait a while, or send requests less often."
+    )
 
 
 _TOO_LONG: Final = (
@@ -182,13 +186,13 @@ _NO_MODEL: Final = (
     r"|unknown model|unexpected model name|supported api model names|unable to access model"
     r"|model identifier is invalid"
 )
-"""What providers say in words where their status and code do not: the same refusal is a 400 here and a 500 there.
+"""Wordings of providers whose status and code do not tell: the same refusal may be a 400 or a 500.
 
-Compiled where a provider first refuses: that takes longer than anything else that is imported for a run.
+Compiled at the first refusal: compiling takes longer than any import for a run.
 """
 
 _REFUSALS: Final = frozenset({400, 404, 422, None})
-"""Statuses under which a request itself is refused; None is an error inside a stream."""
+"""Statuses for a rejected request; None is an error inside a stream."""
 
 
 def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.ProviderError], str]:
@@ -202,7 +206,7 @@ def _classify(status: int | None, code: str, message: str) -> tuple[type[errors.
     if (status in _REFUSALS or status == 403) and re.search(_WRONG_KEY, said):
         return errors.AuthenticationFailed, _KEY_HINT
     if status == 403 or "permission" in code:
-        return errors.PermissionDenied, "The key may not use this model or address."
+        return errors.PermissionDenied, "The key has no access to this model or URL."
     if (
         status == 404
         or code in ("not_found", "not_found_error")
@@ -230,17 +234,17 @@ _ABOUT_TOOLS: Final = r"\btools?\b|tool[_ ](call|choice|use)|function[_ ]call"
 
 
 def output_hint(error: errors.ProviderError, mode: str) -> str:
-    """Returns how else to ask for an answer of a type, where a provider refused the way that was tried; else "".
+    """Returns a hint about other output modes if a provider refused the current one; else "".
 
-    `mode` is that way: "native" (a schema), "tool" or "prompted".
+    `mode` is the current one: "native" (a schema), "tool" or "prompted".
     """
     if type(error) not in (errors.InvalidRequest, errors.ModelNotFound, errors.ServerError):
         return ""
     said = f"{error.code or ''} {error.message}".lower()
     if mode == "native" and re.search(_ABOUT_SCHEMAS, said):
-        return 'If it takes no such schema for its answer, use output_mode="tool", or "prompted".'
+        return 'If it does not support a JSON Schema for the answer, use output_mode="tool", or "prompted".'
     if mode == "tool" and re.search(_ABOUT_TOOLS, said):
-        return 'If it takes no tools, use output_mode="prompted" or "native".'
+        return 'If it does not support tools, use output_mode="prompted" or "native".'
     return ""
 
 
@@ -252,9 +256,9 @@ def in_band_error(provider: str, value: Any) -> errors.ProviderError:
 
 
 def stray_error(provider: str, lines: Sequence[bytes]) -> errors.ProviderError | None:
-    """Returns the error in the lines of a stream that belong to no event, or None.
+    """Returns the error in the lines of a stream outside any event, or None.
 
-    It is a line `error: …`, or an error object in JSON on one line or several; one that was cut counts too.
+    It is a line `error: …`, or an error object in JSON on one or more lines; a truncated one counts too.
     """
     text = b"\n".join(lines).decode("utf-8", "replace")
     at, attempts = 0, 0
@@ -280,7 +284,7 @@ def stray_error(provider: str, lines: Sequence[bytes]) -> errors.ProviderError |
 
 
 def cut_error(provider: str, text: str) -> errors.ProviderError | None:
-    """Returns the error if cut JSON begins as one, else None."""
+    """Returns the error if truncated JSON starts like one, else None."""
     return in_band_error(provider, text.strip()) if _ERROR_BEGINS.match(text) else None
 
 
@@ -306,7 +310,7 @@ def _is_error(value: Any) -> bool:
 def malformed(provider: str, cause: Exception) -> errors.MalformedResponse:
     """Returns the error for bytes that are not valid in this API."""
     return errors.MalformedResponse(
-        f"What {provider} sent is not valid: {cause}.",
-        hint="If this stays so, check that the base URL speaks this API.",
+        f"{provider} sent an invalid response: {cause}.",
+        hint="If this happens every time, check that the base URL is for this API.",
         provider=provider,
     )

@@ -1,9 +1,9 @@
-"""Characters that a server cut in two: a surrogate pair whose halves came in two JSON strings.
+"""Repairs split characters: surrogate pairs whose halves arrived in two JSON strings.
 
-Gateways that slice a text by UTF-16 units send `"\\ud83d"` in one delta and `"\\ude00"` in the next. Each half alone is
-no character, and no strict parser takes it. A half at the end of a string waits here for the next string of the same
-kind; a half that stays alone becomes U+FFFD, as every browser shows it. Only frames that could not be parsed come here,
-so that all others cost nothing. Pure; it must never see what a frame means.
+Gateways that slice text by UTF-16 units send `"\\ud83d"` in one delta and `"\\ude00"` in the next. A lone half is not a
+character, and strict parsers refuse it. A half at the end of a string waits here for the next string of the same kind;
+a half that stays alone becomes U+FFFD, as in browsers. Only frames that could not be parsed come here, so all others
+cost nothing. Pure; it must never interpret a frame.
 """
 
 from __future__ import annotations
@@ -20,24 +20,25 @@ _ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _REPLACEMENT: Final = "\ufffd"
 
 _MARKS: Final = ("type", "index", "output_index", "content_index", "summary_index", "jsonPath")
-"""Fields that tell one stream of text from another inside the same answer."""
+"""Fields that distinguish streams of text inside the same answer."""
 
 _Names = tuple[str, ...]
 _Marks = tuple[Any, ...]
 
 
 class Halves:
-    """`mend` what could not be parsed; `waiting` is what waits for its other half, nothing nearly always."""
+    """`repair` frames that could not be parsed; `waiting` holds halves without their other half, nearly always
+    empty."""
 
     __slots__ = ("waiting",)
 
     def __init__(self) -> None:
         self.waiting: dict[tuple[_Names, _Marks], str] = {}
 
-    def mend(self, data: bytes) -> bytes | None:
-        """Returns JSON without lone halves that says what `data` does.
+    def repair(self, data: bytes) -> bytes | None:
+        """Returns the same JSON without lone halves.
 
-        None where `data` could not be parsed for another reason.
+        None if `data` could not be parsed for another reason.
         """
         if not self.waiting and _ESCAPE.search(data) is None:
             return None
@@ -79,10 +80,10 @@ class Halves:
         return _ANY.sub(_REPLACEMENT, whole)
 
     def _waiting_for(self, names: _Names, marks: _Marks) -> str:
-        """The half of the same stream of text; else the oldest of the same kind."""
+        """Returns the waiting half of the same stream of text; else the oldest of the same kind."""
         keys = [(names, marks), *(key for key in self.waiting if key[0] == names)]
         return next((self.waiting.pop(key) for key in keys if key in self.waiting), "")
 
 
 def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
+    raise ValueError(f"{word} is not JSON")

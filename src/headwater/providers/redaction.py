@@ -1,11 +1,11 @@
-"""Where a key could show, and how it is kept from showing.
+"""Keeps secrets out of events, errors and logs.
 
-Owns what counts as a secret (by the name it stands under, or because it was sent as one) and how it is removed from
-texts and values. It must never touch what goes to a provider: that is sent unchanged.
+Owns what counts as a secret (by the name of its field, or because it was sent as one) and how secrets are removed from
+texts and values. It must never change what is sent to a provider.
 
-What comes from outside (a provider, a proxy, any server) enters events and errors through a `Scrubber`, without the
-secrets in use and without characters that steer a terminal. The model's own words are the exception: text, reasoning
-and the arguments of calls are what the stream is there to tell, and stay as they came. A model is never shown a key.
+Text from outside (a provider, a proxy, any server) enters events and errors through a `Scrubber`, which removes the
+secrets in use and terminal control characters. The model's own words are the exception: text, reasoning and the
+arguments of calls are the content of the stream and stay unchanged. A model never sees a key.
 """
 
 from __future__ import annotations
@@ -23,30 +23,31 @@ from headwater.events.controls import harmless
 __all__ = ("HIDDEN", "Scrubber", "scrubbed", "secrets_in", "secrets_under", "without_secrets")
 
 HIDDEN: Final = "…"
-"""What stands where a secret stood."""
+"""The replacement for a secret."""
 
 SHORTEST: Final = 6
-"""Characters of a secret that is looked for: what is shorter is no key, and stands in any sentence by chance."""
+"""Minimum length of a secret to search for: anything shorter is not a key, and occurs in text by chance."""
 
 SHORTEST_CUT: Final = 16
-"""Characters from which pieces of a secret are looked for too: a shorter one is often a word, such as not-needed."""
+"""Minimum length of a secret to search for its pieces too: a shorter one is often a word, such as not-needed."""
 
 PIECE: Final = 8
-"""Characters in a row that are taken for a piece of a secret."""
+"""Length of a run of characters that counts as a piece of a secret."""
 
 _BLOCK: Final = 4
-"""Half a piece. Wherever in a secret a piece is from, one whole block of it is in there: a text without is clean."""
+"""Half a piece. A piece from anywhere in a secret contains at least one whole block, so a text without blocks is
+clean."""
 
 _REACH: Final = PIECE - _BLOCK
-"""How far a piece may reach beyond a block on either side without holding the next one."""
+"""How far a piece may extend beyond a block on either side without containing the next one."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 MAX_WORDS: Final = 4_000
-"""Characters of what someone outside says in a message: more than anyone reads."""
+"""Maximum length of outside text in a message: more than anyone reads."""
 
 _ACCOUNT_HEADERS: Final = frozenset({"openai-organization", "openai-project"})
-"""Headers that say whose account it is, which is nobody else's business either."""
+"""Headers that identify the account, which are private too."""
 
 _SECRET_NAME: Final = re.compile(
     r"(auth|bearer|cookie|credential|passw|secret|signature|headers$|(^|[-_])(api)?[-_]?key$|token$|^sig$|^code$)",
@@ -55,16 +56,16 @@ _SECRET_NAME: Final = re.compile(
 _PLAIN_NAMES: Final = frozenset({"prompt_cache_key"})
 
 _MASK: Final = re.compile(r"\*{3,}|\.{3,}|…+|•{3,}|[xX]{4,}")
-"""What stands for the middle of a masked word: sk-proj-****abcd."""
+"""Characters that mask the middle of a word: sk-proj-****abcd."""
 _WORD: Final = re.compile(r"[\w-]+")
 
 
 class Scrubber:
-    """Takes the secrets in use out of what comes from outside.
+    """Removes the secrets in use from outside text.
 
-    `find` returns them; it is called once, when something first comes: what a request is sent with is known only then.
-    Messages are searched for pieces and masked forms too, which is how vendors quote a key; all else for whole secrets,
-    which takes no time.
+    `find` returns them; it is called once, on first use: only then are the headers of a request known. Messages are
+    searched for pieces and masked forms too, which is how vendors quote a key; everything else only for whole secrets,
+    which is fast.
     """
 
     __slots__ = ("_find", "_in_json", "_known")
@@ -89,12 +90,12 @@ class Scrubber:
         return text
 
     def value(self, value: Any) -> Any:
-        """Returns `value`, JSON-like, without secrets in its texts and names; the same object where it has none."""
+        """Returns `value`, JSON-like, without secrets in its strings and keys; the same object if it has none."""
         if not self._secrets:
             return value
         try:
             told = _encode(value)
-        except (TypeError, ValueError, OverflowError, RecursionError):  # what came is no JSON of ours
+        except (TypeError, ValueError, OverflowError, RecursionError):  # the value cannot be written as JSON
             return self._walked(value)
         for secret in self._in_json:
             if secret in told:
@@ -102,13 +103,13 @@ class Scrubber:
         return value
 
     def words(self, text: str) -> str:
-        """Returns a message for people: without secrets, parts of them and masked forms; harmless to terminals, and cut
-        after MAX_WORDS characters."""
+        """Returns a message for people: without secrets, their pieces and masked forms; safe for terminals, and
+        truncated after MAX_WORDS characters."""
         cut = text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}…"
         return harmless(_scrubbed(cut, self._secrets))
 
     def error(self, error: HeadwaterError) -> None:
-        """Takes the secrets out of all that `error` says, as `words` does."""
+        """Removes the secrets from the texts of `error`, as `words` does."""
         error.message, error.hint = self.words(error.message), self.words(error.hint)
         error.args = (error.message,)
         if isinstance(error, ProviderError):
@@ -126,9 +127,9 @@ class Scrubber:
 
 
 def secrets_in(headers: Mapping[str, str], query: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Returns the secrets of a request: the values of headers and query fields that have a secret's name.
+    """Returns the secrets of a request: the values of headers and query fields with a secret's name.
 
-    Any other header says what anyone may say: a title or a team may well be a word of the answer.
+    Other headers are not secret: a title or a team may well be a word of the answer.
     """
     found = [
         re.sub(r"^(Bearer|Basic) ", "", value)
@@ -139,7 +140,7 @@ def secrets_in(headers: Mapping[str, str], query: Mapping[str, str] | None = Non
 
 
 def secrets_under(value: Any, *, hide: bool = False) -> list[str]:
-    """Returns the strings in `value`, JSON-like, that stand under a secret's name."""
+    """Returns the strings in `value`, JSON-like, whose field has a secret's name."""
     if isinstance(value, Mapping):
         return [
             secret
@@ -152,12 +153,12 @@ def secrets_under(value: Any, *, hide: bool = False) -> list[str]:
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
-    """Returns `text` without the secrets, including parts of them and masked forms."""
+    """Returns `text` without the secrets, their pieces and masked forms."""
     return _scrubbed(text, _longest_first(secrets))
 
 
 def without_secrets(value: Any, *, hide: bool = False) -> Any:
-    """Returns `value`, JSON-like, with the strings under a secret's name hidden."""
+    """Returns `value`, JSON-like, with the strings of fields with a secret's name hidden."""
     if isinstance(value, Mapping):
         return {name: without_secrets(inner, hide=hide or _secret_name(str(name))) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
@@ -170,11 +171,11 @@ def _secret_name(name: str) -> bool:
     return name not in _PLAIN_NAMES and _SECRET_NAME.search(name) is not None
 
 
-# --- finding a secret in a text, without looking at each character of that
+# --- finding a secret in a text without looking at each character
 
 
 def _longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
-    """The secrets that are long enough to be looked for."""
+    """Returns the secrets that are long enough to search for."""
     return tuple(sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True))
 
 
@@ -201,7 +202,7 @@ def _without_pieces(text: str, secret: str) -> str:
 
 
 def _around(text: str, secret: str, at: int) -> Iterator[tuple[int, int]]:
-    """Where pieces stand that hold the secret's block at `at`; of a longer one, as much as reaches the next block."""
+    """Yields the positions of pieces that contain the secret's block at `at`; a longer one up to the next block."""
     stop = at + _BLOCK
     found = text.find(secret[at:stop])
     while found >= 0:
@@ -225,7 +226,7 @@ def _without_masked(text: str, secret: str) -> str:
         begin, end = mask.span()
         if begin < past:
             continue
-        # A longer head or tail is none of the secret's.
+        # A longer head or tail is not part of the secret.
         head = text[_word_begins(text, begin, max(past, begin - len(secret) - 1)) : begin]
         word = _WORD.match(text, end, end + len(secret) + 1)
         tail = word[0] if word else ""

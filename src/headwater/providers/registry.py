@@ -1,8 +1,8 @@
-"""What a model's name, a base URL, a key and the environment's variables resolve to.
+"""Resolves a model's name, a base URL, a key and environment variables to an endpoint.
 
-Owns the rules by which a name is split and a key is chosen; `catalog` holds what they are applied to, so no provider is
-named here. It must not read the environment, which is passed in; an API's module is imported when first needed. The
-models `offline` and `replay:FILE` have no provider: `is_offline` and `replay_path` recognize them before `resolve`.
+Owns the rules for splitting names and choosing keys; `catalog` has the data, so no provider is named here. It must not
+read the environment, which is passed in; an API's module is imported when first needed. The models `offline` and
+`replay:FILE` have no provider: `is_offline` and `replay_path` recognize them before `resolve`.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ __all__ = (
 MODEL_VARIABLE: Final = "HEADWATER_MODEL"
 
 
-# --- what users see
+# --- public functions
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """Where to send a request, and the provider's name of the model."""
+    """Where to send a request, and the provider's name for the model."""
 
     endpoint: Endpoint
     model: str
 
 
 class KeyVariable(NamedTuple):
-    """A variable that may hold a provider's key, and whether it does."""
+    """A variable that may hold a provider's key, and whether it is set."""
 
     provider: str
     variable: str
@@ -68,7 +68,7 @@ class KeyVariable(NamedTuple):
 
 
 def known_keys(env: Environment) -> list[KeyVariable]:
-    """Returns every variable that may hold a key or a token, provider by provider, and whether `env` has it."""
+    """Returns every variable that may hold a key or a token, by provider, and whether `env` sets it."""
     return [
         KeyVariable(provider.name, variable, bool(value_of(env, variable)))
         for provider in PROVIDERS.values()
@@ -79,12 +79,12 @@ def known_keys(env: Environment) -> list[KeyVariable]:
 def load_api(name: str) -> API:
     """Returns the module of the API `name`, imported when first needed. Raises ConfigurationError."""
     if name not in API_MODULES:
-        raise ConfigurationError(f"There is no API {name!r}.", hint=f"There are {', '.join(API_MODULES)}.")
+        raise ConfigurationError(f"Unknown API {name!r}.", hint=f"The APIs are {', '.join(API_MODULES)}.")
     return cast(API, importlib.import_module(API_MODULES[name]))
 
 
 def is_offline(name: str) -> bool:
-    """Whether `name` is the offline model: `offline`, alone or followed by a shape."""
+    """Whether `name` is the offline model: `offline`, optionally followed by a shape."""
     return name == "offline" or name.startswith(("offline/", "offline:"))
 
 
@@ -94,9 +94,9 @@ def replay_path(name: str) -> str | None:
 
 
 def model_name(name: str | None, env: Environment) -> str:
-    """Returns the model to use: the one named, else the one in HEADWATER_MODEL.
+    """Returns the model to use: `name`, else the one in HEADWATER_MODEL.
 
-    Raises ModelNotNamed, which says which keys were found and what to write.
+    Raises ModelNotNamed, which lists the keys that were found and says what to write.
     """
     named = (name or "").strip() or value_of(env, MODEL_VARIABLE)
     if named:
@@ -122,22 +122,22 @@ def resolve(
 ) -> Resolved:
     """Returns the endpoint for a model: where requests go, with which key, and the model's name there.
 
-    One prefix of the name is read: a provider's, whose key is used, or an API's. What is left is the model's id,
-    slashes and all. With `base_url` a vendor's own host says whose it is, so that there only its own prefix is one. A
-    key from `env` is only sent where its provider was named, to its hosts, or to the URL that its own variable holds.
+    One prefix of the name is read: a provider's, whose key is used, or an API's. The rest is the model's id, including
+    slashes. With a `base_url` on a vendor's own host, only that vendor's name counts as a prefix. A key from `env` is
+    only sent if its provider was named, to its hosts, or to the URL in its own variable.
 
     Raises ModelNotNamed, UnknownModel, MissingKey, and ConfigurationError for an invalid URL or key.
     """
     name = model_name(name, env)
     target = _at_url(name, base_url, env) if base_url and base_url.strip() else _by_name(name, env)
-    # From here on no frame shows the key to a tool that prints the variables of a traceback.
+    # From here on no frame holds the key, in case a tool prints the variables of a traceback.
     key = Secret(api_key) if isinstance(api_key, str) else api_key
     del api_key
     return Resolved(_endpoint(target, key, env), target.model)
 
 
 def provider_of(name: str | None, env: Environment) -> str:
-    """Returns the provider that a model's name leads to. Raises ModelNotNamed, UnknownModel, ConfigurationError."""
+    """Returns the provider of a model's name. Raises ModelNotNamed, UnknownModel, ConfigurationError."""
     return _split(model_name(name, env), env)[0].name
 
 
@@ -150,18 +150,18 @@ class _Target(NamedTuple):
     base_url: str
     query: Mapping[str, str]
     official: bool
-    """Whether the base URL is the provider's own: then a key is needed."""
+    """Whether the base URL is the provider's own, which requires a key."""
     trusted: bool
-    """Whether what the provider's variables hold beside keys (accounts, tokens of a cloud) may be sent there."""
+    """Whether the values of the provider's other variables (accounts, cloud tokens) may be sent there."""
     key_owner: Provider | None
-    """Whose key in the environment may be sent there."""
+    """The provider whose key in the environment may be sent there."""
 
 
 # --- names
 
 
 def _head(name: str) -> tuple[str, str, str]:
-    """What stands before the first "/" or ":", that sign, and the rest."""
+    """Splits a name at the first "/" or ":" into head, separator and rest."""
     match = re.search("[/:]", name)
     return (name[: match.start()], match[0], name[match.end() :]) if match else (name, "", "")
 
@@ -178,25 +178,25 @@ def _by_name(name: str, env: Environment) -> _Target:
 
 
 def _in_namespace(provider: Provider, model: str) -> str:
-    """The model's id where the provider's ids begin with a word that nobody writes: openrouter/auto."""
+    """Returns the model's id with the provider's namespace, if its ids have one that users omit: openrouter/auto."""
     return provider.namespace + model if re.fullmatch(provider.in_namespace, model) else model
 
 
 def _is_name_of(provider: Provider, head: tuple[str, str, str]) -> bool:
-    """Whether a name, as `_head` splits it, begins with the provider's, and nothing of theirs begins so."""
+    """Whether a name, as split by `_head`, starts with the provider's prefix, and not with one of its model ids."""
     return head[1] == "/" and bool(head[2]) and provider.own_prefix and BY_ANY_NAME.get(head[0].lower()) is provider
 
 
 def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
-    """Provider, API ("" for its default) and model. Raises UnknownModel."""
+    """Returns provider, API ("" for its default) and model. Raises UnknownModel."""
     head, sign, rest = _head(name)
     api = ""
     if head in (CHAT, RESPONSES):
-        # The API alone means whose it is; a provider may follow: openai-responses/azure/gpt-5.4.
+        # An API alone implies its vendor; a provider may follow: openai-responses/azure/gpt-5.4.
         api, inner = head, _head(rest)
         provider = BY_ANY_NAME.get(inner[0]) if inner[1] == "/" else None
         if provider is None or provider is STANDARD:
-            provider = STANDARD  # openai/gpt-oss-120b is a model's whole id on many servers
+            provider = STANDARD  # openai/gpt-oss-120b is a complete model id on many servers
         elif api in provider.apis:
             rest = inner[2]
         else:
@@ -211,12 +211,14 @@ def _split(name: str, env: Environment) -> tuple[Provider, str, str]:
                     return owner, "", name
             raise _unknown_model(name, env)
     if not rest:
-        raise UnknownModel(f"{name!r} names no model.", hint=f'Write it whole, as in "{_example(provider)}".')
+        raise UnknownModel(
+            f"{name!r} does not name a model.", hint=f'Write the full name, as in "{_example(provider)}".'
+        )
     return provider, api, rest
 
 
 def _nearest(name: str) -> list[str]:
-    """Names that resolve and may have been meant; the likeliest first."""
+    """Returns names that resolve and may have been meant, likeliest first."""
     import difflib
 
     head, sign, rest = _head(name)
@@ -245,10 +247,10 @@ def _unknown_model(name: str, env: Environment) -> UnknownModel:
         hint = "Write provider/model, as in 'openai/gpt-5.4' or 'ollama/llama3.2'."
     for variable in STANDARD.base_url_variables:
         if value_of(env, variable):
-            hint += f" For the server that {variable} names, write {f'{STANDARD.name}/{name}'!r}."
+            hint += f" For the server in {variable}, write {f'{STANDARD.name}/{name}'!r}."
             break
     else:
-        hint += " For a server of your own pass base_url=."
+        hint += " For your own server, pass base_url=."
     return UnknownModel(f"Unknown model {name!r}.", hint=hint)
 
 
@@ -256,11 +258,11 @@ def _example(provider: Provider) -> str:
     return f"{provider.name}/{provider.example}"
 
 
-# --- places
+# --- base URLs
 
 
 def _place(provider: Provider, env: Environment) -> tuple[str, Mapping[str, str], bool]:
-    """Base URL, query, and whether it is the provider's own, where only variables say."""
+    """Returns base URL, query, and whether it is the provider's own, if only variables set it."""
     for variable in provider.base_url_variables:
         if value := value_of(env, variable):
             if provider.read_url is not None:
@@ -274,7 +276,7 @@ def _place(provider: Provider, env: Environment) -> tuple[str, Mapping[str, str]
 
 
 def _at_url(name: str, base_url: str, env: Environment) -> _Target:
-    """Resolve a name at a given base URL."""
+    """Resolves a name at a given base URL."""
     url, query = checked_url(base_url, "base_url")
     host = next((provider for provider in PROVIDERS.values() if _owns(provider, url)), None)
     held = next((provider for provider in PROVIDERS.values() if url in _variable_urls(provider, env)), None)
@@ -284,7 +286,7 @@ def _at_url(name: str, base_url: str, env: Environment) -> _Target:
     if rest and head in (CHAT, RESPONSES):
         api, model = head, rest
     elif host is not None:
-        # Whose it is, the host says; names of others are how a router's models begin.
+        # The host decides whose it is; other providers' names are prefixes of a router's model ids.
         if rest and head in API_MODULES and _speaks(host, head, url):
             api, model = head, rest
         elif named is host:
@@ -294,7 +296,7 @@ def _at_url(name: str, base_url: str, env: Environment) -> _Target:
     trusted = owner is not None and owner in (host, held)
     key_owner = host or held or named
     return _target(
-        owner or _stranger(url),
+        owner or _unknown_server(url),
         api,
         model,
         url,
@@ -307,15 +309,15 @@ def _at_url(name: str, base_url: str, env: Environment) -> _Target:
 
 
 def _named(head: str, sign: str) -> Provider | None:
-    """The provider that a prefix names at a URL of one's own, where models may be called `mistral:7b` or
+    """Returns the provider of a prefix at the user's own URL, where models may have names like `mistral:7b` or
     `google/gemma-3`."""
     if head.lower() in PUBLISHERS or (sign == ":" and head not in API_MODULES):
         return None
     return BY_ANY_NAME.get(head.lower())
 
 
-def _stranger(url: str) -> Provider:
-    """A server without a known name: its address is its name, and its port may tell what it is."""
+def _unknown_server(url: str) -> Provider:
+    """Returns the provider for an unknown server: its address is its name, and its port may identify it."""
     parts = urlsplit(url)
     name = parts.netloc.lower()
     for known in PROVIDERS.values():
@@ -332,7 +334,7 @@ def _stranger(url: str) -> Provider:
 
 
 def _speaks(owner: Provider, api: str, url: str) -> bool:
-    """Whether `api/` before a name means the API there: someone else's router has models that are named so."""
+    """Whether the prefix `api/` means the API there: a router may have model ids that start with it."""
     return api in owner.apis or f"/{api}" in urlsplit(url).path
 
 
@@ -348,14 +350,14 @@ def _target(
     key_owner: Provider | None,
     env: Environment,
 ) -> _Target:
-    """Choose the API where the name did not, and make the base URL the one that this API's paths are added to."""
+    """Chooses the API if the name did not, and completes the base URL for that API's paths."""
     if not api:
         api = provider.apis[0]
         if (api == RESPONSES and not official) or (api != CHAT and re.search(r"/openai(/v1)?$", base_url)):
-            api = CHAT  # what compatible servers have; some vendors keep a compatible door beside their own
+            api = CHAT  # compatible servers have it; some vendors offer a compatible endpoint beside their own API
     model = model.removeprefix(MODEL_PREFIXES.get(api, ""))
     for tail in API_TAILS.get(api, ()):
-        if urlsplit(base_url).path.endswith(tail):  # the path: a host may be called api
+        if urlsplit(base_url).path.endswith(tail):  # the path only: a host may be called api
             base_url = base_url.removesuffix(tail)
             break
     if provider.deployment_url is not None:
@@ -393,7 +395,10 @@ def _endpoint(target: _Target, api_key: Secret | None, env: Environment) -> Endp
             if value_of(env, variable):
                 headers[name] = value_of(env, variable)
                 if not headers[name].isascii() or not headers[name].isprintable():
-                    raise ConfigurationError(f"{variable} holds characters that no header can.", hint="Set it anew.")
+                    raise ConfigurationError(
+                        f"{variable} holds characters that are not allowed in a header.",
+                        hint="Set it to a valid value.",
+                    )
     return Endpoint(
         provider=provider.name,
         api=target.api,
@@ -410,9 +415,9 @@ def _endpoint(target: _Target, api_key: Secret | None, env: Environment) -> Endp
 
 
 def _key(target: _Target, api_key: Secret | None, env: Environment) -> tuple[Secret | None, str]:
-    """The key, and the header for it where it is not the API's own. Raises MissingKey, ConfigurationError."""
+    """Returns the key, and its header if it is not the API's own. Raises MissingKey, ConfigurationError."""
     provider, owner = target.provider, target.key_owner
-    # A stand-in on one's own machine checks none, whatever it stands in for.
+    # A local replacement of a provider checks no key.
     needed = target.official and not provider.local and not is_loopback(target.base_url)
     if api_key is not None and api_key.reveal().strip():
         return _checked_key(api_key, "api_key", provider, needed), provider.key_header
@@ -436,11 +441,11 @@ def _key_hint(provider: Provider) -> str:
 _PLACEHOLDER: Final = (
     r"(<.*>|\{.*\}|\$[\w{}-]+|(sk-)?[x.*…-]*|.*\byour\b.*(key|token).*|.*(key|token).*\bhere\b.*|change-?me|todo)"
 )
-"""Placeholders for a key, as examples have them."""
+"""Placeholders for a key, as found in examples."""
 
 
 def _checked_key(key: Secret, where: str, provider: Provider, needed: bool) -> Secret:
-    """The key, if it can be one; it is never shown."""
+    """Returns the key if it is valid; it is never shown."""
     if needed and _is_placeholder(key):
         raise MissingKey(f"No key for {provider.name}: {where} holds a placeholder.", hint=_key_hint(provider))
     if fault := _fault(key.reveal()):
@@ -456,7 +461,7 @@ def _is_placeholder(key: Secret) -> bool:
 
 
 def _fault(text: str) -> str:
-    """What is wrong with a key that no header can hold; "" if nothing is."""
+    """Returns why a key cannot be a header's value; "" if it can."""
     if not text.isascii():
         return "a character that is not ASCII"
     if re.search(r"[\r\n]", text):
@@ -469,7 +474,7 @@ def _fault(text: str) -> str:
 
 
 def _quirks(target: _Target) -> Quirks:
-    """How this server differs, from the API's module; the defaults if nothing is known."""
+    """Returns the server's quirks from the API's module; the defaults if it is unknown."""
     provider = target.provider
     if target.api not in (CHAT, RESPONSES) or (provider.apis[0] == RESPONSES and not target.official):
         return Quirks()

@@ -1,6 +1,6 @@
-"""What is asked of a model and where it is sent, as values: settings, tools, the request, the endpoint and its key.
+"""A model request and its destination, as values: settings, tools, the request, the endpoint and its key.
 
-Values only. How a request is written is each API module's; where an endpoint comes from is `registry`'s.
+Values only. Each API module encodes requests; `registry` creates endpoints.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ __all__ = (
     "ToolSpec",
 )
 
-# --- what is asked for
+# --- the request
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a model should answer, by the usual names; None is the provider's default.
+    """Settings of a model, by their usual names; None is the provider's default.
 
-    A setting that the provider cannot honour raises UnsupportedSetting when the request is encoded; none is dropped.
+    A setting that the provider does not support raises UnsupportedSetting when the request is encoded; none is dropped.
     """
 
     temperature: float | None = None
@@ -47,21 +47,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     reasoning: Effort | bool | int | None = None
-    """How much to think: an effort, a budget in tokens, or on (True) and off (False)."""
+    """How much to reason: an effort, a budget in tokens, or on (True) and off (False)."""
     verbosity: Literal["low", "medium", "high"] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     service_tier: str | None = None
     user: str | None = None
     cache: bool | None = None
-    """Ask for prompt caching of the instructions and tools, if the provider has to be asked."""
+    """Request prompt caching of the instructions and tools, if the provider needs a request for it."""
     store: bool | None = None
     extra: dict[str, Any] | None = None
-    """The provider's own fields, merged into the request body unchanged; they override ours."""
+    """The provider's own fields, merged into the request body unchanged; they override headwater's."""
 
     def given(self) -> dict[str, Any]:
         """Returns the settings that were set, by name."""
-        if self == _NOTHING_SET:  # which is told in a tenth of the time, three times a run
+        if self == _NOTHING_SET:  # a check that is ten times faster, three times per run
             return {}
         return {name: value for name in self.__struct_fields__ if (value := getattr(self, name)) is not None}
 
@@ -93,37 +93,37 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProviderTool(msgspec.Struct, frozen=True):
-    """A tool that the provider runs on its side, such as its web search, in its own words: `{"type": "web_search"}`."""
+    """A tool that the provider runs on its side, such as web search, in its own format: `{"type": "web_search"}`."""
 
     spec: dict[str, Any]
 
     def __post_init__(self) -> None:
         if not isinstance(self.spec, dict) or not self.spec:
             raise TypeError(
-                'A ProviderTool is a dict in the provider\'s own words: ProviderTool({"type": "web_search"}).'
+                'A ProviderTool is a dict in the provider\'s own format: ProviderTool({"type": "web_search"}).'
             )
 
 
 class OutputSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """The shape the answer must have, as a JSON Schema."""
+    """The output format: a JSON Schema for the answer."""
 
     name: str
     schema: dict[str, Any]
     strict: bool = True
     description: str = ""
     in_words: bool = False
-    """Whether it is asked for in the instructions, for servers that refuse a schema beside them."""
+    """Whether the schema goes into the instructions, for servers that refuse it elsewhere."""
     tool: str = ""
-    """The tool among the request's by which it is given, where it is asked for so."""
+    """The name of the request's tool that takes the answer, in that mode."""
 
     @property
     def mode(self) -> Literal["native", "tool", "prompted"]:
-        """How it is asked for: as a schema, as a tool's arguments, in words."""
+        """The output mode: as a schema, as a tool's arguments, in the instructions."""
         return "tool" if self.tool else "prompted" if self.in_words else "native"
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One request to a model: all that an API module needs to encode it."""
+    """One request to a model: everything that an API module needs to encode it."""
 
     model: str
     messages: tuple[Message, ...]
@@ -132,14 +132,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     output: OutputSpec | None = None
     settings: Settings = Settings()
     connect: float | msgspec.UnsetType | None = msgspec.UNSET
-    """Seconds that a connection may take (None: any), if the run says so; unset, each model's own clock holds."""
+    """Connect timeout in seconds (None: unlimited) if the run sets one; if unset, each model's own timeout applies."""
 
 
-# --- where it is sent
+# --- the endpoint
 
 
 class Secret:
-    """A key that does not show: its repr and str are dots; `reveal` is called only to write a header."""
+    """A key that is never shown: its repr and str are dots; `reveal` is called only to write a header."""
 
     __slots__ = ("_value",)
 
@@ -171,84 +171,85 @@ class Secret:
         return hash(self._value)
 
     def __reduce__(self) -> Any:
-        raise TypeError("A Secret is not pickled: give the key again where it is needed.")
+        raise TypeError("A Secret cannot be pickled. Pass the key again where it is needed.")
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """How one server differs from the API it speaks: values, not branches. A new field needs a recording."""
 
     max_tokens_field: str = "max_tokens"
-    """OpenAI's own models want max_completion_tokens; most compatible servers know only max_tokens."""
+    """OpenAI's own models require max_completion_tokens; most compatible servers know only max_tokens."""
     stream_options: bool = True
-    """Whether `stream_options: {"include_usage": true}` is taken."""
+    """Whether `stream_options: {"include_usage": true}` is accepted."""
     system_role: Literal["system", "developer"] = "system"
     reasoning_field: Literal[
         "reasoning_effort", "reasoning", "thinking", "enable_thinking", "chat_template_kwargs", "none"
     ] = "reasoning_effort"
-    """Where the reasoning setting goes."""
+    """The field for the reasoning setting."""
     reasoning_back: Literal["", "reasoning_content", "reasoning", "reasoning_details", "thinking"] = ""
-    """The field in which earlier reasoning is sent back, if the server wants it; "thinking" is a part of content."""
+    """The field in which earlier reasoning is sent back, if the server expects it; "thinking" is a part of content."""
     reasoning_fields: frozenset[str] = frozenset()
-    """Further fields of a reasoning item that the server wants back (Responses)."""
+    """Additional fields of a reasoning item that the server expects back (Responses)."""
     strict_tools: bool = True
-    """Whether `strict` may stand in a tool's function."""
+    """Whether a tool's function may have `strict`."""
     json_schema: bool = True
-    """Whether `response_format: json_schema` is taken; else json_object and the schema in words."""
+    """Whether `response_format: json_schema` is accepted; else json_object with the schema in the instructions."""
     parallel_tool_calls: bool = True
-    """Whether `parallel_tool_calls` is taken; where it is not, calls may always come in parallel."""
+    """Whether `parallel_tool_calls` is accepted; if not, calls may always be parallel."""
     seed_field: str = "seed"
     cache_marks: bool = False
-    """Whether content may carry `cache_control`."""
+    """Whether content may have `cache_control`."""
     message_names: bool = False
-    """Whether a message may say by `name` who speaks."""
+    """Whether a message may have a `name` for its author."""
     files_by_url: Literal["", "file_data", "document_url"] = ""
-    """How a file that the server should fetch is written; "" if it fetches none."""
+    """How a file for the server to fetch is written; "" if it fetches none."""
     efforts: frozenset[str] = frozenset()
-    """The words for how much to think that are taken; empty for all of them."""
+    """The accepted reasoning efforts; empty for all."""
     sounds: frozenset[str] = frozenset()
-    """The formats of sound that a message may hold; empty for all of them."""
+    """The accepted audio formats; empty for all."""
     audio: bool = True
-    """Whether a message may hold sound (`input_audio`)."""
+    """Whether a message may contain audio (`input_audio`)."""
     video: bool = True
-    """Whether a message may show a video (`video_url`)."""
+    """Whether a message may contain a video (`video_url`)."""
     documents: bool = True
-    """Whether a message may hold a file that is neither picture, sound nor plain text."""
+    """Whether a message may contain a file other than image, audio or plain text."""
     kept_fields: frozenset[str] | None = None
-    """Which further fields of an earlier answer and its calls (`audio`, `extra_content`) go back; None for all."""
+    """Additional fields of an earlier answer and its calls (`audio`, `extra_content`) that are sent back; None for
+    all."""
     custom_calls: bool = False
-    """Whether a call by free text may go back as one (`"type": "custom"`); else as a function's, with `input`."""
+    """Whether a free-text call may be sent back as such (`"type": "custom"`); else as a function's, with `input`."""
     tiers: frozenset[str] = frozenset()
-    """The words for a service tier that are taken; empty for all of them."""
+    """The accepted service tiers; empty for all."""
     call_id_length: int = 0
-    """How long a call's id must be, in letters and digits; 0 for any length."""
+    """The required length of a call's id, in letters and digits; 0 for any length."""
     unsupported: frozenset[str] = frozenset()
     """Names of Settings that this server refuses or ignores."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where requests are sent: provider, API, base URL and key. Headers and query may hold a key too, so none is
-    shown."""
+    """Where requests are sent: provider, API, base URL and key. Headers and query may hold a key too, so none of them
+    is shown."""
 
     provider: str
     api: str
     base_url: str
     key: Secret | None = None
     key_header: str = ""
-    """The header for the key, where it is not the API's own: "api-key" (Azure), "authorization" (a bearer token)."""
+    """The header for the key, if it is not the API's own: "api-key" (Azure), "authorization" (a bearer token)."""
     token: Literal["", "azure", "google"] = ""
-    """Whose credentials provide a bearer token for each request without a key; see `catalog.TOKEN_SCOPES`."""
+    """Whose credentials provide a bearer token if there is no key; see `catalog.TOKEN_SCOPES`."""
     headers: Mapping[str, str] = {}
     query: Mapping[str, str] = {}
     quirks: Quirks = Quirks()
     start_hint: str = ""
     """What to do where no server answers on one's own machine."""
     model_hint: str = ""
-    """What to do where the provider does not have the model."""
+    """The hint if the provider does not have the model."""
 
     def key_headers(self, header: str) -> dict[str, str]:
         """Returns the header that holds the key: the endpoint's own, else the API's (`header`); {} without a key.
 
-        In `authorization` the key is a bearer token, in any other header it stands alone.
+        In `authorization` the key is a bearer token, in any other header it is the whole value.
         """
         if not self.key:
             return {}
@@ -264,7 +265,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes to the transport. Its headers hold the key, so it must never be logged or shown."""
+    """The request for the transport. Its headers hold the key, so it must never be logged or shown."""
 
     method: str = "POST"
     url: str
@@ -273,7 +274,7 @@ class HTTPRequest(msgspec.Struct, frozen=True, kw_only=True):
     start_hint: str = ""
     """What to do where no server answers on one's own machine."""
     replaced: bool = False
-    """Whether the text held halves of surrogate pairs, which went as U+FFFD."""
+    """Whether the text had lone surrogates, which were sent as U+FFFD."""
 
     def __repr__(self) -> str:
         return f"HTTPRequest({self.method} {self.url.partition('?')[0]}, {len(self.body)} bytes)"

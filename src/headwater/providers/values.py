@@ -1,7 +1,7 @@
-"""How much one frame may say: a bound on the values in its JSON, because memory goes by those and not by bytes.
+"""Limits the number of JSON values in one frame, because memory use depends on values, not on bytes.
 
-`{}` is two bytes on the wire and sixty-four in Python: a frame within the bound of its bytes could fill the memory of a
-small machine. Counting is done for large frames only, and before they are parsed.
+`{}` is two bytes on the wire and sixty-four in Python: a frame within the byte limit could fill the memory of a small
+machine. Only large frames are counted, before they are parsed.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from headwater.errors import LimitExceeded
 __all__ = ("LARGE", "MAX_CONTAINERS", "MAX_VALUES", "refuse_large", "refuse_many_values")
 
 LARGE: Final = 1024 * 1024
-"""Frames up to this many bytes are not counted: whatever they hold takes less than the bounds allow."""
+"""Frames up to this many bytes are not counted: their values cannot exceed the limits."""
 
 MAX_CONTAINERS: Final = 500_000
-"""The most objects and lists in one frame: two hundred bytes each. The largest real ones, an answer of ten thousand
-tokens with the twenty most probable ones for each, have four hundred thousand."""
+"""Maximum number of objects and lists in one frame: two hundred bytes each. The largest real frames, an answer of ten
+thousand tokens with the twenty most probable ones for each, have four hundred thousand."""
 
 MAX_VALUES: Final = 3_000_000
-"""The most values in one frame: eight bytes each for numbers, fifty for short texts."""
+"""Maximum number of values in one frame: eight bytes each for numbers, fifty for short strings."""
 
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 def refuse_large(frames: Iterable[bytes]) -> None:
-    """Raises LimitExceeded where one of the frames holds more values than the bounds."""
+    """Raises LimitExceeded if one of the frames exceeds the limits."""
     for data in frames:
         if len(data) > LARGE:
             refuse_many_values(data)
 
 
 def refuse_many_values(data: bytes) -> None:
-    """Raises LimitExceeded where the JSON in `data` holds more values than the bounds."""
+    """Raises LimitExceeded if the JSON in `data` exceeds the limits."""
     if _within(data):
         return
-    # Brackets and commas in texts are no values. What was counted once is counted again without the texts.
+    # Brackets and commas in strings are not values: above the limits, count again without strings.
     if not _within(_STRING.sub(b"", data)):
         raise LimitExceeded(
             f"One event holds more than {MAX_VALUES:,} JSON values, or {MAX_CONTAINERS:,} objects and lists.",

@@ -1,7 +1,7 @@
-"""What is the same however a request is written: an id for each call, arguments as JSON, text that UTF-8 can hold.
+"""Helpers for encoding requests for any API: call ids, arguments as JSON, text that UTF-8 can encode.
 
-Owns what is put right in a conversation on its way out; the conversation itself stays as it is. It must never know an
-API: what an id may look like is passed in.
+Owns the corrections to a conversation on its way out; the conversation itself stays unchanged. It must never know an
+API: the format of an id is passed in.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = (
 )
 
 INVALID: Final = "invalid_json"
-"""Under which name arguments that are no JSON object go back: servers parse them, and refuse the whole history."""
+"""The key for arguments that are not a JSON object: servers parse arguments, and would refuse the whole history."""
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -36,7 +36,7 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def posted(url: str, headers: dict[str, str], body: Mapping[str, Any]) -> HTTPRequest:
-    """The request with `body` as its JSON. Half a surrogate pair, which no JSON holds, goes as U+FFFD (`replaced`)."""
+    """Returns the request with `body` as JSON. Lone surrogates are sent as U+FFFD (`replaced`)."""
     try:
         return HTTPRequest(url=url, headers=headers, body=_encode_json(body))
     except UnicodeEncodeError:
@@ -44,7 +44,7 @@ def posted(url: str, headers: dict[str, str], body: Mapping[str, Any]) -> HTTPRe
 
 
 def json_text(value: Any) -> str:
-    """`value` as JSON in a string, with text that UTF-8 can hold."""
+    """Returns `value` as a JSON string that UTF-8 can encode."""
     return _encode_json(all_well_formed(value)).decode()
 
 
@@ -52,7 +52,7 @@ def json_text(value: Any) -> str:
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a call's arguments are: {} where nothing was written, None where they are none."""
+    """Returns a call's arguments as a JSON object: {} if empty, None if they are not one."""
     if not text.strip():
         return {}
     try:
@@ -63,7 +63,7 @@ def json_object(text: str) -> dict[str, Any] | None:
 
 
 def arguments_object(call: ToolCall, name: str = INVALID) -> dict[str, Any]:
-    """A call's arguments as an object; words that are none go back under `name`, rather than be lost."""
+    """Returns a call's arguments as an object; other text is kept under `name`."""
     if not isinstance(call.arguments, str):
         return call.arguments
     value = None if call.custom else json_object(call.arguments)
@@ -71,10 +71,10 @@ def arguments_object(call: ToolCall, name: str = INVALID) -> dict[str, Any]:
 
 
 def with_own_ids(messages: Iterable[Message], shape: Callable[[str], str] = str) -> tuple[Message, ...]:
-    """`messages` with an id of its own for each call, as `shape` writes it, and its results under the same.
+    """Returns `messages` with a unique id for each call, formatted by `shape`, and for its result.
 
-    Servers repeat ids (`call_0` in each step), and two ids may come to the same in an API's characters; APIs refuse
-    both. The same conversation gets the same ids each time, also when it has grown.
+    Servers repeat ids (`call_0` in each step), and two ids may become equal in an API's character set; APIs refuse
+    both. The same conversation gets the same ids each time, also after it has grown.
     """
     taken: set[str] = set()
     unanswered: dict[str, list[str]] = {}
@@ -87,7 +87,7 @@ def with_own_ids(messages: Iterable[Message], shape: Callable[[str], str] = str)
             if isinstance(part, ToolCall) and part.by != "provider":
                 ident = _free(well_formed(part.id), shape, taken)
                 called.setdefault(part.id, []).append(ident)
-                # What goes by an id twice has its server's second id twice as well.
+                # A duplicate id means a duplicate second id (`item_id`) as well.
                 repeated = ident != shape(well_formed(part.id))
                 content.append(_under(part, ident, None if repeated else part.item_id))
             elif isinstance(part, ToolResult):
@@ -117,17 +117,17 @@ def _under(call: ToolCall, ident: str, item_id: str | None) -> ToolCall:
     return msgspec.structs.replace(call, id=ident, item_id=item_id)
 
 
-# --- the shape of the answer
+# --- output formats
 
 
 def with_words(request: Request) -> Request:
-    """`request` with the shape of its answer among the instructions or its tools, if it is to be asked for there."""
+    """Returns `request` with the output format in the instructions or tools, if its mode requires that."""
     output, messages = request.output, request.messages
     if output is not None and output.tool:
-        return msgspec.structs.replace(request, output=None)  # its schema is that tool's
+        return msgspec.structs.replace(request, output=None)  # the tool has the schema already
     if output is None or not output.in_words:
         return request
-    said = f"Answer with JSON alone, nothing around it, that fits this JSON Schema:\n{json_text(output.schema)}"
+    said = f"Answer only with JSON that fits this JSON Schema, without any other text:\n{json_text(output.schema)}"
     if messages and messages[0].role == "system":
         first = msgspec.structs.replace(messages[0], content=(*messages[0].content, Text(text=f"\n\n{said}")))
         messages = (first, *messages[1:])
@@ -140,7 +140,7 @@ def with_words(request: Request) -> Request:
 
 
 def add_extra(body: dict[str, Any], extra: Mapping[str, Any] | None) -> None:
-    """Put the provider's own fields into `body` as they are; its tools stand behind ours."""
+    """Adds the provider's own fields to `body` unchanged; its tools come after headwater's."""
     for name, value in (extra or {}).items():
         tools = name == "tools" and isinstance(value, (list, tuple))
         body[name] = [*body.get(name, ()), *value] if tools else value

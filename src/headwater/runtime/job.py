@@ -41,7 +41,7 @@ class Output(Protocol):
 
     @property
     def parse(self) -> Callable[[str], Any]:
-        """The answer as a value. Raises ValueError, saying what is wrong in words that a model can mend."""
+        """The answer as a value. Raises ValueError, saying what is wrong in words that a model can repair."""
 
     @property
     def tool(self) -> Offered | None:

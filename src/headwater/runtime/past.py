@@ -249,7 +249,7 @@ class Standing:
 
     @property
     def failure(self) -> ErrorInfo | None:
-        """What the run is to fail with: the last attempt failed, and nothing was to mend it."""
+        """What the run is to fail with: the last attempt failed, and nothing was to repair it."""
         return self.failed.error if self.failed is not None and self.failed.then == "raise" else None
 
     @property

@@ -1,6 +1,6 @@
 """A server of HTTP/1.1 that does what it is told and no more: answers are carried out step by step.
 
-Owns the sockets, the parsing of requests, and noticing that a client has gone. It must never mend what it is told to
+Owns the sockets, the parsing of requests, and noticing that a client has gone. It must never correct what it is told to
 send; what that is, is decided by `answer` and `faults`.
 """
 

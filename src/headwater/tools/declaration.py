@@ -188,7 +188,7 @@ class Tool(Generic[P, R_co]):
     def validate(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
         """The keyword arguments that a model's `arguments` stand for, without those that the run gives.
 
-        Raises: schema.ValidationFailed, whose text says what to mend.
+        Raises: schema.ValidationFailed, whose text says what to repair.
         """
         return self.parameters.validate(arguments)
 

@@ -37,9 +37,9 @@ def body_of(*messages: Message, endpoint: Endpoint = HERE, **fields: Any) -> dic
 
 
 def check_types(body: dict[str, Any]) -> None:
-    """Every body that these tests build is one that the vendor's package has types for."""
+    """Checks every body that these tests build against the types of the vendor's package."""
     params = importlib.import_module("anthropic.types.message_create_params").MessageCreateParamsStreaming
-    # Its newest types name no sampling settings any more, which older models take.
+    # Its newest types have no sampling settings any more, but older models accept them.
     known = {name: value for name, value in body.items() if name not in ("temperature", "top_p", "top_k")}
     assert misfit(known, params) == ""
 
@@ -164,12 +164,12 @@ def test_images_and_files() -> None:
     ]
 
 
-def test_file_that_it_cannot_read() -> None:
+def test_unsupported_file() -> None:
     with pytest.raises(errors.InvalidRequest, match="audio/mpeg"):
         encode(ask(Message.user(File(data=b"ID3\xff\xfe"))), HERE)
 
 
-def test_what_another_api_wrote_goes_back_unsigned() -> None:
+def test_another_apis_answer_is_sent_unsigned() -> None:
     parts = (
         Reasoning(text="hm", signature="s"),
         Text(text="a", signature="gemini's"),
@@ -184,7 +184,7 @@ def test_what_another_api_wrote_goes_back_unsigned() -> None:
     ]
 
 
-def test_thinking_goes_back_where_it_is_signed() -> None:
+def test_signed_thinking_is_sent_back() -> None:
     parts = (
         Reasoning(text="hm", signature="s"),
         Reasoning(redacted="r"),
@@ -247,21 +247,21 @@ def test_settings() -> None:
     "setting",
     [{"seed": 1}, {"presence_penalty": 0.1}, {"frequency_penalty": 0.1}, {"verbosity": "low"}, {"store": True}],
 )
-def test_settings_that_it_does_not_know(setting: dict[str, Any]) -> None:
+def test_unknown_settings(setting: dict[str, Any]) -> None:
     with pytest.raises(errors.UnsupportedSetting, match=next(iter(setting))):
         encode(ask(settings=setting), HERE)
 
 
 @pytest.mark.parametrize("model", ["claude-opus-4-7", "claude-sonnet-5", "claude-opus-5-5", "anthropic/claude-fable-1"])
 @pytest.mark.parametrize("setting", [{"temperature": 0.5}, {"temperature": 0}, {"top_p": 0.9}, {"top_k": 3}])
-def test_newer_models_take_no_sampling_settings(model: str, setting: dict[str, Any]) -> None:
+def test_newer_models_refuse_sampling_settings(model: str, setting: dict[str, Any]) -> None:
     with pytest.raises(errors.UnsupportedSetting, match=next(iter(setting))):
         body_of(model=model, settings=setting)
     for older in ("claude-opus-4-6", "claude-haiku-4-5", "claude-opus-4-1", "claude-3-5-haiku-latest", "kimi-k2"):
         assert setting.items() <= body_of(model=older, settings=setting).items()
 
 
-def test_newer_models_take_what_they_do_anyway() -> None:
+def test_newer_models_accept_default_sampling() -> None:
     assert body_of(settings={"temperature": 1.0, "top_p": 1})["temperature"] == 1.0
 
 
@@ -271,7 +271,7 @@ def test_a_service_tier_of_another_vendor() -> None:
     assert body_of(settings={"service_tier": "standard_only"})["service_tier"] == "standard_only"
 
 
-def test_settings_that_a_server_does_not_take() -> None:
+def test_settings_that_a_server_does_not_support() -> None:
     endpoint = Endpoint(provider="x", api="anthropic", base_url="http://h", quirks=Quirks(unsupported={"top_k"}))  # type: ignore[arg-type]
     with pytest.raises(errors.UnsupportedSetting, match="top_k"):
         encode(ask(settings={"top_k": 1}), endpoint)
@@ -373,7 +373,7 @@ def test_output_schema() -> None:
     assert schema["additionalProperties"] is True, "the caller's schema was changed"
 
 
-def test_output_schema_in_words_where_it_is_not_taken() -> None:
+def test_output_schema_in_instructions_if_unsupported() -> None:
     output = OutputSpec(name="o", schema={"type": "integer"})
     old = body_of(Message.system("S"), output=output, model="claude-3-5-haiku-latest")
     simple = Endpoint(provider="x", api="anthropic", base_url="http://h", quirks=Quirks(json_schema=False))
@@ -398,7 +398,7 @@ def test_output_schema_in_words_where_it_is_not_taken() -> None:
         ("tiny", 8_192),
     ],
 )
-def test_max_tokens_default_to_what_the_family_can(model: str, max_tokens: int) -> None:
+def test_max_tokens_default_to_the_familys_maximum(model: str, max_tokens: int) -> None:
     assert body_of(model=model)["max_tokens"] == max_tokens
 
 
@@ -448,7 +448,7 @@ def test_reasoning(
         ("claude-haiku-4-5", "low", 1024),
     ],
 )
-def test_reasoning_that_cannot_be_honoured(model: str, reasoning: Any, max_tokens: int | None) -> None:
+def test_unsupported_reasoning(model: str, reasoning: Any, max_tokens: int | None) -> None:
     with pytest.raises(errors.UnsupportedSetting, match="reason"):
         encode(ask(model=model, settings={"reasoning": reasoning, "max_tokens": max_tokens}), HERE)
 
@@ -464,7 +464,7 @@ def test_reasoning_that_cannot_be_honoured(model: str, reasoning: Any, max_token
     ],
 )
 @pytest.mark.parametrize(("model", "reasoning"), [("claude-haiku-4-5", "low"), ("claude-opus-4-6", 2000), ("x", True)])
-def test_while_a_model_reasons_no_call_is_forced_and_nothing_sampled_otherwise(
+def test_reasoning_excludes_forced_calls_and_sampling(
     model: str, reasoning: Any, name: str, refused: Any, taken: Any
 ) -> None:
     def asked(**settings: Any) -> dict[str, Any]:
@@ -484,13 +484,13 @@ def test_while_a_model_reasons_no_call_is_forced_and_nothing_sampled_otherwise(
         (Message.user(""), Message.assistant("Hello."), Message.user("Go on.")),
     ],
 )
-def test_the_user_speaks_first_also_where_nothing_was_said(messages: tuple[Message, ...]) -> None:
+def test_the_first_turn_is_the_users_even_if_empty(messages: tuple[Message, ...]) -> None:
     first, *rest = body_of(*messages)["messages"]
     assert first == {"role": "user", "content": [{"type": "text", "text": request.NOTHING_SAID}]}
     assert [turn["role"] for turn in rest] == ["assistant", "user"][: len(rest)]
 
 
-def test_effort_and_output_share_their_place() -> None:
+def test_effort_and_output_share_a_field() -> None:
     body = body_of(output=OutputSpec(name="o", schema={"type": "object"}), settings={"reasoning": "low"})
     assert set(body["output_config"]) == {"format", "effort"}
 
@@ -522,7 +522,7 @@ def test_every_model_of_the_package_has_a_family(package: Any) -> None:
         assert request._family(name) is not request._UNKNOWN, name
 
 
-def test_requests_are_what_the_package_would_send(package: Any) -> None:
+def test_requests_match_those_of_the_package(package: Any) -> None:
     from pydantic import TypeAdapter
 
     params = importlib.import_module("anthropic.types.message_create_params").MessageCreateParamsStreaming

@@ -1,4 +1,4 @@
-"""The Messages API's stream: every recording read as it means, and sent back as it came."""
+"""The Messages API's stream: every recording is decoded correctly and can be sent back unchanged."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ from tests.support.recordings import (
 API = "anthropic-messages"
 
 
-# --- streams made by hand
+# --- handwritten streams
 
 
 def frame(value: object, name: str = "") -> bytes:
@@ -89,7 +89,7 @@ def stream(*values: object) -> bytes:
 
 
 def read(body: bytes, decoder: Decoder | None = None) -> tuple[Decoder, list[Event]]:
-    """Decode whole, and check that any other split tells the same."""
+    """Decodes the body whole, and checks that any split gives the same."""
     whole = decoder or Decoder()
     events = decode(whole, [body])
     check_grammar(events)
@@ -139,7 +139,7 @@ def change_block(block: dict[str, Any], change: dict[str, Any]) -> None:
 
 
 def assembled(body: bytes) -> list[dict[str, Any]]:
-    """The content blocks of a stream, put together as naively as can be: what the next request has to hold."""
+    """The content blocks of a stream, assembled naively: what the next request has to contain."""
     blocks: dict[int, dict[str, Any]] = {}
     order: list[dict[str, Any]] = []
     for line in body.decode().splitlines():
@@ -162,7 +162,7 @@ def assembled(body: bytes) -> list[dict[str, Any]]:
 
 
 def whole_answers(api: str) -> list[Recording]:
-    """The answers that hold something and were not cut by the token limit."""
+    """The answers that have content and were not cut off by the token limit."""
     complete = [recording for recording in recordings(api) if recording.complete]
     return [r for r in complete if r.expected["finish_reason"] != "max_tokens" and assembled(r.body)]
 
@@ -175,24 +175,24 @@ def message_of(events: Sequence[Event], model: str = "claude-opus-5") -> Message
 
 
 def sent(*messages: Message) -> dict[str, Any]:
-    """The body of a request that goes on from these messages."""
+    """The body of a request that continues these messages."""
     here = Endpoint(provider="anthropic", api="anthropic", base_url="https://api.anthropic.com")
     body: dict[str, Any] = json.loads(encode(Request(model="claude-opus-5", messages=messages), here).body)
     return body
 
 
 @pytest.mark.parametrize("recording", cases(API, whole_answers))
-def test_answer_goes_back_as_it_came(recording: Recording) -> None:
+def test_an_answer_is_sent_back_unchanged(recording: Recording) -> None:
     message = message_of(decode(Decoder(), [recording.body]))
     turns = sent(Message.user("hi"), message, Message.user("go on"))["messages"]
     assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
     assert turns[1]["content"] == assembled(recording.body)
 
 
-# --- what recordings do not hold
+# --- beyond the recordings
 
 
-def test_place_is_kept() -> None:
+def test_part_numbers_follow_the_place() -> None:
     body = stream(start(), opened(0, type="text", text=""), delta(0, "text_delta", text="a"), stopped(0), *ending())
     _, events = read(body, Decoder(Place(step=3, part=5, lead="\n\n")))
     started = events[0]
@@ -205,7 +205,7 @@ def test_part_is_opened_by_its_first_text() -> None:
     assert [event.type for event in events] == ["usage.reported"]
 
 
-def test_event_name_stands_in_for_a_missing_type() -> None:
+def test_event_name_replaces_a_missing_type() -> None:
     body = (
         frame({"message": {"id": "m"}}, "message_start")
         + frame({"index": 0, "content_block": {"type": "text", "text": "He"}}, "content_block_start")
@@ -226,7 +226,7 @@ def test_deltas_without_a_start_or_after_a_stop_are_read() -> None:
     assert (telling(events).text, telling(events).reasoning) == ("acc", "t")
 
 
-def test_odd_values_are_no_answer() -> None:
+def test_odd_values_are_not_an_answer() -> None:
     odd = [
         start(content=[{"type": "text", "text": "twice"}], usage="?"),
         opened(0, type="text", text=None),
@@ -297,14 +297,14 @@ def call_then(written: str, reason: str, *more: dict[str, Any]) -> list[Event]:
     return read(body + stream(*ending(reason)))[1]
 
 
-def test_call_cut_by_the_token_limit_is_never_ready() -> None:
+def test_a_call_cut_off_by_the_token_limit_is_never_ready() -> None:
     for written in ("", '{"a":'):
         (rejected,) = of(CallRejected, call_then(written, "max_tokens"))
         assert (rejected.cut, rejected.raw) == (True, written)
     assert len(of(CallReady, call_then('{"a": 1}', "max_tokens"))) == 1
 
 
-def test_call_without_arguments_is_whole_once_the_model_goes_on() -> None:
+def test_a_call_without_arguments_is_complete_once_the_model_continues() -> None:
     more = opened(1, type="text", text="and")
     assert of(CallReady, call_then("", "max_tokens", more))[0].arguments == {}
     assert of(CallReady, call_then("", "tool_use"))[0].arguments == {}
@@ -320,7 +320,7 @@ def test_invalid_arguments_go_back_to_the_model() -> None:
     [
         ("end_turn", "stop"),
         ("stop_sequence", "stop"),
-        ("tool_use", "stop"),  # without a call there is nothing it stopped for
+        ("tool_use", "stop"),  # without a call there is no reason to stop for tools
         ("max_tokens", "length"),
         ("model_context_window_exceeded", "length"),
         ("refusal", "refusal"),
@@ -381,7 +381,7 @@ def test_redacted_thinking_is_kept() -> None:
     assert of(ReasoningEnded, events)[0].redacted == "EncRypted"
 
 
-def test_thinking_that_is_not_shown_goes_back_signed() -> None:
+def test_hidden_thinking_is_sent_back_signed() -> None:
     hidden = opened(0, type="thinking", thinking="", signature="")
     body = stream(start(), hidden, delta(0, "signature_delta", signature="sig"), stopped(0), *ending())
     message = message_of(read(body)[1])
@@ -420,7 +420,7 @@ def test_citations_are_sources_with_the_span_of_their_text() -> None:
     ]
 
 
-def test_provider_tools_go_back_whole() -> None:
+def test_provider_tools_are_sent_back_whole() -> None:
     call = {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "echo", "server_name": "s", "input": {"a": 1}}
     result = {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "is_error": False, "content": []}
     coded = {"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}
@@ -482,7 +482,7 @@ def test_error_in_the_stream(body: bytes, kind: type[errors.ProviderError]) -> N
     assert not decoder.complete
 
 
-def test_error_carries_what_to_quote() -> None:
+def test_an_error_has_its_request_id() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}, "request_id": "req_1"}
     decoder, events = read(stream(start(), opened(0, type="text", text="par"), error, delta(0, "text_delta", text="x")))
     assert isinstance(decoder.error, errors.Overloaded)
@@ -511,7 +511,7 @@ def test_plain_json_body_is_read() -> None:
         assert decoder.usage is not None
 
 
-def test_a_further_answer_in_the_same_body_goes_on_from_the_first() -> None:
+def test_another_answer_in_the_same_body_continues_the_first() -> None:
     first = stream(start(), opened(0, type="text", text="a"), stopped(0), *ending())
     second = stream(start(id="msg_2"), opened(0, type="text", text="b"), stopped(0), *ending("max_tokens"))
     decoder, events = read(first + second)
@@ -561,7 +561,7 @@ FRAMES = st.one_of(
 @pytest.mark.long
 @settings(max_examples=tries(60, 600), deadline=None)
 @given(values=st.lists(FRAMES, max_size=12), seed=st.integers(0, 1000), end=st.booleans())
-def test_any_frames_make_a_well_formed_log(values: list[dict[str, Any]], seed: int, end: bool) -> None:
+def test_any_frames_give_a_valid_log(values: list[dict[str, Any]], seed: int, end: bool) -> None:
     body = stream(*values, *(ending() if end else ()))
     decoder = Decoder()
     events = decode(decoder, [body])
@@ -574,7 +574,7 @@ def test_any_frames_make_a_well_formed_log(values: list[dict[str, Any]], seed: i
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60))
-def test_any_bytes_are_no_exception(data: bytes) -> None:
+def test_any_bytes_raise_nothing(data: bytes) -> None:
     check_grammar(decode(Decoder(), [data, b"\n\ndata: ", data, b"\n\n"]))
 
 
@@ -589,7 +589,7 @@ def package() -> Any:
 
 
 def kinds(union: Any) -> set[str]:
-    """The `type` words of all members of a (nested, annotated) union of models."""
+    """The `type` values of all members of a (nested, annotated) union of models."""
     if typing.get_origin(union) is typing.Annotated:
         return kinds(typing.get_args(union)[0])
     if members := typing.get_args(union):
@@ -613,22 +613,22 @@ def test_every_type_of_the_package_is_decoded_or_ignored_by_name(package: Any, p
     assert set(typing.get_args(getattr(types, f"{prefix}StopReason"))) <= set(response._FINISH)
 
 
-# --- what gateways leave out, or send elsewhere
+# --- deviations of gateways
 
 
-def test_a_stop_reason_in_the_first_frame_counts_where_no_other_comes() -> None:
+def test_a_stop_reason_in_the_first_frame_counts_if_no_other_follows() -> None:
     text = [opened(0, type="text", text=""), delta(0, "text_delta", text="a"), stopped(0), {"type": "message_stop"}]
     decoder, events = read(stream(start(stop_reason="max_tokens"), *text))
     assert (decoder.complete, decoder.finish_reason, telling(events).text) == (True, "length", "a")
 
 
-def test_a_start_without_an_id_takes_none_away() -> None:
+def test_a_start_without_an_id_keeps_the_earlier_id() -> None:
     again = {"type": "message_start", "message": {"model": "m"}}
     decoder, _ = read(stream(start(), again, opened(0, type="text", text="a"), stopped(0), *ending()))
     assert (decoder.response_id, decoder.model) == ("msg_1", "m")
 
 
-def test_a_stray_line_in_a_stream_is_no_answer() -> None:
+def test_a_stray_line_in_a_stream_is_not_an_answer() -> None:
     whole = {"type": "message", "content": [{"type": "text", "text": "Other."}], "stop_reason": "end_turn"}
     cut = stream(start(), opened(0, type="text", text=""), delta(0, "text_delta", text="a"))
     decoder, events = read(cut + json.dumps(whole).encode() + b"\n")

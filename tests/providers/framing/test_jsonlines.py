@@ -1,4 +1,4 @@
-"""The JSON line decoder against a plain split of the whole, in any split."""
+"""The JSON lines decoder against a plain split of the whole input, for any chunking."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read(pieces: list[bytes]) -> list[bytes]:
     parts=st.lists(st.sampled_from([b'{"a": 1}', b"x", b"\n", b"\n", b"\r\n", b" ", b"\xc3\xa9"]), max_size=20),
     at=st.lists(st.integers(0, 100), max_size=6),
 )
-def test_any_split_reads_as_the_whole_does(parts: list[bytes], at: list[int]) -> None:
+def test_any_chunking_gives_the_same_lines(parts: list[bytes], at: list[int]) -> None:
     body = b"".join(parts)
     wanted = [line for line in body.split(b"\n") if line.strip()]
     edges = [0, *sorted({place % (len(body) + 1) for place in at}), len(body)]
@@ -33,7 +33,7 @@ def test_any_split_reads_as_the_whole_does(parts: list[bytes], at: list[int]) ->
     assert read([body[a:b] for a, b in pairwise(edges)]) == wanted
 
 
-def test_a_line_is_handed_out_as_soon_as_it_is_whole() -> None:
+def test_a_line_is_returned_as_soon_as_it_is_complete() -> None:
     decoder = JSONLinesDecoder()
     assert decoder.feed(b'{"a": 1}\n{"b"') == [b'{"a": 1}']
     assert decoder.feed(b": 2}\n") == [b'{"b": 2}']
@@ -46,7 +46,7 @@ def test_the_last_line_needs_no_end() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 @pytest.mark.parametrize("tail", [b"", b"\n", b"\nafter\n"])
-def test_an_endless_line_passes_the_bound_in_any_split(size: int, tail: bytes) -> None:
+def test_an_endless_line_exceeds_the_limit_in_any_chunking(size: int, tail: bytes) -> None:
     decoder = JSONLinesDecoder(max_line_bytes=120)
     body = b"good\n" * 30 + b"x" * 500 + tail
     lines: list[bytes] = []
@@ -64,7 +64,7 @@ def test_an_endless_line_passes_the_bound_in_any_split(size: int, tail: bytes) -
         decoder.feed(b"more\n")
 
 
-def test_many_lines_in_one_read_may_be_longer_than_the_bound() -> None:
+def test_many_lines_in_one_read_may_exceed_the_limit_together() -> None:
     assert JSONLinesDecoder(max_line_bytes=20).feed(b"good\n" * 30) == [b"good"] * 30
 
 

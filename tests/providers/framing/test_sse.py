@@ -1,4 +1,4 @@
-"""The event stream decoder against an independent reading of whole bodies, in any split."""
+"""The event stream decoder against an independent implementation on whole bodies, for any chunking."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.recordings import one_byte_at_a_time, recordings, shared_fold
 
 
 def naive(body: bytes) -> list[Frame]:
-    """The standard, line by line over the whole body, with the two things that we do beyond it."""
+    """The standard, line by line over the whole body, with headwater's two extensions."""
     lines = re.split(rb"\r\n|\r|\n", body.removeprefix(b"\xef\xbb\xbf"))
     last = lines.pop()
     frames: list[Frame] = []
@@ -81,7 +81,7 @@ BODIES = st.tuples(
 @example(body=b"data: a\r\n\r\ndata: b\r\n\r\n", at=[8, 9, 10])
 @example(body=b"data: a\r\rdata: b\r\r", at=[8, 9])
 @example(body=b"data: a\n\n\ndata: b\n\n\n\n", at=[8, 9])
-def test_any_split_reads_as_the_whole_does(body: bytes, at: list[int]) -> None:
+def test_any_chunking_gives_the_same_events(body: bytes, at: list[int]) -> None:
     wanted = naive(body)
     assert read([body]) == wanted
     assert read(list(one_byte_at_a_time(body))) == wanted
@@ -113,10 +113,10 @@ ODD = st.sampled_from(
 )
 @example(head=b"event: e\ndata: ", end=b"\n", payloads=[(b"x", b"event: e\nid: 12345\n\n")] * 2, at=[18, 38, 56])
 @example(head=b"data: ", end=b"\r\n", payloads=[(b"x", b"\n"), (b"y", b"\r")] * 2, at=[11, 12, 24])
-def test_events_of_one_form_are_read_as_any_others(
+def test_uniform_events_are_read_like_any_others(
     head: bytes, end: bytes, payloads: list[tuple[bytes, bytes]], at: list[int]
 ) -> None:
-    """Reads that hold nothing but events of one form are what is read in one go; oddities among them end that."""
+    """Uniform reads take the fast path; oddities among them do not."""
     body = b"".join((head + payload + b"\n\n" + odd).replace(b"\n", end) for payload, odd in payloads)
     wanted = naive(body)
     assert read([body]) == wanted
@@ -126,7 +126,7 @@ def test_events_of_one_form_are_read_as_any_others(
 
 @settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=60), at=st.lists(st.integers(0, 60), max_size=4))
-def test_any_bytes_are_taken(body: bytes, at: list[int]) -> None:
+def test_any_bytes_are_accepted(body: bytes, at: list[int]) -> None:
     assert read(cut(body, at)) == naive(body)
 
 
@@ -163,14 +163,14 @@ def test_frames(body: bytes, frames: list[Frame]) -> None:
 
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\n\r\n", b"\r\r"])
-def test_an_event_is_handed_out_as_soon_as_its_blank_line_is_there(end: bytes) -> None:
+def test_an_event_is_returned_as_soon_as_its_blank_line_arrives(end: bytes) -> None:
     decoder = SSEDecoder()
     assert decoder.feed(b"data: a" + end) == [("", b"a")]
     assert decoder.feed(b"data: b" + end) == [("", b"b")]
     assert decoder.finish() == []
 
 
-def test_stray_lines_are_kept_apart() -> None:
+def test_stray_lines_are_collected_separately() -> None:
     decoder = SSEDecoder()
     assert decoder.feed(b"<html>\nerror: {}\n data: a\ndata: b\n\n") == [("error", b"{}"), ("", b"b")]
     assert decoder.stray == [b"<html>", b"error: {}", b" data: a"]
@@ -180,7 +180,7 @@ def test_stray_lines_are_kept_apart() -> None:
 @pytest.mark.parametrize(
     "endless", [b"data: " + b"x" * 500, b"data: x\n" * 100, b"data\n" * 200, b":" * 500, b"data: x\r\n" * 100]
 )
-def test_an_endless_event_passes_the_bound_in_any_split(size: int, endless: bytes) -> None:
+def test_an_endless_event_exceeds_the_limit_in_any_chunking(size: int, endless: bytes) -> None:
     decoder = SSEDecoder(max_event_bytes=120)
     body = b"data: good\n\n" * 30 + endless
     frames: list[Frame] = []
@@ -198,12 +198,12 @@ def test_an_endless_event_passes_the_bound_in_any_split(size: int, endless: byte
         decoder.feed(b"data: more\n\n")
 
 
-def test_many_events_in_one_read_may_be_longer_than_the_bound() -> None:
+def test_many_events_in_one_read_may_exceed_the_limit_together() -> None:
     decoder = SSEDecoder(max_event_bytes=20)
     assert decoder.feed(b"data: good\n\n" * 30) == [("", b"good")] * 30
 
 
-def test_stray_lines_are_bounded() -> None:
+def test_stray_lines_are_limited() -> None:
     decoder = SSEDecoder(max_event_bytes=100)
     for _ in range(50):
         assert decoder.feed(b"nonsense\n") == []
@@ -221,13 +221,13 @@ def test_one_long_line_in_small_pieces_is_joined_once() -> None:
     assert data == piece * 100_000
 
 
-def test_ids_and_retry_times_are_read_over() -> None:
+def test_ids_and_retry_times_are_ignored() -> None:
     decoder = SSEDecoder()
     assert decoder.feed(b"id: 1\nretry: 5\ndata: x\n\nid\ndata: y\n\nother: z\n") == [("", b"x"), ("", b"y")]
     assert decoder.stray == [b"other: z"], "only what belongs to no stream of events"
 
 
-def test_the_lines_of_an_event_and_the_one_that_is_not_yet_whole_count_together() -> None:
+def test_an_events_lines_and_its_incomplete_line_count_together() -> None:
     decoder = SSEDecoder(max_event_bytes=100)
     assert decoder.feed(b"data: " + b"a" * 60 + b"\n") == []
     with pytest.raises(LimitExceeded):

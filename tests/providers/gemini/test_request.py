@@ -1,4 +1,4 @@
-"""Gemini's requests: addresses, settings, messages, and what goes back to whom."""
+"""Gemini requests: URLs, settings, messages, and what is sent back to which API."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def config_of(model: str = "gemini-2.5-flash", **given: Any) -> dict[str, Any]:
     return config
 
 
-def test_address_and_key() -> None:
+def test_url_and_key() -> None:
     sent = gemini.encode(request(Message.user("hi")), ENDPOINT)
     assert sent.url == (
         "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
@@ -91,7 +91,7 @@ def test_settings_by_googles_names() -> None:
     }
 
 
-def test_other_settings_stand_beside() -> None:
+def test_other_settings() -> None:
     given = Settings(service_tier="flex", store=False, parallel_tool_calls=True, cache=True)
     body = body_of(request(Message.user("hi"), settings=given))
     assert (body["serviceTier"], body["store"]) == ("flex", False)
@@ -102,7 +102,7 @@ def test_other_settings_stand_beside() -> None:
     ("tier", "sent"),
     [("auto", None), ("default", "standard"), ("standard", "standard"), ("flex", "flex"), ("priority", "priority")],
 )
-def test_service_tiers_go_by_geminis_words(tier: str, sent: str | None) -> None:
+def test_service_tiers_use_geminis_names(tier: str, sent: str | None) -> None:
     assert body_of(request(Message.user("hi"), settings=Settings(service_tier=tier))).get("serviceTier") == sent
 
 
@@ -113,7 +113,7 @@ def test_another_vendors_service_tier_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["verbosity", "user", "parallel_tool_calls"])
-def test_settings_that_cannot_be_honoured(name: str) -> None:
+def test_unsupported_settings(name: str) -> None:
     value: Any = {"verbosity": "low", "user": "me", "parallel_tool_calls": False}[name]
     with pytest.raises(errors.UnsupportedSetting, match=name):
         body_of(request(Message.user("hi"), settings=Settings(**{name: value})))
@@ -145,7 +145,7 @@ def test_reasoning(model: str, reasoning: Any, wanted: dict[str, Any]) -> None:
     assert config_of(model, reasoning=reasoning) == {"thinkingConfig": wanted}
 
 
-def test_no_reasoning_where_there_is_none() -> None:
+def test_models_without_thinking_get_no_thinking_config() -> None:
     body = body_of(request(Message.user("hi"), model="gemini-2.0-flash", settings=Settings(reasoning=False)))
     assert "generationConfig" not in body
 
@@ -161,7 +161,7 @@ def test_no_reasoning_where_there_is_none() -> None:
         ("gemini-flash-latest", "xhigh"),
     ],
 )
-def test_reasoning_that_a_model_cannot_do(model: str, reasoning: Any) -> None:
+def test_unsupported_reasoning(model: str, reasoning: Any) -> None:
     with pytest.raises(errors.UnsupportedSetting, match="reasoning"):
         config_of(model, reasoning=reasoning)
 
@@ -176,13 +176,13 @@ def test_reasoning_that_a_model_cannot_do(model: str, reasoning: Any) -> None:
         ({"anyOf": [{"type": "object", "properties": {"a": {}}}]}, True),
     ],
 )
-def test_a_schema_is_sent_unless_it_asks_for_nothing(parameters: dict[str, Any], sent: bool) -> None:
+def test_an_empty_schema_is_not_sent(parameters: dict[str, Any], sent: bool) -> None:
     body = body_of(request(Message.user("hi"), tools=(ToolSpec(name="f", parameters=parameters),)))
     ((tool,),) = ((tool["functionDeclarations"]) for tool in body["tools"])
     assert tool.get("parametersJsonSchema") == (parameters if sent else None)
 
 
-def test_tools_and_the_choice_between_them() -> None:
+def test_tools_and_tool_choice() -> None:
     parameters = {"type": "object", "properties": {"city": {"$ref": "#/$defs/City"}}, "$defs": {"City": {}}}
     tools = (ToolSpec(name="f", description="does", parameters=parameters), ToolSpec(name="g"))
     body = body_of(request(Message.user("hi"), tools=tools))
@@ -258,7 +258,7 @@ def test_media() -> None:
     assert newer == [{"text": "see"}, {**jpeg, "mediaResolution": {"level": "MEDIA_RESOLUTION_LOW"}}, *rest]
 
 
-# --- what was said goes back
+# --- sending answers back
 
 
 OWN = Message(
@@ -276,7 +276,7 @@ RESULTS = Message.tool(
 )
 
 
-def test_calls_and_results_carry_the_ids_that_came() -> None:
+def test_calls_and_results_keep_the_received_ids() -> None:
     contents = body_of(request(Message.user("go"), OWN, RESULTS, model="gemini-3-pro-preview"))["contents"]
     assert contents[1:] == [
         {
@@ -298,7 +298,7 @@ def test_calls_and_results_carry_the_ids_that_came() -> None:
     ]
 
 
-def test_anothers_signatures_reasoning_and_items_stay_away() -> None:
+def test_signatures_reasoning_and_items_of_other_apis_are_left_out() -> None:
     other = Message(
         role="assistant",
         api="anthropic",
@@ -317,18 +317,18 @@ def test_anothers_signatures_reasoning_and_items_stay_away() -> None:
         {"functionCall": {"name": "f", "args": {"input": "not json"}}},
     ]
     assert body_of(request(other))["contents"] == [{"role": "model", "parts": parts}]
-    # Gemini 3 refuses a step whose first call has no signature; this is the word that Google gives for such.
+    # Gemini 3 refuses a step whose first call has no signature; this is Google's documented placeholder.
     parts[1]["thoughtSignature"] = "skip_thought_signature_validator"
     assert body_of(request(other, model="gemini-3-pro-preview"))["contents"] == [{"role": "model", "parts": parts}]
 
 
-def test_results_of_one_step_stand_in_one_content() -> None:
+def test_results_of_one_step_are_one_content() -> None:
     results = [Message.tool(ToolResult(id=name, name=name, content=name)) for name in "ab"]
     contents = body_of(request(Message.user("go"), *results, Message.user("and?")))["contents"]
     assert [(content["role"], len(content["parts"])) for content in contents] == [("user", 1), ("user", 2), ("user", 1)]
 
 
-def test_pictures_in_results() -> None:
+def test_images_in_results() -> None:
     picture = Image(data=b"\xff\xd8\xff")
     inline = {"inlineData": {"mimeType": "image/jpeg", "data": "/9j/"}}
     message = Message.tool(
@@ -349,7 +349,7 @@ def test_an_empty_answer_is_left_out() -> None:
     assert [content["role"] for content in contents] == ["user", "user"]
 
 
-def test_what_has_no_place_is_an_error() -> None:
+def test_unsupported_content_is_an_error() -> None:
     call = ToolCall(id="a", name="f", arguments={})
     with pytest.raises(errors.InvalidRequest, match="ToolCall"):
         body_of(request(Message(role="user", content=(call,))))

@@ -1,4 +1,4 @@
-"""Gemini's answers: recordings, what they do not hold, and that what came goes back as it was."""
+"""Gemini's answers: recordings, handwritten streams, and sending answers back unchanged."""
 
 from __future__ import annotations
 
@@ -73,17 +73,17 @@ def test_http_error(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("recording", cases("gemini"))
-def test_recording_goes_back_as_it_came(recording: Recording) -> None:
-    """The answer, made a message and encoded, has the parts that came, each with its signature."""
+def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
+    """The answer, encoded as a message, has the received parts, each with its signature."""
     message = as_message(decode(response.Decoder(), [recording.body]))
     assert [part for content in sent_for(message) for part in content["parts"]] == wire_parts(recording)
 
 
 @pytest.mark.parametrize("recording", cases("gemini"))
 def test_recording_as_a_json_array(recording: Recording) -> None:
-    """What the API answers without alt=sse says the same."""
+    """The API's answer without alt=sse gives the same."""
     chunks = re.findall(rb"^data: (.*?)\r?$", recording.body, re.MULTILINE)
-    chunks += re.findall(rb"^\{$.*?^\}$", recording.body, re.MULTILINE | re.DOTALL)  # an error that is no event
+    chunks += re.findall(rb"^\{$.*?^\}$", recording.body, re.MULTILINE | re.DOTALL)  # an error outside any event
     body = b"[" + b"\n,\r\n".join(json.dumps(json.loads(chunk), indent=2).encode() for chunk in chunks) + b"\n]\n"
     want = decode(response.Decoder(), [recording.body])
     for pieces in ([body], one_byte_at_a_time(body), splits(body, recording.name)):
@@ -93,7 +93,7 @@ def test_recording_as_a_json_array(recording: Recording) -> None:
 
 
 def wire_parts(recording: Recording) -> list[dict[str, Any]]:
-    """The parts of all chunks, unsigned text joined to the text before it, streamed calls whole."""
+    """The parts of all chunks, with unsigned text joined to the text before it, and streamed calls assembled."""
     parts: list[dict[str, Any]] = []
     calls = iter(recording.expected["tool_calls"])
     for line in re.findall(rb"^data: (.*?)\r?$", recording.body, re.MULTILINE):
@@ -140,7 +140,7 @@ STOP = chunk(finishReason="STOP")
 
 
 def read(*chunks: dict[str, Any]) -> tuple[response.Decoder, list[Event]]:
-    """The decoder and its events, the same however the bytes are split."""
+    """Returns the decoder and its events, checked to be the same for any split."""
     body = sse(*chunks)
     decoder = response.Decoder()
     events = decode(decoder, [body])
@@ -198,14 +198,14 @@ def test_finish_reasons(word: str, common: str | None) -> None:
     assert told == (["because"] if common in (None, "content_filter") else [])
 
 
-def test_a_call_makes_stop_tool_calls_but_not_length() -> None:
+def test_a_call_turns_stop_but_not_length_into_tool_calls() -> None:
     call = {"functionCall": {"name": "f", "args": {}}}
     assert read(chunk(call, finishReason="STOP"))[0].finish_reason == "tool_calls"
     assert read(chunk(call), STOP)[0].finish_reason == "tool_calls"
     assert read(chunk(call, finishReason="MAX_TOKENS"))[0].finish_reason == "length"
 
 
-def test_a_blocked_prompt_is_an_ending() -> None:
+def test_a_blocked_prompt_ends_the_answer() -> None:
     decoder, events = read(
         {
             "promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "no"},
@@ -237,7 +237,7 @@ def test_ended_is_known_before_the_end_of_input() -> None:
     assert (decoder.ended, decoder.complete) == (True, True)
 
 
-def test_a_broken_tail_after_the_end_marker_takes_nothing_back() -> None:
+def test_a_broken_tail_after_the_end_marker_does_not_matter() -> None:
     decoder = response.Decoder()
     decode(decoder, [sse(chunk({"text": "a"}, finishReason="STOP")) + b'data: {"usageMeta'])
     assert decoder.complete
@@ -251,7 +251,7 @@ def test_a_last_event_without_its_blank_line_counts() -> None:
     assert telling(events).text == "a"
 
 
-def test_other_candidates_are_told_of_once() -> None:
+def test_other_candidates_are_reported_once() -> None:
     other = {"index": 1, "content": {"parts": [{"text": "b"}]}, "finishReason": "STOP"}
     first = {"index": 0, "content": {"parts": [{"text": "a"}]}}
     decoder, events = read({"candidates": [first, other]}, {"candidates": [other]})
@@ -261,7 +261,7 @@ def test_other_candidates_are_told_of_once() -> None:
 
 
 @pytest.mark.parametrize("tail", [b"data: [DONE]\n\n", b"data:\n\n", b": keep-alive\n\n", b"\n\n\n"])
-def test_what_gateways_add(tail: bytes) -> None:
+def test_gateway_additions_are_ignored(tail: bytes) -> None:
     decoder = response.Decoder()
     events = decode(decoder, [b"\r\n", tail, sse(chunk({"text": "a"})), tail, sse(STOP), tail])
     assert (telling(events).text, decoder.complete, decoder.error) == ("a", True, None)
@@ -295,7 +295,7 @@ def test_errors_in_the_stream(before: dict[str, Any], body: bytes, kind: type[er
         assert not decoder.complete
 
 
-def test_an_error_that_is_cut_is_one_all_the_same() -> None:
+def test_a_truncated_error_is_an_error() -> None:
     before = sse(chunk({"text": "a"}, finishReason="STOP"))
     decoder = response.Decoder()
     events = decode(decoder, [before + b'data: {"error": {"code": 503, "mess'])
@@ -363,7 +363,7 @@ def test_usage_and_an_open_call_survive_an_error() -> None:
     ),
     st.data(),
 )
-def test_no_json_makes_it_raise(value: Any, data: st.DataObject) -> None:
+def test_no_json_raises(value: Any, data: st.DataObject) -> None:
     place = data.draw(st.sampled_from(["chunk", "candidate", "part", "call", "grounding"]))
     wrapped: Any = value
     if place == "grounding":
@@ -401,19 +401,19 @@ def test_several_parts_in_one_chunk() -> None:
     assert [event.kind for event in of_type(events, ReasoningStarted)] == ["summary"]
 
 
-def test_a_signed_text_is_a_part_of_its_own() -> None:
+def test_a_signed_text_is_a_separate_part() -> None:
     _, events = read(chunk({"text": "a"}), chunk({"text": "b", "thoughtSignature": "S"}), chunk({"text": "c"}), STOP)
     assert telling(events).text == "abc"
     assert [event.signature for event in of_type(events, TextEnded)] == [None, "S", None]
 
 
-def test_a_signature_on_an_empty_text_is_kept_where_it_stood() -> None:
+def test_a_signature_on_an_empty_text_keeps_its_place() -> None:
     _, events = read(chunk({"text": "a"}), chunk({"text": "", "thoughtSignature": "S"}), chunk({"text": "c"}), STOP)
     kept = ProviderItem(api="gemini", item={"text": "", "thoughtSignature": "S"})
     assert as_message(events).content == (Text(text="a"), kept, Text(text="c"))
 
 
-def test_the_lead_stands_before_the_first_text_only() -> None:
+def test_only_the_first_text_has_the_lead() -> None:
     decoder = response.Decoder(Place(step=2, part=3, lead="\n\n"))
     body = sse(chunk({"text": "", "thoughtSignature": "S"}), chunk({"text": "a", "thoughtSignature": "T"}), STOP)
     leads = [event.lead for event in decode(decoder, [body]) if event.type == "text.started" and hasattr(event, "lead")]
@@ -423,7 +423,7 @@ def test_the_lead_stands_before_the_first_text_only() -> None:
 # --- calls
 
 
-def test_calls_without_ids_get_some_that_no_one_else_has() -> None:
+def test_calls_without_ids_get_unique_ids() -> None:
     place = Place(call_prefix="step1", calls={"step1_0"})
     call = {"functionCall": {"name": "f", "args": {"x": 1}}}
     events = decode(response.Decoder(place), [sse(chunk(call, call), STOP)])
@@ -478,7 +478,7 @@ def test_streamed_arguments_are_joined(arguments: dict[str, Any], data: st.DataO
     assert ready.arguments == arguments
 
 
-def test_names_in_brackets_are_names() -> None:
+def test_bracketed_path_names() -> None:
     pieces = [{"jsonPath": "$['a b'][\"c.d\"][0]", "stringValue": "x"}, {"jsonPath": "$['it\\'s']", "boolValue": True}]
     _, events = read(chunk({"functionCall": {"name": "f", "partialArgs": pieces}}), STOP)
     assert of_type(events, CallReady)[0].arguments == {"a b": {"c.d": ["x"]}, "it's": True}
@@ -493,7 +493,7 @@ def test_arguments_that_do_not_fit_are_an_error(path: str) -> None:
 
 
 @pytest.mark.parametrize("end", [[], [chunk(finishReason="MAX_TOKENS")], [chunk(finishReason="SAFETY")]])
-def test_streamed_arguments_that_are_cut_are_never_ready(end: list[dict[str, Any]]) -> None:
+def test_cut_off_streamed_arguments_are_never_ready(end: list[dict[str, Any]]) -> None:
     piece = {"name": "f", "partialArgs": [{"jsonPath": "$.a", "stringValue": "b"}], "willContinue": True}
     _, events = read(chunk({"functionCall": piece}), *end)
     assert not of_type(events, CallReady)
@@ -505,7 +505,7 @@ def test_streamed_arguments_that_are_cut_are_never_ready(end: list[dict[str, Any
 # --- other parts
 
 
-def test_code_execution_goes_back_as_it_came() -> None:
+def test_code_execution_is_sent_back_unchanged() -> None:
     parts: list[dict[str, Any]] = [
         {"text": "Let me see."},
         {"executableCode": {"language": "PYTHON", "code": "print(1)"}, "thoughtSignature": "S"},
@@ -517,7 +517,7 @@ def test_code_execution_goes_back_as_it_came() -> None:
     assert sent_for(as_message(events)) == [{"role": "model", "parts": parts}]
 
 
-def test_pictures_are_files_and_go_back_with_their_signature() -> None:
+def test_images_are_files_and_are_sent_back_with_their_signature() -> None:
     picture = b"\x89PNG\r\n\x1a\n..."
     part = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(picture).decode()}}
     parts: list[dict[str, Any]] = [{"text": "Here:"}, {**part, "thoughtSignature": "S"}]
@@ -527,7 +527,7 @@ def test_pictures_are_files_and_go_back_with_their_signature() -> None:
     assert sent_for(as_message(events))[0]["parts"] == [{"thought": True, **part}, *parts]
 
 
-def test_a_picture_that_is_no_base64_is_an_error() -> None:
+def test_an_image_that_is_not_base64_is_an_error() -> None:
     decoder, _ = read(chunk({"inlineData": {"mimeType": "image/png", "data": "*"}}), STOP)
     assert isinstance(decoder.error, errors.MalformedResponse)
 
@@ -535,7 +535,7 @@ def test_a_picture_that_is_no_base64_is_an_error() -> None:
 # --- sources
 
 
-def test_sources_stand_where_they_are_cited_in_characters() -> None:
+def test_source_spans_count_characters() -> None:
     web = {"web": {"uri": "https://a.example", "title": "A"}}
     unused = {"retrievedContext": {"uri": "doc", "title": "D", "text": "said there"}}
     support = {"segment": {"startIndex": 4, "endIndex": 11, "text": "größe"}, "groundingChunkIndices": [0, 9]}
@@ -551,7 +551,7 @@ def test_sources_stand_where_they_are_cited_in_characters() -> None:
     ]
 
 
-def test_a_segment_that_counts_from_elsewhere_is_found_by_its_text() -> None:
+def test_a_segment_with_wrong_offsets_is_found_by_its_text() -> None:
     support = {"segment": {"startIndex": 0, "endIndex": 1, "text": "b"}, "groundingChunkIndices": [0]}
     metadata = {"groundingChunks": [{"web": {"uri": "u"}}], "groundingSupports": [support]}
     _, events = read(chunk({"text": "ab"}, finishReason="STOP", groundingMetadata=metadata))
@@ -564,7 +564,7 @@ def test_citations() -> None:
     assert [(e.url, e.title, e.span) for e in of_type(events, SourceFound)] == [("u", "t", (1, 3)), ("v", "", None)]
 
 
-def test_sources_of_an_unknown_form_cost_no_answer() -> None:
+def test_sources_of_an_unknown_form_do_not_lose_the_answer() -> None:
     decoder, events = read(chunk({"text": "a"}, finishReason="STOP", groundingMetadata={"groundingChunks": 5}))
     assert decoder.complete
     assert telling(events).text == "a"
@@ -597,7 +597,7 @@ def test_usage_after_the_end_marker_counts() -> None:
     assert (decoder.usage.input_tokens, decoder.usage.output_tokens) == (None, 2)
 
 
-def test_usage_on_every_chunk_is_said_at_the_first_and_the_last() -> None:
+def test_usage_on_every_chunk_is_reported_first_and_last() -> None:
     counts = [
         {**chunk({"text": "a"}), "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": n}} for n in range(9)
     ]
@@ -605,10 +605,10 @@ def test_usage_on_every_chunk_is_said_at_the_first_and_the_last() -> None:
     assert [event.usage.output_tokens for event in of_type(events, UsageReported)] == [0, 8]
 
 
-# --- what comes seldom
+# --- rare cases
 
 
-def test_a_file_by_its_address() -> None:
+def test_a_file_by_url() -> None:
     part = {"fileData": {"mimeType": "video/mp4", "fileUri": "https://a.example/v"}, "thoughtSignature": "S"}
     _, events = read(chunk({"text": "Here:"}, part), STOP)
     assert of_type(events, FileMade) == [
@@ -617,7 +617,7 @@ def test_a_file_by_its_address() -> None:
     assert sent_for(as_message(events))[0]["parts"] == [{"text": "Here:"}, part]
 
 
-def test_an_empty_part_is_nothing() -> None:
+def test_an_empty_part_is_ignored() -> None:
     _, events = read(chunk({}, {"thought": True}, {"text": ""}), chunk(), {"candidates": []}, {}, STOP)
     assert events == []
 
@@ -635,7 +635,7 @@ def test_a_signature_that_comes_late_belongs_to_its_call() -> None:
     assert [event.signature for event in of_type(events, CallReady)] == ["S"]
 
 
-def test_a_call_begun_before_another_ended_is_over() -> None:
+def test_a_new_call_ends_the_previous_one() -> None:
     argument = [{"jsonPath": "$.a", "numberValue": 1}]
     calls: list[dict[str, Any]] = [
         {"name": "f", "willContinue": True, "partialArgs": argument},
@@ -647,14 +647,14 @@ def test_a_call_begun_before_another_ended_is_over() -> None:
     assert [(event.name, event.arguments) for event in of_type(events, CallReady)] == [("f", {"a": 1}), ("g", {})]
 
 
-def test_arguments_without_a_call_are_told_of() -> None:
+def test_arguments_without_a_call_are_reported() -> None:
     stray = {"partialArgs": [{"jsonPath": "$.a", "numberValue": 1}], "willContinue": True}
     decoder, events = read(chunk({"functionCall": stray}), chunk({"text": "a"}), STOP)
     assert [event.code for event in of_type(events, Warned)] == ["stray_arguments"]
     assert (telling(events).text, decoder.finish_reason) == ("a", "stop")
 
 
-def test_no_source_is_said_twice() -> None:
+def test_no_source_is_reported_twice() -> None:
     support = {"segment": {"endIndex": 1}, "groundingChunkIndices": [0]}
     known = {"groundingChunks": [{"web": {"uri": "u"}}, {"of": "tomorrow"}], "groundingSupports": [support]}
     _, events = read(
@@ -665,7 +665,7 @@ def test_no_source_is_said_twice() -> None:
     assert [(event.url, event.span) for event in of_type(events, SourceFound)] == [("u", (0, 1))]
 
 
-def test_a_chunk_beyond_the_bound_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_over_the_limit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(response, "MAX_EVENT_BYTES", 100)
     body = json.dumps([chunk({"text": "a"}), chunk({"text": "b" * 200})]).encode()
     decoder = response.Decoder()
@@ -676,7 +676,7 @@ def test_a_chunk_beyond_the_bound_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60), st.sampled_from([b"", b"data: ", b"[", b"{", b'data: {"candidates": [']), st.integers())
-def test_no_bytes_make_it_raise(noise: bytes, before: bytes, seed: int) -> None:
+def test_no_bytes_raise(noise: bytes, before: bytes, seed: int) -> None:
     whole, pieces = response.Decoder(), response.Decoder()
     body = before + noise
     assert decode(whole, [body]) == decode(pieces, splits(body, seed))
@@ -684,7 +684,7 @@ def test_no_bytes_make_it_raise(noise: bytes, before: bytes, seed: int) -> None:
     assert whole.error is None or isinstance(whole.error, errors.HeadwaterError)
 
 
-# --- in the midst of an answer
+# --- the middle of an answer
 
 
 def test_a_signature_that_comes_with_a_piece_of_text_is_kept() -> None:
@@ -693,7 +693,7 @@ def test_a_signature_that_comes_with_a_piece_of_text_is_kept() -> None:
     assert [event.signature for event in of_type(events, TextEnded) if event.signature] == ["c2ln"]
 
 
-def test_a_calls_own_id_goes_back_and_none_is_made_up() -> None:
+def test_only_a_calls_own_id_is_sent_back() -> None:
     for own in ({"id": "fc-1"}, {}):
         _, events = read(chunk({"functionCall": {"name": "f", "args": None, **own}}), STOP)
         (ready,) = of_type(events, CallReady)

@@ -1,4 +1,4 @@
-"""Requests to Ollama, written down, and an answer as the message that goes back."""
+"""Helpers: encoded requests to Ollama, and an answer as the message to send back."""
 
 from __future__ import annotations
 

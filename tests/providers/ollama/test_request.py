@@ -1,4 +1,4 @@
-"""Requests to Ollama: addresses, settings, tools and messages."""
+"""Requests to Ollama: URLs, settings, tools and messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_address(base_url: str, wanted: str) -> None:
     }
 
 
-def test_a_key_where_one_is_given() -> None:
+def test_a_key_is_sent_if_given() -> None:
     endpoint = Endpoint(
         provider="ollama", api="ollama-chat", base_url="http://h", key=Secret("k"), headers={"a": "b"}, query={"x": "1"}
     )
@@ -94,7 +94,7 @@ def test_reasoning(reasoning: Any, wanted: Any) -> None:
         ("parallel_tool_calls", False),
     ],
 )
-def test_settings_that_cannot_be_honoured(name: str, value: Any) -> None:
+def test_unsupported_settings(name: str, value: Any) -> None:
     with pytest.raises(errors.UnsupportedSetting, match=name):
         body_of(request(Message.user("hi"), settings=Settings(**{name: value})))
 
@@ -107,7 +107,7 @@ def test_settings_that_a_server_refuses() -> None:
         body_of(request(Message.user("hi"), settings=Settings(seed=1)), endpoint)
 
 
-def test_settings_that_are_so_anyway() -> None:
+def test_settings_equal_to_the_default() -> None:
     given = Settings(store=False, parallel_tool_calls=True, cache=True, tool_choice="auto")
     assert body_of(request(Message.user("hi"), settings=given)) == body_of(request(Message.user("hi")))
 
@@ -160,7 +160,7 @@ def test_messages() -> None:
     ]
 
 
-def test_anothers_reasoning_and_items_stay_away() -> None:
+def test_reasoning_and_items_of_other_apis_are_left_out() -> None:
     other = Message(
         role="assistant",
         api="anthropic",
@@ -181,7 +181,7 @@ def test_anothers_reasoning_and_items_stay_away() -> None:
     ]
 
 
-def test_pictures_are_sent_as_bytes() -> None:
+def test_images_are_sent_as_bytes() -> None:
     pictures = (Image(url="data:image/gif;base64,R0lG"), File(data=b"GIF89a"))
     assert messages_of(Message.user("see", *pictures))[0]["images"] == ["R0lG", "R0lGODlh"]
 
@@ -195,11 +195,11 @@ def test_pictures_are_sent_as_bytes() -> None:
         ToolCall(id="a", name="f", arguments={}),
     ],
 )
-def test_what_has_no_place_is_an_error(part: Any) -> None:
-    with pytest.raises(errors.InvalidRequest, match="Ollama takes"):
+def test_unsupported_content_is_an_error(part: Any) -> None:
+    with pytest.raises(errors.InvalidRequest, match="Ollama accepts"):
         messages_of(Message(role="user", content=(part,)))
 
 
-def test_a_tools_message_holds_results() -> None:
+def test_a_tool_message_holds_only_results() -> None:
     with pytest.raises(errors.InvalidRequest, match="Text"):
         messages_of(Message(role="tool", content=(Text(text="a"),)))

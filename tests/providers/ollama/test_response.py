@@ -1,4 +1,4 @@
-"""Ollama's wire: recordings, what they do not hold, and requests that give back what was received."""
+"""Ollama's answers: recordings, handwritten streams, and sending answers back unchanged."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_http_error(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("recording", cases("ollama-chat"))
-def test_recording_goes_back_as_it_came(recording: Recording) -> None:
+def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
     want = recording.expected
     message = as_message(decode(response.Decoder(), [recording.body]))
     sent = messages_of(Message.user("go on"), message)[1:]
@@ -84,7 +84,7 @@ DONE: dict[str, Any] = {
 
 
 def read(*values: dict[str, Any]) -> tuple[response.Decoder, list[Event]]:
-    """The decoder and its events, the same however the bytes are split."""
+    """Returns the decoder and its events, checked to be the same for any split."""
     body = lines(*values)
     decoder = response.Decoder()
     events = decode(decoder, [body])
@@ -93,7 +93,7 @@ def read(*values: dict[str, Any]) -> tuple[response.Decoder, list[Event]]:
     return decoder, events
 
 
-# --- what comes back
+# --- answers
 
 
 @pytest.mark.parametrize(
@@ -105,13 +105,13 @@ def test_done_reasons(word: str | None, common: str | None) -> None:
     assert (decoder.finish_reason, decoder.provider_finish_reason) == (common, word)
 
 
-def test_a_call_makes_stop_tool_calls_but_not_length() -> None:
+def test_a_call_turns_stop_but_not_length_into_tool_calls() -> None:
     call = said(tool_calls=[{"function": {"name": "f", "arguments": {}}}])
     assert read(call, DONE)[0].finish_reason == "tool_calls"
     assert read(call, {**DONE, "done_reason": "length"})[0].finish_reason == "length"
 
 
-def test_thinking_text_and_calls_of_one_line_in_their_order() -> None:
+def test_thinking_text_and_calls_of_one_line_keep_their_order() -> None:
     whole = said("I call.", thinking="hm", tool_calls=[{"id": "c1", "function": {"name": "f", "arguments": {"a": 1}}}])
     decoder, events = read({**whole, "done": True, "done_reason": "stop"})
     calls = (ToolCall(id="c1", name="f", arguments={"a": 1}),)
@@ -119,7 +119,7 @@ def test_thinking_text_and_calls_of_one_line_in_their_order() -> None:
     assert decoder.finish_reason == "tool_calls"
 
 
-def test_calls_without_ids_get_some_that_no_one_else_has() -> None:
+def test_calls_without_ids_get_unique_ids() -> None:
     place = Place(call_prefix="step1", calls={"step1_0"})
     calls = [{"function": {"index": 0, "name": "f", "arguments": {}}}] * 2
     events = decode(response.Decoder(place), [lines(said(tool_calls=calls), DONE)])
@@ -136,7 +136,7 @@ def test_arguments(arguments: Any, wanted: dict[str, Any]) -> None:
     assert [event.arguments for event in events if isinstance(event, CallReady)] == [wanted]
 
 
-def test_arguments_that_are_no_object_are_rejected() -> None:
+def test_arguments_that_are_not_an_object_are_rejected() -> None:
     _, events = read(said(tool_calls=[{"function": {"name": "f", "arguments": "{cut"}}]), DONE)
     assert [event.raw for event in events if isinstance(event, CallRejected)] == ["{cut"]
 
@@ -175,10 +175,10 @@ def test_texts_are_joined_in_order(pieces: list[tuple[str, str]], seed: int) -> 
     assert decoder.complete
 
 
-# --- cuts and errors
+# --- truncation and errors
 
 
-def test_a_last_line_counts_without_its_line_feed_where_it_ends_the_answer() -> None:
+def test_an_unterminated_last_line_counts_if_it_ends_the_answer() -> None:
     decoder = response.Decoder()
     events = decode(decoder, [lines(said("a"), {**DONE, "message": {"content": "b"}}).rstrip()])
     assert (decoder.complete, telling(events).text) == (True, "ab")
@@ -187,7 +187,7 @@ def test_a_last_line_counts_without_its_line_feed_where_it_ends_the_answer() -> 
     assert (decoder.complete, decoder.error, telling(events).text) == (False, None, "a")
 
 
-def test_what_follows_the_end_marker_is_ignored() -> None:
+def test_anything_after_the_end_marker_is_ignored() -> None:
     _, events = read(said("a"), DONE, said("b"))
     assert telling(events).text == "a"
 
@@ -209,7 +209,7 @@ def test_errors_in_the_stream(line: bytes, kind: type[errors.HeadwaterError], en
 
 
 @pytest.mark.parametrize("line", [b"<html>\n", b"5\n", b'{"message": 5}\n', b'{"message": {"tool_calls": [5]}}\n'])
-def test_what_is_not_this_api_is_an_error(line: bytes) -> None:
+def test_another_apis_response_is_an_error(line: bytes) -> None:
     decoder = response.Decoder()
     assert telling(decode(decoder, [lines(said("a")) + line])).text == "a"
     assert isinstance(decoder.error, errors.MalformedResponse)
@@ -233,7 +233,7 @@ def test_what_is_not_this_api_is_an_error(line: bytes) -> None:
     ),
     st.booleans(),
 )
-def test_no_json_makes_it_raise(value: Any, as_call: bool) -> None:
+def test_no_json_raises(value: Any, as_call: bool) -> None:
     decoder = response.Decoder()
     wrapped = said(tool_calls=[value]) if as_call else value
     check_grammar(decode(decoder, [lines(said("x"), wrapped, DONE)]))
@@ -241,13 +241,13 @@ def test_no_json_makes_it_raise(value: Any, as_call: bool) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["*.tmp"], "not json", 5, True, [{"a": 1}], [], False, 0])
-def test_arguments_of_another_kind_never_run_the_tool(arguments: Any) -> None:
+def test_invalid_arguments_never_run_the_tool(arguments: Any) -> None:
     wire = {"function": {"name": "delete", "arguments": arguments}}
     events = decode(response.Decoder(), [lines(said(tool_calls=[wire]), DONE)])
     assert [event.type for event in events if event.type.startswith("call.re")] == ["call.rejected"]
 
 
 @pytest.mark.parametrize("function", [{"name": "delete"}, {"name": "delete", "arguments": None}])
-def test_no_arguments_are_none(function: dict[str, Any]) -> None:
+def test_missing_arguments_are_empty(function: dict[str, Any]) -> None:
     events = decode(response.Decoder(), [lines(said(tool_calls=[{"function": function}]), DONE)])
     assert [event.arguments for event in events if isinstance(event, CallReady)] == [{}]

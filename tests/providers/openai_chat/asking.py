@@ -1,4 +1,4 @@
-"""Requests to servers that speak Chat Completions, written down."""
+"""Helpers: encoded requests to servers of the Chat Completions API."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def written(
     request = Request(model="m", messages=messages or (Message.user("hi"),), settings=settings or Settings(), **fields)
     body: dict[str, Any] = json.loads(encode(request, endpoint(server)).body)
     if server in ("openai", "azure") and not request.settings.extra and importlib.util.find_spec("openai"):
-        # Every body that the tests build for OpenAI is one that its package has types for.
+        # Every body that the tests build for OpenAI is checked against its package's types.
         params = importlib.import_module("openai.types.chat.completion_create_params")
         assert misfit(body, params.CompletionCreateParamsStreaming) == ""
     return body

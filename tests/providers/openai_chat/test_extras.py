@@ -1,4 +1,4 @@
-"""Sources and pictures in the forms in which servers send them."""
+"""Sources and images in the formats of servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_text_in_a_value(value: Any, text: str) -> None:
     assert text_of(value) == text
 
 
-def test_a_source_is_told_once_and_a_picture_as_it_came() -> None:
+def test_a_source_is_reported_once_and_an_image_unchanged() -> None:
     decoder = Decoder()
     delta = b'{"annotations": [{"url_citation": {"url": "u"}}, {"url": "u"}], "images": [{"image_url": "https://p"}]}'
     events = decoder.feed(b'data: {"choices": [{"delta": ' + delta + b"}]}\n\n")

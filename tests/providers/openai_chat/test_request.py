@@ -1,4 +1,4 @@
-"""Chat Completions requests: what is written for each kind of message, part and setting, and what is refused."""
+"""Chat Completions requests: the encoding of each kind of message, part and setting, and what is refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def at(**fields: Any) -> HTTPRequest:
     return encode(Request(model="m", messages=(Message.user("hi"),)), endpoint(**fields))
 
 
-def test_where_it_goes() -> None:
+def test_url_and_headers() -> None:
     assert at(base_url="https://host/v1/").url == "https://host/v1/chat/completions"
     assert at(query={"api-version": "2024 a"}).url == "https://host/v1/chat/completions?api-version=2024+a"
 
@@ -83,7 +83,7 @@ def test_the_system_role_is_the_servers() -> None:
     assert body["messages"] == [{"role": "developer", "content": "be brief"}]
 
 
-def test_names_go_where_they_are_taken() -> None:
+def test_names_are_sent_to_servers_that_accept_them() -> None:
     message = Message(role="user", content=(Text(text="hi"),), name="Ann Lee")
     assert messages(message) == [{"role": "user", "content": "hi", "name": "Ann_Lee"}]
     assert messages(message, server="groq") == [{"role": "user", "content": "hi"}]
@@ -110,7 +110,7 @@ def test_names_go_where_they_are_taken() -> None:
         ),
     ],
 )
-def test_what_a_user_shows(part: Image | File, wanted: dict[str, Any]) -> None:
+def test_a_users_images_and_files(part: Image | File, wanted: dict[str, Any]) -> None:
     assert messages(Message.user("look", part)) == [
         {"role": "user", "content": [{"type": "text", "text": "look"}, wanted]}
     ]
@@ -123,33 +123,33 @@ VIDEOS = [
 
 
 @pytest.mark.parametrize(("video", "url"), VIDEOS)
-def test_a_video_is_shown_where_the_server_takes_one(video: File, url: str) -> None:
+def test_a_video_is_sent_if_the_server_accepts_it(video: File, url: str) -> None:
     (message,) = messages(Message.user("look", video), server="vllm")
     assert message["content"][1] == {"type": "video_url", "video_url": {"url": url}}
     for server in ("openai", "azure", "groq", "llamacpp"):
-        with pytest.raises(errors.UnsupportedSetting, match=f"{server} takes no video"):
+        with pytest.raises(errors.UnsupportedSetting, match=f"{server} does not accept video"):
             messages(Message.user("look", video), server=server)
 
 
-def test_a_sound_goes_in_the_formats_that_the_server_takes() -> None:
+def test_audio_is_sent_in_the_servers_formats() -> None:
     sound = Message.user("listen", File(data=b"x", media_type="audio/flac"))
     wanted = {"type": "input_audio", "input_audio": {"data": "eA==", "format": "flac"}}
     assert messages(sound, server="vllm")[0]["content"][1] == wanted
-    with pytest.raises(errors.UnsupportedSetting, match="openai takes no audio/flac"):
+    with pytest.raises(errors.UnsupportedSetting, match="openai does not accept audio/flac"):
         messages(sound)
 
 
 @pytest.mark.parametrize(
     ("file", "what"),
     [
-        (File(data=b"ID3x"), "sound"),
+        (File(data=b"ID3x"), "audio"),
         (File(data=b"%PDF-1"), "application/pdf"),
         (File(id="file-1"), "files"),
         (File(url="https://a/b.pdf", media_type="application/pdf"), "application/pdf"),
     ],
 )
-def test_a_server_that_reads_pictures_and_text_alone_takes_no_other_file(file: File, what: str) -> None:
-    with pytest.raises(errors.UnsupportedSetting, match=f"groq takes no {what}"):
+def test_a_server_of_images_and_text_refuses_other_files(file: File, what: str) -> None:
+    with pytest.raises(errors.UnsupportedSetting, match=f"groq does not accept {what}"):
         messages(Message.user("look", file), server="groq")
     for taken in (File(data=b"a", media_type="text/plain"), File(data=b"x", media_type="image/png")):
         assert messages(Message.user("look", taken), server="groq")
@@ -161,11 +161,11 @@ def test_a_server_that_reads_pictures_and_text_alone_takes_no_other_file(file: F
 )
 def test_a_service_tier_is_one_of_the_servers_own(server: str, taken: str, refused: str) -> None:
     assert written(server=server, settings=Settings(service_tier=taken))["service_tier"] == taken
-    with pytest.raises(errors.UnsupportedSetting, match=f"{server} cannot honour service_tier='{refused}'"):
+    with pytest.raises(errors.UnsupportedSetting, match=f"{server} does not support service_tier='{refused}'"):
         written(server=server, settings=Settings(service_tier=refused))
 
 
-def test_of_a_sound_that_a_model_made_it_is_said_that_there_was_one() -> None:
+def test_generated_audio_leaves_a_placeholder() -> None:
     made = Message(
         role="assistant", api="gemini", content=(Text(text="Hear."), File(data=b"x", media_type="audio/wav"))
     )
@@ -178,7 +178,7 @@ def test_a_text_file_is_text() -> None:
     assert message["content"] == "read\n\na.txt:\n\nabc"
 
 
-def test_a_file_by_its_url() -> None:
+def test_a_file_by_url() -> None:
     message = Message.user(File(url="https://a/b.pdf", media_type="application/pdf"))
     with pytest.raises(errors.InvalidRequest, match="URL"):
         messages(message)
@@ -188,12 +188,12 @@ def test_a_file_by_its_url() -> None:
     assert openrouter["content"] == [{"type": "file", "file": {"filename": "file", "file_data": "https://a/b.pdf"}}]
 
 
-def test_a_document_by_its_bytes_where_servers_differ() -> None:
+def test_a_document_by_its_bytes_per_server() -> None:
     (message,) = messages(Message.user(File(data=b"%PDF-x", name="a.pdf")), server="mistral")
     assert message["content"] == [{"type": "document_url", "document_url": "data:application/pdf;base64,JVBERi14"}]
 
 
-def test_marks_for_caching_go_where_they_are_taken() -> None:
+def test_cache_marks_are_sent_to_servers_that_accept_them() -> None:
     message = Message.user(Text(text="long", cache=True), "short")
     mark = {"cache_control": {"type": "ephemeral"}}
     assert messages(message) == [{"role": "user", "content": "long\n\nshort"}]
@@ -212,11 +212,11 @@ def test_marks_for_caching_go_where_they_are_taken() -> None:
     assert messages(result)[0]["content"] == "2"
 
 
-# --- what the model said, and what tools gave back
+# --- answers and tool results
 
 
 BROKEN = '{"invalid_json":"{\\"a\\": "}'
-"""What goes back for the arguments `{"a": `: servers parse them."""
+"""The encoding of the invalid arguments `{"a": `: servers parse them."""
 
 
 def test_calls_and_results() -> None:
@@ -253,7 +253,7 @@ def test_a_custom_call_is_its_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["print(1)", '{"a": 1}', ""])
-def test_a_custom_call_is_a_functions_where_the_server_has_no_others(text: str) -> None:
+def test_a_custom_call_becomes_a_function_call_if_needed(text: str) -> None:
     (call,) = messages(Message.assistant(ToolCall(id="c1", name="run", arguments=text, custom=True)), server="groq")[0][
         "tool_calls"
     ]
@@ -261,7 +261,7 @@ def test_a_custom_call_is_a_functions_where_the_server_has_no_others(text: str) 
     assert json.loads(call["function"]["arguments"]) == {"input": text}
 
 
-def test_what_only_others_can_read_is_left_out() -> None:
+def test_content_of_other_apis_is_left_out() -> None:
     answer = Message.assistant(
         ToolCall(id="s1", name="web_search", arguments={}, by="provider"),
         ProviderItem(api="anthropic", item={"type": "thinking"}),
@@ -273,13 +273,13 @@ def test_what_only_others_can_read_is_left_out() -> None:
     assert messages(Message.assistant(Reasoning(text="hm"))) == []
 
 
-def test_a_refusal_is_said_as_it_was() -> None:
+def test_a_refusal_is_sent_back() -> None:
     assert messages(Message.assistant(Text(text="I won't.", refusal=True))) == [
         {"role": "assistant", "content": "I won't."}
     ]
 
 
-def test_pictures_of_tools_follow_in_a_message_of_the_user() -> None:
+def test_images_of_tools_follow_in_a_user_message() -> None:
     given = (
         Message.assistant(CALL, ToolCall(id="c2", name="add", arguments={})),
         Message.tool(ToolResult(id="c1", name="plot", content=(Text(text="a plot"), Image(data=PNG)))),
@@ -290,7 +290,7 @@ def test_pictures_of_tools_follow_in_a_message_of_the_user() -> None:
     assert first == {
         "role": "tool",
         "tool_call_id": "c1",
-        "content": "a plot\n[1 attached: see the next message of the user]",
+        "content": "a plot\n[1 attached: see the next user message]",
     }
     assert second["role"] == "tool"
     assert shown["role"] == "user"
@@ -298,7 +298,7 @@ def test_pictures_of_tools_follow_in_a_message_of_the_user() -> None:
     assert thanks == {"role": "user", "content": "thanks"}
 
 
-def test_pictures_of_the_model_follow_in_a_message_of_the_user() -> None:
+def test_images_of_the_model_follow_in_a_user_message() -> None:
     answer = Message(role="assistant", content=(Text(text="here"), Image(data=PNG)))
     assert messages(answer) == [
         {"role": "assistant", "content": "here"},
@@ -310,7 +310,7 @@ def test_pictures_of_the_model_follow_in_a_message_of_the_user() -> None:
     ("server", "ident", "same"),
     [("openai", "call_1", True), ("openai", "c" * 41, False), ("mistral", "abc123XYZ", True), ("mistral", "c1", False)],
 )
-def test_ids_of_calls_fit_the_server(server: str, ident: str, same: bool) -> None:
+def test_call_ids_fit_the_server(server: str, ident: str, same: bool) -> None:
     call = ToolCall(id=ident, name="f", arguments={})
     asked, answered = messages(
         Message.assistant(call), Message.tool(ToolResult(id=ident, name="f", content="x")), server=server
@@ -324,7 +324,7 @@ def test_ids_of_calls_fit_the_server(server: str, ident: str, same: bool) -> Non
         assert found.isalnum()
 
 
-# --- reasoning sent back
+# --- sending reasoning back
 
 
 def answer(*parts: Any, api: str = "openai-chat") -> Message:
@@ -348,13 +348,13 @@ def answer(*parts: Any, api: str = "openai-chat") -> Message:
         ),
     ],
 )
-def test_reasoning_goes_back_where_it_is_wanted(server: str, wanted: dict[str, Any]) -> None:
+def test_reasoning_is_sent_back_to_servers_that_expect_it(server: str, wanted: dict[str, Any]) -> None:
     given = answer(Reasoning(text="hm"), Reasoning(text="m"), Text(text="so"))
     assert messages(given, server=server) == [{"role": "assistant", **wanted}]
     assert messages(answer(*given.content, api="anthropic"), server=server) == [{"role": "assistant", "content": "so"}]
 
 
-def test_what_the_decoder_keeps_goes_back() -> None:
+def test_stored_fields_are_sent_back() -> None:
     details = [{"type": "reasoning.encrypted", "data": "d", "index": 0}]
     call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}, "extra_content": {"google": {"s": 1}}}
     delta = {"reasoning_details": details, "tool_calls": [call], "audio": {"id": "a1", "transcript": "hey"}}
@@ -412,7 +412,7 @@ def test_tools() -> None:
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required"])
-def test_tool_choice_by_word(choice: str) -> None:
+def test_tool_choice(choice: str) -> None:
     assert written(tools=(TOOL,), settings=Settings(tool_choice=choice))["tool_choice"] == choice
 
 
@@ -434,7 +434,7 @@ def test_output_by_schema() -> None:
 
 
 @pytest.mark.parametrize("told", [(), (Message.system("be brief"),)])
-def test_output_in_words_where_schemas_are_not_taken(told: tuple[Message, ...]) -> None:
+def test_output_schema_in_instructions_if_unsupported(told: tuple[Message, ...]) -> None:
     output = OutputSpec(name="city", schema={"type": "object"})
     body = written(*told, Message.user("hi"), server="deepseek", output=output)
     assert body["response_format"] == {"type": "json_object"}
@@ -534,13 +534,13 @@ def test_reasoning(server: str, value: Any, wanted: dict[str, Any] | None) -> No
     assert {name: item for name, item in body.items() if name not in bare} == wanted
 
 
-def test_reasoning_where_it_cannot_be_set() -> None:
+def test_reasoning_without_a_field() -> None:
     request = Request(model="m", messages=(Message.user("hi"),), settings=Settings(reasoning=True))
     with pytest.raises(errors.UnsupportedSetting, match="reasoning"):
         encode(request, endpoint(quirks=Quirks(reasoning_field="none")))
 
 
-def test_calls_one_at_a_time_where_that_cannot_be_asked() -> None:
+def test_parallel_calls_without_a_field() -> None:
     assert "parallel_tool_calls" not in written(
         server="deepseek", tools=(TOOL,), settings=Settings(parallel_tool_calls=True)
     )
@@ -549,7 +549,7 @@ def test_calls_one_at_a_time_where_that_cannot_be_asked() -> None:
 
 
 def test_every_setting_is_written_or_refused() -> None:
-    """No setting is dropped: those without a field of their own are named here, with the reason."""
+    """No setting is dropped: those without their own field are listed here, with the reason."""
     unwritten = {"cache": "OpenAI caches unasked", "extra": "it is the body's own"}
     values: dict[str, Any] = {
         **VALUES,

@@ -1,4 +1,4 @@
-"""Chat Completions: every recording, and what no recording shows."""
+"""Chat Completions: every recording, and cases without a recording."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_recorded_failure(recording: Recording) -> None:
     check_failure(recording)
 
 
-# --- bodies made by hand
+# --- handwritten bodies
 
 
 def chunk(delta: Any = None, *, finish: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def body(*chunks: Any, done: bool = True) -> bytes:
 
 
 def read(data: bytes) -> tuple[Decoder, list[Event]]:
-    """The decoder and its events, the same in every split."""
+    """Returns the decoder and its events, checked to be the same for any split."""
     decoder = Decoder()
     events = decode(decoder, [data])
     check_grammar(events)
@@ -85,10 +85,10 @@ def of(kind: type[Any], events: Sequence[Event]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
 
 
-# --- how it ends
+# --- endings
 
 
-def test_done_alone_is_complete_and_names_no_reason() -> None:
+def test_done_alone_is_complete_without_a_reason() -> None:
     decoder, events = read(body(chunk({"content": "hi"})))
     assert decoder.complete
     assert decoder.finish_reason is None
@@ -112,21 +112,21 @@ def test_a_finish_reason_without_done_is_complete_at_the_end_of_input() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b": ping\n\n", body(chunk({"content": "hi"}), done=False)])
-def test_without_either_it_is_cut(data: bytes) -> None:
+def test_without_either_it_is_incomplete(data: bytes) -> None:
     decoder, _ = read(data)
     assert not decoder.complete
     assert not decoder.ended
     assert decoder.error is None
 
 
-def test_what_comes_after_done_is_not_read() -> None:
+def test_anything_after_done_is_ignored() -> None:
     decoder, events = read(body(chunk({"content": "a"}), b"data: [DONE]\n\n", chunk({"content": "b"})))
     assert decoder.complete
     assert Telling(events).text == "a"
 
 
 @pytest.mark.parametrize("done", [b"data:[DONE]\n\n", b"data: [DONE]", b"data:  [DONE] \r\n\r\n"])
-def test_done_is_known_in_every_spelling(done: bytes) -> None:
+def test_every_spelling_of_done(done: bytes) -> None:
     assert read(body(chunk({"content": "a"}), done, done=False))[0].complete
 
 
@@ -188,7 +188,7 @@ def test_an_error_in_any_form_ends_it(line: bytes) -> None:
     assert Telling(events).text == "a"
 
 
-def test_an_error_in_words() -> None:
+def test_an_error_line() -> None:
     assert "out of order" in str(read(body(b"event: error\ndata: out of order\n\n"))[0].error)
     assert "out of order" in str(read(body({"error": "out of order"}))[0].error)
 
@@ -200,7 +200,7 @@ def test_a_server_that_gave_up_has_not_finished(word: str) -> None:
     assert decoder.error.retryable
 
 
-def test_text_and_usage_beside_an_error_count() -> None:
+def test_text_and_usage_before_an_error_count() -> None:
     report = {"prompt_tokens": 3, "completion_tokens": 1}
     decoder, events = read(body(chunk({"content": "a"}, finish="error", error={"message": "no"}, usage=report)))
     assert Telling(events).text == "a"
@@ -209,7 +209,7 @@ def test_text_and_usage_beside_an_error_count() -> None:
     assert "no" in str(decoder.error)
 
 
-def test_what_is_no_json_is_malformed() -> None:
+def test_invalid_json_is_malformed() -> None:
     decoder, events = read(body(chunk({"content": "a"}), b"data: <html>\n\n"))
     assert isinstance(decoder.error, errors.MalformedResponse)
     assert Telling(events).text == "a"
@@ -229,7 +229,7 @@ def test_a_plain_json_body_is_read_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
-def test_reasoning_and_text_are_parts_of_their_own(name: str) -> None:
+def test_reasoning_and_text_are_separate_parts(name: str) -> None:
     data = body(chunk({name: "hm"}), chunk({name: "m", "content": ""}), chunk({name: None, "content": "so"}))
     _, events = read(data)
     assert [event.type for event in events] == [
@@ -239,17 +239,17 @@ def test_reasoning_and_text_are_parts_of_their_own(name: str) -> None:
     assert Telling(events).reasoning == "hmm"
 
 
-def test_reasoning_under_both_names_is_said_once() -> None:
+def test_reasoning_under_both_names_is_emitted_once() -> None:
     _, events = read(body(chunk({"reasoning": "hm", "reasoning_content": "hm"})))
     assert Telling(events).reasoning == "hm"
 
 
-def test_message_stands_for_delta_where_there_is_none() -> None:
+def test_message_replaces_a_missing_delta() -> None:
     pieces = [{"choices": [{"index": 0, "message": {"content": text}}]} for text in ("a", "b")]
     assert Telling(read(body(*pieces))[1]).text == "ab"
 
 
-def test_message_beside_deltas_repeats_them() -> None:
+def test_message_after_deltas_is_a_repetition() -> None:
     choices = [{"index": 0, "delta": {"content": "a"}, "message": {"content": "a"}}]
     last = [{"index": 0, "delta": {}, "message": {"content": "ab"}, "finish_reason": "stop"}]
     _, events = read(body({"choices": choices}, chunk({"content": "b"}), {"choices": last}))
@@ -280,7 +280,7 @@ def test_content_in_other_parts() -> None:
     assert of(FileMade, events) == [FileMade(step=1, media_type="image/png", data=b"hi")]
 
 
-def test_other_choices_are_told_of_once() -> None:
+def test_other_choices_are_reported_once() -> None:
     other = {"choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": "length"}]}
     both = {"choices": [{"index": 0, "delta": {"content": "b"}}, {"index": 1, "delta": {"content": "y"}}]}
     decoder, events = read(body(chunk({"content": "a"}), other, both, chunk({}, finish="stop"), other))
@@ -296,7 +296,7 @@ def test_the_first_names_count() -> None:
     assert (decoder.response_id, decoder.model) == ("r1", "m")
 
 
-def test_what_has_another_type_is_left_out_and_the_rest_read() -> None:
+def test_fields_of_the_wrong_type_are_dropped() -> None:
     odd = {"index": "0", "delta": {"content": "a", "refusal": 5, "tool_calls": {"index": 0}}, "finish_reason": "stop"}
     decoder, events = read(body({"choices": [odd], "usage": "none", "model": 7}))
     assert Telling(events).text == "a"
@@ -319,14 +319,14 @@ def test_json_that_is_nearly_valid_is_read(data: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"data: 5\n\n", b'data: "ping"\n\n', b"data: []\n\n", b"data: null\n\n"])
-def test_what_is_no_object_is_told_of_and_left_out(data: bytes) -> None:
+def test_chunks_that_are_not_objects_are_reported_and_dropped(data: bytes) -> None:
     decoder, events = read(body(data, chunk({"content": "a"})))
     assert decoder.complete
     assert Telling(events).text == "a"
     assert [event.code for event in of(Warned, events)] == ["unreadable_chunk"]
 
 
-def test_a_part_number_and_lead_go_on_from_the_place() -> None:
+def test_part_numbers_and_lead_follow_the_place() -> None:
     decoder = Decoder(Place(step=3, part=7, lead="\n\n"))
     started, *_ = decode(decoder, [body(chunk({"content": "a"}))])
     assert started == TextStarted(step=3, part=7, lead="\n\n")
@@ -346,7 +346,7 @@ def piece(
     return {"index": index, "id": ident, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def test_calls_that_interleave() -> None:
+def test_interleaved_calls() -> None:
     assert calls_of(
         [piece(0, "a", "f", "")],
         [piece(1, "b", "g", "")],
@@ -376,7 +376,7 @@ def test_an_id_that_changes_or_repeats_is_the_same_call() -> None:
     assert calls_of([piece(0, "a", "f", '{"x"')], [piece(0, "a", "f", ": 1}")]) == [("a", "f", {"x": 1})]
 
 
-def test_two_calls_with_one_id_have_keys_of_their_own() -> None:
+def test_two_calls_with_one_id_have_different_keys() -> None:
     _, events = read(body(chunk({"tool_calls": [piece(0, "a", "f", "{}"), piece(1, "a", "g", "{}")]})))
     assert [(event.call, event.id) for event in of(CallStarted, events)] == [("a", ""), ("a#2", "a")]
 
@@ -410,7 +410,7 @@ def test_no_arguments() -> None:
     assert calls_of([{"index": 0, "id": "a", "function": {"name": "f"}}]) == [("a", "f", {})]
 
 
-def test_the_function_call_of_old() -> None:
+def test_the_legacy_function_call() -> None:
     first, second = {"name": "f", "arguments": '{"x"'}, {"arguments": ": 1}"}
     assert calls_of({"function_call": first}, {"function_call": second}) == [("call_0", "f", {"x": 1})]
     pieces = {"name": "get_"}, {"name": "weather", "arguments": "{}"}
@@ -421,7 +421,7 @@ def test_a_name_alone_is_a_call() -> None:
     assert calls_of([piece(0, None, "f")]) == [("call_0", "f", {})]
 
 
-def test_arguments_that_are_cut_are_rejected() -> None:
+def test_cut_off_arguments_are_rejected() -> None:
     data = body(chunk({"tool_calls": [piece(0, "a", "f", '{"x": ')]}), chunk({}, finish="length"))
     decoder, events = read(data)
     (rejected,) = of(CallRejected, events)
@@ -429,7 +429,7 @@ def test_arguments_that_are_cut_are_rejected() -> None:
     assert decoder.finish_reason == "length"
 
 
-def test_a_call_in_a_stream_that_was_cut_is_never_ready() -> None:
+def test_a_call_in_a_truncated_stream_is_never_ready() -> None:
     data = body(chunk({"tool_calls": [piece(0, "a", "f", "{}")]}), done=False)
     assert not of(CallReady, read(data)[1])
     assert of(CallRejected, read(data)[1])
@@ -449,7 +449,7 @@ def test_extra_content_of_a_call_is_its_signature() -> None:
     assert json.loads(ready.signature) == {"google": {"thought_signature": "s"}}
 
 
-# --- reasoning that goes back, and the rest
+# --- reasoning to send back, and the rest
 
 
 def test_reasoning_details_are_joined_to_items() -> None:
@@ -480,13 +480,13 @@ def test_reasoning_details_are_joined_to_items() -> None:
     assert Telling(events).reasoning == "abc"
 
 
-def test_reasoning_details_beside_reasoning_are_not_said_twice() -> None:
+def test_reasoning_details_beside_reasoning_are_not_emitted_twice() -> None:
     details = [{"type": "reasoning.text", "text": "a", "index": 0}]
     _, events = read(body(chunk({"reasoning": "a", "reasoning_details": details})))
     assert Telling(events).reasoning == "a"
 
 
-def test_an_answer_that_was_cut_gives_no_item_back() -> None:
+def test_a_truncated_answer_has_no_provider_item() -> None:
     details = [{"type": "reasoning.text", "text": "a", "index": 0}]
     assert not of(ProviderItemMade, read(body(chunk({"reasoning_details": details}), done=False))[1])
 
@@ -520,13 +520,13 @@ def test_images() -> None:
     assert [event.code for event in of(Warned, events)] == ["unknown_image"]
 
 
-def test_an_image_that_is_no_base64_keeps_its_url() -> None:
+def test_an_image_that_is_not_base64_keeps_its_url() -> None:
     broken = "data:image/png;base64,a*"
     _, events = read(body(chunk({"images": [{"image_url": {"url": broken}}]})))
     assert of(FileMade, events) == [FileMade(step=1, media_type="image/*", url=broken)]
 
 
-def test_audio_is_a_file_and_goes_back_by_its_id() -> None:
+def test_audio_is_a_file_and_is_sent_back_by_its_id() -> None:
     pieces: list[dict[str, Any]] = [
         {"id": "a1", "transcript": "he"},
         {"data": "aGU=", "transcript": "y"},
@@ -570,7 +570,7 @@ def test_audio_is_a_file_and_goes_back_by_its_id() -> None:
         ({"prompt_tokens": None, "completion_tokens": True, "prompt_tokens_details": []}, (None,) * 5),
     ],
 )
-def test_usage_is_counted_our_way(report: dict[str, Any], counts: tuple[int | None, ...]) -> None:
+def test_usage_is_normalized(report: dict[str, Any], counts: tuple[int | None, ...]) -> None:
     usage = read_usage(report)
     assert counts == (
         usage.input_tokens,
@@ -596,7 +596,7 @@ def test_usage_of_groq() -> None:
     assert decoder.usage.input_tokens == 1
 
 
-# --- anything
+# --- arbitrary input
 
 
 NAMES = [
@@ -639,13 +639,13 @@ DELTAS = VALUES.map(lambda value: {"choices": [{"index": 0, "delta": value}]})
 
 @settings(max_examples=200, deadline=None)
 @given(values=st.lists(VALUES | DELTAS, max_size=5), done=st.booleans())
-def test_no_json_breaks_it(values: list[Any], done: bool) -> None:
+def test_no_json_raises(values: list[Any], done: bool) -> None:
     read(body(*values, done=done))
 
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.binary(max_size=80))
-def test_no_bytes_break_it(data: bytes) -> None:
+def test_no_bytes_raise(data: bytes) -> None:
     read(body(chunk({"content": "a"}), b"data: " + data + b"\n\n"))
 
 
@@ -672,10 +672,10 @@ def test_every_field_of_the_official_types_is_read_or_ignored_by_name() -> None:
     assert set(official.ChoiceDeltaAudio.model_fields) == {"id", "data", "transcript", "expires_at"}
 
 
-# --- in the midst of an answer
+# --- the middle of an answer
 
 
-def test_what_comes_beside_a_token_is_read_too() -> None:
+def test_other_content_of_a_tokens_chunk_is_read_too() -> None:
     details = [{"type": "reasoning.encrypted", "data": "d"}]
     _, events = read(
         body(chunk({"content": "a"}), chunk({"content": "b", "reasoning_details": details}), chunk({}, finish="stop"))
@@ -684,7 +684,7 @@ def test_what_comes_beside_a_token_is_read_too() -> None:
     assert [event.item for event in events if isinstance(event, ProviderItemMade)] == [{"reasoning_details": details}]
 
 
-def test_an_empty_token_is_nothing() -> None:
+def test_an_empty_token_is_ignored() -> None:
     _, events = read(body(chunk({"content": "a"}), chunk({"content": ""}), chunk({"content": "b"}, finish="stop")))
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "b"]
 
@@ -698,7 +698,7 @@ def test_an_empty_id_is_none_and_the_first_id_counts() -> None:
     assert decoder.response_id in ("r2", None)
 
 
-def test_an_error_of_another_choice_is_not_the_answers() -> None:
+def test_an_error_of_another_choice_is_ignored() -> None:
     other = {"choices": [{"index": 1, "delta": {}, "error": {"message": "It broke."}}]}
     decoder, _ = read(body(chunk({"content": "a"}), other, chunk({}, finish="stop")))
     assert (decoder.error, decoder.complete) == (None, True)

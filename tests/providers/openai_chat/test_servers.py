@@ -1,4 +1,4 @@
-"""The table of servers: what each cannot honour is refused, and no row or field is idle."""
+"""The table of servers: unsupported settings are refused, and no row or field is unused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.providers.openai_chat.asking import TOOL, VALUES, written
 
 
 @pytest.mark.parametrize("server", sorted(QUIRKS))
-def test_what_a_server_cannot_honour_is_refused_by_name_and_all_else_sent(server: str) -> None:
+def test_unsupported_settings_are_refused_and_all_others_sent(server: str) -> None:
     assert QUIRKS[server].unsupported <= VALUES.keys()
     for name, value in VALUES.items():
         settings = Settings(**{name: value})
@@ -24,13 +24,13 @@ def test_what_a_server_cannot_honour_is_refused_by_name_and_all_else_sent(server
             assert written(server=server, settings=settings, tools=(TOOL,))[field] == value
 
 
-def test_every_setting_that_a_server_lacks_is_one() -> None:
+def test_every_unsupported_setting_exists() -> None:
     known = {field.name for field in msgspec.structs.fields(Settings)}
     for server, quirks in QUIRKS.items():
         assert quirks.unsupported <= known, server
 
 
-def test_every_server_differs_and_every_difference_is_some_servers() -> None:
+def test_every_server_and_every_quirk_is_used() -> None:
     usual = Quirks()
     assert [server for server, quirks in QUIRKS.items() if quirks == usual] == []
     idle = {
@@ -38,5 +38,5 @@ def test_every_server_differs_and_every_difference_is_some_servers() -> None:
         for field in msgspec.structs.fields(Quirks)
         if all(getattr(quirks, field.name) == getattr(usual, field.name) for quirks in QUIRKS.values())
     }
-    # What a program says of a server of its own, and what differs between those of another API.
+    # Settings that a program makes for its own server, and differences of servers of another API.
     assert idle == {"system_role", "reasoning_fields"}

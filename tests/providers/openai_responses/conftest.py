@@ -1,4 +1,4 @@
-"""The vendor's own types, for comparing with."""
+"""The vendor's own types, for comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of a response, the events that they make, and the request that an answer goes back in."""
+"""Helpers: frames of a response, their events, and the request that sends an answer back."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stream(*frames: JSON, named: bool = True) -> bytes:
 
 
 def made(*frames: JSON) -> tuple[Decoder, list[Event]]:
-    """What a decoder makes of frames: the same in whatever pieces they come."""
+    """Returns the result of decoding frames, checked to be the same for any split."""
     body = stream(*frames)
     decoder = Decoder()
     events = decode(decoder, [body])
@@ -150,7 +150,7 @@ URL = {"type": "url_citation", "start_index": 0, "end_index": 10, "title": "Peak
 
 
 def without_id(item: JSON) -> JSON:
-    """An item as it goes back without its id, which for a message makes it a plain one."""
+    """An item as it is sent back without its id; a message becomes a plain one."""
     if item["type"] == "message":
         text = "".join(part["text"] for part in item["content"])
         phase = {"phase": item["phase"]} if "phase" in item else {}

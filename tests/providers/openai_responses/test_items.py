@@ -1,4 +1,4 @@
-"""Which item a frame is about, and what an item needs to go back."""
+"""Finding a frame's item, and what an item needs to be sent back."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def item(kind: str = "message", ident: str = "", **fields: Any) -> dict[str, Any
 # --- finding
 
 
-def test_a_delta_goes_by_index_then_id_then_to_the_last_open_item_of_its_type() -> None:
+def test_a_delta_is_matched_by_index_then_id_then_type() -> None:
     items = Items()
     first = items.add(item(ident="a"), 0)
     second = items.add(item(ident="b"), 1)
     thought = items.add(item("reasoning", "c"), 2)
     assert items.for_delta("message", Head(output_index=0, item_id="b")) is first
-    assert items.for_delta("message", Head(output_index=2, item_id="b")) is second  # the index is another type's
+    assert items.for_delta("message", Head(output_index=2, item_id="b")) is second  # the index belongs to another type
     assert items.for_delta("message", Head(item_id="a")) is first
     assert items.for_delta("message", Head()) is second
     assert items.for_delta("", Head(output_index=2)) is thought
@@ -35,7 +35,7 @@ def test_a_delta_goes_by_index_then_id_then_to_the_last_open_item_of_its_type() 
     assert items.for_delta("function_call", Head(output_index=7, item_id="z")) is None
 
 
-def test_the_item_that_is_done_is_never_one_that_was_done_before() -> None:
+def test_a_done_item_is_not_matched_again() -> None:
     items = Items()
     first = items.add(item(ident="a"), 0)
     second = items.add(item(), None)
@@ -46,7 +46,7 @@ def test_the_item_that_is_done_is_never_one_that_was_done_before() -> None:
     assert items.for_done(item("reasoning"), None) is None
 
 
-def test_an_id_that_changes_leads_to_the_item_as_the_old_one_does() -> None:
+def test_old_and_new_ids_lead_to_the_item() -> None:
     items = Items()
     one = items.add(item(ident="a"), None)
     items.update(one, item(ident="b"))
@@ -63,7 +63,7 @@ def test_each_item_of_the_finished_response_is_matched_once() -> None:
     assert [found for found, _ in items.match(output)] == [second, thought, first, None]
 
 
-def test_whether_anything_was_refused() -> None:
+def test_refused() -> None:
     items = Items()
     one = items.add(item(), 0)
     one.content("refusal", 0)
@@ -72,10 +72,10 @@ def test_whether_anything_was_refused() -> None:
     assert items.refused
 
 
-# --- going back
+# --- signatures
 
 
-def test_a_parts_signature_holds_the_items_other_fields() -> None:
+def test_a_parts_signature_has_the_items_other_fields() -> None:
     one = Item("message")
     content = one.content("output_text", 0)
     assert one.signature(content) is None
@@ -91,7 +91,7 @@ def test_a_parts_signature_holds_the_items_other_fields() -> None:
     }
 
 
-def test_the_parts_of_one_message_agree_on_its_id() -> None:
+def test_the_parts_of_one_message_have_the_same_id() -> None:
     one = Item("message")
     one.id, one.fields = "a", item(ident="a")
     assert json.loads(one.signature(one.content("output_text", 0)) or "") == {"id": "a"}
@@ -132,14 +132,14 @@ def test_the_text_of_a_message() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5, [], {}, True])
-def test_what_is_no_string_is_an_empty_one(value: Any) -> None:
+def test_values_that_are_not_strings_are_empty(value: Any) -> None:
     assert string(value) == ""
     assert string("a") == "a"
     assert dicts(value) == []
     assert dicts([{"a": 1}, value]) == ([{"a": 1}, {}] if value == {} else [{"a": 1}])
 
 
-# --- things told of twice
+# --- repetitions
 
 
 def test_a_call_id_is_one_call() -> None:
@@ -179,7 +179,7 @@ def test_messages_of_the_finished_response_are_matched_by_text_before_order() ->
     assert [found for found, _ in items.match(output)] == [None, second, first]
 
 
-def test_a_message_that_is_done_is_found_by_what_was_said() -> None:
+def test_a_done_message_is_found_by_its_text() -> None:
     items = Items()
     one = items.add(item(ident="a"), 0)
     one.content("output_text", 1).said.append("Hel")
@@ -190,7 +190,7 @@ def test_a_message_that_is_done_is_found_by_what_was_said() -> None:
     assert items.for_content("message", head, "output_text", "Hello") is one
 
 
-def test_a_delta_of_an_item_that_is_done_begins_another() -> None:
+def test_a_delta_of_a_done_item_starts_another() -> None:
     items = Items()
     one = items.add(item(ident="a"), 0)
     one.content("output_text", 0).said.append("Hello")
@@ -198,7 +198,7 @@ def test_a_delta_of_an_item_that_is_done_begins_another() -> None:
     assert items.for_delta("message", Head(output_index=0, item_id="a")) is None
 
 
-# --- what is known of an item
+# --- matching by content
 
 
 def call_of(one: Item, name: str, *arguments: str) -> Call:
@@ -207,7 +207,7 @@ def call_of(one: Item, name: str, *arguments: str) -> Call:
     return one.call
 
 
-def test_a_call_of_which_nothing_was_said_is_silent() -> None:
+def test_a_call_without_content_is_silent() -> None:
     one = Items().add(item("function_call"), 0)
     assert one.silent
     call = call_of(one, "pay")
@@ -216,7 +216,7 @@ def test_a_call_of_which_nothing_was_said_is_silent() -> None:
     assert not one.silent
 
 
-def test_a_call_may_be_what_does_not_contradict_it() -> None:
+def test_a_call_matches_compatible_fields() -> None:
     one = Items().add(item("function_call"), 0)
     call_of(one, "pay", '{"sum"')
     assert one.may_be_whole(item("function_call", name="pay", arguments='{"sum": 5}'))

@@ -1,4 +1,4 @@
-"""What the output items of a response say: once, whole, and in the order in which it came."""
+"""The output items of a response: each emitted once, complete, and in order."""
 
 from __future__ import annotations
 
@@ -121,33 +121,33 @@ def test_deltas_are_the_text() -> None:
         ),
     ],
 )
-def test_text_that_comes_in_odd_ways(frames: list[JSON]) -> None:
+def test_text_in_unusual_frames(frames: list[JSON]) -> None:
     decoder, events = made(*frames)
     assert telling(events).text == "All of it"
     assert decoder.complete
     assert not warnings(events)
 
 
-def test_text_that_is_contradicted_stays() -> None:
+def test_contradicted_text_stays() -> None:
     for last in (done(0, said("Nothing of it")), completed(said("Nothing of it"))):
         _, events = made(delta("All of it"), last)
         assert telling(events).text == "All of it"
         assert warnings(events) == ["text_differs"]
 
 
-def test_a_message_that_was_never_streamed_is_not_lost_to_a_contradiction() -> None:
+def test_a_message_that_was_not_streamed_survives_a_contradiction() -> None:
     _, events = made(added(0, said()), delta("one"), completed(said("two"), said(" more", ident="msg_2")))
     assert telling(events).text == "one more"
     assert warnings(events) == ["text_differs"]
 
 
-def test_an_answer_cut_in_mid_stream_is_not_complete() -> None:
+def test_a_truncated_answer_is_not_complete() -> None:
     decoder, events = made(added(0, said()), delta("All "))
     assert telling(events).text == "All "
     assert (decoder.complete, decoder.error, decoder.finish_reason) == (False, None, None)
 
 
-def test_nothing_counts_after_the_end() -> None:
+def test_anything_after_the_end_is_ignored() -> None:
     decoder, events = made(completed(said("a")), delta("b"), completed(said("a"), said("b", ident="msg_2")))
     assert telling(events).text == "a"
     assert decoder.feed(stream(delta("c"))) == []
@@ -167,21 +167,21 @@ def test_two_messages_are_two_parts() -> None:
     assert telling(events).text == "FirstSecond"
 
 
-def test_interleaved_messages_keep_their_deltas_in_the_order_of_arrival() -> None:
+def test_interleaved_messages_keep_the_order_of_their_deltas() -> None:
     _, events = made(
         delta("a", item="x", index=None), delta("b", item="y", index=None), delta("c", item="x", index=None)
     )
     assert telling(events).text == "ab" + "c"
 
 
-def test_the_lead_comes_once_and_parts_go_on_from_the_place() -> None:
+def test_part_numbers_and_lead_follow_the_place() -> None:
     decoder = Decoder(Place(step=2, part=4, lead="\n\n"))
     events = decode(decoder, [stream(done(0, said("a", "b")), completed())])
     starts = of(TextStarted, events)
     assert [(start.step, start.part, start.lead) for start in starts] == [(2, 4, "\n\n"), (2, 5, "")]
 
 
-def test_characters_cut_in_two_by_the_pieces() -> None:
+def test_characters_split_between_deltas() -> None:
     _, events = made(delta("né 😀"), completed())
     assert telling(events).text == "né 😀"
 
@@ -221,7 +221,7 @@ def test_call_with_deltas() -> None:
         pytest.param([completed(called('{"a":1}'))], id="only in the response"),
     ],
 )
-def test_arguments_that_come_in_odd_ways(frames: list[JSON]) -> None:
+def test_arguments_in_unusual_frames(frames: list[JSON]) -> None:
     decoder, events = made(*frames, completed())
     assert "".join(event.json for event in of(CallDelta, events)) == '{"a":1}'
     assert [(event.call, event.arguments) for event in of(CallReady, events)] == [("call_1", {"a": 1})]
@@ -229,7 +229,7 @@ def test_arguments_that_come_in_odd_ways(frames: list[JSON]) -> None:
     assert not warnings(events)
 
 
-def test_arguments_that_are_contradicted_are_the_final_ones() -> None:
+def test_contradicted_arguments_are_replaced_by_the_final_ones() -> None:
     _, events = made(
         added(0, called("")), delta('{"b"', kind="function_call_arguments"), done(0, called('{"a":1}')), completed()
     )
@@ -253,7 +253,7 @@ def test_parallel_calls_without_indexes() -> None:
     assert telling(events).calls == [("c1", "now", {}), ("c2", "now", {"x": 2})]
 
 
-def test_a_call_that_was_cut_is_rejected() -> None:
+def test_a_cut_off_call_is_rejected() -> None:
     for end in (
         [],
         [completed(status="incomplete", incomplete_details={"reason": "max_output_tokens"})],
@@ -299,7 +299,7 @@ def summary_delta(text: str, index: int) -> JSON:
     }
 
 
-def test_summaries_are_parts_of_their_own() -> None:
+def test_summaries_are_separate_parts() -> None:
     item = reasoned("**One**", "**Two**")
     _, events = made(
         added(0, reasoned()),
@@ -334,7 +334,7 @@ def test_reasoning_in_full() -> None:
         assert [event.item for event in of(ProviderItemMade, events)] == [item]
 
 
-def test_reasoning_that_ends_after_the_answer_began_goes_back_before_it() -> None:
+def test_reasoning_that_ends_after_the_answer_started_is_sent_back_before_it() -> None:
     item = reasoned(content=[{"type": "reasoning_text", "text": "hm"}])
     _, events = made(
         added(None, reasoned()),
@@ -349,7 +349,7 @@ def test_reasoning_that_ends_after_the_answer_began_goes_back_before_it() -> Non
 
 
 @pytest.mark.parametrize("early", [True, False])
-def test_citations_say_where_in_the_whole_text_they_stand(early: bool) -> None:
+def test_citation_spans_refer_to_the_whole_text(early: bool) -> None:
     item = cited(URL)
     annotation = {
         "type": "response.output_text.annotation.added",
@@ -392,7 +392,7 @@ def test_citations_of_files() -> None:
     assert items_of(message_of(events)) == [item]
 
 
-def test_pictures_come_out_and_go_back() -> None:
+def test_images_are_emitted_and_sent_back() -> None:
     item = {
         "type": "image_generation_call",
         "id": "ig_1",
@@ -412,7 +412,7 @@ def test_pictures_come_out_and_go_back() -> None:
     assert not warnings(events)
 
 
-def test_a_picture_that_failed_is_kept_as_an_item() -> None:
+def test_a_failed_image_is_kept_as_an_item() -> None:
     item = {"type": "image_generation_call", "id": "ig_1", "status": "failed", "result": None}
     _, events = made(done(0, item), completed())
     assert [event.item for event in of(ProviderItemMade, events)] == [item]
@@ -451,7 +451,7 @@ SERVER_ITEMS: list[tuple[JSON, str, Any]] = [
 
 
 @pytest.mark.parametrize(("item", "name", "arguments"), SERVER_ITEMS)
-def test_tools_of_the_server_are_seen_and_go_back(item: JSON, name: str, arguments: Any) -> None:
+def test_server_side_tools_are_emitted_and_sent_back(item: JSON, name: str, arguments: Any) -> None:
     start = {key: value for key, value in item.items() if key in ("type", "id", "name", "execution")}
     for frames in ([added(0, start), done(0, item)], [done(0, item)], []):
         decoder, events = made(*frames, completed(item, said("Done.")))
@@ -462,7 +462,7 @@ def test_tools_of_the_server_are_seen_and_go_back(item: JSON, name: str, argumen
         assert not warnings(events)
 
 
-def test_code_and_arguments_of_the_servers_tools_stream() -> None:
+def test_code_and_arguments_of_server_side_tools_are_streamed() -> None:
     code, mcp = SERVER_ITEMS[2][0], SERVER_ITEMS[3][0]
     _, events = made(
         added(0, {**code, "code": ""}),
@@ -479,7 +479,7 @@ def test_code_and_arguments_of_the_servers_tools_stream() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(vocabulary.CLIENT_CALLS))
-def test_what_the_caller_would_have_to_run_is_told_of(kind: str) -> None:
+def test_unknown_client_calls_are_reported(kind: str) -> None:
     item = {"type": kind, "id": "x_1", "call_id": "c1", "action": {"type": "screenshot"}}
     decoder, events = made(done(0, item), completed(item))
     assert warnings(events) == ["not_run"]
@@ -487,19 +487,19 @@ def test_what_the_caller_would_have_to_run_is_told_of(kind: str) -> None:
     assert decoder.finish_reason == "stop"
 
 
-def test_items_and_events_that_nobody_knows() -> None:
+def test_unknown_items_and_events() -> None:
     item = {"type": "telepathy", "id": "t_1", "thought": "x"}
     _, events = made({"type": "response.telepathy.began"}, done(0, item), {"type": "keepalive"}, completed(item))
     assert warnings(events) == ["unknown_event"]
     assert [event.item for event in of(ProviderItemMade, events)] == [item]
 
 
-def test_sound_is_told_of() -> None:
+def test_audio_is_reported() -> None:
     _, events = made({"type": "response.audio.delta", "delta": "AAAA"}, completed())
     assert warnings(events) == ["not_decoded"]
 
 
-# --- things told of twice
+# --- repetitions
 
 
 def text_done(text: str, *, index: int = 0, content: int = 0, item: str = "msg_1") -> JSON:
@@ -595,14 +595,14 @@ def refused(text: str, ident: str = "msg_1") -> JSON:
         ),
     ],
 )
-def test_what_is_told_twice_is_said_once(frames: list[JSON], text: str, refusal: str) -> None:
+def test_repetitions_are_emitted_once(frames: list[JSON], text: str, refusal: str) -> None:
     decoder, events = made(*frames)
     assert decoder.complete
     assert (telling(events).text, telling(events).refusal) == (text, refusal)
     assert not warnings(events)
 
 
-def test_reasoning_told_under_another_index_is_said_once() -> None:
+def test_reasoning_repeated_under_another_index_is_emitted_once() -> None:
     item = reasoned("One.", "Two.")
     _, events = made(
         summary_delta("One.", 1),
@@ -627,7 +627,7 @@ def test_reasoning_told_under_another_index_is_said_once() -> None:
         pytest.param([added(4, called("", ident="fc_4")), completed(called('{"a":1}'))], id="begun twice"),
     ],
 )
-def test_a_call_told_twice_under_one_call_id_is_one_call(frames: list[JSON]) -> None:
+def test_a_call_repeated_under_one_call_id_is_one_call(frames: list[JSON]) -> None:
     _, events = made(added(0, called("")), delta('{"a":', kind="function_call_arguments", item="fc_1"), *frames)
     assert [(event.call, event.arguments) for event in of(CallReady, events)] == [("call_1", {"a": 1})]
     assert len(of(CallStarted, events)) == 1
@@ -647,7 +647,7 @@ def test_arguments_never_go_to_another_tool() -> None:
     assert telling(events).calls == [("c0", "pay", {"sum": 5}), ("c1", "refund", {"sum": 9})]
 
 
-def test_two_calls_that_share_a_call_id_are_two_where_they_differ() -> None:
+def test_two_different_calls_may_share_a_call_id() -> None:
     _, events = made(done(0, called('{"a":1}', ident="f0")), done(1, called('{"a":2}', ident="f1")), completed())
     assert [(event.call, event.arguments) for event in of(CallReady, events)] == [
         ("call_1", {"a": 1}),
@@ -655,7 +655,7 @@ def test_two_calls_that_share_a_call_id_are_two_where_they_differ() -> None:
     ]
 
 
-def test_two_calls_at_work_under_one_call_id_are_not_mixed() -> None:
+def test_two_open_calls_under_one_call_id_are_not_mixed() -> None:
     _, events = made(
         added(0, called("", ident="f0")),
         delta('{"a"', kind="function_call_arguments", item="f0", index=0),
@@ -670,7 +670,7 @@ def test_two_calls_at_work_under_one_call_id_are_not_mixed() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "ready"), [({"a": 1}, True), ([1], False), (5, False), (True, False)])
-def test_arguments_that_are_no_text(arguments: Any, ready: bool) -> None:
+def test_arguments_that_are_not_text(arguments: Any, ready: bool) -> None:
     _, events = made(done(0, {**called(""), "arguments": arguments}), completed())
     assert bool(of(CallReady, events)) is ready
     assert bool(of(CallRejected, events)) is not ready
@@ -680,7 +680,7 @@ def signatures(events: list[Any]) -> list[str]:
     return [json.loads(event.signature)["id"] for event in of(TextEnded, events)]
 
 
-def test_the_id_of_a_message_is_settled_when_its_first_part_ends() -> None:
+def test_a_messages_id_is_fixed_when_its_first_part_ends() -> None:
     _, one = made(added(0, said(ident="a")), delta("One"), done(0, said("One", ident="b")), completed())
     assert signatures(one) == ["b"], "nothing had ended yet: the last id counts"
     _, two = made(

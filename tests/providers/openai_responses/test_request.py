@@ -45,7 +45,7 @@ from tests.support.recordings import decode, recordings, shared_folder
 from tests.support.vendor_types import misfit
 
 
-def test_what_servers_said_goes_back_as_the_vendors_types_have_it(vendor: Any) -> None:
+def test_answers_are_sent_back_in_the_vendors_types(vendor: Any) -> None:
     told = 0
     if not recordings("openai-responses"):
         pytest.skip(f"no recordings of openai-responses under {shared_folder()}: set HEADWATER_SHARED")
@@ -57,7 +57,7 @@ def test_what_servers_said_goes_back_as_the_vendors_types_have_it(vendor: Any) -
     assert told > 100
 
 
-def test_fields_that_a_server_adds_to_an_item_do_not_go_back() -> None:
+def test_fields_added_by_a_server_are_not_sent_back() -> None:
     more = {"metadata": {"turn": 1}, "internal_passthrough": {}, "annotations": []}
     items = [reasoned("hm"), cited(URL), called('{"a": 1}')]
     events = [done(index, {**item, **more}) for index, item in enumerate(items)]
@@ -66,7 +66,7 @@ def test_fields_that_a_server_adds_to_an_item_do_not_go_back() -> None:
     assert not [item for item in sent_back if item.keys() & more.keys()]
 
 
-def test_fields_of_openrouters_reasoning_go_back_to_it_alone() -> None:
+def test_fields_of_openrouters_reasoning_are_sent_only_to_openrouter() -> None:
     about = {"format": "f-v1", "signature": "s"}
     heard = message_of(
         decode(Decoder(), [stream(done(0, {**reasoned("hm"), **about}), done(1, cited(URL)), completed())])
@@ -78,14 +78,14 @@ def test_fields_of_openrouters_reasoning_go_back_to_it_alone() -> None:
         assert {name: sent_back[name] for name in about if name in sent_back} == back
 
 
-def test_of_a_sound_that_a_model_made_it_is_said_that_there_was_one() -> None:
+def test_generated_audio_leaves_a_placeholder() -> None:
     answer = Message(
         role="assistant", api="openai-chat", content=(Text(text="Hear: "), File(data=b"x", media_type="audio/wav"))
     )
     assert items_of(answer) == [{"role": "assistant", "content": "Hear: [audio/wav]"}]
 
 
-def test_what_is_sent_fits_the_vendors_types(vendor: Any) -> None:
+def test_requests_fit_the_vendors_types(vendor: Any) -> None:
     items = items_of(
         Message.user("look", Image(data=PNG), File(data=b"%PDF-1", name="a.pdf"), File(id="file-1")),
         message_of(
@@ -139,7 +139,7 @@ def test_the_smallest_request() -> None:
     assert "sk-1" not in repr(request)
 
 
-def test_a_service_tier_is_one_of_openais_own_at_openai() -> None:
+def test_openai_accepts_only_its_own_service_tiers() -> None:
     def asked(server: str, tier: str) -> Any:
         endpoint = Endpoint(provider=server, api=Decoder.api, base_url="https://h", quirks=QUIRKS.get(server, Quirks()))
         request = Request(model="m", messages=(Message.user("hi"),), settings=Settings(service_tier=tier))
@@ -148,12 +148,12 @@ def test_a_service_tier_is_one_of_openais_own_at_openai() -> None:
     assert asked("openai", "flex") == "flex"
     assert asked("another", "gold") == "gold"
     for server in ("openai", "azure"):
-        with pytest.raises(errors.UnsupportedSetting, match=f"{server} does not take service_tier='gold'") as caught:
+        with pytest.raises(errors.UnsupportedSetting, match=f"{server} does not support service_tier='gold'") as caught:
             asked(server, "gold")
         assert "priority" in caught.value.hint
 
 
-def test_where_it_goes() -> None:
+def test_url_and_headers() -> None:
     endpoint = Endpoint(
         provider="azure",
         api=Decoder.api,
@@ -203,13 +203,13 @@ def test_settings_by_their_names_on_the_wire() -> None:
 @pytest.mark.parametrize(
     "setting", [{"stop": ("x",)}, {"seed": 1}, {"top_k": 3}, {"presence_penalty": 0.0}, {"frequency_penalty": 1.0}]
 )
-def test_settings_that_the_api_has_not(setting: JSON) -> None:
+def test_settings_that_the_api_does_not_have(setting: JSON) -> None:
     (name,) = setting
     with pytest.raises(errors.UnsupportedSetting, match=name):
         sent(Message.user("hi"), settings=Settings(**setting))
 
 
-def test_settings_that_a_server_has_not() -> None:
+def test_settings_that_a_server_does_not_support() -> None:
     def ask(quirks: Quirks, **setting: Any) -> None:
         endpoint = Endpoint(provider="odd", api=Decoder.api, base_url="http://x.example", quirks=quirks)
         encode(Request(model="m", messages=(), settings=Settings(**setting)), endpoint)
@@ -237,7 +237,7 @@ def test_reasoning(asked: Any, told: JSON | None) -> None:
     assert body.get("reasoning") == told
 
 
-def test_reasoning_takes_no_budget() -> None:
+def test_reasoning_budgets_are_refused() -> None:
     with pytest.raises(errors.UnsupportedSetting, match="budget"):
         sent(Message.user("hi"), settings=Settings(reasoning=1000))
 
@@ -257,7 +257,7 @@ def test_reasoning_takes_no_budget() -> None:
         ("gpt-5", {"store": True}, False),
     ],
 )
-def test_encrypted_reasoning_is_asked_of_models_that_think(model: str, setting: JSON, asked: bool) -> None:
+def test_encrypted_reasoning_is_requested_from_reasoning_models(model: str, setting: JSON, asked: bool) -> None:
     request = Request(model=model, messages=(), settings=Settings(**setting))
     body = json.loads(encode(request, ENDPOINT).body)
     assert body.get("include") == (["reasoning.encrypted_content"] if asked else None)
@@ -291,7 +291,7 @@ def nested(inner: JSON) -> JSON:
         ({"anyOf": [CLOSED]}, False),
     ],
 )
-def test_strict_only_where_the_schema_allows_it(schema: JSON, fits: bool) -> None:
+def test_strict_only_if_the_schema_allows_it(schema: JSON, fits: bool) -> None:
     output = sent(Message.user("hi"), output=OutputSpec(name="Answer", schema=schema, description="d"))
     assert output["text"]["format"] == {
         "type": "json_schema",
@@ -327,19 +327,19 @@ def test_servers_without_strict_tools_or_schemas() -> None:
     body = json.loads(encode(request, endpoint).body)
     assert "strict" not in body["tools"][0]
     assert body["text"] == {"format": {"type": "json_object"}}
-    assert body["instructions"].startswith("Be brief.\n\nAnswer with a JSON object")
+    assert body["instructions"].startswith("Be brief.\n\nAnswer only with a JSON object")
     strict = Request(model="m", messages=messages, tools=(ToolSpec(name="f", parameters=CLOSED, strict=True),))
     assert "strict" not in json.loads(encode(strict, endpoint).body)["tools"][0]
 
 
-def test_the_name_of_an_output_is_one_that_the_api_takes() -> None:
+def test_the_output_name_is_valid_for_the_api() -> None:
     body = sent(Message.user("hi"), output=OutputSpec(name="dict[str, int]" * 9, schema=CLOSED))
     name = body["text"]["format"]["name"]
     assert name.startswith("dict_str__int_")
     assert len(name) == 64
 
 
-def test_instructions_are_what_stands_first() -> None:
+def test_instructions_are_the_leading_system_messages() -> None:
     body = sent(
         Message.system("Be brief."), Message.system("Be kind."), Message.user("hi"), Message.system("Now rhyme.")
     )
@@ -347,7 +347,7 @@ def test_instructions_are_what_stands_first() -> None:
     assert body["input"][1:] == [{"role": "system", "content": [{"type": "input_text", "text": "Now rhyme."}]}]
 
 
-def test_pictures_and_files_in() -> None:
+def test_images_and_files() -> None:
     picture = base64.b64encode(PNG).decode()
     (item,) = items_of(
         Message.user(
@@ -373,7 +373,7 @@ def test_pictures_and_files_in() -> None:
     ]
 
 
-def test_sound_cannot_be_sent() -> None:
+def test_audio_is_refused() -> None:
     with pytest.raises(errors.UnsupportedSetting, match="audio/mpeg"):
         sent(Message.user(File(data=b"ID3...")))
 
@@ -389,7 +389,7 @@ def test_results_of_tools() -> None:
     assert [part["type"] for part in items[1]["output"]] == ["input_text", "input_image", "input_file"]
 
 
-def test_what_another_api_said_is_told_plainly() -> None:
+def test_another_apis_answer_is_sent_as_plain_items() -> None:
     message = Message(
         role="assistant",
         api="anthropic",
@@ -419,7 +419,7 @@ def test_what_another_api_said_is_told_plainly() -> None:
     assert items[-1]["call_id"] == long
 
 
-def test_items_go_back_to_their_own_api_alone() -> None:
+def test_items_are_sent_only_to_their_own_api() -> None:
     item = {"type": "compaction", "id": "cmp_1", "encrypted_content": "x"}
     own = ProviderItem(api=Decoder.api, item=item)
     assert items_of(Message(role="assistant", api=Decoder.api, content=(own,))) == [item]
@@ -438,7 +438,7 @@ def test_edited_arguments_win_over_the_written_ones() -> None:
     assert items_of(Message(role="assistant", api=Decoder.api, content=(edited,))) == [called('{"a":2}', namespace="n")]
 
 
-def test_reasoning_that_cannot_be_read_stays_out_and_takes_the_ids_along() -> None:
+def test_unreadable_reasoning_is_left_out_with_its_ids() -> None:
     thought = reasoned("hm", encrypted_content=None)
     events = made(done(0, thought), done(1, said("Yes")), done(2, called("{}")), completed())[1]
     message = message_of(events)
@@ -447,12 +447,12 @@ def test_reasoning_that_cannot_be_read_stays_out_and_takes_the_ids_along() -> No
     assert kept == [thought, said("Yes"), called("{}")]
 
 
-def test_reasoning_that_nothing_follows_stays_out() -> None:
+def test_reasoning_without_a_following_item_is_left_out() -> None:
     events = made(done(0, reasoned("hm")), completed(status="incomplete"))[1]
     assert items_of(message_of(events)) == []
 
 
-def test_a_signature_of_another_making_is_no_signature() -> None:
+def test_a_foreign_signature_is_ignored() -> None:
     for signature in ("not json", "[1]", ""):
         text = Text(text="a", signature=signature)
         items = items_of(Message(role="assistant", api=Decoder.api, content=(text,)))

@@ -1,4 +1,4 @@
-"""The Responses API: every recorded stream, every way in which servers bend it, and conversations written back."""
+"""The Responses API: every recorded stream, every deviation of servers, and conversations sent back."""
 
 from __future__ import annotations
 
@@ -66,32 +66,32 @@ def test_recorded_failure(recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("recording", cases("openai-responses"))
-def test_recorded_answer_goes_back_as_it_came(recording: Recording) -> None:
+def test_a_recorded_answer_is_sent_back_unchanged(recording: Recording) -> None:
     if not recording.complete:
         return
     events = decode(Decoder(), [recording.body])
     finished = items_recorded(recording.body)
     wanted = [item for item in finished if not lost(item)]
     if all(item["type"] == "reasoning" for item in wanted):
-        wanted = []  # nothing follows it: the server would refuse it
+        wanted = []  # without a following item the server would refuse it
     elif len(wanted) < len(finished):
         wanted = [without_id(item) for item in wanted]
     assert [bare(item) for item in items_of(message_of(events))] == [bare(item) for item in wanted]
 
 
-# --- what is told late, or only once
+# --- late or single reports
 
 
 def starts(events: list[Event]) -> int:
     return sum(isinstance(event, TextStarted) for event in events)
 
 
-def test_what_the_end_adds_to_an_open_message_goes_on_in_its_part() -> None:
+def test_text_added_at_the_end_continues_the_open_part() -> None:
     _, events = made(added(0, said(status="in_progress", content=[])), delta("Hel"), completed(said("Hello")))
     assert (telling(events).text, starts(events)) == ("Hello", 1)
 
 
-def test_white_space_that_the_end_tells_otherwise_is_no_text() -> None:
+def test_different_whitespace_at_the_end_is_ignored() -> None:
     _, events = made(delta("One two."), completed(said("One  two. ")))
     assert telling(events).text == "One two."
     _, events = made(delta("One  two. "), completed(said("One two.")))
@@ -100,7 +100,7 @@ def test_white_space_that_the_end_tells_otherwise_is_no_text() -> None:
 
 
 @pytest.mark.parametrize("content", [[], None, [{"type": "output_text", "text": ""}]])
-def test_an_end_that_leaves_the_text_out_contradicts_nothing(content: Any) -> None:
+def test_an_end_without_text_is_not_a_contradiction(content: Any) -> None:
     for ending in ([], [done(0, said("Hi."))]):
         _, events = made(added(0, said(content=[])), delta("Hi."), *ending, completed(said(content=content)))
         assert (telling(events).text, warnings(events)) == ("Hi.", [])
@@ -120,7 +120,7 @@ def test_a_citation_counts_each_text_before_it_once() -> None:
     assert [event.span for event in events if isinstance(event, SourceFound)] == [(6, 8)]
 
 
-def test_reasoning_counts_for_no_citation() -> None:
+def test_citation_spans_do_not_count_reasoning() -> None:
     cited = [{"url": "https://a.example", "start_index": 0, "end_index": 2}]
     part = {"type": "output_text", "text": "gh", "annotations": cited}
     thought = delta("Hm, hm.", kind="reasoning_text", item="r1", index=0)
@@ -129,14 +129,14 @@ def test_reasoning_counts_for_no_citation() -> None:
     assert (source.kind, source.span) == ("url", (0, 2))
 
 
-def test_citations_that_only_a_part_tells_are_told() -> None:
+def test_citations_that_only_a_part_has_are_emitted() -> None:
     part = {"type": "output_text", "text": "Hi.", "annotations": [{"type": "url_citation", "title": "T"}]}
     told = {"type": "response.content_part.done", "output_index": 0, "content_index": 0, "part": part}
     _, events = made(delta("Hi."), told, completed())
     assert [(event.kind, event.title) for event in events if isinstance(event, SourceFound)] == [("url", "T")]
 
 
-def test_a_delta_under_the_index_of_another_kind_of_item_goes_to_the_message_at_work() -> None:
+def test_a_delta_with_the_index_of_another_type_goes_to_the_open_message() -> None:
     _, events = made(
         added(0, reasoned()),
         added(1, said(content=[])),
@@ -147,14 +147,14 @@ def test_a_delta_under_the_index_of_another_kind_of_item_goes_to_the_message_at_
     assert (telling(events).text, starts(events)) == ("ab", 1)
 
 
-def test_a_call_of_the_server_keeps_the_id_of_its_item() -> None:
+def test_a_server_side_call_keeps_its_item_id() -> None:
     call = {"type": "mcp_call", "id": "mcp_1", "name": "echo", "server_label": "s", "arguments": "{}"}
     _, events = made(added(0, call), done(0, call), completed())
     assert [event.item_id for event in events if isinstance(event, CallReady)] == ["mcp_1"]
 
 
 def items_recorded(body: bytes) -> list[JSON]:
-    """The items that were finished, in the order in which they began."""
+    """The finished items, in the order in which they started."""
     order: list[str] = []
     items: dict[str, JSON] = {}
     for line in body.decode().splitlines():
@@ -171,7 +171,7 @@ def items_recorded(body: bytes) -> list[JSON]:
 
 
 def empty(item: JSON) -> bool:
-    """Whether an item says nothing: a message without text, or a call that was cut."""
+    """Whether an item has no content: a message without text, or a cut-off call."""
     if item["type"] == "message":
         return not any(part.get("text") or part.get("refusal") for part in item["content"])
     return item["type"] in ("function_call", "custom_tool_call") and item.get("status") == "incomplete"
@@ -182,7 +182,8 @@ def lost(item: JSON) -> bool:
 
 
 def bare(item: JSON) -> JSON:
-    """An item less what does not go back: fields that its schema refuses, probabilities, empty lists of annotations."""
+    """An item without the fields that are not sent back: those that its schema refuses, probabilities, empty
+    annotations."""
     known = TAKEN_BACK.get(item.get("type", ""), frozenset(item))
     item = {name: value for name, value in item.items() if name in known}
     if item.get("type") != "message":
@@ -281,7 +282,7 @@ def test_errors_inside_the_stream(frame: JSON, kind: type[errors.ProviderError],
     assert not decoder.complete
 
 
-def test_a_failed_response_still_says_what_it_cost() -> None:
+def test_a_failed_response_has_its_usage() -> None:
     decoder, _ = made(completed(status="failed", usage={"input_tokens": 1, "output_tokens": 2}, error={"message": "x"}))
     assert decoder.usage is not None
     assert decoder.usage.total_tokens == 3
@@ -321,7 +322,7 @@ def test_what_is_not_json_is_malformed(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>nothing here</html>", b"data: [DONE]\n\n", b": comment\n\ndata:\n\n"])
-def test_nothing_is_not_an_answer(body: bytes) -> None:
+def test_an_empty_body_is_not_an_answer(body: bytes) -> None:
     decoder = Decoder()
     assert decode(decoder, [body]) == []
     assert (decoder.complete, decoder.error, decoder.finish_reason) == (False, None, None)
@@ -344,7 +345,7 @@ def test_a_last_frame_without_its_blank_line(last: JSON | str) -> None:
         assert (decoder.error is not None) is ("boom" in frame)
 
 
-def test_fields_of_an_unknown_shape_do_not_hide_a_rare_frame() -> None:
+def test_a_rare_frame_is_read_despite_unknown_fields() -> None:
     item = {**done(0, said("a")), "output_index": "0", "item_id": 7}
     decoder, events = made({**delta("b"), "delta": {"text": "b"}}, item, completed(said("a")))
     assert telling(events).text == "a"
@@ -384,7 +385,7 @@ def test_frames_of_any_shape_never_raise(value: Any, kind: str, item: str) -> No
     assert decoder.complete or decoder.error is not None
 
 
-# --- the round trip as a law
+# --- round trips
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 values = st.recursive(
@@ -403,7 +404,7 @@ def chunks(text: str) -> list[str]:
 
 @st.composite
 def answers(draw: st.DrawFn) -> tuple[list[JSON], list[JSON]]:
-    """The items of an answer, and frames that stream them in one of the ways that servers have."""
+    """The items of an answer, and frames that stream them as some server does."""
     count = draw(st.integers(1, 4))
     with_index, with_deltas, rotate = draw(st.booleans()), draw(st.booleans()), draw(st.booleans())
     items: list[JSON] = []
@@ -427,7 +428,7 @@ def answers(draw: st.DrawFn) -> tuple[list[JSON], list[JSON]]:
         started = {
             key: "" if key == "arguments" else value for key, value in item.items() if key not in ("content", "summary")
         }
-        # Where ids change in mid-stream, which one is sent back is open; a message in several parts keeps its first.
+        # If ids change in mid-stream, any may be sent back; a message in several parts keeps its first.
         ident = f"other_{number}" if rotate and with_index and len(item.get("content", ())) < 2 else item["id"]
         frames.append(added(index, {**started, "id": ident}))
         if with_deltas:
@@ -443,7 +444,7 @@ def answers(draw: st.DrawFn) -> tuple[list[JSON], list[JSON]]:
 
 @settings(max_examples=150, deadline=None)
 @given(answers(), st.integers())
-def test_an_answer_goes_back_item_for_item(answer: tuple[list[JSON], list[JSON]], seed: int) -> None:
+def test_an_answer_is_sent_back_item_for_item(answer: tuple[list[JSON], list[JSON]], seed: int) -> None:
     items, frames = answer
     decoder = Decoder()
     events = decode(decoder, splits(stream(*frames), seed))

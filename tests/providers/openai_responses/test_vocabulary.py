@@ -1,4 +1,4 @@
-"""The words of the Responses stream, beside the vendor's own types."""
+"""The vocabulary of the Responses stream, compared with the vendor's own types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from headwater.providers.openai_responses.request import OWN_CALLS
 
 
 def variants(union: Any) -> Iterator[Any]:
-    """The models in a union, however it is nested and annotated."""
+    """The models in a nested, annotated union."""
     origin = typing.get_origin(union)
     if origin is typing.Annotated:
         yield from variants(typing.get_args(union)[0])

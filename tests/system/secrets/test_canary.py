@@ -354,7 +354,7 @@ def test_what_holds_a_key_is_not_pickled(server: Server, seen: Seen) -> None:
     ):
         seen.pickled("Model", model)
         seen.pickled("Agent", Agent(model=model))
-        with pytest.raises(TypeError, match="give the key again"):
+        with pytest.raises(TypeError, match="Pass the key again"):
             pickle.dumps(model)
 
 

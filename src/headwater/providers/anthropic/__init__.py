@@ -1,4 +1,4 @@
-"""Anthropic's Messages API: `request` writes it, `response` reads it. Pure."""
+"""Anthropic's Messages API: `request` encodes, `response` decodes. Pure."""
 
 from headwater.providers.anthropic.request import encode
 from headwater.providers.anthropic.response import Decoder

@@ -1,8 +1,8 @@
-"""Requests to Anthropic's Messages API: a conversation written as turns of content blocks, and settings as its fields.
+"""Encodes requests to Anthropic's Messages API: a conversation as turns of content blocks, settings as its fields.
 
-Owns what is sent, and which model family takes which setting; what comes back is `response`'s, which also says how an
-answer's blocks are kept in a message. It must never do I/O, nor drop a setting that cannot be honoured. Source:
-platform.claude.com/docs/en/api/messages, and the pages named where they are used.
+Owns what is sent, and which model family supports which setting; `response` owns the answer and documents how its
+blocks are stored in a message. It must never do I/O, nor drop an unsupported setting. Sources:
+platform.claude.com/docs/en/api/messages, and the pages named below.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ __all__ = ("API", "CALL_TYPES", "encode", "json_or_text")
 
 API: Final = "anthropic"
 VERSION: Final = "2023-06-01"
-"""The `anthropic-version` sent where `endpoint.headers` names none: the last one that takes sampling settings."""
+"""The default `anthropic-version` unless `endpoint.headers` has one: the last one that accepts sampling settings."""
 
 NOTHING_SAID: Final = "(empty)"
-"""What stands for a first message of the user's that is empty, or that is not there."""
+"""The placeholder for an empty or missing first user message."""
 
 CALL_TYPES: Final[Mapping[str, str]] = {"agent": "tool_use", "provider": "server_tool_use"}
-"""The usual type of a call's block, by who runs it."""
+"""The default type of a call's block, by who runs it."""
 
 
-# --- what a model family takes
+# --- model families
 
 
 class _Family(msgspec.Struct, frozen=True):
     max_tokens: int
-    """The longest answer it can give, in tokens."""
+    """The longest answer, in tokens."""
     thinking: Literal["none", "budget", "adaptive"] = "adaptive"
     off: Literal["omit", "disabled", "between_tools", "never"] = "omit"
-    """How thinking is turned off: by not asking, by a word, or not at all."""
+    """How thinking is turned off: by omitting it, by a value, or not at all."""
     budgets: bool = False
-    """Whether a token budget is taken beside adaptive thinking."""
+    """Whether a token budget is supported besides adaptive thinking."""
     xhigh: str = "xhigh"
-    """Its word for the effort above high."""
+    """Its name for the effort above high."""
     native_output: bool = True
-    """Whether it takes a JSON Schema for its answer."""
+    """Whether it supports a JSON Schema for its answer."""
     sampling: bool = False
-    """Whether it takes temperature, top_p and top_k: models after Opus 4.6 refuse all but the defaults."""
+    """Whether it supports temperature, top_p and top_k: models after Opus 4.6 refuse all but the defaults."""
 
 
 _FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
-    # By prefix, the first that fits. From platform.claude.com/docs: models/overview (longest answer), and in
-    # build-with-claude: effort, thinking-troubleshooting (which ways of thinking are refused), structured-outputs.
+    # By prefix; the first match counts. From platform.claude.com/docs: models/overview (longest answer), and in
+    # build-with-claude: effort, thinking-troubleshooting (which thinking modes are refused), structured-outputs.
     ("claude-3-7", _Family(64_000, "budget", native_output=False, sampling=True)),
     ("claude-3-5", _Family(8_192, "none", native_output=False, sampling=True)),
     ("claude-3", _Family(4_096, "none", native_output=False, sampling=True)),
@@ -74,28 +74,28 @@ _FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
     ("claude", _Family(128_000, off="disabled")),
 )
 _UNKNOWN: Final = _Family(8_192, "budget", sampling=True)
-"""Another vendor's model behind this API: room for an answer, and little enough for servers with a short context."""
+"""Another vendor's model behind this API: enough for an answer, and small enough for servers with a short context."""
 
 _BUDGETS: Final[Mapping[str, int]] = {"minimal": 1024, "low": 4096, "medium": 12_288, "high": 24_576, "xhigh": 32_768}
-"""Tokens to think with, where a model takes a budget and no effort."""
-_LEAST_BUDGET: Final = 1024  # the API refuses less
+"""Thinking budgets for efforts, for models that support only budgets."""
+_LEAST_BUDGET: Final = 1024  # the API's minimum
 
 
 def _family(model: str) -> _Family:
-    """The family of a model's name, whatever stands before it (`anthropic/`, `us.anthropic.`) and however dots go."""
+    """Returns the family of a model's name, ignoring prefixes (`anthropic/`, `us.anthropic.`) and the form of dots."""
     name = model.lower()
     name = name[max(0, name.find("claude")) :].replace(".", "-").replace("@", "-")
     return next((family for prefix, family in _FAMILIES if name.startswith(prefix)), _UNKNOWN)
 
 
-# --- writing a request down
+# --- encoding
 
 
 def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
-    """The request as the Messages API takes it, streaming.
+    """Encodes a streaming request to the Messages API.
 
-    In `settings.extra`, `betas` (a list) goes to the `anthropic-beta` header and `tools` are added to ours, so that the
-    provider's own tools can stand beside them. Raises UnsupportedSetting, InvalidRequest.
+    In `settings.extra`, `betas` (a list) goes to the `anthropic-beta` header and `tools` are appended, so that the
+    provider's own tools can be added. Raises UnsupportedSetting, InvalidRequest.
     """
     request = with_words(request)
     settings, quirks = request.settings, endpoint.quirks
@@ -117,7 +117,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         else:
             conversation.system.append(_in_words(request.output))
     if settings.cache and (conversation.system or tools):
-        (conversation.system or tools)[-1]["cache_control"] = _EPHEMERAL  # tools stand before the system prompt
+        (conversation.system or tools)[-1]["cache_control"] = _EPHEMERAL  # tools come before the system prompt
     if conversation.system:
         body["system"] = conversation.system
     if tools:
@@ -138,7 +138,7 @@ _UNSUPPORTED: Final = ("seed", "presence_penalty", "frequency_penalty", "verbosi
 
 
 _SAMPLING: Final[Mapping[str, tuple[float, ...]]] = {"temperature": (1.0,), "top_p": (1.0,), "top_k": ()}
-"""What models without sampling settings take of each: what they do anyway."""
+"""The values that models without sampling settings accept: their defaults."""
 _TIERS: Final = ("auto", "standard_only")
 
 
@@ -147,21 +147,21 @@ def _check(settings: Settings, endpoint: Endpoint, family: _Family) -> None:
     for name, taken in _SAMPLING.items():
         if name in given and not family.sampling and given[name] not in taken:
             raise UnsupportedSetting(
-                f"This model does not take the setting {name}.",
+                f"This model does not support the setting {name}.",
                 hint=f"Leave {name} out: models after Opus 4.6 refuse it.",
             )
     if settings.service_tier not in (None, *_TIERS):
         raise UnsupportedSetting(
-            f"{endpoint.provider} does not take service_tier={settings.service_tier!r}.",
-            hint="It takes 'auto' and 'standard_only'.",
+            f"{endpoint.provider} does not support service_tier={settings.service_tier!r}.",
+            hint="It accepts 'auto' and 'standard_only'.",
         )
     for name in (*_UNSUPPORTED, *sorted(endpoint.quirks.unsupported)):
         if name in given:
             raise UnsupportedSetting(
-                f"{endpoint.provider} does not take the setting {name}.", hint=f"Leave {name} out."
+                f"{endpoint.provider} does not support the setting {name}.", hint=f"Leave {name} out."
             )
     if settings.store:
-        raise UnsupportedSetting("The Messages API stores no answers: store=True cannot be honoured.")
+        raise UnsupportedSetting("The Messages API cannot store answers: store=True is not supported.")
 
 
 def _sampling(settings: Settings) -> dict[str, Any]:
@@ -181,31 +181,33 @@ def _think(body: dict[str, Any], wish: str | bool | int | None, family: _Family,
         return
     if wish is False or wish == 0 or wish == "none":
         if family.off == "never":
-            raise UnsupportedSetting("This model always reasons.", hint="Ask for a low effort: reasoning='low'.")
+            raise UnsupportedSetting("This model always reasons.", hint="Set a low effort: reasoning='low'.")
         if family.off != "omit":
             body["thinking"] = {"type": family.off}
     elif family.thinking == "none":
-        raise UnsupportedSetting("This model does not reason: the setting reasoning cannot be honoured.")
+        raise UnsupportedSetting("This model does not support reasoning.")
     elif isinstance(wish, int) and wish is not True:
         if family.thinking == "adaptive" and not family.budgets:
-            raise UnsupportedSetting("This model takes no token budget to reason with.", hint="Name an effort instead.")
+            raise UnsupportedSetting(
+                "This model does not support a token budget for reasoning.", hint="Set an effort instead."
+            )
         if not _LEAST_BUDGET <= wish < max_tokens:
             raise UnsupportedSetting(
-                f"A reasoning budget is at least {_LEAST_BUDGET} tokens and less than max_tokens ({max_tokens}).",
+                f"A reasoning budget must be at least {_LEAST_BUDGET} tokens and less than max_tokens ({max_tokens}).",
                 hint="Change reasoning or max_tokens.",
             )
         body["thinking"] = {"type": "enabled", "budget_tokens": wish}
     elif family.thinking == "adaptive":
-        # Newer models send thinking blocks without their text unless asked for it.
+        # Newer models omit the text of thinking blocks by default.
         body["thinking"] = {"type": "adaptive", "display": "summarized"}
         if isinstance(wish, str):
             effort = {"minimal": "low", "xhigh": family.xhigh}.get(wish, wish)
             body["output_config"] = {**body.get("output_config", {}), "effort": effort}
     else:
         if max_tokens <= _LEAST_BUDGET:
-            raise UnsupportedSetting(f"To reason, this model needs max_tokens above {_LEAST_BUDGET}.")
+            raise UnsupportedSetting(f"For reasoning, this model needs max_tokens above {_LEAST_BUDGET}.")
         budget = _BUDGETS[wish if isinstance(wish, str) else "medium"]
-        # The budget is part of max_tokens: at least half of them are left for the answer, where there are as many.
+        # The budget is part of max_tokens: leave at least half for the answer if possible.
         body["thinking"] = {"type": "enabled", "budget_tokens": min(budget, max(_LEAST_BUDGET, max_tokens // 2))}
 
 
@@ -213,20 +215,20 @@ _LEAST_TOP_P: Final = 0.95  # of a model that reasons
 
 
 def _check_thinking(body: Mapping[str, Any]) -> None:
-    """Refuse what the API refuses of a model that is asked to reason: forced calls, and other sampling."""
+    """Refuses what the API refuses for a reasoning model: forced calls, and non-default sampling."""
     if body.get("thinking", {}).get("type") not in ("enabled", "adaptive"):
         return
     if body.get("tool_choice", {}).get("type") in ("any", "tool"):
         raise UnsupportedSetting(
-            "The Messages API forces no call of a tool while the model reasons.",
-            hint='Leave out tool_choice, or say reasoning="none".',
+            "The Messages API cannot force a tool call while the model reasons.",
+            hint='Leave tool_choice out, or set reasoning="none".',
         )
     sampled = {"temperature": body.get("temperature", 1) != 1, "top_k": "top_k" in body}
     sampled["top_p"] = body.get("top_p", 1) < _LEAST_TOP_P
     for name in (name for name, refused in sampled.items() if refused):
         raise UnsupportedSetting(
-            f"The Messages API does not take {name}={body[name]!r} while the model reasons.",
-            hint=f'Leave {name} out, or say reasoning="none".',
+            f"The Messages API does not support {name}={body[name]!r} while the model reasons.",
+            hint=f'Leave {name} out, or set reasoning="none".',
         )
 
 
@@ -245,7 +247,7 @@ def _tool_choice(settings: Settings, any_tools: bool) -> dict[str, Any] | None:
     choice = settings.tool_choice
     single = settings.parallel_tool_calls is False
     if choice in (None, "auto", "none") and not any_tools:
-        return None  # nothing to choose from
+        return None  # there are no tools
     if choice is None and not single:
         return None
     named = {None: "auto", "auto": "auto", "none": "none", "required": "any"}.get(choice)
@@ -256,7 +258,7 @@ def _tool_choice(settings: Settings, any_tools: bool) -> dict[str, Any] | None:
 
 
 def _add_extra(body: dict[str, Any], extra: Mapping[str, Any]) -> list[str]:
-    """Merge the provider's own fields into `body`; give back the betas among them."""
+    """Merges the provider's own fields into `body`; returns the betas among them."""
     betas: list[str] = []
     for name, value in extra.items():
         if name == "betas":
@@ -290,7 +292,7 @@ def _headers(endpoint: Endpoint, betas: Sequence[str]) -> dict[str, str]:
 
 
 class _Conversation:
-    """Messages as the API takes them: the system prompt apart, turns that alternate, results first in theirs."""
+    """Messages in the API's form: a separate system prompt, alternating turns, results first in their turn."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.system: list[dict[str, Any]] = []
@@ -307,10 +309,10 @@ class _Conversation:
             if turn["role"] == "user":
                 turn["content"].sort(key=lambda block: block.get("type") != "tool_result")
         if not self.turns or self.turns[0]["role"] == "assistant":
-            # The API wants the user to speak first, and refuses a text that says nothing.
+            # The API requires the first turn to be the user's, and refuses empty text.
             self.turns.insert(0, {"role": "user", "content": [{"type": "text", "text": NOTHING_SAID}]})
         if self.turns[-1]["role"] == "assistant" and (last := self.turns[-1]["content"][-1]).get("text"):
-            last["text"] = last["text"].rstrip()  # the API refuses a prefilled answer that ends in white space
+            last["text"] = last["text"].rstrip()  # the API refuses a prefilled answer that ends in whitespace
 
     def _add(self, role: str, blocks: list[dict[str, Any]]) -> None:
         if self.turns and self.turns[-1]["role"] == role:
@@ -334,11 +336,11 @@ class _Conversation:
             case Image() | File():
                 return self._media(part, message)
             case _:
-                return None  # a citation goes back with its text
+                return None  # a citation is sent back with its text
 
     def _media(self, part: Image | File, message: Message) -> dict[str, Any]:
         if message.role == "assistant":
-            # The API takes none in the model's own turn; that there was one must not get lost.
+            # The API accepts none in the model's own turn; leave a placeholder.
             return {"type": "text", "text": f"[{part.media_type or 'file'}]"}
         if isinstance(part, Image):
             block = {"type": "image", "source": _image_source(part)}
@@ -371,13 +373,13 @@ def _thinking_block(part: Reasoning) -> dict[str, Any] | None:
     if part.redacted is not None:
         return {"type": "redacted_thinking", "data": part.redacted}
     if part.signature is None:
-        return None  # cut before it was signed: the API would not know it for its own
+        return None  # cut off before it was signed: the API would refuse it
     return {"type": "thinking", "thinking": part.text, "signature": part.signature}
 
 
 def _call_block(call: ToolCall, ours: bool) -> dict[str, Any] | None:
     if call.by == "provider" and not ours:
-        return None  # another provider's own tool: no one here has its result
+        return None  # another provider's own tool: its result is not available here
     arguments = arguments_object(call)
     kind = CALL_TYPES["provider" if call.by == "provider" else "agent"]
     written = {"type": kind, "id": call.id, "name": call.name, "input": arguments}
@@ -385,7 +387,7 @@ def _call_block(call: ToolCall, ours: bool) -> dict[str, Any] | None:
 
 
 def _stored(signature: str | None, ours: bool) -> dict[str, Any]:
-    """The block's further fields that the decoder put into the signature of a text or a call."""
+    """The block's other fields, which the decoder stored in the signature of a text or a call."""
     value = json_or_text(signature.encode()) if signature and ours else None
     return value if isinstance(value, dict) else {}
 
@@ -395,12 +397,12 @@ def _marked(block: dict[str, Any], cache: bool) -> dict[str, Any]:
 
 
 def _ident(ident: str) -> str:
-    """A call id in the characters that the API takes; those of other providers may hold more."""
+    """Returns a call id in the characters that the API accepts; other providers' ids may have more."""
     return re.sub(r"[^a-zA-Z0-9_-]", "_", ident) or "call"
 
 
 def _container(messages: Sequence[Message]) -> str | None:
-    """The container of a turn that still waits for its results: the provider's code in it waits for them too."""
+    """The container of a turn that still waits for results: the provider's code in it waits for them too."""
     for message in reversed(messages):
         if message.role == "assistant":
             items = [part.item for part in message.content if isinstance(part, ProviderItem) and part.api == API]
@@ -437,7 +439,7 @@ def _document(file: File) -> dict[str, Any]:
             source = {"type": "text", "media_type": "text/plain", "data": (file.data or b"").decode()}
         except UnicodeDecodeError:
             raise InvalidRequest(
-                f"The Messages API takes pictures, PDF and text, not {file.media_type}.", provider=API
+                f"The Messages API accepts images, PDF and text, but not {file.media_type}.", provider=API
             ) from None
     block: dict[str, Any] = {"type": "image" if picture else "document", "source": source}
     if file.name and not picture:
@@ -450,7 +452,10 @@ def _document(file: File) -> dict[str, Any]:
 
 def _in_words(output: OutputSpec) -> dict[str, Any]:
     schema = json_text(output.schema)
-    return {"type": "text", "text": f"Answer with JSON alone, nothing around it, that fits this JSON Schema:\n{schema}"}
+    return {
+        "type": "text",
+        "text": f"Answer only with JSON that fits this JSON Schema, without any other text:\n{schema}",
+    }
 
 
 _NESTED: Final = ("properties", "$defs", "definitions")
@@ -464,7 +469,7 @@ _FORMATS: Final = frozenset(
 
 
 def _narrow(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema in the part of JSON Schema that is enforced: objects closed, other bounds moved into the description."""
+    """Reduces a schema to the enforced subset: closed objects, other constraints moved into the description."""
     narrow: dict[str, Any] = {}
     told: list[str] = []
     for name, value in schema.items():
@@ -490,7 +495,7 @@ def _narrow(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def json_or_text(data: bytes) -> Any:
-    """The JSON value that `data` is, else its text."""
+    """Returns `data` decoded as JSON, else as text."""
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):

@@ -1,14 +1,14 @@
-"""Anthropic's Messages API: its server-sent events read.
+"""Decodes the server-sent events of Anthropic's Messages API.
 
-Owns what comes back: content blocks and their deltas, thinking and its signatures, provider-side tools; requests are
-written in `anthropic_request`. It must never do I/O, read a clock, or run a tool. Sources: platform.claude.com/docs
-(Streaming Messages, Stop reasons and fallback), and the types of the `anthropic` package, which a test walks.
+Owns the answer: content blocks and their deltas, thinking and its signatures, provider-side tools; `request` encodes
+requests. It must never do I/O, read a clock, or run a tool. Sources: platform.claude.com/docs
+(Streaming Messages, Stop reasons and fallback), and the types of the `anthropic` package, which a test checks.
 
-How an answer is kept, so that `encode` can write it back block for block:
+How an answer is stored, so that `encode` can write it back block for block:
 
-* a text block: a Text, whose `signature` is JSON with its citations, where it has any;
-* a thinking block: a Reasoning with the signature as it came; a redacted one in `redacted`;
-* a call, ours or the provider's: a ToolCall, whose `signature` is JSON with what its block says beyond the usual;
+* a text block: a Text, whose `signature` is JSON with its citations, if it has any;
+* a thinking block: a Reasoning with the original signature; a redacted one in `redacted`;
+* a call, the agent's or the provider's: a ToolCall, whose `signature` is JSON with the block's additional fields;
 * every other block, such as a provider-side tool's result, and the id of the container code ran in: a ProviderItem.
 """
 
@@ -32,7 +32,7 @@ from headwater.providers.values import refuse_large
 
 __all__ = ("Decoder", "encode")
 
-# --- what a stream is made of
+# --- the wire format
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -43,7 +43,7 @@ class _Delta(msgspec.Struct, gc=False):
 
 
 class _Frame(msgspec.Struct, gc=False):
-    """As much of a frame as the common deltas need; anything else is decoded again, generically."""
+    """The fields of a frame that common deltas need; anything else is decoded again, generically."""
 
     type: str = ""
     index: int = -1
@@ -56,7 +56,7 @@ IGNORED: Final[Mapping[str, str]] = {
     "ping": "keeps the connection open",
     "vertex_event": "Vertex AI's own keep-alive",
 }
-"""Events that say nothing, each with what it is for."""
+"""Events without content, each with its purpose."""
 
 KEPT: Final = frozenset(
     {
@@ -74,7 +74,7 @@ KEPT: Final = frozenset(
         "web_search_tool_result",
     }
 )
-"""Content blocks kept as provider items: what the provider did on its side, sent back unread at the same place."""
+"""Content blocks kept as provider items: the provider's own actions, sent back unchanged at the same place."""
 
 CITATIONS: Final[Mapping[str, Literal["url", "document"]]] = {
     "char_location": "document",
@@ -91,14 +91,14 @@ _FINISH: Final[Mapping[str, FinishReason]] = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
     "refusal": "refusal",
-    # The provider paused its own tool loop, or compacted the context: sent on, the conversation continues.
+    # The provider paused its own tool loop, or compacted the context: sending the conversation back continues it.
     "pause_turn": "stop",
     "compaction": "stop",
 }
 
 
 class _Block:
-    """A content block between its start and its stop. `says` is the delta type that its open part takes."""
+    """A content block between its start and its stop. `says` is the delta type of its open part."""
 
     __slots__ = ("begins", "body", "call", "citations", "kind", "number", "part", "rests", "says", "signature")
 
@@ -107,7 +107,7 @@ class _Block:
         self.body = body
         self.says = ""
         self.rests = ""
-        """What it said before a stop reason came: should it go on, the answer goes on, and is not whole any more."""
+        """Its content before a stop reason came: if more follows, the answer is reopened."""
         self.part: Part | None = None
         self.number = 0
         self.begins = 0
@@ -119,9 +119,9 @@ class _Block:
 class Decoder(BaseDecoder):
     """Decodes a streamed answer of the Messages API.
 
-    Its end marker is `message_stop`; where the input ends without one, a stop reason counts as well. Some gateways put
-    a further answer into the same body (they call tools on their side): it goes on from the first, and is as much
-    part of what was said, so `complete` waits for the input's end.
+    Its end marker is `message_stop`; if the input ends without one, a stop reason counts too. Some gateways send
+    another answer in the same body (they call tools on their side): it continues the first one, so `complete` waits for
+    the end of input.
     """
 
     api = API
@@ -133,12 +133,12 @@ class Decoder(BaseDecoder):
         self._framed = False
         self._blocks: dict[int, _Block] = {}
         self._silent: list[tuple[int, _Block]] = []
-        """Blocks of thinking of which nothing was said yet."""
+        """Blocks of thinking without content yet."""
         self._counts: dict[str, Any] = {}
         self._length = 0
-        """How many characters of text were said so far: what spans of citations are counted in."""
+        """Number of characters of text so far, for the spans of citations."""
         self._unsure: Call | None = None
-        """A call whose arguments are empty or no JSON, held back until it is known whether it was cut."""
+        """A call whose arguments are empty or invalid JSON, held back until it is known whether it was cut off."""
         self._stopped = False
         self._container = ""
 
@@ -176,18 +176,18 @@ class Decoder(BaseDecoder):
                     self._rare(name, data)
 
     def _odd(self, name: str, data: bytes) -> None:
-        """A frame that the common decoding refuses: not JSON, cut in the middle of a character, or of another shape."""
+        """Handles a frame that the fast decoder refuses: not JSON, split inside a character, or of another shape."""
         if name != "error" and data.strip() not in (b"", b"[DONE]"):
             try:
                 msgspec.json.decode(data)
             except msgspec.DecodeError:
-                if (mended := self.halves.mend(data)) is None:
+                if (mended := self.halves.repair(data)) is None:
                     raise
                 data = mended
         self._rare(name, data)
 
     def _rare(self, name: str, data: bytes) -> None:
-        """Any frame but a delta of a block that is already speaking."""
+        """Handles any frame but a delta of an open block."""
         self._framed = True
         text = data.strip()
         if text in (b"", b"[DONE]"):
@@ -201,7 +201,7 @@ class Decoder(BaseDecoder):
         if name == "error":
             raise in_band_error(self.api, value)
         if not isinstance(value, dict):
-            self.warn("unknown_event", "The provider sent an event that is no JSON object; it was passed over.")
+            self.warn("unknown_event", "The provider sent an event that is not a JSON object; it was ignored.")
             return
         kind = _text(value.get("type")) or name
         self.lifecycle += kind != "ping"
@@ -214,7 +214,7 @@ class Decoder(BaseDecoder):
 
     def _finish(self) -> None:
         frames = self._sse.finish()
-        with suppress(msgspec.DecodeError):  # a last frame cut in its middle; whether anything is missing is told below
+        with suppress(msgspec.DecodeError):  # a truncated last frame; whether anything is missing is decided below
             self._read(frames)
             frames = []
         self.raise_left(frames, self._sse.stray)
@@ -225,7 +225,7 @@ class Decoder(BaseDecoder):
         self.complete = self.ended
 
     def _read_plain_body(self) -> None:
-        """A body that is no event stream at all: a whole answer in plain JSON."""
+        """Reads a body that is not an event stream: a whole answer in plain JSON."""
         value = value_or_text(b"\n".join(self._sse.stray))
         if isinstance(value, dict) and value.get("type") == "message":
             content = value.get("content")
@@ -253,13 +253,13 @@ class Decoder(BaseDecoder):
         self._reopen()
         if (open_block := self._blocks.pop(index, None)) is not None:
             self._end_block(open_block)
-        self._settle(cut=False)  # the model went on, so what came before is whole
+        self._settle(cut=False)  # the model continued, so what came before is complete
         if not isinstance(body, dict):
-            self.warn("unknown_block", "The provider sent a content block that is no object; it was passed over.")
+            self.warn("unknown_block", "The provider sent a content block that is not an object; it was ignored.")
             return
         for place, other in self._silent:
             if not other.says and self._blocks.get(place) is other:
-                self._begin_part(other, "thinking_delta")  # overlapping blocks keep the order in which they were begun
+                self._begin_part(other, "thinking_delta")  # overlapping blocks keep the order in which they started
         self._silent.clear()
         block = self._blocks[index] = _Block(_text(body.get("type")), body)
         if (begin := _BLOCKS.get(block.kind)) is not None:
@@ -279,7 +279,7 @@ class Decoder(BaseDecoder):
         self._reopen()
         block = self._blocks.get(index)
         if block is None:
-            block = self._blocks[index] = _Block("", {})  # some servers leave out the start, or go on after the stop
+            block = self._blocks[index] = _Block("", {})  # some servers omit the start, or continue after the stop
         handler(self, block, delta)
 
     def _block_stop(self, value: dict[str, Any]) -> None:
@@ -301,7 +301,7 @@ class Decoder(BaseDecoder):
                 block.rests, block.says = block.says or block.rests, ""
 
     def _reopen(self) -> None:
-        """More content: a stop reason before it does not make the answer whole; the next one does."""
+        """Reopens the answer for more content: the previous stop reason does not end it; the next one does."""
         if self._stopped or self.ended:
             self.ended = self._stopped = False
             self.finish_reason = self.provider_finish_reason = None
@@ -345,7 +345,7 @@ class Decoder(BaseDecoder):
         if block.part is not None:
             self.close_part(block.part)
         block.part = self.open_part("answer" if says == "text_delta" else "full")
-        self._make_current(None)  # blocks may overlap: each holds its own part
+        self._make_current(None)  # blocks may overlap: each has its own part
         block.number, block.says, block.begins = block.part.number, says, self._length
 
     def _say(self, block: _Block, says: str, text: str) -> None:
@@ -420,7 +420,7 @@ class Decoder(BaseDecoder):
         if block.call is not None:
             self.call_delta(block.call, text)
         elif text:
-            self.warn("stray_arguments", "The provider sent arguments that belong to no tool call.")
+            self.warn("stray_arguments", "The provider sent arguments without a tool call.")
 
     def _citation_delta(self, block: _Block, delta: dict[str, Any]) -> None:
         if isinstance(citation := delta.get("citation"), dict):
@@ -430,7 +430,7 @@ class Decoder(BaseDecoder):
         block.body = {**block.body, **delta, "type": "compaction"}
         block.kind = "compaction"
 
-    # --- how it ended, and what it cost
+    # --- end and usage
 
     def _stop_reason(self, said: dict[str, Any]) -> None:
         word = _text(said.get("stop_reason"))
@@ -439,20 +439,20 @@ class Decoder(BaseDecoder):
         self.provider_finish_reason = word
         reason = _FINISH.get(word)
         if reason == "stop" or reason == "tool_calls":
-            # Whatever word was used: where calls wait for their results, it stopped for them.
+            # Whatever the reason says: if calls wait for their results, it stopped for them.
             reason = "tool_calls" if any(call.by != "provider" for call in self.calls) else "stop"
         self.finish_reason = reason
         if reason is None:
             self.warn("unknown_finish_reason", f"The provider stopped for the unknown reason {word[:80]!r}.")
         elif word == "pause_turn":
-            self.warn("paused", "The provider paused its own tools.", "Send the conversation back to let it go on.")
+            self.warn("paused", "The provider paused its own tools.", "Send the conversation back to continue.")
         elif word == "refusal":
             details = _dict(said.get("stop_details"))
             why = _text(details.get("explanation")) or _text(details.get("category"))
-            self.warn("refusal", why or "The provider stopped the answer for its policies.")
+            self.warn("refusal", why or "The provider stopped the answer because of its policies.")
 
     def _count(self, usage: Any) -> None:
-        """Counts are cumulative; those that a later report leaves out keep what an earlier one said."""
+        """Counts are cumulative; counts missing in a later report keep their earlier value."""
         if not isinstance(usage, dict):
             return
         counts = self._counts = {**self._counts, **{k: v for k, v in usage.items() if v is not None}}
@@ -519,7 +519,7 @@ def _json(value: Any) -> str:
 
 
 def _extras(body: dict[str, Any], usual: str) -> str | None:
-    """What a call's block says beyond id, name and input, as the JSON that goes back with it; None where nothing."""
+    """The fields of a call's block other than id, name and input, as JSON to be sent back; None if there are none."""
     extras = {name: value for name, value in body.items() if name not in ("id", "name", "input") and value is not None}
     if extras.get("type") == usual:
         del extras["type"]

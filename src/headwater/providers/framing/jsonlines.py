@@ -1,6 +1,6 @@
 """Newline-delimited JSON from bytes that arrive in any pieces: lines out, undecoded.
 
-Owns framing only, and must never copy what it holds back more than once.
+Owns framing only, and must never copy buffered bytes more than once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LARGE_BYTES = 1024 * 1024
 
 
 class JSONLinesDecoder:
-    """`feed` bytes as they arrive and get complete lines; `finish` returns a last line without its end."""
+    """Call `feed` with bytes as they arrive to get complete lines; `finish` returns an unterminated last line."""
 
     def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.large = False
@@ -50,7 +50,7 @@ class JSONLinesDecoder:
         return [line for line in lines if line and not line.isspace()]
 
     def finish(self) -> list[bytes]:
-        """Returns what is left at the end of input: a last line without its end.
+        """Returns what is left at the end of input: an unterminated last line.
 
         Raises LimitExceeded, as `feed` does.
         """

@@ -1,10 +1,10 @@
-"""Server-sent events, as the WHATWG HTML standard has them (section 9.2.6), from bytes that arrive in any pieces.
+"""Server-sent events as in the WHATWG HTML standard (section 9.2.6), from bytes that arrive in any pieces.
 
-Owns framing only: lines, fields, dispatch. It must never look inside the data, and never copy what it holds back more
-often than once: a line that arrives in a million pieces costs a million appends and one join.
+Owns framing only: lines, fields, dispatch. It must never look inside the data, and never copy buffered bytes more than
+once: a line that arrives in a million pieces costs a million appends and one join.
 
-Two things go beyond the standard, because servers do them: an event whose blank line was forgotten at the end of the
-stream is handed out by `finish`, and a bare line `error: …` comes out as an event named "error", in its order.
+Two things go beyond the standard, because servers do them: `finish` returns a last event whose blank line is missing,
+and a bare line `error: …` becomes an event named "error", in order.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from headwater.errors import LimitExceeded
 __all__ = ("Frame", "SSEDecoder")
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
-"""The largest event: a base64 picture of 40 megapixels fits; anything longer is a broken server."""
+"""The largest event: a base64 image of 40 megapixels fits; only a broken server sends more."""
 
 LARGE_BYTES = 1024 * 1024
-"""A stream is `large` once anything of more bytes came at one time, or was held back: hardly any ever is."""
+"""A stream is `large` once it received or buffered more bytes than this at one time: hardly any is."""
 
 MAX_NAMES = 64
-"""The most event names remembered; no API has as many."""
+"""Maximum number of event names to remember; no API has as many."""
 
 Frame = tuple[str, bytes]
-"""An event's name ("" where none was given) and its data, lines joined by a line feed."""
+"""An event's name ("" if it has none) and its data, lines joined by a line feed."""
 
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b"\n\n"
@@ -31,7 +31,7 @@ _WIDE_BLANK = b"\r\n\r\n"
 
 
 class SSEDecoder:
-    """`feed` bytes as they arrive and get complete events; `finish` returns what an ended stream left over.
+    """Call `feed` with bytes as they arrive to get complete events; `finish` returns the rest at the end of the stream.
 
     `stray` collects the lines that are not fields of the standard, including `error:` lines, up to the limit of one
     event.
@@ -43,19 +43,19 @@ class SSEDecoder:
         """Whether any event may have been longer than LARGE_BYTES."""
         self._max = max_event_bytes
         self._pieces: list[bytes] = []
-        """The incomplete line, in the pieces in which it arrived."""
+        """The incomplete line, in pieces as it arrived."""
         self._held = 0
         self._name = ""
         self._data: list[bytes] = []
         self._size = 0
         self._stray_size = 0
         self._names: dict[bytes, str] = {}
-        """The first lines that named an event before: most streams have few names and repeat them all the time."""
+        """Cache of `event:` lines: most streams have few names and repeat them all the time."""
         self._started = False
         self._after_cr = False
         self._failure: LimitExceeded | None = None
         self._clean = False
-        """Nothing is held back and nothing is pending: the next bytes begin an event. The common case by far."""
+        """Nothing is buffered or pending: the next bytes start an event. By far the most common case."""
 
     def feed(self, data: bytes) -> list[Frame]:
         """Returns the events that these bytes complete, in order.
@@ -70,7 +70,7 @@ class SSEDecoder:
             if b"\r" not in data:
                 return self._blocks(data, [])
         elif b"\r" in data and (cut := data.find(_WIDE_BLANK) + len(_WIDE_BLANK)) >= len(_WIDE_BLANK):
-            # What was begun before ends here; the rest is likely to be in the common form again, to be read as it is.
+            # The event that was pending ends here; the rest is likely to be in the common form again.
             frames, rest = self._read(data[:cut]), data[cut:]
             if self._clean and len(rest) <= self._max and (alike := self._alike(rest)) is not None:
                 return frames + alike
@@ -78,10 +78,9 @@ class SSEDecoder:
         return self._read(data)
 
     def _alike(self, data: bytes) -> list[Frame] | None:
-        """Returns the events of `data` if all have one line of data and the same name; else None, with nothing changed.
+        """Returns the events of `data` if all have one line of data and the same name; else None, without side effects.
 
-        Nothing may be pending. Nearly every read is like this, whether one event or hundreds: one split does all the
-        work.
+        Nothing may be pending. Nearly every read is like this, with one event or hundreds: one split does all the work.
         """
         first = data.find(b"\n")
         wide = data[first - 1 : first] == b"\r"
@@ -101,7 +100,7 @@ class SSEDecoder:
         if end < 0:
             return None
         payloads = data[begin:end].split(blank + data[:begin])
-        together = b"".join(payloads)  # far cheaper to search than each, or than counting lines
+        together = b"".join(payloads)  # far cheaper than searching each, or counting lines
         if b"\n" in together or b"\r" in together:
             return None
         frames = [(name, payload) for payload in payloads]
@@ -109,7 +108,7 @@ class SSEDecoder:
         return frames + self._read(data[end:]) if end < len(data) else frames
 
     def _read(self, data: bytes) -> list[Frame]:
-        """`feed`, for bytes of any form and after anything."""
+        """The general form of `feed`."""
         frames: list[Frame] = []
         data = self._prepare(data, frames)
         if self._clean and (alike := self._alike(data)) is not None:
@@ -117,7 +116,7 @@ class SSEDecoder:
         return self._blocks(data, frames)
 
     def _blocks(self, data: bytes, frames: list[Frame]) -> list[Frame]:
-        """`frames` and the events of `data`, whose lines end with line feeds and before which nothing is pending."""
+        """Adds to `frames` the events of `data`, whose lines end with line feeds; nothing may be pending."""
         blocks = data.split(_BLANK)
         rest = blocks.pop()
         for block in blocks:
@@ -127,10 +126,10 @@ class SSEDecoder:
         return frames
 
     def finish(self) -> list[Frame]:
-        """What an end of input leaves: a last event without its blank line, and a last line without its end.
+        """Returns what is left at the end of input: a last event without its blank line, an unterminated last line.
 
-        The standard drops them. They are handed out here, because servers do forget the last blank line, and whether
-        anything is missing is for the API's end marker to say.
+        The standard drops them. They are returned here, because some servers omit the last blank line, and the API's
+        end marker decides whether anything is missing.
 
         Raises: LimitExceeded, as `feed` does.
         """
@@ -145,7 +144,7 @@ class SSEDecoder:
         return frames
 
     def _block(self, block: bytes, frames: list[Frame]) -> None:
-        """The lines before a blank line, where nothing is pending from before."""
+        """Adds to `frames` the event in the lines before a blank line; nothing may be pending."""
         head, colon, data = block.partition(b"\ndata: ")
         name = self._names.get(head)
         if name is not None and colon and b"\n" not in data:
@@ -158,7 +157,7 @@ class SSEDecoder:
         self._dispatch(frames)
 
     def _tail(self, rest: bytes, frames: list[Frame]) -> None:
-        """The beginning of an event whose blank line has not come."""
+        """Stores the start of an event whose blank line has not arrived."""
         *lines, last = rest.split(b"\n")
         for line in lines:
             self._line(line, frames)
@@ -167,10 +166,10 @@ class SSEDecoder:
         elif self._data or self._name:
             self._clean = False
 
-    # --- what was cut, or is not in the common form
+    # --- split events, and other forms
 
     def _prepare(self, data: bytes, frames: list[Frame]) -> bytes:
-        """What is left of `data`, lines ended by line feeds, once all that was held back is dealt with; or nothing."""
+        """Completes buffered lines with `data`; returns the rest, with line feeds as line ends, or nothing."""
         if self._failure is not None:
             raise self._failure
         try:
@@ -191,7 +190,7 @@ class SSEDecoder:
     def _with_line_feeds(self, data: bytes) -> bytes:
         if self._after_cr and data:
             self._after_cr = False
-            if data[:1] == b"\n":  # the second half of a CRLF, whose first half has ended the line already
+            if data[:1] == b"\n":  # the second half of a CRLF, whose first half ended the line already
                 data = data[1:]
         if b"\r" in data:
             self._after_cr = data.endswith(b"\r")
@@ -199,7 +198,7 @@ class SSEDecoder:
         return data
 
     def _joined(self, data: bytes) -> bytes:
-        """`data` after the pieces held back, if it ends a line; else it joins them and nothing is left."""
+        """Returns the buffered pieces joined with `data` if it ends a line; else buffers it and returns nothing."""
         if not self._started:
             data = b"".join((*self._pieces, data))
             self._pieces, self._held = [], 0
@@ -216,7 +215,7 @@ class SSEDecoder:
         return data
 
     def _end_pending(self, data: bytes, frames: list[Frame]) -> bytes:
-        """The lines up to the blank one that ends the event begun before; what comes after them is left."""
+        """Reads the lines up to the blank one that ends the pending event; returns what follows."""
         if data.startswith(b"\n"):
             self._dispatch(frames)
             return data[1:]
@@ -247,7 +246,7 @@ class SSEDecoder:
             self._field(line, frames)
 
     def _field(self, line: bytes, frames: list[Frame]) -> None:
-        """A line that is neither data with a colon, nor blank, nor a comment."""
+        """Handles a line that is neither data with a colon, nor blank, nor a comment."""
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"event":

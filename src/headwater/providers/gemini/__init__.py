@@ -1,4 +1,4 @@
-"""Google's Gemini API: `request` writes it, `response` reads it. Pure."""
+"""Google's Gemini API: `request` encodes, `response` decodes. Pure."""
 
 from headwater.providers.gemini.request import encode
 from headwater.providers.gemini.response import Decoder

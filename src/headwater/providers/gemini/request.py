@@ -1,7 +1,7 @@
-"""Requests to the Gemini API: a conversation as contents, settings as `generationConfig`.
+"""Encodes requests to the Gemini API: a conversation as contents, settings as `generationConfig`.
 
-Owns what is sent; what comes back is `response`'s. Must never do I/O, drop a setting silently, or put a signature on
-any part but the one it came on. https://ai.google.dev/api/generate-content and the `google-genai` package's types.
+Owns what is sent; `response` owns the answer. It must never do I/O, drop a setting silently, or move a signature to
+another part. https://ai.google.dev/api/generate-content and the `google-genai` package's types.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ _GENERATION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 _RESOURCES: Final = ("models/", "tunedModels/", "publishers/", "projects/", "endpoints/")
 
 _BUDGETS: Final = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576}
-"""Thinking tokens for an effort, for models that know only budgets; as Google's own OpenAI endpoint maps them, but for
-"minimal", where that makes no difference to "low"."""
+"""Thinking tokens for an effort, for models that support only budgets; as in Google's own OpenAI endpoint, except for
+"minimal", which that endpoint treats like "low"."""
 
 NO_SIGNATURE: Final = "skip_thought_signature_validator"
-"""What Google documents to be put on a call that was not made by its model: Gemini 3 refuses one without."""
+"""The documented placeholder signature for a call that another model made: Gemini 3 refuses a call without one."""
 
 
 def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
-    """The request as `streamGenerateContent` takes it, answered as server-sent events.
+    """Encodes a request for `streamGenerateContent` with server-sent events.
 
-    `settings.extra` is merged in last: objects into objects, `tools` behind ours, anything else in place of ours. An
-    image's `detail` is a hint, sent to the generations that take one for each part.
+    `settings.extra` is merged in last: objects are merged, `tools` are appended, anything else replaces headwater's
+    value. An image's `detail` is a hint, sent to the generations that accept one per part.
 
-    Raises: UnsupportedSetting; InvalidRequest for content that Gemini has no place for.
+    Raises: UnsupportedSetting; InvalidRequest for content that Gemini cannot represent.
     """
     request = with_words(request)
     settings, generation = request.settings, _generation(request.model)
@@ -79,7 +79,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
 
 
 def _generation(model: str) -> tuple[int, int] | None:
-    """Which Gemini a name means, as (major, minor); None where it does not say. `-latest` names mean 3 or later."""
+    """Returns the Gemini version in a name, as (major, minor); None if it has none. `-latest` names mean 3 or later."""
     if found := _GENERATION.search(model):
         return int(found[1]), int(found[2] or 0)
     return (3, 0) if model.endswith("-latest") else None
@@ -97,30 +97,30 @@ def _url(endpoint: Endpoint, model: str) -> str:
 
 
 _TIERS: Final[Mapping[str, str | None]] = {
-    "auto": None,  # the choice is Gemini's anyway
+    "auto": None,  # the default of Gemini
     "default": "standard",
     "standard": "standard",
     "flex": "flex",
     "priority": "priority",
 }
-"""The service tiers, and the API's words for them."""
+"""The service tiers, and the API's names for them."""
 
 
 def _refuse(settings: Settings, endpoint: Endpoint) -> None:
     given = settings.given()
     if settings.parallel_tool_calls:
-        given.pop("parallel_tool_calls")  # what Gemini does anyway
+        given.pop("parallel_tool_calls")  # the default of Gemini
     refused = {"verbosity", "user", "parallel_tool_calls"} | endpoint.quirks.unsupported
     for name in given:
         if name in refused:
             raise errors.UnsupportedSetting(
-                f"{endpoint.provider or API} cannot honour {name}={given[name]!r}.",
-                hint=f"Leave {name} out, or say it in the API's own words with extra=.",
+                f"{endpoint.provider or API} does not support {name}={given[name]!r}.",
+                hint=f"Leave {name} out, or pass the API's own field in extra=.",
             )
     if settings.service_tier not in (None, *_TIERS):
         raise errors.UnsupportedSetting(
-            f"{endpoint.provider or API} cannot honour service_tier={settings.service_tier!r}.",
-            hint=f"It takes {', '.join(_TIERS)}.",
+            f"{endpoint.provider or API} does not support service_tier={settings.service_tier!r}.",
+            hint=f"It accepts {', '.join(_TIERS)}.",
         )
 
 
@@ -128,7 +128,7 @@ _PLAIN: Final = frozenset({"type", "properties", "required", "additionalProperti
 
 
 def _asks_for_nothing(schema: dict[str, Any]) -> bool:
-    """Whether a tool takes no argument: Gemini refuses an object that has no properties."""
+    """Whether a tool has no parameters: Gemini refuses an object without properties."""
     if schema.keys() - _PLAIN or schema.get("properties"):
         return False
     return not isinstance(schema.get("additionalProperties"), dict)
@@ -174,7 +174,7 @@ def _generation_config(request: Request, generation: tuple[int, int] | None) -> 
 
 
 def _thinking(model: str, generation: tuple[int, int] | None, reasoning: str | bool | int) -> dict[str, Any]:
-    """`thinkingConfig`: Gemini 3 and later take a level, those before it a budget, those before 2.5 do not think."""
+    """Returns `thinkingConfig`: Gemini 3 and later use a level, 2.5 a budget, earlier ones do not think."""
     off = reasoning is False or reasoning == "none" or (reasoning == 0 and reasoning is not True)
     old = generation is not None and generation < (2, 5)
     levels = generation is not None and generation >= (3, 0)
@@ -183,12 +183,13 @@ def _thinking(model: str, generation: tuple[int, int] | None, reasoning: str | b
             return {}
         if levels or "2.5-pro" in model:
             raise errors.UnsupportedSetting(
-                f"{model} cannot stop thinking, as reasoning={reasoning!r} asks.", hint='The least is reasoning="low".'
+                f"{model} cannot turn thinking off, but reasoning={reasoning!r} was set.",
+                hint='The minimum is reasoning="low".',
             )
         return {"thinkingBudget": 0}
     if old:
         raise errors.UnsupportedSetting(
-            f"{model} cannot think, as reasoning={reasoning!r} asks.", hint="Gemini 2.5 and later can."
+            f"{model} cannot think, but reasoning={reasoning!r} was set.", hint="Gemini 2.5 and later can."
         )
     if reasoning is True:
         return {"includeThoughts": True} if levels else {"includeThoughts": True, "thinkingBudget": -1}
@@ -198,7 +199,8 @@ def _thinking(model: str, generation: tuple[int, int] | None, reasoning: str | b
         return {"includeThoughts": True, "thinkingLevel": reasoning}
     if reasoning not in _BUDGETS:
         raise errors.UnsupportedSetting(
-            f"{model} has no reasoning={reasoning!r}.", hint='The most is reasoning="high", or a budget in tokens.'
+            f"{model} does not support reasoning={reasoning!r}.",
+            hint='The maximum is reasoning="high", or use a budget in tokens.',
         )
     return {"includeThoughts": True, "thinkingBudget": _BUDGETS[reasoning]}
 
@@ -216,7 +218,7 @@ def _merge(ours: dict[str, Any], theirs: dict[str, Any], depth: int = 0) -> None
 
 
 class _Writer:
-    """Writes messages as contents; keeps the system's words and the ids of calls that are Gemini's own."""
+    """Encodes messages as contents; keeps the system messages and the ids of Gemini's own calls."""
 
     def __init__(self, endpoint: Endpoint, generation: tuple[int, int] | None) -> None:
         self.system: list[dict[str, Any]] = []
@@ -225,7 +227,7 @@ class _Writer:
         self._ids: dict[str, str] = {}
 
     def contents(self, messages: Iterable[Message]) -> list[dict[str, Any]]:
-        """All but the system's messages, in order. The results for one step's calls stand in one content."""
+        """Encodes all but the system messages, in order. The results for one step's calls go into one content."""
         contents: list[dict[str, Any]] = []
         before = ""
         for message in messages:
@@ -253,7 +255,7 @@ class _Writer:
         if isinstance(part, (Image, File)):
             return self._media(part)
         raise errors.InvalidRequest(
-            f"Gemini takes no {type(part).__name__} in a message that is not the model's.", provider=API
+            f"Gemini accepts a {type(part).__name__} only in the model's messages.", provider=API
         )
 
     def _model_parts(self, message: Message) -> list[dict[str, Any]]:
@@ -295,7 +297,7 @@ class _Writer:
         beside: list[dict[str, Any]] = []
         for result in message.content:
             if not isinstance(result, ToolResult):
-                raise errors.InvalidRequest(f"A tool's message holds a {type(result).__name__}.", provider=API)
+                raise errors.InvalidRequest(f"A tool message holds a {type(result).__name__}.", provider=API)
             content = (Text(text=result.content),) if isinstance(result.content, str) else result.content
             text = "\n".join(part.text for part in content if isinstance(part, Text))
             media = [self._media(part) for part in content if not isinstance(part, Text)]
@@ -305,7 +307,7 @@ class _Writer:
             if media and self._current:
                 wire["parts"] = media
             else:
-                beside += media  # before Gemini 3, media stand behind the responses, which must come first
+                beside += media  # before Gemini 3, media follow the responses, which must come first
             parts.append({"functionResponse": wire})
         return parts + beside
 

@@ -1,12 +1,12 @@
-"""The Gemini API: the stream of `GenerateContentResponse` chunks that `streamGenerateContent` answers with, as events.
+"""Decodes the Gemini API: the stream of `GenerateContentResponse` chunks from `streamGenerateContent`.
 
-Owns what comes back; what is sent is `request`'s. Must never do I/O, read a clock, or call an answer complete without a
-finish reason. Vertex AI has the same wire format, and is the only one to stream a call's arguments (`partialArgs`).
+Owns the answer; `request` owns what is sent. It must never do I/O, read a clock, or report an answer as complete
+without a finish reason. Vertex AI has the same wire format, and only it streams a call's arguments (`partialArgs`).
 https://ai.google.dev/api/generate-content, the `google-genai` package's types, and the recordings.
 
-A signature belongs to the part it came on and goes back on that part, never on one that was joined from several
-(https://ai.google.dev/gemini-api/docs/thought-signatures). So a signed text is a part of its own, and a signature on an
-empty text, which no reader of text should see, is kept as a provider item.
+A signature belongs to the part it came with and is sent back with that part, never with one joined from several
+(https://ai.google.dev/gemini-api/docs/thought-signatures). So a signed text is a separate part, and a signature on an
+empty text, which readers should not see, is kept as a provider item.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from headwater.providers.values import refuse_large
 
 __all__ = ("Decoder", "encode")
 
-# --- what comes back
+# --- the wire format
 
 _ABSENT: Final = msgspec.Raw()
-"""In place of what is decoded only when it is wanted."""
+"""A placeholder for fields that are decoded only on demand."""
 
 
 class _FunctionCall(msgspec.Struct, gc=False):
@@ -56,7 +56,7 @@ class _Part(msgspec.Struct, gc=False):
 
 
 def _says(part: _Part) -> bool:
-    """Whether there is anything in it, be it of a kind that is not known."""
+    """Whether it has any content, even of an unknown kind."""
     return part.functionCall is not None or part.text is None or bool(part.text)
 
 
@@ -141,15 +141,15 @@ _FINISH: Final[dict[str, FinishReason]] = {
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
 }
-"""Words that have a common one. The rest (MALFORMED_FUNCTION_CALL, OTHER, NO_IMAGE, …) mean that the model or the
-server went wrong: the common word is None, and a warning says what happened."""
+"""Finish reasons with a normalized value. The others (MALFORMED_FUNCTION_CALL, OTHER, NO_IMAGE, …) mean that the model
+or the server failed: the normalized value is None, and a warning says what happened."""
 
 
 class Decoder(BaseDecoder):
     """One response of streamGenerateContent, as server-sent events or (without alt=sse) as a JSON array.
 
-    `finishReason` is the end marker, and `ended` is True from there on; usage, sources or an error may follow it, so
-    `complete` is set at the end of input.
+    `finishReason` is the end marker and sets `ended`; usage, sources or an error may follow, so `complete` is set at
+    the end of input.
     """
 
     api = API
@@ -159,15 +159,16 @@ class Decoder(BaseDecoder):
         self._sse = SSEDecoder()
         self._json: _JSONObjects | None = None
         self._head: bytes | None = b""
-        """Leading white space; None once the framing is known."""
+        """Leading whitespace; None once the framing is known."""
         self._blocked = False
         self._speaking = False
-        """Whether what the first chunks tell (the model, a usage) is known, so that later ones need only be read on."""
+        """Whether the data of the first chunks (the model, a usage) is known, so that later ones need only the fast
+        path."""
         self._said = Pieces()
-        """The answer so far, because citations point into it by bytes."""
+        """The answer so far, because citations refer to it by byte offsets."""
         self._usage: msgspec.Raw = _ABSENT
         self._streamed: tuple[Call, dict[str, Any]] | None = None
-        """The call whose arguments are still coming, and what they are so far."""
+        """The call whose arguments are still being streamed, and their value so far."""
         self._grounds: list[dict[str, Any]] = []
         self._sources: set[tuple[str, str, tuple[int, int] | None]] = set()
 
@@ -197,12 +198,12 @@ class Decoder(BaseDecoder):
         for name, data in frames:
             if name == "error":
                 raise in_band_error(API, value_or_text(data))
-            if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # what some gateways end with
+            if len(data) < 16 and data.strip() in (b"", b"[DONE]"):  # the end marker of some gateways
                 continue
             try:
                 chunk = decode(data)
             except msgspec.DecodeError:
-                if (mended := self.halves.mend(data)) is None:
+                if (mended := self.halves.repair(data)) is None:
                     raise
                 data = mended
                 chunk = decode(data)
@@ -226,7 +227,7 @@ class Decoder(BaseDecoder):
                     and chunk.error is None
                     and self._current_kind == "answer"
                 ):
-                    # A token of the answer and nothing else, which is what nearly every chunk is.
+                    # Only a token of the answer: nearly every chunk.
                     if chunk.usageMetadata is not _ABSENT:
                         self._usage = chunk.usageMetadata
                     said.append(text)
@@ -237,7 +238,7 @@ class Decoder(BaseDecoder):
     def _finish(self) -> None:
         frames = self._sse.finish()
         try:
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a last frame cut in its middle
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a truncated last frame
                 self._frames(frames)
                 frames = []
             self.raise_left(frames, self._sse.stray)
@@ -246,14 +247,14 @@ class Decoder(BaseDecoder):
         self.complete = self.ended
 
     def finish(self) -> list[Event]:
-        """See `BaseDecoder.finish`; what had come is settled after an error too."""
+        """See `BaseDecoder.finish`; pending content is emitted after an error too."""
         if self.error is not None:
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # counts that cannot be read are no news now
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # unreadable counts do not matter now
                 self._settle()
         return super().finish()
 
     def _settle(self) -> None:
-        """Say what was kept for the end: a call still open, sources that nothing pointed to, the last usage."""
+        """Emits what was kept for the end: an open call, sources without a citation, the last usage."""
         if self.ended:
             self._name_finish()
         self._end_streamed(cut=not self.ended or self.finish_reason not in ("stop", "tool_calls"))
@@ -272,7 +273,7 @@ class Decoder(BaseDecoder):
         if chunk.usageMetadata is not _ABSENT:
             first = self._usage is _ABSENT
             self._usage = chunk.usageMetadata
-            # What the input cost is known from the first report; those between it and the last are not worth an event.
+            # The input's usage is known from the first report; those between the first and the last are not reported.
             if first or self.ended:
                 self._report()
         for place, candidate in enumerate(chunk.candidates or ()):
@@ -285,11 +286,11 @@ class Decoder(BaseDecoder):
 
     def _candidate(self, candidate: _Candidate, data: bytes, place: int) -> None:
         if candidate.index:
-            self.warn("other_candidates", "More than one candidate came; only the first is read.")
+            self.warn("other_candidates", "The response has more than one candidate; only the first one is read.")
             return
         if candidate.content is not None:
             if self.ended and any(map(_says, candidate.content.parts or ())):
-                self.ended = False  # the next finish reason makes it whole
+                self.ended = False  # the next finish reason completes it
                 self.finish_reason = self.provider_finish_reason = None
             for number, part in enumerate(candidate.content.parts or ()):
                 if part.functionCall is not None:
@@ -350,14 +351,15 @@ class Decoder(BaseDecoder):
             self._said.append(text)
 
     def _other_part(self, part: dict[str, Any]) -> None:
-        """Anything but text and a function call, whole: pictures and files are shown, the rest is kept to go back."""
+        """Handles any part but text and function calls: images and files become events, the rest is kept to be sent
+        back."""
         if not part.keys() - {"thought"}:
             return
         if self.current is not None:
             self.close_part(self.current)
         signature = part.get("thoughtSignature")
         blob, reference = part.get("inlineData"), part.get("fileData")
-        if part.get("thought"):  # a picture drawn on the way is no part of the answer
+        if part.get("thought"):  # a preview image is not part of the answer
             self.item(part)
         elif isinstance(blob, dict):
             try:
@@ -377,7 +379,7 @@ class Decoder(BaseDecoder):
     def _function_call(self, wire: _FunctionCall, signature: str | None) -> None:
         whole = wire.partialArgs is None and not wire.willContinue and (self._streamed is None or bool(wire.name))
         if whole and not wire.name and not wire.args:
-            return  # the last, empty piece of a call that had already ended
+            return  # the last, empty piece of a call that has already ended
         if whole:
             self.end_call(self._start(wire, signature), wire.args or {})
             return
@@ -385,7 +387,7 @@ class Decoder(BaseDecoder):
             self._end_streamed()
             self._streamed = self._start(wire, signature), dict(wire.args or {})
         if self._streamed is None:
-            self.warn("stray_arguments", "A piece of a call's arguments came without its call; it is left out.")
+            self.warn("stray_arguments", "A piece of a call's arguments arrived without its call; it was dropped.")
             return
         call = self._streamed[0]
         call.signature = call.signature or signature
@@ -397,7 +399,7 @@ class Decoder(BaseDecoder):
     def _start(self, wire: _FunctionCall, signature: str | None) -> Call:
         call = self.start_call(wire.id, wire.name or "")
         call.signature = signature
-        call.item_id = wire.id or None  # so that only an id of theirs goes back, never one of ours
+        call.item_id = wire.id or None  # so that only the provider's own ids are sent back
         return call
 
     def _end_streamed(self, *, cut: bool = False) -> None:
@@ -418,7 +420,7 @@ class Decoder(BaseDecoder):
             if candidate.citationMetadata is not _ABSENT:
                 self._citations(_decode_citations(candidate.citationMetadata))
         except msgspec.ValidationError as error:
-            self.warn("unreadable_sources", f"Sources came in a form that is not known: {error}.")
+            self.warn("unreadable_sources", f"Sources arrived in an unknown format: {error}.")
 
     def _grounding(self, metadata: _Grounding | None) -> None:
         if metadata is None:
@@ -438,16 +440,16 @@ class Decoder(BaseDecoder):
                 self._source(ground, self._span(citation))
 
     def _source(self, ground: dict[str, Any], span: tuple[int, int] | None) -> None:
-        # The same citations may stand in several chunks.
+        # The same citations may be in several chunks.
         key = (ground.get("url", ""), ground.get("title", ""), span)
         if ground and key not in self._sources:
             self._sources.add(key)
             self.source(**ground, span=span)
 
     def _span(self, segment: _Segment) -> tuple[int, int] | None:
-        """Where a segment given in bytes stands in the answer, in characters; None where it does not fit it.
+        """Returns the position of a segment, given in bytes, in the answer, in characters; None if it does not match.
 
-        The offsets count within one part of the final message, the answer may have several: the quoted text decides.
+        The offsets count within one part of the final message, which may have several: the quoted text decides.
         """
         text = "".join(self._said)
         start, end, quoted = segment.startIndex or 0, segment.endIndex or 0, segment.text
@@ -461,7 +463,7 @@ class Decoder(BaseDecoder):
 
 
 class _JSONObjects:
-    """The objects of a JSON array (or a bare one) from bytes that arrive in any pieces: found by their braces."""
+    """Splits a JSON array (or a bare object) that arrives in any pieces into its objects, by counting braces."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -470,7 +472,7 @@ class _JSONObjects:
         self._in_string = False
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The top-level objects that these bytes complete. Raises: LimitExceeded, where one is too long."""
+        """Returns the top-level objects that these bytes complete. Raises: LimitExceeded, if one is too long."""
         self._rest += data
         found: list[bytes] = []
         start = 0
@@ -478,7 +480,7 @@ class _JSONObjects:
             self._at = mark.end()
             match mark.group():
                 case b"\\":
-                    self._at += 1  # whatever is escaped; it may be still to come
+                    self._at += 1  # skip the escaped character, which may not have arrived yet
                 case b'"':
                     self._in_string = not self._in_string
                 case b"{":
@@ -504,15 +506,16 @@ _BETWEEN = re.compile(rb'["{}]')
 _IN_STRING = re.compile(rb'["\\]')
 
 MAX_INDEX: Final = 100_000
-"""The largest array index that streamed arguments may name: one past the end is filled up with nulls."""
+"""The largest array index in streamed arguments: gaps are filled with nulls."""
 
 _STEP = re.compile(r"""\.?([^.\[\]'"$]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
 
 
 def _join(arguments: dict[str, Any], piece: dict[str, Any]) -> None:
-    """Put one of `partialArgs` in its place: {jsonPath: "$.a.b[0]", stringValue | numberValue | boolValue | nullValue}.
+    """Stores one of `partialArgs`: {jsonPath: "$.a.b[0]", stringValue | numberValue | boolValue | nullValue}.
 
-    Strings for the same path are joined. Raises: MalformedResponse, where the path leads through what is no container.
+    Strings for the same path are joined. Raises: MalformedResponse, if the path leads through a value that is not a
+    container.
     """
     value = next((piece[name] for name in ("stringValue", "numberValue", "boolValue") if name in piece), None)
     path = piece.get("jsonPath")
@@ -532,7 +535,7 @@ def _join(arguments: dict[str, Any], piece: dict[str, Any]) -> None:
 
 
 def _entry(node: Any, step: str | int) -> Any:
-    """What stands at `step` of `node`, None where nothing does; a list is made long enough to hold it."""
+    """Returns the value at `step` of `node`, None if there is none; extends a list to hold it."""
     if isinstance(node, list) and isinstance(step, int):
         node.extend([None] * (step + 1 - len(node)))
         return node[step]
@@ -542,7 +545,7 @@ def _entry(node: Any, step: str | int) -> Any:
 
 
 def _path(path: str) -> list[str | int]:
-    """The steps of a JSON Path of names and indexes (RFC 9535), without its root."""
+    """Splits a JSON Path of names and indexes (RFC 9535) into steps, without its root."""
     steps: list[str | int] = []
     for name, index, single, double in _STEP.findall(path.removeprefix("$")):
         if index:
@@ -555,7 +558,7 @@ def _path(path: str) -> list[str | int]:
 
 
 def _usage(wire: Any) -> Usage:
-    """`usageMetadata` by the common names. A count of zero is left out on this wire; the total then tells it."""
+    """Converts `usageMetadata` to the common names. Zero counts are omitted on the wire; the total shows them."""
     if not isinstance(wire, dict):
         return Usage()
 
@@ -579,7 +582,7 @@ def _usage(wire: Any) -> Usage:
 
 
 def _ground(chunk: _GroundingChunk) -> dict[str, Any]:
-    """The fields of a source; none where it is of a kind that is not known."""
+    """Returns the fields of a source; none if its kind is unknown."""
     found = chunk.web or chunk.maps or chunk.image or chunk.retrievedContext
     if found is None:
         return {}

@@ -1,4 +1,4 @@
-"""Ollama's own API: `request` writes it, `response` reads it. Pure."""
+"""Ollama's own API: `request` encodes, `response` decodes. Pure."""
 
 from headwater.providers.ollama.request import encode
 from headwater.providers.ollama.response import Decoder

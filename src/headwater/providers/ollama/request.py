@@ -1,6 +1,6 @@
-"""Requests for Ollama's `/api/chat`.
+"""Encodes requests for Ollama's `/api/chat`.
 
-Owns what Ollama takes and nothing else: it must never do I/O or read a clock. Sources: https://docs.ollama.com/api/chat
+Owns only what Ollama accepts; it must never do I/O or read a clock. Sources: https://docs.ollama.com/api/chat
 and the `ollama` package's types.
 """
 
@@ -50,12 +50,12 @@ _THINK: Final[dict[str, str | bool]] = {"none": False, "low": "low", "medium": "
 
 
 def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
-    """The request as `/api/chat` takes it, answered as JSON lines.
+    """Encodes a request for `/api/chat`, answered as JSON lines.
 
-    `settings.extra` (`keep_alive`, say) is merged in last, objects into objects: `extra={"options": {"num_ctx": 8192}}`
-    keeps the other options. `tool_choice="none"` offers no tools, as Ollama has no other word for it.
+    `settings.extra` (such as `keep_alive`) is merged in last, recursively: `extra={"options": {"num_ctx": 8192}}`
+    keeps the other options. `tool_choice="none"` sends no tools, as Ollama has no field for it.
 
-    Raises: UnsupportedSetting; InvalidRequest for content that Ollama has no place for: files, pictures by address.
+    Raises: UnsupportedSetting; InvalidRequest for content that Ollama cannot represent: files, images by URL.
     """
     request = with_words(request)
     settings = request.settings
@@ -69,7 +69,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         body["tools"] = [_tool(tool) for tool in request.tools]
     if request.provider_tools:
         raise errors.UnsupportedSetting(
-            "ollama runs no tools on its side.", hint="Give a function, which is run here: tools=[search]."
+            "ollama has no provider-side tools.", hint="Pass a function, which runs locally: tools=[search]."
         )
     if request.output is not None:
         body["format"] = request.output.schema
@@ -92,17 +92,17 @@ def _url(endpoint: Endpoint) -> str:
 
 def _refuse(settings: Settings, endpoint: Endpoint) -> None:
     given = settings.given()
-    honoured = {"store": False, "parallel_tool_calls": True}  # what Ollama does anyway
+    honoured = {"store": False, "parallel_tool_calls": True}  # the default of Ollama
     refused = {"verbosity", "service_tier", "user", "store", "parallel_tool_calls"} | endpoint.quirks.unsupported
     if settings.tool_choice not in (None, "auto", "none"):
         refused |= {"tool_choice"}
     for name, value in given.items():
         if name in refused and not (name in honoured and honoured[name] is value):
-            raise _unsupported(name, value, f"Leave {name} out, or say it in the API's own words with extra=.")
+            raise _unsupported(name, value, f"Leave {name} out, or pass the API's own field in extra=.")
 
 
 def _unsupported(name: str, value: object, hint: str) -> errors.UnsupportedSetting:
-    return errors.UnsupportedSetting(f"ollama cannot honour {name}={value!r}.", hint=hint)
+    return errors.UnsupportedSetting(f"ollama does not support {name}={value!r}.", hint=hint)
 
 
 def _think(reasoning: str | bool | int) -> str | bool:
@@ -111,7 +111,7 @@ def _think(reasoning: str | bool | int) -> str | bool:
     if reasoning == 0:
         return False
     if isinstance(reasoning, int) or reasoning not in _THINK:
-        raise _unsupported("reasoning", reasoning, 'It takes True, False, "low", "medium" and "high".')
+        raise _unsupported("reasoning", reasoning, 'It accepts True, False, "low", "medium" and "high".')
     return _THINK[reasoning]
 
 
@@ -165,16 +165,16 @@ def _call(call: ToolCall) -> dict[str, Any]:
 
 def _result(part: AnyPart) -> dict[str, Any]:
     if not isinstance(part, ToolResult):
-        raise errors.InvalidRequest(f"A tool's message holds a {type(part).__name__}.", provider="ollama")
+        raise errors.InvalidRequest(f"A tool message holds a {type(part).__name__}.", provider="ollama")
     wire: dict[str, Any] = {"role": "tool", "tool_name": part.name, "tool_call_id": part.id}
     wire |= _content((Text(text=part.content),) if isinstance(part.content, str) else part.content)
     if part.error and not wire["content"].lower().startswith("error"):
-        wire["content"] = f"Error: {wire['content']}"  # the wire has no other place to say so
+        wire["content"] = f"Error: {wire['content']}"  # the wire has no other field for it
     return wire
 
 
 def _content(parts: Iterable[AnyPart]) -> dict[str, Any]:
-    """Text and pictures: each has one field, so that how they alternated is not told."""
+    """Encodes text and images: each has one field, so their order is lost."""
     texts: list[str] = []
     images: list[str] = []
     for part in parts:
@@ -190,12 +190,16 @@ def _content(parts: Iterable[AnyPart]) -> dict[str, Any]:
 
 def _image(part: AnyPart) -> str:
     if not isinstance(part, Image) and not (isinstance(part, File) and part.media_type.startswith("image/")):
-        raise errors.InvalidRequest(f"Ollama takes text and pictures, no {type(part).__name__}.", provider="ollama")
+        raise errors.InvalidRequest(
+            f"Ollama accepts text and images, but not a {type(part).__name__}.", provider="ollama"
+        )
     data = part.data
     if data is None and part.url is not None and (inline := read_data_url(part.url)) is not None:
         data = inline[0]
     if data is None:
         raise errors.InvalidRequest(
-            "Ollama takes a picture as bytes, not as an address.", hint="Load it and pass data=.", provider="ollama"
+            "Ollama accepts an image only as bytes, not as a URL.",
+            hint="Download it and pass data=.",
+            provider="ollama",
         )
     return base64.b64encode(data).decode("ascii")

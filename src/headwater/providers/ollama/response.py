@@ -1,7 +1,7 @@
-"""Ollama's own API: its stream of JSON lines as events.
+"""Decodes Ollama's own API: a stream of JSON lines.
 
-Owns what comes back; what is sent is `request`'s. It must never do I/O, read a clock, or know who runs the tools. Lines
-of `/api/generate` (`response` in place of a message) are read too. Sources: https://docs.ollama.com/api/chat, the
+Owns the answer; `request` owns what is sent. It must never do I/O, read a clock, or know who runs the tools. Lines
+of `/api/generate` (`response` instead of a message) are read too. Sources: https://docs.ollama.com/api/chat, the
 `ollama` package's types, and the recordings.
 """
 
@@ -27,7 +27,7 @@ from headwater.providers.values import refuse_large
 __all__ = ("Decoder",)
 
 
-# --- what comes back
+# --- the wire format
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -47,7 +47,7 @@ class _Message(msgspec.Struct, gc=False):
 
 
 class _Token(msgspec.Struct, gc=False):
-    """As much of a line as the common ones need; where it says more, it is decoded again, as a _Line."""
+    """The fields of common lines; a line with more is decoded again, as a _Line."""
 
     message: _Message | None = None
     done: bool | None = None
@@ -72,7 +72,7 @@ _encode = msgspec.json.Encoder().encode
 _decode_line = msgspec.json.Decoder(_Line).decode
 
 _FINISH: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length"}
-"""Words that have a common one. "load" and "unload" (a request without messages) have none."""
+"""Reasons with a normalized value. "load" and "unload" (a request without messages) have none."""
 
 _REPORT: Final = (
     "prompt_eval_count",
@@ -103,7 +103,7 @@ class Decoder(BaseDecoder):
             try:
                 token = _decode_token(line)
             except msgspec.DecodeError:
-                if (mended := self.halves.mend(line)) is None:
+                if (mended := self.halves.repair(line)) is None:
                     raise
                 line = mended
                 token = _decode_token(line)
@@ -126,7 +126,7 @@ class Decoder(BaseDecoder):
                 return
 
     def _finish(self) -> None:
-        # A last line without its line feed counts only where it ends the answer, as servers do that forget it there.
+        # A last line without a line feed counts only if it ends the answer: some servers omit it there.
         lines = self._lines.finish()
         if self._lines.large:
             refuse_large(lines)
@@ -134,7 +134,7 @@ class Decoder(BaseDecoder):
             try:
                 last = _decode_line(line)
             except msgspec.DecodeError:
-                if (mended := self.halves.mend(line)) is None:
+                if (mended := self.halves.repair(line)) is None:
                     raise
                 last = _decode_line(mended)
             if last.done or last.error:
@@ -166,7 +166,7 @@ class Decoder(BaseDecoder):
             arguments = function.arguments
             if arguments is None:
                 arguments = {}
-            # What is no object is no arguments: the call is rejected, never run with its defaults.
+            # Anything but an object is invalid: the call is rejected, never run with its defaults.
             self.end_call(call, arguments if isinstance(arguments, (dict, str)) else _encode(arguments).decode())
 
     def _done(self, line: _Line) -> None:

@@ -1,6 +1,6 @@
-"""Chat Completions, as OpenAI and compatible servers speak it: `request` writes it, `response` reads it. Pure.
+"""The Chat Completions API of OpenAI and compatible servers: `request` encodes, `response` decodes. Pure.
 
-`servers` says how the compatible servers differ.
+`servers` lists how the compatible servers differ.
 """
 
 from headwater.providers.openai_chat.request import encode

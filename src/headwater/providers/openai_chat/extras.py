@@ -1,6 +1,6 @@
-"""What a Chat Completions answer holds beside text and calls: sources, pictures, sound.
+"""Decodes the parts of a Chat Completions answer other than text and calls: sources, images, audio.
 
-Owns the forms in which servers send these. It must never see a chunk; `response` reads those.
+Owns the formats in which servers send these. It must never see a chunk; `response` reads those.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ("ExtrasDecoder", "text_of")
 
 
 class ExtrasDecoder(Decoder):
-    """A decoder that says what else there may be; a subclass reads the chunks that tell of it."""
+    """A base decoder that emits these parts; a subclass reads the chunks."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         super().__init__(place, quirks)
@@ -35,7 +35,7 @@ class ExtrasDecoder(Decoder):
             url = source.get("url")
             start, end = source.get("start_index"), source.get("end_index")
             span = (start, end) if isinstance(start, int) and isinstance(end, int) else None
-            # Perplexity repeats its list in every chunk; a place in the text is another citation of the same page.
+            # Perplexity repeats its list in every chunk; another span is another citation of the same page.
             if not isinstance(url, str) or (key := f"{url} {span}" if span else url) in self._sources:
                 continue
             self._sources.add(key)
@@ -46,7 +46,7 @@ class ExtrasDecoder(Decoder):
         place = image.get("image_url") if isinstance(image, dict) else None
         url = place.get("url") if isinstance(place, dict) else place
         if not isinstance(url, str):
-            self.warn("unknown_image", "The provider sent an image in an unknown form; it is left out.")
+            self.warn("unknown_image", "The provider sent an image in an unknown format; it was dropped.")
             return
         head, _, content = url.partition(",")
         if head.startswith("data:") and head.endswith(";base64"):
@@ -57,7 +57,7 @@ class ExtrasDecoder(Decoder):
         self.file(media_type="image/*", url=url)
 
     def _end_audio(self) -> None:
-        """Sound comes as PCM, the only form in which OpenAI streams it; its id stands for it in later requests."""
+        """Audio arrives as PCM, the only format that OpenAI streams; later requests refer to it by its id."""
         idents, pieces = self._audio.get("id"), self._audio.get("data")
         if idents:
             transcript = "".join(self._audio.get("transcript", ()))
@@ -67,7 +67,7 @@ class ExtrasDecoder(Decoder):
 
 
 def text_of(value: Any) -> str:
-    """The text in a value that may be text, or a list of parts of text."""
+    """Returns the text in a value that may be text, or a list of text parts."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -76,7 +76,7 @@ def text_of(value: Any) -> str:
 
 
 def _from_base64(pieces: Iterable[str]) -> bytes | None:
-    """The bytes of pieces that are each encoded by themselves; None where one is not base64."""
+    """Decodes pieces that are base64-encoded one by one; None if one is not base64."""
     try:
         return b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
     except (binascii.Error, ValueError):

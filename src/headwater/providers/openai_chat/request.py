@@ -1,7 +1,7 @@
-"""Requests to OpenAI's Chat Completions API: a conversation as its messages, settings as its fields.
+"""Encodes requests to OpenAI's Chat Completions API: a conversation as its messages, settings as its fields.
 
-Owns what is sent; what comes back is `response`'s. Must never do I/O, drop a setting silently, or send a field that
-nobody asked for because some server might like it: how servers differ is `Quirks`.
+Owns what is sent; `response` owns the answer. It must never do I/O, drop a setting silently, or send a field that was
+not asked for because some server might like it: `Quirks` has the differences of servers.
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
@@ -48,23 +48,23 @@ API: Final = "openai-chat"
 JSON: TypeAlias = dict[str, Any]
 
 MAX_CALL_ID: Final = 40
-"""OpenAI refuses longer ids of calls; other APIs, from which a history may come, give longer ones."""
+"""OpenAI refuses longer call ids; a history from another API may have longer ones."""
 
 _PLAIN: Final = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "verbosity")
 _PLAIN_TOO: Final = ("service_tier", "user", "store")
-"""Settings that are a field of the same name."""
+"""Settings whose field has the same name."""
 
 _AUDIO: Final = {"audio/mpeg": "mp3", "audio/mp3": "mp3", "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav"}
 
 _READABLE: Final = ("image/", "text/", "application/json")
-"""How the media types of files begin that go as a picture or as plain text, which every server takes."""
+"""Prefixes of media types that are sent as an image or as plain text, which every server accepts."""
 
 
 def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
-    """The request as a streamed POST to `{base_url}/chat/completions`.
+    """Encodes a streaming POST to `{base_url}/chat/completions`.
 
-    Raises: UnsupportedSetting, for a setting that this server cannot honour; InvalidRequest, for a file that it cannot
-    be given.
+    Raises: UnsupportedSetting, for a setting that this server does not support; InvalidRequest, for a file that it
+    cannot accept.
     """
     request = with_words(request)
     settings, quirks = request.settings, endpoint.quirks
@@ -91,8 +91,8 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
 
 
 def _call_ids(quirks: Quirks) -> Callable[[str], str]:
-    """Makes an id one that this server takes: another one, always the same for the same id, where it would refuse
-    it."""
+    """Returns an id that this server accepts: if it would refuse the given one, a replacement that is always the
+    same for the same id."""
     length = quirks.call_id_length
 
     def shape(ident: str) -> str:
@@ -120,8 +120,8 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
 
 def _unsupported(endpoint: Endpoint, name: str, why: str = "") -> UnsupportedSetting:
     return UnsupportedSetting(
-        f"{endpoint.provider} cannot honour {name}{why} in Chat Completions.",
-        hint="Leave it out, or give the provider's own fields through extra=.",
+        f"{endpoint.provider} does not support {name}{why} in Chat Completions.",
+        hint="Leave it out, or pass the provider's own fields in extra=.",
     )
 
 
@@ -156,14 +156,14 @@ def _tool_choice(choice: str, endpoint: Endpoint, tools: bool) -> JSON:
         if tools:
             return {"tool_choice": choice}
         if choice != "required":
-            return {}  # there is nothing to choose from, and servers refuse the field alone
+            return {}  # without tools there is no choice, and servers refuse the field alone
     elif tools:
         return {"tool_choice": {"type": "function", "function": {"name": choice}}}
     raise _unsupported(endpoint, f"tool_choice={choice!r}", " without tools")
 
 
 def _reasoning(value: str | bool | int, endpoint: Endpoint) -> JSON:
-    """How much to think, in the server's own way of asking."""
+    """Sets the reasoning effort or budget in the server's own field."""
     field = endpoint.quirks.reasoning_field
     if value == 0:
         value = False
@@ -217,7 +217,7 @@ def _output(output: OutputSpec, writer: _Messages, quirks: Quirks) -> JSON:
             schema["description"] = output.description
         return {"type": "json_schema", "json_schema": schema}
     schema_text = json_text(output.schema)
-    writer.instruct(f"Answer with one JSON object that fits this JSON Schema, and with nothing else:\n{schema_text}")
+    writer.instruct(f"Answer only with one JSON object that fits this JSON Schema:\n{schema_text}")
     return {"type": "json_object"}
 
 
@@ -225,10 +225,10 @@ def _output(output: OutputSpec, writer: _Messages, quirks: Quirks) -> JSON:
 
 
 class _Messages:
-    """A conversation as it is written down.
+    """Encodes a conversation.
 
-    Pictures and files that a tool gave back, or that a model made, cannot stand where they belong: this API takes them
-    from users only. They wait until all tools have answered and go into a user's message of their own.
+    Images and files from a tool or a model cannot stay in place: this API accepts them only from users. They wait until
+    all tool results are written and go into a separate user message.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -238,7 +238,7 @@ class _Messages:
         self._waiting: list[JSON] = []
 
     def add(self, messages: Iterable[Message]) -> None:
-        """Write all of `messages`."""
+        """Encodes all of `messages`."""
         for message in messages:
             if message.role == "tool":
                 self._add_results(message)
@@ -251,7 +251,7 @@ class _Messages:
         self._flush()
 
     def instruct(self, text: str) -> None:
-        """Add to what the model is told before anyone speaks."""
+        """Adds to the system instructions."""
         role = self._quirks.system_role
         if self.written and self.written[0]["role"] == role:
             content = self.written[0]["content"]
@@ -263,7 +263,7 @@ class _Messages:
             self.written.insert(0, {"role": role, "content": text})
 
     def mark_instructions(self) -> None:
-        """Ask for what comes before the conversation to be cached: the instructions, and the tools with them."""
+        """Marks the instructions, and with them the tools, for caching."""
         if self.written and self.written[0]["role"] == self._quirks.system_role:
             content = self.written[0]["content"]
             if isinstance(content, str):
@@ -293,7 +293,7 @@ class _Messages:
             contents.append(content)
         return contents
 
-    # --- what the model said
+    # --- answers
 
     def _add_answer(self, message: Message) -> None:
         wire: JSON = {"role": "assistant"}
@@ -309,7 +309,7 @@ class _Messages:
             elif isinstance(part, ProviderItem) and part.api == API:
                 self._add_item(wire, part.item)
             elif isinstance(part, Image) or (isinstance(part, File) and "audio" not in wire):
-                self._waiting += self._made(part)
+                self._waiting += self._generated_file(part)
         if "".join(thoughts):
             self._add_reasoning(wire, "".join(thoughts))
         content = self._answer_content(texts, wire.pop("thinking", None))
@@ -319,8 +319,8 @@ class _Messages:
             wire["content"] = content or (None if calls else "")
             self.written.append(wire)
 
-    def _made(self, part: Image | File) -> list[JSON]:
-        """A file that a model made; where the server takes none like it, that there was one must not get lost."""
+    def _generated_file(self, part: Image | File) -> list[JSON]:
+        """Encodes a file that a model generated; as a placeholder if the server does not accept it."""
         try:
             return self._contents((part,))
         except (UnsupportedSetting, InvalidRequest):
@@ -339,10 +339,10 @@ class _Messages:
             if name == "reasoning_details":
                 if self._quirks.reasoning_back == "reasoning_details":
                     wire[name] = [*wire.get(name, ()), *value]
-            elif self._goes_back(name):
+            elif self._is_sent_back(name):
                 wire[name] = {"id": value.get("id")} if name == "audio" else value
 
-    def _goes_back(self, name: str) -> bool:
+    def _is_sent_back(self, name: str) -> bool:
         return self._quirks.kept_fields is None or name in self._quirks.kept_fields
 
     def _add_reasoning(self, wire: JSON, text: str) -> None:
@@ -360,11 +360,11 @@ class _Messages:
         if not isinstance(arguments, str) or call.custom or not arguments.strip() or json_object(arguments) is None:
             arguments = json_text(arguments_object(call, "input" if call.custom else INVALID))
         wire: JSON = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
-        if own and call.signature and self._goes_back("extra_content"):
+        if own and call.signature and self._is_sent_back("extra_content"):
             wire["extra_content"] = msgspec.json.decode(call.signature)
         return wire
 
-    # --- what tools gave back
+    # --- tool results
 
     def _add_results(self, message: Message) -> None:
         for result in message.content:
@@ -376,12 +376,12 @@ class _Messages:
         texts = [part.text for part in parts if isinstance(part, Text)]
         media = [part for part in parts if not isinstance(part, Text)]
         if media:
-            texts.append(f"[{len(media)} attached: see the next message of the user]")
-            self._waiting.append({"type": "text", "text": f"What the tool {result.name} ({result.id}) attached:"})
+            texts.append(f"[{len(media)} attached: see the next user message]")
+            self._waiting.append({"type": "text", "text": f"Attachments of the tool {result.name} ({result.id}):"})
             self._waiting += self._contents(media)
         text = "\n".join(texts)
         if result.error and not text.lower().startswith("error"):
-            text = f"Error: {text}"  # the API has no other way to say that it failed
+            text = f"Error: {text}"  # the API has no other way to mark a failure
         content: str | list[JSON] = text
         if result.cache and self._quirks.cache_marks:
             content = [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
@@ -409,7 +409,7 @@ class _Messages:
         if kind.startswith("video/"):
             return {"type": "video_url", "video_url": {"url": data_url(data, kind)}}
         if kind.startswith(_READABLE):
-            # Plain text is understood everywhere, a file of it hardly anywhere.
+            # Every server accepts plain text, but hardly any a text file.
             name = f"{file.name}:\n\n" if file.name else ""
             return {"type": "text", "text": name + data.decode("utf-8", "replace")}
         if self._quirks.files_by_url == "document_url":
@@ -417,20 +417,22 @@ class _Messages:
         return {"type": "file", "file": {"filename": file.name or "file", "file_data": data_url(data, kind)}}
 
     def _check(self, file: File, kind: str) -> None:
-        """Refuse what this server would. Raises UnsupportedSetting."""
+        """Refuses files that this server would refuse. Raises UnsupportedSetting."""
         quirks, what, hint = self._quirks, "", ""
         if file.id is None and kind.startswith("video/"):
             if not quirks.video:
-                what, hint = "video", "Send pictures of it, or use a model that watches videos, such as gemini/…."
+                what, hint = "video", "Send images from it, or use a model that accepts video, such as gemini/…."
         elif file.data is not None and kind.startswith("audio/"):
             if not quirks.audio:
-                what, hint = "sound", "Send a transcript, or use a model that listens, such as gemini/…."
+                what, hint = "audio", "Send a transcript, or use a model that accepts audio, such as gemini/…."
             elif quirks.sounds and _sound(kind) not in quirks.sounds:
-                what, hint = kind, f"It takes {' and '.join(sorted(quirks.sounds))}."
+                what, hint = kind, f"It accepts {' and '.join(sorted(quirks.sounds))}."
         elif not quirks.documents and (file.id is not None or not kind.startswith(_READABLE)):
-            what, hint = kind or "files", "Send its text, or its pages as pictures."
+            what, hint = kind or "files", "Send its text, or its pages as images."
         if what:
-            raise UnsupportedSetting(f"{self._endpoint.provider} takes no {what} in Chat Completions.", hint=hint)
+            raise UnsupportedSetting(
+                f"{self._endpoint.provider} does not accept {what} in Chat Completions.", hint=hint
+            )
 
     def _file_by_url(self, file: File, url: str, kind: str) -> JSON:
         if kind.startswith("image/"):
@@ -442,8 +444,8 @@ class _Messages:
         if self._quirks.files_by_url == "file_data":
             return {"type": "file", "file": {"filename": file.name or "file", "file_data": url}}
         raise InvalidRequest(
-            f"{self._endpoint.provider} takes no file by its URL in Chat Completions.",
-            hint="Give the file's bytes: File(data=…).",
+            f"{self._endpoint.provider} does not accept files by URL in Chat Completions.",
+            hint="Pass the file's bytes: File(data=…).",
             provider=self._endpoint.provider,
         )
 
@@ -457,7 +459,7 @@ def _image(image: Image) -> JSON:
 
 
 def _sound(kind: str) -> str:
-    """The API's word for a sound's media type."""
+    """The API's name for an audio media type."""
     return _AUDIO.get(kind, kind[6:])
 
 
@@ -466,7 +468,7 @@ def _base64(data: bytes) -> str:
 
 
 def _simplest(contents: list[JSON]) -> str | list[JSON]:
-    """Text alone as a string, which every server takes; parts only where there is more to say."""
+    """Returns text alone as a string, which every server accepts; parts only if there is more than text."""
     if all(content["type"] == "text" and "cache_control" not in content for content in contents):
         return "\n\n".join(content["text"] for content in contents)
     return contents

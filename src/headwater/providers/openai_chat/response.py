@@ -1,8 +1,8 @@
-"""OpenAI's Chat Completions API, and the many servers that speak it: response bytes to events.
+"""Decodes responses of OpenAI's Chat Completions API and compatible servers.
 
-Owns what comes back; what is sent is `request`'s, and how servers differ in what they accept is `servers`'. How they
-differ in what they answer needs no table: every form in use is read from any of them, since no two forms conflict. Must
-never do I/O, read a clock, or call an answer complete that did not end.
+Owns the answer; `request` owns what is sent, and `servers` the differences in what servers accept. Differences in their
+answers need no table: every known form is accepted from every server, since no two forms conflict. It must never do
+I/O, read a clock, or report an answer as complete that did not end.
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
@@ -27,7 +27,7 @@ from headwater.providers.values import refuse_large
 
 __all__ = ("Decoder", "encode")
 
-# --- the wire: the fields that are read, and no others. `error` and lists of many kinds are told apart later.
+# --- the wire format: only the fields that are read. `error` and mixed lists are decoded later.
 
 
 class _Wire(msgspec.Struct, gc=False):
@@ -47,7 +47,7 @@ class _ToolCall(_Wire):
     id: str | None = None
     function: _Function | None = None
     extra_content: dict[str, Any] | None = None
-    """Gemini's signatures, which want to be sent back."""
+    """Gemini's signatures, which must be sent back."""
 
 
 class _Delta(_Wire):
@@ -81,7 +81,7 @@ class _Chunk(_Wire):
 
 
 class _FirstChunk(_Chunk):
-    """A chunk as long as the model is not known; later ones need not be read for it."""
+    """A chunk before the model is known; later ones are not searched for it."""
 
     id: str | None = None
     model: str | None = None
@@ -93,11 +93,11 @@ IGNORED: Final = frozenset(
         "logprobs", "native_finish_reason", "content_filter_results", "prompt_filter_results", "role", "type",
     }
 )  # fmt: skip
-"""Fields known and left unread: they say nothing of the answer."""
+"""Known fields that are not read: they are not part of the answer."""
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_after_end = msgspec.json.Decoder(_Chunk).decode
-"""The same, but another function: what follows a finish reason takes the long way, which sees that it does."""
+"""The same as a separate function: anything after a finish reason takes the slow path, which detects that."""
 _decode_first = msgspec.json.Decoder(_FirstChunk).decode
 _decode_any = msgspec.json.Decoder().decode
 
@@ -120,7 +120,7 @@ _FINISH: Final[dict[str, FinishReason]] = {
     "eos": _STOP,
     "complete": _STOP,
     "completed": _STOP,
-    "tool_calls": _STOP,  # it is said with and without calls; what it comes to is decided by the calls
+    "tool_calls": _STOP,  # sent with and without calls; whether there are calls decides
     "tool_call": _STOP,
     "tool_use": _STOP,
     "function_call": _STOP,
@@ -136,11 +136,11 @@ _FINISH: Final[dict[str, FinishReason]] = {
     "refusal": "refusal",
 }
 _FAILED: Final = frozenset({"error", "network_error", "insufficient_system_resource"})
-"""Words that stand where a finish reason should, and mean that there is none: the server gave up."""
+"""Values of the finish reason which mean that there is none: the server gave up."""
 
 
 class _Draft:
-    """A tool call being put together from pieces that name it by index, by id, or not at all."""
+    """A tool call being assembled from pieces that refer to it by index, by id, or not at all."""
 
     __slots__ = ("args", "call", "extra", "id", "index", "name")
 
@@ -154,14 +154,13 @@ class _Draft:
 
 
 _Detail: TypeAlias = tuple[dict[str, Any], str | None, list[str]]
-"""An item of `reasoning_details` as it grows: its fields, which of them holds text, and the pieces of that."""
+"""An item of `reasoning_details` in progress: its fields, which of them holds text, and the pieces of it."""
 
 
 class Decoder(ExtrasDecoder):
-    """Chat Completions chunks to events.
+    """Decodes Chat Completions chunks to events.
 
-    `ended` as soon as a finish reason or [DONE] is there; usage may follow, so that `complete` waits for [DONE] or the
-    end of input.
+    `ended` is set at a finish reason or [DONE]; usage may follow, so `complete` waits for [DONE] or the end of input.
     """
 
     api: ClassVar[str] = API
@@ -169,7 +168,7 @@ class Decoder(ExtrasDecoder):
     _refused = False
     _legacy: _Draft | None = None
     _word_before: str | None = None
-    """The finish reason after which the answer went on: the one that counts where no other is said."""
+    """A finish reason after which the answer continued: it counts if no other follows."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         super().__init__(place, quirks)
@@ -187,7 +186,7 @@ class Decoder(ExtrasDecoder):
 
     def _finish(self) -> None:
         frames = self._sse.finish()
-        with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a last chunk cut in its middle
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):  # a truncated last chunk
             self._read(frames)
             frames = []
         self.raise_left(frames, self._sse.stray)
@@ -209,7 +208,7 @@ class Decoder(ExtrasDecoder):
             try:
                 chunk = decode(data)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                data = self.halves.mend(data) or data
+                data = self.halves.repair(data) or data
                 unusual = self._read_unusual(data, error)
                 if self.complete:
                     return
@@ -248,7 +247,7 @@ class Decoder(ExtrasDecoder):
                         and delta.images is None
                         and delta.audio is None
                     ):
-                        # A token of the answer and nothing else, which is what nearly every chunk is.
+                        # Only a token of the answer: nearly every chunk.
                         if text:
                             events.append(TextDelta(step=step, part=self._current_number, text=text))
                     else:
@@ -259,10 +258,10 @@ class Decoder(ExtrasDecoder):
                 self._refuse_error(data)
             self._read_chunk(chunk)
 
-    # --- what is no chunk
+    # --- anything but a chunk
 
     def _read_unusual(self, data: bytes, error: Exception) -> _Chunk | None:
-        """[DONE], an empty event, or a chunk with a field of another type than the API's."""
+        """Handles [DONE], an empty event, or a chunk with a field of an unexpected type."""
         word = data.strip()
         if word == b"[DONE]":
             self._conclude()
@@ -273,16 +272,16 @@ class Decoder(ExtrasDecoder):
             value = _decode_any(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             value = _decode_any(_repaired(data, error))
-            self.warn("invalid_json", "The provider sent JSON that is not valid; it was read as far as it can be.")
+            self.warn("invalid_json", "The provider sent invalid JSON; it was read as far as possible.")
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            value = value[0]  # an error, as some gateways write it
+            value = value[0]  # an error in the form of some gateways
         if not isinstance(value, dict):
-            self.warn("unreadable_chunk", "The provider sent a chunk that is no JSON object; it is left out.")
+            self.warn("unreadable_chunk", "The provider sent a chunk that is not a JSON object; it was dropped.")
             return None
         return self._leniently(value, _FirstChunk)
 
     def _leniently(self, value: dict[str, Any], kind: type[_WireT]) -> _WireT:
-        """What can be read of `value`, field by field."""
+        """Returns the readable part of `value`, field by field."""
         return kind(**dict(self._readable(value, kind)))
 
     def _readable(self, value: dict[str, Any], kind: type[_Wire]) -> Iterator[tuple[str, Any]]:
@@ -298,16 +297,18 @@ class Decoder(ExtrasDecoder):
                 elif nested is not None and field.name not in _LISTS and isinstance(item, dict):
                     yield field.name, self._leniently(item, nested)
                 else:
-                    self.warn("unreadable_field", f"The provider sent {field.name} in an unknown form; it is left out.")
+                    self.warn(
+                        "unreadable_field", f"The provider sent {field.name} in an unknown format; it was dropped."
+                    )
 
     def _refuse_error(self, data: bytes) -> None:
-        """Raises what a bare error object says, as older vLLM and FastChat put it on the wire."""
+        """Raises the error in a bare error object, as older vLLM and FastChat send it."""
         value = _decode_any(data)
         if value.get("object") == "error":
             raise in_band_error(self.api, value)
 
     def _read_plain_body(self) -> None:
-        """A body that is no event stream at all: a whole answer in plain JSON."""
+        """Reads a body that is not an event stream: a whole answer in plain JSON."""
         body = b"\n".join(self._sse.stray).strip()
         if body.startswith((b"{", b"[")):
             self._read([("", body)])
@@ -324,8 +325,8 @@ class Decoder(ExtrasDecoder):
             if choice.index:
                 self.warn(
                     "other_choices",
-                    "The provider sent several answers; the first is taken.",
-                    "Leave `n` out, or ask several times.",
+                    "The provider sent several answers; the first one is used.",
+                    "Leave `n` out, or send several requests.",
                 )
             else:
                 self._read_choice(choice)
@@ -343,7 +344,7 @@ class Decoder(ExtrasDecoder):
             raise in_band_error(self.api, {"error": error})
         if self.provider_finish_reason in _FAILED:
             word = self.provider_finish_reason
-            raise in_band_error(self.api, {"code": word, "message": f"The answer was given up: {word}."})
+            raise in_band_error(self.api, {"code": word, "message": f"The provider gave up on the answer: {word}."})
 
     def _read_choice(self, choice: _Choice) -> None:
         delta = choice.delta
@@ -351,7 +352,7 @@ class Decoder(ExtrasDecoder):
             self._delta_seen = True
             self._read_delta(delta)
         elif choice.message is not None and not self._delta_seen:
-            # Some servers write `message` for `delta`. Where there are deltas too, it repeats what they said.
+            # Some servers send `message` instead of `delta`. With deltas too, it repeats their content.
             self._read_delta(choice.message)
         if choice.finish_reason:
             self.provider_finish_reason = choice.finish_reason
@@ -361,7 +362,8 @@ class Decoder(ExtrasDecoder):
                 self._decode = _decode_after_end
 
     def _reopen(self) -> None:
-        """More content: some servers end each call of several. The next finish reason or [DONE] makes it whole."""
+        """Reopens the answer for more content: some servers end each of several calls. The next finish reason or [DONE]
+        ends it."""
         self.ended = False
         self._word_before = self.provider_finish_reason
         self.finish_reason = self.provider_finish_reason = None
@@ -405,7 +407,7 @@ class Decoder(ExtrasDecoder):
                     self._audio.setdefault(name, []).append(piece)
 
     def _read_parts(self, parts: list[Any]) -> None:
-        """Content in parts, as Mistral writes it where a model thinks."""
+        """Reads content in parts, as Mistral sends it for reasoning models."""
         for part in parts:
             kind = part.get("type") if isinstance(part, dict) else None
             if kind == "text":
@@ -416,8 +418,8 @@ class Decoder(ExtrasDecoder):
                 self.reasoning(text_of(part.get("summary")), "summary")
             elif kind == "image_url":
                 self._read_image(part)
-            elif kind != "reference":  # Mistral's marks of where its search results are used; they carry no address
-                self.warn("unknown_content", f"The provider sent content of the kind {kind!r}; it is left out.")
+            elif kind != "reference":  # Mistral's references to its search results; they have no URL
+                self.warn("unknown_content", f"The provider sent content of the unknown kind {kind!r}; it was dropped.")
 
     # --- tool calls
 
@@ -443,10 +445,10 @@ class Decoder(ExtrasDecoder):
         self._write(draft, function.arguments)
 
     def _draft_of(self, index: int | None, ident: str | None, name: str | None) -> _Draft | None:
-        """The call that a piece goes on with; None where it begins one."""
+        """Returns the call that a piece continues; None if it starts one."""
         if index is not None:
             draft = self._by_index.get(index)
-            # Another id with a name is another call; without one the server only changed its mind about the id.
+            # A new id with a name is a new call; without a name the server only changed the id.
             other = draft is not None and name and ident and draft.id and ident != draft.id
             return None if other else draft
         if ident:
@@ -454,7 +456,7 @@ class Decoder(ExtrasDecoder):
         return self._drafts[-1] if self._drafts and not name else None
 
     def _read_legacy_call(self, function: _Function) -> None:
-        """`function_call`, from before there could be several calls; it has no id."""
+        """Reads `function_call`, the older form for a single call; it has no id."""
         if self._legacy is None:
             self._legacy = _Draft(None, "", function.name or "")
             self._drafts.append(self._legacy)
@@ -463,7 +465,7 @@ class Decoder(ExtrasDecoder):
         self._write(self._legacy, function.arguments)
 
     def _name(self, draft: _Draft, name: str) -> None:
-        """Another name for a call that has one: its next piece. (The same one is only repeated.)"""
+        """Handles another name for a call that has one: its next piece. (The same name is just a repetition.)"""
         draft.name += name
         if draft.call is not None:
             draft.call.name = draft.name
@@ -483,10 +485,11 @@ class Decoder(ExtrasDecoder):
         for text in draft.args:
             self.call_delta(draft.call, text)
 
-    # --- reasoning that its provider wants back
+    # --- reasoning to send back
 
     def _read_details(self, details: list[Any], said: bool) -> None:
-        """OpenRouter's `reasoning_details`: pieces of items, which go back whole. `said`: their text came elsewhere."""
+        """Reads OpenRouter's `reasoning_details`: pieces of items, which are sent back whole. `said`: their text came
+        elsewhere."""
         for detail in details:
             if not isinstance(detail, dict):
                 continue
@@ -506,7 +509,7 @@ class Decoder(ExtrasDecoder):
     # --- the end
 
     def _conclude(self) -> None:
-        """The answer is whole: [DONE] came, or the input ended after a finish reason."""
+        """Completes the answer: [DONE] came, or the input ended after a finish reason."""
         self.end_parts()
         if self._details:
             whole = [detail | {field: "".join(texts)} if field else detail for detail, field, texts in self._details]
@@ -536,7 +539,7 @@ class Decoder(ExtrasDecoder):
 
 
 def _repaired(data: bytes, error: Exception) -> bytes:
-    """JSON that a lenient parser takes (NaN, broken UTF-8), made valid; else raises `error`."""
+    """Converts JSON that only a lenient parser accepts (NaN, broken UTF-8) to valid JSON; else raises `error`."""
     try:
         value = json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None)
     except ValueError:
@@ -549,7 +552,7 @@ def _to_json(value: Any) -> str:
 
 
 def read_usage(report: dict[str, Any]) -> Usage:
-    """A usage report of this API, counted our way: input with cached tokens, output with reasoning."""
+    """Converts a usage report of this API: input includes cached tokens, output includes reasoning."""
     prompt = report.get("prompt_tokens_details")
     completion = report.get("completion_tokens_details")
     reasoning = _count(completion, "reasoning_tokens")
@@ -558,7 +561,7 @@ def read_usage(report: dict[str, Any]) -> Usage:
     given = _count(report, "prompt_tokens", "input_tokens")
     written = _count(report, "completion_tokens", "output_tokens")
     if reasoning and written is not None and report.get("total_tokens") == (given or 0) + written + reasoning:
-        written += reasoning  # xAI counts reasoning beside the completion
+        written += reasoning  # xAI counts reasoning separately from the completion
     cached = _count(prompt, "cached_tokens")
     if cached is None:
         cached = _count(report, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
@@ -576,7 +579,7 @@ def read_usage(report: dict[str, Any]) -> Usage:
 
 
 def _count(report: Any, *names: str) -> int | None:
-    """The first of these counts that was reported."""
+    """Returns the first of these counts that was reported."""
     if isinstance(report, dict):
         for name in names:
             if isinstance(value := report.get(name), (int, float)) and not isinstance(value, bool):

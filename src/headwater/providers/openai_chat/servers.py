@@ -1,7 +1,7 @@
-"""How the servers that speak Chat Completions differ when they are asked: a record each, by the server's name.
+"""The differences between servers of the Chat Completions API: a record for each, by the server's name.
 
-Owns the table and nothing else. A setting is listed as unsupported where the server refuses it, and where it takes the
-field and ignores it: either way it would not be honoured. Servers that are not listed are asked in the common way.
+Owns only the table. A setting is listed as unsupported if the server refuses it, and also if the server ignores it.
+Servers that are not listed have the defaults.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from headwater.providers.request import Quirks
 __all__ = ("QUIRKS",)
 
 _OPENAI_ONLY: Final = frozenset({"store", "verbosity", "service_tier"})
-"""What OpenAI's own servers know, and hardly anyone else."""
+"""Settings that OpenAI's servers support, and hardly any other."""
 
 _OPENAI: Final = Quirks(
     max_tokens_field="max_completion_tokens",
@@ -30,7 +30,7 @@ _OPENAI: Final = Quirks(
 )
 
 _LOCAL: Final = Quirks(
-    # What the model's own chat template makes of it; an effort by name goes to `reasoning_effort`.
+    # For the model's own chat template; an effort by name goes to `reasoning_effort`.
     reasoning_field="chat_template_kwargs",
     reasoning_back="reasoning_content",
     unsupported=_OPENAI_ONLY,
@@ -45,7 +45,7 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
         audio=False,
         video=False,
         documents=False,
-        kept_fields=frozenset(),  # it refuses a message with a field that it does not know
+        kept_fields=frozenset(),  # it refuses messages with unknown fields
         tiers=frozenset({"auto", "on_demand", "flex", "performance"}),
         unsupported=frozenset({"top_k", "store", "verbosity"}),
     ),
@@ -59,7 +59,7 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     ),
     "deepseek": Quirks(
         reasoning_field="thinking",
-        # Left out after a tool call, it is an error: "The reasoning_content in the thinking mode must be passed back".
+        # Omitting it after a tool call is an error: "The reasoning_content in the thinking mode must be passed back".
         reasoning_back="reasoning_content",
         json_schema=False,
         strict_tools=False,
@@ -70,7 +70,7 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     ),
     "xai": Quirks(video=False, unsupported=_OPENAI_ONLY | {"top_k"}),
     "mistral": Quirks(
-        stream_options=False,  # it sends usage unasked, and refuses fields that it does not know
+        stream_options=False,  # it sends usage by default, and refuses unknown fields
         reasoning_back="thinking",
         seed_field="random_seed",
         files_by_url="document_url",

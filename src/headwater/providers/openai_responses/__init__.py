@@ -1,4 +1,4 @@
-"""OpenAI's Responses API: `request` writes it, `response` reads it. Pure."""
+"""OpenAI's Responses API: `request` encodes, `response` decodes. Pure."""
 
 from headwater.providers.openai_responses.request import QUIRKS, encode
 from headwater.providers.openai_responses.response import Decoder

@@ -1,8 +1,8 @@
-"""The output items of one answer as they grow: what was said of each, and which of them a frame is about.
+"""The output items of one answer in progress: their content so far, and which of them a frame belongs to.
 
-Owns the finding of items: by call id, index, id, what was said, or their order within a type. Servers count items and
-contents in ways of their own, tell of them more than once, and change their ids on the way; a thing that is told of
-twice must be found twice. It must never emit an event; that is `output`'s.
+Owns finding items: by call id, index, id, content, or their order within a type. Servers number items and contents in
+their own ways, report them more than once, and change ids in mid-stream; an item that is reported twice must be found
+twice. It must never emit an event; `output` does.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _decode_json = msgspec.json.Decoder().decode
 
 
 MAX_TRIED: Final = 64
-"""How many items are looked at, at most, where neither an index nor an id says which one a frame is about."""
+"""Maximum number of items to search if neither an index nor an id identifies a frame's item."""
 
 _ARGUMENTS: Final = {"function_call": "arguments", "custom_tool_call": "input"}
 
 
 class Content:
-    """One content of an item: what was said of it."""
+    """One content of an item, as streamed so far."""
 
     __slots__ = ("annotations", "kind", "part", "said")
 
@@ -57,12 +57,12 @@ class Content:
 
     @property
     def text(self) -> str:
-        """What was said so far."""
+        """The text so far."""
         return "".join(self.said)
 
 
 class Item:
-    """One output item: where the frames that belong to it go."""
+    """One output item, the target of its frames."""
 
     __slots__ = (
         "call",
@@ -90,20 +90,21 @@ class Item:
         self.done = False
         self.matched = False
         self.sealed = False
-        """Whether a part of it has ended, and with it an id that cannot be changed any more."""
+        """Whether a part of it has ended, so that its id cannot change any more."""
         self.signed_id: str | None = None
         self.twin: Item | None = None
-        """An earlier call with the same call id. This one is not begun before its end tells that it is another."""
+        """An earlier call with the same call id. This one is not started before its end shows that it is a different
+        call."""
 
     def content(self, kind: str, index: int) -> Content:
-        """The content of this type and index, made where there is none."""
+        """Returns the content of this type and index, creating it if needed."""
         content = self.contents.get((kind, index))
         if content is None:
             content = self.contents[kind, index] = Content(kind)
         return content
 
     def content_told(self, kind: str, index: int, full: str) -> Content:
-        """The content whose whole text is told: by index where that agrees, else by what was said of it."""
+        """Returns the content for a complete text: by index if the text agrees, else by its text so far."""
         found = self.contents.get((kind, index))
         if found is None or not agrees(full, found.text):
             for content in self.of_kind(kind):
@@ -112,26 +113,26 @@ class Item:
         return found or self.content(kind, index)
 
     def of_kind(self, kind: str) -> list[Content]:
-        """The contents of this type, in the order in which they began."""
+        """The contents of this type, in the order in which they started."""
         return [content for content in self.contents.values() if content.kind == kind]
 
     def text(self, kind: str) -> str:
-        """What was said of all the contents of this type."""
+        """The text so far of all contents of this type."""
         return "".join(content.text for content in self.of_kind(kind))
 
     def content_said(self, kind: str, full: str) -> str:
-        """What was said of the content that may be the one with this whole text; nothing where none is."""
+        """Returns the text so far of the content that this complete text may belong to; empty if none."""
         return next(
             (text for text in (content.text for content in self.of_kind(kind)) if text and agrees(full, text)), ""
         )
 
     @property
     def silent(self) -> bool:
-        """Whether nothing was said of it yet."""
+        """Whether none of its content was streamed yet."""
         return not any(content.said for content in self.contents.values()) and not (self.call and self.call.args)
 
     def may_be(self, fields: JSON) -> bool:
-        """Whether what is told of an item does not contradict what is known of this one."""
+        """Whether the fields of an item are compatible with this one."""
         if self.type != fields.get("type"):
             return False
         if self.type in OWN_CALLS:
@@ -142,13 +143,13 @@ class Item:
         return all(agrees("".join(texts), self.text(kind)) for kind, texts in texts_of(fields).items())
 
     def may_be_whole(self, fields: JSON) -> bool:
-        """Whether what is told of a call does not contradict what was said of this one, whatever their ids."""
+        """Whether the fields of a call are compatible with what was streamed of this one, whatever their ids."""
         name, full = string(fields.get("name")), string(fields.get(_ARGUMENTS[self.type]))
         said = "".join(self.call.args) if self.call else ""
         return (not self.call or not name or self.call.name == name) and (not full or agrees(full, said))
 
     def repeats(self, fields: JSON) -> bool:
-        """Whether all that is told of an item is what this one, which is done, was."""
+        """Whether the fields of an item repeat this one, which is done."""
         if self.type != fields.get("type"):
             return False
         if self.type in OWN_CALLS:
@@ -158,11 +159,12 @@ class Item:
         return all(alike("".join(texts), self.text(kind)) for kind, texts in texts_of(fields).items())
 
     def signature(self, content: Content) -> str | None:
-        """What a part of this item must carry so that the item can be sent back; None where it needs nothing."""
+        """Returns the signature that a part of this item needs so that the item can be sent back; None if it needs
+        none."""
         if self.type == "reasoning":
             return self.id
         fields = without(self.fields, "type", "role", "content", *(() if self.done else ("status",)))
-        # Ids may change in mid-stream; the parts of one message must agree on theirs.
+        # Ids may change in mid-stream; the parts of one message must have the same.
         if not self.sealed:
             self.signed_id = self.id
         if self.signed_id:
@@ -173,7 +175,7 @@ class Item:
 
 
 class Items:
-    """The items of one answer, in the order in which they began."""
+    """The items of one answer, in the order in which they started."""
 
     __slots__ = ("_all", "_by_call", "_by_id", "_by_index", "_by_type", "_open", "_seen")
 
@@ -185,10 +187,10 @@ class Items:
         self._by_type: dict[str, list[Item]] = {}
         self._open: dict[str, deque[Item]] = {}
         self._seen: set[int] = set()
-        """The hashes of what the items that are done said."""
+        """Hashes of the content of the finished items."""
 
     def add(self, fields: JSON, index: int | None) -> Item:
-        """A new item, known from now on by its index and id where it has them."""
+        """Adds an item, which can be found by its index and id if it has them."""
         item = Item(string(fields.get("type")))
         if item.type in OWN_CALLS:
             item.twin = self._by_call.get(string(fields.get("call_id")))
@@ -199,7 +201,7 @@ class Items:
         return item
 
     def update(self, item: Item, fields: JSON, index: int | None = None) -> None:
-        """Set the item's fields; its id and index may be new ones, and lead to it as the old ones do."""
+        """Sets the item's fields; new ids and indexes lead to it like the old ones."""
         item.fields = fields
         if index is not None:
             item.index = index
@@ -212,27 +214,27 @@ class Items:
             self._by_call.setdefault(call_id, item)
 
     def finish(self, item: Item, fields: JSON, index: int | None = None) -> None:
-        """The item is done, and this is the whole of it."""
+        """Finishes the item with its complete fields."""
         item.done = True
         self.update(item, fields, index)
         self._seen.add(_hash(fields))
 
     def of_type(self, kind: str) -> Sequence[Item]:
-        """The items of this type, in their order."""
+        """The items of this type, in order."""
         return self._by_type.get(kind, ())
 
     def by_id(self, ident: Any) -> Item | None:
         """The item with this id."""
         return self._by_id.get(string(ident))
 
-    # --- which item a frame is about
+    # --- finding a frame's item
 
     def for_added(self, fields: JSON, index: int | None) -> Item | None:
-        """The item that begins, where that was told before; None where it is a new one."""
+        """Returns the item that starts if it was reported before; None if it is new."""
         kind = string(fields.get("type"))
         by_index = self._by_index.get(index) if index is not None else None
         if kind in OWN_CALLS and (item := self._by_call.get(string(fields.get("call_id")))) is not None:
-            # One call id is one call. Where another one may be at work under it, its end will tell: see `twin`.
+            # One call id is one call. If another call may be using it, its end will show: see `twin`.
             same = item is by_index or (not item.done and (item.silent or index is None))
             return item if same else None
         item = self.by_id(fields.get("id"))
@@ -247,9 +249,9 @@ class Items:
         return last if found else None
 
     def for_delta(self, kind: str, head: Head) -> Item | None:
-        """The item that a delta goes to: by index, else by id, else the last open one of its type.
+        """Returns the item of a delta: by index, else by id, else the last open one of its type.
 
-        None where it is one that no frame has begun. A call's deltas know no type; they go by index or id only.
+        None if no frame has started it. A call's deltas have no type; they are matched only by index or id.
         """
         for item in self._named(head.output_index, head.item_id):
             if (item.type == kind and not item.done) or not kind:
@@ -258,14 +260,14 @@ class Items:
         if last is None or head.output_index is None or last.index is None or head.output_index == last.index:
             return last
         if head.output_index in self._by_index and self._by_index[head.output_index].type != kind:
-            return last  # the index is of another item: it says nothing
+            return last  # the index belongs to another item: ignore it
         if last.silent:
             self._by_index[head.output_index] = last
             return last
         return None
 
     def for_content(self, kind: str, head: Head, content_kind: str, full: str) -> Item | None:
-        """The item of which a content is told whole; None where it is one that no frame has begun."""
+        """Returns the item of a complete content; None if no frame has started it."""
         named = [item for item in self._named(head.output_index, head.item_id) if item.type == kind]
         said = [item for item in named if agrees(full, item.content_said(content_kind, full))]
         if said or named:
@@ -276,7 +278,8 @@ class Items:
         return self.for_delta(kind, head)
 
     def for_done(self, fields: JSON, index: int | None) -> Item | None:
-        """The open item that is done: by call id, by index or id, else the oldest of its type that it may be."""
+        """Returns the open item that is done: by call id, by index or id, else the oldest compatible one of its
+        type."""
         kind = string(fields.get("type"))
         by_call = self._by_call.get(string(fields.get("call_id"))) if kind in OWN_CALLS else None
         named = [item for item in self._named(index, fields.get("id")) if item.type == kind and not item.done]
@@ -290,13 +293,13 @@ class Items:
             return None
         tried = [item for item in islice(self._open.get(kind, ()), MAX_TRIED) if not item.done]
         maybe = [item for item in tried if item.may_be(fields)]
-        for item in sorted(maybe, key=lambda item: item.silent):  # first those whose deltas say the same
+        for item in sorted(maybe, key=lambda item: item.silent):  # first those whose deltas have the same text
             if index is None or item.index is None or not item.silent:
                 return item
         return tried[0] if tried and index is None and kind not in OWN_CALLS else None
 
     def told(self, fields: JSON, index: int | None) -> bool:
-        """Whether this is an item that is done, told of once more."""
+        """Whether this repeats an item that is done."""
         kind = string(fields.get("type"))
         named = [item for item in self._named(index, fields.get("id")) if item.type == kind and item.done]
         by_call = self._by_call.get(string(fields.get("call_id"))) if kind in OWN_CALLS else None
@@ -310,10 +313,10 @@ class Items:
         return (index is None or bool(named)) and by_call is None and _hash(fields) in self._seen
 
     def match(self, output: Sequence[JSON]) -> list[tuple[Item | None, JSON]]:
-        """Each item of the finished response with the one that was streamed.
+        """Pairs each item of the finished response with the streamed one.
 
-        By call id, by id, by its whole text, else the next of its type: never by place, which servers count in more
-        than one way. To be called once: an item that was matched is not matched again.
+        By call id, by id, by its whole text, else the next of its type: never by position, which servers count in more
+        than one way. Call it only once: a matched item is not matched again.
         """
         found: list[Item | None] = [None] * len(output)
         spoken: dict[tuple[str, str], deque[Item]] = {}
@@ -334,7 +337,7 @@ class Items:
         def by_order(fields: JSON) -> Item | None:
             return _next(rest.get(string(fields.get("type"))))
 
-        # Those of which nothing came last: they may be others, begun twice.
+        # Those without content come last: they may be repetitions of others.
         rest = {
             kind: deque(sorted(items, key=lambda item: item.silent and not item.done))
             for kind, items in self._by_type.items()
@@ -365,24 +368,24 @@ class Items:
 
     @property
     def refused(self) -> bool:
-        """Whether any of them holds a refusal."""
+        """Whether any of them has a refusal."""
         return any(
             content.said for item in self._all for content in item.contents.values() if content.kind == "refusal"
         )
 
 
 def agrees(full: str, said: str) -> bool:
-    """Whether what was said is the whole text, or the beginning of it."""
+    """Whether the text so far is the whole text or a prefix of it."""
     return full.startswith(said) or alike(full, said)
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two texts are the same but for white space, which servers strip where they tell a text once more."""
+    """Whether two texts are equal except for whitespace, which servers strip when they repeat a text."""
     return one == other or squashed(one) == squashed(other)
 
 
 def same_json(one: str, other: str) -> bool:
-    """Whether two texts are the same JSON, or the same text."""
+    """Whether two texts are equal as JSON, or as text."""
     if one == other:
         return True
     try:
@@ -392,7 +395,7 @@ def same_json(one: str, other: str) -> bool:
 
 
 def texts_of(fields: JSON) -> dict[str, list[str]]:
-    """The texts that an item tells whole, by their content types."""
+    """The complete texts of an item, by their content types."""
     found: dict[str, list[str]] = {}
     for part in (*dicts(fields.get("summary")), *dicts(fields.get("content"))):
         kind = string(part.get("type"))
@@ -402,7 +405,7 @@ def texts_of(fields: JSON) -> dict[str, list[str]]:
 
 
 def squashed(text: str) -> str:
-    """The text without its white space."""
+    """The text without whitespace."""
     return "".join(text.split())
 
 
@@ -411,7 +414,7 @@ def _hash(fields: JSON) -> int:
 
 
 def _next(items: deque[Item] | None) -> Item | None:
-    """The first of them that was not matched yet."""
+    """Returns the first one that was not matched yet."""
     while items and items[0].matched:
         items.popleft()
     return items[0] if items else None
@@ -424,7 +427,7 @@ def is_server_call(fields: JSON) -> bool:
 
 
 def text_of(fields: JSON) -> str:
-    """The answer text in a message item; nothing for any other item."""
+    """The answer text in a message item; empty for any other item."""
     if fields.get("type") != "message":
         return ""
     parts = dicts(fields.get("content"))
@@ -432,10 +435,10 @@ def text_of(fields: JSON) -> str:
 
 
 def string(value: Any) -> str:
-    """The value where it is a string, else an empty one."""
+    """The value if it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
 
 
 def dicts(value: Any) -> list[JSON]:
-    """The objects in the value where it is a list, else none."""
+    """The objects in the value if it is a list, else none."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

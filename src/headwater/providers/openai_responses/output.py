@@ -1,14 +1,14 @@
-"""What the output items of an answer say, as events: contents, calls, pictures, and items kept whole.
+"""Converts the output items of an answer to events: contents, calls, images, and items kept whole.
 
-Owns the rule that a thing is said once, however often a server tells it: what deltas said is what `done` and
-`completed` only complete. It must not know frames; `response` reads those.
+Owns the rule that everything is emitted once, however often a server repeats it: `done` and `completed` only complete
+what the deltas had. It must not know frames; `response` reads those.
 
-How an answer is kept, so that `encode` can write it back item for item:
+How an answer is stored, so that `encode` can write it back item for item:
 
-* a message item: one Text a content part; its `signature` is JSON with the item's other fields and the annotations;
+* a message item: one Text per content part; its `signature` is JSON with the item's other fields and the annotations;
 * a reasoning item: the readable parts as Reasoning, whose `signature` is the item's id, and the whole as ProviderItem;
 * a function or custom tool call: a ToolCall; `item_id` is the item's id, `signature` JSON with its other fields;
-* a picture that was made: its bytes, with the rest of the item as `signature`;
+* a generated image: its bytes, with the rest of the item as `signature`;
 * every other item, such as a web search: a ProviderItem.
 """
 
@@ -44,17 +44,17 @@ __all__ = ("OutputDecoder",)
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
 
-_REFUSED_BY_CLIENT: Final = "The model asked for {} to be carried out by the caller, which is left to the program."
+_REFUSED_BY_CLIENT: Final = "The model asked the caller to execute {}, which is left to the program."
 
 
 class OutputDecoder(Decoder):
-    """A decoder that says output items; a subclass reads the frames that tell of them."""
+    """A base decoder that emits output items; a subclass reads the frames."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         super().__init__(place, quirks)
         self._items = Items()
         self._texts: list[Content] = []
-        """The answer's contents in the order in which they began, for counting where a citation stands."""
+        """The answer's contents in the order in which they started, to compute the positions of citations."""
 
     # --- items
 
@@ -109,7 +109,7 @@ class OutputDecoder(Decoder):
     # --- text, refusals, reasoning
 
     def _say(self, item: Item, content: Content, text: str) -> None:
-        """The next piece of a content; opens a part for it, closing any other."""
+        """Adds a piece of a content; opens a part for it, closing any other."""
         if not text:
             return
         if content.part is None or content.part not in self._open:
@@ -123,34 +123,32 @@ class OutputDecoder(Decoder):
         content.said.append(text)
 
     def _catch_up(self, item: Item, content: Content, full: Any) -> None:
-        """The whole of a content is known: say what its deltas left out."""
+        """Completes a content whose whole text is known: emits what its deltas left out."""
         if not isinstance(full, str) or not full:
             return
         said = content.text
         if full.startswith(said):
             self._say(item, content, full[len(said) :])
         elif not alike(full, said):
-            self.warn(
-                "text_differs", "What a finished part says is not what its deltas said; what was streamed is kept."
-            )
+            self.warn("text_differs", "A finished part differs from its deltas; the streamed text is kept.")
 
     def _sign(self, item: Item, content: Content) -> None:
-        """Hang on the open part what its item needs to be sent back."""
+        """Sets the signature that the open part's item needs to be sent back."""
         part = content.part
         if part is not None and part in self._open:
             part.signature = item.signature(content)
 
     def _content_known(self, item: Item, kind: str, index: int, part: JSON) -> None:
-        """A content is told whole in a frame of its own."""
+        """Handles a complete content in its own frame."""
         full = _full(kind, part)
         content = item.content_told(kind, index, full)
         self._catch_up(item, content, full)
         self._annotate_rest(content, part)
 
     def _tell(self, item: Item, parts: Sequence[JSON]) -> None:
-        """All contents of the item are told whole: they are paired by their order within a type, then by their text.
+        """Handles all complete contents of an item: they are paired by their order within a type, then by their text.
 
-        Indexes say nothing here: they are not always the places in the list.
+        Indexes are not used here: they do not always match the positions in the list.
         """
         for kind in dict.fromkeys(string(part.get("type")) for part in parts):
             if kind in PART_KINDS:
@@ -161,9 +159,9 @@ class OutputDecoder(Decoder):
         fulls = [_full(kind, part) for part in parts]
         full, said = "".join(fulls), "".join(content.text for content in contents)
         if not contents and full and any(alike(full, content.text) for content in item.contents.values()):
-            return  # the same thing under another name, as a summary and in full
+            return  # the same content under another name: as a summary and in full
         if full.startswith(said) or alike(full, said):
-            # All of it, or its beginning, was said, be it in other pieces.
+            # All of it, or a prefix, was streamed, maybe in other pieces.
             known = len(said) if full.startswith(said) else len(full)
             for place, (text, part) in enumerate(zip(fulls, parts, strict=True)):
                 if place < len(contents):
@@ -178,7 +176,7 @@ class OutputDecoder(Decoder):
         for place, (text, part) in enumerate(zip(fulls, parts, strict=True)):
             found = next((content for content in left if agrees(text, content.text)), None)
             if found is None and len(left) >= len(fulls) - place:
-                found = left[0]  # contradicted: what was streamed is kept
+                found = left[0]  # a contradiction: the streamed text is kept
             if found is not None:
                 left.remove(found)
             content = found or item.content(kind, -1 - place)
@@ -227,7 +225,7 @@ class OutputDecoder(Decoder):
         return next((call for call in reversed(self.calls[-MAX_TRIED:]) if not call.ready), None)
 
     def _complete_arguments(self, call: Call, full: Any) -> str | None:
-        """Say what the deltas left out of the arguments; gives the ones that count, None for the deltas joined."""
+        """Emits what the deltas left out of the arguments; returns the final arguments, None for the joined deltas."""
         if not full:
             return None
         if not isinstance(full, str):
@@ -235,11 +233,13 @@ class OutputDecoder(Decoder):
         whole: str = full
         said = "".join(call.args)
         if call.ready:
-            pass  # told once more
+            pass  # a repetition
         elif whole.startswith(said):
             self.call_delta(call, whole[len(said) :])
         else:
-            self.warn("arguments_differ", "A call's finished arguments are not what its deltas were; they are used.")
+            self.warn(
+                "arguments_differ", "A call's finished arguments differ from its deltas; the finished ones are used."
+            )
         return whole
 
     def _finish_call(self, item: Item, fields: JSON) -> None:
@@ -277,9 +277,9 @@ class OutputDecoder(Decoder):
     # --- the finished response
 
     def _settle(self, output: Sequence[JSON]) -> None:
-        """The response tells its whole output once more: take from it what was never told before.
+        """Handles the complete output at the end of the response: emits what was not streamed before.
 
-        Text is compared as a whole, because servers have been known to join or part messages here.
+        Text is compared as a whole, because some servers join or split messages here.
         """
         told = {squashed(item.text("output_text")) for item in self._items.of_type("message")} - {""}
         pairs = self._items.match(output)
@@ -294,10 +294,10 @@ class OutputDecoder(Decoder):
                 known = min(left, len(text)) if agreed else len(text) if item is not None else 0
                 left -= known
                 if item is None and known < len(text) and squashed(text) in told:
-                    continue  # a message told of twice
+                    continue  # a repeated message
                 if not agreed and item is not None and not alike(text, item.text("output_text")):
                     self.warn(
-                        "text_differs", "The finished response is not what was streamed; what was streamed is kept."
+                        "text_differs", "The finished response differs from the stream; the streamed text is kept."
                     )
                 self._settle_message(item, fields, known)
             elif item is None:
@@ -307,7 +307,7 @@ class OutputDecoder(Decoder):
                 self._complete_item(item, fields)
 
     def _settle_message(self, item: Item | None, fields: JSON, known: int) -> None:
-        """A message of the finished response, of whose text the first `known` characters were streamed."""
+        """Handles a message of the finished response; the first `known` characters of its text were streamed."""
         text = text_of(fields)
         if known >= len(text) and (item.done if item is not None else text or self._items.told(fields, None)):
             return
@@ -331,7 +331,7 @@ def _full(kind: str, part: JSON) -> str:
 
 
 def _canonical(raw: str) -> str | None:
-    """JSON as it would be written again; None where it is none."""
+    """Returns JSON in canonical form; None if it is not JSON."""
     try:
         return _encode_json(_decode_json(raw)).decode()
     except (msgspec.DecodeError, RecursionError):

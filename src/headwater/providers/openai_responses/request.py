@@ -1,8 +1,8 @@
-"""Requests to OpenAI's Responses API: a conversation written as input items, and settings as its fields.
+"""Encodes requests to OpenAI's Responses API: a conversation as input items, settings as its fields.
 
-Owns what is sent; what comes back is `response`'s, and `output` says how an answer's items are kept in a message, so
-that they go back to their server as they were. Must never do I/O, nor send a field that nobody asked for because some
-server might like it: how servers differ is `Quirks`. https://platform.openai.com/docs/api-reference/responses/create
+Owns what is sent; `response` owns the answer, and `output` documents how an answer's items are stored in a message, so
+that they are sent back unchanged. It must never do I/O, nor send a field that was not asked for because some server
+might like it: `Quirks` has the differences of servers. https://platform.openai.com/docs/api-reference/responses/create
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ API: Final = "openai-responses"
 JSON: TypeAlias = dict[str, Any]
 
 OWN_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
-"""Items that are calls of our tools."""
+"""Items that are calls of the program's tools."""
 
 _OPENAI: Final = Quirks(tiers=frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"}))
 
@@ -56,16 +56,17 @@ QUIRKS: Final[Mapping[str, Quirks]] = {
     "azure": _OPENAI,
     "openrouter": Quirks(reasoning_fields=frozenset({"format", "signature"})),
 }
-"""How servers that speak this API differ when they are asked: a record each, by the server's name."""
+"""The differences between servers of this API: a record for each, by the server's name."""
 
 _decode_json = msgspec.json.Decoder().decode
 
 
 def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
-    """The request as a streamed POST to `{base_url}/responses`.
+    """Encodes a streaming POST to `{base_url}/responses`.
 
-    `store` is false unless the settings ask for it; then reasoning is asked for in its encrypted form, to be sent back.
-    Raises: UnsupportedSetting, for a setting, a strict schema or a file that this API cannot take.
+    `store` is false unless the settings set it; then reasoning is requested in its encrypted form, to be sent back.
+
+    Raises: UnsupportedSetting, for a setting, a strict schema or a file that this API does not accept.
     """
     request = with_words(request)
     settings = request.settings
@@ -109,22 +110,24 @@ _UNSUPPORTED: Final[Mapping[str, str]] = {
     "presence_penalty": "Penalties exist in Chat Completions only: name the model as openai-chat/….",
     "frequency_penalty": "Penalties exist in Chat Completions only: name the model as openai-chat/….",
 }
-"""Settings for which this API has no field, and what to do instead."""
+"""Settings that this API does not have, and what to use instead."""
 
 
 def _refuse(settings: Settings, endpoint: Endpoint) -> None:
     for name in settings.given():
         if name in _UNSUPPORTED or name in endpoint.quirks.unsupported:
             raise UnsupportedSetting(
-                f"{endpoint.provider} does not take {name!r} over the Responses API.", hint=_UNSUPPORTED.get(name, "")
+                f"{endpoint.provider} does not support {name!r} over the Responses API.",
+                hint=_UNSUPPORTED.get(name, ""),
             )
     tier, tiers = settings.service_tier, endpoint.quirks.tiers
     if tier is not None and tiers and tier not in tiers:
         raise UnsupportedSetting(
-            f"{endpoint.provider} does not take service_tier={tier!r}.", hint=f"It takes {', '.join(sorted(tiers))}."
+            f"{endpoint.provider} does not support service_tier={tier!r}.",
+            hint=f"It accepts {', '.join(sorted(tiers))}.",
         )
     if settings.parallel_tool_calls is not None and not endpoint.quirks.parallel_tool_calls:
-        raise UnsupportedSetting(f"{endpoint.provider} does not take 'parallel_tool_calls'.")
+        raise UnsupportedSetting(f"{endpoint.provider} does not support 'parallel_tool_calls'.")
 
 
 def _url(endpoint: Endpoint) -> str:
@@ -139,34 +142,34 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
     return headers
 
 
-# --- what is asked: settings
+# --- settings
 
 
 def _reasoning_asked(settings: Settings, endpoint: Endpoint) -> JSON | None:
-    """The `reasoning` field; a summary is asked for wherever reasoning is."""
+    """Returns the `reasoning` field; it always asks for a summary too."""
     asked = settings.reasoning
     if asked is None:
         return None
     if endpoint.quirks.reasoning_field == "none":
-        raise UnsupportedSetting(f"{endpoint.provider} does not take 'reasoning'.")
+        raise UnsupportedSetting(f"{endpoint.provider} does not support 'reasoning'.")
     if asked is True:
         return {"summary": "auto"}
     if asked is False or asked == "none":
         return {"effort": "none"}
     if isinstance(asked, int):
         raise UnsupportedSetting(
-            "The Responses API takes no budget of reasoning tokens.",
-            hint='Give an effort instead, such as reasoning="medium".',
+            "The Responses API does not support a budget of reasoning tokens.",
+            hint='Set an effort instead, such as reasoning="medium".',
         )
     return {"effort": asked, "summary": "auto"}
 
 
 _REASONING_MODEL: Final = re.compile(r"(?:^|[/.])(?:o[1-9]|gpt-(?:[5-9]|\d\d)|codex|gpt-oss|grok-[4-9])")
-"""Names of models that think, also behind a gateway's prefix."""
+"""Names of reasoning models, also behind a gateway's prefix."""
 
 
 def _shows_encrypted_reasoning(model: str, reasoning: JSON | None) -> bool:
-    """Whether to ask for encrypted reasoning: a model that cannot think refuses the request."""
+    """Whether to ask for encrypted reasoning: a model without reasoning refuses such a request."""
     if reasoning is not None:
         return reasoning.get("effort") != "none" or bool(_REASONING_MODEL.search(model))
     return bool(_REASONING_MODEL.search(model)) and "-chat" not in model
@@ -179,7 +182,7 @@ def _tool_choice(choice: str | None) -> str | JSON | None:
 
 
 def _tool(tool: ToolSpec, endpoint: Endpoint) -> JSON:
-    """A tool. Left out, `strict` would be true on OpenAI's servers, so it is said outright where it is known at all."""
+    """Encodes a tool. `strict` is always set if the server knows it, since OpenAI's default is true."""
     told: JSON = {
         "type": "function",
         "name": tool.name,
@@ -190,7 +193,7 @@ def _tool(tool: ToolSpec, endpoint: Endpoint) -> JSON:
     if tool.strict and not _fits_strict(tool.parameters):
         raise UnsupportedSetting(
             f"The tool {tool.name!r} asks for strict arguments, which its schema does not allow.",
-            hint="Strict schemas name every property as required and forbid additional ones.",
+            hint="Strict schemas require every property and forbid additional ones.",
         )
     if endpoint.quirks.strict_tools:
         told["strict"] = bool(tool.strict)
@@ -218,7 +221,7 @@ _NOT_STRICT: Final = frozenset(
 
 
 def _fits_strict(schema: Any, *, root: bool = True) -> bool:
-    """Whether OpenAI's strict mode takes the schema: closed objects all of whose properties are required."""
+    """Whether the schema fits OpenAI's strict mode: closed objects, all of whose properties are required."""
     if not isinstance(schema, dict):
         return False
     if root and (schema.get("type") != "object" or "anyOf" in schema):
@@ -237,12 +240,10 @@ def _fits_strict(schema: Any, *, root: bool = True) -> bool:
 
 
 def _output_format(output: OutputSpec, quirks: Quirks) -> tuple[JSON, str]:
-    """The `text.format` of an output type, and what has to be said in words beside it."""
+    """Returns the `text.format` of an output type, and the instructions that it needs in addition."""
     if not quirks.json_schema:
         schema = json_text(output.schema)
-        return {
-            "type": "json_object"
-        }, f"Answer with a JSON object that fits this JSON Schema, and nothing else:\n{schema}"
+        return {"type": "json_object"}, f"Answer only with a JSON object that fits this JSON Schema:\n{schema}"
     form: JSON = {
         "type": "json_schema",
         "name": re.sub(r"[^a-zA-Z0-9_-]", "_", output.name)[:64] or "output",
@@ -255,21 +256,21 @@ def _output_format(output: OutputSpec, quirks: Quirks) -> tuple[JSON, str]:
 
 
 MAX_ID: Final = 64
-"""The longest call id and cache key that OpenAI takes, in characters."""
+"""The longest call id and cache key that OpenAI accepts, in characters."""
 
 
 def _bounded(ident: str) -> str:
-    """An id of another API may be longer than this one takes: then its digest stands for it, the same each time."""
+    """Shortens an id of another API that is too long: its digest replaces it, the same each time."""
     return ident if len(ident) <= MAX_ID else hashlib.sha256(ident.encode()).hexdigest()
 
 
-# --- what is asked: the conversation
+# --- the conversation
 
 
 def _conversation(messages: Sequence[Message], quirks: Quirks, *, keep: bool) -> tuple[str, list[JSON]]:
-    """The instructions (all that the system says before anyone speaks) and the input items.
+    """Returns the instructions (the system messages at the start) and the input items.
 
-    `keep`: the server stores what it said, so that items may be named by id alone.
+    `keep`: the server stores its items, so they may be referred to by id alone.
     """
     instructions: list[str] = []
     items: list[JSON] = []
@@ -288,7 +289,7 @@ def _is_text(message: Message) -> bool:
 
 
 def _given(message: Message, quirks: Quirks) -> list[JSON]:
-    """A message of the system, of a person or of tools, as items."""
+    """Encodes a system, user or tool message as items."""
     items: list[JSON] = []
     content: list[JSON] = []
     for part in message.content:
@@ -315,11 +316,11 @@ def _tool_output(result: ToolResult) -> JSON:
 
 
 _HEARD: Final = ("audio/", "video/")
-"""What this API takes no files of."""
+"""Media types that this API does not accept as files."""
 
 
 def _input_part(part: Text | Image | File) -> JSON:
-    # Marks for prompt caching are left out: OpenAI caches every prefix by itself.
+    # Marks for prompt caching are left out: OpenAI caches every prefix automatically.
     if isinstance(part, Text):
         return {"type": "input_text", "text": part.text}
     if isinstance(part, Image):
@@ -334,7 +335,8 @@ def _input_part(part: Text | Image | File) -> JSON:
     assert part.data is not None
     if part.media_type.startswith(_HEARD):
         raise UnsupportedSetting(
-            f"The Responses API takes no {part.media_type} files.", hint="Send a transcript, or use another model."
+            f"The Responses API does not accept {part.media_type} files.",
+            hint="Send a transcript, or use another model.",
         )
     name = part.name or "file." + (part.media_type.partition("/")[2].partition("+")[0] or "bin")
     return {"type": "input_file", "filename": name, "file_data": data_url(part.data, part.media_type)}
@@ -348,7 +350,7 @@ def _input_picture(part: File) -> JSON:
 
 
 def _said(message: Message, quirks: Quirks, *, keep: bool) -> list[JSON]:
-    """A model's message as the items it was, or as plain ones where another API wrote it."""
+    """Encodes a model's message as its original items, or as plain ones if another API wrote it."""
     own = message.api == API
     items: list[JSON] = []
     if not own:
@@ -359,7 +361,7 @@ def _said(message: Message, quirks: Quirks, *, keep: bool) -> list[JSON]:
     placed: set[Any] = set()
     for part in message.content:
         if isinstance(part, Reasoning):
-            # An item is told of when it is done, which may be after the next one began: it stands where it began.
+            # An item is complete when it is done, which may be after the next one started: it stays where it started.
             if part.signature in kept and part.signature not in placed:
                 placed.add(part.signature)
                 items.append({**kept[part.signature]})
@@ -372,11 +374,11 @@ def _said(message: Message, quirks: Quirks, *, keep: bool) -> list[JSON]:
 
 
 def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
-    """Text, a call or a picture as an item; a text that belongs to the message before it joins that one."""
+    """Encodes text, a call or an image as an item; text of the message before it is added to that one."""
     if isinstance(part, Text):
         _add_text(items, part, _unsigned(part.signature) if own else {})
     elif isinstance(part, ToolCall):
-        # The provider's own calls stand in its items; those of another provider cannot be told here.
+        # The provider's own calls are in its items; those of another provider cannot be expressed here.
         if part.by != "provider":
             items.append(_call(part, own=own))
     elif isinstance(part, (Image, File)):
@@ -385,19 +387,19 @@ def _add_part(items: list[JSON], part: AnyPart, *, own: bool) -> None:
             result = base64.b64encode(part.data).decode()
             items.append({"type": "image_generation_call", **fields, "result": result})
         elif isinstance(part, File) and part.media_type.startswith(_HEARD):
-            # Of a sound that another model made, it must not get lost that there was one.
+            # Audio from another model leaves a placeholder.
             _add_text(items, Text(text=f"[{part.media_type}]"), {})
         else:
-            # The API lets a model's message hold text only: a picture that another one made is shown instead.
+            # The API allows only text in a model's message: an image from another model is sent as input instead.
             items.append({"role": "user", "content": [_input_part(part)]})
 
 
 def _add_text(items: list[JSON], part: Text, fields: JSON) -> None:
-    """A model's text with the other fields of its message item; parts of one message are told by its id."""
+    """Encodes a model's text with the other fields of its message item; parts of one message share its id."""
     last = items[-1] if items else {}
     about = fields.pop("content", None)
     if "id" not in fields:
-        # The API wants an id with content parts, so what another API wrote goes as a plain string.
+        # The API requires an id with content parts, so text from another API is sent as a plain string.
         if last.get("role") == "assistant" and isinstance(last.get("content"), str):
             last["content"] += part.text
         else:
@@ -434,7 +436,7 @@ def _call(part: ToolCall, *, own: bool) -> JSON:
 
 
 def _unsigned(signature: str | None) -> JSON:
-    """The fields that a signature keeps; nothing where it is no signature of ours."""
+    """Returns the fields in a signature; empty if it is not one of this module."""
     try:
         fields = _decode_json(signature or "{}")
     except (msgspec.DecodeError, RecursionError):
@@ -443,10 +445,10 @@ def _unsigned(signature: str | None) -> JSON:
 
 
 def _acceptable(items: list[JSON], *, keep: bool) -> list[JSON]:
-    """The items of one answer, less what the server would refuse the whole request for.
+    """Returns the items of one answer without those for which the server would refuse the whole request.
 
-    It refuses reasoning that it neither stored nor can read, reasoning that nothing follows, and texts and calls under
-    an id whose reasoning is missing; without the id they are taken.
+    It refuses reasoning that it neither stored nor can read, reasoning without a following item, and texts and calls
+    with an id whose reasoning is missing; without the id they are accepted.
     """
     usable = [item for item in items if keep or _can_be_read(item)]
     if all(item.get("type") == "reasoning" for item in usable):
@@ -487,7 +489,7 @@ TAKEN_BACK: Final[Mapping[str, frozenset[str]]] = {
     "image_generation_call": _COMMON
     | {"result", "action", "background", "output_format", "quality", "revised_prompt", "size"},
 }
-"""The fields that the schema of an item takes back: servers send more about it, and refuse a request that has that."""
+"""Returns the fields that an item's input schema allows: servers send more, but refuse them in a request."""
 
 
 def _taken_back(item: JSON, quirks: Quirks) -> JSON:
@@ -501,5 +503,5 @@ def _taken_back(item: JSON, quirks: Quirks) -> JSON:
 
 
 def without(fields: Mapping[str, Any], *names: str) -> JSON:
-    """The fields other than these."""
+    """Returns the fields other than these."""
     return {name: value for name, value in fields.items() if name not in names}

@@ -1,8 +1,8 @@
-"""OpenAI's Responses API, as OpenAI, Azure, xAI, OpenRouter and local servers speak it: bytes to events.
+"""Decodes responses of OpenAI's Responses API, from OpenAI, Azure, xAI, OpenRouter and local servers.
 
-Owns the frames: what each type of them means for the answer. What the items of an answer say is `output`'s; requests
-are written in `request`. Must never do I/O, nor branch on who the server is: items are found by what a frame says of
-them, be it an index, an id, or nothing at all. https://platform.openai.com/docs/api-reference/responses-streaming
+Owns the frames: the meaning of each type. `output` owns the content of items; `request` encodes requests. It must never
+do I/O, nor branch on the server's name: items are found by whatever a frame has, an index, an id, or nothing at all.
+https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _decode_json = msgspec.json.Decoder().decode
 class Decoder(OutputDecoder):
     """Decodes a streamed response; see `decoder.Decoder` for the contract.
 
-    `provider_finish_reason` is the response's status, followed for an incomplete one by a colon and the reason, as in
+    `provider_finish_reason` is the response's status; for an incomplete response with the reason, as in
     `incomplete:max_output_tokens`.
     """
 
@@ -59,7 +59,7 @@ class Decoder(OutputDecoder):
         super().__init__(place, quirks)
         self._sse = SSEDecoder()
         self._frames = 0
-        # Where the last frame put text, so that the next one, nearly always for the same place, needs no search.
+        # The target of the last text delta, since the next one nearly always has the same.
         self._hot_said: Pieces | None = None
         self._hot_part = 0
         self._hot_index: int | None = None
@@ -101,7 +101,7 @@ class Decoder(OutputDecoder):
         frames = self._sse.finish()
         if self._sse.large:
             refuse_large(payload for _, payload in frames)
-        with suppress(msgspec.DecodeError):  # a last frame cut in its middle
+        with suppress(msgspec.DecodeError):  # a truncated last frame
             for name, payload in frames:
                 try:
                     head = _decode_head(payload)
@@ -114,13 +114,13 @@ class Decoder(OutputDecoder):
             self._read_plain_body()
 
     def _odd_frame(self, name: str, payload: bytes, error: msgspec.DecodeError) -> None:
-        """A frame that the common decoding refuses: not JSON, or a field of an unknown shape in some rare one."""
+        """Handles a frame that the fast decoder refuses: not JSON, or an unexpected field in a rare frame."""
         if payload.strip() in (b"", b"[DONE]"):
             return
         if name == "error":
             raise in_band_error(self.api, value_or_text(payload))
         if not isinstance(error, msgspec.ValidationError):
-            if (mended := self.halves.mend(payload)) is None:
+            if (mended := self.halves.repair(payload)) is None:
                 raise error
             payload = mended
             with suppress(msgspec.ValidationError):
@@ -143,7 +143,7 @@ class Decoder(OutputDecoder):
 
     def _rare(self, kind: str, head: Head, frame: Any) -> None:
         if not isinstance(frame, dict):
-            self.warn("unknown_event", f"A frame was no JSON object: {str(frame)[:100]!r}.")
+            self.warn("unknown_event", f"A frame was not a JSON object: {str(frame)[:100]!r}.")
             return
         kind = string(frame.get("type")) or kind
         if handler := _HANDLERS.get(kind):
@@ -151,15 +151,15 @@ class Decoder(OutputDecoder):
         elif kind == "error" or (not kind and frame.get("error")):
             raise in_band_error(self.api, frame)
         elif kind in UNDECODED:
-            self.warn("not_decoded", f"{kind} holds content that cannot be passed on.")
+            self.warn("not_decoded", f"{kind} holds content that cannot be represented.")
         elif kind in CONTENT_DELTAS or kind in CALL_DELTAS:
             if frame.get("delta"):
-                self.warn("not_decoded", f"A {kind} came in a shape that is not known.")
+                self.warn("not_decoded", f"A {kind} arrived in an unknown format.")
         elif kind not in IGNORED:
-            self.warn("unknown_event", f"The event {kind!r} is not known and was passed over.")
+            self.warn("unknown_event", f"The unknown event {kind!r} was ignored.")
 
     def _read_plain_body(self) -> None:
-        """A body that is no stream: the whole response from a server that does not stream."""
+        """Reads a body that is not a stream: the whole response from a server that does not stream."""
         value = value_or_text(b"\n".join(self._sse.stray))
         if isinstance(value, dict) and value.get("object") == "response":
             self._ended("response.done", Head(), {"response": value})
@@ -167,7 +167,7 @@ class Decoder(OutputDecoder):
     # --- text, refusals, reasoning
 
     def _item_of(self, kind: str, head: Head) -> Item:
-        """The item that a content of this type belongs to, begun where none is open."""
+        """Returns the item for a content of this type, starting one if none is open."""
         item_type = ITEM_OF_CONTENT[kind]
         return self._items.for_delta(item_type, head) or self._begin({"type": item_type, "id": head.item_id}, head)
 
@@ -208,7 +208,7 @@ class Decoder(OutputDecoder):
     # --- calls
 
     def _arguments_delta(self, head: Head, delta: str) -> None:
-        # A call whose name is not known yet waits for its item to be done, which has the arguments whole.
+        # A call without a name yet waits until its item is done, which has the complete arguments.
         if (call := self._call_for(head)) is not None:
             self.call_delta(call, delta)
 
@@ -276,7 +276,7 @@ class Decoder(OutputDecoder):
                 self.provider_finish_reason = f"incomplete:{reason}"
             self.finish_reason = INCOMPLETE.get(reason)
             if not reason:
-                self.finish_reason = "length"  # it is cut, and nobody says by what
+                self.finish_reason = "length"  # it is cut off for an unknown reason
         elif any(call.by == "agent" for call in self.calls):
             self.finish_reason = "tool_calls"
         elif self._items.refused:

@@ -1,4 +1,4 @@
-"""The vocabulary of the Responses stream: its event types, item types and content types, and what each stands for.
+"""The vocabulary of the Responses stream: its event types, item types and content types, and their meanings.
 
 Tables and the fields common to all frames; it must hold no state and decide nothing. A test compares it with the
 vendor's own types. https://platform.openai.com/docs/api-reference/responses-streaming
@@ -36,7 +36,7 @@ __all__ = (
 
 
 class Head(msgspec.Struct, gc=False):
-    """The fields of the frames that come by the thousand. The rest of a frame is decoded where its type is rare."""
+    """The fields of the frequent frames. Other fields are decoded only for rare types."""
 
     type: str = ""
     delta: str | None = None
@@ -56,7 +56,7 @@ CONTENT_DELTAS: Final[Mapping[str, str]] = {
     "response.reasoning_summary_text.delta": "summary_text",
     "response.reasoning_summary.delta": "summary_text",
 }
-"""Deltas of content, and the content type that each is a piece of. The shorter reasoning names are gateways'."""
+"""Deltas of content, and their content types. The shorter reasoning names come from gateways."""
 
 CONTENT_DONE: Final[Mapping[str, str]] = {
     "response.output_text.done": "output_text",
@@ -64,7 +64,7 @@ CONTENT_DONE: Final[Mapping[str, str]] = {
     "response.reasoning_text.done": "reasoning_text",
     "response.reasoning_summary_text.done": "summary_text",
 }
-"""Frames that hold the whole of one content."""
+"""Frames with one complete content."""
 
 PART_DONE: Final = frozenset({"response.content_part.done", "response.reasoning_summary_part.done"})
 """The same, as a part with its type and annotations."""
@@ -84,7 +84,7 @@ CALL_DONE: Final[Mapping[str, str]] = {
     "response.mcp_call_arguments.done": "arguments",
     "response.code_interpreter_call_code.done": "code",
 }
-"""Frames that hold the whole of a call's arguments, and the field they stand in."""
+"""Frames with a call's complete arguments, and the field that has them."""
 
 TERMINAL: Final[Mapping[str, str]] = {
     "response.completed": "completed",
@@ -93,7 +93,7 @@ TERMINAL: Final[Mapping[str, str]] = {
     "response.cancelled": "cancelled",
     "response.done": "completed",
 }
-"""The end markers, and the status that each stands for where the response does not say its own."""
+"""The end markers, and the status that each implies if the response has none."""
 
 UNDECODED: Final = frozenset(
     {
@@ -101,17 +101,17 @@ UNDECODED: Final = frozenset(
         "response.audio.transcript.delta",
     }
 )
-"""What holds content that no event here can carry: reported by a warning."""
+"""Frames with content that no event can represent: reported by a warning."""
 
 IGNORED: Final = frozenset(
     {
-        # An item or a part begins; nothing of it is said yet.
+        # An item or a part starts, without content yet.
         "response.content_part.added",
         "response.reasoning_summary_part.added",
-        # The end of what UNDECODED tells of.
+        # The end of the contents in UNDECODED.
         "response.audio.done",
         "response.audio.transcript.done",
-        # How far a server's own tool is: its item says the same when it is done.
+        # Progress of a server-side tool: its finished item has the same.
         "response.code_interpreter_call.in_progress",
         "response.code_interpreter_call.interpreting",
         "response.code_interpreter_call.completed",
@@ -131,19 +131,19 @@ IGNORED: Final = frozenset(
         "response.web_search_call.in_progress",
         "response.web_search_call.searching",
         "response.web_search_call.completed",
-        # A picture on its way to the one that counts.
+        # A preview of an image.
         "response.image_generation_call.partial_image",
-        # A shell call piece by piece: its item has it whole.
+        # A shell call in pieces: its item has all of it.
         "response.shell_call_command.added",
         "response.shell_call_command.delta",
         "response.shell_call_command.done",
         "response.shell_call_output_content.delta",
         "response.shell_call_output_content.done",
-        # Sent only to keep the connection open.
+        # Only keeps the connection open.
         "keepalive",
     }
 )
-"""Frames that say nothing which is not said elsewhere, each by name."""
+"""Frames without content of their own, each by name."""
 
 # --- items and their contents
 
@@ -153,7 +153,7 @@ SERVER_CALLS: Final[Mapping[str, str]] = {
     "code_interpreter_call": "code_interpreter",
     "mcp_call": "mcp",
 }
-"""Calls that the provider runs and whose arguments it shows, and what they are called where they have no name."""
+"""Calls that the provider runs and shows the arguments of, and their names if they have none."""
 
 CLIENT_CALLS: Final = frozenset(
     {
@@ -164,7 +164,7 @@ CLIENT_CALLS: Final = frozenset(
         "shell_call",
     }
 )
-"""What the model wants done by the caller in a way that is no tool of ours: kept as an item, reported by a warning."""
+"""Calls for the client that are not headwater tools: kept as items, reported by a warning."""
 
 OPAQUE: Final = frozenset(
     {
@@ -183,7 +183,7 @@ OPAQUE: Final = frozenset(
         "tool_search_output",
     }
 )
-"""Items kept as they are, to be sent back at their place."""
+"""Items kept unchanged, to be sent back at their place."""
 
 PART_KINDS: Final[Mapping[str, str]] = {
     "output_text": "answer",
@@ -191,7 +191,7 @@ PART_KINDS: Final[Mapping[str, str]] = {
     "reasoning_text": "full",
     "summary_text": "summary",
 }
-"""Content types, and the kind of part that each becomes."""
+"""Content types, and the kind of part for each."""
 
 ITEM_OF_CONTENT: Final[Mapping[str, str]] = {
     "output_text": "message",
@@ -199,7 +199,7 @@ ITEM_OF_CONTENT: Final[Mapping[str, str]] = {
     "reasoning_text": "reasoning",
     "summary_text": "reasoning",
 }
-"""Content types, and the type of the item that each belongs to."""
+"""Content types, and the type of their item."""
 
 # --- how a response ends
 
@@ -208,4 +208,4 @@ INCOMPLETE: Final[Mapping[str, FinishReason]] = {
     "max_tokens": "length",
     "content_filter": "content_filter",
 }
-"""Why a response is incomplete, in the common words; any other reason has none."""
+"""Reasons of an incomplete response, and their normalized values; other reasons have none."""
