@@ -1,4 +1,4 @@
-"""Bearer tokens through the clouds' own libraries, of which stand-ins are installed here: they cost a login."""
+"""Bearer tokens through fakes of the clouds' own libraries, which would need a login."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Google:
         self.valid, self.token = True, TOKEN
 
 
-def test_azures_token_goes_into_the_header_and_its_login_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_azures_token_is_in_the_header_and_its_login_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     module(monkeypatch, "azure")
     module(monkeypatch, "azure.identity", DefaultAzureCredential=Azure)
     authorize = authorizer("azure")
@@ -62,7 +62,7 @@ def test_azures_token_goes_into_the_header_and_its_login_is_kept(monkeypatch: py
     assert Azure.made - before == 1
 
 
-def test_googles_token_is_refreshed_only_where_it_ran_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_googles_token_is_refreshed_only_after_it_expired(monkeypatch: pytest.MonkeyPatch) -> None:
     credential = Google()
     asked: list[Any] = []
 
@@ -94,20 +94,20 @@ def test_without_the_library_the_error_says_what_to_install(
     kind: Any, library: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (library, f"{library}.identity", f"{library}.auth"):
-        monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
+        monkeypatch.setitem(sys.modules, name, None)  # importing it fails
     with pytest.raises(MissingKey) as caught:
         asyncio.run(_once(kind))
     assert hint in caught.value.hint
 
 
-def test_a_login_that_fails_is_told_by_its_kind_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_login_is_reported_only_by_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(Azure):
         def get_token(self, scope: str) -> Any:
             raise PermissionError(f"the token {TOKEN} is too old")
 
     module(monkeypatch, "azure")
     module(monkeypatch, "azure.identity", DefaultAzureCredential=Failing)
-    with pytest.raises(AuthenticationFailed, match=r"from azure: PermissionError\.") as caught:
+    with pytest.raises(AuthenticationFailed, match=r"azure provided no token: PermissionError\.") as caught:
         asyncio.run(_once("azure"))
     assert TOKEN not in str(caught.value)
     assert caught.value.provider == "azure"

@@ -1,4 +1,4 @@
-"""One request over HTTP and its answer, whatever the other side does: without a socket, under a virtual clock."""
+"""One request over HTTP and its answer, whatever the server does: without a socket, in virtual time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Answering:
-    """A response: pieces of its body, pauses in seconds, and errors to raise; and what was done with it."""
+    """A response: pieces of its body, pauses in seconds, and errors to raise; it records the calls made to it."""
 
     def __init__(self, *steps: bytes | float | Exception, status: int = 200, **headers: str) -> None:
         self.status = status
@@ -70,7 +70,7 @@ class Answering:
 
 
 class Asked:
-    """A backend whose requests get these answers; `sent` is what was sent, `connects` what a connection might take."""
+    """A backend whose requests get these answers; `sent` has the requests, `connects` the connect timeouts."""
 
     def __init__(self, *answers: Answering | Exception, **endpoint: Any) -> None:
         fields = {"provider": "acme", "base_url": "http://acme.example/v1", "key": Secret(KEY), **endpoint}
@@ -114,7 +114,7 @@ def said(events: list[Event]) -> str:
 # --- an answer
 
 
-def test_an_answer_is_read_to_its_end_and_the_connection_given_back() -> None:
+def test_an_answer_is_read_to_its_end_and_the_connection_returned() -> None:
     answer = Answering(chunk("Hel"), chunk("lo."), STOP, USAGE + DONE)
     asked = Asked(answer)
 
@@ -132,7 +132,7 @@ def test_an_answer_is_read_to_its_end_and_the_connection_given_back() -> None:
     assert f"Bearer {KEY}" in asked.sent[0].headers.values()
 
 
-def test_events_that_came_together_are_given_together() -> None:
+def test_events_that_arrive_together_are_returned_together() -> None:
     async def main() -> None:
         exchange = Asked(Answering(chunk("a") + chunk("b"), chunk("c") + STOP + DONE)).open()
         assert said(await exchange.pull()) == "ab"
@@ -155,13 +155,17 @@ def test_text_that_utf8_cannot_hold_is_replaced_with_a_warning() -> None:
 @pytest.mark.parametrize(
     ("steps", "seconds", "usage"),
     [
-        ([chunk("a"), STOP, 0.9, USAGE, 60.0, DONE], http.PROMISED_SECONDS, True),  # one time for all that may follow
+        (
+            [chunk("a"), STOP, 0.9, USAGE, 60.0, DONE],
+            http.PROMISED_SECONDS,
+            True,
+        ),  # one timeout for all of it
         ([chunk("a"), STOP, 60.0, USAGE], http.PROMISED_SECONDS, False),
         ([chunk("a"), STOP + USAGE + DONE, 60.0, b"more"], http.REST_SECONDS, True),
         ([chunk("a"), STOP, 0.5, USAGE + DONE, 60.0], 0.5 + http.REST_SECONDS, True),
     ],
 )
-def test_what_follows_the_answer_is_waited_for_no_longer_than_it_is_worth(
+def test_data_after_the_answer_is_waited_for_a_limited_time(
     steps: list[bytes | float | Exception], seconds: float, usage: bool
 ) -> None:
     answer = Answering(*steps)
@@ -176,7 +180,7 @@ def test_what_follows_the_answer_is_waited_for_no_longer_than_it_is_worth(
     assert took == pytest.approx(seconds)
 
 
-def test_an_answer_that_goes_on_after_its_end_has_the_time_of_one_that_did_not_end() -> None:
+def test_a_reopened_answer_has_the_normal_timeouts() -> None:
     answer = Answering(chunk("a"), STOP, 0.5, chunk("b"), 30.0, chunk("c"), STOP, 0.9, USAGE, 0.05, DONE, 60.0)
 
     async def main() -> None:
@@ -191,7 +195,7 @@ def test_an_answer_that_goes_on_after_its_end_has_the_time_of_one_that_did_not_e
 
 
 def messages(text: str) -> bytes:
-    """A whole answer of the Messages API."""
+    """A complete answer of the Messages API."""
     frames: list[dict[str, Any]] = [
         {"type": "message_start", "message": {"id": "m", "model": "c", "usage": {"input_tokens": 3}}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -204,7 +208,7 @@ def messages(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.02, 0.05], ids=["at once", "slowly", "very slowly"])
-def test_a_further_answer_is_taken_whole_however_slowly_its_bytes_come(gap: float) -> None:
+def test_another_answer_in_the_body_is_read_completely(gap: float) -> None:
     body = messages("One. ") + messages("Two.")
     steps = [step for at in range(len(body)) for step in (body[at : at + 1], gap)]
     asked = Asked(Answering(*steps))
@@ -218,7 +222,7 @@ def test_a_further_answer_is_taken_whole_however_slowly_its_bytes_come(gap: floa
     run(main)
 
 
-def test_what_trickles_on_after_the_end_and_says_nothing_is_left() -> None:
+def test_contentless_data_after_the_end_is_abandoned() -> None:
     answer = Answering(chunk("a"), STOP, DONE, *[step for _ in range(1000) for step in (0.05, b": comment\n\n")])
 
     async def main() -> None:
@@ -230,7 +234,7 @@ def test_what_trickles_on_after_the_end_and_says_nothing_is_left() -> None:
     assert took == pytest.approx(http.TRICKLE_SECONDS)
 
 
-def test_a_connection_that_breaks_after_the_answer_takes_nothing_from_it() -> None:
+def test_a_broken_connection_after_the_answer_does_not_matter() -> None:
     async def main() -> None:
         exchange = Asked(Answering(chunk("a"), STOP, errors.ConnectionFailed("It broke."))).open()
         assert said(await drained(exchange)) == "a"
@@ -240,7 +244,7 @@ def test_a_connection_that_breaks_after_the_answer_takes_nothing_from_it() -> No
     run(main)
 
 
-def test_an_answer_that_breaks_off_is_incomplete_and_says_why() -> None:
+def test_an_interrupted_answer_is_incomplete_with_a_reason() -> None:
     async def main() -> None:
         broken = errors.ConnectionFailed("It broke.", hint="Mend it.")
         exchange = Asked(Answering(chunk("a"), broken)).open()
@@ -255,7 +259,7 @@ def test_an_answer_that_breaks_off_is_incomplete_and_says_why() -> None:
     run(main)
 
 
-def test_a_sign_of_life_is_noted_and_is_no_event() -> None:
+def test_a_sign_of_progress_is_recorded_without_an_event() -> None:
     async def main() -> None:
         asked = Asked(Answering(5.0, b'data: {"type": "response.in_progress"}\n\n', 5.0, b": comment\n\n", 5.0))
         asked.backend._api = openai_responses
@@ -298,7 +302,7 @@ def test_a_refusal_is_raised_without_the_key(status: int, kind: type[errors.Prov
     assert answer.done == ["release"]
 
 
-def test_a_model_that_is_not_there_is_told_with_the_endpoints_hint() -> None:
+def test_a_missing_model_is_reported_with_the_endpoints_hint() -> None:
     async def main() -> None:
         for hint in ("Fetch it first.", ""):
             exchange = Asked(Answering(b'{"error": "no model m"}', status=404), model_hint=hint).open()
@@ -309,7 +313,7 @@ def test_a_model_that_is_not_there_is_told_with_the_endpoints_hint() -> None:
     run(main)
 
 
-def test_what_to_do_where_no_server_runs_goes_with_the_request() -> None:
+def test_the_hint_for_a_missing_server_is_part_of_the_request() -> None:
     async def main() -> None:
         asked = Asked(Answering(STOP), Answering(STOP), start_hint="Start it.")
         await drained(asked.open())
@@ -318,7 +322,7 @@ def test_what_to_do_where_no_server_runs_goes_with_the_request() -> None:
     run(main)
 
 
-def test_redirects_and_web_pages_are_no_answer() -> None:
+def test_redirects_and_web_pages_are_errors() -> None:
     page = Answering(b"<html>", content_type="text/html; charset=utf-8")
 
     async def main() -> None:
@@ -335,7 +339,7 @@ def test_redirects_and_web_pages_are_no_answer() -> None:
     assert page.done == ["abort"]
 
 
-def test_an_error_inside_the_stream_is_told_by_the_providers_name_and_without_secrets() -> None:
+def test_an_error_inside_the_stream_has_the_providers_name_and_no_secrets() -> None:
     async def main() -> None:
         told = b'data: {"error": {"message": "No %s, no %s."}}\n\n' % (KEY.encode(), b"hunter2-hunter2")
         exchange = Asked(Answering(chunk("a"), told)).open(extra={"password": "hunter2-hunter2"})
@@ -348,10 +352,10 @@ def test_an_error_inside_the_stream_is_told_by_the_providers_name_and_without_se
     run(main)
 
 
-# --- bounds
+# --- limits
 
 
-def test_a_response_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_responses_length_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_SAID_CHARS", 100)
     said_too_much = Answering(*[chunk("a" * 60)] * 3)
 
@@ -379,7 +383,7 @@ def test_leaving_closes_the_connection_whenever_it_happens() -> None:
 
     async def main() -> None:
         exchange = Asked(answer).open()
-        exchange.shut()  # there is nothing to tell yet
+        exchange.shut()  # there is no connection yet
         await exchange.pull()
         exchange.shut()
         exchange.abort()
@@ -391,7 +395,7 @@ def test_leaving_closes_the_connection_whenever_it_happens() -> None:
     run(main)
 
 
-def test_an_answer_that_comes_after_its_reader_left_is_closed() -> None:
+def test_an_answer_to_a_reader_that_left_is_closed() -> None:
     late = Answering(chunk("a"))
 
     async def main() -> None:
@@ -410,7 +414,7 @@ def test_an_answer_that_comes_after_its_reader_left_is_closed() -> None:
     assert late.done == ["abort"]
 
 
-# --- what is asked
+# --- requests
 
 
 def test_a_bearer_token_is_fetched_for_each_request() -> None:
@@ -429,7 +433,7 @@ def test_a_bearer_token_is_fetched_for_each_request() -> None:
     run(main)
 
 
-def test_who_is_limited_together_shares_a_quota() -> None:
+def test_backends_that_are_limited_together_share_a_quota() -> None:
     def backend(**fields: Any) -> HTTPBackend:
         return Asked(**fields).backend
 
@@ -439,7 +443,7 @@ def test_who_is_limited_together_shares_a_quota() -> None:
     assert KEY not in f"{backend()} {backend().quota}"
 
 
-def test_the_requests_clock_is_before_the_backends() -> None:
+def test_the_requests_timeout_wins_over_the_backends() -> None:
     async def main() -> None:
         for own, wanted, connect in ((1.0, 2.0, 2.0), (1.0, None, None), (None, 2.0, 2.0)):
             asked = Asked(Answering(STOP), Answering(STOP))

@@ -1,4 +1,4 @@
-"""An await that is ended from outside, by an exception of ours and no one else's."""
+"""Interrupting an await from outside, with headwater's exception only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Ours(HeadwaterError):
     pass
 
 
-def test_an_await_is_ended_by_an_exception_of_ours() -> None:
+def test_an_await_is_interrupted_with_an_exception() -> None:
     async def main() -> None:
         interruptible = Interruptible()
         assert not interruptible.interrupt(_Ours("too soon"))
@@ -48,7 +48,7 @@ def test_an_await_is_ended_by_an_exception_of_ours() -> None:
         runner.run(main())
 
 
-def test_what_swallows_the_cancellation_neither_hides_our_exception_nor_leaves_the_task_cancelled() -> None:
+def test_swallowing_the_cancellation_does_not_hide_the_exception() -> None:
     async def swallow(error: Exception | None) -> None:
         try:
             await asyncio.sleep(60)
@@ -69,7 +69,7 @@ def test_what_swallows_the_cancellation_neither_hides_our_exception_nor_leaves_t
     asyncio.run(main())
 
 
-def test_a_cancellation_of_the_task_itself_is_not_taken_for_ours() -> None:
+def test_a_cancellation_of_the_task_stays_a_cancellation() -> None:
     async def main() -> None:
         interruptible = Interruptible()
         task = asyncio.create_task(interruptible.wait(asyncio.sleep(SOON)))
@@ -78,7 +78,7 @@ def test_a_cancellation_of_the_task_itself_is_not_taken_for_ours() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-        # Both at once: the task's own wins, for nobody else would hear of it.
+        # Both at once: the task's own cancellation wins, since it would be lost otherwise.
         task = asyncio.create_task(interruptible.wait(asyncio.sleep(SOON)))
         await asyncio.sleep(0)
         interruptible.interrupt(_Ours("ours"))
@@ -89,7 +89,7 @@ def test_a_cancellation_of_the_task_itself_is_not_taken_for_ours() -> None:
     asyncio.run(main())
 
 
-def test_a_timeout_around_it_stays_a_timeout() -> None:
+def test_an_outer_timeout_stays_a_timeout() -> None:
     async def main() -> None:
         interruptible = Interruptible()
         with pytest.raises(TimeoutError):
@@ -107,7 +107,7 @@ def test_a_timeout_around_it_stays_a_timeout() -> None:
     asyncio.run(main())
 
 
-def test_what_ended_just_before_is_not_ended_again() -> None:
+def test_a_finished_await_is_not_interrupted() -> None:
     async def main() -> None:
         interruptible = Interruptible()
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -119,7 +119,7 @@ def test_what_ended_just_before_is_not_ended_again() -> None:
         await asyncio.sleep(0)
         future.set_result(5)
         interruptible.interrupt(_Ours("late"))
-        # It was cancelled in the turn in which its result had come: the interruption is what it hears.
+        # It was interrupted in the same turn in which its result arrived: the interruption wins.
         with pytest.raises(_Ours):
             await task
 

@@ -1,4 +1,4 @@
-"""How a name becomes a backend."""
+"""Creating a backend from a name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headwater.testing import ProviderSimulator, Recorder
 KEY = "sk-planted-0123456789"
 
 
-def test_a_provider_is_asked_over_http() -> None:
+def test_a_provider_is_called_over_http() -> None:
     (backend,) = look_up("groq/m", api_key=Secret(KEY), connect=3.0, env={})
     assert isinstance(backend, HTTPBackend)
     assert (backend.provider, backend.api, backend.model, backend.connect) == ("groq", "openai-chat", "m", 3.0)
@@ -31,14 +31,14 @@ def test_headers_are_added_to_the_providers_own() -> None:
     assert backend.endpoint.headers == {"OpenAI-Organization": "org", "X-Team": "a"}
 
 
-def test_a_base_url_is_asked_for_whatever_name_there_is() -> None:
+def test_a_base_url_works_with_any_name() -> None:
     for name in ("m", "offline-7b", "replay:m"):
         (backend,) = look_up(name, base_url=Secret("http://localhost:8000/v1"), env={})
         assert isinstance(backend, HTTPBackend)
         assert (backend.endpoint.base_url, backend.model) == ("http://localhost:8000/v1", name)
 
 
-def test_the_offline_model_is_found_whatever_else_is_given() -> None:
+def test_the_offline_model_ignores_other_arguments() -> None:
     for name in ("offline", "offline/poem"):
         for base_url in (None, Secret("http://localhost:8000/v1")):
             (backend,) = look_up(name, base_url=base_url, env={})
@@ -46,7 +46,7 @@ def test_the_offline_model_is_found_whatever_else_is_given() -> None:
             assert backend.model == name
 
 
-def test_the_environment_names_what_the_program_does_not() -> None:
+def test_the_environment_supplies_missing_names() -> None:
     (backend,) = look_up(None, env={"HEADWATER_MODEL": "offline"})
     assert isinstance(backend, OfflineModel)
     with pytest.raises(ModelNotNamed):
@@ -57,7 +57,7 @@ def test_the_environment_names_what_the_program_does_not() -> None:
         look_up("groq/m", env={})
 
 
-def test_the_environment_is_read_at_the_time_of_asking_and_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_on_lookup_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GROQ_API_KEY", raising=False)
     with pytest.raises(MissingKey):
         look_up("groq/m")
@@ -70,9 +70,7 @@ def test_the_environment_is_read_at_the_time_of_asking_and_does_not_show(monkeyp
     assert len(ENVIRONMENT) == len(list(ENVIRONMENT)) > 0
 
 
-def test_a_recording_brings_the_fallbacks_that_it_was_made_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recording_includes_its_fallbacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "answers.jsonl"
@@ -85,7 +83,7 @@ def test_a_recording_brings_the_fallbacks_that_it_was_made_with(
         look_up(f"replay:{tmp_path / 'absent'}", env={})
 
 
-def test_a_token_is_fetched_only_where_there_is_no_key() -> None:
+def test_a_token_is_fetched_only_without_a_key() -> None:
     env = {"AZURE_OPENAI_ENDPOINT": "https://res.openai.azure.com"}
     (without,) = look_up("azure/m", env=env)
     (with_key,) = look_up("azure/m", api_key=Secret(KEY), env=env)
@@ -108,7 +106,7 @@ def test_a_token_is_fetched_only_where_there_is_no_key() -> None:
         ("offline", "openai/gpt-5.4", False),
     ],
 )
-def test_names_may_lead_to_one_provider(one: str | None, other: str | None, same: bool) -> None:
+def test_same_provider(one: str | None, other: str | None, same: bool) -> None:
     env = {"HEADWATER_MODEL": "groq/llama3.3"}
     assert same_provider(one, other, env=env) is same
     assert same_provider(other, one, env=env) is same

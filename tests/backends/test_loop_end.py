@@ -1,4 +1,4 @@
-"""What is closed before a loop ends: once, in time, and whoever ends it."""
+"""Closing resources before a loop ends: once, in time, however it ends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _note(told: list[str], word: str) -> Callable[[], Any]:
 
 
 @LOOPS
-def test_close_alone_comes_after_it(make: Make) -> None:
+def test_loop_close_runs_it_first(make: Make) -> None:
     loop, told = make(), list[str]()
     before_end(loop, _note(told, "first"))
     before_end(loop, _note(told, "done"))
@@ -41,7 +41,7 @@ def test_close_alone_comes_after_it(make: Make) -> None:
 
 
 @LOOPS
-def test_a_runner_closes_it_too(make: Make) -> None:
+def test_a_runner_runs_it_too(make: Make) -> None:
     told: list[str] = []
 
     async def main() -> None:
@@ -54,7 +54,7 @@ def test_a_runner_closes_it_too(make: Make) -> None:
 
 
 @LOOPS
-def test_it_can_be_closed_inside_another_loop(make: Make) -> None:
+def test_a_loop_can_be_closed_inside_another(make: Make) -> None:
     told: list[str] = []
     loop = make()
     before_end(loop, _note(told, "done"))
@@ -70,7 +70,7 @@ def test_it_can_be_closed_inside_another_loop(make: Make) -> None:
 
 
 @LOOPS
-def test_a_running_loop_refuses_as_it_did_and_may_be_closed_later(make: Make) -> None:
+def test_a_running_loop_still_refuses_and_may_be_closed_later(make: Make) -> None:
     told: list[str] = []
 
     async def main() -> None:
@@ -85,7 +85,7 @@ def test_a_running_loop_refuses_as_it_did_and_may_be_closed_later(make: Make) ->
     assert told == ["done"]
 
 
-def test_what_hangs_or_fails_keeps_no_loop_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_or_failing_resources_do_not_keep_a_loop_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_end, "LAST_SECONDS", 0.01)
     hanging, failing = asyncio.new_event_loop(), asyncio.new_event_loop()
     ends: list[str] = []
@@ -106,7 +106,7 @@ def test_what_hangs_or_fails_keeps_no_loop_open(monkeypatch: pytest.MonkeyPatch)
     assert (hanging.is_closed(), failing.is_closed(), ends) == (True, True, ["cancelled"])
 
 
-def test_a_loop_whose_close_somebody_changed_is_closed_their_way() -> None:
+def test_a_loop_with_a_patched_close_keeps_it() -> None:
     loop, told = asyncio.new_event_loop(), list[str]()
 
     def theirs() -> None:
@@ -119,7 +119,7 @@ def test_a_loop_whose_close_somebody_changed_is_closed_their_way() -> None:
     assert told == ["done", "theirs"]
 
 
-def test_a_loop_without_attributes_is_left_as_it_is() -> None:
+def test_a_loop_without_attributes_is_not_changed() -> None:
     class Bare:
         __slots__ = ("__weakref__",)
 
@@ -127,7 +127,7 @@ def test_a_loop_without_attributes_is_left_as_it_is() -> None:
 
 
 @LOOPS
-def test_a_loop_is_no_cycle(make: Make) -> None:
+def test_a_loop_is_not_part_of_a_cycle(make: Make) -> None:
     def closed() -> weakref.ref[Any]:
         loop = make()
         before_end(loop, _note([], "done"))
@@ -177,7 +177,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_the_end_of_the_program_comes_after_it(name: str) -> None:
+def test_the_end_of_the_program_runs_it(name: str) -> None:
     source, says = PROGRAMS[name]
     done = subprocess.run(
         [sys.executable, "-c", _BEGIN + textwrap.dedent(source)], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""What a server has, where it does not have the model that was named: against a real server."""
+"""Listing a server's models after an unknown model, against a real server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODELS = {"data": [{"id": "openai/gpt-oss-20b"}, {"id": "echo"}, {"no": "id"}, {
 
 
 class Refusing(BaseHTTPRequestHandler):
-    """A server without the model that is asked for; `listed` is what its list is."""
+    """A server without the requested model; `listed` is its model list."""
 
     listed: bytes | None = json.dumps(MODELS).encode()
     asked: list[tuple[str, str]]
@@ -67,7 +67,7 @@ def refused(url: str, model: str = "openai-chat/gpt-oss-20b") -> errors.ModelNot
     return caught.value
 
 
-def test_the_error_names_what_the_server_has(server: tuple[str, type[Refusing]]) -> None:
+def test_the_error_names_the_servers_models(server: tuple[str, type[Refusing]]) -> None:
     url, handler = server
     error = refused(url)
     assert error.hint.endswith("It has openai/gpt-oss-20b, echo.")
@@ -77,18 +77,18 @@ def test_the_error_names_what_the_server_has(server: tuple[str, type[Refusing]])
 @pytest.mark.parametrize(
     "listed", [None, b"", b"[", b"[]", b"{}", b'{"data": 1}', b"[" * 100_000, b"\xff", b'{"data": []}']
 )
-def test_a_server_that_does_not_say_changes_nothing(server: tuple[str, type[Refusing]], listed: bytes | None) -> None:
+def test_a_server_without_a_list_changes_nothing(server: tuple[str, type[Refusing]], listed: bytes | None) -> None:
     url, handler = server
     handler.listed = listed
     assert refused(url).hint == "Check the model's name and the base URL."
 
 
-def test_a_list_without_end_is_not_read(server: tuple[str, type[Refusing]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_list_is_not_read(server: tuple[str, type[Refusing]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_list, "MAX_LIST_BYTES", 50)
     assert refused(server[0]).hint == "Check the model's name and the base URL."
 
 
-def test_a_key_in_the_list_does_not_show(server: tuple[str, type[Refusing]]) -> None:
+def test_a_key_in_the_list_is_not_shown(server: tuple[str, type[Refusing]]) -> None:
     url, handler = server
     handler.listed = json.dumps({"data": [{"id": "sk-0123456789"}]}).encode()
     assert refused(url).hint.endswith("It has ….")
@@ -105,7 +105,7 @@ def test_a_key_in_the_list_does_not_show(server: tuple[str, type[Refusing]]) -> 
         ("http://h/else", None),
     ],
 )
-def test_where_the_list_is(url: str, listed: str | None) -> None:
+def test_the_lists_url(url: str, listed: str | None) -> None:
     assert list_url(url) == listed
 
 

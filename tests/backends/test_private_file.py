@@ -1,4 +1,4 @@
-"""A file of one's own: whole or not there, and nobody else's to read."""
+"""Private files: complete or absent, and readable only by the owner."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_its_owner_alone_can_read_it_whatever_was_there(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_it_whatever_was_there(tmp_path: Path) -> None:
     path = tmp_path / "said.json"
     write_private(path, b"one")
     assert (path.read_bytes(), _mode(path)) == (b"one", 0o600)
@@ -29,7 +29,7 @@ def test_its_owner_alone_can_read_it_whatever_was_there(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["said.json"]
 
 
-def test_who_has_the_old_file_open_goes_on_reading_it(tmp_path: Path) -> None:
+def test_readers_of_the_old_file_can_continue(tmp_path: Path) -> None:
     path = tmp_path / "said.json"
     write_private(path, b"one")
     with path.open("rb") as reader:
@@ -37,7 +37,7 @@ def test_who_has_the_old_file_open_goes_on_reading_it(tmp_path: Path) -> None:
         assert reader.read() == b"one"
 
 
-def test_what_cannot_be_put_in_place_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_failed_replacement_leaves_no_temporary_file(tmp_path: Path) -> None:
     folder = tmp_path / "said.json"
     folder.mkdir()
     with pytest.raises(OSError):  # noqa: PT011  # which one differs between systems
@@ -46,7 +46,7 @@ def test_what_cannot_be_put_in_place_leaves_nothing_beside_it(tmp_path: Path) ->
     assert [one.name for one in tmp_path.iterdir()] == ["said.json"]
 
 
-def test_what_cannot_be_written_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "said.json"
     write_private(path, b"one")
     program = (
@@ -71,12 +71,12 @@ def test_a_link_is_replaced_and_not_followed(write: Callable[[Path, bytes], None
     assert (elsewhere.read_bytes(), _mode(elsewhere)) == (b"theirs", 0o644)
 
 
-def test_a_folder_that_is_not_there_is_pythons_own_error(tmp_path: Path) -> None:
+def test_a_missing_folder_raises_pythons_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_private(tmp_path / "none" / "said.json", b"one")
 
 
-def test_a_file_that_grows_is_its_owners_alone_and_leaves_the_one_before_it_alone(tmp_path: Path) -> None:
+def test_a_growing_file_is_private_and_does_not_touch_the_old_one(tmp_path: Path) -> None:
     path, other = tmp_path / "said.jsonl", tmp_path / "other name"
     path.write_bytes(b"old")
     path.chmod(0o644)
@@ -90,15 +90,15 @@ def test_a_file_that_grows_is_its_owners_alone_and_leaves_the_one_before_it_alon
     assert sorted(one.name for one in tmp_path.iterdir()) == ["other name", "said.jsonl"]
 
 
-def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+def test_anything_but_a_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for write in (new_private, lambda path: write_private(path, b"one")):
-        with pytest.raises(ConfigurationError, match="it is not a file"):
+        with pytest.raises(ConfigurationError, match="it is not a regular file"):
             write(tmp_path / "pipe")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
-def test_where_no_file_can_grow_nothing_is_left(tmp_path: Path) -> None:
+def test_a_failed_growing_file_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "said.jsonl").mkdir()
     with pytest.raises(OSError):  # noqa: PT011  # which one differs between systems
         new_private(tmp_path / "said.jsonl")

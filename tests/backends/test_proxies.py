@@ -1,10 +1,10 @@
-"""The proxy on the way to an address, as the environment names it."""
+"""The proxy for a URL, from the environment."""
 
 from __future__ import annotations
 
 import pytest
 
-from headwater.backends.proxies import hopeless, host_of, proxy_for, proxy_refused, proxy_secrets
+from headwater.backends.proxies import host_of, not_retryable, proxy_for, proxy_refused, proxy_secrets
 from headwater.errors import ConfigurationError, ConnectionFailed
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -34,7 +34,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"HTTPS_PROXY": ""}, "https://api.example/v1", None),
     ],
 )
-def test_the_environment_names_it(
+def test_the_proxy_comes_from_the_environment(
     env: dict[str, str], url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in env.items():
@@ -45,13 +45,13 @@ def test_the_environment_names_it(
 @pytest.mark.parametrize(
     ("proxy", "said"),
     [
-        ("socks5://gate:1080", "a socks5 one"),
-        ("http://", "is no address"),
-        ("http://gate:port", "is no address"),
-        ("http://gate:0", "is no address"),
+        ("socks5://gate:1080", "uses socks5"),
+        ("http://", "is not a valid URL"),
+        ("http://gate:port", "is not a valid URL"),
+        ("http://gate:0", "is not a valid URL"),
     ],
 )
-def test_what_cannot_be_one_is_told(proxy: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_proxy_is_an_error(proxy: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(ConfigurationError, match=said):
         proxy_for("https://api.example/v1")
@@ -66,22 +66,22 @@ def test_its_password_is_a_secret_in_both_forms(monkeypatch: pytest.MonkeyPatch)
     assert proxy_secrets("https://api.example/v1") == ("p@ss", "bWU6cEBzcw==")
 
 
-def test_the_host_of_an_address_is_without_its_password() -> None:
+def test_the_host_of_a_url_is_without_its_password() -> None:
     assert host_of("https://me:pass@api.example:8443/v1?x=1") == "api.example:8443"
     assert host_of("http://[::1]:80/") == "[::1]:80"
     assert host_of("") == ""
 
 
 @pytest.mark.parametrize(("status", "hint"), [(407, "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"), (403, "NO_PROXY")])
-def test_its_refusal_is_not_tried_again(status: int, hint: str) -> None:
+def test_its_refusal_is_not_retryable(status: int, hint: str) -> None:
     error = proxy_refused("api.example", status)
-    assert error.message == f"The proxy refused the way to api.example (HTTP {status})."
+    assert error.message == f"The proxy refused to connect to api.example (HTTP {status})."
     assert hint in error.hint
     assert not error.retryable
 
 
-def test_an_error_that_would_be_the_same_is_marked() -> None:
+def test_not_retryable() -> None:
     error = ConnectionFailed("It broke.")
     assert error.retryable
-    assert hopeless(error) is error
+    assert not_retryable(error) is error
     assert not error.retryable

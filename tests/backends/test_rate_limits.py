@@ -1,4 +1,4 @@
-"""Pauses that a provider asks for, shared by all who ask it with the same key."""
+"""Pauses that a provider asks for, shared by all requests with the same key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.virtual import run_virtual
 
 
 @pytest.fixture(autouse=True)
-def nothing_asked_for() -> Iterator[None]:
+def no_pauses() -> Iterator[None]:
     rate_limits._pauses.clear()
     yield
     rate_limits._pauses.clear()
@@ -36,14 +36,14 @@ class Limited(ScriptedModel):
         self.quota = quota
 
 
-# --- the times
+# --- recording pauses
 
 
-def test_nothing_is_waited_for_where_nothing_was_asked_for() -> None:
+def test_without_a_pause_there_is_no_wait() -> None:
     assert rate_limits.wait("a", now=0, jitter=1) == 0
 
 
-def test_a_pause_is_for_all_with_the_same_quota_and_no_one_else() -> None:
+def test_a_pause_applies_to_its_quota_only() -> None:
     rate_limits.pause("a", 10, now=100)
     assert rate_limits.wait("a", now=104, jitter=0) == 6
     assert rate_limits.wait("a", now=104, jitter=1) == 6 + 10 * rate_limits.SPREAD
@@ -59,7 +59,7 @@ def test_the_pause_that_ends_last_counts() -> None:
     assert rate_limits.wait("a", now=101, jitter=0) == 20
 
 
-def test_quotas_are_bounded_and_the_one_that_ends_first_goes() -> None:
+def test_quotas_are_limited_and_the_earliest_end_is_dropped() -> None:
     for number in range(rate_limits.MAX_QUOTAS + 1):
         rate_limits.pause(number, 1000 - number if number < 5 else 1000 + number, now=0)
     assert len(rate_limits._pauses) == rate_limits.MAX_QUOTAS
@@ -69,7 +69,7 @@ def test_quotas_are_bounded_and_the_one_that_ends_first_goes() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0.01, 60), st.floats(0, 10)), max_size=20))
-def test_no_one_goes_before_the_last_time_that_was_named(asked: list[tuple[str, float, float]]) -> None:
+def test_no_request_is_sent_before_the_latest_end(asked: list[tuple[str, float, float]]) -> None:
     rate_limits._pauses.clear()
     now, until = 0.0, {"a": 0.0, "b": 0.0}
     for quota, seconds, passed in asked:
@@ -81,7 +81,7 @@ def test_no_one_goes_before_the_last_time_that_was_named(asked: list[tuple[str, 
             assert now + wait >= until[one] - rate_limits.TIMER_SECONDS
 
 
-def test_the_quota_of_a_provider_is_who_where_and_with_which_key() -> None:
+def test_a_quota_is_provider_base_url_and_key() -> None:
     def quota(**options: Any) -> Any:
         source = Model("openai/gpt-5.4", **{"api_key": "k", **options}).backend
         assert isinstance(source, HTTPBackend)
@@ -94,7 +94,7 @@ def test_the_quota_of_a_provider_is_who_where_and_with_which_key() -> None:
     assert "k'" not in repr(quota())
 
 
-# --- the waiting
+# --- waiting
 
 
 def agents(model: Any, count: int) -> list[Agent[Any, Any]]:
@@ -110,7 +110,7 @@ async def timed(workflow: ConcurrentWorkflow) -> list[tuple[float, Event]]:
     return [(loop.time(), event) async for event in workflow.run_stream("Go.").events()]
 
 
-def test_one_refusal_holds_all_the_others_back() -> None:
+def test_one_refusal_delays_all_others() -> None:
     turns = itertools.chain([Fail(429, retry_after=10)], itertools.repeat("Yes."))
 
     async def main() -> None:
@@ -122,7 +122,7 @@ def test_one_refusal_holds_all_the_others_back() -> None:
         assert len(asked) == 300
         assert min(asked) >= 10
         assert max(asked) <= 15
-        # No two thirds of them in any tenth of that time: they do not all come at once.
+        # No tenth of that time has two thirds of the requests: they do not all arrive at once.
         assert max(sum(from_ <= at < from_ + 0.5 for at in asked) for from_ in range(10, 15)) < 100
         told = [event for _, event in events if isinstance(event, Warned)]
         assert len(told) == 300
@@ -133,7 +133,7 @@ def test_one_refusal_holds_all_the_others_back() -> None:
     run_virtual(main())
 
 
-def test_those_refused_together_do_not_come_back_together() -> None:
+def test_requests_refused_together_are_spread() -> None:
     refused: set[str] = set()
 
     def script(request: Any) -> Any:
@@ -159,7 +159,7 @@ def test_those_refused_together_do_not_come_back_together() -> None:
     run_virtual(main())
 
 
-def test_another_key_waits_for_nobody() -> None:
+def test_another_key_does_not_wait() -> None:
     async def main() -> float:
         with pytest.raises(RateLimited):
             await Agent(model=Limited([Fail(429, retry_after=10)]), retries=0).arun("Go.")
@@ -175,7 +175,7 @@ def test_another_key_waits_for_nobody() -> None:
     [Fail(500, retry_after=5), Fail(429), Fail(401), Fail(429, retry_after=MAX_RETRY_AFTER_SECONDS + 1), Fail(503)],
     ids=["a server error", "no time named", "a wrong key", "too long", "overloaded for nobody knows how long"],
 )
-def test_nothing_else_holds_anyone_back(failure: Fail) -> None:
+def test_other_errors_delay_nobody(failure: Fail) -> None:
     async def main() -> None:
         model = Limited([failure, "Yes."])
         with pytest.raises(Exception, match=r"somebody"):
@@ -186,7 +186,7 @@ def test_nothing_else_holds_anyone_back(failure: Fail) -> None:
 
 
 @pytest.mark.parametrize("failure", [Fail(429, retry_after=5), Fail(503, retry_after=5), Fail(529, retry_after=5)])
-def test_both_refusals_that_name_a_time_do(failure: Fail) -> None:
+def test_both_kinds_of_refusal_with_a_time_delay_others(failure: Fail) -> None:
     async def main() -> None:
         model = Limited([failure, "Yes."])
         with pytest.raises(Exception, match=r"somebody"):
@@ -196,8 +196,8 @@ def test_both_refusals_that_name_a_time_do(failure: Fail) -> None:
     assert 5 <= run_virtual(main())[1] <= 7.5
 
 
-def test_nobody_waits_for_others_for_ever() -> None:
-    """A provider that refuses somebody every second is asked all the same, after a while."""
+def test_waiting_for_others_is_limited() -> None:
+    """A provider that refuses a request every second still gets requests, after a while."""
 
     async def main() -> float:
         loop = asyncio.get_running_loop()
@@ -218,7 +218,7 @@ def test_nobody_waits_for_others_for_ever() -> None:
     assert MAX_PAUSED_SECONDS <= run_virtual(main())[0] <= MAX_PAUSED_SECONDS + 5
 
 
-def test_a_pause_can_be_left() -> None:
+def test_a_pause_can_be_cancelled() -> None:
     async def main() -> None:
         rate_limits.pause("ours", 30, now=0)
         model = Limited(["Yes."])
@@ -230,7 +230,7 @@ def test_a_pause_can_be_left() -> None:
     assert run_virtual(main())[1] == 2
 
 
-def test_the_clocks_do_not_count_a_pause() -> None:
+def test_timeouts_do_not_count_a_pause() -> None:
     async def main() -> None:
         rate_limits.pause("ours", 30, now=0)
         await Agent(model=Limited(["Yes."]), timeouts=Timeouts(first_token=1, step=2)).arun("Go.")

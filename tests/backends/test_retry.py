@@ -40,11 +40,11 @@ def _attempts(log: list[Event]) -> list[tuple[Any, ...]]:
     return said
 
 
-# --- before anything was said
+# --- before any output
 
 
 @pytest.mark.parametrize("what", [408, 409, 429, 500, 503, 529, ConnectionResetError(), "overloaded_error"])
-def test_what_may_pass_is_tried_again(what: Any) -> None:
+def test_retryable_errors_are_retried(what: Any) -> None:
     async def main() -> None:
         stream = scripted(Fail(what), "Hello.").run_stream("Go.")
         log = await log_of(stream)
@@ -66,7 +66,7 @@ def test_what_may_pass_is_tried_again(what: Any) -> None:
         (422, InvalidRequest),
     ],
 )
-def test_what_will_not_pass_is_told_at_once(status: int, kind: type[Exception]) -> None:
+def test_other_errors_are_raised_at_once(status: int, kind: type[Exception]) -> None:
     agent = scripted(Fail(status), "Hello.")
     with pytest.raises(kind):
         agent.run_sync("Go.")
@@ -74,7 +74,7 @@ def test_what_will_not_pass_is_told_at_once(status: int, kind: type[Exception]) 
     assert len(model.requests) == 1
 
 
-def test_retries_are_counted_and_their_waits_grow_with_full_jitter() -> None:
+def test_retries_are_limited_and_their_waits_grow_with_jitter() -> None:
     waits: list[list[float]] = []
 
     async def main() -> None:
@@ -97,13 +97,13 @@ def test_retries_are_counted_and_their_waits_grow_with_full_jitter() -> None:
         assert min(each) < bound * 0.4
 
 
-def test_no_retries_where_none_are_wanted() -> None:
+def test_retries_can_be_disabled() -> None:
     agent = scripted(Fail(500), "Hello.", retries=0)
     with pytest.raises(ServerError):
         agent.run_sync("Go.")
 
 
-def test_what_the_provider_asks_to_wait_is_waited() -> None:
+def test_the_providers_retry_after_is_respected() -> None:
     async def main() -> None:
         stream = scripted(Fail(429, retry_after=7), "Hello.").run_stream("Go.")
         log = await log_of(stream)
@@ -114,7 +114,7 @@ def test_what_the_provider_asks_to_wait_is_waited() -> None:
     assert 7 <= seconds <= 11
 
 
-def test_a_wait_that_is_too_long_is_told_instead() -> None:
+def test_a_retry_after_that_is_too_long_raises() -> None:
     async def main() -> None:
         with pytest.raises(RateLimited) as caught:
             await scripted(Fail(429, retry_after=3600), "Hello.").run("Go.")
@@ -124,7 +124,7 @@ def test_a_wait_that_is_too_long_is_told_instead() -> None:
     assert seconds == 0
 
 
-def test_a_run_can_be_left_while_it_waits_to_try_again() -> None:
+def test_a_run_can_be_cancelled_while_it_waits_for_a_retry() -> None:
     async def main() -> None:
         stream = scripted(Fail(429, retry_after=50), "Hello.").run_stream("Go.")
         asyncio.get_running_loop().call_later(5, stream.cancel)
@@ -135,10 +135,10 @@ def test_a_run_can_be_left_while_it_waits_to_try_again() -> None:
     assert seconds == pytest.approx(5)
 
 
-# --- somebody else
+# --- fallbacks
 
 
-def test_the_fallbacks_are_asked_in_order() -> None:
+def test_fallbacks_are_used_in_order() -> None:
     second = ScriptedModel([Fail(401)], model="second")
     third = ScriptedModel(["Hello."], model="third", provider="other")
     agent = Agent(model=ScriptedModel([Fail(500), Fail(500)], model="first"), fallback=[second, third], retries=1)
@@ -160,7 +160,7 @@ def test_the_fallbacks_are_asked_in_order() -> None:
     run_virtual(main())
 
 
-def test_each_step_begins_with_the_first_model_again() -> None:
+def test_each_step_starts_with_the_first_model() -> None:
     def look() -> str:
         """Look."""
         return "seen"
@@ -171,14 +171,14 @@ def test_each_step_begins_with_the_first_model_again() -> None:
     assert (response, response.model) == ("Here.", "first")
 
 
-def test_a_request_that_is_wrong_is_wrong_everywhere() -> None:
+def test_an_invalid_request_has_no_fallback() -> None:
     second = ScriptedModel(["Hello."])
     with pytest.raises(InvalidRequest):
         Agent(model=ScriptedModel([Fail(400)]), fallback=[second]).run_sync("Go.")
     assert second.requests == ()
 
 
-def test_nobody_else_goes_on_with_what_was_begun() -> None:
+def test_no_fallback_continues_a_started_answer() -> None:
     second = ScriptedModel(["Hello."])
     agent = Agent(model=ScriptedModel([[Say("So far"), Cut()]]), fallback=[second])
     with pytest.raises(IncompleteStream) as caught:
@@ -187,19 +187,19 @@ def test_nobody_else_goes_on_with_what_was_begun() -> None:
     assert second.requests == ()
 
 
-def test_a_fallback_of_a_model_given_whole() -> None:
+def test_a_fallback_given_as_a_model() -> None:
     from headwater import Model
 
     inner = Model(ScriptedModel([Fail(401)]), fallback=[ScriptedModel([Fail(401)])])
     assert Agent(model=inner, fallback=[ScriptedModel(["Hello."])]).run_sync("Go.") == "Hello."
 
 
-# --- after something was said
+# --- after some output
 
 
 @pytest.mark.parametrize("end", [Cut(), Fail(ConnectionResetError()), Fail("overloaded_error")])
 @pytest.mark.parametrize("shown", [Say(["So ", "far"]), Think("Hm."), Call("look", '{"a": ')])
-def test_an_answer_that_breaks_off_is_never_tried_again_by_itself(shown: Any, end: Any) -> None:
+def test_an_interrupted_answer_is_not_retried_by_default(shown: Any, end: Any) -> None:
     agent = scripted([shown, end], "Hello.")
     with pytest.raises((IncompleteStream, Overloaded)) as caught:
         agent.run_sync("Go.")
@@ -208,14 +208,14 @@ def test_an_answer_that_breaks_off_is_never_tried_again_by_itself(shown: Any, en
     assert len(model.requests) == 1
 
 
-def test_an_answer_that_ends_before_it_begins_is_tried_again() -> None:
+def test_an_empty_answer_is_retried() -> None:
     async def main() -> None:
         assert await scripted(Cut(), "Hello.").run("Go.") == "Hello."
 
     run_virtual(main())
 
 
-def test_restart_takes_back_what_was_shown() -> None:
+def test_restart_retracts_the_shown_text() -> None:
     async def main() -> None:
         agent = scripted([Think("Hm."), Say(["So ", "far"]), Cut()], Say(["A", "new."]), on_interrupted="restart")
         stream = agent.run_stream("Go.")
@@ -225,13 +225,13 @@ def test_restart_takes_back_what_was_shown() -> None:
         assert [event.cause for event in log if isinstance(event, AttemptStarted)] == ["first", "restart"]
         assert (stream.response.text, stream.response.reasoning) == ("Anew.", "")
         assert [message.text for message in stream.response.messages] == ["Go.", "Anew."]
-        # What the first attempt had cost is not forgotten.
+        # The usage of the first attempt is kept.
         assert {event.attempt for event in log if isinstance(event, UsageReported)} == {1, 2}
 
     run_virtual(main())
 
 
-def test_restarts_are_bounded_and_the_last_ones_text_is_kept() -> None:
+def test_restarts_are_limited_and_the_last_text_is_kept() -> None:
     async def main() -> None:
         agent = Agent(model=always(Say(["So ", "far"]), Cut()), on_interrupted="restart", retries=2)
         log: list[Any] = []
@@ -243,7 +243,7 @@ def test_restarts_are_bounded_and_the_last_ones_text_is_kept() -> None:
     run_virtual(main())
 
 
-def test_connections_that_fail_are_tried_again_then_told() -> None:
+def test_failed_connections_are_retried_then_raised() -> None:
     async def main() -> None:
         agent = Agent(model=ScriptedModel(lambda request: Fail(ConnectionRefusedError())))
         with pytest.raises(ConnectionFailed):
@@ -263,7 +263,7 @@ def test_connections_that_fail_are_tried_again_then_told() -> None:
         (None, Timeouts(connect=None), [None] * 5),
     ],
 )
-def test_each_model_waits_for_its_own_connections_unless_the_agent_or_the_run_says_otherwise(
+def test_connect_timeout_of_run_agent_and_model(
     agents: Timeouts | None, runs: Timeouts | None, connects: list[float | None]
 ) -> None:
     tried: list[float | None] = []
@@ -285,16 +285,16 @@ def test_each_model_waits_for_its_own_connections_unless_the_agent_or_the_run_sa
     async def main() -> None:
         with pytest.raises(ConnectTimeout):
             await agent.run("Go.", timeouts=runs)
-        assert tried == connects  # the last has no clock of its own: the first model's holds
+        assert tried == connects  # the last has no timeout of its own: the first model's applies
 
     run_virtual(main())
 
 
-# --- what was held back until the end of an attempt
+# --- text held back until the end of an attempt
 
 
 class _Held(Decoder):
-    """Holds the end of what was said back until its input ends, as decoders do that look for a tag or a line's end."""
+    """Holds the end of the text back until its input ends, like decoders that look for a tag or a line end."""
 
     def _feed(self, data: bytes) -> None:
         self.text(data.decode())
@@ -323,7 +323,7 @@ class _Exchange:
 
 
 class _Broken:
-    """Breaks off twice, then answers."""
+    """Is interrupted twice, then answers."""
 
     provider = api = model = "test"
 
@@ -352,7 +352,7 @@ def _log_of_broken(data: bytes) -> list[Event]:
     return log
 
 
-def test_words_held_back_until_the_end_are_taken_back_with_the_rest() -> None:
+def test_text_held_back_until_the_end_is_retracted_too() -> None:
     log = _log_of_broken(b"Some, ")
     assert [event.text for event in log if isinstance(event, TextDelta)] == [
         "Some, ",
@@ -365,7 +365,7 @@ def test_words_held_back_until_the_end_are_taken_back_with_the_rest() -> None:
     assert fold(log).response().transcript == "Whole."
 
 
-def test_words_held_back_count_as_shown_where_they_are_the_only_ones() -> None:
+def test_text_held_back_counts_as_shown_if_it_is_the_only_text() -> None:
     log = _log_of_broken(b"")
     assert [event.chars for event in log if isinstance(event, Retracted)] == [4, 4]
     assert [event.then for event in log if isinstance(event, AttemptFailed)] == ["restart", "restart"]

@@ -1,4 +1,4 @@
-"""The clocks: when one runs out, what feeds it, and that no reader's time is counted."""
+"""Timeouts: when one expires, what resets it, and that a reader's time does not count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.virtual import run_virtual
 from tests.system.recovery.wired import opening, saying, wired
 
 
-def test_the_clock_of_the_first_token() -> None:
+def test_first_token_timeout() -> None:
     async def main() -> None:
         agent = scripted([Wait(100), "Late."], timeouts=Timeouts(first_token=3), retries=0)
         with pytest.raises(FirstTokenTimeout, match="3 s") as caught:
@@ -31,7 +31,7 @@ def test_the_clock_of_the_first_token() -> None:
     assert seconds == pytest.approx(3)
 
 
-def test_a_first_token_that_does_not_come_is_tried_again() -> None:
+def test_a_first_token_timeout_is_retried() -> None:
     async def main() -> None:
         agent = scripted([Wait(100), "Late."], "Hello.", timeouts=Timeouts(first_token=3))
         assert await agent.run("Go.") == "Hello."
@@ -39,7 +39,7 @@ def test_a_first_token_that_does_not_come_is_tried_again() -> None:
     run_virtual(main())
 
 
-def test_the_clock_of_an_answer_that_stands_still() -> None:
+def test_idle_timeout() -> None:
     async def main() -> None:
         agent = scripted([*(one for _ in range(5) for one in ("a", Wait(2.9))), Wait(10)], timeouts=Timeouts(idle=3))
         with pytest.raises(IdleTimeout, match="3 s") as caught:
@@ -50,7 +50,7 @@ def test_the_clock_of_an_answer_that_stands_still() -> None:
     assert seconds == pytest.approx(4 * 2.9 + 3, abs=0.01)
 
 
-def test_arguments_and_reasoning_feed_the_clock_too() -> None:
+def test_arguments_and_reasoning_reset_the_timeout() -> None:
     async def main() -> None:
         pieces = [Think("a"), Wait(2.9), Think("b"), Wait(2.9), Call("look"), Wait(2.9), Say(["c"])]
         assert await scripted(pieces, "So.", timeouts=Timeouts(idle=3)).run("Go.") == "So."
@@ -59,7 +59,7 @@ def test_arguments_and_reasoning_feed_the_clock_too() -> None:
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05])
-def test_an_answer_that_goes_on_after_its_end_is_under_the_clock_again(pause: float) -> None:
+def test_a_reopened_answer_has_the_timeouts_again(pause: float) -> None:
     async def main() -> None:
         model = wired("anthropic", [*saying("anthropic", "a"), pause, opening("anthropic"), 100.0])
         with pytest.raises(IdleTimeout, match="3 s") as caught:
@@ -70,7 +70,7 @@ def test_an_answer_that_goes_on_after_its_end_is_under_the_clock_again(pause: fl
     assert seconds == pytest.approx(3 + pause, abs=1.01)
 
 
-def test_the_clock_of_a_step() -> None:
+def test_step_timeout() -> None:
     async def main() -> None:
         agent = scripted([one for _ in range(9) for one in ("a", Wait(2))], timeouts=Timeouts(step=5))
         with pytest.raises(StepTimeout, match="5 s"):
@@ -80,7 +80,7 @@ def test_the_clock_of_a_step() -> None:
     assert seconds == pytest.approx(5)
 
 
-def test_a_slow_reader_costs_the_provider_nothing() -> None:
+def test_a_slow_readers_time_does_not_count() -> None:
     clocks = Timeouts(first_token=3, idle=3, step=5)
 
     async def main() -> None:
@@ -91,7 +91,7 @@ def test_a_slow_reader_costs_the_provider_nothing() -> None:
     assert seconds > 400
 
 
-def test_a_slow_callback_costs_the_provider_nothing() -> None:
+def test_a_slow_callbacks_time_does_not_count() -> None:
     clocks = Timeouts(first_token=3, idle=3, step=5)
 
     async def slow(token: str) -> None:
@@ -104,7 +104,7 @@ def test_a_slow_callback_costs_the_provider_nothing() -> None:
     run_virtual(main())
 
 
-def test_clocks_of_a_whole_run_start_again_with_each_step() -> None:
+def test_timeouts_start_again_with_each_step() -> None:
     async def wait() -> None:
         """Wait."""
         await asyncio.sleep(100)
@@ -119,6 +119,6 @@ def test_clocks_of_a_whole_run_start_again_with_each_step() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, True, "5"])
-def test_a_clock_is_set_in_seconds(seconds: Any) -> None:
+def test_invalid_timeouts(seconds: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"timeouts\.idle"):
         Timeouts(idle=seconds)

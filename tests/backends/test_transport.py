@@ -1,4 +1,4 @@
-"""The HTTP client, on connections that a test writes byte by byte."""
+"""The HTTP client, on connections that a test controls byte by byte."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Server:
-    """Takes connections one by one and has `serve` answer them; `received` is what came on each."""
+    """Accepts connections one by one and answers them with `serve`; `received` has the data of each."""
 
     def __init__(self, serve: Callable[[socket.socket, int], None]) -> None:
         self._serve = serve
@@ -101,7 +101,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     return running
 
 
-def test_a_request_is_sent_as_it_is_and_answered(serve: Serve, run: Callable[[Any], Any]) -> None:
+def test_a_request_is_sent_unchanged_and_answered(serve: Serve, run: Callable[[Any], Any]) -> None:
     received: list[bytes] = []
 
     def answer(client: socket.socket, number: int) -> None:
@@ -133,7 +133,7 @@ def test_a_request_is_sent_as_it_is_and_answered(serve: Serve, run: Callable[[An
     assert server.connections == 1
 
 
-def test_a_large_body_arrives_whole(serve: Serve, run: Callable[[Any], Any]) -> None:
+def test_a_large_body_arrives_complete(serve: Serve, run: Callable[[Any], Any]) -> None:
     received: list[bytes] = []
 
     def answer(client: socket.socket, number: int) -> None:
@@ -150,7 +150,7 @@ def test_a_large_body_arrives_whole(serve: Serve, run: Callable[[Any], Any]) -> 
     assert received[0].endswith(body)
 
 
-def test_what_had_come_before_the_connection_broke_is_given_first(serve: Serve, run: Callable[[Any], Any]) -> None:
+def test_data_before_a_broken_connection_is_returned_first(serve: Serve, run: Callable[[Any], Any]) -> None:
     def answer(client: socket.socket, number: int) -> None:
         take(client)
         client.sendall(HEAD % (1000, b"so far"))
@@ -161,20 +161,20 @@ def test_what_had_come_before_the_connection_broke_is_given_first(serve: Serve, 
 
     async def main() -> None:
         reply = await transport.post(server.request())
-        await asyncio.sleep(0.02)  # both the text and the end are there before anybody reads
+        await asyncio.sleep(0.02)  # both the text and the end are there before a read
         assert await reply.read() == b"so far"
-        with pytest.raises(ConnectionFailed, match="broke while the answer came"):
+        with pytest.raises(ConnectionFailed, match="broke during the answer"):
             await reply.read()
         reply.abort()
 
     run(main())
 
 
-# --- names of the client's own that a later one may not have
+# --- client internals that a later version may not have
 
 
 class Hiding:
-    """Something of the client's without one of its names, and of a class that cannot be exchanged."""
+    """A client object without one of its attributes, whose class cannot be replaced."""
 
     def __init__(self, real: Any, hidden: str, **instead: Any) -> None:
         self._real = real
@@ -194,7 +194,7 @@ def in_chunks(*pieces: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
 
 
-def test_the_installed_client_is_read_the_fast_way(
+def test_the_installed_client_uses_the_fast_path(
     serve: Serve, run: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(client: socket.socket, number: int) -> None:
@@ -229,7 +229,7 @@ def test_the_installed_client_is_read_the_fast_way(
 
 
 @pytest.mark.parametrize("hidden", ["_buffer", "_wait", "nothing, but of another class"])
-def test_without_a_name_of_the_clients_own_all_still_works(
+def test_everything_works_without_the_clients_internals(
     serve: Serve, run: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, hidden: str
 ) -> None:
     more, gone = threading.Semaphore(0), threading.Event()
@@ -262,26 +262,26 @@ def test_without_a_name_of_the_clients_own_all_still_works(
             reply = await transport.post(server.request(body))
             assert (reply._buffer is None) == hidden.startswith("_")
             for piece in PIECES:
-                assert await reply.read() == piece  # each before the next is sent
+                assert await reply.read() == piece  # each one before the next is sent
                 more.release()
             if body == b"whole":
                 assert await reply.read() == b""
                 assert reply.ended
             else:
-                with pytest.raises(ConnectionFailed, match="broke while the answer came"):
+                with pytest.raises(ConnectionFailed, match="broke during the answer"):
                     await reply.read()
             reply.release()
         reply = await transport.post(server.request(b"leave"))
         assert await reply.read() == PIECES[0]
         reply.abort()
-        assert gone.wait(SOON)  # the loop stands still
+        assert gone.wait(SOON)  # the loop is blocked
 
     run(main())
-    assert server.connections == 2  # the whole ones shared one with the broken one
+    assert server.connections == 2  # the complete ones shared one with the broken one
 
 
 class Kept:
-    """Answers the first request of a connection, and the second with `said` alone; then the connection ends."""
+    """Answers the first request of a connection, and the second only with `said`; then the connection ends."""
 
     def __init__(self, said: bytes, *, reset: bool) -> None:
         self.said, self.reset = said, reset
@@ -300,7 +300,7 @@ class Kept:
 
 
 async def asked_twice(server: Server) -> str:
-    """What a second request on a kept connection comes to."""
+    """The result of a second request on a kept-alive connection."""
     first = await transport.post(server.request())
     assert await first.read_error() == b"hello"
     first.release()
@@ -316,20 +316,18 @@ HALVES = [b"HT", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\ncon
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("said", HALVES)
-def test_a_request_that_was_taken_is_not_sent_again(
-    serve: Serve, run: Callable[[Any], Any], said: bytes, reset: bool
-) -> None:
+def test_a_handled_request_is_not_sent_again(serve: Serve, run: Callable[[Any], Any], said: bytes, reset: bool) -> None:
     kept = Kept(said, reset=reset)
     server = serve(kept)
     message = run(asked_twice(server))
-    assert "broke before an answer came" in message
+    assert "broke before an answer arrived" in message
     assert "its head was cut off" in message or reset
     assert said.decode() not in message
     assert (server.connections, kept.requests) == (1, 2)
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-def test_a_kept_connection_that_was_dead_is_replaced(serve: Serve, run: Callable[[Any], Any], reset: bool) -> None:
+def test_a_dead_kept_alive_connection_is_replaced(serve: Serve, run: Callable[[Any], Any], reset: bool) -> None:
     kept = Kept(b"", reset=reset)
     server = serve(kept)
     assert run(asked_twice(server)) == "hello"
@@ -337,7 +335,7 @@ def test_a_kept_connection_that_was_dead_is_replaced(serve: Serve, run: Callable
 
 
 @pytest.mark.parametrize(("said", "connections"), [(b"", 2), (HALVES[-1], 1)])
-def test_without_the_connectors_own_name_the_error_tells(
+def test_without_the_connectors_internals_the_error_decides(
     serve: Serve, run: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch, said: bytes, connections: int
 ) -> None:
     monkeypatch.setattr(transport, "_watch_answers", lambda connector, loop: None)
@@ -347,7 +345,7 @@ def test_without_the_connectors_own_name_the_error_tells(
     assert server.connections == connections
 
 
-def test_an_errors_body_is_read_up_to_its_bound(serve: Serve, run: Callable[[Any], Any]) -> None:
+def test_an_errors_body_is_read_up_to_its_limit(serve: Serve, run: Callable[[Any], Any]) -> None:
     def answer(client: socket.socket, number: int) -> None:
         take(client)
         client.sendall(b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -361,12 +359,12 @@ def test_an_errors_body_is_read_up_to_its_bound(serve: Serve, run: Callable[[Any
         reply = await transport.post(server.request())
         assert reply.status == 500
         assert len(await reply.read_error()) == transport.MAX_ERROR_BODY_BYTES
-        reply.release()  # more would come: it is closed
+        reply.release()  # more data would follow, so it is closed
 
     run(main())
 
 
-def test_closing_tells_the_other_side_at_once_and_may_be_done_twice(serve: Serve, run: Callable[[Any], Any]) -> None:
+def test_closing_notifies_the_server_at_once_and_may_be_repeated(serve: Serve, run: Callable[[Any], Any]) -> None:
     gone = threading.Event()
 
     def answer(client: socket.socket, number: int) -> None:
@@ -390,7 +388,7 @@ def test_closing_tells_the_other_side_at_once_and_may_be_done_twice(serve: Serve
             thread = threading.Thread(target=reply.shut)
             thread.start()
             thread.join()
-        assert gone.wait(SOON)  # the loop stands still
+        assert gone.wait(SOON)  # the loop is blocked
         reply.abort()
         reply.abort()
         reply.shut()
@@ -400,8 +398,8 @@ def test_closing_tells_the_other_side_at_once_and_may_be_done_twice(serve: Serve
     run(main("shut"))
 
 
-def test_a_slow_reader_holds_the_other_side_back(serve: Serve, run: Callable[[Any], Any]) -> None:
-    """What is not read is not fetched either, beyond a bound."""
+def test_a_slow_reader_slows_the_server_down(serve: Serve, run: Callable[[Any], Any]) -> None:
+    """Unread data is not fetched beyond a limit."""
     sent = 0
     stuck = threading.Event()
 
@@ -431,7 +429,7 @@ def test_a_slow_reader_holds_the_other_side_back(serve: Serve, run: Callable[[An
     run(main())
 
 
-def test_an_address_that_is_none_is_told(run: Callable[[Any], Any]) -> None:
+def test_an_invalid_url_is_an_error(run: Callable[[Any], Any]) -> None:
     async def main() -> None:
         for url in ("ftp://host/x", "http://", "http://no.such.host.invalid/x", "http://a..b/x"):
             with pytest.raises((ConnectionFailed, ConfigurationError)) as caught:
@@ -442,8 +440,8 @@ def test_an_address_that_is_none_is_told(run: Callable[[Any], Any]) -> None:
     run(main())
 
 
-def test_nothing_is_kept_of_a_loop_that_was_closed(serve: Serve) -> None:
-    """However it was closed: a program that makes a loop for each call must not grow by each."""
+def test_nothing_of_a_closed_loop_is_kept(serve: Serve) -> None:
+    """However a loop was closed: a program that creates a loop for each call must not leak memory."""
 
     def answer(client: socket.socket, number: int) -> None:
         while take(client):

@@ -68,7 +68,7 @@ def test_json_is_the_log_of_the_run(folder: Path) -> None:
     for event in events:
         fold.add(event)
     response = fold.response()
-    assert "`high_water` gave back: 06:12" in response.text
+    assert "`high_water` returned: 06:12" in response.text
     assert [call.name for call in response.tool_calls] == ["high_water"]
     assert (done.returncode, done.stderr) == (0, STAND_IN)
 
@@ -89,7 +89,7 @@ def test_on_a_terminal_tools_are_shown_and_how_it_ended(folder: Path) -> None:
     assert f"{lines[0]}\n" == STAND_IN
     assert [line for line in lines if line.endswith('high_water(port="Brest")')]
     assert [line for line in lines if line.startswith("  └ 06:12 · ")]
-    assert "".join(lines).count("high_water gave back: 06:12") == 1
+    assert "".join(lines).count("high_water returned: 06:12") == 1
     assert lines[-1].startswith("stop · ")
 
 
@@ -163,7 +163,7 @@ def test_an_agent_of_ones_own_answers_with_the_options_laid_over_it(harbour: Pat
 
 def test_a_workflow_on_a_pipe_is_its_answer_alone(harbour: Path) -> None:
     done = headwater("run", "Hi", "--agent", "cli_harbour:crew", cwd=harbour)
-    assert done.stdout.startswith("I am no language model,\nno weights"), "the last one's, and not what came before"
+    assert done.stdout.startswith("I'm not a language model,\nno weights"), "the last one's, and not what came before"
     both = headwater("run", "Hi", "--agent", "cli_harbour:all_hands", cwd=harbour).stdout
     assert [line for line in both.splitlines() if line.startswith("## ")] == ["## ann", "## bob"]
 

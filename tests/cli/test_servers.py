@@ -85,7 +85,7 @@ def test_what_listens_and_speaks_something_else_is_told(closed: str, bare: pytes
         found = servers(closed, VLLM_BASE_URL=f"http://127.0.0.1:{odd.getsockname()[1]}/v1")["vllm"]
         thread.join()
     assert not found.reachable
-    assert "broke before an answer came" in found.problem
+    assert "broke before an answer arrived" in found.problem
 
 
 def test_a_server_that_lists_the_key_shows_it_nowhere(closed: str, bare: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_a_host_that_can_be_no_name_is_not_running(host: str, closed: str) -> No
 def test_an_address_that_is_none_is_told(closed: str) -> None:
     found = servers(closed, VLLM_BASE_URL="localhost:8000")["vllm"]
     assert (found.reachable, found.base_url) == (False, PROVIDERS["vllm"].base_url)
-    assert found.problem.startswith("VLLM_BASE_URL is no http(s) URL")
+    assert found.problem.startswith("VLLM_BASE_URL is not an http(s) URL")
 
 
 def test_a_provider_is_reached_without_its_key(closed: str, bare: pytest.MonkeyPatch) -> None:

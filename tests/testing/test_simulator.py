@@ -414,7 +414,7 @@ def test_what_cannot_be_said_is_refused_and_kept_in_problems() -> None:
 
 
 def test_what_is_no_turn_is_refused_at_once() -> None:
-    with pytest.raises(TypeError, match="can not stand in a script"):
+    with pytest.raises(TypeError, match="is not allowed in a script"):
         ProviderSimulator([Faulty(3)])
     with pytest.raises(HeadwaterError, match="No provider 'nobody' is simulated"):
         ProviderSimulator(["Hi."]).url("nobody")

@@ -1,4 +1,4 @@
-"""The protocols of whoever answers a model request: a provider, the offline model or a recording.
+"""The protocols of backends: a provider, the offline model or a recording.
 
 Owns protocols only; it must not import an implementation.
 """
@@ -23,15 +23,15 @@ __all__ = (
 
 
 class Exchange(Protocol):
-    """One request and the answer to it as it comes."""
+    """One request and its streamed answer."""
 
     @property
     def decoder(self) -> Decoder:
-        """What the answer has come to: `complete`, `error`, `finish_reason`, `usage`, … (see `Decoder`)."""
+        """The state of the answer: `complete`, `error`, `finish_reason`, `usage`, … (see `Decoder`)."""
 
     @property
     def alive_at(self) -> float:
-        """When the other side last sent a sign of life that is not an event, in the loop's time; 0 for never."""
+        """When the server last showed progress other than events, in the loop's time; 0 for never."""
 
     async def pull(self) -> list[Event]:
         """Returns the next events, waiting until there are some; an empty list once the answer has ended for any
@@ -42,10 +42,10 @@ class Exchange(Protocol):
         """
 
     def abort(self) -> None:
-        """Stop at once and release everything. Never waits; may be called twice, and from a finalizer."""
+        """Stops at once and releases everything. Never waits; may be called twice, and from a finalizer."""
 
     def shut(self) -> None:
-        """Tell the other side to stop, from any thread, while the loop is idle; `abort` follows later."""
+        """Tells the server to stop, from any thread, while the loop is idle; `abort` follows later."""
 
 
 class Backend(Protocol):
@@ -61,16 +61,16 @@ class Backend(Protocol):
 
     @property
     def api(self) -> str:
-        """The API it speaks, such as `openai-chat`: signatures in a history go back to this API alone."""
+        """Its API, such as `openai-chat`: signatures in a history are sent back only to this API."""
 
     @property
     def model(self) -> str:
         """The model's name as the provider knows it."""
 
     def open(self, request: Request, place: Place) -> Exchange:
-        """Prepare the exchange; nothing is sent before the first `pull`.
+        """Prepares the exchange; nothing is sent before the first `pull`.
 
-        Raises ConfigurationError if this backend cannot take the request.
+        Raises ConfigurationError if this backend cannot accept the request.
         """
 
 
@@ -91,13 +91,13 @@ class Reply(Protocol):
         """Whether the whole body has been read."""
 
     def release(self) -> None:
-        """Nothing more will be read: return the connection to the pool."""
+        """Returns the connection to the pool; nothing more will be read."""
 
     def abort(self) -> None:
-        """Nothing more will be read: close the connection."""
+        """Closes the connection; nothing more will be read."""
 
     def shut(self) -> None:
-        """Tell the other side to stop, without releasing anything."""
+        """Tells the server to stop, without releasing anything."""
 
 
 class Post(Protocol):

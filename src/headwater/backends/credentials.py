@@ -30,8 +30,8 @@ def authorizer(kind: Literal["azure", "google"]) -> Callable[[], Awaitable[dict[
             raise
         except Exception as error:
             raise AuthenticationFailed(
-                f"No token could be had from {kind}: {type(error).__name__}.",
-                hint="Log in with the cloud's own command, or pass api_key=.",
+                f"{kind} provided no token: {type(error).__name__}.",
+                hint="Log in with the cloud's own command-line tool, or pass api_key=.",
                 provider=kind,
             ) from error
         return {"Authorization": f"Bearer {token}"}

@@ -1,7 +1,7 @@
-"""A model at a provider, asked over HTTP: one request, one response, decoded as it arrives.
+"""Requests to a provider over HTTP: one request, one response, decoded as it arrives.
 
 A backend is a declaration that many runs share; an exchange is one request. Owns the limits on a response and how long
-the end of one is waited for; retries, fallbacks and clocks are `retry`'s.
+to wait for its end; `retry` owns retries, fallbacks and timeouts.
 """
 
 from __future__ import annotations
@@ -39,36 +39,35 @@ if TYPE_CHECKING:
 __all__ = ("HTTPBackend", "secrets_of")
 
 MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
-"""The largest response: several pictures fit; a server that never stops cannot fill the disk of a program that logs
-it."""
+"""The largest response: several images fit; an endless response cannot fill the disk of a program that logs it."""
 
 MAX_SAID_CHARS: Final = 16 * 1024 * 1024
-"""The most characters of text, reasoning and arguments in one response, counted once it is longer than as many bytes:
-many times the longest answer of any model, while pictures may still fill MAX_RESPONSE_BYTES. Text is kept in memory
-several times over; see `fold`."""
+"""Maximum number of characters of text, reasoning and arguments in one response, counted once it has that many bytes:
+many times the longest answer of any model, while images may still fill MAX_RESPONSE_BYTES. Text is kept in memory
+several times; see `fold`."""
 
 PROMISED_SECONDS: Final = 1.0
-"""How long to wait, after the finish reason, for what is known to follow (usage, a [DONE])."""
+"""How long to wait after the finish reason for data that is known to follow (usage, a [DONE])."""
 
 REST_SECONDS: Final = 0.1
-"""How long to wait, after the end marker, for the end of the body, so that the connection can be reused. It is counted
-from what came last: an event that has begun is taken whole, however slowly this machine gets to it."""
+"""How long to wait after the end marker for the end of the body, so that the connection can be reused. The time starts
+again with each read: an event that has started is read completely, even on a slow machine."""
 
 TRICKLE_SECONDS: Final = 10.0
-"""How long something may go on coming after the end that says nothing, such as comments, before it is left."""
+"""How long data without content, such as comments, may follow the end before the response is abandoned."""
 
 
 def secrets_of(request: HTTPRequest, given: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Returns the secrets that a request is sent with, which its answer may repeat; `given` are those in its body."""
+    """Returns the secrets of a request, which its answer may repeat; `given` are those in its body."""
     query = dict(parse_qsl(urlsplit(request.url).query)) if "?" in request.url else {}
     return (*given, *secrets_in(request.headers, query), *proxies.proxy_secrets(request.url))
 
 
 class HTTPBackend:
-    """A model at a provider, asked over HTTP.
+    """A provider's model over HTTP.
 
-    `post` sends the requests, by default over the network. `connect` is the time a connection may take, in seconds
-    (None: any), for requests that do not say; unset, the caller decides.
+    `post` sends the requests, by default over the network. `connect` is the connect timeout in seconds (None:
+    unlimited) for requests without one; if unset, the caller decides.
     """
 
     def __init__(
@@ -100,7 +99,7 @@ class HTTPBackend:
 
     @property
     def quota(self) -> tuple[str, str, Secret | None]:
-        """What backends that are rate-limited together share: the provider, its base URL and the key; see
+        """Identifies backends that are rate-limited together: the provider, its base URL and the key; see
         `rate_limits`."""
         return (self.endpoint.provider, self.endpoint.base_url, self.endpoint.key)
 
@@ -114,7 +113,7 @@ class HTTPBackend:
         connect = self.connect if isinstance(request.connect, msgspec.UnsetType) else request.connect
         written = self.written(request)
         if written.replaced:
-            decoder.warn("text_replaced", "What was sent held text that UTF-8 cannot hold; it went as U+FFFD.")
+            decoder.warn("text_replaced", "The request held text that UTF-8 cannot encode; it was sent as U+FFFD.")
         if self.endpoint.start_hint:
             written = msgspec.structs.replace(written, start_hint=self.endpoint.start_hint)
         return HTTPExchange(
@@ -135,7 +134,7 @@ class HTTPBackend:
 
 
 class HTTPExchange:
-    """One HTTP request and its response, decoded as it comes."""
+    """One HTTP request and its response, decoded as it arrives."""
 
     def __init__(
         self,
@@ -169,7 +168,7 @@ class HTTPExchange:
         self._reply: Reply | None = None
         self._over = False
         self._ended_at: float | None = None
-        """When the answer had ended, in the loop's time."""
+        """When the answer ended, in the loop's time."""
 
     async def pull(self) -> list[Event]:
         """See `Exchange`."""
@@ -223,7 +222,7 @@ class HTTPExchange:
         reply = await self._post(request, connect=self._connect)
         if self._over:
             reply.abort()
-            raise ConnectionFailed("The exchange was stopped before its answer came.")
+            raise ConnectionFailed("The exchange was stopped before its answer arrived.")
         self._reply = reply
         if reply.status // 100 != 2:
             raise await self._refused(reply)
@@ -231,7 +230,7 @@ class HTTPExchange:
             reply.abort()
             raise MalformedResponse(
                 f"{self._provider or 'The server'} answered with a web page instead of a stream.",
-                hint="Check the base URL: of most servers it ends in /v1.",
+                hint="Check the base URL: for most servers it ends in /v1.",
                 provider=self._provider,
                 status=reply.status,
             )
@@ -244,7 +243,7 @@ class HTTPExchange:
             where = reply.headers.get("location", "").partition("?")[0]
             return ProviderError(
                 f"{self._provider or 'The server'} answered with a redirect (HTTP {reply.status}) to {where!r}.",
-                hint="Redirects are not followed, for they would take the key along: correct base_url.",
+                hint="Redirects are not followed, because the key would be sent along. Correct base_url.",
                 provider=self._provider,
                 status=reply.status,
             )
@@ -253,7 +252,7 @@ class HTTPExchange:
         error = http_error(self._provider, reply.status, reply.headers, body, now=time.time())
         if isinstance(error, ModelNotFound):
             error.hint = self._model_hint or error.hint
-            if self._post is transport.post and error.code != "DeploymentNotFound":  # whose names no list has
+            if self._post is transport.post and error.code != "DeploymentNotFound":  # deployments are in no list
                 from headwater.backends import model_list
 
                 models = await model_list.models_at(self._request, self._post, connect=self._connect)
@@ -261,7 +260,7 @@ class HTTPExchange:
         return error
 
     def _told(self, error: HeadwaterError) -> HeadwaterError:
-        """The same error with the provider's name in it, and without the key or any other secret."""
+        """Returns the same error with the provider's name, and without the key or any other secret."""
         if isinstance(error, ProviderError) and self._provider and error.provider != self._provider:
             # Decoders know their API, not the provider.
             error.message = error.message.replace(error.provider or "The provider", self._provider, 1)
@@ -272,8 +271,8 @@ class HTTPExchange:
         return error
 
     async def _rest(self, reply: Reply) -> list[Event] | None:
-        """Read what follows the answer, for a bounded time: usage, a [DONE], the end of the body. None where the answer
-        goes on after its end."""
+        """Reads what follows the answer, for a limited time: usage, a [DONE], the end of the body. None if the answer
+        continues after its end."""
         decoder, now = self.decoder, asyncio.get_running_loop().time
         came = now()
         ended = self._ended_at = came if self._ended_at is None else self._ended_at
@@ -306,7 +305,7 @@ class HTTPExchange:
             )
 
     def _weigh(self, events: list[Event]) -> None:
-        """Count the characters of an unusually long response."""
+        """Counts the characters of an unusually long response."""
         for event in events:
             if isinstance(event, (TextDelta, ReasoningDelta)):
                 self._said += len(event.text)
@@ -315,7 +314,7 @@ class HTTPExchange:
         if self._said > MAX_SAID_CHARS:
             self.abort()
             raise LimitExceeded(
-                f"The model said more than {MAX_SAID_CHARS:,} characters in one answer.",
+                f"The model wrote more than {MAX_SAID_CHARS:,} characters in one answer.",
                 limit="max_said_chars",
                 size=MAX_SAID_CHARS,
             )
@@ -331,7 +330,7 @@ class HTTPExchange:
         events = self.decoder.finish()
         if self.decoder.error is not None:
             error = self._told(self.decoder.error)
-            # The decoder's frames hold the received bytes, and say nothing about the cause.
+            # The decoder's frames hold the received bytes, and do not help to find the cause.
             error.__context__, error.__traceback__ = None, None
             self.decoder.error = error
         if self._reply is not None:

@@ -1,6 +1,6 @@
-"""An await that can be interrupted from outside: every wait of a run goes through it.
+"""An await that can be interrupted from outside; every wait of a run uses it.
 
-Owns the one place where a run's own stop is distinguished from a cancelled task. It must not know runs.
+The only place that distinguishes a run's own stop from a cancelled task. It must not know runs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class Interruptible:
-    """Interrupts the current await from outside, with an exception of ours.
+    """Interrupts the current await from outside, with one of headwater's exceptions.
 
-    It works as `asyncio.timeout` does: the task is cancelled and the cancellation is undone where it arrives, so that
-    nobody sees a CancelledError that is not their own. One await at a time; nothing stays open between them.
+    It works like `asyncio.timeout`: the task is cancelled and the cancellation is undone where it arrives, so that
+    no caller sees a CancelledError that is not its own. One await at a time; nothing stays open between them.
     """
 
     __slots__ = ("_before", "_error", "_task")
@@ -34,7 +34,7 @@ class Interruptible:
         self._before = 0
 
     async def wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Await the coroutine. Raises the error given to `interrupt`, if that came first."""
+        """Awaits the coroutine. Raises the error passed to `interrupt`, if that came first."""
         task = asyncio.current_task()
         assert task is not None
         self._task, self._error, self._before = task, None, task.cancelling()
@@ -54,10 +54,10 @@ class Interruptible:
             try:
                 raise error from None
             finally:
-                del error  # it would hold this frame, and this frame the error
+                del error  # avoids a reference cycle between this frame and the error
 
     def interrupt(self, error: BaseException) -> bool:
-        """Interrupt the current await with `error`; returns False if there is none.
+        """Interrupts the current await with `error`; returns False if there is none.
 
         Must be called in the loop's own thread.
         """
@@ -65,7 +65,7 @@ class Interruptible:
         if task is None or self._error is not None or task.done():
             return False
         if running_loop() is not None and asyncio.current_task() is task:
-            return False  # it is running, not waiting: its own code sees the change
+            return False  # it is running, not waiting: its own code checks the state
         self._error = error
         task.cancel()
         return True

@@ -1,6 +1,6 @@
-"""How a model's name becomes a backend: the offline model, a recording, or a provider over HTTP.
+"""Creates a backend from a model's name: the offline model, a recording, or a provider over HTTP.
 
-Owns reading the environment, at the first request and not before. The rules for names are `providers.registry`'s.
+Owns reading the environment, at the first request and not before. `providers.registry` owns the rules for names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ("ENVIRONMENT", "look_up", "prepare", "same_provider")
 
 
 class _Environment(Mapping[str, str]):
-    """The environment variables, which hold keys: hidden where a traceback prints its variables."""
+    """The environment variables, which hold keys: hidden when a traceback prints its variables."""
 
     def __getitem__(self, name: str) -> str:
         return os.environ[name]
@@ -46,9 +46,9 @@ def look_up(
     connect: float | None = None,
     env: Mapping[str, str] = ENVIRONMENT,
 ) -> tuple[Backend, ...]:
-    """Returns the backend that the name means, followed by the fallbacks that a recording was made with.
+    """Returns the backend for the name, followed by the fallbacks that a recording has.
 
-    `connect` is the time a connection may take, in seconds. Raises ModelNotNamed, UnknownModel, MissingKey,
+    `connect` is the connect timeout in seconds. Raises ModelNotNamed, UnknownModel, MissingKey,
     ConfigurationError.
     """
     if not base_url:
@@ -76,16 +76,17 @@ def look_up(
 
 
 def prepare(name: str | None, *, at_url: bool) -> None:
-    """Import the HTTP client where a model of that name, or at an address of its own, is asked with it.
+    """Imports the HTTP client if a model of that name, or at that URL, needs it.
 
-    So whoever asks first does not wait for it. A name that only the environment says is left to the first request.
+    So the first request does not wait for the import. A name that only the environment has is left to the first
+    request.
     """
     if at_url or (name and not registry.is_offline(name) and registry.replay_path(name) is None):
         transport.import_client()
 
 
 def same_provider(one: str | None, other: str | None, *, env: Mapping[str, str] = ENVIRONMENT) -> bool:
-    """Whether two models' names lead to one provider; a name that leads nowhere is nobody's."""
+    """Whether two models' names have the same provider; an unknown name has none."""
     try:
         return registry.provider_of(one, env) == registry.provider_of(other, env)
     except ConfigurationError:

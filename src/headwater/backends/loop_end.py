@@ -1,8 +1,8 @@
-"""How an event loop ends, and what is closed before it does, whoever ends it and however.
+"""Closes resources before their event loop ends, however it ends.
 
-`asyncio.run` closes asynchronous generators first; `loop.close()` alone does not, and a loop that nobody closes is not
-even told that the program ends. What holds connections on a loop says so here, and is closed in all three cases.
-Nothing here knows what that is.
+`asyncio.run` closes asynchronous generators first; `loop.close()` alone does not, and an unclosed loop gets no notice
+when the program ends. Resources that hold connections on a loop register here, and are closed in all three cases.
+Nothing here knows those resources.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ from headwater.backends.interrupt import running_loop
 __all__ = ("Suspended", "before_end", "resume", "suspend")
 
 LAST_SECONDS: Final = 1.0
-"""How long the end of a loop waits for what is closed: over what a socket takes, too short to be taken for a hang."""
+"""How long the end of a loop waits for its resources: longer than closing a socket takes, too short to look like a
+hang."""
 
 Finish: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
 def before_end(loop: asyncio.AbstractEventLoop, finish: Finish) -> None:
-    """Have `finish` run on the loop before it is closed, or the program ends; once. A later one takes its place.
+    """Runs `finish` once on the loop before it is closed or the program ends. A later registration replaces it.
 
-    It runs for at most LAST_SECONDS. A loop of another thread that is still there when the program ends is left as it
-    is: the thread may be between two steps of something that it reads.
+    It runs for at most LAST_SECONDS. If the program ends while another thread still has the loop, it is left alone: the
+    thread may be between two steps of reading a stream.
     """
     if loop not in _endings:
-        with contextlib.suppress(AttributeError, TypeError):  # one without attributes closes as it always did
+        with contextlib.suppress(AttributeError, TypeError):  # one without attributes closes as before
             _watch_close(loop)
     _endings[loop] = _Ending(finish)
 
 
 class _Ending:
-    """What is done before one loop ends."""
+    """The resources of one loop, and how they are closed."""
 
     __slots__ = ("_finish", "_process", "_thread")
 
@@ -50,18 +51,18 @@ class _Ending:
 
     @property
     def is_anothers(self) -> bool:
-        """Whether the thread that works on the loop is another one, which has not ended."""
+        """Whether another thread, which is still alive, uses the loop."""
         return self._thread is not threading.current_thread() and self._thread.is_alive()
 
     def __call__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # After a fork the loop is the parent's, and so is the selector with what it watches.
+        # After a fork the loop and its selector belong to the parent.
         if self._process != os.getpid() or loop.is_closed() or loop.is_running() or self._finish is None:
             return
         finish, self._finish = self._finish, None
         outer = suspend()
         try:
             loop.run_until_complete(_in_time(finish()))
-        except Exception:  # of some task of the program's own: no reason for a loop to stay open
+        except Exception:  # from a task of the program: no reason to keep the loop open
             return
         finally:
             resume(outer)
@@ -71,8 +72,8 @@ _endings: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Ending] = weakre
 
 
 def _watch_close(loop: asyncio.AbstractEventLoop) -> None:
-    """Have `loop.close()` see to the ending first."""
-    known = weakref.ref(loop)  # a loop that held itself would wait for the garbage collector
+    """Makes `loop.close()` run the ending first."""
+    known = weakref.ref(loop)  # avoids a reference cycle, which only the garbage collector could free
     before = vars(loop).get("close")
 
     def close() -> None:
@@ -108,18 +109,18 @@ Suspended: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None
 
 
 def suspend() -> Suspended:
-    """Make room in this thread for another loop to run; what stands still meanwhile, for `resume`."""
+    """Suspends the running loop so that this thread can run another; returns the state for `resume`."""
     loop = running_loop()
     if loop is None:
         return None
     if (task := asyncio.current_task()) is not None:
-        asyncio.tasks._leave_task(loop, task)  # from Python 3.14 on a thread runs one task, whatever its loop
+        asyncio.tasks._leave_task(loop, task)  # since Python 3.14 a thread has only one current task, whatever its loop
     asyncio._set_running_loop(None)
     return loop, task
 
 
 def resume(suspended: Suspended) -> None:
-    """Have the loop that stood still go on."""
+    """Resumes the suspended loop."""
     if suspended is not None:
         loop, task = suspended
         asyncio._set_running_loop(loop)

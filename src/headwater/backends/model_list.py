@@ -1,7 +1,7 @@
-"""Which models a server has, asked only where it answered that it does not have the one that was named.
+"""Lists the models of a server, after it answered that it does not have the requested one.
 
-Owns the one short question and its bounds, and how a list is read. Whatever goes wrong with the question is nobody's
-concern: the refusal is the news.
+Owns that request, its limits, and how a list is read. Errors of the request are ignored: the original refusal is what
+matters.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 __all__ = ("in_words", "list_url", "models_at", "names_in")
 
 LIST_SECONDS: Final = 3.0
-"""What an error may be later for the list: a server that answered a moment ago answers this within a second."""
+"""How long the list may delay an error: a server that just answered replies within a second."""
 
 MAX_LIST_BYTES: Final = 2 * 1024 * 1024
-"""A list of models: a router's hundreds, with all it says about each, fit."""
+"""Maximum size of a list: a router's hundreds of models with all their details fit."""
 
 MAX_NAMED: Final = 8
-"""Models that an error names: as many as one reads."""
+"""Number of models that an error names: as many as a person reads."""
 
 MAX_NAME_CHARS: Final = 100
-"""The longest name that is shown; what is longer is none."""
+"""The longest name that is shown; anything longer is not a name."""
 
 _TAILS: Final = (
     (r"/(chat/completions|responses|messages)$", "/models"),
@@ -42,7 +42,7 @@ _TAILS: Final = (
 
 
 def list_url(url: str) -> str | None:
-    """Returns the address of the list beside that of a request; None where it is none that we know."""
+    """Returns the URL of the model list for a request's URL; None if unknown."""
     parts = urlsplit(url)
     query = urlencode([pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair != ("alt", "sse")])
     for tail, instead in _TAILS:
@@ -53,7 +53,7 @@ def list_url(url: str) -> str | None:
 
 
 async def models_at(request: HTTPRequest, post: Post, *, connect: float | None = None) -> tuple[str, ...]:
-    """Returns the names of the models that the server of `request` has; empty where it does not say."""
+    """Returns the names of the models on the server of `request`; empty if it does not list them."""
     url = list_url(request.url)
     if url is None:
         return ()
@@ -76,7 +76,7 @@ async def models_at(request: HTTPRequest, post: Post, *, connect: float | None =
 def names_in(body: bytes) -> tuple[str, ...] | None:
     """Returns the names in OpenAI's list (`data`, by `id`), Ollama's or Gemini's (`models`, by `name`).
 
-    None where it is no such list, whatever it is. Names that cannot be shown on one line are left out.
+    None if it is not such a list. Names that cannot be shown on one line are left out.
     """
     try:
         listed: Any = msgspec.json.decode(body)
@@ -92,7 +92,8 @@ def names_in(body: bytes) -> tuple[str, ...] | None:
 
 
 def in_words(models: Sequence[str], named: str) -> str:
-    """Returns what the server has as a sentence, the nearest to the model that was named first; "" for nothing."""
+    """Returns the server's models as a sentence, those most similar to the requested one first; "" if there are
+    none."""
     if not models:
         return ""
     import difflib

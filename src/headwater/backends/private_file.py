@@ -1,6 +1,6 @@
-"""A file that holds what was said: a new one in the place of any that is there, readable by its owner alone.
+"""Writes files with conversations: a new file that replaces any existing one, readable only by its owner.
 
-Owns how such a file comes to be; what stands in it is the caller's.
+Owns how such a file is created; the caller owns its content.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ __all__ = ("new_private", "write_private")
 
 
 def write_private(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put a new file with `data` in the place of any that is there, mode 0600.
+    """Replaces the file with a new one that holds `data`, mode 0600.
 
-    Whoever reads meanwhile, or after a crash, finds the old one or the new one, whole. A symbolic link is replaced and
-    not followed, for somebody else may have put it there. Raises ConfigurationError for a device or a pipe, OSError
-    where the file cannot be written.
+    Readers meanwhile, or after a crash, find either the complete old file or the complete new one. A symbolic link is
+    replaced, not followed, since somebody else may have placed it. Raises ConfigurationError for a device or a pipe,
+    OSError if the file cannot be written.
     """
     place, beside, file = _beside(path)
     try:
@@ -36,10 +36,10 @@ def write_private(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def new_private(path: str | os.PathLike[str]) -> BinaryIO:
-    """Returns an empty file, mode 0600, to be written while things happen, in the place of any that was there.
+    """Returns an empty file, mode 0600, for incremental writing; it replaces any existing file.
 
-    Whoever has that one open, or has another name for it, keeps it as it was; a symbolic link is replaced and not
-    followed. Raises as `write_private` does.
+    Programs that have the old file open, or another link to it, keep it unchanged; a symbolic link is replaced, not
+    followed. Raises the same errors as `write_private`.
     """
     place, beside, file = _beside(path)
     try:
@@ -52,13 +52,15 @@ def new_private(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 def _beside(path: str | os.PathLike[str]) -> tuple[str, str, BinaryIO]:
-    """Where the file is to be, and where it is until then."""
+    """Returns the final path, and the temporary one."""
     place = os.fspath(path)
     with contextlib.suppress(FileNotFoundError):
         kind = os.lstat(place).st_mode
-        # What cannot be replaced (a folder) is refused by whoever puts a file there; what can and must not be is here.
+        # The system refuses to replace a folder; devices and pipes could be replaced, but must not be.
         if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind) or stat.S_ISDIR(kind)):
-            raise ConfigurationError(f"Nothing is written to {place!r}: it is not a file.", hint="Name a file.")
+            raise ConfigurationError(
+                f"Cannot write to {place!r}: it is not a regular file.", hint="Pass the path of a file."
+            )
     folder, name = os.path.split(place)
     beside = os.path.join(folder, f".{name}.{os.urandom(6).hex()}")
     return place, beside, os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
@@ -70,7 +72,7 @@ def _remove(path: str) -> None:
 
 
 def _settle(folder: str) -> None:
-    """Have the new name on the disk too, where a system lets folders be opened."""
+    """Flushes the new directory entry to disk, on systems where folders can be opened."""
     with contextlib.suppress(OSError):
         opened = os.open(folder, os.O_RDONLY)
         try:

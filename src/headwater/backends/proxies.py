@@ -1,4 +1,4 @@
-"""Which proxy the environment names for an address, and the errors when it refuses.
+"""Finds the proxy that the environment sets for a URL, and creates the errors for its refusals.
 
 It must not open a connection; `transport` does.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     pass
 
 __all__ = (
-    "hopeless",
+    "not_retryable",
     "host_of",
     "proxy_for",
     "proxy_refused",
@@ -24,14 +24,12 @@ __all__ = (
 
 
 def proxy_for(url: str) -> str | None:
-    """Returns the proxy that the environment (or the system) names for this address, or None. Raises
+    """Returns the proxy that the environment (or the system) sets for this URL, or None. Raises
     ConfigurationError."""
     scheme = url.partition(":")[0]
     variables = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
     if sys.platform not in ("darwin", "win32") and not any(map(os.environ.get, variables)):
-        return (
-            None  # only macOS and Windows have other settings; looking for them takes longer than the rest of a request
-        )
+        return None  # only macOS and Windows have system settings, and reading them is slow
     from urllib.request import getproxies, proxy_bypass
 
     proxies = getproxies()
@@ -40,13 +38,13 @@ def proxy_for(url: str) -> str | None:
         return None
     if proxy.partition("://")[0] not in ("http", "https") and "://" in proxy:
         raise ConfigurationError(
-            f"The proxy for {scheme} addresses is a {proxy.partition(':')[0]} one, which is not spoken here.",
-            hint="Name an http:// proxy in the environment, or except the host with NO_PROXY.",
+            f"The proxy for {scheme} URLs uses {proxy.partition(':')[0]}, which is not supported.",
+            hint="Set an http:// proxy in the environment, or exclude the host with NO_PROXY.",
         )
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if not _is_address(proxy):
+    if not _is_url(proxy):
         raise ConfigurationError(
-            f"The proxy that the environment names for {scheme} addresses is no address.",
+            f"The proxy in the environment for {scheme} URLs is not a valid URL.",
             hint=f"Write {scheme.upper()}_PROXY=http://HOST:PORT, or unset it.",
         )
     return proxy
@@ -70,18 +68,18 @@ def proxy_secrets(url: str) -> tuple[str, ...]:
     return password, b64encode(f"{user}:{password}".encode()).decode()
 
 
-def _is_address(url: str) -> bool:
+def _is_url(url: str) -> bool:
     from urllib.parse import urlsplit
 
     try:
         parts = urlsplit(url)
         return bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, brackets that do not match
+    except ValueError:  # an invalid port, unbalanced brackets
         return False
 
 
 def host_of(url: str) -> str:
-    """Returns the host and port of an address, without user and password."""
+    """Returns the host and port of a URL, without user and password."""
     from urllib.parse import urlsplit
 
     parts = urlsplit(url)
@@ -90,13 +88,13 @@ def host_of(url: str) -> str:
 
 def proxy_refused(host: str, status: int) -> ConnectionFailed:
     """Returns the error for a proxy that refused the connection to `host`."""
-    hint = "Check HTTPS_PROXY and HTTP_PROXY, or except the host with NO_PROXY."
+    hint = "Check HTTPS_PROXY and HTTP_PROXY, or exclude the host with NO_PROXY."
     if status == 407:
-        hint = "It wants a user name and a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT."
-    return hopeless(ConnectionFailed(f"The proxy refused the way to {host} (HTTP {status}).", hint=hint))
+        hint = "It requires a user name and a password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT."
+    return not_retryable(ConnectionFailed(f"The proxy refused to connect to {host} (HTTP {status}).", hint=hint))
 
 
-def hopeless(error: ConnectionFailed) -> ConnectionFailed:
-    """Returns the same error, marked as not worth a retry."""
+def not_retryable(error: ConnectionFailed) -> ConnectionFailed:
+    """Returns the same error, marked as not retryable."""
     error.retryable = False
     return error

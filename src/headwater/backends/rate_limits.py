@@ -1,9 +1,9 @@
 """The pauses that providers ask for, shared by all requests to the same provider with the same key.
 
-When one of three hundred runs is told to wait, the others need not find out one by one. For each quota one time is
-kept, in seconds of the monotonic clock: no lock, no task, nothing that belongs to an event loop. This is the only state
-of the whole process beside the connections of each loop. It must never wait, read a clock or use randomness: the time
-and a random number are passed in.
+When one of three hundred runs is asked to wait, the others need not find out one by one. For each quota one time is
+kept, in seconds of the monotonic clock: no lock, no task, nothing that belongs to an event loop. Besides the
+connections of each loop, this is the only state of the process. It must never wait, read a clock or use randomness:
+the time and a random number are passed in.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 __all__ = ("pause", "wait")
 
 SPREAD: Final = 0.5
-"""Random jitter on a pause, as a share of it: requests that all resume at once would be refused at once."""
+"""Random jitter on a pause, as a fraction of it: requests that all resume at once would all be refused again."""
 
 TIMER_SECONDS: Final = 0.001
 """Timers may fire this much early; a pause with less than that left is over."""
 
 MAX_QUOTAS: Final = 1_000
-"""The most pauses kept, more than any program has keys; beyond it the one that ends first is dropped."""
+"""Maximum number of pauses, more than any program has keys; beyond it the one that ends first is dropped."""
 
 
 class _Pause(NamedTuple):
@@ -32,7 +32,7 @@ _pauses: dict[Hashable, _Pause] = {}
 
 
 def pause(quota: Hashable, seconds: float, *, now: float) -> None:
-    """Record that the provider asked for a pause, in seconds. A pause that ends later is kept."""
+    """Records that the provider asked for a pause, in seconds. A pause that ends later is kept."""
     until = now + seconds
     known = _pauses.get(quota)
     if known is not None and known.until >= until:

@@ -1,6 +1,6 @@
-"""One step's request, with its clocks, retries and fallbacks.
+"""One step's request, with its timeouts, retries and fallbacks.
 
-An `Asking` drives one exchange after another until one gives a complete answer, and reports as events what it does. It
+An `Asking` drives one exchange after another until one returns a complete answer, and reports its actions as events. It
 reads clocks and uses randomness; it must not know tools, the agent loop or runs.
 """
 
@@ -49,23 +49,23 @@ __all__ = (
 _logger = logging.getLogger("headwater.models")
 
 FIRST_WAIT_SECONDS: Final = 0.5
-"""The longest wait before the first retry; it doubles with each further one. The vendors' own clients use the same."""
+"""The longest wait before the first retry; it doubles with each further one, as in the vendors' own clients."""
 
 MAX_WAIT_SECONDS: Final = 8.0
-"""The longest wait before a retry that no provider asked for."""
+"""The longest wait before a retry if the provider asks for none."""
 
 MAX_RETRY_AFTER_SECONDS: Final = 60.0
-"""The longest wait a provider may ask for; beyond it the error is raised instead: nobody watches a prompt that long."""
+"""The longest wait a provider may ask for; beyond it the error is raised instead: no user waits that long."""
 
 MAX_PAUSED_SECONDS: Final = 120.0
-"""The longest one request waits for pauses that other requests were asked for; then it is sent."""
+"""How long a request waits at most for pauses that other requests were asked for; then it is sent."""
 
 MAX_RETRIES_A_RUN: Final = 20
-"""The most retries over all steps of one run: a provider that needs more is down, and the user should know."""
+"""Maximum number of retries over all steps of one run: a provider that needs more is down, and the user should know."""
 
 
 class Retries(msgspec.Struct, frozen=True, kw_only=True):
-    """How often to retry before any output, and what to do when an answer breaks off after some."""
+    """How often to retry before any output, and what to do if an answer is interrupted after some."""
 
     times: int = 2
     on_interrupted: Literal["raise", "restart"] = "raise"
@@ -81,24 +81,24 @@ class Budget:
 
 
 class Before(msgspec.Struct, frozen=True):
-    """What was asked for the same step before, by another process, so that its asking goes on from there."""
+    """The state of the same step's request in another process, to continue from there."""
 
     attempt: int
     """The last attempt."""
     cause: Literal["first", "retry", "fallback", "restart", "resume", "guard"]
-    """Why there is another."""
+    """The reason for another attempt."""
     backend: int
-    """Which of the backends is asked: the first, or the so many-th fallback."""
+    """The index of the backend: 0 for the first, then the fallbacks."""
     tries: int
-    """How often that one was tried again."""
+    """How often that backend was retried."""
 
 
 class Asking:
-    """One step's request, tried until it is answered.
+    """One step's request, retried until it is answered.
 
-    `pull` returns events to append, an empty list once the answer is complete, and raises the error that no retry
-    mended. `place` is where the first attempt's parts and calls are counted from; `fold` knows what has been shown;
-    `final` says that the text is known to be the run's answer, `before` what another process had asked.
+    `pull` returns events to append, an empty list once the answer is complete, and raises the error that remains after
+    all retries. `place` has the first part number and call keys; `fold` knows what has been shown; `final` says that
+    the text is known to be the run's answer, `before` is the state from another process.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Asking:
         self._retries = retries
         self._interruptible = interruptible
         self._budget = budget or Budget()
-        self._jitter = jitter or _dice
+        self._jitter = jitter or _random_jitter
         self._final = final
         self._exchange: Exchange | None = None
         self._tries = 0
@@ -171,38 +171,38 @@ class Asking:
         return self._failed(decoder.error or _incomplete(self.backend, decoder))
 
     def cut(self) -> list[Event]:
-        """The answer is broken off where it stands: the connection is released, and what stood open in it ends."""
+        """Stops the answer: releases the connection, and ends everything open in it."""
         self.abort()
         return [*self._fold.closing_step(CANCELLED), *self.unreported()]
 
     def unreported(self) -> list[Event]:
-        """What the attempt that is cut has cost, as far as the log does not say so yet."""
+        """Returns the usage of the interrupted attempt, if the log does not have it yet."""
         decoder, fold = self.decoder, self._fold
         if decoder is None or fold.in_attempt != decoder.place.attempt:
             return []
         usage, place = decoder.usage, decoder.place
         whole = (decoder.ended or decoder.complete) and usage is not None
         if whole and usage is not None and usage != fold.reported:
-            # The reader left between its coming and its being appended.
+            # The reader left between its arrival and its being appended.
             return [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
         if not whole and (fold.visible or usage) and (estimate := fold.estimate(usage)) is not None:
             return [estimate]
         return []
 
     def shut(self) -> None:
-        """Tell the other side to stop, from any thread and without the loop."""
+        """Tells the server to stop, from any thread and without the loop."""
         if self._exchange is not None:
             self._exchange.shut()
 
     def abort(self) -> None:
-        """Release the connection at once; never waits."""
+        """Releases the connection at once; never waits."""
         if self._watch is not None:
             self._watch.close()
         if self._exchange is not None:
             self._exchange.abort()
 
     async def _wait_and_begin(self) -> list[Event]:
-        """Begin an attempt after any wait; a pause that other requests were asked for is reported once."""
+        """Starts an attempt after any wait; a pause that other requests were asked for is reported once."""
         while True:
             if self._wait:
                 await self._interruptible.wait(asyncio.sleep(self._wait))
@@ -215,13 +215,13 @@ class Asking:
             self._paused += pause
             if first:
                 who = self.backend.provider or "The provider"
-                said = f"{who} asked for a pause; this request waits {pause:.1f} s before it is made."
+                said = f"{who} asked for a pause; this request waits {pause:.1f} s before it is sent."
                 if _logger.hasHandlers():
                     _logger.info("%s", said)
                 return [Warned(code="provider_pause", message=said)]
 
     def _others_pause(self) -> float:
-        """Seconds left of a pause that was asked of a backend with the same quota."""
+        """Seconds left of a pause for backends with the same quota."""
         quota = getattr(self.backend, "quota", None)
         if quota is None or self._paused >= MAX_PAUSED_SECONDS:
             return 0.0
@@ -249,15 +249,15 @@ class Asking:
         ]
 
     def _request_to(self, backend: Backend) -> Request:
-        """The request as this backend gets it: its model, and the clock for its connection."""
+        """Returns the request for this backend, with its model and connect timeout."""
         request = msgspec.structs.replace(self._request, model=backend.model)
         if request.connect is msgspec.UNSET and getattr(backend, "connect", None) is msgspec.UNSET:
-            # Neither the run nor the backend has one of its own.
+            # Neither the run nor the backend sets one.
             return msgspec.structs.replace(request, connect=self._timeouts.connect)
         return request
 
     def _failed(self, error: HeadwaterError) -> list[Event]:
-        """Returns the attempt's last events; its failure is reported once those have been appended."""
+        """Returns the attempt's last events; its failure is reported once these have been appended."""
         exchange = self._exchange
         assert exchange is not None
         self.abort()
@@ -272,7 +272,7 @@ class Asking:
         visible = decoder.visible
         events: list[Event] = []
         usage = decoder.usage or Usage()
-        # More may have been computed than was reported: estimate it rather than count nothing.
+        # The provider may have computed more than it reported: estimate rather than count nothing.
         if _was_answering(error, visible) and (estimate := self._fold.estimate(decoder.usage)) is not None:
             events.append(estimate)
             usage = estimate.usage
@@ -300,18 +300,18 @@ class Asking:
         return events
 
     def _log(self, failed: Backend, error: HeadwaterError, then: str) -> None:
-        """A line for whoever has set up logging: what is tried again would else be seen by nobody."""
+        """Logs a line, since retries are invisible otherwise."""
         if then == "raise" or not _logger.hasHandlers():
             return
         if then == "fallback":
-            what = f"{_name(self.backend)} is asked instead"
+            what = f"falling back to {_name(self.backend)}"
         else:
-            again = "the answer is begun again" if then == "restart" else "it is asked again"
+            again = "restarting the answer" if then == "restart" else "retrying"
             what = f"{again} in {self._wait:.1f} s ({self._tries} of {self._retries.times})"
         _logger.warning("%s failed with %s: %s %s.", _name(failed), type(error).__name__, error.message, what)
 
     def _what_next(self, error: HeadwaterError, visible: bool) -> Literal["retry", "fallback", "restart", "raise"]:
-        """Decide what follows a failed attempt, and set the wait and the backend for it."""
+        """Decides what follows a failed attempt, and sets the wait and the backend for it."""
         if isinstance(error, LimitExceeded) or (visible and self._retries.on_interrupted == "raise"):
             return "raise"
         wait = self._backoff(error)
@@ -329,14 +329,14 @@ class Asking:
         return "raise"
 
     def _backoff(self, error: HeadwaterError) -> float | None:
-        """Seconds until the next try: what the provider asked for, else full jitter; None if that is too long."""
+        """Seconds until the next try: the provider's request, else random jitter; None if that is too long."""
         asked: float | None = getattr(error, "retry_after", None)
         if asked is not None:
             return self._pause_all(error, asked) if asked <= MAX_RETRY_AFTER_SECONDS else None
         return self._jitter() * min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0**self._tries)
 
     def _pause_all(self, error: HeadwaterError, seconds: float) -> float:
-        """Record the pause for all with the same quota; returns the seconds to wait here."""
+        """Records the pause for the quota; returns the seconds to wait here."""
         quota = getattr(self.backend, "quota", None)
         if quota is None or not isinstance(error, (RateLimited, Overloaded)):
             return seconds
@@ -344,7 +344,7 @@ class Asking:
         return seconds + rate_limits.spread(seconds, self._jitter())
 
 
-def _dice() -> float:
+def _random_jitter() -> float:
     import random
 
     return random.random()
@@ -355,7 +355,7 @@ def _name(backend: Backend) -> str:
 
 
 def _was_answering(error: HeadwaterError, visible: bool) -> bool:
-    """Whether the provider had begun to answer, so that the attempt may have cost something."""
+    """Whether the provider had started to answer, so that the attempt may have cost something."""
     if visible:
         return True
     if isinstance(error, ProviderError):
@@ -366,10 +366,10 @@ def _was_answering(error: HeadwaterError, visible: bool) -> bool:
 def _incomplete(backend: Backend, decoder: Decoder) -> IncompleteStream:
     if not decoder.visible:
         return IncompleteStream(
-            f"The answer of {backend.provider or 'the model'} ended before it began.",
-            hint="If this stays so, check that the base URL speaks this API.",
+            f"The answer of {backend.provider or 'the model'} ended before it started.",
+            hint="If this happens every time, check that the base URL is for this API.",
         )
     return IncompleteStream(
-        f"The answer of {backend.provider or 'the model'} broke off: the mark that ends every answer did not come.",
-        hint="The network or the provider cut it; what had come is in the error's `response`.",
+        f"The answer of {backend.provider or 'the model'} was interrupted: its end marker did not arrive.",
+        hint="The network or the provider cut it off; the partial answer is in the error's `response`.",
     )

@@ -1,6 +1,6 @@
-"""The clocks of a run, and the watch that ends a wait when one runs out.
+"""The timeouts of a run, and the watch that interrupts a wait when one expires.
 
-Owns how long is waited and which error is raised. What is done about it is `retry`'s; the run's own clock is the run's.
+Owns how long to wait and which error to raise. `retry` decides what follows; the run itself handles the run's timeout.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ __all__ = ("Timeouts",)
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
-    """The seven clocks, in seconds; None is never.
+    """The seven timeouts, in seconds; None disables one.
 
-    `connect`, `first_token`, `idle` and `step` count only time spent waiting for the provider, never the reader's;
-    `run` is wall time; `tool` is for each call of a tool that has no timeout of its own; both stand still while people
-    are waited for, for `answer` at most: then a call that waits for an approval is refused. Raises ConfigurationError.
+    `connect`, `first_token`, `idle` and `step` count only time spent waiting for the provider, never the reader's time;
+    `run` is wall time; `tool` applies to each call of a tool without its own timeout. `run` and `tool` pause while the
+    run waits for people, for at most `answer`: after that, a call that waits for approval is refused. Raises
+    ConfigurationError.
     """
 
     connect: float | None = 10.0
@@ -47,18 +48,19 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
                 raise ConfigurationError(
-                    f"timeouts.{name} is {value!r}.", hint="Give seconds greater than 0, or None for never."
+                    f"timeouts.{name} is {value!r}.",
+                    hint="Use a number of seconds greater than 0, or None to disable it.",
                 )
 
 
 LOOK_AGAIN_SECONDS: Final = 1.0
-"""When to see whether an answer that had ended goes on, and is under the clocks again."""
+"""How often to check whether an ended answer continues, so that the timeouts apply again."""
 
 
 class Watch:
-    """An attempt's clocks: one timer, reset only when it fires, and fed by plain attribute writes.
+    """An attempt's timeouts: one timer, reset only when it fires, updated by plain attribute writes.
 
-    Time is counted only between `wait` and `rest`: a slow reader costs the provider nothing.
+    Time counts only between `wait` and `rest`: a slow reader does not use up the provider's time.
     """
 
     __slots__ = (
@@ -83,41 +85,41 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._since: float | None = None
         self._spent = 0.0  # seconds waited in earlier pulls
-        self._progress = 0.0  # of those, how many had passed when something last came
+        self._progress = 0.0  # of those, how many had passed at the last arrival
         self._said = False
         self._timer: asyncio.TimerHandle | None = None
 
     def wait(self) -> None:
-        """Waiting for the provider begins."""
+        """Starts waiting for the provider."""
         self._since = self._loop.time()
         if self._timer is None:
             self._set()
 
     def rest(self) -> None:
-        """Waiting for the provider ends."""
+        """Stops waiting for the provider."""
         if self._since is not None:
             self._spent += self._loop.time() - self._since
             self._since = None
 
     def seen(self, decoder: Decoder) -> None:
-        """Events arrived."""
+        """Notes that events arrived."""
         self._progress = self._spent
         if not self._said and decoder.visible:
             self._said = True
             if self._timer is not None:
-                # It was set for the first token, which may be long after the idle clock would run out.
+                # The timer was set for the first token, maybe long after the idle timeout.
                 self._timer.cancel()
                 self._timer = None
 
     def close(self) -> None:
-        """Stop all clocks."""
+        """Stops all timeouts."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._since = None
 
     def _due(self) -> tuple[float, type[TimedOut], str, float] | None:
-        """The clock that runs out first: seconds of waiting until it does, its error, its name, its setting."""
+        """Returns the timeout that expires first: remaining seconds of waiting, its error, its name, its setting."""
         clocks = self._timeouts
         due: list[tuple[float, type[TimedOut], str, float]] = []
         if clocks.step is not None:
@@ -129,7 +131,7 @@ class Watch:
         return min(due, key=lambda clock: clock[0], default=None)
 
     def _last_sign(self) -> float:
-        """After how many seconds of waiting something last arrived, including mere signs of life."""
+        """Seconds of waiting at the last arrival, including mere signs of progress."""
         alive = self._exchange.alive_at
         if self._since is None or alive <= self._since:
             return self._progress
@@ -149,9 +151,9 @@ class Watch:
     def _fire(self) -> None:
         self._timer = None
         if self._since is None:
-            return  # the reader is working; `wait` sets the timer again
+            return  # the reader is busy; `wait` sets the timer again
         if self._exchange.decoder.ended:
-            # The answer is complete, and the exchange bounds the wait for what may follow; but it may go on.
+            # The answer is complete, and the exchange limits the wait for what may follow; but it may continue.
             self._timer = self._loop.call_later(LOOK_AGAIN_SECONDS, self._fire)
             return
         due = self._due()
@@ -165,7 +167,7 @@ class Watch:
         self._interruptible.interrupt(
             kind(
                 f"{self._provider or 'The model'} {said}{' for' if clock != 'step' else ''} {seconds:g} s.",
-                hint=f"Raise timeouts.{clock}, or name a fallback model.",
+                hint=f"Raise timeouts.{clock}, or set a fallback model.",
                 clock=clock,
                 seconds=seconds,
             )

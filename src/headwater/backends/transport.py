@@ -1,9 +1,9 @@
-"""The only file that knows the HTTP client: open, read, close.
+"""The only module that knows the HTTP client: open, read, close.
 
-One aiohttp session serves all runs of an event loop and pools their connections. It closes by itself before its loop
-does (`loop_end`): an asynchronous generator started on the loop holds it, which `asyncio.run` closes too. It must know
-no JSON, no events and no provider, and must retry nothing, except on a kept-alive connection that turns out to be dead
-before anything came.
+One aiohttp session serves all runs of an event loop and pools their connections. It closes automatically before its
+loop does (`loop_end`): an asynchronous generator started on the loop holds it, which `asyncio.run` closes too. It must
+not know JSON, events or providers, and must retry nothing, except on a kept-alive connection that turns out to be dead
+before anything arrived.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.backends.loop_end import before_end
-from headwater.backends.proxies import hopeless, host_of, proxy_for, proxy_refused
+from headwater.backends.proxies import host_of, not_retryable, proxy_for, proxy_refused
 from headwater.errors import ConnectionFailed, ConnectTimeout, HeadwaterError
 from headwater.providers.request import HTTPRequest
 
@@ -37,16 +37,16 @@ __all__ = (
 )
 
 READ_BUFFER_BYTES: Final = 64 * 1024
-"""Bytes read ahead of a slow reader: some hundred tokens; beyond that TCP flow control holds the provider back."""
+"""Bytes read ahead of a slow reader: some hundred tokens; beyond that TCP flow control slows the provider down."""
 
 MAX_ERROR_BODY_BYTES: Final = 256 * 1024
-"""Bytes of an error's body that are read: enough for any message; an HTML page cannot fill memory."""
+"""Bytes of an error's body to read: enough for any message; an HTML page cannot fill memory."""
 
 KEEP_ALIVE_SECONDS: Final = 60
-"""Seconds of silence after which TCP probes the other side; most middleboxes drop idle connections later than that."""
+"""Seconds of silence after which TCP probes the peer; most middleboxes drop idle connections later than that."""
 
 LARGE_BODY_BYTES: Final = 512 * 1024
-"""Request bodies from this size on are written in pieces, so that uploading pictures does not block the loop."""
+"""Request bodies from this size on are written in pieces, so that uploading images does not block the loop."""
 
 
 class Reply:
@@ -56,8 +56,8 @@ class Reply:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        # Where a later aiohttp keeps its pieces elsewhere, its public way is taken: slower, and what comes in the same
-        # turn of the loop as the end of a broken connection is lost with it.
+        # If a later aiohttp stores its pieces elsewhere, use its public API: slower, and it loses data that arrives in
+        # the same turn of the loop as the end of a broken connection.
         pieces = getattr(response.content, "_buffer", None)
         self._buffer: deque[bytes] | None = (
             pieces if isinstance(pieces, deque) and hasattr(response.content, "_wait") else None
@@ -76,17 +76,17 @@ class Reply:
         try:
             return await (self._read() if self._buffer is not None else self._response.content.readany())
         except _client_errors() as error:
-            said = _say(error)
+            said = _reason(error)
         raise ConnectionFailed(
-            f"The connection broke while the answer came: {said}.",
-            hint="The network or the provider cut it; what had come is in the error's `response`.",
+            f"The connection broke during the answer: {said}.",
+            hint="The network or the provider cut it off; the partial answer is in the error's `response`.",
         )
 
     async def _read(self) -> bytes:
         """`readany`, with two differences.
 
-        It takes the pieces of one read one at a time, at half the cost of everything else done with them; here they are
-        joined first. And if the connection has broken, it drops the bytes received before; here they are returned.
+        It takes the pieces of one read one at a time, which costs half as much as all other processing; here they are
+        joined first. And if the connection broke, it drops the bytes received before; here they are returned.
         """
         content, buffer = self._response.content, self._buffer
         assert buffer is not None
@@ -111,7 +111,7 @@ class Reply:
                 pieces.append(piece)
                 size += len(piece)
         except ConnectionFailed:
-            pass  # the status is known; half a message is better than another error
+            pass  # the status is known; a partial message is better than another error
         return b"".join(pieces)[:MAX_ERROR_BODY_BYTES]
 
     @property
@@ -120,14 +120,14 @@ class Reply:
         return self._response.content.at_eof()
 
     def release(self) -> None:
-        """Return the connection to the pool if the body has ended, else close it."""
+        """Returns the connection to the pool if the body has ended, else closes it."""
         if self.ended:
             self._response.release()
         else:
             self.abort()
 
     def abort(self) -> None:
-        """Close the connection at once: the other side sees it before this returns. May be called twice."""
+        """Closes the connection at once: the peer is notified before this returns. May be called twice."""
         transport = self._transport
         if transport is not None:
             _shut(transport)
@@ -135,7 +135,7 @@ class Reply:
         self._response.close()
 
     def shut(self) -> None:
-        """Shut the socket down without releasing anything: for another thread, while the loop is idle."""
+        """Shuts the socket down without releasing anything: for another thread, while the loop is idle."""
         if self._transport is not None:
             _shut(self._transport)
 
@@ -146,14 +146,14 @@ class Reply:
 
 
 def import_client() -> None:
-    """Import the HTTP client, which takes longer than all else that a first request needs."""
+    """Imports the HTTP client, which takes longer than the rest of a first request."""
     import aiohttp  # noqa: F401
 
 
 async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
-    """Send the request and wait for the response's head.
+    """Sends the request and waits for the response's head.
 
-    `connect` is what a connection may take, in seconds: name, TCP, proxy and TLS together.
+    `connect` is the timeout for a connection, in seconds: DNS, TCP, proxy and TLS together.
     Raises: ConnectTimeout, ConnectionFailed, ConfigurationError.
     """
     import aiohttp
@@ -162,7 +162,7 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
     try:
         for again in (True, False):
             opening = _Opening()
-            _now_opening.set(opening)  # and never reset: this coroutine may be closed from another context
+            _now_opening.set(opening)  # never reset: this coroutine may be closed from another context
             try:
                 response = await pool.session.request(
                     request.method,
@@ -177,8 +177,8 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
                 pool.replies.add(reply)
                 return reply
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                # A pooled connection that the other side had closed meanwhile: nothing of the answer was received, and
-                # nothing of the request was handled, so one more try on a new connection is safe.
+                # The peer had closed the pooled connection: nothing of the answer was received, and the request was not
+                # handled, so one more try on a new connection is safe.
                 connecting = isinstance(error, aiohttp.ClientConnectorError)
                 if not again or opening.new or connecting or opening.begun(error):
                     raise
@@ -194,17 +194,17 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
         failed = _connection_failed(request, error)
     except asyncio.CancelledError as cancelled:
         raise cancelled.with_traceback(None)  # noqa: B904  # the same one, without the client's frames: see below
-    # Raised outside: what the client raised holds the request's headers and the proxy's password, and a newcomer's
-    # traceback would begin with a screenful of it. What it said is in the message.
+    # Raised outside the handler: the client's exception holds the request's headers and the proxy's password, and a
+    # traceback would start with a screenful of it. Its text is in the message.
     raise failed
 
 
 def _forget_chunk_ends(content: aiohttp.StreamReader) -> None:
-    """Stop recording where each HTTP chunk ends: only chunk-wise readers need it, and it costs a tenth of a token.
+    """Stops recording where each HTTP chunk ends: only chunk-wise readers need it, and it costs a tenth of a token.
 
-    What is read ahead stays bounded by bytes.
+    Reading ahead stays limited by bytes.
     """
-    # If a later aiohttp has another kind of reader, it is left as it is: slower, but as correct.
+    # If a later aiohttp has another kind of reader, it is not changed: slower, but correct.
     with contextlib.suppress(TypeError):
         content.__class__ = _content_class()
 
@@ -228,26 +228,26 @@ def _content_class() -> type[aiohttp.StreamReader]:
 def _client_errors() -> tuple[type[Exception], ...]:
     import aiohttp
 
-    # A UnicodeError is a host that no resolver can be asked for.
+    # A UnicodeError means a host name that cannot be resolved.
     return (aiohttp.ClientError, OSError, asyncio.IncompleteReadError, UnicodeError)
 
 
 class _Opening:
-    """Whether a request's connection is new, and whether anything came on it. (aiohttp's own tracing costs 25 µs per
-    request, and knows nothing of half a head.)"""
+    """Whether a request's connection is new, and whether anything arrived on it. (aiohttp's own tracing costs 25 µs per
+    request, and does not see a partial head.)"""
 
     __slots__ = ("came", "new")
 
     def __init__(self) -> None:
         self.new = False
         self.came: bool | None = None
-        """Whether anything came; None where nobody looks."""
+        """Whether anything arrived; None if unknown."""
 
     def begun(self, error: Exception) -> bool:
-        """Whether the other side may have begun to answer before the connection ended with `error`."""
+        """Whether the server may have started to answer before the connection ended with `error`."""
         if self.came is not None:
             return self.came
-        # A head that had begun is the error's message in place of words.
+        # The error's message is then the partial head.
         return not isinstance(getattr(error, "message", None), str)
 
 
@@ -255,9 +255,9 @@ _now_opening: ContextVar[_Opening] = ContextVar("headwater_now_opening")
 
 
 class _FirstBytes:
-    """Stands in a connection's parser's place until the first bytes of an answer come, and notes that they did.
+    """Replaces a connection's parser until the first bytes of an answer arrive, and records their arrival.
 
-    It is gone then, so that it costs nothing a token.
+    After that it is removed, so it adds no cost per token.
     """
 
     __slots__ = ("_opening", "_parser", "_protocol")
@@ -269,7 +269,7 @@ class _FirstBytes:
         opening.came = False
 
     def feed_data(self, data: bytes) -> Any:
-        """The parser's own, from now on."""
+        """Restores the parser and passes the data on."""
         self._opening.came = True
         self._protocol._parser = self._parser
         return self._parser.feed_data(data)
@@ -284,7 +284,7 @@ def _protocol_class() -> type[ResponseHandler]:
 
     class Watched(ResponseHandler):
         def set_response_params(self, **params: Any) -> None:
-            """A request is about to be sent, and this is how its answer is to be read."""
+            """Called before a request is sent, with the parameters for reading its answer."""
             super().set_response_params(**params)
             if getattr(self, "_parser", None) is not None and (opening := _now_opening.get(None)) is not None:
                 self._parser = _FirstBytes(self, opening)  # type: ignore[assignment]
@@ -293,8 +293,8 @@ def _protocol_class() -> type[ResponseHandler]:
 
 
 def _watch_answers(connector: aiohttp.TCPConnector, loop: asyncio.AbstractEventLoop) -> None:
-    """Have the connector's connections tell whether anything of an answer came; see `_Opening`."""
-    if hasattr(connector, "_factory"):  # where a later aiohttp has another name for it, nobody looks
+    """Makes the connector's connections record whether anything of an answer arrived; see `_Opening`."""
+    if hasattr(connector, "_factory"):  # if a later aiohttp renames it, arrival stays unknown
         connector._factory = partial(_protocol_class(), loop=loop)
 
 
@@ -302,7 +302,7 @@ def _watch_answers(connector: aiohttp.TCPConnector, loop: asyncio.AbstractEventL
 
 
 class _Pool:
-    """A loop's session, the replies that may still be read from it, and the generator that closes both."""
+    """A loop's session, its open replies, and the generator that closes both."""
 
     __slots__ = ("keeper", "process", "replies", "session")
 
@@ -310,7 +310,7 @@ class _Pool:
         self.session = session
         self.replies: weakref.WeakSet[Reply] = weakref.WeakSet()
         self.process = os.getpid()
-        self.keeper = _keep(session, self.replies)  # which is not given the pool: they would be a cycle
+        self.keeper = _keep(session, self.replies)  # not given the pool, to avoid a reference cycle
 
 
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
@@ -321,10 +321,11 @@ _sockets: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakSet[s
 )
 
 
-def _leave_to_the_parent() -> None:
-    """After a fork the connections are the parent's: nothing may be sent on them here, not even a goodbye.
+def _detach_after_fork() -> None:
+    """After a fork the connections belong to the parent: nothing may be sent on them here, not even a close.
 
-    Their descriptors are pointed at nothing, so that closing them here, now or at exit, closes nothing in the parent.
+    Their descriptors are redirected to /dev/null, so that closing them here, now or at exit, does not affect the
+    parent.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for sockets in _sockets.values():
@@ -336,7 +337,7 @@ def _leave_to_the_parent() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_to_the_parent)
+    os.register_at_fork(after_in_child=_detach_after_fork)
 
 
 async def _pool() -> _Pool:
@@ -347,12 +348,12 @@ async def _pool() -> _Pool:
     pool = _pools[loop] = _Pool(_new_session(loop))
     await anext(pool.keeper)
     before_end(loop, pool.keeper.aclose)
-    await _let_go_of_closed_loops()
+    await _close_sessions_of_closed_loops()
     return pool
 
 
-async def _let_go_of_closed_loops() -> None:
-    """Close the sessions of closed loops: some loops are closed without their generators, and a session holds its
+async def _close_sessions_of_closed_loops() -> None:
+    """Closes the sessions of closed loops: some loops are closed without their generators, and a session holds its
     loop."""
     for known in _pools.keyrefs():  # a copy: other threads have loops too
         loop = known()
@@ -383,11 +384,11 @@ def _new_session(loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),
-        # A compressed stream arrives in blocks, not in tokens.
+        # A compressed stream would arrive in blocks, not in tokens.
         headers={"Accept-Encoding": "identity"},
         skip_auto_headers=("User-Agent",),
         read_bufsize=READ_BUFFER_BYTES,
-        # `proxy_for` looks proxies up: aiohttp's own way starts threads for them, and reads ~/.netrc.
+        # `proxy_for` looks proxies up: aiohttp's own lookup starts threads, and reads ~/.netrc.
         trust_env=False,
     )
 
@@ -400,7 +401,7 @@ async def _keep(session: aiohttp.ClientSession, replies: weakref.WeakSet[Reply])
             reply.abort()
         _pools.pop(asyncio.get_running_loop(), None)  # the session holds its loop, which would never be collected
         await session.close()
-        await asyncio.sleep(0)  # closed transports release their sockets a turn later
+        await asyncio.sleep(0)  # closed transports release their sockets one turn of the loop later
 
 
 def _tls() -> Any:
@@ -418,7 +419,7 @@ def _tls() -> Any:
 
 
 def _shut(transport: asyncio.BaseTransport) -> None:
-    """Shut the socket down now. `transport.abort` closes it only on the loop's next turn, and an idle loop has none;
+    """Shuts the socket down now. `transport.abort` closes it only on the loop's next turn, and an idle loop has none;
     shutting it down needs no loop and works from any thread."""
     sock = transport.get_extra_info("socket")
     if sock is None:
@@ -427,8 +428,8 @@ def _shut(transport: asyncio.BaseTransport) -> None:
         try:
             sock.shutdown(socket.SHUT_RDWR)
         except (TypeError, NotImplementedError):
-            # uvloop gives a stand-in that cannot; a duplicate of its descriptor can. A closed one's number may be
-            # another's by now.
+            # uvloop returns a wrapper without shutdown; a duplicate of its descriptor works. The number of a closed
+            # descriptor may be in use by another one.
             if not transport.is_closing():
                 with socket.socket(fileno=os.dup(sock.fileno())) as same:
                     same.shutdown(socket.SHUT_RDWR)
@@ -437,7 +438,7 @@ def _shut(transport: asyncio.BaseTransport) -> None:
 
 
 def _connection_failed(request: HTTPRequest, error: Exception) -> ConnectionFailed:
-    """The error for a connection that could not be made, or broke before an answer. aiohttp's text names the
+    """Returns the error for a connection that failed, or broke before an answer. aiohttp's text has the
     addresses."""
     import aiohttp
 
@@ -446,8 +447,8 @@ def _connection_failed(request: HTTPRequest, error: Exception) -> ConnectionFail
         return _insecure(host, error)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return ConnectionFailed(
-            f"No connection to the proxy {error.host}:{error.port}: {_say(error)}.",
-            hint="Check HTTPS_PROXY and HTTP_PROXY, or except the provider's host with NO_PROXY.",
+            f"No connection to the proxy {error.host}:{error.port}: {_reason(error)}.",
+            hint="Check HTTPS_PROXY and HTTP_PROXY, or exclude the provider's host with NO_PROXY.",
         )
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return ConnectionFailed(
@@ -459,11 +460,13 @@ def _connection_failed(request: HTTPRequest, error: Exception) -> ConnectionFail
         hint = "Is the server running? Check the base URL."
         if host.startswith(("127.", "localhost", "[::1]")):
             hint = request.start_hint or "Start the server there, or check the base URL's port."
-        return ConnectionFailed(f"No connection to {host}: {_say(error)}.", hint=hint)
+        return ConnectionFailed(f"No connection to {host}: {_reason(error)}.", hint=hint)
     if isinstance(error, (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError)):
-        return hopeless(ConnectionFailed(f"{host or 'The base URL'} is no http address.", hint="Check base_url."))
+        return not_retryable(
+            ConnectionFailed(f"{host or 'The base URL'} is not a valid http URL.", hint="Check base_url.")
+        )
     return ConnectionFailed(
-        f"The connection to {host} broke before an answer came: {_say(error)}.", hint="Try again in a while."
+        f"The connection to {host} broke before an answer arrived: {_reason(error)}.", hint="Try again later."
     )
 
 
@@ -471,26 +474,26 @@ def _insecure(host: str, error: Exception) -> ConnectionFailed:
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     reason = getattr(cause, "reason", None)
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return hopeless(
-            ConnectionFailed(f"{host} does not speak TLS.", hint="Write http:// instead of https:// in the base URL.")
+        return not_retryable(
+            ConnectionFailed(f"{host} does not support TLS.", hint="Write http:// instead of https:// in the base URL.")
         )
     said = getattr(cause, "verify_message", None)
     if said:
-        return hopeless(
+        return not_retryable(
             ConnectionFailed(
                 f"The certificate of {host} is not trusted: {said.rstrip('.')}.",
-                hint="If you trust it (a company's proxy, a server of your own), name its authority's file in "
+                hint="If you trust it (a company proxy, your own server), set the file of its certificate authority in "
                 "SSL_CERT_FILE.",
             )
         )
     return ConnectionFailed(
-        f"No secure connection to {host}: {reason or _say(error)}.",
-        hint="Check that https is spoken there, and what stands on the way.",
+        f"No secure connection to {host}: {reason or _reason(error)}.",
+        hint="Check that the server supports https, and any proxy in between.",
     )
 
 
-def _parser_said(error: BaseException) -> str:
-    """What the client's HTTP parser objected to, in a few words; what it goes on with is what the other side sent."""
+def _parser_reason(error: BaseException) -> str:
+    """Returns a short reason from the client's HTTP parser; the rest of its message is the server's data."""
     inner = error.__cause__
     while inner is not None and inner.__cause__ is not None:
         inner = inner.__cause__
@@ -503,16 +506,16 @@ def _parser_said(error: BaseException) -> str:
 _QUOTED: Final = re.compile(r""":?\n|:? b?['"]""")
 
 
-def _say(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if not isinstance(getattr(error, "message", ""), str):
-        return "its head was cut off"  # what there is of it stands in place of words
+        return "its head was cut off"  # its text is the partial head
     cause = getattr(error, "os_error", None) or error
     text = getattr(cause, "strerror", None) or str(cause)
     if "ConnectionResetError(" in text:
-        text = "it was reset by the other side"
-    elif said := _parser_said(error):
+        text = "it was reset by the peer"
+    elif said := _parser_reason(error):
         text = said
     number = getattr(cause, "errno", None) or next(iter(re.findall(r"\[Errno (\d+)\]", text)), None)
     if number and int(number) > 0:
-        return os.strerror(int(number))  # asyncio's own text names the address a second time
+        return os.strerror(int(number))  # asyncio's own text repeats the address
     return text.rstrip(".") or type(cause).__name__

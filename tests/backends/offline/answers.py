@@ -1,4 +1,4 @@
-"""Requests to the offline model, and all that came of one."""
+"""Helpers: requests to the offline model, and the result of one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def ask(
 
 
 class Answer:
-    """All that came of one exchange: the events, when each batch of them came, and what ended it."""
+    """The result of one exchange: the events, the time of each batch, and the error that ended it."""
 
     def __init__(self, exchange: OfflineExchange) -> None:
         self.decoder = exchange.decoder

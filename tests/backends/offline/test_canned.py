@@ -1,4 +1,4 @@
-"""What the offline model answers without a script."""
+"""The offline model's answers without a script."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from tests.backends.offline.answers import CLOCK, WEATHER, answer_to, ask
 
 @pytest.mark.parametrize("shape", [None, *SHAPES])
 @pytest.mark.parametrize("seed", range(3))
-def test_it_says_that_it_is_no_language_model(shape: Shape | None, seed: int) -> None:
+def test_it_says_that_it_is_not_a_language_model(shape: Shape | None, seed: int) -> None:
     answer = answer_to(OfflineModel(shape=shape, seed=seed), ask("Who are you?"))
-    assert "no language model" in answer.text.lower()
+    assert "not a language model" in answer.text.lower()
     assert "Who are you?" in answer.text
     assert answer.decoder.complete
     assert answer.decoder.finish_reason == answer.decoder.provider_finish_reason == "stop"
@@ -85,7 +85,7 @@ def test_a_long_task_is_quoted_in_part() -> None:
     assert len(text) < 1000
 
 
-def test_without_a_user_there_is_nothing_to_quote() -> None:
+def test_without_a_user_message_nothing_is_quoted() -> None:
     request = Request(model="offline", messages=(Message.system("Be brief."),))
     assert "“(nothing)”" in answer_to(OfflineModel(), request).text
     assert answer_to(OfflineModel(shape="markdown"), request).text.startswith("# Nothing was asked")
@@ -96,7 +96,7 @@ def test_low_verbosity_is_the_first_paragraph() -> None:
     assert answer_to(OfflineModel(), ask(verbosity="low")).text == whole.partition("\n\n")[0]
 
 
-def test_reasoning_is_said_first_and_counted() -> None:
+def test_reasoning_comes_first_and_is_counted() -> None:
     answer = answer_to(OfflineModel(), ask(reasoning="low"))
     kinds = [type(event) for event in answer.events]
     assert kinds.index(ReasoningEnded) < kinds.index(TextStarted)
@@ -114,7 +114,7 @@ def test_each_tool_is_called_once_then_quoted() -> None:
     model, request = OfflineModel(), ask(tools=(WEATHER, CLOCK))
     first = answer_to(model, request)
     assert first.calls == {"weather": {"city": "Paris", "unit": "celsius"}, "clock": {}}
-    assert first.text == "Let me ask `weather` and `clock` first."
+    assert first.text == "Let me call `weather` and `clock` first."
     assert first.decoder.finish_reason == "tool_calls"
 
     called = Message.assistant(*(ToolCall(id=name, name=name, arguments=args) for name, args in first.calls.items()))
@@ -124,7 +124,7 @@ def test_each_tool_is_called_once_then_quoted() -> None:
     )
     second = answer_to(model, ask("What is the weather in Paris?", called, back, tools=(WEATHER, CLOCK)))
     assert not second.calls
-    assert "`weather` gave back: Sunny, 21 °C" in second.text
+    assert "`weather` returned: Sunny, 21 °C" in second.text
     assert "`clock` failed: It stood still." in second.text
     assert second.decoder.finish_reason == "stop"
 
@@ -140,13 +140,13 @@ def test_results_of_parts_and_long_ones_are_quoted_too() -> None:
         ToolResult(id="3", name="wait", content=""),
     )
     text = answer_to(OfflineModel(shape="poem"), ask("So?", back)).text
-    assert "`look` gave back: See [image/png]" in text
-    assert "`wait` gave back: (nothing)" in text
+    assert "`look` returned: See [image/png]" in text
+    assert "`wait` returned: (nothing)" in text
     assert "word…" in text
     assert len(text) < 1500
 
 
-def test_one_tool_a_step_where_calls_are_not_parallel() -> None:
+def test_without_parallel_calls_one_tool_per_step() -> None:
     answer = answer_to(OfflineModel(), ask(tools=(WEATHER, CLOCK), parallel_tool_calls=False))
     assert list(answer.calls) == ["weather"]
 
@@ -155,7 +155,7 @@ def test_one_tool_a_step_where_calls_are_not_parallel() -> None:
     ("choice", "called"),
     [("auto", {"weather", "clock"}), ("none", set()), ("required", {"weather", "clock"}), ("clock", {"clock"})],
 )
-def test_the_tool_choice_is_honoured(choice: str, called: set[str]) -> None:
+def test_tool_choice(choice: str, called: set[str]) -> None:
     request = ask(tools=(WEATHER, CLOCK), tool_choice=choice)
     assert set(answer_to(OfflineModel(), request).calls) == called
 
@@ -165,10 +165,10 @@ def test_a_stop_sequence_ends_the_answer() -> None:
     answer = answer_to(OfflineModel(), ask(stop=("nowhere in it", "language", "model")))
     assert answer.text == whole[: min(whole.index("language"), whole.index("model"))]
     assert (answer.decoder.finish_reason, answer.decoder.provider_finish_reason) == ("stop", "stop_sequence")
-    assert answer_to(OfflineModel(), ask(tools=(CLOCK,), stop=("ask",))).calls == {}
+    assert answer_to(OfflineModel(), ask(tools=(CLOCK,), stop=("call",))).calls == {}
 
 
-def test_an_answer_that_a_tool_takes_is_given_once_the_other_tools_were_called() -> None:
+def test_the_answer_tool_is_called_last() -> None:
     final = ToolSpec(name="final", parameters={**WEATHER.parameters, "properties": {"city": {"type": "string"}}})
     spec = OutputSpec(name="answer", schema=final.parameters, tool="final")
 

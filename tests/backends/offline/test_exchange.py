@@ -1,4 +1,4 @@
-"""One exchange with the offline model: how it waits, and how it is left."""
+"""One exchange with the offline model: waiting and stopping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.backends.offline.answers import ask, drain
 from tests.support.virtual import run_virtual
 
 
-def test_others_run_while_an_answer_without_pauses_comes() -> None:
+def test_other_tasks_run_during_an_answer_without_pauses() -> None:
     async def both() -> list[str]:
         order: list[str] = []
 
@@ -49,7 +49,7 @@ def test_abort_ends_a_wait_at_once() -> None:
         await exchange.pull()
         pulling = asyncio.create_task(exchange.pull())
         await asyncio.sleep(1)
-        exchange.shut()  # nothing is on the other side: it changes nothing
+        exchange.shut()  # there is no server, so nothing changes
         exchange.abort()
         exchange.abort()
         return await pulling, await exchange.pull()
@@ -86,7 +86,7 @@ def test_abort_after_its_loop_has_closed() -> None:
 
     async def main() -> Coroutine[Any, Any, list[Event]]:
         pulling = exchange.pull()
-        for _ in range(2):  # as far as the timer
+        for _ in range(2):  # up to the timer
             pulling.send(None)
         return pulling
 

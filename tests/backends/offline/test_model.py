@@ -1,4 +1,4 @@
-"""The offline model: its names, what it refuses, and what it shows of itself."""
+"""The offline model: its names, invalid arguments, and its repr."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ from tests.backends.offline.answers import CLOCK, answer_to, ask, only
 @pytest.mark.parametrize(
     ("name", "shape"), [("offline", None), ("offline/markdown", "markdown"), ("offline:poem", "poem")]
 )
-def test_a_name_can_say_the_shape(name: str, shape: Shape | None) -> None:
+def test_a_name_may_contain_the_shape(name: str, shape: Shape | None) -> None:
     model = from_name(name, rate=50)
     assert (model.model, model.shape, model.rate) == (name, shape, 50)
 
 
 @pytest.mark.parametrize("name", ["offline/limerick", "offline/", "online"])
-def test_a_name_that_leads_nowhere(name: str) -> None:
+def test_an_unknown_name(name: str) -> None:
     with pytest.raises(errors.UnknownModel, match="offline/poem"):
         from_name(name)
 
 
 @pytest.mark.parametrize(("choice", "tools"), [("required", ()), ("sundial", (CLOCK,))])
-def test_a_tool_choice_that_can_not_be(choice: str, tools: tuple[ToolSpec, ...]) -> None:
+def test_an_impossible_tool_choice(choice: str, tools: tuple[ToolSpec, ...]) -> None:
     with pytest.raises(errors.ConfigurationError, match="tool_choice"):
         OfflineModel().open(ask(tools=tools, tool_choice=choice), Place())
 
 
-def test_a_shape_that_is_none() -> None:
+def test_an_invalid_shape() -> None:
     with pytest.raises(ValueError, match="prose"):
         OfflineModel(shape="limerick")  # type: ignore[arg-type]
 
 
-def test_the_place_of_the_step_is_kept() -> None:
+def test_part_numbers_follow_the_place() -> None:
     place = Place(step=3, attempt=2, part=5, lead="\n\n", call_prefix="run7", calls={"c1"})
     answer = answer_to(ScriptedModel([["Hi", Call("clock", id="c1"), Call("clock")]]), place=place)
     started = only(TextStarted, answer)
@@ -60,21 +60,21 @@ def test_the_place_of_the_step_is_kept() -> None:
     assert only(UsageReported, answer).attempt == 2
 
 
-def test_a_script_honours_nothing_but_itself() -> None:
+def test_a_script_ignores_settings() -> None:
     model = ScriptedModel("one two three", model="gpt", provider="openai", api="openai-chat")
     answer = answer_to(model, ask(max_tokens=1, stop=("two",), tool_choice="required"))
     assert (answer.text, answer.decoder.finish_reason, answer.decoder.model) == ("one two three", "stop", "gpt")
     assert (model.model, model.provider, model.api) == ("gpt", "openai", "openai-chat")
 
 
-def test_it_shows_what_it_is() -> None:
+def test_repr() -> None:
     assert repr(OfflineModel()) == "OfflineModel(model='offline')"
     assert repr(ScriptedModel(["a", "b"])) == "OfflineModel(<2 turns>, model='offline')"
     assert repr(ScriptedModel(lambda request: "a")) == "OfflineModel(<function>, model='offline')"
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
-def test_a_copy_begins_the_script_anew(copied: Any) -> None:
+def test_a_copy_starts_the_script_again(copied: Any) -> None:
     model = OfflineModel(["One.", "Two."], rate=100, seed=2, model="m")
     assert answer_to(model, ask()).text == "One."
     twin = copied(model)

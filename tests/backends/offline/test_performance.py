@@ -1,4 +1,4 @@
-"""A turn carried out: the events it makes, the rate of its tokens, and how it ends."""
+"""Performing a turn: its events, the rate of its tokens, and its end."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def test_max_tokens_cuts_the_answer(limit: int) -> None:
     assert answer.decoder.usage.output_tokens == limit
 
 
-def test_an_answer_of_just_max_tokens_is_whole() -> None:
+def test_an_answer_of_exactly_max_tokens_is_complete() -> None:
     whole = answer_to(OfflineModel())
     answer = answer_to(OfflineModel(), ask(max_tokens=len(whole.tokens)))
     assert (answer.text, answer.decoder.finish_reason) == (whole.text, "stop")
 
 
 def test_a_call_that_max_tokens_cuts_is_rejected() -> None:
-    before = count("Let me ask `weather` first.")
+    before = count("Let me call `weather` first.")
     answer = answer_to(OfflineModel(), ask(tools=(WEATHER,), max_tokens=before + 3))
     rejected = only(CallRejected, answer)
     assert rejected.raw == "".join(event.json for event in answer.events if isinstance(event, CallDelta))
@@ -70,7 +70,7 @@ def test_a_call_that_max_tokens_cuts_is_rejected() -> None:
     assert answer.decoder.finish_reason == "length"
 
 
-def test_usage_counts_what_was_asked_and_said() -> None:
+def test_usage_counts_request_and_answer() -> None:
     short = answer_to(OfflineModel(), ask("Hello there, friend")).decoder.usage
     assert short is not None
     assert short.input_tokens == 4
@@ -81,7 +81,7 @@ def test_usage_counts_what_was_asked_and_said() -> None:
     assert (longer.input_tokens or 0) > 20
 
 
-def test_the_rate_is_tokens_a_second() -> None:
+def test_the_rate_is_tokens_per_second() -> None:
     model = OfflineModel(rate=10)
     answer, seconds = run_virtual(drain(model.open(ask(), Place())))
     assert answer.times == pytest.approx([place / 10 for place in range(len(answer.tokens))])
@@ -105,12 +105,12 @@ def test_without_a_rate_no_time_passes_and_tokens_come_together(rate: float | No
 
 
 @pytest.mark.parametrize("rate", [-1.0, float("inf"), float("nan")])
-def test_a_rate_that_is_none(rate: float) -> None:
+def test_an_invalid_rate(rate: float) -> None:
     with pytest.raises(ValueError, match="rate"):
         OfflineModel(rate=rate)
 
 
-def test_text_comes_by_words_or_by_the_chunks_given() -> None:
+def test_text_is_streamed_by_words_or_in_the_given_chunks() -> None:
     assert say("one two three").tokens == ["one", " two", " three"]
     assert say(Say(["on", "", "e two"]), " three").tokens == ["on", "e two", " three"]
     assert [type(event) for event in say("a", "b").events if not isinstance(event, UsageReported)] == [
@@ -123,7 +123,7 @@ def test_text_comes_by_words_or_by_the_chunks_given() -> None:
 
 @BOUNDED
 @given(st.lists(st.text() | st.lists(st.text()).map(Say), max_size=5))
-def test_what_was_said_is_the_text(said: list[str | Say]) -> None:
+def test_the_streamed_text_is_the_text(said: list[str | Say]) -> None:
     expected = "".join("".join(item.text) if isinstance(item, Say) else item for item in said)
     assert say(*said).text == expected
 
@@ -157,24 +157,24 @@ def test_calls_and_their_arguments() -> None:
     assert answer.decoder.finish_reason == "tool_calls"
 
 
-def test_a_call_of_the_providers_own_does_not_stop_the_answer() -> None:
+def test_a_provider_side_call_does_not_end_the_answer() -> None:
     assert say(Call("search", by="provider"), "Found.").decoder.finish_reason == "stop"
 
 
-def test_arguments_that_are_no_json_are_rejected() -> None:
+def test_arguments_that_are_not_json_are_rejected() -> None:
     rejected = only(CallRejected, say(Call("weather", '{"city": ')))
     assert (rejected.raw, rejected.error) == ('{"city": ', "The arguments are not a JSON object.")
 
 
 @pytest.mark.parametrize("end", [Cut(), Fail(RuntimeError("x")), Fail("overloaded_error")])
-def test_a_call_right_before_the_break_is_unfinished(end: Cut | Fail) -> None:
+def test_a_call_right_before_a_cut_is_unfinished(end: Cut | Fail) -> None:
     answer = say(Call("clock"), Call("weather", {"city": "Rome"}), end)
     assert list(answer.calls) == ["clock"]
     assert only(CallRejected, answer).error == "The arguments were cut off."
     assert not answer.decoder.complete
 
 
-def test_sources_files_and_items_pass_as_they_are() -> None:
+def test_sources_files_and_items_are_passed_on() -> None:
     span = (0, 1)
     answer = say(
         "x",
@@ -211,7 +211,7 @@ def test_a_cut_answer_is_not_complete() -> None:
     assert answer.error is None
 
 
-def test_failing_after_something_was_said() -> None:
+def test_failing_after_some_output() -> None:
     failure = ZeroDivisionError("a bug")
     answer = say("So it", Fail(failure))
     assert answer.text == "So it"

@@ -1,4 +1,4 @@
-"""What a schema's own keywords say, beside what a real validator makes of them."""
+"""A schema's own keywords, compared with a real validator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from headwater.backends.offline.schema_keywords import fits, holds, kind, merged
         ({"minLength": 2}, "string"),
     ],
 )
-def test_the_type_that_is_made(schema: dict[str, Any], made: str) -> None:
+def test_the_generated_type(schema: dict[str, Any], made: str) -> None:
     assert kind(schema) == made
 
 
@@ -74,20 +74,20 @@ KEYWORDS = st.fixed_dictionaries(
 
 
 @given(PLAIN, KEYWORDS)
-def test_a_plain_value_fits_where_a_validator_says_so(value: Any, schema: dict[str, Any]) -> None:
+def test_fits_agrees_with_a_validator(value: Any, schema: dict[str, Any]) -> None:
     if isinstance(value, bool) and "enum" in schema and int(value) in schema["enum"]:
-        return  # what is equal in Python and not in JSON: `holds` tells it apart
+        return  # equal in Python but not in JSON: `holds` distinguishes them
     assert fits(value, schema) == jsonschema.Draft202012Validator(schema).is_valid(value)
 
 
 @given(KEYWORDS, KEYWORDS, PLAIN)
-def test_what_fits_both_fits_the_two_joined(one: dict[str, Any], other: dict[str, Any], value: Any) -> None:
+def test_a_value_of_both_schemas_fits_the_merged_one(one: dict[str, Any], other: dict[str, Any], value: Any) -> None:
     steps = {schema["multipleOf"] for schema in (one, other) if "multipleOf" in schema}
     if len(steps) < 2 and fits(value, one) and fits(value, other):
         assert fits(value, merged(one, other))
 
 
-def test_one_and_true_are_two_things() -> None:
+def test_one_and_true_differ() -> None:
     assert holds([1, "a"], 1)
     assert not holds([1, "a"], True)
     assert holds([True], True)

@@ -1,4 +1,4 @@
-"""Values made from a JSON Schema: valid, the same each time, and of the words that are there."""
+"""Values generated from a JSON Schema: valid, deterministic, with words of the task."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ TREE = {
         ({"type": "string", "pattern": "("}, "x", "x"),
     ],
 )
-def test_samples_worth_knowing(schema: dict[str, Any], task: str, value: Any) -> None:
+def test_known_samples(schema: dict[str, Any], task: str, value: Any) -> None:
     assert sample(schema, task) == value
 
 
@@ -173,7 +173,7 @@ def test_unique_items_are_unique(items: Any) -> None:
     valid(sample(schema, "x"), schema)
 
 
-def test_what_can_not_be_met_is_left_out() -> None:
+def test_unsatisfiable_properties_are_left_out() -> None:
     assert sample({"type": "array", "items": False}) == []
     assert sample({"type": "array", "items": False, "minItems": 1}) == {}
     assert sample({"allOf": [False]}) == {}
@@ -193,7 +193,7 @@ def test_words_and_numbers_of_the_task_are_used_in_order() -> None:
     assert sample(schema, "Add 2 and 3") == {"a": 2, "b": 3, "c": 1, "query": "Add 2 and 3"}
 
 
-def test_schemas_that_refer_to_each_other_end() -> None:
+def test_mutually_recursive_schemas_end() -> None:
     names = [f"S{number}" for number in range(12)]
     everyone = [{"$ref": f"#/$defs/{name}"} for name in names]
     node = {"type": "object", "properties": {"next": {"anyOf": everyone}}, "required": ["next"]}

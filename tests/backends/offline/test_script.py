@@ -1,4 +1,4 @@
-"""Scripts: what may stand in one, and which turn answers whom."""
+"""Scripts: their items, and which turn answers which request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.backends.offline.answers import Answer, answer_to, ask, drain, only, 
 from tests.support.virtual import run_virtual
 
 
-def test_turns_are_handed_out_in_order() -> None:
+def test_turns_are_used_in_order() -> None:
     model = ScriptedModel(["one", ["two", " and a half"], lambda request: f"{request.messages[-1].text}!"])
     assert [answer_to(model, ask(task)).text for task in ("a", "b", "c")] == ["one", "two and a half", "c!"]
     assert [request.messages[0].text for request in model.requests] == ["a", "b", "c"]
@@ -47,7 +47,7 @@ def test_running_past_the_script() -> None:
     error = answer_to(model).error
     assert isinstance(error, errors.UsageError)
     assert not error.retryable
-    assert "has 1 turn and was asked for number 2" in str(error)
+    assert "has 1 turn, but request number 2 arrived" in str(error)
     assert len(model.requests) == 2
 
 
@@ -63,7 +63,7 @@ def test_a_function_answers_a_thousand_at_once() -> None:
     assert len(model.requests) == 1000
 
 
-def test_a_function_that_fails_is_heard() -> None:
+def test_a_function_that_raises() -> None:
     def turn(request: Request) -> str:
         assert request.tools, "no tools were offered"
         return "fine"
@@ -72,8 +72,8 @@ def test_a_function_that_fails_is_heard() -> None:
 
 
 @pytest.mark.parametrize("script", [[1], [["a", None]], [{"text": "a"}]])
-def test_what_is_no_script(script: Any) -> None:
-    with pytest.raises(TypeError, match="can not stand in a script"):
+def test_invalid_scripts(script: Any) -> None:
+    with pytest.raises(TypeError, match="is not allowed in a script"):
         ScriptedModel(script)
 
 
@@ -111,6 +111,6 @@ def test_a_broken_connection(before: tuple[str, ...], kind: type[errors.Connecti
     assert "gone" in str(error)
 
 
-def test_only_errors_of_ours_fail_in_band() -> None:
+def test_only_headwater_errors_fail_in_band() -> None:
     with pytest.raises(TypeError, match="in band"):
         Fail(ValueError("x"), in_band=True)

@@ -1,4 +1,4 @@
-"""Answers to record, and the events of a run on a model."""
+"""Helpers: answers to record, and the events of a run on a model."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ ENDINGS: dict[str, ServedTurn] = {
 
 @tool
 def weather(city: str) -> str:
-    """What the weather is like."""
+    """Returns the weather."""
     return f"sunny in {city}"
 
 
 def events_of(model: Any, **options: Any) -> tuple[list[Event], HeadwaterError | None]:
-    """All that happens in a run, and what ended it."""
+    """The events of a run, and the error that ended it."""
     events: list[Event] = []
     try:
         events.extend(Agent(model=model, tools=[weather], **options).run_stream("How is Paris?").events())
@@ -64,7 +64,7 @@ def events_of(model: Any, **options: Any) -> tuple[list[Event], HeadwaterError |
 
 
 def without_times(events: list[Event]) -> list[bytes]:
-    """The events as JSON, but for their times and for the run's id, which is a random one."""
+    """The events as JSON, without times and the random run id."""
     run = events[0].run
     lines = []
     for event in events:

@@ -1,4 +1,4 @@
-"""What every test of recordings needs."""
+"""Fixtures for tests of recordings."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_the_offline_model_has_nothing_to_record(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_recording_that_is_not_there_is_a_users_mistake(tmp_path: Path) -> None:
+def test_a_missing_recording_is_a_usage_error(tmp_path: Path) -> None:
     done = headwater("run", "Explain tides", "--model", f"replay:{tmp_path / 'absent.jsonl'}")
     assert done.returncode == 2
     assert "cannot be read: No such file" in done.stderr

@@ -1,4 +1,4 @@
-"""The file of a recording: what is read back, and what is no recording."""
+"""The file of a recording: round trips and invalid files."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from headwater.errors import (
         (b"\xff\xfe\n", "line 1"),
     ],
 )
-def test_what_is_no_recording_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
+def test_invalid_recordings_are_refused(content: bytes, why: str, tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_bytes(content)
     with pytest.raises(InvalidRecord, match=why):
         _ = Model(f"replay:{path}").backend
 
 
-def test_every_line_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+def test_every_line_survives_a_round_trip(tmp_path: Path) -> None:
     asked = Requested(
         exchange=1,
         at=0.0,

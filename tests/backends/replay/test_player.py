@@ -1,4 +1,4 @@
-"""Playing back: the same events at the same times, by those who answered, and no more than was recorded."""
+"""Replaying: the same events at the same times, from the same backends, and no more than was recorded."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_replay_ends_as_it_was_recorded(ending: str, tmp_path: Path) -> None:
     assert without_times(played) == without_times(live)
 
 
-def test_fallbacks_are_played_by_those_who_answered(tmp_path: Path) -> None:
+def test_fallbacks_are_replayed_by_the_same_backends(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     with ProviderSimulator([Fail(500), "Hello."]) as provider, Recorder(path) as recorder:
         model = provider.model("openai-chat", retries=0, fallback=[provider.model("anthropic", retries=0)])
@@ -69,7 +69,7 @@ def test_fallbacks_are_played_by_those_who_answered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("recording", [case for api in ("openai-chat", "gemini") for case in cases(api)[:12]])
-def test_recorded_streams_of_real_providers_are_the_same_again(recording: Recording, tmp_path: Path) -> None:
+def test_recorded_streams_of_real_providers_are_replayed(recording: Recording, tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     turn = Faulty(Body(recording.body, headers={"Content-Type": recording.headers["content-type"]}), Split(seed=1))
     with ProviderSimulator([turn]) as provider, Recorder(path) as recorder:
@@ -81,7 +81,7 @@ def test_recorded_streams_of_real_providers_are_the_same_again(recording: Record
     assert recording.body.startswith(exchange.body), "not a byte is changed"
 
 
-def test_runs_side_by_side_each_get_their_own_answer(tmp_path: Path) -> None:
+def test_concurrent_runs_each_get_their_own_answer(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
 
     async def ask(model: Model) -> list[str]:
@@ -97,7 +97,7 @@ def test_runs_side_by_side_each_get_their_own_answer(tmp_path: Path) -> None:
     assert asyncio.run(ask(Model(f"replay:{path}?speed=0"))) == live
 
 
-def test_what_comes_comes_when_it_came(tmp_path: Path) -> None:
+def test_answers_arrive_at_the_recorded_times(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     with ProviderSimulator([Say(["one ", "two ", "three "])], rate=40) as provider, Recorder(path) as recorder:
         events_of(provider.model().recorded(recorder))
@@ -130,10 +130,10 @@ def test_more_than_was_recorded_is_refused(tmp_path: Path) -> None:
     events_of(model)
     _, error = events_of(model)
     assert isinstance(error, UsageError)
-    assert "holds 1 answer, and one more was asked for" in str(error)
+    assert "holds 1 answer, but one more was requested" in str(error)
 
 
-def test_an_answer_whose_reader_left_is_incomplete(tmp_path: Path) -> None:
+def test_an_abandoned_answer_is_incomplete(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     with ProviderSimulator([["word "] * 400], rate=300) as provider, Recorder(path) as recorder:
         for _ in Agent(model=provider.model().recorded(recorder)).run_stream("Go"):
@@ -141,11 +141,11 @@ def test_an_answer_whose_reader_left_is_incomplete(tmp_path: Path) -> None:
         assert provider.requests[0].wait_gone()
     _, error = events_of(Model(f"replay:{path}?speed=0", retries=0))
     assert isinstance(error, IncompleteStream)
-    assert "whoever read the answer left" in str(error)
+    assert "its reader stopped early" in str(error)
     assert str(error.response).startswith("word")
 
 
-def test_a_recording_that_was_cut_still_plays_what_it_has(tmp_path: Path) -> None:
+def test_a_truncated_recording_is_replayed_up_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     with ProviderSimulator([Faulty("Hello there.", Split(50))]) as provider, Recorder(path) as recorder:
         events_of(provider.model().recorded(recorder))
@@ -158,10 +158,10 @@ def test_a_recording_that_was_cut_still_plays_what_it_has(tmp_path: Path) -> Non
     assert isinstance(error, ConnectionFailed)
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidRecord, match="No such file"):
         _ = Model(f"replay:{tmp_path / 'absent'}").backend
-    with pytest.raises(ConfigurationError, match="'fast' is no speed"):
+    with pytest.raises(ConfigurationError, match="'fast' is not a valid speed"):
         _ = Model("replay:answers.jsonl?speed=fast").backend
-    with ProviderSimulator([]) as provider, pytest.raises(ConfigurationError, match="Nothing can be recorded"):
+    with ProviderSimulator([]) as provider, pytest.raises(ConfigurationError, match="Cannot record"):
         provider.model().recorded(Recorder(tmp_path))

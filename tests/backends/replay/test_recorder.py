@@ -1,4 +1,4 @@
-"""Recording: what is written, when, and never a key."""
+"""Recording: what is written and when, and that no key ever is."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_model_without_bytes_cannot_be_recorded(tmp_path: Path) -> None:
     assert path.read_text() == "an older one"
 
 
-def test_what_is_said_after_the_file_is_closed_is_not_written(tmp_path: Path) -> None:
+def test_writes_after_close_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     with ProviderSimulator(["Hello."]) as provider:
         with Recorder(path) as recorder:
@@ -49,7 +49,7 @@ def test_what_is_said_after_the_file_is_closed_is_not_written(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes and links are POSIX's")
-def test_what_was_open_to_others_is_replaced_and_a_link_not_followed(tmp_path: Path) -> None:
+def test_a_readable_file_is_replaced_and_a_link_not_followed(tmp_path: Path) -> None:
     path, link, theirs = tmp_path / "answers.jsonl", tmp_path / "link.jsonl", tmp_path / "theirs"
     for one in (path, theirs):
         one.write_text("an older one")
@@ -66,9 +66,9 @@ def test_what_was_open_to_others_is_replaced_and_a_link_not_followed(tmp_path: P
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_no_key_is_written_wherever_it_stands(api: str, tmp_path: Path) -> None:
+def test_no_key_is_written_from_anywhere(api: str, tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
-    key = "sk-simulated-key-0123456789"  # what the simulator's models send
+    key = "sk-simulated-key-0123456789"  # the body of the simulator's models
     body = {"a": f"You sent {key}, {key[:9]}", "b": [key]}
     turns: list[ServedTurn] = [
         Faulty(Body(json.dumps(body).encode(), status=401, headers={"X-Echo": key, "Set-Cookie": "session=1234"})),
@@ -91,7 +91,7 @@ def test_no_key_is_written_wherever_it_stands(api: str, tmp_path: Path) -> None:
     cuts=st.lists(st.integers(1, 7), min_size=1, max_size=30),
 )
 @settings(max_examples=200, deadline=None)
-def test_keys_are_blotted_out_across_any_pieces(text: str, cuts: list[int]) -> None:
+def test_keys_are_removed_across_any_pieces(text: str, cuts: list[int]) -> None:
     blot = _Blot(("abcdef", "xyzxyz"))
     data, pieces, at = text.encode(), [], 0
     for size in cuts:

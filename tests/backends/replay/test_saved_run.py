@@ -1,4 +1,4 @@
-"""Answers from a saved run: to whoever asks the same, what was answered then; else what comes next, and no more."""
+"""Answers from a saved run: the same answer to the same request, else the next one, and no more."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def said_in(path: Path, *turns: Any, **more: Any) -> list[Event]:
-    """Save a run of an agent whose model says these turns."""
+    """Saves a run of an agent whose model has these turns."""
 
     async def main() -> list[Event]:
         agent = Agent(**{"name": "guide", "model": ScriptedModel(turns), **more})
@@ -60,7 +60,7 @@ def every_agent(runnable: Any) -> Iterator[Agent[Any, Any]]:
 
 
 def answered_from(scenario: Scenario, path: Path) -> Scenario:
-    """The same, whose agents get the answers that the saved run has."""
+    """The same declaration, whose agents get the answers of the saved run."""
 
     def make() -> Any:
         declared, model = scenario.make(), Model(f"replay:{path}?speed=0")
@@ -83,7 +83,7 @@ def test_a_run_of_every_kind_is_the_same_again(name: str, path: Path) -> None:
 
 
 def parts_of(log: list[Event]) -> list[Any]:
-    """What a model has said in them, as the steps' messages have it, and what it has cost."""
+    """The models' messages and usage in the events."""
     steps = [event for event in log if isinstance(event, StepFinished)]
     reports = [event.usage for event in log if isinstance(event, UsageReported)]
     return [*((step.message and step.message.content, step.finish_reason) for step in steps), *reports]
@@ -107,7 +107,7 @@ EVERYTHING = [
 ]
 
 
-def test_whatever_a_model_can_say_is_said_again(path: Path) -> None:
+def test_any_model_output_is_repeated(path: Path) -> None:
     async def look(where: str) -> str:
         """Look."""
         return where
@@ -121,12 +121,12 @@ def test_whatever_a_model_can_say_is_said_again(path: Path) -> None:
 @pytest.mark.parametrize(
     ("turn", "error"),
     [
-        (["Half ", Cut()], "broke off|ended before"),
+        (["Half ", Cut()], "was interrupted|ended before"),
         ([Fail(400, "No such thing.")], "No such thing"),
         (["Half ", Fail("overloaded_error", "Busy.")], "Busy"),
     ],
 )
-def test_what_failed_fails_again(turn: Any, error: str, path: Path) -> None:
+def test_a_failure_is_repeated(turn: Any, error: str, path: Path) -> None:
     log = said_in(path, turn, retries=0)
     with pytest.raises(HeadwaterError, match=error) as caught:
         Agent(name="guide", model=f"replay:{path}?speed=0").run("Why?")
@@ -136,7 +136,7 @@ def test_what_failed_fails_again(turn: Any, error: str, path: Path) -> None:
     assert caught.value.response.text == tree_response(log).text
 
 
-def test_what_was_mended_then_is_not_tried_again(path: Path) -> None:
+def test_retries_are_not_repeated(path: Path) -> None:
     log = said_in(path, [Fail(500)], ["Half ", Cut()], "Whole.", on_interrupted="restart")
     assert sum(event.type == "attempt.started" for event in log) == 3
     again = run_virtual(log_of(Agent(name="guide", model=f"replay:{path}").run_stream("Why?")))[0]
@@ -144,18 +144,20 @@ def test_what_was_mended_then_is_not_tried_again(path: Path) -> None:
     assert tree_response(again).text == "Whole."
 
 
-def test_an_answer_whose_reader_left_breaks_off(path: Path) -> None:
+def test_an_abandoned_answer_is_incomplete(path: Path) -> None:
     stream = Agent(name="guide", model=always("One ", Wait(5.0), "two.")).run_stream("Why?", save=path)
     for _ in stream:
         break
-    with pytest.raises(ConnectionFailed, match="whoever read the answer left") as caught:
+    with pytest.raises(ConnectionFailed, match="its reader stopped early") as caught:
         Agent(name="guide", model=f"replay:{path}?speed=0").run("Why?")
     assert caught.value.response is not None
     assert caught.value.response.text.strip() == "One"
 
 
 @pytest.mark.parametrize(("speed", "took"), [("", 6.0), ("?speed=2", 3.0), ("?speed=0", 0.0)])
-def test_it_comes_when_it_came(speed: str, took: float, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_arrive_at_the_original_times(
+    speed: str, took: float, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def live() -> None:
         loop = asyncio.get_running_loop()
         monkeypatch.setattr("time.time", lambda: 1000.0 + loop.time())
@@ -170,14 +172,14 @@ def test_it_comes_when_it_came(speed: str, took: float, path: Path, monkeypatch:
     assert run_virtual(again())[1] == pytest.approx(took)
 
 
-# --- who gets which
+# --- choosing the answer
 
 
 def echo(request: Any) -> str:
     return f"{request.messages[-1].text}!"
 
 
-def test_whoever_asks_the_same_is_answered_the_same_however_often(path: Path) -> None:
+def test_the_same_request_always_gets_the_same_answer(path: Path) -> None:
     Agent(name="guide", model=ScriptedModel(echo), max_loops=3).run("Why", save=path)
     agent = Agent(name="guide", model=f"replay:{path}?speed=0", max_loops=3)
     first = agent.run("Why")
@@ -185,16 +187,16 @@ def test_whoever_asks_the_same_is_answered_the_same_however_often(path: Path) ->
     assert agent.run("Why").messages == first.messages
 
 
-def test_whoever_asks_something_else_is_given_the_next_and_no_more_than_there_are(path: Path) -> None:
+def test_another_request_gets_the_next_unused_answer(path: Path) -> None:
     said_in(path, "One.", "Two.", max_loops=2)
     agent = Agent(name="guide", model=f"replay:{path}?speed=0")
     assert [str(agent.run(task)) for task in ("What?", "Where?")] == ["One.", "Two."]
-    with pytest.raises(UsageError, match="holds 2 answers of 'guide', and one more was asked for"):
+    with pytest.raises(UsageError, match="holds 2 answers of 'guide', but one more was requested"):
         agent.run("When?")
     assert agent.run("Why?") == "One."
 
 
-def test_each_agent_is_answered_as_the_one_of_its_name(path: Path) -> None:
+def test_each_agent_gets_the_answers_of_its_name(path: Path) -> None:
     def team(model: Callable[[str], Any]) -> ConcurrentWorkflow:
         return ConcurrentWorkflow([Agent(name=name, model=model(name)) for name in ("north", "south")])
 
@@ -205,7 +207,7 @@ def test_each_agent_is_answered_as_the_one_of_its_name(path: Path) -> None:
     assert str(Agent(name="other", model=shared).run("Who?")) in ("I am north.", "I am south.")
 
 
-def test_runs_at_once_that_asked_the_same_are_each_given_one(path: Path) -> None:
+def test_concurrent_equal_requests_each_get_an_answer(path: Path) -> None:
     asked = iter("abc")
 
     def votes(chair: Any, voter: Any, **more: Any) -> list[str]:
@@ -220,7 +222,7 @@ def test_runs_at_once_that_asked_the_same_are_each_given_one(path: Path) -> None
     assert votes(saved, saved) == live == ["a", "b", "c"]
 
 
-def test_ids_that_differ_do_not_make_it_another_conversation(path: Path) -> None:
+def test_different_ids_are_the_same_conversation(path: Path) -> None:
     async def look(ctx: ToolContext[Any]) -> str:
         """Look."""
         return "seen"
@@ -238,7 +240,7 @@ class Place:
     name: str
 
 
-def test_a_file_that_was_cut_answers_with_what_it_has(path: Path) -> None:
+def test_a_truncated_file_answers_up_to_its_end(path: Path) -> None:
     said_in(path, "One.", "Two.", max_loops=2)
     plain = path.with_name("run.jsonl")
     said_in(plain, "One.", "Two.", max_loops=2)
@@ -251,7 +253,7 @@ def test_a_file_that_was_cut_answers_with_what_it_has(path: Path) -> None:
 # --- the file
 
 
-def test_it_is_known_for_what_it_is(path: Path, tmp_path: Path) -> None:
+def test_a_saved_run_is_recognized(path: Path, tmp_path: Path) -> None:
     said_in(path, "One.")
     plain = tmp_path / "run.jsonl"
     said_in(plain, "One.")
@@ -264,19 +266,19 @@ def test_it_is_known_for_what_it_is(path: Path, tmp_path: Path) -> None:
     assert "run.jsonl.gz" in repr(backend)
 
 
-def test_a_run_in_which_nobody_was_asked_is_refused() -> None:
-    with pytest.raises(InvalidRecord, match="No model was asked"):
+def test_a_run_without_requests_is_refused() -> None:
+    with pytest.raises(InvalidRecord, match="has no model request"):
         SavedRun("run.jsonl", [RunStarted(agent_name="a", grammar=2)])
 
 
 @pytest.mark.parametrize("speed", ["fast", "-1", "nan", "inf"])
-def test_a_speed_that_is_none(speed: str, path: Path) -> None:
+def test_an_invalid_speed(speed: str, path: Path) -> None:
     said_in(path, "One.")
-    with pytest.raises(ConfigurationError, match="is no speed"):
+    with pytest.raises(ConfigurationError, match="is not a valid speed"):
         _ = Model(f"replay:{path}?speed={speed}").backend
 
 
-def test_another_type_may_be_asked_for(path: Path) -> None:
+def test_another_output_type(path: Path) -> None:
     said_in(path, '{"name": "Brest"}')
     assert Agent(name="guide", model=f"replay:{path}?speed=0", output_type=Place).run("Why?").output == Place("Brest")
     assert isinstance(RunFile(path).response.messages[-1].content[0], Text)  # type: ignore[union-attr]

@@ -142,7 +142,7 @@ def test_callbacks_print_piece_by_piece_in_the_kernels_own_thread(cells: dict[st
 
 @pytest.mark.parametrize("name", ["async for", "plain for"])
 def test_a_stream_is_printed_piece_by_piece(name: str, cells: dict[str, Cell]) -> None:
-    assert cells[name].printed.startswith("I am no language model,\nno weights")
+    assert cells[name].printed.startswith("I'm not a language model,\nno weights")
     assert len(cells[name].pieces) > 10
 
 

@@ -1,4 +1,4 @@
-"""The offline model, which with a script is also the test double: answers without network, key or weights."""
+"""The offline model, a fake model without network, key or weights; with a script it is the test double."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the offline model answers without a script: a turn made from the request alone.
+"""The offline model's answers without a script: a turn generated from the request alone.
 
-It says that it is not a language model, calls the tools it is offered, and quotes their results. Pure: the same request
-gets the same answer. Fixed sentences only; nothing here may pretend to have understood.
+It says that it is not a language model, calls the tools in the request, and quotes their results. Pure: the same
+request gets the same answer. Fixed sentences only; nothing here may pretend to have understood.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ("SHAPES", "Shape", "answer")
 
 Shape: TypeAlias = Literal["prose", "markdown", "poem"]
-"""How an answer looks: paragraphs; headings, a list and a block of code; short lines."""
+"""The form of an answer: paragraphs; headings, a list and a block of code; short lines."""
 
 SHAPES: tuple[Shape, ...] = ("prose", "markdown", "poem")
 
@@ -51,7 +51,7 @@ def answer(request: Request, shape: Shape | None = None, seed: int = 0) -> Seque
         seed = request.settings.seed
     turn: list[Act] = []
     if request.settings.reasoning not in (None, False, 0, "none"):
-        turn.append(Think(f"The task is {_sentence(_quoted(task))} I can not think about it: what I say is fixed."))
+        turn.append(Think(f"The task is {_sentence(_quoted(task))} I cannot think about it: my text is fixed."))
     calls = _calls(request, task)
     if calls and request.output is not None and calls[0].name == request.output.tool:
         turn += calls
@@ -77,10 +77,10 @@ def _since_the_task(messages: Sequence[Message]) -> tuple[str, list[ToolResult]]
 
 
 def _calls(request: Request, task: str) -> list[Call]:
-    """A call of each tool that has not been called since the task, as far as the tool choice allows.
+    """Returns a call of each tool that was not called since the task, as far as the tool choice allows.
 
-    A choice that requires a call is met by the calls made since the task, so that a run that keeps it ends. The tool
-    by which the answer is given comes last.
+    Calls since the task satisfy a choice that requires a call, so that a run that keeps it ends. The tool that takes
+    the answer comes last.
     """
     called: set[str] = set()
     for message in reversed(request.messages):
@@ -105,7 +105,7 @@ def _arguments(tool: ToolSpec, task: str) -> dict[str, Any]:
 
 
 def _stopped(turn: list[Act], stop: Sequence[str]) -> list[Act]:
-    """The turn up to the first stop sequence in its text; the sequence itself is left out, as providers do."""
+    """Returns the turn up to the first stop sequence in its text; without the sequence itself, as with providers."""
     for place, act in enumerate(turn):
         if isinstance(act, Say) and isinstance(act.text, str):
             ends = [end for word in stop if word and (end := act.text.find(word)) >= 0]
@@ -116,15 +116,15 @@ def _stopped(turn: list[Act], stop: Sequence[str]) -> list[Act]:
 
 # --- the sentences
 
-_BEFORE_CALLS = ("Let me ask", "I will ask", "Before anything else I ask")
+_BEFORE_CALLS = ("Let me call", "I will call", "Before anything else I call")
 _NO_MODEL = (
-    "I am headwater's offline model. I am no language model: I have fixed sentences, and I stream them.",
-    "This is the offline model of headwater, which is no language model: it streams sentences that never change.",
-    "No language model is at work here. This is headwater's offline model, streaming what it was given to say.",
+    "I am headwater's offline model. I am not a language model: I stream fixed sentences.",
+    "This is the offline model of headwater. It is not a language model: it streams sentences that never change.",
+    "There is no language model here. This is headwater's offline model, which streams fixed sentences.",
 )
 _WHAT_A_MODEL_DOES = (
-    "A real model would answer here; I can only show how its answer would come, one token after the other.",
-    "What a real model would make of that I can not say, but it would reach you just like this, token by token.",
+    "A real model would answer here; I can only show how its answer would arrive, one token after the other.",
+    "I cannot say what a real model would answer, but it would reach you just like this, token by token.",
 )
 _HOW_TO_GO_ON = 'Name a model and set its key, and the same program streams a real answer: model="openai/gpt-5.4".'
 
@@ -138,11 +138,11 @@ def _prose(task: str, results: Sequence[ToolResult], seed: int) -> str:
 def _markdown(task: str, results: Sequence[ToolResult], seed: int) -> str:
     parts = [f"# {_shortened(task, QUOTED_TOPIC) or 'Nothing was asked'}", _pick(_NO_MODEL, seed)]
     if results:
-        parts += ["## What came back", "\n".join(f"- {_came_back(result)}" for result in results)]
+        parts += ["## Tool results", "\n".join(f"- {_came_back(result)}" for result in results)]
     parts += [
         "## What you see here",
-        "- **Streaming**: each token is shown as it comes.\n"
-        "- **Tools**: each one offered is called *once*.\n"
+        "- **Streaming**: each token is shown as it arrives.\n"
+        "- **Tools**: each available one is called *once*.\n"
         "- **Usage**: tokens are counted, and cost nothing.",
         "## How to get a real answer",
         "1. Set the key of a provider.\n2. Name one of its models.\n3. Run the same program again.",
@@ -157,9 +157,9 @@ def _markdown(task: str, results: Sequence[ToolResult], seed: int) -> str:
 
 def _poem(task: str, results: Sequence[ToolResult], seed: int) -> str:
     verses = [
-        "I am no language model,\nno weights, no dice, no dream:\n"
+        "I'm not a language model,\nno weights, no mind, no dream:\n"
         "the same few lines for everyone,\ntoken by token, a stream.",
-        f"You asked of me\n{_quoted(task)},\nand all that I can show\n"
+        f"You asked me:\n{_quoted(task)},\nand all that I can show\n"
         "is how an answer comes along,\nnot what it ought to know.",
     ]
     if seed % 2:
@@ -185,7 +185,7 @@ def _came_back(result: ToolResult) -> str:
     else:
         said = " ".join(part.text if isinstance(part, Text) else f"[{part.media_type}]" for part in result.content)
     said = _shortened(said, QUOTED_RESULT)
-    return f"`{result.name}` {'failed' if result.error else 'gave back'}: {said or '(nothing)'}"
+    return f"`{result.name}` {'failed' if result.error else 'returned'}: {said or '(nothing)'}"
 
 
 def _quoted(task: str) -> str:

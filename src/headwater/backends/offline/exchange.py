@@ -1,7 +1,6 @@
-"""One exchange with the offline model: a performance, and the waiting it asks for.
+"""One exchange with the offline model: a performance with its pauses.
 
-Of the event loop it uses one timer at a time and nothing else, so that a test with a virtual clock controls every
-pause.
+It uses only one timer of the event loop at a time, so that a test with a virtual clock controls every pause.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ class OfflineExchange:
         self._bell: asyncio.Future[None] | None = None
 
     async def pull(self) -> list[Event]:
-        """Returns the next events; an empty list once the answer has ended or was aborted. Raises what the script
-        says."""
+        """Returns the next events; an empty list once the answer has ended or was aborted. Raises the script's
+        errors."""
         if self._owed <= 0:
-            # Without a pause, other tasks still get their turn and a cancellation its chance.
+            # Without a pause, other tasks and cancellations still get a turn.
             await asyncio.sleep(0)
         while not self._over:
             if self._owed > 0:
@@ -55,16 +54,16 @@ class OfflineExchange:
         return []
 
     def shut(self) -> None:
-        """See `Exchange`; there is no other side to tell."""
+        """See `Exchange`; there is no server to tell."""
 
     def abort(self) -> None:
-        """Stop at once; a waiting `pull` returns an empty list. Never waits; may be called twice."""
+        """Stops at once; a waiting `pull` returns an empty list. Never waits; may be called twice."""
         self._over = True
         self._failure = None
         self._owed = 0.0
         acts, self._acts = self._acts, None
         if acts is not None:
-            with suppress(ValueError):  # aborted by the script's own function: it is running, and ends by itself
+            with suppress(ValueError):  # aborted by the script's own function: it is running, and ends on its own
                 acts.close()
         bell, self._bell = self._bell, None
         if bell is not None and not bell.done() and not bell.get_loop().is_closed():

@@ -1,7 +1,7 @@
-"""`OfflineModel`: a backend that needs no network, key or weights, and the test double.
+"""`OfflineModel`: a built-in fake model without network, key or weights, and the test double.
 
-A declaration like every backend, with one piece of state, kept only with a script: how many turns were handed out, and
-for which requests. What it answers without a script is `canned`'s, how a turn is streamed is `performance`'s.
+A declaration like every backend, with one piece of state, kept only with a script: how many turns were used, and for
+which requests. `canned` owns the answers without a script, `performance` how a turn is streamed.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 
 __all__ = ("OfflineModel", "ScriptedModel", "from_name")
 
-# A soak test asks a million times; no test reads that many requests back.
+# A soak test sends a million requests; no test reads that many back.
 REQUESTS_KEPT = 10_000
 
 
 class OfflineModel:
-    """Deterministic answers, streamed token by token; it is no language model, and says so.
+    """A fake model with deterministic answers, streamed token by token; it says that it is not a language model.
 
-    Without a script it calls each tool it is offered once, quotes what came back, and answers with fixed sentences. It
-    honours max_tokens, stop, tool_choice, parallel_tool_calls, reasoning (it thinks aloud, briefly), verbosity and the
-    output type; the sampling settings have nothing to act on, since nothing is sampled.
+    Without a script it calls each available tool once, quotes the results, and answers with fixed sentences. It
+    supports max_tokens, stop, tool_choice, parallel_tool_calls, reasoning (a short text), verbosity and the output
+    type; the sampling settings have no effect, since nothing is sampled.
 
-    With a script (see `script`) it says what it was told to and honours nothing else. Turns are handed out in the order
-    of asking, retries included; where many runs share it, give one function of the request instead of a sequence.
-    A copy begins the script anew.
+    With a script (see `script`) it answers only from the script. Turns are used in the order of the requests, including
+    retries; if many runs share it, pass one function of the request instead of a sequence. A copy starts the script
+    again.
 
-    `rate` is tokens per second, 0 or None for no pauses. `shape` is prose, markdown or poem, by default what the task's
-    words suggest; `seed` picks among phrasings. `model`, `provider` and `api` are what it goes by. Raises TypeError for
-    what is no script, ValueError for a rate or shape that is none.
+    `rate` is tokens per second, 0 or None for no pauses. `shape` is prose, markdown or poem, by default derived from
+    the task; `seed` picks among phrasings. `model`, `provider` and `api` are its names. Raises TypeError for an invalid
+    script, ValueError for an invalid rate or shape.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class OfflineModel:
         api: str = "offline",
     ) -> None:
         if shape is not None and shape not in SHAPES:
-            raise ValueError(f"shape is one of {', '.join(SHAPES)}, not {shape!r}.")
+            raise ValueError(f"shape must be one of {', '.join(SHAPES)}, not {shape!r}.")
         self.model = model
         self.provider = provider
         self.api = api
@@ -72,7 +72,7 @@ class OfflineModel:
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        # Both are safe to share between threads as they are: one step of each is one step of the interpreter.
+        # Both are thread-safe: one step of each is one step of the interpreter.
         self._turns = itertools.count()
         self._requests: deque[Request] = deque(maxlen=REQUESTS_KEPT)
 
@@ -85,11 +85,11 @@ class OfflineModel:
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """The requests a scripted model received, in order, at most the last 10,000; empty without a script."""
+        """The requests that a scripted model received, in order, at most the last 10,000; empty without a script."""
         return tuple(self._requests)
 
     def open(self, request: Request, place: Place) -> OfflineExchange:
-        """Prepare to answer; the first `pull` takes the turn. Raises ConfigurationError (tool_choice)."""
+        """Prepares the answer; the first `pull` takes the turn. Raises ConfigurationError (tool_choice)."""
         limit = None
         if self._script is None:
             _check_choice(request)
@@ -112,8 +112,8 @@ class OfflineModel:
         if number >= len(self._script):
             had = f"{len(self._script)} turn{'' if len(self._script) == 1 else 's'}"
             raise UsageError(
-                f"The script of {self.model!r} has {had} and was asked for number {number + 1}.",
-                hint="Add a turn, or give a function of the request, which answers any number of them.",
+                f"The script of {self.model!r} has {had}, but request number {number + 1} arrived.",
+                hint="Add a turn, or pass a function of the request, which answers any number of them.",
             )
         return read_turn(self._script[number], request)
 
@@ -125,15 +125,15 @@ class OfflineModel:
 
 
 ScriptedModel = OfflineModel
-"""The name used in tests."""
+"""The name for use in tests."""
 
 
 def from_name(name: str, *, rate: float | None = None) -> OfflineModel:
-    """The model that `offline`, `offline/markdown` or `offline:prose` names. Raises UnknownModel for another shape."""
+    """Returns the model for `offline`, `offline/markdown` or `offline:prose`. Raises UnknownModel for another shape."""
     stem, sep, shape = name.partition("/") if "/" in name else name.partition(":")
     if stem != "offline" or (sep and shape not in SHAPES):
         raise UnknownModel(
-            f"No offline model goes by {name!r}.",
+            f"There is no offline model {name!r}.",
             hint=f"Write offline, or {', '.join(f'offline/{shape}' for shape in SHAPES)}.",
         )
     chosen = next((known for known in SHAPES if known == shape), None)
@@ -147,6 +147,6 @@ def _check_choice(request: Request) -> None:
     names = [tool.name for tool in request.tools]
     if not names or (choice != "required" and choice not in names):
         raise ConfigurationError(
-            f"tool_choice is {choice!r}, and the tools offered are {', '.join(names) or 'none'}.",
-            hint='Offer the tool, or leave tool_choice at "auto".',
+            f"tool_choice is {choice!r}, but the request's tools are {', '.join(names) or 'none'}.",
+            hint='Add the tool, or leave tool_choice at "auto".',
         )

@@ -1,7 +1,7 @@
-"""A turn carried out on a decoder, as a generator that yields the seconds to wait.
+"""Performs a turn on a decoder, as a generator that yields the seconds to wait.
 
-Everything is said through a `Decoder`, which keeps the grammar of parts and calls. Nothing here may touch an event loop
-or a clock: the same turn makes the same events in the same batches every time.
+All output goes through a `Decoder`, which enforces the grammar of parts and calls. Nothing here may touch an event loop
+or a clock: the same turn gives the same events in the same batches every time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ("Acts", "Pace", "Performance")
 
-# Tokens that come together without a rate: few enough that leaving takes effect soon.
+# Tokens per batch without a rate: few enough that leaving takes effect soon.
 TOKENS_A_PULL = 64
-# Event loop timers are accurate to about a millisecond: above this rate several tokens come with each.
+# Event loop timers are accurate to about a millisecond: above this rate each one emits several tokens.
 TIMERS_A_SECOND = 200.0
 
 Acts: TypeAlias = Generator[float, None, Exception | None]
@@ -39,13 +39,13 @@ class Pace:
 
     def __init__(self, rate: float | None) -> None:
         if rate is not None and not 0 <= rate < math.inf:
-            raise ValueError(f"rate is in tokens per second, 0 or None for no pauses; {rate!r} is neither.")
+            raise ValueError(f"rate must be tokens per second, or 0 or None for no pauses, not {rate!r}.")
         self.tokens = math.ceil(rate / TIMERS_A_SECOND) if rate else TOKENS_A_PULL
         self.pause = self.tokens / rate if rate else 0.0
 
 
 class Performance:
-    """One turn being streamed. `limit` is the most tokens it may have, including reasoning and arguments."""
+    """One turn being streamed. `limit` is the maximum number of tokens, including reasoning and arguments."""
 
     __slots__ = ("_decoder", "_finished", "_limit", "_pace", "_provider", "_reasoned", "_spent")
 
@@ -59,7 +59,7 @@ class Performance:
         self._finished = False
 
     def acts(self, turn: Sequence[Act], input_tokens: int) -> Acts:
-        """Carry out the turn. If it ends well, the decoder is complete and only has to be finished."""
+        """Performs the turn. If it ends well, the decoder is complete and only has to be finished."""
         last = len(turn) - 1
         for index, act in enumerate(turn):
             if isinstance(act, Cut):
@@ -83,7 +83,7 @@ class Performance:
 
     @property
     def _out(self) -> bool:
-        """Whether the limit cut the turn."""
+        """Whether the limit cut off the turn."""
         return self._limit is not None and self._spent > self._limit
 
     def _stream(self, pieces: Pieces, write: Callable[[str], None]) -> Generator[float, None, None]:
@@ -137,7 +137,7 @@ class Performance:
             named: dict[str, Any] = {"ref": act.id, "name": act.name} if isinstance(act, File) else {}
             decoder.file(media_type=act.media_type, data=act.data, url=act.url, signature=act.signature, **named)
         elif isinstance(act, ProviderItem):
-            # Not decoder.item: that would sign it with the decoder's own API, and this one is quoted.
+            # Not decoder.item: that would mark it with the decoder's own API, and this one is quoted.
             decoder.events.append(ProviderItemMade(step=decoder.place.step, api=act.api, item=act.item))
 
     def _fail(self, act: Fail) -> Exception | None:

@@ -1,6 +1,6 @@
-"""What the keywords of one JSON Schema say: its type, whether a plain value satisfies them, how two schemas are merged.
+"""Interprets the keywords of one JSON Schema: its type, whether a plain value satisfies them, how to merge two schemas.
 
-Pure. Reads a schema's own keywords only: `schema_samples` follows references and branches.
+Pure. Reads only a schema's own keywords: `schema_samples` follows references and branches.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Schema: TypeAlias = dict[str, Any]
 
 
 def kind(schema: Schema) -> str:
-    """Returns the type to make: the first that is not null, else the one that the keywords apply to."""
+    """Returns the type to generate: the first one except null, else the one that the keywords apply to."""
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((one for one in kind if one != "null"), "null")
@@ -103,5 +103,5 @@ def _is(value: Any, kind: str) -> bool:
 
 
 def holds(values: list[Any], value: Any) -> bool:
-    """Whether the value is among them by JSON's rules, in which 1 and true differ."""
+    """Whether the values contain it by JSON's rules, in which 1 and true differ."""
     return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in values)

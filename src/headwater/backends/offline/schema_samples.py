@@ -1,8 +1,8 @@
-"""A value made from a JSON Schema: what the offline model writes as a call's arguments or as typed output.
+"""Generates a value from a JSON Schema: the offline model's arguments of calls and typed output.
 
-Deterministic, with strings and numbers taken from the task where they fit. The aim is a value that is valid and
-small: required properties only, the first branch that works. `not`, `if`, `propertyNames` and the like are not read,
-and a `pattern` is met only by the common kinds of string; nothing here checks the result.
+Deterministic, with strings and numbers taken from the task where they fit. The goal is a small valid value: only
+required properties, the first branch that works. `not`, `if`, `propertyNames` and similar keywords are ignored, and a
+`pattern` is satisfied only by common kinds of string; nothing here checks the result.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from headwater.backends.offline.schema_keywords import Schema, fits, holds, kind
 
 __all__ = ("sample",)
 
-# Schemas that refer to each other in many ways can be walked for ever; no schema written for a tool needs this many.
+# Mutually recursive schemas can be walked endlessly; no schema of a real tool needs this many steps.
 MAX_STEPS = 20_000
 
 _FORMATS = {
@@ -60,11 +60,11 @@ _SMALL_WORDS = re.compile(
 
 
 class _Unmeetable(Exception):
-    """This way leads to no finite value; another branch may."""
+    """This branch has no finite value; another one may."""
 
 
 def sample(schema: Schema, task: str = "") -> Any:
-    """Returns a value that `schema` allows, with words and numbers from `task`; an empty object if none was found."""
+    """Returns a valid value for `schema`, with words and numbers from `task`; an empty object if none was found."""
     try:
         return _Sampler(schema, task).value(schema, "", ())
     except _Unmeetable:
@@ -72,13 +72,13 @@ def sample(schema: Schema, task: str = "") -> Any:
 
 
 class _Sampler:
-    """The making of one value: which words and numbers of the task are used up."""
+    """Generates one value; tracks which words and numbers of the task are used."""
 
     def __init__(self, root: Schema, task: str) -> None:
         self._root = root
         self._task = " ".join(task.split())
         words: list[str] = [word for word in re.findall(r"[^\W\d_][\w'-]*", task) if not _SMALL_WORDS.fullmatch(word)]
-        # Names first: in "the weather in Paris tomorrow" Paris is the likelier argument.
+        # Proper names first: in "the weather in Paris tomorrow" Paris is the likelier argument.
         named = [word for word in words[1:] if word[0].isupper()]
         self._words = [*named, *(word for word in words if word not in named)] or ["example"]
         self._next_word = count_up()
@@ -86,7 +86,8 @@ class _Sampler:
         self._steps = 0
 
     def value(self, schema: Any, name: str, following: tuple[str, ...]) -> Any:
-        """A value for `schema`, the schema of the property `name`; `following` are the references followed so far."""
+        """Returns a value for `schema`, the schema of the property `name`; `following` are the references followed so
+        far."""
         self._steps += 1
         if self._steps > MAX_STEPS or schema is False:
             raise _Unmeetable
@@ -129,7 +130,7 @@ class _Sampler:
             case _:
                 return self._string(schema, name)
 
-    # --- schemas made of schemas
+    # --- combined schemas
 
     def _resolve(self, reference: str) -> Any:
         found: Any = self._root
@@ -154,7 +155,7 @@ class _Sampler:
 
     def _any_of(self, schema: Schema, word: str, name: str, following: tuple[str, ...]) -> Any:
         rest = {key: value for key, value in schema.items() if key not in (word, "default")}
-        # Something rather than nothing: null comes last, whatever its place.
+        # Prefer a value to null: null comes last, whatever its position.
         for branch in sorted(schema[word], key=lambda branch: branch == {"type": "null"}):
             with suppress(_Unmeetable):
                 return self.value(merged(rest, branch), name, following)
@@ -198,7 +199,7 @@ class _Sampler:
         return made
 
     def _another(self, schema: Any, value: Any, made: list[Any]) -> Any:
-        """A value not yet in `made`: the next of an enum, the next number, a string with a number."""
+        """Returns a value not yet in `made`: the next of an enum, the next number, a string with a number."""
         for other in self._variants(schema, value, len(made)):
             if not holds(made, other) and (not isinstance(schema, dict) or fits(other, schema)):
                 return other
@@ -288,4 +289,4 @@ def _matches(pattern: Any, text: str) -> bool:
     try:
         return re.search(pattern, text) is not None
     except (re.error, TypeError):
-        return True  # not a valid Python pattern: anything will do
+        return True  # not a valid Python pattern: accept anything

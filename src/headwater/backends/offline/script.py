@@ -1,4 +1,4 @@
-"""A script: the turns of a model that says what it was told to, written in as few words as a test wants to read.
+"""Scripts: the turns of a scripted model, in a compact form for tests.
 
     ScriptedModel([
         [Think("Paris, then."), "Let me look.", Call("weather", {"city": "Paris"})],
@@ -6,7 +6,7 @@
         Fail(429, retry_after=2),
     ])
 
-This file owns the values and what counts as a turn; `performance` carries them out. Nothing here waits or speaks.
+This file owns the values and what counts as a turn; `performance` performs them. Nothing here waits or emits events.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class Think(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A tool call. `arguments` is a dict, or what the model literally writes, which need not be JSON.
+    """A tool call. `arguments` is a dict, or the model's literal text, which need not be JSON.
 
-    A call that stands right before `Cut` or `Fail` is unfinished, however whole its JSON looks.
+    A call right before `Cut` or `Fail` is unfinished, even if its JSON looks complete.
     """
 
     name: str
@@ -87,17 +87,17 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """A pause of so many seconds."""
+    """A pause of that many seconds."""
 
     seconds: float
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """The answer ends in an error: an exception, an HTTP status, or the provider's word for an error in the stream.
+    """The answer ends in an error: an exception, an HTTP status, or the provider's code of an error in the stream.
 
-    An exception is raised as it is, but for an OSError (`ConnectionResetError()`), which breaks the connection: then
-    the run sees what a transport makes of it. A status is raised as the error it stands for. With `in_band` an error of
-    headwater's is reported inside the stream instead, as a word (`"overloaded_error"`) always is.
+    An exception is raised unchanged, except for an OSError (`ConnectionResetError()`), which breaks the connection and
+    is converted as by the transport. A status is raised as its error class. With `in_band` a headwater error is
+    reported inside the stream instead, as a code (`"overloaded_error"`) always is.
     """
 
     what: Exception | int | str
@@ -110,7 +110,7 @@ class Fail(msgspec.Struct, frozen=True):
             raise TypeError(f"Only a HeadwaterError can be reported in band, not {self.what!r}.")
 
     def error(self, provider: str) -> Exception:
-        """The exception it stands for, with `provider` as the provider's name."""
+        """Returns the exception, with `provider` as the provider's name."""
         if isinstance(self.what, Exception):
             return self.what
         status, code = (self.what, None) if isinstance(self.what, int) else (None, self.what)
@@ -123,7 +123,7 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """Why the answer ends, and the provider's own word for it; without one in a turn: stop, or tool_calls.
+    """The finish reason, and the provider's own value; a turn without one ends with stop, or tool_calls.
 
     `Finish(None)` ends the answer without a reason.
     """
@@ -150,17 +150,17 @@ Item: TypeAlias = (
     | Image
     | ProviderItem
 )
-"""What a turn may contain: a string, the values above, or a part of a message (`headwater.events.messages`). A `Usage`
-is reported at its place, instead of the counts otherwise reported at the end."""
+"""The items of a turn: a string, the values above, or a part of a message (`headwater.events.messages`). A `Usage` is
+reported at its place, instead of the default counts at the end."""
 
 Turn: TypeAlias = Item | Message | Sequence[Item] | Callable[[Request], "Turn"]
-"""The answer to one request: an item, several in order, an assistant's message, or a function of the request."""
+"""The answer to one request: an item, several in order, an assistant message, or a function of the request."""
 
 Script: TypeAlias = Sequence[Turn] | Callable[[Request], Turn]
-"""Turns, handed out in the order of the requests; or one function that answers every request."""
+"""Turns, used in the order of the requests; or one function that answers every request."""
 
 Act: TypeAlias = Say | Think | Call | Wait | Fail | Cut | Finish | Usage | Source | File | Image | ProviderItem
-"""What a turn consists of once it is read."""
+"""The acts of a turn after reading."""
 
 
 def check_script(script: Script) -> tuple[Turn, ...] | Callable[[Request], Turn]:
@@ -209,4 +209,4 @@ def _act(item: Any) -> Act:
             signature=item.signature,
             item_id=item.item_id,
         )
-    raise TypeError(f"{item!r} can not stand in a script: a turn is made of strings, Say, Call, Wait, Fail, ….")
+    raise TypeError(f"{item!r} is not allowed in a script: a turn consists of strings, Say, Call, Wait, Fail, ….")

@@ -1,7 +1,7 @@
-"""The offline model's tokens: where text is split, and how what is asked is counted.
+"""The offline model's tokenizer: how text is split, and how requests are counted.
 
-Pure, and the same every time: a count made here can be written into a test. It is no provider's tokenizer, and must
-never be used to estimate one's bill.
+Pure and deterministic: a test can contain its counts. It is not a provider's tokenizer, and must never be used to
+estimate costs.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 
 __all__ = ("count", "count_request", "split")
 
-# A word with the space before it, as the common tokenizers have it; long words come in pieces, signs a few at a time.
+# A word with the space before it, as in common tokenizers; long words are split, punctuation is grouped.
 _TOKEN = re.compile(r"\s*\w{1,12}|\s*[^\w\s]{1,4}|\s+")
 
 
 def split(text: str) -> list[str]:
-    """The tokens of `text`; joined they are the text again."""
+    """Splits `text` into tokens; joined they are the text again."""
     return _TOKEN.findall(text)
 
 
 def count(text: str) -> int:
-    """How many tokens `text` has."""
+    """Returns the number of tokens in `text`."""
     return len(_TOKEN.findall(text))
 
 
 def count_request(request: Request) -> int:
-    """How many tokens a request has: its messages' text, calls and results, its tools and its output schema."""
+    """Returns the number of tokens in a request: its messages' text, calls and results, its tools and its output
+    schema."""
     total = sum(_count_part(part) for message in request.messages for part in message.content)
     for tool in request.tools:
         total += count(tool.name) + count(tool.description) + count(json.dumps(tool.parameters))
@@ -52,4 +53,4 @@ def _count_part(part: AnyPart) -> int:
         if isinstance(part.content, str):
             return count(part.content)
         return sum(_count_part(inner) for inner in part.content)
-    return 1  # pictures, files and the like: something, and the same every time
+    return 1  # images, files and so on: a constant

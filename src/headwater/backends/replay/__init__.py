@@ -1,6 +1,6 @@
-"""Recording what providers answer, and playing it back: the same bytes, and so the same events.
+"""Records providers' answers and replays them: the same bytes, and so the same events.
 
-Bottom first: `format` (the file), `recorder`, `saved_run` (what a run's models have said), `player`.
+Bottom first: `format` (the file), `recorder`, `saved_run` (a run's answers), `player`.
 """
 
 from headwater.backends.replay.player import Recorded, from_name, read_recording, replay

@@ -1,4 +1,4 @@
-"""The file of a recording: one JSON object a line, in the order in which things happened.
+"""The file format of a recording: one JSON object per line, in chronological order.
 
     {"type": "recording", "v": 1}
     {"type": "request", "exchange": 1, "at": 0.0, "provider": "openai", "api": "openai-chat", "model": "gpt-5.4", …}
@@ -6,8 +6,8 @@
     {"type": "bytes", "exchange": 1, "at": 0.32, "text": "data: {…}\\n\\n"}
     {"type": "end", "exchange": 1, "at": 0.98}
 
-`at` is in seconds since the exchange's request was sent. Exchanges that run side by side stand interleaved. Owns the
-form of the lines; it must never decide what is recorded, nor when something is played.
+`at` is in seconds since the exchange's request was sent. Concurrent exchanges are interleaved. Owns the form of the
+lines; it must never decide what is recorded, nor when something is replayed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from headwater.errors import InvalidRecord
 __all__ = ("Bytes", "Ended", "Line", "Requested", "Responded", "Start", "as_line", "read_lines")
 
 VERSION: Final = 1
-"""The version written; a file of a later one is refused, for its bytes could mean something else."""
+"""The version written; a file of a later version is refused, since its bytes could have another meaning."""
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="recording"):
@@ -41,7 +41,7 @@ class _Of(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defa
 
 
 class Requested(_Of, frozen=True, kw_only=True, tag="request"):
-    """A provider is asked; what could be a key is "…"."""
+    """A request; possible keys are replaced by "…"."""
 
     provider: str
     api: str
@@ -51,31 +51,31 @@ class Requested(_Of, frozen=True, kw_only=True, tag="request"):
     method: str = "POST"
     headers: Mapping[str, str] = {}
     quirks: Mapping[str, Any] = {}
-    """How this server differs from its API, where it does."""
+    """The server's deviations from its API, if any."""
     body: Any = None
 
     @property
     def backend(self) -> tuple[str, str, str]:
-        """Who was asked."""
+        """The backend that was asked."""
         return self.provider, self.api, self.model
 
 
 class Responded(_Of, frozen=True, kw_only=True, tag="response"):
-    """The head of the answer has come."""
+    """The head of the response."""
 
     status: int
     headers: Mapping[str, str] = {}
 
 
 class Bytes(_Of, frozen=True, kw_only=True, tag="bytes"):
-    """What one read gave: `text` where it is UTF-8, else `base64`."""
+    """The bytes of one read: `text` if they are UTF-8, else `base64`."""
 
     text: str | None = None
     base64: str | None = None
 
     @classmethod
     def of(cls, exchange: int, at: float, data: bytes) -> Bytes:
-        """The line for these bytes."""
+        """Returns the line for these bytes."""
         try:
             return cls(exchange=exchange, at=at, text=data.decode())
         except UnicodeDecodeError:
@@ -83,14 +83,14 @@ class Bytes(_Of, frozen=True, kw_only=True, tag="bytes"):
 
     @property
     def data(self) -> bytes:
-        """The bytes themselves."""
+        """The decoded bytes."""
         if self.text is not None:
             return self.text.encode()
         return base64.b64decode(self.base64 or "", validate=True)
 
 
 class Ended(_Of, frozen=True, kw_only=True, tag="end"):
-    """Nothing more came: the body was over, its reader `left`, or the connection broke with `error`."""
+    """The end: the body was complete, its reader `left`, or the connection broke with `error`."""
 
     left: bool = False
     error: str = ""
@@ -105,12 +105,12 @@ _decoder = msgspec.json.Decoder(Start | Requested | Responded | Bytes | Ended)
 
 
 def as_line(value: Start | Line) -> bytes:
-    """The value as a line, with its end."""
+    """Returns the value as a line, with a line feed."""
     return msgspec.json.encode(value) + b"\n"
 
 
 def read_lines(path: Path) -> list[Line]:
-    """The lines of a recording, without the first. Raises InvalidRecord, also where the file cannot be read."""
+    """Yields the lines of a recording except the first. Raises InvalidRecord, also if the file cannot be read."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -134,7 +134,11 @@ def _checked(path: Path, lines: Iterable[bytes]) -> Iterator[Line]:
             raise _invalid(path, number, str(error)) from error
         if isinstance(value, Start):
             if value.v > VERSION:
-                raise _invalid(path, number, f"it is of version {value.v}, and known is {VERSION}")
+                raise _invalid(
+                    path,
+                    number,
+                    f"it is in version {value.v} of the format, but the newest version known here is {VERSION}",
+                )
             begun = True
         elif not begun:
             raise _invalid(path, number, "the first line does not say that this is a recording")
@@ -146,6 +150,6 @@ def _checked(path: Path, lines: Iterable[bytes]) -> Iterator[Line]:
 
 def _invalid(path: Path, number: int, why: str) -> InvalidRecord:
     return InvalidRecord(
-        f"{str(path)!r} is no recording: in line {number}, {why}.",
+        f"{str(path)!r} is not a recording: in line {number}, {why}.",
         hint="Record one: headwater run --record FILE TASK.",
     )

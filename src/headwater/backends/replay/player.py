@@ -1,8 +1,9 @@
-"""Playing a recording: the same bytes, through the code that reads a live answer, at the recorded times or at once.
+"""Replays a recording: the same bytes through the code that reads live answers, at the recorded times or without
+waiting.
 
-`replay:FILE` names one as a model; `replay:FILE?speed=0` plays it without waiting, `speed=2` twice as fast. A request
-gets the answer recorded for the same request, else the next answer not played yet. Nothing is sent. FILE may also be a
-saved run's: see `saved_run`.
+The model name `replay:FILE` selects one; `replay:FILE?speed=0` replays without waiting, `speed=2` twice as fast. A
+request gets the answer recorded for the same request, else the next answer not used yet. Nothing is sent. FILE may also
+be a saved run: see `saved_run`.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ __all__ = ("Recorded", "from_name", "read_recording", "replay")
 
 
 class Recorded(msgspec.Struct):
-    """One exchange of a recording: what was asked, and what came back."""
+    """One exchange of a recording: request and response."""
 
     request: Requested
     response: Responded | None = None
     pieces: list[tuple[float, bytes]] = []
-    """What each read gave, with its time in seconds since the request."""
+    """The bytes of each read, with its time in seconds since the request."""
     end: Ended | None = None
     played: bool = False
 
@@ -70,7 +71,7 @@ def _take(exchange: Recorded, line: Line) -> None:
 
 
 def from_name(name: str) -> tuple[Backend, ...]:
-    """Returns the backends that play `FILE` or `FILE?speed=N`, a recording or a saved run.
+    """Returns the backends that replay `FILE` or `FILE?speed=N`, a recording or a saved run.
 
     Raises InvalidRecord, ConfigurationError.
     """
@@ -88,18 +89,19 @@ def _speed(word: str) -> float:
         if 0 <= (speed := float(word)) < math.inf:
             return speed
     raise ConfigurationError(
-        f"{word!r} is no speed.", hint="Write ?speed=0 for no waiting, 1 for the recorded times, 2 for twice as fast."
+        f"{word!r} is not a valid speed.",
+        hint="Write ?speed=0 for no waiting, 1 for the recorded times, 2 for twice as fast.",
     )
 
 
 def replay(path: str | Path, *, speed: float = 1.0) -> tuple[HTTPBackend, ...]:
-    """Returns the backends of a recording, in the order of their first requests; all play from the same recording.
+    """Returns the backends of a recording, in the order of their first requests; they share the recording's answers.
 
-    `speed` is how many times as fast as recorded, 0 without waiting. Raises InvalidRecord, and ValueError for an
+    `speed` is relative to the recorded speed, 0 for no waiting. Raises InvalidRecord, and ValueError for an
     invalid speed.
     """
     if not 0 <= speed < math.inf:
-        raise ValueError(f"speed is 0 or more; {speed!r} is not.")
+        raise ValueError(f"speed must be 0 or more, not {speed!r}.")
     exchanges = read_recording(path)
     if not exchanges:
         raise errors.InvalidRecord(f"The recording {str(path)!r} holds no request.")
@@ -124,7 +126,7 @@ def _endpoint(asked_of: Requested) -> Endpoint:
 
 
 class _Tape:
-    """The answers of a recording, and which were played."""
+    """The answers of a recording, and which were used."""
 
     def __init__(self, name: str, exchanges: list[Recorded], speed: float) -> None:
         self._name = name
@@ -145,21 +147,21 @@ class _Tape:
         return _PlayedReply(self, exchange, exchange.response, begun)
 
     async def wait(self, begun: float, at: float) -> None:
-        """Wait until the recorded time `at`."""
+        """Waits until the recorded time `at`."""
         if self._speed:
             left = begun + at / self._speed - asyncio.get_running_loop().time()
             if left > 0:
                 await asyncio.sleep(left)
                 return
-        await asyncio.sleep(0)  # other tasks get their turn, as they would while a socket is read
+        await asyncio.sleep(0)  # other tasks get a turn, as with a real socket
 
     def _next(self, backend: tuple[str, str, str], request: HTTPRequest) -> Recorded:
         left = [one for one in self._exchanges if not one.played and one.request.backend == backend]
         if not left:
             had = f"{len(self._exchanges)} answer{'' if len(self._exchanges) == 1 else 's'}"
             raise UsageError(
-                f"The recording {self._name!r} holds {had}, and one more was asked for.",
-                hint="Ask as it was recorded, or record anew.",
+                f"The recording {self._name!r} holds {had}, but one more was requested.",
+                hint="Send the recorded requests, or record again.",
             )
         body: Any = asked(request.body)
         return next((exchange for exchange in left if exchange.request.body == body), left[0])
@@ -217,10 +219,10 @@ class _PlayedReply:
 
 
 def _error(end: Ended | None) -> HeadwaterError:
-    """The recorded error; if the reader left or the file was cut, an error that says so."""
+    """Returns the recorded error; if the reader left or the file was truncated, an error that says so."""
     if end is None or not end.error:
         return ConnectionFailed(
-            "The recording ends here: whoever read the answer left.", hint="Record an answer that is read to its end."
+            "The recording ends here: its reader stopped early.", hint="Record an answer and read it to its end."
         )
     kind: type[HeadwaterError] = errors.ConnectTimeout if end.error == "ConnectTimeout" else ConnectionFailed
     error = kind(end.message, hint=end.hint)

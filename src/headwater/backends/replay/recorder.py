@@ -1,7 +1,7 @@
-"""`Recorder`: writes what providers answer to a file, byte for byte and with its times.
+"""`Recorder`: writes providers' answers to a file, byte for byte and with times.
 
-It sits between a backend and the network and must not change what passes. No key is written: values under a secret's
-name are left out, and the keys that were sent are removed wherever an answer repeats them.
+It sits between a backend and the network and must not change the data. No key is written: values of fields with a
+secret's name are left out, and the keys that were sent are removed wherever an answer repeats them.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ __all__ = ("Recorder", "asked")
 
 
 class Recorder:
-    """Records every exchange of the backends that it is given, from any number of runs, into one file.
+    """Records every exchange of its backends, from any number of runs, into one file.
 
         with Recorder("answers.jsonl") as recorder:
             Agent(model=Model("openai/gpt-5.4").recorded(recorder)).run("Explain tides")
 
-    The file holds what was asked and what was answered: it is readable by its owner alone. One that is there is
-    replaced, also a symbolic link, and nothing it leads to is touched. Used from one thread.
+    The file holds requests and answers, so only its owner can read it. An existing file is replaced, also a symbolic
+    link, whose target is not touched. Use it from one thread only.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -50,12 +50,12 @@ class Recorder:
     def backend(self, backend: Backend) -> HTTPBackend:
         """Returns the same backend, recorded; the first one creates or empties the file.
 
-        Raises ConfigurationError for a backend that is not asked over HTTP, and if the file cannot be written.
+        Raises ConfigurationError for a backend that does not use HTTP, and if the file cannot be written.
         """
         if not isinstance(backend, HTTPBackend):
             raise ConfigurationError(
                 f"{backend.model!r} sends no bytes, so there is nothing to record.",
-                hint="Record a model that is asked over HTTP.",
+                hint="Record a model that uses HTTP.",
             )
         if self._file is None:
             self._file = self._new_file()
@@ -64,7 +64,7 @@ class Recorder:
         return recorded
 
     def write(self, line: Start | Line) -> None:
-        """Write a line; ignored once the file is closed, as it then belongs to an abandoned run."""
+        """Writes a line; ignored once the file is closed, as it then belongs to an abandoned run."""
         if self._file is not None and not self._file.closed:
             self._file.write(as_line(line))
 
@@ -91,8 +91,8 @@ class Recorder:
             file = new_private(self.path)
         except OSError as error:
             raise ConfigurationError(
-                f"Nothing can be recorded to {str(self.path)!r}: {error.strerror}.",
-                hint="Name a file that can be written.",
+                f"Cannot record to {str(self.path)!r}: {error.strerror}.",
+                hint="Pass the path of a writable file.",
             ) from error
         file.write(as_line(Start(by=f"headwater {__version__}")))
         return file
@@ -130,7 +130,7 @@ class Recorder:
 
 
 class _Clock:
-    """Seconds since it was made, by the loop's clock."""
+    """Measures seconds since its creation, by the loop's clock."""
 
     def __init__(self) -> None:
         self._now = asyncio.get_running_loop().time
@@ -172,7 +172,7 @@ class _RecordedReply:
     async def read_error(self) -> bytes:
         """See `Reply`."""
         data = await self._reply.read_error()
-        # Providers often mask a key in part; live errors are shown without it, too.
+        # Providers often mask part of a key; live errors are shown without it, too.
         told = scrubbed(data.decode("utf-8", "surrogateescape"), self._secrets).encode("utf-8", "surrogateescape")
         self._write([(self._clock(), told)])
         self._end(Ended(exchange=self._number, at=self._clock()))
@@ -215,7 +215,7 @@ class _RecordedReply:
 
 
 class _Blot:
-    """Removes keys from a stream of pieces, leaving "…" in the piece in which a key began.
+    """Removes keys from a stream of pieces, leaving "…" in the piece where a key started.
 
     A key may span pieces, so the last of them are held back until the next ones are known.
     """

@@ -1,11 +1,11 @@
-"""Answering from a saved run: what its models have said, said again to whoever asks the same.
+"""Answers from a saved run: repeats the answers of its models to the same requests.
 
     agent.run("Explain tides", save="tides.jsonl.gz")
     Agent(model="replay:tides.jsonl.gz").run("Explain tides")
 
-A request gets what the agent of its name was answered in the same conversation. Where nothing was ever asked so, the
-next answer of that agent that was not given yet; an agent of another name gets anyone's. What was tried in vain before
-an answer is left out. Nothing is sent. Owns which answer that is; how it becomes events is the decoder's.
+A request gets the answer that the agent of the same name got in the same conversation. Without such an answer, it gets
+the next unused answer of that agent; an agent of another name gets the next unused answer of any. Failed attempts
+before an answer are left out. Nothing is sent. Owns the choice of the answer; the decoder turns it into events.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ if TYPE_CHECKING:
 
 __all__ = ("SavedRun", "answered_by", "holds_a_run")
 
-LEFT: Final = "The saved run ends here: whoever read the answer left."
-"""Why an answer that is given again breaks off."""
+LEFT: Final = "The saved run ends here: its reader stopped early."
+"""The error of a repeated answer that is incomplete."""
 
 
 class _Said(msgspec.Struct):
-    """One answer of the run: who was asked in which conversation, and what came."""
+    """One answer of the run, with its agent and its conversation."""
 
     agent: str
     conversation: bytes
@@ -71,13 +71,13 @@ class _Said(msgspec.Struct):
     finished: StepFinished | None = None
     error: ErrorInfo | None = None
     given: int = 0
-    """How often it was given again."""
+    """How often it was used."""
 
 
 class SavedRun:
-    """A backend that answers from a saved run. `speed` is how many times as fast as then, 0 without waiting.
+    """A backend that answers from a saved run. `speed` is relative to the original speed, 0 for no waiting.
 
-    `events` are its log. Raises InvalidRecord where no model was asked in it.
+    `events` are its log. Raises InvalidRecord if the run has no model request.
     """
 
     def __init__(self, name: str, events: Iterable[Event], *, speed: float = 1.0) -> None:
@@ -85,7 +85,7 @@ class SavedRun:
         self._speed = speed
         self._said = _answers(events)
         if not self._said:
-            raise InvalidRecord(f"No model was asked in the run that {name!r} holds.")
+            raise InvalidRecord(f"The run in {name!r} has no model request.")
         first = self._said[0]
         self.model, self.provider, self.api = first.model, first.provider, first.api
 
@@ -96,7 +96,7 @@ class SavedRun:
         return OfflineExchange(decoder, lambda: self._acts(decoder, self._next(request, place)))
 
     def _acts(self, decoder: Decoder, said: _Said) -> Acts:
-        """Say it again, at its times."""
+        """Repeats the answer at its original times."""
         saying, at = _Saying(decoder), said.begun
         for event in said.events:
             if self._speed and event.time > at:
@@ -107,7 +107,7 @@ class SavedRun:
             return said.error.exception()
         reason = said.finished.finish_reason if said.finished is not None else None
         if said.finished is None or reason in (None, "cancelled"):
-            error = ConnectionFailed(LEFT, hint="Save a run that is read to its end.")
+            error = ConnectionFailed(LEFT, hint="Save a run and read it to its end.")
             error.retryable = False
             return error
         decoder.finish_reason = cast("Any", reason)
@@ -124,7 +124,8 @@ class SavedRun:
         if not (same or left):
             had = f"{len(theirs)} answer{'' if len(theirs) == 1 else 's'} of {place.agent!r}"
             raise UsageError(
-                f"The run {self._name!r} holds {had}, and one more was asked for.", hint="Ask as then, or save anew."
+                f"The run {self._name!r} holds {had}, but one more was requested.",
+                hint="Send the original requests, or save the run again.",
             )
         said = min(same, key=lambda one: one.given) if same else left[0]
         said.given += 1
@@ -135,7 +136,7 @@ class SavedRun:
 
 
 class _Saying:
-    """One answer's events, said through a decoder, which numbers its parts and keeps its calls apart."""
+    """Repeats one answer's events through a decoder, which numbers its parts and keeps call keys unique."""
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
@@ -143,7 +144,7 @@ class _Saying:
         self._calls: dict[str, Call] = {}
 
     def say(self, event: Event) -> None:
-        """The next of them; what is no word of the model's passes by."""
+        """Repeats the next event; events that are not the model's output are ignored."""
         if (how := _WAYS.get(event.__class__)) is not None:
             how(self, event)
 
@@ -182,12 +183,12 @@ class _Saying:
         self._decoder.file(media_type=event.media_type, **told)
 
     def _item(self, event: ProviderItemMade) -> None:
-        # Not decoder.item: that would sign it with an API of its own, and this one is quoted.
+        # Not decoder.item: that would mark it with the decoder's own API, and this one is quoted.
         step = self._decoder.place.step
         self._decoder.events.append(ProviderItemMade(step=step, api=event.api, item=event.item))
 
     def _usage(self, event: UsageReported) -> None:
-        if event.origin == "measured":  # what was estimated then is estimated again
+        if event.origin == "measured":  # the original estimate is replaced by a new one
             self._decoder.report(event.usage)
 
 
@@ -210,7 +211,7 @@ _WAYS: Final[dict[type[Event], Callable[[_Saying, Any], None]]] = {
 
 
 def holds_a_run(path: str | Path) -> bool:
-    """Whether the file at that path is a saved run's; False where it cannot be read."""
+    """Whether the file at that path is a saved run; False if it cannot be read."""
     try:
         with open(path, "rb") as file:
             return is_saved(file.read(200))
@@ -219,13 +220,13 @@ def holds_a_run(path: str | Path) -> bool:
 
 
 def answered_by(path: str | Path, *, speed: float = 1.0) -> SavedRun:
-    """The backend that answers from the run saved there. Raises InvalidRecord, OSError."""
+    """Returns a backend that answers from the run saved there. Raises InvalidRecord, OSError."""
     events, _ = read_saved(Path(path).read_bytes(), str(path))
     return SavedRun(str(path), events, speed=speed)
 
 
 def _answers(events: Iterable[Event]) -> list[_Said]:
-    """What the models of a run were asked, and have answered, in the order of asking."""
+    """Returns the answers of a run's models, in the order of the requests."""
     folds: dict[str, Fold] = {}
     agents: dict[str, str] = {}
     going_on: dict[str, _Said] = {}
@@ -260,7 +261,7 @@ def _take(said: _Said, event: Event) -> None:
 
 
 def _conversation(messages: Sequence[Message]) -> bytes:
-    """What was said in it, in short: two are the same where the same was said, whatever ids it went by."""
+    """Returns a digest of a conversation: equal for equal content, whatever the ids."""
     digest = hashlib.blake2b(digest_size=16)
     for message in messages:
         said = [_without_ids(part) for part in message.content if not isinstance(part, Reasoning)]
