@@ -7,9 +7,12 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from headwater import tool
+import pytest
+
+from headwater import SequentialWorkflow, tool
 from headwater.backends.offline import Call, Say
 from headwater.web import router
+from headwater.web.ag_ui.routes import knows_subagents
 from headwater.web.http.site import Site
 from headwater.web.routing import router_of
 from headwater.web.runs.latest import GRACE, PATIENCE
@@ -67,6 +70,28 @@ def test_refusals_are_words_for_people() -> None:
         assert (await server.client.get("/ag-ui")).status_code == 405
 
     against(router(speaker("a")), test)
+
+
+@pytest.mark.parametrize(
+    ("version", "knows"),
+    [(None, True), ("0.0.58", False), ("0.0.59", True), ("0.1", True), ("1.0", True), ("1.0.0", True)],
+)
+def test_clients_know_subagents_since_0_0_59(version: str | None, knows: bool) -> None:
+    assert knows_subagents(version) is knows
+
+
+def test_an_older_client_says_which_it_is() -> None:
+    team = SequentialWorkflow([speaker("a"), speaker("b")], name="team")
+
+    async def test(server: Served) -> None:
+        body = {name: value for name, value in ask().items() if name != "protocolVersion"}
+        told = events((await server.client.post("/ag-ui?v=0.0.58", json=body)).text)
+        assert not [event for event in told if event["type"].startswith(("SUBAGENT", "STEP"))]
+        names = [event["name"] for event in told if event["type"] == "CUSTOM"]
+        assert names == ["headwater.subagent.started", "headwater.subagent.finished"] * 2
+        assert (await server.client.post("/ag-ui?v=new", json=body)).status_code == 400
+
+    against(router(team), test)
 
 
 def test_who_leaves_frees_the_thread() -> None:

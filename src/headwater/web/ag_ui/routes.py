@@ -7,6 +7,8 @@ body as it is.
 from __future__ import annotations
 
 import itertools
+import re
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,8 +18,12 @@ from headwater.web.ag_ui.wire import ag_ui_wire
 from headwater.web.http.answers import AnswerThatWaits
 from headwater.web.http.bodies import parsed
 from headwater.web.http.site import Handler, Site
+from headwater.web.problems import Problem
 
-__all__ = ("AGUIRoutes",)
+__all__ = ("AGUIRoutes", "knows_subagents")
+
+_VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
+_SUBAGENTS_SINCE: Final = (0, 0, 59)
 
 
 class AGUIRoutes:
@@ -36,7 +42,19 @@ class AGUIRoutes:
         """Run an agent, or go on with a run that has asked something, and stream what comes of it."""
         body = parsed(await self._site.body(request))
         self._site.manager.check_readers()
+        subagents = knows_subagents(request.query_params.get("v"))
         answer = await self._threads.answer(request.path_params.get("agent"), body, caller)
+        exchange = answer.exchange._replace(subagents=subagents)
         # What each request's stream says depends on what its client holds, so no two share one.
-        wire = ag_ui_wire(answer.exchange, next(self._number))
+        wire = ag_ui_wire(exchange, next(self._number))
         return AnswerThatWaits(self._site.manager, answer.live, wire)
+
+
+def knows_subagents(version: str | None) -> bool:
+    """Whether a client of that version knows events about subagents; one that names none does. Raises Problem."""
+    if version is None:
+        return True
+    if (read := _VERSION.fullmatch(version)) is None:
+        hint = "Name the version of @ag-ui/client, as in v=0.0.58, or leave it out."
+        raise Problem("bad_request", f"v={version} is no version.", hint=hint, param="v")
+    return tuple(int(number or 0) for number in read.groups()) >= _SUBAGENTS_SINCE

@@ -81,6 +81,8 @@ class Exchange(NamedTuple):
     """It begins after the run has waited so often for people alone,"""
     stop: int = 1
     """and ends where it does so for that time, or with the run. Where that is the same, it says what is waited for."""
+    subagents: bool = True
+    """Whether the client knows events about subagents, as clients do since 0.0.59; to older ones they are an error."""
 
 
 def ag_ui_wire(exchange: Exchange, key: Hashable) -> Wire:
@@ -161,6 +163,8 @@ class _Stream:
             out += [*self._begin(alone=True), *self._end(event)]
         elif not self._begun:
             return b""
+        if not self._exchange.subagents:
+            out = [one for given in out if (one := _without_subagents(given)) is not None]
         return b"".join(map(sse_data, out)) + (END if self._over else b"")
 
     def _told(self, event: Event) -> Iterator[_Out]:
@@ -478,6 +482,15 @@ class _Stream:
 
     def _told_of(self, event: Event) -> Iterator[_Out]:
         return ({**one, **self._by(event.run)} for one in news(event))
+
+
+def _without_subagents(event: _Out) -> _Out | None:
+    """An event for a client that knows no subagents, and no two steps of one name."""
+    kind = event["type"]
+    if kind.startswith("SUBAGENT_"):
+        value = {name: inner for name, inner in event.items() if name != "type"}
+        return custom(f"headwater.{kind.lower().replace('_', '.')}", value)
+    return None if kind.startswith("STEP_") and "subagentRunId" in event else event
 
 
 def _success(pending: Sequence[str], *, modern: bool) -> _Out | None:
