@@ -138,7 +138,9 @@ def test_a_run_that_waits_for_a_person_is_not_left() -> None:
         assert rest.text() == "Done."
         assert rest.answered == {*first.calls}
         assert live.on_disconnect == GRACE
-        late = await server.client.post("/ag-ui", json=ask(messages=held, resume=resume))
+        again = await server.client.post("/ag-ui", json=ask(messages=held, resume=resume))  # the answer was lost
+        assert events(again.text) == events(answer.text)
+        late = await server.client.post("/ag-ui", json=ask(resume=[{**resume[0], "interruptId": "another"}]))
         assert (late.status_code, late.text) == (409, "The run that asked is over. Send a message to begin another.")
 
     against(router_of(site), test)

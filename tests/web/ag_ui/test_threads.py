@@ -140,7 +140,8 @@ async def test_it_goes_on_where_people_have_answered(threads: Threads) -> None:
         ({"to": "eve"}, "Not Bob.", True),
     ]
     assert state_of(live) == "finished"
-    assert (await refused(threads, said("t", yes(second.id)))).code == "run_ended"
+    assert part_of(await threads.answer(None, said("t", yes(second.id)), None)) == (2, 3)  # its answer was lost
+    assert (await refused(threads, said("t", yes("nobody")))).code == "run_ended"
     assert (await refused(threads, said("elsewhere", yes(second.id)))).code == "run_ended"
 
 

@@ -73,10 +73,10 @@ class Threads:
     # --- answers
 
     def _resumed(self, live: LiveRun | None, asked: Asked, caller: str | None) -> Answer:
-        if live is None or live.over:
+        before = None if live is None else waits_before_answers(live.log, (one.id for one in asked.resume))
+        if live is None or (live.over and before is None):
             raise Problem("run_ended", "The run that asked is over.", hint="Send a message to begin another.")
         pending = {question.id: question.kind for question in live.pending}
-        before = waits_before_answers(live.log, (one.id for one in asked.resume))
         answers = [_answer_of(one, pending[one.id]) for one in asked.resume if one.id in pending]
         waits = _waits(live)
         for answer in answers:
