@@ -35,7 +35,7 @@ class HostileProxy:
         """The head of each request."""
         self.stalled = asyncio.Event()
         """Set when a connection has fallen silent."""
-        self._port = port
+        self.port = port
         self._harm = harm
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -62,7 +62,7 @@ class HostileProxy:
             await writer.drain()
             writer.close()
             return
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             up_writer.write(head)
             sending = asyncio.create_task(_copy(reader, up_writer))
