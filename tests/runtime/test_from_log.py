@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from headwater.errors import Parked
+from headwater import SequentialWorkflow
+from headwater.errors import Parked, UsageError
 from headwater.events import Event, tree_response
 from headwater.readers.stream import AgentStream
 from headwater.runtime.from_log import FromLog
@@ -74,3 +76,14 @@ def test_a_log_without_an_end_stops() -> None:
     stream = AgentStream(lambda: Batches([*LOG[:5]]))
     with pytest.raises(Parked, match="without an end"):
         stream.result_sync()
+
+
+def test_it_is_no_part_of_another_run() -> None:
+    class Teller:
+        name = "teller"
+
+        def run_stream(self, task: Any, /, *, context: Any = None) -> AgentStream[Any, Any]:
+            return AgentStream(lambda: Batches([*LOG]))
+
+    with pytest.raises(UsageError, match=r"'top' cannot have a run from another log as a part.*in a tool"):
+        SequentialWorkflow([Teller()], name="top").run("Go.")

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from headwater.backends.interrupt import running_loop
-from headwater.errors import Parked
+from headwater.errors import Parked, UsageError
 from headwater.events import Event, RunFailed, RunStarted, TextDelta
 from headwater.events.fold import Fold
 from headwater.events.tree import Tree
 from headwater.runtime.ending import CancelledBy
+from headwater.runtime.place import Placed
 from headwater.runtime.run import Run
 
 __all__ = ("FromLog",)
@@ -51,6 +52,13 @@ class FromLog(Run):
             begin()
         else:
             self._once_known.append(begin)
+
+    def join(self, parent: Placed, **place: Any) -> None:
+        """Raises UsageError: its events have the numbers and the paths of their own log."""
+        raise UsageError(
+            f"{parent.name!r} cannot have a run from another log as a part: {self.name or self.id or 'a remote run'}.",
+            hint="Ask it in a tool: async def ask(task: str) -> str: return (await remote.run(task)).text.",
+        )
 
     def append(self, event: Event) -> Awaitable[Any] | None:
         """Take the event in as it is, and tell those who watch."""
