@@ -10,7 +10,21 @@ import importlib
 
 from benchmarks.lab import Lab, machine
 
-PARTS = ("chunk", "paced", "workflow", "terminal", "first_token", "first_request", "start", "memory")
+PARTS = (
+    *("chunk", "paced", "workflow", "terminal", "first_token", "first_request", "start", "memory"),
+    *("web_readers", "gateway"),
+)
+    "chunk",
+    "paced",
+    "workflow",
+    "terminal",
+    "first_token",
+    "first_request",
+    "start",
+    "memory",
+    "web_readers",
+    "gateway",
+)
 
 
 def main(*given: str) -> None:
@@ -36,7 +50,7 @@ def main(*given: str) -> None:
     if arguments.write:
         from benchmarks.page import write
 
-        write(measured)
+        write(measured, whole=not {*PARTS} - {*parts})
 
 
 if __name__ == "__main__":

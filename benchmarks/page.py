@@ -15,18 +15,22 @@ PAGE = ROOT / "docs" / "performance.md"
 ASSETS = ROOT / "docs" / "assets"
 
 
-def write(tables: Iterable[Table]) -> None:
-    """Fill the page's marks and draw the charts; marks that nothing was measured for stay as they are."""
+def write(tables: Iterable[Table], *, whole: bool = True) -> None:
+    """Fill the page's marks and draw the charts; marks that nothing was measured for stay as they are.
+
+    Unless the `whole` page was measured, each table says itself when and on what.
+    """
     text = PAGE.read_text(encoding="utf-8")
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    measured = f"Measured on {today}: {machine()}."
     for table in tables:
         body = str(table)
         if table.bars:
             name = f"performance-{table.name}.svg"
             (ASSETS / name).write_text(chart(table), encoding="utf-8")
             body += f"\n\n![{table.title}: {table.unit}](assets/{name})"
-        text = fill(text, table.name, body)
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    PAGE.write_text(fill(text, "machine", f"Measured on {today}: {machine()}."), encoding="utf-8")
+        text = fill(text, table.name, body if whole else f"{body}\n\n{measured}")
+    PAGE.write_text(fill(text, "machine", measured) if whole else text, encoding="utf-8")
 
 
 def fill(text: str, name: str, body: str) -> str:

@@ -1,157 +1,163 @@
-"""What a reader costs: one run at 50 tokens a second and many readers, against a bare `transport.write` of the same.
+"""What a reader of a server costs: tokens at 50 a second, sent to many readers, beside a bare `transport.write`.
 
-    python -m benchmarks.web_readers            # 200 readers, 5 s
+CPU time of the server a token delivered, and memory a reader, of one run with 200 readers and of 100 runs with a reader
+each; beside FastAPI with sse-starlette, and with its own server-sent events.
 
-Prints microseconds of CPU a token and reader of a server of ours and of the floor, their ratio, and bytes a reader.
+    python -m benchmarks.web_readers [--quick]
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import importlib.util
 import os
-import resource
 import subprocess
 import sys
 import time
-from typing import Any
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
 
-RATE = 50.0
-TEXT = " ".join(f"word{number}" for number in range(5000))
+from benchmarks.lab import ROOT, Lab, Table, median
+from benchmarks.web_servers import KINDS, RATE
 
+__all__ = ("measure",)
 
-def agent() -> Any:
-    """Who speaks, at an even pace."""
-    from headwater import Agent
-    from headwater.backends.offline import OfflineModel
-
-    return Agent(name="plain", model=OfflineModel(lambda request: [TEXT], rate=RATE))
-
-
-async def ours() -> None:
-    """Serve the agent as users do."""
-    import socket
-
-    import uvicorn
-
-    from headwater.web import router
-    from headwater.web.server import config
-
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(2048)
-        print(listener.getsockname()[1], flush=True)
-        server = uvicorn.Server(config(router(agent()), host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
-        await server.serve(sockets=[listener])
+NAMES = {
+    "floor": "transport.write",
+    "headwater": "headwater",
+    "sse-starlette": "FastAPI + sse-starlette",
+    "fastapi": "FastAPI's own",
+}
+SECONDS = 4.0
+ROUNDS = 3
+SHAPES = ((1, 200), (100, 100))
+"""How many runs there are, and how many readers of them all."""
 
 
-async def floor() -> None:
-    """The same frames, written to every transport as they come, by whoever pulls the run."""
-    from headwater.web.native.wire import sse_frame
-
-    transports: set[asyncio.Transport] = set()
-
-    class Reader(asyncio.Protocol):
-        def connection_made(self, transport: Any) -> None:
-            transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-            self.transport = transport
-
-        def data_received(self, data: bytes) -> None:
-            transports.add(self.transport)
-
-        def connection_lost(self, error: Exception | None) -> None:
-            transports.discard(self.transport)
-
-    server = await asyncio.get_running_loop().create_server(Reader, "127.0.0.1", 0, backlog=2048)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    run = agent().run_stream("Go.").claim()
-    while events := await run.pull():
-        for event in events:
-            run.append(event)
-        frame = b"".join(map(sse_frame, events))
-        chunk = b"%x\r\n%b\r\n" % (len(frame), frame)
-        for transport in transports:
-            transport.write(chunk)
+class _Found(NamedTuple):
+    cpu: float
+    """Seconds a token and reader."""
+    memory: float
+    """Bytes a reader."""
 
 
-class Counted(asyncio.Protocol):
+class _Counted(asyncio.Protocol):
     """A reader who counts."""
 
     events = 0
 
-    def __init__(self, path: bytes) -> None:
-        self._path = path
+    def __init__(self, request: bytes) -> None:
+        self._request = request
 
-    def connection_made(self, transport: Any) -> None:
-        """Ask for the events."""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.write(b"GET %b HTTP/1.1\r\nhost: localhost\r\n\r\n" % self._path)
+        transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Count them."""
-        Counted.events += data.count(b"data:")
+        _Counted.events += data.count(b"data:")
 
 
-def usage(process: int) -> tuple[float, int]:
+def _usage(process: int) -> tuple[float, int]:
     """Seconds of CPU and bytes of memory of a process."""
     with open(f"/proc/{process}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
-    ticks = os.sysconf("SC_CLK_TCK")
-    return (int(fields[11]) + int(fields[12])) / ticks, int(fields[21]) * resource.getpagesize()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def measure(kind: str, readers: int, seconds: float) -> tuple[float, float]:
-    """Microseconds of CPU a token and reader, and bytes a reader."""
-    command = [sys.executable, "-m", "benchmarks.web_readers", "--serve", kind]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: ASYNC220  # nothing else runs here yet
-    assert process.stdout is not None
-    port = int(process.stdout.readline())
+def _start(accept: bytes) -> bytes:
+    body = b'{"input":"Go."}'
+    head = b"POST /runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: %b\r\n" % accept
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+
+
+async def _requests(kind: str, port: int, runs: int, readers: int) -> Sequence[bytes]:
+    """What each reader asks."""
+    if kind != "headwater":
+        return [b"GET /run%d HTTP/1.1\r\nhost: localhost\r\n\r\n" % (number % runs) for number in range(readers)]
+    if runs == readers:
+        return [_start(b"text/event-stream")] * readers
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(_start(b"application/json"))
+    answer = await reader.readuntil(b'"state"')
+    writer.close()
+    run = answer.partition(b'"run_id":"')[2].partition(b'"')[0]
+    return [b"GET /runs/%b/events HTTP/1.1\r\nhost: localhost\r\n\r\n" % run] * readers
+
+
+async def _reader(port: int, request: bytes, seconds: float = 0.0) -> asyncio.Transport:
+    """A reader who has asked, so many seconds later."""
     loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_connection(partial(_Counted, request), "127.0.0.1", port)
+    await asyncio.sleep(seconds)
+    return transport
+
+
+async def _measure(lab: Lab, kind: str, runs: int, readers: int, seconds: float) -> _Found:
+    command = [*lab.pinned(), sys.executable, "-m", "benchmarks.web_servers", kind]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)  # noqa: ASYNC220  # nothing else runs here
+    assert process.stdout is not None
+    made: list[asyncio.Transport] = []
     try:
-        path = b"/"
-        if kind == "ours":
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            body = b'{"input":"Go."}'
-            head = b"POST /runs HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-            writer.write(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body))
-            answer = await reader.readuntil(b'"state"')
-            path = b"/runs/%b/events" % answer.partition(b'"run_id":"')[2].partition(b'"')[0]
-            writer.close()
-        await asyncio.sleep(0.5)
-        _, before = usage(process.pid)
-        for number in range(readers):
-            await loop.create_connection(lambda: Counted(path), "127.0.0.1", port)
+        port = int(process.stdout.readline())
+        if kind not in ("floor", "headwater"):  # what is imported with the first request is not a reader's
+            (await _reader(port, b"GET /warm HTTP/1.1\r\nhost: localhost\r\n\r\n", 0.5)).abort()
+        requests = await _requests(kind, port, runs, readers)
+        await asyncio.sleep(1)
+        _, before = _usage(process.pid)
+        for number, request in enumerate(requests):
+            made.append(await _reader(port, request))
             if number % 20 == 0:
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(2)
-        _, after = usage(process.pid)
-        Counted.events = 0
-        (began, _), since = usage(process.pid), time.perf_counter()
+        await asyncio.sleep(1.5)
+        _, after = _usage(process.pid)
+        _Counted.events = 0
+        (began, _), since = _usage(process.pid), time.perf_counter()
         await asyncio.sleep(seconds)
-        ended, _ = usage(process.pid)
-        told = Counted.events / readers / (time.perf_counter() - since)
-        assert told > 0.3 * RATE, f"it could not keep up: {told:.1f} tokens a second and reader"
-        return (ended - began) / Counted.events * 1e6, (after - before) / readers
+        ended, _ = _usage(process.pid)
+        rate = _Counted.events / readers / (time.perf_counter() - since)
+        if rate < 0.3 * RATE:
+            raise RuntimeError(f"{kind} did not keep up: {rate:.1f} tokens a second and reader.")
+        return _Found((ended - began) / _Counted.events, (after - before) / readers)
     finally:
+        for transport in made:
+            transport.abort()
         process.kill()
         process.wait()
+        process.stdout.close()
 
 
-async def main(readers: int, seconds: float) -> None:
-    """Measure both, in turn."""
-    found = {kind: await measure(kind, readers, seconds) for kind in ("floor", "ours", "floor", "ours")}
-    for kind, (cpu, memory) in found.items():
-        print(f"{kind}: {cpu:.1f} µs a token and reader, {memory / 1000:.1f} kB a reader")
-    print(f"{found['ours'][0] / found['floor'][0]:.2f} times the floor")
+def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
+    """By server and shape."""
+    shapes, seconds, rounds = (((1, 5), (3, 3)), 0.5, 1) if quick else (SHAPES, SECONDS, ROUNDS)
+    there = importlib.util.find_spec("fastapi") is not None and importlib.util.find_spec("sse_starlette") is not None
+    kinds = KINDS if there else KINDS[:2]
+    rows, bars = [], []
+    with suppress(AttributeError):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    for runs, readers in shapes:
+        found: dict[str, list[_Found]] = {kind: [] for kind in kinds}
+        for _ in range(rounds):
+            for kind in kinds:
+                found[kind].append(asyncio.run(_measure(lab, kind, runs, readers, seconds)))
+        shape = f"{runs} run{'s' if runs > 1 else ''}, {readers} readers"
+        for kind in kinds:
+            cost = median(one.cpu for one in found[kind])
+            pairs = zip(found[kind], found["floor"], strict=True)
+            ratio = median(one.cpu / bare.cpu if bare.cpu else 0.0 for one, bare in pairs)
+            memory = median(one.memory for one in found[kind])
+            shown = f"**{ratio:.2f}**" if kind == "headwater" else f"{ratio:.2f}"
+            rows.append((shape, NAMES[kind], f"{cost * 1e6:.1f}", shown, f"{memory / 1e3:.1f}"))
+            if runs == 1:
+                bars.append((NAMES[kind], ratio))
+    columns = ("shape", "server", "µs a token and reader", "÷ transport.write", "kB a reader")
+    title = f"Readers of a server, {RATE:.0f} tokens a second"
+    return [Table("web-readers", title, columns, rows, bars=bars, unit="one run: times a bare transport.write")]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", choices=["ours", "floor"])
-    parser.add_argument("--readers", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    asked = parser.parse_args()
-    if asked.serve:
-        asyncio.run(ours() if asked.serve == "ours" else floor())
-    else:
-        asyncio.run(main(asked.readers, asked.seconds))
+    from benchmarks.__main__ import main
+
+    main("web_readers")

@@ -57,6 +57,8 @@ def test_the_page_has_a_place_for_all_that_is_measured() -> None:
         "memory",
         "held",
         "terminal",
+        "web-readers",
+        "gateway",
     ):
         assert "measured" in fill(page, name, "measured")
     with pytest.raises(LookupError, match="no marks"):
