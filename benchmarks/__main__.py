@@ -14,17 +14,6 @@ PARTS = (
     *("chunk", "paced", "workflow", "terminal", "first_token", "first_request", "start", "memory"),
     *("web_readers", "gateway"),
 )
-    "chunk",
-    "paced",
-    "workflow",
-    "terminal",
-    "first_token",
-    "first_request",
-    "start",
-    "memory",
-    "web_readers",
-    "gateway",
-)
 
 
 def main(*given: str) -> None:

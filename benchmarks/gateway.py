@@ -32,6 +32,10 @@ STREAMS = 10
 TOKENS = 150
 """A stream's, so that a round takes three seconds."""
 ROUNDS = 5
+BLAST = 3000
+"""Tokens of the stream that comes as fast as it is read."""
+BLASTS = {"headwater": 10, "litellm": 1}
+"""How many of these a round, so that the clock of the processes, which ticks a hundred times a second, can tell."""
 FIRST = 20
 """Requests a round for the first token."""
 LAG_SECONDS = 0.1
@@ -175,6 +179,8 @@ class _Stream(asyncio.Protocol):
         self._request = (head + kind).encode() + body
         self._rest = b""
         self.lags: list[float] = []
+        self.words = 0
+        """Tokens that hold no time."""
         self.first = 0.0
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -189,7 +195,7 @@ class _Stream(asyncio.Protocol):
     def ask(self) -> asyncio.Future[None]:
         """Ask for a completion; done with its end."""
         self.over = asyncio.get_running_loop().create_future()
-        self.lags, self.first, self._rest = [], 0.0, b""
+        self.lags, self.words, self.first, self._rest = [], 0, 0.0, b""
         self.transport.write(self._request)
         return self.over
 
@@ -200,10 +206,12 @@ class _Stream(asyncio.Protocol):
         if sent and not self.first:
             self.first = now
         self.lags += [now - float(one) for one in sent]
-        self._rest = whole[whole.rfind(b"\n\n") :] if sent else whole
+        end = whole.rfind(b"\n\n") + 1
+        self.words += whole.count(b'"content":" word', 0, end)
+        self._rest = whole[end:]
         if b"data: [DONE]" in whole and not self.over.done():
             self.over.set_result(None)
-        elif b" 500 " in whole[:20] or b" 429 " in whole[:20]:
+        elif b" 500 " in whole[:20] and not self.over.done():
             self.over.set_exception(RuntimeError(whole[:500].decode(errors="replace")))
 
 
@@ -226,6 +234,15 @@ async def _read(port: int, path: str, model: str, number: int, seconds: float) -
     return [lag for stream in streams for lag in stream.lags]
 
 
+async def _blast(port: int) -> int:
+    """One stream that comes as fast as it is read: how many tokens it had."""
+    (stream,) = await _streams(port, "/v1", "blast", 1)
+    async with asyncio.timeout(120):
+        await stream.ask()
+    stream.transport.abort()
+    return stream.words
+
+
 async def _first(port: int, path: str, times: int) -> list[float]:
     """Seconds to the first token, one request after the other on a warm connection."""
     (stream,) = await _streams(port, path, "asked", 1)
@@ -246,6 +263,7 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
     """A token, the first token, and how many streams a core holds."""
     streams, tokens, rounds, first = (2, 5, 1, 3) if quick else (STREAMS, TOKENS, ROUNDS, FIRST)
     names = {"paced": lab.url("paced", "openai-chat", tokens), "asked": lab.url("asked", "openai-chat")}
+    names["blast"] = lab.url("blast", "openai-chat", BLAST)
     python = litellm_python(quick=quick)
     with tempfile.TemporaryDirectory() as place, _apart(lab):
         folder = Path(place)
@@ -274,12 +292,14 @@ def _tables(
     lab: Lab, gateways: list[Gateway], streams: int, tokens: int, rounds: int, first: int, *, quick: bool
 ) -> list[Table]:
     cpu: dict[str, list[float]] = {one.name: [] for one in gateways}
+    blasts: dict[str, list[float]] = {one.name: [] for one in gateways}
     firsts: dict[str, list[float]] = {name: [] for name in ("the provider itself", *cpu)}
     path = "/asked/openai-chat/0/v1"
     patience = 20 + tokens / 5
     for gateway in gateways:  # connections, code and caches are warm from here on
         asyncio.run(_read(gateway.port, "/v1", "paced", streams, patience))
         asyncio.run(_first(gateway.port, "/v1", 3))
+        asyncio.run(_blast(gateway.port))
     for _ in range(rounds):
         firsts["the provider itself"].append(median(asyncio.run(_first(lab.port, path, first))))
         for gateway in gateways:
@@ -289,6 +309,11 @@ def _tables(
                 raise RuntimeError(f"{gateway.name} told {len(lags)} tokens of {streams * tokens}.")
             cpu[gateway.name].append((gateway.cpu() - before) / len(lags))
             firsts[gateway.name].append(median(asyncio.run(_first(gateway.port, "/v1", first))))
+            before = gateway.cpu()
+            for _ in range(BLASTS[gateway.name]):
+                if (told := asyncio.run(_blast(gateway.port))) != BLAST:
+                    raise RuntimeError(f"{gateway.name} told {told} tokens of {BLAST}.")
+            blasts[gateway.name].append((gateway.cpu() - before) / BLAST / BLASTS[gateway.name])
     held = {one.name: (0, 0.0) if quick else _held(one) for one in gateways}
     ours = gateways[0].name
     bare = firsts["the provider itself"]
@@ -296,21 +321,26 @@ def _tables(
     for one in gateways:
         costs, found, (number, lag) = cpu[one.name], firsts[one.name], held[one.name]
         ratio = median(cost / mine for cost, mine in zip(costs, cpu[ours], strict=True))
+        fast = median(cost / mine if mine else 0 for cost, mine in zip(blasts[one.name], blasts[ours], strict=True))
         added = median((its - direct) * 1e3 for its, direct in zip(found, bare, strict=True))
         rows.append(
             (
                 one.name,
                 f"{median(costs) * 1e6:.0f}",
                 f"**{ratio:.1f}**",
+                f"{median(blasts[one.name]) * 1e6:.0f}",
+                f"**{fast:.0f}**",
                 f"{median(found) * 1e3:.1f}",
                 f"{added:.1f}",
-                f"{number} ({lag * 1e3:.0f} ms)" if number else "",
+                f"{number} ({lag * 1e3:.0f} ms)" if number else "" if quick else f"under {LEVELS[0]}",
                 f"{one.memory() / 1e6:.0f}",
             )
         )
     columns = (
         "gateway",
         "µs of CPU a token",
+        "÷ headwater",
+        "the same, as fast as it comes",
         "÷ headwater",
         "first token, ms",
         "of that its own, ms",

@@ -19,7 +19,7 @@ from tests.support.streams import scripted
 from tests.support.virtual import run_virtual
 
 
-def live_of(agent: Any, on_disconnect: OnDisconnect = "continue", **limits: Any) -> LiveRun:
+def live_of(agent: Any, on_disconnect: OnDisconnect = "continue", *, led: bool = False, **limits: Any) -> LiveRun:
     def ended(live: LiveRun) -> None:
         assert live.over
 
@@ -30,6 +30,7 @@ def live_of(agent: Any, on_disconnect: OnDisconnect = "continue", **limits: Any)
         on_disconnect=on_disconnect,
         limits=Limits(**limits),
         ended=ended,
+        led=led,
     )
 
 
@@ -274,3 +275,67 @@ async def test_what_people_are_asked_deep_down_is_asked_here() -> None:
     live.cancel()
     await live.task
     assert live.pending == ()
+
+
+@virtual
+async def test_a_run_that_is_led_is_pulled_by_its_reader_and_by_nothing_else() -> None:
+    live = live_of(paced("a"), "cancel", led=True)
+    await asyncio.sleep(10)
+    assert (state(live), live.visible) == ("queued", 0)
+    reading = live.read(NDJSON)
+    assert live.leader is reading
+    told = b""
+    async for data in reading:
+        told += data
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+    reading.close()
+    await live.task
+    assert (state(live), told) == ("finished", whole(live))
+    assert live._rest is None
+    check_log(list(live.log))
+
+
+@virtual
+async def test_a_run_whose_leader_leaves_is_cancelled_and_comes_to_its_end() -> None:
+    for seconds in (0.0, 1.5):
+        live = live_of(paced("a"), "cancel", led=True)
+        reading = live.read(NDJSON)
+        task = asyncio.create_task(_all(reading))
+        await asyncio.sleep(seconds)
+        live.leaving(reading)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        reading.close()
+        await live.task
+        end = live.log.end
+        assert isinstance(end, RunCancelled)
+        assert end.by == "left"
+        check_log(list(live.log))
+
+
+@virtual
+async def test_a_reader_who_leads_is_told_of_silence_from_outside() -> None:
+    live = live_of(paced("a", seconds=5), "cancel", led=True)
+    reading = live.read(SSE)
+    told: list[bytes] = []
+    assert not reading.wake()
+    reading.on_idle = told.append
+    task = asyncio.create_task(_all(reading))
+    await asyncio.sleep(1)
+    assert reading.wake()
+    assert (told, reading.since) == ([SSE_IDLE], live._loop.time())
+    await task
+    assert state(live) == "finished"
+
+
+@virtual
+async def test_a_run_that_nobody_comes_to_lead_ends_when_it_is_told_to() -> None:
+    live = live_of(paced("a"), "cancel", led=True)
+    assert live.cancel("shutdown")
+    await live.task
+    assert state(live) == "cancelled"
+    late = live_of(paced("a"), "cancel", led=True, work_seconds=5)
+    await asyncio.sleep(6)
+    await late.task
+    assert state(late) == "failed"

@@ -107,16 +107,29 @@ class GatewayRoutes(OpenAIRoutes):
 class ModelAnswer(StreamAnswer):
     """A model's answer as it comes: its head waits for the model's first word, for that may be a failure."""
 
+    _begun = False
+
+    async def begin(self, send: Send) -> None:
+        """See the base class; the first time alone."""
+        if not self._begun:
+            self._begun = True
+            self.headers.update(_headers(self.live))
+            await super().begin(send)
+
+    async def tell_idle(self, data: bytes, send: Send) -> None:
+        """See the base class: from here on a failure stands in the stream."""
+        await self.begin(send)
+        await super().tell_idle(data, send)
+
     async def answer(self, scope: Scope, reading: Reading, send: Send) -> None:
         """See the base class."""
         first = await anext(reading, b"")
-        if _failed_silently(self.live.log):
+        if not self._begun and _failed_silently(self.live.log):
             refused = _refused(self.live)
             refused.headers.update({name: value for name, value in self.headers.items() if name in _OF_SITES})
             await refused(scope, _nothing_comes, send)
             return
-        self.headers.update(_headers(self.live))
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await self.begin(send)
         await send({"type": "http.response.body", "body": first, "more_body": True})
         await self.tell(reading, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

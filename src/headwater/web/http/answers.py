@@ -94,6 +94,7 @@ class StreamAnswer(Response):
         def leave() -> None:
             nonlocal left
             left = True
+            self.live.leaving(reading)
             reader.cancel()
 
         def cut_off() -> None:
@@ -107,7 +108,13 @@ class StreamAnswer(Response):
             leave()
 
         listening = asyncio.create_task(listen(), name="headwater reader leaves")
-        reading.on_stall = cut_off
+        idle: set[asyncio.Task[None]] = set()
+
+        def tell_idle(data: bytes) -> None:
+            idle.add(task := asyncio.create_task(self.tell_idle(data, send)))
+            task.add_done_callback(idle.discard)
+
+        reading.on_stall, reading.on_idle = cut_off, tell_idle
         try:
             await self.answer(scope, reading, send)
             complete = True
@@ -117,12 +124,22 @@ class StreamAnswer(Response):
             reader.uncancel()
         finally:
             listening.cancel()
+            for task in idle:
+                task.cancel()
             self.left(complete=complete)
             self._manager.leave(reading)
 
+    async def begin(self, send: Send) -> None:
+        """Send the head."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+
+    async def tell_idle(self, data: bytes, send: Send) -> None:
+        """Send a sign of life, while the reader itself waits for the run."""
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+
     async def answer(self, scope: Scope, reading: Reading, send: Send) -> None:
         """Send all of it."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await self.begin(send)
         if scope["method"] != "HEAD":
             await self.tell(reading, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.events import Event, RunCancelled, RunFailed, RunFinished
+from headwater.events import Event, RunCancelled, RunFailed, RunFinished, TextDelta
 from headwater.events.messages import Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.failures import failure, model_failure
@@ -67,13 +67,20 @@ class _Chat:
         self._begun = False
         self._around: dict[str, tuple[bytes, bytes]] = {}
         """By kind, what stands around each piece of what is said: only that differs from chunk to chunk."""
+        self._flows: tuple[str, int, int] | None = None
+        """The run, step and part whose text is said as it comes."""
         self._at: dict[str, int] = {}
         """The index of each call."""
 
     def __call__(self, event: Event) -> bytes:
+        if event.__class__ is TextDelta and self._flows == (event.run, event.step, event.part):
+            return self._piece(Said("text", event.text))  # nearly every event
+        self._flows = None
         said = self._voice(event)
         calls = self._calls(event)
         if said and not calls and self._begun and not isinstance(event, _ENDS):
+            if event.__class__ is TextDelta and said[-1].kind == "text" and self._voice.flows:
+                self._flows = (event.run, event.step, event.part)
             return b"".join(map(self._piece, said))
         if not self._run:
             self._run = event.run

@@ -105,6 +105,7 @@ class OpenAIRoutes:
             on_disconnect=self._actions.then(None, "continue" if asked.background else "cancel"),
             history=asked.history,
             keep=keep,
+            led=asked.stream and not keep,
             **self.options(member, asked),
         )
 

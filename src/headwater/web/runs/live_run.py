@@ -40,7 +40,8 @@ State: TypeAlias = Literal["queued", "running", "waiting", "finished", "failed",
 class LiveRun:
     """One run, from its beginning until its log is forgotten.
 
-    `ended` is called once, when nothing more is appended. It must be made in a running event loop.
+    `ended` is called once, when nothing more is appended. `led` says that its one reader pulls it, in the reader's own
+    task; once that one has left, a task brings it to its end. It must be made in a running event loop.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class LiveRun:
         on_disconnect: OnDisconnect,
         limits: Limits,
         ended: Callable[[LiveRun], None],
+        led: bool = False,
     ) -> None:
         self.id = run.id
         self.agent = agent
@@ -76,40 +78,69 @@ class LiveRun:
         self._grace: asyncio.TimerHandle | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._work_left = limits.work_seconds
+        self._waits = False
+        """Whether the run waited for people when it was looked at last."""
+        self.leader: Reading | None = None
+        """The reader whose own task pulls the run; it is the only one."""
         run.watch(self.log.append)
         self._run_clock(going=True)
-        self.task = asyncio.create_task(self._drive(run), name=f"headwater run {run.id}")
+        self.task: asyncio.Future[None] = self._loop.create_future() if led else self._begin_driving(run)
+        """Done with the run."""
+        self._led = led
+        self._rest: asyncio.Task[None] | None = None
+        """What brings a run to its end whose leader has left."""
 
     # --- the run
 
+    def _begin_driving(self, run: Run) -> asyncio.Task[None]:
+        return asyncio.create_task(self._drive(run), name=f"headwater run {run.id}")
+
     async def _drive(self, run: Run) -> None:
         """Pull the run to its end. Nobody needs to read for this to go on."""
-        pull, append, bound = run.pull, run.append, self._limits.log_bytes
-        waits = False
         try:
-            while events := await pull():
-                for event in events:
-                    if (wait := append(event)) is not None:
-                        await wait
-                if run.waiting is not waits:
-                    waits = run.waiting
-                    self._run_clock(going=not waits)
-                self._show()
-                if self.log.size > bound and not run.stopping:
-                    run.task_failed(_too_long(bound))
-            await run.settle()
+            while await self._step(run):
+                pass
         except BaseException:
             run.abort("shutdown")
             raise
         finally:
-            self._run_clock(going=False)
-            self._run = None
-            self.over = True
-            if self._grace is not None:
-                self._grace.cancel()
-                self._grace = None
-            self._show()
-            self._ended(self)
+            self._finish()
+
+    async def lead(self) -> None:
+        """Pull the run once, in the task of the reader that leads it: no task stands between it and the provider."""
+        run = self._run
+        if run is not None and not await self._step(run):
+            self._finish()
+
+    async def _step(self, run: Run) -> bool:
+        """Take in what comes next; False where that was all."""
+        events = await run.pull()
+        if not events:
+            await run.settle()
+            return False
+        append = run.append
+        for event in events:
+            if (wait := append(event)) is not None:
+                await wait
+        if run.waiting is not self._waits:
+            self._waits = run.waiting
+            self._run_clock(going=not self._waits)
+        self._show()
+        if self.log.size > self._limits.log_bytes and not run.stopping:
+            run.task_failed(_too_long(self._limits.log_bytes))
+        return True
+
+    def _finish(self) -> None:
+        self._run_clock(going=False)
+        self._run = None
+        self.over = True
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+        self._show()
+        self._ended(self)
+        if self._led and not self.task.done():
+            self.task.set_result(None)
 
     def _show(self) -> None:
         """Let readers see what has been appended."""
@@ -134,6 +165,7 @@ class LiveRun:
         error = f"The run worked for longer than the {seconds:g} s that this server gives one."
         if self._run is not None:
             self._run.task_failed(RunTimeout(error, hint="Ask for less at a time.", clock="work", seconds=seconds))
+            self._drive_unled()
 
     # --- what is known of it
 
@@ -173,7 +205,13 @@ class LiveRun:
         if self._run is None:
             return False
         self._run.cancel(by)
+        self._drive_unled()
         return True
+
+    def _drive_unled(self) -> None:
+        """A run that its leader has not come to is brought to its end by a task."""
+        if self._led and self.leader is None and self._rest is None and self._run is not None:
+            self._rest = self._begin_driving(self._run)
 
     # --- readers
 
@@ -184,9 +222,16 @@ class LiveRun:
     def attach(self, reading: Reading) -> None:
         """The reader has come."""
         self.readings.add(reading)
+        if self._led and self.leader is None:
+            self.leader = reading
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+
+    def leaving(self, reading: Reading) -> None:
+        """The reader is about to be cancelled where it waits: a run that it leads is told why."""
+        if self.leader is reading and self._run is not None:
+            self._run.cancel("left")
 
     def detach(self, reading: Reading) -> None:
         """The reader has left."""
@@ -194,6 +239,9 @@ class LiveRun:
         key = reading.wire.key
         if not any(other.wire.key == key for other in self.readings):
             self._frames.pop(key, None)
+        if self.leader is reading and self._run is not None:
+            self._run.cancel("left")
+            self._rest = self._begin_driving(self._run)  # it goes on, or comes to its end, without a reader
         if self.readings or self._run is None or self.on_disconnect == "continue":
             return
         if self.on_disconnect == "cancel":
@@ -244,6 +292,7 @@ class Reading(AsyncIterator[bytes]):
         "_said",
         "_skip",
         "given",
+        "on_idle",
         "on_stall",
         "since",
         "wire",
@@ -269,6 +318,8 @@ class Reading(AsyncIterator[bytes]):
         """Since when that is so, or not so, on the loop's clock."""
         self.on_stall: Callable[[], None] | None = None
         """Called where its bytes are not taken for too long."""
+        self.on_idle: Callable[[bytes], None] | None = None
+        """Called with a sign of life where the reader itself waits for the run that it leads."""
         live.attach(self)
 
     def __aiter__(self) -> Self:
@@ -288,6 +339,9 @@ class Reading(AsyncIterator[bytes]):
                 continue
             if live.over:
                 raise StopAsyncIteration
+            if live.leader is self:
+                await live.lead()
+                continue
             self._nap = nap = live.news()
             try:
                 await nap
@@ -297,6 +351,10 @@ class Reading(AsyncIterator[bytes]):
 
     def wake(self) -> bool:
         """Send a sign of life, where nothing else is on its way; False where the reader is not at rest."""
+        if self._live.leader is self and self.on_idle is not None and self.wire.idle:
+            self.since = self._live._loop.time()
+            self.on_idle(self.wire.idle)
+            return True
         if self._nap is None or self._nap.done() or not self.wire.idle:
             return False
         self._said += self.wire.idle

@@ -71,10 +71,11 @@ class Manager:
         thread: str | None = None,
         history: Sequence[Message] = (),
         keep: bool = True,
+        led: bool = False,
         **options: Any,
     ) -> LiveRun:
         """Begin a run. `options` are the member's own, as `run_stream` takes them; `keep` says whether its log is kept
-        for a while after its end.
+        for a while after its end, `led` that its one reader pulls it: leaving ends it.
 
         Raises Problem where it cannot be begun: unknown_agent, too_many_runs, shutting_down, thread_busy, bad_request
         and not_configured.
@@ -103,6 +104,7 @@ class Manager:
             on_disconnect=on_disconnect,
             limits=self.limits,
             ended=self._ended if keep else self._forgotten,
+            led=led,
         )
         self._going[live.id] = live
         if conversation is not None:

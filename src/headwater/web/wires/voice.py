@@ -86,6 +86,11 @@ class Voice:
             return [*said, *self._rest()]
         return said
 
+    @property
+    def flows(self) -> bool:
+        """Whether nothing is held or kept: after a text that was said, the next of its part is said as it comes."""
+        return not (self._folds or self._hold.held)
+
     def _held(self, event: Event, items: Sequence[Said]) -> Sequence[Said]:
         said = self._hold(event, items)
         if said:
