@@ -88,7 +88,7 @@ def test_an_error_can_be_pickled_with_its_results() -> None:
         ConcurrentWorkflow(agents).run("Go.")
     again = pickle.loads(pickle.dumps(raised.value))
     assert again.response.to_dict() == raised.value.response.to_dict()
-    assert again.__notes__ == ["'b' was at work in 'concurrent-workflow'."]
+    assert again.__notes__ == ["'b' was running in 'concurrent-workflow'."]
 
 
 def test_awaiting_results_returns_them() -> None:

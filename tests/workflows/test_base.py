@@ -79,8 +79,8 @@ class Impostor:
         ("ab", "agents= is str"),
         (None, "agents= is NoneType"),
         ({"a": 1}, "agents= is dict"),
-        ([Impostor()], "cannot stand in the workflow"),
-        (["a"], "'a' cannot stand in the workflow"),
+        ([Impostor()], "cannot be a member of the workflow"),
+        (["a"], "'a' cannot be a member of the workflow"),
     ],
 )
 def test_what_cannot_stand_in_a_workflow_is_said_at_once(kind: Any, agents: Any, said: str) -> None:
@@ -402,7 +402,7 @@ def test_a_workflow_is_made_of_any_iterable() -> None:
         ({"dashboard": True}, {}, "Write show_dashboard=True"),
         ({"max_workers": 3}, {}, "Write max_concurrency="),
         ({}, {"img": "a.png"}, r"Image\(url="),
-        ({}, {"thread": Thread()}, "keeps no conversation"),
+        ({}, {"thread": Thread()}, "does not keep a conversation"),
         ({}, {"temperature": 1}, "belongs to the agents"),
         ({}, {"show_dashboard": True}, "belongs to the workflow"),
     ],

@@ -137,8 +137,7 @@ def test_a_cycle_without_end_is_ended() -> None:
         workflow.run("Tell.")
     error = raised.value
     assert str(error) == (
-        "In the workflow 'circle', 'a' was to run more than 3 times. "
-        "Let a condition end the cycle, or raise max_visits."
+        "In the workflow 'circle', 'a' would run more than 3 times. Let a condition end the cycle, or raise max_visits."
     )
     assert (error.limit, error.size) == ("max_visits", 3)
     assert len(asked(a)) == len(asked(b)) == 3
@@ -205,7 +204,7 @@ def test_a_route_to_nobody_says_who_there_is() -> None:
     with pytest.raises(ConfigurationError) as raised:
         workflow.run("Tell.")
     assert str(raised.value) == (
-        "In the workflow 'maze', the route from 'a' names 'z', which is no agent of it. There are a, b."
+        "In the workflow 'maze', the route from 'a' names 'z', which is not one of its agents. Its agents are a, b."
     )
     assert texts(raised.value.response) == {"a": "a says hi there."}
 
@@ -261,16 +260,16 @@ def test_where_it_begins(names: str, options: Any, start: tuple[str, ...]) -> No
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"edges": edges("az")}, "the edge a -> z names 'z', which is no agent of it. There are a, b, c."),
+        ({"edges": edges("az")}, "the edge a -> z names 'z', which is not one of its agents. Its agents are a, b, c."),
         ({"edges": edges("za")}, "the edge z -> a names 'z'"),
         ({"routes": {"z": str}}, "routes= names 'z'"),
         ({"start": "z"}, "start= names 'z'"),
         ({"start": ["a", "z"]}, "start= names 'z'"),
         ({"start": []}, "is empty. Name a node."),
-        ({"edges": edges("ab bc ca")}, "has no node to begin at: an edge leads to each. Name it: start=…"),
+        ({"edges": edges("ab bc ca")}, "has no start: every node has an incoming edge. Name the start: start=…"),
         ({"edges": [("a", "b", "c")]}, "the condition of a -> b is 'c'"),
-        ({"edges": [("a",)]}, r"\('a',\) is no edge"),
-        ({"edges": ["a->b"]}, "'a->b' is no edge"),
+        ({"edges": [("a",)]}, r"\('a',\) is not a valid edge"),
+        ({"edges": ["a->b"]}, "'a->b' is not a valid edge"),
         ({"max_visits": 0}, "max_visits"),
     ],
 )

@@ -62,7 +62,7 @@ async def _generator(message: Any, context: Any = None) -> Any:
 @each_kind
 @pytest.mark.parametrize("stream", [_coroutine, _generator, lambda message, context=None: "text"])
 def test_a_member_that_gives_no_stream_is_told_what_to_give(kind: Any, stream: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"run_stream of 'broken' gave .*, and an AgentStream is expected"):
+    with pytest.raises(ConfigurationError, match=r"run_stream of 'broken' returned .*, not an AgentStream"):
         kind([Broken(stream)]).run("Go.")
 
 
@@ -139,7 +139,7 @@ def test_what_a_member_raises_ends_the_run_unless_it_is_collected() -> None:
         assert isinstance(log[-1], RunFailed)
         with pytest.raises(ServerError) as caught:
             raising.raise_error()
-        assert caught.value.__notes__ == ["'ann' was at work in 'team'."]
+        assert caught.value.__notes__ == ["'ann' was running in 'team'."]
         assert [*caught.value.response.members] == ["ann"]
         shape = WorkflowShape(kind="sequential", members=("ann", "bob"), collect=True)
         collecting = planned(plan, shape=shape)
@@ -198,9 +198,9 @@ def test_what_others_said_follows_the_task_under_their_names() -> None:
 def test_a_note_is_written_once() -> None:
     error = ServerError("It broke.")
     for _ in range(2):
-        note(error, "'ann' was at work in 'team'.")
-    note(error, "'team' was at work in 'top'.")
-    assert error.__notes__ == ["'ann' was at work in 'team'.", "'team' was at work in 'top'."]
+        note(error, "'ann' was running in 'team'.")
+    note(error, "'team' was running in 'top'.")
+    assert error.__notes__ == ["'ann' was running in 'team'.", "'team' was running in 'top'."]
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=5))

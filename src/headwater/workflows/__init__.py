@@ -1,4 +1,4 @@
-"""Workflows: many agents, one stream. `sequential`, `concurrent` and `graph` are plans over what `base` offers."""
+"""Workflows: several agents in one stream. `sequential`, `concurrent` and `graph` are plans built on `base`."""
 
 from headwater.events.results import Results
 from headwater.workflows.concurrent import ConcurrentWorkflow

@@ -1,7 +1,7 @@
-"""What every workflow is: a plan over members, read as one run with an agent's own faces.
+"""The base class of all workflows: a plan over members, read as one run with the methods of an agent.
 
-A plan is a coroutine that asks members and waits for them; it runs as a task beside its reader, and what the members
-say goes through one queue into one log. This file owns the run and the faces; what follows what is a plan's.
+A plan is a coroutine that runs members and waits for them. It runs as a task beside the reader, and the members' events
+go through one queue into one log. This file owns the run methods; the order of the members is the plan's.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ResultT = TypeVar("ResultT", bound="Response[Any] | Results")
 
 
 class WatchOptions(TypedDict, total=False):
-    """Who watches one run of a workflow."""
+    """The options of one run of a workflow."""
 
     streaming_callback: Callback | None
     on_event: Callback | None
@@ -63,7 +63,7 @@ class WatchOptions(TypedDict, total=False):
 
 
 class WorkflowOptions(TypedDict, total=False):
-    """What every workflow takes beside its members and its name; see `Workflow`."""
+    """The arguments of every workflow besides its members and its name; see `Workflow`."""
 
     description: str
     show_dashboard: bool
@@ -80,14 +80,13 @@ class WorkflowOptions(TypedDict, total=False):
 
 
 class Workflow(DeepCopied, Generic[ResultT]):
-    """Members under a name, with an agent's faces; see the subclasses for the plans.
+    """Named members with the methods of an agent; see the subclasses for the plans.
 
     `agents` are agents, workflows, or anything with a name and `run_stream`; their names are unique.
-    `on_error`: "raise" cancels the others and raises with every partial; "collect" goes on, and the failed member's
-    Response has what it had said and `.error`. `max_concurrency` is how many members may be at work at once.
-    `show_dashboard` shows them all live in the terminal. `print_on` says whether `run` shows anything at all (None:
-    what the members' own `streaming_on` shows). A token callback owns the output: with one, `run` shows nothing but the
-    dashboard.
+    `on_error`: "raise" cancels the other members and raises with all partial Responses; "collect" continues, and the
+    failed member's Response has its partial text and `.error`. `max_concurrency` is how many members may run at once.
+    `show_dashboard` shows all members live in the terminal. `print_on` says whether `run` prints at all (None: only if
+    a member has `streaming_on`). With a token callback, `run` shows nothing but the dashboard.
     """
 
     def __init__(
@@ -126,25 +125,25 @@ class Workflow(DeepCopied, Generic[ResultT]):
         self.approver = approver
         self.keep_log = keep_log
 
-    # --- what a subclass says
+    # --- for subclasses
 
     async def _plan(self, run: WorkflowRun) -> None:
-        """Ask the members, in whatever order this workflow has."""
+        """Run the members in this workflow's order."""
         raise NotImplementedError
 
     def _plan_of(self) -> Sequence[Any]:
-        """What else the plan was declared with, as plain values: it counts towards the definition's hash."""
+        """The plan's other arguments as plain values, for the definition's hash."""
         return ()
 
     def _edges(self) -> tuple[tuple[str, str], ...]:
-        """The ways from one member to another, as far as they are declared."""
+        """The declared edges between members."""
         return ()
 
     kind = ""
-    """How the members' answers are put together, as the log tells it; see `events.answers`."""
+    """How the members' answers are combined, as recorded in the log; see `events.answers`."""
 
     one_at_a_time = False
-    """Whether a reader can be shown the members' words as they come, for no two speak at once."""
+    """Whether members' text can be printed live, because no two members run at once."""
 
     # --- running
 
@@ -157,8 +156,8 @@ class Workflow(DeepCopied, Generic[ResultT]):
     ) -> ResultT:
         """Run to the end: blocks in sync code; inside a running event loop returns an awaitable.
 
-        `streaming_callback` and `on_event` win over the workflow's own; a callback with two or three parameters is told
-        who speaks. Raises the error of the member that failed, with every partial as its `response`.
+        `streaming_callback` and `on_event` replace the workflow's own; a callback with two or three parameters receives
+        the agent's name. Raises the error of the member that failed, with all partial Responses as its `response`.
         """
         if blocks_here():
             return self.run_sync(task, context=context, **options)
@@ -171,7 +170,7 @@ class Workflow(DeepCopied, Generic[ResultT]):
         context: Any = None,
         **options: Unpack[WatchOptions],
     ) -> ResultT:
-        """`run` as a plain coroutine."""
+        """`run` as a coroutine."""
         run = self._begin(task_of(task, options), shown=True, context=context, **options)
         await run.drain(alone=True)
         return cast("ResultT", run.response())
@@ -197,12 +196,12 @@ class Workflow(DeepCopied, Generic[ResultT]):
         slow_reader: SlowReader = "wait",
         **options: Unpack[WatchOptions],
     ) -> AgentStream[Any, ResultT]:
-        """The run as one merged stream: chunks that say whose they are, `events()`, `text()`, `select()`, `cancel()`.
+        """The run as one merged stream: chunks with the agent's name, `events()`, `text()`, `select()`, `cancel()`.
 
-        Started by whoever reads it first; leaving the loop cancels every member and closes their connections.
-        `slow_reader`: where members are faster than the reader, "wait" holds them back; "coalesce" lets them go on and
-        joins the pieces that wait, up to a megabyte a member; "drop_progress" also keeps only the last of the news that
-        each tool gives. Raises ConfigurationError.
+        It starts when it is first read; leaving the loop cancels every member and closes their connections.
+        `slow_reader` says what happens when members are faster than the reader: "wait" makes them wait; "coalesce" lets
+        them continue and merges pending pieces, up to a megabyte per member; "drop_progress" also keeps only the latest
+        progress of each tool. Raises ConfigurationError.
         """
         validation.choice("slow_reader", slow_reader, SLOW_READERS)
         asked = task_of(task, options)
@@ -221,10 +220,10 @@ class Workflow(DeepCopied, Generic[ResultT]):
         by: str = "",
         **options: Unpack[WatchOptions],
     ) -> AgentStream[Any, ResultT]:
-        """Go on with a run of the workflow from its log, as `Agent.resume` does.
+        """Resume a run of the workflow from its log, like `Agent.resume`.
 
-        The plan is gone through again: members that have ended answer from the log, others go on where they stood.
-        Conditions and routes are asked again, so they must depend on the Responses alone. Raises as that does.
+        The plan runs again: members that have finished answer from the log, others are resumed. Conditions and routes
+        are evaluated again, so they must depend on the Responses only. Raises as `Agent.resume` does.
         """
         refuse_said_before(options)
         past = Resumption.of(log, approvals=approvals, answers=answers, on_changed=on_changed, by=by)
@@ -237,7 +236,7 @@ class Workflow(DeepCopied, Generic[ResultT]):
         return AgentStream(lambda: run)
 
     def wants_log(self, seen: set[int]) -> bool:
-        """Whether people may be asked in a run of this workflow, so that its log is kept. See `Agent.wants_log`."""
+        """Whether a run of this workflow may wait for people, so that its log is kept. See `Agent.wants_log`."""
         if id(self) in seen:
             return False
         seen.add(id(self))
@@ -246,9 +245,9 @@ class Workflow(DeepCopied, Generic[ResultT]):
     def as_tool(
         self, *, name: str | None = None, description: str | None = None, approval: Approval = False
     ) -> Offered:
-        """The workflow as an agent's tool: what it is asked goes in, its text comes out.
+        """The workflow as a tool of an agent: it receives a task and returns its text.
 
-        `approval`: whether a person is asked first; see `tool`.
+        For `approval` see `tool`.
         """
         return RunnableTool(
             self, self._begin, approval=approval, name=name, description=description or self.description
@@ -340,35 +339,35 @@ _RUN_OPTIONS = ("context", *WatchOptions.__annotations__)
 
 
 def _not_mine(name: str) -> str:
-    """What to write instead of an argument that belongs elsewhere; "" where it belongs nowhere."""
+    """What to write instead of a misplaced argument; "" if it is unknown."""
     if name in validation.SETTINGS or name in ("history", "thread", "output_type", "tools", "model"):
         return (
             f"It belongs to the agents: Agent({name}=…)."
             if name not in ("history", "thread")
-            else ("A workflow keeps no conversation: put what was said before into the task.")
+            else ("A workflow does not keep a conversation: put the earlier messages into the task.")
         )
-    return f"It belongs to the workflow: {name}=… where it is made." if name in _OPTIONS else ""
+    return f"It belongs to the workflow: pass {name}=… when you create it." if name in _OPTIONS else ""
 
 
 def _shows(member: Any) -> bool:
-    """Whether a member, run alone, would show its words as they come."""
+    """Whether a member, run alone, would print its text live."""
     own = getattr(member, "print_on", None)
     nested = getattr(member, "agents", ())
     return own is not False and bool(own or getattr(member, "streaming_on", False) or any(map(_shows, nested)))
 
 
 def one_at_a_time(member: Any) -> bool:
-    """Whether no two speak at once, here or further down."""
+    """Whether no two agents run at once, here or further down."""
     return getattr(member, "one_at_a_time", True) and all(map(one_at_a_time, getattr(member, "agents", ())))
 
 
 def checked_members(agents: Iterable[Member], workflow: str) -> tuple[Member, ...]:
-    """The members. Raises ConfigurationError where there is none, one cannot be run, or two share a name."""
+    """The members. Raises ConfigurationError if there are none, one is invalid, or two share a name."""
     if isinstance(agents, (str, Mapping)) or not isinstance(agents, Iterable):
         raise ConfigurationError(f"agents= is {type(agents).__name__}.", hint="Give a list of agents: agents=[…].")
     members = tuple(agents)
     if not members:
-        raise ConfigurationError(f"The workflow {workflow!r} has no agents.", hint="Give it some: agents=[…].")
+        raise ConfigurationError(f"The workflow {workflow!r} has no agents.", hint="Pass agents=[…].")
     for member in members:
         if not (
             callable(getattr(member, "run_stream", None))
@@ -377,13 +376,13 @@ def checked_members(agents: Iterable[Member], workflow: str) -> tuple[Member, ..
             and well_formed(member.name) == member.name
         ):
             raise ConfigurationError(
-                f"{member!r} cannot stand in the workflow {workflow!r}.",
+                f"{member!r} cannot be a member of the workflow {workflow!r}.",
                 hint="Members are agents, workflows, or anything with a name and run_stream.",
             )
     names = [member.name for member in members]
     if twice := sorted(name for name, times in Counter(names).items() if times > 1):
         raise ConfigurationError(
             f"In the workflow {workflow!r} more than one member is named {', '.join(map(repr, twice))}.",
-            hint="Give each a name of its own: Agent(name=…).",
+            hint="Give each a unique name: Agent(name=…).",
         )
     return members

@@ -17,10 +17,11 @@ __all__ = ("ConcurrentWorkflow",)
 
 
 class ConcurrentWorkflow(Workflow[Results]):
-    """All agents at once on the same task; `run` gives Results, in the order of the agents whichever ends first.
+    """Runs all agents at once on the same task; `run` returns Results in the order of the agents, whichever finishes
+    first.
 
-    With `max_loops` each further round gets the task and everyone's answers of the round before. See `Workflow` for
-    the rest.
+    With `max_loops` each further round gets the task and all answers of the round before. See `Workflow` for the other
+    arguments.
     """
 
     kind = "concurrent"

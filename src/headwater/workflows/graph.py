@@ -1,7 +1,7 @@
-"""Agents as nodes: edges with conditions, fan out and fan in, routing, and cycles with a limit.
+"""Agents as nodes: edges with conditions, fan-out and fan-in, routing, and cycles with a limit.
 
-A node is ready once something has come to it and nothing that is still at work can bring it more. That one rule does
-for chains, branches, joins and cycles: a join waits for every branch that was taken, and for no other.
+A node is ready once it has input and no running node can give it more. This one rule covers chains, branches, joins and
+cycles: a join waits for every branch that was taken, and for no other.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from headwater.workflows.run import Member, WorkflowRun, cancelled, passed_on, w
 __all__ = ("Edge", "GraphWorkflow")
 
 MAX_VISITS: Final = 10
-"""How often one node may run in one run: enough for any honest loop of writing and review."""
+"""How often one node may run in one run: enough for any useful loop of writing and review."""
 
 Condition: TypeAlias = Callable[[Response[Any]], bool | Awaitable[bool]]
 Route: TypeAlias = Callable[[Response[Any]], "str | Iterable[str] | Awaitable[str | Iterable[str] | None] | None"]
 
 
 End: TypeAlias = str | Member
-"""Where an edge begins or ends: an agent's name, or the agent itself."""
+"""An end of an edge: an agent's name, or the agent itself."""
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """A way from one node to another, taken where `when` (a function of the source's Response) says so."""
+    """An edge from one node to another, followed if `when` (a function of the source's Response) is None or returns
+    True.
+    """
 
     source: str
     target: str
@@ -42,16 +44,17 @@ class Edge(msgspec.Struct, frozen=True):
 
 
 class GraphWorkflow(Workflow[Response[Any]]):
-    """Agents as nodes and the ways between them.
+    """Runs agents as the nodes of a graph.
 
-    `edges` are `(source, target)`, `(source, target, condition)` or Edges, by the agents' names. `routes` are functions
-    by the source's name: given its Response they name who answers next (one, several, or None). `start` names the
-    nodes that get the task first: by default those to which no edge leads. A node gets the task, and the answers that
-    led to it. `max_visits` bounds how often a node may run: cycles end there with LimitExceeded.
+    `edges` are `(source, target)`, `(source, target, condition)` or Edges, by the agents' names. `routes` maps a
+    source's name to a function of its Response, which returns the next node or nodes, or None. `start` names the nodes
+    that get the task first; by default those without incoming edges. A node gets the task and the answers that led to
+    it.
+    `max_visits` limits how often a node may run; beyond it LimitExceeded is raised.
 
-    `run` gives the Response of the node at which it ended, all on `.members`; where it ended at several, their texts as
-    sections. See `Workflow` for the rest.
-    Raises: ConfigurationError, where an edge leads to or from no node, or there is no start.
+    `run` returns the Response of the node where it ended, with all Responses in `.members`; if it ended at several
+    nodes, their texts as sections. See `Workflow` for the other arguments. Raises: ConfigurationError if an edge refers
+    to an unknown node, or there is no start.
     """
 
     kind = "graph"
@@ -99,14 +102,14 @@ class GraphWorkflow(Workflow[Response[Any]]):
     def _edge(self, edge: Edge | tuple[Any, ...]) -> Edge:
         if not isinstance(edge, (Edge, tuple, list)) or (not isinstance(edge, Edge) and len(edge) not in (2, 3)):
             raise ConfigurationError(
-                f"In the workflow {self.name!r}, {edge!r} is no edge.",
-                hint='Write ("from", "to"), ("from", "to", condition), or an Edge; a chain is several of them.',
+                f"In the workflow {self.name!r}, {edge!r} is not a valid edge.",
+                hint='Write ("from", "to"), ("from", "to", condition), or an Edge; write a chain as several edges.',
             )
         made = edge if isinstance(edge, Edge) else Edge(*(getattr(end, "name", end) for end in edge[:2]), *edge[2:])
         if made.when is not None and not callable(made.when):
             raise ConfigurationError(
                 f"In the workflow {self.name!r}, the condition of {made.source} -> {made.target} is {made.when!r}.",
-                hint="Give a function of the source's Response; a chain is several edges.",
+                hint="Give a function of the source's Response; write a chain as several edges.",
             )
         self._check(made.source, f"the edge {made.source} -> {made.target}")
         self._check(made.target, f"the edge {made.source} -> {made.target}")
@@ -115,8 +118,8 @@ class GraphWorkflow(Workflow[Response[Any]]):
     def _check(self, name: str, where: str) -> None:
         if name not in self._nodes:
             raise ConfigurationError(
-                f"In the workflow {self.name!r}, {where} names {name!r}, which is no agent of it.",
-                hint=f"There are {', '.join(self._nodes)}.",
+                f"In the workflow {self.name!r}, {where} names {name!r}, which is not one of its agents.",
+                hint=f"Its agents are {', '.join(self._nodes)}.",
             )
 
     def _starts(self, start: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -128,7 +131,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
                 raise ConfigurationError(f"start= of the workflow {self.name!r} is empty.", hint="Name a node.")
             return names
         led_to = {edge.target for edge in self.edges}
-        # Where a route leads is known only when it is asked: with routes, the first agent is where it begins.
+        # The target of a route is known only at run time: with routes only, the first agent is the start.
         found = [name for name in self._nodes if name not in led_to]
         if self.routes and not self.edges:
             found = found[:1]
@@ -137,12 +140,13 @@ class GraphWorkflow(Workflow[Response[Any]]):
             found = [name for name in found if name in sources] or found[:1]
         if not found:
             raise ConfigurationError(
-                f"The workflow {self.name!r} has no node to begin at: an edge leads to each.", hint="Name it: start=…"
+                f"The workflow {self.name!r} has no start: every node has an incoming edge.",
+                hint="Name the start: start=…",
             )
         return tuple(found)
 
     def _reachable(self) -> dict[str, frozenset[str]]:
-        """For each node, those to which some way leads from it, not counting itself unless by a cycle."""
+        """For each node, the nodes reachable from it; itself only through a cycle."""
         ways: dict[str, set[str]] = {name: set() for name in self._nodes}
         for edge in self.edges:
             ways[edge.source].add(edge.target)
@@ -161,7 +165,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         return reach
 
     async def leads_to(self, source: str, response: Response[Any]) -> list[str]:
-        """The nodes to which this answer of `source` goes."""
+        """The nodes that get this answer of `source`."""
         targets = [
             edge.target
             for edge in self.edges
@@ -175,20 +179,20 @@ class GraphWorkflow(Workflow[Response[Any]]):
         return list(dict.fromkeys(targets))
 
     def leads_on(self, source: str) -> bool:
-        """Whether any way leads from the node."""
-        return bool(self._reach[source]) or source in self.routes  # a route may lead back to where it all began
+        """Whether any edge or route leads on from the node."""
+        return bool(self._reach[source]) or source in self.routes  # a route may lead back to the start
 
     def leads_anywhere(self, source: str) -> bool:
-        """Whether some way leads from the node to a route, which may name any node."""
+        """Whether a route, which may return any node, is reachable from the node."""
         return source in self.routes or not self.routes.keys().isdisjoint(self._reach[source])
 
     def can_reach(self, source: str, target: str) -> bool:
-        """Whether some way leads from one node to the other."""
+        """Whether one node is reachable from the other."""
         return target in self._reach[source]
 
 
 class _Walk:
-    """One run's way through the graph: who is at work, and what has come to whom."""
+    """One run's path through the graph: the running nodes, and the input of each node."""
 
     def __init__(self, graph: GraphWorkflow, run: WorkflowRun) -> None:
         self._graph = graph
@@ -198,7 +202,7 @@ class _Walk:
         self._working: dict[asyncio.Task[Response[Any]], str] = {}
 
     async def go(self) -> None:
-        """Walk until nothing is at work and nothing has come to anyone."""
+        """Run nodes until none is running and none has input."""
         while self._come or self._working:
             for name in self._ready():
                 self._begin(name, self._come.pop(name))
@@ -207,7 +211,7 @@ class _Walk:
                 await self._ended(self._working.pop(task), task)
 
     async def stop(self) -> None:
-        """Cancel whoever is still at work, and wait for them."""
+        """Cancel all running nodes, and wait for them."""
         await cancelled(self._working)
 
     def _ready(self) -> list[str]:
@@ -219,33 +223,33 @@ class _Walk:
             if not any(graph.can_reach(other, name) for other in working)
             and not any(graph.can_reach(other, name) for other in waiting if other != name)
         ]
-        # Nodes that wait for each other only are in a cycle: the first of them goes first.
+        # Nodes that only wait for each other form a cycle: the first one runs first.
         return ready or (waiting[:1] if not working else [])
 
     def _begin(self, name: str, said: Mapping[str, Response[Any]]) -> None:
         visits = self._visits[name] = self._visits.get(name, 0) + 1
         if visits > self._graph.max_visits:
             raise LimitExceeded(
-                f"In the workflow {self._graph.name!r}, {name!r} was to run more than {self._graph.max_visits} times.",
+                f"In the workflow {self._graph.name!r}, {name!r} would run more than {self._graph.max_visits} times.",
                 hint="Let a condition end the cycle, or raise max_visits.",
                 limit="max_visits",
                 size=self._graph.max_visits,
             )
         nodes = self._graph._nodes
-        in_order = {source: said[source] for source in nodes if source in said}  # whichever ended first
+        in_order = {source: said[source] for source in nodes if source in said}  # in the order of the nodes
         final = True if self._surely_answers(name, in_order.values()) else None
         asked = self._run.ask(nodes[name], passed_on(self._run.input, in_order), final=final, after=in_order.values())
         self._working[asyncio.ensure_future(asked)] = name
 
     def _surely_answers(self, name: str, led: Iterable[Response[Any]]) -> bool:
-        """Whether what the node says now is the answer, or a part of it, whatever may happen."""
+        """Whether the node's text is certain to be (part of) the answer."""
         if self._graph.leads_on(name):
             return False
-        # Nothing leads on from it, and it is asked when nothing more can come to it but by a route back to the start.
+        # It has no outgoing edges, and it runs when it can get no more input except by a route back to the start.
         others_now = (*self._working.values(), *self._come)
         if any(map(self._graph.leads_anywhere, others_now)):
             return False
-        # Where errors are collected and it fails, the answer is that of the others, if there are any.
+        # If errors are collected and it fails, the answer is that of other nodes, if there are any.
         if self._graph.on_error == "raise":
             return True
         after = {response.run_id for response in led}
@@ -255,7 +259,7 @@ class _Walk:
     async def _ended(self, name: str, task: asyncio.Task[Response[Any]]) -> None:
         response = task.result()
         if not whole(response):
-            return  # collected, or cancelled by who made it: nothing leads on from what broke off
+            return  # failed and collected, or cancelled by its owner: a partial answer is not passed on
         with self._run.deciding_next():
             targets = await self._graph.leads_to(name, response)
         for target in targets:

@@ -1,6 +1,6 @@
-"""A workflow's run: its members as runs in one log, asked by a plan.
+"""A workflow's run: its members as runs in one log, executed by a plan.
 
-What a member says is told as it comes; what the answers come to is the workflow's shape.
+Members' events are passed on as they arrive; how the answers are combined depends on the workflow's shape.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ Member: TypeAlias = Runnable
 
 
 class WorkflowRun(Parent):
-    """One run of a workflow: its plan as a task, its members as runs that stand in it.
+    """One run of a workflow: its plan is a task, its members are child runs.
 
-    `shape` is how the members' answers are put together, as the log tells it. `replaced` says that the task held text
-    that no log can. `origin` says on whose behalf it begins.
+    `shape` says how the members' answers are combined, as recorded in the log. `replaced` says that the task contained
+    text that a log cannot hold. `origin` is the run that started it.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class WorkflowRun(Parent):
     ) -> Response[Any]:
         """Run a member to its end and return its Response; for a plan.
 
-        `final` says whether its answer is the workflow's: None where that is not known yet, and is told at the end.
-        `after` are the answers that stand in its task.
-        Raises what ended it, where this workflow's errors are raised; else the Response has it as `error`.
+        `final` says whether its answer is the workflow's; None if that is not known yet. `after` are the answers that
+        are part of its task. Raises the member's error if this workflow raises errors; otherwise the Response has it as
+        `error`.
         """
         led = tuple(response.run_id for response in after)
         if self._limit is None:
@@ -106,11 +106,11 @@ class WorkflowRun(Parent):
         self, member: Member, task: Sequence[Message], final: bool | None, after: tuple[str, ...]
     ) -> Response[Any]:
         if self.stopping:
-            raise asyncio.CancelledError  # the log has its end; this task is yet to hear of it
+            raise asyncio.CancelledError  # the log has ended; this task is not cancelled yet
         if self.parking:
             self.held += 1
             self.look_again()
-            await asyncio.Event().wait()  # the run is left, and with it this task
+            await asyncio.Event().wait()  # the run is being parked, and this task with it
         name = member.name
         if (unbegun := self._could_not_begin_before(name)) is not None:
             if not self._shape.collect:
@@ -122,24 +122,24 @@ class WorkflowRun(Parent):
             problem = raised if isinstance(raised, Exception) else others_cancel()
             if problem is None:
                 raise
-            note(problem, f"{name!r} was to begin in {self.name!r}.")
+            note(problem, f"{name!r} could not start in {self.name!r}.")
             self.could_not_begin(problem, name, role="member", after=after, final=final)
             if not self._shape.collect:
                 raise problem from problem.__cause__
-            said = well_formed(f"{name} could not begin: {type(problem).__name__}: {problem}")
+            said = well_formed(f"{name} could not start: {type(problem).__name__}: {problem}")
             self.mux.put([Warned(code="member_failed", message=said)])
             return self.of(name)
         run.join(self, role="member", name=name, after=after, final=final)
         await self.conduct(run)
         error = run.error
         if error is not None and (not self._shape.collect or not isinstance(error, Exception)):
-            note(error, f"{name!r} was at work in {self.name!r}.")
+            note(error, f"{name!r} was running in {self.name!r}.")
             raise error
         return self.of(name, run.node)
 
     @contextlib.contextmanager
     def deciding_next(self) -> Iterator[None]:
-        """For a plan: it decides who is asked next, which may take its time, and the run does not only wait."""
+        """For a plan while it decides which member runs next: the run does not count as waiting meanwhile."""
         self.deciding += 1
         try:
             yield
@@ -148,7 +148,7 @@ class WorkflowRun(Parent):
             self.look_again()
 
     def _could_not_begin_before(self, name: str) -> Node | None:
-        """The member that could not begin, where the log that is gone on with says so of what is asked now."""
+        """The member that could not start, if the resumed log says so for this call."""
         if self.past is None or (past := self.past.unbegun(name)) is None or past.node.unbegun is None:
             return None
         past.node.error = past.node.unbegun.exception()
@@ -156,7 +156,7 @@ class WorkflowRun(Parent):
         return past.node
 
     def take_up(self, past: Past) -> None:
-        """See `Run`: the plan is gone through again, and members that have ended answer from the log."""
+        """See `Run`: the plan runs again, and members that have finished answer from the log."""
         super().take_up(past)
         self.node.shape = self._shape
         if self.fold.started is not None:
@@ -183,7 +183,7 @@ class WorkflowRun(Parent):
         return [RunFinished(finish_reason=reason, usage=self.fold.usage, answer=answer)]
 
     async def _carry_out(self) -> None:
-        current_run.set(None)  # members are part of this run, not beside it
+        current_run.set(None)  # members are part of this run, not independent of it
         try:
             await self._plan(self)
         except asyncio.CancelledError as cancelled_by:
@@ -195,7 +195,7 @@ class WorkflowRun(Parent):
         return RunStarted(
             agent_name=self.name,
             input=self.input,
-            context=None if self._above else outlined(self.context),  # once a tree
+            context=None if self._above else outlined(self.context),  # once per tree
             parent=self.parent,
             call=self.call,
             definition_hash=self._definition_hash,
@@ -209,49 +209,49 @@ class WorkflowRun(Parent):
         return self._definition_hash
 
     def raise_error(self) -> None:
-        """Raise what ended the run, if an error did, with every member's partial on it."""
+        """Raise the error that ended the run, if any, with all partial Responses."""
         if isinstance(self.error, HeadwaterError):
             self.error.response = self.response()
         if self.error is not None:
             raise self.error
 
     def of(self, name: str, last: Node | None = None) -> Response[Any]:
-        """The Response of a member so far, which has been asked; with `last`, as it stood after that run."""
+        """The Response of a member that has been run; with `last`, as of that run."""
         return member_response(self.node, name, last=last, now=self._log.now or None)
 
 
 def claimed(member: Member, task: Sequence[Message], context: Any) -> Run:
-    """A member's run, not yet begun. Raises ConfigurationError where its `run_stream` gives no stream of ours."""
+    """A member's run, not started yet. Raises ConfigurationError if its `run_stream` does not return an AgentStream."""
     stream: Any = member.run_stream(list(task), context=context)
     if not isinstance(stream, AgentStream):
         if inspect.iscoroutine(stream):
             stream.close()
         raise ConfigurationError(
-            f"run_stream of {member.name!r} gave {type(stream).__name__}, and an AgentStream is expected.",
-            hint="Return what an agent's or a workflow's run_stream gives, from a plain `def`.",
+            f"run_stream of {member.name!r} returned {type(stream).__name__}, not an AgentStream.",
+            hint="Return the stream of an agent's or a workflow's run_stream, from a sync `def`.",
         )
     return stream.claim()
 
 
 def note(error: BaseException, where: str) -> None:
-    """Say where it happened, for whoever reads the traceback."""
+    """Add a note to the traceback."""
     if where not in getattr(error, "__notes__", ()):
         error.add_note(where)
 
 
 def whole(response: Response[Any]) -> bool:
-    """Whether a member came to its answer: it neither failed nor was cancelled."""
+    """Whether a member completed its answer: it neither failed nor was cancelled."""
     return response.error is None and not response.partial
 
 
 def passed_on(task: Sequence[Message], said: Mapping[str, str | Response[Any]]) -> tuple[Message, ...]:
-    """The task, and after it what others have said to it, each under their name."""
+    """The task, followed by the answers of others, each under its agent's name."""
     parts = [f"{name} has answered:\n\n{str.__str__(text)}" for name, text in said.items()]
     return (*task, Message.user("\n\n".join(parts))) if parts else tuple(task)
 
 
 async def gather_or_cancel(work: Iterable[Awaitable[Any]]) -> list[Any]:
-    """All at once; where one fails the others are cancelled and waited for, and its error is raised."""
+    """Run all at once; if one fails, the others are cancelled and awaited, and its error is raised."""
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION) if tasks else (set(), set())
@@ -264,7 +264,7 @@ async def gather_or_cancel(work: Iterable[Awaitable[Any]]) -> list[Any]:
 
 
 async def cancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
-    """Cancel those that are not done, and wait for all of them; what they raise besides is no news any more."""
+    """Cancel tasks that are not done, and wait for all of them; their exceptions are ignored."""
     for task in tasks:
         task.cancel()
     again: asyncio.CancelledError | None = None
@@ -272,12 +272,12 @@ async def cancelled(tasks: Collection[asyncio.Future[Any]]) -> None:
         try:
             await asyncio.wait(tasks)
         except asyncio.CancelledError as error:
-            again = error  # whoever asks once more does not wait for less
+            again = error  # a second cancellation does not shorten the wait
     for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):  # which a task keeps, with its frames, until it is asked
+        with contextlib.suppress(asyncio.CancelledError):  # a task keeps its exception and frames until it is retrieved
             task.exception()
     if again is not None:
         try:
             raise again
         finally:
-            del again  # the error would hold this frame, and this frame the error
+            del again  # avoids a reference cycle between the error and this frame

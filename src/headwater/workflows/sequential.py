@@ -1,4 +1,4 @@
-"""One agent after the other: each gets the task and the answer before it."""
+"""One agent after the other: each gets the task and the previous answer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ __all__ = ("SequentialWorkflow",)
 
 
 class SequentialWorkflow(Workflow[Response[Any]]):
-    """Each agent gets the task and the output before it; `run` gives the last one's Response, all on `.members`.
+    """Runs one agent after the other; `run` returns the last one's Response, with all Responses in `.members`.
 
-    `max_loops` goes round again with the last output. See `Workflow` for the rest.
+    Each agent gets the task and the previous answer. With `max_loops` the sequence starts again with the last answer.
+    See
+    `Workflow` for the other arguments.
     """
 
     kind = "sequential"
@@ -46,5 +48,5 @@ class SequentialWorkflow(Workflow[Response[Any]]):
                 response = await run.ask(
                     member, passed_on(run.input, said), final=left == 1 and member is last, after=said.values()
                 )
-                if response and whole(response):  # what broke off is no answer to go on from
+                if response and whole(response):  # a partial answer is not passed on
                     said = {member.name: response}

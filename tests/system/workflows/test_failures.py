@@ -108,9 +108,9 @@ def test_raised_it_cancels_the_others_and_bears_every_partial(fail: Make, deep: 
         with pytest.raises(kind) as again:
             await stream.result()
         assert again.value is error
-        assert error.__notes__[-1] == "'b' was at work in 'w'."
+        assert error.__notes__[-1] == "'b' was running in 'w'."
         if deep:
-            assert error.__notes__ == ["'b' was at work in 'b'.", "'b' was at work in 'w'."]
+            assert error.__notes__ == ["'b' was running in 'b'.", "'b' was running in 'w'."]
         outcomes = {event.name: event.outcome for event in log if isinstance(event, ChildFinished)}
         assert (outcomes["a"], outcomes["b"], outcomes["c"]) == ("cancelled", "failed", "cancelled")
         end = log[-1]
@@ -253,7 +253,7 @@ def test_what_is_wrong_before_anything_was_asked_is_raised_alike() -> None:
         assert isinstance(results.errors["b"], UnknownModel)
         assert texts(results) == {"a": "a says hi there.", "b": ""}
         assert [event.message for event in events if isinstance(event, Warned)] == [
-            f"b could not begin: UnknownModel: {results.errors['b']}"
+            f"b could not start: UnknownModel: {results.errors['b']}"
         ]
         assert texts(await SequentialWorkflow(agents, on_error="collect").arun("Go."))["b"] == ""
         last = await GraphWorkflow(agents, edges=[("a", "b")], on_error="collect").arun("Go.")
@@ -261,7 +261,7 @@ def test_what_is_wrong_before_anything_was_asked_is_raised_alike() -> None:
         for kind in (SequentialWorkflow, ConcurrentWorkflow, GraphWorkflow):
             with pytest.raises(UnknownModel) as raised:
                 await kind(agents, name="w").arun("Go.")
-            assert raised.value.__notes__ == ["'b' was to begin in 'w'."]
+            assert raised.value.__notes__ == ["'b' could not start in 'w'."]
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run_virtual(main())
@@ -286,5 +286,5 @@ def test_errors_do_not_pile_up_notes() -> None:
     for _ in range(2):
         with pytest.raises(ServerError) as raised:
             workflow.run("Go.")
-    assert raised.value.__notes__ == ["'a' was at work in 'sequential-workflow'."]
+    assert raised.value.__notes__ == ["'a' was running in 'sequential-workflow'."]
     assert isinstance(raised.value.response, Response)
