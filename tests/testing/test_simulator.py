@@ -408,7 +408,7 @@ def test_what_cannot_be_said_is_refused_and_kept_in_problems() -> None:
     with ProviderSimulator([[Image(data=b"\x89PNG")], [Call("f", "[1]")]]) as provider:
         with pytest.raises(InvalidRequest, match="serve recorded bytes with Body"):
             ask(provider)
-        with pytest.raises(InvalidRequest, match="no object"):
+        with pytest.raises(InvalidRequest, match="not an object"):
             ask(provider, "ollama")
         assert len(provider.problems) == 2
 
@@ -419,7 +419,7 @@ def test_what_is_no_turn_is_refused_at_once() -> None:
     with pytest.raises(HeadwaterError, match="No provider 'nobody' is simulated"):
         ProviderSimulator(["Hi."]).url("nobody")
     for ask in (ProviderSimulator(["Hi."]).url, ProviderSimulator(["Hi."]).model):
-        with pytest.raises(ConfigurationError, match="not started, so it has no address yet"):
+        with pytest.raises(ConfigurationError, match="not running, so it has no URL yet"):
             ask()
 
 

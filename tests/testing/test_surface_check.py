@@ -132,7 +132,7 @@ def test_an_honest_screen_passes() -> None:
 
 
 def test_two_attempts_joined_are_told() -> None:
-    with pytest.raises(SurfaceBreach, match=r"events of the log 'retracted' it shows 'Hello, ', and the text is ''"):
+    with pytest.raises(SurfaceBreach, match=r"events of the log 'retracted' it shows 'Hello, ', but the text is ''"):
         check_surface(lambda: Screen(honest=False), shown=_text)
 
 
@@ -282,7 +282,7 @@ class Impatient:
     [
         (lambda: _narrow, "It raised KeyError at seq .* 'of a newer version': 'weather.changed'"),
         (lambda: _meddling, "It changed the event at seq"),
-        (Counting, "something else the second time"),
+        (Counting, "a different result the second time"),
         (Impatient, r"Closing it after 0 events of the log 'text' raised IndexError"),
     ],
 )

@@ -1,7 +1,7 @@
-"""What a program's own tests need of headwater: models that say what they were told to, and fail as they were told to.
+"""Tools for testing programs that use headwater: scripted models, a local provider with faults, and checks.
 
-`ScriptedModel` answers without a network, `ProviderSimulator` over a real socket, in the bytes of any API and with
-faults. `check_log` holds a log of events to its grammar; a `LogChecker` does so while the log grows.
+`ScriptedModel` answers without a network, `ProviderSimulator` over a real socket, in the format of any API and with
+faults. `check_log` validates a log of events; a `LogChecker` does so while the log grows.
 
     from headwater.testing import Call, ScriptedModel
 

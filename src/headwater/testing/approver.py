@@ -1,6 +1,6 @@
-"""A person who answers as a script says: for tests of agents whose tools ask.
+"""An approver that answers from a script, for tests of agents whose tools ask.
 
-Owns which answer goes to which question, and that none is left over unseen.
+Owns the mapping of answers to questions.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ("ScriptedApprover",)
 
 
 class ScriptedApprover:
-    """Answers questions in the order in which they are asked, or by the tool that asks; see `approver=`.
+    """Answers questions in order, or by the name of the tool that asks; see `approver=`.
 
         approver = ScriptedApprover([True, Answer(allowed=False, note="Not now.")])
         agent.run("Send both.", approver=approver)
         assert [question.tool for question in approver.asked] == ["send", "send"]
 
-    `answers` are True, False, an Answer, or the value that a tool asks for; a mapping has them by the tools' names,
-    the same for each question. Raises UsageError, out of the run, where there is no answer left.
+    `answers` are True, False, an Answer, or the value that a tool asks for. A mapping has one answer for each tool, by
+    its name. Raises UsageError from the run if there is no answer left.
     """
 
     def __init__(self, answers: Iterable[Any] | Mapping[str, Any]) -> None:
@@ -40,7 +40,7 @@ class ScriptedApprover:
             return _answer(question, self._in_order.pop(0))
         raise UsageError(
             f"The scripted approver has no answer for {question.tool}, question {len(self.asked)}.",
-            hint="Give it one more, or one by the tool's name.",
+            hint="Add one to the script, or give one by the tool's name.",
         )
 
 

@@ -1,9 +1,9 @@
-"""What can go wrong on the way, as values: each changes an answer before it is sent.
+"""Network faults as values: each changes an answer before it is sent.
 
     Faulty("It is sunny.", Split(1), Reset(at=-40))
 
-Faults are applied in the order in which they stand. `at` counts bytes of the body, from its end where it is negative;
-`"head"` is before the response's first line. Pure: nothing is sent here.
+Faults are applied in order. `at` is an offset in bytes into the body, from its end if negative; `"head"` is before the
+response's first line. Pure: nothing is sent here.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ __all__ = (
 Place: TypeAlias = int | Literal["head"]
 
 SIZES: Final = (1, 2, 3, 7, 20, 100, 700, 5000)
-"""Pieces of a random split: tiny ones, frames, and what a socket gives."""
+"""Sizes for a random split: tiny ones, frames, and those of a socket read."""
 
 
 class Fault(Protocol):
-    """Something that goes wrong with an answer."""
+    """A fault of an answer."""
 
     def on(self, answer: Answer) -> Answer:
-        """The answer as it is sent then."""
+        """The answer with this fault."""
 
 
 class Faulty:
-    """A turn that goes wrong in these ways, in this order."""
+    """A turn with these faults, applied in order."""
 
     __slots__ = ("faults", "turn")
 
@@ -64,16 +64,16 @@ class Faulty:
 
 
 def applied(faults: Iterable[Fault], answer: Answer) -> Answer:
-    """The answer with all that goes wrong."""
+    """The answer with all faults."""
     for fault in faults:
         answer = fault.on(answer)
     return answer
 
 
 class Split(msgspec.Struct, frozen=True):
-    """The body is sent in pieces of these sizes, over and over; of random ones (`seed`) where none are given.
+    """The body is sent in pieces of these sizes, repeated; of random sizes (`seed`) if none are given.
 
-    Each is a chunk of HTTP's and a write of its own; the network may join some again.
+    Each piece is one HTTP chunk and one write; the network may merge some.
     """
 
     sizes: int | tuple[int, ...] = ()
@@ -112,7 +112,7 @@ class Split(msgspec.Struct, frozen=True):
 
 
 class Stall(msgspec.Struct, frozen=True):
-    """Nothing more comes from here, for so many seconds; for ever where none are given."""
+    """Nothing more is sent from here on for some seconds, or forever if none are given."""
 
     at: Place
     seconds: float | None = None
@@ -133,7 +133,7 @@ class Reset(msgspec.Struct, frozen=True):
 
 
 class HangUp(msgspec.Struct, frozen=True):
-    """The connection is closed in the middle, so that HTTP can tell that something is missing."""
+    """The connection is closed in the middle, so that the client can detect it from HTTP."""
 
     at: Place
 
@@ -143,7 +143,7 @@ class HangUp(msgspec.Struct, frozen=True):
 
 
 class Truncate(msgspec.Struct, frozen=True):
-    """The body ends cleanly after so many bytes: to HTTP nothing is missing."""
+    """The body ends after so many bytes, correctly as far as HTTP is concerned."""
 
     at: int
 
@@ -153,7 +153,7 @@ class Truncate(msgspec.Struct, frozen=True):
 
 
 class Garbage(msgspec.Struct, frozen=True):
-    """Bytes that are none of the answer's stand in it: those given, or `size` random ones (`seed`)."""
+    """Extra bytes are inserted: those given, or `size` random ones (`seed`)."""
 
     at: int
     data: bytes = b""
@@ -167,7 +167,7 @@ class Garbage(msgspec.Struct, frozen=True):
 
 
 class Flip(msgspec.Struct, frozen=True):
-    """One byte has some bits wrong: those of `mask`."""
+    """Some bits of one byte are flipped: those of `mask`."""
 
     at: int
     mask: int = 1
@@ -185,7 +185,7 @@ class Flip(msgspec.Struct, frozen=True):
 
 
 class SlowHead(msgspec.Struct, frozen=True):
-    """The response's head takes so many seconds to come, a byte at a time."""
+    """The response's head takes some seconds, one byte at a time."""
 
     seconds: float
 
@@ -195,7 +195,7 @@ class SlowHead(msgspec.Struct, frozen=True):
 
 
 class Headers(msgspec.Struct, frozen=True):
-    """Other headers than the API's: `Headers({"Content-Type": "text/html"})`. An empty value leaves one out."""
+    """Headers that replace the API's: `Headers({"Content-Type": "text/html"})`. An empty value removes one."""
 
     headers: dict[str, str]
 
@@ -208,7 +208,7 @@ class Headers(msgspec.Struct, frozen=True):
 
 
 class Compressed(msgspec.Struct, frozen=True):
-    """The body is compressed, although nobody asked for that."""
+    """The body is compressed, although the client did not ask for it."""
 
     def on(self, answer: Answer) -> Answer:
         """See `Fault`."""
@@ -226,7 +226,7 @@ class Compressed(msgspec.Struct, frozen=True):
 
 
 class Bomb(msgspec.Struct, frozen=True):
-    """A small compressed body that becomes one line of so many bytes."""
+    """A small compressed body that expands to one line of so many bytes."""
 
     size: int = 1 << 30
 
@@ -246,7 +246,7 @@ class Bomb(msgspec.Struct, frozen=True):
 
 
 class CloseIdle(msgspec.Struct, frozen=True):
-    """The connection is kept alive after the answer, and closed as soon as it is used again."""
+    """The connection is kept alive after the answer, and closed when it is used again."""
 
     def on(self, answer: Answer) -> Answer:
         """See `Fault`."""
@@ -254,7 +254,7 @@ class CloseIdle(msgspec.Struct, frozen=True):
 
 
 class Endlessly(msgspec.Struct, frozen=True):
-    """The answer, one event or one line never ends; stands before all other faults of its turn."""
+    """The answer, one event or one line never ends; must be the first fault of its turn."""
 
     what: Endless = "answer"
 
@@ -278,7 +278,7 @@ def _inserted(answer: Answer, at: Place, step: Step) -> Answer:
 
 
 def _from(steps: Iterable[Step], at: int, then: Callable[[Iterator[Step]], Iterator[Step]]) -> Iterator[Step]:
-    """The steps up to byte `at`, then what is made of the rest; where they end before it, of nothing."""
+    """The steps up to byte `at`, followed by the transformed rest."""
     if at < 0:
         steps = list(steps)
         at = max(0, _size(steps) + at)

@@ -1,7 +1,7 @@
-"""Logs of grammar 2, written by hand: what people decide, going on from a log, guards, helpers and trees with roles.
+"""Handwritten logs of grammar 2: approvals, resumed runs, guards, helpers and trees with roles.
 
-Owns one log for each thing that can happen, so that whoever reads logs can be tried on it before, and whatever, the
-runtime writes. Each keeps the grammar; those that stop without an end are parked.
+Owns one log for each thing that can happen, so that readers of logs can be tested independently of the runtime. Each
+follows the grammar; logs without an end are parked.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ FORM = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
 
 @cache
 def handmade_logs() -> Mapping[str, tuple[Event, ...]]:
-    """Every log, by what happens in it."""
+    """Every log, by a description of what happens in it."""
     logs: dict[str, tuple[Event, ...]] = {}
     for name, write in _LOGS.items():
         writer = LogWriter()
@@ -58,7 +58,7 @@ def handmade_logs() -> Mapping[str, tuple[Event, ...]]:
 
 
 def _mailer(log: LogWriter) -> RunWriter:
-    """A run whose model wants to look at the weather and to send a mail, which someone is asked about."""
+    """A run whose model calls two tools: the weather, and a mail that needs approval."""
     top = log.begin("mailer", "Tell Bob how Paris is.", definition_hash="d41d8", thread="conversation_1")
     top.ask_model(may_retract=True)
     top.say("I look, then I write.")
@@ -184,7 +184,7 @@ def _input_lapsed(log: LogWriter) -> None:
     top.finish()
 
 
-# --- parked, and taken up again
+# --- parked and resumed
 
 
 def _parked(log: LogWriter) -> None:
@@ -333,7 +333,7 @@ def _resumed_to_be_cancelled(log: LogWriter) -> None:
     top.cancel()
 
 
-# --- what people say meanwhile
+# --- steering
 
 
 STEER = Message.user("In one word.")
@@ -541,7 +541,7 @@ def _helper_beside_members(log: LogWriter) -> None:
     top.finish(bob, reason="stop")
 
 
-# --- an answer of a type
+# --- typed answers
 
 
 def _answer_by_a_call(log: LogWriter) -> None:

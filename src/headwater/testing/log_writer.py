@@ -1,7 +1,7 @@
-"""Logs written by hand: a run says what happens, and the writer numbers it and keeps the book.
+"""A writer for handwritten logs: the caller says what happens, the writer stamps the events.
 
-Owns the stamps, and the events that follow from others: the end of a step, of a run and of a child, as the fold has
-them. What happens is up to whoever writes; nothing here checks it.
+Owns the stamps, and the events that follow from others: the end of a step, of a run and of a child, computed with the
+fold. The content is up to the caller and is not checked.
 
     writer = LogWriter()
     top = writer.begin("writer", "How is Paris?")
@@ -47,18 +47,18 @@ from headwater.events.messages import Message, Usage
 __all__ = ("LogWriter", "RunWriter")
 
 BEGUN = 1_700_000_000.0
-"""When the logs begin, in Unix seconds: any time will do."""
+"""The start time of the logs, in Unix seconds; arbitrary."""
 
 LEAD = "\n\n"
 
 
 class LogWriter:
-    """A log as it is written; `log` is what stands in it."""
+    """A log being written; `log` is the list of its events."""
 
     def __init__(self) -> None:
         self.log: list[Event] = []
         self.runs: dict[str, RunWriter] = {}
-        """Who writes each run that has begun, by its id: run_1, run_2 and so on."""
+        """The writer of each run, by its id: run_1, run_2 and so on."""
         self._ids = 0
 
     def begin(self, name: str, task: str = "", **fields: Any) -> RunWriter:
@@ -66,7 +66,7 @@ class LogWriter:
         return RunWriter(self, name, task, **fields)
 
     def append(self, event: Event, run: str, path: tuple[str, ...]) -> Event:
-        """Stamp an event, a quarter of a second after the one before, and write it down."""
+        """Stamp an event, a quarter of a second after the previous one, and append it."""
         seq = len(self.log)
         event = msgspec.structs.replace(event, seq=seq, time=BEGUN + seq / 4, run=run, path=path)
         self.log.append(event)
@@ -108,7 +108,7 @@ class RunWriter:
         self.add(RunStarted(agent_name=name, grammar=2, **fields))
 
     def add(self, *events: Event) -> None:
-        """Whatever happens next."""
+        """Append any event."""
         for event in events:
             self.fold.add(self._log.append(event, self.id, self.path))
 
@@ -121,7 +121,7 @@ class RunWriter:
         final: bool = False,
         may_retract: bool = False,
     ) -> None:
-        """A model is asked: in a further step, or once more in this one, and the provider begins to answer."""
+        """A request to the model, in a new step or again in this one; the provider starts to answer."""
         if cause == "first":
             self._step += 1
             self._attempt = self._part = 0
@@ -141,7 +141,7 @@ class RunWriter:
         )
 
     def say(self, text: str, *, whole: bool = True) -> None:
-        """A part of text, word by word; not ended where it is not `whole`."""
+        """A part of text, word by word; without its end if not `whole`."""
         part, self._part = self._part, self._part + 1
         lead = LEAD if self.fold.has_text or self._follows_text() else ""
         self.add(TextStarted(step=self._step, part=part, lead=lead if not self.fold.shown_chars else ""))
@@ -158,7 +158,7 @@ class RunWriter:
         *,
         by: Literal["agent", "provider", "client"] = "agent",
     ) -> None:
-        """A tool call; arguments that are text make it a custom tool's."""
+        """A tool call; with a string as arguments it is a custom tool's."""
         custom = isinstance(arguments, str)
         written = arguments if isinstance(arguments, str) else json.dumps(arguments)
         self.add(
@@ -168,14 +168,14 @@ class RunWriter:
         )
 
     def end_step(self, reason: str | None = "stop", usage: Usage | None = None) -> None:
-        """The step is finished; where an attempt is going on, that has cost `usage`."""
+        """The step is finished; the current attempt, if any, reports `usage`."""
         if self.fold.in_attempt is not None:
             usage = Usage(input_tokens=10, output_tokens=5) if usage is None else usage
             self.add(UsageReported(step=self._step, attempt=self._attempt, usage=usage))
         self.add(self.fold.step_end(api="offline", model="scripted", finish_reason=reason, word=reason))
 
     def answer(self, text: str, *, final: bool = True) -> None:
-        """A step that says something and calls nothing."""
+        """A step with text and without calls."""
         self.ask_model(final=final)
         self.say(text)
         self.end_step()
@@ -188,17 +188,17 @@ class RunWriter:
         self.add(ToolStarted(step=self._step, call=call, name=name, try_=try_, idempotency_key=key))
 
     def end_tool(self, call: str, name: str, result: str, *, failed: bool = False) -> None:
-        """A tool ends with what the model will read."""
+        """A tool ends with its result."""
         error = result if failed else None
         self.add(ToolFinished(step=self._step, call=call, name=name, result=result, error=error, duration=0.25))
 
     def ask_approval(self, call: str, name: str, arguments: dict[str, Any], question: str = "") -> None:
-        """Someone is asked whether a call may run; `question` is `ask-CALL` unless told otherwise."""
+        """A call needs approval; the id `question` is `ask-CALL` by default."""
         question = question or f"ask-{call}"
         self.add(ApprovalAsked(approval=question, call=call, name=name, arguments=arguments, reason="It acts."))
 
     def approve(self, call: str, allowed: bool = True, *, question: str = "", by: str = "ann", **fields: Any) -> None:
-        """They say that it may run, or that it may not."""
+        """The call is approved or denied."""
         question = question or f"ask-{call}"
         self.add(ApprovalAnswered(approval=question, allowed=allowed, by=by, **fields))
 
@@ -215,7 +215,7 @@ class RunWriter:
         final: bool | None = None,
         **fields: Any,
     ) -> RunWriter:
-        """A run below this one begins."""
+        """A child run starts."""
         started = ChildStarted(
             child=self._log.new_id(),
             name=name,
@@ -228,17 +228,17 @@ class RunWriter:
         return RunWriter(self._log, name, task, above=self, child=started, **fields)
 
     def finish(self, *answer: RunWriter, reason: str | None = None, output: Any = msgspec.UNSET) -> None:
-        """It comes to its answer, which is that of the children `answer` where there are any, and maybe an output."""
+        """The run finishes; its answer is that of the children `answer`, if any, with an optional output."""
         reason = self.fold.finish_reason if reason is None else reason
         names = tuple(run.id for run in answer)
         self._end(RunFinished(finish_reason=reason, output=output, usage=self.fold.usage, answer=names), "finished")
 
     def fail(self, error: ErrorInfo) -> None:
-        """It fails."""
+        """The run fails."""
         self._end(RunFailed(error=error, usage=self.fold.usage), "failed")
 
     def cancel(self) -> None:
-        """Someone stops it."""
+        """The run is cancelled."""
         self._end(RunCancelled(usage=self.fold.usage), "cancelled")
 
     def _end(
@@ -259,6 +259,6 @@ class RunWriter:
             )
 
     def _follows_text(self) -> bool:
-        """Whether someone spoke before it for the run that it speaks for."""
+        """Whether another run spoke earlier for the same outer run."""
         child, above = self._child, self._above
         return child is not None and above is not None and child.role == "handoff" and above.fold.has_text

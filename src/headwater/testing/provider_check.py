@@ -1,13 +1,12 @@
-"""`check_provider`: whether a decoder keeps its contract on a body, however that comes and wherever it is hurt.
+"""`check_provider`: tests a decoder on a response body, split and damaged in many ways.
 
-What is asked of every decoder (see `providers.decoder.Decoder`), tried on one body:
+The requirements for every decoder (see `providers.decoder.Decoder`), tested on one body:
 
-* what it makes of the whole is what the caller says is in it: `text=`, `calls=`, `usage=` and so on; without these a
-  decoder is compared with itself alone, and one that always errs in the same way passes;
-* whole, a byte at a time, and in random pieces it makes the same events;
-* cut anywhere, what it made is a true prefix of what the whole means, and it calls the answer whole only where nothing
-  but usage is missing;
-* with bytes flipped it makes events or an error of headwater's, never another exception.
+* the whole body gives what the caller says is in it: `text=`, `calls=`, `usage=` and so on; without these a decoder is
+  only compared with itself, and one that is always wrong in the same way passes;
+* whole, one byte at a time, and in random pieces it gives the same events;
+* cut anywhere, it gives a correct prefix, and reports the answer as complete only if nothing but usage is missing;
+* with flipped bytes it gives events or one of headwater's errors, never another exception.
 
 Pure: no socket, no clock.
 """
@@ -43,20 +42,21 @@ from headwater.testing.faults import Split
 __all__ = ("ALLOWED", "Checked", "Decoding", "ProviderBreach", "check_provider", "cut", "decoded", "flip")
 
 ALLOWED: Final = (ProviderError, IncompleteStream, LimitExceeded)
-"""What a decoder's `error` may be."""
+"""The types that a decoder's `error` may have."""
 
 DecoderFactory: TypeAlias = Callable[[], Decoder]
 
 
 class ProviderBreach(AssertionError):
-    """A decoder breaks its contract: a mistake in the decoder, never in what a provider sent."""
+    """A decoder breaks its contract: a bug in the decoder, never in the provider's data."""
 
 
 class Checked(msgspec.Struct):
-    """How often each thing was tried, and how cuts and flips came out.
+    """How often each test was run, and the results of cuts and flips.
 
-    `flips_altered` are those after which the answer is whole and says something else: another letter, or less by a line
-    that no reader of server-sent events may read. Nobody can tell; on the network, checksums and TLS do.
+    `flips_altered` counts flips after which the answer is complete but different: another letter, or a line that
+    readers of server-sent events must ignore. That cannot be detected here; on the network, checksums and TLS detect
+    it.
     """
 
     splits: int = 0
@@ -71,7 +71,7 @@ class Checked(msgspec.Struct):
     flips_failed: int = 0
 
     def add(self, other: Checked) -> None:
-        """Count the other's too."""
+        """Add the other's counts."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -95,17 +95,16 @@ def check_provider(
     ends: Literal["complete", "incomplete", "error"] | None = None,
     end: bytes | None = None,
 ) -> Checked:
-    """Try a decoder on a body; `api` is an API's name, its module, or what makes a decoder.
+    """Test a decoder on a body. `api` is an API's name, its module, or a function that creates a decoder.
 
-    What the body holds, so that it is known to be read right, and not only always alike: `text`, `refusal` and
-    `reasoning` whole; `calls` as (name, arguments) in their order, arguments that are no JSON object as they came;
-    `ids`, those under which the results of the calls go back; `usage` by the names of `Usage`, those given; the common
-    `finish_reason`; how the answer `ends`; and `end`, the bytes of the API's end marker: cut before them, no answer is
-    whole. What is None is not looked at.
+    Pass what the body contains, so that the result is compared with it: the complete `text`, `refusal` and `reasoning`;
+    `calls` as (name, arguments) in order, with arguments that are not a JSON object as strings; `ids`, the calls' ids
+    for their results; `usage` by the names of `Usage`; the common `finish_reason`; how the answer `ends`; and `end`,
+    the bytes of the API's end marker, before which no answer is complete. Arguments that are None are not checked.
 
-    `cuts` is how many prefixes are tried, at random (None: every one), `flips` how many bytes are flipped, one at a
-    time, `splits` in how many random ways the body is cut up. `answers` says how many whole answers stand in the body:
-    cut between two, the first is whole. Raises ProviderBreach.
+    `cuts` is how many random prefixes are tested (None: all), `flips` how many bytes are flipped, one at a time,
+    `splits` in how many random ways the body is split. `answers` is the number of complete answers in the body: cut
+    between two, the first is complete. Raises ProviderBreach.
     """
     make = _factory(api)
     dice = random.Random(seed)
@@ -140,7 +139,7 @@ def check_provider(
 
 
 class Decoding:
-    """What a decoder made of a body: its events, its state, and what they add up to."""
+    """A decoder's result for a body: its events, its state, and the assembled message."""
 
     def __init__(self, decoder: Decoder, events: list[Event]) -> None:
         self.decoder = decoder
@@ -163,7 +162,7 @@ class Decoding:
 
     @property
     def complete(self) -> bool:
-        """Whether the answer is whole and no error was told."""
+        """Whether the answer is complete and without an error."""
         return self.decoder.complete and self.decoder.error is None
 
     @property
@@ -174,7 +173,7 @@ class Decoding:
         return "complete" if self.decoder.complete else "incomplete"
 
     def missing(self, whole: Decoding) -> str:
-        """What of the whole's content this does not have; nothing where they are equal."""
+        """The difference in content from the whole; empty if they are equal."""
         for name in ("text", "refusal", "reasoning", "calls", "ready"):
             mine, theirs = getattr(self, name), getattr(whole, name)
             if mine != theirs:
@@ -183,7 +182,7 @@ class Decoding:
         return "" if mine == theirs else f"its finish reason is {mine!r}, not {theirs!r}"
 
     def untrue(self, whole: Decoding) -> str:
-        """What of this is no beginning of the whole; nothing where all is."""
+        """What is not a prefix of the whole; empty if everything is."""
         for name in ("text", "refusal", "reasoning"):
             mine, theirs = getattr(self, name), getattr(whole, name)
             if not theirs.startswith(mine):
@@ -197,7 +196,7 @@ class Decoding:
 
 
 def decoded(make: DecoderFactory, pieces: Iterable[bytes]) -> Decoding:
-    """What a new decoder makes of the pieces, the end of input included. Raises ProviderBreach."""
+    """The result of a new decoder for the pieces, including the end of input. Raises ProviderBreach."""
     decoder = make()
     events: list[Event] = []
     try:
@@ -229,7 +228,7 @@ def _check_usage(whole: Decoding, due: Mapping[str, int | None]) -> None:
 
 
 def cut(make: DecoderFactory, body: bytes, at: int, whole: Decoding, *, answers: int = 1) -> Checked:
-    """Try the first `at` bytes of a body. Raises ProviderBreach."""
+    """Test the first `at` bytes of a body. Raises ProviderBreach."""
     part = decoded(make, [body[:at]])
     if problem := part.untrue(whole):
         raise ProviderBreach(f"Cut at byte {at} of {len(body)}: {problem}.")
@@ -242,7 +241,7 @@ def cut(make: DecoderFactory, body: bytes, at: int, whole: Decoding, *, answers:
 
 
 def flip(make: DecoderFactory, body: bytes, at: int, mask: int, whole: Decoding) -> Checked:
-    """Try a body with some bits of one byte flipped. Raises ProviderBreach."""
+    """Test a body with some bits of one byte flipped. Raises ProviderBreach."""
     hurt = body[:at] + bytes([body[at] ^ mask]) + body[at + 1 :]
     try:
         made = decoded(make, [hurt])
@@ -296,7 +295,7 @@ def _factory(api: str | ModuleType | DecoderFactory) -> DecoderFactory:
 
 
 def _check_grammar(events: Sequence[Event]) -> None:
-    """What is started is ended, once; deltas stand between and are never empty."""
+    """Everything that starts ends once; deltas are in between and never empty."""
     open_parts: set[int] = set()
     parts: set[int] = set()
     open_calls: set[str] = set()

@@ -1,4 +1,4 @@
-"""What a provider's simulator was asked: one request, and how its client behaved."""
+"""One request to the provider simulator, and how its client behaved."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from headwater.providers.redaction import without_secrets
 __all__ = ("Received",)
 
 SOON: Final = 5.0
-"""Seconds that the `wait_…` methods wait at most: a test that is well waits for none of them."""
+"""The maximum wait of the `wait_…` methods, in seconds; a passing test does not wait."""
 
 
 class Received:
-    """A request as it came. Keys are not kept: what could be one is "…" in `headers` and `query`.
+    """A received request. Keys are not kept: possible keys are replaced by "…" in `headers` and `query`.
 
-    `json` is the body, `api` the API that its path belongs to, `model` the model asked for. `connection` counts the
-    connections of the simulator, `begun` is when it came (`time.monotonic`). `sent` and `pieces` count the bytes of the
-    body that were answered so far and the writes they took.
+    `json` is the body, `api` the API that its path belongs to, `model` the requested model. `connection` is the number
+    of the connection, `begun` the time of arrival (`time.monotonic`). `sent` and `pieces` count the bytes of the
+    response body so far and the writes.
     """
 
     def __init__(
@@ -48,30 +48,30 @@ class Received:
         self.sent = 0
         self.pieces = 0
         self.ended: float | None = None
-        """When the answer was whole, or broken off on purpose, or the client was seen to be gone."""
+        """When the answer was complete, or broken off on purpose, or the client was found to be gone."""
         self._gone = threading.Event()
         self._over = threading.Event()
 
     @property
     def gone(self) -> bool:
-        """Whether the client closed the connection before the answer was whole."""
+        """Whether the client closed the connection before the answer was complete."""
         return self._gone.is_set()
 
     @property
     def over(self) -> bool:
-        """Whether nothing more is sent, for whatever reason."""
+        """Whether the answer has ended, for any reason."""
         return self._over.is_set()
 
     def wait_gone(self, seconds: float = SOON) -> bool:
-        """Whether the client has gone away by then. Blocks this thread, so that no event loop of its helps."""
+        """Wait until the client has disconnected, and return whether it has. Blocks this thread and its event loop."""
         return self._gone.wait(seconds)
 
     def wait_over(self, seconds: float = SOON) -> bool:
-        """Whether nothing more is sent by then. Blocks this thread."""
+        """Wait until the answer has ended, and return whether it has. Blocks this thread."""
         return self._over.wait(seconds)
 
     def end(self, *, gone: bool) -> None:
-        """For the simulator: nothing more is sent."""
+        """Called by the simulator when the answer has ended."""
         self.ended = time.monotonic()
         if gone:
             self._gone.set()

@@ -1,7 +1,7 @@
-"""Logs of every kind of run, for trying out what reads them: made by the real runtime, from scripts, or by hand.
+"""Logs of every kind of run, for testing readers: created by the real runtime from scripts, or written by hand.
 
-Owns the scripts. A log is what `stream.events()` gives; ids and times are those of the making, everything else is the
-same every time. What `handmade_logs` has stands after them: some of those are parked, and have no end.
+Owns the scripts. A log is the list of events of `stream.events()`; ids and times vary, everything else is the same
+every time. The logs of `handmade_logs` follow; some of those are parked and have no end.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ("sample_logs",)
 
 
 def sample_logs() -> Mapping[str, tuple[Event, ...]]:
-    """Every sample, by what happens in it. Made when first asked for, in a thread of their own."""
+    """Every sample, by a description of what happens in it. Created on first use, in a separate thread."""
     return _made()
 
 
@@ -46,7 +46,7 @@ def sample_logs() -> Mapping[str, tuple[Event, ...]]:
 def _made() -> Mapping[str, tuple[Event, ...]]:
     logs: dict[str, tuple[Event, ...]] = {}
 
-    def make() -> None:  # plain code, which may not be run inside an event loop
+    def make() -> None:  # sync code, which cannot run inside an event loop
         for name, maker in _MAKERS.items():
             logs[name] = tuple(_events(maker()))
         logs["cancelled"] = tuple(_events(_run(Say(["One ", "two ", "three "])), cancel_after=5))
@@ -65,11 +65,11 @@ def _events(stream: AgentStream[Any, Any], cancel_after: int | None = None) -> I
             if number == cancel_after:
                 stream.cancel()
     except HeadwaterError:
-        pass  # it stands in the log
+        pass  # the error is in the log
 
 
 def weather(city: str) -> Generator[str, None, str]:
-    """What the weather is like."""
+    """Get the weather of a city."""
     yield "Looking out of the window."
     return f"It is sunny in {city}."
 
@@ -143,7 +143,7 @@ _MAKERS: Mapping[str, Callable[[], AgentStream[Any, Any]]] = {
 
 
 def _with_unknown(log: tuple[Event, ...]) -> tuple[Event, ...]:
-    """A log with events that this version does not know, and with those that it knows and no run here makes."""
+    """A log with events that this version does not know, and with known events that the other samples lack."""
     run, path, at = log[0].run, log[0].path, next(n for n, event in enumerate(log) if isinstance(event, TextEnded)) + 1
     strange: Iterable[Event] = (
         decode({"v": 9, "type": "weather.changed", "to": ["rain", None]}),

@@ -1,6 +1,6 @@
-"""An answer on its way: a turn of a script as the steps in which a provider would send it.
+"""A scripted turn as the steps in which a provider would send it.
 
-Owns what is sent and in which order; faults change it, the server carries it out. Pure: no clock, no socket.
+Owns what is sent and in which order; faults change it, the server executes it. Pure: no clock, no socket.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ from headwater.testing.wires import Block, Trouble, Unspeakable, Wire, WireType
 __all__ = ("Answer", "Broken", "Endless", "Pause", "Step", "refusal", "write")
 
 FILLER: Final = b"a" * 65536
-"""What endless things are made of."""
+"""The content of endless answers, events and lines."""
 
 Endless: TypeAlias = Literal["answer", "event", "line"]
-"""What never ends: the answer's text, one event of many lines, or one line."""
+"""What is endless: the answer's text, one event of many lines, or one line."""
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Nothing is sent for so many seconds; None is until the client goes away."""
+    """Nothing is sent for some seconds; None means until the client disconnects."""
 
     seconds: float | None
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """The connection ends here: reset, or closed (`hang up`) as if nothing were missing."""
+    """The connection ends here: reset, or closed (`hang up`)."""
 
     how: Literal["reset", "hang up"]
 
 
 Step: TypeAlias = bytes | Pause | Broken
-"""What is done next: bytes of the body are sent, or not. An answer without further steps ends cleanly."""
+"""One step of an answer. After the last step, the answer ends correctly."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A response: its head, and the steps of its body."""
+    """A response: its head and the steps of its body."""
 
     steps: Iterator[Step]
     status: int = 200
     headers: Mapping[str, str] = {}
     before: tuple[Step, ...] = ()
-    """What is done before the head is sent."""
+    """The steps before the head is sent."""
     head_seconds: float = 0.0
-    """How long the head takes, a byte at a time."""
+    """How long sending the head takes, one byte at a time."""
     stale: bool = False
-    """Whether the connection, kept alive after this answer, is dead for the next request."""
+    """Whether the kept-alive connection is closed at the next request."""
 
 
 def write(acts: Sequence[Act], wire: Wire, *, pace: Pace, input_tokens: int, endless: Endless | None = None) -> Answer:
-    """The turn as an answer in the API's own words. Raises Unspeakable where the API has none."""
+    """The turn as an answer in the API's format. Raises Unspeakable if the API cannot express it."""
     waits = tuple(itertools.takewhile(lambda act: isinstance(act, Wait), acts))
     first = acts[len(waits)] if len(waits) < len(acts) else None
     if isinstance(first, Fail) and (failed := _http_failure(first)) is not None:
@@ -69,19 +69,19 @@ def write(acts: Sequence[Act], wire: Wire, *, pace: Pace, input_tokens: int, end
         return msgspec.structs.replace(refusal(type(wire), trouble, headers), before=before)
     steps = _Writing(wire, pace, input_tokens, endless).steps(acts)
     if endless is None:
-        # Written out now, so that what cannot be said is known before the head is sent.
+        # Encoded now, so that an error is found before the head is sent.
         steps = iter(list(steps))
     return Answer(steps=steps, headers={"Content-Type": wire.content_type})
 
 
 def refusal(wire: WireType, trouble: Trouble, headers: Mapping[str, str] | None = None) -> Answer:
-    """An HTTP error in the API's own shape."""
+    """An HTTP error in the API's format."""
     named = {"Content-Type": "application/json", **(headers or {})}
     return Answer(steps=iter([wire.refusal(trouble)]), status=trouble.status or 500, headers=named)
 
 
 class _Writing:
-    """A turn being written: what has been counted on the way."""
+    """A turn being encoded, with its token counts."""
 
     def __init__(self, wire: Wire, pace: Pace, input_tokens: int, endless: Endless | None) -> None:
         self._wire = wire
@@ -92,7 +92,7 @@ class _Writing:
         self._reasoned = 0
         self._called = False
         self._open: Block | None = None
-        """The block that what comes next may go on with."""
+        """The current block, which following text may continue."""
         self._finish: Finish | None = None
         self._usage: Usage | None = None
 
@@ -164,7 +164,7 @@ class _Writing:
 
 
 def _goes_on(last: Block | None, block: Block) -> bool:
-    """Whether `block` is more of the same: strings that follow each other in a turn are one text."""
+    """Whether `block` continues the current one: adjacent strings in a turn are one text."""
     if isinstance(last, Say) and isinstance(block, Say):
         return last.refusal == block.refusal and last.signature is None
     if isinstance(last, Think) and isinstance(block, Think):
@@ -181,7 +181,7 @@ def _pieces(block: Block) -> Sequence[str]:
 
 
 def _without_end(wire: Wire, endless: Literal["line", "event"]) -> Iterator[Step]:
-    lines = "json" in wire.content_type  # where a line is an event
+    lines = "json" in wire.content_type  # one event per line
     yield b'{"a":"' if lines else b'data: {"a":"'
     for _ in itertools.count():
         yield FILLER
@@ -190,7 +190,7 @@ def _without_end(wire: Wire, endless: Literal["line", "event"]) -> Iterator[Step
 
 
 def _http_failure(fail: Fail) -> tuple[Trouble, float | None] | None:
-    """What a failure is as an HTTP error, and the seconds to wait; None where it comes in another way."""
+    """The failure as an HTTP error with the seconds to wait; None if it is not an HTTP error."""
     what = fail.what
     if fail.in_band or isinstance(what, str):
         return None
@@ -216,7 +216,7 @@ def _trouble(fail: Fail) -> Trouble:
 
 
 def text_of(asked: Any) -> str:
-    """All the strings in a request, one after the other: what its tokens are counted in."""
+    """All strings in a request, joined; used to count its tokens."""
     if isinstance(asked, str):
         return asked + " "
     if isinstance(asked, Mapping):

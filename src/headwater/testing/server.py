@@ -1,7 +1,7 @@
-"""A server of HTTP/1.1 that does what it is told and no more: answers are carried out step by step.
+"""An HTTP/1.1 server that sends exactly what it is given: answers are executed step by step.
 
-Owns the sockets, the parsing of requests, and noticing that a client has gone. It must never correct what it is told to
-send; what that is, is decided by `answer` and `faults`.
+Owns the sockets, the parsing of requests, and the detection of disconnected clients. It must never correct what it
+sends, which is decided by `answer` and `faults`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from headwater.testing.served_answer import Answer, Broken, Pause
 __all__ = ("HTTPRequestHead", "Server")
 
 MAX_BODY_BYTES: Final = 256 * 1024 * 1024
-"""A request's body, at most: several pictures fit."""
+"""The maximum size of a request's body: enough for several images."""
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""A request's head, at most."""
+"""The maximum size of a request's head."""
 
 
 class HTTPRequestHead:
-    """A request before anyone has looked at what it asks."""
+    """A raw request."""
 
     def __init__(self, data: bytes) -> None:
         first, *lines = data.decode("latin-1").split("\r\n")
@@ -42,11 +42,11 @@ class HTTPRequestHead:
 
 
 Respond = Callable[[HTTPRequestHead, bytes, int], tuple[Received, Answer]]
-"""What answers a request, given its head, its body and the number of its connection."""
+"""Answers a request, given its head, its body and the number of its connection."""
 
 
 class Server:
-    """Serves 127.0.0.1 from a thread of its own, from `start` to `stop`."""
+    """Serves 127.0.0.1 from a separate thread, from `start` to `stop`."""
 
     def __init__(self, respond: Respond, *, port: int = 0) -> None:
         self.port = port
@@ -60,7 +60,7 @@ class Server:
         self._failure: BaseException | None = None
 
     def start(self) -> None:
-        """Listen. Raises OSError where the port is taken."""
+        """Listen. Raises OSError if the port is in use."""
         self._loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=self._run, name="provider simulator", daemon=True)
         self._thread.start()
@@ -70,7 +70,7 @@ class Server:
             raise self._failure
 
     def stop(self) -> None:
-        """Close every connection, and the thread with them."""
+        """Close every connection and end the thread."""
         loop, thread = self._loop, self._thread
         if loop is not None and thread is not None and thread.is_alive():
             loop.call_soon_threadsafe(loop.stop)
@@ -112,7 +112,7 @@ class Server:
         try:
             await self._serve(next(self._numbers), reader, writer)
         except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
-            pass  # the client has gone, or the server is stopped
+            pass  # the client disconnected, or the server is stopped
         finally:
             self._tasks.discard(task)
             writer.transport.abort()
@@ -129,7 +129,7 @@ class Server:
             body = await _read_body(reader, head)
             received, answer = self._respond(head, body, number)
             received.status = answer.status
-            # Nothing is sent ahead of an answer, so whatever can be read now says that the client has gone.
+            # Clients do not send data ahead of an answer, so a readable socket means that the client disconnected.
             left = asyncio.ensure_future(reader.read(1))
             sending = asyncio.ensure_future(_Sending(received, answer, writer).send())
             try:
@@ -167,7 +167,7 @@ async def _read_body(reader: asyncio.StreamReader, head: HTTPRequestHead) -> byt
 
 
 class _Sending:
-    """An answer being carried out."""
+    """An answer being sent."""
 
     def __init__(self, received: Received, answer: Answer, writer: asyncio.StreamWriter) -> None:
         self._received = received
@@ -175,7 +175,7 @@ class _Sending:
         self._writer = writer
 
     async def send(self) -> bool:
-        """Carry it out; whether the connection was broken on purpose."""
+        """Send it; returns whether the connection was broken on purpose."""
         for before in self._answer.before:
             if isinstance(before, Broken):
                 return await self._break(before)
@@ -190,7 +190,7 @@ class _Sending:
                     received.sent += len(step)
                     received.pieces += 1
                     await writer.drain()
-                    await asyncio.sleep(0)  # so that a client that has gone is seen to be gone
+                    await asyncio.sleep(0)  # lets the server notice a disconnected client
             elif isinstance(step, Broken):
                 return await self._break(step)
             else:
@@ -218,7 +218,7 @@ class _Sending:
     async def _break(self, how: Broken) -> bool:
         transport = self._writer.transport
         transport.set_write_buffer_limits(0)
-        await self._writer.drain()  # what was said before is said
+        await self._writer.drain()  # flush what was written before
         sock = transport.get_extra_info("socket")
         if how.how == "reset" and sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,7 +1,7 @@
-"""`ProviderSimulator`: a provider on this machine, over a real socket, that says what a script says and fails as told.
+"""`ProviderSimulator`: a local provider on a real socket that follows a script, with faults.
 
-Owns the script, what was asked, and which API a path belongs to. How an API writes is `wires`', what goes wrong is
-`faults`', sockets are `server`'s.
+Owns the script, the list of requests, and the mapping of paths to APIs. The formats are in `wires`, faults in `faults`,
+sockets in `server`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 __all__ = ("Body", "ProviderSimulator", "ServedTurn")
 
 KEY: Final = "sk-simulated-key-0123456789"
-"""What `model` sends as its key; any key is taken."""
+"""The key that `model` sends; any key is accepted."""
 
 
 class Body(msgspec.Struct, frozen=True):
-    """Bytes to be sent as they are, such as a recorded stream: the whole body, its status and its headers."""
+    """Bytes to send unchanged, such as a recorded stream: the whole body, its status and its headers."""
 
     data: bytes
     status: int = 200
@@ -46,11 +46,11 @@ class Body(msgspec.Struct, frozen=True):
 
 
 ServedTurn: TypeAlias = "Item | Message | Sequence[Item] | Body | Faulty | Callable[[Received], ServedTurn]"
-"""The answer to one request: a turn of a script, bytes, either with faults, or a function of the request."""
+"""The answer to one request: a turn, bytes, either with faults, or a function of the request."""
 
 
 class _Door(NamedTuple):
-    """How a provider is reached: a model's name, the variable that holds its address, and the path in that."""
+    """How a provider is addressed: a model's name, the variable with its URL, and the path of that URL."""
 
     name: str
     variable: str
@@ -78,19 +78,19 @@ _PATHS: Final = (
 
 
 class ProviderSimulator:
-    """A provider for tests: every API's bytes over a real socket on 127.0.0.1, from a script of turns.
+    """A provider for tests: serves a script of turns in every API's format over a real socket on 127.0.0.1.
 
         with ProviderSimulator(["Hello.", Faulty("Good bye.", Reset(at=60)), Fail(429, retry_after=1)]) as provider:
             agent = Agent(model=provider.model("anthropic"))
 
-    Turns are handed out in the order of asking, whichever API asks; one function of the request, in place of a
-    sequence, answers any number. In a turn, `Fail(status)` is an HTTP error before anything was said and an error
-    inside the stream after that, `Fail("word")` always the latter, `Fail(ConnectionResetError())` a reset, `Cut` a body
-    that ends cleanly without its end marker, `Wait` a pause. `rate` is tokens per second; `faults` go wrong with every
-    turn, before the turn's own. It serves from a thread of its own, entered by `with` or `async with` alike.
+    Turns are used in the order of the requests, whichever API they use. A function of the request instead of a sequence
+    answers any number of requests. In a turn, `Fail(status)` is an HTTP error if nothing was sent yet, otherwise an
+    error inside the stream; `Fail("code")` is always the latter, `Fail(ConnectionResetError())` a reset, `Cut` a body
+    without its end marker, `Wait` a pause. `rate` is tokens per second; `faults` apply to every turn, before the turn's
+    own. It runs in a separate thread, started by `with` or `async with`.
 
-    A request past the script's end, or for what a script cannot say in that API, is answered with HTTP 400 and said in
-    `problems`; leaving the block does not raise for them.
+    A request after the end of the script, or for something that the API cannot express, is answered with HTTP 400 and
+    listed in `problems`; leaving the block does not raise for them.
     """
 
     def __init__(
@@ -109,17 +109,17 @@ class ProviderSimulator:
         self._turns = 0
         self._news = threading.Condition()
         self.problems: list[str] = []
-        """What could not be answered, and why."""
+        """The requests that could not be answered, and why."""
 
-    # --- from there to here
+    # --- starting and stopping
 
     def start(self) -> Self:
-        """Begin to serve; `with` does."""
+        """Start serving; `with` does this."""
         self._server.start()
         return self
 
     def stop(self) -> None:
-        """Close every connection and serve no more."""
+        """Close every connection and stop serving."""
         self._server.stop()
 
     def __enter__(self) -> Self:
@@ -134,7 +134,7 @@ class ProviderSimulator:
     async def __aexit__(self, *_: object) -> None:
         self.stop()
 
-    # --- what a test asks
+    # --- for tests
 
     @property
     def port(self) -> int:
@@ -143,36 +143,36 @@ class ProviderSimulator:
 
     @property
     def connections(self) -> int:
-        """How many connections were made to it."""
+        """The number of connections so far."""
         return self._server.connections
 
     @property
     def requests(self) -> tuple[Received, ...]:
-        """What was asked so far, in order."""
+        """The requests so far, in order."""
         return tuple(self._requests)
 
     def wait_requests(self, number: int, seconds: float = SOON) -> bool:
-        """Whether so many requests have come by then. Blocks this thread."""
+        """Wait for a number of requests, and return whether they came. Blocks this thread."""
         with self._news:
             return self._news.wait_for(lambda: len(self._requests) >= number, seconds)
 
     def url(self, api: str = "openai-chat") -> str:
-        """The base URL for an API's or a provider's own client: `openai-chat`, `anthropic`, …, `azure`, `groq`.
+        """The base URL for a client of an API or a provider: `openai-chat`, `anthropic`, …, `azure`, `groq`.
 
         Raises ConfigurationError before it is started.
         """
         path = _door(api).path
         if not self.port:
             raise ConfigurationError(
-                "The simulator is not started, so it has no address yet.",
-                hint="Write `with ProviderSimulator(…) as provider:`, and ask it for a model inside.",
+                "The simulator is not running, so it has no URL yet.",
+                hint="Write `with ProviderSimulator(…) as provider:`, and use it inside the block.",
             )
         return f"http://127.0.0.1:{self.port}{path}"
 
     def model(self, api: str = "openai-chat", **options: Any) -> Model:
-        """A Model that asks this provider; `api` as in `url`, or a whole name such as `deepseek/deepseek-chat`.
+        """A Model that uses this provider; `api` as in `url`, or a full name such as `deepseek/deepseek-chat`.
 
-        It goes by the real provider's name and is asked in its ways. `options` are a Model's: timeouts, retries, ….
+        It has the real provider's name and quirks. `options` are a Model's: timeouts, retries, ….
         """
         door = _door(api)
         resolved = registry.resolve(door.name, api_key=KEY, env={door.variable: self.url(api)})
@@ -254,11 +254,11 @@ class ProviderSimulator:
 
 
 class _ScriptEnded(Exception):
-    """More was asked than the script holds."""
+    """There were more requests than turns."""
 
 
 def _checked(script: Sequence[ServedTurn]) -> tuple[ServedTurn, ...]:
-    """The turns of a script; a bare string is one. Raises TypeError for what is no turn, now and not when asked."""
+    """The turns of a script; a string alone is one turn. Raises TypeError for an invalid turn."""
     turns: tuple[ServedTurn, ...] = (script,) if isinstance(script, str) else tuple(script)
     for turn in turns:
         while isinstance(turn, Faulty):
@@ -283,7 +283,7 @@ def _door(api: str) -> _Door:
 
 
 def _route(path: str) -> tuple[str, str]:
-    """The API that is spoken at a path, and the model where the path names it."""
+    """The API of a path, and the model if the path contains it."""
     for pattern, api in _PATHS:
         if match := pattern.search(path):
             return api, match.groupdict().get("model") or ""

@@ -1,13 +1,12 @@
-"""`check_surface`: whether something that reads events reads all of them, and changes nothing.
+"""`check_surface`: tests that a reader of events accepts all of them and changes none.
 
-A surface (a terminal view, a wire, a trace, a user's `on_event=`) is called with each event. What is asked of every
-one, tried on logs of every kind of run and on every beginning of them:
+A surface (a terminal view, a wire, a trace, a user's `on_event=`) is called with each event. The requirements, tested
+on logs of every kind of run and on every prefix of them:
 
-* it takes each event without raising, those of a newer version too, and a log that only stops;
-* it leaves the events as they are;
-* the same log makes it give the same, whatever it was shown before;
-* where it tells what it shows, that is the text of the log less what was retracted, after every beginning of it. A
-  refusal is no text.
+* it accepts each event without raising, also events of a newer version, and a log without an end;
+* it does not change the events;
+* the same log gives the same output, whatever it was shown before;
+* the text that it shows is the text of the log minus what was retracted, after every prefix. A refusal is not text.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ Logs: TypeAlias = Mapping[str, Sequence[Event]]
 
 
 class SurfaceBreach(AssertionError):
-    """A surface does not read as a surface must: a mistake in the surface, never in a log."""
+    """A surface breaks a requirement: a bug in the surface, never in a log."""
 
 
 def check_surface(
@@ -36,13 +35,13 @@ def check_surface(
     shown: Callable[[ObserverT], str] | None = None,
     logs: Logs | None = None,
 ) -> None:
-    """Try a surface on logs; `make` makes a new one, which is then called with each event of a log, in order.
+    """Test a surface on logs. `make` creates a new one, which is then called with each event of a log, in order.
 
-    Where it has a `close`, that is called at the end. `shown` gives the text that it shows by then, for a surface that
-    shows an agent's own words and nothing else. `logs` are `sample_logs()` unless given. Raises SurfaceBreach.
+    If it has a `close` method, that is called at the end. `shown` returns the text that it shows, for a surface that
+    shows only an agent's text. `logs` defaults to `sample_logs()`. Raises SurfaceBreach.
     """
     for name, shared in (logs or sample_logs()).items():
-        log = [decode(encode(event)) for event in shared]  # a surface that changes them changes nobody else's
+        log = [decode(encode(event)) for event in shared]  # a copy, in case the surface changes them
         given = _fed(make, name, log)
         for end in range(len(log)):
             observer, _ = _fed(make, name, log[:end])
@@ -50,20 +49,20 @@ def check_surface(
                 _check_text(shown(observer), log[:end], f"the first {end} events of the log {name!r}")
         again = _fed(make, name, log)
         if _comparable(given[1]) != _comparable(again[1]):
-            raise SurfaceBreach(f"The log {name!r} makes it give something else the second time.")
+            raise SurfaceBreach(f"The log {name!r} gives a different result the second time.")
         if shown is not None:
             _check_text(shown(given[0]), log, f"the log {name!r}")
 
 
 def _check_text(text: str, log: Sequence[Event], which: str) -> None:
     if text != (due := shown_text(log)):
-        raise SurfaceBreach(f"Of {which} it shows {text!r}, and the text is {due!r}.")
+        raise SurfaceBreach(f"For {which} it shows {text!r}, but the text is {due!r}.")
 
 
 def shown_text(log: Sequence[Event]) -> str:
-    """The text of a log's outermost run: its deltas, steps parted by their leads, less what was retracted.
+    """The text of a log's outermost run: its deltas, with leads between steps, minus what was retracted.
 
-    What a refusal says is in `Response.refusal`, and no text.
+    A refusal is in `Response.refusal` and not part of the text.
     """
     run = log[0].run if log else ""
     text, lead = "", ""
@@ -108,6 +107,6 @@ def _fed(make: Callable[[], ObserverT], name: str, log: Sequence[Event]) -> tupl
 
 
 def _comparable(given: list[Any]) -> list[Any]:
-    """What can be compared of what an observer gave: not awaitables and other things that are never equal."""
+    """The comparable part of an observer's output: without awaitables and other objects that are never equal."""
     plain = (str, bytes, int, float, tuple, list, dict, type(None))
     return [value if isinstance(value, plain) else type(value) for value in given]

@@ -1,10 +1,10 @@
-"""A virtual clock for asyncio: timers jump to their time when nothing else can run, so that no test ever sleeps.
+"""A virtual clock for asyncio: when nothing else can run, time jumps to the next timer, so tests never sleep.
 
     result, seconds = run_virtual(main())
 
-`seconds` is what the coroutine would have taken, in the loop's own time. Only what waits on the loop is virtual:
-`time.time`, threads and real sockets know nothing of it, so nothing that crosses a socket belongs under this clock. A
-run that waits a day for a person takes no time here.
+`seconds` is the time that the coroutine would have taken, on the loop's clock. Only waits on the loop are virtual:
+`time.time`, threads and real sockets are not, so do not use sockets with this clock. A run that waits a day for a
+person takes no real time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ("VirtualLoop", "run_virtual")
 
 T = TypeVar("T")
 
-# Where no timer is set, only another thread can go on: how long one is waited for before this is called a deadlock.
+# Without a timer only another thread can continue: how long to wait for one before reporting a deadlock.
 THREADS_SECONDS = 30.0
 
 
@@ -62,7 +62,7 @@ class _JumpingSelector(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time begins at 0 and passes only where everything waits."""
+    """An event loop whose time starts at 0 and advances only when everything waits."""
 
     def __init__(self) -> None:
         self._clock = _JumpingSelector()
@@ -73,12 +73,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._clock.now
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # its signature
-        """Without the limit that Python 3.12 brought: the clock would jump to it while the threads still end."""
+        """Without the timeout added in Python 3.12: the clock would jump to it while the threads still end."""
         await super().shutdown_default_executor()
 
 
 def run_virtual(coroutine: Coroutine[Any, Any, T]) -> tuple[T, float]:
-    """What the coroutine returns, and how many seconds of virtual time it took. Raises what it raises."""
+    """Run the coroutine; returns its result and the virtual seconds it took. Raises what it raises."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         result = runner.run(coroutine)
         return result, runner.get_loop().time()

@@ -25,7 +25,7 @@ def test_a_call_comes_in_one_piece_however_it_was_written() -> None:
 
 @pytest.mark.parametrize("arguments", ["[1]", '{"a', "text"])
 def test_arguments_that_are_no_object_have_no_place(arguments: str) -> None:
-    with pytest.raises(Unspeakable, match="no object"):
+    with pytest.raises(Unspeakable, match="not an object"):
         written("gemini", [Call("look", arguments)])
 
 

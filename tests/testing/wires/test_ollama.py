@@ -25,7 +25,7 @@ def test_calls_come_whole_and_counted() -> None:
         {"function": {"index": 0, "name": "a", "arguments": {"n": 1}}},
         {"id": "mine", "function": {"index": 1, "name": "b", "arguments": {}}},
     ]
-    with pytest.raises(Unspeakable, match="no object"):
+    with pytest.raises(Unspeakable, match="not an object"):
         written("ollama", [Call("a", "[1]")])
 
 

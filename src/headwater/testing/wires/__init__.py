@@ -1,4 +1,4 @@
-"""How each API writes an answer: what the provider simulator puts on the wire."""
+"""Each API's encoding of an answer, for the provider simulator."""
 
 from __future__ import annotations
 

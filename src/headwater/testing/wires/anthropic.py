@@ -1,4 +1,4 @@
-"""Anthropic's Messages API as it is streamed. Source: platform.claude.com/docs, Streaming Messages."""
+"""Anthropic's Messages API, streamed. Source: platform.claude.com/docs, Streaming Messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CODES: Final[Mapping[int, str]] = {
 
 
 class AnthropicWire:
-    """Content blocks, each with its start, its deltas and its stop."""
+    """Content blocks, each with a start, deltas and a stop."""
 
     api: ClassVar[str] = "anthropic"
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
@@ -94,7 +94,7 @@ class AnthropicWire:
         """See `Wire`."""
         counts: dict[str, Any] = {"input_tokens": usage.input_tokens or 0, "output_tokens": usage.output_tokens or 0}
         if usage.cached_input_tokens is not None:
-            counts["input_tokens"] -= usage.cached_input_tokens  # which this API counts apart
+            counts["input_tokens"] -= usage.cached_input_tokens  # which this API counts separately
             counts["cache_read_input_tokens"] = usage.cached_input_tokens
         delta = {"stop_reason": word or _WORDS.get(reason or ""), "stop_sequence": None}
         return named_event({"type": "message_delta", "delta": delta, "usage": counts}) + named_event(

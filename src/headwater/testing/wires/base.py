@@ -1,8 +1,7 @@
-"""What every wire shares: an answer written down as one API writes it, piece by piece.
+"""The base of all wires: the encoding of an answer in one API's format, piece by piece.
 
-The other side of `providers`: a decoder turns bytes into events, a wire turns what a script says into bytes. No wire
-may import the decoder that it is read by, for what both got wrong in the same way no test would find. Pure: ids are
-counted, times are fixed.
+The opposite of `providers`: a decoder turns bytes into events, a wire turns a script into bytes. A wire must never
+import its decoder, because no test would find an error that both share. Pure: ids are counted, times are fixed.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from headwater.events.messages import FinishReason, Usage
 __all__ = ("CREATED", "Block", "Trouble", "Unspeakable", "Wire", "WireType", "data_line", "named_event", "to_json")
 
 CREATED: Final = 1_767_225_600
-"""When every answer was made, in Unix seconds: a time in a fixture should not change by itself."""
+"""The creation time of every answer, in Unix seconds; fixed, so that fixtures do not change."""
 
 Block: TypeAlias = Say | Think | Call
-"""What an answer is made of; each is opened, written piece by piece, and closed."""
+"""The kinds of blocks in an answer; each is opened, written piece by piece, and closed."""
 
 to_json: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
 
 class Unspeakable(Exception):
-    """A script holds something that this API has no place for."""
+    """A script contains something that this API cannot express."""
 
 
 class Trouble(msgspec.Struct, frozen=True):
-    """An error as a provider tells it: `status` where it is an HTTP error, `code` in the provider's own word."""
+    """An error of a provider: `status` for an HTTP error, `code` is the provider's own."""
 
     status: int | None
     code: str | None
@@ -39,7 +38,7 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 class Wire(Protocol):
-    """One answer in the writing. Called in order: `head`, then blocks, then `end` or `trouble` or nothing more."""
+    """One answer being encoded. Called in order: `head`, then blocks, then `end` or `trouble` or nothing more."""
 
     api: ClassVar[str]
     content_type: ClassVar[str]
@@ -47,19 +46,19 @@ class Wire(Protocol):
     def __init__(self, model: str, asked: Mapping[str, Any]) -> None: ...
 
     def head(self, usage: Usage) -> bytes:
-        """What comes before anything is said; `usage` holds the input's count."""
+        """The start of the answer; `usage` has the count of input tokens."""
 
     def open(self, block: Block) -> bytes:
-        """A block begins. Raises Unspeakable."""
+        """Start a block. Raises Unspeakable."""
 
     def piece(self, block: Block, text: str) -> bytes:
-        """The next of its text, reasoning or arguments."""
+        """The next piece of its text, reasoning or arguments."""
 
     def close(self, block: Block) -> bytes:
-        """It is whole."""
+        """End the block."""
 
     def end(self, reason: FinishReason | None, word: str | None, usage: Usage) -> bytes:
-        """The end marker and what goes with it; `word` is the provider's own, where the script says one."""
+        """The end of the answer; `word` is the provider's own finish reason, if the script has one."""
 
     def trouble(self, trouble: Trouble) -> bytes:
         """An error inside the stream."""
@@ -83,6 +82,6 @@ def named_event(value: Mapping[str, Any]) -> bytes:
 
 
 def refuse(block: Block, api: str) -> None:
-    """Raises Unspeakable for what no wire here writes: a provider's own tools."""
+    """Raises Unspeakable for what no wire supports: provider tools."""
     if isinstance(block, Call) and block.by != "agent":
         raise Unspeakable(f"a call by {block.by!r}, which is not written for {api}: serve recorded bytes with Body")

@@ -34,7 +34,7 @@ _STATES: Final[Mapping[int, str]] = {
 }
 _NUMBERS: Final[Mapping[str, int]] = {
     **{word: number for number, word in _STATES.items()},
-    # Other APIs' words, so that one script serves all.
+    # Other APIs' words, so that one script works for all.
     "overloaded_error": 503,
     "rate_limit_error": 429,
     "rate_limit_exceeded": 429,
@@ -42,7 +42,7 @@ _NUMBERS: Final[Mapping[str, int]] = {
 
 
 class GeminiWire:
-    """Whole responses, each with a part of the answer; a call comes in one piece."""
+    """Whole responses, each with a part of the answer; a call is one piece."""
 
     api: ClassVar[str] = "gemini"
     content_type: ClassVar[str] = "text/event-stream"
@@ -79,7 +79,9 @@ class GeminiWire:
         try:
             arguments = msgspec.json.decode(written or "{}", type=dict[str, Any])
         except msgspec.DecodeError:
-            raise Unspeakable(f"the arguments {written!r}, which are no object: this API has no other") from None
+            raise Unspeakable(
+                f"the arguments {written!r}, which are not an object: this API supports only objects"
+            ) from None
         call: dict[str, Any] = {"name": block.name, "args": arguments}
         return self._part({"functionCall": {"id": block.id, **call} if block.id else call, **signature})
 

@@ -19,7 +19,7 @@ _CREATED: Final = "2026-01-01T00:00:00Z"
 
 
 class OllamaWire:
-    """A line a piece; a call comes whole; the last line says that it is done."""
+    """One line per piece; a call is one piece; the last line says that it is done."""
 
     api: ClassVar[str] = "ollama"
     content_type: ClassVar[str] = "application/x-ndjson"
@@ -55,7 +55,9 @@ class OllamaWire:
         try:
             arguments = msgspec.json.decode(written or "{}", type=dict[str, Any])
         except msgspec.DecodeError:
-            raise Unspeakable(f"the arguments {written!r}, which are no object: this API has no other") from None
+            raise Unspeakable(
+                f"the arguments {written!r}, which are not an object: this API supports only objects"
+            ) from None
         self._calls += 1
         call: dict[str, Any] = {"function": {"index": self._calls, "name": block.name, "arguments": arguments}}
         calls = [{"id": block.id, **call} if block.id else call]
@@ -85,7 +87,7 @@ class OllamaWire:
     @classmethod
     def refusal(cls, trouble: Trouble) -> bytes:
         """See `Wire`."""
-        return to_json({"error": trouble.message})  # it has no codes
+        return to_json({"error": trouble.message})  # this API has no error codes
 
     def _line(self, fields: dict[str, Any]) -> bytes:
         return to_json({"model": self._model, "created_at": _CREATED, **fields}) + b"\n"

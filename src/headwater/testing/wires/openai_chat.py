@@ -27,7 +27,7 @@ _CODES: Final[Mapping[int, tuple[str, str | None]]] = {
 
 
 class OpenAIChatWire:
-    """Chunks, the finish reason on one of its own, usage where it was asked for, and [DONE]."""
+    """Chunks, the finish reason in a separate one, usage if requested, and [DONE]."""
 
     api: ClassVar[str] = "openai-chat"
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"

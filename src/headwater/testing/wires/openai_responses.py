@@ -1,4 +1,4 @@
-"""OpenAI's Responses API as it is streamed. Source: platform.openai.com/docs/api-reference/responses-streaming."""
+"""OpenAI's Responses API, streamed. Source: platform.openai.com/docs/api-reference/responses-streaming."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CODES: Final[Mapping[int, str]] = {429: "rate_limit_exceeded", 503: "overloaded
 
 
 class OpenAIResponsesWire:
-    """Output items, each added, filled by deltas and done, and the whole response once more at the end."""
+    """Output items, each added, filled by deltas and done, and the whole response again at the end."""
 
     api: ClassVar[str] = "openai-responses"
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
@@ -27,7 +27,7 @@ class OpenAIResponsesWire:
         self._model = model
         self._number = -1
         self._output: list[dict[str, Any]] = []
-        """The items that are done."""
+        """The finished items."""
         self._item: dict[str, Any] = {}
         self._written: list[str] = []
 
