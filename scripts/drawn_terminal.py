@@ -1,18 +1,20 @@
 """Draws what stands on a terminal as an SVG picture: at one moment, or as a film that goes on for ever.
 
-Owns the picture alone: `picture` has the commands that are filmed, `screens` the dashboards that are drawn. Frames and
-bars are drawn as shapes, so that no font leaves gaps between them, and every other letter stands in its cell.
+Owns the picture alone, and how pictures of several sizes are kept and put on one sheet: `picture` has the commands that
+are filmed, `screens` the dashboards and `terminal_pictures` the answers that are drawn. Frames and bars are drawn as
+shapes, so that no font leaves gaps between them, and every other letter stands in its cell.
 """
 
 import html
 import shutil
 import subprocess
+import sys
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pyte
 
@@ -332,27 +334,82 @@ def words(run: Run) -> str:
     return f'<text{named(classes(run.style))} x="{x:.1f}" y="{y}"{length}>{html.escape(run.text, quote=False)}</text>'
 
 
+class Shot(Protocol):
+    """A terminal that is drawn at one moment."""
+
+    @property
+    def name(self) -> str:
+        """The file it is kept in, without its ending."""
+
+    @property
+    def columns(self) -> int:
+        """The terminal's width."""
+
+    @property
+    def lines(self) -> int:
+        """Its height."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the documents have it."""
+
+
+S = TypeVar("S", bound=Shot)
+
+
+def keep(shots: Iterable[S], film: Callable[[S], Film], assets: Path, *, title: str, folder: Path | None) -> None:
+    """Draw the shots that the documents have; with a folder all of them, and photograph them, dark and light."""
+    for shot in shots:
+        if not (shot.kept or folder):
+            continue
+        target = (assets if shot.kept else folder or assets) / f"{shot.name}.svg"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(draw(film(shot), title=title), encoding="utf-8")
+        print(target.name, file=sys.stderr)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            width, height = round(shot.columns * CELL + 2 * LEFT), shot.lines * ROW + 80
+            for dark in (True, False):
+                png = folder / f"{shot.name}-{'dark' if dark else 'light'}.png"
+                photograph(target, png, dark=dark, width=width, height=height)
+
+
+SHEET = """\
+body{margin:24px;background:#010409;color:#8b949e;font:22px sans-serif;display:grid;gap:24px;
+grid-template-columns:repeat(COLUMNS,max-content);align-items:start;width:max-content}
+figure{margin:0}figcaption{margin:0 0 8px}img{display:block;max-width:1000px}
+"""
+
+
+def contact_sheet(rows: Sequence[Sequence[tuple[str, Path | None]]], target: Path) -> None:
+    """Pictures with a caption each, side by side in rows, as one PNG; None leaves a place empty."""
+    told = []
+    for row in rows:
+        for caption, picture in row:
+            image = f'<img src="{picture.resolve().as_uri()}">' if picture is not None else ""
+            told.append(f"<figure><figcaption>{html.escape(caption)}</figcaption>{image}</figure>")
+    style = SHEET.replace("COLUMNS", str(max(map(len, rows))))
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "sheet.html"
+        page.write_text(f"<meta charset=utf-8><style>{style}</style>{''.join(told)}", encoding="utf-8")
+        _shoot(page, target, Path(folder), width=1050 * max(map(len, rows)), height=1050 * len(rows), more=())
+
+
 def photograph(picture: Path, target: Path, *, dark: bool, width: int, height: int) -> None:
     """A browser's view of the picture as a PNG. Raises SystemExit where there is no browser."""
-    browser = next((found for name in ("chromium", "google-chrome", "chrome") if (found := shutil.which(name))), None)
-    if browser is None:
-        raise SystemExit("There is no browser to look with: install chromium.")
     ground = "#0d1117" if dark else "#ffffff"
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"
         style = f"body{{margin:0;background:{ground}}}svg{{width:{width}px;height:auto;display:block}}"
         page.write_text(f"<style>{style}</style>{picture.read_text('utf-8')}", encoding="utf-8")
-        flags = [
-            "--headless",
-            "--no-sandbox",
-            "--hide-scrollbars",
-            "--disable-gpu",
-            "--force-prefers-reduced-motion",
-            f"--user-data-dir={folder}/profile",
-        ]
-        flags.append(f"--blink-settings=preferredColorScheme={0 if dark else 1}")
-        flags += [
-            f"--window-size={width},{height}",
-            f"--screenshot={target.resolve()}",
-        ]
-        subprocess.run([browser, *flags, page.as_uri()], check=True, capture_output=True)
+        scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+        _shoot(page, target, Path(folder), width=width, height=height, more=("--force-prefers-reduced-motion", scheme))
+
+
+def _shoot(page: Path, target: Path, folder: Path, *, width: int, height: int, more: Sequence[str]) -> None:
+    browser = next((found for name in ("chromium", "google-chrome", "chrome") if (found := shutil.which(name))), None)
+    if browser is None:
+        raise SystemExit("There is no browser to look with: install chromium.")
+    flags = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", f"--user-data-dir={folder}/profile"]
+    flags += [f"--window-size={width},{height}", f"--screenshot={target.resolve()}", *more]
+    subprocess.run([browser, *flags, page.as_uri()], check=True, capture_output=True)

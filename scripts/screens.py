@@ -9,13 +9,12 @@ The workflows run in virtual time on the offline model: the same pictures every 
 import argparse
 import asyncio
 import random
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from drawn_terminal import CELL, LEFT, ROW, draw, photograph, still
+from drawn_terminal import Film, keep, still
 
 from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from headwater.events import Event, ToolFinished, ToolStarted
@@ -198,19 +197,11 @@ def main() -> None:
     folder: Path | None = parser.parse_args().png
     logs = {count: log_of(workflow(count)) for count in sorted({shot.agents for shot in SHOTS if not shot.tree})}
     tree = log_of(graph())
-    for shot in SHOTS:
-        if not (shot.kept or folder):
-            continue
-        target = (ASSETS if shot.kept else folder or ASSETS) / f"{shot.name}.svg"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        film = still(rows(shot, tree if shot.tree else logs[shot.agents]), shot.columns, shot.lines)
-        target.write_text(draw(film, title=f"{shot.agents} agents at work"), encoding="utf-8")
-        print(target.name, file=sys.stderr)
-        if folder is not None:
-            width, height = round(shot.columns * CELL + 2 * LEFT), shot.lines * ROW + 80
-            for dark in (True, False):
-                png = folder / f"{shot.name}-{'dark' if dark else 'light'}.png"
-                photograph(target, png, dark=dark, width=width, height=height)
+
+    def film(shot: Shot) -> Film:
+        return still(rows(shot, tree if shot.tree else logs[shot.agents]), shot.columns, shot.lines)
+
+    keep(SHOTS, film, ASSETS, title="Agents at work", folder=folder)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Draw one agent's answer on terminals of several sizes, at moments of a real run, as SVG pictures.
 
     python scripts/terminal_pictures.py                  # writes docs/assets/terminal-*.svg
-    python scripts/terminal_pictures.py --png FOLDER     # and what a browser makes of them, and a sheet of all
+    python scripts/terminal_pictures.py --png FOLDER     # and what a browser makes of them, and FOLDER/sheet.png
+    python scripts/terminal_pictures.py --png FOLDER --beside PEERS    # the sheet has what peers show beside them
 
+PEERS holds pictures of what other programs make of the same answer: `peer-NAME-answer-80x24.png`, and so on.
 The agents run in virtual time on the offline model, on a pseudo-terminal: the same pictures every time, and no waiting.
 """
 
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from drawn_terminal import CELL, LEFT, ROW, Film, draw, photograph
+from drawn_terminal import Film, contact_sheet, keep
 
 from headwater import Agent, tool
 from headwater.events import Event, ToolFinished, ToolStarted
@@ -99,14 +101,16 @@ async def hotels(city: str) -> str:
 
 def answer() -> Agent[Any, Any]:
     """A long answer in Markdown."""
-    return agent([ANSWER])
+    return agent([Wait(0.4), ANSWER])
 
 
 def tools() -> Agent[Any, Any]:
     """Three tools at once, one of which fails, and what comes of them."""
     calls = [Call("weather", {"city": "Bergen"}), Call("flights", {"to": "Bergen"}), Call("hotels", {"city": "Bergen"})]
     said = "It is **cold and wet** in Bergen: 4 °C.\n\n- Take a *coat*\n- Book the hotel in the morning"
-    return agent(["Let me look that up for you.", *calls], [Wait(0.4), said], tools=[weather, flights, hotels])
+    return agent(
+        [Wait(0.4), "Let me look that up for you.", *calls], [Wait(0.4), said], tools=[weather, flights, hotels]
+    )
 
 
 def thinking() -> Agent[Any, Any]:
@@ -119,7 +123,7 @@ def thinking() -> Agent[Any, Any]:
 def healed() -> Agent[Any, Any]:
     """A stream that is cut, and begun again."""
     said = "## Tides\n\nThe tide is the rise and fall of the sea.\n\nIt comes from"
-    cut = [said, Wait(0.5), Fail(ConnectionResetError("reset by peer"))]
+    cut = [Wait(0.4), said, Wait(0.5), Fail(ConnectionResetError("reset by peer"))]
     whole = "## Tides\n\nThe tide is the **rise and fall** of the sea, by the pull of the moon and the sun."
     return agent(cut, [whole], on_interrupted="restart")
 
@@ -127,7 +131,7 @@ def healed() -> Agent[Any, Any]:
 def failed() -> Agent[Any, Any]:
     """A stream that is cut for good."""
     said = "The tide is the rise and fall of the sea. It comes from"
-    return agent([said, Wait(0.5), Fail(ConnectionResetError("reset by peer"))], retries=0)
+    return agent([Wait(0.4), said, Wait(0.5), Fail(ConnectionResetError("reset by peer"))], retries=0)
 
 
 def waiting() -> Agent[Any, Any]:
@@ -165,7 +169,7 @@ SHOTS = (
     Shot(answer, 80, 24),
     Shot(answer, 120, 40),
     Shot(answer, 80, 50, kept=True),
-    Shot(answer, 200, 50),
+    Shot(answer, 200, 60),
     Shot(answer, 40, 12),
     Shot(answer, 40, 50),
     Shot(answer, 80, 24, after=2.0),
@@ -183,8 +187,15 @@ SHOTS = (
 )
 
 
+SHEET = ((80, 24), (120, 40), (40, 12), (200, 60))
+"""The sizes at which an answer is put beside what peers make of it."""
+
+
 def film(shot: Shot) -> Film:
     """What stands on the screen at the shot's moment."""
+    os.environ.pop("NO_COLOR", None)
+    if shot.plain:
+        os.environ["NO_COLOR"] = "1"
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", shot.lines, shot.columns, 0, 0))
     os.set_blocking(ours, False)
@@ -234,30 +245,31 @@ def at(event: Event, time: float, begun: dict[str, float]) -> Event:
     return msgspec.structs.replace(event, time=time)
 
 
+def sheet(folder: Path, beside: Path | None) -> None:
+    """Put the answer, as it stands on terminals of four sizes, beside what peers show of it."""
+    found = {path.stem: path for path in sorted(beside.glob("peer-*.png"))} if beside is not None else {}
+    peers = sorted({stem.split("-")[1] for stem in found})
+    rows: list[list[tuple[str, Path | None]]] = []
+    for columns, lines in SHEET:
+        size = f"{columns}x{lines}"
+        row: list[tuple[str, Path | None]] = [(f"headwater, {size}", folder / f"terminal-answer-{size}-dark.png")]
+        row += [(f"{peer}, {size}", found.get(f"peer-{peer}-answer-{size}")) for peer in peers]
+        rows.append(row)
+    contact_sheet(rows, folder / "sheet.png")
+    print("sheet.png", file=sys.stderr)
+
+
 def main() -> None:
     """Draw the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--png", type=Path, metavar="FOLDER", help="photograph all of them, too")
-    folder: Path | None = parser.parse_args().png
+    parser.add_argument("--png", type=Path, metavar="FOLDER", help="photograph all of them, and put them on a sheet")
+    parser.add_argument("--beside", type=Path, metavar="PEERS", help="what peers show, for the sheet")
+    asked = parser.parse_args()
     logging.getLogger("headwater").addHandler(logging.NullHandler())  # what breaks here is meant to
     os.environ["TERM"] = "xterm-256color"
-    os.environ.pop("NO_COLOR", None)
-    for shot in SHOTS:
-        if not (shot.kept or folder):
-            continue
-        if shot.plain:
-            os.environ["NO_COLOR"] = "1"
-        target = (ASSETS if shot.kept else folder or ASSETS) / f"{shot.name}.svg"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shown = film(shot)
-        os.environ.pop("NO_COLOR", None)
-        target.write_text(draw(shown, title="One agent on a terminal"), encoding="utf-8")
-        print(target.name, file=sys.stderr)
-        if folder is not None:
-            width, height = round(shot.columns * CELL + 2 * LEFT), shot.lines * ROW + 80
-            for dark in (True, False):
-                png = folder / f"{shot.name}-{'dark' if dark else 'light'}.png"
-                photograph(target, png, dark=dark, width=width, height=height)
+    keep(SHOTS, film, ASSETS, title="One agent on a terminal", folder=asked.png)
+    if asked.png is not None:
+        sheet(asked.png, asked.beside)
 
 
 if __name__ == "__main__":
