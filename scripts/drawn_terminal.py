@@ -376,9 +376,12 @@ def keep(shots: Iterable[S], film: Callable[[S], Film], assets: Path, *, title: 
 
 SHEET = """\
 body{margin:24px;background:#010409;color:#8b949e;font:22px sans-serif;display:grid;gap:24px;
-grid-template-columns:repeat(COLUMNS,max-content);align-items:start;width:max-content}
-figure{margin:0}figcaption{margin:0 0 8px}img{display:block;max-width:1000px}
+grid-template-columns:repeat(COLUMNS,max-content);align-items:start;align-content:start;width:max-content}
+figure{margin:0}figcaption{margin:0 0 8px;height:30px}img{display:block;max-width:WIDTHpx}
 """
+
+MOST_WIDE = 1000
+"""Pixels of a picture on a sheet."""
 
 
 def contact_sheet(rows: Sequence[Sequence[tuple[str, Path | None]]], target: Path) -> None:
@@ -388,11 +391,20 @@ def contact_sheet(rows: Sequence[Sequence[tuple[str, Path | None]]], target: Pat
         for caption, picture in row:
             image = f'<img src="{picture.resolve().as_uri()}">' if picture is not None else ""
             told.append(f"<figure><figcaption>{html.escape(caption)}</figcaption>{image}</figure>")
-    style = SHEET.replace("COLUMNS", str(max(map(len, rows))))
+    columns = max(map(len, rows))
+    style = SHEET.replace("COLUMNS", str(columns)).replace("WIDTH", str(MOST_WIDE))
+    height = 24 + sum(62 + max(shown_height(picture) for _, picture in row if picture is not None) for row in rows)
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "sheet.html"
         page.write_text(f"<meta charset=utf-8><style>{style}</style>{''.join(told)}", encoding="utf-8")
-        _shoot(page, target, Path(folder), width=1050 * max(map(len, rows)), height=1050 * len(rows), more=())
+        _shoot(page, target, Path(folder), width=48 + (MOST_WIDE + 24) * columns, height=height, more=())
+
+
+def shown_height(picture: Path) -> int:
+    """How high a PNG is on a sheet, in pixels."""
+    size = picture.read_bytes()[16:24]
+    width, height = int.from_bytes(size[:4]), int.from_bytes(size[4:])
+    return round(height * min(1, MOST_WIDE / width))
 
 
 def photograph(picture: Path, target: Path, *, dark: bool, width: int, height: int) -> None:

@@ -47,9 +47,9 @@ def broke(then: Any, wait: float = 0.0) -> str:
 
 
 def test_what_comes_after_a_broken_attempt_is_told() -> None:
-    assert broke("retry", 1.23) == "ServerError: No. (trying again in 1.2 s)"
-    assert broke("restart", 0.01) == "ServerError: No. (starting this answer again)"
-    assert broke("fallback") == "ServerError: No. (asking another model)"
+    assert broke("retry", 1.23) == "ServerError: No (trying again in 1.2 s)"
+    assert broke("restart", 0.01) == "ServerError: No (starting this answer again)"
+    assert broke("fallback") == "ServerError: No (asking another model)"
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_the_footer_says_how_it_ended() -> None:
 def test_a_narrow_footer_is_broken_between_its_parts() -> None:
     ended = Ended("finished", "stop", tokens=66, first_token=0.4, duration=3.1)
     shown = Shown(*BEGUN, Said("Rivers."), ended, look=Look(header=False), columns=36)
-    assert shown.rows == ["Rivers.", "", "stop · 66 tokens · first token 0.4 s", "· 3.1 s"]
+    assert shown.rows == ["Rivers.", "", "stop · 66 tokens · first token 0.4 s", "3.1 s"]
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])

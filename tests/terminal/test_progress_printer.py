@@ -87,7 +87,7 @@ def test_tools_begin_and_end_on_lines_of_their_own(plain: bool, marks: str) -> N
 def test_a_dropped_connection_is_told_and_that_it_healed() -> None:
     lines = told(log.begun("ann"), log.broke("ann"), log.tried_again("ann"), log.said("ann", "Yes.\n"))
     assert lines[2:] == [
-        "ann: · ConnectionFailed: The connection broke. (trying again in 2.0 s)",
+        "ann: · ConnectionFailed: The connection broke (trying again in 2.0 s)",
         "ann: ✓ healed, goes on",
         "ann | Yes.",
     ]

@@ -229,7 +229,7 @@ def test_a_withdrawal_ends_what_was_under_way_and_says_what_comes_next() -> None
     assert acts(log)[-2:] == [["retry no connection"], []]
     assert shown(log)[-3:] == [
         Withdrawn(3, "ConnectionFailed", "Riv"),
-        Noted("ConnectionFailed: The connection was reset. (starting this answer again in 1.2 s)", "warning"),
+        Noted("ConnectionFailed: The connection was reset (starting this answer again in 1.2 s)", "warning"),
         Said("Rivers"),
     ]
 

@@ -98,7 +98,8 @@ _THEN: Final[Mapping[str, str]] = {
 def attempt_failed(event: AttemptFailed) -> str:
     """What broke, and what is done about it."""
     when = f" in {event.wait:.1f} s" if event.wait >= 0.05 else ""
-    return f"{event.error.type}: {event.error.message} ({_THEN.get(event.then, 'trying again')}{when})"
+    message = event.error.message.removesuffix(".")
+    return f"{event.error.type}: {message} ({_THEN.get(event.then, 'trying again')}{when})"
 
 
 def retry_reason(error: ErrorInfo) -> str:

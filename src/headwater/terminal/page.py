@@ -346,6 +346,15 @@ class Page:
 
 
 def _kept_together(spans: Sequence[Span], dot: str, width: int) -> list[Row]:
-    """Rows that are broken at the dots alone, where each of the pieces between them fits."""
-    joined = [Span(dot.join(piece.replace(" ", "\u00a0") for piece in text.split(dot)), style) for text, style in spans]
-    return [tuple(Span(text.replace("\u00a0", " "), style) for text, style in row) for row in wrapped(joined, width)]
+    """Rows that are broken at the dots alone, where each of the pieces between them fits; no row ends with one."""
+    rows: list[Row] = []
+    for text, style in spans:
+        open_ = ""
+        for piece in text.split(dot):
+            longer = f"{open_}{dot}{piece}" if open_ else piece
+            if open_ and cells(longer) > width:
+                rows += wrapped([Span(open_, style)], width)
+                longer = piece
+            open_ = longer
+        rows += wrapped([Span(open_, style)], width)
+    return rows

@@ -108,12 +108,12 @@ def test_a_dropped_connection_is_told_and_then_healed() -> None:
     broken = [log.begun("ann"), log.broke("ann")]
     view = fed(*broken).agents[0]
     assert (view.state, view.retry_at, view.healed) == ("retrying", 3.0, 0)
-    assert texts(view) == ["warning: ConnectionFailed: The connection broke. (trying again in 2.0 s)"]
+    assert texts(view) == ["warning: ConnectionFailed: The connection broke (trying again in 2.0 s)"]
     asked = fed(*broken, log.tried_again("ann")).agents[0]
     assert (asked.state, asked.retry_at, asked.healed) == ("thinking", None, 0)
     speaks = fed(*broken, log.tried_again("ann"), log.said("ann", "Yes.")).agents[0]
     assert speaks.healed == 1
-    assert texts(speaks) == ["healed: Healed: ConnectionFailed: The connection broke.", "answer: Yes."]
+    assert texts(speaks) == ["healed: Healed: ConnectionFailed: The connection broke", "answer: Yes."]
 
 
 def test_an_attempt_after_which_the_run_ends_is_not_told_twice() -> None:
@@ -135,7 +135,7 @@ def test_words_that_are_taken_back_are_gone() -> None:
     )
     assert texts(view) == [
         "answer: Kept.",
-        "healed: Healed: ConnectionFailed: The connection broke.",
+        "healed: Healed: ConnectionFailed: The connection broke",
         "warning: 8 characters are withdrawn",
         "answer: Whole.",
     ]

@@ -34,7 +34,7 @@ def test_tools_and_notes_stand_among_the_words() -> None:
     assert [row.strip("│ ") for row in drawn(shown, 70)][1:-1] == [
         "🔧 ann          tool search     3 s       ~3 tokens",
         "━" * 65,
-        "✚ Healed: ConnectionFailed: The connection broke.",
+        "✚ Healed: ConnectionFailed: The connection broke",
         "Hm.",
         "I look.",
         '◌ search(query="tides")  2 s  page 2',
