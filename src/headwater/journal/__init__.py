@@ -1,5 +1,51 @@
 """Where runs are stored so that they outlive their process: one log a tree of runs, and one process that drives it.
 
+This package's own name is the public home of `open_journal`, of `upgrade`, `export` and `Retention`, and of all that a
+store of your own needs: the protocol `RunLog` and its values. `headwater.testing.check_journal` tries a store.
+
 Owns the protocol that every store keeps (`run_log`), the stores (`memory`, `sqlite`, `postgres`), and how one is opened
 by its URL (`opening`). It must never decide what a run does next, and it reads an event only where it packs a log.
 """
+
+from headwater.journal.export import export
+from headwater.journal.memory import MemoryLog
+from headwater.journal.opening import open_journal, upgrade
+from headwater.journal.retention import Retention
+from headwater.journal.run_log import (
+    Appended,
+    Batch,
+    Closed,
+    Conflict,
+    Created,
+    Due,
+    Letter,
+    Page,
+    Posted,
+    Request,
+    RunInfo,
+    RunLog,
+    Span,
+    Worker,
+)
+
+__all__ = (
+    "Appended",
+    "Batch",
+    "Closed",
+    "Conflict",
+    "Created",
+    "Due",
+    "Letter",
+    "MemoryLog",
+    "Page",
+    "Posted",
+    "Request",
+    "Retention",
+    "RunInfo",
+    "RunLog",
+    "Span",
+    "Worker",
+    "export",
+    "open_journal",
+    "upgrade",
+)

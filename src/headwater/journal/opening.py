@@ -18,7 +18,7 @@ from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import RunLog
 from headwater.journal.wording import shown
 
-__all__ = ("check_url", "open_journal", "upgrade")
+__all__ = ("check_url", "open_journal", "schema_version", "upgrade")
 
 _HOW: Final = "Write sqlite:///runs.db, postgresql://user@host/database or memory:."
 
@@ -122,3 +122,18 @@ async def upgrade(url: str) -> int:
     from headwater.journal.sqlite.store import upgrade_sqlite
 
     return await upgrade_sqlite(_sqlite_path(url), url)
+
+
+def schema_version(url: str) -> int:
+    """The version of the schema that this library uses for the URL's store; 0 in memory. Raises ConfigurationError."""
+    store = check_url(url)
+    if store == "memory":
+        return 0
+    if store == "postgresql":
+        _import_psycopg(url)
+        from headwater.journal.postgres import schema as postgres
+
+        return len(postgres.MIGRATIONS)
+    from headwater.journal.sqlite import schema as sqlite
+
+    return len(sqlite.MIGRATIONS)

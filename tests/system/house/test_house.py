@@ -137,7 +137,14 @@ def test_every_test_in_a_room_is_of_a_module_there() -> None:
 # --- its doors
 
 FROZEN: Final = Path(__file__).with_name("public_names.txt")
-PUBLIC: Final = ("headwater", "headwater.errors", "headwater.events", "headwater.testing", "headwater.web")
+PUBLIC: Final = (
+    "headwater",
+    "headwater.errors",
+    "headwater.events",
+    "headwater.journal",
+    "headwater.testing",
+    "headwater.web",
+)
 
 
 def test_public_names_are_frozen() -> None:

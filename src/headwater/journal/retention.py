@@ -1,0 +1,70 @@
+"""How long a run is kept after its end: by default, by its agent's name, by its labels.
+
+    Retention("30d", agents={"helper": "1d"}, labels={"team=support": "52w"})
+
+Owns the rules and how a duration is written; the stores delete (`RunLog.expire`). Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import msgspec
+
+from headwater.errors import ConfigurationError
+from headwater.journal.run_log import Request
+
+__all__ = ("Duration", "Retention", "seconds_of")
+
+Duration: TypeAlias = str | float | None
+"""As "30d", "12h", "90m", "45s" or "2w", in seconds, or None for ever."""
+
+SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_WRITTEN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+
+
+def seconds_of(duration: Duration) -> float | None:
+    """A duration in seconds; None for ever. Raises ConfigurationError."""
+    if duration is None:
+        return None
+    if isinstance(duration, str) and (found := _WRITTEN.fullmatch(duration.strip())):
+        return float(found[1]) * SECONDS[found[2]]
+    if isinstance(duration, (int, float)) and not isinstance(duration, bool) and 0 <= duration < float("inf"):
+        return float(duration)
+    raise ConfigurationError(
+        f"keep is {duration!r}, which is no duration.",
+        hint='Write "30d", "12h", "90m", "45s" or "2w", a number of seconds, or None for ever.',
+    )
+
+
+class Retention:
+    """How long runs are kept: what one of its labels says (the longest of these), else its agent, else the default.
+
+    `labels` are written name=value, or name for any value. Raises ConfigurationError where one is no duration.
+    """
+
+    def __init__(
+        self,
+        default: Duration = None,
+        *,
+        agents: Mapping[str, Duration] | None = None,
+        labels: Mapping[str, Duration] | None = None,
+    ) -> None:
+        self.default = seconds_of(default)
+        self.agents = {name: seconds_of(duration) for name, duration in (agents or {}).items()}
+        self.labels = {label: seconds_of(duration) for label, duration in (labels or {}).items()}
+
+    def keep(self, request: Request) -> float | None:
+        """Seconds for which the run is kept after its end; None is for ever. What the request says itself stands."""
+        if request.keep is not None:
+            return request.keep
+        own = {*request.labels, *(f"{name}={value}" for name, value in request.labels.items())}
+        if found := [duration for label, duration in self.labels.items() if label in own]:
+            return None if None in found else max(one for one in found if one is not None)
+        return self.agents.get(request.agent, self.default)
+
+    def applied(self, request: Request) -> Request:
+        """The request as it is created."""
+        return msgspec.structs.replace(request, keep=self.keep(request))
