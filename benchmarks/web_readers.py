@@ -32,6 +32,7 @@ NAMES = {
 }
 SECONDS = 4.0
 ROUNDS = 3
+TRIES = 5
 SHAPES = ((1, 200), (100, 100))
 """How many runs there are, and how many readers of them all."""
 
@@ -41,6 +42,8 @@ class _Found(NamedTuple):
     """Seconds a token and reader."""
     memory: float
     """Bytes a reader."""
+    rate: float
+    """Tokens a second that a reader was sent."""
 
 
 class _Counted(asyncio.Protocol):
@@ -118,15 +121,23 @@ async def _measure(lab: Lab, kind: str, runs: int, readers: int, seconds: float)
         await asyncio.sleep(seconds)
         ended, _ = _usage(process.pid)
         rate = _Counted.events / readers / (time.perf_counter() - since)
-        if rate < 0.3 * RATE:
+        if rate < 0.3 * RATE and kind in ("floor", "headwater"):  # FastAPI's joins nothing, and falls behind
             raise RuntimeError(f"{kind} did not keep up: {rate:.1f} tokens a second and reader.")
-        return _Found((ended - began) / _Counted.events, (after - before) / readers)
+        return _Found((ended - began) / _Counted.events, (after - before) / readers, rate)
     finally:
         for transport in made:
             transport.abort()
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def _kept_up(lab: Lab, kind: str, runs: int, readers: int, seconds: float) -> _Found:
+    """The measurement, repeated if other work on the machine kept the server from its pace: what waits is joined."""
+    for _ in range(TRIES - 1):
+        with suppress(RuntimeError):
+            return asyncio.run(_measure(lab, kind, runs, readers, seconds))
+    return asyncio.run(_measure(lab, kind, runs, readers, seconds))
 
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
@@ -141,18 +152,26 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
         found: dict[str, list[_Found]] = {kind: [] for kind in kinds}
         for _ in range(rounds):
             for kind in kinds:
-                found[kind].append(asyncio.run(_measure(lab, kind, runs, readers, seconds)))
+                found[kind].append(_kept_up(lab, kind, runs, readers, seconds))
         shape = f"{runs} run{'s' if runs > 1 else ''}, {readers} readers"
         for kind in kinds:
             cost = median(one.cpu for one in found[kind])
             pairs = zip(found[kind], found["floor"], strict=True)
             ratio = median(one.cpu / bare.cpu if bare.cpu else 0.0 for one, bare in pairs)
             memory = median(one.memory for one in found[kind])
+            rate = median(one.rate for one in found[kind])
             shown = f"**{ratio:.2f}**" if kind == "headwater" else f"{ratio:.2f}"
-            rows.append((shape, NAMES[kind], f"{cost * 1e6:.1f}", shown, f"{memory / 1e3:.1f}"))
+            rows.append((shape, NAMES[kind], f"{cost * 1e6:.1f}", shown, f"{memory / 1e3:.1f}", f"{rate:.0f}"))
             if runs == 1:
                 bars.append((NAMES[kind], ratio))
-    columns = ("shape", "server", "µs a token and reader", "÷ transport.write", "kB a reader")
+    columns = (
+        "shape",
+        "server",
+        "µs a token and reader",
+        "÷ transport.write",
+        "kB a reader",
+        "tokens a second and reader",
+    )
     title = f"Readers of a server, {RATE:.0f} tokens a second"
     return [Table("web-readers", title, columns, rows, bars=bars, unit="one run: times a bare transport.write")]
 

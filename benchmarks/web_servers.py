@@ -57,7 +57,7 @@ async def floor() -> None:
             )
             if run not in readers:
                 readers[run] = set()
-                asyncio.get_running_loop().call_later(random.random() / RATE, tell, readers[run], 0)
+                tell(readers[run], 0, loop.time() + random.random() / RATE)
             readers[run].add(self.transport)
 
         def connection_lost(self, error: Exception | None) -> None:
@@ -66,12 +66,12 @@ async def floor() -> None:
 
     loop = asyncio.get_running_loop()
 
-    def tell(those: set[asyncio.Transport], seq: int) -> None:
+    def tell(those: set[asyncio.Transport], seq: int, at: float) -> None:
         frame = f"id: {seq}\nevent: text.delta\ndata: {_event(seq)}\n\n".encode()
         chunk = b"%x\r\n%b\r\n" % (len(frame), frame)
         for transport in those:
             transport.write(chunk)
-        loop.call_later(1 / RATE, tell, those, seq + 1)
+        loop.call_at(at + 1 / RATE, tell, those, seq + 1, at + 1 / RATE)
 
     server = await loop.create_server(Reader, sock=_bound())
     await server.serve_forever()
