@@ -16,14 +16,24 @@ from headwater import Agent, ToolContext, tool
 from headwater.backends.offline import Call, Cut, Say, Think
 from headwater.events import (
     AttemptStarted,
+    CallReady,
+    CallRejected,
+    CallStarted,
     Event,
+    InputAnswered,
+    InputAsked,
     Retracted,
     RunCancelled,
     RunFailed,
     RunFinished,
     RunStarted,
+    RunWaiting,
+    StepFinished,
     StepStarted,
     TextDelta,
+    ToolFinished,
+    ToolProgress,
+    ToolStarted,
 )
 from headwater.events.messages import Image, Usage
 from headwater.events.tree import Tree
@@ -32,6 +42,7 @@ from headwater.web.ag_ui.questions import Questions
 from headwater.web.ag_ui.wire import Exchange, ag_ui_wire
 from tests.support.ag_ui import HI, Client, streamed
 from tests.support.effort import tries
+from tests.support.logs import stamped
 from tests.support.members import paced
 from tests.support.streams import log_of, scripted
 from tests.system.invariants.log_alone import played
@@ -335,3 +346,44 @@ def test_pictures_of_tools_are_parts_for_those_who_know_parts() -> None:
     assert [part["type"] for part in parts] == ["text", "image"]
     assert parts[1]["source"]["mimeType"] == "image/png"
     assert [one["content"] for one in told[False].messages.values() if one["role"] == "tool"] == ["Here: "]
+
+
+def called(key: str, step: int = 1, **more: Any) -> list[Event]:
+    ready = CallReady(step=step, call=key, name="f", arguments={}, **more)
+    return [CallStarted(step=step, call=key, name="f", **more), ready]
+
+
+def test_a_later_stream_tells_of_its_own_calls_and_begins_progress_anew() -> None:
+    log = stamped(
+        [
+            *(RunStarted(), StepStarted(step=1), AttemptStarted(step=1)),
+            *(*called("own"), *called("page", by="client"), StepFinished(step=1)),
+            ToolStarted(step=1, call="own", name="f"),
+            ToolProgress(step=1, call="own", name="f", data=1),
+            InputAsked(input="i", call="own", name="f", schema={"type": "integer"}),
+            *(RunWaiting(on="input", ids=("i",)), InputAnswered(input="i", action="accept", content=7)),
+            *(ToolProgress(step=1, call="own", name="f", data=at) for at in (2, 3)),
+            *(ToolFinished(step=1, call="own", name="f", result="7"), RunFinished()),
+        ]
+    )
+    held = [*read(streamed(log)).messages.values()]
+    events = streamed(log, skip=1, stop=2, messages=held)
+    told = [event["type"] for event in events]
+    assert told == ["RUN_STARTED", "ACTIVITY_SNAPSHOT", "ACTIVITY_DELTA", "TOOL_CALL_RESULT", "RUN_FINISHED"]
+    assert read(events, messages=held).pending == []
+
+
+def test_a_call_that_nothing_answers_is_answered_before_the_next_step() -> None:
+    cut = CallRejected(step=1, call="c", name="f", raw="{", error="It was cut.", cut=True)
+    log = stamped(
+        [
+            *(RunStarted(), StepStarted(step=1), AttemptStarted(step=1), *called("c")),
+            *(AttemptStarted(step=1, attempt=2, cause="restart"), CallStarted(step=1, call="c", name="f"), cut),
+            *(StepFinished(step=1), StepStarted(step=2), StepFinished(step=2), RunFinished()),
+        ]
+    )
+    events = streamed(log)
+    told = [event["type"] for event in events]
+    assert told[told.index("STEP_FINISHED") :][:3] == ["STEP_FINISHED", "TOOL_CALL_RESULT", "STEP_STARTED"]
+    client = read(events)  # which would not take one id for the call that was taken back and the one after it
+    assert [one["content"] for one in client.messages.values() if one["role"] == "tool"] == ["It was cut."]
