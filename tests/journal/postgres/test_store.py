@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -26,6 +28,23 @@ from tests.journal.postgres.databases import (
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.proxy import Proxy
 
+PROGRAM = """
+import asyncio, sys
+from headwater.journal import Batch, Conflict, open_journal
+
+async def main(url, by):
+    log, first = await open_journal(url), 0
+    while first < 600:
+        try:
+            first = await log.append(Batch(run="r", first=first, lines=(by.encode(),) * 3, by=by))
+            print(first, flush=True)
+        except Conflict as conflict:
+            first = conflict.end
+    await log.close()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
 pytestmark = pytest.mark.xdist_group("postgres")  # one server is enough
 
 
@@ -39,6 +58,22 @@ def test_it_keeps_the_rule(rule: str) -> None:
 def test_it_keeps_the_rule_through_pgbouncer_without_hints(rule: str) -> None:
     url = through_pgbouncer(shared())
     asyncio.run(check_journal(lambda: PostgresLog.open(url, hints=False), rules=[rule]))
+
+
+def test_two_processes_race_and_every_batch_is_stored_once() -> None:
+    url = running_postgres().database()
+
+    async def prepare() -> None:
+        await (await opened(url)).close()
+
+    asyncio.run(prepare())
+    command = [sys.executable, "-c", PROGRAM, url]
+    racing = [subprocess.Popen([*command, by], stdout=subprocess.PIPE, text=True) for by in ("one", "two")]
+    acknowledged = [process.communicate(timeout=120)[0].split() for process in racing]
+    assert [process.returncode for process in racing] == [0, 0]
+    assert sorted(int(end) for one in acknowledged for end in one) == list(range(3, 601, 3))
+    rows = asyncio.run(execute(url, "select first, n from headwater.events order by first"))
+    assert rows == [(first, 3) for first in range(0, 600, 3)]
 
 
 def test_letters_that_commit_out_of_order_are_all_heard() -> None:

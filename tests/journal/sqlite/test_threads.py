@@ -25,6 +25,25 @@ def started(path: Path, traced: list[str] | None = None) -> DatabaseThread:
     return DatabaseThread("u", connect, writes=True)
 
 
+def test_a_file_that_cannot_be_opened_is_said_each_time_until_it_can(tmp_path: Path) -> None:
+    async def main() -> None:
+        tries = iter([sqlite3.OperationalError("unable to open database file"), None])
+
+        def connect() -> sqlite3.Connection:
+            if (error := next(tries)) is not None:
+                raise error
+            return sqlite3.connect(tmp_path / "t.db", isolation_level=None)
+
+        thread = DatabaseThread("u", connect, writes=True)
+        with pytest.raises(JournalUnavailable, match="unable to open"):
+            await thread.do(lambda db: None)
+        assert await thread.do(lambda db: db.execute("select 1").fetchone()) == (1,)
+        thread.stop()
+        await thread.stopped()
+
+    asyncio.run(main())
+
+
 def insert(number: int, before: threading.Event | None = None) -> Callable[[sqlite3.Connection], int]:
     def job(db: sqlite3.Connection) -> int:
         if before is not None:

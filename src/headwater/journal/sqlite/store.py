@@ -7,6 +7,7 @@ has committed something. The statements are in `writing` and `reading`.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import time
@@ -98,18 +99,18 @@ def _unusable(url: str, error: sqlite3.DatabaseError) -> Exception:
 
 async def upgrade_sqlite(path: str, url: str) -> int:
     """Make or update the tables. Returns the version that was there before. Raises as `SqliteLog.open` does."""
-    return _prepared(path, url, upgrade=True)
+    return await asyncio.to_thread(_prepared, path, url, upgrade=True)
 
 
 class SqliteLog(RunLog):
     """A store in one file of the local disk. Open it with `open`."""
 
-    def __init__(self, path: str, url: str) -> None:
+    def __init__(self, path: str, url: str, watch: sqlite3.Connection) -> None:
         self._url = url
         self._path = path
         self._writer = DatabaseThread(url, lambda: _connect(path), writes=True)
         self._reader = DatabaseThread(url, lambda: _connect(path, query_only=True), writes=False)
-        self._watch = _connect(path, query_only=True)
+        self._watch = watch
         self._version = -1
         self._following = Following(self._look, interval=lambda: LOOK, changed=self._changed)
 
@@ -120,8 +121,12 @@ class SqliteLog(RunLog):
         Raises ConfigurationError, JournalMismatch where another version of headwater has made it, JournalUnavailable.
         """
         url = url or f"sqlite:///{path}"
-        _prepared(path, url, upgrade=False)
-        return cls(path, url)
+        await asyncio.to_thread(_prepared, path, url, upgrade=False)  # it may wait for another process
+        try:
+            watch = await asyncio.to_thread(_connect, path, query_only=True)
+        except sqlite3.Error as error:
+            raise unavailable(url, error) from None
+        return cls(path, url, watch)
 
     def __repr__(self) -> str:
         return f"SqliteLog({self._path!r})"

@@ -65,7 +65,7 @@ class DatabaseThread:
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     def _work(self) -> None:
-        db = self._connect()
+        db: sqlite3.Connection | None = None
         going = True
         while going:
             jobs = [self._jobs.get()]
@@ -75,8 +75,15 @@ class DatabaseThread:
                 except queue.Empty:
                     break
             going = None not in jobs
-            self._do(db, [job for job in jobs if job is not None])
-        db.close()
+            some = [job for job in jobs if job is not None]
+            try:
+                db = db or self._connect()
+            except sqlite3.Error as error:  # the next job tries again
+                self._answer(some, [unavailable(self._url, error)] * len(some))
+            else:
+                self._do(db, some)
+        if db is not None:
+            db.close()
 
     def _do(self, db: sqlite3.Connection, jobs: list[_Job]) -> None:
         try:
@@ -87,6 +94,9 @@ class DatabaseThread:
                     self._do(db, [job])
                 return
             done = [unavailable(self._url, error)] if jobs else []
+        self._answer(jobs, done)
+
+    def _answer(self, jobs: list[_Job], done: list[Any]) -> None:
         for (_, loop, future), result in zip(jobs, done, strict=True):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_tell, future, result)
