@@ -68,7 +68,7 @@ def test_a_file_that_is_broken_is_told_of_beside_the_others(folder: Path, capsys
     (folder / "bad.jsonl").write_text("nonsense\n")
     assert main(["runs", "list"]) == 1
     told = capsys.readouterr()
-    assert "bad.jsonl is no saved run" in told.err
+    assert "bad.jsonl is not a saved run" in told.err
     assert "good.jsonl.gz" in told.out
 
 
@@ -176,8 +176,8 @@ def test_a_fork_goes_on_and_is_saved(folder: Path) -> None:
     ("line", "says"),
     [
         (("show", "nowhere.jsonl"), "cannot be read: No such file"),
-        (("fork", "other.jsonl", "--step", "9"), "has no step 9"),
-        (("play", "other.jsonl", "--speed", "-1"), "speed is -1.0"),
+        (("fork", "other.jsonl", "--step", "9"), "has no finished step 9"),
+        (("play", "other.jsonl", "--speed", "-1"), "speed must be 0 or more"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(

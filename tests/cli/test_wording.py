@@ -45,7 +45,7 @@ def hints() -> Iterator[tuple[str, str]]:
         (None, {}, "Write --model openai/gpt-5.4 and its key (OPENAI_API_KEY, ANTHROPIC_API_KEY, …), or set"),
         (None, {"GROQ_API_KEY": "gsk-1"}, "Write --model groq/openai/gpt-oss-120b, or set HEADWATER_MODEL. To try"),
         ("openai/x", {}, "Set OPENAI_API_KEY in the environment. To try without a key: --model offline."),
-        ("llama9", {}, "For a server of your own pass --base-url."),
+        ("llama9", {}, "For your own server, pass --base-url."),
         ("azure/x", {}, "pass --base-url https://NAME.openai.azure.com/openai/v1."),
     ],
 )
@@ -64,7 +64,7 @@ def test_what_the_registry_advises(name: str | None, env: dict[str, str], told: 
             "openai takes no file by its URL. Give the file's bytes: File(data=…).",
             "openai takes no file by its URL. Download it, and attach the file.",
         ),
-        ("save='x' is no name for a run's file.", "--save 'x' is no name for a run's file."),
+        ("save='x' is not a valid file name for a run.", "--save 'x' is not a valid file name for a run."),
         (
             'If it does not support a JSON Schema for the answer, use output_mode="tool", or "prompted".',
             "If it does not support a JSON Schema for the answer, ask for JSON in words, without --schema.",

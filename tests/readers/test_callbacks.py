@@ -239,7 +239,7 @@ def test_where_nothing_is_logged_one_line_on_standard_error_tells(capsys: pytest
     with silent():
         _agent().run_sync("Go.", streaming_callback=_broken)
     out, error = capsys.readouterr()
-    assert error == "headwater: a streaming_callback raised LookupError: on Hel; the run goes on.\n"
+    assert error == "headwater: a streaming_callback raised LookupError: on Hel; the run continues.\n"
     assert out == ""
     with silent():
         _agent(print_on=False).run_sync("Go.", streaming_callback=_broken)

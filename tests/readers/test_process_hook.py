@@ -130,5 +130,5 @@ def test_it_ends_for_runs_that_begin_later() -> None:
 
 
 def test_it_takes_a_function() -> None:
-    with pytest.raises(ConfigurationError, match="on_event was given 'print'"):
+    with pytest.raises(ConfigurationError, match="on_event must be callable, not 'print'"):
         headwater.on_event("print")  # type: ignore[arg-type]

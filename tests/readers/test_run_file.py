@@ -95,7 +95,7 @@ def test_a_folder_gets_a_file_a_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("run.txt", "no name for a run's file"), ("run.jsonl/x/y.jsonl", "cannot be saved")]
+    ("name", "says"), [("run.txt", "not a valid file name for a run"), ("run.jsonl/x/y.jsonl", "Cannot save the run")]
 )
 def test_a_place_that_cannot_be_written_is_known_before_the_run(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "run.jsonl").write_text("a file")
@@ -173,7 +173,7 @@ def test_a_log_without_an_end_is_played_to_where_it_stops(path: Path) -> None:
 @pytest.mark.parametrize("speed", [-1, float("nan"), "fast", True])
 def test_a_speed_that_is_none(path: Path, speed: Any) -> None:
     saved(path)
-    with pytest.raises(ConfigurationError, match="speed is"):
+    with pytest.raises(ConfigurationError, match="speed must be"):
         RunFile(path).play(speed)
 
 
@@ -192,7 +192,7 @@ def test_a_fork_goes_on_with_another_model_and_message(path: Path) -> None:
 
 def test_a_step_that_there_is_not(path: Path) -> None:
     saved(path)
-    with pytest.raises(ConfigurationError, match="has no step 3"):
+    with pytest.raises(ConfigurationError, match="has no finished step 3"):
         RunFile(path).fork(scripted("Hi."), step=3)
 
 

@@ -41,7 +41,7 @@ def test_log_lines_hold_nothing_of_what_tools_are_given_or_give(caplog: pytest.L
 
     with caplog.at_level("DEBUG", logger="headwater"):
         scripted(Call("log_in", {"password": "hunter2"}), "Done.", tools=[log_in], verbose=True).run_sync("Go.")
-    assert "tool log_in ended after" in caplog.text
+    assert "tool log_in finished after" in caplog.text
     assert "hunter2" not in caplog.text
 
 
@@ -73,15 +73,15 @@ def test_every_event_but_pieces_is_a_line_on_the_agents_logger(caplog: pytest.Lo
             UsageReported(step=1, attempt=1, usage=Usage(output_tokens=6), origin="estimated"),
             "usage: 6 out (estimated)",
         ),
-        (UsageReported(step=1, attempt=1, usage=Usage()), "usage: not told"),
+        (UsageReported(step=1, attempt=1, usage=Usage()), "usage: unknown"),
         (ToolStarted(step=1, call="c", name="weather", try_=2), "tool weather runs, try 2"),
-        (ToolFinished(step=1, call="c", name="weather", duration=1.5), "tool weather ended after 1.5 s"),
+        (ToolFinished(step=1, call="c", name="weather", duration=1.5), "tool weather finished after 1.5 s"),
         (
             ToolFinished(step=1, call="c", name="weather", error="No such city."),
-            "tool weather ended after 0.0 s: 'No such city.'",
+            "tool weather finished after 0.0 s: 'No such city.'",
         ),
         (StepFinished(step=1, finish_reason="stop"), "step 1 finished: stop"),
-        (RunFinished(finish_reason="stop"), "run finished: stop; usage: not told"),
+        (RunFinished(finish_reason="stop"), "run finished: stop; usage: unknown"),
         (Warned(code="odd", message="Odd."), "warning code='odd'"),
     ],
 )

@@ -205,14 +205,14 @@ def test_a_bad_answer_is_sent_back_and_mended() -> None:
     assert response.output == Weather("Brest", "cloudy")
     assert not response.partial
     asked = _asked(agent)
-    assert "does not fit" in asked[1][-1][1]
+    assert "is invalid" in asked[1][-1][1]
     assert "clear" in asked[2][-1][1]
     assert "sky" in asked[2][-1][1]
 
 
 def test_an_answer_that_stays_bad_is_an_error_that_keeps_it() -> None:
     agent = scripted("Cloudy.", "Cloudy!", "Cloudy, I say.", output_type=Weather)
-    with pytest.raises(OutputInvalid, match="no Weather, also after it was sent back") as caught:
+    with pytest.raises(OutputInvalid, match="not a valid Weather, even after it was sent back") as caught:
         agent.run_sync("Weather?")
     assert caught.value.response.text == "Cloudy, I say."
     assert len(_asked(agent)) == 3
@@ -296,7 +296,7 @@ def test_an_answer_by_a_call_is_sent_back_in_its_result_and_mended(bad: Call) ->
 
 def test_an_answer_by_a_call_is_sent_back_a_bounded_number_of_times() -> None:
     agent = _giving(*[[Call("look"), _gives(**GREEN)]] * 3, tools=[look])
-    with pytest.raises(OutputInvalid, match=r"no Weather, also after it was sent back.*sky") as raised:
+    with pytest.raises(OutputInvalid, match=r"not a valid Weather, even after it was sent back.*sky") as raised:
         agent.run_sync("Weather?")
     assert raised.value.response is not None
     assert raised.value.response.output == ""
@@ -305,7 +305,7 @@ def test_an_answer_by_a_call_is_sent_back_a_bounded_number_of_times() -> None:
 
 def test_the_last_step_allowed_may_give_the_answer() -> None:
     assert _giving(_gives(**BREST), max_steps=1).run_sync("Weather?").output == Weather("Brest", "cloudy")
-    with pytest.raises(MaxStepsReached, match="no request is left to have it mended"):
+    with pytest.raises(MaxStepsReached, match="no requests are left"):
         _giving(_gives(**GREEN), max_steps=1).run_sync("Weather?")
     with pytest.raises(MaxStepsReached, match="The model asked for tools in each of 1 steps"):
         _giving(Call("look"), tools=[look], max_steps=1).run_sync("Weather?")
@@ -392,13 +392,13 @@ def test_agents_that_hand_the_conversation_to_and_fro_are_stopped() -> None:
 def test_an_agent_that_calls_itself_without_end_is_stopped() -> None:
     deep = Agent(name="deep", model=ScriptedModel(lambda request: [Call("deep", {"task": "again"})]))
     deep.tools = [deep]
-    with pytest.raises(MaxDepthReached, match="would stand in 100 runs"):
+    with pytest.raises(MaxDepthReached, match="would be nested in 100 runs"):
         deep.run_sync("Go.")
 
 
 def test_an_answer_that_does_not_fit_and_cannot_be_sent_back_says_so() -> None:
     agent = Agent(model=ScriptedModel(["no number"]), output_type=int, max_steps=1)
-    with pytest.raises(MaxStepsReached, match="no request is left to have it mended"):
+    with pytest.raises(MaxStepsReached, match="no requests are left"):
         agent.run_sync("How many?")
 
 

@@ -326,7 +326,7 @@ def test_cancel_before_the_run_is_read() -> None:
             assert (await stream.result()).finish_reason == "cancelled"
             never = Remote(server.url, agent="a").run_stream("Go.")
             never.cancel()
-            with pytest.raises(Cancelled, match="before it had begun"):
+            with pytest.raises(Cancelled, match="before it started"):
                 await never.result()
             assert len((await server.client.get("/runs")).json()["runs"]) == 1
 

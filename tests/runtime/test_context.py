@@ -130,7 +130,7 @@ def test_callback_errors_are_counted_and_the_first_is_told_in_full(caplog: pytes
         errors.add(LookupError(str(number)), "streaming_callback")
     assert errors.count == 3
     (record,) = caplog.records
-    assert record.getMessage() == "A streaming_callback raised LookupError; the run goes on."
+    assert record.getMessage() == "A streaming_callback raised LookupError; the run continues."
     assert record.exc_info is not None
     assert str(record.exc_info[1]) == "0"
 
@@ -141,5 +141,5 @@ def test_where_nobody_logs_standard_error_is_told_unless_it_must_be_quiet(
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     CallbackErrors(quiet=quiet).add(LookupError("on Hel"), "on_event callback")
-    told = "headwater: an on_event callback raised LookupError: on Hel; the run goes on.\n"
+    told = "headwater: an on_event callback raised LookupError: on Hel; the run continues.\n"
     assert capsys.readouterr() == ("", "" if quiet else told)

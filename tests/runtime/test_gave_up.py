@@ -33,7 +33,7 @@ def test_too_many_steps_names_the_limit() -> None:
 def test_too_many_steps_before_an_answer_could_be_mended() -> None:
     job = Agent(model=always("x"), output_type=City).job("Go.")
     error = too_many_steps(job, PROBLEM)
-    assert "The answer is no City" in error.message
+    assert "The answer is not a valid City" in error.message
     assert "2 problems: name: it is missing; size: it is no number." in error.message
     assert "\n" not in error.message
 
@@ -42,7 +42,7 @@ def test_too_many_steps_before_an_answer_could_be_mended() -> None:
 def test_an_answer_of_the_wrong_shape(repaired: bool) -> None:
     error = bad_output(Agent(model=always("x"), output_type=City).job("Go."), PROBLEM, repaired=repaired)
     assert isinstance(error, OutputInvalid)
-    assert ("also after it was sent back" in error.message) is repaired
+    assert ("even after it was sent back" in error.message) is repaired
     assert "simpler type" in error.hint
 
 

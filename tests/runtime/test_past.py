@@ -55,10 +55,10 @@ def test_every_beginning_of_every_log_can_be_read(name: str) -> None:
 @pytest.mark.parametrize(
     ("log", "says"),
     [
-        ([], "does not begin with run.started"),
-        ([StepStarted(step=1)], "does not begin with run.started"),
+        ([], "does not start with run.started"),
+        ([StepStarted(step=1)], "does not start with run.started"),
         ([RunStarted()], "headwater 0.1"),
-        ([RunStarted(grammar=2), StepStarted(step=1, seq=2)], "Event 1 of this log bears the number 2"),
+        ([RunStarted(grammar=2), StepStarted(step=1, seq=2)], "Event 1 of this log has the number 2"),
     ],
 )
 def test_what_cannot_be_gone_on_with_is_refused(log: list[Event], says: str) -> None:

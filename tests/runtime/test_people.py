@@ -52,10 +52,10 @@ def test_it_is_pending_from_when_it_is_asked_and_may_be_answered_before_it_is_wa
 def test_only_an_open_question_of_that_kind_is_answered_and_once() -> None:
     async def main() -> None:
         people = People()
-        with pytest.raises(UnknownQuestion, match="Open are: none"):
+        with pytest.raises(UnknownQuestion, match="The open questions are: none"):
             people.answer("q", Answer(), "approval")
         _open(people)
-        with pytest.raises(UnknownQuestion, match="Open are: q"):
+        with pytest.raises(UnknownQuestion, match="The open questions are: q"):
             people.answer("other", Answer(), "approval")
         with pytest.raises(AnswerInvalid, match="approve or deny"):
             people.answer("q", Answer(), "input")
@@ -338,6 +338,6 @@ def test_what_the_log_tells_of_was_answered() -> None:
             InputAnswered(input="j", action="cancel", by="bob"),
         ]
     )
-    for name, how in (("q", "allowed by ann"), ("i", "declined before"), ("j", "dismissed by bob")):
+    for name, how in (("q", "allowed by ann"), ("i", "declined already"), ("j", "dismissed by bob")):
         with pytest.raises(AlreadyAnswered, match=how):
             people.answer(name, Answer(), "approval")

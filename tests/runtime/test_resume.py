@@ -49,7 +49,7 @@ def test_another_agent_is_refused_and_another_declaration_too() -> None:
     log = _log(_agent(), 3)
     with pytest.raises(DefinitionChanged, match="is of 'ann'"):
         _agent(name="bob").resume(log)
-    with pytest.raises(DefinitionChanged, match="otherwise"):
+    with pytest.raises(DefinitionChanged, match="differently"):
         _agent(instructions="Be short.").resume(log)
     with pytest.raises(ConfigurationError, match="on_changed"):
         _agent().resume(log, on_changed="maybe")  # type: ignore[call-overload]
@@ -129,7 +129,7 @@ def test_what_was_said_before_cannot_be_given_again(given: str) -> None:
     log, more = _log(_agent(), 3), {given: Thread() if given == "thread" else "Go."}
     for runnable in (_agent(), SequentialWorkflow([_agent()], name="ann")):
         resume: Any = runnable.resume
-        with pytest.raises(ConfigurationError, match=f"{given}= cannot be given"):
+        with pytest.raises(ConfigurationError, match=f"{given}= cannot be passed"):
             resume(log, **more)
 
 

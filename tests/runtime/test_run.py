@@ -260,7 +260,7 @@ def test_a_clock_that_runs_out_at_the_last_words_changes_nothing() -> None:
 
 def test_a_run_is_read_in_an_event_loop() -> None:
     reading = Saying("ann").pull()
-    with pytest.raises(LoopMisuse, match="no running event loop"):
+    with pytest.raises(LoopMisuse, match="no running asyncio event loop"):
         reading.send(None)
 
 

@@ -25,7 +25,7 @@ def test_a_thread_is_taken_by_one_and_given_back() -> None:
     assert repr(thread) == "Thread(1 messages)"
     assert len(thread) == 1
     assert thread.take() == (Message.user("Hi."),)
-    with pytest.raises(ThreadBusy, match="a run going on"):
+    with pytest.raises(ThreadBusy, match="in use by a run"):
         thread.take()
     thread.give_back((Message.user("Bye."),), "writer")
     assert thread.agent == "writer"
@@ -45,7 +45,7 @@ def test_a_thread_is_no_name_and_no_history_beside() -> None:
     agent = scripted("One.")
     with pytest.raises(UsageError, match="needs a journal"):
         agent.run_sync("1", thread="mine")  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="give one of them"):
+    with pytest.raises(TypeError, match="pass one of them"):
         agent.run_sync("1", thread=Thread(), history=[])
 
 

@@ -159,7 +159,7 @@ def test_a_tool_that_cancels_its_own_task_has_failed() -> None:
         check_log(log)
         ends = {event.name: event.error for event in log if isinstance(event, ToolFinished)}
         assert ends["look"] is None
-        assert str(ends["rash"]).startswith("Cancelled: Something that was awaited here was cancelled by someone else")
+        assert str(ends["rash"]).startswith("Cancelled: Something that was awaited here was cancelled by other code")
         assert log[-1].type == "run.finished"
 
     asyncio.run(main())
@@ -203,7 +203,7 @@ def test_a_tool_that_raises_is_told_to_the_model() -> None:
 
 def test_a_tool_that_does_not_exist_is_told_to_the_model() -> None:
     response = scripted(Call("lok", id="a"), "I see.", tools=[wait]).run_sync("Go.")
-    assert _results(response) == [("a", "There is no tool named 'lok'. There are: wait.", True)]
+    assert _results(response) == [("a", "There is no tool named 'lok'. The tools are: wait.", True)]
 
 
 def test_arguments_that_do_not_fit_are_told_to_the_model_which_mends_them() -> None:
@@ -541,7 +541,7 @@ def test_a_tool_says_how_often_it_may_be_called_wrongly() -> None:
 
     wrong = [Call("count", {"number": "many"})]
     assert scripted(wrong, [Call("count", {"number": 1})], "Done.", tools=[count]).run("Go.") == "Done."
-    with pytest.raises(ToolCallInvalid, match="count wrongly 2 times in a row"):
+    with pytest.raises(ToolCallInvalid, match="count with invalid arguments 2 times in a row"):
         scripted(wrong, wrong, "Done.", tools=[count]).run("Go.")
 
 
@@ -560,7 +560,7 @@ def test_what_a_tool_raises_is_logged_with_its_traceback_and_kept(caplog: pytest
     assert (error.name, error.error) == ("_broken", "KeyError: '2'")
     (record,) = [one for one in caplog.records if one.name == "headwater.tools"]
     assert record.levelname == "WARNING"
-    assert record.getMessage() == "The tool _broken raised KeyError; the model was told, and the run goes on."
+    assert record.getMessage() == "The tool _broken raised KeyError; the model was told, and the run continues."
     assert record.exc_text is not None
     assert 'return {"1": "one"}[str(n)]' in record.exc_text
 

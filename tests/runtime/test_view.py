@@ -78,7 +78,7 @@ def test_tool_results_are_clipped_but_for_the_last() -> None:
     view = clip_tool_results(10, keep_last=1)
     short = view((Message.tool(result, parts), Message.tool(result)), INFO)
     cut, other = short[0].content
-    assert cut.content == f"{'x' * 10}\n[The rest of 50 characters is left out here.]"
+    assert cut.content == f"{'x' * 10}\n[Truncated: 50 characters in total.]"
     assert other.content[0].text.startswith("y" * 10 + "\n")
     assert other.content[1] == parts.content[1]
     assert short[1].content == (result,)
@@ -86,6 +86,6 @@ def test_tool_results_are_clipped_but_for_the_last() -> None:
 
 def test_a_clipped_result_is_whole_in_the_log() -> None:
     asked, response = sent(clip_tool_results(10, keep_last=0))
-    assert "left out here" in str(asked[1].messages[-1].content[0].content)  # type: ignore[union-attr]
+    assert "Truncated" in str(asked[1].messages[-1].content[0].content)  # type: ignore[union-attr]
     (result,) = [part for message in response.messages for part in message.content if isinstance(part, ToolResult)]
     assert result.content == "x" * 100

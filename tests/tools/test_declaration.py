@@ -156,7 +156,7 @@ def test_methods_are_bound_to_their_object() -> None:
 
 def test_a_method_without_its_object_is_no_tool() -> None:
     assert Shelf.find(Shelf("Emma"), "Emma") is True
-    with pytest.raises(InvalidTool, match=r"Shelf.find is a method without its object. Make the object .*obj.find"):
+    with pytest.raises(InvalidTool, match=r"Shelf.find is an unbound method. Create the object .*obj.find"):
         as_tool(Shelf.find)
 
 
@@ -231,20 +231,20 @@ def _no_lambda_name() -> Any:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (_no_lambda_name, r"'<lambda>' is no name for a tool.*tool\(function, name="),
-        (lambda: tool(_async, name="no spaces"), "'no spaces' is no name"),
-        (lambda: tool(_async, name="x" * 65), "is no name"),
-        (lambda: tool(_async, name=""), "'' is no name"),
-        (lambda: tool(_async, timeout=0), r"_async: timeout is 0. Give seconds above 0"),
+        (_no_lambda_name, r"'<lambda>' is not a valid tool name.*tool\(function, name="),
+        (lambda: tool(_async, name="no spaces"), "'no spaces' is not a valid tool name"),
+        (lambda: tool(_async, name="x" * 65), "is not a valid tool name"),
+        (lambda: tool(_async, name=""), "'' is not a valid tool name"),
+        (lambda: tool(_async, timeout=0), r"_async: timeout is 0. Use a number of seconds above 0"),
         (lambda: tool(_async, timeout=float("nan")), "timeout is nan"),
         (lambda: tool(_async, retries=-1), "retries is -1"),
         (lambda: tool(_async, max_result_chars=0), "max_result_chars is 0"),
         (lambda: tool(search), "search is a tool already"),
         (lambda: as_tool(Shelf), "Shelf is a class"),
-        (lambda: as_tool(3), "3 cannot be called"),  # type: ignore[arg-type]
+        (lambda: as_tool(3), "3 is not callable"),  # type: ignore[arg-type]
         (lambda: tool(classmethod(_async)), "Put @classmethod above @tool"),  # type: ignore[call-overload,arg-type]
-        (lambda: as_tools(search), r"Give a list of tools"),  # type: ignore[arg-type]
-        (lambda: as_tools("search"), "'s' cannot be called"),  # type: ignore[arg-type]
+        (lambda: as_tools(search), r"Pass a list of tools"),  # type: ignore[arg-type]
+        (lambda: as_tools("search"), "'s' is not callable"),  # type: ignore[arg-type]
         (lambda: tool(print), "print cannot be a tool"),
         (lambda: tool(_loose, strict=True), "_loose cannot be strict"),
     ],
@@ -310,7 +310,7 @@ def test_a_tool_by_its_schema() -> None:
 def test_a_schema_that_is_none() -> None:
     with pytest.raises(InvalidTool, match="not of type object"):
         Tool.from_schema("f", {"type": "string"}, print)
-    with pytest.raises(InvalidTool, match="is no name"):
+    with pytest.raises(InvalidTool, match="is not a valid tool name"):
         Tool.from_schema("a b", {}, print)
 
 

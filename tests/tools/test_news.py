@@ -16,7 +16,7 @@ def test_what_is_not_too_long_is_told_as_it_is(data: Any) -> None:
 
 def test_what_is_too_long_is_told_by_its_beginning() -> None:
     cut = cut_news("é" * (MAX_NEWS_CHARS + 5))
-    assert cut == "é" * MAX_NEWS_CHARS + "\n[Cut: this is the beginning of 1,000,005 characters.]"
+    assert cut == "é" * MAX_NEWS_CHARS + "\n[Truncated: this is the beginning of 1,000,005 characters.]"
     assert cut_news(["a" * MAX_NEWS_CHARS]).startswith('["aaa')
     assert cut_news({"n": [1] * MAX_NEWS_CHARS}).endswith("characters.]")
 

@@ -48,7 +48,7 @@ def test_long_text_is_cut_and_says_so() -> None:
     made = ToolOutcome.of("x" * 5000, max_chars=100)
     assert isinstance(made.result, str)
     assert len(made.result) == 100
-    assert made.result.endswith("x\n[Cut: this is the beginning of 5,000 characters.]")
+    assert made.result.endswith("x\n[Truncated: this is the beginning of 5,000 characters.]")
     assert made.truncated_from == 5000
     assert made.value == "x" * 5000
     assert ToolOutcome.of("x" * 100, max_chars=100).truncated_from is None
@@ -62,7 +62,7 @@ def test_long_text_among_parts_is_cut() -> None:
         Text(text="a" * 60),
         PICTURE,
         Text(text="b" * 40),
-        Text(text="[Cut: this is the beginning of 121 characters.]"),
+        Text(text="[Truncated: this is the beginning of 121 characters.]"),
     )
     assert made.truncated_from == 121
 
@@ -71,7 +71,7 @@ def test_pictures_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outcome, "MAX_RESULT_BYTES", 10)
     made = ToolOutcome.of([PICTURE, PICTURE])
     assert made.error is not None
-    assert "16 bytes, at most 10" in made.error
+    assert "16 bytes; the limit is 10" in made.error
     assert made.result == made.error
     assert ToolOutcome.of(PICTURE).error is None
 

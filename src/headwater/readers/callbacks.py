@@ -1,7 +1,7 @@
-"""How a user's own functions are called with what happens: tokens, details, events.
+"""Calls users' functions with tokens, details or events.
 
-A callback can slow a run down (by returning an awaitable) and can never end it: what it raises is logged once, counted,
-and the run goes on. Which events there are to tell of is `chunks`' and the log's.
+A callback can slow a run down (by returning an awaitable) but can never end it: its exceptions are logged once and
+counted, and the run continues. `chunks` and the log decide which events there are.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger("headwater")
 
 
 def positional_parameters(callback: Callback) -> int | None:
-    """How many positional parameters without a default a callable has; None where that cannot be known."""
+    """Returns the number of positional parameters without a default; None if unknown."""
     try:
         parameters = inspect.signature(callback).parameters.values()
     except (TypeError, ValueError):
@@ -45,18 +45,18 @@ def positional_parameters(callback: Callback) -> int | None:
 
 
 def _wanted(callback: Callback) -> int | None:
-    """`positional_parameters` of a streaming_callback. Raises ConfigurationError where it wants more than there are."""
+    """Returns `positional_parameters` of a streaming_callback. Raises ConfigurationError if it has too many."""
     wants = positional_parameters(callback)
     if wants is not None and wants > 3:
         raise ConfigurationError(
-            f"streaming_callback wants {wants} arguments.",
+            f"streaming_callback requires {wants} arguments.",
             hint="It is called with (token), (agent_name, token) or (agent_name, token, is_final).",
         )
     return wants
 
 
 def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) -> Callable[..., Awaitable[Any] | None]:
-    """`callback`, linked to the run while it is called, its exceptions counted; returns an awaitable where it did."""
+    """Wraps `callback`: links it to the run while it is called, counts its exceptions, and passes an awaitable on."""
 
     @wraps
     async def wait(answer: Awaitable[Any]) -> None:
@@ -71,14 +71,14 @@ def _guarded(callback: Callback, run: Run, errors: CallbackErrors, what: str) ->
             leave(token)
 
     def failed(cancelled: asyncio.CancelledError) -> None:
-        """What was awaited was cancelled by someone else, which is an error as any other; else it is the reader's."""
+        """If only the awaited object was cancelled, that is an error like any other; else the reader was cancelled."""
         if (error := others_cancel()) is None:
             raise cancelled
         error.__cause__ = cancelled
         errors.add(error, what)
 
     enter, leave = current_run.set_weakly, current_run.reset
-    linked: weakref.ref[Outer] = weakref.ref(run)  # the run holds its watchers: they must not hold the run
+    linked: weakref.ref[Outer] = weakref.ref(run)  # the run holds its watchers, so they must not hold the run
 
     def call(*arguments: Any) -> Awaitable[Any] | None:
         token = enter(linked)
@@ -105,19 +105,19 @@ def token_watcher(
     details: bool,
     on_retract: Callback | None = None,
 ) -> Watcher:
-    """What calls `streaming_callback` for a run: with tokens, or with details (dicts).
+    """Returns a watcher that calls `streaming_callback` for a run: with tokens, or with details (dicts).
 
-    By the number of its positional parameters without a default: 2 gets (agent_name, token), 3 gets (agent_name,
-    token, is_final), anything else the token alone. Where text may be retracted (on_interrupted="restart"),
-    `on_retract` is told how many characters to take back, or (agent_name, characters) where it takes two; without it
-    the text is held until its step ends. Details tell of a retraction themselves.
+    The number of positional parameters without a default decides: 2 gets (agent_name, token), 3 gets (agent_name,
+    token, is_final), anything else only the token. If text may be retracted (on_interrupted="restart"), `on_retract`
+    gets the number of characters to retract, or (agent_name, characters) if it has two parameters; without it, text is
+    held back until its step ends. Details include retractions.
     """
     call = _guarded(callback, run, errors, "streaming_callback")
     take_back = _guarded(on_retract, run, errors, "on_retract callback") if on_retract is not None else None
     names_agent = on_retract is not None and positional_parameters(on_retract) == 2
     past = run.record.events if run.record is not None else ()
     chunks = Chunks(run.id, None, run.fold, past=past)
-    hold: Hold[str] = Hold(past if take_back is None else ())  # who can take back is told at once
+    hold: Hold[str] = Hold(past if take_back is None else ())  # with on_retract, text is passed on at once
     wants = _wanted(callback)
     own = run.id
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
@@ -170,5 +170,5 @@ def _both(first: Awaitable[Any] | None, second: Awaitable[Any] | None) -> Awaita
 
 
 def event_watcher(callback: Callback, run: Run, errors: CallbackErrors) -> Watcher:
-    """What calls `on_event` for a run: with every event of its tree."""
+    """Returns a watcher that calls `on_event` for a run with every event of its tree."""
     return _guarded(callback, run, errors, "on_event callback")

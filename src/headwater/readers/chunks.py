@@ -1,7 +1,6 @@
-"""The two shapes in which a stream's text is handed out: the StreamChunk, and the details a callback can ask for.
+"""The two shapes of a stream's text: the StreamChunk, and the details for a callback.
 
-Both are projections: functions of one event and of what the log has said before it. They decide nothing, keep no log
-and ask no run.
+Both are projections: functions of one event and of the log before it. They decide nothing, keep no log and ask no run.
 """
 
 from __future__ import annotations
@@ -37,24 +36,24 @@ __all__ = ("Chunks", "StreamChunk")
 
 @dataclass(slots=True)
 class StreamChunk:
-    """A piece of what is said, or the end of it."""
+    """A piece of text, or the end of the stream."""
 
     content: str = ""
-    """The text; empty where the chunk only tells of a finish reason."""
+    """The text; empty if the chunk only has a finish reason."""
     delta: str = ""
     """The same as `content`."""
     is_final: bool = False
-    """True on the last chunk, and only there."""
+    """True only on the last chunk."""
     finish_reason: str | None = None
-    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; retracted takes text back, and
-    waiting asks a person something, which stands in `event`.
+    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; `retracted` retracts text, and
+    `waiting` is a question to a person, which is in `event`.
 
     A workflow's member that failed ends with error.
     """
     metadata: dict[str, Any] | None = None
-    """On the last chunk: model, provider, tokens (the usage, or None where unknown), time_to_first_token, duration."""
+    """On the last chunk: model, provider, tokens (the usage, or None if unknown), time_to_first_token, duration."""
     agent: str = ""
-    """Who spoke."""
+    """The agent's name."""
     event: Event | None = None
     """The event behind the chunk."""
 
@@ -65,13 +64,12 @@ class StreamChunk:
 
 
 class Chunks:
-    """Makes chunks, or a callback's details, of the events of the run `run` and of those whose text is handed out.
+    """Creates chunks, or a callback's details, from the events of the run `run` and of its speakers.
 
-    Call it with every event of the log. `speakers` are the runs whose text is handed out; None: those that speak for
-    the run, which is worked out from the events (`tree`): itself where it is an agent, its members where it is a
-    workflow. The end of a member is a chunk with its finish reason; only the run's own end is final. `fold` has read
-    the run's own events by the time they come here. `leads` says whether a step's text is parted from the step before.
-    `past` are the events before those that are handed out, where a log is gone on with.
+    Call it with every event of the log. `speakers` are the runs whose text is included; None: those whose text counts
+    as the run's, derived from the events (`tree`): an agent itself, or a workflow's members. The end of a member is a
+    chunk with its finish reason; only the run's own end is final. `fold` has read the run's own events before they come
+    here. `leads` says whether steps' texts are separated. `past` holds the earlier events of a resumed log.
     """
 
     __slots__ = ("_fold", "_leads", "_old", "_refusals", "_run", "_with_leads", "plain", "speakers", "tree")
@@ -87,23 +85,23 @@ class Chunks:
     ) -> None:
         self.tree = Tree()
         self.speakers: Container[str] = self.tree.speakers if speakers is None else speakers
-        """The ids of the runs whose text is handed out."""
+        """The ids of the runs whose text is included."""
         self._run = run
         self._fold = fold
         self._with_leads = leads
         self._leads: dict[str, str] = {}
         self._refusals: set[tuple[str, int, int]] = set()
         self.plain = True
-        """Whether a text delta of the run itself is its chunk as it stands: no lead is due and no refusal is open."""
+        """Whether a text delta of the run itself is its chunk unchanged: no lead is due and no refusal is open."""
         self._old: set[tuple[str, int, int]] = set()
-        """The attempts before: what of their text is taken back now was never handed out here."""
+        """Earlier attempts: their text was never passed on here, so its retraction is ignored."""
         for event in past:
             self.of(event)
             if isinstance(event, AttemptStarted):
                 self._old.add((event.run, event.step, event.attempt))
 
     def text_of(self, event: TextDelta) -> str:
-        """What a text delta adds to the transcript: its text, after the lead where one is due; "" for a refusal."""
+        """Returns a text delta's addition to the transcript: its text, after a lead if one is due; "" for a refusal."""
         if self._refusals and (event.run, event.step, event.part) in self._refusals:
             return ""
         if self._leads and (lead := self._leads.pop(event.run, "")):
@@ -112,15 +110,15 @@ class Chunks:
         return event.text
 
     def is_old(self, event: Retracted) -> bool:
-        """Whether it takes back what was handed out before the log was gone on with, if at all."""
+        """Whether it retracts text that was passed on before the log was resumed, if at all."""
         return (event.run, event.step, event.attempt) in self._old
 
     def _hears(self, event: Event) -> bool:
-        """Whether the event is of a run whose text is handed out, or of the run itself."""
+        """Whether the event is of a run whose text is included, or of the run itself."""
         return event.run in self.speakers or event.run == self._run
 
     def of(self, event: Event) -> StreamChunk | None:
-        """The event's chunk, if it has one."""
+        """Returns the event's chunk, if it has one."""
         if isinstance(event, TextDelta):
             text = self.text_of(event) if event.run in self.speakers else ""
             return StreamChunk(text, text, False, None, None, event.agent, event) if text else None
@@ -136,7 +134,7 @@ class Chunks:
         elif isinstance(event, Retracted) and not self.is_old(event):
             return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
         elif isinstance(event, RunFailed):
-            # The run's own failure is raised. A member's may be collected, and nothing else would tell of its end.
+            # The run's own failure is raised. A member's may be collected, and would not be visible otherwise.
             return (
                 None if event.run == self._run else StreamChunk(finish_reason="error", agent=event.agent, event=event)
             )
@@ -150,7 +148,7 @@ class Chunks:
         return None
 
     def details(self, event: Event) -> dict[str, Any] | None:
-        """The event as `stream=True` hands it to a callback: JSON-able, holding only the keys that apply."""
+        """Returns the event as a callback's details: JSON data with only the applicable keys."""
         if event.__class__ is not TextDelta:
             self.tree.add(event)
         asks = isinstance(event, (ApprovalAsked, InputAsked))
@@ -199,7 +197,7 @@ class Chunks:
         return None
 
     def metadata(self) -> dict[str, Any]:
-        """What the last chunk tells of the run."""
+        """Returns the metadata of the last chunk."""
         return self._fold.response().metadata
 
     def _note(self, event: TextStarted) -> None:

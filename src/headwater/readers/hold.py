@@ -1,7 +1,7 @@
-"""What a reader cannot take back waits until nothing can retract it: a string that was handed out, a line in a pipe.
+"""Holds output that cannot be retracted (a string, a line in a pipe) until nothing can retract it.
 
-Owns the one rule of when that is: from an attempt that says that its text may be retracted to the end of its step. It
-knows nothing of what it holds.
+Owns the rule for that: hold from an attempt that announces a possible retraction to the end of its step. It does not
+know what it holds.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 
 class Hold(Generic[T]):
-    """Holds things by the run that they are of; call it with each event and what it gives rise to."""
+    """Holds items by run; call it with each event and its items."""
 
     __slots__ = ("held",)
 
     def __init__(self, past: Iterable[Event] = ()) -> None:
-        """`past` are the events before those that are handed out, where a log is gone on with."""
+        """`past` holds the earlier events of a resumed log."""
         self.held: dict[str, list[T]] = {}
-        """What waits, by run; empty where nothing that comes now has to. A reader of tokens looks here first."""
+        """The held items by run; empty if new items need not wait. A reader of tokens checks this first."""
         for event in past:
             self(event)
 
     def __call__(self, event: Event, items: Sequence[T] = ()) -> Sequence[T]:
-        """What may be handed out now, in order: `items`, or what was held, or nothing yet."""
+        """Returns the items that may be passed on now, in order: `items`, or held ones, or nothing yet."""
         kind = event.__class__
         if kind is AttemptStarted:
             if event.may_retract:  # type: ignore[attr-defined]

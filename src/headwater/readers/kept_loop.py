@@ -1,7 +1,7 @@
 """The event loops that sync code runs on.
 
-A thread that uses a sync face (`run()` in a script, a plain `for`) gets an event loop that is kept for its next call,
-so that connections are reused and callbacks run where the caller is. Nothing here knows an agent or a stream.
+A thread that uses the sync API (`run()` in a script, a plain `for`) gets an event loop that is kept for its next call,
+so that connections are reused and callbacks run in the caller's thread. Nothing here knows an agent or a stream.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ("KeptLoop", "blocks_here", "in_loop", "kept_loop", "kept_loop_for", "
 T = TypeVar("T")
 
 try:
-    # The public ones make an enum of each value that passes through: six microseconds, where these take a third of one.
+    # The public functions create an enum for each value: six microseconds, these take a third of one.
     from _signal import getsignal  # type: ignore[import-not-found, unused-ignore]
     from _signal import signal as set_handler
 except ImportError:
@@ -45,17 +45,17 @@ def in_loop() -> bool:
 
 
 def blocks_here() -> bool:
-    """Whether a call that may do either is to block: in plain code, in a notebook's cell, in a plain callback.
+    """Whether a call that can be sync or async should block: in sync code, in a notebook cell, in a sync callback.
 
-    A plain callback runs inside the loop that was started for plain code; from there a reader expects plain code. The
-    code of an async tool or callback does not block there, for with the loop the run's own clocks would stand still.
+    A sync callback runs inside the loop that was started for sync code, and is sync code itself. The code of an async
+    tool or callback must not block there, since the loop and the run's timeouts would stop.
     """
     running = running_loop()
     return running is None or (running in _kept_loops and not _in_async_code()) or _in_notebook_cell()
 
 
 def _in_async_code() -> bool:
-    """Whether what has called into this library is the code of a coroutine."""
+    """Whether the caller of this library is a coroutine."""
     frame: FrameType | None = sys._getframe()
     while frame is not None and (
         frame.f_globals.get("__name__", "").startswith("headwater.") or frame.f_code.co_name in _INSIDE
@@ -66,15 +66,15 @@ def _in_async_code() -> bool:
 
 _ASYNC: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _INSIDE: Final = frozenset({"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"})
-"""What has a frame of its own, though it reads as a part of the code around it."""
+"""Frames that are part of the surrounding code, such as comprehensions."""
 
 
 def _in_notebook_cell() -> bool:
-    """Whether the code of a notebook cell is what is running, in the cell's own task."""
+    """Whether the running code is a notebook cell, in the cell's own task."""
     if "ipykernel" not in sys.modules:
         return False
-    # A cell with a top-level await runs in the kernel's loop; functions it calls, and coroutines it awaits, stand above
-    # IPython's run_code on the stack. A task that the cell started does not.
+    # A cell with a top-level await runs in the kernel's loop; functions it calls, and coroutines it awaits, are above
+    # IPython's run_code on the stack. A task that the cell started is not.
     frame = sys._getframe()
     while (caller := frame.f_back) is not None:
         frame = caller
@@ -84,7 +84,7 @@ def _in_notebook_cell() -> bool:
 
 
 class KeptLoop:
-    """An event loop that runs only while someone in its thread waits for something on it."""
+    """An event loop that runs only while a caller in its thread waits for something on it."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -92,12 +92,12 @@ class KeptLoop:
         self.process = os.getpid()
         self.busy = False
         self.readers: weakref.WeakSet[GeneratorType[Any, None, None]] = weakref.WeakSet()
-        """The generators that run things here between their yields; they are closed before the loop is."""
+        """The generators that use the loop between their yields; they are closed before the loop."""
         self._hears_ctrl_c = self.thread == threading.main_thread().ident
         _kept_loops.add(self.loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """What the coroutine returns, once it has; also from inside another running loop, which stands still.
+        """Runs the coroutine and returns its result; also inside another running loop, which is suspended.
 
         Ctrl-C cancels it, and raises KeyboardInterrupt once it has ended.
         """
@@ -106,7 +106,7 @@ class KeptLoop:
             outer = suspend()
             self.busy = True
             task = self.loop.create_task(coroutine)
-        except BaseException:  # Ctrl-C before anything was begun
+        except BaseException:  # Ctrl-C before anything was started
             coroutine.close()
             resume(outer)
             self.busy = False
@@ -115,7 +115,7 @@ class KeptLoop:
         try:
             result = self.loop.run_until_complete(task)
         except BaseException as error:
-            if not task.done():  # something was raised out of the loop itself
+            if not task.done():  # the loop itself raised an exception
                 task.cancel()
                 self.loop.run_until_complete(asyncio.wait([task]))
             if ctrl_c is not None and ctrl_c.pressed and isinstance(error, asyncio.CancelledError):
@@ -132,40 +132,40 @@ class KeptLoop:
 
     @property
     def read_from(self) -> bool:
-        """Whether something is read here a piece at a time, by whatever thread asks for the next piece."""
+        """Whether a generator uses the loop, from whatever thread asks for its next piece."""
         return any(reader.gi_frame is not None for reader in self.readers)
 
     def settle(self, turns: int = 3) -> None:
-        """Let what is ready happen: closed transports let go of their sockets a turn later."""
+        """Runs one turn of the loop: closed transports release their sockets one turn later."""
         if not self.loop.is_closed():
             self.run(_turns(turns))
 
     def let_go(self) -> None:
-        """Its reader has come to the end: where its thread has ended before, so does the loop."""
+        """Called when its reader has ended: closes the loop if its thread has ended already."""
         if self in _outliving:
             _outliving.discard(self)
             self.close()
 
     def close(self) -> None:
-        """End it: generators first, for they hold the connections."""
+        """Closes it: generators first, since they hold the connections."""
         if self.loop.is_closed() or self.loop.is_running() or not self._is_ours():
             return
         for reader in tuple(self.readers):
-            with contextlib.suppress(ValueError):  # it is being run, and ends by itself
+            with contextlib.suppress(ValueError):  # it is running, and ends on its own
                 reader.close()
         outer = suspend()
         try:
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.run_until_complete(_turns(3))
-            # Its executor is let go of by close(), without a wait: to wait takes a further thread, and to make one in a
-            # thread that is at its end leaves a ghost of that one in threading.enumerate().
+            # close() releases its executor without waiting: waiting needs another thread, and starting one in a thread
+            # that is ending leaves a ghost in threading.enumerate().
             self.loop.close()
         finally:
             resume(outer)
 
     def _is_ours(self) -> bool:
-        """Whether this process may close it: a fork shares the parent's selector, and what is taken out of it here
-        would be missing there. So it gets a selector of its own first, where it is of the kind that has one."""
+        """Whether this process may close it: a fork shares the parent's selector, and a change here would affect the
+        parent. So it gets its own selector first, if it is of a kind that has one."""
         if self.process != os.getpid():
             shared = getattr(self.loop, "_selector", None)
             if shared is None:
@@ -177,10 +177,10 @@ class KeptLoop:
 
 
 class _CtrlC:
-    """Hears Ctrl-C while a task is waited for, and cancels that task.
+    """Handles Ctrl-C while waiting for a task, and cancels that task.
 
-    Python's own handler raises wherever the loop is at, which may be in a task of the HTTP client's: there it is lost,
-    or found by nobody. The second time it is raised on the spot all the same. A handler of the program's own stays.
+    Python's own handler raises wherever the loop is, which may be in a task of the HTTP client, where the exception is
+    lost. A second Ctrl-C raises immediately anyway. The program's own handler is not replaced.
     """
 
     __slots__ = ("_before", "_loop", "_task", "pressed")
@@ -193,7 +193,7 @@ class _CtrlC:
 
     @classmethod
     def watch(cls, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> _CtrlC | None:
-        """Hear it from now on, in the main thread; None where it is somebody else's to hear."""
+        """Installs the handler in the main thread; None if another handler is installed."""
         before = getsignal(SIGINT)
         if before is not signal.default_int_handler and not isinstance(before, _CtrlC):
             return None
@@ -205,7 +205,7 @@ class _CtrlC:
         return ctrl_c
 
     def unwatch(self) -> None:
-        """Hear it no longer."""
+        """Restores the previous handler."""
         set_handler(SIGINT, self._before)
 
     def __call__(self, number: int, frame: Any) -> None:
@@ -221,7 +221,7 @@ async def _turns(turns: int) -> None:
 
 
 class _Holder:
-    """Closes a thread's loops when the thread has ended and its locals are let go of."""
+    """Closes a thread's loops when the thread has ended and its locals are released."""
 
     __slots__ = ("__weakref__", "loops", "process", "thread")
 
@@ -233,7 +233,7 @@ class _Holder:
 
     @property
     def in_use(self) -> bool:
-        """Whether something is being run on one of the loops, or read a piece at a time."""
+        """Whether one of the loops is running, or a generator uses it."""
         return any(kept.busy or kept.read_from for kept in self.loops)
 
     def close(self) -> None:
@@ -246,18 +246,18 @@ class _Holder:
             _inherited.extend(self.loops)  # of a thread that this process does not have
         elif not sys.is_finalizing():
             for kept in [one for one in self.loops if one.read_from]:
-                # A reader that outlives its thread is in other hands: a server's, say, that asks for each piece in
-                # whichever of its threads is free. To close it would be to cut its answer short without a word.
+                # A reader that outlives its thread is used by others, such as a server that asks for each piece in any
+                # free thread. Closing it would silently cut off its answer.
                 self.loops.remove(kept)
                 _outliving.add(kept)
             self.close()
 
 
 _outliving: set[KeptLoop] = set()
-"""The loops of threads that have ended, which are read from still."""
+"""Loops of ended threads that still have readers."""
 
 _inherited: list[KeptLoop] = []
-"""After a fork: the parent's loops, which are left alone until the end."""
+"""After a fork: the parent's loops, which are not touched until the end."""
 
 _kept_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _holders: weakref.WeakSet[_Holder] = weakref.WeakSet()
@@ -265,14 +265,14 @@ _thread = threading.local()
 
 
 def kept_loop() -> KeptLoop:
-    """This thread's loop for plain code, made when first asked for.
+    """Returns this thread's loop for sync code, created on first use.
 
-    Where that one is running already (a plain callback that blocks on a run of its own), a further one; so too where
-    it is read from a piece at a time, for the next piece may be asked for in another thread, and at any time.
+    If that one is running already (a sync callback that blocks on a run), another one; also if a generator uses it,
+    since the next piece may be requested in another thread at any time.
     """
     holder: _Holder | None = getattr(_thread, "holder", None)
     if holder is None or holder.process != os.getpid():
-        # After a fork the parent's loop is the parent's: its selector and sockets are shared with it.
+        # After a fork the loop belongs to the parent: its selector and sockets are shared.
         holder = _thread.holder = _Holder()
     for kept in holder.loops:
         if not (kept.busy or kept.read_from or kept.loop.is_closed()):
@@ -283,7 +283,7 @@ def kept_loop() -> KeptLoop:
 
 
 def kept_loop_for(loop: asyncio.AbstractEventLoop | None) -> KeptLoop:
-    """The loop itself where it is one of this thread's, and idle; else `kept_loop`."""
+    """Returns the loop itself if it belongs to this thread and is idle; else `kept_loop`."""
     holder: _Holder | None = getattr(_thread, "holder", None)
     for kept in holder.loops if holder is not None and holder.process == os.getpid() else ():
         if kept.loop is loop and not (kept.busy or loop.is_closed()):
@@ -292,7 +292,7 @@ def kept_loop_for(loop: asyncio.AbstractEventLoop | None) -> KeptLoop:
 
 
 def refuse_inside_loop(instead: str) -> None:
-    """Raise LoopMisuse where this thread's running loop would stand still; `instead` says what to write."""
+    """Raises LoopMisuse if this would block the thread's running loop; `instead` says what to write."""
     if not blocks_here():
         raise LoopMisuse(
             "This would block the running event loop, and with it everything else.",
@@ -302,8 +302,8 @@ def refuse_inside_loop(instead: str) -> None:
 
 @atexit.register
 def _close_all() -> None:
-    # A daemon thread that is still at work ends with the process: its loop is in use, and closing it here would be
-    # what it stumbles over. One that only waits for its next call, as the threads of tools do, closes nothing itself.
+    # A daemon thread that is still running ends with the process: its loop is in use, and must not be closed here. One
+    # that only waits for its next call, as tool threads do, does not close its loop itself.
     alive = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
     for holder in list(_holders):
         if holder.thread not in alive or not holder.in_use:

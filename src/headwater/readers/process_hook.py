@@ -1,6 +1,6 @@
-"""`headwater.on_event`: a function that is told of everything that happens in a process.
+"""`headwater.on_event`: a callback for every event of a process.
 
-Owns how the function is called, which is as any other callback; who asks it is `runtime.process_hooks`.
+Owns how the function is called, which is like any other callback; `runtime.process_hooks` calls it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ("on_event",)
 
 
 def on_event(callback: Callable[[Event], Any]) -> Callable[[], None]:
-    """Call the function with every event of every run that begins in this process from now on.
+    """Calls the function with every event of every run that starts in this process from now on.
 
-    It is called as `Agent(on_event=…)` is: an exception in it is logged, counted and ends nothing; a coroutine function
-    is waited for. Returns a function that ends it, for runs that begin later. Raises ConfigurationError.
+    It is called like `Agent(on_event=…)`: an exception in it is logged and counted, but ends nothing; a coroutine
+    function is awaited. Returns a function that removes it for later runs. Raises ConfigurationError.
     """
     if not callable(callback):
-        raise ConfigurationError(f"on_event was given {callback!r}.", hint="Give a function of one event.")
+        raise ConfigurationError(f"on_event must be callable, not {callback!r}.", hint="Pass a function of one event.")
     return process_hooks.add(partial(_watcher, callback))
 
 

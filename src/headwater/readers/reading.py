@@ -1,6 +1,6 @@
-"""How a run is read: what is handed out of each event, one at a time, in async code or in plain.
+"""Reads a run: yields chunks, events or text, in async or sync code.
 
-Owns the readers and the shapes. Whatever ends a reading ends the run at once. Who may read what is `stream`'s.
+Owns the readers and the shapes. Whatever ends a reading ends the run at once. `stream` owns who may read what.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-# --- the shapes: for each reading, a function from an event to what is handed out, or None
+# --- the shapes: for each reading, a function from an event to an item, or None
 
 
 def as_chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
-    """Text as it is said, with the news of the run."""
+    """Chunks of text, with the state of the run."""
     chunks = Chunks(run.id, None, run.fold, past=_past(run))
     of, own, agent = chunks.of, run.id, run.path[-1]
     new, delta = object.__new__, TextDelta
 
     def project(event: Event) -> StreamChunk | None:
-        # By far the most of all events are text deltas of the run itself, and no lead is due.
+        # The fast path: most events by far are text deltas of the run itself without a lead.
         if event.__class__ is delta and chunks.plain and event.run == own:
-            # Field by field, because a call of the class costs half as much again; every field is set.
+            # Set field by field, because calling the class costs 50 % more; every field is set.
             chunk = new(StreamChunk)
             chunk.content = chunk.delta = event.text
             chunk.is_final = False
@@ -75,7 +75,7 @@ def _same(event: Event) -> Event:
 
 
 def as_text(run: Run) -> Callable[[Event], str | None]:
-    """The text alone; what may be taken back waits."""
+    """Only the text; text that may be retracted waits."""
     chunks = Chunks(run.id, None, run.fold, past=_past(run))
     hold: Hold[str] = Hold(_past(run))
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
@@ -84,7 +84,7 @@ def as_text(run: Run) -> Callable[[Event], str | None]:
         if event.__class__ is TextDelta:
             text = text_of(event) if event.run in speakers else ""
             if held and text:
-                text = "".join(hold(event, (text,)))  # a string cannot be taken back: it waits
+                text = "".join(hold(event, (text,)))  # a string cannot be retracted, so it waits
             return text or None
         chunks.of(event)
         return "".join(hold(event)) or None if event.run in speakers else None
@@ -93,12 +93,12 @@ def as_text(run: Run) -> Callable[[Event], str | None]:
 
 
 def _past(run: Run) -> Sequence[Event]:
-    """The events of a log that is gone on with, before those that are handed out."""
+    """The earlier events of a resumed log."""
     return run.record.events if run.record is not None else ()
 
 
 def _selection(run: Run, choice: Choice) -> Callable[[Event], list[Event]]:
-    """The choice at work; of a log that is gone on with it hands out only what is new, also of what was held."""
+    """The active choice; for a resumed log it passes on only new events, also of held ones."""
     selection, past = Selection(choice), _past(run)
     for event in past:
         selection(event)
@@ -123,14 +123,15 @@ def chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChun
     def project(event: Event) -> list[StreamChunk] | None:
         chosen = selection(event)
         if not any(one is event for one in chosen):
-            chunks.tree.add(event)  # who speaks is learned from all of them
+            chunks.tree.add(event)  # the speakers are derived from all of them
         return [chunk for one in chosen if (chunk := chunks.of(one)) is not None] or None
 
     return project
 
 
 def _shape(run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> Callable[[Event], T | None]:
-    """What is handed out of each event of the run; made with the first one where only that tells which run it is."""
+    """Returns the function from the run's events to items; created with the first event if only that identifies the
+    run."""
     if run.known:
         return project(run)
     made: Callable[[Event], T | None] | None = None
@@ -148,7 +149,7 @@ def _shape(run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> C
 
 
 async def _read(run: Run, project: Callable[[Event], T | None]) -> AsyncGenerator[T, None]:
-    """Pull, append, hand out: nothing else is done a token. Ends the run on whatever ends the reading."""
+    """Pulls, appends and yields: nothing else is done per token. Ends the run on whatever ends the reading."""
     pull, append = run.pull, run.append
     try:
         while events := await pull():
@@ -169,12 +170,12 @@ async def _read(run: Run, project: Callable[[Event], T | None]) -> AsyncGenerato
 class Reader(Generic[T]):
     """An iterator over a stream whose end, however it comes, ends the run at once.
 
-    `async for` drops its iterator when the loop is left; this one then closes everything without waiting, because an
-    asynchronous generator alone would be closed by the event loop some time later.
+    `async for` drops its iterator when the loop is left; this one then closes everything without waiting, because the
+    event loop would close an asynchronous generator only some time later.
     """
 
-    # `__anext__` is a slot that holds the generator's own method: the interpreter finds it on the type as a descriptor
-    # and calls it without a Python frame in between, which would cost as much as the generator itself.
+    # `__anext__` is a slot with the generator's own method: the interpreter finds it on the type as a descriptor and
+    # calls it without a Python frame in between, which would cost as much as the generator itself.
     __slots__ = ("__anext__", "__weakref__", "_generator", "_run")
 
     __anext__: Callable[[], Awaitable[T]]
@@ -197,14 +198,14 @@ class Reader(Generic[T]):
         run = self._run
         if not run.over and (run.fold.started is not None or run.stopping):
             run.abort("left")
-        # The generator is suspended at its yield, where closing needs no waiting; so it is closed here and now, and
-        # the event loop finds nothing to finalise. Where it is running (a task that was thrown away), it ends itself.
+        # The generator is suspended at its yield, where closing needs no waiting; so it is closed immediately, and the
+        # event loop has nothing to finalize. If it is running (a discarded task), it ends on its own.
         with contextlib.suppress(StopIteration, RuntimeError):
             self._generator.aclose().send(None)
 
 
 class OneByOne(Generic[T]):
-    """What a reader gets several of at a time, one by one; letting go of it lets go of the reader."""
+    """Yields the items of batches one by one; releasing it releases the reader."""
 
     __slots__ = ("__weakref__", "_items", "_reader")
 
@@ -236,7 +237,7 @@ AsyncReading: TypeAlias = Reader[T_co] | OneByOne[T_co]
 def read_plainly(
     run: Run, kept: KeptLoop, project: Callable[[Run], Callable[[Event], T | None]]
 ) -> Generator[T, None, None]:
-    """As `_read`, on the thread's kept loop: all that has come is handed out before the loop is turned again."""
+    """Like `_read`, on the thread's kept loop: yields everything that arrived before it runs the loop again."""
     shape, append = _shape(run, project), run.append
     try:
         while events := kept.run(run.pull()):
@@ -260,9 +261,9 @@ def read_plainly(
 
 
 def drain_blocking(run: Run, kept: KeptLoop, *, alone: bool = False) -> None:
-    """Read a run to its end on a kept loop, `alone` as for `Run.drain`.
+    """Reads a run to its end on a kept loop, `alone` as in `Run.drain`.
 
-    Raises what ended it; on Ctrl-C, with the partial as its `response`.
+    Raises the error that ended it; on Ctrl-C, with the partial Response as its `response`.
     """
     try:
         kept.run(run.drain(alone=alone))
@@ -280,7 +281,7 @@ def drain_blocking(run: Run, kept: KeptLoop, *, alone: bool = False) -> None:
 
 
 def _leave(run: Run, kept: KeptLoop) -> None:
-    """Turn the loop once more, so that what was closed is let go of: an idle loop would do it at its next use."""
+    """Runs one more turn of the loop to release closed resources; an idle loop would do so only at its next use."""
     if kept.loop.is_closed() or kept.busy:
         return
     if not run.settled:

@@ -1,11 +1,11 @@
-"""A run as a file: its log, an event a line, which is written while it happens and read, played and forked afterwards.
+"""A run as a file: its log, one event per line, written while the run happens, and read, replayed and forked later.
 
     agent.run("Explain tides", save="tides.jsonl.gz")
     file = RunFile("tides.jsonl.gz")
     for chunk in file.play():
         print(chunk.content, end="")
 
-Owns the file: where it stands, when it is written, and who may read it. What stands in it is `events.saved`'s.
+Owns the file: its place, when it is written, and who may read it. `events.saved` owns its content.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ if TYPE_CHECKING:
 __all__ = ("RunFile", "RunWriter", "run_files")
 
 _SMALL: Final = (TextDelta, ReasoningDelta, CallDelta, ToolProgress)
-"""What is written without being pressed to the disk: it comes often, and what follows takes it along."""
+"""Events that are not flushed on their own: they are frequent, and the next other event flushes them."""
 
 
 class RunWriter:
-    """Writes a run's events to a file as they are appended, for its owner alone; one that is there is replaced.
+    """Writes a run's events to a private file as they are appended; an existing file is replaced.
 
-    `path` ends with .jsonl or .jsonl.gz, or is a folder, in which the run is a file of its own. The file is readable
-    up to the last event that was written, also where the process dies. Raises ConfigurationError where it cannot be
-    written; that is known before the run begins.
+    `path` ends with .jsonl or .jsonl.gz, or is a folder for one file per run. The file is readable up to the last
+    written event, even if the process dies. Raises ConfigurationError if it cannot be written; that is checked before
+    the run starts.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str) -> None:
@@ -59,7 +59,7 @@ class RunWriter:
 
     @classmethod
     def attach(cls, path: str | os.PathLike[str], run: Run) -> None:
-        """Have the log of `run`, which has not begun, written to the file. Raises ConfigurationError."""
+        """Writes the log of `run`, which has not started yet, to the file. Raises ConfigurationError."""
         writer = cls(path, run.id)
         for event in run.record.events if run.record is not None else ():
             writer(event)
@@ -67,7 +67,7 @@ class RunWriter:
         run.at_end = writer.close
 
     def __call__(self, event: Event) -> None:
-        """The next event."""
+        """Writes the next event."""
         self._put(line(event), press=not isinstance(event, _SMALL))
 
     def _put(self, data: bytes, *, press: bool) -> None:
@@ -80,7 +80,7 @@ class RunWriter:
             self._file.flush()
 
     def close(self) -> None:
-        """The run has ended, or was left as it stands."""
+        """Closes the file; the run has ended or was parked."""
         file, self._file = self._file, None
         if file is not None:
             if self._packer is not None:
@@ -89,15 +89,15 @@ class RunWriter:
 
 
 class RunFile:
-    """A run that was saved. `path` is a file of `save=`, plain or gzip; `cut` says that its last line is not whole.
+    """A saved run. `path` is a file of `save=`, plain or gzip; `cut` says that its last line is incomplete.
 
-    Raises InvalidRecord where it is no such file, and FileNotFoundError.
+    Raises InvalidRecord if it is not such a file, and FileNotFoundError.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.events, self.cut = read_saved(self.path.read_bytes(), str(self.path))
-        """All of the log, as far as it was written."""
+        """The log, as far as it was written."""
 
     def __repr__(self) -> str:
         return f"RunFile({str(self.path)!r}, {len(self.events)} events of {self.started.agent_name!r})"
@@ -116,20 +116,21 @@ class RunFile:
 
     @property
     def response(self) -> Response[Any] | Results:
-        """What the run came to, or had come to where the file ends."""
+        """The run's result, or the partial one at the end of the file."""
         return tree_response(self.events)
 
     def play(self, speed: float = 1.0) -> AgentStream[Any]:
-        """The run again, as a stream: the same events at their times, `speed` times faster; 0 is without waiting.
+        """Replays the run as a stream: the same events at their times, `speed` times faster; 0 means without waiting.
 
-        Nothing is asked and no tool runs. What ended the run is raised; Parked where the file has no end.
+        No request is sent and no tool runs. Raises the error that ended the run; Parked if the file has no end.
         """
         from headwater.readers.stream import AgentStream
         from headwater.runtime.played import Played
 
         if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not speed >= 0:
             raise ConfigurationError(
-                f"speed is {speed!r}.", hint="Give 0 for no waiting, 1 as it was, 2 twice as fast."
+                f"speed must be 0 or more, not {speed!r}.",
+                hint="Use 0 for no waiting, 1 for the original times, 2 for twice as fast.",
             )
         return AgentStream(lambda: Played(self.events, speed=speed))
 
@@ -143,12 +144,13 @@ class RunFile:
         message: str | None = None,
         **options: Any,
     ) -> AgentStream[Any]:
-        """Go on from the middle with `agent`, an agent or a workflow: the log so far under new ids, then live.
+        """Continues from the middle with `agent`, an agent or a workflow: the log so far under new ids, then live.
 
-        `step` is the last one to be taken over, of the outermost run or of the one whose path is `run`; `at` is the
-        number of the last event instead. Without either it is all there is. `message` is said to the model next.
-        What tools had begun and not ended is asked about. `options` are those of `resume`.
-        Raises ConfigurationError where there is no such step.
+        `step` is the last step to copy, of the outermost run or of the run with the path `run`; `at` is the number of
+        the last event instead. Without either, everything is copied. `message` is the next message to the model. The
+        fork asks about tools that had started and not ended. `options` are those of `resume`.
+
+        Raises ConfigurationError if there is no such step.
         """
         from headwater.events.forked import end_of_step, forked
 
@@ -157,7 +159,7 @@ class RunFile:
             found = end_of_step(self.events, step, path)
             if found is None:
                 raise ConfigurationError(
-                    f"{'/'.join(path)} has no step {step} that is finished here.",
+                    f"{'/'.join(path)} has no finished step {step} here.",
                     hint="headwater runs show FILE lists them.",
                 )
             at = found
@@ -170,7 +172,7 @@ class RunFile:
 
 
 def run_files(places: Iterator[str | os.PathLike[str]]) -> Iterator[Path]:
-    """The run files at these places: a file as it is, of a folder those in it, by name."""
+    """Returns the run files at these paths; for a folder, those in it, by name."""
     for place in map(Path, places):
         if place.is_dir():
             yield from sorted(one for one in place.iterdir() if one.name.endswith(SUFFIXES))
@@ -183,8 +185,8 @@ def _place(path: Path, run: str) -> Path:
         return path / f"{run}.jsonl.gz"
     if not path.name.endswith(SUFFIXES):
         raise ConfigurationError(
-            f"save={str(path)!r} is no name for a run's file.",
-            hint="End it with .jsonl or .jsonl.gz, or name a folder.",
+            f"save={str(path)!r} is not a valid file name for a run.",
+            hint="It must end with .jsonl or .jsonl.gz, or be a folder.",
         )
     return path
 
@@ -195,5 +197,5 @@ def _new_file(path: Path) -> BinaryIO:
         return new_private(path)
     except OSError as error:
         raise ConfigurationError(
-            f"The run cannot be saved to {str(path)!r}: {error.strerror}.", hint="Name a file that can be written."
+            f"Cannot save the run to {str(path)!r}: {error.strerror}.", hint="Pass the path of a writable file."
         ) from error

@@ -1,9 +1,9 @@
-"""Which part of a stream a reader wants: whose words, from how deep in the tree, and only those of the answer or all.
+"""Selects a part of a stream: by agent, by depth in the tree, and only the answer or all text.
 
-Owns the choice, as a function from the next event to the events to be handed out now. What is an answer it works out
-from the log alone; what is not yet known is held until it is, and let go of as soon as it is known not to be. An event
-is handed out as it is, but for how much a retraction takes back: of an answer that is what was handed out of it. It
-must never ask a run.
+Owns the choice, as a function from the next event to the events to pass on now. It derives from the log alone what is
+an answer; undecided events are held until that is known, and dropped as soon as they are known not to be. Events are
+passed on unchanged, except the length of a retraction: it covers what was passed on of the answer. It must never ask a
+run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ("Choice", "Everyone", "Selection")
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What a reader asked for. `tail` is the end of a path, empty for any; `depth` counts from the outermost run, 0."""
+    """A reader's choice. `tail` is the end of a path, empty for any; `depth` counts from the outermost run, 0."""
 
     final_only: bool = False
     tail: tuple[str, ...] = ()
@@ -45,23 +45,26 @@ class Choice(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, final_only: bool, agent: str | Sequence[str] | None, depth: int | None) -> Choice | None:
-        """The choice, or None where there is none to make. Raises ConfigurationError."""
+        """Returns the choice, or None if there is nothing to choose. Raises ConfigurationError."""
         tail = () if agent is None else (agent,) if isinstance(agent, str) else tuple(agent)
         if agent is not None and not (tail and all(isinstance(name, str) and name for name in tail)):
             raise ConfigurationError(
-                f"agent is {agent!r}.", hint='Give a name, or the end of a path: agent=("team", "writer").'
+                f"agent must be a name or names, not {agent!r}.",
+                hint='Use a name, or the end of a path: agent=("team", "writer").',
             )
         if depth is not None and (not isinstance(depth, int) or isinstance(depth, bool) or depth < 0):
-            raise ConfigurationError(f"depth is {depth!r}.", hint="Give 0 for the outermost run, 1 for its members, ….")
+            raise ConfigurationError(
+                f"depth must be 0 or more, not {depth!r}.", hint="Use 0 for the outermost run, 1 for its members, …."
+            )
         return cls(bool(final_only), tail, depth) if final_only or tail or depth is not None else None
 
     @property
     def by_place(self) -> bool:
-        """Whether it names a place in the tree."""
+        """Whether it selects a place in the tree."""
         return bool(self.tail) or self.depth is not None
 
     def covers(self, path: tuple[str, ...]) -> bool:
-        """Whether it takes in the run at this path: one that bears the name, or that stands in one that does."""
+        """Whether it includes the run at this path: one with the name, or inside one with the name."""
         if self.depth is not None and len(path) - 1 > self.depth:
             return False
         size = len(self.tail)
@@ -69,14 +72,14 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 class Everyone:
-    """Holds whatever it is asked for: where a reader chooses by place, whom a run speaks for does not matter."""
+    """A set that contains everything: with a choice by place, the speakers do not matter."""
 
     def __contains__(self, run: object) -> bool:
         return True
 
 
 class Selection:
-    """A choice at work on one log: call it with each event as it is appended."""
+    """Applies a choice to one log: call it with each event as it is appended."""
 
     def __init__(self, choice: Choice) -> None:
         self._choice = choice
@@ -84,13 +87,13 @@ class Selection:
         self._covered: dict[tuple[str, ...], bool] = {}
         self._held: dict[str, _Held] = {}
         self._under: dict[str, dict[str, None]] = {}
-        """By run: those whose held text hangs on what becomes of it. So an end costs what it settles, and not a look at
-        all that is held: of thousands of members each ends once."""
+        """By run: the runs whose held text depends on its outcome. So the cost of an end depends only on what it
+        decides, not on all held text: each of thousands of members ends once."""
         self._changed: set[str] = set()
-        """The runs of which something has become known since that was looked at last."""
+        """The runs whose state has changed since the last check."""
 
     def __call__(self, event: Event) -> list[Event]:
-        """What is to be handed out now; the end of the outermost run always is."""
+        """Returns the events to pass on now; the end of the outermost run always is."""
         tree = self._tree
         if event.__class__ is not TextDelta:
             tree.add(event)
@@ -105,7 +108,7 @@ class Selection:
         if isinstance(event, (*_ENDS, ChildFinished, Handoff)):
             return self._settled(event)
         if isinstance(event, ChildStarted):
-            self._changed.update(event.after)  # their answers are in its task, and so not the last word
+            self._changed.update(event.after)  # their answers are part of its task, and so not the final answer
         return []
 
     def _covers(self, path: tuple[str, ...]) -> bool:
@@ -126,12 +129,12 @@ class Selection:
         return held.take(event)
 
     def _chosen(self, event: Event) -> list[Node]:
-        """The run and those above it that were chosen, from the inside to the outermost."""
+        """The run and those above it that are selected, from the inside to the outermost."""
         path = event.path
         return [node for up, node in enumerate(self._tree.between(event.run)) if self._covers(path[: len(path) - up])]
 
     def _goes_on(self, event: MessageAdded | StepStarted) -> list[Event]:
-        """The run goes on: what was handed out as its answer was not the last of it."""
+        """The run continues: the text passed on as its answer was not the last."""
         held = self._held.get(event.run)
         if held is None:
             return []
@@ -140,7 +143,7 @@ class Selection:
         return back
 
     def _settled(self, event: Event) -> list[Event]:
-        """What is known to be an answer now that a run has ended or handed over."""
+        """Returns the text that is known to be an answer now that a run has ended or handed over."""
         if isinstance(event, Handoff) and (held := self._held.get(event.run)) is not None:
             held.pass_on()
         self._changed.add(event.child if isinstance(event, ChildFinished) else event.run)
@@ -155,7 +158,7 @@ class Selection:
         return known
 
     def _affected(self) -> list[str]:
-        """The runs whose held text may be settled now, in the order in which they began to speak."""
+        """The runs whose held text may be decided now, in the order of their first text."""
         changed, self._changed = self._changed, set()
         if len(changed) == 1:
             return [*self._under.get(changed.pop(), ())]
@@ -177,36 +180,36 @@ class _Held:
     def __init__(self, run: Node, chain: tuple[Node, ...], outermost: Node) -> None:
         self._run = run
         self._chain = chain
-        """The run and those above it, up to the outermost that was chosen, which is not among them."""
+        """The run and those above it, up to the outermost selected one, which is not included."""
         self._outermost = outermost
         self._steps: dict[int, list[Event]] = {}
         self._refusals: set[tuple[int, int]] = set()
         self._passed_on = False
         self._passed: list[Any] = []
-        """What was handed out of the step that is going on."""
+        """The events of the open step that were passed on."""
         self.hangs_on = {run.id, outermost.id, *(node.id for node in chain)}
-        """The runs whose fate says whether it is the answer."""
+        """The runs whose outcome decides whether it is the answer."""
 
     @property
     def final(self) -> bool | None:
-        """Whether what the run says last is the answer; None while that is not known."""
+        """Whether the run's last text is the answer; None while unknown."""
         known = [run.final for run in self._chain]
         return False if False in known else None if None in known else True
 
     @property
     def given_up(self) -> bool:
-        """Whether nothing of it can be the answer any more."""
+        """Whether none of it can be the answer any more."""
         by_call = self._run.gave and self._run.outcome == "finished"
         return self._passed_on or by_call or self.final is False
 
     @property
     def broke_off(self) -> bool:
-        """Whether the outermost run that was chosen ended without an answer."""
+        """Whether the outermost selected run ended without an answer."""
         return self._outermost.outcome in ("failed", "cancelled")
 
     @property
     def is_answer(self) -> bool:
-        """Whether what is held is the answer, or a part of it. What was cut is where those above came to their end."""
+        """Whether the held text is the answer, or a part of it. Cut-off text counts if the runs above it finished."""
         if not self.final:
             return False
         between = (self._run, *self._chain)
@@ -215,11 +218,11 @@ class _Held:
         )
 
     def pass_on(self) -> None:
-        """The run has given the conversation to another, who has the last word."""
+        """The run handed the conversation over; its successor gives the answer."""
         self._passed_on = True
 
     def take(self, event: Any) -> list[Event]:
-        """The next event of the run's text: it comes back where it is known to be of the answer."""
+        """Handles the next event of the run's text; returns it if it is known to be part of the answer."""
         if self.given_up:
             self._steps.clear()
             return []
@@ -237,9 +240,10 @@ class _Held:
         return []
 
     def taken_back(self, event: MessageAdded | StepStarted) -> list[Event]:
-        """What was handed out as the answer, taken back because the run goes on; it bears the stamps of `event`.
+        """Returns a retraction of the text passed on as the answer, because the run continues; it has the stamps of
+        `event`.
 
-        It waits again: where nothing more is said it was the answer.
+        The text is held again: if nothing more follows, it was the answer.
         """
         passed, self._passed = self._passed, []
         if not passed:
@@ -265,25 +269,25 @@ class _Held:
         ]
 
     def _less(self, event: Retracted) -> Retracted:
-        """A retraction of what was handed out: the lead before it was not."""
+        """Returns a retraction of the text that was passed on, which does not include the lead."""
         chars = sum(map(self._chars, self._passed))
         self._passed.clear()
         return event if event.chars == chars else msgspec.structs.replace(event, chars=chars)
 
     def keep_last(self) -> None:
-        """Let go of what is not the answer: that is the last step that has any text, and what comes after it."""
+        """Drops what is not the answer: the answer is the last step with text, and what follows it."""
         steps = [*self._steps]
         last = next((step for step in reversed(steps) if any(map(self._chars, self._steps[step]))), None)
         for step in steps[: steps.index(last)] if last is not None else ():
             del self._steps[step]
 
     def _chars(self, event: Any) -> int:
-        """How many characters of an answer the event says."""
+        """The number of characters of answer text in the event."""
         says = isinstance(event, TextDelta) and (event.step, event.part) not in self._refusals
         return len(event.text) if says else 0
 
     def events(self) -> list[Event]:
-        """What was held of the answer: nothing where it was handed out as it came."""
+        """Returns the held part of the answer: nothing if it was passed on immediately."""
         if any(map(self._chars, self._passed)):
             return []
         self.keep_last()

@@ -1,6 +1,6 @@
-"""AgentStream: what `run_stream` gives back, and every way of reading it.
+"""AgentStream: the result of `run_stream`, and every way to read it.
 
-A stream starts a run when it is first read and reads it for its user: chunks, events or text, in async code or plain.
+A stream starts a run when it is first read and yields chunks, events or text, in async or sync code.
 Leaving is cancelling: whatever ends the reading (break, return, an exception, a cancelled task, garbage) closes the
 provider's connection before the next statement runs. It decides nothing about the run and keeps none of its events.
 """
@@ -52,17 +52,17 @@ T_co = TypeVar("T_co", covariant=True)
 _READ_ONCE: Final = "A stream is one run, read once: call run_stream again, or keep what you read."
 
 _claiming = threading.RLock()
-"""Held while a stream's run is made, or claimed by a reader: once a stream, so one lock serves all."""
+"""Held while a stream's run is created or claimed by a reader: once per stream, so one lock serves all."""
 
 
 class _Readable(Generic[T_co]):
-    """What can be gone through once, in async or in sync code: by a loop, by `anext` and `next`, or by one after these.
+    """Can be iterated once, in async or sync code: by a loop, by `anext` and `next`, or by a loop after these.
 
-    A loop lets go of its iterator where it is left, and so ends the run; `anext` and `next` keep theirs here.
+    A loop releases its iterator when it is left, which ends the run; `anext` and `next` keep theirs here.
     """
 
     _instead = "`async for`"
-    """What to write in async code instead of a plain loop."""
+    """What to write in async code instead of a sync loop."""
 
     def __init__(self) -> None:
         self._next: AsyncReading[T_co] | Iterator[T_co] | None = None
@@ -74,7 +74,7 @@ class _Readable(Generic[T_co]):
         raise NotImplementedError
 
     def _is_over(self) -> bool:
-        """Whether it has been read, or left, before."""
+        """Whether it was read or left already."""
         raise NotImplementedError
 
     def __aiter__(self) -> AsyncIterator[T_co]:
@@ -105,7 +105,7 @@ class _Readable(Generic[T_co]):
                 raise StopIteration
             self._next = self._open_plainly()
         if isinstance(self._next, (Reader, OneByOne)):
-            raise LoopMisuse("This stream is being read by `anext`.", hint="Go on with it in async code.")
+            raise LoopMisuse("This stream is being read by `anext`.", hint="Continue to read it in async code.")
         try:
             return next(self._next)
         except ValueError as error:
@@ -115,11 +115,12 @@ class _Readable(Generic[T_co]):
 
 
 class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
-    """One run as it happens; started by whoever reads it first.
+    """One run as it happens; the first read starts it.
 
     Read it once: as chunks (`async for chunk in stream`, `for chunk in stream` in sync code, `anext(stream)`,
-    `next(stream)`), as typed `events()`, as `text()`, in part by `select()`, or drained by `result()`. `cancel()` stops
-    it from anywhere. `response` is there once it has ended: a Response, of a concurrent workflow Results.
+    `next(stream)`), as typed `events()`, as `text()`, in part with `select()`, or to its end with `result()`.
+    `cancel()` stops it from anywhere. `response` is available once it has ended: a Response, or Results for a
+    concurrent workflow.
     """
 
     _instead = "`async for chunk in …`"
@@ -130,7 +131,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         self._run: Run | None = None
         self._reading = False
         self._reader: threading.Thread | None = None
-        """The thread in which the reading was begun."""
+        """The thread that started reading."""
         self._kept: KeptLoop | None = None
         self._closing = False
 
@@ -148,10 +149,10 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     def events(
         self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
     ) -> View[Event]:
-        """The typed log, each event as it is appended: `async for event in stream.events()`, or plain `for`.
+        """The typed log, each event as it is appended: `async for event in stream.events()`, or a sync `for`.
 
-        With the same choices as `select`; the end of the whole is always among them, and with `final_only` otherwise
-        only the answer's text. Raises ConfigurationError.
+        It has the same choices as `select`; the end of the outermost run is always included, and with `final_only`
+        otherwise only the answer's text. Raises ConfigurationError.
         """
         choice = Choice.of(final_only, agent, depth)
         return View(self, as_events) if choice is None else Chosen(self, partial(chosen_events, choice=choice))
@@ -159,25 +160,26 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     def select(
         self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
     ) -> View[StreamChunk]:
-        """Chunks of a part of the stream; the last one, which is final, always comes.
+        """Chunks of a part of the stream; the last one, which is final, is always included.
 
-        `final_only`: only the text that is the answer, as `Response.text` has it: the last step's of an agent with
-        tools, the last member's of a sequential workflow. What may not be is held until that is known. `agent`: who
-        bears this name, and whoever works for them; a sequence of names is the end of a path. `depth`: at most so deep,
-        0 for the outermost run, 1 for its members. Chosen by place, agents that were called as tools are shown too.
+        `final_only`: only the text of the answer, as in `Response.text`: the last step's for an agent with tools, the
+        last member's for a sequential workflow. Undecided text is held until it is known. `agent`: agents with this
+        name, and the runs inside them; a sequence of names is the end of a path. `depth`: the maximum depth, 0 for the
+        outermost run, 1 for its members. A choice by place also includes agents that were called as tools.
+
         Raises ConfigurationError.
         """
         choice = Choice.of(final_only, agent, depth)
         return View(self, as_chunks) if choice is None else Chosen(self, partial(chosen_chunks, choice=choice))
 
     def text(self) -> View[str]:
-        """The text alone, piece by piece: `async for text in stream.text()`, or plain `for`."""
+        """Only the text, piece by piece: `async for text in stream.text()`, or a sync `for`."""
         return View(self, as_text)
 
     async def result(self) -> ResultT_co:
-        """The Response, once the run has ended: before any reading this reads it to its end.
+        """Returns the Response once the run has ended; if it was not read yet, this reads it to its end.
 
-        After the reader left or `cancel()` it is the partial one. Raises what ended the run, where an error did.
+        After the reader left or `cancel()` it is the partial one. Raises the error that ended the run, if any.
         """
         if isinstance(self._next, Reader):
             async for _ in self:
@@ -195,7 +197,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         return cast("ResultT_co", run.response())
 
     def result_sync(self) -> ResultT_co:
-        """`result()` for plain code. Raises LoopMisuse inside a running event loop."""
+        """`result()` for sync code. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await stream.result()`")
         if self._next is not None and not isinstance(self._next, Reader):
             for _ in self:
@@ -221,7 +223,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         if self._run is None or not self._run.over:
             raise LoopMisuse(
                 "The run has not ended yet.",
-                hint="Read it to its end, or write `await stream.result()` (`stream.result_sync()` in plain code).",
+                hint="Read it to its end, or write `await stream.result()` (`stream.result_sync()` in sync code).",
             )
         return cast("ResultT_co", self._run.response())
 
@@ -234,7 +236,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
 
     @property
     def pending(self) -> tuple[Question, ...]:
-        """What people are asked and have not answered, anywhere in the tree."""
+        """The open questions to people, anywhere in the tree."""
         return self._begun().people.pending
 
     @property
@@ -251,26 +253,26 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         by: str = "",
         for_run: bool = False,
     ) -> None:
-        """Allow the call that is asked about; from any thread. The tool starts.
+        """Approves a call, from any thread. The tool starts.
 
-        With `arguments` it runs with those, and the model is told. `for_run` allows every further call of the tool in
-        its run. Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid where the arguments do not fit.
+        With `arguments` it runs with those, and the model is told. `for_run` approves every further call of the tool in
+        its run. Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid if the arguments do not fit.
         """
         self._answer(id, Answer(arguments=arguments, note=note, by=by, for_run=for_run), "approval")
 
     def deny(self, id: str, *, note: str = "", by: str = "", for_run: bool = False) -> None:
-        """Refuse the call that is asked about; from any thread. It never runs, and the model reads who and why.
+        """Refuses a call, from any thread. It never runs, and the model is told by whom and why.
 
-        `for_run` refuses every further call of the tool in its run. Raises as `approve` does.
+        `for_run` refuses every further call of the tool in its run. Raises the same errors as `approve`.
         """
         self._answer(id, Answer(allowed=False, note=note, by=by, for_run=for_run), "approval")
 
     def answer(self, id: str, content: Any, *, by: str = "") -> None:
-        """Give a tool what it asks for; from any thread. Raises as `approve` does."""
+        """Answers a tool's question, from any thread. Raises the same errors as `approve`."""
         self._answer(id, Answer(content=content, by=by), "input")
 
     def decline(self, id: str, *, by: str = "") -> None:
-        """Do not answer what a tool asks; from any thread. The tool gets Declined. Raises as `approve` does."""
+        """Declines a tool's question, from any thread. The tool gets Declined. Raises the same errors as `approve`."""
         self._answer(id, Answer(action="decline", by=by), "input")
 
     def _answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
@@ -279,15 +281,15 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
             run.people.answer(id, answer, kind)
         except UnknownQuestion:
             if run.over:
-                raise RunEnded(f"The run is over, and {id!r} was not answered.", hint="Start another run.") from None
+                raise RunEnded(f"The run is over, so {id!r} was not answered.", hint="Start another run.") from None
             raise
 
     def steer(self, message: str | Message, *, now: bool = False, agent: str | None = None, by: str = "") -> bool:
-        """Say something to the run while it works; from any thread. Returns False where the run is over.
+        """Sends a message to the running run, from any thread. Returns False if the run is over.
 
-        The model hears it before it is asked again; what comes during the last answer makes the run go on. With `now`
-        the answer that is being given is cut for it, a tool never is. A workflow needs `agent`, the name of a member
-        that is at work. What was never heard stands in `Response.unheard`.
+        The model sees it in its next request; a message during the last answer makes the run continue. With `now` the
+        current answer is cut off, but never a tool. A workflow needs `agent`, the name of a running member. Messages
+        that no model saw are in `Response.unheard`.
         """
         said = Message.user(message) if isinstance(message, str) else message
         return self._begun().steer(said, agent=agent, by=by, now=now)
@@ -295,25 +297,26 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     # --- leaving
 
     def park(self, *, now: bool = False) -> None:
-        """Leave the run as it stands, so that it can be gone on with: `agent.resume(stream.log)`; from any thread.
+        """Parks the run, from any thread, so that it can be resumed: `agent.resume(stream.log)`.
 
-        Nothing new begins; tools and the answer at work end first, unless it is to be `now`. Then the reading raises
+        Nothing new starts; running tools and the current answer end first, unless `now`. Then the reading raises
         Parked, with the log. Raises LogNotKept.
         """
         self._begun().park(now=now)
 
     def cancel(self) -> None:
-        """Stop the run; from any thread. Its reader gets the last chunk ("cancelled"); `result()` gives the partial."""
+        """Stops the run, from any thread. Its reader gets the last chunk ("cancelled"); `result()` returns the partial
+        Response."""
         self._begun().cancel("caller")
 
     async def aclose(self) -> None:
-        """Leave: the run is cancelled where it has not ended, and nothing of it is left when this returns."""
+        """Leaves the stream: cancels the run if it has not ended, and waits until everything is closed."""
         if self._run is not None:
             self._run.abort("left")
             await self._run.settle()
 
     def close(self) -> None:
-        """Leave, from plain code. Where another thread reads, its reading ends as by `cancel`."""
+        """Leaves the stream from sync code. If another thread is reading, its reading ends as with `cancel`."""
         with _claiming:
             run, elsewhere = self._run, self._read_elsewhere
             if run is None or self._closing:
@@ -353,21 +356,21 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     def __await__(self) -> Generator[Any, None, ResultT_co]:
         return self.result().__await__()
 
-    # --- inside
+    # --- internals
 
     def _begun(self) -> Run:
         if self._run is None:
-            with _claiming:  # one thread may cancel what another is beginning to read
+            with _claiming:  # one thread may cancel a stream that another is starting to read
                 if self._run is None:
                     try:
                         self._run = self._make()
                     except UsageError as mistake:
-                        mistake.__traceback__ = None  # the way to where it was found tells the caller nothing
+                        mistake.__traceback__ = None  # the internal traceback does not help the caller
                         raise
         return self._run
 
     def claim(self) -> Run:
-        """The run itself, for whoever conducts it instead of reading it here: a workflow. Raises LoopMisuse."""
+        """Returns the run itself, for a workflow that drives it. Raises LoopMisuse."""
         run = self._begun()
         with _claiming:
             if self._reading:
@@ -377,7 +380,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
 
     @property
     def _read_elsewhere(self) -> bool:
-        """Whether it is another thread that reads, and may go on doing so at any moment."""
+        """Whether another thread reads it, and may continue at any moment."""
         return self._reader not in (None, threading.current_thread()) and self._reader.is_alive()
 
     def _loop(self) -> KeptLoop:
@@ -393,7 +396,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
 
 
 class View(_Readable[T_co]):
-    """A stream read in another shape; as the stream itself, in async or in sync code."""
+    """A stream read in another shape; like the stream itself, in async or sync code."""
 
     def __init__(self, stream: AgentStream[Any, Any], project: Callable[[Run], Callable[[Event], T_co | None]]) -> None:
         super().__init__()
@@ -411,7 +414,7 @@ class View(_Readable[T_co]):
 
 
 class Chosen(View[T_co]):
-    """A part of a stream: at one event there may be several things to hand out, or nothing."""
+    """A part of a stream: one event may have several items, or none."""
 
     def __init__(
         self, stream: AgentStream[Any, Any], project: Callable[[Run], Callable[[Event], Sequence[T_co] | None]]

@@ -1,6 +1,6 @@
-"""The log lines of an agent that is `verbose`: what happens in its runs, through the standard `logging`.
+"""The log lines of a `verbose` agent, through the standard `logging` module.
 
-Never a key, never the text itself: what is said is for the stream, not for a log file.
+Never a key, never the text itself: content belongs in the stream, not in a log file.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _UNSAID = (
 
 
 def log_watcher(name: str) -> Watcher:
-    """What logs a run's events at DEBUG, on the logger `headwater.NAME`, which is set so that they are seen."""
+    """Returns a watcher that logs a run's events at DEBUG on the logger `headwater.NAME`, configured to be visible."""
     logger = logging.getLogger("headwater").getChild(name.replace(".", "_"))
     logger.setLevel(logging.DEBUG)
     if not logger.hasHandlers():
@@ -73,7 +73,7 @@ def log_watcher(name: str) -> Watcher:
 
 
 class _Lines(logging.StreamHandler[Any]):
-    """Lines that a terminal shows dim: they stand beside what the agent says."""
+    """Formats lines as dim on a terminal, to set them apart from the agent's text."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)
@@ -86,7 +86,7 @@ class _Lines(logging.StreamHandler[Any]):
 
 
 class _Harmless(logging.Formatter):
-    """What others say stands in tracebacks, too: a tool's error, a callback's."""
+    """Tracebacks contain other texts too, such as the error of a tool or a callback."""
 
     def format(self, record: logging.LogRecord) -> str:
         if record.levelno == logging.DEBUG:
@@ -95,7 +95,7 @@ class _Harmless(logging.Formatter):
 
 
 def _words(event: Event) -> str:
-    """An event in words; its name and fields where there are none for it."""
+    """Describes an event; by its name and fields if it has no description."""
     say = _SAID.get(event.__class__)
     return say(event) if say is not None else f"{event.type.replace('.', ' ')}{_fields(event)}"
 
@@ -103,7 +103,7 @@ def _words(event: Event) -> str:
 def _usage(usage: Usage) -> str:
     counts = ((usage.input_tokens, "in"), (usage.output_tokens, "out"))
     told = ", ".join(f"{count} {name}" for count, name in counts if count is not None)
-    return f"usage: {told}" if told else "usage: not told"
+    return f"usage: {told}" if told else "usage: unknown"
 
 
 def _attempt(event: AttemptStarted) -> str:
@@ -120,7 +120,7 @@ def _attempt_failed(event: AttemptFailed) -> str:
 
 
 def _tool_finished(event: ToolFinished) -> str:
-    ended = f"tool {event.name} ended after {event.duration:.1f} s"
+    ended = f"tool {event.name} finished after {event.duration:.1f} s"
     return ended if event.error is None else f"{ended}: {_short(event.error)}"
 
 

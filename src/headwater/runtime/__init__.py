@@ -1,7 +1,7 @@
-"""Runs: what happens while an agent or a workflow is at work.
+"""Runs: the execution of agents and workflows.
 
-Bottom first: `context` (whose code is running), `ending` (why and how a run ends), `thread`, `log` (the numbering),
-`backlog` and `merge` (where streams meet), `place` (where a run stands), `run` (pull, append, end), `children` (runs
-in a run), `shown` (what a log shows of a user's values), `agent_loop` (the state machine, pure), `job` (what an agent's
-run needs to know), `tool_calls`, `agent_run`.
+Bottom first: `context` (the current run), `ending` (why and how a run ends), `thread`, `log` (the numbering),
+`backlog` and `merge` (merging streams), `place` (a run's place in its tree), `run` (pull, append, end), `children`
+(child runs), `shown` (users' values in a log), `agent_loop` (the state machine, pure), `job` (the input of an agent's
+run), `tool_calls`, `agent_run`.
 """

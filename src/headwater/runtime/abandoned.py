@@ -1,6 +1,6 @@
-"""A run that a log left open and nobody goes on with: it only ends, and all below it.
+"""A run that is open in a resumed log and is not continued: it only ends, with everything below it.
 
-Owns what its end looks like in the log that is gone on with. Whether anyone goes on with it is its parent's to know.
+Owns its end in the resumed log. Its parent decides whether it is continued.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ("ends_of", "ends_of_abandoned", "ends_of_helpers")
 
 
 def ends_of_abandoned(parent: Run, call: str | None = None) -> list[Event]:
-    """The events that end the runs below `parent` that nobody has gone on with; see `Past.abandoned`."""
+    """Returns the events that end the runs below `parent` that were not continued; see `Past.abandoned`."""
     said: list[Event] = []
     for past in parent.past.abandoned(call) if parent.past is not None else ():
         said += ends_of(parent, past)
@@ -23,7 +23,7 @@ def ends_of_abandoned(parent: Run, call: str | None = None) -> list[Event]:
 
 
 def ends_of_helpers(parent: Run) -> list[Event]:
-    """The same of those that were to help it: what they were to bring is made anew where it is still wanted."""
+    """The same for its helpers: their results are created again if still needed."""
     said: list[Event] = []
     for past in parent.past.helpers() if parent.past is not None else ():
         said += ends_of(parent, past)
@@ -31,17 +31,17 @@ def ends_of_helpers(parent: Run) -> list[Event]:
 
 
 def ends_of(parent: Run, past: Past) -> list[Event]:
-    """The events that end this run below `parent`."""
+    """Returns the events that end this run below `parent`."""
     run = _Abandoned(past.node.name)
     run.stand_in(parent, past)
     return [*run.end_now("parent"), run.finished_event()]
 
 
 class _Abandoned(Run):
-    """A run of a log that is gone on with, whose parent does not ask for it any more: it only ends."""
+    """A run of a resumed log that its parent does not need any more: it only ends."""
 
     def stand_in(self, parent: Run, past: Past) -> None:
-        """Be that run, below `parent`."""
+        """Becomes that run, below `parent`."""
         self.path = (*parent.path, self.name)
         self.parent, self.call = parent.id, past.node.call
         self._log, self._above, self._watchers = parent._log, (*parent._above, parent), parent._watchers

@@ -1,18 +1,18 @@
 """The agent loop as a state machine: a signal in, a command out.
 
-Theory of operation. A run is READY until it is told to begin. From then on it asks a model (ASKING) until an answer is
-whole; where the answer holds calls, their tools run (TOOLING) and the model is asked again; where it holds none, the
-answer is checked (CHECKING) and the run either ends, goes on from its own answer, or asks for it to be mended. An
-answer of a type may be given by a call: its tool is what checks it, and the same follows once the step's tools are
-done. Where only people are left to wait for, it waits (WAITING). Calls that the client runs end the run once our own
-are done. A tool may give the conversation to another agent, whose run is followed to its end (FOLLOWING). Every state
-can fail or be cancelled; ENDED takes nothing more. Waiting for runs below is the run's business and has no state here.
+Theory of operation. A run is READY until it starts. It asks a model (ASKING) until an answer is complete; if the answer
+has calls, their tools run (TOOLING) and the model is asked again; if it has none, the answer is checked (CHECKING) and
+the run either ends, continues from its own answer, or asks for a correction. A typed answer may be given by a call: its
+tool checks it, and the same follows once the step's tools are done. If only people are left to wait for, it waits
+(WAITING). Calls that the client runs end the run once the agent's own are done. A tool may hand the conversation to
+another agent, whose run is followed to its end (FOLLOWING). Every state can fail or be cancelled; ENDED accepts
+nothing. Waiting for child runs is up to the run and has no state here.
 
-Rule 1: what may follow what stands in `TRANSITIONS` and nowhere else.
-Rule 2: counting (steps, loops, repairs) is done here; doing is done in `agent_run`.
+Rule 1: only `TRANSITIONS` defines what may follow what.
+Rule 2: counting (steps, loops, repairs) is done here; acting is done in `agent_run`.
 Rule 3: nothing here knows a model, a tool, a message's content or a clock.
-Rule 4: a loop can be rebuilt from the events of its run (`Loop.of`), at every point of them. It then counts what has
-happened and asks no guard about it: limits that have changed since count from the next signal on.
+Rule 4: a loop can be rebuilt from any prefix of its run's events (`Loop.of`). It then counts what happened without
+evaluating guards: limits that have changed since apply from the next signal on.
 """
 
 from __future__ import annotations
@@ -47,57 +47,58 @@ from headwater.events import (
 __all__ = ("TRANSITIONS", "Command", "Limits", "Loop", "Signal", "State")
 
 MAX_STEPS: Final = 25
-"""Model requests in one answer: more than any sane chain of tool calls, few enough that a model that circles stops."""
+"""Maximum number of model requests per answer: more than any sensible chain of tool calls, but it stops endless
+loops."""
 
 MAX_REPAIRS: Final = 2
-"""How often an answer of the wrong shape is sent back: the second try mends most, the third nearly all there is."""
+"""How often an invalid answer is sent back: the second try fixes most, the third nearly all that can be fixed."""
 
 MAX_BAD_CALL_STEPS: Final = 3
-"""Steps in a row in which every call was wrong, before the run fails: a model that errs thrice alike goes on so."""
+"""Steps in a row with only invalid calls before the run fails: a model that fails three times will not recover."""
 
 
 class _Word(Enum):
-    """Members are told apart by what they are: Enum's own hash is a Python function, and each turn asks for several."""
+    """Identity hash: Enum's own hash is a Python function, and each transition needs several."""
 
     __hash__ = object.__hash__
 
 
 class State(_Word):
-    """Where a run stands."""
+    """The state of a run."""
 
     READY = "ready"
     ASKING = "asking"
     TOOLING = "tooling"
     WAITING = "waiting"
-    """As TOOLING, with nothing at work: only people are left to wait for."""
+    """Like TOOLING, with nothing running: only people are left to wait for."""
     CHECKING = "checking"
     FOLLOWING = "following"
     ENDED = "ended"
 
 
 class Signal(_Word):
-    """What has happened."""
+    """What happened."""
 
     BEGIN = "begin"
     CALLED = "called"
-    """The model's answer holds calls that are ours to run."""
+    """The model's answer has calls for the agent to run."""
     GIVES = "gives"
-    """The same, and one of them gives the answer, be it a good one: no further step is needed to look at it."""
+    """The same, and one of them gives the answer; if it is valid, no further step is needed."""
     ANSWERED = "answered"
-    """The model's answer is whole and holds none."""
+    """The model's answer is complete and has none."""
     OFFERED = "offered"
-    """The model's answer holds calls, and none but the client's own to run."""
+    """The model's answer has only calls for the client to run."""
     PEOPLE_LEFT = "people left"
-    """Nothing is at work any more, and some calls wait for people."""
+    """Nothing is running any more, and some calls wait for people."""
     HEARD = "heard"
-    """One of those people has answered."""
+    """One of them has an answer."""
     TOOLS_DONE = "tools done"
     HANDED_OFF = "handed off"
-    """The tools are done, and one of them has given the conversation to another agent."""
+    """The tools are done, and one of them handed the conversation to another agent."""
     FOLLOWED = "followed"
-    """That agent has come to its answer."""
+    """That agent has answered."""
     STEERED = "steered"
-    """Something was said that the model has not heard, and its answer is whole or was cut for it."""
+    """There is a message that the model has not seen, and its answer is complete or was cut off for it."""
     VALID = "valid"
     INVALID = "invalid"
     FAILED = "failed"
@@ -111,13 +112,13 @@ class Command(_Word):
     RUN_TOOLS = "run tools"
     CHECK = "check"
     GO_ON = "go on"
-    """Ask the model to go on from its own answer, then as ASK."""
+    """Ask the model to continue from its own answer, then like ASK."""
     REPAIR = "repair"
-    """Tell the model what is wrong with its answer, unless the result of its call has, then as ASK."""
+    """Tell the model what is wrong with its answer, unless the result of its call has, then like ASK."""
     FOLLOW = "follow"
-    """Have the other agent answer."""
+    """Run the other agent."""
     WAIT = "wait"
-    """Say that the run waits, and wait; its process may let go of it here."""
+    """Report that the run waits, and wait; it may be parked here."""
     FINISH = "finish"
     FAIL_STEPS = "fail: too many steps"
     FAIL_OUTPUT = "fail: output invalid"
@@ -127,7 +128,7 @@ class Command(_Word):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a run may go."""
+    """The limits of a run."""
 
     max_loops: int = 1
     max_steps: int = MAX_STEPS
@@ -135,8 +136,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_bad_call_steps: int = MAX_BAD_CALL_STEPS
 
 
-# For each state and signal, what follows: rows are tried in order, the first whose guard holds is taken. A guard is the
-# name of a property of Loop, or None for always.
+# For each state and signal, what follows: the first row whose guard is true counts. A guard is the name of a property
+# of Loop, or None for always.
 _Row = tuple[str | None, State, Command]
 _CLIENTS_TURN: Final[_Row] = ("client_calls", State.ENDED, Command.FINISH)
 _STEERED: Final[tuple[_Row, ...]] = ((None, State.ASKING, Command.ASK),)
@@ -184,41 +185,42 @@ TRANSITIONS: Final[dict[tuple[State, Signal], tuple[_Row, ...]]] = {
 
 
 class Loop:
-    """One run's place in the table, and its counts."""
+    """One run's state, and its counts."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.state = State.READY
         self.steps = 0
-        """Model requests so far, over all loops: the number of the current step."""
+        """Number of model requests so far, over all loops: the number of the current step."""
         self.loops = 1
         self.repairs = 0
         self.client_calls = False
-        """Whether the last answer holds calls that the client runs, and answers in its next input."""
+        """Whether the last answer has calls that the client runs and answers in its next input."""
         self._steps_of_loop = 0
         self._bad_call_steps = 0
 
     @classmethod
     def of(cls, events: Iterable[Event], limits: Limits | None = None) -> Loop:
-        """The loop of a run as it stood where these events, all of that one run, end."""
+        """Rebuilds the loop of a run from its events up to some point."""
         past = _Past(cls(limits))
         for event in events:
             past.add(event)
         return past.loop
 
     def ask_anyway(self) -> None:
-        """Count the step that was decided on and not begun when the log stopped: what led to it stands there."""
+        """Counts the step that was decided on but not started when the log stopped."""
         self._count(Command.ASK)
 
     def look_again(self) -> None:
-        """Nothing was made of the last answer yet when the log stopped: it is to be sorted now."""
+        """The last answer was not processed yet when the log stopped: it is classified now."""
         self.state = State.ASKING
 
     def take(self, signal: Signal, *, all_calls_bad: bool = False) -> Command:
-        """What to do after `signal`.
+        """Returns the command for `signal`.
 
-        `all_calls_bad`, with TOOLS_DONE: every call of the step was refused for what the model wrote.
-        Raises ValueError where the table has no row: a mistake in the caller, never in a model or a user.
+        `all_calls_bad`, with TOOLS_DONE: every call of the step was invalid.
+
+        Raises ValueError if the table has no row: a bug in the caller, never an error of a model or a user.
         """
         try:
             rows = TRANSITIONS[self.state, signal]
@@ -229,11 +231,11 @@ class Loop:
         elif signal in (Signal.TOOLS_DONE, Signal.ANSWERED) or (
             self.state is State.TOOLING and signal in (Signal.VALID, Signal.INVALID)
         ):
-            self._bad_call_steps = 0  # an answer breaks the row too, whether by a call or not
+            self._bad_call_steps = 0  # an answer interrupts the series too, by a call or not
         for guard, state, command in rows:
             if guard is None or getattr(self, guard):
                 if signal is Signal.STEERED:
-                    self.repairs = self._steps_of_loop = self._bad_call_steps = 0  # as after any other input
+                    self.repairs = self._steps_of_loop = self._bad_call_steps = 0  # like after any other input
                 self.state = state
                 self._count(command)
                 return command
@@ -252,27 +254,27 @@ class Loop:
 
     @property
     def out_of_steps(self) -> bool:
-        """Whether this loop has made all the requests it may."""
+        """Whether this loop has reached its maximum number of requests."""
         return self._steps_of_loop >= self.limits.max_steps
 
     @property
     def too_many_bad_calls(self) -> bool:
-        """Whether the model erred in its calls too often in a row."""
+        """Whether the model made too many invalid calls in a row."""
         return self._bad_call_steps >= self.limits.max_bad_call_steps
 
     @property
     def more_loops(self) -> bool:
-        """Whether the agent is to go on from its own answer."""
+        """Whether the agent has to continue from its own answer."""
         return self.loops < self.limits.max_loops
 
     @property
     def out_of_repairs(self) -> bool:
-        """Whether the answer was sent back often enough."""
+        """Whether the answer was sent back the maximum number of times."""
         return self.repairs >= self.limits.max_repairs
 
 
 class _Past:
-    """Takes a loop through what its run's events say that it has been through."""
+    """Replays a run's events on a loop."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
@@ -280,12 +282,12 @@ class _Past:
         self._forget()
 
     def _forget(self) -> None:
-        """What the step's calls come to, counted anew: a step begins, or what it had said does not count."""
+        """Resets the counts of the step's calls: a step starts, or its output does not count."""
         self._ours = self._of_client = self._rejected = self._invalid = 0
-        self._gives = self._given = False
+        self._gives = self._last_batch = False
 
     def add(self, event: Event) -> None:
-        """The next event."""
+        """Handles the next event."""
         loop = self.loop
         match event:
             case RunStarted():
@@ -301,19 +303,19 @@ class _Past:
             case CallRejected() if not event.cut:
                 self._rejected += event.by == "agent"
                 self._gives = self._gives or (event.by == "agent" and self._is_answer(event))
-                self._of_client += event.by == "client"  # it stands in the message, and the client answers it too
+                self._of_client += event.by == "client"  # it is in the message, and the client answers it too
             case StepFinished():
                 self._step_finished(event)
             case ToolFinished():
                 self._invalid += event.invalid
-                self._given = self._given or (event.error is None and self._is_answer(event))
+                self._last_batch = self._last_batch or (event.error is None and self._is_answer(event))
             case RunWaiting() if loop.state is State.TOOLING and event.on in ("approval", "input"):
                 loop.state = State.WAITING
             case ApprovalAnswered() | InputAnswered() | ToolStarted() if loop.state is State.WAITING:
                 loop.state = State.TOOLING
             case Handoff():
                 loop.state = State.FOLLOWING
-            case MessageAdded() if loop.state is State.CHECKING or (loop.state is State.TOOLING and self._given):
+            case MessageAdded() if loop.state is State.CHECKING or (loop.state is State.TOOLING and self._last_batch):
                 self._message_added(event)
             case RunFinished() | RunFailed() | RunCancelled():
                 loop.state = State.ENDED
@@ -347,7 +349,7 @@ class _Past:
 
     def _message_added(self, event: MessageAdded) -> None:
         loop = self.loop
-        loop.state = State.ASKING  # whatever else is added before the step decides nothing any more
+        loop.state = State.ASKING  # anything else that is added before the step has no effect
         loop._bad_call_steps = 0
         if event.cause == "repair":
             loop.repairs += 1

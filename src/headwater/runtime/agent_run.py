@@ -1,7 +1,7 @@
-"""An agent's run: carries out the commands of `agent_loop` by asking models and running tools.
+"""An agent's run: executes the commands of `agent_loop` by asking models and running tools.
 
-What follows what is decided in `agent_loop` alone: each method here does one thing and reports how it went as a signal.
-What it adds up to is `fold`'s; how a provider is asked is `backends.retry`'s.
+Only `agent_loop` decides what follows what: each method here does one thing and reports its outcome as a signal. `fold`
+assembles the result; `backends.retry` makes the requests.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 __all__ = ("AgentRun",)
 
 GO_ON: Final = "Go on."
-"""What an agent with loops left is asked after its own answer."""
+"""The message to an agent with loops left after its own answer."""
 
 
 class AgentRun(Hearing):
-    """One run of an agent, or one request to a model. `origin` says on whose behalf it begins."""
+    """One run of an agent, or one request to a model. `origin` says what it was started for."""
 
     def __init__(self, job: Job, *, origin: Origin = NOWHERE) -> None:
         super().__init__(job.name, timeout=job.timeouts.run, quiet=job.quiet)
@@ -64,22 +64,22 @@ class AgentRun(Hearing):
         self._budget = Budget()
         self._call_keys: set[str] = set()
         self._bad_calls: dict[str, int] = {}
-        """By tool: calls in a row whose arguments did not fit."""
+        """By tool: invalid calls in a row."""
         self._system: str | None = None
         self._history = job.history
         self.begin_on_behalf(origin)
 
-    # What most runs never have; see `Run`.
+    # Attributes that most runs never set; see `Run`.
     _ours: tuple[tuple[str, ToolCall], ...] = ()
-    """The calls of the last step that are to be run here, each with its key."""
+    """The calls of the last step to run here, each with its key."""
     _calls: ToolCalls | None = None
     _problem = ""
     """What is wrong with the last answer."""
     _told_problem = False
-    """Whether the result of a call has told the model so."""
+    """Whether the result of a call has told the model."""
     _took_thread = False
     _standing: Standing | None = None
-    """Where it stood in the log that is gone on with, until the first step of its own."""
+    """Its state in the resumed log, until its first new step."""
 
     async def _advance(self) -> list[Event]:
         events = await self._next(self)
@@ -88,10 +88,11 @@ class AgentRun(Hearing):
         return [*self._ear.told(), *events]
 
     def _do(self, signal: Signal, *, all_calls_bad: bool = False) -> list[Event]:
-        """Report to the loop and carry out its command: events to append, or none where `_next` goes on at once."""
+        """Reports to the loop and executes its command; returns events to append, or none if `_next` continues at
+        once."""
         return _COMMANDS[self.loop.take(signal, all_calls_bad=all_calls_bad)](self)
 
-    # --- beginning
+    # --- start
 
     async def _begin(self) -> list[Event]:
         if self.parking:
@@ -115,10 +116,10 @@ class AgentRun(Hearing):
         """See `Run`."""
         return hash_of_job(self.job)
 
-    # --- going on from a log
+    # --- resuming from a log
 
     def take_up(self, past: Past) -> None:
-        """See `Run`: the loop, and all that is counted, stand where the events leave them."""
+        """See `Run`: the loop and all counts are restored from the events."""
         super().take_up(past)
         job, fold = self.job, self.fold
         self.loop = Loop.of(past.events, job.limits)
@@ -132,16 +133,16 @@ class AgentRun(Hearing):
             self._ear = Ear({key: said.message for key, said in fold.unheard.items()})
         self._next = AgentRun._end_helpers
         if past.over and job.output is not None and isinstance(fold.end, RunFinished):
-            with contextlib.suppress(ValueError):  # the type is another by now: the log's own value stands
+            with contextlib.suppress(ValueError):  # the type has changed: keep the log's value
                 self.node.output = job.output.parse(fold.text)
 
     async def _end_helpers(self) -> list[Event]:
-        """What helped it when the log stopped helps it no more."""
+        """Ends the helpers that were running when the log stopped."""
         self._next = AgentRun._go_on_from_log
         return ends_of_helpers(self)
 
     async def _go_on_from_log(self) -> list[Event]:
-        """The first events after those that another process has left."""
+        """Returns the first events after those of the other process."""
         standing, loop = self._standing, self.loop
         assert standing is not None
         self._system = await _instructions(self)
@@ -155,7 +156,7 @@ class AgentRun(Hearing):
             assert standing.handoff is not None
             return self._give_to(self.job.heir(standing.handoff.to), standing.handoff.note, told=True)
         if loop.state is State.WAITING:
-            loop.take(Signal.HEARD)  # whether people are still waited for is seen anew
+            loop.take(Signal.HEARD)  # whether it still waits for people is determined again
         if not standing.decided:
             loop.look_again()
             return await self._sort()
@@ -163,7 +164,7 @@ class AgentRun(Hearing):
         return await self._open_calls()
 
     def _ask_again(self, standing: Standing) -> list[Event]:
-        """The step was decided on or begun: what was heard of its answer is taken back, and the model asked again."""
+        """The step was decided on or started: retract its partial answer, and ask the model again."""
         fold, step = self.fold, self.loop.steps
         if fold.in_step is None:
             self.loop.ask_anyway()
@@ -175,7 +176,7 @@ class AgentRun(Hearing):
 
     def _ask(self) -> list[Event]:
         self._next = AgentRun._start_step
-        self._asking = self._standing = None  # the step before it says nothing about this one
+        self._asking = self._standing = None  # the previous step's fields do not apply to this one
         return []
 
     async def _start_step(self) -> list[Event]:
@@ -194,7 +195,7 @@ class AgentRun(Hearing):
             return self._ask()
         tool = self.job.answer_tool
         again = f"Give it by calling {tool}." if tool else "Answer again, with only the corrected JSON."
-        said = f"Your answer does not fit:\n{self._problem}\n{again}"
+        said = f"Your answer is invalid:\n{self._problem}\n{again}"
         return [MessageAdded(message=Message.user(said), cause="repair"), *self._ask()]
 
     async def _open(self) -> list[Event]:
@@ -256,10 +257,10 @@ class AgentRun(Hearing):
         ]
 
     async def _sort(self) -> list[Event]:
-        """What kind of answer was it? One with calls to run, or one to be checked."""
+        """Classifies the answer: with calls to run, or to be checked."""
         return self._do(_kind_of_answer(self))
 
-    # --- what people say meanwhile
+    # --- messages from people
 
     @property
     def deaf(self) -> bool:
@@ -272,7 +273,7 @@ class AgentRun(Hearing):
         return self._next is AgentRun._listen
 
     def _cut_answer(self, asking: Asking) -> list[Event]:
-        """The answer so far stands as it is, and the model is asked again once it has heard what was said."""
+        """Keeps the partial answer, and asks the model again with the new message."""
         assert self._ear is not None
         self._ear.cut = False
         self._next = AgentRun._end_cut
@@ -293,7 +294,7 @@ class AgentRun(Hearing):
         return []
 
     async def _open_calls(self) -> list[Event]:
-        """What becomes of each call, before any of their tools runs."""
+        """Decides about each call, before any tool runs."""
         assert self._calls is not None
         if self.parking:
             await self.rest()
@@ -303,7 +304,7 @@ class AgentRun(Hearing):
         return await self._calls.open()
 
     async def _work(self) -> list[Event]:
-        """Hand on what the tools do as they do it, and that only people are left to wait for, until all are done."""
+        """Passes on the tools' events, and reports that only people are left to wait for, until all are done."""
         calls, mux = self._calls, self.mux
         assert calls is not None
         await calls.begin()
@@ -322,7 +323,7 @@ class AgentRun(Hearing):
             return self._do(Signal.HANDED_OFF)
         self._calls = None
         if calls.answer is not UNSET:
-            with EAR:  # what was said meanwhile comes first
+            with EAR:  # new messages come first
                 if self._ear:
                     return self._do(Signal.STEERED)
                 self.node.output = calls.answer
@@ -344,7 +345,7 @@ class AgentRun(Hearing):
         self.stand_still(False)
 
     def _follow(self) -> list[Event]:
-        """Give the conversation to another agent: its run stands in this one and speaks for it."""
+        """Hands the conversation to another agent: its run is part of this one, and its text counts as this run's."""
         calls = self._calls
         assert calls is not None
         assert calls.handoff is not None
@@ -352,7 +353,7 @@ class AgentRun(Hearing):
         return self._give_to(calls.handoff, calls.note)
 
     def _give_to(self, tool: HandoffTool, note: str, *, told: bool = False) -> list[Event]:
-        """Have the other agent answer; `told`: the log says already that it will."""
+        """Runs the other agent; `told`: the log has the handoff already."""
         self._next = AgentRun._hear_successor
         return self.hand_over(tool, note, told=told)
 
@@ -366,7 +367,7 @@ class AgentRun(Hearing):
         return []
 
     async def _look_at_answer(self) -> list[Event]:
-        """Is the answer what was asked for? What was said meanwhile comes first."""
+        """Checks the answer; new messages come first."""
         with EAR:
             return self._do(Signal.STEERED) if self._ear else self._judge()
 
@@ -376,7 +377,7 @@ class AgentRun(Hearing):
             return self._do(Signal.VALID)
         if fold.finish_reason in ("length", "content_filter", "refusal"):
             raise OutputInvalid(
-                f"The answer is no {output.spec.name}: it ended with {fold.finish_reason!r}.",
+                f"The answer is not a valid {output.spec.name}: it ended with {fold.finish_reason!r}.",
                 hint="Raise max_tokens." if fold.finish_reason == "length" else "",
             )
         try:
@@ -417,7 +418,7 @@ class AgentRun(Hearing):
         yield self._last_heard()
         fold, asking = self.fold, self._asking
         manner = self.ending.manner
-        if self.loop.state is not State.ENDED:  # where the loop itself says so, it has ended by now
+        if self.loop.state is not State.ENDED:  # if the loop decided this, it has ended already
             self.loop.take(Signal.FAILED if manner.outcome == "failed" else Signal.CANCELLED)
         if fold.in_step is None:
             return
@@ -431,10 +432,10 @@ class AgentRun(Hearing):
         yield [fold.step_end(api=backend.api, model=backend.model, finish_reason=reason)]
 
     def _finished(self) -> None:
-        self._asking = self._calls = self._successor = None  # the calls and the successor hold the run
+        self._asking = self._calls = self._successor = None  # they hold the run: break the cycles
         if self.job.thread is not None and self._took_thread:
             self._took_thread = False
-            # One that was parked goes on with it, and one that could not go on from it leaves it as it was.
+            # A parked run continues with it, and a run that could not resume leaves it unchanged.
             kept = self.fold.end is None or isinstance(self.error, HistoryInvalid)
             thread, response = self.job.thread, self.response()
             thread.give_back(*((self._history, thread.agent) if kept else (response.messages, response.agent)))
@@ -442,7 +443,7 @@ class AgentRun(Hearing):
 
 def _kind_of_answer(run: AgentRun) -> Signal:
     fold, loop = run.fold, run.loop
-    if not fold.said.step_calls:  # nearly every answer
+    if not fold.said.step_calls:  # the most common case
         run._ours, loop.client_calls = (), False
         return Signal.ANSWERED
     run._ours = fold.calls_to_run()
@@ -457,7 +458,7 @@ def _kind_of_answer(run: AgentRun) -> Signal:
 
 
 def _tool_calls(run: AgentRun, finished: Sequence[ToolFinished] | None = None, *, changed: bool = False) -> ToolCalls:
-    """The calls of the step that has ended; what runs them is imported where a run has some."""
+    """Returns the calls of the finished step; the module that runs them is imported on first use."""
     from headwater.runtime.tool_calls import ToolCalls
 
     return ToolCalls(run, run.job, run.loop.steps, run._bad_calls, finished, changed=changed)
@@ -501,4 +502,4 @@ _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {
     Command.FAIL_OUTPUT: _fail_output,
     Command.FAIL_CALLS: _fail_calls,
 }
-"""What carries out each command. FAIL and CANCEL are the run's own end (`Run`); WAIT comes with whom to wait for."""
+"""The method for each command. FAIL and CANCEL are the run's own end (`Run`); WAIT needs to know for whom."""

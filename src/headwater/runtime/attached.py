@@ -1,8 +1,8 @@
-"""A run on another server, read from its log as it happens, and spoken to over HTTP.
+"""A run on another server: its log is read as it happens, and it is controlled over HTTP.
 
-It is shown from the log alone: what is said to it here shows when the log tells of it. Leaving closes the connection
-and says nothing to the server, whose `on_disconnect` decides what becomes of the run; `cancel` stops it there. Owns
-what is said to the run and who is asked here; the connection is `backends.remote`'s.
+It is shown from the log alone: messages and answers sent here appear once the log has them. Leaving closes the
+connection and tells the server nothing, whose `on_disconnect` decides about the run; `cancel` stops it there. Owns the
+requests to the run and the local approver; `backends.remote` owns the connection.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ T = TypeVar("T")
 _logger = logging.getLogger("headwater.remote")
 
 ARRIVAL_SECONDS: Final = 60.0
-"""How long a thread waits for what it says to arrive: longer than the request itself may take."""
+"""How long a thread waits for its request to arrive: longer than the request's own timeout."""
 
 _MEANS: Final[Mapping[str, Mapping[str, type[HeadwaterError]]]] = {
     "cancel": {},
@@ -50,21 +50,21 @@ _MEANS: Final[Mapping[str, Mapping[str, type[HeadwaterError]]]] = {
     "answer": {"bad_request": AnswerInvalid},
     "approve": {"bad_request": AnswerInvalid},
 }
-"""What can be said to a run, and what a server's refusals of it mean, as they are raised by a run at home."""
+"""The requests to a run, and the errors for a server's refusals, the same as for a local run."""
 
 
 class Blocking(Protocol):
-    """How plain code waits for a coroutine: this layer knows no loop for that."""
+    """How sync code waits for a coroutine: this layer has no loop for that."""
 
     def blocks(self) -> bool:
-        """Whether whoever calls is plain code, which may be held up."""
+        """Whether the caller is sync code, which may be blocked."""
 
     def wait(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
-        """Run the coroutine to its end, on `loop` where that is this thread's and stands idle."""
+        """Runs the coroutine to its end, on `loop` if it belongs to this thread and is idle."""
 
 
 class Attached(FromLog):
-    """The run whose log `remote` reads. `approver` answers what is asked in it, unless someone else is faster."""
+    """The run whose log `remote` reads. `approver` answers its questions, unless someone else is faster."""
 
     def __init__(
         self, remote: RemoteLog, *, blocking: Blocking, approver: Approver | None = None, keep_log: bool = False
@@ -74,7 +74,7 @@ class Attached(FromLog):
         self.wants_log = keep_log
         self.approver = approver
         self.answered: dict[str, str] = {}
-        """What was answered, by id: by whom."""
+        """Who answered, by question id."""
         self._remote = remote
         self._blocking = blocking
         self._people = RemotePeople(self)
@@ -90,7 +90,7 @@ class Attached(FromLog):
 
     async def _advance(self) -> list[Event]:
         if self._cancelled and not self._remote.run:
-            raise Cancelled("The run was cancelled before it had begun.", hint="Start another one.")
+            raise Cancelled("The run was cancelled before it started.", hint="Start another one.")
         self._ask()
         events = await self._interruptible.wait(self._remote.pull())
         if not events:
@@ -102,7 +102,7 @@ class Attached(FromLog):
         return events
 
     def append(self, event: Event) -> Awaitable[Any] | None:
-        """Take the event in as it is, and tell those who watch; what is asked in it may be answered from here on."""
+        """Folds the event unchanged and notifies the watchers; its question may be answered from now on."""
         wait = super().append(event)
         if isinstance(event, (ApprovalAsked, InputAsked)):
             self._to_ask.append(event.approval if isinstance(event, ApprovalAsked) else event.input)
@@ -125,24 +125,24 @@ class Attached(FromLog):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing of the run is left on its loop: what was said to it has arrived, nobody is asked any more."""
+        """Whether nothing is left on its loop: all requests have arrived, no approver is running."""
         return all(task.done() for task in (*self._saying, *self._asking.values()))
 
     async def settle(self) -> None:
-        """Wait until that is so."""
+        """Waits until that is the case."""
         while left := [task for task in (*self._saying, *self._asking.values()) if not task.done()]:
             await asyncio.wait(left)
 
-    # --- speaking to it
+    # --- requests to the run
 
     @property
     def people(self) -> People:
-        """Who is asked in the run."""
+        """The people of the run."""
         return self._people
 
     @property
     def open_questions(self) -> Iterator[Question]:
-        """What is asked anywhere in the tree and not answered, as far as the log has been read."""
+        """The open questions anywhere in the tree, as far as the log has been read."""
         found: list[ApprovalAsked | InputAsked] = []
         for node in tuple(self._tree.nodes.values()):
             if node.fold is not None:
@@ -150,9 +150,9 @@ class Attached(FromLog):
         return (Question.of(event) for event in sorted(found, key=lambda event: event.seq))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
-        """Stop the run on its server, from any thread; its reader gets the end of the log.
+        """Stops the run on its server, from any thread; its reader gets the end of the log.
 
-        What the request meets is raised here in plain code, out of the reading in async code.
+        Errors of the request are raised here in sync code, and by the reading in async code.
         """
         if self.over or self._cancelled:
             return
@@ -166,9 +166,9 @@ class Attached(FromLog):
                 raise
 
     def steer(self, message: Message, *, agent: str | None, by: str, now: bool, key: str = "") -> bool:
-        """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
+        """Sends a message to the run, or to the child run named `agent`; from any thread.
 
-        False: it is over. The server notes who says it. Raises as `cancel` does.
+        False: it is over. The server records the sender. Raises the same errors as `cancel`.
         """
         if self.over or self.fold.end is not None or not self._remote.run:
             return False
@@ -180,23 +180,24 @@ class Attached(FromLog):
         return True
 
     def answer(self, id: str, answer: Answer, kind: str) -> None:
-        """Answer what is asked, in words that its server takes."""
+        """Answers a question, in its server's format."""
         self._say(*_in_words(id, answer, kind))
         self._given.add(id)
 
     async def answer_and_wait(self, id: str, answer: Answer, kind: str) -> None:
-        """The same, waiting until the server has taken it. Raises AnswerInvalid, AlreadyAnswered and RunEnded."""
+        """The same, waiting until the server has accepted it. Raises AnswerInvalid, AlreadyAnswered and RunEnded."""
         await self._post(*_in_words(id, answer, kind))
 
     def park(self, *, now: bool = False) -> None:
-        """Raises UsageError: the run is its server's."""
+        """Raises UsageError: only the server can park the run."""
         raise UsageError(
             "A run on another server cannot be parked from here.",
             hint="Leave it: headwater.attach(url) comes back to it.",
         )
 
     def _say(self, action: str, body: Any) -> None:
-        """POST something to the run: in plain code it has arrived when this returns; in async code it is on its way."""
+        """Sends a POST request to the run: in sync code it has arrived when this returns; in async code it is under
+        way."""
         loop = self._event_loop
         if not self._blocking.blocks():
             loop = loop if loop is not None else asyncio.get_running_loop()
@@ -215,12 +216,12 @@ class Attached(FromLog):
         task.add_done_callback(self._saying.discard)
 
     async def _in_turn(self, action: str, body: Any) -> None:
-        """Say it after what was said before. A refusal is raised out of the reading, unless others were faster."""
+        """Sends it after earlier requests. The reading raises a refusal, unless others were faster."""
         try:
             async with self._turn:
                 await self._post(action, body)
         except (AlreadyAnswered, RunEnded) as late:
-            _logger.info("%s", late.message)  # the log tells who was first
+            _logger.info("%s", late.message)  # the log shows who was first
         except HeadwaterError as error:
             if not self.over:
                 self.task_failed(error)
@@ -228,10 +229,10 @@ class Attached(FromLog):
     async def _post(self, action: str, body: Any) -> None:
         await self._remote.server.ask(self._remote.place(action), body, means=_MEANS[action])
 
-    # --- asking someone here
+    # --- the local approver
 
     def _ask(self) -> None:
-        """Have the approver answer what was asked since, and leave what is open no more."""
+        """Runs the approver for new questions, and stops it for those that are not open any more."""
         if not (self._to_ask or self._asking):
             return
         open_ = {question.id: question for question in self.open_questions}
@@ -249,7 +250,7 @@ class Attached(FromLog):
         try:
             answer = await answer_of(approver, question)
             if question.id in self._given:
-                return  # the approver has answered by itself
+                return  # the approver has answered
             await self.answer_and_wait(question.id, answer, question.kind)
         except (AlreadyAnswered, RunEnded) as late:
             _logger.info("%s", late.message)
@@ -259,40 +260,42 @@ class Attached(FromLog):
 
 
 class RemotePeople(People):
-    """Who is asked in a run on another server: what is open stands in its log, and its server takes the answers."""
+    """The people of a run on another server: its log has the open questions, and its server accepts the answers."""
 
     __slots__ = ("_run",)
 
     def __init__(self, run: Attached) -> None:
         super().__init__()
-        self._run = weakref.ref(run)  # each would hold the other
+        self._run = weakref.ref(run)  # avoids a reference cycle
 
     @property
     def pending(self) -> tuple[Question, ...]:
-        """The questions that wait for an answer, in the order in which they were asked."""
+        """The open questions, in the order in which they were asked."""
         run = self._run()
         return tuple(run.open_questions) if run is not None else ()
 
     @property
     def unattended(self) -> tuple[Question, ...]:
-        """None: whoever may answer, here or elsewhere, is not known."""
+        """None: it is unknown who may answer, here or elsewhere."""
         return ()
 
     def answer(self, id: str, answer: Answer, kind: str) -> None:
-        """Answer the question of that id and kind; from any thread.
+        """Answers the question of that id and kind, from any thread.
 
-        Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid where it is of another kind or, in plain
-        code, its server does not take the answer; in async code that is raised out of the reading.
+        Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid if it is of another kind or, in sync code,
+        its server refuses the answer; in async code the reading raises that.
         """
         run = self._run()
         if run is None:
-            raise RunEnded(f"Nobody reads the run that asked {id} any more.", hint="Attach to it again.")
+            raise RunEnded(f"The run that asked {id} is not being read any more.", hint="Attach to it again.")
         question = next((one for one in run.open_questions if one.id == id), None)
         if question is None:
             if id in run.answered:
-                raise AlreadyAnswered(f"{id} was answered before.", hint="That answer stands.", by=run.answered[id])
+                raise AlreadyAnswered(f"{id} was answered already.", hint="That answer counts.", by=run.answered[id])
             there_are = ", ".join(one.id for one in run.open_questions) or "none"
-            raise UnknownQuestion(f"No question has the id {id!r}.", hint=f"Open are: {there_are}.")
+            raise UnknownQuestion(
+                f"There is no question with the id {id!r}.", hint=f"The open questions are: {there_are}."
+            )
         if question.kind != kind:
             wants = "approve or deny" if question.kind == "approval" else "answer or decline"
             raise AnswerInvalid(f"{id} is a question of another kind.", hint=f"Use {wants}.")
@@ -300,7 +303,7 @@ class RemotePeople(People):
 
 
 def _in_words(id: str, answer: Answer, kind: str) -> tuple[str, dict[str, Any]]:
-    """An answer as its route takes it."""
+    """Returns an answer in the format of its route."""
     if kind == "input":
         return "answer", {"input": id, "action": answer.action, "content": answer.content}
     said: dict[str, Any] = {"allowed": answer.allowed, "note": answer.note, "for_run": answer.for_run}

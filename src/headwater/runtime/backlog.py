@@ -1,7 +1,8 @@
-"""What waits for a slow reader, made smaller: neighbouring pieces of one part are one, and news of a tool is only new.
+"""Compacts the queue of a slow reader: adjacent deltas of one part are joined, and only a tool's latest progress is
+kept.
 
-For a reader that would rather have longer pieces later than hold the models back. Joining never crosses a run, a step,
-a part or another event of the same run, so that each run's own log stays what it was, in fewer pieces.
+For a reader that prefers longer pieces later to slowing the models down. Joining never crosses a run, a step, a part or
+another event of the same run, so each run's own log keeps its content, in fewer pieces.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ SlowReader: TypeAlias = Literal["wait", "coalesce", "drop_progress"]
 SLOW_READERS: Final = ("wait", "coalesce", "drop_progress")
 
 JOINED: Final = (TextDelta, ReasoningDelta, CallDelta, ToolProgress)
-"""What may be joined with its neighbours, or give way to what comes after it: such an event may never be appended."""
+"""Events that may be joined with their neighbors or replaced by later ones, and so may never be appended."""
 
 MAX_CHARS_AHEAD: Final = 1_000_000
-"""Characters of one member that may wait: longer than any answer, and three hundred of them still fit in memory."""
+"""Maximum number of queued characters per member: longer than any answer, and three hundred of them fit in memory."""
 
 EVENT_CHARS: Final = 200
-"""What an event counts for beside its text: about what it takes in memory."""
+"""The size of an event besides its text: about its memory."""
 
 
 class _Pieces:
-    """A delta, and what has come after it of the same part."""
+    """A delta, and the following ones of the same part."""
 
     __slots__ = ("first", "place", "texts")
 
@@ -46,7 +47,7 @@ class _Pieces:
 
 
 class _News:
-    """What a tool said last."""
+    """A tool's latest progress."""
 
     __slots__ = ("event",)
 
@@ -55,7 +56,7 @@ class _News:
 
 
 class Joined:
-    """A queue of events in which what can be joined is. `newest_only`: of each call's progress only the last waits."""
+    """A queue that joins events where possible. `newest_only`: only the latest progress of each call is kept."""
 
     def __init__(self, *, newest_only: bool) -> None:
         self._newest_only = newest_only
@@ -67,11 +68,11 @@ class Joined:
         return bool(self._queue)
 
     def add(self, events: list[Event]) -> int:
-        """Take them in; how many characters more now wait."""
+        """Adds events; returns the number of characters by which the queue grew."""
         return sum(map(self._add, events))
 
     def take(self) -> list[Event]:
-        """All that waits, in order."""
+        """Returns all queued events, in order."""
         queue, self._queue = self._queue, []
         self._last.clear()
         self._news.clear()
@@ -109,7 +110,7 @@ class Joined:
 
 
 def _place(event: Event) -> tuple[Any, ...] | None:
-    """What a piece is a piece of, and the name of the field that has its text; None for what is no piece."""
+    """Returns the identity of a delta's part, and the name of the field with its text; None for other events."""
     if isinstance(event, (TextDelta, ReasoningDelta)):
         return (event.__class__, event.step, event.part, "text")
     if isinstance(event, CallDelta):

@@ -1,7 +1,7 @@
-"""A run in which others stand: an agent with tools that are agents, a workflow with members.
+"""A run with child runs: an agent with agents as tools, a workflow with members.
 
-Owns the queue in which the runs below meet, and who reads them to their end. Their events go into the one log; how a
-run itself goes on and ends is `run`'s.
+Owns the queue that merges the child runs, and the tasks that read them to their end. Their events go into the same log;
+`run` owns how a run itself proceeds and ends.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from headwater.runtime.run import Run
 __all__ = ("Parent", "waiting_event")
 
 TURNS_TO_GO_ON: Final = 10
-"""Turns of the event loop in which a plan has seen that a run has ended and begun another: a task ends, whoever waits
-for it wakes, another task begins; with as many again to spare."""
+"""Turns of the event loop within which a workflow notices that a run has ended and starts another: a task ends, its
+waiter wakes, another task starts; doubled for safety."""
 
 
 class Parent(Run):
-    """A run that reads others to their end, each in a task of its own."""
+    """A run that reads others to their end, each in its own task."""
 
     held = 0
-    """How many runs below were to begin and do not, because the tree is being parked."""
+    """Number of child runs that do not start because the tree is being parked."""
     slow_reader: SlowReader = "wait"
-    """What becomes of runs below that are ahead of this one's reader; see `Mux`."""
+    """What happens to child runs that are ahead of this one's reader; see `Mux`."""
 
     @property
     def mux(self) -> Mux:
-        """The queue of what runs beside: tools, and runs below."""
+        """The queue of concurrent tools and child runs."""
         if self._mux is None:
-            this = weakref.ref(self)  # each would hold the other
+            this = weakref.ref(self)  # avoids a reference cycle
 
             def failed(error: BaseException) -> None:
                 run = this()
@@ -52,7 +52,8 @@ class Parent(Run):
         return self._mux
 
     async def pull_below(self) -> list[Event]:
-        """All that the runs below have said, or that each of them waits for people; [] once every task has ended."""
+        """Returns the events of the child runs, or the event that all of them wait for people; [] once every task has
+        ended."""
         mux = self.mux
         while not (events := mux.come()) and not mux.done:
             if self._only_waits():
@@ -69,9 +70,9 @@ class Parent(Run):
         return events
 
     async def logged(self) -> None:
-        """Wait until the tools that were said to start stand as started in the log: after that they may begin.
+        """Waits until the announced tool starts are in the log: after that the tools may run.
 
-        Whoever reads the outermost run appends all that it was given before it comes again.
+        The outermost run's reader appends everything it was given before it pulls again.
         """
         if self._above:
             started = next((event for event in reversed(self._last_batch) if isinstance(event, ToolStarted)), None)
@@ -99,15 +100,15 @@ class Parent(Run):
             await self._interruptible.wait(_until(wait))
 
     deciding = 0
-    """How many decisions on who is asked next are being made, which take their time."""
+    """Number of pending decisions about the next member."""
 
     def _only_waits(self) -> bool:
-        """Whether each run below waits, and this one has not said so."""
+        """Whether each child run waits, and this one has not reported it."""
         below = self._children
         return not (self.waiting or self.deciding) and bool(below) and all(child.waiting for child in below)
 
     async def _is_quiet(self) -> bool:
-        """Whether nobody else is asked meanwhile: where one below has just ended, the next is yet to begin."""
+        """Whether no other child starts meanwhile: if one has just ended, the next may be about to start."""
         for _ in range(TURNS_TO_GO_ON):
             await self._interruptible.wait(asyncio.sleep(0))
             if self.mux.full or not self._only_waits():
@@ -115,7 +116,7 @@ class Parent(Run):
         return True
 
     def _rests_below(self) -> bool:
-        """Whether nothing below is at work, and something would be but that the tree is being parked."""
+        """Whether nothing below is running, and only because the tree is being parked."""
         below = self._children
         rests = bool(below or self.held) and all(run.waiting or run.at_rest for run in below)
         return rests and (bool(self._above) or self.people.settled())
@@ -125,7 +126,7 @@ class Parent(Run):
         return ends_of_abandoned(self, call) if self.past is not None else []
 
     async def conduct(self, child: Run) -> None:
-        """Read a run that has joined this one to its end, into this one's queue; its error is in `child.error`."""
+        """Reads a child run to its end into this run's queue; its error is in `child.error`."""
         mux = self.mux
         self.node.begin(child.node)
         past = child.past
@@ -138,20 +139,20 @@ class Parent(Run):
             while events := await child.pull():
                 await mux.hand(child.id, child.take(events))
         except BaseException:
-            # This task is cancelled: what was said and is still in the queue comes first.
+            # This task is cancelled: events that are still in the queue come first.
             mux.put(child.end_now("parent"))
             raise
         finally:
             self._children.remove(child)
             mux.put([child.finished_event()])
-            await _settled(child)  # so that whoever waits for this task waits for all that is below it
+            await _settled(child)  # so that waiting for this task includes everything below it
 
     def could_not_begin(self, error: Exception, name: str, **place: Any) -> None:
-        """Tell of a run below that was asked for and could not begin; `place` as for `Run.join`."""
+        """Reports a child run that could not start; `place` as in `Run.join`."""
         node, said = Node(f"run_{os.urandom(9).hex()}", name, parent=self.id, **place), []
         past = self.past.child(node.role, name, node.call) if self.past is not None else None
         if past is not None and past.fold.started is None:
-            node = past.node  # the log tells already that it was to begin
+            node = past.node  # the log has its start already
         else:
             said = [*(ends_of(self, past) if past is not None and not past.told else ()), child_started(node)]
         node.unbegun, node.error = ErrorInfo.of(error), error
@@ -167,7 +168,7 @@ async def _until(wait: Awaitable[None]) -> None:
 def waiting_event(
     people: People, ids: tuple[str, ...], approvals: Container[str] = (), inputs: Container[str] = ()
 ) -> RunWaiting:
-    """That a run waits for all of `ids`: approvals, inputs, and runs below that wait."""
+    """Returns the event that a run waits for all of `ids`: approvals, inputs, and waiting child runs."""
     on: Literal["approval", "input", "children"] = "children"
     if any(one in approvals for one in ids):
         on = "approval"
@@ -179,9 +180,10 @@ def waiting_event(
 
 
 async def _settled(run: Run) -> None:
-    """Wait until nothing is left of a run that is over. Being cancelled meanwhile shortens nothing; it is raised then.
+    """Waits until everything of an ended run is closed. A cancellation meanwhile does not interrupt; it is raised
+    after.
 
-    A task is cancelled more than once where both the run above it and the plan that made it are stopped.
+    A task is cancelled more than once if both the run above it and the workflow that created it are stopped.
     """
     cancelled: asyncio.CancelledError | None = None
     while not run.settled:
@@ -193,4 +195,4 @@ async def _settled(run: Run) -> None:
         try:
             raise cancelled
         finally:
-            del cancelled  # the error would hold this frame, and this frame the error
+            del cancelled  # avoids a reference cycle between the error and this frame

@@ -1,7 +1,7 @@
-"""Whose code is running: the run that a tool, a callback or an instructions function was called by.
+"""The current run: the one that called the tool, callback or instructions function that is running.
 
-Owns the context variable, where a new run finds out on whose behalf it begins, and the links that end it with that one.
-It knows runs by what it needs of them alone. How users' functions are called is `readers`'.
+Owns the context variable by which a new run finds the run it was started from, and the links that end it with that one.
+It knows runs only by the protocol here. `readers` calls users' functions.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ _wrapping: set[CodeType] = set()
 
 
 def wraps(wrapper: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Say that the coroutine function awaits its arguments, so that `drop` closes these with it."""
+    """Marks a coroutine function as awaiting its arguments, so that `drop` closes these with it."""
     _wrapping.add(wrapper.__code__)
     return wrapper
 
 
 @wraps
 async def in_turn(*waits: Awaitable[Any]) -> None:
-    """Await one after the other."""
+    """Awaits one after the other."""
     for at, wait in enumerate(waits):
         try:
             await wait
@@ -66,11 +66,11 @@ async def in_turn(*waits: Awaitable[Any]) -> None:
 
 
 def drop(wait: Awaitable[Any] | None) -> None:
-    """Close what a watcher returned and nobody will await: Python would warn of a coroutine that never ran."""
+    """Closes a watcher's awaitable that will not be awaited: Python would warn about a coroutine that never ran."""
     if not inspect.iscoroutine(wait):
         return
-    # A wrapper that has not begun holds what it was to await as its arguments, and does not close it. An awaitable of
-    # our own that did would cost each token that an async callback is told of.
+    # A wrapper that has not started holds the awaitables as its arguments, and does not close them. A custom awaitable
+    # that did would cost time for each token that an async callback gets.
     if wait.cr_code in _wrapping:
         for held in inspect.getcoroutinelocals(wait).values():
             for one in held if isinstance(held, tuple) else (held,):
@@ -79,7 +79,7 @@ def drop(wait: Awaitable[Any] | None) -> None:
 
 
 class Outer(Protocol):
-    """A run, as far as another one needs to know it that was begun on its behalf."""
+    """The part of a run that runs started from it need."""
 
     id: str
     deadline: float | None
@@ -91,11 +91,11 @@ class Outer(Protocol):
 
     @property
     def above(self) -> tuple[Outer, ...]:
-        """The runs in which it stands, the outermost first."""
+        """The runs around it, the outermost first."""
 
     @property
     def told_to_stop(self) -> bool:
-        """Whether it is to end, and its end is not being told yet."""
+        """Whether it was stopped, and its end is not being reported yet."""
 
 
 _current: ContextVar[weakref.ref[Outer] | None] = ContextVar("headwater_current_run", default=None)
@@ -104,47 +104,47 @@ _current: ContextVar[weakref.ref[Outer] | None] = ContextVar("headwater_current_
 class _CurrentRun:
     """A context variable that holds its run weakly.
 
-    Every timer keeps the context in which it was set, long after it was cancelled: a tool that was given five minutes
-    and took a second would keep its run, with all that was said in it, for five minutes.
+    Every timer keeps the context in which it was set, even after it was cancelled: a tool with a timeout of five
+    minutes that took a second would keep its run, with its whole content, in memory for five minutes.
     """
 
     def __init__(self) -> None:
         self.set_weakly: Callable[[weakref.ref[Outer]], Token[weakref.ref[Outer] | None]] = _current.set
-        """`set` for who calls once a token, and keeps the reference."""
+        """`set` for callers that need it once per token, and keep the reference."""
         self.reset: Callable[[Token[weakref.ref[Outer] | None]], None] = _current.reset
-        """It is again what it was before `set` returned the token."""
+        """Restores the value from before `set` returned the token."""
 
     def get(self) -> Outer | None:
-        """The run on whose behalf a tool or a callback is running, if one is."""
+        """The run that the running tool or callback belongs to, if any."""
         linked = _current.get()
         return linked() if linked is not None else None
 
     def set(self, run: Outer | None) -> Token[weakref.ref[Outer] | None]:
-        """From here on it is this one."""
+        """Sets it to this run."""
         return _current.set(weakref.ref(run) if run is not None else None)
 
 
 current_run = _CurrentRun()
-"""The run on whose behalf a tool or a callback is running, so that runs begun there are linked to it."""
+"""The run that the running tool or callback belongs to; runs started there are linked to it."""
 
 
 def others_cancel() -> Cancelled | None:
-    """To be called where a CancelledError has come: the error that it is where this task itself was not cancelled.
+    """Called on a CancelledError: returns an error if this task itself was not cancelled.
 
-    Then user code was waiting for something that somebody else has cancelled, and that is a failure like any other.
+    Then user code awaited something that other code cancelled, which is a failure like any other.
     """
-    if running_loop() is not None:  # and outside of any nobody is cancelled
+    if running_loop() is not None:  # outside any task, nothing is cancelled
         task = asyncio.current_task()
         if task is None or task.cancelling():
             return None
     return Cancelled(
-        "Something that was awaited here was cancelled by someone else.",
-        hint="Where that may happen, catch asyncio.CancelledError around the await.",
+        "Something that was awaited here was cancelled by other code.",
+        hint="If that is expected, catch asyncio.CancelledError around the await.",
     )
 
 
 def forget_our_frames(error: BaseException) -> None:
-    """A mistake in how this library is used has no traceback where all of it is ours: that tells nobody anything."""
+    """Removes the traceback of a usage error if all of its frames are headwater's, since it would not help."""
     if isinstance(error, UsageError) and all(
         str(frame.f_globals.get("__name__", "")).startswith(("headwater.", "asyncio."))
         for frame, _ in traceback.walk_tb(error.__traceback__)
@@ -153,14 +153,14 @@ def forget_our_frames(error: BaseException) -> None:
 
 
 class Origin(NamedTuple):
-    """On whose behalf a run begins: a run whose tool or callback is running, and the call of a tool."""
+    """What a run was started from: the run whose tool or callback is running, and the tool call."""
 
     run: Outer | None = None
     call: ToolContext[Any] | None = None
 
     @classmethod
     def here(cls) -> Origin:
-        """What the context variables say at this moment."""
+        """Returns the current origin from the context variables."""
         return cls(current_run.get(), current_call.get())
 
     @property
@@ -174,7 +174,7 @@ class Origin(NamedTuple):
 
 
 NOWHERE = Origin()
-"""A run that nobody's tool or callback has begun."""
+"""The origin of a run that no tool or callback started."""
 
 
 class _Cancellable(Protocol):
@@ -184,9 +184,9 @@ class _Cancellable(Protocol):
 
 
 class Links:
-    """The runs that were begun on behalf of one, in its tools and callbacks: they end with it.
+    """The runs that were started from one run, in its tools and callbacks: they end with it.
 
-    Tools in several threads may be at it, and another one cancel: each step here is one of the interpreter's.
+    Thread-safe: several tool threads may add runs while another cancels; each step here is one of the interpreter's.
     """
 
     __slots__ = ("_linked",)
@@ -195,23 +195,23 @@ class Links:
         self._linked: dict[str, weakref.ref[_Cancellable]] = {}
 
     def add(self, run: _Cancellable) -> None:
-        """The run ends with the one whose links these are."""
+        """Links a run, which then ends with the owner of these links."""
         linked, key = self._linked, run.id
         linked[key] = weakref.ref(run, lambda _: linked.pop(key, None))
 
     def remove(self, run: _Cancellable) -> None:
-        """The run has become a part of another."""
+        """Unlinks a run, which has become part of another."""
         self._linked.pop(run.id, None)
 
     def cancel(self) -> None:
-        """Cancel them all."""
+        """Cancels them all."""
         for known in tuple(self._linked.values()):
             if (run := known()) is not None:
                 run.cancel("parent")
 
 
 class CallbackErrors:
-    """Counts what callbacks raised; the first is told in full."""
+    """Counts the exceptions of callbacks; the first one is logged in full."""
 
     __slots__ = ("count", "quiet")
 
@@ -220,19 +220,19 @@ class CallbackErrors:
         self.quiet = quiet
 
     def add(self, error: Exception, what: str) -> None:
-        """One more. `quiet` runs write nothing to standard error where no logging is set up."""
+        """Adds one. `quiet` runs write nothing to standard error if logging is not configured."""
         self.count += 1
         if self.count > 1:
             return
         who = f"{'An' if what[0] in 'aeiou' else 'A'} {what}"
-        report(_logger, logging.ERROR, who, error, "the run goes on", quiet=self.quiet)
+        report(_logger, logging.ERROR, who, error, "the run continues", quiet=self.quiet)
 
 
 def report(logger: logging.Logger, level: int, who: str, error: BaseException, then: str, *, quiet: bool) -> None:
-    """Log that a user's code raised, with its traceback.
+    """Logs an exception of user code, with its traceback.
 
-    Where no logging is set up it is a line on standard error, unless the run is `quiet`. What the error says may hold
-    anything.
+    Without configured logging it is a line on standard error, unless the run is `quiet`. The message of the error may
+    contain anything.
     """
     kind = type(error).__name__
     if logger.hasHandlers():

@@ -1,7 +1,7 @@
-"""What a run was declared as, as a short hash: whoever goes on with a log sees whether it is still the same.
+"""A short hash of a run's declaration, to detect changes when a log is resumed.
 
-Owns what counts: names, literal instructions, models, what tools are told to be, the output's schema, limits, members
-and how they hang together. Code does not count: what a tool, a condition or dynamic instructions do may change.
+Owns what counts: names, literal instructions, models, tool descriptions, the output schema, limits, members and their
+connections. Code does not count: the code of a tool, a condition or dynamic instructions may change.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def hash_of_job(job: Job) -> str:
-    """The hash of what an agent's run was declared as."""
+    """Returns the hash of an agent run's declaration."""
     return definition_hash(
         job.name,
         job.instructions if isinstance(job.instructions, str) else job.instructions is not None,
@@ -33,7 +33,7 @@ def hash_of_job(job: Job) -> str:
 
 
 def definition_hash(*parts: Any) -> str:
-    """16 hexadecimal digits of the parts, which are plain values and msgspec Structs."""
+    """Returns 16 hexadecimal digits for the parts, which are plain values and msgspec Structs."""
     import hashlib
 
     try:

@@ -1,9 +1,9 @@
-"""How a run ends: why, how far it is with that, and what its log then says.
+"""How a run ends: the cause, the stage, and the events.
 
 Theory of operation. A run is GOING until something stops it; the first cause counts. STOPPING lasts until its reader
-comes for the end (or is made to); then it is ENDING: what stands open is ended, innermost first, and the run's own end
-follows. Once that has been appended it is OVER. A run that comes to its own answer goes from GOING to ENDING at once.
-What each cause means stands in `MANNERS` and nowhere else. Nothing here holds a run, a task or a connection.
+pulls the end (or is made to); then it is ENDING: everything open is ended, innermost first, and the run's own end
+follows. Once that is appended it is OVER. A run that completes goes from GOING to ENDING at once. Only `MANNERS`
+defines what each cause means. Nothing here holds a run, a task or a connection.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ class Cause(StrEnum):
     """Why a run ends."""
 
     ANSWERED = "answered"
-    """It has come to its own end."""
+    """It completed."""
     FAILED = "failed"
-    """An error that nothing mended."""
+    """An error that was not recovered."""
     CALLER = "caller"
-    """Someone called `cancel`, or the reader's own task was cancelled."""
+    """`cancel` was called, or the reader's own task was cancelled."""
     LEFT = "left"
-    """Its reader went away."""
+    """Its reader left."""
     DEADLINE = "deadline"
     PARENT = "parent"
-    """The run in which it stands, or on whose behalf it was begun, ends."""
+    """Its parent, or the run that it was started from, ended."""
     SHUTDOWN = "shutdown"
 
 
@@ -43,9 +43,9 @@ class Manner(NamedTuple):
 
     outcome: Literal["finished", "failed", "cancelled"]
     open_work: str = CANCELLED
-    """What calls and tools that were not done are told."""
+    """The result of unfinished calls and tools."""
     finish_reason: str | None = "cancelled"
-    """The finish reason of a step that is cut; None: what its provider said, if anything."""
+    """The finish reason of a cut-off step; None: the provider's, if any."""
 
 
 MANNERS: Final[dict[Cause, Manner]] = {
@@ -60,7 +60,7 @@ MANNERS: Final[dict[Cause, Manner]] = {
 
 
 class Stage(Enum):
-    """How far a run is with its end."""
+    """The stage of a run's end."""
 
     GOING = "going"
     STOPPING = "stopping"
@@ -69,7 +69,7 @@ class Stage(Enum):
 
 
 class Ending:
-    """Where one run stands on the way to its end."""
+    """The state of one run's end."""
 
     __slots__ = ("_events", "cause", "stage")
 
@@ -90,40 +90,40 @@ class Ending:
 
     @property
     def manner(self) -> Manner:
-        """What the cause means; the run must have been stopped."""
+        """The manner of the cause; the run must have been stopped."""
         assert self.cause is not None
         return MANNERS[self.cause]
 
     def stop(self, cause: Cause) -> bool:
-        """The run is to end; False where it had been stopped before, which stands."""
+        """Stops the run; returns False if it was stopped already; the first cause remains."""
         if self.stage is not Stage.GOING:
             return False
         self.cause, self.stage = cause, Stage.STOPPING
         return True
 
     def begin(self, events: Iterator[list[Event]]) -> None:
-        """These events end it; `next_events` hands them out."""
+        """Sets the events that end it; `next_events` returns them."""
         self.cause = self.cause or Cause.ANSWERED
         self.stage, self._events = Stage.ENDING, events
 
     def next_events(self) -> list[Event]:
-        """The next events of the end; [] once all have been given."""
+        """Returns the next events of the end; [] once all were returned."""
         return next((events for events in self._events if events), [])
 
     def break_off(self) -> bool:
-        """The run is left as it stands, without an end in its log; False where it has been stopped before."""
+        """Leaves the run without an end in its log; returns False if it was stopped already."""
         if self.stage is not Stage.GOING:
             return False
         self.finish()
         return True
 
     def finish(self) -> None:
-        """The end has been appended."""
+        """Marks the end as appended."""
         self.cause = self.cause or Cause.ANSWERED
         self.stage = Stage.OVER
 
     def end_event(self, error: BaseException | None, usage: Usage) -> Event:
-        """The last event of a run that ends before its time. `error` is what it failed with."""
+        """Returns the last event of a run that ends early. `error` is the error it failed with."""
         if self.manner.outcome == "failed":
             assert error is not None
             return RunFailed(error=ErrorInfo.of(error), usage=usage)

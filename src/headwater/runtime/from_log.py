@@ -1,7 +1,6 @@
-"""A run whose events come with their stamps, from a log that someone else writes: it is shown and folded, not made.
+"""A run whose events come from an existing log, with their stamps: they are shown and folded, not created.
 
-Owns how such events are taken in, and that leaving adds nothing to the log. Where the events come from is its
-subclass's.
+Owns the handling of such events, and that leaving adds nothing to the log. A subclass provides the events.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ("FromLog",)
 
 
 class FromLog(Run):
-    """A run that a log tells of. `known` is False until its first event has said which run it is."""
+    """A run from a log. `known` is False until its first event identifies the run."""
 
     known = False
 
@@ -34,7 +33,7 @@ class FromLog(Run):
         self._met: Event | None = None
 
     def _meet(self, first: Event) -> None:
-        """The log begins: from here on it is known whose it is."""
+        """Handles the first event, which identifies the run."""
         self._met = first
         self._tree.add(first)
         assert self._tree.root is not None
@@ -47,7 +46,7 @@ class FromLog(Run):
             one()
 
     def once_known(self, begin: Callable[[], None]) -> None:
-        """Call `begin` when it is known which run it is, before anyone is told of its first event."""
+        """Calls `begin` once the run is identified, before watchers get its first event."""
         if self.known:
             begin()
         else:
@@ -61,7 +60,7 @@ class FromLog(Run):
         )
 
     def append(self, event: Event) -> Awaitable[Any] | None:
-        """Take the event in as it is, and tell those who watch."""
+        """Folds the event unchanged, and notifies the watchers."""
         if not self.known:
             self._meet(event)
         elif event is not self._met:
@@ -77,14 +76,14 @@ class FromLog(Run):
         return self.tell(event) if self._watchers else None
 
     def _ended(self) -> list[Event]:
-        """The log is at its end: the run ends as that says."""
+        """Ends the run as its log does."""
         end = self.fold.end
         if isinstance(end, RunFailed):
             self.node.error = end.error.exception()
         elif end is None:
             self.node.error = Parked(
                 "The log of this run stops here, without an end.",
-                hint="Go on with it: agent.resume(log).",
+                hint="Resume it: agent.resume(log).",
                 log=tuple(self._log.kept or ()),
             )
         self.close()
@@ -94,20 +93,20 @@ class FromLog(Run):
         raise AssertionError("a log has its own beginning")
 
     def _end_events(self) -> Iterator[list[Event]]:
-        """Nothing: what ends the run stands in its log, or does not."""
+        """Does nothing: only the log has the run's end."""
         yield from ()
 
-    # Whoever leaves adds nothing to what is only looked at.
+    # Leaving adds nothing to an existing log.
 
     def cancel(self, by: CancelledBy = "caller") -> None:
-        """Stop reading; from any thread."""
+        """Stops reading, from any thread."""
         self.abort(by)
 
     def abort(self, by: CancelledBy = "left") -> None:
-        """Stop reading: everything is closed when this returns, in the loop's own thread or in plain code."""
+        """Stops reading: everything is closed when this returns, in the loop's own thread or in sync code."""
         loop = self._event_loop
         if loop is not None and loop.is_running() and running_loop() is not loop:
-            # A finaliser runs in whatever thread let go last: the other side is told now, the rest is the loop's.
+            # A finalizer runs in any thread: notify the server now, and do the rest in the loop.
             self.shut()
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(self.abort, by)

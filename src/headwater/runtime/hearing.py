@@ -1,7 +1,7 @@
-"""A run with a conversation: people can speak to it while it works, and it can hand the conversation over.
+"""A run with a conversation: it accepts messages while it is running, and can hand the conversation over.
 
-Owns how what is said gets from any thread to whoever has the conversation. What is kept of it is `ear`'s, when it is
-heard the subclass's.
+Owns the way of a message from any thread to the run that has the conversation. `ear` stores messages; the subclass
+decides when they are added.
 """
 
 from __future__ import annotations
@@ -23,39 +23,40 @@ __all__ = ("LEAD", "MAX_HANDOFFS", "Cut", "Hearing")
 
 
 LEAD: Final = "\n\n"
-"""What parts a step's text from the text of the step before it."""
+"""The separator between the texts of two steps."""
 
 MAX_HANDOFFS: Final = 20
-"""Handoffs of one conversation: more than any honest chain of desks; agents that hand it to and fro end there."""
+"""Maximum number of handoffs in one conversation: more than any real chain; it stops agents that hand it back and
+forth."""
 
 
-class Cut(Exception):  # no error of ours: it ends the await of an answer, and never leaves the run
-    """The answer that is being given is to be cut."""
+class Cut(Exception):  # internal: it interrupts the await of an answer, and never leaves the run
+    """Interrupts the current answer."""
 
 
 class Hearing(Parent):
-    """A run with a model that hears what is said to it."""
+    """A run whose model receives messages."""
 
     _ear: Ear | None = None
-    """What people have said to it while it works."""
+    """The messages to it."""
     _successor: Run | None = None
-    """Who has the conversation by now."""
+    """The run that has the conversation now."""
     handoffs = 0
-    """How often the conversation has been handed over on its way here."""
+    """Number of handoffs up to this run."""
     job: Job
 
     @property
     def deaf(self) -> bool:
-        """Whether the run has come to its answer, so that nothing more is heard."""
+        """Whether the run has its answer, so that no more messages are accepted."""
         raise NotImplementedError
 
     @property
     def speaks(self) -> bool:
-        """Whether its model is being listened to."""
+        """Whether its model is answering."""
         raise NotImplementedError
 
     def receive(self, message: Message, *, by: str, now: bool, key: str = "") -> bool:
-        """See `Run`: whoever has the conversation hears it."""
+        """See `Run`: passed to the run that has the conversation."""
         with EAR:
             if isinstance(self._successor, Hearing):
                 return self._successor.receive(message, by=by, now=now, key=key)
@@ -73,7 +74,7 @@ class Hearing(Parent):
         return True
 
     def _notice(self) -> None:
-        """Something was said: whoever waits for tools tells of it, and an answer is cut where that is asked for."""
+        """Handles a new message: wakes a wait for tools, and cuts off the answer if requested."""
         self.look_again()
         if self._ear is not None and self._ear.cut and self.speaks:
             self._interruptible.interrupt(Cut("cut"))
@@ -83,12 +84,12 @@ class Hearing(Parent):
 
     def _last_heard(self) -> list[Event]:
         """See `Run`."""
-        with EAR:  # whoever was let speak before has spoken
+        with EAR:  # messages that were accepted before are added already
             told = self._told()
         return [self._started(), *told] if told and self.fold.started is None else told
 
     def inherit(self, unheard: Mapping[str, Message]) -> None:
-        """Hear what was said to the run that has handed over, and that no model has heard."""
+        """Takes over the messages to the run that handed over, which no model has seen."""
         added = () if self.past is None else (one.key for one in self.past.events if isinstance(one, MessageAdded))
         heard = {*added}
         new = {key: said for key, said in unheard.items() if key not in heard}
@@ -96,18 +97,18 @@ class Hearing(Parent):
             self._ear = Ear({**new, **(self._ear.pass_on() if self._ear is not None else {})})
 
     def hand_over(self, tool: HandoffTool, note: str, *, told: bool) -> list[Event]:
-        """Give the conversation to another agent, whose run stands in this one and speaks for it.
+        """Hands the conversation to another agent, whose run is part of this one and whose text counts as this run's.
 
-        `told`: the log says already that it has it. Raises MaxHandoffsReached.
+        `told`: the log has the handoff already. Raises MaxHandoffsReached.
         """
         if self.handoffs >= MAX_HANDOFFS:
             raise MaxHandoffsReached(
-                f"The conversation was handed over {MAX_HANDOFFS} times, and {tool.to!r} would have it next.",
-                hint="Tell the agents when to answer themselves, or take the way back out of handoffs=.",
+                f"The conversation was handed over {MAX_HANDOFFS} times, and would go to {tool.to!r} next.",
+                hint="Tell the agents when to answer themselves, or remove the way back from handoffs=.",
                 limit="max_handoffs",
                 size=MAX_HANDOFFS,
             )
-        with EAR:  # from now on the other agent hears what is said
+        with EAR:  # from now on messages go to the other agent
             received = self._told()
             self._successor = successor = tool.take_over(tuple(self.fold.messages), self.job.context)
         successor.join(self, role="handoff", final=True)
@@ -119,7 +120,7 @@ class Hearing(Parent):
         return received if told else [*received, Handoff(to=tool.to, note=note)]
 
     async def hear_successor(self) -> list[Event]:
-        """What the other agent says; [] once it has come to its answer. Raises what ended it."""
+        """Returns the other agent's events; [] once it has answered. Raises the error that ended it."""
         successor = self._successor
         assert successor is not None
         if events := await self.pull_below():

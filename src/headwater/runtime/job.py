@@ -1,4 +1,4 @@
-"""All that an agent's run needs to know, as values and protocols, fixed when it starts."""
+"""The input of an agent's run, as values and protocols, fixed when it starts."""
 
 from __future__ import annotations
 
@@ -33,81 +33,81 @@ __all__ = (
 
 
 class Output(Protocol):
-    """The type that an answer must have."""
+    """The output type."""
 
     @property
     def spec(self) -> OutputSpec:
-        """How a provider is told of it."""
+        """Its description for a provider."""
 
     @property
     def parse(self) -> Callable[[str], Any]:
-        """The answer as a value. Raises ValueError, saying what is wrong in words that a model can repair."""
+        """Parses the answer. Raises ValueError, whose text tells a model what to fix."""
 
     @property
     def tool(self) -> Offered | None:
-        """What takes the answer where it is given by a call."""
+        """The tool that takes the answer, if it is given by a call."""
 
 
 class HandoffTool(Offered, Protocol):
-    """A tool by which an agent gives the conversation to another one."""
+    """A tool that hands the conversation to another agent."""
 
     @property
     def to(self) -> str:
         """The other agent's name."""
 
     def take_over(self, messages: tuple[Message, ...], context: Any) -> Run:
-        """The other agent's run on this conversation, not yet begun."""
+        """Creates the other agent's run on this conversation, not yet started."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """All that an agent's run needs to know, fixed when it starts."""
+    """The input of an agent's run, fixed when it starts."""
 
     name: str
     backends: tuple[Backend, ...]
     input: tuple[Message, ...]
     history: tuple[Message, ...] = ()
     replaced: bool = False
-    """Whether what was asked held text that no log can, and is as it is told now."""
+    """Whether the input had text that a log cannot hold, and that was replaced."""
     thread: Thread | None = None
     instructions: str | Callable[..., Any] | None = None
     tools: Mapping[str, Offered] = {}
     run_tools: bool = True
     offers: tuple[ToolSpec, ...] = ()
-    """Tools that the model is told of beside `tools`: the program runs them that reads the answer."""
+    """Additional tools that the client runs."""
     provider_tools: tuple[ProviderTool, ...] = ()
     view: View | None = None
-    """What the model is sent in place of the whole conversation."""
+    """The messages that the model gets instead of the whole conversation."""
     output: Output | None = None
     shape: OutputSpec | None = None
-    """The shape that the model is asked for where there is no `output`: nobody checks what comes."""
+    """The output format for the model without `output`: the answer is not validated."""
     settings: Settings = Settings()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     connect: float | msgspec.UnsetType | None = msgspec.UNSET
-    """See `Request`: set where the run or its agent says so, and not each model for itself."""
+    """See `Request`: set if the run or its agent has a value, instead of each model."""
     retries: Retries = Retries()
     tool_errors: ToolErrors = "tell"
-    """What becomes of a run whose tool raises, where the tool does not say so itself."""
+    """What happens to a run whose tool raises, unless the tool decides itself."""
     approval: Approval = False
-    """Whether a person is asked before a call runs: of every call, beside what its tool says."""
+    """Whether a call needs approval, in addition to its tool's own setting."""
     approver: Approver | None = None
-    """Who answers what this run and its tools ask."""
+    """The approver for the questions of this run and its tools."""
     wants_log: bool = False
-    """Whether the log is kept, so that the run can be left and gone on with."""
+    """Whether the log is kept, so that the run can be parked and resumed."""
     context: Any = None
 
     @property
     def answer_tool(self) -> str:
-        """The name of the tool by which the answer may be given; empty where that is always text."""
+        """The name of the tool that takes the answer; empty if it is always text."""
         return self.output.spec.tool if self.output is not None else ""
 
     quiet: bool = False
-    """Nothing may be written to standard output or error on this run's behalf."""
+    """Whether this run must not write to standard output or error."""
 
     def started(
         self, history: tuple[Message, ...], definition_hash: str, context: Any, *, parent: str | None, call: str | None
     ) -> RunStarted:
-        """The first event of a run that is given this; `context` is what of it the log tells."""
+        """Returns the first event of a run with this job; `context` is its outline for the log."""
         return RunStarted(
             agent_name=self.name,
             input=self.input,
@@ -123,7 +123,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     async def told(self) -> str | None:
-        """The instructions, where they are a function what that returns for this run's context."""
+        """Returns the instructions; if they are a function, its result for this run's context."""
         if not callable(self.instructions):
             return self.instructions
         said: Any = self.instructions(self.context)
@@ -132,11 +132,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def client(self) -> frozenset[str]:
-        """The names of the tools that the program runs which reads the answer."""
+        """The names of the tools that the client runs."""
         return frozenset(spec.name for spec in self.offers)
 
     def request(self, messages: tuple[Message, ...]) -> Request:
-        """What a model is asked, whichever it is."""
+        """Returns the request for any model."""
         return Request(
             model="",
             messages=messages,
@@ -148,15 +148,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def surely_answers(self, step: int) -> bool:
-        """Whether the step's text is the answer: without tools and a type to meet, each loop is one step."""
+        """Whether the step's text is the answer: without tools and an output type, each loop is one step."""
         return self.output is None and not (self.run_tools and self.tools) and step >= self.limits.max_loops
 
     def heir(self, name: str) -> HandoffTool:
-        """The tool by which the conversation is given to the agent of that name. Raises ConfigurationError."""
+        """Returns the tool that hands over to the agent of that name. Raises ConfigurationError."""
         for tool in self.tools.values():
             if getattr(tool, "to", None) == name:
                 return cast("HandoffTool", tool)
         raise ConfigurationError(
-            f"The log gives the conversation to {name!r}, and {self.name!r} hands over to no agent of that name.",
-            hint="Go on with the agents that the log was written by.",
+            f"The log hands the conversation to {name!r}, but {self.name!r} has no handoff to an agent of that name.",
+            hint="Resume with the agents that wrote the log.",
         )

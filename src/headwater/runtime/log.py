@@ -1,4 +1,5 @@
-"""What a tree of runs shares: the numbering, the clock that never falls, and who is told of which run's events."""
+"""The shared state of a tree of runs: numbering, a clock that never decreases, and the watchers of each run's
+events."""
 
 from __future__ import annotations
 
@@ -19,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ("GRAMMAR", "Journal", "Log", "Told")
 
 GRAMMAR: Final = 2
-"""The rules that the events of our runs keep; see `events.checker`."""
+"""The grammar of the events; see `events.checker`."""
 
 
 class Told(Protocol):
-    """A run whose watchers are told of its events."""
+    """A run whose watchers get its events."""
 
     id: str
 
     def tell(self, event: Event) -> Awaitable[Any] | None:
-        """Tell those who watch the run, and those above it."""
+        """Notifies the watchers of the run, and those above it."""
 
 
 class Journal(Protocol):
@@ -38,17 +39,17 @@ class Journal(Protocol):
         """The event was appended."""
 
     def whole(self) -> Awaitable[None] | None:
-        """What was appended so far is stored together. Returns an awaitable where the store is too far behind."""
+        """Stores everything appended so far. Returns an awaitable if the store is too far behind."""
 
     def stored(self, seq: int) -> Awaitable[None] | None:
-        """Wait until the event of that number is stored, or never will be; None where it is."""
+        """Waits until the event of that number is stored, or never will be; None if it is."""
 
     def end(self) -> None:
-        """Nothing more is appended: store what there is."""
+        """Stores the rest; nothing more is appended."""
 
 
 class Log:
-    """The numbering of one tree of runs. It keeps no events: whoever wants them keeps them."""
+    """The numbering of one tree of runs. It keeps no events by itself."""
 
     __slots__ = (
         "_arrival",
@@ -70,66 +71,66 @@ class Log:
     def __init__(self) -> None:
         self.seq = 0
         self.journal: Journal | None = None
-        """What stores the log; None where it is not stored."""
+        """Stores the log; None if it is not stored."""
         self.awaited = False
-        """Whether something is to be done when the reader of the outermost run comes again."""
+        """Whether there is work for the next pull of the outermost run's reader."""
         self.kept: list[Event] | None = None
-        """All the events so far, where the log is kept so that it can be gone on with."""
+        """All events so far, if the log is kept so that it can be resumed."""
         self.parked: Parked | None = None
-        """What a run is left with that is to rest: nothing new begins in the tree, and what is at work ends first."""
+        """The error for parking: nothing new starts in the tree, and running work ends first."""
         self.people: People | None = None
-        """Who is asked in the tree; made when someone is."""
+        """The people of the tree; created on the first question."""
         self.record: Record | None = None
-        """What the log held when this process went on with it."""
+        """The log from before this process resumed it."""
         self.now = 0.0
-        """Unix seconds, as they were read for the batch that is being appended."""
+        """Unix seconds, read for the current batch."""
         self.ahead = 0.0
-        """Seconds by which the clock that counts for the log, its store's, is ahead of this machine's."""
+        """Seconds by which the clock of the log's store is ahead of this machine's."""
         self.telling = False
-        """Whether those who watch are being told of an event."""
+        """Whether watchers are being notified of an event."""
         self.untold: list[tuple[Told, Event]] = []
-        """Events that a watcher has brought about while it was told of another: their turn comes after that one.
+        """Events that a watcher caused while it was notified of another: they come after that one.
 
-        So whoever watches sees each event after the one before it, also where another watcher closes the run.
+        So each watcher sees all events in order, even if another watcher closes the run.
         """
         self.runs: dict[str, Told] | None = None
-        """The runs below the outermost whose events may still be to come, by id; made when there is one.
+        """The child runs whose events may still come, by id; created with the first one.
 
-        They are held, for a run may be over long before its last events are read, and who watches it is to be told.
+        They are kept, since a run may be over long before its last events are read, and its watchers must be notified.
         """
         self._arrival: asyncio.Future[None] | None = None
-        """Done when the reader of the outermost run comes again; made when a run below waits for that."""
+        """Set when the outermost run's reader pulls again; created when a child run waits for that."""
         self._raised: dict[int, TracebackType | None] = {}
 
     def tick(self) -> None:
-        """Read the clock: once a batch, not once an event."""
+        """Reads the clock: once per batch, not once per event."""
         now = time.time() + self.ahead
         if now > self.now:
             self.now = now
 
     def tell_rest(self) -> None:
-        """Tell of the events that have waited for their turn; nothing of it is awaited, as where a run is left."""
+        """Notifies watchers of the waiting events; nothing is awaited."""
         untold, self.untold = self.untold, []
         ended: BaseException | None = None
         for run, event in untold:
             try:
                 drop(run.tell(event))
-            except BaseException as error:  # the program is to end; the rest is told all the same
+            except BaseException as error:  # the program is ending; the other watchers are notified anyway
                 ended = ended or error
         if ended is not None:
             raise ended
 
     def failed_with(self, error: BaseException) -> None:
-        """A run of the tree fails with the error; its traceback is what it was in the first that did.
+        """Returns the error with the traceback of the first run that failed with it.
 
-        An error goes from run to run upwards, and each would add its frames, which tell nobody anything. Of a mistake
-        in how this library is used no frame of ours does.
+        An error propagates from run to run, and each would add its frames, which do not help. For a usage error, none
+        of headwater's frames help.
         """
         forget_our_frames(error)
         error.__traceback__ = self._raised.setdefault(id(error), error.__traceback__)
 
     async def until_logged(self, event: Event) -> None:
-        """Wait until the event, which is on its way to the reader, has been appended."""
+        """Waits until the event, which is on its way to the reader, has been appended."""
         loop = asyncio.get_running_loop()
         while not event.seq:
             if self._arrival is None:
@@ -137,10 +138,10 @@ class Log:
             await asyncio.shield(self._arrival)
 
     def arrived(self, *, ending: bool) -> Awaitable[None] | None:
-        """The reader comes again: what it was given before has been appended.
+        """Called when the reader pulls again: the previous batch has been appended.
 
-        It is stored together; the `ending` of the outermost run is stored as one. Returns an awaitable where the store
-        is too far behind.
+        The batch is stored together; the `ending` of the outermost run is stored as one. Returns an awaitable if the
+        store is too far behind.
         """
         arrival, self._arrival = self._arrival, None
         self.awaited = self.journal is not None
@@ -149,12 +150,12 @@ class Log:
         return None if self.journal is None or ending else self.journal.whole()
 
     def add(self, run: Told) -> None:
-        """A run below the outermost has joined."""
+        """Adds a child run."""
         if self.runs is None:
             self.runs = {}
         self.runs[run.id] = run
 
     def remove(self, run: str) -> None:
-        """The end of a run below was appended."""
+        """Removes a child run whose end was appended."""
         if self.runs is not None:
             self.runs.pop(run, None)

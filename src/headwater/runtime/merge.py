@@ -1,8 +1,8 @@
-"""Where streams merge: tasks put batches of events in, one reader takes them out in the order in which they came.
+"""Merges streams: tasks put batches of events in, one reader takes them out in order of arrival.
 
-Fair, for each task gets a batch in before any gets its next one out of turn; bounded, for whoever is ahead of the
-reader waits, unless the reader has asked for longer pieces instead (`backlog`). Tasks and queues cost several tokens'
-worth of time, so batches go through here, never single tokens.
+Fair, since each task gets a batch in before any gets another one out of turn; limited, since a task that is ahead of
+the reader waits, unless the reader prefers longer pieces (`backlog`). Tasks and queues cost as much time as several
+tokens, so batches go through here, never single tokens.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from headwater.tools.news import memory_of
 __all__ = ("Mux",)
 
 MAX_BATCHES_AHEAD: Final = 4
-"""Batches that one run may be ahead of the reader: enough that neither waits for the other at an even pace."""
+"""Number of batches that a run may be ahead of the reader: enough that neither waits at an even pace."""
 
 MAX_PENDING_PROGRESS: Final = 1000
-"""Progress events the reader may be behind; then the oldest are dropped: progress is only news."""
+"""Number of progress events the reader may be behind; beyond it the oldest are dropped."""
 
 MAX_PENDING_PROGRESS_BYTES: Final = 16_000_000
-"""What these may take in memory: a thousand of usual size, and sixteen of the largest."""
+"""Memory that these may take: a thousand of usual size, or sixteen of the largest."""
 
 
 class Mux:
-    """Tasks that make events, and the queue to their reader.
+    """Tasks that produce events, and the queue to their reader.
 
-    `failed` is told what a task raised. The tasks hold the run, never its stream. `slow_reader` is what becomes of
-    those who are ahead of the reader: "wait", or "coalesce" and "drop_progress" (see `backlog`), which let them go on.
+    `failed` gets a task's exception. The tasks hold the run, never its stream. `slow_reader` decides about tasks that
+    are ahead of the reader: "wait", or "coalesce" and "drop_progress" (see `backlog`), which let them continue.
     """
 
     def __init__(
@@ -59,8 +59,9 @@ class Mux:
         self._taken: asyncio.Event = asyncio.Event()
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
-        """Run the coroutine beside the others until it ends or all are cancelled; never, where they were."""
-        if self.stopped:  # nobody would tell this one to stop, and whoever waits for all of them would wait for ever
+        """Runs the coroutine concurrently until it ends or all are cancelled; does nothing if they were cancelled
+        already."""
+        if self.stopped:  # nothing would stop this one, and waiting for all of them would never end
             coroutine.close()
             return
         task = asyncio.create_task(coroutine, name=f"headwater {name}")
@@ -68,7 +69,7 @@ class Mux:
         task.add_done_callback(self._ended)
 
     def put(self, events: list[Event]) -> None:
-        """Have the reader append these, as soon as it comes."""
+        """Queues events for the reader's next pull."""
         if self._joined is None:
             self._queue += events
         else:
@@ -76,7 +77,8 @@ class Mux:
         self._filled.set()
 
     def put_progress(self, event: ToolProgress) -> bool:
-        """`put` for news of a tool, the oldest of which is dropped where the reader is far behind; False then."""
+        """`put` for a tool's progress, the oldest of which is dropped if the reader is far behind; returns False
+        then."""
         if self._joined is not None:
             self.put([event])
             return True
@@ -96,14 +98,14 @@ class Mux:
         return not dropped
 
     def _drop(self, dropped: list[ToolProgress]) -> None:
-        """Take them out of the queue, where they stand in the same order: each is looked for behind the one before."""
+        """Removes them from the queue, where they are in the same order: each search starts after the previous one."""
         at = 0
         for event in dropped:
             at = next(place for place in range(at, len(self._queue)) if self._queue[place] is event)
             del self._queue[at]
 
     async def hand(self, run: str, events: list[Event]) -> None:
-        """`put` what the run of that id says, which stands below, waiting where it is too far ahead of the reader."""
+        """`put` for events of a child run, waiting if it is too far ahead of the reader."""
         if self._joined is None:
             self._queue += events
             come, most = 1, MAX_BATCHES_AHEAD
@@ -116,30 +118,30 @@ class Mux:
             await self._taken.wait()
 
     async def pull(self) -> list[Event]:
-        """All that has come, waiting where nothing has; [] once every task has ended."""
+        """Returns all queued events, waiting if there are none; [] once every task has ended."""
         while not (events := self.come()) and self._tasks:
             await self.more()
         return events
 
     @property
     def full(self) -> bool:
-        """Whether anything has come."""
+        """Whether anything is queued."""
         return bool(self._queue or self._joined)
 
     def come(self) -> list[Event]:
-        """All that has come, to be appended now."""
+        """Returns all queued events, to be appended now."""
         if not self.full:
             return []
         self._given = self.take()
         return self._given
 
     async def more(self) -> None:
-        """Wait until something is put in, or a task ends or says that it waits."""
+        """Waits until something is queued, or a task ends or reports that it waits."""
         self._filled.clear()
         await self._interruptible.wait(self._filled.wait())
 
     def take(self) -> list[Event]:
-        """All that has come, without waiting."""
+        """Returns all queued events without waiting."""
         if self._joined is not None:
             events = self._joined.take()
         else:
@@ -151,33 +153,34 @@ class Mux:
         return events
 
     def rest(self) -> list[Event]:
-        """All that is still to be appended: of the last batch, where its reader left in the middle of it, and the rest.
+        """Returns all events still to be appended: the rest of the last batch, if its reader left inside it, and the
+        queue.
 
-        The runs below have folded it already, so what ends them makes no sense without it.
+        The child runs have folded them already, so their end events depend on them.
         """
         given, self._given = self._given, []
         return [*(event for event in given if not event.seq), *self.take()]
 
     @property
     def done(self) -> bool:
-        """Whether no task is left."""
+        """Whether all tasks have ended."""
         return not self._tasks
 
     def cancel(self) -> None:
-        """Tell every task to stop."""
+        """Cancels every task."""
         self.stopped = True
         for task in self._tasks:
             task.cancel()
 
     async def settle(self) -> None:
-        """Wait until every task is done."""
+        """Waits until every task is done."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        # One that was cancelled keeps its CancelledError until it is asked for it, and with it the frames of all runs
-        # below, some of which know the task: only the garbage collector would find them.
+        # A cancelled task keeps its CancelledError until it is retrieved, and with it the frames of all child runs,
+        # some of which refer to the task: a cycle that only the garbage collector would free.
         with contextlib.suppress(asyncio.CancelledError):
             if (error := task.exception()) is not None:
                 self._failed(error)

@@ -1,9 +1,9 @@
-"""What a log tells of each run of its tree, for a process that goes on with it.
+"""Restores the state of each run in a tree from its log, for a process that resumes it.
 
-Owns two readings of a log that stopped: `Past`, a run's own events and the runs below it, which wait to be taken up
-again in the order in which they began; and `Standing`, where an agent's run stood in the middle of its step. All of it
-comes from the events alone. It must never decide what happens next: that is `agent_loop`'s, and what a run says first
-when it is taken up is `agent_run`'s.
+Owns two readings of a log that stopped: `Past`, a run's own events and its child runs, which are resumed in the order
+in which they started; and `Standing`, the state of an agent's run in the middle of its step. Both come from the events
+alone. It must never decide what happens next: `agent_loop` does, and `agent_run` creates the first events of a resumed
+run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ("Past", "Standing", "past_of")
 
 
 class Past:
-    """One run as its log has left it; `children` are the runs that it began, in order."""
+    """The state of one run from its log; `children` are the runs that it started, in order."""
 
     __slots__ = ("children", "events", "node", "resumed", "stands_since", "taken", "told", "waited")
 
@@ -50,33 +50,33 @@ class Past:
         self.events: list[Event] = []
         self.children: list[Past] = []
         self.told = False
-        """Whether the run above has told of its end."""
+        """Whether the parent has reported its end."""
         self.taken = False
-        """Whether a run has been made to go on with it."""
+        """Whether a run was created to continue it."""
         self.resumed = -1
-        """The number of the event that told last that the log was taken up again; -1 for none."""
+        """The number of the last event that resumed the log; -1 for none."""
         self.waited = 0.0
-        """Seconds for which it stood still: it waited for people, or it was parked."""
+        """Seconds for which it paused: it waited for people, or it was parked."""
         self.stands_since: float | None = None
-        """Since when it stands still, in Unix seconds; None where it was at work when its log stopped."""
+        """The start of its pause, in Unix seconds; None if it was running when its log stopped."""
 
     @property
     def fold(self) -> Fold:
-        """What its events come to."""
+        """The fold of its events."""
         if self.node.fold is None:
             self.node.fold = Fold()
         return self.node.fold
 
     @property
     def over(self) -> bool:
-        """Whether nothing of it is left to be done: it has ended, or was stopped before it began."""
+        """Whether nothing is left to do: it has ended, or was stopped before it started."""
         return self.told or self.fold.end is not None
 
     @property
     def at_work(self) -> bool:
-        """Whether the run itself is in the middle of an answer or a tool; what its runs below do is not counted.
+        """Whether the run itself is in the middle of an answer or a tool; child runs do not count.
 
-        What had begun before its log was taken up again is at work no more.
+        Anything that started before its log was resumed was interrupted.
         """
         fold = self.fold
         if self.over:
@@ -90,11 +90,11 @@ class Past:
         return any(call.key not in waits for call in begun)
 
     def stood(self, now: float) -> float:
-        """For how many seconds it has stood still, up to `now`, in Unix seconds."""
+        """Returns the seconds for which it has paused, up to `now` (Unix seconds)."""
         return self.waited + (0.0 if self.stands_since is None else max(0.0, now - self.stands_since))
 
     def child(self, role: str, name: str, call: str | None) -> Past | None:
-        """The next run below of that place that nobody has gone on with, which from now on is taken."""
+        """Takes and returns the next child run at that place that was not continued yet."""
         for child in self.children:
             node = child.node
             if not child.taken and (node.role, node.name, node.call) == (role, name, call):
@@ -103,7 +103,7 @@ class Past:
         return None
 
     def unbegun(self, name: str) -> Past | None:
-        """The next run of the workflow's member of that name, where it could not begin; then it is taken."""
+        """Takes and returns the next run of the workflow's member of that name, if it could not start."""
         following = next((one for one in self.children if not one.taken and one.node.name == name), None)
         if following is None or following.node.unbegun is None:
             return None
@@ -111,16 +111,16 @@ class Past:
         return following
 
     def helpers(self) -> Iterator[Past]:
-        """The helpers that go on in the log; they are taken from now on."""
+        """Takes and returns the helpers that are open in the log."""
         for child in self.children:
             if child.node.role == "helper" and not child.taken and not child.told:
                 child.taken = True
                 yield child
 
     def abandoned(self, call: str | None = None) -> Iterator[Past]:
-        """The runs below that go on in the log and that nobody has gone on with; they are taken from now on.
+        """Takes and returns the open child runs that were not continued.
 
-        Only those that answer `call`, where one is given.
+        Only those that answer `call`, if given.
         """
         for child in self.children:
             if not child.taken and not child.told and call in (None, child.node.call):
@@ -129,7 +129,7 @@ class Past:
 
 
 class Record:
-    """A whole log, read: the outermost run's past, and what the next event goes on from."""
+    """A whole log: the outermost run's past, and the state for the next event."""
 
     __slots__ = ("events", "last", "root")
 
@@ -139,7 +139,7 @@ class Record:
         self.last = events[-1]
 
     def questions(self) -> dict[str, ApprovalAsked | InputAsked]:
-        """The questions that stand open, by id."""
+        """The open questions, by id."""
         found: dict[str, ApprovalAsked | InputAsked] = {}
         runs = [self.root]
         while runs:
@@ -150,18 +150,18 @@ class Record:
 
 
 def past_of(events: Iterable[Event]) -> Record:
-    """Read a log, or any prefix of one that is not empty. Raises InvalidRecord where it cannot be gone on with."""
+    """Reads a log, or any non-empty prefix of one. Raises InvalidRecord if it cannot be resumed."""
     log = tuple(events)
     first = log[0] if log else None
     if not isinstance(first, RunStarted):
         raise InvalidRecord(
-            "This log does not begin with run.started, so there is no run to go on with.",
-            hint="Give all the events of the run, from its first.",
+            "This log does not start with run.started, so there is no run to resume.",
+            hint="Pass all events of the run, from the first one.",
         )
     if first.grammar < 2:
         raise InvalidRecord(
-            "This log was written by headwater 0.1, which did not note all that going on needs.",
-            hint="Go on from what was said: history=tree_response(log).messages.",
+            "This log was written by headwater 0.1, which did not record everything that resuming needs.",
+            hint="Continue from its messages: history=tree_response(log).messages.",
         )
     tree = Tree()
     known: dict[str, Past] = {}
@@ -169,8 +169,8 @@ def past_of(events: Iterable[Event]) -> Record:
     for number, event in enumerate(log):
         if event.seq != number:
             raise InvalidRecord(
-                f"Event {number} of this log bears the number {event.seq}.",
-                hint="Give every event of the run, in order; a log without its deltas cannot be gone on with.",
+                f"Event {number} of this log has the number {event.seq}.",
+                hint="Pass every event of the run, in order; a log without its deltas cannot be resumed.",
             )
         tree.add(event)
         past = known.get(event.run)
@@ -197,7 +197,7 @@ def past_of(events: Iterable[Event]) -> Record:
 
 
 def _stand(known: dict[str, Past], waiting: dict[str, RunWaiting], last: float) -> None:
-    """The log stops here: who waits stands still since then, and all do where nothing is at work any more."""
+    """Handles the end of the log: waiting runs pause since then, and all runs do if nothing is running any more."""
     rests = not any(past.at_work for past in known.values())
     for name, past in known.items():
         if (waits := waiting.get(name)) is not None:
@@ -207,7 +207,7 @@ def _stand(known: dict[str, Past], waiting: dict[str, RunWaiting], last: float) 
 
 
 def _end_waiting(event: Event, past: Past, known: dict[str, Past], waiting: dict[str, RunWaiting]) -> None:
-    """The next event of a run, or of one below it, ends its waiting."""
+    """Ends the waiting of a run at its next event, or that of a child run."""
     if event.type in ("message.received", "warning", "custom", "unknown"):
         return
     run: Past | None = past
@@ -218,29 +218,29 @@ def _end_waiting(event: Event, past: Past, known: dict[str, Past], waiting: dict
 
 
 class Standing:
-    """Where an agent's run stood when its log stopped, beyond what its fold and its loop know."""
+    """The state of an agent's run when its log stopped, in addition to its fold and its loop."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.call_keys: set[str] = set()
         """The keys of all its calls."""
         self.bad_calls: dict[str, int] = {}
-        """By tool: calls in a row whose arguments did not fit."""
+        """By tool: invalid calls in a row."""
         self.retries = 0
-        """How many it has made, over all its steps."""
+        """Number of retries over all its steps."""
         self.attempt = 0
         """The last attempt of the step."""
         self.failed: AttemptFailed | None = None
-        """How that one failed; None where it did not, or has not yet."""
+        """Its failure; None if it has not failed."""
         self.retracted = False
-        """Whether what it had shown was taken back."""
+        """Whether its shown text was retracted."""
         self.tries = 0
-        """Retries of the backend that is asked in this step."""
+        """Retries of the current backend in this step."""
         self.backend = 0
-        """Which of the backends is asked: the first, or the so many-th fallback."""
+        """The index of the current backend: 0 for the first, then the fallbacks."""
         self.part = 0
-        """The first number for a part that is free in the step."""
+        """The first unused part number in the step."""
         self.decided = False
-        """Whether anything has been done since the step was finished."""
+        """Whether anything has happened since the step was finished."""
         self.finished: list[ToolFinished] = []
         """The tools of the step that have ended."""
         self.handoff: Handoff | None = None
@@ -249,21 +249,21 @@ class Standing:
 
     @property
     def failure(self) -> ErrorInfo | None:
-        """What the run is to fail with: the last attempt failed, and nothing was to repair it."""
+        """Returns the error that the run has to fail with: the last attempt failed without a retry."""
         return self.failed.error if self.failed is not None and self.failed.then == "raise" else None
 
     @property
     def cause(self) -> Literal["first", "retry", "fallback", "restart", "resume", "guard"]:
-        """Why the next attempt of the step is made."""
+        """Returns the cause of the step's next attempt."""
         if self.failed is None or self.failed.then == "raise":
             return "first"
         return self.failed.then
 
     def taken_back(self, fold: Fold, step: int) -> list[Event]:
-        """The events that end the attempt that was going on, if one was, and take back what was heard of it."""
+        """Returns the events that end the open attempt, if any, and retract its text."""
         events: list[Event] = []
         if fold.in_attempt is not None:
-            error = ErrorInfo(type="Interrupted", message="The process that listened to this answer ended.")
+            error = ErrorInfo(type="Interrupted", message="The process that received this answer ended.")
             events += fold.closing_step(error.message)
             if (estimate := fold.estimate()) is not None:
                 events.append(estimate)
@@ -315,4 +315,4 @@ class Standing:
 
 
 _DECISIONS = frozenset({"tool.started", "approval.asked", "message.added", "child.started", "run.waiting"})
-"""What shows that something was made of a finished step."""
+"""Events which show that a finished step was processed."""

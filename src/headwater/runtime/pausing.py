@@ -1,6 +1,6 @@
-"""How a run stands still: it waits for people and its clocks with it, or it is parked, to be gone on with from its log.
+"""Pausing of runs: a run waits for people, with its timeouts paused, or it is parked, to be resumed from its log.
 
-Owns the run's clock, the people of its tree, and the log where that is kept. How a run goes on and ends is `run`'s.
+Owns the run's timeout, the people of its tree, and the kept log. `run` owns how a run proceeds and ends.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from headwater.runtime.merge import Mux
 from headwater.runtime.past import Past, Record
 from headwater.runtime.people import Approver, People
 from headwater.runtime.place import Placed
-from headwater.tools.context import earlier
+from headwater.tools.context import earliest
 
 __all__ = ("Pausing", "Stopped", "nobody_answers", "wakes")
 
 
-class Stopped(Exception):  # no error of ours: nobody but `Run` may take it for one
-    """Ends what a run is at, so that its end is told, or it is left; never leaves its `pull`."""
+class Stopped(Exception):  # internal: only `Run` catches it
+    """Interrupts a run, so that its end is reported or it is parked; never leaves its `pull`."""
 
 
 class Pausing(Placed):
-    """A run that can stand still."""
+    """A run that can pause."""
 
     _above: tuple[Pausing, ...]
     _children: Sequence[Pausing]
@@ -53,43 +53,43 @@ class Pausing(Placed):
     _interruptible: Interruptible
     _event_loop: asyncio.AbstractEventLoop | None
     _timeout: float | None
-    """How long the run may take, in seconds."""
+    """The run's timeout, in seconds."""
     _mux: Mux | None = None  # most runs never have one
     _thread = 0
     """The thread in which it is read."""
     _clock: asyncio.TimerHandle | None = None
     _clock_left: float | None = None
-    """Seconds left of the run's clock while it stands still."""
+    """Seconds left of the run's timeout while it is paused."""
     _stood_since = 0.0
     waiting = False
-    """Whether it has said that it waits for people, and nothing has happened in it or below since."""
+    """Whether it reported that it waits for people, and nothing has happened in it or below since."""
     at_rest = False
-    """Whether it would begin something new, and does not, because the tree is being parked."""
+    """Whether it would start something new, but does not because the tree is being parked."""
     wants_log = False
-    """Whether the log is kept, so that the run can be left and gone on with."""
+    """Whether the log is kept, so that the run can be parked and resumed."""
     approver: Approver | None = None
-    """Who answers what the run asks, and the runs below it that have nobody of their own."""
+    """The approver for the questions of the run, and of child runs without their own."""
     at_end: Callable[[], None] | None = None
     """Called once nothing more is appended to the tree of which this is the outermost run."""
     lets_go: HeadwaterError | None = None
-    """What the run is abandoned with where the task that reads it is cancelled; None: then it is cancelled, too."""
+    """The error for abandoning the run if the task that reads it is cancelled; None: the run is cancelled too."""
     stands_still: Callable[[bool], None] | None = None
-    """Told when it begins and ceases to wait: the clock of the call that it answers."""
+    """Notified when it starts and stops waiting: the timeout of the call that it answers."""
 
     def task_failed(self, error: BaseException) -> None:
-        """The run is to end with the error."""
+        """Makes the run fail with the error."""
         raise NotImplementedError
 
     def end_now(self, by: CancelledBy) -> list[Event]:
-        """The events that end the run, which stands in another."""
+        """Returns the events that end the run, which is a child run."""
         raise NotImplementedError
 
     def interrupt(self) -> None:
-        """End the await that is going on, if one is."""
+        """Interrupts the current await, if any."""
         raise NotImplementedError
 
     def _let_go(self) -> None:
-        """Close what is held."""
+        """Closes its resources."""
         raise NotImplementedError
 
     def _finish(self) -> None:
@@ -97,13 +97,13 @@ class Pausing(Placed):
         raise NotImplementedError
 
     def shut(self) -> None:
-        """Tell every provider that is asked to stop, from any thread, while the loop stands idle."""
+        """Tells every provider in use to stop, from any thread, while the loop is idle."""
         raise NotImplementedError
 
-    # --- who is above, and who watches
+    # --- parents and watchers
 
     def watch(self, watcher: Watcher) -> None:
-        """Have every event of this run and of those below it told to `watcher`, as it is appended."""
+        """Calls `watcher` with every event of this run and its child runs, as it is appended."""
         self._watchers = (*self._watchers, watcher)
         for run in (self._log.runs or {}).values():
             if isinstance(run, Pausing) and self in run._above:
@@ -111,20 +111,20 @@ class Pausing(Placed):
 
     @property
     def above(self) -> tuple[Pausing, ...]:
-        """The runs in which this one stands, the outermost first."""
+        """The runs around this one, the outermost first."""
         return self._above
 
     @property
     def outermost(self) -> Pausing:
-        """The run that is read, of which this one is a part."""
+        """The outermost run, which is read."""
         return self._above[0] if self._above else self
 
     @property
     def begun(self) -> bool:
-        """Whether anyone has begun to read it."""
+        """Whether reading it has started."""
         return self._event_loop is not None
 
-    # --- how far it is
+    # --- state
 
     @property
     def over(self) -> bool:
@@ -133,21 +133,21 @@ class Pausing(Placed):
 
     @property
     def stopping(self) -> bool:
-        """Whether the run is to end before its time, or has ended."""
+        """Whether the run was stopped, or has ended."""
         return not self.ending.going
 
     @property
     def told_to_stop(self) -> bool:
-        """Whether the run is to end, and its end is not being told yet."""
+        """Whether the run was stopped, and its end is not being reported yet."""
         return self.ending.stage is Stage.STOPPING
 
     @property
     def settled(self) -> bool:
-        """Whether nothing of the run is left on its loop: its tasks are done."""
+        """Whether all of the run's tasks are done."""
         return self._mux is None or self._mux.done
 
     async def settle(self) -> None:
-        """Wait until the run's tasks, which have been cancelled, are done."""
+        """Waits until the run's cancelled tasks are done."""
         if self._mux is not None:
             await self._mux.settle()
 
@@ -155,7 +155,7 @@ class Pausing(Placed):
 
     @property
     def people(self) -> People:
-        """Who is asked in the tree that the run is part of."""
+        """The people of the run's tree."""
         log = self._log
         if log.people is None:
             log.people = People()
@@ -164,11 +164,11 @@ class Pausing(Placed):
 
     @property
     def answers(self) -> Approver | None:
-        """Who answers what this run asks: its own approver, or that of the nearest run above that has one."""
+        """The approver for this run's questions: its own, or that of the nearest run above with one."""
         return next((run.approver for run in (self, *reversed(self._above)) if run.approver is not None), None)
 
     def steer(self, message: Message, *, agent: str | None, by: str, now: bool, key: str = "") -> bool:
-        """Say something to the run, or to the one below that goes by the name `agent`; from any thread.
+        """Sends a message to the run, or to the child run named `agent`; from any thread.
 
         `key` is its own in the log, which else is made up. False: it is over.
         Raises ConfigurationError where the run is a workflow and no agent is named.
@@ -180,49 +180,49 @@ class Pausing(Placed):
         return bool(named) and named[-1].receive(message, by=by, now=now, key=key)
 
     def receive(self, message: Message, *, by: str, now: bool, key: str = "") -> bool:
-        """Have the model hear a message before it is asked again; from any thread. False: the run is over.
+        """Adds a message before the next model request; from any thread. False: the run is over.
 
-        With `now` the answer that is being given is cut for it; a tool never is.
+        With `now` the current answer is cut off, but never a tool.
         """
         raise ConfigurationError(
-            f"{self.name!r} is a workflow, and has no model that could hear this.",
-            hint='Name the member: stream.steer("…", agent="writer").',
+            f"{self.name!r} is a workflow and has no model for this message.",
+            hint='Pass the member: stream.steer("…", agent="writer").',
         )
 
-    # --- going on from a log
+    # --- resuming from a log
 
     def go_on(self, record: Record, *, by: str = "", changed: bool = False) -> None:
-        """Be the outermost run of a log that stopped, from where that log ends.
+        """Becomes the outermost run of a log that stopped, from the end of that log.
 
-        `by` is who goes on with it; `changed` says that the run is declared otherwise by now.
+        `by` says who resumes it; `changed` says that the declaration has changed.
         """
         self._log.seq, self._log.now = record.last.seq + 1, record.last.time
         self._log.record = record
         self._first = [RunResumed(by=by, definition_hash=self.definition_hash)]
         if changed:
-            said = f"{self.name!r} was declared otherwise when its log was written; what is declared now counts."
+            said = f"{self.name!r} was declared differently when its log was written; the current declaration applies."
             self._first.append(Warned(code="definition_changed", message=said))
         self.take_up(record.root)
 
     @property
     def changed(self) -> bool:
-        """Whether it is declared otherwise than the run that began its log."""
+        """Whether its declaration differs from that of the run that started its log."""
         started = self.fold.started
         return started is not None and started.definition_hash not in ("", self.definition_hash)
 
     @property
     def forked_from(self) -> ForkedFrom | None:
-        """What the first events of the tree's log were taken from; only where it is gone on with."""
+        """What the first events of the tree's log were copied from; only for a resumed log."""
         started = self.record.root.fold.started if self.record is not None else None
         return started.forked_from if started is not None else None
 
     @property
     def record(self) -> Record | None:
-        """What the log held when this process went on with it."""
+        """The log from before this process resumed it."""
         return self._log.record
 
     def take_up(self, past: Past) -> None:
-        """Be the run that the past tells of, before having begun; one that has ended is over."""
+        """Becomes the run of the past, before it starts; a run that has ended is over."""
         super().take_up(past)
         self.node.callback_errors = self.callback_errors
         end = self.fold.end
@@ -234,26 +234,26 @@ class Pausing(Placed):
             self.ending.finish()
 
     _first: Sequence[Event] = ()
-    """What is said first where the run is gone on with."""
+    """Returns the first events of a resumed run."""
 
     @property
     def definition_hash(self) -> str:
-        """What the run was declared as, in short; empty where that is not known."""
+        """The hash of the run's declaration; empty if unknown."""
         return ""
 
     def store(self, journal: Journal) -> None:
-        """Have the log of the tree stored, of which this is the outermost run, before anything is appended."""
+        """Stores the log of the tree of this outermost run; call it before anything is appended."""
         self._log.journal, self._log.awaited = journal, True
         self._watchers = (journal.put, *self._watchers)
 
     def use_clock(self, ahead: float) -> None:
-        """Tell the time as the log's store does, whose clock is `ahead` of this machine's, in seconds."""
+        """Uses the time of the log's store, whose clock is `ahead` of this machine's, in seconds."""
         self._log.ahead = self.people.ahead = ahead
 
-    # --- being parked
+    # --- parking
 
     def keep(self) -> None:
-        """Keep the log of the tree, of which this is the outermost run, before anything is appended."""
+        """Keeps the log of the tree of this outermost run; call it before anything is appended."""
         log = self._log
         if log.kept is None:
             log.kept = [*log.record.events] if log.record is not None else []
@@ -261,22 +261,22 @@ class Pausing(Placed):
 
     @property
     def kept(self) -> tuple[Event, ...]:
-        """All the events so far. Raises LogNotKept."""
+        """Returns all events so far. Raises LogNotKept."""
         if self._log.kept is None and self.wants_log and not self._above:
             self.keep()
         if self._log.kept is None:
             raise LogNotKept(
-                "The log of this run was not kept, so nobody could go on with it.",
-                hint="Run it with keep_log=True; where a tool asks for approval it is kept anyhow.",
+                "The log of this run was not kept, so it cannot be resumed.",
+                hint="Run it with keep_log=True; if a tool asks for approval, the log is always kept.",
             )
         return tuple(self._log.kept)
 
     def park(self, *, now: bool = False) -> None:
-        """Leave the run as it stands, from any thread: nothing new begins, and what is at work ends first.
+        """Parks the run, from any thread: nothing new starts, and running work ends first.
 
-        With `now` it is left at once, as where the process dies. Its reader gets Parked. Raises LogNotKept.
+        With `now` it stops at once, as if the process died. Its reader gets Parked. Raises LogNotKept.
         """
-        parked = Parked("The run was parked.", hint="Go on with it: agent.resume(error.log).", log=self.kept)
+        parked = Parked("The run was parked.", hint="Resume it: agent.resume(error.log).", log=self.kept)
         if self.stopping:
             return
         self._log.parked = parked
@@ -284,18 +284,19 @@ class Pausing(Placed):
         step = partial(self.leave, parked) if now else self._rest_if_idle
         idle = loop is not None and not loop.is_running()
         if loop is None or running_loop() is loop or (idle and threading.get_ident() == self._thread):
-            step()  # also in sync code, whose loop stands idle between two reads
+            step()  # also in sync code, whose loop is idle between two reads
             return
         with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
             loop.call_soon_threadsafe(step)
         if now and idle:
-            self.shut()  # an idle loop would not hear of it before its reader comes back
+            self.shut()  # an idle loop would not run it before its reader returns
 
     def leave(self, error: HeadwaterError) -> None:
-        """Leave the run as it stands, in the loop's own thread: all is closed, nothing more is begun, there is no end.
+        """Leaves the run unfinished, in the loop's own thread: everything is closed, nothing new starts, there is no
+        end event.
 
-        What has been said and is on its way to the reader still gets into the log, when the reader comes or leaves;
-        then the error is raised.
+        Events on their way to the reader still get into the log, when the reader pulls or leaves; then the error is
+        raised.
         """
         if not self.ending.going:
             return
@@ -306,9 +307,9 @@ class Pausing(Placed):
         self.ending.begin(iter([self._left()]))
 
     def abandon(self, error: HeadwaterError) -> None:
-        """Let go of the run without a word in its log, which is another's by now; in the loop's own thread.
+        """Abandons the run without an event in its log, which belongs to another process now; in the loop's own thread.
 
-        All is closed and nothing more is begun. The reader gets the error, also in place of a result.
+        Everything is closed and nothing new starts. The reader gets the error, also instead of a result.
         """
         self.node.error = error
         if self.over:
@@ -325,14 +326,14 @@ class Pausing(Placed):
         self.interrupt()
 
     def _left(self) -> list[Event]:
-        """Be left as it stands: what this run and those below it have said, and nobody has been given."""
+        """Leaves this run unfinished; returns its events and those of child runs that were not passed on yet."""
         said = self._mux.take() if self._mux is not None else []
         for child in tuple(self._children):
             if child.ending.break_off():
                 said += child.take(child._left())
                 child._finish()
             else:
-                said += child.end_now("parent")  # it is ending anyway
+                said += child.end_now("parent")  # it is ending already
         said += self._last_heard()
         if self._log.people is not None:
             said += self._log.people.untold(self.id)
@@ -341,22 +342,22 @@ class Pausing(Placed):
         return said
 
     def _last_heard(self) -> list[Event]:
-        """What was said to the run and the log does not tell, of one that hears nothing more."""
+        """Returns the events for unlogged messages to a run that accepts no more."""
         return []
 
     @property
     def parking(self) -> bool:
-        """Whether the tree is being parked, so that nothing new may begin."""
+        """Whether the tree is being parked, so that nothing new may start."""
         return self._log.parked is not None
 
     def _rest_if_idle(self) -> None:
         if self._mux is not None:
-            self._mux.put([])  # whoever waits there looks again
+            self._mux.put([])  # waiting tasks check again
         for child in tuple(self._children):
             child._rest_if_idle()
 
     async def rest(self) -> NoReturn:
-        """In place of something new, while the tree is being parked: the outermost run is left, others stand still."""
+        """Instead of starting something while the tree is being parked: leaves the outermost run, pauses others."""
         self.at_rest = True
         if not self._above:
             assert self._log.parked is not None
@@ -367,7 +368,7 @@ class Pausing(Placed):
         raise AssertionError("nothing but its end wakes a run that rests")
 
     async def stand_by(self) -> None:
-        """`rest` where people may still answer what was asked: a run below others goes on with that when it comes."""
+        """`rest` for a run with open questions: a child run continues when an answer arrives."""
         if not self._above:
             await self.rest()
         elif not self.at_rest:
@@ -375,30 +376,30 @@ class Pausing(Placed):
             self._above[-1].look_again()
 
     def look_again(self) -> None:
-        """A run below has come to rest."""
+        """A child run has paused."""
         if self._mux is not None:
             self._mux.put([])
 
-    # --- the clock
+    # --- the timeout
 
     def _start_clock(self) -> None:
         self._thread = threading.get_ident()
         loop = self._event_loop = running_loop()
         if loop is None:
             raise LoopMisuse(
-                "There is no running event loop of asyncio.",
-                hint="Start one with asyncio.run(main()), or use what plain code has: agent.run(…), a plain `for`.",
+                "There is no running asyncio event loop.",
+                hint="Start one with asyncio.run(main()), or use the sync API: agent.run(…), a plain `for`.",
             )
         if (seconds := self._timeout) is not None:
             if self.past is not None and (started := self.fold.started) is not None:
                 now = time.time() + self._log.ahead
                 seconds -= max(0.0, now - started.time - self.past.stood(now))
-            self.deadline = earlier(self.deadline, time.monotonic() + seconds)
+            self.deadline = earliest(self.deadline, time.monotonic() + seconds)
             # The timer must not keep an abandoned run alive.
             self._clock = loop.call_later(seconds, _run_out, weakref.ref(self))
 
     def stand_still(self, still: bool) -> None:
-        """The run waits for people from now on, or no longer: meanwhile its clocks stand still."""
+        """Starts or stops waiting for people: its timeouts are paused meanwhile."""
         self.waiting = still
         if self.stands_still is not None:
             self.stands_still(still)
@@ -421,16 +422,16 @@ class Pausing(Placed):
 
 
 def nobody_answers(questions: Sequence[Question]) -> ApprovalNeeded:
-    """What a run is left with that waits for people where nobody can answer."""
+    """Returns the error for a run that waits for people when nobody can answer."""
     waits = ", ".join(f"{one.tool} ({one.id})" for one in questions)
     return ApprovalNeeded(
-        f"The run waits for people, and nobody is here to answer: {waits}.",
-        hint="Go on with agent.resume(error.log, approvals={id: True}), give approver=…, or use run_stream.",
+        f"The run waits for people, but nobody is there to answer: {waits}.",
+        hint="Resume with agent.resume(error.log, approvals={id: True}), pass approver=…, or use run_stream.",
     )
 
 
 def wakes(event: Event) -> bool:
-    """Whether the event ends the waiting of the run that it is of, and of those above."""
+    """Whether the event ends the waiting of its run, and of those above."""
     return event.__class__ not in _QUIET
 
 

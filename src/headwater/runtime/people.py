@@ -1,7 +1,7 @@
-"""The people of one tree of runs: the questions that stand open, and the answers, which may come from any thread.
+"""The people of one tree of runs: the open questions, and the answers, which may come from any thread.
 
-Owns who waits for which answer, and that the first answer stands. A question's run appends what was asked and answered;
-nothing here writes to the log, runs a tool or knows an agent.
+Owns the waiting for answers, and the rule that the first answer counts. A question's run appends the events; nothing
+here writes to the log, runs a tool or knows an agent.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from headwater.tools import pool
 __all__ = ("Answered", "Approver", "Check", "People", "Post", "Waiting", "answer_of", "answered", "unfit")
 
 Approver: TypeAlias = Callable[[Question], Any]
-"""Answers questions: returns a bool or an Answer, or an awaitable of one. A plain function runs in a thread."""
+"""Answers questions: returns a bool or an Answer, or an awaitable of one. A sync function runs in a thread."""
 
 Answered: TypeAlias = ApprovalAnswered | InputAnswered
-"""What the log tells of an answer."""
+"""The event of an answer."""
 
 Check: TypeAlias = Callable[[Answer], Answer]
-"""Holds an answer to its question, and returns it as it is to be logged. Raises AnswerInvalid."""
+"""Validates an answer, and returns it for the log. Raises AnswerInvalid."""
 
 
 Post: TypeAlias = Callable[[Question, Answer], Awaitable[Answer]]
-"""Stores an answer, and returns the one that stands: this one, or another that was stored before."""
+"""Stores an answer, and returns the valid one: this one, or an earlier one."""
 
 
 class Waiting:
-    """A question, and who waits for its answer."""
+    """A question, and the future of its answer."""
 
     __slots__ = ("approver", "check", "future", "given", "question")
 
@@ -49,7 +49,7 @@ class Waiting:
         self.future = future
         self.approver = approver
         self.given: Answer | None = None
-        """What was answered before it was asked again."""
+        """The answer from before it was asked again."""
 
 
 class People:
@@ -59,47 +59,47 @@ class People:
 
     def __init__(self) -> None:
         self.ahead = 0.0
-        """Seconds by which the clock that counts is ahead of this machine's; see `Log.ahead`."""
+        """Seconds by which the log's clock is ahead of this machine's; see `Log.ahead`."""
         self.post: Post | None = None
-        """Stores an answer that an approver gave, or that a question lapsed; returns the answer that stands."""
+        """Stores an approver's answer or an expiry; returns the valid answer."""
         self.posted: Callable[[Question, Answer], None] | None = None
-        """Stores what is answered from outside the loop, in any thread. Raises AlreadyAnswered."""
+        """Stores an answer from outside the loop, in any thread. Raises AlreadyAnswered."""
         self._lock = threading.Lock()
         self._open: dict[str, Waiting] = {}
         self._answered: dict[str, str] = {}
-        """What was answered, by id: in words."""
+        """Descriptions of the answers, by id."""
         self._accepted: dict[str, tuple[Question, Answer]] = {}
-        """What was answered, and whoever asked is yet to hear of it."""
+        """Answers that have not been delivered yet."""
         self._telling: dict[str, str] = {}
-        """What whoever asked has heard, and its run is yet to tell: the runs, by id."""
+        """Delivered answers that are not in the log yet: the runs, by id."""
         self._void: set[str] = set()
         self._given: dict[str, Answer] = {}
 
-    # --- who answers
+    # --- answering
 
     @property
     def pending(self) -> tuple[Question, ...]:
-        """The questions that wait for an answer, in the order in which they were asked."""
+        """The open questions, in the order in which they were asked."""
         with self._lock:
             return tuple(waiting.question for waiting in self._open.values())
 
     @property
     def unattended(self) -> tuple[Question, ...]:
-        """The same where no approver and no answer that was given is at any of them: only who reads can answer."""
+        """The same, if none has an approver or an answer under way: only the reader can answer."""
         with self._lock:
             if any(waiting.approver is not None or waiting.given is not None for waiting in self._open.values()):
                 return ()
             return tuple(waiting.question for waiting in self._open.values())
 
     def answer(self, id: str, answer: Answer, kind: str) -> None:
-        """Answer the question of that id and kind; from any thread.
+        """Answers the question of that id and kind, from any thread.
 
-        Raises UnknownQuestion, AlreadyAnswered, RunEnded and AnswerInvalid; then nothing was answered.
+        Raises UnknownQuestion, AlreadyAnswered, RunEnded and AnswerInvalid; then nothing was recorded.
         """
         if self.posted is not None:
             waiting, answer = self._checked(id, answer, kind)
             self.posted(waiting.question, answer)
-            with contextlib.suppress(AlreadyAnswered):  # by this very answer: the inbox was faster
+            with contextlib.suppress(AlreadyAnswered):  # by this same answer: the inbox was faster
                 self.deliver(id, answer, kind)
             return
         self.deliver(id, answer, kind)
@@ -115,7 +115,7 @@ class People:
         return waiting, waiting.check(answer)
 
     def deliver(self, id: str, answer: Answer, kind: str) -> None:
-        """`answer` where the answer is stored already, or is stored nowhere. Raises as that does."""
+        """`answer` for an answer that is stored already, or not stored at all. Raises the same errors."""
         waiting, answer = self._checked(id, answer, kind)
         with self._lock:
             if self._open.pop(id, None) is None:
@@ -128,37 +128,39 @@ class People:
             raise RunEnded(f"The run that asked {id} is over.", hint="Its event loop was closed.") from None
 
     def now(self) -> float:
-        """The time that counts for the log, in Unix seconds."""
+        """The log's time, in Unix seconds."""
         return time.time() + self.ahead
 
     def untold(self, run: str) -> tuple[Answered, ...]:
-        """The answers that the run of that id is yet to hear, as its log tells them."""
+        """Returns the undelivered answers to the run of that id, as events."""
         with self._lock:
             there_are = [one for one in self._accepted.values() if one[0].run == run]
         return tuple(answered(question.id, answer, question.kind) for question, answer in there_are)
 
     def settled(self, run: str = "") -> bool:
-        """Whether every answer was heard and told, of the run of that id or of all: who waits does so for others."""
+        """Whether every answer to the run of that id, or to any run, was delivered and logged."""
         if not run:
             return not (self._accepted or self._telling)
         return not self.untold(run) and run not in self._telling.values()
 
     def told(self, run: str) -> None:
-        """The run of that id has said all that was put before it, and so has ceased to wait for that."""
+        """Marks all delivered answers to the run of that id as logged."""
         for name in [name for name, its in self._telling.items() if its == run]:
             del self._telling[name]
 
     def _refused(self, id: str) -> UnknownQuestion | AlreadyAnswered | RunEnded:
         if id in self._answered:
             how = self._answered[id]
-            return AlreadyAnswered(f"{id} was {how} before.", hint="That answer stands.", by=how.partition(" by ")[2])
+            return AlreadyAnswered(f"{id} was {how} already.", hint="That answer counts.", by=how.partition(" by ")[2])
         if id in self._void:
-            return RunEnded(f"The run that asked {id} is over.", hint="Nobody waits for the answer any more.")
+            return RunEnded(f"The run that asked {id} is over.", hint="The answer is not needed any more.")
         there_are = ", ".join(self._open) or "none"
-        return UnknownQuestion(f"No question has the id {id!r}.", hint=f"Open are: {there_are}.")
+        return UnknownQuestion(
+            f"There is no question with the id {id!r}.", hint=f"The open questions are: {there_are}."
+        )
 
     def void(self, run: str) -> None:
-        """The run of that id is over, or left: what it has asked needs no answer any more."""
+        """Voids the questions of the run of that id, which is over or was left."""
         with self._lock:
             for name in [name for name, waiting in self._open.items() if waiting.question.run == run]:
                 del self._open[name]
@@ -168,11 +170,11 @@ class People:
         self.told(run)
 
     def give(self, answers: Mapping[str, Answer]) -> None:
-        """Answer questions before they are asked again: those of a log that is gone on with."""
+        """Answers questions of a resumed log before they are asked again."""
         self._given.update(answers)
 
     def know(self, events: Iterable[Event]) -> None:
-        """What was answered in the log that is gone on with."""
+        """The answers in the resumed log."""
         for event in events:
             if isinstance(event, ApprovalAnswered):
                 answer = Answer(allowed=event.allowed, by=event.by)
@@ -181,10 +183,10 @@ class People:
                 answer = Answer(action=event.action, by=event.by)
                 self._answered[event.input] = _in_words("input", answer)
 
-    # --- who asks
+    # --- asking
 
     def open(self, question: Question, check: Check, approver: Approver | None = None) -> Waiting:
-        """The question may be answered from now on, also before `wait` is awaited; `approver` is asked then."""
+        """Opens the question: it may be answered from now on, even before `wait` is awaited, which asks `approver`."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         waiting = Waiting(question, lambda answer: check(all_well_formed(answer)), future, approver)
         with self._lock:
@@ -195,7 +197,7 @@ class People:
             except AnswerInvalid as problem:
                 answer = unfit(question, given, problem)
                 if self.post is None:
-                    waiting.given = given  # whoever waits is to hear of it
+                    waiting.given = given  # wakes the waiting tool
             if waiting.given is None:
                 with self._lock:
                     self._answered[question.id] = _in_words(question.kind, answer)
@@ -207,9 +209,9 @@ class People:
         return waiting
 
     async def wait(self, waiting: Waiting) -> Answer:
-        """Wait until the question is answered, by anyone or by its approver, or lapses.
+        """Waits until the question is answered, by anyone or by its approver, or expires.
 
-        Raises what the approver raises, and AnswerInvalid where its answer, or one that was given, does not fit.
+        Raises the approver's exceptions, and AnswerInvalid if its answer, or a given one, does not fit.
         """
         question, check, asked = waiting.question, waiting.check, waiting.approver
         if waiting.given is not None:
@@ -241,7 +243,7 @@ class People:
             return self._heard(waiting)
         finally:
             if helper is not None and not helper.cancel() and not helper.cancelled():
-                helper.exception()  # it came too late, and is nobody's news
+                helper.exception()  # it came too late, so it is ignored
             with self._lock:
                 if self._open.pop(question.id, None) is not None:
                     self._void.add(question.id)
@@ -259,14 +261,14 @@ class People:
 
 
 def unfit(question: Question, answer: Answer, problem: AnswerInvalid) -> Answer:
-    """What an answer comes to that stands and does not fit its question: nothing runs, and the model reads why."""
+    """Converts a valid answer that does not fit its question: nothing runs, and the model is told why."""
     if question.kind == "input":
         return Answer(action="cancel", by=answer.by)
-    return Answer(allowed=False, note=f"The answer did not fit: {problem.message}", by=answer.by)
+    return Answer(allowed=False, note=f"The answer did not fit the question: {problem.message}", by=answer.by)
 
 
 def answered(id: str, answer: Answer, kind: Literal["approval", "input"]) -> Answered:
-    """An answer, as the log tells it."""
+    """Returns the event of an answer."""
     if kind == "input":
         return InputAnswered(input=id, action=answer.action, content=answer.content, by=answer.by)
     changed = dict(answer.arguments) if answer.allowed and answer.arguments is not None else None
@@ -281,7 +283,7 @@ def answered(id: str, answer: Answer, kind: Literal["approval", "input"]) -> Ans
 
 
 async def answer_of(approver: Approver, question: Question) -> Answer:
-    """What the approver says; a plain function is asked in a thread, where it may wait for a person."""
+    """Calls the approver; a sync function runs in a thread, where it may wait for a person."""
     if _is_async(approver):
         said = await approver(question)
     else:
@@ -300,7 +302,7 @@ async def answer_of(approver: Approver, question: Question) -> Answer:
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it returns a coroutine, so that it belongs in the event loop."""
+    """Whether calling it returns a coroutine, so that it runs in the event loop."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 

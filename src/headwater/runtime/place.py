@@ -1,6 +1,6 @@
-"""Where a run stands: its id, its path, the log it writes to, the run it is part of or was begun on behalf of.
+"""A run's place: its id, its path, its log, its parent or the run that it was started from.
 
-Owns how a run becomes a part of another, and what that one tells of it. How it goes on is `run`'s.
+Owns how a run becomes part of another, and the parent's events about it. `run` owns how it proceeds.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from headwater.runtime.context import NOWHERE, Links, Origin, Watcher
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.log import Log
 from headwater.runtime.past import Past
-from headwater.tools.context import earlier
+from headwater.tools.context import earliest
 
 __all__ = ("Placed", "child_started")
 
 MAX_DEPTH: Final = 100
-"""Runs inside each other: twice as deep as anything that is meant, and far from where Python's own stack ends."""
+"""Maximum depth of nested runs: twice as deep as any real tree, and far from Python's own stack limit."""
 
 
 class Placed:
-    """A run as others know it."""
+    """A run as seen by others."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -36,50 +36,50 @@ class Placed:
         self.path: tuple[str, ...] = (name,)
         self.fold = Fold()
         self.node = Node(self.id, name, fold=self.fold)
-        """Its place in the tree, and what its Response is composed from."""
+        """Its place in the tree, and the source of its Response."""
         self._log = Log()
         self._above: tuple[Placed, ...] = ()
         self._watchers: tuple[Watcher, ...] = ()
-        """Who is told of its events: those who watch it, then those who watch the runs above it."""
+        """The watchers of its events: its own, then those of the runs above it."""
 
-    # What most runs never have stands here and not in __init__: an object with more than thirty attributes of its own
-    # takes 1.3 kB more.
+    # Class attributes, not set in __init__, for values that most runs never have: an object with more than thirty
+    # instance attributes takes 1.3 kB more.
     known = True
-    """Whether its id and path are known; of a run on another server they are in its first event."""
+    """Whether its id and path are known; for a run on another server they are in its first event."""
     parent: str | None = None
     call: str | None = None
     """The call in the parent that this run answers."""
     lead = ""
-    """What parts this run's first text from what was said before it, where it goes on from another run."""
+    """The separator before this run's first text, if it continues another run's text."""
     deadline: float | None = None
     """When the run must be done, in seconds of `time.monotonic`."""
     links: Links | None = None
-    """The runs that were begun on behalf of this one."""
+    """The runs that were started from this one."""
     past: Past | None = None
-    """What its log had told of it when this process took it up."""
+    """Its state in the log when this process resumed it."""
     _origin: Origin = NOWHERE
 
     def cancel(self, by: CancelledBy = "caller") -> None:
-        """Stop the run; from any thread."""
+        """Stops the run, from any thread."""
         raise NotImplementedError
 
     def tell(self, event: Event) -> Awaitable[Any] | None:
-        """Tell those who watch the run, and those above it."""
+        """Notifies the watchers of the run, and those above it."""
         raise NotImplementedError
 
     def go_by(self, id: str) -> None:
-        """Have this id, before having begun: the one under which the run is stored."""
+        """Sets the id under which the run is stored, before it starts."""
         self.id = self.node.id = id
 
     def take_up(self, past: Past) -> None:
-        """Be the run that the past tells of, before having begun."""
+        """Becomes the run of the past, before it starts."""
         self.past = past
         self.id, self.fold, self.node = past.node.id, past.fold, past.node
 
     def begin_for(self, origin: Origin) -> bool:
-        """A run of its own, begun in a tool or a callback of another run, whose end cancels it.
+        """Links a separate run to the run whose tool or callback started it, and whose end cancels it.
 
-        Returns whether it is to end at once, because what it was begun for has been stopped.
+        Returns whether it must end at once, because its origin was stopped already.
         """
         stopped = False
         outer, call = origin.going_on, origin.call
@@ -90,11 +90,11 @@ class Placed:
             if outer.links is None:
                 outer.links = Links()
             outer.links.add(self)
-            # What had come before the outer one was stopped may still be being told.
+            # Events from before the outer run was stopped may still be being reported.
             stopped = any(run.told_to_stop for run in (outer, *outer.above))
         if call is not None and (outer is not None or call.works_here):
-            # A tool in a thread goes on after its run was ended, and what it begins then nobody waits for.
-            self.deadline = earlier(self.deadline, call.deadline)
+            # A tool in a thread may continue after its run has ended; nothing waits for runs that it starts then.
+            self.deadline = earliest(self.deadline, call.deadline)
             stopped = call.begun(self) or stopped
         return stopped
 
@@ -108,16 +108,16 @@ class Placed:
         after: tuple[str, ...] = (),
         final: bool | None = None,
     ) -> None:
-        """Become a part of `parent`, before having begun: one log, one tree.
+        """Becomes a child run of `parent`, before it starts: one log, one tree.
 
-        `role` is what it is to the parent, `name` what it goes by there, `call` the call it answers, `after` the ids of
-        the runs whose answers are in its task, `final` whether its answer is the workflow's (None: not known yet).
+        `role` is its relation to the parent, `name` its name there, `call` the call it answers, `after` the ids of the
+        runs whose answers are part of its task, `final` whether its answer is the workflow's (None: unknown yet).
         Raises MaxDepthReached.
         """
         if len(parent.path) >= MAX_DEPTH:
             raise MaxDepthReached(
-                f"{self.name!r} would stand in {MAX_DEPTH} runs, one inside the other.",
-                hint="An agent that is a tool of itself, directly or through others, needs a way to answer.",
+                f"{self.name!r} would be nested in {MAX_DEPTH} runs.",
+                hint="An agent that is its own tool, directly or through others, needs a way to answer without it.",
                 limit="max_depth",
                 size=MAX_DEPTH,
             )
@@ -141,29 +141,29 @@ class Placed:
         self._log.add(self)
 
     def take(self, events: list[Event]) -> list[Event]:
-        """Fold the events of a run that stands in another, and mark them as its own, for whoever appends them."""
+        """Folds the events of a child run, and marks them as its own for the outermost run, which appends them."""
         add = self.fold.add
         for event in events:
             if not event.run:
-                force_setattr(event, "run", self.id)  # events are frozen for everyone else
+                force_setattr(event, "run", self.id)  # events are frozen everywhere else
                 force_setattr(event, "path", self.path)
                 add(event)
         return events
 
     def started_event(self) -> ChildStarted:
-        """That this run begins, as its parent tells it."""
+        """Returns the parent's event for the start of this run."""
         return child_started(self.node)
 
     def finished_event(self) -> ChildFinished:
-        """How this run ended, as its parent tells it."""
-        end = self.fold.end  # and not the cause: one that is cancelled at its last words has finished
+        """Returns the parent's event for the end of this run."""
+        end = self.fold.end  # not the cause: a run cancelled after its last event has finished
         outcome: Any = end.type.removeprefix("run.") if end is not None else "cancelled"
         usage, origin = self.fold.usage, self.fold.usage_origin
         return ChildFinished(child=self.id, name=self.name, call=self.call, outcome=outcome, usage=usage, origin=origin)
 
 
 def child_started(node: Node) -> ChildStarted:
-    """That a run begins, or was to begin, as its parent tells it."""
+    """Returns the parent's event for a run that starts, or failed to start."""
     role: Any = node.role
     final = node.final if role == "member" else None
     return ChildStarted(child=node.id, name=node.name, call=node.call, role=role, after=node.after, final=final)

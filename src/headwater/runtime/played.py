@@ -1,6 +1,6 @@
-"""A log that is read as if it happened now: the same events, with the stamps that they have, at their times or faster.
+"""Replays a log as a run: the same events with their stamps, at their times or faster.
 
-Owns the pace. Nothing is asked, run or changed, and leaving it adds nothing to the log.
+Owns the pace. No request is sent, no tool runs, nothing changes, and leaving it adds nothing to the log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ("Played",)
 
 
 class Played(FromLog):
-    """The run that a log tells of, read again. `speed` is how much faster than it was; 0 is without waiting."""
+    """A replayed run. `speed` is relative to the original; 0 means without waiting."""
 
     def __init__(self, events: Sequence[Event], *, speed: float = 1.0) -> None:
         super().__init__()
@@ -44,5 +44,5 @@ class Played(FromLog):
     def _ended(self) -> list[Event]:
         super()._ended()
         if isinstance(error := self.node.error, Parked):
-            error.hint, error.log = "Go on with it: agent.resume(file.events).", self._events
+            error.hint, error.log = "Resume it: agent.resume(file.events).", self._events
         return []

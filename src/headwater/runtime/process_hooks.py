@@ -1,7 +1,6 @@
-"""Who watches every run of the process.
+"""Hooks for every run of the process.
 
-Owns the list, which belongs to the process. A hook makes a watcher for each run; how users' functions are called is
-`readers`'.
+Owns the list, which belongs to the process. A hook creates a watcher for each run; `readers` calls users' functions.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from headwater.runtime.context import Watcher
 __all__ = ("Hook", "add", "hooks")
 
 Hook: TypeAlias = Callable[[Any], Watcher]
-"""Given the outermost run of a tree as it begins, what is told of the tree's events."""
+"""Returns the watcher for a tree, given its outermost run at the start."""
 
 _hooks: tuple[Hook, ...] = ()
 
 
 def add(hook: Hook) -> Callable[[], None]:
-    """Have the hook asked of each run that begins from now on; returns what ends that."""
+    """Adds the hook for each run that starts from now on; returns a function that removes it."""
     global _hooks
 
-    def watch(run: Any) -> Watcher:  # the same function may be added twice, and taken away once
+    def watch(run: Any) -> Watcher:  # the same function may be added twice and removed once
         return hook(run)
 
     def remove() -> None:
@@ -35,5 +34,5 @@ def add(hook: Hook) -> Callable[[], None]:
 
 
 def hooks() -> tuple[Hook, ...]:
-    """Those that there are now."""
+    """Returns the current hooks."""
     return _hooks

@@ -1,12 +1,11 @@
-"""A run: pulled by its reader, stamped by `append`, ended in good order whatever ends it.
+"""A run: pulled by its reader, stamped by `append`, ended in order whatever ends it.
 
-Whoever reads a run awaits `pull` for the next events and appends each one before pulling again. No frame of a run is
-suspended between two pulls, so leaving is a plain call that closes everything (`abort`), and a reader that pauses
-holds the provider back by itself. `append` is the one place where events get their number and their time.
+A reader awaits `pull` for the next events and appends each one before pulling again. No frame of a run is suspended
+between two pulls, so leaving is a plain call that closes everything (`abort`), and a reader that pauses automatically
+slows the provider down. `append` is the only place where events get their number and their time.
 
-A run may stand in another (`place`): it joins that one's log, and whoever conducts it there (`children`) folds its
-events as they come, so that it can go on while they wait in the queue to be appended. What a run does is its
-subclass's.
+A run may be part of another (`place`): it joins that one's log, and its parent (`children`) folds its events as they
+arrive, so that it can continue while they wait in the queue to be appended. A subclass defines what a run does.
 """
 
 from __future__ import annotations
@@ -39,16 +38,15 @@ from headwater.runtime.process_hooks import hooks
 
 __all__ = ("Run",)
 
-_set = force_setattr  # events are frozen for everyone else
+_set = force_setattr  # events are frozen everywhere else
 
-_GOING, _OVER = Stage.GOING, Stage.OVER  # asked for at every token: a member of an Enum is slow to look up
+_GOING, _OVER = Stage.GOING, Stage.OVER  # needed for every token: an Enum's members are slow to look up
 
 
 class Run(Pausing):
-    """One run: ended by itself, by `cancel`, or by `abort`.
+    """One run: it ends by itself, by `cancel`, or by `abort`.
 
-    `timeout` is how long it may take, in seconds. `quiet` runs write nothing to standard error of their own accord.
-    `origin` says on whose behalf it begins.
+    `timeout` is in seconds. `quiet` runs write nothing to standard error. `origin` says what it was started from.
     """
 
     def __init__(
@@ -61,7 +59,7 @@ class Run(Pausing):
         self._timeout = timeout
         self._children: list[Run] = []
         self._last_batch: list[Event] = []
-        """What was handed out last, which its reader may be in the middle of."""
+        """The last batch, which its reader may be in the middle of."""
         self._interruptible = Interruptible()
         self._event_loop: asyncio.AbstractEventLoop | None = None
         if origin is not NOWHERE:
@@ -71,50 +69,50 @@ class Run(Pausing):
     _mux: Mux | None = None  # most runs never have one
 
     def begin_on_behalf(self, origin: Origin) -> None:
-        """Link the run to what it begins for, which may cancel it from then on: the last step of a constructor."""
+        """Links the run to its origin, which may cancel it from then on: the last step of a constructor."""
         if self.begin_for(origin):
             self.ending.stop(Cause.PARENT)
 
-    # --- what a subclass does
+    # --- for subclasses
 
     async def _advance(self) -> list[Event]:
-        """The next events; [] where it is to be called again, after what it returned has been appended."""
+        """Returns the next events; [] if it has to be called again, after the returned events were appended."""
         raise NotImplementedError
 
     def _started(self) -> RunStarted:
-        """The run's first event."""
+        """Returns the run's first event."""
         raise NotImplementedError
 
     def _release(self) -> None:
-        """Close what is held at once: connections."""
+        """Closes connections at once."""
 
     def _shut(self) -> None:
-        """Tell the other side to stop, from any thread, while the loop stands idle."""
+        """Tells the server to stop, from any thread, while the loop is idle."""
 
     def end_lost(self, call: str | None = None) -> list[Event]:
-        """The ends of runs below that the log left open and nobody has gone on with; only of those that answer `call`,
-        where one is given.
+        """Returns the ends of child runs that are open in the log and were not continued; only of those that answer
+        `call`, if given.
         """
         return []
 
     def _end_step(self) -> Iterator[list[Event]]:
-        """The events that end what stands open beyond the fold's own closing."""
+        """Returns the events that end everything open that the fold's closing does not cover."""
         yield from ()
 
     def _finished(self) -> None:
-        """The run is over."""
+        """Called when the run is over."""
 
     # --- reading
 
     def _find_watchers(self) -> None:
-        """The outermost run is read for the first time: whoever watches every run of the process is asked."""
+        """Called at the first read of the outermost run: adds the process's hooks."""
         for hook in hooks():
             self.watch(hook(self))
         if self.wants_log:
             self.keep()
 
     def _begin_reading(self) -> list[Event]:
-        """It is read for the first time: the events that come before all it does."""
+        """Called at the first read: returns the first events."""
         self._start_clock()
         if not self._above:
             self._find_watchers()
@@ -125,9 +123,9 @@ class Run(Pausing):
         return []
 
     async def pull(self) -> list[Event]:
-        """The next events, each to be given to `append` before the next pull; [] once the run is over.
+        """Returns the next events, to be passed to `append` before the next pull; [] once the run is over.
 
-        An error does not come out of here: it is in `error` when the run is over.
+        It does not raise the run's error, which is in `error` once the run is over.
         """
         ending = self.ending
         if ending.stage is _OVER:
@@ -154,7 +152,7 @@ class Run(Pausing):
             except BaseException as error:
                 failure = others_cancel() if isinstance(error, asyncio.CancelledError) else None
                 if failure is None:
-                    # The reader's own task is cancelled, or the program ends: leave in order, and let it go on.
+                    # The reader's own task is cancelled, or the program ends: leave in order, and re-raise.
                     if not self._above:
                         self.reader_cancelled()
                     raise
@@ -163,7 +161,7 @@ class Run(Pausing):
         return self._end_next() or await self._all_stored()
 
     def reader_cancelled(self) -> None:
-        """The task that reads the outermost run is cancelled, or the program ends."""
+        """Handles the cancellation of the task that reads the outermost run, or the end of the program."""
         if self.lets_go is None:
             self.abort("caller")
         elif not self.over:
@@ -171,21 +169,21 @@ class Run(Pausing):
             self._finish()
 
     async def _reader_came(self) -> None:
-        """What was given to the reader before is in the log; where the store is far behind, wait for it."""
+        """Called when the previous batch is in the log; waits for the store if it is far behind."""
         behind = self._log.arrived(ending=self.ending.stage is Stage.ENDING)
         if behind is not None:
             with contextlib.suppress(Stopped):
                 await self._interruptible.wait(_until(behind))
 
     async def _all_stored(self) -> list[Event]:
-        """Wait until the whole log is stored, where it is: no result is handed out before that."""
+        """Waits until the whole log is stored, if it is: no result is returned before that."""
         journal = self._log.journal
         if journal is not None and not self._above and (wait := journal.stored(self._log.seq - 1)) is not None:
             await wait
         return []
 
     def append(self, event: Event) -> Awaitable[Any] | None:
-        """Stamp the event, take it in, and tell those who watch; returns an awaitable where one is to wait."""
+        """Stamps and folds the event, and notifies the watchers; returns an awaitable if one has to be awaited."""
         log = self._log
         _set(event, "seq", log.seq)
         _set(event, "time", log.now)
@@ -208,10 +206,10 @@ class Run(Pausing):
         return None
 
     def tell(self, event: Event) -> Awaitable[Any] | None:
-        """Tell those who watch this run or one above it; returns an awaitable where one is to wait."""
+        """Notifies the watchers of this run and of those above it; returns an awaitable if one has to be awaited."""
         log = self._log
         if log.telling:
-            log.untold.append((self, event))  # a watcher has ended the run, and others are to hear what was before
+            log.untold.append((self, event))  # a watcher ended the run, and the others still need the earlier events
             return None
         log.telling = True
         waits: list[Awaitable[Any]] | None = None
@@ -219,7 +217,7 @@ class Run(Pausing):
         for watcher in self._watchers:
             try:
                 wait = watcher(event)
-            except BaseException as error:  # the program is to end; who else watches must not miss the event
+            except BaseException as error:  # the program is ending; other watchers must not miss the event
                 ended = ended or error
                 continue
             if wait is not None:
@@ -234,9 +232,9 @@ class Run(Pausing):
         return waits[0] if len(waits) == 1 else in_turn(*waits)
 
     async def drain(self, *, alone: bool = False) -> None:
-        """Read to the end with no reader but those who watch. Raises the error that ended the run.
+        """Reads to the end without a reader except the watchers. Raises the error that ended the run.
 
-        `alone`: nobody but an approver can answer what people are asked, so a run that waits for others is parked.
+        `alone`: only an approver can answer questions, so a run that waits for other people is parked.
         """
         pull, append = self.pull, self.append
         try:
@@ -252,33 +250,33 @@ class Run(Pausing):
         self.raise_error()
 
     def raise_error(self) -> None:
-        """Raise what ended the run, if an error did, with the partial Response on it."""
+        """Raises the error that ended the run, if any, with the partial Response."""
         if self.error is not None:
             if isinstance(self.error, HeadwaterError) and self.error.response is None:
                 self.error.response = self.response()
             raise self.error
 
     def response(self) -> Response[Any]:
-        """What the run has come to so far; its Response (for a concurrent workflow, Results) once it is over."""
+        """The result so far; the final Response (for a concurrent workflow, Results) once it is over."""
         return cast("Response[Any]", composed(self.node, now=self._log.now or None))
 
     @property
     def error(self) -> BaseException | None:
-        """What ended the run, if an error did."""
+        """The error that ended the run, if any."""
         return self.node.error
 
     # --- stopping
 
     def close(self) -> None:
-        """The run has come to its own end, which has been appended: nothing more is asked of `_advance`."""
+        """Called when the run's own end has been appended: `_advance` is not called again."""
         self.ending.begin(iter(()))
 
     def interrupt(self) -> None:
-        """End the await that is going on, if one is."""
+        """Interrupts the current await, if any."""
         self._interruptible.interrupt(Stopped("stopped"))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
-        """Stop the run; from any thread. Its reader gets the end of the log, and the partial Response."""
+        """Stops the run, from any thread. Its reader gets the end of the log, and the partial Response."""
         if not self.ending.stop(Cause(by)):
             return
         loop = self._event_loop
@@ -289,28 +287,28 @@ class Run(Pausing):
         with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
             loop.call_soon_threadsafe(self._interrupt)
         if idle:
-            self.shut()  # an idle loop would not hear of it before its reader comes back
-        self.cancel_linked()  # nor would one that stands still because a callback blocks on a run of its own
+            self.shut()  # an idle loop would not run it before its reader returns
+        self.cancel_linked()  # nor would a loop that is blocked because a callback runs another agent
 
     def shut(self) -> None:
-        """Tell every provider that is asked to stop, from any thread, while the loop stands idle."""
+        """Tells every provider in use to stop, from any thread, while the loop is idle."""
         self._shut()
         for child in tuple(self._children):
             child.shut()
 
     def abort(self, by: CancelledBy = "left") -> None:
-        """End the run now, in the loop's own thread or from a finaliser: everything is closed when this returns.
+        """Ends the run now, in the loop's own thread or from a finalizer: everything is closed when this returns.
 
-        The log gets its end at once; who watches hears of it, and nothing is awaited.
+        The log gets its end at once; watchers are notified, and nothing is awaited.
         """
         if self.over:
             return
         if self._above:
-            self.cancel(by)  # what it said last is in the queue of who conducts it, who tells of its end after that
+            self.cancel(by)  # its last events are in its parent's queue, which reports its end after them
             return
         loop = self._event_loop
         if loop is not None and loop.is_running() and running_loop() is not loop:
-            # A finaliser runs in whatever thread let go last: the other side is told now, the rest is the loop's.
+            # A finalizer runs in any thread: notify the server now, and do the rest in the loop.
             self.shut()
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(self.abort, by)
@@ -319,22 +317,22 @@ class Run(Pausing):
         self._interrupt()
         if self.fold.started is None or (self.past is not None and not self.begun):
             self._let_go()
-            self._finish()  # never begun: there is no log to end, or none to go on with
+            self._finish()  # never started: there is no log to end, or none to resume
             return
         given = self._last_batch
         raised: BaseException | None = None
         if self.ending.stage is Stage.ENDING:
-            # Its reader leaves in the middle of the end, all of which belongs into the log.
+            # Its reader leaves in the middle of the end, all of which must be in the log.
             rest = [event for event in given if not event.seq and event is not self.fold.started]
             raised = self._append_unheard(rest)
         while events := self._end_next():
             raised = self._append_unheard(events) or raised
-        given.clear()  # whoever is in the middle of these must not append what comes after the end
+        given.clear()  # a reader inside this batch must not append events after the end
         if raised is not None:
             raise raised
 
     def _append_unheard(self, events: list[Event]) -> BaseException | None:
-        """Append what nobody waits for. What a watcher raises to end the program is returned: the log goes first."""
+        """Appends without awaiting. Returns a watcher's exception that ends the program: the log comes first."""
         raised: BaseException | None = None
         for event in events:
             try:
@@ -344,7 +342,7 @@ class Run(Pausing):
         return raised
 
     def end_now(self, by: CancelledBy) -> list[Event]:
-        """`abort` for a run that stands in another: the events that end it, for whoever conducts it to append."""
+        """`abort` for a child run: returns the events that end it, for its parent to append."""
         if self.over:
             return []
         self.ending.stop(Cause(by))
@@ -358,33 +356,33 @@ class Run(Pausing):
         return said
 
     def _interrupt(self) -> None:
-        """End the await that is going on; where there is none, the connections need not wait for the next one."""
+        """Interrupts the current await; without one, closes the connections now."""
         if not self._interruptible.interrupt(Stopped("stopped")):
             self._release()
             for child in tuple(self._children):
                 child.cancel("parent")
-            self.cancel_linked()  # the reader may be waiting for a callback, which waits for one of these
+            self.cancel_linked()  # the reader may be awaiting a callback, which awaits one of these
 
     def cancel_linked(self) -> None:
-        """Cancel what was begun in the tools and callbacks of this run, and of those below it."""
+        """Cancels the runs that were started in tools and callbacks of this run and its child runs."""
         for child in tuple(self._children):
             child.cancel_linked()
         if self.links is not None:
             self.links.cancel()
 
     def _fail(self, error: BaseException) -> None:
-        # A clock may run out while the reader is at its last words: what has ended stays as it ended.
+        # A timeout may expire while the reader is at the last events: an ended run stays as it ended.
         if self.fold.end is None and self.ending.stop(Cause.FAILED):
             self.node.error = error
             self._log.failed_with(error)
 
     def task_failed(self, error: BaseException) -> None:
-        """A task of the run has raised."""
+        """Called when a task of the run raised."""
         self._fail(error)
         self._interrupt()
 
     def _let_go(self) -> None:
-        """Close what is held: the providers' connections, the tasks, the runs beside."""
+        """Closes resources: the providers' connections, the tasks, the child runs."""
         self._release()
         if self._log.people is not None:
             self._log.people.void(self.id)
@@ -393,9 +391,9 @@ class Run(Pausing):
         self.cancel_linked()
 
     def _end_next(self) -> list[Event]:
-        """The next events of an end that has come before its time; [] once all are appended."""
+        """Returns the next events of an early end; [] once all are appended."""
         if self.over:
-            return []  # whoever conducts it has ended it, while it was waiting
+            return []  # its parent ended it while it was waiting
         if self.ending.stage is not Stage.ENDING:
             self._let_go()
             self.ending.begin(self._end_events())
@@ -407,17 +405,17 @@ class Run(Pausing):
         return []
 
     def _end_events(self) -> Iterator[list[Event]]:
-        """What stands open ends, innermost first; then the run."""
+        """Returns the events that end everything open, innermost first; then the run."""
         fold, ending = self.fold, self.ending
         if fold.end is not None:
             return  # its reader left between the end and the next pull
         if fold.started is None:
             yield [self._started()]
-        # All in one turn of the loop: the tasks that conduct the runs below have been cancelled, and end them too.
+        # All in one turn of the loop: the tasks of the child runs were cancelled, and end them too.
         children = tuple(self._children)
         said: list[Event] = []
         if self._mux is not None:
-            # What a run below hands on is its reader's to append.
+            # The outermost run's reader appends the events of a child run.
             said += self._mux.take() if self._above else self._mux.rest()
         for child in children:
             said += child.end_now("parent")
@@ -435,7 +433,7 @@ class Run(Pausing):
         if self._mux is not None and self._mux.done:
             self._mux = None
         if not self._above:
-            self._log.runs = None  # those that joined and never began are let go of too
+            self._log.runs = None  # children that joined and never started are released too
             if isinstance(self.error, Parked) and self._log.kept is not None:
                 self.error.log = tuple(self._log.kept)
             if self._log.journal is not None:

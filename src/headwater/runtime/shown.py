@@ -1,7 +1,7 @@
-"""What a log may show of values that are the user's own: an output in full, the context in outline.
+"""Converts users' values for the log: an output in full, the context as an outline.
 
-Owns how they become JSON, and what is said where a text cannot. It must never call a method of a user's object, nor
-walk through what a context holds: it may hold a database, or a key.
+Owns their conversion to JSON, and the warning about replaced text. It must never call a method of a user's object, nor
+walk through a context: it may hold a database, or a key.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from headwater.schema import all_well_formed
 __all__ = ("as_data", "outlined", "text_replaced")
 
 MAX_FIELDS: Final = 50
-"""Fields of a context that an outline shows: more than anyone reads there."""
+"""Maximum number of a context's fields in an outline: more than anyone reads there."""
 
 MAX_TEXT: Final = 200
-"""Characters of a text in an outline: enough for an id or a sentence."""
+"""Maximum length of a string in an outline: enough for an id or a sentence."""
 
 
 def as_data(value: Any) -> Any:
-    """`value` as JSON can hold it; what it cannot hold is told by its repr."""
+    """Returns `value` as JSON data; values that JSON cannot express become their repr."""
     if value is None or isinstance(value, (int, float, bool)):
         return value
     try:
@@ -38,10 +38,10 @@ def as_data(value: Any) -> Any:
 
 
 def outlined(context: Any) -> Any:
-    """A context in outline: plain values as they are, all else by its type and size, secrets hidden by their names.
+    """Returns an outline of a context: plain values unchanged, others by type and size, secrets hidden by their names.
 
-    Of a mapping, a dataclass or a msgspec struct the fields are looked at, one level deep; of any other object only the
-    type. So it costs the same whatever the context holds.
+    For a mapping, a dataclass or a msgspec struct it reads the fields, one level deep; for any other object only the
+    type. So the cost does not depend on the context.
     """
     if context is None:
         return None
@@ -55,15 +55,15 @@ def outlined(context: Any) -> Any:
 
 
 def text_replaced(replaced: bool) -> list[Event]:
-    """What a run says about its task, history or instructions, where they held half of a surrogate pair."""
+    """Returns the warning about lone surrogates in a run's task, history or instructions."""
     if not replaced:
         return []
-    said = "What was asked held text that UTF-8 cannot hold; U+FFFD stands in its place."
+    said = "The input held text that UTF-8 cannot encode; it was replaced by U+FFFD."
     return [Warned(code="text_replaced", message=said)]
 
 
 def _fields(context: Any) -> dict[str, Any] | None:
-    if type(context) is dict:  # a subclass may do anything where it is asked for its items
+    if type(context) is dict:  # a subclass may run any code to return its items
         return {name if type(name) is str else str(_brief(name)): value for name, value in context.items()}
     if dataclasses.is_dataclass(context) and not isinstance(context, type):
         held = getattr(context, "__dict__", {})
@@ -79,7 +79,7 @@ def _brief(value: Any) -> Any:
     if type(value) is str:
         return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…"
     kind = type(value).__name__
-    # Only built-in collections are asked for their size: a user's own may compute it.
+    # Only for built-in collections: a user's own may compute its size.
     if type(value) in (list, tuple, dict, set, frozenset, bytes) and isinstance(value, Sized):
         what = "fields" if isinstance(value, Mapping) else "bytes" if isinstance(value, bytes) else "items"
         return f"<{kind}, {len(value)} {what}>"

@@ -1,4 +1,4 @@
-"""A conversation kept in memory, or in a file: what run after run goes on from."""
+"""A conversation in memory or in a file, which successive runs continue."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ __all__ = ("Thread",)
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="thread"):
-    """A thread as JSON."""
+    """The JSON form of a thread."""
 
     messages: tuple[Message, ...]
     agent: str = ""
 
 
 class Thread:
-    """Messages that grow by each run it is given to; one run at a time.
+    """The messages of a conversation, which grow with each run; one run at a time.
 
-    `agent` is the name of who answered last, "" before that. Where an agent hands over, the next run on the thread
-    starts with who took over; see `Agent`. Both may be read at any time and replaced between runs. `save` and `load`
-    keep the thread in a file, `to_json` and `from_json` anywhere. A copy, also a pickled one, goes on by itself.
+    `agent` is the name of the agent that answered last, "" before that. After a handoff, the next run on the thread
+    starts with the agent that took over; see `Agent`. Both may be read at any time and replaced between runs. `save`
+    and `load` store the thread in a file, `to_json` and `from_json` anywhere. A copy, also a pickled one, is
+    independent.
     """
 
     def __init__(self, messages: Iterable[Message] = (), *, agent: str = "") -> None:
@@ -44,27 +45,29 @@ class Thread:
         return f"Thread({len(self.messages)} messages)"
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_busy": False}  # the run that is going on is not the copy's
+        return {**self.__dict__, "_busy": False}  # a running run does not belong to the copy
 
-    # --- kept
+    # --- storage
 
     def to_json(self) -> str:
-        """The conversation as JSON; `from_json` reads it. Raises InvalidRecord where a message has no JSON form."""
+        """Returns the conversation as JSON; `from_json` reads it. Raises InvalidRecord if a message has no JSON
+        form."""
         return self._written().decode()
 
     @classmethod
     def from_json(cls, data: JSON) -> Self:
-        """The thread that `to_json` wrote. Raises InvalidRecord where it is none, or one of a newer version."""
+        """Reads the output of `to_json`. Raises InvalidRecord if it is not a thread, or of a newer version."""
         from headwater.events.codec import read_record
 
         record = read_record(data, _Record, "thread")
         return cls(record.messages, agent=record.agent)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the conversation to a file that its owner alone can read, in the place of any that is there.
+        """Writes the conversation to a file that only its owner can read; an existing file is replaced.
 
-        The file is there whole or not at all. While a run goes on, it is what was said before that.
-        Raises InvalidRecord as `to_json`, ConfigurationError for a device or a pipe, and OSError.
+        The file is written completely or not at all. During a run, it has the conversation from before the run.
+
+        Raises InvalidRecord like `to_json`, ConfigurationError for a device or a pipe, and OSError.
         """
         from headwater.backends.private_file import write_private
 
@@ -72,7 +75,7 @@ class Thread:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The thread that `save` wrote. Raises InvalidRecord where the file is broken or newer, and OSError."""
+        """Reads a file that `save` wrote. Raises InvalidRecord if the file is damaged or newer, and OSError."""
         try:
             with open(path, "rb") as file:
                 return cls.from_json(file.read())
@@ -84,20 +87,20 @@ class Thread:
 
         return write_record(_Record(messages=self.messages, agent=self.agent), "thread")
 
-    # --- given to runs
+    # --- use by runs
 
     def take(self) -> tuple[Message, ...]:
-        """The messages so far, for a run that begins. Raises ThreadBusy while another is going on."""
+        """Returns the messages so far for a new run. Raises ThreadBusy during another run."""
         if self._busy:
             raise ThreadBusy(
-                "This thread has a run going on.",
-                hint="Wait for it to end, cancel it, or give each conversation a Thread of its own.",
+                "This thread is in use by a run.",
+                hint="Wait for it to end, cancel it, or use a separate Thread for each conversation.",
             )
         self._busy = True
         return self.messages
 
     def give_back(self, messages: tuple[Message, ...], agent: str) -> None:
-        """The run has ended with these, and that agent answered."""
+        """Stores the messages and the agent of an ended run."""
         self.messages = messages
         self.agent = agent
         self._busy = False

@@ -1,9 +1,8 @@
-"""The calls of one step: asked about, run side by side as tasks, each to its end.
+"""The calls of one step: approved, run concurrently as tasks, each to its end.
 
-`open` says what becomes of each call, from what the fold knows of it, in the same way whether the step has just ended
-or was found in a log that is gone on with: it starts, it waits for an approval, or it is answered at once. Each result
-goes to the queue as its tool ends; the order of the calls is kept by the fold. What a call comes to is the tool's own
-(`tools.work`); what an agent's run does is its own.
+`open` decides about each call from the fold's state, in the same way for a step that has just ended and for a resumed
+log: it starts, waits for approval, or is answered at once. Each result goes to the queue when its tool ends; the fold
+keeps the order of the calls. The tool decides about its outcome (`tools.work`), the agent's run about the next step.
 """
 
 from __future__ import annotations
@@ -46,21 +45,20 @@ from headwater.tools.work import Asked, Offered, OnUnknown
 
 __all__ = ("ToolCalls",)
 
-UNKNOWN_OUTCOME = "This had begun when the process that ran it ended. Nobody knows whether it was done."
-"""What the model reads of a call that is not run again."""
+UNKNOWN_OUTCOME = "This call had started when its process ended. It is unknown whether it completed."
+"""The result of an interrupted call that is not run again."""
 
-AGAIN = "It had begun when the process that ran it ended, and nobody knows whether it was done. Run it again?"
-"""Why a person is asked about such a call."""
+AGAIN = "It had started when its process ended, and it is unknown whether it completed. Run it again?"
+"""The reason for asking a person about such a call."""
 
 _logger = logging.getLogger("headwater.tools")
 
 
 class ToolCalls:
-    """The calls of a step that are not answered yet.
+    """The calls of a step that have no result yet.
 
-    `bad_in_a_row` counts by tool the calls in a row whose arguments did not fit, over all the steps of the run.
-    `finished` are the tools of the step that have ended in another process, where its log is gone on with; `changed`
-    says that the agent is declared otherwise by now.
+    `bad_in_a_row` counts by tool the invalid calls in a row, over all steps of the run. `finished` has the step's tools
+    that ended in another process, for a resumed log; `changed` says that the agent's declaration has changed.
     """
 
     def __init__(
@@ -74,30 +72,30 @@ class ToolCalls:
         changed: bool = False,
     ) -> None:
         self.handoff: HandoffTool | None = None
-        """The agent that the conversation goes to, once the calls are done: the first that was called for."""
+        """The agent that gets the conversation once the calls are done: the first requested one."""
         self.note = ""
         self.answer: Any = UNSET
-        """The answer, once one of the calls has given it."""
+        """The answer, once a call has given it."""
         self.problem = ""
-        """What is wrong with the answer that one of the calls would have given."""
+        """The error in the answer of a call."""
         self.run = run
         self.job = job
         self.step = step
         self.questions: dict[str, str] = {}
-        """The approvals that people are asked for, by id: the calls."""
+        """The calls of the open approvals, by id."""
         self.inputs: dict[str, str] = {}
-        """What tools at work ask people, by id: the calls."""
+        """The calls of the open questions of tools, by id."""
         self.conducted: dict[str, Run] = {}
         """The runs that answer calls, by call."""
         self._changed = changed
         self._open: tuple[Call, ...] = run.fold.open_calls()
         self._total = len(self._open) if finished is None else run.fold.said.ready()
         self._at_work: set[str] = set()
-        # Each is given these calls when it begins: holding them here would be a cycle.
+        # Each gets these calls when it starts: holding them here would create a cycle.
         self._tasks: list[tuple[str, Callable[[ToolCalls], Coroutine[Any, Any, None]]]] = []
-        """What begins once the events that are on their way to the reader are in the log."""
+        """Calls to start once the events on their way to the reader are in the log."""
         self._due: list[tuple[str, Callable[[ToolCalls], Coroutine[Any, Any, None]]]] = []
-        """What begins when the reader comes again."""
+        """Calls to start at the reader's next pull."""
         self._bad_in_a_row = bad_in_a_row
         self._bad = 0
         self._warned = False
@@ -106,36 +104,36 @@ class ToolCalls:
 
     @property
     def all_bad(self) -> bool:
-        """Whether every call was refused for what the model wrote."""
+        """Whether every call was invalid."""
         return self._bad == self._total
 
     @property
     def wait(self) -> bool:
-        """Whether none is at work: people are waited for, by the calls or by the runs that answer them."""
+        """Whether none is running: the calls, or the runs that answer them, wait for people."""
         waits = all(run is not None and run.waiting for run in self._busy())
         return waits and self.run.people.settled(self.run.id)
 
     @property
     def rest(self) -> bool:
-        """Whether none is at work, or would be but that the tree is being parked, and every answer was told."""
+        """Whether none is running or could start while the tree is being parked, and every answer was logged."""
         rests = all(run is not None and (run.waiting or run.at_rest) for run in self._busy())
         return rests and self.run.people.settled(self.run.id if self.run.above else "")
 
     def _busy(self) -> Iterator[Run | None]:
-        """For each call at work the run that answers it, if one does."""
+        """Returns for each running call the run that answers it, if any."""
         waiting = self.inputs.values()
         return (self.conducted.get(key) for key in self._at_work if key not in waiting)
 
     def waits(self) -> RunWaiting | None:
-        """For whom the calls wait, where none is at work; None where for nobody."""
+        """Returns what the calls wait for if none is running; None if nothing."""
         runs = tuple(run.id for run in self.conducted.values())
         ids = (*self.questions, *self.inputs, *runs)
         return waiting_event(self.run.people, ids, self.questions, self.inputs) if ids else None
 
-    # --- what becomes of each
+    # --- deciding about each call
 
     async def open(self) -> list[Event]:
-        """What is told before any of them runs. Raises what a function that decides on approvals raises."""
+        """Returns the events before any call runs. Raises the exceptions of approval functions."""
         self._at_work.update(call.key for call in self._open)
         events: list[Event] = []
         for call in self._open:
@@ -148,7 +146,7 @@ class ToolCalls:
         asked = self._asked_about(call)
         if asked is not None:
             return self._wait_for(call, asked)
-        if call.refusal:  # and its tool had begun: what it was refused for is that it begins again
+        if call.refusal:  # its tool had started: it was refused to start again
             self._at_work.discard(call.key)
             return self._ended_by(call, call.refusal)
         if call.allowed:
@@ -167,7 +165,7 @@ class ToolCalls:
         asked = self._question(call, reason)
         if standing is None:
             return [asked, *self._wait_for(call, asked)]
-        # Refused once for the whole run: the same answer, without asking anyone.
+        # Refused for the whole run: the same answer, without asking.
         self._at_work.discard(call.key)
         return [asked, msgspec.structs.replace(standing, approval=asked.approval, seq=0, time=0.0, run="", path=())]
 
@@ -192,9 +190,9 @@ class ToolCalls:
         )
 
     def _on_unknown(self, call: Call, tool: Offered) -> OnUnknown:
-        """What becomes of a call whose tool had begun: of one that the run was forked from, people are asked.
+        """Decides about a call whose tool had started: in a fork, a person is asked.
 
-        One that waited for an answer has done nothing yet that counts, and begins anew: see `ToolContext.ask`.
+        A call that waited for an answer has had no side effects, and starts again: see `ToolContext.ask`.
         """
         forked, started = self.run.forked_from, call.started
         if forked is not None and started is not None and started.seq <= forked.seq and not tool.goes_on:
@@ -203,11 +201,11 @@ class ToolCalls:
         return "retry" if asked and asked[-1][1] is None else tool.on_unknown
 
     def _lost(self, call: Call, tool: Offered, then: OnUnknown) -> list[Event]:
-        """Its tool had begun in another process, and is not simply run again."""
+        """Handles a call whose tool had started in another process and is not just run again."""
         if then == "fail":
             raise ToolFailed(
-                f"{tool.name} had begun when the process that ran it ended, and nobody knows whether it was done.",
-                hint="Find out, then go on from what was said before.",
+                f"{tool.name} had started when its process ended, and it is unknown whether it completed.",
+                hint="Find out, then continue from the conversation before.",
             )
         if then == "ask":
             asked = self._question(call, AGAIN)
@@ -216,19 +214,19 @@ class ToolCalls:
         return self._ended_by(call, UNKNOWN_OUTCOME)
 
     def _ended_by(self, call: Call, said: str) -> list[Event]:
-        """The end of a tool that had begun in another process, of which the model reads what is `said`."""
+        """Returns the end of a tool that had started in another process, with `said` as its result."""
         end = ToolFinished(step=self.step, call=call.key, name=call.call.name, result=said, error=said)
         return [*self.run.end_lost(call.key), end]
 
     async def _wants_approval(self, tool: Offered, call: ToolCall) -> str | None:
-        """Why a person is asked before the call runs: "" where no reason is given; None where nobody is asked."""
+        """Returns the reason for asking a person before the call: "" without a reason; None if nobody is asked."""
         asks = (tool.approval, self.job.approval)
         if not any(asks):
             return None
         try:
             values = tool.validate(call.arguments)
         except ValueError:
-            return None  # it will not run: the model reads why
+            return None  # it will not run: the model is told why
         reasons = [
             await self._reason(tool.approval, values),
             await self._reason(self.job.approval, msgspec.structs.replace(call, arguments=dict(values))),
@@ -259,7 +257,7 @@ class ToolCalls:
         )
 
     def _had_finished(self, end: ToolFinished) -> None:
-        """A tool of the step that has ended in another process."""
+        """Handles a tool of the step that ended in another process."""
         self._bad += end.invalid
         if end.name == self.job.answer_tool:
             self._had_answered(end)
@@ -273,14 +271,14 @@ class ToolCalls:
             self.note = note if isinstance(note, str) else ""
 
     def _had_answered(self, end: ToolFinished) -> None:
-        """The call by which the answer was given, or would have been, has ended in another process."""
+        """Handles an answering call that ended in another process."""
         output, call = self.job.output, self.run.fold.said.call(end.call)
         if end.error is not None or output is None or call is None:
             self.problem = end.error or self.problem
         elif self.answer is UNSET and self.handoff is None:
             try:
                 self.answer = output.parse(to_json(call.as_run().arguments))
-            except ValueError as problem:  # of a type that has changed since
+            except ValueError as problem:  # its type has changed since
                 self.problem = str(problem)
 
     # --- people
@@ -293,7 +291,7 @@ class ToolCalls:
         return []
 
     def _put(self, call: Call, asked: ApprovalAsked) -> Waiting:
-        """The question, as people may answer it from now on."""
+        """Opens the question for answers."""
         tool = self.job.tools.get(call.call.name)
 
         def check(answer: Answer) -> Answer:
@@ -303,7 +301,7 @@ class ToolCalls:
             given: Any = arguments.get("input") if call.call.custom else arguments
             try:
                 if call.call.custom and not (arguments.keys() == {"input"} and isinstance(given, str)):
-                    raise ValueError('The input of this tool is a text: {"input": "…"}.')
+                    raise ValueError('The input of this tool is a string: {"input": "…"}.')
                 if tool is not None:
                     tool.validate(given)
             except ValueError as error:
@@ -313,7 +311,7 @@ class ToolCalls:
         return self.run.people.open(Question.of(asked, self.run.id, self.run.path), check, self.run.answers)
 
     async def _heard(self, call: Call, asked: ApprovalAsked, waiting: Waiting) -> None:
-        """Wait for the answer, and run the tool where it is allowed."""
+        """Waits for the answer, and runs the tool if it is approved."""
         answer = await self.hear(waiting)
         del self.questions[asked.approval]
         told = answered(asked.approval, answer, "approval")
@@ -326,7 +324,7 @@ class ToolCalls:
             return
         if self.run.parking:
             self.run.mux.put([told])
-            await asyncio.Event().wait()  # the run is left, and with it this task: whoever goes on starts the tool
+            await asyncio.Event().wait()  # the run is parked, and this task with it: resuming starts the tool
         self._at_work.add(call.key)
         key, as_run, changed = call.key, call.as_run(), told.arguments is not None
         if told.arguments is not None:
@@ -336,7 +334,8 @@ class ToolCalls:
         self.run.mux.put([told, self._started(call)])
 
     async def hear(self, waiting: Waiting) -> Answer:
-        """Wait for an answer. One that was given beforehand and does not fit leaves all as it is, with its error."""
+        """Waits for an answer. If one was given beforehand and does not fit, nothing changes, and its error is
+        raised."""
         try:
             return await self.run.people.wait(waiting)
         except AnswerInvalid as error:
@@ -346,17 +345,17 @@ class ToolCalls:
             await asyncio.Event().wait()
             raise
 
-    # --- running
+    # --- running the calls
 
     def handed_out(self) -> None:
-        """All that was said has been given to the reader."""
+        """Called when all events were given to the reader."""
         self.run.people.told(self.run.id)
         self.run.at_rest = False
         self._due += self._tasks
         self._tasks = []
 
     async def begin(self) -> None:
-        """Start what is due, now that the reader has come again: no tool begins before the log tells that it does."""
+        """Starts due calls at the reader's pull: no tool starts before its start is in the log."""
         if self._due:
             await self.run.logged()
         tasks, self._due = self._due, []
@@ -371,7 +370,9 @@ class ToolCalls:
             outcome = ToolOutcome.failed(f"There is no tool named {call.name!r} any more.")
         elif tool is None:
             there_are = ", ".join(self.job.tools) or "none"
-            outcome = ToolOutcome.failed(f"There is no tool named {call.name!r}. There are: {there_are}.", invalid=True)
+            outcome = ToolOutcome.failed(
+                f"There is no tool named {call.name!r}. The tools are: {there_are}.", invalid=True
+            )
         else:
             outcome = await self._carried_out(tool, _Work(self, key, call))
             self._count_bad(tool, outcome.invalid)
@@ -398,7 +399,7 @@ class ToolCalls:
             self._look_at(tool, outcome)
 
     async def _carried_out(self, tool: Offered, work: _Work) -> ToolOutcome:
-        """The call's outcome, also where the tool has cancelled the task it runs in: nobody asked for that."""
+        """Returns the call's outcome, also if the tool cancelled its own task."""
         task = asyncio.current_task()
         assert task is not None
         cancels = task.cancelling()
@@ -409,45 +410,45 @@ class ToolCalls:
                 raise
             while task.cancelling() > cancels:
                 task.uncancel()
-            await asyncio.sleep(0)  # where the whole program is cancelled, the run's reader hears of it now
+            await asyncio.sleep(0)  # if the whole program is cancelled, the run's reader is notified now
             if self.run.mux.stopped or (failure := others_cancel()) is None:
                 raise
             failure.__cause__ = cancelled
             return ToolOutcome.raised(failure)
 
     def _count_bad(self, tool: Offered, invalid: bool) -> None:
-        """Raise ToolCallInvalid where a tool was called wrongly more often in a row than it allows."""
+        """Raises ToolCallInvalid if a tool had more invalid calls in a row than it allows."""
         bad = self._bad_in_a_row
         bad[tool.name] = bad.get(tool.name, 0) + 1 if invalid else 0
         if tool.retries is not None and bad[tool.name] > tool.retries:
             raise ToolCallInvalid(
-                f"The model called {tool.name} wrongly {bad[tool.name]} times in a row.",
+                f"The model called {tool.name} with invalid arguments {bad[tool.name]} times in a row.",
                 hint="Describe its parameters better, raise its retries, or use another model.",
             )
 
     def _look_at(self, tool: Offered, outcome: ToolOutcome) -> None:
-        """Log what a tool raised, which else nobody but the model would see; raise it where that is asked for."""
+        """Logs a tool's exception, which only the model would see otherwise; raises it if so configured."""
         error = outcome.exception
         if error is None or outcome.invalid or isinstance(error, Declined):
-            return  # that a person does not answer is no bug in the tool
+            return  # a person who does not answer is not a bug in the tool
         if (tool.on_error or self.job.tool_errors) == "raise":
             raise error
         what = f"The tool {tool.name}"
-        report(_logger, logging.WARNING, what, error, "the model was told, and the run goes on", quiet=self.job.quiet)
+        report(_logger, logging.WARNING, what, error, "the model was told, and the run continues", quiet=self.job.quiet)
 
     def say(self, key: str, name: str, data: Any) -> None:
-        """A tool says something while it runs."""
+        """Handles a tool's progress."""
         if self.run.over:
             return
         news = ToolProgress(step=self.step, call=key, name=name, data=data)
         if not self.run.mux.put_progress(news) and not self._warned:
             self._warned = True
-            said = f"{name} says more than is read; some of it is dropped."
+            said = f"{name} reports progress faster than it is read; some of it was dropped."
             self.run.mux.put([Warned(code="progress_dropped", message=said)])
 
 
 class _Work:
-    """One call at work; see `tools.work.Work`."""
+    """One running call; see `tools.work.Work`."""
 
     def __init__(self, calls: ToolCalls, key: str, call: ToolCall) -> None:
         self._calls = calls
@@ -487,7 +488,7 @@ class _Work:
             )
             run.mux.put([event])
         calls.inputs[event.input] = self.call_id
-        run.mux.put([])  # whoever reads is to see that the tool waits
+        run.mux.put([])  # the reader has to see that the tool waits
         try:
             question = Question.of(event, run.id, run.path)
             answer = await calls.hear(run.people.open(question, asked.check, run.answers))
@@ -501,7 +502,7 @@ class _Work:
         if (done := self._decided()) is not None:
             return ToolOutcome.failed(done)
         calls.handoff, calls.note = to, note
-        return ToolOutcome(result=f"The conversation goes to {to.to}.")
+        return ToolOutcome(result=f"The conversation was handed to {to.to}.")
 
     def answer(self, value: Any) -> ToolOutcome:
         if (done := self._decided()) is not None:
@@ -510,10 +511,10 @@ class _Work:
         return ToolOutcome(result="The answer was received.")
 
     def _decided(self) -> str | None:
-        """What the step's calls have decided before this one: the first to hand over or to answer counts."""
+        """Returns the outcome for a later decision in the step: the first handoff or answer counts."""
         calls = self._calls
         if calls.handoff is not None:
-            return f"The conversation has gone to {calls.handoff.to} already."
+            return f"The conversation was handed to {calls.handoff.to} already."
         return None if calls.answer is UNSET else "The answer was given already."
 
     async def conduct(self, run: Run) -> ToolOutcome:
@@ -529,11 +530,11 @@ class _Work:
                 raise
             return ToolOutcome.failed(f"ToolTimeout: {self._name} took longer than {seconds:g} seconds.")
         finally:
-            run.stands_still = None  # it holds this task, and with what ended it all that stands here
+            run.stands_still = None  # it holds this task, and through its error all of these frames
             del self._calls.conducted[self.call_id]
         if run.error is not None:
             ours = isinstance(run.error, RunTimeout) and self.deadline is not None and self.deadline <= time.monotonic()
-            # What is nested too deep does not get better when a model on the way up tries once more.
+            # Too deep nesting is not fixed by another try of a model above.
             if ours or isinstance(run.error, MaxDepthReached) or not isinstance(run.error, Exception):
                 raise run.error
             return ToolOutcome.failed(f"{type(run.error).__name__}: {run.error}", exception=run.error)
@@ -543,7 +544,7 @@ class _Work:
 
 
 def _with_change(result: Any, call: ToolCall) -> Any:
-    """A result, and before it what it is the result of, where that is not what the model asked for."""
+    """Returns a result, preceded by the actual arguments if they are not the model's."""
     with_what = call.arguments if isinstance(call.arguments, str) else msgspec.json.encode(call.arguments).decode()
     note = f"[A person changed the arguments to {with_what}]\n\n"
     return note + result if isinstance(result, str) else (Text(text=note), *result)

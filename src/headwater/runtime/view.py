@@ -1,6 +1,6 @@
-"""What a model is sent in place of the whole conversation: a function of the messages, which the log keeps all of.
+"""Views: functions that select the messages for a model, while the log keeps the whole conversation.
 
-Owns the shape of that function and what it must return. It must never change what the log holds.
+Owns the signature of these functions and the checks of their results. It must never change the log.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ("View", "ViewInfo", "clip_tool_results", "seen_by")
 
 
 class ViewInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a view may go by beside the messages."""
+    """Information for a view besides the messages."""
 
     agent: str
     model: str
-    """The model that is asked first."""
+    """The model that is called first."""
     step: int
     """Counts from 1."""
     context: Any = None
@@ -35,9 +35,9 @@ View: TypeAlias = Callable[[tuple[Message, ...], ViewInfo], Any]
 
 
 async def seen_by(view: View, messages: Sequence[Message], info: ViewInfo) -> tuple[Message, ...]:
-    """The messages that the view makes of the conversation.
+    """Returns the view's messages for the conversation.
 
-    Raises HistoryInvalid where they are none, or leave a call without its result.
+    Raises HistoryInvalid if they are not messages, or leave a call without its result.
     """
     said = view(tuple(messages), info)
     given: Any = await said if inspect.isawaitable(said) else said
@@ -59,9 +59,9 @@ async def seen_by(view: View, messages: Sequence[Message], info: ViewInfo) -> tu
 
 
 def clip_tool_results(chars: int, *, keep_last: int = 2) -> View:
-    """A view that shortens the text of tool results to `chars` characters each, but for those of the last messages.
+    """Returns a view that truncates the text of tool results to `chars` characters each, except in the last messages.
 
-    `keep_last` is how many messages from the end are left whole. The log keeps all of it.
+    `keep_last` is the number of messages at the end that are not truncated. The log keeps everything.
     """
 
     def view(messages: tuple[Message, ...], info: ViewInfo) -> list[Message]:
@@ -85,4 +85,4 @@ def _clip_result(result: ToolResult, chars: int) -> ToolResult:
 
 
 def _cut(text: str, chars: int) -> str:
-    return text if len(text) <= chars else f"{text[:chars]}\n[The rest of {len(text):,} characters is left out here.]"
+    return text if len(text) <= chars else f"{text[:chars]}\n[Truncated: {len(text):,} characters in total.]"

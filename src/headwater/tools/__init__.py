@@ -1,6 +1,7 @@
-"""Tools: functions that a model may call. Declared by `tool`, run by `run_tool`, spoken to through `ToolContext`.
+"""Tools: functions that a model may call. `tool` declares them, `run_tool` runs them, `ToolContext` connects them to a
+run.
 
-Each name is imported from its module when it is first used: agents without tools need none of it.
+Each name is imported from its module on first use: agents without tools need none of it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ __all__ = (
     "tool",
 )
 
-if not TYPE_CHECKING:  # a checker would take every name for known
+if not TYPE_CHECKING:  # type checkers would otherwise accept any name
 
     def __getattr__(name: str) -> Any:
         import importlib

@@ -1,6 +1,6 @@
-"""A call's clock, which stands still while people are waited for.
+"""A call's timeout, which pauses while the call waits for people.
 
-Owns how much is left of a timeout that is stopped and set going again; what it ends is whoever opened the timeout.
+Owns the remaining time of a timeout that is paused and resumed; the code that opened the timeout owns what it ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ("CallClock",)
 
 
 class CallClock:
-    """An `asyncio.timeout` that can be stopped; as often as it is stopped, it must be set going again."""
+    """An `asyncio.timeout` that can be paused; each pause must be followed by a resume."""
 
     __slots__ = ("_left", "_stops", "timeout")
 
@@ -21,7 +21,7 @@ class CallClock:
         self._left: float | None = None
 
     def stand(self, still: bool) -> None:
-        """Stop the clock, or set it going again; nothing where it has run out, or where there is no limit."""
+        """Pauses or resumes the timeout; does nothing if it has expired or there is none."""
         now = asyncio.get_running_loop().time()
         self._stops += 1 if still else -1
         if still and self._stops == 1 and (when := self.timeout.when()) is not None and not self.timeout.expired():

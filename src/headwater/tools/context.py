@@ -1,7 +1,7 @@
-"""What a tool may ask of the run that called it.
+"""The context of a tool call: what a tool may ask of the run that called it.
 
-Owns what the tool sees; how its words reach the run's loop from another thread is `execution`'s. Everything here may
-be used from any thread.
+Owns what the tool sees; `execution` owns the way from another thread to the run's loop. Everything here may be used
+from any thread.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from headwater.events.questions import Answer
 from headwater.schema import well_formed
 from headwater.tools.work import Asked
 
-__all__ = ("Stoppable", "ToolContext", "current_call", "earlier")
+__all__ = ("Stoppable", "ToolContext", "current_call", "earliest")
 
 ContextT = TypeVar("ContextT", default=Any)
 T = TypeVar("T")
 
 
 class Stoppable(Protocol):
-    """What a tool has begun, and nobody waits for once the tool is stopped: a run."""
+    """Work that a tool has started and that ends with the tool: a run."""
 
     def cancel(self, by: Any) -> None:
-        """Stop it; from any thread."""
+        """Stops it, from any thread."""
 
 
 class Asker(Protocol):
-    """How a tool's question gets to a person."""
+    """Passes a tool's question to a person."""
 
     async def here(self, asked: Asked) -> Answer:
-        """Wait in the loop for the answer."""
+        """Waits in the loop for the answer."""
 
     def in_thread(self, asked: Asked, stopped: threading.Event) -> Answer:
-        """Block this thread until the answer is there, or the call is stopped."""
+        """Blocks this thread until the answer arrives, or the call is stopped."""
 
 
 class ToolContext(Generic[ContextT]):
-    """The run as one call of a tool sees it; given to each parameter that is annotated with it.
+    """The run as seen by one call of a tool; passed to each parameter that is annotated with it.
 
-    `context` is what the run was given as its context, `call_id` the call's id, `run_id` the run's. `deadline` is
-    when the tool must be done, in seconds of `time.monotonic`; None where nothing limits it.
+    `context` is the run's context, `call_id` the call's id, `run_id` the run's. `deadline` is when the tool must be
+    done, in seconds of `time.monotonic`; None if there is no limit.
     """
 
     __slots__ = (
@@ -75,7 +75,7 @@ class ToolContext(Generic[ContextT]):
         emit: Callable[[Any], None] | None = None,
         ask: Asker | None = None,
     ) -> None:
-        """Made for each call; make one yourself to try a tool out, with an `emit` to see what it says."""
+        """Created for each call; create one yourself to test a tool, with an `emit` to see its progress."""
         self.context = context
         self.call_id = call_id
         self.tool_name = tool_name
@@ -83,14 +83,14 @@ class ToolContext(Generic[ContextT]):
         self.deadline = deadline
         self._emit = emit
         self._ask = ask
-        self._begun: list[weakref.ref[Stoppable]] = []  # two threads may be at it, and a list's copy is one step
+        self._begun: list[weakref.ref[Stoppable]] = []  # other threads may change it, and copying a list is one step
         self._stopped = threading.Event()
         self._thread: int | None = None
 
     def emit(self, data: Any) -> None:
-        """Say something while the tool runs: an event of the run, its data made plain JSON.
+        """Reports progress: an event of the run, with its data converted to plain JSON.
 
-        In a thread it waits where the run is far behind. After the call has ended nothing is said.
+        In a thread it waits if the run is far behind. After the call has ended it does nothing.
         """
         if self._emit is not None and not self._stopped.is_set():
             from headwater.schema import to_plain
@@ -99,7 +99,8 @@ class ToolContext(Generic[ContextT]):
 
     @property
     def idempotency_key(self) -> str:
-        """The same on every try of this call, also in another process: what a payment service wants to be told."""
+        """The same for every try of this call, also in another process: an idempotency key, as for a payment
+        service."""
         return f"{self.run_id}/{self.call_id}"
 
     @overload
@@ -107,12 +108,13 @@ class ToolContext(Generic[ContextT]):
     @overload
     async def ask(self, message: str, type: Any = str, *, seconds: float | None = None) -> Any: ...
     async def ask(self, message: str, type: Any = str, *, seconds: float | None = None) -> Any:
-        """Ask a person, and wait for the answer, a value of `type`: any type that a tool's parameter may have.
+        """Asks a person and waits for the answer, a value of `type`: any type that a tool's parameter may have.
 
-        The run says that it waits (`input.asked`); whoever reads it answers (`stream.answer`), or the run's approver.
-        The clocks of the tool and of the run stand still meanwhile. `seconds` is how long an answer is waited for.
-        A run that is left here and gone on with begins the tool anew, and this returns what was answered before: so
-        nothing with an effect belongs before an `ask`. Raises Declined where the person does not answer.
+        The run reports the question (`input.asked`); its reader answers (`stream.answer`), or the run's approver. The
+        timeouts of the tool and of the run pause meanwhile. `seconds` limits the wait for an answer.
+
+        If the run is parked here and resumed, the tool starts again and this returns the earliest answer: so no side
+        effects belong before an `ask`. Raises Declined if the person does not answer.
         """
         asked, read = _question(message, type, seconds)
         return read(await self._asker().here(asked))
@@ -122,13 +124,13 @@ class ToolContext(Generic[ContextT]):
     @overload
     def ask_sync(self, message: str, type: Any = str, *, seconds: float | None = None) -> Any: ...
     def ask_sync(self, message: str, type: Any = str, *, seconds: float | None = None) -> Any:
-        """`ask` for a plain tool, which blocks. Raises Cancelled where the call is stopped, and LoopMisuse."""
+        """`ask` for a sync tool; it blocks. Raises Cancelled if the call is stopped, and LoopMisuse."""
         asked, read = _question(message, type, seconds)
         return read(self._asker().in_thread(asked, self._stopped))
 
     def _asker(self) -> Asker:
         if self._ask is None:
-            raise LoopMisuse("There is no run here that could ask anyone.", hint="Call the tool in an agent's run.")
+            raise LoopMisuse("There is no run that could ask anyone.", hint="Call the tool from an agent's run.")
         return self._ask
 
     @property
@@ -137,34 +139,35 @@ class ToolContext(Generic[ContextT]):
         return self._stopped.is_set()
 
     def check(self) -> None:
-        """Raise Cancelled where the call was cancelled or timed out: a plain tool's way out of a long loop."""
+        """Raises Cancelled if the call was cancelled or timed out, to leave a long loop in a sync tool."""
         if self._stopped.is_set():
             raise Cancelled(f"The call of {self.tool_name or 'the tool'} was stopped.")
 
     def wait(self, seconds: float) -> bool:
-        """Sleep in a plain tool, at most `seconds`; returns True at once when the call is stopped."""
+        """Sleeps in a sync tool, at most `seconds`; returns True at once when the call is stopped."""
         return self._stopped.wait(seconds)
 
     def remaining(self) -> float | None:
-        """Seconds until the deadline, never below 0; None where there is none."""
+        """Seconds until the deadline, never below 0; None if there is none."""
         return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     @property
     def works_here(self) -> bool:
-        """Whether the tool is what this very thread is at, and not only something that it once began."""
+        """Whether this thread is running the tool itself, not something that the tool started."""
         return self._thread == threading.get_ident()
 
     def work_here(self, working: bool) -> None:
-        """The tool is at work in this thread from now on, or no longer; done by the run."""
+        """Marks that the tool runs in this thread, or no longer does; called by the run."""
         self._thread = threading.get_ident() if working else None
 
     def begun(self, run: Stoppable) -> bool:
-        """The tool has begun a run, which is stopped with it; True where it has been stopped. Done by the run."""
+        """Registers a run that the tool started, to be stopped with it; True if it is stopped already. Called by the
+        run."""
         self._begun.append(weakref.ref(run))
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Tell the tool that nobody waits for it any more; done by the run."""
+        """Tells the tool that it was stopped; called by the run."""
         self._stopped.set()
         for known in tuple(self._begun):
             if (run := known()) is not None:
@@ -172,7 +175,7 @@ class ToolContext(Generic[ContextT]):
 
 
 def _question(message: str, type: Any, seconds: float | None) -> tuple[Asked, Callable[[Answer], Any]]:
-    """What is asked, and how the answer is read."""
+    """Returns the question's schema, and the function that reads the answer."""
     from headwater.schema import OutputType, to_json, to_plain
 
     wanted: OutputType[Any] = OutputType(type)
@@ -183,7 +186,9 @@ def _question(message: str, type: Any, seconds: float | None) -> tuple[Asked, Ca
             return msgspec.structs.replace(answer, content=None)
         content = to_plain(answer.content)
         if type is str and not isinstance(content, str):
-            raise AnswerInvalid("The answer is a text.", hint="Nothing was answered: the question is still open.")
+            raise AnswerInvalid(
+                "The answer must be a string.", hint="Nothing was answered: the question is still open."
+            )
         try:
             value = content if type is str else wanted.parse(to_json(content))
         except ValueError as error:
@@ -201,10 +206,10 @@ def _question(message: str, type: Any, seconds: float | None) -> tuple[Asked, Ca
     return Asked(well_formed(message), schema, check, seconds), read
 
 
-def earlier(one: float | None, other: float | None) -> float | None:
-    """Which of two deadlines comes first; None is never."""
+def earliest(one: float | None, other: float | None) -> float | None:
+    """Returns the earliest of two deadlines; None is never."""
     return other if one is None else one if other is None else min(one, other)
 
 
 current_call: ContextVar[ToolContext[Any] | None] = ContextVar("headwater_current_call", default=None)
-"""The call of a tool on whose behalf code is running, so that runs begun there know its deadline and end with it."""
+"""The tool call that the current code belongs to, so that runs started there know its deadline and end with it."""

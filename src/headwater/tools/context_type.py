@@ -1,4 +1,4 @@
-"""What a context must be, as type hints say it.
+"""Reads the required type of a context from type hints.
 
 Owns how hints are read; it must never look at a context itself.
 """
@@ -15,18 +15,18 @@ __all__ = ("held_by", "is_context", "required", "shown")
 
 
 def is_context(hint: Any) -> bool:
-    """Whether a type hint asks for the context: ToolContext, ToolContext[X], either of them optional."""
+    """Whether a type hint is for the context: ToolContext, ToolContext[X], either of them optional."""
     return _context(hint) is not None
 
 
 def held_by(hint: Any) -> Any:
-    """X of the ToolContext[X] that a hint asks for, where the context must be one; Any where it may be anything."""
+    """Returns X of a ToolContext[X] hint; Any if the context may be anything."""
     arguments = typing.get_args(_context(hint))
     return arguments[0] if arguments and required(arguments[0]) else Any
 
 
 def required(type_: Any) -> bool:
-    """Whether a context of the type has to be given: it may be neither anything nor None."""
+    """Whether a context is required: the type allows neither anything nor None."""
     if type_ in (Any, object, None, NoneType) or isinstance(type_, TypeVar):
         return False
     if (alias := getattr(type_, "__value__", None)) is not None:  # type X = …
@@ -40,14 +40,14 @@ def required(type_: Any) -> bool:
 
 
 def shown(type_: Any) -> str:
-    """The type as one would write it."""
+    """Returns the type as written in code."""
     if isinstance(type_, typing.ForwardRef):
         return type_.__forward_arg__
     return type_.__name__ if isinstance(type_, type) and not typing.get_args(type_) else str(type_)
 
 
 def _context(hint: Any) -> Any:
-    """The ToolContext in a hint; None where there is none."""
+    """Returns the ToolContext in a hint; None if there is none."""
     origin = typing.get_origin(hint)
     if origin is Annotated:
         return _context(typing.get_args(hint)[0])

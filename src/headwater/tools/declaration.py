@@ -1,7 +1,7 @@
-"""`tool`, and the `Tool` it makes: a function as a declaration that a model can be told of.
+"""`tool`, and the `Tool` it creates: a function with its description for a model.
 
-A Tool holds no state of a run, so that a thousand runs share it. Whatever is wrong with a function is found here,
-when it is made a tool, and never in the middle of a run.
+A Tool holds no state of a run, so a thousand runs can share it. All errors in a function's declaration are found here,
+when the tool is created, and never in the middle of a run.
 """
 
 from __future__ import annotations
@@ -37,18 +37,21 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class Tool(Generic[P, R_co]):
-    """A function that a model may call; calling it calls the function, as it was.
+    """A function that a model may call; calling the Tool calls the function.
 
-    `timeout` is in seconds (None: the agent's), `retries` how often bad arguments are sent back to the model (None:
-    the agent's), `strict` whether the provider is asked to hold the model to the schema (None: as it does by itself),
-    `max_result_chars` where a result is cut, `on_error` what becomes of an exception ("tell": the model is told, and
-    the run goes on; "raise": the run ends with it; None: the agent's `tool_errors`). `approval` says whether a person
-    is asked before it runs: True, the reason, or a function of the validated arguments (and the run's context, where it
-    takes two) that returns one of these. `on_unknown` is what becomes of a call that had begun when its process ended,
-    where the run is gone on with: it runs again ("retry"), the model is told that nobody knows ("tell"), a person is
-    asked ("ask"), or the run fails ("fail"). `spec` is what a provider is told, `is_async` whether it runs in the event
-    loop, `context_type` what the run's context must be (Any: anything or nothing), `unbound` whether it is a method
-    that still wants its object. `schema` tells its arguments in place of the signature, see `from_schema`.
+    `timeout` is in seconds (None: the agent's), `retries` how often invalid arguments are sent back to the model (None:
+    the agent's), `strict` whether the provider is asked to enforce the schema (None: the provider's default),
+    `max_result_chars` the length at which a result is truncated, `on_error` what happens after an exception ("tell":
+    the model is told, and the run continues; "raise": the run ends with it; None: the agent's `tool_errors`).
+
+    `approval` says whether a person must approve a call: True, the reason, or a function of the validated arguments
+    (and the run's context, if it has two parameters) that returns one of these. `on_unknown` decides about a call that
+    had started when its process ended, once the run is resumed: run it again ("retry"), tell the model that the outcome
+    is unknown ("tell"), ask a person ("ask"), or fail the run ("fail").
+
+    `spec` is the description for a provider, `is_async` says whether it runs in the event loop, `context_type` is the
+    required type of the run's context (Any: anything or nothing), `unbound` says whether it is a method without its
+    object. `schema` describes its arguments instead of the signature, see `from_schema`.
     Raises: InvalidTool.
     """
 
@@ -95,7 +98,7 @@ class Tool(Generic[P, R_co]):
         self.context_type = contexts.held
         self.description = self.parameters.description if description is None else inspect.cleandoc(description)
         self.spec = ToolSpec(name=self.name, description=self.description, parameters=self._shape(), strict=self.strict)
-        # What reads functions (help, inspect.signature, documentation tools) finds the one that was written.
+        # For help(), inspect.signature and documentation tools, which find the original function.
         self.__wrapped__ = function
         self.__name__ = getattr(origin, "__name__", self.name)
         self.__qualname__ = getattr(origin, "__qualname__", self.name)
@@ -118,10 +121,11 @@ class Tool(Generic[P, R_co]):
         approval: Approval = False,
         on_unknown: OnUnknown = "retry",
     ) -> Tool[..., Any]:
-        """A tool whose arguments are told by a JSON Schema of type object, as another system may have it.
+        """Creates a tool whose arguments are described by a JSON Schema of type object, such as one from another
+        system.
 
-        The function is called with the arguments by name, as the model wrote them, checked for types, names and enums;
-        its own hints are not read, but a parameter of type ToolContext is filled in. Raises: InvalidTool.
+        The function is called with the model's arguments by name, checked for types, names and enums; its own hints are
+        not read, but a parameter of type ToolContext is filled in. Raises: InvalidTool.
         """
         return Tool(
             function,
@@ -138,7 +142,7 @@ class Tool(Generic[P, R_co]):
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Call the function, as if it were no tool."""
+        """Calls the function directly."""
         return self.function(*args, **kwargs)
 
     def __copy__(self) -> Tool[P, R_co]:
@@ -147,11 +151,11 @@ class Tool(Generic[P, R_co]):
         return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tool[P, R_co]:
-        return self  # it holds nothing that a run changes, and what its function is bound to is not ours to copy
+        return self  # it is immutable, and the object that its function is bound to must not be copied
 
     def __reduce__(self) -> Any:
-        # What has replaced its function under the function's name goes by that name; what was made of a function is
-        # made again.
+        # A tool that replaced its function under the function's name is pickled by that name; any other one is
+        # created again from its function.
         if _under_its_name(self.__module__, self.__qualname__) is self:
             return self.__qualname__
         if isinstance(self.function, MethodType) and not inspect.isroutine(
@@ -171,7 +175,7 @@ class Tool(Generic[P, R_co]):
     @overload
     def __get__(self: Tool[Concatenate[Any, Q], R], instance: object, owner: type | None = None) -> Tool[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Tool[..., Any]:
-        """The tool of a method, bound to its object."""
+        """Returns the tool of a method, bound to its object."""
         if instance is None or not self.unbound:
             return self
         bound: Tool[..., Any] = copy.copy(self)
@@ -182,13 +186,13 @@ class Tool(Generic[P, R_co]):
     goes_on = False
 
     def wants_log(self, seen: set[int]) -> bool:
-        """See `work.Offered`: it is asked about, or asks by its context."""
+        """See `work.Offered`: it may need approval, or ask through its context."""
         return bool(self.approval or self.parameters.injected)
 
     def validate(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
-        """The keyword arguments that a model's `arguments` stand for, without those that the run gives.
+        """Returns the keyword arguments for a model's `arguments`, without those that the run injects.
 
-        Raises: schema.ValidationFailed, whose text says what to repair.
+        Raises: schema.ValidationFailed, whose text says what to fix.
         """
         return self.parameters.validate(arguments)
 
@@ -207,7 +211,8 @@ class Tool(Generic[P, R_co]):
         )
 
     def invoke(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
-        """Call the function with validated arguments and, where it asks for it, the context; nothing is awaited."""
+        """Calls the function with validated arguments and, if it has a parameter for it, the context; nothing is
+        awaited."""
         function: Callable[..., Any] = self.function
         return function(**arguments, **dict.fromkeys(self.parameters.injected, context))
 
@@ -217,9 +222,9 @@ class Tool(Generic[P, R_co]):
         shape = self.parameters.strict_schema()
         if shape is None:
             raise InvalidTool(
-                f"{self.name} cannot be strict: a parameter takes free keys, a tuple, anything, or has a pattern or "
-                "an enum that strict schemas do not hold.",
-                hint="Give it a closed, simpler type, or leave strict= out.",
+                f"{self.name} cannot be strict: a parameter accepts free keys, a tuple, anything, or has a pattern or "
+                "an enum that strict schemas do not support.",
+                hint="Use a simpler, closed type, or leave strict= out.",
             )
         return shape
 
@@ -238,7 +243,7 @@ _SETTINGS = (
 
 
 def _under_its_name(module: str, name: str) -> Any:
-    """What stands in a module under that name, with dots in it; None where nothing does."""
+    """Returns the object in a module under a dotted name; None if there is none."""
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -246,21 +251,21 @@ def _under_its_name(module: str, name: str) -> Any:
 
 
 class SupportsAsTool(Protocol):
-    """Something that makes a tool of itself, such as an agent."""
+    """An object that can become a tool, such as an agent."""
 
     def as_tool(self) -> Tool[..., Any]:
-        """Itself as a tool."""
+        """Returns itself as a tool."""
 
 
 ToolLike: TypeAlias = Tool[..., Any] | SupportsAsTool | Callable[..., Any]
-"""What may stand in an agent's `tools`."""
+"""Accepted items of an agent's `tools`."""
 
 
 class ToolDecorator(Protocol):
     """`tool` with its settings, waiting for the function."""
 
     def __call__(self, function: Callable[P, R], /) -> Tool[P, R]:
-        """The function as a tool."""
+        """Returns the function as a tool."""
 
 
 @overload
@@ -292,34 +297,36 @@ def tool(
     on_unknown: OnUnknown = "retry",
 ) -> ToolDecorator: ...
 def tool(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
-    """Make a function a tool: `@tool`, `@tool(name=…, timeout=…)`, or `tool(function)`.
+    """Turns a function into a tool: `@tool`, `@tool(name=…, timeout=…)`, or `tool(function)`.
 
-    The function may be plain or async, return or yield (what it yields is progress; a plain generator's return value
-    is the result, an async one's last yield). Its type hints and its docstring become the schema. See `Tool` for the
-    settings.
-    Raises: InvalidTool, where it cannot be told to a model.
+    The function may be sync or async, return or yield (yielded values are progress; the result is a sync generator's
+    return value, or an async generator's last yield). Its type hints and its docstring become the schema. See `Tool`
+    for the settings.
+
+    Raises: InvalidTool, if it cannot be described to a model.
     """
     if function is None:
         return functools.partial(tool, **settings)
     if isinstance(function, Tool):
         raise InvalidTool(
-            f"{function.name} is a tool already.", hint="To change it, make another: tool(it.function, …)."
+            f"{function.name} is a tool already.", hint="To change it, create another one: tool(it.function, …)."
         )
     return Tool(function, **settings)
 
 
 def as_tool(item: ToolLike) -> Tool[..., Any]:
-    """`item` as a tool an agent can use: a Tool as it is, an agent by its `as_tool`, a function with its defaults.
+    """Returns `item` as a tool for an agent: a Tool unchanged, an agent through its `as_tool`, a function with the
+    defaults.
 
     Raises: InvalidTool.
     """
     if isinstance(item, MethodType) and isinstance(item.__func__, Tool):
-        item = item.__func__.__get__(item.__self__)  # what @classmethod makes of a tool
+        item = item.__func__.__get__(item.__self__)  # the result of @classmethod on a tool
     if isinstance(item, Tool):
         if item.unbound:
             raise InvalidTool(
-                f"{item.__qualname__} is a method without its object.",
-                hint=f"Make the object and pass the tool from it: obj.{item.__name__}.",
+                f"{item.__qualname__} is an unbound method.",
+                hint=f"Create the object and pass its bound tool: obj.{item.__name__}.",
             )
         return item
     if not isinstance(item, type) and callable(make := getattr(item, "as_tool", None)):
@@ -329,27 +336,27 @@ def as_tool(item: ToolLike) -> Tool[..., Any]:
 
 
 def as_tools(items: Iterable[ToolLike]) -> tuple[Tool[..., Any], ...]:
-    """Each of `items` as a tool. Raises InvalidTool, also where two have the same name."""
+    """Returns each of `items` as a tool. Raises InvalidTool, also if two have the same name."""
     if callable(items):
-        raise InvalidTool(f"tools is {items!r}.", hint="Give a list of tools: tools=[…].")
+        raise InvalidTool(f"tools must be a list, not {items!r}.", hint="Pass a list of tools: tools=[…].")
     made = tuple(map(as_tool, items))
     seen: set[str] = set()
     for one in made:
         if one.name in seen:
-            raise InvalidTool(f"Two tools have the name {one.name!r}.", hint="Give one another: @tool(name=…).")
+            raise InvalidTool(f"Two tools have the name {one.name!r}.", hint="Rename one: @tool(name=…).")
         seen.add(one.name)
     return made
 
 
 def _check_function(function: Any) -> None:
     if isinstance(function, classmethod):
-        raise InvalidTool("@tool stands above @classmethod.", hint="Put @classmethod above @tool.")
+        raise InvalidTool("@tool is above @classmethod.", hint="Put @classmethod above @tool.")
     if isinstance(function, type):
-        raise InvalidTool(f"{function.__name__} is a class.", hint="Pass a function, or an object that is callable.")
+        raise InvalidTool(f"{function.__name__} is a class.", hint="Pass a function or a callable object.")
     if not callable(function):
         raise InvalidTool(
-            f"{function!r} cannot be called.",
-            hint="A tool is a function (its name, without parentheses behind it), a Tool, or an agent.",
+            f"{function!r} is not callable.",
+            hint="A tool is a function (its name, without parentheses), a Tool, or an agent.",
         )
 
 
@@ -357,18 +364,18 @@ def _checked_name(name: str | None, function: Any) -> str:
     if name is None:
         origin = written(function)
         name = getattr(origin, "__name__", "")
-        if name == "__call__":  # a callable object is known by its class
+        if name == "__call__":  # a callable object has the name of its class
             name = getattr(origin, "__qualname__", name).split(".")[-2]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidTool(
-            f"{name!r} is no name for a tool: every provider takes up to 64 ASCII letters, digits, _ and -.",
-            hint="Name it: @tool(name=…) or tool(function, name=…).",
+            f"{name!r} is not a valid tool name: providers accept up to 64 ASCII letters, digits, _ and -.",
+            hint="Set a name: @tool(name=…) or tool(function, name=…).",
         )
     return name
 
 
 class _Contexts:
-    """Says of type hints whether they ask for the context, and remembers what it must be."""
+    """Checks whether type hints are for the context, and records its required type."""
 
     def __init__(self) -> None:
         self.held: Any = Any
@@ -384,7 +391,7 @@ class _Contexts:
 def _by_schema(name: str, function: Any, schema: Mapping[str, Any], contexts: _Contexts) -> RawParameters:
     try:
         hints = typing.get_type_hints(written(function))
-    except Exception:  # names that only a checker knows: nothing of theirs is needed but the context
+    except Exception:  # names that only type checkers know: only the context's hint is needed
         hints = {}
     injected = tuple(one for one, hint in hints.items() if one != "return" and contexts(hint))
     said = read_docstring(inspect.getdoc(written(function)))
@@ -392,26 +399,28 @@ def _by_schema(name: str, function: Any, schema: Mapping[str, Any], contexts: _C
         return RawParameters(schema, injected=injected, description=said.description)
     except ValueError as error:
         raise InvalidTool(
-            f"{name} cannot be a tool: {error}.", hint='Give a JSON Schema: {"type": "object", "properties": {…}}.'
+            f"{name} cannot be a tool: {error}.", hint='Pass a JSON Schema: {"type": "object", "properties": {…}}.'
         ) from None
 
 
 def _check_settings(made: Tool[..., Any]) -> None:
     if made.timeout is not None and not (_is_number(made.timeout) and made.timeout > 0):
-        raise InvalidTool(f"{made.name}: timeout is {made.timeout!r}.", hint="Give seconds above 0, or None.")
+        raise InvalidTool(
+            f"{made.name}: timeout is {made.timeout!r}.", hint="Use a number of seconds above 0, or None."
+        )
     if made.retries is not None and not (_is_number(made.retries) and made.retries >= 0):
-        raise InvalidTool(f"{made.name}: retries is {made.retries!r}.", hint="Give 0 or more, or None.")
+        raise InvalidTool(f"{made.name}: retries is {made.retries!r}.", hint="Use 0 or more, or None.")
     if not (_is_number(made.max_result_chars) and made.max_result_chars >= 1):
-        raise InvalidTool(f"{made.name}: max_result_chars is {made.max_result_chars!r}.", hint="Give 1 or more.")
+        raise InvalidTool(f"{made.name}: max_result_chars is {made.max_result_chars!r}.", hint="Use 1 or more.")
     if made.on_unknown not in ("retry", "tell", "ask", "fail"):
-        hint = 'Give "retry", "tell", "ask" or "fail".'
+        hint = 'Use "retry", "tell", "ask" or "fail".'
         raise InvalidTool(f"{made.name}: on_unknown is {made.on_unknown!r}.", hint=hint)
     approval: Any = made.approval
     if not isinstance(approval, (bool, str)) and not callable(approval):
-        hint = "Give True, a reason, or a function of the arguments."
+        hint = "Use True, a reason, or a function of the arguments."
         raise InvalidTool(f"{made.name}: approval is {made.approval!r}.", hint=hint)
     if made.on_error not in (None, "tell", "raise"):
-        raise InvalidTool(f"{made.name}: on_error is {made.on_error!r}.", hint='Give "tell" or "raise", or None.')
+        raise InvalidTool(f"{made.name}: on_error is {made.on_error!r}.", hint='Use "tell" or "raise", or None.')
 
 
 def _is_number(value: object) -> bool:
@@ -419,14 +428,14 @@ def _is_number(value: object) -> bool:
 
 
 def _is_async(function: Any) -> bool:
-    """Whether it belongs in the event loop; a plain function runs in a thread."""
+    """Whether it runs in the event loop; a sync function runs in a thread."""
     if not inspect.isroutine(function) and not isinstance(function, functools.partial):
         function = type(function).__call__
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _takes_self(function: Any) -> bool:
-    """Whether this is a method that is still being written down in its class: the decorator sees a plain function."""
+    """Whether this is a method whose class is still being defined: the decorator sees only a function."""
     if not inspect.isfunction(function):
         return False
     outer = function.__qualname__.rpartition(".")[0]
@@ -436,7 +445,7 @@ def _takes_self(function: Any) -> bool:
 
 
 def _enclosing_names(origin: Any) -> Mapping[str, Any]:
-    """The names of the functions around `origin`, while they run: a hint may be of a class that one of them made."""
+    """Returns the local names of the functions around `origin`, while they run: a hint may use a local class."""
     outer: str = getattr(origin, "__qualname__", "").rpartition(".<locals>")[0]
     scope = getattr(origin, "__globals__", None)
     names: dict[str, Any] = {}

@@ -1,7 +1,7 @@
-"""One call of a tool, carried out: arguments checked, run where it belongs, timed, bounded, and made an outcome.
+"""Executes one call of a tool: checks arguments, runs it in the right place, applies limits, and returns the outcome.
 
-An async tool runs in the task that asks for it, a plain one in a thread of `pool`. Nothing here outlives the call but
-a thread that will not end, which is told so by its context. It appends no event; it says progress by `emit`.
+An async tool runs in the calling task, a sync one in a thread of `pool`. Nothing here outlives the call except a thread
+that does not end, which its context tells to stop. It appends no event; it reports progress through `emit`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from headwater.events.questions import Answer
 from headwater.schema import ValidationFailed
 from headwater.tools import pool
 from headwater.tools.clock import CallClock
-from headwater.tools.context import ToolContext, current_call, earlier
+from headwater.tools.context import ToolContext, current_call, earliest
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.progress import Progress
 from headwater.tools.work import Asked
@@ -29,11 +29,11 @@ from headwater.tools.work import Asked
 __all__ = ("Invocable", "run_tool")
 
 _LOOK_AGAIN = 1.0
-"""Seconds after which a waiting thread looks whether its loop is still there at all."""
+"""Interval in seconds at which a waiting thread checks whether its loop still exists."""
 
 
 class Invocable(Protocol):
-    """A tool's function and its limits, as `Tool` has them."""
+    """A tool's function and its limits; see `Tool`."""
 
     @property
     def name(self) -> str:
@@ -41,21 +41,21 @@ class Invocable(Protocol):
 
     @property
     def timeout(self) -> float | None:
-        """How long a call may take, in seconds."""
+        """The timeout of a call, in seconds."""
 
     @property
     def max_result_chars(self) -> int:
-        """Where a result is cut."""
+        """The length at which a result is truncated."""
 
     @property
     def is_async(self) -> bool:
         """Whether it runs in the event loop."""
 
     def validate(self, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
-        """The keyword arguments for the function. Raises ValidationFailed."""
+        """Returns the keyword arguments for the function. Raises ValidationFailed."""
 
     def invoke(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
-        """Call the function; nothing is awaited."""
+        """Calls the function; nothing is awaited."""
 
 
 async def run_tool(
@@ -70,19 +70,21 @@ async def run_tool(
     run_id: str = "",
     ask: Callable[[Asked], Awaitable[Answer]] | None = None,
 ) -> ToolOutcome:
-    """Call `tool` with what a model wrote, and say what came of it.
+    """Calls `tool` with a model's arguments and returns the outcome.
 
-    `context` is the run's context. `emit` is called in this loop's thread with each progress, plain JSON data, never
-    after the return. `timeout` is in seconds, where the tool has none of its own; `deadline` is the run's, in seconds
-    of `time.monotonic`, which the tool is told of and the run itself enforces. `ask` is how a person is asked; the
-    clock stands still meanwhile.
-    Raises: ToolFailed and whatever is no Exception, as the tool raised it; CancelledError where this task is cancelled.
+    `context` is the run's context. `emit` is called in this loop's thread with each progress value, plain JSON data,
+    never after the return. `timeout` is in seconds, for a tool without its own; `deadline` is the run's, in seconds of
+    `time.monotonic`: the tool can read it and the run itself enforces it. `ask` asks a person; the timeout pauses
+    meanwhile.
+
+    Raises: ToolFailed and any BaseException that is not an Exception, as raised by the tool; CancelledError if this
+    task is cancelled.
     """
     try:
         values = tool.validate(arguments)
     except ValidationFailed as error:
         return ToolOutcome.failed(str(error), invalid=True, max_chars=tool.max_result_chars)
-    except Exception as error:  # a validator of the user's that raises something else
+    except Exception as error:  # a user's validator that raises something else
         return ToolOutcome.raised(error, invalid=True, max_chars=tool.max_result_chars)
     seconds = timeout if tool.timeout is None else tool.timeout
     progress = Progress(emit)
@@ -93,7 +95,7 @@ async def run_tool(
         call_id=call_id,
         tool_name=tool.name,
         run_id=run_id,
-        deadline=earlier(deadline, None if seconds is None else time.monotonic() + seconds),
+        deadline=earliest(deadline, None if seconds is None else time.monotonic() + seconds),
         emit=progress.say,
         ask=asking,
     )
@@ -111,7 +113,7 @@ async def run_tool(
 
 
 async def _timed(call: _Call, clock: asyncio.Timeout, seconds: float | None) -> ToolOutcome:
-    """The call under its clock, with what it raises made an outcome where that is the model's to hear."""
+    """Runs the call with its timeout, and converts exceptions for the model to an outcome."""
     task = asyncio.current_task()
     cancels = task.cancelling() if task is not None else 0
     try:
@@ -127,21 +129,21 @@ async def _timed(call: _Call, clock: asyncio.Timeout, seconds: float | None) -> 
     except asyncio.CancelledError as error:
         if task is None or task.cancelling() > cancels:
             raise
-        # Somebody cancelled something that the tool was waiting for; of this task nobody asked anything.
+        # Something that the tool awaited was cancelled, not this task.
         return call.raised(error)
 
 
 class _Asking:
-    """How a tool's question gets to the run, from the loop's own thread or from another one."""
+    """Passes a tool's question to the run, from the loop's own thread or from another one."""
 
     def __init__(self, ask: Callable[[Asked], Awaitable[Answer]], clock: CallClock) -> None:
         self._open: tuple[Callable[[Asked], Awaitable[Answer]], CallClock] | None = (ask, clock)
         self._loop = asyncio.get_running_loop()
         self._in_threads: set[Future[Answer]] = set()
-        """What threads wait for, so that it ends with the call."""
+        """The futures that threads wait for, so that they end with the call."""
 
     def close(self) -> None:
-        """The call has ended: what it asked through holds the run, and its clock the task."""
+        """Releases the run and the task when the call has ended."""
         self._open = None
         for waiting in tuple(self._in_threads):
             waiting.cancel()
@@ -149,7 +151,7 @@ class _Asking:
     async def here(self, asked: Asked) -> Answer:
         """Wait in the loop for the answer."""
         if self._open is None:
-            raise LoopMisuse("The call has ended, so nobody can be asked any more.", hint="Ask before it returns.")
+            raise LoopMisuse("The call has ended, so it can no longer ask.", hint="Ask before it returns.")
         ask, clock = self._open
         clock.stand(True)
         try:
@@ -160,7 +162,7 @@ class _Asking:
     def in_thread(self, asked: Asked, stopped: threading.Event) -> Answer:
         """Block this thread until the answer is there. Raises Cancelled where the call is stopped before."""
         if running_loop() is not None:
-            raise LoopMisuse("ctx.ask_sync would hold up the event loop.", hint="Write `await ctx.ask(…)`.")
+            raise LoopMisuse("ctx.ask_sync would block the event loop.", hint="Write `await ctx.ask(…)`.")
         waiting = self._begin(asked)
         if waiting is None:
             raise Cancelled("The call was stopped before anyone answered.")
@@ -176,7 +178,7 @@ class _Asking:
         raise Cancelled("The call was stopped before anyone answered.")
 
     def _begin(self, asked: Asked) -> Future[Answer] | None:
-        """The answer to come; None where the loop is gone."""
+        """Returns the future of the answer; None if the loop is closed."""
         wait = self.here(asked)
         try:
             waiting = asyncio.run_coroutine_threadsafe(wait, self._loop)
@@ -190,7 +192,7 @@ class _Asking:
 
 
 class _Call:
-    """One call under way. `began` is False while it waits for a thread."""
+    """One running call. `began` is False while it waits for a thread."""
 
     __slots__ = ("began", "context", "tool", "values")
 
@@ -204,11 +206,11 @@ class _Call:
         return ToolOutcome.raised(error, max_chars=self.tool.max_result_chars)
 
     async def here(self) -> ToolOutcome:
-        """In the task, where async tools belong."""
+        """Runs an async tool in the task."""
         return await self._settled(self.tool.invoke(self.values, self.context))
 
     async def in_thread(self) -> ToolOutcome:
-        """In a thread of the pool; where this task is cancelled, what comes of it there goes nowhere."""
+        """Runs a sync tool in a thread of the pool; if this task is cancelled, the result is dropped."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
 
@@ -237,9 +239,9 @@ class _Call:
         return value if isinstance(value, ToolOutcome) else await self._settled(value)
 
     def _called(self) -> Any:
-        """In the thread: the outcome, made here so that a large value is not put into words in the loop.
+        """Runs in the thread and creates the outcome there, so that a large value is not converted in the loop.
 
-        Where a plain function turns out to be async, what it returned is handed back to be awaited.
+        If a sync function turns out to be async, returns its awaitable, to be awaited in the loop.
         """
         try:
             value = self.tool.invoke(self.values, self.context)
@@ -250,11 +252,11 @@ class _Call:
             return ToolOutcome.of(value, max_chars=self.tool.max_result_chars)
         except ToolFailed:
             raise
-        except Exception as error:  # here and not in the task, which a StopIteration cannot be raised in
+        except Exception as error:  # caught here because a StopIteration cannot be raised in a task
             return self.raised(error)
 
     async def _settled(self, value: Any) -> ToolOutcome:
-        """The outcome of what an async tool returned: something to await, or a generator to go through."""
+        """Returns the outcome of an async tool's return value: an awaitable, or an async generator."""
         if inspect.isawaitable(value):
             value = await value
         if isinstance(value, AsyncGenerator):
@@ -267,7 +269,7 @@ async def _last(generator: AsyncGenerator[Any, None], context: ToolContext[Any])
     async with contextlib.aclosing(generator):
         async for last in generator:
             context.emit(last)
-            await asyncio.sleep(0)  # one that never waits would leave nobody the time to read
+            await asyncio.sleep(0)  # a generator that never waits would block readers
     return last
 
 
@@ -290,7 +292,7 @@ def _settle(done: asyncio.Future[tuple[Any, BaseException | None]], end: tuple[A
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: Any) -> bool:
     try:
         loop.call_soon_threadsafe(function, *args)
-    except RuntimeError:  # the loop is closed, and nobody is there to hear it
+    except RuntimeError:  # the loop is closed, so the result is not needed
         return False
     return True
 
@@ -300,6 +302,6 @@ def _too_late(call: _Call, seconds: float) -> ToolTimeout:
         message = f"{call.tool.name} took longer than {seconds:g} seconds."
     else:
         message = (
-            f"{call.tool.name} waited {seconds:g} seconds for a thread: {pool.MAX_TOOL_THREADS} tools are at work."
+            f"{call.tool.name} waited {seconds:g} seconds for a thread: {pool.MAX_TOOL_THREADS} tools are running."
         )
     return ToolTimeout(message, clock="tool", seconds=seconds)

@@ -1,6 +1,6 @@
-"""What a tool says on its way, as a value: how long one piece may be, and what it takes while it waits.
+"""Progress of a tool as a value: how long one piece may be, and how much memory it takes while queued.
 
-Pure. Who waits for whom is `progress`'s and `runtime.merge`'s.
+Pure. `progress` and `runtime.merge` own the waiting.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import msgspec
 __all__ = ("cut_news", "memory_of")
 
 MAX_NEWS_CHARS: Final = 1_000_000
-"""Characters of one piece of progress, as JSON: as many as a result may have. More is told by its beginning."""
+"""Maximum length of one piece of progress, as JSON: as long as a result may be. Longer ones are truncated."""
 
 VALUE_BYTES: Final = 64
-"""What a value takes in memory beside its text: `{}` is two characters of JSON."""
+"""Memory of a value besides its text: `{}` is two characters of JSON."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 def cut_news(data: Any) -> Any:
-    """`data`, plain JSON; where that is too long its beginning, as a string that says so."""
+    """Returns `data`, plain JSON; if it is too long, its beginning as a string that says so."""
     if isinstance(data, str):
         text = data
     elif isinstance(data, (list, dict)):
@@ -33,11 +33,11 @@ def cut_news(data: Any) -> Any:
         return data
     if len(text) <= MAX_NEWS_CHARS:
         return data
-    return f"{text[:MAX_NEWS_CHARS]}\n[Cut: this is the beginning of {len(text):,} characters.]"
+    return f"{text[:MAX_NEWS_CHARS]}\n[Truncated: this is the beginning of {len(text):,} characters.]"
 
 
 def memory_of(data: Any) -> int:
-    """About how many bytes `data`, plain JSON, takes in memory."""
+    """Estimates how many bytes `data`, plain JSON, takes in memory."""
     if isinstance(data, str):
         return VALUE_BYTES + len(data)
     if not isinstance(data, (list, dict)):

@@ -1,6 +1,6 @@
-"""What a call of a tool came to: the text or the parts for the model, or what went wrong.
+"""The outcome of a tool call: the text or the parts for the model, or the error.
 
-Owns the wording of results and their bounds. Runs nothing.
+Owns the wording of results and their limits. Runs nothing.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from headwater.schema import all_well_formed, to_json, well_formed
 __all__ = ("MAX_RESULT_BYTES", "MAX_RESULT_CHARS", "Result", "ToolOutcome")
 
 MAX_RESULT_CHARS = 1_000_000
-"""Text of one result: about 250,000 tokens, more than most models read at all; longer is a mistake, and is cut."""
+"""Maximum length of one result: about 250,000 tokens, more than most models accept; a longer one is truncated."""
 
 MAX_RESULT_BYTES = 64 * 1024 * 1024
-"""Pictures and files of one result: more than any provider takes in a request; half a picture is none, so an error."""
+"""Maximum size of images and files in one result: more than any provider accepts; a larger one is an error, since
+half an image is useless."""
 
-_NOTE = "[Cut: this is the beginning of {:,} characters.]"
+_NOTE = "[Truncated: this is the beginning of {:,} characters.]"
 
 Result: TypeAlias = str | tuple[Text | Image | File, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolOutcome:
-    """`result` is what the model reads, also where it is an error; `value` is what the tool returned.
+    """`result` is what the model gets, also for an error; `value` is the tool's return value.
 
-    `error` says what went wrong (None: nothing), `exception` is what was raised, for a log. `invalid` is True where
-    the arguments did not fit and the tool was not run. `truncated_from` is how many characters the result had where
-    it was cut.
+    `error` is the error message (None: no error), `exception` the exception, for logs. `invalid` is True if the
+    arguments did not fit and the tool did not run. `truncated_from` is the original length of a truncated result.
     """
 
     result: Result
@@ -42,14 +42,14 @@ class ToolOutcome:
 
     @classmethod
     def of(cls, value: Any, *, max_chars: int = MAX_RESULT_CHARS) -> ToolOutcome:
-        """The outcome of a tool that returned `value`: a string as it is, parts as they are, the rest as JSON."""
+        """The outcome of a tool that returned `value`: strings and parts are unchanged, other values become JSON."""
         parts = _parts(value)
         if parts is None:
             text = well_formed(str.__str__(value)) if isinstance(value, str) else to_json(value)
             return cls(result=_cut(text, max_chars), value=value, truncated_from=_over(len(text), max_chars))
         size = sum(len(part.data or b"") for part in parts if not isinstance(part, Text))
         if size > MAX_RESULT_BYTES:
-            error = f"The result's pictures and files are too large: {size:,} bytes, at most {MAX_RESULT_BYTES:,}."
+            error = f"The result's images and files are too large: {size:,} bytes; the limit is {MAX_RESULT_BYTES:,}."
             return cls(result=error, error=error, value=value)
         length = sum(len(part.text) for part in parts if isinstance(part, Text))
         if length > max_chars:
@@ -65,7 +65,7 @@ class ToolOutcome:
         invalid: bool = False,
         max_chars: int = MAX_RESULT_CHARS,
     ) -> ToolOutcome:
-        """The outcome of a call that went wrong; the model reads `error`."""
+        """The outcome of a failed call; the model gets `error`."""
         cut = _cut(well_formed(error), max_chars)
         over = _over(len(error), max_chars)
         return cls(result=cut, error=cut, exception=exception, invalid=invalid, truncated_from=over)
@@ -85,7 +85,7 @@ class ToolOutcome:
 
 
 def _parts(value: Any) -> tuple[Text | Image | File, ...] | None:
-    """`value` as parts, where it is one or holds one; strings beside them are text."""
+    """Returns `value` as parts, if it is one or contains one; strings beside them become text."""
     if isinstance(value, (Text, Image, File)):
         return (all_well_formed(value),)
     if not isinstance(value, (list, tuple)) or not any(isinstance(item, (Text, Image, File)) for item in value):
@@ -100,7 +100,7 @@ def _over(length: int, limit: int) -> int | None:
 
 
 def _cut(text: str, limit: int) -> str:
-    """`text`, or its beginning and a note that it is one: a model must not take half a list for all of it."""
+    """Returns `text`, or its beginning with a note: a model must not mistake half a list for all of it."""
     if len(text) <= limit:
         return text
     note = f"\n{_NOTE.format(len(text))}"

@@ -1,7 +1,7 @@
-"""The threads that plain (not async) functions of users run in: bounded, daemons, gone when idle.
+"""Threads for users' sync functions: a limited number of daemon threads that end when idle.
 
-Not the loop's executor, which others fill, and not concurrent.futures, whose exit hook waits for every thread: a tool
-that hangs must not keep the program from ending. Owns threads only; it knows nothing of tools, loops or results.
+Not the loop's executor, which other code may fill, and not concurrent.futures, whose exit hook waits for every thread:
+a hanging tool must not keep the program from ending. Owns only threads; it does not know tools, loops or results.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ("MAX_TOOL_THREADS", "Pool", "call", "submit")
 T = TypeVar("T")
 
 MAX_TOOL_THREADS = 64
-"""Plain tools at work at once, for each depth: they mostly wait for a network or a disk, so more than there are cores;
-each costs a stack and a place at the interpreter's lock, so not as many as there are runs. Others wait their turn."""
+"""Number of sync tools that run at once, for each depth: they mostly wait for a network or a disk, so more than there
+are cores; each needs a stack and contends for the interpreter's lock, so fewer than there may be runs. Others wait."""
 
 IDLE_SECONDS = 5.0
-"""How long a thread waits for another job: over the pause between two steps of a run, and soon gone after the last."""
+"""How long an idle thread waits for another job: longer than the pause between two steps of a run."""
 
 
 class Pool:
-    """Runs jobs, each in one of at most `limit` threads, in the order in which they came."""
+    """Runs jobs in at most `limit` threads, in the order of submission."""
 
     def __init__(self, limit: int = MAX_TOOL_THREADS, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._limit = limit
@@ -40,18 +40,19 @@ class Pool:
 
     @property
     def threads(self) -> int:
-        """How many threads there are, at work or idle."""
+        """The number of threads, busy or idle."""
         return self._threads
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait for a thread."""
+        """The number of jobs that wait for a thread."""
         return len(self._jobs)
 
     def submit(self, job: Callable[[], None]) -> Callable[[], bool]:
-        """Have `job` run; it must not raise. What is returned takes it back, and says whether it had not begun.
+        """Runs `job`, which must not raise. Returns a function that withdraws it; its result says whether that was in
+        time.
 
-        Raises: RuntimeError, where the system gives no thread and none of ours is there to take the job.
+        Raises: RuntimeError, if no thread can be started and none exists.
         """
         with self._changed:
             self._jobs.append(job)
@@ -80,12 +81,12 @@ class Pool:
             return True
 
     def _work(self) -> None:
-        # A tool may still wait in `input()` when the program ends. Python lets go of standard input then, and aborts
-        # the process because this thread reads from it. What a thread that never returns refers to is not let go of.
+        # A tool may still wait in `input()` when the program ends. Python would then release standard input and abort
+        # the process, because this thread reads from it. A reference from this thread prevents that.
         _held = sys.stdin
         while (job := self._next()) is not None:
             job()
-            del job  # it holds the tool's arguments, which need not live as long as an idle thread
+            del job  # it holds the tool's arguments, which should not live as long as an idle thread
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:
@@ -99,15 +100,15 @@ class Pool:
             return self._jobs.popleft()
 
 
-# A plain tool may run an agent whose tools are plain too, and waits for them. Were they to share one bound, that many
-# waiting tools would leave no thread for those they wait for; so each depth has its own.
+# A sync tool may run an agent with sync tools, and wait for them. With one shared limit, that many waiting tools would
+# leave no thread for those they wait for; so each depth has its own pool.
 _depth: contextvars.ContextVar[int] = contextvars.ContextVar("headwater_tool_depth", default=0)
 _pools: dict[int, Pool] = {}
 _lock = threading.Lock()
 
 
 def submit(job: Callable[[], None]) -> Callable[[], bool]:
-    """Have `job` run in a tool thread, in a copy of the context variables of here; see `Pool.submit`."""
+    """Runs `job` in a tool thread, in a copy of the current context variables; see `Pool.submit`."""
     depth = _depth.get()
     with _lock:
         pool = _pools.get(depth)
@@ -119,7 +120,7 @@ def submit(job: Callable[[], None]) -> Callable[[], bool]:
 
 
 async def call(function: Callable[[], T]) -> T:
-    """What `function` returns or raises, in a tool thread; where this task is cancelled it goes nowhere."""
+    """Runs `function` in a tool thread; if this task is cancelled, its result is dropped."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
@@ -132,12 +133,12 @@ async def call(function: Callable[[], T]) -> T:
         try:
             told = (done.set_result, function())
         except BaseException as error:
-            # A future cannot hold a StopIteration: it would end the generator that awaits it.
+            # A future cannot hold a StopIteration, which would end the awaiting generator.
             kept = RuntimeError(f"It raised {error!r}.") if isinstance(error, StopIteration) else error
             told = (done.set_exception, kept)
         try:
             loop.call_soon_threadsafe(settle, *told)
-        except RuntimeError:  # the loop is closed, and nobody is there to hear it
+        except RuntimeError:  # the loop is closed, so the result is not needed
             return
 
     take_back = submit(job)
@@ -149,14 +150,14 @@ async def call(function: Callable[[], T]) -> T:
 
 
 def live_threads() -> int:
-    """How many tool threads the process has."""
+    """The number of tool threads in the process."""
     with _lock:
         return sum(pool.threads for pool in _pools.values())
 
 
 def _forget() -> None:
     global _lock
-    # The child of a fork has none of its parent's threads, and a lock that one of them held stays locked.
+    # A forked child has none of its parent's threads, and a lock that one of them held stays locked.
     _lock = threading.Lock()
     _pools.clear()
 

@@ -1,7 +1,7 @@
-"""The way of what a tool says from its thread to the run's loop, in order and bounded.
+"""Passes a tool's progress from its thread to the run's loop, in order and limited.
 
-Owns the bounds, by number and by size, of what waits for the loop; what waits for the run's reader is
-`runtime.merge`'s. It must never look at what is said.
+Owns the limits, by number and by size, of progress that waits for the loop; `runtime.merge` owns the queue for the
+run's reader. It must never look at the content.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from headwater.tools.news import cut_news, memory_of
 __all__ = ("Progress",)
 
 MAX_WAITING: Final = 256
-"""Pieces that a thread may be ahead of the loop: more than any screen shows between two looks; then it waits."""
+"""Number of pieces that a thread may be ahead of the loop, more than a screen can show at once; then it waits."""
 
 MAX_WAITING_BYTES: Final = 8_000_000
-"""What these may take in memory: eight of the largest, and next to nothing beside a program that makes such."""
+"""Memory that these may take: eight of the largest pieces."""
 
 _LOOK_AGAIN: Final = 1.0
-"""Seconds after which a waiting thread looks whether its loop is still there at all."""
+"""Interval in seconds at which a waiting thread checks whether its loop still exists."""
 
 
 class Progress:
-    """The way of a tool's words to the loop: at once from the loop's own thread, in order and bounded from others.
+    """Passes a tool's progress to the loop: directly from the loop's own thread, in order and limited from others.
 
     `emit` is called in the loop's thread, never after `close`.
     """
@@ -40,7 +40,7 @@ class Progress:
         self._bytes = 0
 
     def say(self, data: Any) -> None:
-        """Hand on `data`, plain JSON; from any thread."""
+        """Passes `data`, plain JSON, on; from any thread."""
         if self._emit is None:
             return
         data = cut_news(data)
@@ -58,13 +58,13 @@ class Progress:
             self._bytes += size
         try:
             self._loop.call_soon_threadsafe(self._deliver, data, size)
-        except RuntimeError:  # the loop is closed, and nobody is there to hear it
+        except RuntimeError:  # the loop is closed, so the progress is not needed
             self.close()
 
     def close(self) -> None:
-        """The call has ended: nothing more is handed on, and no thread waits any longer."""
+        """Ends it with the call: nothing more is passed on, and no thread waits any longer."""
         with self._room:
-            self._emit = None  # it holds the run, and the tool's context is kept by every timer set in it
+            self._emit = None  # it holds the run, and every timer set in the tool keeps the tool's context
             self._room.notify_all()
 
     def _over(self) -> bool:

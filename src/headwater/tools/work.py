@@ -1,6 +1,6 @@
-"""A call at work, as whatever is called sees it: a function, another agent, a handoff. One protocol for all of them.
+"""Protocols of tool calls, shared by functions, agents and handoffs.
 
-Owns the shapes alone. What runs a step's calls is `runtime.tool_calls`.
+Owns only the protocols. `runtime.tool_calls` runs a step's calls.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ if TYPE_CHECKING:
 __all__ = ("Approval", "Asked", "Offered", "OnUnknown", "Plain", "ToolErrors", "Work")
 
 ToolErrors: TypeAlias = Literal["tell", "raise"]
-"""What becomes of an exception in a tool: the model is told and goes on, or the run ends with it."""
+"""What happens after an exception in a tool: the model is told and continues, or the run ends with it."""
 
 OnUnknown: TypeAlias = Literal["retry", "tell", "ask", "fail"]
-"""What becomes of a call whose tool had begun when its process ended: it runs again, the model is told that nobody
-knows, a person is asked, or the run fails."""
+"""What happens to a call whose tool had started when its process ended: it runs again, the model is told that the
+outcome is unknown, a person is asked, or the run fails."""
 
 Approval: TypeAlias = bool | str | Callable[..., Any]
-"""Whether a person is asked before a tool runs: True, the reason, or a function of the validated arguments and, where
-it takes two, the run's context, which returns one of these or an awaitable of one."""
+"""Whether a tool needs approval: True, the reason, or a function of the validated arguments and, if it has two
+parameters, the run's context, which returns one of these or an awaitable of one."""
 
 
 class Asked(NamedTuple):
-    """What a tool at work asks a person: a message, and the schema of what is to be given or a URL to open."""
+    """A running tool's question to a person: a message, and the schema of the answer or a URL to open."""
 
     message: str
     schema: dict[str, Any]
     check: Callable[[Answer], Answer]
-    """Holds the answer to the schema. Raises AnswerInvalid."""
+    """Validates the answer. Raises AnswerInvalid."""
     seconds: float | None = None
-    """How long an answer is waited for."""
+    """How long to wait for an answer."""
     url: str = ""
     state: str = ""
 
 
 class Work(Protocol):
-    """One call while it is carried out."""
+    """A running call."""
 
     @property
     def arguments(self) -> Mapping[str, Any] | str:
-        """What the model wrote: an object, or the text of a custom tool's input."""
+        """The model's arguments: an object, or the text of a custom tool's input."""
 
     @property
     def context(self) -> Any:
@@ -58,11 +58,11 @@ class Work(Protocol):
 
     @property
     def run_id(self) -> str:
-        """The id of the run that calls."""
+        """The id of the calling run."""
 
     @property
     def timeout(self) -> float | None:
-        """How long the call may take, in seconds, where what is called has no limit of its own."""
+        """The timeout of the call in seconds, if the tool has none of its own."""
 
     @property
     def deadline(self) -> float | None:
@@ -70,26 +70,26 @@ class Work(Protocol):
 
     @property
     def idempotency_key(self) -> str:
-        """The same on every try of the call: the run's id and the call's, with a slash between."""
+        """The same for every try of the call: the run's id and the call's key, separated by a slash."""
 
     def emit(self, data: Any) -> None:
-        """Say something while the call runs: plain JSON data."""
+        """Reports progress: plain JSON data."""
 
     async def ask(self, asked: Asked) -> Answer:
-        """What a person answers; where the call is tried again, what was answered before."""
+        """Asks a person and returns the answer; on a retry of the call, the earlier answer."""
 
     async def conduct(self, run: Any) -> ToolOutcome:
-        """Have a run that has not begun answer the call: its events stand in the same log, its text is the result."""
+        """Runs another run that answers the call: its events go into the same log, its text is the result."""
 
     def hand_over(self, to: Any, note: str) -> ToolOutcome:
-        """The conversation goes to another agent once the step's calls are done."""
+        """Hands the conversation to another agent once the step's calls are done."""
 
     def answer(self, value: Any) -> ToolOutcome:
-        """`value` is the run's answer, which ends with it once the step's calls are done."""
+        """Sets `value` as the run's answer; the run ends once the step's calls are done."""
 
 
 class Plain:
-    """What an offered tool is that asks nobody and begins nothing of its own; a base of those that are no functions."""
+    """Base of tools that are not functions and neither ask people nor start work of their own."""
 
     retries: int | None = None
     on_error: ToolErrors | None = None
@@ -107,7 +107,7 @@ class Plain:
 
 
 class Offered(Protocol):
-    """What a model may be offered as a tool: a function, an agent, a workflow, a handoff."""
+    """Anything that a model can call as a tool: a function, an agent, a workflow, a handoff."""
 
     @property
     def name(self) -> str:
@@ -115,36 +115,36 @@ class Offered(Protocol):
 
     @property
     def spec(self) -> ToolSpec:
-        """How a model is told of it."""
+        """Its description for a model."""
 
     @property
     def retries(self) -> int | None:
-        """How often in a row it may be called with arguments that do not fit; None: the agent's own limit holds."""
+        """How often in a row it may be called with invalid arguments; None: the agent's limit applies."""
 
     @property
     def on_error(self) -> ToolErrors | None:
-        """What becomes of an exception in it; None: as the agent says."""
+        """What happens after an exception in it; None: the agent's setting applies."""
 
     @property
     def approval(self) -> Approval:
-        """Whether a person is asked before it runs."""
+        """Whether it needs approval."""
 
     @property
     def on_unknown(self) -> OnUnknown:
-        """What becomes of a call that had begun when its process ended."""
+        """What happens to a call that had started when its process ended."""
 
     @property
     def goes_on(self) -> bool:
-        """Whether a call that had begun is not done again but gone on with: a run answers it."""
+        """Whether an interrupted call is resumed instead of repeated, because a run answers it."""
 
     def wants_log(self, seen: set[int]) -> bool:
-        """Whether people may be asked by it or because of it. `seen` are the ids of the agents looked at so far."""
+        """Whether it may ask people or need approval. `seen` has the ids of agents that were checked already."""
 
     def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
-        """The arguments as the tool takes them. Raises ValueError, saying what is wrong."""
+        """Returns the validated arguments. Raises ValueError with the reason."""
 
     async def call(self, work: Work) -> ToolOutcome:
-        """Carry out one call. What goes wrong is the outcome's `error`, for the model to read.
+        """Executes one call. Errors go into the outcome's `error`, for the model.
 
-        Raises what ends the run.
+        Raises errors that end the run.
         """

@@ -116,7 +116,7 @@ def test_a_callback_and_a_tool_that_raise(monkeypatch: pytest.MonkeyPatch, capsy
     with pytest.raises(Exception, match="failed"):
         hostile_agent().run("Go.", streaming_callback=callback)
     told = capsys.readouterr().err
-    check(told, holds="raised ValueError: raised a␛[2Jb�31mc␇d�e�f again; the run goes on.\n")
+    check(told, holds="raised ValueError: raised a␛[2Jb�31mc␇d�e�f again; the run continues.\n")
     assert "high_water" in told
 
 

@@ -62,19 +62,19 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
         {"model": scripted(Call("look"), "So."), "tools": [look]},
         {},
         "headwater.tools",
-        r"The tool look raised LookupError; the model was told, and the run goes on\.",
+        r"The tool look raised LookupError; the model was told, and the run continues\.",
     ),
     "a token callback that raises": (
         {"model": scripted(["So ", "and ", "so."])},
         {"streaming_callback": broken},
         "headwater",
-        r"A streaming_callback raised ValueError; the run goes on\.",
+        r"A streaming_callback raised ValueError; the run continues\.",
     ),
     "an event callback that raises": (
         {"model": scripted("So.")},
         {"on_event": broken},
         "headwater",
-        r"An on_event callback raised ValueError; the run goes on\.",
+        r"An on_event callback raised ValueError; the run continues\.",
     ),
 }
 

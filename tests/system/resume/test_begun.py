@@ -180,7 +180,7 @@ def test_a_tool_that_waits_in_ask_begins_anew_whatever_is_to_become_of_unknown_o
 
 
 @pytest.mark.parametrize(
-    ("on_unknown", "becomes"), [("tell", "Nobody knows"), ("ask", "Run it again?"), ("fail", "nobody knows")]
+    ("on_unknown", "becomes"), [("tell", "It is unknown"), ("ask", "Run it again?"), ("fail", "it is unknown")]
 )
 def test_one_that_was_answered_and_went_on_is_unknown(on_unknown: OnUnknown, becomes: str) -> None:
     """What it did between its last answer and the end of its process nobody can say."""

@@ -213,7 +213,7 @@ def test_an_event_that_stands_twice_or_is_missing_is_refused(name: str) -> None:
     log = saved(undisturbed(scenario).log)
     for at in range(1, len(log) - 1, 5):
         for wrong in ([*log[:at], log[at], *log[at:]], [*log[:at], *log[at + 1 :]]):
-            with pytest.raises(InvalidRecord, match="bears the number"):
+            with pytest.raises(InvalidRecord, match="has the number"):
                 scenario.make().resume(wrong)
 
 
