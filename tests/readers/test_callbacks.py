@@ -65,13 +65,13 @@ def test_callbacks_are_called_by_how_many_parameters_they_take() -> None:
         assert response.callback_errors == 0
 
 
-def test_what_takes_any_number_is_told_the_token_alone() -> None:
+def test_a_callback_with_any_number_of_parameters_gets_only_the_token() -> None:
     assert positional_parameters(print) is None
     assert positional_parameters(lambda token, *rest: None) is None
     assert positional_parameters(type) is None  # says nothing of its parameters
 
 
-def test_a_callback_that_is_awaited_holds_the_next_token_back() -> None:
+def test_an_awaited_callback_delays_the_next_token() -> None:
     async def main() -> None:
         order: list[str] = []
 
@@ -93,7 +93,7 @@ def test_a_callback_that_is_awaited_holds_the_next_token_back() -> None:
     assert seconds == pytest.approx(9)
 
 
-def test_an_awaited_callback_in_plain_code() -> None:
+def test_an_awaited_callback_in_sync_code() -> None:
     seen: list[str] = []
 
     async def later(token: str) -> None:
@@ -107,7 +107,7 @@ def test_an_awaited_callback_in_plain_code() -> None:
     assert seen == TOKENS
 
 
-def test_details_hold_only_what_applies_and_are_json() -> None:
+def test_details_have_only_applicable_keys_and_are_json() -> None:
     def look(city: str) -> str:
         """Look."""
         return f"{city} seen"
@@ -137,7 +137,7 @@ def test_details_hold_only_what_applies_and_are_json() -> None:
     assert [told["seq"] for told in seen] == sorted(told["seq"] for told in seen)
 
 
-def test_events_are_told_of_the_whole_tree() -> None:
+def test_events_include_the_whole_tree() -> None:
     log: list[Event] = []
     inner = scripted("Inner.", name="inner")
     scripted(Call("inner", {"task": "x"}), "So.", tools=[inner]).run_sync("Go.", on_event=log.append)
@@ -153,7 +153,7 @@ def test_tokens_are_the_agents_own() -> None:
     assert tokens == ["So."]
 
 
-# --- whose they are
+# --- scope
 
 
 def test_the_runs_callbacks_win_over_the_agents() -> None:
@@ -184,7 +184,7 @@ def test_callbacks_go_with_streams_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["streaming_callback", "on_event", "on_retract"])
-def test_what_cannot_be_called_is_refused(name: str) -> None:
+def test_anything_not_callable_is_refused(name: str) -> None:
     options: dict[str, Any] = {name: "print"}
     with pytest.raises(ConfigurationError, match=name):
         Agent(model="offline", **options)
@@ -192,12 +192,12 @@ def test_what_cannot_be_called_is_refused(name: str) -> None:
         _agent().run_sync("Go.", **options)
 
 
-# --- what they raise
+# --- exceptions
 
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Logging as a program has it that never thought of it."""
+    """Logging as in a program that never configured it."""
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, []
     yield
@@ -235,7 +235,7 @@ def test_an_event_callback_that_raises_never_ends_the_run(caplog: pytest.LogCapt
     assert "on_event callback raised LookupError" in caplog.text
 
 
-def test_where_nothing_is_logged_one_line_on_standard_error_tells(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_logging_one_line_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     with silent():
         _agent().run_sync("Go.", streaming_callback=_broken)
     out, error = capsys.readouterr()
@@ -246,7 +246,7 @@ def test_where_nothing_is_logged_one_line_on_standard_error_tells(capsys: pytest
     assert capsys.readouterr() == ("", "")
 
 
-def test_what_is_no_mistake_ends_the_run() -> None:
+def test_base_exceptions_end_the_run() -> None:
     for kind in (KeyboardInterrupt, SystemExit):
 
         def leave(token: str, kind: type[BaseException] = kind) -> None:
@@ -259,7 +259,7 @@ def test_what_is_no_mistake_ends_the_run() -> None:
         assert _agent().run_sync("Go.") == "Hello!"  # the thread's loop is as good as before
 
 
-def test_a_callback_that_is_cancelled_from_within_is_no_cancelled_run() -> None:
+def test_a_callback_that_cancels_itself_does_not_cancel_the_run() -> None:
     async def main() -> None:
         async def waits(token: str) -> None:
             inner = asyncio.ensure_future(asyncio.sleep(100))
@@ -286,7 +286,7 @@ def _raises_it(token: Any) -> None:
 
 @pytest.mark.parametrize("callback", [_waits_for_what_is_cancelled, _raises_it])
 @pytest.mark.parametrize("kind", ["streaming_callback", "on_event"])
-def test_what_someone_else_cancelled_is_an_error_of_the_callback_and_not_of_the_run(callback: Any, kind: str) -> None:
+def test_a_foreign_cancellation_is_an_error_of_the_callback(callback: Any, kind: str) -> None:
     async def main() -> None:
         log: list[Event] = []
         stream = SequentialWorkflow([_agent(**{kind: callback}), scripted("Bye.", name="last")]).run_stream("Go.")
@@ -320,10 +320,10 @@ def test_a_reader_that_is_cancelled_while_its_callback_waits_is_cancelled() -> N
     run_virtual(main())
 
 
-# --- what they take back
+# --- retractions
 
 
-def test_tokens_are_held_where_they_may_be_taken_back() -> None:
+def test_tokens_are_held_while_they_may_be_retracted() -> None:
     async def main() -> None:
         tokens: list[str] = []
         agent = scripted(
@@ -335,7 +335,7 @@ def test_tokens_are_held_where_they_may_be_taken_back() -> None:
     run_virtual(main())
 
 
-def test_who_can_take_back_is_told_how_much() -> None:
+def test_on_retract_gets_the_number_of_characters() -> None:
     async def main() -> None:
         told: list[Any] = []
         for one in (lambda chars: told.append(chars), lambda agent, chars: told.append((agent, chars))):
@@ -352,7 +352,7 @@ def test_who_can_take_back_is_told_how_much() -> None:
 # --- runs begun in them
 
 
-def test_an_agent_run_in_a_plain_callback_blocks_there_and_is_linked() -> None:
+def test_an_agent_run_in_a_sync_callback_blocks_and_is_linked() -> None:
     inner = Agent(name="inner", model=ScriptedModel(lambda request: "Inner."))
     parents: list[Any] = []
     answers: list[str] = []
@@ -370,7 +370,7 @@ def test_an_agent_run_in_a_plain_callback_blocks_there_and_is_linked() -> None:
     assert set(parents) == {response.run_id}
 
 
-def test_a_plain_callback_in_async_code_gets_what_is_to_be_awaited() -> None:
+def test_a_sync_callback_in_async_code_gets_an_awaitable() -> None:
     inner = scripted("Inner.")
     asked: list[Any] = []
 
@@ -385,7 +385,7 @@ def test_a_plain_callback_in_async_code_gets_what_is_to_be_awaited() -> None:
     asyncio.run(main())
 
 
-def test_a_run_begun_in_a_callback_is_cancelled_with_the_outer_one() -> None:
+def test_a_run_started_in_a_callback_is_cancelled_with_the_outer_one() -> None:
     inner = Agent(model=always("In ", Wait(1000)))
 
     async def main() -> None:
@@ -405,7 +405,7 @@ def test_a_run_begun_in_a_callback_is_cancelled_with_the_outer_one() -> None:
     run_virtual(main())
 
 
-def test_a_callback_costs_little_time_of_its_own() -> None:
+def test_a_callback_has_little_overhead() -> None:
     """Ten thousand tokens with a callback: a bound ten times above what it takes, for what would be quadratic."""
     count = 0
 
@@ -419,7 +419,7 @@ def test_a_callback_costs_little_time_of_its_own() -> None:
     assert time.perf_counter() - begun < 5
 
 
-def test_a_run_that_blocks_in_a_plain_callback_is_cancelled_with_the_outer_one_from_another_thread() -> None:
+def test_a_run_in_a_sync_callback_is_cancelled_with_the_outer_one_from_another_thread() -> None:
     """The outer one's loop stands still meanwhile, and would hear of it only when the inner one had ended."""
     inner = Agent(model=always("In ", Wait(1000)))
     begun = threading.Event()

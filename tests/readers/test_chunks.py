@@ -47,7 +47,7 @@ def _chunks(events: list[Event], *members: str) -> list[StreamChunk]:
     return [chunk for event in events if (chunk := chunks.of(event)) is not None]
 
 
-def test_a_lead_comes_once_before_the_text_that_it_leads() -> None:
+def test_a_lead_comes_once_before_its_text() -> None:
     said = _chunks(
         [
             _of("a", TextStarted(step=2, part=0, lead="\n\n")),
@@ -60,7 +60,7 @@ def test_a_lead_comes_once_before_the_text_that_it_leads() -> None:
     assert [chunk.content for chunk in said] == ["\n\nx", "y", "z"]
 
 
-def test_two_who_speak_at_once_keep_their_own_leads() -> None:
+def test_concurrent_speakers_keep_their_own_leads() -> None:
     said = _chunks(
         [
             _of("a", TextStarted(step=2, part=0, lead="\n\n")),
@@ -86,7 +86,7 @@ def test_a_refusal_beside_text_is_left_out() -> None:
     assert [chunk.content for chunk in said] == ["yes"]
 
 
-def test_whom_it_does_not_speak_for_is_left_out() -> None:
+def test_other_runs_are_left_out() -> None:
     events = [
         _of("b", TextStarted(step=1, part=0)),
         _of("b", TextDelta(step=1, part=0, text="x")),
@@ -97,7 +97,7 @@ def test_whom_it_does_not_speak_for_is_left_out() -> None:
     assert [_begun().details(event) for event in events] == [None] * 4
 
 
-def test_what_is_told_beside_text() -> None:
+def test_other_events() -> None:
     said = _chunks(
         [
             _of("a", StepFinished(step=1, finish_reason="tool_calls")),
@@ -121,7 +121,7 @@ def test_a_cancelled_run_has_a_last_chunk_and_a_failed_one_has_none() -> None:
     assert _chunks([_of("a", RunFailed(error=ErrorInfo(type="X", message="x")))]) == []
 
 
-def test_plain_says_whether_a_delta_is_its_chunk_as_it_stands() -> None:
+def test_plain_says_whether_a_delta_is_its_chunk_unchanged() -> None:
     chunks = _begun()
     said = [chunks.plain]
     for event in (

@@ -25,7 +25,7 @@ def _of(run: str, event: Event) -> Event:
 
 
 def _said(hold: Hold[str], run: str, *events: Event) -> list[list[str]]:
-    """What is handed out at each event, where a delta gives rise to its text."""
+    """Returns the items passed on at each event; a delta's item is its text."""
     told = []
     for event in events:
         items = (event.text,) if isinstance(event, TextDelta) else ()
@@ -33,7 +33,7 @@ def _said(hold: Hold[str], run: str, *events: Event) -> list[list[str]]:
     return told
 
 
-def test_what_may_be_retracted_waits_for_the_end_of_its_step() -> None:
+def test_text_that_may_be_retracted_waits_for_the_end_of_its_step() -> None:
     hold: Hold[str] = Hold()
     assert _said(
         hold,
@@ -51,13 +51,13 @@ def test_what_may_be_retracted_waits_for_the_end_of_its_step() -> None:
     assert not hold.held
 
 
-def test_what_nobody_retracts_passes() -> None:
+def test_other_text_is_passed_on_at_once() -> None:
     hold: Hold[str] = Hold()
     assert _said(hold, "a", AttemptStarted(step=1), TextDelta(step=1, part=0, text="x")) == [[], ["x"]]
     assert not hold.held
 
 
-def test_each_run_waits_for_itself() -> None:
+def test_each_run_is_held_separately() -> None:
     hold: Hold[str] = Hold()
     hold(_of("a", AttemptStarted(step=1, may_retract=True)))
     assert _said(hold, "b", TextDelta(step=1, part=0, text="b")) == [["b"]]
@@ -65,7 +65,7 @@ def test_each_run_waits_for_itself() -> None:
 
 
 @pytest.mark.parametrize("end", [RunFinished(), RunFailed(error=BROKEN), RunCancelled()])
-def test_an_end_lets_go_of_what_is_held(end: Event) -> None:
+def test_an_end_releases_held_text(end: Event) -> None:
     hold: Hold[str] = Hold()
     events = AttemptStarted(step=1, may_retract=True), TextDelta(step=1, part=0, text="x"), end
     assert _said(hold, "a", *events) == [[], [], ["x"]]

@@ -52,15 +52,15 @@ def test_a_loop_ends_with_its_thread() -> None:
     thread.join()
     assert loops[0].is_closed()
     left = [thread for thread in threading.enumerate() if thread.ident not in before]
-    assert not [thread for thread in left if not thread.name.startswith("asyncio_")]  # an idle one that is told to end
+    assert not [thread for thread in left if not thread.name.startswith("asyncio_")]  # an idle one that is closed
 
 
-def test_what_blocks_inside_a_kept_loop_gets_a_further_one() -> None:
+def test_blocking_inside_a_kept_loop_uses_another_one() -> None:
     seen: list[Any] = []
 
     async def outer() -> None:
         assert in_loop()
-        assert (lambda: blocks_here())()  # as a plain callback would
+        assert (lambda: blocks_here())()  # as a sync callback would
         assert not blocks_here()
         inner = kept_loop()
         assert inner is not kept
@@ -73,7 +73,7 @@ def test_what_blocks_inside_a_kept_loop_gets_a_further_one() -> None:
     assert kept_loop() is kept
 
 
-def test_what_blocks_inside_a_task_stands_in_no_other_tasks_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocking_inside_a_task_does_not_affect_other_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """From Python 3.14 on a thread runs one task at a time, whatever its loop: that rule, on whatever runs this."""
     at_work: list[Any] = []
 
@@ -109,7 +109,7 @@ def test_what_blocks_inside_a_task_stands_in_no_other_tasks_way(monkeypatch: pyt
     assert not at_work
 
 
-def test_a_loop_that_is_read_from_is_its_readers_alone() -> None:
+def test_a_loop_with_a_reader_belongs_to_it() -> None:
     """Its next piece may be asked for in another thread, and at any time."""
 
     def read() -> Any:
@@ -124,7 +124,7 @@ def test_a_loop_that_is_read_from_is_its_readers_alone() -> None:
     assert kept_loop() is kept  # though the reader is held still
 
 
-def test_a_loop_that_is_read_from_outlives_its_thread() -> None:
+def test_a_loop_with_a_reader_outlives_its_thread() -> None:
     def read() -> Any:
         try:
             yield 1
@@ -151,7 +151,7 @@ async def _fail(error: BaseException) -> None:
     raise error
 
 
-def test_what_is_raised_comes_out_and_the_loop_goes_on() -> None:
+def test_exceptions_are_raised_and_the_loop_stays_usable() -> None:
     kept = kept_loop()
     for error in (LookupError(), KeyboardInterrupt(), SystemExit(), asyncio.CancelledError()):
         with pytest.raises(type(error)):
@@ -160,7 +160,7 @@ def test_what_is_raised_comes_out_and_the_loop_goes_on() -> None:
     assert not kept.busy
 
 
-def test_closing_a_loop_closes_what_reads_on_it() -> None:
+def test_closing_a_loop_closes_its_readers() -> None:
     closed: list[str] = []
 
     def read() -> Any:
@@ -190,7 +190,7 @@ def test_closing_a_loop_closes_what_reads_on_it() -> None:
     assert kept.loop.is_closed()
 
 
-def test_a_loop_that_runs_is_not_closed_under_ones_feet() -> None:
+def test_a_running_loop_is_not_closed() -> None:
     kept = KeptLoop()
 
     async def main() -> None:
@@ -202,7 +202,7 @@ def test_a_loop_that_runs_is_not_closed_under_ones_feet() -> None:
     kept.close()
 
 
-def test_inside_someone_elses_loop_nothing_blocks() -> None:
+def test_inside_a_foreign_loop_blocking_is_refused() -> None:
     async def main() -> None:
         assert not blocks_here()
         with pytest.raises(LoopMisuse, match="Write `await x` instead"):
@@ -215,7 +215,7 @@ def test_inside_someone_elses_loop_nothing_blocks() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_child_of_a_fork_leaves_its_parents_loop_as_it_was() -> None:
+def test_a_forked_child_does_not_change_its_parents_loop() -> None:
     """The selector is shared by both: what the child took out of it would be missing here."""
     kept = kept_loop()
     kept.run(_value())
@@ -239,7 +239,7 @@ def test_a_child_of_a_fork_leaves_its_parents_loop_as_it_was() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-def test_ctrl_c_cancels_what_is_waited_for_and_is_raised_when_that_has_ended() -> None:
+def test_ctrl_c_cancels_the_current_task_and_is_raised_after_its_end() -> None:
     kept = KeptLoop()
     ended: list[str] = []
 
@@ -260,7 +260,7 @@ def test_ctrl_c_cancels_what_is_waited_for_and_is_raised_when_that_has_ended() -
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-def test_ctrl_c_is_raised_also_where_nobody_hears_of_it() -> None:
+def test_ctrl_c_is_raised_even_if_the_task_swallows_it() -> None:
     kept = KeptLoop()
 
     async def deaf() -> str:
@@ -284,7 +284,7 @@ def test_ctrl_c_is_raised_also_where_nobody_hears_of_it() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-def test_a_handler_of_the_programs_own_stays() -> None:
+def test_the_programs_own_handler_is_kept() -> None:
     kept = KeptLoop()
     heard: list[int] = []
 
@@ -303,7 +303,7 @@ def test_a_handler_of_the_programs_own_stays() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-def test_ctrl_c_reaches_the_innermost_of_loops_that_stand_in_each_other() -> None:
+def test_ctrl_c_reaches_the_innermost_of_nested_loops() -> None:
     order: list[str] = []
     outer, inner = KeptLoop(), KeptLoop()
 
@@ -328,7 +328,7 @@ def test_ctrl_c_reaches_the_innermost_of_loops_that_stand_in_each_other() -> Non
     outer.close()
 
 
-def test_ctrl_c_before_anything_was_begun_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_before_the_start_leaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never() -> None:
         raise AssertionError("it was begun")
 

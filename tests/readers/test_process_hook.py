@@ -1,4 +1,4 @@
-"""`headwater.on_event`: a function that is told of everything that happens in a process."""
+"""`headwater.on_event`: a callback for every event of a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.virtual import run_virtual
 
 
 def logs(events: list[Event]) -> list[list[Event]]:
-    """The events of each tree: numbering begins anew with each."""
+    """The events of each tree, each numbered from 0."""
     found: list[list[Event]] = []
     for event in events:
         if event.seq == 0:
@@ -36,7 +36,7 @@ def heard() -> Any:
     end()
 
 
-def test_it_hears_every_run_whole_and_once(heard: list[Event]) -> None:
+def test_it_gets_every_event_of_every_run_once(heard: list[Event]) -> None:
     inner = speaker("inner")
     Agent(name="outer", model=always("So.")).run("Go.")
     scripted(Call("inner", {"task": "x"}), "So.", tools=[inner]).run("Go.")
@@ -50,13 +50,13 @@ def test_it_hears_every_run_whole_and_once(heard: list[Event]) -> None:
     assert {event.path[-1] for event in found[1]} == {"agent", "inner"}
 
 
-def test_it_hears_what_an_agents_own_callback_hears(heard: list[Event]) -> None:
+def test_it_gets_the_same_events_as_an_agents_own_callback(heard: list[Event]) -> None:
     own: list[Event] = []
     Agent(model=always(Say(["So ", "so."])), on_event=own.append).run("Go.")
     assert own == heard
 
 
-def test_runs_that_tools_and_callbacks_begin_are_heard_as_their_own(heard: list[Event]) -> None:
+def test_runs_started_in_tools_and_callbacks_are_separate_trees(heard: list[Event]) -> None:
     def ask() -> str:
         """Ask another."""
         return str(speaker("other").run("Go."))
@@ -68,7 +68,7 @@ def test_runs_that_tools_and_callbacks_begin_are_heard_as_their_own(heard: list[
     assert inner.parent == outer.run  # type: ignore[attr-defined]
 
 
-def test_a_run_that_is_left_is_heard_to_its_end(heard: list[Event]) -> None:
+def test_it_gets_the_end_of_an_abandoned_run(heard: list[Event]) -> None:
     stream = speaker("a", [Say("So "), Say("so.")]).run_stream("Go.")
     next(stream)
     stream.close()
@@ -79,7 +79,7 @@ def test_a_run_that_is_left_is_heard_to_its_end(heard: list[Event]) -> None:
     assert len(heard) == count
 
 
-def test_what_it_raises_is_counted_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_its_exceptions_are_counted_and_end_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def broken(event: Event) -> None:
         raise ValueError("no")
 
@@ -93,7 +93,7 @@ def test_what_it_raises_is_counted_and_ends_nothing(caplog: pytest.LogCaptureFix
     assert len(caplog.records) == 1
 
 
-def test_a_coroutine_function_is_waited_for() -> None:
+def test_a_coroutine_function_is_awaited() -> None:
     heard: list[str] = []
 
     async def slowly(event: Event) -> None:
@@ -112,7 +112,7 @@ def test_a_coroutine_function_is_waited_for() -> None:
     run_virtual(main())
 
 
-def test_it_ends_for_runs_that_begin_later() -> None:
+def test_it_can_be_removed_for_later_runs() -> None:
     heard: list[Event] = []
     end = headwater.on_event(heard.append)
 
@@ -129,6 +129,6 @@ def test_it_ends_for_runs_that_begin_later() -> None:
     assert [event.seq for event in heard].count(0) == 1
 
 
-def test_it_takes_a_function() -> None:
+def test_it_requires_a_function() -> None:
     with pytest.raises(ConfigurationError, match="on_event must be callable, not 'print'"):
         headwater.on_event("print")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What is handed out of a run, and that leaving its reader ends it, between any two events."""
+"""The items of a run's readings, and that leaving a reader ends the run, between any two events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.streams import log_of, scripted, types_of
 from tests.support.talk import look, talk
 from tests.support.virtual import run_virtual
 
-# --- what is handed out
+# --- items
 
 
 def test_chunks_are_the_transcript_and_only_the_last_is_final() -> None:
@@ -42,7 +42,7 @@ def test_chunks_are_the_transcript_and_only_the_last_is_final() -> None:
     asyncio.run(main())
 
 
-def test_text_is_the_same_in_strings() -> None:
+def test_text_yields_the_same_text_as_strings() -> None:
     async def main() -> None:
         stream = talk().run_stream("Go.")
         assert [text async for text in stream.text()] == ["I ", "look.", "\n\nIt ", "is ", "there."]
@@ -62,7 +62,7 @@ def test_events_are_the_log_numbered_and_timed_and_owned() -> None:
     assert [event.type for event in plain] == [event.type for event in log]
 
 
-def test_a_refusal_is_no_text() -> None:
+def test_a_refusal_is_not_text() -> None:
     async def main() -> None:
         stream = scripted([Say("I will not.", refusal=True), Finish("refusal")]).run_stream("Go.")
         chunks = [chunk async for chunk in stream]
@@ -74,7 +74,7 @@ def test_a_refusal_is_no_text() -> None:
     asyncio.run(main())
 
 
-def test_an_error_comes_after_all_that_was_said_before_it() -> None:
+def test_an_error_comes_after_all_earlier_text() -> None:
     async def main() -> None:
         stream = scripted([Say(["So ", "far"]), Cut()]).run_stream("Go.")
         seen = []
@@ -98,7 +98,7 @@ def test_an_error_comes_after_all_that_was_said_before_it() -> None:
         list(scripted([Say(["So ", "far"]), Cut()]).run_stream("Go."))
 
 
-def test_what_is_taken_back_is_told() -> None:
+def test_retractions_are_reported() -> None:
     async def main() -> None:
         agent = scripted([Say(["So ", "far"]), Cut()], Say(["Anew."]), on_interrupted="restart")
         stream = agent.run_stream("Go.")
@@ -106,7 +106,7 @@ def test_what_is_taken_back_is_told() -> None:
         said = [(chunk.content, chunk.finish_reason) for chunk in chunks]
         assert said == [("So ", None), ("far", None), ("", "retracted"), ("Anew.", None), ("", "stop")]
         assert stream.response.transcript == "Anew."
-        # Strings cannot be taken back: they are held until nothing can be any more.
+        # Strings cannot be retracted: they are held until nothing can be retracted any more.
         agent = scripted([Say(["So ", "far"]), Cut()], [Say(["A", "new."])], on_interrupted="restart")
         assert [text async for text in agent.run_stream("Go.").text()] == ["Anew."]
 
@@ -136,7 +136,7 @@ tells.__name__ = "tells"
 
 
 @pytest.mark.parametrize("how", ["break", "aclose", "aclose and read on", "cancel", "task cancel"])
-def test_the_log_is_whole_wherever_it_is_left(how: str) -> None:
+def test_the_log_is_complete_wherever_it_is_left(how: str) -> None:
     async def left_at(place: int) -> tuple[list[Event], bool]:
         log: list[Event] = []
         stream = _eventful().run_stream("Go.", on_event=log.append)
@@ -182,7 +182,7 @@ def test_the_log_is_whole_wherever_it_is_left(how: str) -> None:
     asyncio.run(main())
 
 
-def test_leaving_in_the_middle_of_the_end_keeps_the_end_whole() -> None:
+def test_leaving_in_the_middle_of_the_end_keeps_the_end_complete() -> None:
     async def main() -> None:
         log: list[Event] = []
         stream = scripted(["a", Wait(5), "b"]).run_stream("Go.", on_event=log.append)
@@ -198,7 +198,7 @@ def test_leaving_in_the_middle_of_the_end_keeps_the_end_whole() -> None:
     run_virtual(main())
 
 
-def test_a_task_cancelled_in_a_callback_leaves_a_whole_log() -> None:
+def test_a_task_cancelled_in_a_callback_leaves_a_complete_log() -> None:
     async def main() -> None:
         log: list[Event] = []
         waits = asyncio.Event()

@@ -1,4 +1,4 @@
-"""A run as a file: written while it happens, read up to wherever it is cut, played, and forked."""
+"""A run as a file: written while it happens, read up to where it is truncated, replayed, and forked."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def saved(path: Path, **more: Any) -> list[Event]:
     return log
 
 
-def test_it_holds_the_log(path: Path) -> None:
+def test_it_has_the_log(path: Path) -> None:
     log = saved(path)
     file = RunFile(path)
     assert file.events == tuple(log)
@@ -42,20 +42,20 @@ def test_it_holds_the_log(path: Path) -> None:
     assert (file.run_id, file.started, str(file.response)) == (log[0].run, log[0], "The moon ")
 
 
-def test_it_tells_what_it_is(path: Path) -> None:
+def test_repr(path: Path) -> None:
     log = saved(path)
     assert repr(RunFile(path)) == f"RunFile({str(path)!r}, {len(log)} events of {log[0].path[-1]!r})"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
-def test_it_is_its_owners_alone_also_where_one_was_there(path: Path) -> None:
+def test_it_is_private_also_when_it_replaces_a_file(path: Path) -> None:
     path.write_text("open to all")
     path.chmod(0o644)
     saved(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_key_is_in_no_file(path: Path) -> None:
+def test_it_contains_no_key(path: Path) -> None:
     agent: Agent = Agent(model="offline", api_key="sk-canary-1234567890")
     agent.run("Why?", save=path)
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -63,7 +63,7 @@ def test_a_key_is_in_no_file(path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 7])
-def test_cut_anywhere_it_is_a_true_prefix_or_refused(path: Path, step: int) -> None:
+def test_truncated_anywhere_it_is_a_prefix_or_refused(path: Path, step: int) -> None:
     log = saved(path)
     data, refused, found = path.read_bytes(), 0, set()
     for size in range(0, len(data), step):
@@ -79,7 +79,7 @@ def test_cut_anywhere_it_is_a_true_prefix_or_refused(path: Path, step: int) -> N
     assert max(found) >= len(log) - 1
 
 
-def test_the_log_of_a_process_that_dies_is_there_up_to_its_last_step(path: Path) -> None:
+def test_the_log_of_a_killed_process_is_readable_up_to_its_last_step(path: Path) -> None:
     stream = scripted(["One.", Wait(5.0)]).run_stream("Why?", save=path)
     next(iter(stream))
     assert RunFile(path).events[0].type == "run.started"
@@ -87,7 +87,7 @@ def test_the_log_of_a_process_that_dies_is_there_up_to_its_last_step(path: Path)
     assert RunFile(path).events[-1].type == "run.cancelled"
 
 
-def test_a_folder_gets_a_file_a_run(tmp_path: Path) -> None:
+def test_a_folder_gets_a_file_per_run(tmp_path: Path) -> None:
     for _ in range(2):
         scripted("Hi.").run("Why?", save=tmp_path / "runs")
     paths = list(run_files(iter([tmp_path / "runs"])))
@@ -97,7 +97,7 @@ def test_a_folder_gets_a_file_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"), [("run.txt", "not a valid file name for a run"), ("run.jsonl/x/y.jsonl", "Cannot save the run")]
 )
-def test_a_place_that_cannot_be_written_is_known_before_the_run(tmp_path: Path, name: str, says: str) -> None:
+def test_an_unwritable_path_is_reported_before_the_run(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "run.jsonl").write_text("a file")
     with pytest.raises(ConfigurationError, match=says):
         scripted("Hi.").run("Why?", save=tmp_path / name)
@@ -115,7 +115,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     "data",
     [b"", b"no json\n", b'{"type": "recording"}\n', b'{"type": "headwater.run", "v": 2}\n', b"\x1f\x8bxx"],
 )
-def test_what_is_no_saved_run_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_anything_but_a_saved_run_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "run.jsonl").write_bytes(data)
     with pytest.raises(InvalidRecord):
         RunFile(tmp_path / "run.jsonl")
@@ -124,7 +124,7 @@ def test_what_is_no_saved_run_is_refused(tmp_path: Path, data: bytes) -> None:
 # --- played
 
 
-def test_it_is_played_at_its_times(tmp_path: Path) -> None:
+def test_it_is_replayed_at_its_times(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     saved(path)
     head, *lines = path.read_bytes().splitlines()
@@ -139,7 +139,7 @@ def test_it_is_played_at_its_times(tmp_path: Path) -> None:
     assert run_virtual(main())[1] == pytest.approx((file.events[-1].time - begun) / 2)
 
 
-def test_leaving_what_is_played_adds_nothing(path: Path) -> None:
+def test_leaving_a_replay_adds_nothing(path: Path) -> None:
     log = saved(path)
     stream = RunFile(path).play(speed=0)
     for _ in stream:
@@ -154,14 +154,14 @@ def test_leaving_what_is_played_adds_nothing(path: Path) -> None:
     assert seen == log[:3]
 
 
-def test_what_failed_fails_again(path: Path) -> None:
+def test_a_replayed_failure_fails_again(path: Path) -> None:
     with pytest.raises(IncompleteStream):
         scripted(["Half", Cut()]).run("Why?", save=path)
     with pytest.raises(IncompleteStream):
         RunFile(path).play(speed=0).result_sync()
 
 
-def test_a_log_without_an_end_is_played_to_where_it_stops(path: Path) -> None:
+def test_a_log_without_an_end_is_replayed_to_its_last_event(path: Path) -> None:
     stream = scripted("One two.", keep_log=True).run_stream("Why?", save=path)
     for _ in stream:
         stream.park(now=True)
@@ -171,7 +171,7 @@ def test_a_log_without_an_end_is_played_to_where_it_stops(path: Path) -> None:
 
 
 @pytest.mark.parametrize("speed", [-1, float("nan"), "fast", True])
-def test_a_speed_that_is_none(path: Path, speed: Any) -> None:
+def test_an_invalid_speed(path: Path, speed: Any) -> None:
     saved(path)
     with pytest.raises(ConfigurationError, match="speed must be"):
         RunFile(path).play(speed)
@@ -180,7 +180,7 @@ def test_a_speed_that_is_none(path: Path, speed: Any) -> None:
 # --- forked
 
 
-def test_a_fork_goes_on_with_another_model_and_message(path: Path) -> None:
+def test_a_fork_continues_with_another_model_and_message(path: Path) -> None:
     scripted("The moon pulls.").run("Why?", save=path)
     other = Agent(model=ScriptedModel([lambda request: " ".join(one.text for one in request.messages)]))
     stream = RunFile(path).fork(other, step=1, message="Shorter.", save=path.with_name("fork.jsonl"))
@@ -190,13 +190,13 @@ def test_a_fork_goes_on_with_another_model_and_message(path: Path) -> None:
     assert fork.started.forked_from.run == RunFile(path).run_id
 
 
-def test_a_step_that_there_is_not(path: Path) -> None:
+def test_a_missing_step(path: Path) -> None:
     saved(path)
     with pytest.raises(ConfigurationError, match="has no finished step 3"):
         RunFile(path).fork(scripted("Hi."), step=3)
 
 
-def test_what_a_sibling_had_begun_is_asked_about(path: Path) -> None:
+def test_a_fork_asks_about_tools_that_had_started(path: Path) -> None:
     ran: list[str] = []
 
     async def slow() -> str:

@@ -1,4 +1,4 @@
-"""Choosing a part of a stream: by who speaks, how deep, and whether it is the answer."""
+"""Selecting a part of a stream: by agent, by depth, and only the answer."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def timed(stream: AgentStream[Any, Any], **choice: Any) -> list[tuple[floa
         ({"depth": 1, "agent": "b"}, "a/b/c", False),
     ],
 )
-def test_what_a_choice_takes_in(choice: Any, path: str, covered: bool) -> None:
+def test_what_a_choice_includes(choice: Any, path: str, covered: bool) -> None:
     made = Choice.of(True, choice.get("agent"), choice.get("depth"))
     assert made is not None
     assert made.covers(tuple(path.split("/"))) is covered
@@ -80,7 +80,7 @@ def test_what_a_choice_takes_in(choice: Any, path: str, covered: bool) -> None:
 @pytest.mark.parametrize(
     "choice", [{"agent": ""}, {"agent": []}, {"agent": [1]}, {"depth": -1}, {"depth": 1.5}, {"depth": True}]
 )
-def test_what_is_no_choice_is_said_at_once(choice: Any) -> None:
+def test_an_invalid_choice_is_refused_at_once(choice: Any) -> None:
     for name in ("select", "events"):
         with pytest.raises(ConfigurationError, match=next(iter(choice))):
             getattr(speaker("a").run_stream("Go."), name)(**choice)
@@ -111,7 +111,7 @@ def test_the_answer_only_is_the_responses_text(shape: Shape) -> None:
     run_virtual(main())
 
 
-def test_the_last_members_words_come_as_they_are_said_and_no_others() -> None:
+def test_only_the_last_members_text_is_streamed() -> None:
     async def main() -> None:
         workflow = SequentialWorkflow([paced("a", 3), paced("b", 3)], max_loops=2)
         assert await timed(workflow.run_stream("Go."), final_only=True) == [
@@ -121,7 +121,7 @@ def test_the_last_members_words_come_as_they_are_said_and_no_others() -> None:
     run_virtual(main())
 
 
-def test_with_tools_the_answer_is_held_until_it_is_known_to_be_one() -> None:
+def test_with_tools_text_is_held_until_it_is_known_to_be_the_answer() -> None:
     async def main() -> None:
         turns = [["I look. ", Call("look")], ["I look again. ", Call("look")], ["It ", Wait(1), "is ", Wait(1), "so."]]
         agent = speaker("a", *turns, tools=[look])
@@ -133,7 +133,7 @@ def test_with_tools_the_answer_is_held_until_it_is_known_to_be_one() -> None:
     run_virtual(main())
 
 
-def test_words_before_a_call_are_the_answer_where_nothing_follows_them() -> None:
+def test_text_before_a_call_is_the_answer_if_nothing_follows() -> None:
     async def main() -> None:
         stream = speaker("a", ["It is so.", Call("look")], [Say([])], tools=[look]).run_stream("Go.")
         assert joined(await chosen(stream, final_only=True)) == "It is so." == (await stream.result()).text
@@ -141,7 +141,7 @@ def test_words_before_a_call_are_the_answer_where_nothing_follows_them() -> None
     run_virtual(main())
 
 
-def test_an_answer_that_has_to_be_mended_is_not_shown_before_it_is() -> None:
+def test_an_invalid_answer_is_not_shown_before_it_is_corrected() -> None:
     async def main() -> None:
         agent: Agent[Any, int] = Agent(name="a", model=ScriptedModel(["three", "3"]), output_type=int)
         stream = agent.run_stream("Go.")
@@ -186,7 +186,7 @@ def test_a_lead_is_not_part_of_the_answer() -> None:
     run_virtual(main())
 
 
-def test_a_refusal_is_no_text() -> None:
+def test_a_refusal_is_not_text() -> None:
     async def main() -> None:
         stream = speaker("a", [Say("Well. "), Say("I will not.", refusal=True)]).run_stream("Go.")
         assert joined(await chosen(stream, final_only=True)) == "Well. " == stream.response.text
@@ -397,7 +397,7 @@ def test_no_choice_is_the_whole() -> None:
 # --- reading and leaving
 
 
-def test_plain_code_reads_it_too() -> None:
+def test_sync_code_reads_it_too() -> None:
     stream = nested(0).run_stream("Go.")
     assert joined(list(stream.select(final_only=True))) == "b says hi there." == stream.result_sync()
     assert [event.type for event in nested(0).run_stream("Go.").events(depth=0)][-1] == "run.finished"

@@ -22,7 +22,7 @@ from tests.support.talk import talk
 # --- results
 
 
-def test_a_result_drains_what_nobody_has_read() -> None:
+def test_a_result_reads_an_unread_stream() -> None:
     async def main() -> None:
         stream = talk().run_stream("Go.")
         response = await stream.result()
@@ -46,7 +46,7 @@ def test_a_result_after_leaving_is_the_partial() -> None:
     asyncio.run(main())
 
 
-def test_a_stream_says_where_it_stands() -> None:
+def test_a_streams_state() -> None:
     async def main() -> None:
         stream = talk().run_stream("Go.")
         assert repr(stream) == "<AgentStream not begun>"
@@ -68,7 +68,7 @@ def test_a_stream_says_where_it_stands() -> None:
     asyncio.run(main())
 
 
-def test_a_stream_that_nobody_reads_asks_nobody() -> None:
+def test_an_unread_stream_sends_no_request() -> None:
     agent = scripted("Hello.")
     stream = agent.run_stream("Go.")
     stream.close()
@@ -84,7 +84,7 @@ def test_a_stream_without_a_model_says_so_where_it_is_read(monkeypatch: pytest.M
         list(stream)
 
 
-# --- plain reading in other threads: servers ask for each piece in whichever of theirs is free
+# --- sync reading in other threads: servers ask for each piece in any free thread
 
 
 def test_the_thread_that_began_a_reading_may_end_before_it() -> None:
@@ -140,7 +140,7 @@ def _in_thread(work: Callable[[], object]) -> None:
 
 
 def _at_begin(agent: Agent[Any, Any], act: Callable[[], object]) -> None:
-    """Have `act` be done in another thread while the run begins and has told nothing yet."""
+    """Runs `act` in another thread while the run starts and has no events yet."""
 
     def instructions() -> str:
         _in_thread(act)
@@ -149,7 +149,7 @@ def _at_begin(agent: Agent[Any, Any], act: Callable[[], object]) -> None:
     agent.instructions = instructions
 
 
-def test_who_asks_for_the_result_while_another_thread_begins_is_refused() -> None:
+def test_a_result_during_another_threads_start_is_refused() -> None:
     agent = talk()
     stream = agent.run_stream("Go.")
     refused: list[str] = []
@@ -232,7 +232,7 @@ def test_a_half_read_stream_is_no_reference_cycle() -> None:
             stream = talk().run_stream("Go.")
             reader = aiter(stream)
             await anext(reader)
-            run = weakref.ref(stream._run)  # what it must let go of
+            run = weakref.ref(stream._run)  # what it must release
             del reader, stream
             assert run() is None
         finally:

@@ -1,4 +1,4 @@
-"""What an agent that is verbose logs, and what it never does."""
+"""The log lines of a verbose agent, and what they never contain."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from headwater.testing import sample_logs
 from tests.support.streams import scripted
 
 
-def test_log_lines_hold_nothing_of_what_tools_are_given_or_give(caplog: pytest.LogCaptureFixture) -> None:
+def test_log_lines_contain_no_arguments_or_results(caplog: pytest.LogCaptureFixture) -> None:
     def log_in(password: str) -> str:
         """Log in."""
         return "session-of-" + password
@@ -45,7 +45,7 @@ def test_log_lines_hold_nothing_of_what_tools_are_given_or_give(caplog: pytest.L
     assert "hunter2" not in caplog.text
 
 
-def test_every_event_but_pieces_is_a_line_on_the_agents_logger(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_event_except_deltas_is_a_line_on_the_agents_logger(caplog: pytest.LogCaptureFixture) -> None:
     watch = log_watcher("the.writer")
     log = sample_logs()["tools"]
     for event in log:
@@ -85,7 +85,7 @@ def test_every_event_but_pieces_is_a_line_on_the_agents_logger(caplog: pytest.Lo
         (Warned(code="odd", message="Odd."), "warning code='odd'"),
     ],
 )
-def test_an_event_in_words(event: Event, words: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_description_of_an_event(event: Event, words: str, caplog: pytest.LogCaptureFixture) -> None:
     log_watcher("writer")(event)
     (record,) = caplog.records
     assert record.getMessage() == words
@@ -110,7 +110,7 @@ def test_a_terminal_shows_the_lines_dim(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize("name", sorted(sample_logs()))
-def test_no_line_holds_what_was_said(name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_line_contains_text(name: str, caplog: pytest.LogCaptureFixture) -> None:
     watch = log_watcher("writer")
     log = sample_logs()[name]
     for event in log:
@@ -132,7 +132,7 @@ def test_a_long_value_is_cut(caplog: pytest.LogCaptureFixture) -> None:
     assert record.getMessage().endswith("…")
 
 
-def test_where_no_logging_is_set_up_lines_are_seen(
+def test_without_configured_logging_lines_are_visible(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours = logging.getLogger("headwater")

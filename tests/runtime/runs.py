@@ -1,4 +1,4 @@
-"""Runs that say what they are told to, for tests of what every run does whatever it is a run of."""
+"""Scripted runs, for tests of the behavior of every run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ("Saying", "Team", "broken", "log_of_run")
 
 
 class _Steps(Run):
-    """What `Saying` and `Team` share: a first event, and an answer that can be cut."""
+    """The base of `Saying` and `Team`: a first event, and an answer that can be cut off."""
 
     released = 0
-    """How often it was told to let go of its connections."""
+    """How often it was told to close its connections."""
 
     def _started(self) -> RunStarted:
         return RunStarted(agent_name=self.name, parent=self.parent, call=self.call)
@@ -72,7 +72,7 @@ class Saying(_Steps):
 
 
 class Team(_Steps, Parent):
-    """Reads others to their end, all at once, as a workflow does."""
+    """Reads others to their end, concurrently, as a workflow does."""
 
     def __init__(self, name: str, *members: Run, **options: Any) -> None:
         super().__init__(name, **options)

@@ -1,4 +1,4 @@
-"""A run that a log left open and nobody goes on with ends in good order, and all below it."""
+"""A run that is open in a log and not continued ends in order, with everything below it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _events(stream: AgentStream[Any]) -> list[Event]:
     return run_virtual(read())[0]
 
 
-def test_members_that_the_plan_does_not_ask_any_more_are_cancelled() -> None:
+def test_members_that_are_not_needed_any_more_are_cancelled() -> None:
     """A route led to one, and leads to another by now."""
     first, one, other = (Agent(name=name, model=always(f"{name}.")) for name in ("first", "one", "other"))
 
@@ -81,7 +81,7 @@ def test_the_runs_below_a_call_that_is_not_made_again() -> None:
     assert isinstance(new[-1], RunFinished)
 
 
-def test_an_open_answer_is_ended_with_what_it_has_cost() -> None:
+def test_an_open_answer_is_ended_with_its_usage() -> None:
     log = _events(SequentialWorkflow([Agent(name="a", model=always("One two three."))]).run_stream("Go."))
     at = next(event.seq for event in log if event.type == "text.delta")
     gone = SequentialWorkflow([Agent(name="b", model=always("b"))])

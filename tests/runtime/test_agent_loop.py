@@ -1,4 +1,4 @@
-"""The loop's table: it is whole, leads everywhere and out again, and counts what it says it counts."""
+"""The loop's table: it is complete, every state is reachable and has a way out, and the counts are right."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_a_refused_signal_counts_nothing(signal: Signal) -> None:
     assert (loop.steps, loop.loops, loop.repairs, loop.too_many_bad_calls) == (0, 1, 0, False)
 
 
-def test_every_entry_ends_with_the_row_that_always_holds_and_has_no_other() -> None:
+def test_every_entry_ends_with_its_only_unguarded_row() -> None:
     for key, rows in TRANSITIONS.items():
         assert [guard is None for guard, _, _ in rows] == [False] * (len(rows) - 1) + [True], key
 
 
-def test_every_guard_is_a_question_that_a_loop_answers() -> None:
+def test_every_guard_is_a_property_of_loop() -> None:
     guards = {guard for rows in TRANSITIONS.values() for guard, _, _ in rows if guard is not None}
     assert {guard: type(getattr(Loop(), guard)) for guard in guards} == dict.fromkeys(guards, bool)
 
@@ -75,7 +75,7 @@ def test_every_signal_and_command_is_used_and_nothing_follows_the_end() -> None:
     assert State.ENDED not in {state for state, _ in TRANSITIONS}
 
 
-def test_whatever_is_going_on_can_fail_and_be_cancelled() -> None:
+def test_every_state_can_fail_and_be_cancelled() -> None:
     for state in set(State) - {State.ENDED}:
         assert TRANSITIONS[state, Signal.FAILED] == ((None, State.ENDED, Command.FAIL),)
         assert TRANSITIONS[state, Signal.CANCELLED] == ((None, State.ENDED, Command.CANCEL),)
@@ -166,7 +166,7 @@ def test_the_clients_turn_comes_first_whatever_became_of_an_answer_by_a_call(sig
 
 @settings(max_examples=200, deadline=None)
 @given(_limits, st.lists(_steps, max_size=60))
-def test_no_run_outlasts_its_limits(limits: Limits, said: list[tuple[Signal, bool]]) -> None:
+def test_no_run_exceeds_its_limits(limits: Limits, said: list[tuple[Signal, bool]]) -> None:
     loop, steered = Loop(limits), 0
     for signal, bad in said:
         if (loop.state, signal) not in TRANSITIONS or signal in (Signal.FAILED, Signal.CANCELLED):
@@ -182,10 +182,10 @@ def test_no_run_outlasts_its_limits(limits: Limits, said: list[tuple[Signal, boo
     assert loop.steps <= (limits.max_loops + steered) * limits.max_steps
 
 
-# --- the drawing
+# --- the diagram
 
 
-def test_the_page_draws_the_table_as_it_is() -> None:
+def test_the_page_matches_the_table() -> None:
     drawing: str = runpy.run_path(str(ROOT / "scripts" / "draw_loop.py"))["drawing"]()
     page = (ROOT / "docs" / "loop.md").read_text(encoding="utf-8")
     assert page == drawing, "the table has changed: run python scripts/draw_loop.py"

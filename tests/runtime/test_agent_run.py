@@ -1,4 +1,4 @@
-"""What makes an agent's answer: instructions, history, loops, types."""
+"""An agent's run: instructions, history, loops, output types."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.virtual import run_virtual
 
 
 def _asked(agent: Agent[Any, Any]) -> list[list[tuple[str, str]]]:
-    """What the agent's model was asked, request by request."""
+    """The messages of each request to the agent's model."""
     model: Any = agent.model
     return [[(message.role, message.text) for message in request.messages] for request in model.requests]
 
@@ -45,7 +45,7 @@ def test_instructions_come_first_and_stay_out_of_the_history() -> None:
     assert [(message.role, message.text) for message in response.messages] == [("user", "Hi."), ("assistant", "Hello.")]
 
 
-def test_a_history_is_gone_on_from() -> None:
+def test_a_history_is_continued() -> None:
     first = scripted("Hello.").run_sync("Hi.")
     agent = scripted("Bye.")
     response = agent.run_sync("Bye.", history=first.messages)
@@ -114,7 +114,7 @@ def test_a_thread_is_as_it_was_after_a_run_that_never_began() -> None:
 # --- loops
 
 
-def test_an_agent_goes_on_from_its_own_answer() -> None:
+def test_an_agent_continues_from_its_own_answer() -> None:
     agent = scripted(Say(["One."]), Say(["Two."]), Say(["Three."]), max_loops=3)
 
     async def main() -> None:
@@ -199,7 +199,7 @@ def test_a_successor_may_answer_none() -> None:
     assert giver.run_sync("How many?").output is None
 
 
-def test_a_bad_answer_is_sent_back_and_mended() -> None:
+def test_an_invalid_answer_is_sent_back_and_corrected() -> None:
     agent = scripted("It is cloudy.", '{"city": "Brest", "sky": "green"}', GOOD, output_type=Weather)
     response = agent.run_sync("Weather?")
     assert response.output == Weather("Brest", "cloudy")
@@ -284,7 +284,7 @@ def test_other_tools_run_beside_the_answer() -> None:
 
 
 @pytest.mark.parametrize("bad", [_gives(**GREEN), Call("final_answer", "nonsense"), Call("final_answer", {})])
-def test_an_answer_by_a_call_is_sent_back_in_its_result_and_mended(bad: Call) -> None:
+def test_an_answer_by_a_call_is_sent_back_in_its_result_and_corrected(bad: Call) -> None:
     agent = _giving(bad, _gives(**BREST))
     log = asyncio.run(log_of(agent.run_stream("Weather?")))
     assert types_of(log, "message.") == [], "the result of the call says it all"
@@ -294,7 +294,7 @@ def test_an_answer_by_a_call_is_sent_back_in_its_result_and_mended(bad: Call) ->
     assert result.content[0].error
 
 
-def test_an_answer_by_a_call_is_sent_back_a_bounded_number_of_times() -> None:
+def test_an_answer_by_a_call_is_sent_back_a_limited_number_of_times() -> None:
     agent = _giving(*[[Call("look"), _gives(**GREEN)]] * 3, tools=[look])
     with pytest.raises(OutputInvalid, match=r"not a valid Weather, even after it was sent back.*sky") as raised:
         agent.run_sync("Weather?")
@@ -367,10 +367,10 @@ def test_an_answer_that_is_cut_is_none() -> None:
     run_virtual(main())
 
 
-# --- bounds
+# --- limits
 
 
-def test_agents_that_hand_the_conversation_to_and_fro_are_stopped() -> None:
+def test_agents_that_hand_the_conversation_back_and_forth_are_stopped() -> None:
     asked: list[str] = []
 
     def going_to(name: str) -> ScriptedModel:
@@ -389,7 +389,7 @@ def test_agents_that_hand_the_conversation_to_and_fro_are_stopped() -> None:
     assert len(asked) == 21
 
 
-def test_an_agent_that_calls_itself_without_end_is_stopped() -> None:
+def test_an_agent_that_calls_itself_endlessly_is_stopped() -> None:
     deep = Agent(name="deep", model=ScriptedModel(lambda request: [Call("deep", {"task": "again"})]))
     deep.tools = [deep]
     with pytest.raises(MaxDepthReached, match="would be nested in 100 runs"):

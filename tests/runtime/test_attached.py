@@ -1,4 +1,4 @@
-"""A run on another server: read from its log, spoken to, answered, stopped and left, from every kind of code."""
+"""A run on another server: reading its log, messages, answers, stopping and leaving, from every kind of code."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_an_approval_in_async_code() -> None:
     asyncio.run(main())
 
 
-def test_an_approval_in_plain_code(apart: Served) -> None:
+def test_an_approval_in_sync_code(apart: Served) -> None:
     stream = Remote(apart.url, agent="sender").run_stream("Go.")
     for event in stream.events():
         if isinstance(event, ApprovalAsked):
@@ -147,7 +147,7 @@ def test_an_answer_that_does_not_fit_is_raised_out_of_the_reading_in_async_code(
     asyncio.run(main())
 
 
-def test_who_comes_second_is_told_by_the_log() -> None:
+def test_a_second_answer_is_ignored_in_favor_of_the_log() -> None:
     async def main() -> None:
         async with served(application()) as server:
             stream = Remote(server.url, agent="sender").run_stream("Go.")
@@ -206,7 +206,7 @@ def test_an_approver_answers() -> None:
     asyncio.run(main())
 
 
-def test_an_approver_in_plain_code(apart: Served) -> None:
+def test_an_approver_in_sync_code(apart: Served) -> None:
     response = Remote(apart.url, agent="sender", approver=lambda question: question.tool == "send").run("Go.")
     assert response.text == "Done."
 
@@ -251,7 +251,7 @@ def test_an_approver_who_fails_ends_the_reading() -> None:
 # --- steering
 
 
-def test_what_is_said_is_heard() -> None:
+def test_a_message_is_delivered() -> None:
     async def main() -> None:
         async with served(application()) as server:
             stream = Remote(server.url, agent="listener").run_stream("Go.")
@@ -267,7 +267,7 @@ def test_what_is_said_is_heard() -> None:
     asyncio.run(main())
 
 
-def test_a_member_is_spoken_to_by_its_name(apart: Served) -> None:
+def test_a_message_to_a_member_by_its_name(apart: Served) -> None:
     stream = Remote(apart.url, agent="two").run_stream("Go.")
     said = False
     for event in stream.events():
@@ -306,7 +306,7 @@ def test_cancel_stops_the_run_there() -> None:
     asyncio.run(main())
 
 
-def test_cancel_in_plain_code_has_arrived(apart: Served) -> None:
+def test_cancel_in_sync_code_has_arrived(apart: Served) -> None:
     stream = Remote(apart.url, agent="a").run_stream("Go.")
     for chunk in stream:
         if chunk.content:
@@ -353,7 +353,7 @@ def test_a_cancel_that_does_not_arrive_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(("then", "after"), [("cancel", "cancelled"), ("continue", "running"), (0.05, "cancelled")])
-def test_leaving_is_what_the_server_makes_of_it(then: Any, after: str) -> None:
+def test_the_server_decides_what_leaving_means(then: Any, after: str) -> None:
     async def main() -> None:
         async with served(application()) as server:
             stream = Remote(server.url, agent="a", on_disconnect=then).run_stream("Go.")
@@ -379,7 +379,7 @@ def test_a_run_is_not_parked_from_here() -> None:
     asyncio.run(main())
 
 
-def test_the_log_is_kept_where_it_is_asked_for() -> None:
+def test_the_log_is_kept_on_request() -> None:
     async def main() -> None:
         async with served(application()) as server:
             stream = Remote(server.url, agent="listener", keep_log=True).run_stream("Go.")

@@ -1,4 +1,4 @@
-"""What waits for a slow reader: joined where it may be, and nothing else changed."""
+"""The queue of a slow reader: deltas are joined where allowed, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def through(events: Iterable[Event], *, newest_only: bool = False) -> list[Event
     return taken
 
 
-def test_neighbouring_pieces_of_one_part_are_one() -> None:
+def test_adjacent_deltas_of_one_part_are_joined() -> None:
     assert through([text("a"), text("b"), text("c")]) == [text("abc")]
     reasoning = [ReasoningDelta(step=1, part=0, text=piece, run="a") for piece in "xy"]
     assert through(reasoning) == [ReasoningDelta(step=1, part=0, text="xy", run="a")]
@@ -62,13 +62,13 @@ def test_no_piece_crosses_another_event_of_its_run() -> None:
     assert through([text("a"), other, text("b")]) == [text("ab"), other]
 
 
-def test_news_is_only_dropped_where_that_was_asked_for() -> None:
+def test_progress_is_dropped_only_on_request() -> None:
     told = [progress(1), text("a"), progress(2, call="d"), progress(3), text("b"), progress(4, run="b")]
     assert through(told) == told
     assert through(told, newest_only=True) == [told[1], told[2], told[3], told[4], told[5]]
 
 
-def test_what_has_been_taken_is_not_joined_to() -> None:
+def test_nothing_is_joined_to_taken_events() -> None:
     queue = Joined(newest_only=True)
     queue.add([text("a"), progress(1)])
     first = queue.take()
@@ -77,7 +77,7 @@ def test_what_has_been_taken_is_not_joined_to() -> None:
     assert queue.take() == [progress(2), text("b")]
 
 
-def test_what_waits_is_counted() -> None:
+def test_queued_characters_are_counted() -> None:
     queue = Joined(newest_only=False)
     assert queue.add([text("hello")]) == EVENT_CHARS + 5
     assert queue.add([text(" you"), text("!")]) == 5
@@ -120,7 +120,7 @@ def _spelled(events: Iterable[Event], run: str) -> list[Any]:
 
 @settings(max_examples=200, deadline=None)
 @given(_events())
-def test_each_runs_log_stays_what_it_was(events: list[Event]) -> None:
+def test_each_runs_log_keeps_its_content(events: list[Event]) -> None:
     taken = through(events)
     for run in "ab":
         assert _spelled(taken, run) == _spelled(events, run)

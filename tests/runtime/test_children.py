@@ -1,4 +1,4 @@
-"""A run in which others stand: their events go into one log, in their own order, and all end with it."""
+"""A run with child runs: their events go into one log, each in order, and all end with it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_error_below_stays_there_until_someone_asks() -> None:
 
 
 @pytest.mark.parametrize("leaves", ["cancel", "abort"])
-def test_wherever_it_is_left_all_below_have_ended_and_no_task_is_left(leaves: str) -> None:
+def test_wherever_it_is_left_all_child_runs_have_ended_and_no_task_remains(leaves: str) -> None:
     async def main() -> None:
         whole = len(await log_of_run(Team("team", Saying("ann", *WORDS), Saying("bob", *WORDS, pause=3))))
         for at in range(whole):
@@ -88,7 +88,7 @@ def test_wherever_it_is_left_all_below_have_ended_and_no_task_is_left(leaves: st
     run_virtual(main())
 
 
-def test_who_could_not_begin_is_told_of() -> None:
+def test_a_child_that_could_not_start_is_reported() -> None:
     async def main() -> None:
         team = Team("team", Saying("ann", "One."))
         await log_of_run(team, lambda event: event.type == "run.started")

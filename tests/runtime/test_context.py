@@ -1,4 +1,4 @@
-"""On whose behalf code is running: what a new run finds out, and the links that end it with another."""
+"""The current run: the origin of a new run, and the links that end it with another."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_linked_runs_end_with_the_one_that_they_were_begun_for() -> None:
     assert (one.cancelled, joined.cancelled) == (["parent"], [])
 
 
-def test_a_link_holds_nobody() -> None:
+def test_a_link_keeps_nothing_alive() -> None:
     links, one = Links(), Linked("one")
     links.add(one)
     gone = weakref.ref(one)
@@ -136,7 +136,7 @@ def test_callback_errors_are_counted_and_the_first_is_told_in_full(caplog: pytes
 
 
 @pytest.mark.parametrize("quiet", [True, False])
-def test_where_nobody_logs_standard_error_is_told_unless_it_must_be_quiet(
+def test_without_logging_standard_error_is_used_unless_quiet(
     quiet: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])

@@ -1,4 +1,4 @@
-"""What was said to a run is told once, heard once, and passed on where nobody heard it."""
+"""A message to a run is logged once, delivered once, and passed on if it was not delivered."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_cut_is_asked_for_until_it_was_heard() -> None:
     assert not ear.cut
 
 
-def test_many_threads_may_speak_at_once() -> None:
+def test_many_threads_may_send_messages_at_once() -> None:
     ear = Ear()
 
     def speak() -> None:

@@ -29,7 +29,7 @@ def test_the_first_cause_counts(causes: list[Cause]) -> None:
     assert ending.manner is MANNERS[causes[0]]
 
 
-def test_a_run_that_comes_to_its_own_end_was_stopped_by_nothing() -> None:
+def test_a_run_that_completes_was_not_stopped() -> None:
     ending = Ending()
     ending.begin(iter(()))
     assert (ending.stage, ending.cause) == (Stage.ENDING, Cause.ANSWERED)
@@ -41,7 +41,7 @@ def test_a_run_that_comes_to_its_own_end_was_stopped_by_nothing() -> None:
 
 
 @given(st.lists(st.lists(st.just(Custom(name="x")), max_size=2)))
-def test_the_end_is_handed_out_in_order_and_without_gaps(batches: list[list[Event]]) -> None:
+def test_the_end_events_are_returned_in_order_without_gaps(batches: list[list[Event]]) -> None:
     ending = Ending()
     ending.stop(Cause.LEFT)
     ending.begin(iter(batches))

@@ -1,4 +1,4 @@
-"""A run whose events come stamped: it folds and shows them, and adds nothing."""
+"""A run with stamped events from a log: it folds and shows them, and adds nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors of a run whose loop allows no more say what the model did, and what may help."""
+"""The errors of a run whose loop reached a limit say what the model did, and what may help."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_too_many_steps_names_the_limit() -> None:
     assert "max_steps" in error.hint
 
 
-def test_too_many_steps_before_an_answer_could_be_mended() -> None:
+def test_too_many_steps_before_an_answer_could_be_corrected() -> None:
     job = Agent(model=always("x"), output_type=City).job("Go.")
     error = too_many_steps(job, PROBLEM)
     assert "The answer is not a valid City" in error.message
@@ -46,7 +46,7 @@ def test_an_answer_of_the_wrong_shape(repaired: bool) -> None:
     assert "simpler type" in error.hint
 
 
-def test_wrong_calls() -> None:
+def test_invalid_calls() -> None:
     error = bad_calls(Agent(model=always("x")).job("Go."))
     assert isinstance(error, ToolCallInvalid)
     assert "in 3 steps in a row" in error.message

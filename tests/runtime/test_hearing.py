@@ -1,4 +1,4 @@
-"""People speak to a run from any thread, and whoever has the conversation hears it before it is asked again."""
+"""Messages to a run from any thread reach the run that has the conversation before its next request."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_comes_during_the_last_answer_makes_the_run_go_on_and_uses_no_loop(
     run_virtual(main())
 
 
-def test_it_is_said_from_any_thread() -> None:
+def test_messages_from_any_thread() -> None:
     said: list[bool] = []
 
     async def main() -> None:
@@ -179,7 +179,7 @@ def test_what_was_said_before_a_handoff_is_heard_after_it() -> None:
     run_virtual(main())
 
 
-def test_a_run_that_is_over_hears_nothing() -> None:
+def test_a_run_that_is_over_accepts_no_messages() -> None:
     async def main() -> None:
         stream = scripted("So.").run_stream("Go.")
         await stream.result()
@@ -191,7 +191,7 @@ def test_a_run_that_is_over_hears_nothing() -> None:
     run_virtual(main())
 
 
-def test_a_conversation_that_is_handed_to_and_fro_ends() -> None:
+def test_a_conversation_that_is_handed_back_and_forth_ends() -> None:
     async def main() -> None:
         ping, pong = Agent(name="ping"), Agent(name="pong")
         ping.model, pong.model = always(Call("transfer_to_pong")), always(Call("transfer_to_ping"))

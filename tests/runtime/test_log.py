@@ -1,4 +1,4 @@
-"""What a tree of runs shares: a clock that never falls, and who is still to be told."""
+"""The shared state of a tree: a clock that never decreases, and the watchers still to be notified."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Told:
     def tell(self, event: Event) -> None: ...
 
 
-def test_a_clock_that_is_set_back_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_is_set_back_does_not_decrease(monkeypatch: pytest.MonkeyPatch) -> None:
     log, times = Log(), iter([10.0, 12.0, 5.0, 11.0, 13.0])
     monkeypatch.setattr(time, "time", lambda: next(times))
     read = []

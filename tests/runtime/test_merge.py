@@ -1,4 +1,4 @@
-"""Where streams merge: nothing is lost or reordered, nobody runs far ahead, and nobody is left waiting."""
+"""Merging streams: nothing is lost or reordered, no task runs far ahead, and none waits forever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a log tells of each run of its tree, wherever it stops."""
+"""The state of each run from its log, wherever the log stops."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _begun(*events: Event) -> list[Event]:
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_every_beginning_of_every_log_can_be_read(name: str) -> None:
+def test_every_prefix_of_every_log_can_be_read(name: str) -> None:
     log = LOGS[name]
     for size in range(1, len(log) + 1):
         record = past_of(log[:size])
@@ -61,7 +61,7 @@ def test_every_beginning_of_every_log_can_be_read(name: str) -> None:
         ([RunStarted(grammar=2), StepStarted(step=1, seq=2)], "Event 1 of this log has the number 2"),
     ],
 )
-def test_what_cannot_be_gone_on_with_is_refused(log: list[Event], says: str) -> None:
+def test_logs_that_cannot_be_resumed_are_refused(log: list[Event], says: str) -> None:
     with pytest.raises(InvalidRecord, match=says):
         past_of(log)
 
@@ -105,7 +105,7 @@ def test_what_it_waited_is_summed_and_it_stands_still_since() -> None:
     assert past.stood(log[-1].time + 100.0) == pytest.approx(100.0)
 
 
-def test_where_nothing_is_at_work_it_was_parked() -> None:
+def test_with_nothing_running_it_was_parked() -> None:
     """Between two steps, and not in the middle of one."""
     at_rest = past_of(_begun(StepStarted(step=1), StepFinished(step=1))).root
     assert at_rest.stands_since is not None
@@ -116,7 +116,7 @@ def test_where_nothing_is_at_work_it_was_parked() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in LOGS if "parked" in name])
-def test_whatever_was_parked_stands_still(name: str) -> None:
+def test_parked_runs_are_paused(name: str) -> None:
     log = LOGS[name]
     waits = [at for at, event in enumerate(log) if isinstance(event, RunWaiting)]
     for at in waits:
@@ -137,7 +137,7 @@ def _standing(*events: Event) -> tuple[Standing, Any]:
     return Standing(past.events), past.fold
 
 
-def test_an_answer_that_was_cut_off_is_taken_back() -> None:
+def test_an_interrupted_answer_is_retracted() -> None:
     standing, fold = _standing(
         StepStarted(step=1), AttemptStarted(step=1), TextStarted(step=1, part=0), TextDelta(step=1, part=0, text="Half")
     )

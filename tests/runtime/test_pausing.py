@@ -1,4 +1,4 @@
-"""A run stands still, its clocks with it; and it is left as it stands, with a log that is all that was told."""
+"""A run pauses with its timeouts; and it is parked, with a complete log."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def test_where_nobody_answers_the_error_says_who_is_waited_for_and_how_to_go_on(
     assert "approvals={id: True}" in error.hint
 
 
-# --- clocks
+# --- timeouts
 
 
-def test_the_runs_clock_stands_still() -> None:
+def test_the_runs_timeout_pauses() -> None:
     async def main() -> None:
         run = Saying("ann", *WORDS, timeout=10.0)
         loop = asyncio.get_running_loop()
@@ -86,7 +86,7 @@ def test_the_runs_clock_stands_still() -> None:
     run_virtual(main())
 
 
-def test_what_it_answers_is_told_that_it_stands_still() -> None:
+def test_the_call_that_it_answers_is_notified_of_the_pause() -> None:
     async def main() -> None:
         told: list[bool] = []
         run = Saying("ann", *WORDS)
@@ -110,7 +110,7 @@ def test_its_deadline_moves_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.deadline == 1060.0
 
 
-# --- being left
+# --- parking
 
 
 def test_all_that_was_on_its_way_gets_into_the_log() -> None:
@@ -226,7 +226,7 @@ async def _until_parked(stream: Any) -> None:
         await read()
 
 
-# --- going on
+# --- resuming
 
 
 def test_it_takes_up_what_its_log_tells() -> None:

@@ -1,4 +1,4 @@
-"""Who waits for which answer: the first stands, whoever gives it, and in whatever thread."""
+"""Waiting for answers: the first one counts, whoever gives it, from any thread."""
 
 from __future__ import annotations
 

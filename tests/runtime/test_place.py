@@ -1,4 +1,4 @@
-"""Where a run stands: begun on behalf of another it ends with it; joined to another it writes into that one's log."""
+"""A run's place: started from another run it ends with it; as a child run it writes into its parent's log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.streams import always, scripted, types_of
 from tests.support.virtual import run_virtual
 
 
-def test_every_run_has_an_id_of_its_own() -> None:
+def test_every_run_has_a_unique_id() -> None:
     names = {Saying("ann").id for _ in range(1000)}
     assert len(names) == 1000
     assert all(name.startswith("run_") for name in names)

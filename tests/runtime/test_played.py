@@ -1,4 +1,4 @@
-"""A log that is read again: what it comes to is what it came to, and nothing is added."""
+"""A replayed log: it has the same result, and nothing is added."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOGS = {name: log for name, log in sample_logs().items() if isinstance(log[0], R
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_every_sample_plays_to_what_it_came_to(name: str) -> None:
+def test_every_sample_replays_to_its_result(name: str) -> None:
     log = LOGS[name]
     run = Played(log, speed=0)
     stream = AgentStream(lambda: run)
@@ -30,7 +30,7 @@ def test_every_sample_plays_to_what_it_came_to(name: str) -> None:
     assert run.over
 
 
-def test_those_who_watch_are_told() -> None:
+def test_watchers_are_notified() -> None:
     log = sample_logs()["text"]
     run = Played(log, speed=0)
     told: list[Event] = []

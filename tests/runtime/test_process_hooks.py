@@ -1,4 +1,4 @@
-"""The list of who watches every run of the process."""
+"""The hooks for every run of the process."""
 
 from __future__ import annotations
 

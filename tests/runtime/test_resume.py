@@ -1,4 +1,4 @@
-"""What is looked at before a log is gone on with."""
+"""The checks before a log is resumed."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_failed_one_raises_what_it_failed_with() -> None:
     run_virtual(main())
 
 
-def test_what_is_no_log_is_refused() -> None:
+def test_invalid_logs_are_refused() -> None:
     with pytest.raises(InvalidRecord):
         _agent().resume([])
 
@@ -125,7 +125,7 @@ def test_what_was_answered_before_stays_answered() -> None:
 
 
 @pytest.mark.parametrize("given", ["history", "thread", "task", "message"])
-def test_what_was_said_before_cannot_be_given_again(given: str) -> None:
+def test_the_conversation_cannot_be_passed_again(given: str) -> None:
     log, more = _log(_agent(), 3), {given: Thread() if given == "thread" else "Go."}
     for runnable in (_agent(), SequentialWorkflow([_agent()], name="ann")):
         resume: Any = runnable.resume

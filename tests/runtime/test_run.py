@@ -1,4 +1,4 @@
-"""What every run does, whatever it is a run of: numbering, telling, ending in good order, and its clock."""
+"""The behavior of every run: numbering, notifying, ending in order, and its timeout."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_run_that_is_not_read_does_nothing() -> None:
     run_virtual(main())
 
 
-def test_all_who_watch_are_told_of_each_event_before_the_next_one() -> None:
+def test_all_watchers_get_each_event_before_the_next_one() -> None:
     async def main() -> None:
         heard: list[str] = []
 
@@ -201,7 +201,7 @@ def test_leaving_a_run_closes_it_before_the_next_statement() -> None:
     run_virtual(main())
 
 
-def test_leaving_a_run_that_nobody_read_leaves_no_log() -> None:
+def test_leaving_an_unread_run_leaves_no_log() -> None:
     heard: list[Event] = []
     run = Saying("ann", *WORDS)
     run.watch(heard.append)
@@ -225,7 +225,7 @@ def test_what_a_watcher_would_have_awaited_is_closed_where_a_run_is_left() -> No
     run_virtual(main())
 
 
-# --- the clock
+# --- the timeout
 
 
 def test_the_clock_runs_from_the_first_read_and_fails_the_run() -> None:

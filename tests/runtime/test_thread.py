@@ -1,4 +1,4 @@
-"""A conversation: given to run after run, copied, and kept."""
+"""A conversation: continued by successive runs, copied, and stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.streams import scripted
 from tests.support.values import any_message
 
 
-def test_a_thread_is_taken_by_one_and_given_back() -> None:
+def test_a_thread_is_used_by_one_run_at_a_time() -> None:
     thread = Thread([Message.user("Hi.")])
     assert repr(thread) == "Thread(1 messages)"
     assert len(thread) == 1
@@ -65,12 +65,12 @@ def test_a_copy_goes_on_by_itself_also_while_a_run_goes_on(copied: Callable[[Any
         thread.take()
 
 
-# --- kept
+# --- storage
 
 
 @given(messages=st.lists(any_message(), max_size=4))
 @settings(max_examples=50, deadline=None)
-def test_a_thread_comes_back_as_it_was(messages: list[Message]) -> None:
+def test_a_thread_survives_a_round_trip(messages: list[Message]) -> None:
     thread = Thread(messages, agent="heir")
     text = thread.to_json()
     for data in (text, text.encode(), json.loads(text)):
@@ -78,7 +78,7 @@ def test_a_thread_comes_back_as_it_was(messages: list[Message]) -> None:
     assert Thread.from_json(text).to_json() == text
 
 
-def test_a_saved_thread_is_gone_on_from(tmp_path: Path) -> None:
+def test_a_saved_thread_is_continued(tmp_path: Path) -> None:
     path, thread = tmp_path / "thread.json", Thread()
     agent = scripted("One.", "Two.")
     agent.run_sync("1", thread=thread)
@@ -120,6 +120,6 @@ def test_a_file_that_is_broken_or_newer_says_so_and_which_it_is(text: str, said:
         Thread.from_json(text)
 
 
-def test_a_file_that_is_not_there_is_pythons_own_error(tmp_path: Path) -> None:
+def test_a_missing_file_raises_pythons_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Thread.load(tmp_path / "none.json")

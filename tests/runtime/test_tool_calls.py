@@ -1,4 +1,4 @@
-"""Tools at work in a run: side by side, wrong in every way, agents among them."""
+"""Tools in a run: concurrent, failing in every way, agents among them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_calls_run_side_by_side_each_is_shown_as_it_ends_and_history_keeps_their
     assert seconds == pytest.approx(3.0)
 
 
-def test_plain_tools_run_in_threads_side_by_side() -> None:
+def test_sync_tools_run_in_threads_concurrently() -> None:
     meet = threading.Barrier(2, timeout=5)
 
     def one() -> int:
@@ -84,7 +84,7 @@ def test_plain_tools_run_in_threads_side_by_side() -> None:
     assert sorted(content for _, content, _ in _results(response)) == ["0", "1"]
 
 
-def test_a_plain_tool_does_not_stop_the_stream() -> None:
+def test_a_sync_tool_does_not_block_the_stream() -> None:
     """While it works in its thread, another tool's progress arrives: which the first one waits for."""
     heard = threading.Event()
 
@@ -138,7 +138,7 @@ def test_a_flood_of_progress_is_dropped_with_a_warning_not_kept() -> None:
     assert types_of(log, "warning") == ["warning"]
 
 
-# --- what goes wrong
+# --- errors
 
 
 def test_a_tool_that_cancels_its_own_task_has_failed() -> None:
@@ -206,7 +206,7 @@ def test_a_tool_that_does_not_exist_is_told_to_the_model() -> None:
     assert _results(response) == [("a", "There is no tool named 'lok'. The tools are: wait.", True)]
 
 
-def test_arguments_that_do_not_fit_are_told_to_the_model_which_mends_them() -> None:
+def test_the_model_corrects_invalid_arguments() -> None:
     agent = scripted(
         Call("wait", {"seconds": "long"}, id="a"), Call("wait", '{"seconds": 0}', id="b"), "So.", tools=[wait]
     )
@@ -231,7 +231,7 @@ def test_arguments_that_are_no_json_are_never_run_and_told_to_the_model() -> Non
     asyncio.run(main())
 
 
-def test_a_model_that_keeps_calling_wrongly_is_stopped() -> None:
+def test_a_model_that_keeps_making_invalid_calls_is_stopped() -> None:
     for bad in (Call("wait", {"seconds": "long"}), Call("nobody"), Call("wait", "{")):
         agent = Agent(model=always(bad), tools=[wait])
         with pytest.raises(ToolCallInvalid, match="3 steps in a row") as caught:
@@ -424,10 +424,10 @@ def test_agents_that_speak_at_once_are_not_mixed() -> None:
     assert seconds == pytest.approx(0.4)
 
 
-# --- runs that a tool begins by itself
+# --- runs that a tool starts itself
 
 
-def test_an_agent_run_in_a_plain_tool_blocks_there_and_is_linked() -> None:
+def test_an_agent_run_in_a_sync_tool_blocks_and_is_linked() -> None:
     inner = scripted("Inner.", name="inner")
     parents: list[str | None] = []
 
@@ -448,7 +448,7 @@ def test_an_agent_run_in_a_plain_tool_blocks_there_and_is_linked() -> None:
         assert parents[-1] == response.run_id
 
 
-def test_a_plain_tools_own_run_is_cancelled_with_the_outer_one() -> None:
+def test_a_sync_tools_own_run_is_cancelled_with_the_outer_one() -> None:
     begun = threading.Event()
     ends: list[Any] = []
     inner = Agent(name="inner", model=always("Begun. ", Wait(1000)))
@@ -545,7 +545,7 @@ def test_a_tool_says_how_often_it_may_be_called_wrongly() -> None:
         scripted(wrong, wrong, "Done.", tools=[count]).run("Go.")
 
 
-# --- what a tool raises is no secret
+# --- exceptions of tools
 
 
 def _broken(n: int) -> str:

@@ -1,4 +1,4 @@
-"""What a model is sent in place of the conversation, of which the log keeps all."""
+"""Views: the messages sent to a model, while the log keeps the whole conversation."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def test_it_may_be_async() -> None:
         ([Message.tool(ToolResult(id="c", name="t", content="x"))], "without calls: c"),
     ],
 )
-def test_what_is_no_conversation_is_refused(returned: Any, says: str) -> None:
+def test_invalid_conversations_are_refused(returned: Any, says: str) -> None:
     with pytest.raises(HistoryInvalid, match=says):
         run_virtual(seen_by(lambda messages, info: returned, (), INFO))
 
 
-def test_tool_results_are_clipped_but_for_the_last() -> None:
+def test_tool_results_are_clipped_except_the_last() -> None:
     result = ToolResult(id="c", name="t", content="x" * 50)
     parts = ToolResult(id="d", name="t", content=(Text(text="y" * 50), Image(data=b"1", media_type="image/png")))
     view = clip_tool_results(10, keep_last=1)

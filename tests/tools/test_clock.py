@@ -1,4 +1,4 @@
-"""A call's clock stands still while people are waited for, and goes on with what was left."""
+"""A call's timeout pauses while the call waits for people, and continues with the remaining time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.virtual import run_virtual
 
 
 @pytest.mark.parametrize("stops", [1, 3])
-def test_it_goes_on_with_what_was_left(stops: int) -> None:
+def test_it_continues_with_the_remaining_time(stops: int) -> None:
     waited: list[float] = []
 
     async def main() -> None:
@@ -33,7 +33,7 @@ def test_it_goes_on_with_what_was_left(stops: int) -> None:
     assert waited == [pytest.approx(1010.0)]
 
 
-def test_it_stands_as_long_as_anyone_has_stopped_it() -> None:
+def test_it_pauses_until_every_pause_is_resumed() -> None:
     async def main() -> None:
         async with asyncio.timeout(10.0) as timeout:
             clock = CallClock(timeout)
@@ -48,7 +48,7 @@ def test_it_stands_as_long_as_anyone_has_stopped_it() -> None:
     run_virtual(main())
 
 
-def test_without_a_limit_there_is_nothing_to_stop() -> None:
+def test_without_a_timeout_nothing_happens() -> None:
     async def main() -> None:
         async with asyncio.timeout(None) as timeout:
             clock = CallClock(timeout)
@@ -60,7 +60,7 @@ def test_without_a_limit_there_is_nothing_to_stop() -> None:
     run_virtual(main())
 
 
-def test_one_that_has_run_out_is_not_set_going_again() -> None:
+def test_an_expired_timeout_is_not_resumed() -> None:
     async def main() -> None:
         async with asyncio.timeout(1.0) as timeout:
             clock = CallClock(timeout)

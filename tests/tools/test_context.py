@@ -16,12 +16,12 @@ class User:
     name: str
 
 
-def test_it_holds_what_the_call_is_about() -> None:
+def test_it_has_the_calls_data() -> None:
     context = ToolContext(User("ada"), call_id="c1", tool_name="search", run_id="r1")
     assert (context.context.name, context.call_id, context.tool_name, context.run_id) == ("ada", "c1", "search", "r1")
 
 
-def test_what_is_said_is_plain_data() -> None:
+def test_progress_is_plain_data() -> None:
     said: list[Any] = []
     context = ToolContext(None, emit=said.append)
     context.emit(User("ada"))
@@ -29,7 +29,7 @@ def test_what_is_said_is_plain_data() -> None:
     assert said == [{"name": "ada"}, "ö"]
 
 
-def test_without_a_run_nothing_hears_it() -> None:
+def test_without_a_run_progress_is_dropped() -> None:
     context = ToolContext(None)
     context.emit(1)
     context.check()
@@ -37,14 +37,14 @@ def test_without_a_run_nothing_hears_it() -> None:
     assert (context.deadline, context.remaining()) == (None, None)
 
 
-def test_remaining_falls_to_nothing() -> None:
+def test_remaining_decreases_to_zero() -> None:
     ahead = ToolContext(None, deadline=time.monotonic() + 100).remaining()
     assert ahead is not None
     assert 99 < ahead <= 100
     assert ToolContext(None, deadline=time.monotonic() - 1).remaining() == 0.0
 
 
-def test_after_the_stop_it_is_silent_and_says_so() -> None:
+def test_after_a_stop_it_reports_nothing() -> None:
     said: list[Any] = []
     context = ToolContext(None, tool_name="dig", emit=said.append)
     assert context.wait(0) is False
@@ -57,7 +57,7 @@ def test_after_the_stop_it_is_silent_and_says_so() -> None:
         context.check()
 
 
-def test_the_stop_wakes_a_thread_that_waits() -> None:
+def test_a_stop_wakes_a_waiting_thread() -> None:
     context = ToolContext(None)
     woken: list[bool] = []
     thread = threading.Thread(target=lambda: woken.append(context.wait(60)))

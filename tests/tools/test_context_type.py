@@ -1,4 +1,4 @@
-"""What type hints say of the context."""
+"""The type of the context in type hints."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Pair(Generic[T]):
     ],
     ids=str,
 )
-def test_a_hint_says_what_the_context_must_be(hint: Any, held: Any) -> None:
+def test_a_hint_has_the_contexts_type(hint: Any, held: Any) -> None:
     assert is_context(hint)
     assert held_by(hint) == held
 
@@ -55,17 +55,17 @@ def test_a_hint_says_what_the_context_must_be(hint: Any, held: Any) -> None:
 @pytest.mark.parametrize(
     "hint", [str, Harbour, list[ToolContext[Harbour]], Pair[Harbour], None, str | int, Any], ids=str
 )
-def test_other_hints_ask_for_none(hint: Any) -> None:
+def test_other_hints_are_not_for_the_context(hint: Any) -> None:
     assert not is_context(hint)
     assert held_by(hint) is Any
 
 
-def test_what_may_be_missing_is_not_required() -> None:
+def test_an_optional_context_is_not_required() -> None:
     assert [required(one) for one in (Any, object, None, type(None), T, Harbour | None, Annotated[Any, 1])] == [
         False
     ] * 7
     assert all(required(one) for one in (Harbour, dict[str, int], int | str, typing.ForwardRef("Harbour")))
-    alias = typing.cast("Any", type("Alias", (), {}))()  # as `type X = …` makes them from Python 3.12 on
+    alias = typing.cast("Any", type("Alias", (), {}))()  # as created by `type X = …` since Python 3.12
     alias.__value__ = Harbour | None
     assert not required(alias)
     alias.__value__ = Harbour
@@ -81,7 +81,7 @@ def test_a_type_is_shown_as_it_is_written() -> None:
     ]
 
 
-def test_a_tool_knows_the_context_that_it_takes() -> None:
+def test_a_tool_has_its_context_type() -> None:
     def one(port: str, ctx: ToolContext[Harbour]) -> str:
         """One."""
         return port

@@ -64,7 +64,7 @@ class Shelf:
         return title
 
 
-def test_a_function_is_told_to_a_provider() -> None:
+def test_a_functions_spec() -> None:
     assert search.spec == ToolSpec(
         name="search",
         description="Look things up.",
@@ -80,7 +80,7 @@ def test_a_function_is_told_to_a_provider() -> None:
     )
 
 
-def test_it_stays_the_function_it_was() -> None:
+def test_it_still_behaves_like_the_function() -> None:
     assert search("x", limit=2) == ["x", "x"]
     assert search.__name__ == "search"
     assert search.__doc__ is not None
@@ -154,7 +154,7 @@ def test_methods_are_bound_to_their_object() -> None:
     assert as_tool(shelf).description == "Ask the shelf."
 
 
-def test_a_method_without_its_object_is_no_tool() -> None:
+def test_an_unbound_method_is_not_a_tool() -> None:
     assert Shelf.find(Shelf("Emma"), "Emma") is True
     with pytest.raises(InvalidTool, match=r"Shelf.find is an unbound method. Create the object .*obj.find"):
         as_tool(Shelf.find)
@@ -182,7 +182,7 @@ def test_the_context_is_found_under_any_name_and_spelling() -> None:
     assert made.invoke({"x": 2}, context) == (context, context, context, context, 2)
 
 
-def test_types_that_the_function_around_it_made() -> None:
+def test_local_types_of_an_enclosing_function() -> None:
     @dataclasses.dataclass
     class Local:
         x: int
@@ -197,7 +197,7 @@ def test_types_that_the_function_around_it_made() -> None:
     assert around().validate({"local": {"x": "3"}}) == {"local": Local(3)}
 
 
-def test_validation_is_the_parameters() -> None:
+def test_validation() -> None:
     assert search.validate({"query": "q", "limit": "3"}) == {"query": "q", "limit": 3}
     with pytest.raises(ValidationFailed, match="query: required, but missing"):
         search.validate({})
@@ -208,7 +208,7 @@ class _Agent:
         return search
 
 
-def test_what_an_agent_may_be_given() -> None:
+def test_accepted_items_of_tools() -> None:
     def plain(x: int) -> int:
         """Plain."""
         return x
@@ -219,7 +219,7 @@ def test_what_an_agent_may_be_given() -> None:
     assert as_tool(_Agent()) is search
 
 
-def test_two_of_a_name() -> None:
+def test_two_tools_with_one_name() -> None:
     with pytest.raises(InvalidTool, match="Two tools have the name 'search'"):
         as_tools([search, tool(search.function)])
 
@@ -249,7 +249,7 @@ def _no_lambda_name() -> Any:
         (lambda: tool(_loose, strict=True), "_loose cannot be strict"),
     ],
 )
-def test_what_cannot_be_a_tool_says_why(make: Callable[[], object], message: str) -> None:
+def test_invalid_tools_are_refused_with_a_reason(make: Callable[[], object], message: str) -> None:
     with pytest.raises(InvalidTool, match=message) as caught:
         make()
     assert caught.value.hint
@@ -281,7 +281,7 @@ def test_declaring_costs_no_heavy_import_before_a_tool_is_made() -> None:
 # --- by a schema
 
 
-def test_a_tool_by_its_schema() -> None:
+def test_a_tool_from_a_schema() -> None:
     seen: list[Any] = []
 
     def run(port: str, ctx: ToolContext | None = None, **more: Any) -> str:
@@ -307,7 +307,7 @@ def test_a_tool_by_its_schema() -> None:
     assert seen == [("Brest", True, {"in": 3})]
 
 
-def test_a_schema_that_is_none() -> None:
+def test_an_invalid_schema() -> None:
     with pytest.raises(InvalidTool, match="not of type object"):
         Tool.from_schema("f", {"type": "string"}, print)
     with pytest.raises(InvalidTool, match="is not a valid tool name"):
@@ -338,7 +338,7 @@ def _again(made: Tool[..., Any]) -> Tool[..., Any]:
     return read
 
 
-def test_a_decorated_function_is_read_back_as_itself() -> None:
+def test_a_decorated_function_is_unpickled_as_itself() -> None:
     assert _again(search) is search
     assert _again(Shelf.find) is Shelf.find
     assert copy.deepcopy(search) is search
@@ -355,7 +355,7 @@ def test_a_decorated_function_is_read_back_as_itself() -> None:
     ],
     ids=repr,
 )
-def test_what_was_made_of_a_function_is_made_again(made: Tool[..., Any]) -> None:
+def test_a_tool_made_from_a_function_is_unpickled(made: Tool[..., Any]) -> None:
     read = _again(made)
     assert read.spec == made.spec
     settings = ("name", "timeout", "retries", "strict", "max_result_chars", "on_error", "is_async")
@@ -369,7 +369,7 @@ def test_every_setting_of_a_tool_is_kept() -> None:
     assert {*declaration._SETTINGS} == inspect.signature(Tool).parameters.keys() - {"function", "schema"}
 
 
-def test_a_method_is_read_back_with_its_object() -> None:
+def test_a_method_is_unpickled_with_its_object() -> None:
     read = _again(Shelf("Emma").find)
     assert not read.unbound
     assert read("Emma")
@@ -382,6 +382,6 @@ def test_a_copy_of_a_tool_is_another_with_the_same_function() -> None:
     assert twin.__dict__ == search.__dict__
 
 
-def test_a_function_that_has_no_name_to_go_by_is_not_pickled() -> None:
+def test_a_function_without_an_importable_name_cannot_be_pickled() -> None:
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(Tool(lambda: "x", name="x", description="x"))

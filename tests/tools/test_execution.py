@@ -36,7 +36,7 @@ def _uvloop(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _elsewhere(main: Coroutine[Any, Any, None]) -> None:
-    """In a loop of a thread that is not the main one."""
+    """In a loop of another thread than the main one."""
     ends: list[BaseException] = []
 
     def target() -> None:
@@ -55,7 +55,7 @@ def _elsewhere(main: Coroutine[Any, Any, None]) -> None:
 
 @pytest.fixture(params=[_plain, _debug, _uvloop, _elsewhere], ids=["plain", "debug", "uvloop", "elsewhere"])
 def run(request: pytest.FixtureRequest) -> Run:
-    """Every kind of loop that tools must run in; no task of a call may be left in it."""
+    """Every kind of loop that tools must run in; no task of a call may remain in it."""
 
     def checked(main: Coroutine[Any, Any, None]) -> None:
         async def alone() -> None:
@@ -73,7 +73,7 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-# --- what comes back
+# --- results
 
 
 def test_plain_and_async_functions(run: Run) -> None:
@@ -94,7 +94,7 @@ def test_plain_and_async_functions(run: Run) -> None:
     run(main())
 
 
-def test_a_plain_function_that_turns_out_to_be_async(run: Run) -> None:
+def test_a_sync_function_that_returns_an_awaitable(run: Run) -> None:
     async def inner(a: int) -> int:
         return a
 
@@ -130,7 +130,7 @@ def test_parts_are_kept() -> None:
     assert outcome.result == (Text(text="Here:"), picture)
 
 
-def test_a_result_is_cut_to_the_tools_bound(run: Run) -> None:
+def test_a_result_is_truncated_to_the_tools_limit(run: Run) -> None:
     @tool(max_result_chars=60)
     def long() -> str:
         return "x" * 100
@@ -142,7 +142,7 @@ def test_a_result_is_cut_to_the_tools_bound(run: Run) -> None:
     run(main())
 
 
-def test_bad_arguments_are_told_and_nothing_is_run() -> None:
+def test_invalid_arguments_are_reported_and_nothing_runs() -> None:
     @tool
     def never(a: int) -> None:
         raise AssertionError
@@ -158,7 +158,7 @@ def test_bad_arguments_are_told_and_nothing_is_run() -> None:
     assert asyncio.run(run_tool(never, "no object")).invalid
 
 
-def test_a_validator_that_breaks_is_an_outcome_too() -> None:
+def test_a_validators_exception_is_an_outcome_too() -> None:
     from typing import Annotated
 
     from pydantic import AfterValidator
@@ -173,11 +173,11 @@ def test_a_validator_that_breaks_is_an_outcome_too() -> None:
     assert (outcome.error, outcome.invalid) == ("LookupError: broken", True)
 
 
-# --- what goes wrong
+# --- errors
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), StopIteration("bad"), TimeoutError("bad"), KeyError()])
-def test_what_a_plain_tool_raises_goes_to_the_model(error: Exception, run: Run) -> None:
+def test_a_sync_tools_exception_goes_to_the_model(error: Exception, run: Run) -> None:
     @tool
     def fail() -> None:
         raise error
@@ -191,7 +191,7 @@ def test_what_a_plain_tool_raises_goes_to_the_model(error: Exception, run: Run) 
     run(main())
 
 
-def test_what_an_async_tool_raises_goes_to_the_model(run: Run) -> None:
+def test_an_async_tools_exception_goes_to_the_model(run: Run) -> None:
     @tool
     async def fail(n: int) -> AsyncIterator[int]:
         for i in range(n):
@@ -212,7 +212,7 @@ class _Stop(BaseException):
 
 
 @pytest.mark.parametrize("error", [ToolFailed("The run must end."), _Stop()])
-def test_what_ends_the_run_is_raised(error: BaseException, run: Run) -> None:
+def test_exceptions_that_end_the_run_are_raised(error: BaseException, run: Run) -> None:
     @tool
     def plain() -> None:
         raise error
@@ -230,7 +230,7 @@ def test_what_ends_the_run_is_raised(error: BaseException, run: Run) -> None:
     run(main())
 
 
-def test_a_cancellation_that_is_not_ours_is_an_error_of_the_tool(run: Run) -> None:
+def test_a_foreign_cancellation_is_an_error_of_the_tool(run: Run) -> None:
     @tool
     async def waits_for_another() -> None:
         other = asyncio.ensure_future(asyncio.sleep(SOON))
@@ -251,7 +251,7 @@ def test_a_cancellation_that_is_not_ours_is_an_error_of_the_tool(run: Run) -> No
 # --- progress
 
 
-def test_what_a_plain_generator_yields_is_progress_and_what_it_returns_the_result(run: Run) -> None:
+def test_a_sync_generators_yields_are_progress_and_its_return_value_the_result(run: Run) -> None:
     @tool
     def count(n: int) -> Generator[dict[str, int], None, str]:
         for i in range(n):
@@ -265,7 +265,7 @@ def test_what_a_plain_generator_yields_is_progress_and_what_it_returns_the_resul
             threads.add(threading.get_ident())
             said.append(data)
 
-        # More than may wait, so that the thread has to be let on.
+        # More than may be queued, so that the thread has to be released.
         n = progress.MAX_WAITING * 3
         outcome = await run_tool(count, {"n": n}, emit=emit)
         assert outcome.result == f"counted {n}"
@@ -275,7 +275,7 @@ def test_what_a_plain_generator_yields_is_progress_and_what_it_returns_the_resul
     run(main())
 
 
-def test_the_last_that_an_async_generator_yields_is_the_result_too(run: Run) -> None:
+def test_an_async_generators_last_yield_is_the_result_too(run: Run) -> None:
     @tool
     async def count(n: int) -> AsyncIterator[int]:
         for i in range(n):
@@ -290,7 +290,7 @@ def test_the_last_that_an_async_generator_yields_is_the_result_too(run: Run) -> 
     run(main())
 
 
-def test_a_generator_that_never_waits_leaves_time_to_others() -> None:
+def test_a_generator_that_never_waits_does_not_block_others() -> None:
     turns = 0
 
     @tool
@@ -316,7 +316,7 @@ def test_a_generator_that_never_waits_leaves_time_to_others() -> None:
     asyncio.run(main())
 
 
-def test_a_tool_speaks_through_its_context(run: Run) -> None:
+def test_a_tool_reports_progress_through_its_context(run: Run) -> None:
     @tool
     def plain(ctx: ToolContext[dict[str, str]]) -> str:
         ctx.emit({"half": {1}})
@@ -337,7 +337,7 @@ def test_a_tool_speaks_through_its_context(run: Run) -> None:
     run(main())
 
 
-def test_after_the_call_nothing_is_said(run: Run) -> None:
+def test_after_the_call_nothing_is_reported(run: Run) -> None:
     kept: list[ToolContext[Any]] = []
 
     @tool
@@ -370,7 +370,7 @@ def test_a_thread_that_is_far_ahead_waits(run: Run) -> None:
         task = asyncio.create_task(run_tool(flood, {}, emit=lambda data: None))
         await asyncio.sleep(0)
         before = len(made)
-        # Hold the loop until the thread is seen to have come to a stop.
+        # Block the loop until the thread has stopped.
         for _ in range(1000):
             time.sleep(0.005)  # noqa: ASYNC251  # holding the loop is the point
             if len(made) == before > 0:
@@ -415,7 +415,7 @@ def test_an_async_tool_that_takes_too_long(run: Run) -> None:
     run(main())
 
 
-def test_an_async_tool_that_nobody_waits_for_is_told(run: Run) -> None:
+def test_a_stopped_async_tool_is_notified(run: Run) -> None:
     kept: list[ToolContext[Any]] = []
 
     @tool
@@ -437,7 +437,7 @@ def test_an_async_tool_that_nobody_waits_for_is_told(run: Run) -> None:
     run(main())
 
 
-def test_a_plain_tool_that_takes_too_long_is_told_and_its_result_dropped(run: Run) -> None:
+def test_a_sync_tool_that_takes_too_long_is_notified_and_its_result_dropped(run: Run) -> None:
     ended = threading.Event()
     seen: list[bool] = []
 
@@ -461,7 +461,7 @@ def test_a_plain_tool_that_takes_too_long_is_told_and_its_result_dropped(run: Ru
     run(main())
 
 
-def test_the_tools_own_timeout_wins_and_the_context_knows_the_nearest() -> None:
+def test_the_tools_own_timeout_wins_and_the_context_has_the_earliest() -> None:
     @tool(timeout=50)
     async def own(ctx: ToolContext) -> float | None:
         return ctx.remaining()
@@ -506,7 +506,7 @@ def test_cancelling_the_task_cancels_an_async_tool(run: Run) -> None:
     run(main())
 
 
-def test_cancelling_the_task_leaves_a_plain_tool_at_once_and_tells_it(run: Run) -> None:
+def test_cancelling_the_task_leaves_a_sync_tool_at_once_and_notifies_it(run: Run) -> None:
     begun, ended = threading.Event(), threading.Event()
 
     @tool
@@ -526,7 +526,7 @@ def test_cancelling_the_task_leaves_a_plain_tool_at_once_and_tells_it(run: Run) 
     run(main())
 
 
-def test_cancelling_ends_a_plain_generator_at_its_next_yield(run: Run) -> None:
+def test_cancelling_ends_a_sync_generator_at_its_next_yield(run: Run) -> None:
     closed = threading.Event()
 
     @tool
@@ -551,7 +551,7 @@ def test_cancelling_ends_a_plain_generator_at_its_next_yield(run: Run) -> None:
     run(main())
 
 
-def test_a_plain_tool_may_outlive_its_loop() -> None:
+def test_a_sync_tool_may_outlive_its_loop() -> None:
     begun, go, ended = threading.Event(), threading.Event(), threading.Event()
 
     @tool
@@ -587,7 +587,7 @@ def test_parallel_calls_run_in_parallel(run: Run) -> None:
     run(main())
 
 
-def test_waiting_for_a_thread_counts_and_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_thread_counts_and_is_reported_separately(monkeypatch: pytest.MonkeyPatch) -> None:
     crew = pool.Pool(1)
     monkeypatch.setattr(pool, "submit", crew.submit)
     go = threading.Event()
@@ -615,7 +615,7 @@ def test_waiting_for_a_thread_counts_and_is_told_apart(monkeypatch: pytest.Monke
     asyncio.run(main())
 
 
-def test_a_plain_tool_may_run_a_loop_with_plain_tools_of_its_own() -> None:
+def test_a_sync_tool_may_run_a_loop_with_its_own_sync_tools() -> None:
     """More of them at once than there are threads for one depth."""
 
     @tool
@@ -637,7 +637,7 @@ def test_a_plain_tool_may_run_a_loop_with_plain_tools_of_its_own() -> None:
     asyncio.run(main())
 
 
-# --- what is around it
+# --- context
 
 
 def test_context_variables_reach_the_tool(run: Run) -> None:
@@ -657,7 +657,7 @@ def test_context_variables_reach_the_tool(run: Run) -> None:
     run(main())
 
 
-def test_an_idle_thread_keeps_nothing_of_a_call_alive() -> None:
+def test_an_idle_thread_keeps_no_reference_to_a_call() -> None:
     class Big:
         pass
 
@@ -678,7 +678,7 @@ def test_an_idle_thread_keeps_nothing_of_a_call_alive() -> None:
     assert left() is None
 
 
-def test_many_cancels_leave_nothing() -> None:
+def test_many_cancellations_leak_nothing() -> None:
     @tool
     def plain(n: int) -> int:
         return n

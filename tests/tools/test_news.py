@@ -1,4 +1,4 @@
-"""A piece of progress is told whole or by its beginning, and counts for what it takes."""
+"""A piece of progress is passed on whole or truncated, and its memory is estimated."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from headwater.tools.news import MAX_NEWS_CHARS, cut_news, memory_of
 
 
 @pytest.mark.parametrize("data", ["", "a" * MAX_NEWS_CHARS, 1, None, 2.5, True, {"a": [1, {}]}, ["x" * 1000]])
-def test_what_is_not_too_long_is_told_as_it_is(data: Any) -> None:
+def test_short_progress_is_unchanged(data: Any) -> None:
     assert cut_news(data) is data
 
 
-def test_what_is_too_long_is_told_by_its_beginning() -> None:
+def test_long_progress_is_truncated() -> None:
     cut = cut_news("é" * (MAX_NEWS_CHARS + 5))
     assert cut == "é" * MAX_NEWS_CHARS + "\n[Truncated: this is the beginning of 1,000,005 characters.]"
     assert cut_news(["a" * MAX_NEWS_CHARS]).startswith('["aaa')

@@ -34,7 +34,7 @@ class Point:
         (["a", "b"], '["a","b"]'),
     ],
 )
-def test_what_a_model_reads(value: Any, result: Any) -> None:
+def test_results_for_a_model(value: Any, result: Any) -> None:
     made = ToolOutcome.of(value)
     assert made.result == (value if result is None else result)
     assert (made.error, made.truncated_from, made.value) == (None, None, value)
@@ -44,7 +44,7 @@ def test_parts_among_other_things_are_data() -> None:
     assert ToolOutcome.of([Text(text="a"), 3]).result == '[{"type":"text","text":"a"},3]'
 
 
-def test_long_text_is_cut_and_says_so() -> None:
+def test_long_text_is_truncated_with_a_note() -> None:
     made = ToolOutcome.of("x" * 5000, max_chars=100)
     assert isinstance(made.result, str)
     assert len(made.result) == 100
@@ -56,7 +56,7 @@ def test_long_text_is_cut_and_says_so() -> None:
     assert ToolOutcome.of(["x" * 50] * 50, max_chars=100).truncated_from == 2651
 
 
-def test_long_text_among_parts_is_cut() -> None:
+def test_long_text_among_parts_is_truncated() -> None:
     made = ToolOutcome.of(["a" * 60, PICTURE, "b" * 60, "c"], max_chars=100)
     assert made.result == (
         Text(text="a" * 60),
@@ -67,7 +67,7 @@ def test_long_text_among_parts_is_cut() -> None:
     assert made.truncated_from == 121
 
 
-def test_pictures_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_images_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outcome, "MAX_RESULT_BYTES", 10)
     made = ToolOutcome.of([PICTURE, PICTURE])
     assert made.error is not None
@@ -90,12 +90,12 @@ class Rude(Exception):
         (OSError("\ud800"), "OSError: \ufffd"),
     ],
 )
-def test_what_was_raised_is_told(error: Exception, text: str) -> None:
+def test_an_exceptions_type_and_message(error: Exception, text: str) -> None:
     made = ToolOutcome.raised(error)
     assert (made.result, made.error, made.exception) == (text, text, error)
 
 
-def test_a_long_error_is_cut() -> None:
+def test_a_long_error_is_truncated() -> None:
     made = ToolOutcome.failed("x" * 500, max_chars=80)
     assert made.error is not None
     assert len(made.error) == 80

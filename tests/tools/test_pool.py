@@ -17,7 +17,7 @@ SOON = 30.0
 
 
 def _gate() -> tuple[threading.Event, threading.Semaphore, Callable[[], None]]:
-    """A job that says that it runs and then waits to be let go."""
+    """A job that signals that it runs and then waits to be released."""
     go, running = threading.Event(), threading.Semaphore(0)
 
     def job() -> None:
@@ -59,7 +59,7 @@ def test_an_idle_thread_takes_the_next_job() -> None:
     for _ in range(20):
         crew.submit(job)
         assert done.acquire(timeout=SOON)
-    # A thread says that it is done just before it is idle, so that now and then another one is started.
+    # A thread signals the end of a job just before it is idle, so sometimes another one is started.
     assert len(seen) < 8
     assert crew.threads < 8
 
@@ -85,7 +85,7 @@ def test_threads_go_when_idle_and_come_again() -> None:
         assert crew.threads == 0
 
 
-def test_a_job_that_has_not_begun_is_taken_back() -> None:
+def test_a_queued_job_can_be_withdrawn() -> None:
     crew = Pool(1)
     go, running, job = _gate()
     first = crew.submit(job)
@@ -102,7 +102,7 @@ def test_a_job_that_has_not_begun_is_taken_back() -> None:
     assert ran == []
 
 
-def test_where_the_system_has_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread_from_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     crew = Pool(4)
 
     def refuse(self: threading.Thread) -> None:
@@ -135,7 +135,7 @@ def test_context_variables_are_copied_in() -> None:
     assert variable.get() == "here"
 
 
-def test_jobs_that_wait_for_jobs_do_not_wait_for_ever() -> None:
+def test_jobs_that_wait_for_jobs_do_not_deadlock() -> None:
     """As many as there are threads, each of which needs another one before it can go on."""
     done = threading.Semaphore(0)
     all_in = threading.Barrier(pool.MAX_TOOL_THREADS + 1)
@@ -154,7 +154,7 @@ def test_jobs_that_wait_for_jobs_do_not_wait_for_ever() -> None:
         assert done.acquire(timeout=SOON)
 
 
-def test_a_hanging_tool_does_not_keep_the_program() -> None:
+def test_a_hanging_tool_does_not_keep_the_program_alive() -> None:
     program = (
         "import threading\n"
         "from headwater.tools import pool\n"
@@ -169,7 +169,7 @@ def test_a_hanging_tool_does_not_keep_the_program() -> None:
 
 @pytest.mark.parametrize("read", ["input()", "sys.stdin.buffer.read()"])
 def test_a_tool_that_waits_for_a_person_does_not_abort_the_program(read: str) -> None:
-    """It holds the lock of standard input when Python ends, which takes that for a deadlock of its own."""
+    """It holds the lock of standard input when Python ends, which Python treats as a deadlock."""
     program = f"""
 import io, sys, threading
 from headwater.tools import pool
@@ -189,7 +189,7 @@ waits.wait()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_the_child_of_a_fork_has_threads_of_its_own() -> None:
+def test_a_forked_child_has_its_own_threads() -> None:
     program = (
         "import os, threading\n"
         "from headwater.tools import pool\n"

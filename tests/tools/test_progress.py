@@ -1,4 +1,4 @@
-"""A tool's thread may be ahead of the loop by a number and a size, and nothing is lost on the way."""
+"""A tool's thread may be ahead of the loop by a limited number and size, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _say(way: Progress, pieces: Iterable[Any]) -> None:
 
 
 def _held(room: int, size: int, monkeypatch: pytest.MonkeyPatch, pieces: Iterable[Any]) -> list[Any]:
-    """What comes of `pieces`, said by a thread that is seen to wait while the loop is held."""
+    """Returns the result of `pieces`, reported by a thread that has to wait while the loop is blocked."""
     monkeypatch.setattr(progress, "MAX_WAITING", room)
     monkeypatch.setattr(progress, "MAX_WAITING_BYTES", size)
     told: list[Any] = []
@@ -49,22 +49,22 @@ def _held(room: int, size: int, monkeypatch: pytest.MonkeyPatch, pieces: Iterabl
     return told
 
 
-def test_a_thread_waits_where_it_is_ahead_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_waits_at_the_limit_of_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     told = _held(3, 10**9, monkeypatch, range(20))
     assert told == [*range(20)]
 
 
-def test_a_thread_waits_where_it_is_ahead_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_waits_at_the_limit_of_size(monkeypatch: pytest.MonkeyPatch) -> None:
     told = _held(10**9, 5_000, monkeypatch, ["x" * 1000] * 20)
     assert told == ["x" * 1000] * 20
 
 
-def test_one_that_is_larger_than_all_may_be_is_told_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_piece_over_the_size_limit_is_passed_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     told = _held(10**9, 500, monkeypatch, ["x" * 1000] * 3)
     assert len(told) == 3
 
 
-def test_the_end_of_the_call_lets_go_of_a_thread_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_the_call_releases_a_waiting_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "MAX_WAITING", 1)
     told: list[Any] = []
 
@@ -83,7 +83,7 @@ def test_the_end_of_the_call_lets_go_of_a_thread_that_waits(monkeypatch: pytest.
     assert told == []
 
 
-def test_a_loop_that_is_gone_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_loop_blocks_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_LOOK_AGAIN", 0.01)
     monkeypatch.setattr(progress, "MAX_WAITING", 1)
     loop = asyncio.new_event_loop()

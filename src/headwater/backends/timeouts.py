@@ -163,7 +163,7 @@ class Watch:
         if self._waited() + 1e-3 < after:
             self._set()
             return
-        said = {"first_token": "said nothing", "idle": "stood still", "step": "took longer than"}[clock]
+        said = {"first_token": "said nothing", "idle": "stalled", "step": "took longer than"}[clock]
         self._interruptible.interrupt(
             kind(
                 f"{self._provider or 'The model'} {said}{' for' if clock != 'step' else ''} {seconds:g} s.",

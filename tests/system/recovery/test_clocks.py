@@ -62,7 +62,7 @@ def _run() -> Agent[Any, Any]:
 CLOCKS: list[tuple[str, Callable[[], Agent[Any, Any]], type[TimedOut], str, str]] = [
     ("connect", _connect, ConnectTimeout, "", ""),
     ("first_token", _first_token, FirstTokenTimeout, "openai said nothing for 5 s.", ""),
-    ("idle", _idle, IdleTimeout, "openai stood still for 5 s.", "So far"),
+    ("idle", _idle, IdleTimeout, "openai stalled for 5 s.", "So far"),
     ("step", _step, StepTimeout, "openai took longer than 5 s.", "So So So "),
     ("run", _run, RunTimeout, "The run took longer than 5 s.", "So "),
 ]
