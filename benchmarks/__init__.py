@@ -1,5 +1,5 @@
-"""What a token costs, measured: `python -m benchmarks` runs all of it, `python -m benchmarks.chunk` one part.
+"""Benchmarks: `python -m benchmarks` runs all parts, `python -m benchmarks.chunk` one.
 
-Nothing here is timed by a test. What counts are ratios, to a bare reader of the same bytes or to a bare HTTP client on
-the same machine, in the same run, by turns.
+No test measures time. The results are ratios to a bare reader of the same bytes or a bare HTTP client on the same
+machine, in the same run, in alternation.
 """

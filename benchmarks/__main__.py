@@ -17,18 +17,18 @@ PARTS = (
 
 
 def main(*given: str) -> None:
-    """Run the parts that are named, or all."""
+    """Runs the given parts, or all."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__.splitlines()[0] if __doc__ else ""
     )
     if not given:
         parser.add_argument("parts", nargs="*", metavar="part", help=f"one of {', '.join(PARTS)}; all by default")
-    parser.add_argument("--quick", action="store_true", help="hardly any rounds: whether it runs, not what it says")
-    parser.add_argument("--write", action="store_true", help="put the results into docs/performance.md")
+    parser.add_argument("--quick", action="store_true", help="very few rounds: only checks that it runs")
+    parser.add_argument("--write", action="store_true", help="write the results to docs/performance.md")
     arguments = parser.parse_args()
     parts = given or tuple(arguments.parts) or PARTS
     if unknown := set(parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+        parser.error(f"unknown part: {', '.join(sorted(unknown))}")
     print(machine(), flush=True)
     measured = []
     for part in parts:

@@ -1,7 +1,7 @@
-"""The streams that are read: each API's own bytes, as its provider writes them, around as many tokens as wanted.
+"""The streams to read: each API's bytes in its provider's format, with any number of tokens.
 
-Owns the bytes and what a bare reader decodes of them; copied in form from recorded answers. Imports nothing heavy, so
-that the server starts at once.
+Owns the bytes and the fields that a bare reader decodes; the format is copied from recorded answers. Imports nothing
+heavy, so that the server starts at once.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ def word(number: int) -> str:
 
 @dataclass(frozen=True)
 class API:
-    """One provider's streaming API: how it is asked, and what it answers with."""
+    """One provider's streaming API: its requests and answers."""
 
     name: str
     model: str
-    """The name by which headwater speaks it at any address."""
+    """headwater's name for it with any base URL."""
     path: str
-    """What clients put behind the base URL that ends with `root`."""
+    """The path that clients append to the base URL that ends with `root`."""
     root: str
     content_type: str
     head: Sequence[bytes]
     token: Callable[[str], bytes]
     """One event, or line, with a token's text in it."""
     tail: Callable[[str], Sequence[bytes]]
-    """What comes after the whole text."""
+    """The events after the text."""
 
     def body(self, tokens: int) -> list[bytes]:
-        """A whole answer, event by event."""
+        """A complete answer, event by event."""
         words = [word(number) for number in range(tokens)]
         return [*self.head, *(self.token(text) for text in words), *self.tail("".join(words))]
 
@@ -46,7 +46,7 @@ def _json(value: object) -> str:
 
 
 _MARK = "\0"
-"""Where a token's text goes."""
+"""The placeholder for a token's text."""
 
 
 def _filled(event: str) -> Callable[[str], bytes]:

@@ -1,4 +1,4 @@
-"""What a token costs: one stream of 20,000 tokens, read as fast as it comes; CPU time of the client's process a token.
+"""The cost of a token: one stream of 20,000 tokens, read at full speed; CPU time of the client's process per token.
 
 python -m benchmarks.chunk [--quick]
 """
@@ -16,11 +16,11 @@ __all__ = ("measure",)
 TOKENS = 20_000
 ROUNDS = 9
 SLOW_ROUNDS = 3
-"""Rounds of the package that takes seconds for one."""
+"""Rounds for the package that takes seconds per round."""
 
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
-    """By API, then by the way headwater is read."""
+    """By API, then by the way of reading headwater."""
     tokens, rounds, slow = (200, 1, 1) if quick else (TOKENS, ROUNDS, SLOW_ROUNDS)
     rows, bars, faces = [], [], []
     for api in APIS:
@@ -57,10 +57,10 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
 def _rounds(
     lab: Lab, api: str, wanted: list[tuple[str, str]], tokens: int, rounds: int, slow: int
 ) -> dict[tuple[str, str], list[float]]:
-    """Microseconds a token, by turns: in each round every one of them reads the same stream once."""
+    """Microseconds per token, in alternation: in each round every client reads the same stream once."""
     url = lab.url("blast", api, tokens)
     costs: dict[tuple[str, str], list[float]] = {}
-    for turn in range(-1, rounds):  # one more in front, which warms up and does not count
+    for turn in range(-1, rounds):  # an additional first round warms up and does not count
         for client, face in wanted:
             if client == "openai" and turn >= slow:
                 continue

@@ -1,8 +1,8 @@
-"""The ways of reading a stream that are compared, each as a function that reads one stream and counts its tokens.
+"""The compared ways of reading a stream, each a function that reads one stream and counts its tokens.
 
-`bare` is the floor: an asyncio socket and `floor`; it knows no HTTP. `aiohttp` is the bare HTTP client with `floor` on
-top. `headwater` is read through `Agent.run_stream` in each of its faces, `openai` is OpenAI's own package. Everything
-is imported where it is first needed: a process that measures one client must not carry the others.
+`bare` is the floor: an asyncio socket and `floor`; it does not know HTTP. `aiohttp` is the bare HTTP client with
+`floor` on top. `headwater` is read through `Agent.run_stream` in each of its ways, `openai` is OpenAI's own package.
+Everything is imported on first use: a process that measures one client must not load the others.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from benchmarks.bodies import API, APIS
 __all__ = ("FACES", "Read", "Take", "beside", "plain_for", "reader", "shown", "workflow")
 
 Take = Callable[[str], None] | None
-"""Called with each token; None where only the reading is measured."""
+"""Called with each token; None if only the reading is measured."""
 
 Read = Callable[[Take], Awaitable[int]]
-"""Reads one stream and gives the number of its tokens."""
+"""Reads one stream and returns the number of its tokens."""
 
 FACES = ("chunks", "events()", "text()", "callback", "run")
-"""How headwater can be read in async code; `for` in plain code is `plain_for`."""
+"""The ways to read headwater in async code; `for` in sync code is `plain_for`."""
 
 
 def bare(api: API, base_url: str) -> Read:
@@ -53,7 +53,7 @@ def bare(api: API, base_url: str) -> Read:
 
 
 def aiohttp(api: API, base_url: str) -> Read:
-    """The bare HTTP client, its bytes as they come, lines, msgspec."""
+    """The bare HTTP client, its bytes as they arrive, lines, msgspec."""
     import aiohttp
 
     from benchmarks.floor import FLOORS
@@ -129,7 +129,7 @@ def _crowd(api: API, base_url: str, agents: int, *, show_dashboard: bool = False
 
 
 def workflow(api: API, base_url: str, agents: int) -> Read:
-    """So many agents as one merged stream."""
+    """That many agents as one merged stream."""
     crowd = _crowd(api, base_url, agents)
 
     async def read(take: Take) -> int:
@@ -143,7 +143,7 @@ def workflow(api: API, base_url: str, agents: int) -> Read:
 
 
 def shown(api: API, base_url: str, agents: int, dashboard: bool) -> Callable[[], Awaitable[Any]]:
-    """So many agents at once, in the dashboard or unseen."""
+    """That many agents at once, with or without the dashboard."""
     crowd = _crowd(api, base_url, agents, show_dashboard=dashboard)
 
     async def run() -> Any:
@@ -153,7 +153,7 @@ def shown(api: API, base_url: str, agents: int, dashboard: bool) -> Callable[[],
 
 
 def plain_for(api: API, base_url: str) -> Callable[[], int]:
-    """`for chunk in agent.run_stream(...)`, in plain code."""
+    """`for chunk in agent.run_stream(...)`, in sync code."""
     agent = _agent(api, base_url)
 
     def read() -> int:
@@ -192,13 +192,13 @@ def openai(api: API, base_url: str) -> Read:
 
 
 def beside(*, quick: bool = False) -> tuple[str, ...]:
-    """All clients, headwater beside the others; without the SDK where it is not installed or slow to start."""
+    """All clients; without the SDK if it is not installed or slow to start."""
     sdk = not quick and importlib.util.find_spec("openai") is not None
     return ("bare", "aiohttp", "headwater", "openai")[: None if sdk else -1]
 
 
 def reader(client: str, face: str, api: str, base_url: str) -> Read:
-    """The reader by its names; `face` is for headwater alone."""
+    """Returns the reader by its names; `face` is only for headwater."""
     spoken = APIS[api]
     if client == "headwater":
         return headwater(spoken, base_url, face)

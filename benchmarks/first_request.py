@@ -1,8 +1,8 @@
-"""The first request of a process: how long until its first token, beside OpenAI's package in an environment of its own.
+"""The first request of a process: time to its first token, compared with OpenAI's package in its own environment.
 
-Three moments to count from, for it depends on the program which of them its users wait from: the start of the process
-(a script), the making of the agent or the client (what a program does once everything is imported), and the asking (a
-server that has made its agents when it started). Each program is run by turns; ratios are taken round by round.
+Measured from three moments, depending on the program: the start of the process (a script), the creation of the agent or
+client (a program that has imported everything), and the request (a server that created its agents at startup). The
+programs run in alternation; ratios are computed per round.
 
     python -m benchmarks.first_request [--quick]
 """
@@ -74,18 +74,18 @@ PROGRAMS = {"headwater": HEADWATER, "headwater, plain for": PLAIN, "openai": OPE
 MOMENTS = ("the start of the process", "making the agent", "asking")
 
 Waits = tuple[float, float, float]
-"""Seconds to the first token from each of the moments."""
+"""Seconds to the first token from each moment."""
 
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
-    """By the moment from which it is counted."""
+    """By the starting moment."""
     sdk = sdk_python(quick=quick)
     pythons = {name: sys.executable if name.startswith("headwater") else sdk for name in PROGRAMS}
     api = APIS["openai-chat"]
     filling = {"model": api.model, "url": lab.url("asked", api.name)}
     waits: dict[str, list[Waits]] = {name: [] for name, python in pythons.items() if python}
     with tempfile.TemporaryDirectory() as cache:
-        # Compiled once and read from then on, as an installed package is; and nothing of it stays in the checkout.
+        # Compiled once and reused, like an installed package; and nothing stays in the checkout.
         env = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
         env.pop("PYTHONDONTWRITEBYTECODE", None)
         for turn in range(-1, 1 if quick else ROUNDS):
@@ -94,7 +94,7 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
                 if turn >= 0:
                     known.append(told)
     if "openai" not in waits:
-        note = "OpenAI's package could not be installed beside headwater: there is nothing to divide by."
+        note = "OpenAI's package could not be installed: there is nothing to compare with."
         return [
             Table("first-request", "The first request of a process", ("from",), [(name,) for name in MOMENTS], note)
         ]

@@ -1,7 +1,7 @@
-"""Time to the first token on a warm connection: from asking until the text is in the program's hands.
+"""Time to the first token on a warm connection: from the request until the program has the text.
 
-The server answers at once and says, in the token, when the request arrived; so the way there and the way back are told
-apart, and what the server itself takes can be taken off.
+The server answers at once with the arrival time of the request in the token; so both directions can be distinguished,
+and the server's own time can be subtracted.
 
     python -m benchmarks.first_token [--quick]
 """
@@ -14,7 +14,7 @@ from benchmarks.lab import Lab, Table, median
 __all__ = ("measure",)
 
 TIMES = 200
-"""Requests a round, one after the other."""
+"""Requests per round, one after the other."""
 ROUNDS = 7
 
 
@@ -53,7 +53,7 @@ def measure(lab: Lab, *, quick: bool = False, api: str = "openai-chat") -> list[
             )
         )
     columns = ("client", "asking, µs", "answer, µs", "in all, µs", "÷ aiohttp", "CPU a request, µs")
-    note = f"The server's own part, {own * 1e6:.0f} µs of each, is taken off before dividing."
+    note = f"The server's own part, {own * 1e6:.0f} µs of each, is subtracted before dividing."
     return [
         Table("first-token", "First token, warm", columns, rows, note, bars, unit="µs to the first token"),
     ]

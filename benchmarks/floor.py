@@ -1,8 +1,8 @@
-"""The floor: what reading each API's bytes costs with nothing around it. Lines are split, three fields are decoded.
+"""The floor: the minimal cost of reading each API's bytes. Lines are split, three fields are decoded.
 
-Each function makes a feeder: it is given bytes as they come, appends the texts in them to `texts`, and says whether the
-answer's end has come. They are written out one by one, without a call in between, because they are what all else is
-divided by. HTTP's own chunk sizes are lines too, which are no data and pass by.
+Each function creates a feeder: it gets bytes as they arrive, appends their texts to `texts`, and returns whether the
+answer has ended. They are written out without shared calls, because all results are divided by their cost. HTTP's chunk
+sizes are lines too, which are ignored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Starts what is measured: the server on one core, each client's process on another, and gives them orders by turns."""
+"""Starts the measured processes: the server on one core, each client on another, and runs them in alternation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Lab:
-    """The server and the clients, as long as the `with` block lasts."""
+    """The server and the clients, for the duration of the `with` block."""
 
     def __init__(self) -> None:
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -48,23 +48,23 @@ class Lab:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for process in (*self._workers.values(), self._server):
-            process.communicate(timeout=10)  # the end of their input is the end of them
+            process.communicate(timeout=10)  # they end with their input
 
     def url(self, pace: str, api: str, tokens: int = 0) -> str:
-        """The base URL at which `api` is spoken at that pace."""
+        """The base URL for `api` at that pace."""
         return f"http://127.0.0.1:{self.port}/{pace}/{api}/{tokens}{APIS[api].root}"
 
     def server_seconds(self) -> float:
-        """How long the server itself took for an answer, on average, since this was last asked."""
+        """The server's own average time per answer since the last call."""
         with urlopen(f"http://127.0.0.1:{self.port}/spent/-/0") as answer:
             return float(answer.read())
 
     def pinned(self) -> list[str]:
-        """What stands before a command that is to run on the clients' core."""
+        """The prefix of a command that runs on the clients' core."""
         return ["taskset", "-c", *self._client_core] if self._client_core and shutil.which("taskset") else []
 
     def order(self, client: str, do: str, **arguments: Any) -> dict[str, Any]:
-        """Have `client`'s process do one thing (see `worker`), and give its answer."""
+        """Sends an order to `client`'s process (see `worker`), and returns its answer."""
         if client not in self._workers:
             self._workers[client] = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.worker", *self._client_core],
@@ -80,14 +80,14 @@ class Lab:
         worker.stdin.flush()
         line = worker.stdout.readline()
         if not line:
-            raise RuntimeError(f"The process of {client} ended; what it said stands above.")
+            raise RuntimeError(f"The process of {client} ended; its output is above.")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 @dataclass
 class Table:
-    """What was measured."""
+    """A table of results."""
 
     name: str
     title: str
@@ -95,7 +95,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     note: str = ""
     bars: Sequence[tuple[str, float]] = ()
-    """What a chart shows: labels and values."""
+    """The chart's data: labels and values."""
     unit: str = ""
 
     def __str__(self) -> str:
@@ -105,12 +105,12 @@ class Table:
 
 
 def median(values: Iterable[float]) -> float:
-    """The middle one."""
+    """The median."""
     return statistics.median(values)
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """The machine's description."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

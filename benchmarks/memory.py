@@ -1,4 +1,4 @@
-"""What a stream holds: the most it held at once by its length, and a thousand streams that stand still.
+"""Memory of a stream: its peak by the stream's length, and a thousand idle streams.
 
 python -m benchmarks.memory [--quick]
 """
@@ -17,7 +17,7 @@ ROUNDS = 3
 
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
-    """By length, then standing still."""
+    """By length, then idle."""
     return [
         _lengths(lab, (50, 200) if quick else LENGTHS),
         _held(lab, 10 if quick else STREAMS, 1 if quick else ROUNDS),
@@ -49,7 +49,7 @@ def _held(lab: Lab, streams: int, rounds: int) -> Table:
     rows = []
     for client in beside(quick=streams < STREAMS):
         url = lab.url("held", "openai-chat")
-        # The first time, allocators take what they keep; the most counts.
+        # Allocators grow in the first round; the maximum counts.
         grown = [lab.order(client, "held", api="openai-chat", url=url, streams=streams)["grown"] for _ in range(rounds)]
         most = max(grown)
         rows.append(
@@ -59,7 +59,7 @@ def _held(lab: Lab, streams: int, rounds: int) -> Table:
                 f"{most / streams / 1e3:.1f}",
             )
         )
-    title = f"{streams:,} streams that stand still after their first token"
+    title = f"{streams:,} idle streams after their first token"
     return Table("held", title, ("client", "MB more than before", "kB a stream"), rows)
 
 

@@ -1,6 +1,6 @@
-"""What users have: 50 streams that speak at a model's pace, 50 tokens a second each, one event a read.
+"""A realistic load: 50 streams at a model's pace, 50 tokens per second each, one event per read.
 
-CPU time of the client's process a token, and the lag from the server's write to the program's hands.
+CPU time of the client's process per token, and the lag from the server's write to the program.
 
     python -m benchmarks.paced [--quick]
 """
@@ -14,7 +14,7 @@ __all__ = ("measure",)
 
 STREAMS = 50
 TOKENS = 150
-"""A stream's, so that a round takes three seconds."""
+"""Tokens per stream, so that a round takes three seconds."""
 ROUNDS = 5
 
 

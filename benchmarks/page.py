@@ -1,4 +1,4 @@
-"""Puts what was measured into docs/performance.md, between its marks, and draws the charts beside it."""
+"""Writes the results to docs/performance.md, between its marks, and draws its charts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ASSETS = ROOT / "docs" / "assets"
 
 
 def write(tables: Iterable[Table], *, whole: bool = True) -> None:
-    """Fill the page's marks and draw the charts; marks that nothing was measured for stay as they are.
+    """Fills the page's marks and draws the charts; marks without new results are not changed.
 
     Unless the `whole` page was measured, each table says itself when and on what.
     """
@@ -34,7 +34,8 @@ def write(tables: Iterable[Table], *, whole: bool = True) -> None:
 
 
 def fill(text: str, name: str, body: str) -> str:
-    """`text` with `body` between the marks `<!-- name -->` and `<!-- /name -->`. Raises LookupError where none are."""
+    """Returns `text` with `body` between the marks `<!-- name -->` and `<!-- /name -->`. Raises LookupError if
+    missing."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not marked.search(text):
@@ -43,7 +44,7 @@ def fill(text: str, name: str, body: str) -> str:
 
 
 def chart(table: Table) -> str:
-    """Horizontal bars; readable on light ground and on dark."""
+    """A horizontal bar chart, readable on light and dark backgrounds."""
     width, label, row = 720, 210, 26
     height = row * len(table.bars) + 34
     most = max(value for _, value in table.bars)

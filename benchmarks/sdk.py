@@ -1,7 +1,7 @@
-"""An environment that holds OpenAI's package and nothing beside it: what a program has that uses that alone.
+"""An environment with only OpenAI's package, as for a program that uses nothing else.
 
-The package imports other clients where they are installed, so beside ours it would be slower than its users have it.
-The environment is made once, in build/ of the checkout.
+The package imports other clients if they are installed, so in headwater's environment it would be slower than for its
+users. The environment is created once, in build/ of the checkout.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ PLACE = ROOT / "build" / "openai-alone"
 
 
 def sdk_python(*, quick: bool = False) -> str | None:
-    """The environment's Python; None where there is none and it cannot be made, or would take too long (`quick`).
+    """The environment's Python; None if it does not exist and cannot be created, or that would take too long (`quick`).
 
-    HEADWATER_BENCHMARK_SDK names one that is there already.
+    HEADWATER_BENCHMARK_SDK is the path of an existing one.
     """
     if named := os.environ.get("HEADWATER_BENCHMARK_SDK"):
         return named

@@ -1,13 +1,13 @@
-"""The server that every client is measured against: a process of its own, on a core of its own where there are two.
+"""The server for all clients: a separate process, on its own core if there are two.
 
-It answers from bytes made beforehand, one HTTP chunk an event. The address says how: `/<pace>/<api>/<tokens>/…`, where
+It answers with prepared bytes, one HTTP chunk per event. The path selects the answer: `/<pace>/<api>/<tokens>/…`, where
 the pace is one of
 
-* `blast`: as fast as the client reads, several events a write;
-* `paced`: one event a write, 50 a second, each token the moment at which it was sent (`time.monotonic`);
-* `held`: the first token, and then nothing for as long as the client stays;
-* `asked`: the moment of the request's arrival as the only token, at once, and the end a moment later;
-* `spent`: not an answer of any API, but how long the server itself took for its answers since it was last asked.
+* `blast`: as fast as the client reads, several events per write;
+* `paced`: one event per write, 50 per second, each token the time at which it was sent (`time.monotonic`);
+* `held`: the first token, and then nothing as long as the client stays;
+* `asked`: the arrival time of the request as the only token, at once, and the end a moment later;
+* `spent`: not an answer of any API, but the server's own time for its answers since the last call.
 
     python -m benchmarks.server [core]    prints its port, then serves until its input ends
 """
@@ -37,7 +37,7 @@ def _chunk(event: bytes) -> bytes:
 
 @cache
 def _writes(api: str, tokens: int) -> Sequence[bytes]:
-    """A whole body in pieces to write, the end included."""
+    """A complete body in pieces to write."""
     chunks = [_chunk(event) for event in APIS[api].body(tokens)]
     pieces = [b"".join(chunks[at : at + EVENTS_A_WRITE]) for at in range(0, len(chunks), EVENTS_A_WRITE)]
     pieces[-1] += b"0\r\n\r\n"
@@ -46,7 +46,7 @@ def _writes(api: str, tokens: int) -> Sequence[bytes]:
 
 @cache
 def _edges(api: str) -> tuple[bytes, bytes]:
-    """What comes before and after the tokens, the end included."""
+    """The bytes before and after the tokens."""
     spoken = APIS[api]
     return b"".join(map(_chunk, spoken.head)), b"".join(map(_chunk, spoken.tail(""))) + b"0\r\n\r\n"
 
@@ -123,7 +123,7 @@ class _Connection(asyncio.Protocol):
         write, token, now = self._transport.write, api.token, time.monotonic
         write(_header(api.name) + before)
         step = 1 / TOKENS_A_SECOND
-        at = now() + random.random() * step  # so that streams do not speak in step
+        at = now() + random.random() * step  # so that streams are not synchronized
         for _ in range(tokens):
             if (wait := at - now()) > 0:
                 await asyncio.sleep(wait)
@@ -143,7 +143,7 @@ async def _serve() -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)  # until whoever started it is gone
+    await loop.run_in_executor(None, sys.stdin.read)  # until its parent process has ended
     server.close()
 
 

@@ -1,4 +1,4 @@
-"""Write what each command's --help says into docs/cli.md.
+"""Writes each command's --help into docs/cli.md.
 
 python scripts/command_help.py            # rewrite the blocks
 python scripts/command_help.py --check    # say whether they are what --help says; 1 where not
@@ -14,13 +14,13 @@ BLOCK = re.compile(r"(?<=^```text\n)\$ headwater(?P<command>[a-z ]*) --help\n.*?
 
 
 def help_of(command: str) -> str:
-    """What `headwater COMMAND --help` prints."""
+    """The output of `headwater COMMAND --help`."""
     line = [sys.executable, "-m", "headwater", *command.split(), "--help"]
     return subprocess.run(line, capture_output=True, check=True, encoding="utf-8").stdout
 
 
 def renewed(page: str) -> str:
-    """The page with every block of help as it is now."""
+    """The page with the current help in every block."""
 
     def block(match: re.Match[str]) -> str:
         return f"$ headwater{match['command']} --help\n{help_of(match['command'])}"
@@ -29,12 +29,12 @@ def renewed(page: str) -> str:
 
 
 def main() -> int:
-    """Write or check the page; the exit code."""
+    """Writes or checks the page; returns the exit code."""
     page = PAGE.read_text(encoding="utf-8")
     new = renewed(page)
     if "--check" in sys.argv[1:]:
         if new != page:
-            print("docs/cli.md is not what --help says: run python scripts/command_help.py")
+            print("docs/cli.md differs from --help: run python scripts/command_help.py")
         return int(new != page)
     PAGE.write_text(new, encoding="utf-8")
     return 0

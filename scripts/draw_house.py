@@ -1,9 +1,9 @@
-"""Draw the house, src/headwater, as docs/assets/house.svg: a floor for each package, a room for each module.
+"""Draws the house, src/headwater, as docs/assets/house.svg: a floor for each package, a room for each module.
 
     python scripts/draw_house.py           # writes docs/assets/house.svg
 
-Which floor is above which, and which rooms are pure, is read from the import contracts in pyproject.toml; the rooms are
-the files that are there. The same house gives the same picture, byte for byte; a test holds the picture to it.
+The order of the floors, and which rooms are pure, come from the import contracts in pyproject.toml; the rooms are the
+files. The same house gives the same picture, byte for byte; a test checks it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Room(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """A package, or what stands beside the packages."""
+    """A package, or the modules beside the packages."""
 
     name: str
     rooms: tuple[Room, ...]
@@ -82,7 +82,7 @@ def _inner_width(room: Room) -> float:
     return len(room.name) * SMALL + 12
 
 
-# --- the house as it is
+# --- reading the house
 
 
 def floors() -> list[Floor]:
@@ -115,11 +115,11 @@ def _is_pure(module: str, pure: tuple[str, ...]) -> bool:
     return any(module == one or module.startswith(f"{one}.") for one in pure)
 
 
-# --- where it all goes
+# --- layout
 
 
 def shelves(rooms: Sequence[Room], width: float) -> list[list[Room]]:
-    """Rooms in rows of at most `width`, in their order, as few rows as possible and those evenly filled."""
+    """Arranges rooms in rows of at most `width`, in order, with as few and as evenly filled rows as possible."""
     best: list[tuple[int, float, list[list[Room]]]] = [(0, 0.0, [])]
     for end in range(1, len(rooms) + 1):
         options = []
@@ -192,7 +192,7 @@ def _room(room: Room, left: float, top: float, width: float) -> Iterator[str]:
 
 
 def _before(bottom: float) -> Iterator[str]:
-    """The sky, the roof and the walls, behind all that is in the house."""
+    """The sky, the roof and the walls, in the background."""
     height = bottom + GROUND + LEGEND
     eaves = SKY + ROOF
     middle = WIDTH / 2
@@ -220,7 +220,7 @@ def _before(bottom: float) -> Iterator[str]:
 
 
 def _after(bottom: float) -> Iterator[str]:
-    """The door, the stream before the house, and what the colours mean."""
+    """The door, the stream in front of the house, and the legend."""
     door = WIDTH - WALL - 40
     yield f'  <path d="M{door} {bottom}v-21a9 9 0 0 1 18 0v21z" style="fill: var(--roof)"/>'
     yield f'  <circle cx="{door + 14}" cy="{bottom - 13}" r="1.5" style="fill: var(--roof-ink)"/>'

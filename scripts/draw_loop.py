@@ -1,8 +1,8 @@
-"""Draw the agent loop's table as docs/loop.md.
+"""Draws the agent loop's table as docs/loop.md.
 
     python scripts/draw_loop.py            # writes docs/loop.md
 
-What is drawn is `headwater.runtime.agent_loop.TRANSITIONS` itself; a test holds the page to it.
+The source is `headwater.runtime.agent_loop.TRANSITIONS`; a test checks the page.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Write docs/events.md: every event of the log with its fields, the values in them, and the rules of the log.
+"""Writes docs/events.md: every event of the log with its fields, the values in them, and the rules of the log.
 
     python scripts/event_reference.py      # writes docs/events.md
 

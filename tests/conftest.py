@@ -1,4 +1,4 @@
-"""What holds for every test: a small heap, a Ctrl-C that is heard, no pauses left over, and what a skip is."""
+"""Setup for every test: a small heap, a working Ctrl-C, no leftover pauses, and the meaning of a skip."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from headwater.backends import rate_limits
 from tests.support import bodies
 
 NOTHING_SKIPPED = os.environ.get("HEADWATER_NO_SKIPS", "") == "1"
-"""A check that did not run proves nothing: where `.ci/run` decides, a skip is a failure. Elsewhere a machine without
-Node or without the recordings tests what it can, and its user is told what was not."""
+"""A check that did not run proves nothing: in `.ci/run`, a skip is a failure. Elsewhere a machine without Node or
+without the recordings tests what it can, and reports what it skipped."""
 
 
 def pytest_configure() -> None:
-    """Hear SIGINT even where the shell that started the tests ignores it, as a runner's background jobs do.
+    """Handles SIGINT even if the shell that started the tests ignores it, as for a runner's background jobs.
 
-    Programs inherit that from us, and Python then never raises KeyboardInterrupt: what is tested here with Ctrl-C would
-    wait for ever. A handler of ours is none of theirs: a program that we start has the default one.
+    Child programs inherit the ignored signal, and Python then never raises KeyboardInterrupt: tests with Ctrl-C would
+    hang. They do not inherit a handler: a program started here has the default one.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ["HEADWATER_HISTORY"] = "off"  # no command that a test runs keeps anything in its user's own folder
+    os.environ["HEADWATER_HISTORY"] = "off"  # no command in a test stores anything in the user's own folder
     if folder := os.environ.get(bodies.VARIABLE):
         bodies.keep_bodies(Path(folder))
 
 
 def pytest_collection_finish() -> None:
-    """Take what was there before the tests out of the garbage collector's sight.
+    """Excludes objects from before the tests from garbage collection.
 
-    Thousands of collected tests and read recordings make half a million objects, and each full collection walks all of
-    them: that was most of the suite's time. Nothing of it is what a test looks for: garbage is made later.
+    Thousands of collected tests and recordings are half a million objects, and each full collection walks all of them,
+    which took most of the suite's time. No test looks for them: its garbage is created later.
     """
     gc.collect()
     gc.freeze()
@@ -43,20 +43,20 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture
 def small_heap() -> None:
-    """For a test that collects garbage over and over: what the tests before it left is out of sight too."""
+    """For a test that collects garbage repeatedly: also excludes what earlier tests left."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses() -> None:
-    """A provider's "retry after" counts for the whole process: one test's must not be another one's wait."""
+    """Clears the pauses of the process: one test's "retry after" must not delay another test."""
     rate_limits._pauses.clear()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Turn a skipped test into a failed one."""
+    """Turns a skipped test into a failed one."""
     report = yield
     if NOTHING_SKIPPED and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"

@@ -1,7 +1,7 @@
-"""Keeps every request body that the tests encode, so that all of them can be held against the vendors' own types.
+"""Keeps every request body that the tests encode, to check all of them against the vendors' own types.
 
-Owns the file: a line for each body that differs, with the test that made it. It must change no request, and do nothing
-where nobody asked for it; `tests.system.vendors.suite` judges what was kept.
+Owns the file: a line for each distinct body, with its test. It must change no request, and do nothing unless requested;
+`tests.system.vendors.suite` checks the bodies.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from headwater.providers.request import Endpoint, HTTPRequest, Request
 __all__ = ("VARIABLE", "keep_bodies")
 
 VARIABLE = "HEADWATER_BODIES"
-"""Names the folder to keep them in."""
+"""The variable with the folder for them."""
 
 
 def keep_bodies(folder: Path) -> None:
-    """From now on each API's `encode` keeps what it writes; to be called before a test module imports one."""
+    """Makes each API's `encode` keep its output; call it before a test module imports one."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{os.getpid()}.jsonl"
     for api, name in API_MODULES.items():

@@ -1,6 +1,7 @@
-"""Chromium, driven over its DevTools protocol: a real browser that looks at the page, without a library in between.
+"""Chromium, driven over its DevTools protocol: a real browser without a library in between.
 
-Owns starting and ending it, and the few things that tests do with a page. https://chromedevtools.github.io/devtools-protocol/
+Owns starting and ending it, and the few things that tests do with a page.
+https://chromedevtools.github.io/devtools-protocol/
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ __all__ = ("Browser", "Page", "browser", "found")
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PATIENCE: Final = 60.0
-"""Seconds until what a page was waited for is taken for missing: far above what the slowest machine needs."""
+"""Timeout in seconds of a wait for a page: far above what the slowest machine needs."""
 
 
 def found() -> str | None:
-    """Where a Chromium is; None where there is none."""
+    """The path of a Chromium; None if there is none."""
     return os.environ.get("CHROMIUM") or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Page:
-    """One tab. What its console says and what it throws is kept in `problems`."""
+    """One tab. Its console messages and exceptions are kept in `problems`."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -42,7 +43,7 @@ class Page:
             self.ask(f"{domain}.enable")
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a command and return its result. Raises AssertionError where the browser refuses it."""
+        """Sends a command and returns its result. Raises AssertionError if the browser refuses it."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": params}))
         while True:
@@ -65,7 +66,7 @@ class Page:
                 self.problems.append(params["entry"]["text"])
 
     def look(self, width: int, height: int, *, dark: bool = False, still: bool = False, dense: float = 1) -> None:
-        """How large the window is, whether the person prefers dark and no motion, and how dense the screen is."""
+        """Sets the size of the window, the preferences for dark mode and reduced motion, and the pixel density."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -80,18 +81,18 @@ class Page:
         self.ask("Emulation.setEmulatedMedia", features=features)
 
     def go(self, url: str) -> None:
-        """Open an address and wait until the page is drawn."""
+        """Opens a URL and waits until the page is drawn."""
         self.ask("Page.navigate", url=url)
         self.until("document.readyState === 'complete' && document.querySelector('.bar') !== null")
 
     def run(self, expression: str) -> Any:
-        """The value of a JavaScript expression; a promise is awaited. Raises AssertionError where it throws."""
+        """Returns the value of a JavaScript expression; awaits a promise. Raises AssertionError if it throws."""
         told = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
     def until(self, expression: str) -> Any:
-        """Wait until an expression is true, and return its value."""
+        """Waits until an expression is true, and returns its value."""
         give_up = time.monotonic() + PATIENCE
         while time.monotonic() < give_up:
             with suppress(AssertionError):  # a page that is being left has no document for a moment
@@ -101,11 +102,11 @@ class Page:
         raise AssertionError(f"It never came to be that {expression}; the page shows {self.text()[:2000]!r}")
 
     def text(self) -> str:
-        """All that can be read on the page."""
+        """The visible text of the page."""
         return str(self.run("document.body.innerText"))
 
     def click(self, selector: str) -> None:
-        """Click the middle of the first element that fits."""
+        """Clicks the middle of the first matching element."""
         place = self.until(
             f"(() => {{ const one = document.querySelector({json.dumps(selector)}); if (!one) return null;"
             " one.scrollIntoView({block: 'nearest'}); const box = one.getBoundingClientRect();"
@@ -124,11 +125,11 @@ class Page:
         self.ask("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def type(self, text: str) -> None:
-        """Type a text into what has the focus."""
+        """Types a text into the focused element."""
         self.ask("Input.insertText", text=text)
 
     def picture(self, path: Path) -> None:
-        """Write what the window shows as a PNG."""
+        """Writes a screenshot as PNG."""
         path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", format="png")["data"]))
 
 
@@ -140,18 +141,18 @@ class Browser:
         self._open = ExitStack()
 
     def page(self, width: int = 1280, height: int = 800, *, dark: bool = False) -> Page:
-        """A new, empty tab in a profile that no other tab shares anything with but the browser's."""
+        """A new, empty tab in its own profile."""
         request = Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
         with urlopen(request, timeout=PATIENCE) as answer:
             told = json.load(answer)
-        # Without pings: their thread would take random numbers from under the tests that count on them.
+        # Without pings: their thread would consume random numbers of tests with a seed.
         socket = connect(told["webSocketDebuggerUrl"], max_size=None, compression=None, ping_interval=None)
         page = Page(self._open.enter_context(socket))
         page.look(width, height, dark=dark)
         return page
 
     def close(self) -> None:
-        """Leave all tabs."""
+        """Closes all tabs."""
         self._open.close()
 
 

@@ -1,6 +1,6 @@
-"""How often something is tried at random: enough to notice, and far more where HEADWATER_LONG=1 asks for it.
+"""The number of random examples: enough to find common errors, and far more with HEADWATER_LONG=1.
 
-A test that asks is marked `long`: `HEADWATER_LONG=1 python -m pytest -m long` runs all of those and nothing else.
+A test that uses it is marked `long`: `HEADWATER_LONG=1 python -m pytest -m long` runs only those.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ LONG = os.environ.get("HEADWATER_LONG", "") == "1"
 
 
 def tries(usual: int, long: int) -> int:
-    """How often: `usual`, or `long` where it is asked for."""
+    """Returns `usual`, or `long` if requested."""
     return long if LONG else usual

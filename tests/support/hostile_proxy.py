@@ -1,4 +1,4 @@
-"""What may stand between a reader and a server, and does it harm: connections that are cut, stall, or are refused."""
+"""A harmful proxy between a reader and a server: connections that are cut, stall, or are refused."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ __all__ = ("Harm", "HostileProxy", "hostile_proxy")
 
 
 class Harm(msgspec.Struct, frozen=True):
-    """What is done to a connection: after so many bytes of the answer's body, or events, it is cut or falls silent.
+    """The harm to a connection: after that many bytes or events of the answer's body, it is cut or stalls.
 
-    `collect` passes on so many bytes at a time, and the rest at the end. `refuse` answers with this and asks nobody.
+    `collect` passes on that many bytes at a time, and the rest at the end. `refuse` answers with this without the
+    server.
     """
 
     after_bytes: int | None = None
@@ -26,7 +27,7 @@ class Harm(msgspec.Struct, frozen=True):
 
 
 class HostileProxy:
-    """Passes connections on to `port`; `harm` says what is done to each, by its number from 0."""
+    """Passes connections on to `port`; `harm` has the harm to each, by its number from 0."""
 
     def __init__(self, port: int, harm: Callable[[int], Harm]) -> None:
         self.url = ""
@@ -34,7 +35,7 @@ class HostileProxy:
         self.requests: list[bytes] = []
         """The head of each request."""
         self.stalled = asyncio.Event()
-        """Set when a connection has fallen silent."""
+        """Set when a connection has stalled."""
         self.port = port
         self._harm = harm
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,7 +104,7 @@ class HostileProxy:
             writer.close()
 
     async def hang_up(self) -> None:
-        """End all connections."""
+        """Ends all connections."""
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
@@ -112,7 +113,7 @@ class HostileProxy:
 
 
 def _until(data: bytes, events: int) -> bytes:
-    """The data up to the end of so many events."""
+    """The data up to the end of that many events."""
     at = 0
     for _ in range(events):
         found = data.find(b"\n\n", at)

@@ -1,4 +1,4 @@
-"""Which module imports which, read from the source: imports for type checking and inside functions included."""
+"""The import graph, read from the source, including imports for type checking and inside functions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _imported_from(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
-    """The groups of modules that lead back to each other (Tarjan's strongly connected components)."""
+    """The import cycles (Tarjan's strongly connected components)."""
     order: dict[str, int] = {}
     lowest: dict[str, int] = {}
     open_path: list[str] = []

@@ -1,8 +1,8 @@
-"""A log as a run to be read: every reader sees it as one that comes late, in another process, from a file.
+"""A log as a run: every reader sees it as a late reader would, in another process, from a file.
 
     chunks = [chunk async for chunk in late_stream(log)]
 
-Nothing is known of the run but its events. Who can be handed a `Run` (streams, callbacks) can be handed a `Late`.
+Only the run's events are known. Anything that accepts a `Run` (streams, callbacks) accepts a `Late`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ("Late", "late_stream")
 
 
 class Late(Run):
-    """Hands out the events as they stand. They may be those of a run that stands in a larger tree."""
+    """Yields the events unchanged. They may belong to a run in a larger tree."""
 
     def __init__(self, log: Sequence[Event]) -> None:
         super().__init__(log[0].agent)
@@ -32,12 +32,12 @@ class Late(Run):
         return events
 
     def append(self, event: Event) -> Awaitable[Any] | None:
-        """Take the event in with the stamps that it has, and tell those who watch."""
+        """Folds the event with its stamps, and notifies the watchers."""
         if event.run == self.id:
             self.fold.add(event)
         return self.tell(event)
 
 
 def late_stream(log: Sequence[Event]) -> AgentStream[Any]:
-    """The stream of a run of which only the log is left."""
+    """Returns the stream of a run from its log."""
     return AgentStream(lambda: Late(log))

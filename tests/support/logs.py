@@ -1,4 +1,4 @@
-"""Logs written by hand, and how they are stamped; for tests that take one apart.
+"""Handwritten logs and their stamps, for tests that modify them.
 
 log = stamped([RunStarted(), StepStarted(step=1), …, of("below", RunStarted(parent="top")), …])
 """
@@ -52,16 +52,17 @@ from headwater.events.messages import File, Message, ProviderItem, Reasoning, So
 __all__ = ("check_history", "closed", "folds", "full_log", "of", "said", "stamped")
 
 BEGUN = 1_000_000.0
-"""When the logs begin: any time will do."""
+"""The start time of the logs: any time works."""
 
 
 def of(run: str, *events: Event) -> list[Event]:
-    """The events as those of a run below the outermost one, which is named as its path says: "heir", "below/deep"."""
+    """The events as those of a child run with this path: "heir", "below/deep"."""
     return [msgspec.structs.replace(event, run=run, path=("top", *run.split("/"))) for event in events]
 
 
 def stamped(events: Iterable[Event]) -> list[Event]:
-    """The events numbered, half a second apart; whose they are is the outermost run's where nothing says otherwise."""
+    """The events with numbers and times half a second apart; they belong to the outermost run unless they say
+    otherwise."""
     return [
         msgspec.structs.replace(
             event,
@@ -75,7 +76,7 @@ def stamped(events: Iterable[Event]) -> list[Event]:
 
 
 def said(step: int, part: int, *pieces: str, lead: str = "") -> list[Event]:
-    """A part of text, whole."""
+    """A complete part of text."""
     return [
         TextStarted(step=step, part=part, lead=lead),
         *(TextDelta(step=step, part=part, text=piece) for piece in pieces),
@@ -84,7 +85,7 @@ def said(step: int, part: int, *pieces: str, lead: str = "") -> list[Event]:
 
 
 def full_log() -> list[Event]:
-    """A log with everything in it: three steps, an attempt taken back, tools, a run below and one that goes on."""
+    """A log with everything in it: three steps, a retracted attempt, tools, a child run and a successor."""
     busy = ErrorInfo(type="Overloaded", message="busy", retryable=True)
     return stamped(
         [
@@ -207,7 +208,7 @@ def full_log() -> list[Event]:
 
 
 def folds(log: Sequence[Event]) -> dict[str, Fold]:
-    """The fold of each run in the log, in the order in which they began."""
+    """The fold of each run in the log, in the order in which they started."""
     found: dict[str, Fold] = {}
     for event in log:
         found.setdefault(event.run, Fold()).add(event)
@@ -215,7 +216,7 @@ def folds(log: Sequence[Event]) -> dict[str, Fold]:
 
 
 def closed(log: Sequence[Event]) -> list[Event]:
-    """A log that stops anywhere, ended as a run that is cancelled there ends it: the innermost run first."""
+    """Ends a log that stops anywhere like a run that is cancelled there: the innermost run first."""
     whole, known = list(log), folds(log)
     paths = {event.run: event.path for event in log}
 
@@ -236,7 +237,7 @@ def closed(log: Sequence[Event]) -> list[Event]:
 
 
 def check_history(messages: Sequence[Message]) -> None:
-    """Every call that is ours to run has one result, right after the message that it stands in."""
+    """Asserts that every call of the agent has one result, right after its message."""
     for at, message in enumerate(messages):
         assert message.content, "every message says something"
         before = messages[at - 1] if at else Message.user()

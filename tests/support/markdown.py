@@ -1,7 +1,7 @@
-"""Markdown to try a terminal with: CommonMark's own examples, what models have answered, and one answer with it all.
+"""Markdown for testing a terminal: CommonMark's own examples, models' answers, and one answer with every element.
 
-CommonMark's examples are no part of this repository (their licence is CC BY-SA): they are read from the file that
-HEADWATER_COMMONMARK names, the `commonmark.json` in the source distribution of markdown-it-py.
+CommonMark's examples are not part of this repository (their licence is CC BY-SA): they are read from the file in
+HEADWATER_COMMONMARK, the `commonmark.json` in the source distribution of markdown-it-py.
 """
 
 from __future__ import annotations
@@ -59,20 +59,20 @@ Finally, ~~nothing~~ some ***words*** and 潮汐 and e\u0301 and 🌊.
 
 
 def commonmark() -> list[str]:
-    """The examples of the CommonMark specification; none where nobody said where they are."""
+    """The examples of the CommonMark specification; none if the variable is not set."""
     named = os.environ.get("HEADWATER_COMMONMARK")
     return [example["markdown"] for example in json.loads(Path(named).read_bytes())] if named else []
 
 
 def answers() -> list[str]:
-    """What models have answered, in the recordings; none where there are no recordings."""
+    """Models' answers from the recordings; none without recordings."""
     apis = sorted(path.name for path in (shared_folder() / "recordings").glob("*") if path.is_dir())
     told = {recording.expected.get("text") or "" for api in apis for recording in recordings(api)}
     return sorted(text for text in told if text.strip())
 
 
 def cut(text: str, seed: int, longest: int = 30) -> list[str]:
-    """The text in pieces of random lengths, the same ones for the same seed."""
+    """Splits the text into pieces of random lengths, the same ones for the same seed."""
     dice, pieces, at = Random(seed), [], 0
     while at < len(text):
         end = at + dice.randint(1, longest)

@@ -1,4 +1,4 @@
-"""Agents for the workflows' tests, the shapes they stand in, and what must be true of any log of theirs."""
+"""Agents for the workflows' tests, workflow shapes, and the checks of their logs."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from headwater.workflows.base import Workflow
 __all__ = ("SHAPES", "asked", "checked", "ends", "log_of", "members_of", "paced", "parts", "speaker", "texts")
 
 Shape = Callable[..., Any]
-"""Makes the shape; `second` is how long one is: 0 where time is real."""
+"""Creates the shape; `second` is the length of a second: 0 in real time."""
 
 
 def speaker(name: str, *turns: Any, **options: Any) -> Agent[Any, Any]:
-    """An agent that says each turn once, by default a sentence with its name in it, as often as it is asked."""
+    """An agent with these turns; by default a sentence with its name, for every request."""
     script: Script = list(turns) if turns else lambda request: f"{name} says hi there."
     return Agent(name=name, model=ScriptedModel(script), **options)
 
 
 def paced(name: str, words: int = 5, seconds: float = 1.0, **options: Any) -> Agent[Any, Any]:
-    """An agent that says a word every so many seconds, as often as it is asked."""
+    """An agent that streams a word at that interval in seconds, for every request."""
     turn = [item for number in range(words) for item in (Wait(seconds), f"{name}{number} ")]
     return Agent(name=name, model=ScriptedModel(lambda request: turn), **options)
 
 
 def asked(agent: Agent[Any, Any]) -> list[Request]:
-    """What the agent's scripted model was asked."""
+    """The requests to the agent's scripted model."""
     model: Any = agent.model
     return list(model.requests)
 
 
 def parts(request: Request) -> list[str]:
-    """The texts of the messages that a model was asked with."""
+    """The texts of the messages in a request."""
     return [message.text for message in request.messages]
 
 
 def texts(result: Response[Any] | Results) -> dict[str, str]:
-    """Who said what."""
+    """Each run's text."""
     return {name: response.text for name, response in result.members.items()}
 
 
 def members_of(result: Response[Any] | Results) -> Mapping[str, Response[Any]]:
-    """The members of a workflow; of an agent that handed over none: it is its own first member."""
+    """The members of a workflow, or of an agent that may hand over: it is its own first member."""
     handed_over = any(member.run_id == result.run_id for member in result.members.values())
     return {} if handed_over else result.members
 
 
 async def log_of(stream: AgentStream[Any, Any]) -> list[Event]:
-    """The whole log, which keeps every rule; no task is left."""
+    """Returns the whole log; asserts that it is valid and that no task is left."""
     events = [event async for event in stream.events()]
     checked(events)
     await asyncio.sleep(0)
@@ -69,7 +69,7 @@ def ends(events: Iterable[Event]) -> dict[str, Event]:
 
 
 def checked(events: list[Event]) -> None:
-    """Fail where the log breaks a rule; the first ones once more in plain words, apart from who else checks them."""
+    """Asserts that the log is valid; checks the most important rules independently of the checker."""
     check_log(events)
     assert [event.seq for event in events] == list(range(len(events)))
     begun = Counter(event.run for event in events if isinstance(event, RunStarted))
@@ -80,7 +80,7 @@ def checked(events: list[Event]) -> None:
 
 
 def said(events: Iterable[Event]) -> Mapping[str, str]:
-    """What each run has shown, leads included, by its path."""
+    """The text that each run has shown, including leads, by its path."""
     shown: dict[str, str] = {}
     leads: dict[str, str] = {}
     for event in events:
@@ -93,7 +93,7 @@ def said(events: Iterable[Event]) -> Mapping[str, str]:
 
 
 def spoken(events: Iterable[Event]) -> list[tuple[str, str]]:
-    """What each run has shown, each with its path: two runs may have the same."""
+    """The text that each run has shown, with its path: two runs may have the same path."""
     shown: dict[str, tuple[str, str]] = {}
     for event in events:
         if isinstance(event, TextDelta):
@@ -102,7 +102,7 @@ def spoken(events: Iterable[Event]) -> list[tuple[str, str]]:
     return sorted(shown.values())
 
 
-# --- the shapes that streams stand in
+# --- shapes
 
 
 def sequential(second: float = 1) -> Workflow[Any]:

@@ -1,6 +1,6 @@
-"""npm packages that tests need: pinned by a lock beside the tests, installed once into a cache.
+"""npm packages for tests: pinned by a lock file beside the tests, installed once into a cache.
 
-Owns the cache. Never skips by itself: whoever needs a package says what is not tried without it.
+Owns the cache. It never skips a test: the caller reports what is not tested without a package.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ FILES = ("package.json", "package-lock.json")
 
 
 class NoPackage(Exception):
-    """A package cannot be had here; its text says why."""
+    """A package is not available; the text says why."""
 
 
 def installed(folder: Path) -> Path:
-    """The `node_modules` of what the lock in `folder` names. Raises NoPackage."""
+    """Returns the `node_modules` for the lock file in `folder`. Raises NoPackage."""
     digest = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:12]
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = caches / "headwater-tests" / f"{folder.name}-{digest}"
@@ -32,7 +32,7 @@ def installed(folder: Path) -> Path:
         if npm is None:
             raise NoPackage("npm is not installed")
         cache.parent.mkdir(parents=True, exist_ok=True)
-        # Installed beside and renamed, so that a half-made folder is never taken for a whole one.
+        # Installed in a temporary folder and renamed, so that an incomplete folder is never used.
         with tempfile.TemporaryDirectory(dir=cache.parent) as scratch:
             made = Path(scratch) / "package"
             made.mkdir()

@@ -1,4 +1,4 @@
-"""A run on an emulated terminal in virtual time: what stands on the screen at every tenth of a second.
+"""A run on an emulated terminal in virtual time: the screen at every tenth of a second.
 
 frames = played(agent, columns=80, lines=24)
 assert frames.at(2.0) == [...]
@@ -23,13 +23,13 @@ SECONDS_A_FRAME = 0.1
 
 
 class Frames:
-    """The screens of a run, by their time in seconds; and what was left in the end."""
+    """The screens of a run, by their time in seconds, and the final one."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
         self.screens: list[list[str]] = []
         self.left: list[str] = []
-        """All rows at the end, those that went off the top first."""
+        """All rows at the end, including those that scrolled off the top."""
         self.styles: dict[str, str] = {}
         """The colors and attributes of each word on the last screen."""
         self.raw = ""
@@ -37,12 +37,12 @@ class Frames:
         self.response: Any = None
 
     def at(self, seconds: float) -> list[str]:
-        """What stood there at that time."""
+        """Returns the screen at that time."""
         shown = [screen for time, screen in zip(self.times, self.screens, strict=True) if time <= seconds + 0.001]
         return shown[-1]
 
     def stillest(self) -> float:
-        """The longest time for which nothing on the screen changed while the run was under way, in seconds."""
+        """The longest time without a change on the screen during the run, in seconds."""
         longest, since = 0.0, self.times[0]
         for time, screen, before in zip(self.times[1:], self.screens[1:], self.screens, strict=False):
             if screen != before:
@@ -102,7 +102,7 @@ def played(
 
 
 def _gather(row: Any, columns: int, styles: dict[str, str]) -> None:
-    """Note of each word of a row how its first character looks."""
+    """Records the style of each word's first character in a row."""
     word, style = "", ""
     for at in range(columns + 1):
         cell = row[at] if at < columns else None

@@ -1,4 +1,4 @@
-"""Where things lie: the checkout, and what tests may read beside it."""
+"""Paths: the checkout, and external files for tests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Recorded provider streams as test cases, and the one check that every decoder must pass on them.
+"""Recorded provider streams as test cases, and the check that every decoder must pass on them.
 
-Owns finding and reading the recordings, cutting bodies into pieces, and comparing what a decoder made of one with what
-its recording says it means. It must never know a provider's wire, nor read a recording before a test asks for it.
+Owns finding and reading the recordings, splitting bodies into pieces, and comparing a decoder's result with the
+expected one. It must never know a provider's wire format, nor read a recording before a test needs it.
 
     @pytest.mark.parametrize("recording", cases("gemini"))
     def test_recording(recording: Recording) -> None:
@@ -69,12 +69,12 @@ STOP = {"stop", "end_turn", "STOP", "completed", "stop_sequence", "tool_calls", 
 
 
 def shared_folder() -> Path:
-    """The folder that holds `recordings/`: HEADWATER_SHARED, else `../shared` beside the repository."""
+    """The folder with `recordings/`: HEADWATER_SHARED, else `../shared` beside the repository."""
     return Path(os.environ.get("HEADWATER_SHARED") or ROOT.parent / "shared")
 
 
 class Recording:
-    """One recorded response; its file is read when something of it is first asked for."""
+    """One recorded response; its file is read on first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,7 +85,7 @@ class Recording:
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """All of the file."""
+        """The content of the file."""
         value: dict[str, Any] = json.loads(self.path.read_bytes())
         return value
 
@@ -122,7 +122,7 @@ class Recording:
 
     @property
     def expected(self) -> dict[str, Any]:
-        """What an independent reader made of the whole body."""
+        """The result of an independent reader for the whole body."""
         expected: dict[str, Any] = self.document["expected"]
         return expected
 
@@ -138,13 +138,13 @@ class Recording:
 
     @property
     def complete(self) -> bool:
-        """Whether the answer ended as its API ends one, and holds no error."""
+        """Whether the answer has its API's end marker, and no error."""
         want = self.expected
         return bool(want["terminal"] or want["finish_reason"]) and not want["error"]
 
     @property
     def answers(self) -> int:
-        """How many answers stand in the body, each whole by itself: a cut between two of them cannot be seen.
+        """Number of answers in the body, each complete by itself: a cut between two of them is not detectable.
 
         Some gateways send several, and Vertex AI has been seen to put a finish reason into every chunk.
         """
@@ -163,7 +163,7 @@ def _all(api: str) -> tuple[Recording, ...]:
 
 
 def recordings(api: str) -> list[Recording]:
-    """Every recorded stream of `api` (status 200), by name; none where the folder is absent."""
+    """Every recorded stream of `api` (status 200), by name; none if the folder is absent."""
     return [recording for recording in _all(api) if recording.is_stream]
 
 
@@ -173,7 +173,8 @@ def failures(api: str) -> list[Recording]:
 
 
 def cases(api: str, which: Callable[[str], list[Recording]] = recordings) -> list[Any]:
-    """The recordings as parameters of a test named by their files; one that skips, with the reason, where none are."""
+    """The recordings as parameters of a test, with their files as ids; a single skipped one, with the reason, if there
+    are none."""
     found = which(api)
     if not found:
         reason = f"no recordings of {api} under {shared_folder()}: set HEADWATER_SHARED"
@@ -181,11 +182,11 @@ def cases(api: str, which: Callable[[str], list[Recording]] = recordings) -> lis
     return [pytest.param(recording, id=recording.name) for recording in found]
 
 
-# --- cutting into pieces
+# --- splitting into pieces
 
 
 def splits(body: bytes, seed: int | str) -> list[bytes]:
-    """`body` in pieces of random sizes, the same ones for the same seed: tiny ones, frames, and kilobytes."""
+    """Splits `body` into pieces of random sizes, the same ones for the same seed: tiny ones, frames, and kilobytes."""
     dice = random.Random(seed)
     pieces, at = [], 0
     while at < len(body):
@@ -196,7 +197,7 @@ def splits(body: bytes, seed: int | str) -> list[bytes]:
 
 
 def one_byte_at_a_time(body: bytes) -> Iterator[bytes]:
-    """`body` a byte a piece."""
+    """Splits `body` into single bytes."""
     for at in range(len(body)):
         yield body[at : at + 1]
 
@@ -205,7 +206,7 @@ def one_byte_at_a_time(body: bytes) -> Iterator[bytes]:
 
 
 def decode(decoder: Decoder, pieces: Iterable[bytes]) -> list[Event]:
-    """All the events that `decoder` makes of the pieces, the end of input included."""
+    """Returns all events that `decoder` creates from the pieces, including the end of input."""
     events: list[Event] = []
     for piece in pieces:
         events += decoder.feed(piece)
@@ -213,7 +214,7 @@ def decode(decoder: Decoder, pieces: Iterable[bytes]) -> list[Event]:
 
 
 class Telling:
-    """What a list of events adds up to, read as simply as can be."""
+    """The content of a list of events, computed as simply as possible."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         kinds = {event.part: event.kind for event in events if isinstance(event, TextStarted)}
@@ -222,7 +223,7 @@ class Telling:
         self.refusal = "".join(event.text for event in texts if kinds[event.part] == "refusal")
         self.reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
         self.calls: list[tuple[str, str, Any]] = []
-        """(id, name, arguments) of each call that we or the caller would run, in the order of their starts."""
+        """(id, name, arguments) of each call for the agent or the client, in the order of their starts."""
         ends: dict[str, CallReady | CallRejected] = {}
         for event in events:
             if isinstance(event, (CallReady, CallRejected)):
@@ -237,12 +238,12 @@ class Telling:
 
 
 def telling(events: Sequence[Event]) -> Telling:
-    """What `events` add up to."""
+    """Returns the content of `events`."""
     return Telling(events)
 
 
 def check_grammar(events: Sequence[Event]) -> None:
-    """Parts and calls are started once and ended once, and deltas stand between and are never empty."""
+    """Asserts that parts and calls are started once and ended once, with non-empty deltas in between."""
     open_parts: set[int] = set()
     parts: set[int] = set()
     open_calls: set[str] = set()
@@ -279,7 +280,7 @@ def check_grammar(events: Sequence[Event]) -> None:
 
 
 def check_decoding(recording: Recording, decoder_factory: Callable[[], Decoder]) -> list[Event]:
-    """Decode whole, byte by byte and split at random; compare with what is expected; return the events."""
+    """Decodes whole, byte by byte and split at random; compares with the expected result; returns the events."""
     whole = decoder_factory()
     events = decode(whole, [recording.body])
     check_grammar(events)
@@ -306,7 +307,7 @@ def _outcome(decoder: Decoder) -> tuple[Any, ...]:
 
 
 def compare(recording: Recording, events: Sequence[Event], decoder: Decoder) -> list[str]:
-    """What is wrong with a decoding of all of `recording`, by the rules of the recordings' own conformance run."""
+    """Returns the errors in a decoding of `recording`, by the rules of the recordings' own conformance run."""
     want, told, problems = recording.expected, Telling(events), []
     if want["error"]:
         if decoder.error is None:
@@ -384,7 +385,7 @@ def _compare_usage(api: str, told: Telling, decoder: Decoder, want: dict[str, An
 
 
 def wanted_usage(api: str, usage: dict[str, Any] | None) -> tuple[int, int] | None:
-    """The input and output tokens that a provider's report means; input with cached ones, output with reasoning."""
+    """Returns the input and output tokens of a provider's report; input includes cached tokens, output reasoning."""
     if not usage:
         return None
 
@@ -400,17 +401,17 @@ def wanted_usage(api: str, usage: dict[str, Any] | None) -> tuple[int, int] | No
     output = get("completion_tokens", "output_tokens")
     reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
     if reasoning and usage.get("total_tokens") == get("prompt_tokens") + output + reasoning:
-        output += reasoning  # xAI counts reasoning beside the completion
+        output += reasoning  # xAI counts reasoning separately from the completion
     return get("prompt_tokens", "input_tokens"), output
 
 
-# --- cuts
+# --- truncation
 
 
 def check_cuts(recording: Recording, decoder_factory: Callable[[], Decoder], *, times: int = 5) -> None:
-    """Cut the body at random bytes: the result is that of the whole, or incomplete with the text that the bytes hold.
+    """Truncates the body at random bytes: the result is complete, or incomplete with the text of the bytes.
 
-    Recordings with several answers in one body are let pass: they are whole after the first.
+    Recordings with several answers in one body are not checked: they are complete after the first.
     """
     if recording.answers > 1:
         return
@@ -433,7 +434,7 @@ def _without_usage(problems: list[str]) -> list[str]:
 
 
 def independent_reading(api: str, form: str, body: bytes) -> dict[str, Any]:
-    """What a reader that shares nothing with this project makes of a whole body; skips where it is absent."""
+    """The result of a reader that shares no code with this project; skips if it is absent."""
     if not (shared_folder() / "conformance" / "reader.py").exists():
         pytest.skip(f"no reader under {shared_folder()}: set HEADWATER_SHARED")
     told: dict[str, Any] = _reader().read(api, form, body)
@@ -442,7 +443,7 @@ def independent_reading(api: str, form: str, body: bytes) -> dict[str, Any]:
 
 @cache
 def _reader() -> Any:
-    """The independent reader that the expectations were made with."""
+    """The independent reader that created the expected results."""
     path = shared_folder() / "conformance" / "reader.py"
     spec = importlib.util.spec_from_file_location("recordings_reader", path)
     assert spec is not None
@@ -454,14 +455,14 @@ def _reader() -> Any:
 
 
 def _held(recording: Recording, body: bytes) -> set[str]:
-    """The texts that a true prefix holds: by whole events, by whole lines, and with its last line."""
+    """The possible texts of a prefix: by complete events, by complete lines, and with its last line."""
     read = _reader().read
     if recording.format == "ndjson":
         return {read(recording.api, "ndjson", body[: body.rfind(b"\n") + 1])["text"]}
     last = max(body.rfind(mark) + len(mark) for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"))
     texts = set()
     for end in (last if last > 3 else 0, body.rfind(b"\n") + 1, len(body)):
-        with contextlib.suppress(ValueError, KeyError, TypeError):  # a line cut inside its JSON
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # a line truncated inside its JSON
             texts.add(read(recording.api, "sse", body[:end])["text"])
     return texts
 
@@ -470,7 +471,7 @@ def _held(recording: Recording, body: bytes) -> set[str]:
 
 
 def check_failure(recording: Recording) -> None:
-    """An HTTP error's body becomes an error of the tree that knows its status and says something."""
+    """Asserts that an HTTP error's body becomes an exception with its status and a message."""
     error = http_error(recording.provider, recording.status, recording.headers, recording.body)
     assert error.status == recording.status
     assert error.message

@@ -1,4 +1,4 @@
-"""An application behind a real socket, in the test's own event loop; and server-sent events, read as standards say."""
+"""An application behind a real socket, in the test's own event loop; and a parser for server-sent events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ("Served", "Sent", "read_events", "sent_events", "served")
 
 
 class Served(NamedTuple):
-    """A server that runs, and a client of it."""
+    """A running server, and a client."""
 
     url: str
     port: int
@@ -29,7 +29,8 @@ class Served(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def served(app: Any, *, own: bool = True, **options: Any) -> AsyncIterator[Served]:
-    """The application behind a port; `own` is our own server, else uvicorn as it is. Signals stay the test's."""
+    """Serves the application on a port; `own` uses headwater's server, else plain uvicorn. Signals stay with the
+    test."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -62,7 +63,7 @@ class Sent(NamedTuple):
 
 
 def sent_events(text: str) -> list[Sent]:
-    """The events in a stream; what stands after the last empty line is none yet."""
+    """Returns the events in a stream; anything after the last empty line is incomplete."""
     events: list[Sent] = []
     last: str | None = None
     kind = "message"
@@ -84,7 +85,7 @@ def sent_events(text: str) -> list[Sent]:
 
 
 async def read_events(response: httpx.Response, most: int | None = None) -> list[Sent]:
-    """The events of a stream as it comes, to its end, or so many of them."""
+    """Yields the events of a stream as they arrive, to its end, or that many of them."""
     text = ""
     async for part in response.aiter_text():
         text += part

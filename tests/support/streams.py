@@ -1,4 +1,4 @@
-"""Agents on scripted models, and the whole log of a run held to its grammar; for tests of what runs do."""
+"""Agents with scripted models, and the checked log of a run, for tests of runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ("always", "log_of", "scripted", "types_of")
 
 
 def scripted(*turns: Any, **more: Any) -> Agent[Any, Any]:
-    """An agent whose model says these turns, one a request."""
+    """An agent whose model has these turns, one per request."""
     return Agent(model=ScriptedModel(turns), **more)
 
 
@@ -25,7 +25,7 @@ def always(*turn: Any) -> ScriptedModel:
 
 
 async def log_of(stream: AgentStream[Any], until: Callable[[Event], bool] | None = None) -> list[Event]:
-    """All events of a run read to its end, held to the grammar; with `until`, left at the first of which that holds."""
+    """Returns all events of a run, checked against the grammar; with `until`, leaves at the first matching event."""
     log: list[Event] = []
     async for event in stream.events():
         log.append(event)
@@ -36,5 +36,5 @@ async def log_of(stream: AgentStream[Any], until: Callable[[Event], bool] | None
 
 
 def types_of(log: list[Event], *prefixes: str) -> list[str]:
-    """The events' types, of those that begin so."""
+    """The types of the events with this prefix."""
     return [event.type for event in log if not prefixes or event.type.startswith(prefixes)]

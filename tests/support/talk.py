@@ -1,4 +1,4 @@
-"""An agent with something of everything to read: it thinks, speaks, calls a tool twice, and speaks again."""
+"""An agent with every kind of output: reasoning, text, two tool calls, and text again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def look() -> str:
 
 
 def talk(**more: Any) -> Agent[Any, Any]:
-    """The agent; `more` is what it is given beside its words."""
+    """Returns the agent; `more` are additional arguments."""
     return scripted(
         [Think("Hm."), Say(["I ", "look."]), Call("look")],
         Call("look"),

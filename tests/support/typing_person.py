@@ -1,4 +1,4 @@
-"""A person at a terminal, for code that runs in the test's own process: what they see, and what they type to it."""
+"""A simulated person at a terminal, for code in the test's own process: sees output and types input."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 import pytest
 
 PATIENCE = 60.0
-"""Seconds until something that has to be seen is given up on."""
+"""Timeout in seconds of a wait for output."""
 
 
 class Person:
-    """Sits at the terminal behind `ours`; reads in a thread of its own."""
+    """Uses the terminal behind `ours`; reads in a separate thread."""
 
     def __init__(self, ours: int, theirs: int) -> None:
         self._ours = ours
@@ -29,15 +29,15 @@ class Person:
         self._typing: threading.Thread | None = None
 
     def type(self, keys: str) -> None:
-        """Press keys now."""
+        """Presses keys now."""
         os.write(self._ours, keys.encode())
 
     def has_typed(self) -> bool:
-        """Wait until a line that was typed lies ready."""
+        """Waits until a typed line is available."""
         return bool(select.select([self._theirs], [], [], PATIENCE)[0])
 
     def types(self, *answers: tuple[str, str]) -> None:
-        """For each pair: once the first is seen, after what was seen before, press the keys that are the second."""
+        """For each pair: once the first text appears, after the previous ones, presses the keys of the second."""
 
         def work() -> None:
             at = 0
@@ -49,7 +49,7 @@ class Person:
         self._typing.start()
 
     def _see(self, awaited: str, at: int) -> int:
-        """Wait until it is seen; where it ends."""
+        """Waits until it appears; returns its end."""
         with self._changed:
             if not self._changed.wait_for(lambda: awaited in self.seen[at:], PATIENCE):
                 self.problem = self.problem or f"{awaited!r} was not seen: {self.seen[at:]!r}"
@@ -57,7 +57,7 @@ class Person:
             return self.seen.index(awaited, at) + len(awaited)
 
     def leave(self) -> None:
-        """Look whether all was typed, and at what was shown last."""
+        """Asserts that everything was typed; returns the last output."""
         if self._typing is not None:
             self._typing.join(PATIENCE)
         os.close(self._theirs)
@@ -66,7 +66,7 @@ class Person:
         assert not self.problem, self.problem
 
     def _read(self) -> None:
-        with suppress(OSError):  # how Linux says that the other side is closed
+        with suppress(OSError):  # how Linux reports a closed peer
             while piece := os.read(self._ours, 65_536):
                 with self._changed:
                     self.seen += piece.decode("utf-8", "replace").replace("\r\n", "\n")
@@ -75,7 +75,7 @@ class Person:
 
 @contextmanager
 def at_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
-    """Have the standard streams be a terminal at which someone sits."""
+    """Replaces the standard streams by a terminal with a simulated person."""
     import pty
 
     ours, theirs = pty.openpty()

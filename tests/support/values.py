@@ -1,6 +1,6 @@
-"""Values for property tests, made from the type hints of what they are values of.
+"""Values for property tests, generated from type hints.
 
-Owns the strategies; it must never know what a field means, so that a new one is tried without a word here.
+Owns the strategies; it must never know the meaning of a field, so that new fields are tested automatically.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from headwater.events.response import Response
 __all__ = ("any_event", "any_json", "any_message", "any_response", "event_of", "value_of")
 
 _SHORT = 4
-"""Items a list, at most: what goes wrong with four goes wrong with two, and examples stay small enough to read."""
+"""Maximum number of items per list: two find the same errors as four, and examples stay readable."""
 
 
 @functools.cache
 def any_json() -> st.SearchStrategy[Any]:
-    """Whatever JSON can say."""
+    """Any JSON value."""
     plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
     return st.recursive(
         plain,
@@ -49,7 +49,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 @functools.cache
 def value_of(hint: Any) -> st.SearchStrategy[Any]:
-    """Any value of a type that messages and events are made of."""
+    """Any value of a field type of messages and events."""
     if hint is Any:
         return any_json()
     if hint in _PLAIN:
@@ -75,7 +75,7 @@ def _struct(kind: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
     fields = {name: value_of(hints[name]) for name in kind.__struct_fields__ if name != "extra"}
     if kind not in (Image, File):
         return st.builds(kind, **fields)
-    # Of what they hold exactly one is there, and those with data know its type by themselves.
+    # Exactly one of the sources is set, and the media type follows from data.
     held = ("data", "url") if kind is Image else ("data", "url", "id")
     present = {"data": st.binary(), "url": st.text(), "id": st.text()}
     return st.one_of(
@@ -94,13 +94,13 @@ def any_event() -> st.SearchStrategy[Event]:
 
 
 def any_message() -> st.SearchStrategy[Message]:
-    """Any message, of any parts."""
+    """Any message, with any parts."""
     return value_of(Message)
 
 
 @st.composite
 def any_response(draw: st.DrawFn) -> Response[Any]:
-    """Any Response with an output that JSON can say, every field filled but `error`: exceptions have no equality."""
+    """Any Response with a JSON output, every field filled except `error`: exceptions have no equality."""
     hints = typing.get_type_hints(Response)
     apart = ("output", "members", "error")
     fields = {name: draw(value_of(hints[name])) for name in Response("").__dict__ if name not in apart}

@@ -1,7 +1,7 @@
-"""Whether a value is what a vendor's own package types say: strictly, so that a field that they do not name is one too
-many. (pydantic lets unknown keys of a TypedDict pass, and reads an Iterable only when someone asks.)
+"""Checks a value against the types of a vendor's own package: strictly, so that unknown fields are errors. (pydantic
+ignores unknown keys of a TypedDict, and validates an Iterable lazily.)
 
-Runs where the vendors' packages are installed, which may be an environment without this project: it imports neither.
+Runs in the environment of the vendors' packages, which may not have this project: it imports neither.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WRAPPERS = (
 
 
 def misfit(value: Any, kind: Any, where: str = "") -> str:
-    """Returns what of `value` does not fit `kind`; "" where all does."""
+    """Returns the first mismatch between `value` and `kind`; "" if it fits."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any or kind is object or isinstance(kind, typing.TypeVar):
         return ""
@@ -41,7 +41,7 @@ def misfit(value: Any, kind: Any, where: str = "") -> str:
         return misfit(value, kind.__value__, where)
     if origin in _UNIONS:
         faults = [misfit(value, one, where) for one in arguments]
-        # The one that was meant is the one that fits the furthest.
+        # The intended one is the one that fits best.
         return "" if "" in faults else max(faults, key=lambda one: (one.count("."), len(one)))
     if origin is typing.Literal:
         return "" if value in arguments and type(value) in map(type, arguments) else f"{where} is {value!r}"
@@ -86,7 +86,7 @@ def _misfit_of_class(value: Any, kind: type, where: str) -> str:
         return "" if isinstance(value, str) else f"{where} is {value!r}"
     if hasattr(kind, "model_fields"):
         return _misfit_of_model(value, kind, where)
-    return f"{where} is no {kind.__name__}"  # a class of theirs that no JSON is: a file, what stands for "not given"
+    return f"{where} is no {kind.__name__}"  # a class without a JSON form: a file, a "not given" marker
 
 
 def _misfit_of_fields(value: Any, kind: Any, where: str) -> str:
@@ -101,11 +101,11 @@ def _hints(kind: Any) -> Mapping[str, Any]:
 
 
 def _misfit_of_model(value: Any, kind: Any, where: str) -> str:
-    """The same of a pydantic model, by the names that its fields have on the wire."""
+    """The same for a pydantic model, by the wire names of its fields."""
     if set(kind.model_fields) == {"value"}:
         return misfit(value, str, where)  # ollama's Image: a model that is a string on the wire
     if set(kind.model_fields) == {"raw", "type", "is_unknown"}:
-        return f"{where} is no {kind.__name__}"  # mistral's: what a newer server may send, and nobody may ask
+        return f"{where} is no {kind.__name__}"  # a newer server may send it, requests may not
     if not isinstance(value, Mapping):
         return f"{where} is no object"
     named = {field.alias or name: field for name, field in kind.model_fields.items()}
@@ -119,7 +119,7 @@ def _misfit_of_names(
     for name in required:
         if name not in value:
             return f"{where}.{name} is missing"
-    # What tells the members of a union apart comes first: it says which of them was meant.
+    # The discriminator of a union comes first: it identifies the intended member.
     for name in sorted(value, key=lambda name: name not in ("type", "role")):
         if name not in fields:
             return f"{where}.{name} is not known"
