@@ -40,11 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="http://HOST/runs/ID, or the page that shows the run")
     add_access_arguments(parser)
     parser.add_argument("--cancel", action="store_true", help="let Ctrl-C stop the run")
-    parser.add_argument("--save", metavar="FILE", help="keep the run, for headwater runs")
-    parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object a line")
+    parser.add_argument("--save", metavar="FILE", help="save the run, for headwater runs")
+    parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object per line")
     parser.add_argument("--dashboard", action="store_true", help="show a workflow as a dashboard")
-    parser.add_argument("--raw", action="store_true", help="show the text as it came, without drawing its Markdown")
-    parser.add_argument("--show-reasoning", action="store_true", help="show what the model thinks")
+    parser.add_argument("--raw", action="store_true", help="show the plain text, without rendering Markdown")
+    parser.add_argument("--show-reasoning", action="store_true", help="show the model's reasoning")
 
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute", "hold")
 
-SUMMARY = "converse"
+SUMMARY = "chat with an agent"
 USAGE = "chat [OPTIONS]"
 DESCRIPTION = """\
-Converse with an agent: each message is answered before the next one is read.
-Enter sends; Alt-Enter, or a \\ at the end of a line, begins another line.
-Ctrl-C stops the answer that is coming, Ctrl-D leaves, /help lists the rest."""
+Chat with an agent. Enter sends the message; Alt-Enter, or a \\ at the end of a
+line, starts another line. Ctrl-C stops the current answer, Ctrl-D quits, /help
+lists the commands."""
 EXAMPLES = """\
 examples:
   headwater chat

@@ -183,7 +183,7 @@ def _exit(chat: Conversation, rest: str) -> None:
 
 COMMANDS: Final[dict[str, Command]] = {
     "help": Command("", "this list", _help),
-    "model": Command("[NAME]", "who answers, or have another model answer", _model),
+    "model": Command("[NAME]", "show the model, or switch to another", _model),
     "retry": Command("", "ask the last message again", _retry),
     "clear": Command("", "forget what was said, and begin again", _clear),
     "save": Command("FILE", "write the conversation: Markdown, or JSON as FILE.json", _save),

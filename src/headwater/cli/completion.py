@@ -18,8 +18,7 @@ __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "exec
 SUMMARY = "complete commands and options in your shell"
 USAGE = "completion SHELL"
 DESCRIPTION = """\
-Write a script by which a shell completes headwater's commands, options and
-files when Tab is pressed."""
+Write a script for shell completion of headwater's commands, options and files."""
 EXAMPLES = """\
 examples:
   headwater completion fish | source     in ~/.config/fish/config.fish

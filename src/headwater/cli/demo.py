@@ -24,16 +24,15 @@ __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "exec
 SUMMARY = "see agents at work: no key, no network"
 USAGE = "demo [--speed N]"
 DESCRIPTION = """\
-One agent answers; then three look at a question at once and a fourth decides,
-in the dashboard: reasoning, tools, a dropped connection that is healed, a call
-that a person has to allow (the demo does, after a moment). The words are a
-script, said by the offline model; the rest is what a program gets. Ctrl-C
-stops it at once."""
+First one agent answers, then three agents work on a question in parallel and a
+fourth decides, in the dashboard: reasoning, tools, recovery from a dropped
+connection, a call that needs approval (the demo approves it). The text is a
+script of the offline model; everything else is real. Ctrl-C stops it."""
 EXAMPLES = """\
 examples:
   headwater demo
   headwater demo --speed 0.5      half as fast
-  headwater demo | cat            what a pipe gets: a line as each thing happens"""
+  headwater demo | cat            output for a pipe: one line per event"""
 
 QUESTION: Final = "When is high water?"
 """What the agent alone is asked, where a person sees it."""

@@ -43,15 +43,19 @@ def add_address(parser: argparse.ArgumentParser, port: int) -> None:
 
 def add_who_may_ask(parser: argparse.ArgumentParser) -> None:
     """The options of who may ask."""
-    who = parser.add_argument_group("who may ask")
+    who = parser.add_argument_group("access")
     who.add_argument(
         "--token", metavar="TOKEN", nargs="?", const=_MADE, help=f"what everyone must send; else {TOKEN_VARIABLE}"
     )
     who.add_argument(
-        "--origin", metavar="ORIGIN", action="append", default=[], help="a site whose pages may ask; again for more"
+        "--origin",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="a site whose pages may call the server; may be repeated",
     )
     who.add_argument(
-        "--allow-host", metavar="NAME", action="append", default=[], help="a name of this server; again for more"
+        "--allow-host", metavar="NAME", action="append", default=[], help="a host name of this server; may be repeated"
     )
     who.add_argument("--insecure", action="store_true", help="serve to other machines without a token")
 

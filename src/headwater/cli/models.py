@@ -92,7 +92,7 @@ def _as_text(servers: list[Server], env: Mapping[str, str]) -> Iterator[str]:
         state = served(server.models) if server.reachable and not server.problem else server.problem
         yield _row(server.name, server.base_url, one_line(state))
     yield "\nWithout any of them"
-    yield _row("offline", "no key, no network", "a stand-in, no language model")
+    yield _row("offline", "no key, no network", "a built-in fake model")
 
 
 def _row(name: str, middle: str, last: str) -> str:

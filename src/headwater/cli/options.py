@@ -36,7 +36,7 @@ __all__ = (
 OFFLINE_RATE: Final = 50.0
 """Tokens a second of the offline model: about what a hosted model gives, and slow enough to be seen."""
 
-NO_KEY: Final = "no model named, no key set: the offline model answers, a stand-in."
+NO_KEY: Final = "no model named, no key set: the offline model answers, a built-in fake model."
 
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
 _SWITCHES: Final = {"on": True, "off": False}
@@ -48,46 +48,48 @@ _SETTINGS: Final = ("max_tokens", "temperature", "top_p", "seed", "stop", "reaso
 
 def add_agent_options(parser: argparse.ArgumentParser) -> None:
     """Take the options that `make_agent` reads."""
-    who = parser.add_argument_group("who answers")
+    who = parser.add_argument_group("model and agent")
     who.add_argument("-m", "--model", metavar="NAME", help="provider/model; else HEADWATER_MODEL")
-    who.add_argument("-a", "--agent", metavar="MODULE:NAME", help="an agent or workflow of your own")
-    who.add_argument("--base-url", metavar="URL", help="a server of your own, which gets the name as it is")
-    who.add_argument("-i", "--instructions", metavar="TEXT", help="how the agent is to answer")
+    who.add_argument("-a", "--agent", metavar="MODULE:NAME", help="your own agent or workflow")
+    who.add_argument("--base-url", metavar="URL", help="the URL of another server; the name is sent unchanged")
+    who.add_argument("-i", "--instructions", metavar="TEXT", help="instructions for the agent")
     who.add_argument(
         "-t",
         "--tool",
         action="append",
         default=[],
         metavar="MODULE:NAME",
-        help="a function that the model may call; again for more",
+        help="a function that the model can call; may be repeated",
     )
-    who.add_argument("--name", metavar="NAME", help="what the agent goes by (default: agent)")
-    how = parser.add_argument_group("how it answers")
-    how.add_argument("--max-tokens", type=_count, metavar="N", help="at most this many tokens an answer")
-    how.add_argument("--temperature", type=_number, metavar="T", help="0 for the likeliest words")
-    how.add_argument("--top-p", type=_number, metavar="P", help="only the likeliest words, up to this share")
-    how.add_argument("--seed", type=_whole, metavar="N", help="ask for the same answer again")
-    how.add_argument("--stop", action="append", metavar="TEXT", help="end the answer at this text; again for more")
+    who.add_argument("--name", metavar="NAME", help="the agent's name (default: agent)")
+    how = parser.add_argument_group("settings")
+    how.add_argument("--max-tokens", type=_count, metavar="N", help="maximum tokens per answer")
+    how.add_argument(
+        "--temperature", type=_number, metavar="T", help="sampling temperature; 0 is the most deterministic"
+    )
+    how.add_argument("--top-p", type=_number, metavar="P", help="nucleus sampling: probability mass to sample from")
+    how.add_argument("--seed", type=_whole, metavar="N", help="seed for reproducible sampling")
+    how.add_argument("--stop", action="append", metavar="TEXT", help="end the answer at this text; may be repeated")
     how.add_argument(
         "--reasoning",
         type=_reasoning,
         metavar="EFFORT",
         help="none, minimal, low, medium, high, xhigh, on, off, or tokens",
     )
-    how.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="at most this long a run")
-    shown = parser.add_argument_group("how a terminal shows it")
-    shown.add_argument("--raw", action="store_true", help="the answer's text as it comes, its Markdown not drawn")
-    shown.add_argument("--show-reasoning", action="store_true", help="what the model thinks, too")
+    how.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="maximum duration of a run")
+    shown = parser.add_argument_group("terminal output")
+    shown.add_argument("--raw", action="store_true", help="show plain text, without rendering Markdown")
+    shown.add_argument("--show-reasoning", action="store_true", help="show the model's reasoning")
 
 
 def add_continue_option(parser: argparse.ArgumentParser) -> None:
     """Take `--continue`, which `last_conversation` carries out."""
-    parser.add_argument("-c", "--continue", action="store_true", dest="go_on", help="go on from the last conversation")
+    parser.add_argument("-c", "--continue", action="store_true", dest="go_on", help="continue the last conversation")
 
 
 def add_schema_option(parser: argparse.ArgumentParser) -> None:
     """Take `--schema`, which `make_agent` reads."""
-    parser.add_argument("--schema", metavar="FILE|JSON", help="have the answer be JSON that fits this JSON Schema")
+    parser.add_argument("--schema", metavar="FILE|JSON", help="answer in JSON that matches this JSON Schema")
 
 
 def look_of(asked: argparse.Namespace) -> dict[str, bool]:

@@ -22,24 +22,24 @@ EXAMPLES = """\
 examples:
   headwater demo                            see agents at work, without a key
   headwater run "Explain tides"             ask once
-  headwater chat --model ollama/llama3.2    converse
+  headwater chat --model ollama/llama3.2    chat
   headwater serve harbour:pilot             an agent of yours behind HTTP
   headwater gateway models.toml             models behind OpenAI's APIs
   headwater doctor                          what is missing, and what to do
 
 Models are named provider/model; `headwater models` lists the providers. Keys
 are read from the providers' own variables (OPENAI_API_KEY, ...), and
-HEADWATER_MODEL names the model where no option does. Where no model is named
-and no key is set, run and chat are answered by the offline model, a stand-in
-that needs no network and is no language model.
+HEADWATER_MODEL names the model where no option does. If no model is named
+and no key is set, run and chat use the offline model, a built-in fake model
+that says so.
 
 exit codes:
   0    done
-  1    the run failed; doctor found a fault
-  2    the command cannot be carried out as it was given
-  3    the run waits for people, and was left to be resumed
+  1    the run failed; doctor found a problem
+  2    the command line is invalid
+  3    the run waits for people and can be resumed
   130  stopped by Ctrl-C
-  141  whoever read the output left before its end"""
+  141  the reader of the output exited before its end"""
 
 
 class Command(Protocol):

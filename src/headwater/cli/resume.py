@@ -24,19 +24,19 @@ def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("file", metavar="FILE")
     said = parser.add_mutually_exclusive_group()
-    said.add_argument("--yes", action="store_true", help="run the tools that wait for leave")
-    said.add_argument("--no", action="store_true", help="do not run them, and answer no question")
-    parser.add_argument("--note", default="", metavar="TEXT", help="what the model is told about that")
+    said.add_argument("--yes", action="store_true", help="run the tools that wait for approval")
+    said.add_argument("--no", action="store_true", help="do not run them, and decline all questions")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a note for the model")
     parser.add_argument(
         "--answer",
         action="append",
         default=[],
         metavar="TEXT|JSON",
-        help="what a tool wants to know; again for the next question",
+        help="the answer to a tool's question; may be repeated",
     )
-    parser.add_argument("--anyway", action="store_true", help="go on though the agent was another one")
+    parser.add_argument("--anyway", action="store_true", help="continue although the agent has changed")
     parser.add_argument("--save", metavar="FILE", help="where to save the run (default: FILE itself)")
-    parser.add_argument("--json", action="store_true", help="write the new events, one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="write the new events, one JSON object per line")
     add_schema_option(parser)
     add_agent_options(parser)
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "WAITS", "add_arguments", "ask", "conduct", "execute")
 
-SUMMARY = "ask once, and see the answer as it comes"
+SUMMARY = "ask once and stream the answer"
 USAGE = "run [OPTIONS] TASK..."
 DESCRIPTION = """\
-Ask an agent once. Its answer is written to standard output as it comes: with
-a header, tools and notes on a terminal, as plain text on a pipe. Everything
-else is told on standard error. What is piped in stands after the task."""
+Ask an agent once and stream its answer to standard output: with a header,
+tools and notes on a terminal, as plain text on a pipe. Everything else goes to
+standard error. Piped input is appended to the task."""
 EXAMPLES = """\
 examples:
   headwater run "Explain tides"
@@ -51,9 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_task_arguments(parser)
     add_continue_option(parser)
     add_schema_option(parser)
-    parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object a line")
-    parser.add_argument("--record", metavar="FILE", help="keep the provider's answers, for --model replay:FILE")
-    parser.add_argument("--save", metavar="FILE", help="keep the run, for headwater runs")
+    parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object per line")
+    parser.add_argument("--record", metavar="FILE", help="record the provider's answers, for --model replay:FILE")
+    parser.add_argument("--save", metavar="FILE", help="save the run, for headwater runs")
     add_agent_options(parser)
 
 

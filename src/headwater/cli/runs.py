@@ -21,8 +21,8 @@ __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "exec
 SUMMARY = "saved runs: list, show, play, compare, fork, resume, as a web page"
 USAGE = "runs ACTION [...]"
 DESCRIPTION = """\
-Saved runs: what `headwater run --save FILE` and `save=` in a program write.
-A folder stands for the runs in it."""
+Work with saved runs, written by `headwater run --save FILE` or by `save=` in a
+program. A folder means all runs in it."""
 EXAMPLES = """\
 examples:
   headwater run "Explain tides" --save tides.jsonl.gz
@@ -33,8 +33,8 @@ examples:
   headwater runs diff tides.jsonl.gz other.jsonl.gz
   headwater runs fork tides.jsonl.gz --step 1 --model openai/gpt-5.4 \\
       --message "In one sentence." --save shorter.jsonl.gz
-  headwater runs resume tides.jsonl.gz     go on where it waits for people
-  headwater runs list --parked             those that commands have left waiting"""
+  headwater runs resume tides.jsonl.gz     continue a run that waits for people
+  headwater runs list --parked             list parked runs"""
 
 WIDTH: Final = 100
 """Where a line of a listing is cut, in characters."""
@@ -49,29 +49,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from headwater.cli.resume import add_resume_arguments
 
     actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True, prog=parser.prog)
-    listing = actions.add_parser("list", help="the runs of files and folders, a line each")
+    listing = actions.add_parser("list", help="list the runs in files and folders, one per line")
     listing.add_argument("places", nargs="*", metavar="PLACE", help="files and folders (default: .)")
-    listing.add_argument("--parked", action="store_true", help="the runs that commands have left, waiting for people")
-    show = actions.add_parser("show", help="what happened in a run, step by step")
+    listing.add_argument("--parked", action="store_true", help="list the parked runs, which wait for people")
+    show = actions.add_parser("show", help="show what happened in a run, step by step")
     show.add_argument("file", metavar="FILE")
-    show.add_argument("--all", action="store_true", help="answers and results whole")
-    show.add_argument("--json", action="store_true", help="the events, one JSON object a line")
-    play = actions.add_parser("play", help="show a run again, as it happened")
+    show.add_argument("--all", action="store_true", help="do not shorten answers and results")
+    show.add_argument("--json", action="store_true", help="the events, one JSON object per line")
+    play = actions.add_parser("play", help="replay a run")
     play.add_argument("file", metavar="FILE")
-    play.add_argument("--speed", type=float, default=1.0, metavar="N", help="N times faster; 0 is at once (default: 1)")
-    page = actions.add_parser("html", help="a run as a web page that plays, in one file")
+    play.add_argument(
+        "--speed", type=float, default=1.0, metavar="N", help="N times as fast; 0 means without waiting (default: 1)"
+    )
+    page = actions.add_parser("html", help="write a run as a web page that plays it, in one file")
     page.add_argument("file", metavar="FILE")
-    page.add_argument("--out", metavar="FILE", help="where to write it (default: beside the run; - is standard output)")
-    diff = actions.add_parser("diff", help="where two runs differ, step by step")
+    page.add_argument(
+        "--out", metavar="FILE", help="where to write it (default: next to the run; - is standard output)"
+    )
+    diff = actions.add_parser("diff", help="compare two runs, step by step")
     diff.add_argument("one", metavar="FILE")
     diff.add_argument("other", metavar="FILE")
-    fork = actions.add_parser("fork", help="go on from the middle of a run")
+    fork = actions.add_parser("fork", help="continue from the middle of a run")
     fork.add_argument("file", metavar="FILE")
-    fork.add_argument("--step", type=int, metavar="N", help="the last step that is taken over (default: all there is)")
-    fork.add_argument("--message", metavar="TEXT", help="what to say to the model next")
+    fork.add_argument("--step", type=int, metavar="N", help="the last step to copy (default: all)")
+    fork.add_argument("--message", metavar="TEXT", help="the next message to the model")
     fork.add_argument("--save", metavar="FILE", help="where to save the fork")
     add_agent_options(fork)
-    add_resume_arguments(actions.add_parser("resume", help="go on with a run that waits, or was cut off"))
+    add_resume_arguments(actions.add_parser("resume", help="continue a run that waits or was interrupted"))
 
 
 def execute(asked: argparse.Namespace) -> int:

@@ -36,19 +36,19 @@ __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "exec
 SUMMARY = "agents behind HTTP, with a page to talk to them"
 USAGE = "serve [OPTIONS] [MODULE:NAME ...]"
 DESCRIPTION = """\
-Serve agents and workflows over HTTP, and a page to talk to them and watch them
-work. Without a name the demo's workflow is served, which needs no key. Runs go
-on while nobody reads, and are kept in the memory of this one process."""
+Serve agents and workflows over HTTP, with a web page to talk to them and watch
+them work. Without a name it serves the demo's workflow, which needs no key.
+Runs continue while nobody reads, and are kept in this process's memory."""
 EXAMPLES = """\
 examples:
   headwater serve                              the demo, on localhost:8000
-  headwater serve harbour:pilot tides:team     agents of your own
-  headwater serve harbour:pilot --reload       again whenever a file changes
+  headwater serve harbour:pilot tides:team     your own agents
+  headwater serve harbour:pilot --reload       restart when a file changes
   headwater serve harbour:pilot --host 0.0.0.0 --token
 
-Where other machines can reach the server, everyone must send a token. Give it
-in HEADWATER_TOKEN, at least 32 characters: an option stands in every list of
-processes. --token alone makes one, and prints the address with it."""
+If other machines can reach the server, every client must send a token. Set it
+in HEADWATER_TOKEN, with at least 32 characters, because options are visible in
+the process list. --token alone generates one and prints the URL with it."""
 
 PORT: Final = 8000
 
@@ -60,13 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     parser.add_argument("members", nargs="*", metavar="MODULE:NAME", help="an agent or workflow, or a function of one")
     add_address(parser, PORT)
-    parser.add_argument("--reload", action="store_true", help="begin again whenever a file changes")
-    parser.add_argument("--no-page", action="store_true", help="serve no page, only the routes")
+    parser.add_argument("--reload", action="store_true", help="restart when a file changes")
+    parser.add_argument("--no-page", action="store_true", help="serve only the routes, without the page")
     parser.add_argument(
         "--on-disconnect",
         metavar="WHAT",
         type=_on_disconnect,
-        help="of runs that were left: continue, cancel, or seconds of grace",
+        help="for runs without readers: continue, cancel, or seconds to wait",
     )
     add_who_may_ask(parser)
 

@@ -31,7 +31,7 @@ _STDIN: Final = "-"
 
 def add_task_arguments(parser: argparse.ArgumentParser) -> None:
     """Take the arguments that `task_of` reads."""
-    parser.add_argument("task", nargs="*", metavar="TASK", help="what to do; - is standard input alone, or its place")
+    parser.add_argument("task", nargs="*", metavar="TASK", help="the task; - stands for standard input")
     _add_attached(parser, "image", "a picture to look at: a file, a URL, or -; again for more")
     _add_attached(parser, "file", "a document to read: a file, a URL, or -; again for more")
 
