@@ -15,7 +15,7 @@ from headwater.cli.options import OFFLINE_RATE, add_agent_options, make_agent
 from headwater.errors import ConfigurationError, MissingKey, ModelNotNamed, UnknownModel, UsageError
 
 SCHEMA = '{"type": "object"}'
-STAND_IN = "headwater: no model named, no key set: the offline model answers, a built-in fake model.\n"
+STAND_IN = "headwater: no model named, no key set: using offline, a built-in fake model.\n"
 
 
 def agent(*line: str) -> Agent[Any, str]:

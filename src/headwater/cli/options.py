@@ -36,7 +36,7 @@ __all__ = (
 OFFLINE_RATE: Final = 50.0
 """Tokens a second of the offline model: about what a hosted model gives, and slow enough to be seen."""
 
-NO_KEY: Final = "no model named, no key set: the offline model answers, a built-in fake model."
+NO_KEY: Final = "no model named, no key set: using offline, a built-in fake model."
 
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
 _SWITCHES: Final = {"on": True, "off": False}
