@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import os
 import pwd
@@ -15,6 +16,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,6 +29,7 @@ __all__ = ("Pgbouncer", "Postgres", "running_pgbouncer", "running_postgres")
 BINARIES: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 SETTINGS: Final = ("fsync=off", "shared_buffers=32MB", "max_connections=200", "listen_addresses=127.0.0.1")
 STARTS_WITHIN: Final = 60.0
+PR_SET_PDEATHSIG: Final = 1
 
 
 def _as_another() -> dict[str, Any]:
@@ -40,6 +43,12 @@ def _as_another() -> dict[str, Any]:
             continue
         return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     pytest.skip("PostgreSQL is not run by root, and there is no user postgres or nobody")
+
+
+def _end_with_me() -> None:
+    """Have Linux end the program that is about to start when this process ends, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
 
 
 class Postgres:
@@ -78,6 +87,7 @@ class Postgres:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,
+                preexec_fn=_end_with_me,
                 **self._another,
             )
         _until_ready(
@@ -125,7 +135,7 @@ class Pgbouncer:
             f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
             "auth_type = any\npool_mode = transaction\ndefault_pool_size = 20\nmax_client_conn = 500\n"
         )
-        self._process = subprocess.Popen([program, "-q", str(settings)], cwd="/", **another)
+        self._process = subprocess.Popen([program, "-q", str(settings)], cwd="/", preexec_fn=_end_with_me, **another)
         ready = ["-q", "-h", "127.0.0.1", "-p", str(self.port), "-U", "tests", "-d", "postgres"]
         _until_ready([str(postgres.binaries / "pg_isready"), *ready])
 
