@@ -22,7 +22,7 @@ from typing import Final
 from headwater.durable.drive import drive
 from headwater.durable.inbox import answer_body, asked_in, steer_body
 from headwater.errors import HeadwaterError
-from headwater.events import Event
+from headwater.events import Event, MessageAdded, MessageReceived, RunFinished
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.journal.memory import MemoryLog
@@ -50,12 +50,12 @@ class Correspondents:
     def __init__(self, scenario: Scenario) -> None:
         people = scenario.people()
         self._answers: dict[str, Rule] = dict(getattr(people, "_answers", {}))
-        self._sayings: Sequence[Saying] = getattr(people, "_sayings", ())
+        self.sayings: Sequence[Saying] = getattr(people, "_sayings", ())
         self._patient: bool = getattr(people, "_patient", True)
 
     async def speak(self, log: RunLog, events: Sequence[Event]) -> None:
         """Say what is due, whether a process drives the run or not."""
-        for number, one in enumerate(self._sayings):
+        for number, one in enumerate(self.sayings):
             if any(map(one.after, events)):
                 body = steer_body(Message.user(one.text), agent=one.agent, now=one.now, by="ann")
                 await log.post(RUN, "steer", f"saying-{number}", body)
@@ -156,7 +156,21 @@ def check(name: str, at: int | None, before: bool, expected: Went) -> None:
         right_steps(log, went)
         log = went.log
     check_log(log)
-    same_end(SCENARIOS[name], drives[-1], expected)
+    if sayings := Correspondents(SCENARIOS[name]).sayings:
+        _all_heard(sayings, log)  # at which step depends on when the letter came
+    else:
+        same_end(SCENARIOS[name], drives[-1], expected)
+
+
+def _all_heard(sayings: Sequence[Saying], log: Sequence[Event]) -> None:
+    """Whatever was said stands in the log once, and a model has heard it, unless it came with the last words."""
+    received = [event.key for event in log if isinstance(event, MessageReceived)]
+    heard = [event.key for event in log if isinstance(event, MessageAdded) and event.cause == "steer"]
+    assert len({*received}) == len(received) <= len(sayings)
+    assert set(heard) <= set(received)
+    assert isinstance(log[-1], RunFinished)
+    assert log[-1].finish_reason == "stop"
+    assert len(received) == len(sayings) or any(one.after(event) for one in sayings for event in log[-12:])
 
 
 def main(arguments: Sequence[str]) -> int:
