@@ -445,7 +445,7 @@ def test_the_context_is_built_in_each_process() -> None:
             tools=[look],
             model=by_step(Call("look", {"ctx": "x"}), "Done."),
         )
-        one.context_from = lambda asked: {"live": asked.context["user"], "run": asked.run}  # type: ignore[attr-defined]
+        one.context_from = lambda asked: {"live": asked.context["user"], "run": asked.run}
         return one
 
     async def main() -> None:

@@ -43,8 +43,8 @@ def test_its_messages_may_be_replaced_between_runs() -> None:
 
 def test_a_thread_is_no_name_and_no_history_beside() -> None:
     agent = scripted("One.")
-    with pytest.raises(UsageError, match="needs a journal"):
-        agent.run_sync("1", thread="mine")  # type: ignore[call-overload]
+    with pytest.raises(UsageError, match="has no journal"):
+        agent.run_sync("1", thread="mine")
     with pytest.raises(TypeError, match="pass one of them"):
         agent.run_sync("1", thread=Thread(), history=[])
 

@@ -254,7 +254,7 @@ def test_what_a_function_of_the_users_raises_ends_the_run(kind: str, waits: bool
     ],
 )
 def test_where_it_begins(names: str, options: Any, start: tuple[str, ...]) -> None:
-    assert GraphWorkflow(nodes(names), **options).start == start
+    assert GraphWorkflow(nodes(names), **options).starts == start
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from headwater.agents.client_tools import ClientTool
     from headwater.agents.instructions import Instructions
     from headwater.agents.model import ModelLike
+    from headwater.agents.options import ContextFrom, OnWaiting
     from headwater.agents.output import OutputMode
     from headwater.backends.timeouts import Timeouts
     from headwater.providers.request import Settings
@@ -62,7 +63,9 @@ class Agent(Declaration[ContextT, OutputT]):
     `approval` selects the calls that need a person's approval: all (True, or a reason), or those for which a function
     of the call (and the context) says so. `approver` is a function that answers approvals and questions. `client_tools`
     are described to the model and run by the client. `view` is a function of the conversation that returns the messages
-    to send to the model. `keep_log` keeps each run's events, so that it can be parked and resumed.
+    to send to the model. `keep_log` keeps each run's events, so that it can be parked and resumed. `journal` is the URL
+    of the store of its runs (docs/durable.md), `context_from` builds the context in each process that drives one, and
+    `on_waiting` (a function or the URL of a webhook) is told what people are asked.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` prints at all (None: only with
     `streaming_on`). With a callback `run` prints nothing. `stream=True` passes details (dicts) to the callback instead
@@ -124,6 +127,9 @@ class Agent(Declaration[ContextT, OutputT]):
             keep_log: bool = False,
             client_tools: Iterable[ClientTool] | None = (),
             view: View | None = None,
+            journal: str | None = None,
+            context_from: ContextFrom | None = None,
+            on_waiting: OnWaiting | None = None,
             **more: Unpack[Options],
         ) -> None: ...
         @overload

@@ -18,9 +18,10 @@ from headwater.agents import validation
 from headwater.agents.client_tools import ClientTool, client_specs, offered_to_clients
 from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.instructions import Instructions, context_of, instructions_of
+from headwater.agents.journaled import Journaled
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
 from headwater.agents.needed_context import Needed, contexts_below, first_argument, refuse_without
-from headwater.agents.options import OTHER_SPELLINGS, RUN_ARGUMENTS, Options, respell
+from headwater.agents.options import OTHER_SPELLINGS, RUN_ARGUMENTS, ContextFrom, OnWaiting, Options, respell
 from headwater.agents.output import MODES, Output, OutputMode, output_of
 from headwater.agents.task import Task, as_messages
 from headwater.backends.lookup import same_provider
@@ -49,7 +50,7 @@ ContextT = TypeVar("ContextT", default=Any)
 OutputT = TypeVar("OutputT", default=str)
 
 
-class Declaration(DeepCopied, Generic[ContextT, OutputT]):
+class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
     """An agent without its run methods; see `Agent` for the arguments. It has no per-run state."""
 
     _context_of_class: ClassVar[Any] = None
@@ -99,6 +100,9 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         keep_log: bool = False,
         client_tools: Iterable[ClientTool] | None = (),
         view: View | None = None,
+        journal: str | None = None,
+        context_from: ContextFrom | None = None,
+        on_waiting: OnWaiting | None = None,
         **more: Unpack[Options],
     ) -> None:
         others = cast("dict[str, Any]", more)
@@ -145,6 +149,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         self.output_mode: OutputMode = output_mode
         self.context_type: Any = context_type
         self.sticky = sticky
+        self._keep_journal(journal, context_from, on_waiting)
         self._check()
         self.settings = merged(_settings_of(settings), others, _ARGUMENTS)
         self._base_url = validation.address(given["base_url"])
@@ -231,7 +236,10 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         validation.callback("streaming_callback", streaming_callback)
         validation.callback("on_event", on_event)
         validation.callback("on_retract", on_retract)
+        recorded = self._recorded(task, options)
         run = self._run(task, options)
+        if recorded is not None:
+            recorded(run)
         if resumption is not None:
             resumption.apply(run)
         if save is not None:
@@ -308,7 +316,7 @@ class Declaration(DeepCopied, Generic[ContextT, OutputT]):
         if thread is not None and not isinstance(thread, Thread):
             raise UsageError(
                 f"thread= is a Thread, not {type(thread).__name__}.",
-                hint="Create one Thread() and pass the same one to each run; a thread by its id needs a journal.",
+                hint="Create one Thread() and pass the same one to each run.",
             )
         asked = self._model if model is None else model
         llm = self.llm if model is None else self._model_of(model)

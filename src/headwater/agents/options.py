@@ -7,8 +7,8 @@ defined by the agent.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Generic, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Generic, Literal, TypeAlias
 
 from msgspec import UNSET
 from typing_extensions import TypeVar
@@ -33,6 +33,8 @@ __all__ = (
     "OTHER_SPELLINGS",
     "RUN_ARGUMENTS",
     "Arguments",
+    "ContextFrom",
+    "OnWaiting",
     "Options",
     "ResumeOptions",
     "RunOptions",
@@ -42,6 +44,13 @@ __all__ = (
 )
 
 ContextT = TypeVar("ContextT", default=Any)
+
+
+ContextFrom: TypeAlias = Callable[[Any], Any]
+"""Builds the context of a run under a journal, plain or async, in each process that drives it."""
+
+OnWaiting: TypeAlias = Callable[[Any], Any] | str
+"""Told of each question for which a parked run waits: a function, or the URL of a webhook."""
 
 
 class Options(SettingsOptions, total=False):
@@ -98,6 +107,9 @@ class Arguments(Options, Generic[ContextT], total=False):
     keep_log: bool
     client_tools: Iterable[ClientTool] | None
     view: View | None
+    journal: str | None
+    context_from: ContextFrom | None
+    on_waiting: OnWaiting | None
 
 
 class ResumeOptions(SettingsOptions, total=False):
@@ -122,7 +134,7 @@ class RunOptions(ResumeOptions, total=False):
     """The options of a run: the same, and the conversation to continue."""
 
     history: Sequence[Message] | None
-    thread: Thread | None
+    thread: Thread | str | None
 
 
 RUN_ARGUMENTS: Final = (

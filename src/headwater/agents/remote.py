@@ -59,13 +59,17 @@ class ReadOptions(TypedDict, total=False):
 def attach(
     url: str,
     *,
+    journal: str | None = None,
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     idle_timeout: float = IDLE_SECONDS,
     reconnect_timeout: float = RECONNECT_SECONDS,
     **options: Unpack[ReadOptions],
 ) -> AgentStream[Any, Any]:
-    """A run on a headwater server, from its beginning, as a stream with every face that a stream has.
+    """A run of a journal or on a headwater server, from its beginning, as a stream with every face that a stream has.
+
+    A run's id, as `agent.start` returns it, is looked for in the `journal` of that URL (None: HEADWATER_JOURNAL).
+    Leaving the stream cancels nothing; `cancel()` stops the run, wherever it is driven.
 
     `url` is the run's address, `http://host/runs/ID`, under any prefix; the address of its events or of the page that
     shows it will do. `token` is sent as `Authorization: Bearer …`, `headers` as they are. A connection that breaks, or
@@ -76,6 +80,10 @@ def attach(
     Raises ConfigurationError; out of the reading UnknownRun, AuthenticationFailed, ConnectionFailed, and what ended the
     run.
     """
+    if isinstance(url, str) and "://" not in url and (journal is not None or not url.startswith(("http:", "/"))):
+        from headwater.durable.run_ref import attached
+
+        return attached(url, journal)
     address = address_of(url)
     if not address.run:
         raise ConfigurationError(

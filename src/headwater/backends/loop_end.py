@@ -27,8 +27,10 @@ hang."""
 Finish: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 
-def before_end(loop: asyncio.AbstractEventLoop, finish: Finish) -> None:
-    """Runs `finish` once on the loop before it is closed or the program ends. A later registration replaces it.
+def before_end(loop: asyncio.AbstractEventLoop, finish: Finish, *, what: str = "connections") -> None:
+    """Runs `finish` once on the loop before it is closed or the program ends.
+
+    A later registration under the same name, which is `what` it closes, replaces it.
 
     It runs for at most LAST_SECONDS. If the program ends while another thread still has the loop, it is left alone: the
     thread may be between two steps of reading a stream.
@@ -36,7 +38,7 @@ def before_end(loop: asyncio.AbstractEventLoop, finish: Finish) -> None:
     if loop not in _endings:
         with contextlib.suppress(AttributeError, TypeError):  # one without attributes closes as before
             _watch_close(loop)
-    _endings[loop] = _Ending(finish)
+    _endings.setdefault(loop, {})[what] = _Ending(finish)
 
 
 class _Ending:
@@ -68,7 +70,7 @@ class _Ending:
             resume(outer)
 
 
-_endings: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Ending] = weakref.WeakKeyDictionary()
+_endings: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Ending]] = weakref.WeakKeyDictionary()
 
 
 def _watch_close(loop: asyncio.AbstractEventLoop) -> None:
@@ -80,7 +82,7 @@ def _watch_close(loop: asyncio.AbstractEventLoop) -> None:
         loop = known()
         if loop is None:
             return
-        if (ending := _endings.get(loop)) is not None:
+        for ending in [*reversed(_endings.get(loop, {}).values())]:
             ending(loop)
         if not loop.is_running() and vars(loop).get("close") is close:
             del vars(loop)["close"]
@@ -98,9 +100,10 @@ async def _in_time(finish: Coroutine[Any, Any, None]) -> None:
 
 @atexit.register
 def _end_all() -> None:
-    for loop, ending in [*_endings.items()]:
-        if not ending.is_anothers:
-            ending(loop)
+    for loop, endings in [*_endings.items()]:
+        for ending in [*reversed(endings.values())]:
+            if not ending.is_anothers:
+                ending(loop)
 
 
 # --- one loop inside another

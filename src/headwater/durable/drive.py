@@ -16,8 +16,10 @@ import inspect
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from headwater.durable.asked import Asked, AskedFor, context_of
 from headwater.durable.inbox import Inbox, answer_body
@@ -28,11 +30,13 @@ from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.journal.run_log import RunInfo, RunLog
 from headwater.journal.writer import Writer, Writing
+from headwater.runtime.context import driven
 from headwater.runtime.log import GRAMMAR
+from headwater.runtime.people import Post
 from headwater.runtime.resume import Resumption
 from headwater.runtime.run import Run
 
-__all__ = ("MAX_FRUITLESS", "Drivable", "Place", "drive")
+__all__ = ("DEAD_AFTER", "MAX_FRUITLESS", "Drivable", "Place", "drive", "hear", "poster", "said_by", "whole_log")
 
 MAX_FRUITLESS: Final = 5
 """Drives in a row that finish no step and no tool, after which a run fails: what kills a process kills the next one."""
@@ -47,11 +51,13 @@ class Drivable(Protocol):
     def name(self) -> str:
         """The name under which runs are stored."""
 
-    def run_stream(self, task: Any, /, *, context: Any = None, **options: Any) -> Any:
-        """A stream of a new run."""
+    @property
+    def run_stream(self) -> Callable[..., Any]:
+        """Returns a stream of a new run."""
 
-    def resume(self, log: Any, /, **options: Any) -> Any:
-        """A stream of the rest of a run."""
+    @property
+    def resume(self) -> Callable[..., Any]:
+        """Returns a stream of the rest of a run."""
 
 
 class Place(Protocol):
@@ -101,7 +107,7 @@ async def drive(place: Place, id: str) -> Run | None:
     )
     run.store(writing)
     inbox = Inbox(run, events)
-    run.people.post = _poster(log, id)
+    run.people.post = poster(log, id)
     inbox.hear(await log.inbox(id))
     if fruitless(events) >= MAX_FRUITLESS:
         run.task_failed(_crash_loop(id))
@@ -139,21 +145,43 @@ async def _made(log: RunLog, member: Drivable, info: RunInfo, events: Sequence[E
         asked = Asked.decode(bytes(info.request.body))
         context = await _context(member, info, asked)
         options = asked.run_options()
-        run: Run
-        if events:
-            by = f"{os.uname().nodename}:{os.getpid()}" if hasattr(os, "uname") else str(os.getpid())
-            run = member.resume(events, context=context, on_changed="warn", by=by, **options).claim()
-        else:
-            history = asked.history or [decode_message(line) for line in await log.history(info.run)]
-            if history:
-                options["history"] = history
-            run = member.run_stream(list(asked.task), context=context, **options).claim()
-            run.go_by(info.run)
+        token = driven.set(True)
+        try:
+            return _begun(member, info, events, context, options, asked.history or await _said(log, info, events))
+        finally:
+            driven.reset(token)
     except JournalUnavailable:
         raise
     except HeadwaterError as error:
-        run = _Unable(info, events, error)
+        return _Unable(info, events, error)
+
+
+async def _said(log: RunLog, info: RunInfo, events: Sequence[Event]) -> tuple[Message, ...]:
+    """What the earlier runs of its thread said; a run that has begun has it in its log."""
+    return () if events else tuple([decode_message(line) for line in await log.history(info.run)])
+
+
+def _begun(
+    member: Drivable,
+    info: RunInfo,
+    events: Sequence[Event],
+    context: Any,
+    options: dict[str, Any],
+    history: Sequence[Message],
+) -> Run:
+    run: Run
+    if events:
+        run = member.resume(events, context=context, on_changed="warn", by=f"process {os.getpid()}", **options).claim()
+        return run
+    if history:
+        options["history"] = history
+    run = member.run_stream(list(_task_of(info)), context=context, **options).claim()
+    run.go_by(info.run)
     return run
+
+
+def _task_of(info: RunInfo) -> tuple[Message, ...]:
+    return Asked.decode(bytes(info.request.body)).task
 
 
 async def _context(member: Drivable, info: RunInfo, asked: Asked) -> Any:
@@ -178,7 +206,7 @@ class _Unable(Run):
         self._error = error
         self._input: tuple[Message, ...] = ()
         with contextlib.suppress(HeadwaterError):
-            self._input = Asked.decode(bytes(info.request.body)).task
+            self._input = _task_of(info)
         self.go_by(info.run)
         if events:
             Resumption.of(events, on_changed="warn").apply(self)
@@ -224,7 +252,7 @@ async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox) -> N
     """Read the run until it ends or is let go; its events go to the store as they come."""
     pull, append = run.pull, run.append
     run.lets_go = RunLost(f"This process lets go of {run.id}.", hint="Another one goes on with it.")
-    hearing = asyncio.get_running_loop().create_task(_hear(log, run, inbox), name=f"headwater inbox {run.id}")
+    hearing = asyncio.get_running_loop().create_task(hear(log, run, inbox), name=f"headwater inbox {run.id}")
     try:
         while events := await pull():
             for event in events:
@@ -253,7 +281,7 @@ def _let_go(run: Run, writing: Writing, inbox: Inbox) -> None:
     run.leave(Parked(f"The run waits for people: {waits}.", hint="Answer with headwater.attach(id)."))
 
 
-async def _hear(log: RunLog, run: Run, inbox: Inbox) -> None:
+async def hear(log: RunLog, run: Run, inbox: Inbox) -> None:
     """Give the run what is said to it while it is driven."""
     pause = 0.05
     while not run.over:
@@ -266,10 +294,10 @@ async def _hear(log: RunLog, run: Run, inbox: Inbox) -> None:
             pause = min(2 * pause, 2.0)
 
 
-def _poster(log: RunLog, id: str) -> Any:
-    async def post(question: Question, answer: Answer) -> Answer:
-        import msgspec
+def poster(log: RunLog, id: str) -> Post:
+    """What stores the answers of approvers, and that questions lapse; see `People.post`."""
 
+    async def post(question: Question, answer: Answer) -> Answer:
         body = msgspec.json.encode(answer_body(answer, question.kind))
         pause = 0.05
         while True:

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
+from headwater.backends.interrupt import running_loop
 from headwater.errors import HeadwaterError, JournalUnavailable, RunLost, UnknownRun
 from headwater.events.codec import encode
 from headwater.events.types import Event, RunCancelled, RunFailed, RunFinished
@@ -42,8 +43,8 @@ class Writing:
     """The log of one tree of runs on its way to the store; see `runtime.log.Journal`.
 
     `first` is where the log ends that is gone on with, `by` who appends. `owner` is the worker that drives the run from
-    the first batch on. `begin` is awaited before that. `said` returns the encoded messages that the run adds to its
-    thread.
+    the first batch on. `begin` is awaited before that, `ended` is called when nothing more is appended. `said` returns
+    the encoded messages that the run adds to its thread.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Writing:
         lost: Lost,
         begin: Begin | None = None,
         said: Callable[[], tuple[bytes, ...]] | None = None,
+        ended: Callable[[], None] | None = None,
     ) -> None:
         self.run = run
         self.begin = begin
@@ -65,6 +67,7 @@ class Writing:
         self.stored_until = first
         """The log's end as the store has it."""
         self._said = said
+        self._ended = ended
         self._writer = writer
         self._by = by
         self._owner = owner
@@ -100,6 +103,8 @@ class Writing:
     def end(self) -> None:
         """See `Journal`."""
         self.whole()
+        if self._ended is not None:
+            self._ended()
 
     def waits(self, until: float | None, heard: int) -> None:
         """The process lets go of the run with what is not stored yet: it waits, at the longest `until`.
@@ -181,6 +186,7 @@ class Writer:
 
     def __init__(self, open: Callable[[], Awaitable[RunLog]]) -> None:
         self._open = open
+        self._loop = running_loop()
         self._dirty: dict[str, Writing] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -188,7 +194,10 @@ class Writer:
         """It has something to be stored."""
         self._dirty[writing.run] = writing
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._work(), name="headwater writer")
+            # In plain code a run is left while its loop stands idle, which turns again to settle it.
+            self._loop = running_loop() or self._loop
+            assert self._loop is not None
+            self._task = self._loop.create_task(self._work(), name="headwater writer")
             self._task.add_done_callback(self._ended)
 
     async def settle(self) -> None:

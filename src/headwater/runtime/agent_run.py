@@ -7,8 +7,8 @@ assembles the result; `backends.retry` makes the requests.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NoReturn
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from msgspec import UNSET
 
@@ -78,6 +78,8 @@ class AgentRun(Hearing):
     _told_problem = False
     """Whether the result of a call has told the model."""
     _took_thread = False
+    said_before: Callable[[AgentRun], Coroutine[Any, Any, tuple[Message, ...]]] | None = None
+    """Returns what earlier runs of its thread said, where a journal holds the thread."""
     _standing: Standing | None = None
     """Its state in the resumed log, until its first new step."""
 
@@ -98,6 +100,8 @@ class AgentRun(Hearing):
         if self.parking:
             await self.rest()
         job = self.job
+        if self.said_before is not None and not self._above:
+            self._history = await self._interruptible.wait(self.said_before(self))
         before = self._history if job.thread is None else job.thread.take()
         self._took_thread = job.thread is not None
         self._history = all_well_formed(before)

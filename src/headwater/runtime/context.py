@@ -124,6 +124,9 @@ class _CurrentRun:
         return _current.set(weakref.ref(run) if run is not None else None)
 
 
+driven: ContextVar[bool] = ContextVar("headwater_driven", default=False)
+"""Whether a run that is made here is driven from a journal: then it is stored already, and has its context."""
+
 current_run = _CurrentRun()
 """The run that the running tool or callback belongs to; runs started there are linked to it."""
 

@@ -47,6 +47,13 @@ class Journal(Protocol):
     def end(self) -> None:
         """Stores the rest; nothing more is appended."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether all that is to be stored has been, or never will be."""
+
+    async def settle(self) -> None:
+        """Wait until that is so."""
+
 
 class Log:
     """The numbering of one tree of runs. It keeps no events by itself."""

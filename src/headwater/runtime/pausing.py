@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from headwater.backends.interrupt import Interruptible, running_loop
 from headwater.errors import (
@@ -71,6 +71,8 @@ class Pausing(Placed):
     """The approver for the questions of the run, and of child runs without their own."""
     at_end: Callable[[], None] | None = None
     """Called once nothing more is appended to the tree of which this is the outermost run."""
+    journaling: Callable[[Any], None] | None = None
+    """Attaches a journal where the run turns out to be the outermost when it is first read."""
     lets_go: HeadwaterError | None = None
     """The error for abandoning the run if the task that reads it is cancelled; None: the run is cancelled too."""
     stands_still: Callable[[bool], None] | None = None
@@ -143,13 +145,16 @@ class Pausing(Placed):
 
     @property
     def settled(self) -> bool:
-        """Whether all of the run's tasks are done."""
-        return self._mux is None or self._mux.done
+        """Whether all of the run's tasks are done, and all that it said is stored where there is a journal."""
+        journal = None if self._above else self._log.journal
+        return (self._mux is None or self._mux.done) and (journal is None or journal.idle)
 
     async def settle(self) -> None:
         """Waits until the run's cancelled tasks are done."""
         if self._mux is not None:
             await self._mux.settle()
+        if self._log.journal is not None and not self._above:
+            await self._log.journal.settle()
 
     # --- people
 

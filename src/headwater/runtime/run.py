@@ -110,6 +110,8 @@ class Run(Pausing):
             self.watch(hook(self))
         if self.wants_log:
             self.keep()
+        if self.journaling is not None and self._log.journal is None:
+            self.journaling(self)
 
     def _begin_reading(self) -> list[Event]:
         """Called at the first read: returns the first events."""

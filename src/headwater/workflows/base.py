@@ -16,8 +16,9 @@ from typing_extensions import Unpack
 
 from headwater.agents import validation
 from headwater.agents.deep_copy import DeepCopied
+from headwater.agents.journaled import Journaled
 from headwater.agents.needed_context import Needed, contexts_below, refuse_without
-from headwater.agents.options import NO_TASK, refuse_said_before, task_of
+from headwater.agents.options import NO_TASK, ContextFrom, OnWaiting, refuse_said_before, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
@@ -77,9 +78,12 @@ class WorkflowOptions(TypedDict, total=False):
     stream: bool
     approver: Approver | None
     keep_log: bool
+    journal: str | None
+    context_from: ContextFrom | None
+    on_waiting: OnWaiting | None
 
 
-class Workflow(DeepCopied, Generic[ResultT]):
+class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
     """Named members with the methods of an agent; see the subclasses for the plans.
 
     `agents` are agents, workflows, or anything with a name and `run_stream`; their names are unique.
@@ -106,6 +110,9 @@ class Workflow(DeepCopied, Generic[ResultT]):
         stream: bool = False,
         approver: Approver | None = None,
         keep_log: bool = False,
+        journal: str | None = None,
+        context_from: ContextFrom | None = None,
+        on_waiting: OnWaiting | None = None,
         **more: Any,
     ) -> None:
         for unknown in more:
@@ -124,6 +131,7 @@ class Workflow(DeepCopied, Generic[ResultT]):
         self.stream = stream
         self.approver = approver
         self.keep_log = keep_log
+        self._keep_journal(journal, context_from, on_waiting)
 
     # --- for subclasses
 
@@ -281,6 +289,9 @@ class Workflow(DeepCopied, Generic[ResultT]):
         if context is None:
             refuse_without(self._declared_contexts({id(self)}))
         given = as_messages(task)
+        options = {"context": context}
+        recorded = self._recorded(task, options)
+        context = options["context"]
         run = WorkflowRun(
             self.name,
             self._plan,
@@ -302,6 +313,8 @@ class Workflow(DeepCopied, Generic[ResultT]):
             wants_log=self.keep_log if keep_log is None else keep_log,
             origin=Origin.here(),
         )
+        if recorded is not None:
+            recorded(run)
         run.slow_reader = validation.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
         if not run.wants_log:
             run.wants_log = self.wants_log(set())

@@ -76,17 +76,17 @@ class GraphWorkflow(Workflow[Response[Any]]):
         self.routes: dict[str, Route] = dict(routes or {})
         for source in self.routes:
             self._check(source, "routes=")
-        self.start: tuple[str, ...] = self._starts(start)
+        self.starts: tuple[str, ...] = self._starts(start)
         self.max_visits = validation.whole("max_visits", max_visits)
         self._reach = self._reachable()
 
     def _plan_of(self) -> Sequence[Any]:
         edges = [(edge.source, edge.target, edge.when is not None) for edge in self.edges]
-        return edges, [*self.routes], self.start, self.max_visits
+        return edges, [*self.routes], self.starts, self.max_visits
 
     def _edges(self) -> tuple[tuple[str, str], ...]:
         declared = dict.fromkeys((edge.source, edge.target) for edge in self.edges)
-        led_to = {*self.start, *(target for _, target in declared)}
+        led_to = {*self.starts, *(target for _, target in declared)}
         routed = [(source, name) for source in self.routes for name in self._nodes if name not in led_to]
         return (*declared, *routed)
 
@@ -151,7 +151,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         for edge in self.edges:
             ways[edge.source].add(edge.target)
         for source in self.routes:
-            ways[source].update(name for name in self._nodes if name not in self.start)
+            ways[source].update(name for name in self._nodes if name not in self.starts)
         reach: dict[str, frozenset[str]] = {}
         for name in self._nodes:
             seen: set[str] = set()
@@ -197,7 +197,7 @@ class _Walk:
     def __init__(self, graph: GraphWorkflow, run: WorkflowRun) -> None:
         self._graph = graph
         self._run = run
-        self._come: dict[str, dict[str, Response[Any]]] = {name: {} for name in graph.start}
+        self._come: dict[str, dict[str, Response[Any]]] = {name: {} for name in graph.starts}
         self._visits: dict[str, int] = {}
         self._working: dict[asyncio.Task[Response[Any]], str] = {}
 

@@ -96,6 +96,11 @@ class InProcess(Executor):
         if (again := self._again.pop(run, None)) is not None:
             self._put(run, *again)
 
+    def let_go(self) -> None:
+        """Cancel what is driven, and go on serving."""
+        for task in self._driven.values():
+            task.cancel()
+
     async def drain(self, seconds: float) -> None:
         """See Executor."""
         self._draining = True

@@ -1,0 +1,159 @@
+"""A run of a journal, read from its stored log as it grows, whoever drives it.
+
+Leaving says nothing to the run; `cancel` stops it, wherever it is driven. What is said to it goes into its inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import Any
+
+from headwater.durable.home import Home
+from headwater.durable.saying import say_answer, say_cancel, say_steer
+from headwater.errors import AlreadyAnswered, AnswerInvalid, JournalUnavailable, RunEnded, UnknownQuestion, UsageError
+from headwater.events import ApprovalAnswered, ApprovalAsked, Event, InputAnswered, InputAsked
+from headwater.events.messages import Message
+from headwater.events.questions import Answer, Question
+from headwater.journal.run_log import Page
+from headwater.runtime.ending import CancelledBy
+from headwater.runtime.from_log import FromLog
+from headwater.runtime.people import People
+
+__all__ = ("Followed",)
+
+
+class Followed(FromLog):
+    """The run of that id."""
+
+    def __init__(self, home: Home, id: str) -> None:
+        super().__init__()
+        self.id = id
+        self._home = home
+        self._pages: AsyncIterator[Page] | None = None
+        self._people = StoredPeople(self, home)
+        self.answered: dict[str, str] = {}
+        """What was answered, by id: by whom."""
+
+    async def _advance(self) -> list[Event]:
+        if self._pages is None:
+            log = await self._interruptible.wait(self._home.log())
+            self._pages = log.tail(self.id)
+        try:
+            page = await self._interruptible.wait(_next(self._pages))
+        except _End:
+            return self._ended()
+        if page.reset and self.known:
+            raise JournalUnavailable(
+                f"The log of {self.id} is shorter than what was read of it: its store was restored from a backup.",
+                hint="Read it again from its beginning.",
+            )
+        return [*page.events()]
+
+    def append(self, event: Event) -> Awaitable[Any] | None:
+        """See FromLog."""
+        wait = super().append(event)
+        if isinstance(event, ApprovalAnswered):
+            self.answered[event.approval] = event.by
+        elif isinstance(event, InputAnswered):
+            self.answered[event.input] = event.by
+        return wait
+
+    def _finished(self) -> None:
+        pages, self._pages = self._pages, None
+        close = getattr(pages, "aclose", None)
+        if close is not None:
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop().create_task(_closed(close))
+
+    # --- speaking to it
+
+    @property
+    def people(self) -> People:
+        """Who is asked in the run."""
+        return self._people
+
+    @property
+    def open_questions(self) -> Iterator[Question]:
+        """What is asked anywhere in the tree and not answered, as far as the log has been read."""
+        found: list[ApprovalAsked | InputAsked] = []
+        for node in tuple(self._tree.nodes.values()):
+            if node.fold is not None:
+                found += node.fold.asked.open.values()
+        return (Question.of(event) for event in sorted(found, key=lambda event: event.seq))
+
+    def cancel(self, by: CancelledBy = "caller") -> None:
+        """Stop the run, from any thread; its reader gets the end of the log."""
+        if not self.over:
+            with contextlib.suppress(RunEnded):
+                self._home.ask(lambda: say_cancel(self._home, self.id))
+
+    def steer(self, message: Message, *, agent: str | None, by: str, now: bool, key: str = "") -> bool:
+        """Say something to the run, or to the one below that goes by the name `agent`. False: it is over."""
+        try:
+            self._home.ask(lambda: say_steer(self._home, self.id, message, agent=agent, by=by, now=now, key=key))
+        except RunEnded:
+            return False
+        return True
+
+    def park(self, *, now: bool = False) -> None:
+        """Raises UsageError: the run is driven elsewhere."""
+        raise UsageError("A run of a journal cannot be parked by whoever reads it.", hint="Leave it, or cancel it.")
+
+
+class StoredPeople(People):
+    """Who is asked in a run of a journal: what is open stands in its log, and its inbox takes the answers."""
+
+    __slots__ = ("_home", "_run")
+
+    def __init__(self, run: Followed, home: Home) -> None:
+        super().__init__()
+        self._run = weakref.ref(run)  # each would hold the other
+        self._home = home
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """The questions that wait for an answer, in the order in which they were asked."""
+        run = self._run()
+        return tuple(run.open_questions) if run is not None else ()
+
+    @property
+    def unattended(self) -> tuple[Question, ...]:
+        """None: whoever may answer is not known here."""
+        return ()
+
+    def answer(self, id: str, answer: Answer, kind: str) -> None:
+        """Answer the question of that id and kind; from any thread.
+
+        Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid where it is of another kind.
+        """
+        question = next((one for one in self.pending if one.id == id), None)
+        if question is not None and question.kind != kind:
+            wants = "approve or deny" if question.kind == "approval" else "answer or decline"
+            raise AnswerInvalid(f"{id} is a question of another kind.", hint=f"Use {wants}.")
+        run = self._run()
+        if run is None or question is None:
+            open_ = ", ".join(one.id for one in self.pending) or "none"
+            if run is not None and id in run.answered:
+                raise AlreadyAnswered(f"{id} was answered before.", hint="That answer stands.", by=run.answered[id])
+            raise UnknownQuestion(f"No question has the id {id!r}.", hint=f"Open are: {open_}.")
+        known: Any = kind
+        self._home.ask(lambda: say_answer(self._home, run.id, id, answer, known))
+
+
+async def _next(pages: AsyncIterator[Page]) -> Page:
+    try:
+        return await anext(pages)
+    except StopAsyncIteration:
+        raise _End from None
+
+
+class _End(Exception):
+    """The log is at its end."""
+
+
+async def _closed(close: Any) -> None:
+    with contextlib.suppress(RuntimeError):
+        await close()

@@ -1,0 +1,120 @@
+"""How a run that somebody reads in this process gets into its journal, and hears what others say to it.
+
+Owns the request that is stored for it, and the two ways in which its people's answers reach the store. The run is
+attached when it is first read, where it turns out to be the outermost of its tree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from headwater.durable.asked import AskedFor, asked_of, context_of, plain_context
+from headwater.durable.drive import hear, poster, said_by
+from headwater.durable.home import home_of
+from headwater.durable.inbox import Inbox
+from headwater.durable.saying import say_answer
+from headwater.errors import ConfigurationError, HeadwaterError
+from headwater.events.codec import decode_message, encode
+from headwater.events.messages import Message
+from headwater.events.questions import Answer, Question
+from headwater.journal.opening import check_url
+from headwater.journal.run_log import Batch, Request, RunLog
+from headwater.runtime.run import Run
+
+__all__ = ("Recording",)
+
+
+class Recording:
+    """The journal of one run that is read here. `options` are what the run was given beside its task."""
+
+    def __init__(
+        self,
+        url: str,
+        agent: str,
+        task: Sequence[Message],
+        options: Mapping[str, Any],
+        *,
+        thread: str | None = None,
+    ) -> None:
+        check_url(url)
+        self._home = home_of(url)
+        self._agent = agent
+        self._task = tuple(task)
+        self._options = dict(options)
+        self._thread = thread
+        self._created: asyncio.Task[None] | None = None
+        self._hearing: asyncio.Task[None] | None = None
+
+    def context(self, context_from: Callable[[AskedFor], Any]) -> Any:
+        """The context that the run works with. Raises ConfigurationError."""
+        asked_for = AskedFor(
+            run="",
+            agent=self._agent,
+            task=self._task,
+            context=plain_context(self._options.get("context")),
+            thread=self._thread,
+        )
+        context = context_of(asked_for, context_from)
+        if inspect.isawaitable(context):
+            close = getattr(context, "close", None)
+            if close is not None:
+                close()
+            raise ConfigurationError(
+                f"context_from of {self._agent!r} is a coroutine function, which a run that is read here cannot await.",
+                hint="Make it a plain function, or begin the run with agent.start(…).",
+            )
+        return context
+
+    def attach(self, run: Run) -> None:
+        """Have the run stored where it turns out to be the outermost of its tree, once it is read."""
+        run.journaling = self._begin
+        if self._thread is not None:
+            run.said_before = self.history  # type: ignore[attr-defined]  # a thread is an agent's alone
+
+    def _begin(self, run: Run) -> None:
+        """The run is about to be read. Raises ConfigurationError where its context is no JSON value."""
+        station, options = self._home.station, self._options
+        given = {name: value for name, value in options.items() if name not in ("context", "history")}
+        body = asked_of(
+            self._task, history=options.get("history") or (), context=options.get("context"), options=given
+        ).encode()
+        request = Request(agent=self._agent, body=body, thread=self._thread)
+        past = run.record.events if run.record is not None else ()
+        run.use_clock(station.ahead)
+
+        async def create(log: RunLog) -> None:
+            created = await log.create(run.id, request)
+            if created.new and past:
+                by = f"{self._home.worker.id}/past"
+                await log.append(Batch(run=run.id, first=0, lines=tuple(map(encode, past)), by=by))
+            run.people.post = poster(log, run.id)
+            self._hearing = asyncio.ensure_future(hear(log, run, Inbox(run, past)))
+
+        def end() -> None:
+            if self._hearing is not None:
+                self._hearing.cancel()
+
+        said = partial(said_by, run) if self._thread is not None else None
+        station.record(run, first=len(past), begin=create, said=said, ended=end)
+        run.people.posted = partial(self._posted, run.id)
+
+    def _posted(self, run: str, question: Question, answer: Answer) -> None:
+        kind: Literal["approval", "input"] = question.kind
+        self._home.ask(lambda: say_answer(self._home, run, question.id, answer, kind))
+
+    async def history(self, run: Run) -> tuple[Message, ...]:
+        """What the earlier runs of the thread said. The run is created first. Raises ThreadBusy."""
+        log = await self._home.log()
+        writing = self._home.station.writing_of(run.id)
+        if writing is not None and writing.begin is not None:
+            try:
+                await writing.begin(log)
+            except HeadwaterError as error:
+                writing.refused(error)
+                raise
+            writing.begin = None
+        return tuple([decode_message(line) for line in await log.history(run.id)])

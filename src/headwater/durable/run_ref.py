@@ -1,0 +1,138 @@
+"""A reference to a run of a journal, as `agent.start` returns it. It holds the id, and reads the run anew each time.
+
+Methods that speak to the run block in plain code and return an awaitable inside a running event loop, as `run` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+from typing import Any, Generic, Literal, cast
+
+from typing_extensions import TypeVar
+
+from headwater.durable.followed import Followed
+from headwater.durable.home import Home, home_of, journal_url
+from headwater.durable.saying import say_answer, say_cancel, say_steer
+from headwater.errors import ConfigurationError
+from headwater.events.messages import Message
+from headwater.events.questions import Answer
+from headwater.journal.run_log import RunInfo
+from headwater.readers.chunks import StreamChunk
+from headwater.readers.kept_loop import blocks_here
+from headwater.readers.stream import AgentStream
+
+__all__ = ("RunRef", "attached", "either")
+
+OutputT = TypeVar("OutputT", default=str)
+T = TypeVar("T")
+
+
+def either(home: Home, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """What the coroutine returns: at once in plain code, to be awaited inside a running event loop."""
+    if blocks_here():
+        return home.ask(make)
+    return cast("T", make())
+
+
+def attached(id: str, journal: str | None = None) -> AgentStream[Any, Any]:
+    """The run of that id as a stream. `journal` is its store's URL; None means HEADWATER_JOURNAL.
+
+    Raises ConfigurationError.
+    """
+    url = journal_url(journal)
+    if url is None:
+        raise ConfigurationError(
+            f"No journal is named in which the run {id!r} could be.",
+            hint='Name it: attach(id, journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
+        )
+    home = home_of(url)
+    return AgentStream(lambda: Followed(home, id))
+
+
+class RunRef(Generic[OutputT]):
+    """A run that goes on without a reader. Its `id` is enough to read it from anywhere: `headwater.attach(id)`."""
+
+    def __init__(self, home: Home, id: str, *, new: bool = True) -> None:
+        self.id = id
+        self.new = new
+        """Whether this call has created the run; False where one of the same key was there."""
+        self._home = home
+
+    def __repr__(self) -> str:
+        return f"RunRef({self.id!r})"
+
+    # --- reading it
+
+    def stream(self) -> AgentStream[OutputT]:
+        """The run from its beginning, as a stream with every face that a stream has. Leaving it cancels nothing."""
+        return AgentStream(lambda: Followed(self._home, self.id))
+
+    def __aiter__(self) -> AsyncIterator[StreamChunk]:
+        return aiter(self.stream())
+
+    def __iter__(self) -> Iterator[StreamChunk]:
+        return iter(self.stream())
+
+    def events(self) -> Any:
+        """The typed log, from its beginning: `async for event in ref.events()`, or plain `for`."""
+        return self.stream().events()
+
+    async def result(self) -> Any:
+        """The Response, once the run has ended. Raises what ended it, where an error did."""
+        return await self.stream().result()
+
+    def result_sync(self) -> Any:
+        """`result()` for plain code."""
+        return self.stream().result_sync()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.result().__await__()
+
+    def info(self) -> RunInfo:
+        """What the journal knows of the run: its state, who drives it, its request. Raises UnknownRun."""
+
+        async def ask() -> RunInfo:
+            return await (await self._home.log()).info(self.id)
+
+        return either(self._home, ask)
+
+    # --- speaking to it
+
+    def cancel(self) -> None:
+        """Cancel the run, wherever it is driven. Raises RunEnded, UnknownRun."""
+        return either(self._home, lambda: say_cancel(self._home, self.id))
+
+    def steer(self, message: str | Message, *, agent: str | None = None, now: bool = False, by: str = "") -> None:
+        """Say something to the run. The model hears it before it is asked next; a run that waits, when it goes on.
+
+        Raises RunEnded, UnknownRun.
+        """
+        said = Message.user(message) if isinstance(message, str) else message
+        return either(self._home, lambda: say_steer(self._home, self.id, said, agent=agent, by=by, now=now))
+
+    def approve(
+        self,
+        id: str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        note: str = "",
+        by: str = "",
+        for_run: bool = False,
+    ) -> None:
+        """Allow the call that is asked about. Raises AlreadyAnswered, RunEnded, UnknownRun."""
+        return self._say(id, Answer(arguments=arguments, note=note, by=by, for_run=for_run), "approval")
+
+    def deny(self, id: str, *, note: str = "", by: str = "", for_run: bool = False) -> None:
+        """Refuse the call that is asked about. Raises as `approve` does."""
+        return self._say(id, Answer(allowed=False, note=note, by=by, for_run=for_run), "approval")
+
+    def answer(self, id: str, content: Any, *, by: str = "") -> None:
+        """Give a tool what it asks for. Raises as `approve` does."""
+        return self._say(id, Answer(content=content, by=by), "input")
+
+    def decline(self, id: str, *, by: str = "") -> None:
+        """Do not answer what a tool asks. Raises as `approve` does."""
+        return self._say(id, Answer(action="decline", by=by), "input")
+
+    def _say(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+        return either(self._home, lambda: say_answer(self._home, self.id, id, answer, kind))

@@ -1,0 +1,49 @@
+"""What is said to a run of a journal, from whatever process: an answer, a steer, a cancel.
+
+Each is a letter in the run's inbox. Where the run can be driven in this process it is submitted, so that it hears at
+once; else the process that drives it does, or takes it up.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from headwater.durable.home import Home
+from headwater.durable.inbox import answer_body, steer_body
+from headwater.events.messages import Message
+from headwater.events.questions import Answer
+from headwater.journal import run_log
+from headwater.schema import all_well_formed
+
+__all__ = ("say_answer", "say_cancel", "say_steer")
+
+
+async def say_answer(home: Home, run: str, question: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+    """Answer a question. Raises AlreadyAnswered, RunEnded, UnknownRun."""
+    log = await home.log()
+    await run_log.answer(log, run, question, answer_body(all_well_formed(answer), kind))
+    await _wake(home, run)
+
+
+async def say_steer(
+    home: Home, run: str, message: Message, *, agent: str | None, by: str, now: bool, key: str = ""
+) -> None:
+    """Say something to the run, which it hears before its model is asked next. Raises RunEnded, UnknownRun."""
+    log = await home.log()
+    body = steer_body(all_well_formed(message), agent=agent, now=now, by=by)
+    await log.post(run, "steer", key or f"{run}/said-{os.urandom(4).hex()}", body)
+
+
+async def say_cancel(home: Home, run: str) -> None:
+    """Cancel the run. Raises RunEnded, UnknownRun."""
+    log = await home.log()
+    await log.post(run, "cancel", f"{run}/cancel", b"null")
+    await _wake(home, run)
+
+
+async def _wake(home: Home, run: str) -> None:
+    log = await home.log()
+    info = await log.info(run)
+    if info.request.agent in home.members and info.state in ("waiting", "queued"):
+        await home.submit(run, priority=info.request.priority)

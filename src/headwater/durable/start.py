@@ -1,0 +1,70 @@
+"""Starting a run that goes on without a reader: it is stored, then driven here until another process takes over.
+
+Owns what a run may be started with. A run that was started twice under the same key is one run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from headwater.durable.asked import asked_of
+from headwater.durable.drive import Drivable
+from headwater.durable.home import Home, home_of, journal_url
+from headwater.durable.run_ref import RunRef, either
+from headwater.errors import ConfigurationError
+from headwater.events.messages import Message
+from headwater.journal.run_log import Request
+
+__all__ = ("started",)
+
+
+def started(
+    member: Drivable,
+    journal: str | None,
+    task: Sequence[Message],
+    *,
+    key: str | None = None,
+    context: Any = None,
+    history: Sequence[Message] = (),
+    thread: str | None = None,
+    when_busy: Literal["raise", "queue"] = "raise",
+    queue: str = "default",
+    priority: int = 0,
+    not_before: float | None = None,
+    labels: Mapping[str, str] | None = None,
+    options: Mapping[str, Any],
+) -> RunRef[Any]:
+    """Store the run and have it driven; see `Agent.start`. In an event loop what is returned is to be awaited.
+
+    Raises ConfigurationError where no journal is named, or something has no JSON form; ThreadBusy.
+    """
+    url = journal_url(journal)
+    if url is None:
+        raise ConfigurationError(
+            f"{member.name!r} has no journal, so a run of it cannot be started without a reader.",
+            hint='Name one: Agent(journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
+        )
+    asked = asked_of(task, history=history, context=context, options=options)
+    asked.run_options()
+    home = home_of(url)
+    home.register(member)
+    request = Request(
+        agent=member.name,
+        body=asked.encode(),
+        thread=thread,
+        queue=queue,
+        priority=priority,
+        not_before=not_before,
+        labels=dict(labels or {}),
+    )
+    return either(home, lambda: _start(home, request, key, when_busy))
+
+
+async def _start(home: Home, request: Request, key: str | None, when_busy: Literal["raise", "queue"]) -> RunRef[Any]:
+    log = await home.log()
+    created = await log.create(f"run_{os.urandom(9).hex()}", request, key=key, when_busy=when_busy)
+    if created.new or not (await log.info(created.run)).over:
+        await home.submit(created.run, not_before=request.not_before, priority=request.priority)
+    return RunRef(home, created.run, new=created.new)
