@@ -64,4 +64,4 @@ def test_its_labels_and_options_are_stored(journal: str) -> None:
     request = ref.info().request
     assert (request.labels, request.priority) == ({"team": "a"}, 3)
     (started,) = [event for event in ref.events() if event.type == "run.started"]
-    assert started.settings["temperature"] == 0.5  # type: ignore[attr-defined]
+    assert started.settings["temperature"] == 0.5

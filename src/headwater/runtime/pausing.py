@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -251,6 +251,13 @@ class Pausing(Placed):
         self._log.journal, self._log.awaited = journal, True
         self._watchers = (journal.put, *self._watchers)
 
+    async def _reader_came(self) -> None:
+        """What was given to the reader before is in the log; where the store is far behind, wait for it."""
+        behind = self._log.arrived(ending=self.ending.stage is Stage.ENDING)
+        if behind is not None:
+            with contextlib.suppress(Stopped):
+                await self._interruptible.wait(_until(behind))
+
     def use_clock(self, ahead: float) -> None:
         """Uses the time of the log's store, whose clock is `ahead` of this machine's, in seconds."""
         self._log.ahead = self.people.ahead = ahead
@@ -424,6 +431,10 @@ class Pausing(Placed):
         seconds = self._timeout or 0.0
         error = f"The run took longer than {seconds:g} s."
         self.task_failed(RunTimeout(error, hint="Raise timeouts.run.", clock="run", seconds=seconds))
+
+
+async def _until(wait: Awaitable[None]) -> None:
+    await wait
 
 
 def nobody_answers(questions: Sequence[Question]) -> ApprovalNeeded:

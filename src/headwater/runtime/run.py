@@ -170,13 +170,6 @@ class Run(Pausing):
             self.abandon(self.lets_go)
             self._finish()
 
-    async def _reader_came(self) -> None:
-        """Called when the previous batch is in the log; waits for the store if it is far behind."""
-        behind = self._log.arrived(ending=self.ending.stage is Stage.ENDING)
-        if behind is not None:
-            with contextlib.suppress(Stopped):
-                await self._interruptible.wait(_until(behind))
-
     async def _all_stored(self) -> list[Event]:
         """Waits until the whole log is stored, if it is: no result is returned before that."""
         journal = self._log.journal
@@ -443,7 +436,3 @@ class Run(Pausing):
             if self.at_end is not None:
                 self.at_end()
         self._finished()
-
-
-async def _until(wait: Awaitable[None]) -> None:
-    await wait
