@@ -132,7 +132,7 @@ class Remote:
         return self.agent or self._server.host
 
     def run(self, task: Task, **options: Any) -> Response[Any]:
-        """Run to the end: blocks in plain code; inside a running event loop returns an awaitable. See `run_stream`.
+        """Run to the end: blocks in sync code; inside a running event loop returns an awaitable. See `run_stream`.
 
         Ctrl-C leaves the run, and raises KeyboardInterrupt with the partial as `response`.
         """
@@ -188,7 +188,7 @@ class Remote:
 
 
 class _PlainCode:
-    """How plain code waits: on the loop that is kept for its thread."""
+    """How sync code waits: on the event loop that is kept for its thread."""
 
     def blocks(self) -> bool:
         """See `Blocking`."""
