@@ -6,7 +6,7 @@ import pytest
 
 from headwater.errors import ConfigurationError, HeadwaterError, RunEnded, ThreadBusy, UnknownRun
 from headwater.journal.run_log import Request
-from headwater.journal.wording import busy, check_name, check_request, ended, plain, unknown
+from headwater.journal.wording import busy, check_name, check_request, ended, plain, unavailable, unknown
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,13 @@ def test_a_name_that_a_store_cannot_hold_is_refused(name: str) -> None:
 def test_any_other_name_is_accepted(name: str | None) -> None:
     check_name("key", name)
     check_request("r", Request(agent="a", labels={name or "a": ""}), name)
+
+
+@pytest.mark.parametrize("said", ["refused.", "refused?\n", "refused", " refused?. "])
+def test_a_store_that_does_not_answer_is_one_sentence_without_a_password(said: str) -> None:
+    error = unavailable("postgresql://u:secret@h/x", OSError(said))
+    assert error.message == "The journal postgresql://u:***@h/x does not answer: refused."
+    assert unavailable("u", OSError()).message == "The journal u does not answer: OSError."
 
 
 def test_text_is_stored_without_what_no_store_can_hold() -> None:

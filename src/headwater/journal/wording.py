@@ -80,7 +80,7 @@ def busy(thread: str, ahead: str) -> ThreadBusy:
 
 def unavailable(url: str, error: Exception) -> JournalUnavailable:
     """The store did not do what it was asked to."""
-    said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    said = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
     return JournalUnavailable(
         f"The journal {shown(url)} does not answer: {said}.",
         hint="Check that it can be reached, is not full and is not locked, then try again.",
