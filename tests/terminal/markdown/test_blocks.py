@@ -84,6 +84,12 @@ def test_blocks_one_by_one_are_the_whole(marks: list[str], random: object) -> No
     assert streamed(marks) == expected
 
 
+@pytest.mark.parametrize("text", ["```py\n    ", "```py\na\n \t", "a\n  ", "    ", "- a\n    "])
+def test_so_they_are_of_a_text_that_ends_with_spaces(text: str) -> None:
+    assert streamed([text]) == whole(text)
+    assert streamed(text) == whole(text)
+
+
 def test_so_they_are_of_an_answer_with_everything_in_it() -> None:
     expected = whole(SAMPLE)
     assert streamed([SAMPLE]) == expected

@@ -81,7 +81,10 @@ class Blocks:
 
     def finish(self) -> list[Block]:
         """All that is left: no more text will come, or what comes is another text."""
-        if self._source and not self._source.endswith("\n"):
+        whole = self._source.rfind("\n") + 1
+        if not self._source[whole:].strip(" \t"):
+            self._source = self._source[:whole]  # spaces alone are no last line
+        else:
             self._source += "\n"
         taken = self.take()
         if self._fence is not None:
