@@ -36,7 +36,7 @@ from tests.system.resume.kills import check_steps as right_steps
 from tests.system.resume.people import Rule, Saying
 from tests.system.resume.scenarios import SCENARIOS, Scenario, done
 
-__all__ = ("ENOUGH", "Correspondents", "check", "events_of", "whole")
+__all__ = ("ENOUGH", "RUN", "Correspondents", "check", "events_of", "whole")
 
 RUN: Final = "run_1"
 
