@@ -132,7 +132,7 @@ def test_an_event_callback_sees_what_is_asked(caplog: pytest.LogCaptureFixture) 
 def test_a_callback_that_wants_too_much_is_refused() -> None:
     def callback(one: Any, two: Any, three: Any, four: Any) -> None: ...
 
-    with pytest.raises(ConfigurationError, match="wants 4 arguments"):
+    with pytest.raises(ConfigurationError, match="requires 4 arguments"):
         Agent(model="offline").run("x", streaming_callback=callback)
 
 
