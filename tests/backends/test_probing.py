@@ -100,7 +100,7 @@ async def chat(answer: Any) -> Measured:
 
 def test_a_chat_completion_is_measured() -> None:
     one = asyncio.run(chat(b'data: {"choices": []}\n\n' * 3 + b"data: [DONE]\n\n"))
-    assert (len(one.events), one.end, one.kind, one.delays) == (4, "[DONE]", "openai", [])
+    assert (len(one.events), one.end, one.kind, one.delays) == (4, "[DONE]", "chat", [])
     assert "?" not in one.url
 
 

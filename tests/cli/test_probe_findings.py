@@ -35,13 +35,13 @@ def of(measured: Measured, level: str) -> str:
     return " ".join(f"{one.what} {one.do}" for one in findings(measured) if one.level == level)
 
 
-@pytest.mark.parametrize("kind", ["headwater", "openai"])
+@pytest.mark.parametrize("kind", ["headwater", "chat"])
 def test_what_comes_as_it_is_made_flows(kind: str) -> None:
     assert findings(stream(SMOOTH, kind=kind)) == []
     assert verdict([]) == "flows"
 
 
-@pytest.mark.parametrize("kind", ["headwater", "openai"])
+@pytest.mark.parametrize("kind", ["headwater", "chat"])
 @pytest.mark.parametrize("lumps", [[(3.0, 30)], [(1.0, 10), (2.0, 10), (3.0, 10)]], ids=["at the end", "in lumps"])
 def test_what_comes_in_lumps_is_held(kind: str, lumps: list[tuple[float, int]]) -> None:
     found = findings(stream(lumps, kind=kind))
@@ -57,11 +57,11 @@ def test_one_pause_is_no_proxy() -> None:
 
 
 def test_a_fast_model_is_no_proxy() -> None:
-    assert verdict(findings(stream([(0.05 * n, 10) for n in range(30)], kind="openai"))) == "flows"
+    assert verdict(findings(stream([(0.05 * n, 10) for n in range(30)], kind="chat"))) == "flows"
 
 
 @pytest.mark.parametrize("lumps", [[(0.1, 3)], [(0.1, 20)]], ids=["few", "at once"])
-@pytest.mark.parametrize("kind", ["headwater", "openai"])
+@pytest.mark.parametrize("kind", ["headwater", "chat"])
 def test_too_little_to_tell(kind: str, lumps: list[tuple[float, int]]) -> None:
     one = stream(lumps, kind=kind, pace=0.001)
     assert verdict(findings(one)) == "unsure"
@@ -84,17 +84,17 @@ def test_what_headers_say_of_the_way() -> None:
     said = of(stream(SMOOTH, headers=headers), "note")
     for word in ("nginx, which removes it", "no-transform", "via: 1.1 varnish", "Cloudflare", "from a cache"):
         assert word in said
-    assert "nginx" not in of(stream(SMOOTH, kind="openai", headers=headers), "note")
+    assert "nginx" not in of(stream(SMOOTH, kind="chat", headers=headers), "note")
 
 
 def test_heartbeats_that_do_not_come_through() -> None:
     silent = [*SMOOTH, (40.0, 1)]
     assert "15 s" in of(stream(silent), "held")
-    assert "15 s" not in of(stream(silent, kind="openai"), "held")
+    assert "15 s" not in of(stream(silent, kind="chat"), "held")
 
 
 def test_a_stream_that_is_cut() -> None:
-    cut = stream([*SMOOTH, (60.2, 1)], end="", ended_at=60.4, kind="openai")
+    cut = stream([*SMOOTH, (60.2, 1)], end="", ended_at=60.4, kind="chat")
     assert verdict(findings(cut)) == "broken"
     assert "60 s is a common timeout" in of(cut, "broken")
     other = stream(SMOOTH, end="", ended_at=7.0)

@@ -70,7 +70,7 @@ async def probe_run(server: RemoteServer, *, agent: str | None, task: str, secon
 async def probe_chat(base_url: str, *, model: str, key: str | None, task: str, seconds: float) -> Measured:
     """Measure a chat completion of an API like OpenAI's, whose base URL ends in /v1 in most cases."""
     url = f"{base_url.rstrip('/')}/chat/completions"
-    measured = Measured(url=url.partition("?")[0], method="POST", kind="openai")
+    measured = Measured(url=url.partition("?")[0], method="POST", kind="chat")
     body = {"model": model, "stream": True, "messages": [{"role": "user", "content": task}]}
     headers = {**_ACCEPT, "Content-Type": "application/json"}
     if key:

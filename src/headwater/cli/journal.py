@@ -6,7 +6,6 @@ A journal's password is never shown.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -44,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(asked: argparse.Namespace) -> int:
     """See `Command`."""
+    import asyncio
+
     from headwater.cli.output import Outlet
 
     url = asked.url or os.environ.get(VARIABLE, "")

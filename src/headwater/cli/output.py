@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from headwater.errors import HeadwaterError
-from headwater.events import Event
 
 if TYPE_CHECKING:
+    from headwater.events import Event
     from headwater.terminal.line_printer import LinePrinter
 
 __all__ = (

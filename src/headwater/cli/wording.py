@@ -39,7 +39,7 @@ _REPLACED: Final = tuple(
         (r"\bPass it: agent\.run\(task, context=…\)\. To make it optional,", "Run it in a program, or"),
         (r"\bGo on with the same declaration;", "Give the options that it was run with, as --agent or --tool;"),
         (r"with on_changed=\"warn\" what", "with --anyway what"),
-        (r"; what had come is in the error's `response`", ""),
+        (r"; the partial answer is in the error's `response`", ""),
     )
 )
 

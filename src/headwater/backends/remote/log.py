@@ -192,8 +192,8 @@ class RemoteLog:
     def _give_up(self, error: HeadwaterError) -> NoReturn:
         raise ConnectionFailed(
             f"Reconnecting to the run {self.run} has failed for {self._patience:g} s. The last try: {error.message}",
-            hint="The run may go on without this reader: attach to it again. `headwater probe URL` shows what holds a"
-            " stream back.",
+            hint="The run may go on without this reader: attach to it again. To see what holds a stream back, try:"
+            " headwater probe URL",
         ) from None
 
     def _silent(self) -> IdleTimeout:
