@@ -24,6 +24,8 @@ from headwater.web.http.guard import Guard
 from headwater.web.http.site import Endpoint, Handler, Owner, Refusal, Site
 from headwater.web.http.socket_talk import serve_socket
 from headwater.web.limits import Limits
+from headwater.web.mcp.routes import MCPRoutes
+from headwater.web.mcp.routes import refusal as mcp_refusal
 from headwater.web.native.openapi import OPERATIONS, document
 from headwater.web.native.routes import NativeRoutes
 from headwater.web.native.socket import Conversation
@@ -123,6 +125,9 @@ def api_router(
             made.add_api_route(path, endpoint, methods=[PAGE_PATHS[path]], response_model=None, include_in_schema=False)
         if path.startswith(("/v1/", "/ai-sdk/", "/ag-ui")):
             made.add_api_route(path, endpoint, methods=["GET", "POST"], response_model=None, include_in_schema=False)
+        if path == "/mcp":
+            methods = ["GET", "POST", "DELETE"]
+            made.add_api_route(path, endpoint, methods=methods, response_model=None, include_in_schema=False)
         for one in [one for one in OPERATIONS if one.path == path and path not in PAGE_PATHS]:
             made.add_api_route(
                 path,
@@ -178,6 +183,8 @@ def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
         paths[path] = {method: site.endpoint(one, refuse=words_answer) for method, one in handlers.items()}
     for path, handlers in AGUIRoutes(site).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=words_answer) for method, one in handlers.items()}
+    for path, handlers in MCPRoutes(site).handlers().items():
+        paths[path] = {method: site.endpoint(one, refuse=mcp_refusal) for method, one in handlers.items()}
     return {path: by_method(site, methods) for path, methods in paths.items()}
 
 

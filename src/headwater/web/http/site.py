@@ -45,6 +45,9 @@ Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 Refusal: TypeAlias = Callable[[Problem], Response]
 """How a wire words what is refused."""
 
+_OF_MCP: Final = "mcp-method, mcp-name, mcp-protocol-version, mcp-session-id"
+"""What MCP's clients send in headers."""
+
 BODY_SECONDS: Final = 30.0
 """How long a body may take to come: four megabytes at a kilobyte a millisecond, with patience."""
 
@@ -143,15 +146,15 @@ class Site:
         origin = request.headers.get("origin")
         if origin in self.guard.origins:
             answer.headers["access-control-allow-origin"] = origin
-            answer.headers["access-control-expose-headers"] = "headwater-run, location, retry-after"
+            answer.headers["access-control-expose-headers"] = "headwater-run, location, retry-after, mcp-session-id"
 
     async def preflight(self, request: Request, caller: str | None) -> Response:
         """What a browser asks before it lets a page of another site ask: which is only let where it is allowed."""
         if request.headers.get("origin") not in self.guard.origins:
             raise Problem("method_not_allowed", "Nothing is to be had by OPTIONS here.")
         allowed = {
-            "access-control-allow-methods": "GET, POST",
-            "access-control-allow-headers": "authorization, content-type, last-event-id",
+            "access-control-allow-methods": "GET, POST, DELETE",
+            "access-control-allow-headers": f"authorization, content-type, last-event-id, {_OF_MCP}",
             "access-control-max-age": "600",
         }
         return Response(status_code=204, headers=allowed)

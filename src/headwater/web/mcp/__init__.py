@@ -1,0 +1,1 @@
+"""MCP: every agent is a tool at `/mcp`. Needs the extra `mcp`."""

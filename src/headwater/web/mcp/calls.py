@@ -1,0 +1,305 @@
+"""The tools of MCP, as the `mcp` package's server asks for them: the list, and a call, which is a run.
+
+Owns how a run's news and questions become the protocol's messages. A call is one reader of its run. Up to protocol
+2025-11-25 a question is a request to the client while the call waits; since 2026-07-28 the call ends with what is
+asked, and the client calls again with the answers. Imported when `/mcp` is first asked: it needs the `mcp` package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, Final, NamedTuple
+
+import mcp_types as types
+import msgspec
+from mcp.server import Server, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from headwater.events.questions import Question
+from headwater.version import __version__
+from headwater.web.http.bodies import Answering
+from headwater.web.http.site import Site
+from headwater.web.mcp.questions import answer_of, can_be_asked, elicitation, elsewhere
+from headwater.web.mcp.wire import INPUT, MCP, Note, Offered, Result, offered, result_of
+from headwater.web.problems import Problem
+from headwater.web.runs.actions import Actions
+from headwater.web.runs.latest import PATIENCE
+from headwater.web.runs.live_run import LiveRun, Reading
+
+__all__ = ("ASKING", "Asking", "Calls", "server_of")
+
+ASKING: Final = "headwater.mcp"
+"""Where a request's scope has the `Asking`."""
+
+RUN: Final = "headwater/run"
+"""The run's id, in the `_meta` of a result."""
+
+Context = ServerRequestContext[Any, Any]
+Answered = types.CallToolResult | types.InputRequiredResult
+
+
+class Asking(NamedTuple):
+    """Who asks, and when they have left."""
+
+    caller: str | None
+    gone: asyncio.Event
+
+
+def server_of(site: Site) -> Server[Any]:
+    """The protocol's server for a site's members."""
+    calls = Calls(site)
+    return Server("headwater", version=__version__, on_list_tools=calls.list, on_call_tool=calls.call)
+
+
+class Calls:
+    """The handlers of the tools."""
+
+    def __init__(self, site: Site) -> None:
+        self._manager = site.manager
+        self._actions = Actions(site.manager, site.on_disconnect)
+        self._tools = offered(site.manager.members.values())
+
+    async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        """The members as tools."""
+        return types.ListToolsResult(tools=[_tool(tool) for tool in self._tools.values()])
+
+    async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Answered:
+        """Run a member, or go on with a run whose questions are answered."""
+        tool = self._tools.get(params.name)
+        if tool is None:
+            known = ", ".join(self._tools)
+            raise MCPError(types.INVALID_PARAMS, f"There is no tool {params.name!r}. There are {known}.")
+        assert ctx.request is not None
+        asking: Asking = ctx.request.scope[ASKING]
+        try:
+            live, position = self._run(tool, params, asking.caller)
+        except Problem as problem:
+            return _failed(_words(problem))
+        try:
+            self._take_answers(live, params.input_responses or {}, asking.caller)
+        except Problem as problem:
+            return _failed(elsewhere(live, _words(problem)), live)  # it waits on, as it did before
+        live.on_disconnect = self._actions.then(None, "cancel")
+        reading = self._manager.read(live, MCP, position)
+        call = _Call(self._actions, ctx, live, reading, asking)
+        going, leaving = asyncio.create_task(call.go(tool)), asyncio.create_task(asking.gone.wait())
+        try:
+            await asyncio.wait({going, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            return going.result() if going.done() else _failed("The client has left.")
+        except asyncio.CancelledError:
+            if not asking.gone.is_set():
+                live.cancel()  # the client said so
+            raise
+        finally:
+            going.cancel()
+            leaving.cancel()
+            call.close()
+            self._manager.leave(reading)
+
+    def _run(self, tool: Offered, params: types.CallToolRequestParams, caller: str | None) -> tuple[LiveRun, int]:
+        """The run of a call, and from which position on it is told. Raises Problem."""
+        self._manager.check_readers()
+        if params.request_state is not None:
+            live, position = self._asked_before(params.request_state, caller)
+            if live.agent != tool.member:
+                raise Problem("unknown_run", f"The run {live.id} is not one of {tool.member}.")
+            return live, position
+        given = params.arguments or {}
+        task = given.get("input")
+        if not isinstance(task, str) or len(given) != 1:
+            raise Problem("bad_request", f"{tool.name} takes one argument.", hint='Send {"input": "…"}.')
+        return self._manager.start(tool.member, task, owner=caller), 0
+
+    def _asked_before(self, state: str, caller: str | None) -> tuple[LiveRun, int]:
+        """The run that a call goes on with. It is looked up as the caller's own, so its id needs no signature."""
+        run, _, position = state.partition(":")
+        live = self._manager.get(run, caller)
+        if not (position.isascii() and position.isdigit() and int(position[:15]) <= live.visible):
+            raise Problem("bad_position", "The requestState is none of this server.", hint="Send it back as it came.")
+        return live, int(position[:15])
+
+    def _take_answers(self, live: LiveRun, given: dict[str, Any], caller: str | None) -> None:
+        pending = {one.id: one for one in live.pending}
+        for name, answer in given.items():
+            if name in pending and isinstance(answer, types.ElicitResult):
+                _answer(self._actions, live, pending[name], answer, caller)
+
+
+class _Call:
+    """One call: its reader's notes, and what comes of them."""
+
+    def __init__(self, actions: Actions, ctx: Context, live: LiveRun, reading: Reading, asking: Asking) -> None:
+        self._actions = actions
+        self._ctx = ctx
+        self._live = live
+        self._reading = reading
+        self._caller = asking.caller
+        self._modes = _modes(ctx)
+        self._modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+        self._told = 0
+        self._asking: dict[str, asyncio.Task[str]] = {}
+        """What the client is asked at the moment, by the question's id; each comes to what went wrong, or ""."""
+
+    async def go(self, tool: Offered) -> Answered:
+        """Follow the run until it has ended, or until the client must answer first."""
+        live = self._live
+        notes = _notes(self._reading)
+        coming: asyncio.Task[Note | None] | None = None
+        if self._modern and live.state == "waiting" and live.pending:
+            return self._ask_by_result(live.visible)  # nothing was answered, so no news comes of it
+        try:
+            while True:
+                coming = coming or asyncio.create_task(anext(notes, None))
+                await asyncio.wait({coming, *self._asking.values()}, return_when=asyncio.FIRST_COMPLETED)
+                if wrong := self._wrong():
+                    return self._elsewhere(wrong)
+                if not coming.done():
+                    continue
+                note, coming = coming.result(), None
+                if note is None:
+                    return _result(result_of(live, tool), live)
+                if note.text:
+                    self._told += len(note.text)
+                    await self._ctx.session.report_progress(self._told, message=note.text)
+                elif note.answered:
+                    if task := self._asking.pop(note.answered, None):
+                        task.cancel()
+                elif live.pending:
+                    if not all(can_be_asked(one, self._modes) for one in live.pending):
+                        return self._elsewhere("The client cannot ask one.")
+                    if self._modern:
+                        return self._ask_by_result(note.waits)
+                    self._ask()
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.wait({coming})
+            await notes.aclose()
+
+    def close(self) -> None:
+        """Ask the client no more."""
+        for task in self._asking.values():
+            task.cancel()
+
+    def _wrong(self) -> str:
+        """What went wrong with a question that the client was asked; "" if nothing."""
+        for name, task in [*self._asking.items()]:
+            if task.done():
+                del self._asking[name]
+                if wrong := task.result():
+                    return wrong
+        return ""
+
+    def _ask(self) -> None:
+        for one in self._live.pending:
+            if one.id not in self._asking:
+                self._asking[one.id] = asyncio.create_task(self._elicit(one))
+
+    async def _elicit(self, question: Question) -> str:
+        """Ask the client; returns what went wrong, or ""."""
+        told, session, request = elicitation(question), self._ctx.session, self._ctx.request_id
+        try:
+            if told["mode"] == "url":
+                answer = await session.elicit_url(told["message"], told["url"], question.id, request)
+            else:
+                answer = await session.elicit_form(told["message"], told["requestedSchema"], request)
+            _answer(self._actions, self._live, question, answer, self._caller)
+        except MCPError as error:
+            return f"The client did not answer: {error.error.message}."
+        except Problem as problem:
+            return _words(problem)
+        return ""
+
+    def _ask_by_result(self, position: int) -> Answered:
+        """End the call with what is asked: the client calls again with the answers."""
+        asked = self._live.pending
+        if not all(can_be_asked(one, self._modes) for one in asked):
+            return self._elsewhere("The client cannot ask one.")
+        self._wait_for_people()
+        requests: dict[str, types.InputRequest] = {
+            one.id: types.ElicitRequest.model_validate({"method": "elicitation/create", "params": elicitation(one)})
+            for one in asked
+        }
+        return types.InputRequiredResult(input_requests=requests, request_state=f"{self._live.id}:{position}")
+
+    def _elsewhere(self, why: str) -> types.CallToolResult:
+        self._wait_for_people()
+        return _failed(elsewhere(self._live, why), self._live)
+
+    def _wait_for_people(self) -> None:
+        """The call ends before its run, which waits for a person, who may take their time."""
+        if self._live.on_disconnect == "cancel":
+            self._live.on_disconnect = PATIENCE
+
+
+async def _notes(reading: Reading) -> AsyncGenerator[Note]:
+    """The notes that a reader is sent; texts that came together are one."""
+    rest = b""
+    async for data in reading:
+        *lines, rest = (rest + data).split(b"\n")
+        text = ""
+        for line in lines:
+            note = msgspec.json.decode(line, type=Note)
+            if note.text:
+                text += note.text
+                continue
+            if text:
+                yield Note(text=text)
+                text = ""
+            yield note
+        if text:
+            yield Note(text=text)
+
+
+def _answer(
+    actions: Actions, live: LiveRun, question: Question, answer: types.ElicitResult, caller: str | None
+) -> None:
+    """Take an answer; one that comes too late changes nothing. Raises Problem where it does not fit."""
+    given = answer_of(question, answer.action, answer.content)
+    try:
+        if isinstance(given, Answering):
+            actions.answer(live, given, caller)
+        else:
+            actions.approve(live, given, caller)
+    except Problem as problem:
+        if problem.code not in ("answered", "run_ended", "unknown_question"):
+            raise
+
+
+def _words(problem: Problem) -> str:
+    return f"{problem.message} {problem.hint}".strip()
+
+
+def _modes(ctx: Context) -> frozenset[str]:
+    """How the client can ask its user: "form", "url"."""
+    told = ctx.session.client_capabilities
+    if told is None or told.elicitation is None:
+        return frozenset()
+    modes = {name for name in ("form", "url") if getattr(told.elicitation, name) is not None}
+    return frozenset(modes or {"form"})  # an empty object is a form, as clients before 2025-11-25 say it
+
+
+def _tool(tool: Offered) -> types.Tool:
+    return types.Tool(
+        name=tool.name,
+        title=tool.member,
+        description=tool.description,
+        input_schema=INPUT,
+        output_schema=tool.output,
+    )
+
+
+def _result(result: Result, live: LiveRun) -> types.CallToolResult:
+    return types.CallToolResult(
+        content=[types.TextContent(text=text) for text in result.texts],
+        structured_content=result.value,
+        is_error=result.failed,
+        _meta={RUN: live.id},
+    )
+
+
+def _failed(text: str, live: LiveRun | None = None) -> types.CallToolResult:
+    meta = {} if live is None else {RUN: live.id}
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True, _meta=meta)
