@@ -22,6 +22,7 @@ PROGRAMMERS = (
     "tools=[search]",  # a tool of the provider's
     "HTTP_PROXY=",  # what a shell takes
     "_PROXY=",
+    "export {",  # likewise
     "?speed=",
     "token=…",  # programs read runs of other servers
 )

@@ -97,7 +97,7 @@ async def _measured(asked: argparse.Namespace) -> Measured:
     address_of(asked.url)
     key = None
     if asked.key_env is not None and not (key := os.environ.get(asked.key_env)):
-        raise UsageError(f"The variable {asked.key_env} is not set.", hint=f"export {asked.key_env}=…")
+        raise UsageError(f"The variable {asked.key_env} is not set.", hint=f"Set it: export {asked.key_env}=…")
     return await probe_chat(asked.url, model=asked.model, key=key, task=asked.task, seconds=asked.seconds)
 
 
