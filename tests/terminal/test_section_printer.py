@@ -9,7 +9,7 @@ import pytest
 
 from headwater import ConcurrentWorkflow, SequentialWorkflow
 from headwater.backends.offline import Call, Say
-from headwater.events import Event, RunFinished
+from headwater.events import Event, RunFinished, TextStarted
 from headwater.terminal.look import Look
 from headwater.terminal.section_printer import SectionPrinter
 from tests.support.members import log_of, paced, speaker
@@ -72,7 +72,19 @@ def test_who_has_not_ended_is_named_at_the_close() -> None:
 def test_who_is_handed_the_conversation_speaks_too() -> None:
     giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {})], handoffs=[speaker("heir")])
     told = shown(logged(giver), live=True)
-    assert told.index("Let me see.") < told.index("heir says hi there.")
+    assert told == "Let me see.\n\nheir says hi there.\n"
+
+
+def test_the_line_of_who_hands_over_ends_where_nobody_speaks_after_it() -> None:
+    giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {})], handoffs=[speaker("heir")])
+    log = logged(giver)
+    begins = next(at for at, event in enumerate(log) if isinstance(event, TextStarted) and event.path[-1] == "heir")
+    file = io.StringIO()
+    show = SectionPrinter(live=True, file=file)
+    for event in log[:begins]:
+        show(event)
+    show.close()
+    assert file.getvalue() == "Let me see.\n"
 
 
 def test_a_log_that_is_gone_on_with_is_shown_from_where_it_stood() -> None:
@@ -86,8 +98,9 @@ def test_a_log_that_is_gone_on_with_is_shown_from_where_it_stood() -> None:
             show(event)
         show.close()
         assert show._printers == {}
-        words = "".join(whole.split())
-        assert words.endswith("".join(file.getvalue().split())), cut
+        told = file.getvalue()
+        assert whole.endswith(told), cut
+        assert not told.startswith("\n"), cut
 
 
 def test_an_agent_that_is_a_tool_has_no_section() -> None:

@@ -36,7 +36,8 @@ class LinePrinter:
     given. A terminal gets a page: header, rendered words, tools, notes, what is waited for (`look` says which of it); a
     pipe, a file and a dumb terminal the answer's text alone. NO_COLOR is respected. Words that may be taken back wait
     until their step has ended where the file is a pipe or a file. `past` are the events before those to be shown, where
-    a log is gone on with. `parted` leaves an empty line before all that is shown on a terminal.
+    a log is gone on with. `parted` leaves an empty line before all that is shown on a terminal. Printers that write to
+    one file in turn share `plain`, which knows what stands there where it is no page.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class LinePrinter:
         look: Look = Look(),  # noqa: B008  # frozen
         past: Iterable[Event] = (),
         parted: bool = False,
+        plain: Plain | None = None,
     ) -> None:
         self._file = file if file is not None else sys.stdout  # None where a program has no standard output
         past = tuple(past)
@@ -56,7 +58,7 @@ class LinePrinter:
         self._broken = self._file is None
         screen = is_screen(self._file)
         self._page: Live | None = self._live_page(look, parted) if screen and takes_escape_codes() else None
-        self._plain = Plain(screen=screen)
+        self._plain = plain if plain is not None else Plain(screen=screen)
         self._streams = Streams(self._file, self._printed) if screen and self._page is None else None
         self._lock = threading.RLock()
         self._hold: Hold[Item] | None = Hold(past) if live and not screen else None

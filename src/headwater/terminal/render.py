@@ -31,7 +31,7 @@ ASCII: Final = Marks("", "-", "*", "+", "x", "-", "<", "...")
 
 
 class Plain:
-    """The answer's text and nothing else, for a pipe, a file or a dumb terminal.
+    """The answer's text and nothing else, for a pipe, a file or a dumb terminal; one for each file.
 
     `screen` says that a person's terminal is behind it, which control characters must not reach.
     """
@@ -58,7 +58,7 @@ class Plain:
         if item.voice == "reasoning":
             return ""
         text = harmless(item.text) if self._screen else item.text
-        before = item.lead if self._begun else ""  # of an answer that is gone on with nothing stands above
+        before = item.lead if self._begun else ""  # where nothing stands above there is nothing to part from
         self._begun = True
         if item.voice != self._voice:
             self._voice = item.voice

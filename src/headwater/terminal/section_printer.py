@@ -6,13 +6,16 @@ read by nobody. Who speaks is worked out from the log (`events.tree`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TextIO
 
 from headwater.events import Event, Handoff, RunCancelled, RunFailed, RunFinished, RunStarted, TextDelta
 from headwater.events.tree import Tree
+from headwater.terminal.device import is_screen
 from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.look import Look
+from headwater.terminal.render import Plain
 
 __all__ = ("SectionPrinter",)
 
@@ -41,7 +44,8 @@ class SectionPrinter:
         past: Iterable[Event] = (),
     ) -> None:
         self._live = live
-        self._file = file
+        self._file = file if file is not None else sys.stdout
+        self._plain = Plain(screen=is_screen(self._file))
         self._look = look
         self._tree = Tree()
         self._printers: dict[str, LinePrinter] = {}
@@ -97,7 +101,15 @@ class SectionPrinter:
 
     def _printer(self, name: str, past: Iterable[Event]) -> LinePrinter:
         first, self._first = self._first, False
-        return LinePrinter(name, file=self._file, live=self._live, look=self._look, past=past, parted=not first)
+        return LinePrinter(
+            name,
+            file=self._file,
+            live=self._live,
+            look=self._look,
+            past=past,
+            parted=not first,
+            plain=self._plain,
+        )
 
     def _remember(self, event: Event) -> None:
         """Take in an event that has been shown."""
