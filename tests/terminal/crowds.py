@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import select
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import msgspec
 import pyte
@@ -38,6 +40,9 @@ from headwater.events import (
     UsageReported,
 )
 from headwater.events.messages import Usage
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 ROOT = "workflow"
 
@@ -148,18 +153,34 @@ def _told(
 
 # --- screens
 
+BYTES_A_WRITE = 1024
+"""As many as an empty terminal surely has room for."""
+
 
 @contextmanager
 def terminal(columns: int = 80, lines: int = 24, *, encoding: str = "utf-8") -> Iterator[tuple[TextIO, Watched]]:
-    """A file that is a terminal, and what a person sees on it."""
+    """A file that is a terminal, and what a person sees on it. However much is written, it never fills up."""
     import pty
 
     ours, theirs = pty.openpty()
     resize(theirs, columns, lines)
-    with os.fdopen(theirs, "w", encoding=encoding) as file:
-        watched = Watched(ours, columns, lines)
+    watched = Watched(ours, columns, lines)
+    output = io.BufferedWriter(_Drained(theirs, watched))
+    with io.TextIOWrapper(output, encoding=encoding, line_buffering=True) as file:
         yield file, watched
     os.close(ours)
+
+
+class _Drained(io.FileIO):
+    """The terminal as its writer has it. A terminal that nobody reads blocks its writer: it is read before a write."""
+
+    def __init__(self, descriptor: int, watched: Watched) -> None:
+        super().__init__(descriptor, "w")
+        self._watched = watched
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        self._watched.drain()
+        return super().write(memoryview(data)[:BYTES_A_WRITE])
 
 
 def resize(descriptor: int, columns: int, lines: int) -> None:
@@ -178,19 +199,26 @@ class Watched:
         os.set_blocking(descriptor, False)
         self.screen = pyte.HistoryScreen(columns, lines, history=1000, ratio=0.5)
         self._stream = pyte.Stream(self.screen)
-        self._partial = b""
+        self._unread = bytearray()
+        """What has come since the last look."""
+        self._lock = threading.Lock()
         self.raw = ""
         """All that was written."""
         self.last = ""
         """What was written since the last look."""
 
+    def drain(self) -> None:
+        """Take what has been written, in any thread, so that there is room for more."""
+        with self._lock, suppress(OSError):
+            while piece := os.read(self._descriptor, 65536):
+                self._unread += piece
+
     def look(self) -> list[str]:
         """The rows now, without the empty ones below."""
-        output = self._partial
-        with suppress(OSError):
-            while piece := os.read(self._descriptor, 65536):
-                output += piece
-        self.last = output.decode(errors="ignore")
+        self.drain()
+        with self._lock:
+            self.last = self._unread.decode(errors="ignore")
+            self._unread.clear()
         self.raw += self.last
         self._stream.feed(self.last)
         return trimmed(self.screen.display)

@@ -77,6 +77,26 @@ def test_drawing_is_paced_by_the_clock_and_not_by_words() -> None:
     assert draws <= 2.0 / SECONDS_BETWEEN_DRAWS + 3
 
 
+def test_a_draw_writes_as_much_however_long_a_paragraph_has_become() -> None:
+    async def main() -> list[float]:
+        spent = []
+        with live() as (shown, page, _, watched):
+            shown.take((*BEGUN, Working()))
+            for begin in range(0, 4000, 1000):
+                drawn, written = page.draws, len(watched.raw)
+                for number in range(begin, begin + 1000):
+                    shown.take((Said(f"word {number} "),))
+                    await asyncio.sleep(0.002)
+                watched.look()
+                spent.append((len(watched.raw) - written) / (page.draws - drawn))
+            shown.take((Ended("finished"),))
+        return spent
+
+    spent, _ = run_virtual(main())
+    assert max(spent) < 1.3 * min(spent)
+    assert max(spent) < 2.5 * 40 * 12, "the screen once, what scrolls away, and the codes that move the cursor"
+
+
 def test_the_first_word_is_shown_at_once() -> None:
     async def main() -> None:
         with live() as (shown, _, _, watched):
