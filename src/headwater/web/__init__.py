@@ -1,4 +1,4 @@
-"""Agents behind HTTP: runs that anyone can begin, read, leave and come back to. It needs `headwater[web]`.
+"""Serves agents over HTTP: clients start runs, read them, disconnect and reconnect. Needs `headwater[web]`.
 
 from starlette.applications import Starlette
 from starlette.routing import Mount

@@ -1,1 +1,1 @@
-"""Requests in, answers out: who may ask, what a body may hold, how a stream, a socket or a refusal gets out."""
+"""The HTTP layer: access checks, request bodies, and how streams, sockets and errors are sent."""

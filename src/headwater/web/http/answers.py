@@ -1,6 +1,6 @@
-"""What is answered: JSON, problems in our own form, and streams that end when their run does or their reader leaves.
+"""Responses: JSON, problems in the native format, and streams that end when the run ends or the reader disconnects.
 
-Owns how a stream gets out: one task a reader, one more that hears of its leaving, and nothing a token but the write.
+Owns how a stream is sent: one task per reader, another that detects its disconnect, and only a write per token.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ __all__ = (
 )
 
 ABORT: Final = "headwater.abort"
-"""The extension of a scope by which our own server lets a connection be closed without waiting for its reader."""
+"""The scope extension with which our own server closes a connection without waiting for its reader."""
 
 _STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
-"""Nobody between here and the reader may keep the stream, change it, or wait for more of it."""
+"""Tells proxies not to cache, transform or buffer the stream."""
 
 _NOTHING_KEPT: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A value as JSON."""
+    """Returns a JSON response."""
     return Response(
         msgspec.json.encode(value, enc_hook=str), status, {**_NOTHING_KEPT, **(headers or {})}, "application/json"
     )
 
 
 def problem_answer(problem: Problem) -> Response:
-    """A refusal, as our own routes tell it."""
+    """Returns a problem in the format of the native routes."""
     return json_answer(problem.body(), problem.status, problem_headers(problem))
 
 
 def words_answer(problem: Problem) -> Response:
-    """Refuse in plain text, for clients that show the body of a refusal as it is."""
+    """Returns a problem as plain text, for clients that show the body of an error unchanged."""
     said = f"{problem.message} {problem.hint}".strip()
     return Response(said, problem.status, problem_headers(problem), "text/plain")
 
 
 def problem_headers(problem: Problem) -> dict[str, str]:
-    """What a refusal says in its headers."""
+    """Returns the headers of a problem."""
     headers = {}
     if problem.retry_after is not None:
         headers["retry-after"] = str(problem.retry_after)
@@ -69,7 +69,7 @@ def problem_headers(problem: Problem) -> dict[str, str]:
 
 
 class StreamAnswer(Response):
-    """A run on a wire, from `position` on, as it happens."""
+    """Streams a run over a wire, live, starting at `position`."""
 
     def __init__(
         self, manager: Manager, live: LiveRun, wire: Wire, position: int = 0, headers: Mapping[str, str] | None = None
@@ -130,22 +130,22 @@ class StreamAnswer(Response):
             self._manager.leave(reading)
 
     async def begin(self, send: Send) -> None:
-        """Send the head."""
+        """Sends the response headers."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
 
     async def tell_idle(self, data: bytes, send: Send) -> None:
-        """Send a sign of life, while the reader itself waits for the run."""
+        """Sends a heartbeat while the reader waits for the run."""
         await send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def answer(self, scope: Scope, reading: Reading, send: Send) -> None:
-        """Send all of it."""
+        """Sends the whole stream."""
         await self.begin(send)
         if scope["method"] != "HEAD":
             await self.tell(reading, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def tell(self, reading: Reading, send: Send) -> None:
-        """Send what comes, to the stream's end."""
+        """Sends data as it arrives, until the end of the stream."""
         last, end = self._wire.last, b""
         async for data in reading:
             await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -155,11 +155,11 @@ class StreamAnswer(Response):
                     return
 
     def left(self, *, complete: bool) -> None:
-        """The reader leaves, having been told all that there was to tell, or before."""
+        """Called when the reader has left; `complete` says whether it received the whole stream."""
 
 
 class AnswerThatWaits(StreamAnswer):
-    """A stream that may end before its run does: where a person is asked something."""
+    """A stream that may end before its run: when the run waits for a person."""
 
     def left(self, *, complete: bool) -> None:
         """See the base class."""

@@ -1,6 +1,6 @@
-"""What is asked for in a request, read and checked: bodies of JSON, positions, numbers.
+"""Parses and validates requests: JSON bodies, positions, numbers.
 
-Owns the shapes of the bodies. Pure: from bytes and text to values, or a Problem that says which field is wrong.
+Owns the schemas of the bodies. Pure: bytes and text become values, or a Problem that names the invalid field.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _json: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 
 class Starting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A run is to begin."""
+    """The body that starts a run."""
 
     input: str | list[Any]
     agent: str | None = None
@@ -45,7 +45,7 @@ class Starting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Saying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something is said to a run."""
+    """The body that sends messages to a run."""
 
     input: str | list[Any]
     agent: str | None = None
@@ -53,7 +53,7 @@ class Saying(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Answering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a tool asked is answered."""
+    """The body that answers a tool's question."""
 
     input: str
     action: Literal["accept", "decline", "cancel"]
@@ -61,7 +61,7 @@ class Answering(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Approving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call is allowed or refused."""
+    """The body that approves or denies a call."""
 
     approval: str
     allowed: bool
@@ -71,7 +71,7 @@ class Approving(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Attaching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A run is to be read: from after an event on, or only a part of it."""
+    """The body that reads a run: after a given event, or only selected events."""
 
     after: Annotated[int, msgspec.Meta(ge=-1, lt=10**15)] | None = None
     agent: str | list[str] | None = None
@@ -80,12 +80,12 @@ class Attaching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def decoded(data: bytes, kind: type[T]) -> T:
-    """The body as a value. Raises Problem: bad_json where it is none, bad_request where it does not fit."""
+    """Parses the body. Raises Problem: bad_json if it is not JSON, bad_request if it does not match the type."""
     return fitting(parsed(data), kind)
 
 
 def parsed(data: bytes) -> Any:
-    """The body as plain JSON. Raises Problem."""
+    """Parses the body as untyped JSON. Raises Problem."""
     try:
         value = _json.decode(data or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -97,7 +97,7 @@ def parsed(data: bytes) -> Any:
 
 
 def fitting(value: Any, kind: type[T]) -> T:
-    """A JSON value as one of the type. Raises Problem."""
+    """Converts a JSON value to the type. Raises Problem."""
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError, ValueError, TypeError) as error:
@@ -111,7 +111,7 @@ def _said(error: BaseException) -> str:
 
 
 def _check_depth(value: Any) -> None:
-    """Raises Problem where arrays and objects stand too deep inside each other."""
+    """Raises Problem if arrays and objects are nested too deeply."""
     level: list[Any] = [value]
     for _ in range(MAX_BODY_DEPTH):
         level = [
@@ -129,7 +129,7 @@ def _check_depth(value: Any) -> None:
 
 
 def messages(input: str | Sequence[Any]) -> tuple[Message, ...]:
-    """What is said, as messages: a text, or messages whose content may be a text. Raises Problem."""
+    """Converts the input to messages: a string, or messages whose content may be a string. Raises Problem."""
     given: Sequence[Any] = [input] if isinstance(input, str) else input
     if not given or "" in given:
         raise Problem("bad_request", "input is empty.", hint="Say something.", param="input")
@@ -147,7 +147,7 @@ def _message(one: Any, at: int) -> Any:
 
 
 def conversation(input: str | Sequence[Any]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    """The same, parted: what was said before, and what the run is asked. Raises Problem."""
+    """Like `messages`, but split into the history and the run's input. Raises Problem."""
     said = messages(input)
     before = next((at for at in range(len(said), 0, -1) if said[at - 1].role in ("assistant", "tool")), 0)
     if before == len(said):
@@ -155,14 +155,14 @@ def conversation(input: str | Sequence[Any]) -> tuple[tuple[Message, ...], tuple
     return said[:before], said[before:]
 
 
-# --- places and numbers
+# --- positions and numbers
 
 _LONGEST: Final = 15
-"""Digits of a number that a query or a header may have: more than any log has events."""
+"""Maximum number of digits in a query or header value: enough for any log's event count."""
 
 
 def position(text: str | None) -> int:
-    """The position after the event with that id; 0 where none is given. Raises Problem."""
+    """Returns the position after the event with that id; 0 without an id. Raises Problem."""
     if text is None or text.strip() in ("", "-1"):
         return 0
     text = text.strip()
@@ -172,7 +172,7 @@ def position(text: str | None) -> int:
 
 
 def number(name: str, text: str | None, default: int | None, *, least: int = 0, most: int = 10**9) -> int | None:
-    """A number out of a query. Raises Problem."""
+    """Parses a number in a query. Raises Problem."""
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST and least <= int(text) <= most):

@@ -1,7 +1,7 @@
-"""Who may ask: the checks that every request passes before anything is done for it.
+"""Access control: the checks that every request must pass before it is handled.
 
-A page of another site cannot make a browser ask here (Origin, Sec-Fetch-Site, JSON alone), nor be taken for this server
-by a name of its own (Host); where there is a token, nobody without it is told anything. Pure: from headers to an error
+Pages of other sites cannot send requests through a browser (Origin, Sec-Fetch-Site, JSON only) or reach this server
+under their own host name (Host). If a token is set, requests without it learn nothing. Pure: headers become an error
 or None. It must never write a token anywhere.
 """
 
@@ -25,10 +25,10 @@ __all__ = ("COOKIE", "MIN_TOKEN", "PROTOCOL", "Asked", "Guard", "checked_origin"
 
 COOKIE: Final = "headwater"
 PROTOCOL: Final = "headwater"
-"""The WebSocket subprotocol; beside it a token may be offered as `headwater.token.<base64url>`."""
+"""The WebSocket subprotocol; a client may also offer a token as `headwater.token.<base64url>`."""
 
 MIN_TOKEN: Final = 32
-"""Characters of a token: as many as nobody guesses."""
+"""Minimum length of a token, so that it cannot be guessed."""
 
 _TOKEN_PROTOCOL: Final = f"{PROTOCOL}.token."
 _JSON: Final = "application/json"
@@ -37,30 +37,30 @@ _SECURE: Final = {"https": True, "wss": True}
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the checks look at. `headers` have lower-case names; one that came twice stands in `doubled`."""
+    """The input of the checks. `headers` have lower-case names; `doubled` has the names that occurred twice."""
 
     method: str
     scheme: str
     headers: Mapping[str, str]
     doubled: frozenset[str] = frozenset()
     address: str = ""
-    """The address at which it came in."""
+    """The local address that received the request."""
     subprotocols: tuple[str, ...] = ()
     public: bool = False
-    """Whether it is for something that anyone may see: the page's own files, the health."""
+    """Whether the resource is public: the page's own files, the health check."""
 
     @property
     def is_socket(self) -> bool:
-        """Whether a WebSocket is asked for."""
+        """Whether the request opens a WebSocket."""
         return self.scheme in ("ws", "wss")
 
 
 class Guard:
-    """What a server lets in.
+    """The access rules of a server.
 
-    `hosts` are the names by which it may be asked for, beside those of the loopback; None: any, for a router in a
-    program that has checks of its own. `origins` are the sites whose pages may ask, beside its own. `token` is what
-    everyone must have. Raises ConfigurationError.
+    `hosts` are the allowed host names, besides those of the loopback; None allows any, for a router in a program with
+    its own checks. `origins` are the sites whose pages are allowed, besides the server's own. Every request must have
+    `token`, if it is set. Raises ConfigurationError.
     """
 
     def __init__(
@@ -75,10 +75,10 @@ class Guard:
         self.origins = frozenset(map(checked_origin, origins))
         self._token = None if token is None else token.encode()
         self.cookie = "" if token is None else _text(hmac.digest(token.encode(), b"headwater cookie", hashlib.sha256))
-        """What a browser is given in place of the token, which cannot be had from it."""
+        """The cookie that a browser gets instead of the token; the token cannot be derived from it."""
 
     def check(self, asked: Asked) -> None:
-        """Raises Problem where it is refused: bad_host, bad_origin, unauthorized, not_json."""
+        """Raises Problem if the request is refused: bad_host, bad_origin, unauthorized, not_json."""
         self._check_host(asked)
         allowed = self._check_origin(asked)
         if not (allowed or asked.public) and asked.headers.get("sec-fetch-site") == "cross-site":
@@ -101,7 +101,7 @@ class Guard:
             raise Problem("bad_host", "This server does not go by that name.", hint="Allow it: --allow-host NAME.")
 
     def _check_origin(self, asked: Asked) -> bool:
-        """Whether a site that may ask asks. Raises Problem where another does."""
+        """Whether an allowed site sent the request. Raises Problem if another site did."""
         origin = asked.headers.get("origin")
         if origin is None:
             return False
@@ -110,7 +110,7 @@ class Guard:
         raise _foreign("that origin")
 
     def _knows(self, asked: Asked) -> bool:
-        """Whether whoever asks has the token, in any of the ways in which it may be had."""
+        """Whether the request has the token, in any of the accepted forms."""
         assert self._token is not None
         kind, _, given = asked.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token):
@@ -127,13 +127,13 @@ class Guard:
         return any(hmac.compare_digest(one.rstrip("=").encode(), _text(self._token).encode()) for one in offered)
 
     def protocol(self, offered: Iterable[str]) -> str | None:
-        """Which of the subprotocols that were offered is spoken; None: none was."""
+        """Returns the subprotocol to use; None if the client did not offer it."""
         known = [name for name in offered if name == PROTOCOL or name.startswith(_TOKEN_PROTOCOL)]
         return min(known, key=len, default=None)
 
 
 def _is_empty(headers: Mapping[str, str]) -> bool:
-    """Whether nothing is sent, nor said to be: browsers say so of forms, and send an Origin with all else."""
+    """Whether the request has no body and announces none: browsers announce forms, and send Origin with the rest."""
     length = headers.get("content-length", "0").strip()
     return "content-type" not in headers and "transfer-encoding" not in headers and length == "0"
 
@@ -147,7 +147,7 @@ def _text(data: bytes) -> str:
 
 
 def _host_name(host: str) -> str | None:
-    """The name in a Host header, without its port; None where it is none."""
+    """Returns the name in a Host header, without the port; None if it is invalid."""
     if not host or any(c in host for c in "/@?#\\ \t,"):
         return None
     try:
@@ -167,7 +167,7 @@ def _is_loopback(name: str) -> bool:
 
 
 def checked_origin(origin: str) -> str:
-    """An origin as browsers send it. Raises ConfigurationError."""
+    """Normalizes an origin to the form that browsers send. Raises ConfigurationError."""
     try:
         parts = urlsplit(origin)
         port = parts.port
@@ -180,7 +180,7 @@ def checked_origin(origin: str) -> str:
 
 
 def _is_own(origin: str, asked: Asked) -> bool:
-    """Whether a page of this very server asks. A proxy may have ended TLS: what came as http may have been https."""
+    """Whether the origin is this server. A proxy may have terminated TLS, so an http request may have been https."""
     try:
         theirs, ours = urlsplit(origin), urlsplit(f"//{asked.headers.get('host', '')}")
         secure = _SECURE.get(asked.scheme, False)

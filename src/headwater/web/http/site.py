@@ -1,7 +1,7 @@
-"""A site: one manager and what guards it, and how a request becomes an answer or a refusal.
+"""A site: one manager, its guard, and how a request becomes a response or an error.
 
-Each endpoint of ours is called through `Site.endpoint`, which checks who asks, reads the body within its bounds, words
-what is refused, and writes a line to the log: so no route can forget one of them. What a route does is its own.
+Every endpoint is called through `Site.endpoint`, which checks access, reads the body within its limits, formats errors
+and writes an access log line, so no route can forget one of these. The routes own everything else.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ __all__ = ("LOG", "Endpoint", "Handler", "Owner", "Refusal", "Site")
 LOG: Final = logging.getLogger("headwater.web")
 
 Owner: TypeAlias = Callable[[HTTPConnection], Any]
-"""Names the caller of a request, as a string; may be a coroutine function. None: nobody in particular."""
+"""Returns the name of a request's caller; may be a coroutine function. None stands for an anonymous caller."""
 
 Handler: TypeAlias = Callable[[Request, str | None], Awaitable[Response]]
-"""Answers a request of the caller whose name it is given. Raises Problem."""
+"""Handles a request, given the caller's name. Raises Problem."""
 
 Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 Refusal: TypeAlias = Callable[[Problem], Response]
-"""How a wire words what is refused."""
+"""Formats a problem for a wire."""
 
 _OF_MCP: Final = "mcp-method, mcp-name, mcp-protocol-version, mcp-session-id"
-"""What MCP's clients send in headers."""
+"""The headers that MCP clients send."""
 
 BODY_SECONDS: Final = 30.0
-"""How long a body may take to come: four megabytes at a kilobyte a millisecond, with patience."""
+"""Timeout for receiving a body: generous for four megabytes at a kilobyte per millisecond."""
 
 
 class Site:
-    """What all the routes of a server share."""
+    """The state that all routes of a server share."""
 
     def __init__(
         self,
@@ -72,13 +72,13 @@ class Site:
 
     @property
     def limits(self) -> Limits:
-        """How much is taken on."""
+        """The limits of this server."""
         return self.manager.limits
 
-    # --- who asks
+    # --- access
 
     def asked(self, connection: HTTPConnection, *, public: bool = False) -> Asked:
-        """What the checks look at."""
+        """Returns the input of the guard's checks."""
         names = Counter(name.decode("latin-1").lower() for name, _ in connection.scope["headers"])
         return Asked(
             method=connection.scope.get("method", "GET"),
@@ -91,7 +91,7 @@ class Site:
         )
 
     async def caller(self, connection: HTTPConnection) -> str | None:
-        """The name of whoever asks; what `owner` raises goes on."""
+        """Returns the caller's name; exceptions from `owner` propagate."""
         if self._owner is None:
             return None
         named = self._owner(connection)
@@ -100,15 +100,15 @@ class Site:
         return None if named is None else str(named)
 
     def hear_signals(self) -> None:
-        """Hear of the process's end from now on."""
+        """Starts watching for the shutdown of the process."""
         if not self._heard:
             self._heard = True
             signals.hear(self.manager)
 
-    # --- answering
+    # --- responses
 
     def endpoint(self, handler: Handler, *, public: bool = False, refuse: Refusal = problem_answer) -> Endpoint:
-        """The handler, behind the checks; what it refuses is worded by `refuse`."""
+        """Wraps the handler with the checks; `refuse` formats its problems."""
 
         async def endpoint(request: Request) -> Response:
             self.hear_signals()
@@ -123,7 +123,7 @@ class Site:
             except UsageError as error:
                 answer = refuse(Problem("bad_request", error.message, hint=error.hint))
             except HTTPException:
-                raise  # how a program's `owner` refuses someone in words of its own
+                raise  # a program's `owner` may send its own error response
             except Exception:
                 answer = refuse(self.broken(request))
             self._allow(request, answer)
@@ -135,13 +135,13 @@ class Site:
         return endpoint
 
     def broken(self, connection: HTTPConnection) -> Problem:
-        """Something broke here: whoever asked is told an id, the log all of it."""
+        """Handles an unexpected error: the client gets an id, the log gets the details."""
         number = secrets.token_hex(4)
         LOG.exception("%s went wrong (%s).", one_line(connection.url.path), number)
         return Problem("internal", f"Something went wrong here ({number}).", hint="The server's log has more.")
 
     def _allow(self, request: Request, answer: Response) -> None:
-        """Let a site that was allowed read the answer; all others cannot, for nothing is said to their browsers."""
+        """Adds the CORS headers for an allowed site; without them, browsers hide the response from other sites."""
         answer.headers.setdefault("vary", "origin")
         origin = request.headers.get("origin")
         if origin in self.guard.origins:
@@ -149,7 +149,7 @@ class Site:
             answer.headers["access-control-expose-headers"] = "headwater-run, location, retry-after, mcp-session-id"
 
     async def preflight(self, request: Request, caller: str | None) -> Response:
-        """What a browser asks before it lets a page of another site ask: which is only let where it is allowed."""
+        """Answers a CORS preflight request; only allowed sites pass."""
         if request.headers.get("origin") not in self.guard.origins:
             raise Problem("method_not_allowed", "Nothing is to be had by OPTIONS here.")
         allowed = {
@@ -160,7 +160,7 @@ class Site:
         return Response(status_code=204, headers=allowed)
 
     async def body(self, request: Request) -> bytes:
-        """The request's body. Raises Problem where it is too long or does not come."""
+        """Reads the request body. Raises Problem if it is too long or does not arrive in time."""
         bound = self.limits.body_bytes
         said = request.headers.get("content-length", "0")
         if not said.isdigit() or int(said[:20]) > bound:
@@ -178,7 +178,7 @@ class Site:
 
 
 def _ip_address(server: Any) -> str:
-    """The IP address at which a request came in; a name there would be the caller's word."""
+    """Returns the local IP address that received the request; a host name there would be set by the caller."""
     try:
         return str(ipaddress.ip_address(server[0]))
     except (TypeError, ValueError, IndexError):

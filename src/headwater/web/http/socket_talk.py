@@ -1,6 +1,6 @@
-"""What goes on over any WebSocket of ours: messages heard one by one, runs told in tasks of their own, one end.
+"""The base of all WebSocket endpoints: messages are handled one by one, runs are streamed in their own tasks.
 
-Owns the socket's beginning, bounds and end. What a message means, and how a run is told, is the subclass's.
+Owns the start, limits and end of the socket. Subclasses own what a message means and how a run is streamed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from headwater.web.runs.live_run import Reading
 __all__ = ("GONE", "MAX_TOLD", "SocketTalk", "serve_socket")
 
 GONE: Final = 1001
-"""The close code of a server that stops, after all was said."""
+"""The close code when the server shuts down, after everything was sent."""
 
 TOO_BIG: Final = 1009
 
 MAX_TOLD: Final = 100
-"""Runs that are told over one socket at once."""
+"""Maximum number of runs streamed over one socket at once."""
 
 TalkT = TypeVar("TalkT", bound="SocketTalk")
 
 
 class SocketTalk:
-    """One socket, from its acceptance to its end."""
+    """One socket, from accept to close."""
 
     def __init__(self, site: Site, websocket: WebSocket, caller: str | None) -> None:
         self.site = site
@@ -40,19 +40,19 @@ class SocketTalk:
         self.socket = websocket
         self.caller = caller
         self.telling: dict[str, asyncio.Task[None]] = {}
-        """The tasks that tell of runs, each by the name under which it is told of."""
+        """The tasks that stream runs, by the name of the stream."""
         self._sending = asyncio.Lock()
 
-    # --- what a subclass does
+    # --- for subclasses to implement
 
     async def hear(self, data: bytes) -> None:
-        """A message has come."""
+        """Handles a message."""
         raise NotImplementedError
 
-    # --- what it has
+    # --- for subclasses to use
 
     async def run(self) -> None:
-        """Hear what is said until the socket is lost, or the server has stopped and all is told."""
+        """Receives messages until the socket is lost, or the server has stopped and everything is sent."""
         stopped = asyncio.create_task(self.manager.stopped.wait(), name="headwater server stops")
         hearing = asyncio.create_task(self._hear(), name="headwater socket")
         try:
@@ -70,7 +70,7 @@ class SocketTalk:
                 await hearing
 
     async def close(self) -> None:
-        """The socket is lost: every run that was told over it is left."""
+        """Handles the loss of the socket: detaches from every run streamed over it."""
         tasks = [*self.telling.values()]
         for task in tasks:
             task.cancel()
@@ -79,7 +79,7 @@ class SocketTalk:
 
     async def _hear(self) -> None:
         most = self.site.limits.socket_message_bytes
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # Starlette's word for a socket that is closed
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # Starlette raises it for a closed socket
             while True:
                 message = await self.socket.receive()
                 if message["type"] == "websocket.disconnect":
@@ -92,23 +92,23 @@ class SocketTalk:
                 await self.hear(data)
 
     def check_room(self) -> None:
-        """Raises Problem where one run more is too many."""
+        """Raises Problem if the socket already streams the maximum number of runs."""
         self.manager.check_readers()
         if len(self.telling) >= MAX_TOLD:
             raise Problem("too_many_readers", f"{MAX_TOLD} runs are told here.", hint="Detach some.", retry_after=5)
 
     def tell(self, name: str, reading: Reading) -> None:
-        """Tell a run under that name, line by line, from now on."""
+        """Starts streaming a run under that name, line by line."""
         reading.on_stall = self._cut_off
         self.telling[name] = asyncio.create_task(self._tell(name, reading), name=f"headwater socket tells {name}")
 
     async def told(self, name: str, line: bytes) -> bool:
-        """A line of what is told under the name; False where that was the last one."""
+        """Sends a line of the named stream. Returns False after the last one."""
         await self.send_text(line.decode())
         return True
 
     async def all_told(self, name: str) -> None:
-        """Nothing more is told under the name."""
+        """Called when the named stream has ended."""
 
     async def _tell(self, name: str, reading: Reading) -> None:
         rest = b""
@@ -123,31 +123,31 @@ class SocketTalk:
                 break
             await self.all_told(name)
         except (WebSocketDisconnect, RuntimeError):
-            pass  # the socket is lost, which whoever hears it knows too
+            pass  # the socket is lost; the receiving task detects that too
         finally:
             self.manager.leave(reading)
             if self.telling.get(name) is asyncio.current_task():
                 del self.telling[name]
 
     def _cut_off(self) -> None:
-        """Nothing is taken from the socket any more."""
+        """Stops receiving from the socket."""
         if abort := (self.socket.scope.get("extensions") or {}).get(ABORT):
             abort()
         for task in self.telling.values():
             task.cancel()
 
     async def send(self, value: Any) -> None:
-        """Send a value as a message."""
+        """Sends a value as a message."""
         await self.send_text(msgspec.json.encode(value, enc_hook=str).decode())
 
     async def send_text(self, text: str) -> None:
-        """Send a message."""
+        """Sends a message."""
         async with self._sending:
             await self.socket.send({"type": "websocket.send", "text": text})
 
 
 async def serve_socket(site: Site, websocket: WebSocket, talk: type[TalkT], **more: Any) -> None:
-    """Serve one WebSocket, to its end, as such a talk; `more` is what its class takes beside."""
+    """Serves one WebSocket with the given class until it ends; `more` are further arguments of the class."""
     site.hear_signals()
     try:
         site.guard.check(site.asked(websocket))
