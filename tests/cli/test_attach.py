@@ -106,7 +106,7 @@ def test_what_is_asked_is_told_on_a_pipe_and_answered_elsewhere(server: Served) 
     place = begun(server, "sender")
     process = started("attach", place, env=ENV)
     assert process.stderr is not None
-    assert b"waits for leave to run send" in process.stderr.readline()
+    assert b"waits for approval to run send" in process.stderr.readline()
     (question,) = httpx.get(place, headers=SENT, trust_env=False).json()["waiting"]
     body = {"approval": question["id"], "allowed": True}
     httpx.post(f"{place}/approve", json=body, headers=SENT, trust_env=False)

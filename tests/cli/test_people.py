@@ -87,7 +87,7 @@ def test_a_run_is_kept_and_how_to_go_on_is_told(folder: Path, capsys: pytest.Cap
     tell_of_parked(needed, asked(*line), None)
     (file,) = folder.glob("*.jsonl.gz")
     first, second = capsys.readouterr().err.splitlines()
-    assert first == 'headwater: the run waits for leave to run send(to="ann").'
+    assert first == 'headwater: the run waits for approval to run send(to="ann").'
     assert second == (
         "headwater: go on with it at a terminal, or with --yes or --no: "
         f"headwater runs resume {needed.log[0].run} "

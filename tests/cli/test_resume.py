@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_run_that_waits_is_parked_and_gone_on_with(folder: Path, state: dict[str, str]) -> None:
     first = headwater("run", "Write.", "--agent", "cli_mail:pilot", cwd=folder, env=state)
     assert (first.returncode, first.stdout) == (3, "One moment. \n")
-    assert first.stderr.startswith('headwater: the run waits for leave to run send(to="ann").\n')
+    assert first.stderr.startswith('headwater: the run waits for approval to run send(to="ann").\n')
     told = shlex.split(first.stderr.splitlines()[1].partition("--no: ")[2])
     assert told[:3] == ["headwater", "runs", "resume"]
     again = headwater(*told[1:], "--yes", cwd=folder, env=state)
@@ -75,7 +75,7 @@ def test_another_agent_is_refused_unless_it_is_to_go_on_anyway(folder: Path) -> 
     line = ("runs", "resume", "run.jsonl", "--agent", "cli_mail:pilot", "--yes")
     other = headwater(*line, "--instructions", "Be brief.", cwd=folder)
     assert other.returncode == 2
-    assert "with --anyway what is declared now counts" in other.stderr
+    assert "with --anyway the current declaration applies" in other.stderr
     assert "Give the options that it was run with, as --agent" in other.stderr
     assert headwater(*line, "--instructions", "Be brief.", "--anyway", cwd=folder).returncode == 3
     many = headwater(*line, "--answer", "1", "--answer", "2", cwd=folder)

@@ -90,7 +90,7 @@ def test_a_run_that_waits_says_for_what(
     assert said(capsys, "list").splitlines()[1].split()[3] == "waits"
     shown = said(capsys, "show", "waits.jsonl")
     assert shown.splitlines()[0].endswith(" · waits")
-    assert "waits for leave to run pay(euros=20)" in shown
+    assert "waits for approval to run pay(euros=20)" in shown
 
     lines = (tmp_path / "waits.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "open.jsonl").write_text("".join(lines[:4]))

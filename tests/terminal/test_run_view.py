@@ -316,7 +316,7 @@ def test_what_is_taken_back_is_not_kept() -> None:
         (FileMade(step=1), Noted("A file was made: (unknown type)")),
         (
             ApprovalAsked(approval="a", call="c", name="delete", arguments={"path": "/"}),
-            Noted('Waiting for leave to run delete(path="/")'),
+            Noted('Waiting for approval to run delete(path="/")'),
         ),
         (ApprovalAnswered(approval="a", allowed=True), Noted("Allowed")),
         (InputAsked(input="i", call="c", name="book", message="Which day?"), Noted("book asks: Which day?")),

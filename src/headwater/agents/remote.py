@@ -83,6 +83,13 @@ def attach(
     if isinstance(url, str) and "://" not in url and (journal is not None or not url.startswith(("http:", "/"))):
         from headwater.durable.run_ref import attached
 
+        if given := next(
+            (name for name, value in {"token": token, "headers": headers, **options}.items() if value), ""
+        ):
+            raise ConfigurationError(
+                f"attach() takes no {given} with a run of a journal.",
+                hint="Watch its events instead: for event in attach(id).events().",
+            )
         return attached(url, journal)
     address = address_of(url)
     if not address.run:

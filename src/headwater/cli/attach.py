@@ -77,9 +77,11 @@ def execute(asked: argparse.Namespace) -> int:
     """See `Command`."""
     from headwater.agents.remote import attach
     from headwater.agents.terminal_asking import TerminalAsker, can_ask
+    from headwater.backends.remote.address import address_of
     from headwater.cli.following import Following
     from headwater.cli.output import JSONLines, Outlet, tell
 
+    address_of(asked.url)  # a bare id would be looked for in a journal
     out = Outlet()
     look = {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
     watching: Watching = JSONLines(out) if asked.json else Following(out, dashboard=asked.dashboard, **look)
@@ -113,7 +115,7 @@ def _tell_what_is_asked(event: Event) -> None:
     from headwater.terminal.notes import call_phrase
 
     if isinstance(event, ApprovalAsked):
-        tell(f"the run waits for leave to run {call_phrase(event.name, event.arguments)}.")
+        tell(f"the run waits for approval to run {call_phrase(event.name, event.arguments)}.")
     elif isinstance(event, InputAsked):
         tell(f"the run waits for an answer to {event.name}: {event.message}")
 

@@ -57,7 +57,7 @@ def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None)
 
     for question in parked.pending:
         if question.kind == "approval":
-            tell(f"the run waits for leave to run {call_phrase(question.tool, question.arguments)}.")
+            tell(f"the run waits for approval to run {call_phrase(question.tool, question.arguments)}.")
         else:
             tell(f"the run waits for an answer to {question.tool}: {question.message}")
     try:

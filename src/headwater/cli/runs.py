@@ -183,7 +183,7 @@ def _waited_for(file: RunFile) -> list[str]:
     except InvalidRecord:
         return []
     return [
-        f"leave to run {call_phrase(asked.name, asked.arguments)}"
+        f"approval to run {call_phrase(asked.name, asked.arguments)}"
         if isinstance(asked, ApprovalAsked)
         else f"an answer to {asked.name}: {asked.message}"
         for asked in open_.values()

@@ -37,8 +37,8 @@ _REPLACED: Final = tuple(
         (r"""\bsave=(?=["'])""", "--save "),
         (r'\buse output_mode="tool", or "prompted"', "ask for JSON in words, without --schema"),
         (r"\bPass it: agent\.run\(task, context=…\)\. To make it optional,", "Run it in a program, or"),
-        (r"\bGo on with the same declaration;", "Give the options that it was run with, as --agent or --tool;"),
-        (r"with on_changed=\"warn\" what", "with --anyway what"),
+        (r"\b(?:Go on with|Use) the same declaration;", "Give the options that it was run with, as --agent or --tool;"),
+        (r"with on_changed=\"warn\" (what|the)\b", r"with --anyway \1"),
         (r"; (?:the partial answer|what had come) is in the error's `response`", ""),
     )
 )

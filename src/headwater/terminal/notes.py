@@ -131,7 +131,7 @@ def file_made(event: FileMade) -> str:
 def approval_asked(event: ApprovalAsked) -> str:
     """What waits for a person to allow it, and why they are asked."""
     reason = f": {event.reason}" if event.reason else ""
-    return f"Waiting for leave to run {call_phrase(event.name, event.arguments)}{reason}"
+    return f"Waiting for approval to run {call_phrase(event.name, event.arguments)}{reason}"
 
 
 def approval_answered(event: ApprovalAnswered) -> str:

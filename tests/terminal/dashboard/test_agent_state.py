@@ -151,11 +151,11 @@ def test_words_that_are_taken_back_are_gone() -> None:
         (RunWaiting(on="time"), "note: Waiting for time"),
         (
             ApprovalAsked(approval="p", call="c", name="pay", arguments={"sum": 3}),
-            "question: Waiting for leave to run pay(sum=3)",
+            "question: Waiting for approval to run pay(sum=3)",
         ),
         (
             ApprovalAsked(approval="p", call="c", name="pay", reason="It is much."),
-            "question: Waiting for leave to run pay(): It is much.",
+            "question: Waiting for approval to run pay(): It is much.",
         ),
         (ApprovalAnswered(approval="p", allowed=True), "note: Allowed"),
         (ApprovalAnswered(approval="p", allowed=False, note="too much"), "note: Not allowed: too much"),
