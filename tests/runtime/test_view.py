@@ -63,6 +63,8 @@ def test_it_may_be_async() -> None:
         ("text", "returned str"),
         (None, "returned NoneType"),
         ([Message.user("a"), "b"], "returned str among"),
+        ([Message.user("a"), None], "returned NoneType among"),
+        ([Message.user("a"), ""], "returned str among"),
         ([Message.assistant(__import__("headwater").ToolCall(id="c", name="t", arguments={}))], "without results: c"),
         ([Message.tool(ToolResult(id="c", name="t", content="x"))], "without calls: c"),
     ],

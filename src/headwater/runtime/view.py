@@ -44,8 +44,8 @@ async def seen_by(view: View, messages: Sequence[Message], info: ViewInfo) -> tu
     hint = "Return the messages to send, each call with its result."
     if isinstance(given, (str, Message)) or not isinstance(given, Sequence):
         raise HistoryInvalid(f"The view of {info.agent!r} returned {type(given).__name__}, not messages.", hint=hint)
-    if strange := next((one for one in given if not isinstance(one, Message)), None):
-        raise HistoryInvalid(f"The view of {info.agent!r} returned {type(strange).__name__} among messages.", hint=hint)
+    if strange := [type(one).__name__ for one in given if not isinstance(one, Message)]:
+        raise HistoryInvalid(f"The view of {info.agent!r} returned {strange[0]} among messages.", hint=hint)
     seen = tuple(given)
     if ids := unanswered(seen, by=("agent", "client")):
         raise HistoryInvalid(
