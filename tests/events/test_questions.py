@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
 
+import msgspec
+import pytest
+
+from headwater.errors import AnswerInvalid
 from headwater.events import ApprovalAsked, InputAsked
 from headwater.events.questions import Answer, Question
 
@@ -45,3 +49,23 @@ def test_questions_and_answers_are_values() -> None:
     answer = Answer(allowed=False, note="no", by="ann")
     assert msgspec.json.decode(msgspec.json.encode(answer), type=Answer) == answer
     assert Answer() == Answer(allowed=True, arguments=None, for_run=False, action="accept")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("allowed", "no"),
+        ("allowed", None),
+        ("for_run", "yes"),
+        ("note", None),
+        ("by", None),
+        ("by", 3),
+        ("arguments", ["x"]),
+        ("arguments", '{"cents": 5}'),
+        ("action", "refuse"),
+        ("action", None),
+    ],
+)
+def test_an_answer_that_no_log_could_hold_is_refused_where_it_is_made(name: str, value: Any) -> None:
+    with pytest.raises(AnswerInvalid, match=f"^{name} of an answer is "):
+        Answer(**{name: value})

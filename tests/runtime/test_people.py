@@ -13,7 +13,7 @@ import pytest
 from headwater.errors import AlreadyAnswered, AnswerInvalid, RunEnded, UnknownQuestion
 from headwater.events import ApprovalAnswered, InputAnswered
 from headwater.events.questions import Answer, Question
-from headwater.runtime.people import Approver, People, Waiting
+from headwater.runtime.people import Approver, People, Waiting, answer_of
 from tests.support.virtual import run_virtual
 
 QUESTION = Question(id="q", kind="approval", run="r", tool="pay")
@@ -341,3 +341,13 @@ def test_what_the_log_tells_of_was_answered() -> None:
     for name, how in (("q", "allowed by ann"), ("i", "declined already"), ("j", "dismissed by bob")):
         with pytest.raises(AlreadyAnswered, match=how):
             people.answer(name, Answer(), "approval")
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+def test_an_approver_that_declines_does_not_allow(action: Any) -> None:
+    async def main() -> None:
+        answer = Answer(action=action)
+        assert not (await answer_of(lambda question: answer, QUESTION)).allowed
+        assert await answer_of(lambda question: answer, INPUT) is answer
+
+    run_virtual(main())

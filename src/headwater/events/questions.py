@@ -7,10 +7,11 @@ The log has a question as `approval.asked` or `input.asked`; `Question` is one s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
+from headwater.errors import AnswerInvalid
 from headwater.events.types import ApprovalAsked, InputAsked
 
 __all__ = ("Answer", "Question")
@@ -67,3 +68,22 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     action: Literal["accept", "decline", "cancel"] = "accept"
     note: str = ""
     by: str = ""
+
+    def __post_init__(self) -> None:
+        # A value of another type would make the log unreadable, and a tool must not run because "no" is true.
+        for name, kinds, wants in _TYPES:
+            if not isinstance(value := getattr(self, name), kinds):
+                raise AnswerInvalid(f"{name} of an answer is {value!r}.", hint=f"Pass {wants}.")
+        if self.action not in _ACTIONS:
+            wants = ", ".join(f'"{one}"' for one in _ACTIONS)
+            raise AnswerInvalid(f"action of an answer is {self.action!r}.", hint=f"Pass one of {wants}.")
+
+
+_TYPES: Final[tuple[tuple[str, type | tuple[type, ...], str], ...]] = (
+    ("allowed", bool, "True or False"),
+    ("for_run", bool, "True or False"),
+    ("note", str, "text"),
+    ("by", str, "the name of the person as text"),
+    ("arguments", (Mapping, type(None)), "the arguments by name, or None for the model's"),
+)
+_ACTIONS: Final = ("accept", "decline", "cancel")

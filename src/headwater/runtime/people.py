@@ -14,13 +14,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from msgspec import structs
+
 from headwater.errors import AlreadyAnswered, AnswerInvalid, RunEnded, UnknownQuestion
 from headwater.events import ApprovalAnswered, Event, InputAnswered
 from headwater.events.questions import Answer, Question
 from headwater.schema import all_well_formed
 from headwater.tools import pool
 
-__all__ = ("Answered", "Approver", "Check", "People", "Post", "Waiting", "answer_of", "answered", "unfit")
+__all__ = ("Answered", "Approver", "Check", "People", "Post", "Waiting", "answer_of", "answered", "decided", "unfit")
 
 Approver: TypeAlias = Callable[[Question], Any]
 """Answers questions: returns a bool or an Answer, or an awaitable of one. A sync function runs in a thread."""
@@ -267,6 +269,11 @@ def unfit(question: Question, answer: Answer, problem: AnswerInvalid) -> Answer:
     return Answer(allowed=False, note=f"The answer did not fit the question: {problem.message}", by=answer.by)
 
 
+def decided(answer: Answer) -> Answer:
+    """Returns the answer to an approval: one that declines or cancels does not allow."""
+    return answer if answer.action == "accept" else structs.replace(answer, allowed=False)
+
+
 def answered(id: str, answer: Answer, kind: Literal["approval", "input"]) -> Answered:
     """Returns the event of an answer."""
     if kind == "input":
@@ -291,7 +298,7 @@ async def answer_of(approver: Approver, question: Question) -> Answer:
         if inspect.isawaitable(said):
             said = await said
     if isinstance(said, Answer):
-        return said
+        return said if question.kind == "input" else decided(said)
     if question.kind == "input":
         return Answer(content=said, by="approver")
     if not isinstance(said, bool):

@@ -36,7 +36,7 @@ from headwater.events.questions import Answer, Question
 from headwater.runtime.children import Parent, waiting_event
 from headwater.runtime.context import current_run, others_cancel, report
 from headwater.runtime.job import HandoffTool, Job
-from headwater.runtime.people import Waiting, answered
+from headwater.runtime.people import Waiting, answered, decided
 from headwater.runtime.run import Run
 from headwater.schema import to_json, to_plain, well_formed
 from headwater.tools.clock import CallClock
@@ -295,6 +295,7 @@ class ToolCalls:
         tool = self.job.tools.get(call.call.name)
 
         def check(answer: Answer) -> Answer:
+            answer = decided(answer)
             if answer.arguments is None or not answer.allowed:
                 return answer
             arguments: dict[str, Any] = to_plain(dict(answer.arguments))

@@ -693,3 +693,12 @@ def test_what_was_spent_before_counts_after(monkeypatch: pytest.MonkeyPatch) -> 
             await agent.resume(_saved(log), timeouts=Timeouts(run=10.0)).result()
 
     run_virtual(main())
+
+
+def test_an_answer_that_declines_an_approval_refuses_it() -> None:
+    with pytest.raises(ApprovalNeeded) as left:
+        one_asked().run("Go.")
+    question = left.value.pending[0]
+    stream = one_asked().resume(_saved(left.value.log), approvals={question.id: Answer(action="decline", by="bob")})
+    assert stream.result_sync() == "It is done."
+    assert _tools_done() == ["add 1 2"]
