@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
+import pytest
+
+from headwater.errors import ConfigurationError
 from headwater.events import MessageAdded, MessageReceived
-from headwater.events.messages import Message
-from headwater.runtime.ear import Ear
+from headwater.events.messages import Image, Message
+from headwater.runtime.ear import Ear, to_say
+from tests.support.streams import scripted
 
 
 def _say(ear: Ear, text: str, *, now: bool = False) -> None:
@@ -89,3 +94,32 @@ def test_many_threads_may_send_messages_at_once() -> None:
         told += len(ear.told())
     assert told == 800
     assert len(ear.heard()) == 800
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        (None, "is of type NoneType"),
+        (3, "is of type int"),
+        (["stop"], "is of type list"),
+        (Message.assistant("I have said so."), "has the role 'assistant'"),
+        (Message.tool(), "has the role 'tool'"),
+        (Message.user(3), "contains an object of type int"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_be_said_is_refused_at_once_and_the_run_goes_on(message: Any, says: str) -> None:
+    stream = scripted("So.").run_stream("Go.")
+    with pytest.raises(ConfigurationError, match=says):
+        stream.steer(message)
+    assert stream.result_sync() == "So."
+
+
+def test_who_says_it_is_text() -> None:
+    with pytest.raises(ConfigurationError, match="by is 3"):
+        scripted("So.").run_stream("Go.").steer("stop", by=3)  # type: ignore[arg-type]
+
+
+def test_text_and_images_can_be_said() -> None:
+    assert to_say("stop") == Message.user("stop")
+    shown = Message.user("this", Image(url="https://x.example/a.png"))
+    assert to_say(shown) is shown

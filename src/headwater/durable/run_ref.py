@@ -20,6 +20,7 @@ from headwater.journal.run_log import RunInfo
 from headwater.readers.chunks import StreamChunk
 from headwater.readers.kept_loop import blocks_here
 from headwater.readers.stream import AgentStream
+from headwater.runtime.ear import to_say
 
 __all__ = ("RunRef", "attached", "either")
 
@@ -105,9 +106,9 @@ class RunRef(Generic[OutputT]):
     def steer(self, message: str | Message, *, agent: str | None = None, now: bool = False, by: str = "") -> None:
         """Say something to the run. The model hears it before it is asked next; a run that waits, when it goes on.
 
-        Raises RunEnded, UnknownRun.
+        Raises RunEnded, UnknownRun, and ConfigurationError for anything but text or a message.
         """
-        said = Message.user(message) if isinstance(message, str) else message
+        said = to_say(message, by)
         return either(self._home, lambda: say_steer(self._home, self.id, said, agent=agent, by=by, now=now))
 
     def approve(

@@ -34,6 +34,7 @@ from headwater.readers.reading import (
     read_plainly,
 )
 from headwater.readers.selection import Choice
+from headwater.runtime.ear import to_say
 
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
@@ -179,7 +180,8 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     async def result(self) -> ResultT_co:
         """Returns the Response once the run has ended; if it was not read yet, this reads it to its end.
 
-        After the reader left or `cancel()` it is the partial one. Raises the error that ended the run, if any.
+        After the reader left or `cancel()` it is the partial one. If the run waits for people, so does this: answer
+        from another task or thread. Raises the error that ended the run, if any.
         """
         if isinstance(self._next, Reader):
             async for _ in self:
@@ -289,9 +291,9 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
 
         The model sees it in its next request; a message during the last answer makes the run continue. With `now` the
         current answer is cut off, but never a tool. A workflow needs `agent`, the name of a running member. Messages
-        that no model saw are in `Response.unheard`.
+        that no model saw are in `Response.unheard`. Raises ConfigurationError for anything but text or a message.
         """
-        said = Message.user(message) if isinstance(message, str) else message
+        said = to_say(message, by)
         return self._begun().steer(said, agent=agent, by=by, now=now)
 
     # --- leaving

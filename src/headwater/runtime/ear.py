@@ -10,16 +10,44 @@ import os
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
+from headwater.errors import ConfigurationError
 from headwater.events import Event, MessageAdded, MessageReceived
-from headwater.events.messages import Message
+from headwater.events.messages import File, Image, Message, Text
 from headwater.schema import all_well_formed, well_formed
 
-__all__ = ("EAR", "Ear")
+__all__ = ("EAR", "Ear", "to_say")
 
 EAR: Final = threading.RLock()
 """Held while a message is added, and while a run decides that it is over, so that no message is lost."""
+
+
+def to_say(message: Any, by: Any = "") -> Message:
+    """Returns the message to a run, which may be given as text. Raises ConfigurationError.
+
+    It is checked where it is said: a run must not fail later because somebody said something invalid to it.
+    """
+    if not isinstance(by, str):
+        raise ConfigurationError(f"by is {by!r}.", hint="Pass the name of the person as text.")
+    if isinstance(message, str):
+        return Message.user(message)
+    if not isinstance(message, Message):
+        raise ConfigurationError(
+            f"The message to the run is of type {type(message).__name__}.",
+            hint='Pass text, or a message such as Message.user("…").',
+        )
+    if message.role not in ("user", "system"):
+        raise ConfigurationError(
+            f"The message to the run has the role {message.role!r}.", hint="Pass text, or Message.user(…)."
+        )
+    for part in message.content:
+        if not isinstance(part, (Text, Image, File)):
+            raise ConfigurationError(
+                f"The message to the run contains an object of type {type(part).__name__}.",
+                hint='Pass text, Image and File: Message.user("…", Image(url="https://…")).',
+            )
+    return message
 
 
 class Ear:
