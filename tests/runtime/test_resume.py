@@ -98,6 +98,31 @@ def test_invalid_logs_are_refused() -> None:
         _agent().resume([])
 
 
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (None, "is of type NoneType"),
+        (3, "is of type int"),
+        ("run.jsonl", "contains an object of type str"),
+        ([{"type": "run.started"}], "contains an object of type dict"),
+    ],
+)
+def test_anything_but_events_is_refused(log: Any, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"The log to resume {says}"):
+        _agent().resume(log)
+
+
+def test_who_resumes_it_is_text_as_the_log_could_not_be_read_otherwise() -> None:
+    with pytest.raises(ConfigurationError, match="by is None"):
+        Resumption.of(_log(_agent(), 2), by=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["approvals", "answers"])
+def test_answers_are_given_by_id(given: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{given} is of type list"):
+        Resumption.of(_log(_agent(), 2), **{given: [True]})  # type: ignore[arg-type]
+
+
 def test_answers_are_true_false_or_an_answer() -> None:
     with pytest.raises(ConfigurationError, match="approvals"):
         Resumption.of(_log(_agent(), 2), approvals={"x": "yes"})  # type: ignore[dict-item]

@@ -9,9 +9,9 @@ run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
-from headwater.errors import InvalidRecord
+from headwater.errors import ConfigurationError, InvalidRecord
 from headwater.events import (
     ApprovalAsked,
     AttemptFailed,
@@ -150,8 +150,10 @@ class Record:
 
 
 def past_of(events: Iterable[Event]) -> Record:
-    """Reads a log, or any non-empty prefix of one. Raises InvalidRecord if it cannot be resumed."""
-    log = tuple(events)
+    """Reads a log, or any non-empty prefix of one. Raises InvalidRecord if it cannot be resumed, and ConfigurationError
+    if these are not events.
+    """
+    log = _events(events)
     first = log[0] if log else None
     if not isinstance(first, RunStarted):
         raise InvalidRecord(
@@ -194,6 +196,22 @@ def past_of(events: Iterable[Event]) -> Record:
         past.fold.add(event)
     _stand(known, waiting, log[-1].time)
     return Record(known[first.run], log)
+
+
+def _events(events: Any) -> tuple[Event, ...]:
+    if not isinstance(events, Iterable):
+        raise _no_log(f"is of type {type(events).__name__}")
+    log = tuple(events)
+    for event in log:
+        if not isinstance(event, Event):
+            raise _no_log(f"contains an object of type {type(event).__name__}")
+    return log
+
+
+def _no_log(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The log to resume {what}.", hint="Pass the run's events: stream.log, error.log, or RunFile(path).events."
+    )
 
 
 def _stand(known: dict[str, Past], waiting: dict[str, RunWaiting], last: float) -> None:

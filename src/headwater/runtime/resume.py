@@ -44,8 +44,15 @@ class Resumption:
         questions, or to one of another kind.
         """
         record = past_of(log)
+        for what, value in (("approvals", approvals), ("answers", answers)):
+            if value is not None and not isinstance(value, Mapping):
+                raise ConfigurationError(
+                    f"{what} is of type {type(value).__name__}.", hint=f"Map each question's id: {what}={{id: …}}."
+                )
         if on_changed not in ("raise", "warn"):
             raise ConfigurationError(f"on_changed is {on_changed!r}.", hint='Use "raise" or "warn".')
+        if not isinstance(by, str):
+            raise ConfigurationError(f"by is {by!r}.", hint="Pass the name of who resumes the run as text.")
         given: dict[str, Answer] = {}
         for name, allowed in (approvals or {}).items():
             if not isinstance(allowed, (bool, Answer)):
