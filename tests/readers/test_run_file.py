@@ -42,6 +42,12 @@ def test_it_has_the_log(path: Path) -> None:
     assert (file.run_id, file.started, str(file.response)) == (log[0].run, log[0], "The moon ")
 
 
+def test_it_is_the_log_to_resume(path: Path) -> None:
+    log = saved(path)
+    assert list(RunFile(path)) == log
+    assert scripted("The moon ").resume(RunFile(path), on_changed="warn").result_sync() == "The moon "
+
+
 def test_repr(path: Path) -> None:
     log = saved(path)
     assert repr(RunFile(path)) == f"RunFile({str(path)!r}, {len(log)} events of {log[0].path[-1]!r})"
@@ -95,12 +101,25 @@ def test_a_folder_gets_a_file_per_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("run.txt", "not a valid file name for a run"), ("run.jsonl/x/y.jsonl", "Cannot save the run")]
+    ("name", "says"),
+    [
+        ("run.txt", "not a valid file name for a run"),
+        ("run.jsonl/x/y.jsonl", "Cannot save the run"),
+        ("a\0b.jsonl", "Cannot save the run"),
+        ("a\0b", "Cannot save the run"),
+        ("x" * 300 + ".jsonl", "Cannot save the run"),
+    ],
 )
 def test_an_unwritable_path_is_reported_before_the_run(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "run.jsonl").write_text("a file")
     with pytest.raises(ConfigurationError, match=says):
         scripted("Hi.").run("Why?", save=tmp_path / name)
+
+
+@pytest.mark.parametrize("path", [b"run.jsonl", 3, True])
+def test_anything_but_a_path_is_reported_before_the_run(path: Any) -> None:
+    with pytest.raises(ConfigurationError, match="Cannot save the run"):
+        scripted("Hi.").run("Why?", save=path)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links are POSIX's")
@@ -194,6 +213,30 @@ def test_a_missing_step(path: Path) -> None:
     saved(path)
     with pytest.raises(ConfigurationError, match="has no finished step 3"):
         RunFile(path).fork(scripted("Hi."), step=3)
+
+
+@pytest.mark.parametrize("run", ["headwater", ["headwater"], ("headwater",)])
+def test_a_run_is_selected_by_its_name_or_its_path(path: Path, run: Any) -> None:
+    scripted("The moon pulls.", name="headwater").run("Why?", save=path)
+    stream = RunFile(path).fork(scripted("Hi.", name="headwater"), step=1, run=run)
+    assert stream.result_sync() == "The moon pulls."
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ({"at": -1}, "There is no event -1"),
+        ({"at": 10_000}, "There is no event 10000"),
+        ({"at": "3"}, "There is no event '3'"),
+        ({"at": True}, "There is no event True"),
+        ({"at": 2, "step": 1}, "both say where to fork"),
+        ({"run": ("team", "writer")}, "there is no step="),
+    ],
+)
+def test_a_place_that_does_not_exist(path: Path, place: dict[str, Any], says: str) -> None:
+    saved(path)
+    with pytest.raises(ConfigurationError, match=says):
+        RunFile(path).fork(scripted("Hi."), **place)
 
 
 def test_a_fork_asks_about_tools_that_had_started(path: Path) -> None:

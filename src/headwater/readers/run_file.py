@@ -52,7 +52,7 @@ class RunWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str) -> None:
-        self.path = _place(Path(path), run)
+        self.path = _place(path, run)
         self._file: BinaryIO | None = _new_file(self.path)
         self._packer = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
         self._put(first_line(by=f"headwater {__version__}", saved=time.time()), press=True)
@@ -102,6 +102,9 @@ class RunFile:
     def __repr__(self) -> str:
         return f"RunFile({str(self.path)!r}, {len(self.events)} events of {self.started.agent_name!r})"
 
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
     @property
     def started(self) -> RunStarted:
         """The first event."""
@@ -150,12 +153,19 @@ class RunFile:
         the last event instead. Without either, everything is copied. `message` is the next message to the model. The
         fork asks about tools that had started and not ended. `options` are those of `resume`.
 
-        Raises ConfigurationError if there is no such step.
+        Raises ConfigurationError if there is no such step or event.
         """
         from headwater.events.forked import end_of_step, forked
 
+        if at is not None:
+            self._check_event(at, step)
+        if run is not None and step is None:
+            raise ConfigurationError(
+                "run= selects the run whose step is meant, but there is no step=.",
+                hint="Pass step= too; at= counts the events of all runs.",
+            )
         if step is not None:
-            path = run or self.started.path
+            path = (run,) if isinstance(run, str) else tuple(run or self.started.path)
             found = end_of_step(self.events, step, path)
             if found is None:
                 raise ConfigurationError(
@@ -170,6 +180,17 @@ class RunFile:
             stream.steer(message)
         return stream
 
+    def _check_event(self, at: Any, step: int | None) -> None:
+        last = len(self.events) - 1
+        if step is not None:
+            raise ConfigurationError(
+                "step= and at= both say where to fork.", hint="Pass step=, or at= for a place inside a step."
+            )
+        if isinstance(at, bool) or not isinstance(at, int) or not 0 <= at <= last:
+            raise ConfigurationError(
+                f"There is no event {at!r} in {str(self.path)!r}.", hint=f"at= is an event's seq: 0 to {last}."
+            )
+
 
 def run_files(places: Iterator[str | os.PathLike[str]]) -> Iterator[Path]:
     """Returns the run files at these paths; for a folder, those in it, by name."""
@@ -180,8 +201,13 @@ def run_files(places: Iterator[str | os.PathLike[str]]) -> Iterator[Path]:
             yield place
 
 
-def _place(path: Path, run: str) -> Path:
-    if path.is_dir() or str(path).endswith(os.sep) or path.suffix == "":
+def _place(given: str | os.PathLike[str], run: str) -> Path:
+    try:
+        path = Path(given)
+        folder = path.is_dir()
+    except (OSError, TypeError) as error:
+        raise _unwritable(given, error) from error
+    if folder or str(path).endswith(os.sep) or path.suffix == "":
         return path / f"{run}.jsonl.gz"
     if not path.name.endswith(SUFFIXES):
         raise ConfigurationError(
@@ -195,7 +221,13 @@ def _new_file(path: Path) -> BinaryIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return new_private(path)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot save the run to {str(path)!r}: {error.strerror}.", hint="Pass the path of a writable file."
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: object, error: Exception) -> ConfigurationError:
+    given = str(path) if isinstance(path, os.PathLike) else path
+    why = error.strerror if isinstance(error, OSError) else str(error)
+    return ConfigurationError(
+        f"Cannot save the run to {given!r}: {why}.", hint="Pass the path of a writable file, or of a folder."
+    )
