@@ -15,6 +15,8 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from headwater.agents.runnable import Runnable
+from headwater.web.a2a.routes import A2ARoutes
+from headwater.web.a2a.routes import refusal as a2a_refusal
 from headwater.web.ag_ui.routes import AGUIRoutes
 from headwater.web.ai_sdk.chats import Chats
 from headwater.web.ai_sdk.routes import AISDKRoutes
@@ -123,7 +125,7 @@ def api_router(
     for path, endpoint in endpoints(site, chats, page=page).items():
         if path in PAGE_PATHS:
             made.add_api_route(path, endpoint, methods=[PAGE_PATHS[path]], response_model=None, include_in_schema=False)
-        if path.startswith(("/v1/", "/ai-sdk/", "/ag-ui")):
+        if path.startswith(("/v1/", "/ai-sdk/", "/ag-ui", "/a2a/", "/.well-known/")):
             made.add_api_route(path, endpoint, methods=["GET", "POST"], response_model=None, include_in_schema=False)
         if path == "/mcp":
             methods = ["GET", "POST", "DELETE"]
@@ -185,6 +187,8 @@ def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
         paths[path] = {method: site.endpoint(one, refuse=words_answer) for method, one in handlers.items()}
     for path, handlers in MCPRoutes(site).handlers().items():
         paths[path] = {method: site.endpoint(one, refuse=mcp_refusal) for method, one in handlers.items()}
+    for path, handlers in A2ARoutes(site).handlers().items():
+        paths[path] = {method: site.endpoint(one, refuse=a2a_refusal) for method, one in handlers.items()}
     return {path: by_method(site, methods) for path, methods in paths.items()}
 
 

@@ -1,0 +1,326 @@
+"""`/a2a/{agent}`: agents for other agents, by A2A 1.0's two bindings over HTTP.
+
+Owns which run a request is, and how it is answered. A task outlives its readers: it goes on without them, and is read
+again by its id, which is the run's. What a message asks is `asked`'s, what a task looks like `tasks`'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headwater.agents.agent import Agent
+from headwater.version import __version__
+from headwater.web.a2a.asked import Asked, answers_of, asked_of
+from headwater.web.a2a.failures import Refused, http_error, kind_of, rpc_error
+from headwater.web.a2a.tasks import STATES, task_of, task_wire
+from headwater.web.http.answers import StreamAnswer, json_answer, problem_headers
+from headwater.web.http.bodies import Answering, Saying, parsed
+from headwater.web.http.site import Handler, Site
+from headwater.web.problems import Problem
+from headwater.web.runs.actions import Actions
+from headwater.web.runs.live_run import LiveRun
+
+__all__ = ("A2ARoutes", "card_of", "refusal")
+
+VERSION: Final = "1.0"
+CARD: Final = "/.well-known/agent-card.json"
+MOST: Final = 100
+"""Tasks in a page of a list."""
+
+
+def refusal(problem: Problem) -> Response:
+    """A refusal of HTTP+JSON, and of what does not come to be a request of either binding."""
+    kind = kind_of(problem)
+    status = problem.status if kind is None else kind.status
+    return json_answer(http_error(problem), status, problem_headers(problem))
+
+
+def card_of(member: Any, url: str, *, token: bool) -> dict[str, Any]:
+    """The card of an agent that is asked at `url`; `token` says that the server wants one."""
+    description = getattr(member, "description", "") or f"Ask {member.name}, and get the answer."
+    modes = ["text/plain", "application/json"]
+    bindings = ("JSONRPC", "HTTP+JSON")
+    card: dict[str, Any] = {
+        "name": member.name,
+        "description": description,
+        "version": __version__,
+        "supportedInterfaces": [{"url": url, "protocolBinding": one, "protocolVersion": VERSION} for one in bindings],
+        "capabilities": {"streaming": True, "pushNotifications": False, "extendedAgentCard": False},
+        "defaultInputModes": modes,
+        "defaultOutputModes": modes,
+        "skills": [{"id": member.name, "name": member.name, "description": description, "tags": ["agent"]}],
+    }
+    if token:
+        card["securitySchemes"] = {"token": {"httpAuthSecurityScheme": {"scheme": "Bearer"}}}
+        card["securityRequirements"] = [{"schemes": {"token": {"list": []}}}]
+    return card
+
+
+class A2ARoutes:
+    """The handlers of `/a2a`."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._manager = site.manager
+        self._actions = Actions(site.manager, site.on_disconnect)
+        self._number = itertools.count()
+
+    def handlers(self) -> dict[str, dict[str, Handler]]:
+        """Each path's handlers, by method; the more exact paths first."""
+        at = "/a2a/{agent}"
+        return {
+            CARD: {"GET": self.card},
+            f"{at}{CARD}": {"GET": self.card},
+            f"{at}/message:send": {"POST": self.send},
+            f"{at}/message:stream": {"POST": self.stream},
+            f"{at}/tasks/{{id}}:cancel": {"POST": self.cancel},
+            f"{at}/tasks/{{id}}:subscribe": {"GET": self.subscribe, "POST": self.subscribe},
+            f"{at}/tasks/{{id}}": {"GET": self.get},
+            f"{at}/tasks": {"GET": self.list},
+            at: {"POST": self.rpc},
+        }
+
+    async def card(self, request: Request, caller: str | None) -> Response:
+        """An agent's card; at the server's own place the first agent's."""
+        name = request.path_params.get("agent")
+        member = self._manager.member(name)
+        base = str(request.url.replace(query="", fragment="")).removesuffix(CARD)
+        url = base if name is not None else f"{base}/a2a/{quote(member.name, safe='')}"
+        return json_answer(card_of(member, url, token=bool(self._site.guard.cookie)))
+
+    # --- JSON-RPC
+
+    async def rpc(self, request: Request, caller: str | None) -> Response:
+        """A request of JSON-RPC."""
+        number: Any = None
+        try:
+            body = _object(await self._site.body(request))
+            if body.get("jsonrpc") != "2.0" or not isinstance(body.get("method"), str):
+                raise Refused("invalid_request", "This is no request of JSON-RPC 2.0.", hint="Send one at a time.")
+            number = body.get("id")
+            if number is not None and (isinstance(number, bool) or not isinstance(number, (str, int))):
+                number = None
+                raise Refused("invalid_request", "The id is a string or a number.")
+            return await self._call(request, body["method"], body.get("params") or {}, caller, (number,))
+        except Problem as problem:
+            if kind_of(problem) is None:
+                raise
+            return json_answer(rpc_error(problem, number))
+
+    async def _call(self, request: Request, method: str, params: Any, caller: str | None, rpc: tuple[Any]) -> Response:
+        if not isinstance(params, Mapping):
+            raise Refused("invalid_params", "params is no object.")
+        if method == "SendStreamingMessage":
+            return self._streamed(*self._begun(request, params, caller), rpc)
+        if method == "SubscribeToTask":
+            live = self._task(request, params.get("id"), caller)
+            return self._subscribed(live, rpc)
+        result: Any
+        if method == "SendMessage":
+            result = await self._sent(request, params, caller)
+        elif method == "GetTask":
+            result = self._told(self._task(request, params.get("id"), caller))
+        elif method == "CancelTask":
+            result = await self._cancelled(self._task(request, params.get("id"), caller))
+        elif method == "ListTasks":
+            result = self._listed(request, params, caller)
+        elif "PushNotificationConfig" in method:
+            raise Refused("no_push", "There are no push notifications here.", hint="Stream, or subscribe to the task.")
+        elif method == "GetExtendedAgentCard":
+            raise Refused("no_extended_card", "There is no other card than the one at the well-known place.")
+        else:
+            hint = "A2A 1.0 has SendMessage, SendStreamingMessage, GetTask, ListTasks, CancelTask, SubscribeToTask."
+            raise Refused("method", f"There is no method {method[:80]!r}.", hint=hint)
+        return json_answer({"jsonrpc": "2.0", "id": rpc[0], "result": result})
+
+    # --- HTTP+JSON
+
+    async def send(self, request: Request, caller: str | None) -> Response:
+        """A message, answered when its task rests."""
+        params = parsed(await self._site.body(request))
+        return json_answer(await self._sent(request, params, caller))
+
+    async def stream(self, request: Request, caller: str | None) -> Response:
+        """A message, answered as its task goes on."""
+        params = parsed(await self._site.body(request))
+        return self._streamed(*self._begun(request, params, caller), None)
+
+    async def get(self, request: Request, caller: str | None) -> Response:
+        """A task as it is by now."""
+        return json_answer(self._told(self._task(request, request.path_params["id"], caller)))
+
+    async def list(self, request: Request, caller: str | None) -> Response:
+        """The caller's tasks of this agent, the newest first."""
+        return json_answer(self._listed(request, request.query_params, caller))
+
+    async def cancel(self, request: Request, caller: str | None) -> Response:
+        """Stop a task."""
+        await self._site.body(request)
+        return json_answer(await self._cancelled(self._task(request, request.path_params["id"], caller)))
+
+    async def subscribe(self, request: Request, caller: str | None) -> Response:
+        """A task's updates from now on."""
+        await self._site.body(request)
+        return self._subscribed(self._task(request, request.path_params["id"], caller), None)
+
+    # --- what both do
+
+    def _check_version(self, request: Request) -> None:
+        asked = request.headers.get("a2a-version") or request.query_params.get("A2A-Version") or VERSION
+        if asked.split(".")[:2] != VERSION.split("."):
+            raise Refused("version", f"A2A {asked[:20]} is not spoken here.", hint=f"Ask for {VERSION}.")
+
+    def _member(self, request: Request) -> Any:
+        self._check_version(request)
+        return self._manager.member(request.path_params["agent"])
+
+    def _task(self, request: Request, task: Any, caller: str | None) -> LiveRun:
+        member = self._member(request)
+        live = self._manager.get(task if isinstance(task, str) else "", caller)
+        if live.agent != member.name:
+            raise Problem("unknown_run", f"There is no such task of {member.name}.")
+        return live
+
+    def _begun(self, request: Request, params: Any, caller: str | None) -> tuple[LiveRun, int]:
+        """The run of a message, and from which position on it is its answer. Raises Problem."""
+        asked = asked_of(params)
+        if asked.task:
+            live = self._task(request, asked.task, caller)
+            if asked.context and asked.context != self._context(live):
+                raise Refused("invalid_params", "The task is not of that context.", hint="Leave out contextId.")
+            position = live.visible
+            self._go_on(live, asked, caller)
+            return live, position
+        member = self._member(request)
+        self._manager.check_readers()
+        words = [asked.text, *(_json(one) for one in asked.data)]
+        context = asked.context or f"context_{secrets.token_hex(8)}"
+        live = self._manager.start(
+            member.name,
+            "\n".join(word for word in words if word),
+            owner=caller,
+            on_disconnect=self._actions.then(None, "continue"),
+            thread=context if isinstance(member, Agent) else None,
+        )
+        live.notes["a2a"] = {"context": context}
+        return live, 0
+
+    def _go_on(self, live: LiveRun, asked: Asked, caller: str | None) -> None:
+        """Answer what the run has asked; while it works, say something to it."""
+        if not live.pending:
+            self._actions.say(live, Saying(input=asked.text), caller)
+            return
+        for answer in answers_of(asked, live.pending):
+            if isinstance(answer, Answering):
+                self._actions.answer(live, answer, caller)
+            else:
+                self._actions.approve(live, answer, caller)
+
+    async def _sent(self, request: Request, params: Any, caller: str | None) -> dict[str, Any]:
+        live, position = self._begun(request, params, caller)
+        if not asked_of(params).at_once:
+            await self._rest(request, live, position)
+        return {"task": self._told(live)}
+
+    async def _rest(self, request: Request, live: LiveRun, position: int) -> None:
+        """Wait until the run has ended or waits for people, or whoever asked has left."""
+        wire = task_wire(next(self._number), self._told(live), None)
+        reading = self._manager.read(live, wire, position)
+
+        async def read() -> None:
+            end = b""
+            async for data in reading:
+                end = (end + data)[-len(wire.last) :]
+                if end == wire.last:
+                    return
+
+        async def listen() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
+        tasks = [asyncio.create_task(read()), asyncio.create_task(listen())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            self._manager.leave(reading)
+
+    def _streamed(self, live: LiveRun, position: int, rpc: tuple[Any] | None) -> Response:
+        self._manager.check_readers()
+        return StreamAnswer(self._manager, live, task_wire(next(self._number), self._told(live), rpc), position)
+
+    def _subscribed(self, live: LiveRun, rpc: tuple[Any] | None) -> Response:
+        if live.over:
+            raise Refused("unsupported", "The task has ended.", hint="Get it: nothing more comes of it.")
+        return self._streamed(live, live.visible, rpc)
+
+    async def _cancelled(self, live: LiveRun) -> dict[str, Any]:
+        if not live.cancel():
+            raise Refused("not_cancelable", "The task has ended.")
+        await asyncio.wait({live.task})
+        return self._told(live)
+
+    def _listed(self, request: Request, params: Mapping[str, Any], caller: str | None) -> dict[str, Any]:
+        member = self._member(request)
+        size, first = _whole(params.get("pageSize"), 50), _whole(params.get("pageToken"), 0)
+        size = min(max(size, 1), MOST)
+        context, state = params.get("contextId"), params.get("status")
+        wanted = {ours for ours, theirs in STATES.items() if state in (None, "", "TASK_STATE_UNSPECIFIED", theirs)}
+        found = [
+            live
+            for live in self._manager.runs(caller, agent=member.name)
+            if live.state in wanted and (not context or self._context(live) == context)
+        ]
+        artifacts = params.get("includeArtifacts") in (True, "true")
+        page = found[first : first + size]
+        after = first + size if first + size < len(found) else None
+        return {
+            "tasks": [self._told(live, artifacts=artifacts) for live in page],
+            "nextPageToken": "" if after is None else str(after),
+            "pageSize": size,
+            "totalSize": len(found),
+        }
+
+    def _context(self, live: LiveRun) -> str:
+        return str(live.notes.get("a2a", {}).get("context", live.id))
+
+    def _told(self, live: LiveRun, *, artifacts: bool = True) -> dict[str, Any]:
+        events = (live.log[position] for position in range(live.visible))
+        return task_of(events, live.id, self._context(live), artifacts=artifacts)
+
+
+def _json(value: Any) -> str:
+    return bytes(json_answer(value).body).decode()
+
+
+def _object(data: bytes) -> Mapping[str, Any]:
+    """The object that a body is. Raises Problem."""
+    try:
+        body: Mapping[str, Any] = parsed(data)
+    except Problem as problem:
+        if problem.code == "bad_request":
+            raise Refused("invalid_request", problem.message, hint="Send one request at a time.") from None
+        raise
+    return body
+
+
+def _whole(given: Any, otherwise: int) -> int:
+    """A whole number in a query or in JSON. Raises Problem."""
+    if given in (None, ""):
+        return otherwise
+    text = str(given)
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Refused("invalid_params", f"{text[:40]!r} is no whole number.")
+    return int(text)
