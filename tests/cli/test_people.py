@@ -89,7 +89,7 @@ def test_a_run_is_kept_and_how_to_go_on_is_told(folder: Path, capsys: pytest.Cap
     first, second = capsys.readouterr().err.splitlines()
     assert first == 'headwater: the run waits for approval to run send(to="ann").'
     assert second == (
-        "headwater: go on with it at a terminal, or with --yes or --no: "
+        "headwater: to continue (with --yes or --no to decide without a terminal): "
         f"headwater runs resume {needed.log[0].run} "
         "--agent 'mail box:pilot' --max-tokens 3 --stop a --stop 'b c' --reasoning on"
     )

@@ -335,3 +335,9 @@ def test_the_log_tells_of_the_ways_once_each() -> None:
 def test_a_route_is_told_as_ways_to_those_to_which_nothing_else_leads() -> None:
     graph = GraphWorkflow(nodes("abcd"), edges=edges("bc"), routes={"a": lambda response: "b"}, start="a")
     assert ways_told(graph) == (("b", "c"), ("a", "b"), ("a", "d"))
+
+
+def test_agents_may_stand_for_their_names() -> None:
+    a, b = speaker("a"), speaker("b")
+    assert GraphWorkflow([a, b], edges=[(b, a)], start=b).starts == ("b",)
+    assert GraphWorkflow([a, b], edges=[(b, a)], start=[a, "b"]).starts == ("a", "b")

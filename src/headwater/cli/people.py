@@ -71,7 +71,7 @@ def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None)
     named = Path(place)
     name = named.name.partition(".")[0]
     line = ["headwater", "runs", "resume", name if parked_under(name) == named else place, *_options(asked)]
-    tell(f"go on with it at a terminal, or with --yes or --no: {shlex.join(line)}")
+    tell(f"to continue (with --yes or --no to decide without a terminal): {shlex.join(line)}")
 
 
 def parked_runs() -> list[Path]:

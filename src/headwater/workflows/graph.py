@@ -65,7 +65,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         *,
         edges: Iterable[Edge | tuple[End, End] | tuple[End, End, Condition | None] | tuple[Any, ...]] = (),
         routes: Mapping[str, Route] | None = None,
-        start: str | Iterable[str] | None = None,
+        start: End | Iterable[End] | None = None,
         max_visits: int = MAX_VISITS,
         name: str = "graph-workflow",
         **options: Unpack[WorkflowOptions],
@@ -122,9 +122,10 @@ class GraphWorkflow(Workflow[Response[Any]]):
                 hint=f"Its agents are {', '.join(self._nodes)}.",
             )
 
-    def _starts(self, start: str | Iterable[str] | None) -> tuple[str, ...]:
+    def _starts(self, start: End | Iterable[End] | None) -> tuple[str, ...]:
         if start is not None:
-            names = (start,) if isinstance(start, str) else tuple(start)
+            nodes = (start,) if isinstance(start, str) or not isinstance(start, Iterable) else start
+            names = tuple(str(getattr(node, "name", node)) for node in nodes)
             for name in names:
                 self._check(name, "start=")
             if not names:
