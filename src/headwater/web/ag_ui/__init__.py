@@ -1,1 +1,1 @@
-"""AG-UI: runs for CopilotKit, assistant-ui and whatever else speaks it, in versions 1.0 and 0.0.x."""
+"""AG-UI, versions 1.0 and 0.0.x: runs for CopilotKit, assistant-ui and other clients of the protocol."""

@@ -1,8 +1,8 @@
-"""Read what AG-UI's clients ask: the conversation so far, the client's tools, answers to what a run has asked. Pure.
+"""Parses requests of AG-UI clients: the conversation so far, the client's tools, answers to a run's questions. Pure.
 
-A client sends back every message that it was shown. The words of agents that only helped another one are not part of
-the conversation, so their messages are told by their ids (HELPER) and left out here. A tool call without a result is
-left out too, because providers refuse a history with one.
+A client sends back every message that it received. Messages of subagents are not part of the conversation: they are
+recognized by their ids (HELPER) and left out. A tool call without a result is left out too, because providers reject a
+history with one.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from headwater.web.problems import Problem
 __all__ = ("HELPER", "Asked", "Resumed", "asked_of_client")
 
 HELPER: Final = "helper:"
-"""How the ids of messages begin that are no part of the answer."""
+"""Prefix of the ids of messages that are not part of the answer."""
 
 _ROLES: Final = frozenset({"user", "system", "developer", "assistant", "tool", "reasoning", "activity"})
 _MEDIA: Final = frozenset({"image", "audio", "video", "document"})
 
 
 class Resumed(NamedTuple):
-    """The answer to an interrupt. `resolved` is False where the person has given up on it."""
+    """The answer to an interrupt. `resolved` is False if the person cancelled it."""
 
     id: str
     resolved: bool
@@ -33,15 +33,15 @@ class Resumed(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A request of a client."""
+    """A client's request."""
 
     thread: str
     run: str
-    """What the client calls the run."""
+    """The client's id of the run."""
     modern: bool
-    """Whether it says which version of the protocol it speaks, as clients do since 1.0."""
+    """Whether the client sends its protocol version, as clients do since 1.0."""
     messages: tuple[dict[str, Any], ...]
-    """What the client holds, as it sent it, without what it must not be sent back (nulls)."""
+    """The client's messages as sent, without the nulls, which must not be sent back."""
     history: tuple[Message, ...]
     task: tuple[Message, ...]
     tools: tuple[dict[str, Any], ...]
@@ -49,7 +49,7 @@ class Asked(NamedTuple):
 
 
 def asked_of_client(body: Mapping[str, Any]) -> Asked:
-    """Return what a client asks. Raises Problem."""
+    """Parses a client's request. Raises Problem."""
     thread, run = (_text(body, name) for name in ("threadId", "runId"))
     given = _list(body, "messages")
     messages = tuple(_held(one) for one in given if isinstance(one, Mapping) and isinstance(one.get("id"), str))
@@ -84,7 +84,7 @@ def _list(body: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _held(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as its client holds it, fit to be sent back."""
+    """Returns a client's message in a form that can be sent back."""
     held: dict[str, Any] = _without_nulls({**message})
     if "toolCalls" in held:
         held["toolCalls"] = _mappings(held["toolCalls"])
@@ -96,7 +96,7 @@ def _mappings(given: Any) -> list[Mapping[str, Any]]:
 
 
 def _without_nulls(value: Any, name: str = "") -> Any:
-    """Leave out what is null: clients reject it where a field is optional. Metadata is a program's own."""
+    """Leaves out nulls: clients reject a null in an optional field. Metadata is the program's own and is kept."""
     if isinstance(value, dict) and name != "metadata":
         return {key: _without_nulls(inner, key) for key, inner in value.items() if inner is not None}
     if isinstance(value, list) and name != "metadata":
@@ -114,7 +114,7 @@ def _resumed(one: Any, param: str) -> Resumed:
 
 
 def _context(entries: Sequence[Any]) -> Message | None:
-    """What the page wants the model to know, in words."""
+    """Returns the context from the page as a message to the model."""
     told = [
         f"{one['description']}:\n{one['value']}"
         for one in _mappings(entries)
@@ -155,7 +155,7 @@ def _conversation(given: Sequence[Any]) -> tuple[Message, ...]:
 
 
 def _results(given: Sequence[Any]) -> dict[str, ToolResult]:
-    """The results of all calls, by the calls' ids; the names are the calls' own."""
+    """Returns the results of all calls by call id; names are taken from the calls."""
     results: dict[str, ToolResult] = {}
     for one in given:
         if not isinstance(one, Mapping) or one.get("role") != "tool":
@@ -176,7 +176,7 @@ def _failed(metadata: Any) -> bool:
 
 
 def _said(one: Mapping[str, Any], results: Mapping[str, ToolResult]) -> list[Message]:
-    """An assistant's message, and what its tools gave."""
+    """Converts an assistant message, with the results of its tools."""
     given = (_call(call) for call in _mappings(one.get("toolCalls")))
     calls = [call for call in given if call is not None and call.id in results]
     text = _joined(one.get("content"))
@@ -208,7 +208,7 @@ def _arguments(text: str) -> dict[str, Any] | str:
 
 
 def _together(messages: Sequence[Message]) -> list[Message]:
-    """Make one message of what an assistant said in several, as clients have one for each part of a step."""
+    """Merges consecutive assistant messages: clients have one for each part of a step."""
     together: list[Message] = []
     for message in messages:
         if message.role == "assistant" and together and together[-1].role == "assistant":
@@ -218,7 +218,7 @@ def _together(messages: Sequence[Message]) -> list[Message]:
     return together
 
 
-# --- what a message holds
+# --- message content
 
 
 def _joined(content: Any) -> str:
@@ -226,7 +226,7 @@ def _joined(content: Any) -> str:
 
 
 def _content(content: Any) -> tuple[Any, ...]:
-    """The parts of a message; what no model here can take is left out, as the protocol wants it."""
+    """Returns the parts of a message. Unsupported ones are left out, as the protocol requires."""
     if isinstance(content, str):
         return (Text(text=content),) if content else ()
     return tuple(part for one in _mappings(content) if (part := _part(one)) is not None)

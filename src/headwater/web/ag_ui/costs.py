@@ -1,4 +1,4 @@
-"""What the models that a stream tells of have cost, an entry for each provider and model. Pure."""
+"""The costs of the models in a stream, one entry per provider and model. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Costs:
 
     def __init__(self) -> None:
         self._asked: dict[str, tuple[str, str]] = {}
-        """The provider and the model that each run is asking."""
+        """The current provider and model of each run."""
         self._reported: dict[tuple[str, int, int], tuple[tuple[str, str], Usage]] = {}
-        """The last report of each attempt."""
+        """The latest usage report of each attempt."""
 
     def add(self, event: Event) -> None:
-        """Take in the next event."""
+        """Adds the next event."""
         if isinstance(event, AttemptStarted):
             self._asked[event.run] = event.provider, event.model
         elif isinstance(event, UsageReported):
@@ -28,11 +28,11 @@ class Costs:
             self._reported[event.run, event.step, event.attempt] = asked, event.usage
 
     def begin(self) -> None:
-        """Forget what was told before."""
+        """Discards everything reported before."""
         self._reported.clear()
 
     def entries(self, *, modern: bool) -> list[dict[str, Any]]:
-        """What was reported since, in the protocol's form; what a provider did not report is left out."""
+        """Returns what was reported since, in the protocol's format, without values the provider did not report."""
         sums: dict[tuple[str, str], Usage] = {}
         for asked, usage in self._reported.values():
             sums[asked] = sums.get(asked, Usage()) + usage

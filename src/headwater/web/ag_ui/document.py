@@ -1,7 +1,7 @@
-"""What an AG-UI client holds: its messages, as the events that it was sent have made them.
+"""The state of an AG-UI client: its messages, as built from the events that it received.
 
-A client can take back nothing but by a snapshot of all its messages, so whoever writes such a snapshot must know them
-all. Each is put together as the clients do it. Pure; nothing here is sent.
+A client can only retract content through a snapshot of all its messages, so the server must know them all. They are
+assembled in the same way as in the clients. Pure; this module never sends anything.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ __all__ = ("Document",)
 
 
 class Document:
-    """The messages of one client, which began with those that it sent."""
+    """The messages of one client, starting with those that it sent."""
 
     def __init__(self, held: Iterable[Mapping[str, Any]] = ()) -> None:
         self._messages: dict[str, dict[str, Any]] = {str(one["id"]): {**one} for one in held}
         self._texts: dict[str, list[str]] = {}
-        """What was said in a message, or written as the arguments of a call, in pieces."""
+        """The text of a message, or the arguments of a call, in pieces."""
         self._owners: dict[str, str] = {
             str(call.get("id")): message
             for message, one in self._messages.items()
             for call in one.get("toolCalls") or ()
         }
-        """The message in which a call stands."""
+        """The message that contains each call."""
         self._results: dict[str, list[str]] = {}
-        """The results after a message that has calls."""
+        """The results that follow a message with calls."""
         for message, one in self._messages.items():
             if one["role"] == "tool" and (owner := self._owners.get(str(one.get("toolCallId")))) is not None:
                 self._results.setdefault(owner, []).append(message)
 
     def open(self, message: str, role: str, **more: Any) -> None:
-        """A message of text begins."""
+        """Starts a text message."""
         self._texts[message] = []
         self._messages[message] = {"id": message, "role": role, "content": "", **more}
 
     def call(self, call: str, name: str, parent: str, **more: Any) -> None:
-        """A call begins in the message `parent`, which begins with it where it is not there."""
+        """Starts a call in the message `parent`, which is created if it does not exist."""
         message = self._messages.setdefault(parent, {"id": parent, "role": "assistant", **more})
         function = {"name": name, "arguments": ""}
         message["toolCalls"] = [*message.get("toolCalls", ()), {"id": call, "type": "function", "function": function}]
@@ -45,17 +45,17 @@ class Document:
         self._owners[call] = parent
 
     def say(self, id: str, text: str) -> None:
-        """More of a message, or of the arguments of a call."""
+        """Appends to a message, or to the arguments of a call."""
         self._texts[id].append(text)
 
     def answer(self, call: str, message: str, content: Any, **more: Any) -> None:
-        """The result of a call."""
+        """Adds the result of a call."""
         self._messages[message] = {"id": message, "role": "tool", "toolCallId": call, "content": content, **more}
         if (owner := self._owners.get(call)) is not None:
             self._results.setdefault(owner, []).append(message)
 
     def forget(self, ids: Iterable[str]) -> None:
-        """Take messages, calls and results back. Reasoning is emptied where no other is left: see `snapshot`."""
+        """Retracts messages, calls and results. Reasoning is emptied if no other is left: see `snapshot`."""
         for number in ids:
             self._texts.pop(number, None)
             message = self._messages.pop(self._owners.pop(number, number), None)
@@ -66,9 +66,9 @@ class Document:
         return any(one["role"] == "reasoning" for one in self._messages.values())
 
     def snapshot(self) -> list[dict[str, Any]]:
-        """All messages by now.
+        """Returns all messages so far.
 
-        Clients keep reasoning that a snapshot does not mention, unless it mentions other reasoning.
+        Clients keep reasoning that is missing from a snapshot, unless the snapshot has other reasoning.
         """
         return [*self._whole()]
 

@@ -1,4 +1,4 @@
-"""What AG-UI clients are told beside messages: news of the run as CUSTOM events, what tools gave as parts. Pure."""
+"""AG-UI output besides messages: run events as CUSTOM events, and tool results as parts. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ("NEWS", "content_of", "custom", "news")
 _Out: TypeAlias = dict[str, Any]
 
 NEWS: Final = (AttemptFailed, Custom, FileMade, GuardTripped, Handoff, SourceFound, Warned)
-"""The events that are told as CUSTOM, because the protocol has no place for them."""
+"""Events that are sent as CUSTOM, because the protocol has no equivalent."""
 
 
 def custom(name: str, value: Any) -> _Out:
-    """Return a CUSTOM event."""
+    """Returns a CUSTOM event."""
     return {"type": "CUSTOM", "name": name, "value": value}
 
 
 def news(event: Event) -> Iterator[_Out]:
-    """Yield the CUSTOM event of one of NEWS; a program's own has its own name, ours begin with `headwater.`."""
+    """Yields the CUSTOM event for one of NEWS. Ours have the prefix `headwater.`; a program's keep their own names."""
     match event:
         case Custom():
             yield custom(event.name, plain(event.data))
@@ -51,11 +51,11 @@ def _news(event: Event, **value: Any) -> _Out:
     return custom(f"headwater.{event.type}", {"agent": event.agent, **told})
 
 
-# --- what a tool gave
+# --- tool results
 
 
 def content_of(result: str | Sequence[AnyPart], *, parts: bool) -> Any:
-    """Return what a tool gave: a text, or `parts` for clients that know of them."""
+    """Returns a tool's result: text, or parts if `parts` says that the client supports them."""
     if isinstance(result, str):
         return result
     if parts and not all(isinstance(part, Text) for part in result):

@@ -1,8 +1,8 @@
-"""What people are asked in a run, and when nothing but that holds it up: for AG-UI such a run ends, and says why.
+"""A run's questions to people, and when the run waits for nothing else: AG-UI then ends the run with interrupts.
 
-A client answers all interrupts at once, in a request of its own; so the stretch of a log that one stream tells lies
-between two moments at which only people are left to wait for. Counting those must come to the same for whoever writes
-a stream and whoever decides which stretch it is. Pure.
+A client answers all interrupts at once, in a new request. One stream therefore covers the part of the log between two
+moments at which the run waits only for people. The code that writes a stream and the code that selects its part must
+count these moments in the same way. Pure.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _APPROVAL: Final[dict[str, Any]] = {
     },
     "required": ["approved"],
 }
-"""What an approval is answered with; the first two as the protocol recommends."""
+"""The schema of the answer to an approval; the first two properties follow the protocol's recommendation."""
 
 
 class Questions:
@@ -44,13 +44,13 @@ class Questions:
 
     def __init__(self) -> None:
         self.open: dict[str, ApprovalAsked | InputAsked] = {}
-        """What is asked and not answered, by id, in the order in which it was asked."""
+        """Open questions by id, oldest first."""
         self.waits = 0
-        """How often the outermost run has come to wait for people alone."""
+        """How often the outermost run has started to wait only for people."""
         self._root = ""
 
     def add(self, event: Event) -> bool:
-        """Take in the next event. Returns whether the outermost run waits for people alone from here on."""
+        """Adds the next event. Returns whether the outermost run starts to wait only for people with it."""
         self._root = self._root or event.run
         match event:
             case ApprovalAsked():
@@ -77,12 +77,12 @@ class Questions:
             del self.open[number]
 
     def interrupts(self, call_of: Callable[[Event], str]) -> list[dict[str, Any]]:
-        """Return what is asked, in the protocol's form. `call_of` returns the id of an event's call, "" for none."""
+        """Returns the open questions as interrupts. `call_of` returns the id of an event's call, or ""."""
         return [interrupt_of(asked, self._root, call_of(asked)) for asked in self.open.values()]
 
 
 def interrupt_of(asked: ApprovalAsked | InputAsked, root: str, call: str) -> dict[str, Any]:
-    """A question in the protocol's form; `call` is the id of the call that it is about, or "" if none was told."""
+    """Converts a question to an interrupt; `call` is the id of its call, or "" if the client does not know one."""
     ours: dict[str, Any] = {"run": root, "agent": asked.agent, "tool": asked.name}
     told: dict[str, Any]
     if isinstance(asked, ApprovalAsked):
@@ -100,7 +100,7 @@ def interrupt_of(asked: ApprovalAsked | InputAsked, root: str, call: str) -> dic
 
 
 def _moment(seconds: float | None) -> str:
-    """A time as ISO 8601 writes it; "" for one that no calendar has."""
+    """Formats a time as ISO 8601; "" if it is out of range."""
     try:
         return "" if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
     except (ValueError, OverflowError, OSError):
@@ -108,7 +108,7 @@ def _moment(seconds: float | None) -> str:
 
 
 def waits_before_answers(log: Iterable[Event], ids: Iterable[str]) -> int | None:
-    """How often a run had waited when the first of these was answered; None where none of them was."""
+    """Returns how often a run had waited when the first of these was answered; None if none was."""
     wanted, questions = {*ids}, Questions()
     for event in log:
         questions.add(event)

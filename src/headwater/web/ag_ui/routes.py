@@ -1,7 +1,7 @@
-"""`/ag-ui`: runs for AG-UI's clients, one POST each.
+"""`/ag-ui`: runs for AG-UI clients, one POST each.
 
-Which run a request is is `threads`', what it looks like `ag_ui.wire`'s. Refusals are plain text, for clients show the
-body as it is.
+`threads` selects the run for a request, `ag_ui.wire` formats it. Errors are plain text, because clients show the body
+unchanged.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ class AGUIRoutes:
         self._number = itertools.count()
 
     def handlers(self) -> dict[str, dict[str, Handler]]:
-        """Each path's handlers, by method."""
+        """Returns the handlers by path and method."""
         return {"/ag-ui": {"POST": self.run}, "/ag-ui/{agent}": {"POST": self.run}}
 
     async def run(self, request: Request, caller: str | None) -> Response:
-        """Run an agent, or go on with a run that has asked something, and stream what comes of it."""
+        """Runs an agent, or resumes a run that asked a question, and streams the result."""
         body = parsed(await self._site.body(request))
         self._site.manager.check_readers()
         subagents = knows_subagents(request.query_params.get("v"))
         answer = await self._threads.answer(request.path_params.get("agent"), body, caller)
         exchange = answer.exchange._replace(subagents=subagents)
-        # What each request's stream says depends on what its client holds, so no two share one.
+        # Each stream depends on its client's messages, so no two requests share one.
         wire = ag_ui_wire(exchange, next(self._number))
         return AnswerThatWaits(self._site.manager, answer.live, wire)
 
 
 def knows_subagents(version: str | None) -> bool:
-    """Whether a client of that version knows events about subagents; one that names none does. Raises Problem."""
+    """Whether a client of that version supports subagent events; assumed if it sends no version. Raises Problem."""
     if version is None:
         return True
     if (read := _VERSION.fullmatch(version)) is None:

@@ -1,8 +1,8 @@
-"""The threads of AG-UI's clients: which run each request begins or goes on with, and which stretch of it is told.
+"""The threads of AG-UI clients: which run each request starts or resumes, and which part of it is streamed.
 
-The protocol has no way back to a stream, and no stop but leaving it. So a thread whose run nobody reads any more is
-free: a new message cancels that run and begins another. A run that waits for people is gone on with by answers; asked
-anything else, it says again what it waits for.
+The protocol cannot reconnect to a stream, and stops a run only by disconnecting. So a thread whose run has no reader is
+free: a new message cancels that run and starts another. Answers resume a run that waits for people; for any other
+request, it repeats its open questions.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from headwater.web.runs.live_run import LiveRun
 __all__ = ("Answer", "Threads")
 
 LEAVING_SECONDS: Final = 1.0
-"""How long a message waits for the reader before it to leave: a client that stops a run sends the next one at once."""
+"""How long a message waits for the previous reader to leave: a client that stops a run sends the next at once."""
 
 
 class Answer(NamedTuple):
-    """A run, and what of it answers a request."""
+    """A run, and which part of it answers a request."""
 
     live: LiveRun
     exchange: Exchange
@@ -45,7 +45,7 @@ class Threads:
         self._latest = Latest(site.manager, site.limits.threads)
 
     async def answer(self, agent: str | None, body: Mapping[str, Any], caller: str | None) -> Answer:
-        """Begin what a request asks, or go on where it answers. Raises Problem."""
+        """Starts the requested run, or resumes a run with the request's answers. Raises Problem."""
         asked = asked_of_client(body)
         member = self._manager.member(agent)
         thread = (caller, member.name, asked.thread)
@@ -95,7 +95,7 @@ class Threads:
 
 
 def _says_again(live: LiveRun, asked: Asked, *warnings: str) -> Answer:
-    """What the run waits for, and nothing else; what it goes on with, where it has ceased to wait."""
+    """Returns only the run's open questions; if it no longer waits, its continuation."""
     waits = _waits(live)
     return Answer(live, _exchange(asked, waits, waits if live.state == "waiting" else waits + 1, warnings))
 
@@ -112,7 +112,7 @@ def _exchange(asked: Asked, skip: int = 0, stop: int = 1, warnings: tuple[str, .
 
 
 def _offered(member: Any, asked: Asked) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """How the client's tools are offered. A workflow takes none, and a page may send the same ones to everyone."""
+    """Returns how to pass the client's tools. A workflow has none: a page may send the same tools to every member."""
     if not asked.tools:
         return (), {}
     if not isinstance(member, Agent):
@@ -121,7 +121,7 @@ def _offered(member: Any, asked: Asked) -> tuple[tuple[str, ...], dict[str, Any]
 
 
 def _waits(live: LiveRun) -> int:
-    """How often the run has waited for people alone by now."""
+    """Returns how often the run has waited only for people so far."""
     questions = Questions()
     for event in live.log:
         questions.add(event)
@@ -129,9 +129,9 @@ def _waits(live: LiveRun) -> int:
 
 
 async def _free(live: LiveRun) -> None:
-    """Make room for something new in a thread: a run that nobody reads is cancelled, unless it is to go on alone.
+    """Frees a thread for a new run: a run without readers is cancelled, unless it is set to continue alone.
 
-    Raises Problem where somebody reads it.
+    Raises Problem if the run has a reader.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LEAVING_SECONDS):
@@ -152,11 +152,11 @@ def _busy() -> Problem:
     return Problem("thread_busy", said, hint="Wait for the answer, or stop it.")
 
 
-# --- what people answer
+# --- people's answers
 
 
 def _answer_of(one: Resumed, kind: str) -> Approving | Answering:
-    """An answer as our own routes take it. Raises Problem."""
+    """Converts an answer to the form of the native routes. Raises Problem."""
     if kind == "approval":
         return _approving(one)
     if one.resolved:

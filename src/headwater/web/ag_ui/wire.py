@@ -1,9 +1,8 @@
-"""AG-UI: a run as the events of which its clients make messages, activities and interrupts.
+"""AG-UI: a run as the events from which clients build messages, activities and interrupts.
 
-Clients end a run with an error at an event out of order, at a null, and at RUN_FINISHED while anything is open. So
-everything that is opened is remembered by the run it is of, and closed with it. What was shown of an attempt that is
-taken back is closed, and a snapshot of all messages leaves it out. Where only people are left to wait for, the client's
-run ends with interrupts; the next one tells what follows.
+Clients fail a run on an event out of order, on a null, and on RUN_FINISHED while anything is open. So everything open
+is tracked by its run, and closed with it. The output of a retracted attempt is closed, and a snapshot of all messages
+leaves it out. When the run waits only for people, the client's run ends with interrupts; the next one continues.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ __all__ = ("END", "PROTOCOL", "Exchange", "ag_ui_wire")
 PROTOCOL: Final = "1.0"
 
 END: Final = b": end\n\n"
-"""A comment after the last event, by which whoever sends a stream knows that nothing follows."""
+"""A comment after the last event, by which the sender of a stream detects its end."""
 
 _PROGRESS: Final = "headwater.progress"
 _RETRACTED: Final = "This was taken back."
@@ -67,26 +66,26 @@ _Out: TypeAlias = dict[str, Any]
 
 
 class Exchange(NamedTuple):
-    """A request and its stream, as far as the stream depends on it."""
+    """The properties of a request on which its stream depends."""
 
     thread: str
     run: str
-    """What the client calls the run."""
+    """The client's id of the run."""
     modern: bool
-    """Whether the client speaks 1.0, and not 0.0.x."""
+    """Whether the client uses version 1.0 rather than 0.0.x."""
     messages: tuple[Mapping[str, Any], ...] = ()
-    """What the client holds."""
+    """The client's messages."""
     warnings: tuple[str, ...] = ()
     skip: int = 0
-    """It begins after the run has waited so often for people alone,"""
+    """The stream starts after the run has waited only for people this many times."""
     stop: int = 1
-    """and ends where it does so for that time, or with the run. Where that is the same, it says what is waited for."""
+    """The stream ends with this wait, or with the run. If equal to `skip`, it only repeats the open questions."""
     subagents: bool = True
-    """Whether the client knows events about subagents, as clients do since 0.0.59; to older ones they are an error."""
+    """Whether the client supports subagent events, as clients do since 0.0.59; older ones fail on them."""
 
 
 def ag_ui_wire(exchange: Exchange, key: Hashable) -> Wire:
-    """The wire of an exchange; `key` is equal for equal exchanges only."""
+    """Returns the wire of an exchange; `key` must be equal only for equal exchanges."""
     return Wire(
         key=("ag-ui", key),
         make=lambda: _Stream(exchange),
@@ -98,7 +97,7 @@ def ag_ui_wire(exchange: Exchange, key: Hashable) -> Wire:
 
 
 class _Call:
-    """A call that the client was shown."""
+    """A call that was sent to the client."""
 
     __slots__ = ("answered", "by_client", "earlier", "error", "id", "progress", "run", "started", "written")
 
@@ -107,12 +106,12 @@ class _Call:
         self.run = run
         self.by_client = by_client
         self.earlier = False
-        """Whether another stream has told of it."""
+        """Whether another stream has sent it."""
         self.error = ""
-        """Why it cannot be run."""
+        """Why it cannot run."""
         self.written = self.started = self.answered = False
         self.progress = False
-        """Whether this stream has told of its progress."""
+        """Whether this stream has sent its progress."""
 
 
 class _Stream:
@@ -127,24 +126,24 @@ class _Stream:
         self._root = ""
         self._begun = self._over = False
         self._open: dict[str, dict[str, list[_Out]]] = {}
-        """What is open, by its run and its id: the events that close it."""
+        """The events that close each open item, by run and id."""
         self._calls: dict[tuple[str, str], _Call] = {}
         self._shown: dict[str, list[str]] = {}
-        """What was shown of the step that each run is in, by its ids in the document."""
+        """The document ids that were sent for the current step of each run."""
         self._parents: dict[str, str] = {}
-        """The message in which the next call of each run stands."""
+        """The message that will contain the next call of each run."""
         self._below: dict[str, _Out] = {}
-        """How the runs inside that are at work were announced, by id, in the order in which they began."""
+        """The announcements of the active child runs, by id, in starting order."""
         self._announced: set[str] = set()
-        """The runs inside that this stream has told of."""
+        """The child runs that this stream has announced."""
         self._failed: dict[str, RunFailed] = {}
         self._answers: dict[str, str] = {}
-        """What each run has written in the call by which it answers."""
+        """The text that each run has written in its answering call."""
         self._asked: dict[str, tuple[str, str]] = {}
-        """The run and the call that each approval is for."""
+        """The run and the call of each approval."""
 
     def __call__(self, event: Event) -> bytes:
-        """The frames of the next event."""
+        """Returns the frames of the next event."""
         if self._over:
             return b""
         if event.__class__ is not TextDelta:
@@ -171,10 +170,10 @@ class _Stream:
         handler = _HANDLERS.get(event.__class__)
         return iter(()) if handler is None else handler(self, event)
 
-    # --- the client's run
+    # --- the run that the client sees
 
     def _begin(self, *, alone: bool = False) -> list[_Out]:
-        """Open the client's run, if it is not open; with the runs inside that are at work, unless it is `alone`."""
+        """Opens the client's run if it is not open, with the active child runs unless `alone`."""
         if self._begun:
             return []
         self._begun = True
@@ -189,7 +188,7 @@ class _Stream:
         return [begun, *warnings, *below]
 
     def _reset(self) -> None:
-        """Another stream has told of all before."""
+        """Marks everything so far as sent by another stream."""
         self._begun = False
         self._open.clear()
         self._announced.clear()
@@ -199,7 +198,7 @@ class _Stream:
             call.earlier, call.progress = True, False
 
     def _wait(self) -> Iterator[_Out]:
-        """Close the client's run, because only people are left to wait for."""
+        """Closes the client's run, because the run waits only for people."""
         self._over = True
         for run in [*reversed(self._below), self._root]:
             yield from self._close(run)
@@ -211,7 +210,7 @@ class _Stream:
         yield self._finished({"type": "interrupt", "interrupts": interrupts})
 
     def _end(self, event: Event) -> Iterator[_Out]:
-        """Close the client's run with the outermost run."""
+        """Closes the client's run with the outermost run."""
         self._over = True
         for run in [*reversed(self._below)]:
             yield from self._close(run)
@@ -245,7 +244,7 @@ class _Stream:
     # --- what is open
 
     def _by(self, run: str) -> _Out:
-        """Who speaks; the outermost run is not named."""
+        """Returns the fields that name the speaker; none for the outermost run."""
         return {} if run == self._root else {"subagentRunId": run}
 
     def _id(self, event: Any, part: Any = "") -> str:
@@ -260,7 +259,7 @@ class _Stream:
         return self._open.get(run, {}).pop(id, [])
 
     def _close(self, run: str) -> list[_Out]:
-        """Close all that is open of the run, what was opened last first."""
+        """Closes everything open of the run, most recent first."""
         return [one for closing in reversed(self._open.pop(run, {}).values()) for one in closing]
 
     # --- steps and attempts
@@ -279,7 +278,7 @@ class _Stream:
         self._shown.pop(event.run, None)
 
     def _again(self, event: AttemptStarted | Retracted) -> Iterator[_Out]:
-        """What was shown of the attempt before is taken back."""
+        """Retracts the output of the previous attempt."""
         self._parents.pop(event.run, None)
         shown = self._shown.get(event.run)
         if not shown:
@@ -294,7 +293,7 @@ class _Stream:
         shown.clear()
         yield {"type": "MESSAGES_SNAPSHOT", "messages": self._document.snapshot()}
 
-    # --- what is said
+    # --- text and reasoning
 
     def _text(self, event: TextDelta) -> Iterator[_Out]:
         message = self._id(event, f":{event.part}")
@@ -334,14 +333,14 @@ class _Stream:
         return iter(self._closed(event.run, self._id(event, f":{event.part}")))
 
     def _heard(self, event: MessageAdded) -> Iterator[_Out]:
-        """What a person has said meanwhile."""
+        """A message that a person sent during the run."""
         if event.cause == "steer" and event.message.text and event.run in self._tree.speakers:
             yield from self._whole_text(event.run, f"{event.run}:{event.seq}", event.message.text, "user")
 
     # --- calls
 
     def _call_of(self, event: Any) -> str:
-        """The id of the call of an event, "" if the client was not told of it."""
+        """Returns the id of an event's call, or "" if the client does not know it."""
         call = self._calls.get((event.run, event.call))
         return "" if call is None else call.id
 
@@ -392,7 +391,7 @@ class _Stream:
         return {"type": "TOOL_CALL_RESULT", "messageId": message, "toolCallId": call.id, "content": content, **more}
 
     def _settle(self, run: str) -> Iterator[_Out]:
-        """Answer the calls of the run that nothing will answer any more; those of the client are its own to answer."""
+        """Answers the run's calls that will get no result; the client answers the calls of its own tools."""
         for call in self._calls.values():
             if call.run == run and not (call.answered or call.by_client):
                 yield self._answer(call, call.error or NOT_RUN)
@@ -437,7 +436,7 @@ class _Stream:
         if call is not None and not (event.allowed or call.started or call.answered):
             yield self._answer(call, refusal_text(event))
 
-    # --- the runs inside
+    # --- child runs
 
     def _child_started(self, event: ChildStarted) -> Iterator[_Out]:
         if event.child in self._announced or event.child == self._root:
@@ -485,7 +484,7 @@ class _Stream:
 
 
 def _without_subagents(event: _Out) -> _Out | None:
-    """An event for a client that knows no subagents, and no two steps of one name."""
+    """Adapts an event for a client that supports neither subagents nor two steps with one name."""
     kind = event["type"]
     if kind.startswith("SUBAGENT_"):
         value = {name: inner for name, inner in event.items() if name != "type"}
@@ -494,7 +493,7 @@ def _without_subagents(event: _Out) -> _Out | None:
 
 
 def _success(pending: Sequence[str], *, modern: bool) -> _Out | None:
-    """A finished run. Clients of 0.0.x know no calls that are left to them, and some call a `success` complete."""
+    """The outcome of a finished run. 0.0.x clients do not know pending calls; some treat a `success` as complete."""
     if not pending:
         return {"type": "success"}
     return {"type": "success", "pendingToolCallIds": [*pending]} if modern else None

@@ -1,4 +1,4 @@
-"""What the AI SDK's clients ask, read: a chat's messages, and what people have answered in the last of them. Pure."""
+"""Parses requests of AI SDK clients: a chat's messages, and people's answers in the last of them. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ("Approved", "Chat", "asked_of_chat")
 
 
 class Approved(NamedTuple):
-    """What a person has answered to an approval."""
+    """A person's answer to an approval."""
 
     approval: str
     allowed: bool
@@ -22,17 +22,17 @@ class Approved(NamedTuple):
 
 
 class Chat(NamedTuple):
-    """A request of a chat."""
+    """A chat request."""
 
     id: str
     history: tuple[Message, ...]
     task: tuple[Message, ...]
     approved: tuple[Approved, ...]
-    """Answers in the last message, which is the assistant's: its run is gone on with, nothing new is asked."""
+    """Answers in the last message, if it is the assistant's: they resume its run, and there is no new input."""
 
 
 def asked_of_chat(body: Mapping[str, Any]) -> Chat:
-    """What a chat asks. Raises Problem."""
+    """Parses a chat request. Raises Problem."""
     number, given = body.get("id"), body.get("messages")
     if not isinstance(number, str) or not number:
         raise Problem("bad_request", "id: a chat's id is expected.", param="id")
@@ -58,7 +58,7 @@ def _is_tool(part: Mapping[str, Any]) -> bool:
 
 
 def _approved(message: Any) -> tuple[Approved, ...]:
-    """The answers that stand in a message."""
+    """Returns the answers in a message."""
     if not isinstance(message, Mapping) or message.get("role") != "assistant":
         return ()
     answers = []
@@ -107,7 +107,7 @@ def _shown(part: Mapping[str, Any], param: str) -> Text | Image | File | None:
 
 
 def _steps(parts: Sequence[Mapping[str, Any]]) -> list[Message]:
-    """An assistant's message as the steps that it was made of, each with what its tools gave."""
+    """Splits an assistant message into its original steps, each with its tool results."""
     messages: list[Message] = []
     content: list[Any] = []
     results: list[ToolResult] = []
@@ -138,7 +138,7 @@ def _call(part: Mapping[str, Any], result: ToolResult) -> ToolCall:
 
 
 def _result(part: Mapping[str, Any]) -> ToolResult | None:
-    """What a tool gave; None where it gave nothing, so that its call is not told either."""
+    """Returns a tool's result; None if there is none, so that its call is left out too."""
     kind = str(part.get("type"))
     name = part.get("toolName") if kind == "dynamic-tool" else kind.removeprefix("tool-")
     number, output = part.get("toolCallId"), part.get("output")

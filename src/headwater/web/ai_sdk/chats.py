@@ -1,6 +1,6 @@
-"""The chats of the AI SDK's clients: whose they are, which run answers each, and from where it is told.
+"""The chats of AI SDK clients: their owners, which run answers each, and which part of it is streamed.
 
-How an answer gets to a client, by HTTP or over a socket, is the routes'.
+The routes own how an answer is sent, over HTTP or a socket.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ("Answer", "Chats")
 
 
 class Answer(NamedTuple):
-    """A run that answers a chat, and which part of it is told: see `ai_sdk.wire`."""
+    """A run that answers a chat, and which part of it is streamed: see `ai_sdk.wire`."""
 
     live: LiveRun
     skip: int = 0
@@ -37,7 +37,7 @@ class Chats:
         self._latest = Latest(site.manager, site.limits.threads)
 
     def answer(self, agent: str | None, body: Mapping[str, Any], caller: str | None) -> Answer:
-        """Have a chat's message answered, or go on where people have approved. Raises Problem."""
+        """Starts a run for a chat's message, or resumes one with people's approvals. Raises Problem."""
         chat = asked_of_chat(body)
         going = self._latest.get((caller, chat.id))
         if chat.approved:
@@ -57,26 +57,26 @@ class Chats:
         waited = _waits(live)
         still_open = {question.id for question in live.pending}
         for one in chat.approved:
-            if one.approval in still_open:  # others were answered before, and stand in the message for ever
+            if one.approval in still_open:  # earlier answers stay in the message
                 given = Approving(approval=one.approval, allowed=one.allowed, note=one.note)
                 self._actions.approve(live, given, caller)
         live.on_disconnect = self._actions.then(None, GRACE)
         return Answer(live, waited, waited + 1)
 
     def going(self, chat: str, caller: str | None) -> Answer | None:
-        """The answer that is being given in a chat, from its beginning; None where none is."""
+        """Returns the active answer of a chat, from its start; None if there is none."""
         live = self._latest.get((caller, chat))
         if live is None or live.over:
             return None
         return Answer(live, 0, max(1, _waits(live) + (0 if live.state == "waiting" else 1)))
 
     def stop(self, chat: str, caller: str | None) -> None:
-        """Stop the answer that is being given in a chat."""
+        """Stops the active answer of a chat."""
         live = self._latest.get((caller, chat))
         if live is not None:
             live.cancel()
 
 
 def _waits(live: LiveRun) -> int:
-    """How often the run has waited for approval by now."""
+    """Returns how often the run has waited for approval so far."""
     return sum(waits_for_approval(event, live.id) for event in live.log)

@@ -1,7 +1,7 @@
-"""`/ai-sdk`: the AI SDK's `useChat` against the agents here, with streams that are resumed and stopped.
+"""`/ai-sdk`: the agents as a backend of the AI SDK's `useChat`, with streams that can be resumed and stopped.
 
-Owns which run a chat's is. What a chat asks is `asked`'s, what a run looks like `ai_sdk.wire`'s. Refusals are
-plain text, for clients show the body as it is.
+`asked` parses requests, `chats` selects the run, `ai_sdk.wire` formats it. Errors are plain text, because clients show
+the body unchanged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class AISDKRoutes:
         self._chats = chats
 
     def handlers(self) -> dict[str, dict[str, Handler]]:
-        """Each path's handlers, by method."""
+        """Returns the handlers by path and method."""
         return {
             "/ai-sdk/chat": {"POST": self.chat},
             "/ai-sdk/chat/{agent}": {"POST": self.chat},
@@ -43,14 +43,14 @@ class AISDKRoutes:
         }
 
     async def chat(self, request: Request, caller: str | None) -> Response:
-        """A message of a chat, and the answer as it comes."""
+        """Receives a message of a chat and streams the answer."""
         version = version_of(request.query_params.get("v"))
         body = parsed(await self._site.body(request))
         self._manager.check_readers()
         return self._told(version, self._chats.answer(request.path_params.get("agent"), body, caller))
 
     async def resume(self, request: Request, caller: str | None) -> Response:
-        """The answer that is being given in a chat, from its beginning; 204 where none is."""
+        """Streams the active answer of a chat from its start; 204 if there is none."""
         version = version_of(request.query_params.get("v"))
         answer = self._chats.going(request.path_params["chat"], caller)
         if answer is None:
@@ -59,7 +59,7 @@ class AISDKRoutes:
         return self._told(version, answer)
 
     async def stop(self, request: Request, caller: str | None) -> Response:
-        """Stop the answer that is being given in a chat; closing its stream only leaves it."""
+        """Stops the active answer of a chat; closing the stream only disconnects."""
         await self._site.body(request)
         self._chats.stop(request.path_params["chat"], caller)
         return Response(status_code=204)
@@ -70,7 +70,7 @@ class AISDKRoutes:
 
 
 def version_of(given: str | None, otherwise: Version = 5) -> Version:
-    """The version of the client. Raises Problem."""
+    """Parses the version of the client. Raises Problem."""
     for version in VERSIONS:
         if (given or str(otherwise)) == str(version):
             return version

@@ -1,7 +1,7 @@
-"""`/ai-sdk/ws`: the AI SDK's chats over one WebSocket, as its `WebSocketChatTransport` speaks (version 7).
+"""`/ai-sdk/ws`: AI SDK chats over one WebSocket, in the protocol of `WebSocketChatTransport` (version 7).
 
-A request is `send`, `resume` or `abort`, and has an id of its own; it is answered by `start`, chunks in order and
-`end`, by `no-active`, or by `error`. Owns these words. Unlike over HTTP, `abort` is the client's stop.
+A request is `send`, `resume` or `abort`, with its own id. The answer is `start`, chunks in order and `end`; or
+`no-active`; or `error`. Owns these messages. Unlike a disconnect over HTTP, `abort` stops the run.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ("ChatTalk",)
 
 
 class ChatTalk(SocketTalk):
-    """What goes on over one socket; each request of the client is told under its id."""
+    """One socket; each request of the client is answered under its id."""
 
     def __init__(self, site: Site, websocket: WebSocket, caller: str | None, *, chats: Chats) -> None:
         super().__init__(site, websocket, caller)
         self._chats = chats
         self._answers: dict[str, Answer] = {}
         self._numbers: dict[str, int] = {}
-        """Of the next chunk of each request."""
+        """The index of the next chunk of each request."""
 
     async def hear(self, data: bytes) -> None:
         """See the base class."""

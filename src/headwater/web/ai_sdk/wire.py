@@ -1,9 +1,9 @@
-"""The AI SDK's UI message stream: a run as the chunks of which `useChat` makes one assistant message.
+"""The AI SDK's UI message stream: a run as the chunks from which `useChat` builds one assistant message.
 
-Its clients end the whole stream at a chunk that their version does not know, at a null, at a delta without its start;
-so only what the version knows is sent, and `data-*` for the rest. A step that may be taken back is held where nothing
-can take it back (versions 5 and 6). Where people are asked for approval, versions 6 and 7 end the stream and go on in
-the next one, with the same message.
+Clients abort the whole stream on a chunk that their version does not know, on a null, and on a delta without its start.
+So only chunks of the client's version are sent, and `data-*` for the rest. Versions 5 and 6 cannot retract a step, so
+a step that may be retracted is buffered. For approvals, versions 6 and 7 end the stream and continue the same message
+in the next one.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ _ENDS: Final = (RunFinished, RunFailed, RunCancelled)
 
 
 def ai_sdk_wire(version: Version, *, skip: int = 0, stop: int = 1) -> Wire:
-    """The wire for clients of a version.
+    """Returns the wire for a client version.
 
-    It begins after the run has waited for approval `skip` times, and ends where it does so for the time `stop`; for
-    version 5, which knows of no approvals, it is all of the run.
+    It starts after the run has waited for approval `skip` times, and ends with wait number `stop`. Version 5 does not
+    support approvals, so its stream is the whole run.
     """
     if version == 5:
         skip, stop = 0, 1
@@ -91,7 +91,7 @@ def ai_sdk_wire(version: Version, *, skip: int = 0, stop: int = 1) -> Wire:
 
 
 def ai_sdk_lines(version: Version, *, skip: int = 0, stop: int = 1) -> Wire:
-    """The same as lines of JSON, a chunk each and LAST_LINE at its end: for a socket."""
+    """Returns the same wire as lines of JSON for a socket: one chunk per line, then LAST_LINE."""
     if version == 5:
         skip, stop = 0, 1
 
@@ -106,7 +106,7 @@ def ai_sdk_lines(version: Version, *, skip: int = 0, stop: int = 1) -> Wire:
 
 
 def waits_for_approval(event: Event, root: str) -> bool:
-    """Whether the run of that id waits for approval from here on."""
+    """Whether the run with the id `root` starts to wait for approval with this event."""
     return isinstance(event, RunWaiting) and event.run == root and event.on == "approval"
 
 
@@ -127,14 +127,14 @@ class _Stream:
         self._begun = False
         self._in_step = False
         self._open: dict[str, str] = {}
-        """The parts that are open, each with what ends it."""
+        """The open parts, each with the chunk that ends it."""
         self._calls: set[str] = set()
-        """The calls whose input was told."""
+        """The calls whose input was sent."""
         self._asked: dict[str, str] = {}
-        """The call that each approval is for."""
+        """The call of each approval."""
 
     def __call__(self, event: Event) -> bytes:
-        """The frames of the next event."""
+        """Returns the frames of the next event."""
         if event.__class__ is not TextDelta:
             self._tree.add(event)
         if not self._root:
@@ -159,13 +159,13 @@ class _Stream:
         return b"".join(map(self._frame, chunks)) + (self._last if self._over else b"")
 
     def _told(self, event: Event, chunks: list[_Chunk]) -> Sequence[_Chunk]:
-        """What may be told now, where nothing takes back what was told."""
+        """Returns the chunks that can be sent now, for versions that cannot retract them."""
         if self._version == 7 and self._bears_steps(event.run):
             return chunks
         return self._hold(event, chunks)
 
     def _begin(self, event: Event) -> list[_Chunk]:
-        """The head of the message, before all else; again where it goes on in another stream."""
+        """Starts the message, in its first stream and in every stream that continues it."""
         if self._begun:
             return []
         self._begun = True
@@ -178,7 +178,7 @@ class _Stream:
     # --- steps
 
     def _bears_steps(self, run: str) -> bool:
-        """Whether its steps are the message's: of members that may speak at once they cannot be."""
+        """Whether the run's steps are steps of the message; not those of members that may run in parallel."""
         nodes = [*self._tree.between(run)]
         return all(node.shape is None and node.role in ("outermost", "handoff") for node in nodes)
 
@@ -188,7 +188,7 @@ class _Stream:
         return chunks
 
     def _close(self) -> list[_Chunk]:
-        """End what is open: parts, and the step."""
+        """Ends the open parts and the step."""
         chunks = [{"type": kind, "id": part} for part, kind in self._open.items()]
         self._open.clear()
         if self._in_step:
@@ -306,7 +306,7 @@ class _Stream:
     def _asked_of_people(self, event: Event) -> Iterator[_Chunk]:
         match event:
             case ApprovalAsked():
-                if self._id(event) not in self._calls:  # of an agent that works for another one
+                if self._id(event) not in self._calls:  # a subagent's call
                     yield self._call("tool-input-start", event, toolName=event.name)
                     yield self._input(event, event.name, event.arguments)
                 self._asked[event.approval] = self._id(event)
@@ -334,7 +334,7 @@ class _Stream:
                 pass
 
     def _question(self, kind: str, number: str, state: str, **more: Any) -> _Chunk:
-        """What is asked, for a page to show and to answer at our own routes."""
+        """Returns a question, for a page to show and to answer through the native routes."""
         return {"type": kind, "id": number, "data": {"run": self._root, "state": state, **more}}
 
 
@@ -351,7 +351,7 @@ def _agent(event: ChildStarted | ChildFinished, state: str) -> dict[str, Any]:
 
 
 def _news(event: Event, **more: Any) -> _Chunk:
-    """Something to know that the message does not keep."""
+    """Returns a transient chunk, which the message does not keep."""
     return {"type": "data-headwater", "data": {"type": event.type, "agent": event.agent, **more}, "transient": True}
 
 
