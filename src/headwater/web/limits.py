@@ -1,6 +1,6 @@
-"""How much a server takes on: each bound as a named constant with its reason, and all of them as one value.
+"""The limits of a server: each as a named constant with its reason, and all of them as one value.
 
-Values only. Where a bound is passed, whoever owns what grows says so.
+Values only: the owner of a limited resource enforces its limit.
 """
 
 from __future__ import annotations
@@ -33,59 +33,59 @@ __all__ = (
 )
 
 MAX_BODY_BYTES: Final = 4_000_000
-"""Bytes of a request's body: a long conversation with a few pictures in it."""
+"""Maximum bytes of a request body: a long conversation with a few images."""
 
 MAX_BODY_DEPTH: Final = 100
-"""Arrays and objects inside each other in a body: deeper than any honest one, shallower than what exhausts a stack."""
+"""Maximum nesting of a body: deeper than any legitimate one, but too shallow to exhaust the stack."""
 
 MAX_SOCKET_MESSAGE: Final = 1_000_000
-"""Bytes of one WebSocket message."""
+"""Maximum bytes of one WebSocket message."""
 
 MAX_RUNS: Final = 100
-"""Runs at work at once: each holds a connection to a provider and up to MAX_LOG_BYTES."""
+"""Maximum number of active runs: each holds a connection to a provider and up to MAX_LOG_BYTES."""
 
 MAX_RUNS_OF_ONE: Final = 20
-"""The same for one caller, where callers are told apart, so that one alone cannot use up the server."""
+"""The same per caller, if callers have names, so that one caller cannot exhaust the server."""
 
 MAX_READERS: Final = 1_000
-"""Readers at once, of all runs together: about as many sockets as a process may have open by default."""
+"""Maximum number of readers of all runs: about as many sockets as a process may have open by default."""
 
 WORK_SECONDS: Final = 3_600.0
-"""How long a run may work; the time in which it waits for people is not counted."""
+"""Maximum duration of a run, not counting the time in which it waits for people."""
 
 MAX_LOG_BYTES: Final = 8_000_000
-"""Bytes of one run's log: about two million tokens."""
+"""Maximum bytes of one run's log: about two million tokens."""
 
 ENDED_SECONDS: Final = 300.0
-"""How long the log of a run that has ended is kept: time for a phone to find its network again."""
+"""How long the log of an ended run is kept: enough for a phone to get its network back."""
 
 ENDED_RUNS: Final = 500
-"""How many runs that have ended are kept."""
+"""Maximum number of ended runs that are kept."""
 
 ENDED_BYTES: Final = 256_000_000
-"""Bytes of all the logs of runs that have ended."""
+"""Maximum bytes of the logs of all ended runs."""
 
 MAX_THREADS: Final = 1_000
-"""Conversations that are remembered; the one that was used least recently is forgotten first."""
+"""Maximum number of conversations that are kept; the least recently used is dropped first."""
 
 WRITE_BYTES: Final = 64 * 1024
-"""Bytes that are written to a reader at once: what the server's own buffer takes before it says that it is full."""
+"""Maximum bytes per write to a reader: the size at which the server's own buffer reports that it is full."""
 
 FRAME_WINDOW: Final = 1_000_000
-"""Bytes of a wire that are kept ready for those who come back soon; what is older is made anew for them."""
+"""Bytes of a wire's output that are cached for readers that reconnect soon; older output is regenerated."""
 
 HEARTBEAT_SECONDS: Final = 15.0
-"""Silence after which a reader is sent a sign of life: proxies close what is silent for 30 or 60 seconds."""
+"""Interval of heartbeats to an idle reader: proxies close connections that are idle for 30 or 60 seconds."""
 
 STALL_SECONDS: Final = 30.0
-"""How long a reader may take for one write before it is cut off; it comes back by its last id."""
+"""Timeout for one write to a reader; a reader that was cut off reconnects with its last event id."""
 
 GRACE_SECONDS: Final = 5.0
-"""How long runs may go on after the server was told to stop."""
+"""How long runs may continue after the server starts to shut down."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a server takes on; bytes and seconds. Give `router` one to change what is to differ."""
+    """The limits of a server, in bytes and seconds. Pass one to `router` to change the defaults."""
 
     body_bytes: int = MAX_BODY_BYTES
     socket_message_bytes: int = MAX_SOCKET_MESSAGE
@@ -103,7 +103,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: float = GRACE_SECONDS
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError where one is no number, or below what makes sense."""
+        """Raises ConfigurationError if a limit is not a number, or is too low."""
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= _LEAST.get(name, 1):
@@ -114,4 +114,4 @@ _LEAST: Final = {"ended_seconds": 0, "ended_runs": 0, "ended_bytes": 0, "grace_s
     "stall_seconds": 1e-9,
     "heartbeat_seconds": 1e-9,
 }
-"""The least that makes sense, where that is not 1: nothing may be kept of what has ended."""
+"""Minimum values other than 1: ended runs need not be kept at all."""

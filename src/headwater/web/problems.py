@@ -1,6 +1,6 @@
-"""What is wrong with a request, as an exception that knows its status and code; each wire words it in its own form.
+"""Request errors: an exception with a status and a code, which each wire formats in its own way.
 
-Values only: who raises one decides, who catches it answers.
+Values only: this module never decides when to raise a problem, and never sends one.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ STATUS: Final[dict[str, int]] = {
     "shutting_down": 503,
     "too_many_readers": 503,
 }
-"""Each code, and the HTTP status that goes with it."""
+"""The HTTP status of each code."""
 
 
 class Problem(Exception):
-    """A request that is refused. `param` names the field that is wrong; `retry_after` is in seconds."""
+    """A rejected request. `param` is the name of the invalid field; `retry_after` is in seconds."""
 
     def __init__(
         self, code: str, message: str, *, hint: str = "", param: str | None = None, retry_after: int | None = None
@@ -52,10 +52,10 @@ class Problem(Exception):
 
     @property
     def closes(self) -> bool:
-        """Whether the connection is of no more use, because a body is still to come on it."""
+        """Whether the connection cannot be reused, because the body was not read completely."""
         return self.code in ("too_large", "too_slow")
 
     def body(self) -> dict[str, dict[str, str]]:
-        """It as our own routes tell it."""
+        """Returns the problem in the format of the native routes."""
         error = {"code": self.code, "message": self.message}
         return {"error": {**error, "hint": self.hint} if self.hint else error}

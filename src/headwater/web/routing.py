@@ -1,6 +1,6 @@
-"""The doors: a Starlette Router of all that is served, and the same as FastAPI's routes.
+"""The public entry points: all routes as a Starlette Router, and as a FastAPI router.
 
-Owns which path leads to which handler. Both stand under any prefix, and need no lifespan.
+Owns which path leads to which handler. Both routers work under any prefix and must never need a lifespan.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def router(
     page: bool = True,
     guard: Guard | None = None,
 ) -> Router:
-    """Agents and workflows behind HTTP, as a Starlette Router to be mounted in a program, or served as it is.
+    """Returns a Starlette Router that serves agents and workflows, to be mounted in a program or served directly.
 
-    `on_disconnect` says what becomes of a run when its last reader has left: "continue", "cancel", or seconds of grace;
-    each wire has a default of its own. `owner(request)` returns the name of the caller, who sees only their own runs;
-    it may be a coroutine function. `limits` are how much is taken on. `origins` are the sites whose pages may ask,
-    beside the one that this is served from. `page` says whether the page stands at `/`.
+    `on_disconnect` sets what happens to a run when its last reader disconnects: "continue", "cancel", or a grace period
+    in seconds; the default depends on the wire. `owner(request)` returns the name of the caller, who sees only their
+    own runs; it may be a coroutine function. `limits` are the limits of the server. `origins` are the sites whose pages
+    may send requests, besides the server's own. `page` sets whether the page is served at `/`.
 
     Raises ConfigurationError.
     """
@@ -72,7 +72,7 @@ def router(
 
 
 def router_of(site: Site, *, page: bool = True) -> Router:
-    """The router of a site."""
+    """Returns the router of a site."""
     nowhere = site.endpoint(_not_found)
 
     async def default(scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,13 +90,13 @@ def router_of(site: Site, *, page: bool = True) -> Router:
 
 
 class Served:
-    """An endpoint as an application, asked whatever the method is: Starlette would refuse some in its own words."""
+    """An endpoint as an application for all methods: Starlette would reject some with its own messages."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handles a request."""
         answer = await self._endpoint(Request(scope, receive))
         await answer(scope, receive, send)
 
@@ -109,10 +109,10 @@ def api_router(
     origins: Iterable[str] = (),
     page: bool = True,
 ) -> APIRouter:
-    """The same as FastAPI's routes: `app.include_router(api_router(agent), prefix="/agents", dependencies=[…])`.
+    """Returns a FastAPI router: `app.include_router(api_router(agent), prefix="/agents", dependencies=[…])`.
 
-    Dependencies hold for these, as they do not for what is mounted. Takes what `router` takes. Raises
-    ConfigurationError, and ImportError where FastAPI is not installed.
+    FastAPI applies dependencies to these routes, but not to a mounted application. Accepts the arguments of `router`.
+    Raises ConfigurationError, and ImportError if FastAPI is not installed.
     """
     from fastapi import APIRouter
 
@@ -148,7 +148,7 @@ def api_router(
 
 
 def sockets(site: Site, chats: Chats) -> dict[str, Callable[[WebSocket], Awaitable[None]]]:
-    """What serves the WebSockets at each path."""
+    """Returns the WebSocket endpoints by path."""
     actions = Actions(site.manager, site.on_disconnect)
 
     async def ws(websocket: WebSocket) -> None:
@@ -161,11 +161,11 @@ def sockets(site: Site, chats: Chats) -> dict[str, Callable[[WebSocket], Awaitab
 
 
 def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
-    """What answers at each path, whatever the method."""
+    """Returns the HTTP endpoints by path, each for all methods."""
     native = NativeRoutes(site)
 
     async def openapi(request: Request, caller: str | None) -> Response:
-        """What there is here, as an OpenAPI document."""
+        """Returns the OpenAPI document of these routes."""
         server = request.url.path.removesuffix("/openapi.json")
         return json_answer(document(OPERATIONS, server=server, token=bool(site.guard.cookie)))
 
@@ -173,7 +173,7 @@ def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
     paths: dict[str, dict[str, Endpoint]] = {}
     for one in OPERATIONS:
         if one.path in PAGE_PATHS:
-            continue  # what the page brings, where there is one
+            continue  # only present with the page
         handler = named.get(one.name) or getattr(native, one.name)
         paths.setdefault(one.path, {})[one.method] = site.endpoint(handler, public=one.public)
     if page:
@@ -193,7 +193,7 @@ def endpoints(site: Site, chats: Chats, *, page: bool) -> dict[str, Endpoint]:
 
 
 def by_method(site: Site, methods: dict[str, Endpoint], *, refuse: Refusal = problem_answer) -> Endpoint:
-    """One endpoint of several methods; any other is refused, as `refuse` words it."""
+    """Returns one endpoint for several methods; `refuse` formats the error for other methods."""
     known = {**methods, "OPTIONS": site.endpoint(site.preflight, public=True)}
     if "GET" in methods:
         known["HEAD"] = methods["GET"]
@@ -214,5 +214,5 @@ def by_method(site: Site, methods: dict[str, Endpoint], *, refuse: Refusal = pro
 
 
 async def _not_found(request: Request, caller: str | None) -> Response:
-    """There is nothing at that path."""
+    """Handles unknown paths."""
     raise Problem("not_found", "There is nothing here.", hint="GET /openapi.json tells what there is.")

@@ -1,7 +1,7 @@
-"""Our own server: uvicorn, with the clocks and bounds that it leaves to a proxy in front.
+"""Our own server: uvicorn, with the timeouts and limits that it leaves to a proxy in front.
 
-A head that does not come, or does not end, is cut off; so is a reader who takes nothing. Sockets are left to the
-routes where the server stops, for they know when their runs have ended. It must never look into a request.
+Closes connections with missing or endless request headers, and readers that accept no data. On shutdown the routes
+close the WebSockets, because they know when their runs have ended. It must never inspect a request.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from headwater.web.limits import GRACE_SECONDS, MAX_READERS, Limits
 __all__ = ("HTTP", "WebSocket", "config")
 
 HEAD_SECONDS: Final = 10.0
-"""How long a connection may take to say what it wants."""
+"""Timeout for receiving the request line and headers."""
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Bytes of a request's line and headers: what others take is 8 to 32 kB, and cookies of local programs add up."""
+"""Maximum bytes of the request line and headers: others allow 8 to 32 kB, but cookies of local programs add up."""
 
 MAX_CONNECTIONS: Final = 2 * MAX_READERS
-"""Connections at once; who comes then is told 503."""
+"""Maximum number of connections; further ones get a 503."""
 
 STOP_SECONDS: Final = 30
-"""How long the server waits for those who still read, after it was told to stop; runs have ended long before."""
+"""How long the server waits for readers during shutdown; the runs have ended long before."""
 
 _TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class HTTP(HttpToolsProtocol):
-    """A connection, whose heads are bounded in time and size."""
+    """A connection with limits on the time and size of request headers."""
 
     _clock: asyncio.TimerHandle | None = None
     _in_head = True
@@ -61,7 +61,7 @@ class HTTP(HttpToolsProtocol):
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Called when a request starts."""
         super().on_message_begin()
         cast("dict[str, Any]", self.scope)["extensions"] = {ABORT: self.transport.abort}
         self._in_head, self._head_bytes = True, 0
@@ -69,7 +69,7 @@ class HTTP(HttpToolsProtocol):
             self._clock = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
     def on_headers_complete(self) -> None:
-        """Its head is whole."""
+        """Called when the headers are complete."""
         self._in_head = False
         self._stop_clock()
         super().on_headers_complete()
@@ -81,21 +81,21 @@ class HTTP(HttpToolsProtocol):
 
 
 class WebSocket(WebSocketsSansIOProtocol):
-    """A WebSocket, which is closed by its route where the server stops."""
+    """A WebSocket, which its route closes on shutdown."""
 
     def shutdown(self) -> None:
-        """The server stops: whoever serves the socket hears of it too, and closes it when all is said."""
+        """Called on shutdown. Leaves an open socket to its route, which closes it after the last output."""
         if not self.handshake_complete or self.close_sent:
             super().shutdown()
 
     async def run_asgi(self) -> None:
-        """Serve it."""
+        """Serves the WebSocket."""
         cast("dict[str, Any]", self.scope)["extensions"][ABORT] = self.transport.abort
         await super().run_asgi()
 
 
 def config(app: ASGIApp | str, *, host: str, port: int, limits: Limits | None = None, **more: Any) -> uvicorn.Config:
-    """How our server is set up; `more` is uvicorn's own."""
+    """Returns the configuration of the server; `more` are further uvicorn options."""
     limits = limits or Limits()
     options: dict[str, Any] = {
         "host": host,
@@ -103,10 +103,10 @@ def config(app: ASGIApp | str, *, host: str, port: int, limits: Limits | None = 
         "http": HTTP,
         "ws": WebSocket,
         "ws_max_size": limits.socket_message_bytes,
-        "ws_per_message_deflate": False,  # a token is shorter than what compressing it costs
+        "ws_per_message_deflate": False,  # compression costs more than it saves on a token
         "limit_concurrency": max(MAX_CONNECTIONS, 2 * limits.readers),
         "timeout_graceful_shutdown": int(limits.grace_seconds - GRACE_SECONDS) + STOP_SECONDS,
-        "access_log": False,  # the routes write their own lines, without queries
+        "access_log": False,  # the routes write their own log lines, without query strings
         "server_header": False,
     }
     return uvicorn.Config(app, **{**options, **more})

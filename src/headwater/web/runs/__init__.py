@@ -1,1 +1,1 @@
-"""Runs that belong to a server: begun, kept, found again, answered and stopped; whatever wire they are read over."""
+"""Runs that belong to a server: start, keep, find, answer and stop them, independent of the wire."""

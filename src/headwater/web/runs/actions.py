@@ -1,6 +1,6 @@
-"""What can be asked of the runs, whichever wire asks it: begin one, read it, speak to it, answer it, stop it.
+"""The actions on runs, shared by all wires: start a run, read it, send it messages, answer it, stop it.
 
-Owns what each of these means and how it is refused. Who asks and how that is worded is the routes'.
+Owns the meaning of each action and its errors. The routes own authentication and formats.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ __all__ = ("Actions", "choice_of")
 
 
 class Actions:
-    """The actions on one server's runs, each for the caller of that name; all of them raise Problem.
+    """The actions on a server's runs, each on behalf of a named caller. All of them raise Problem.
 
-    `on_disconnect` is what becomes of runs that were left, where the request does not say; None: as its wire has it.
+    `on_disconnect` sets what happens to runs without readers, unless the request says otherwise; None uses the default
+    of the wire.
     """
 
     def __init__(self, manager: Manager, on_disconnect: OnDisconnect | None = None) -> None:
@@ -29,7 +30,7 @@ class Actions:
         self._on_disconnect = on_disconnect
 
     def start(self, asked: Starting, caller: str | None, otherwise: OnDisconnect) -> LiveRun:
-        """Begin a run; `otherwise` is what its wire does with one that was left."""
+        """Starts a run; `otherwise` is the wire's default for `on_disconnect`."""
         before, task = conversation(asked.input)
         if asked.thread is not None:
             before, task = (), (*before, *task)
@@ -45,7 +46,7 @@ class Actions:
         )
 
     def then(self, asked: Any, otherwise: OnDisconnect) -> OnDisconnect:
-        """What becomes of a run whose readers have left: as asked, else as the server has it, else as its wire does."""
+        """Returns `on_disconnect` of a run: from the request, else from the server, else from the wire."""
         try:
             given = checked_on_disconnect(asked)
         except ConfigurationError as error:
@@ -56,7 +57,7 @@ class Actions:
         return otherwise
 
     def say(self, live: LiveRun, asked: Saying, caller: str | None) -> None:
-        """Say something to a run while it works: it is heard before the model is asked again."""
+        """Sends messages to an active run, which are added before its next model request."""
         said = messages(asked.input)
         if any(message.role != "user" for message in said):
             raise Problem("bad_request", "What is said to a run is the user's.", param="input")
@@ -74,12 +75,12 @@ class Actions:
             raise _over(live)
 
     def answer(self, live: LiveRun, asked: Answering, caller: str | None) -> None:
-        """Answer what a tool has asked."""
+        """Answers a tool's question."""
         answer = Answer(action=asked.action, content=asked.content, by=caller or "")
         _answered(live, asked.input, answer, "input")
 
     def approve(self, live: LiveRun, asked: Approving, caller: str | None) -> None:
-        """Allow or refuse a call that waits for approval."""
+        """Approves or denies a call that waits for approval."""
         answer = Answer(
             allowed=asked.allowed,
             arguments=asked.arguments,
@@ -91,7 +92,7 @@ class Actions:
 
 
 def choice_of(agent: list[str], depth: int | None, final_only: bool) -> Choice | None:
-    """Which events of a run are wanted; None: all. Raises Problem."""
+    """Returns the selection of a run's events; None for all. Raises Problem."""
     try:
         return Choice.of(final_only, agent or None, depth)
     except ConfigurationError as error:

@@ -1,8 +1,8 @@
-"""One run's log, kept in memory: every event at its place, those of finished steps in a tenth of the room.
+"""One run's log, kept in memory: every event at its position, finished steps in a tenth of the memory.
 
-The deltas of a step that has finished are stored as one string a part, with each one's seq, time and end, and handed
-out again as the events they were: so every place in the log stays one to go on from. It must never join two of them,
-ask a run, or read a clock.
+The deltas of a finished step are stored as one string per part, with the seq, time and end of each. They are returned
+as the original events, so a reader can resume at every position. It must never merge two deltas, call a run, or read a
+clock.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ _DELTAS: Final = frozenset({TextDelta, ReasoningDelta, CallDelta})
 _ENDS: Final = frozenset({RunFinished, RunFailed, RunCancelled})
 
 DELTA_BYTES: Final = 24
-"""What a packed delta takes beside its text: its place in the list, its seq, its time, its end."""
+"""Bytes of a packed delta besides its text: its slot in the list, its seq, its time, its end."""
 
 UNKNOWN_BYTES: Final = 200
-"""What an event counts for that has no JSON form."""
+"""Assumed bytes of an event that cannot be encoded as JSON."""
 
 
 class KeptLog:
-    """The events of one tree of runs in their order; position and `seq` are the same number."""
+    """The events of one tree of runs in order; position and `seq` are the same number."""
 
     __slots__ = ("_deltas", "_slots", "end", "size", "started")
 
     def __init__(self) -> None:
         self._slots: list[Event | _Pack] = []
         self._deltas: dict[tuple[str, int], list[Any]] = {}
-        """The deltas of each run's step that is going on."""
+        """The deltas of each run's current step."""
         self.size = 0
-        """Bytes, about."""
+        """Approximate size in bytes."""
         self.started: RunStarted | None = None
         """The first event."""
         self.end: End | None = None
-        """The end of the outermost run."""
+        """The final event of the outermost run."""
 
     def append(self, event: Event) -> None:
-        """Take in the next event."""
+        """Appends the next event."""
         self._slots.append(event)
         kind = event.__class__
         if kind in _DELTAS:
@@ -88,7 +88,7 @@ class KeptLog:
         return self.between(0, len(self._slots))
 
     def between(self, first: int, end: int) -> Iterator[Event]:
-        """The events from the position `first` up to `end`, which is not among them."""
+        """Returns the events from position `first` up to, but not including, `end`."""
         for position in range(first, min(end, len(self._slots))):
             yield self[position]
 
@@ -128,7 +128,7 @@ class _Pack:
             self._ends.append(end)
 
     def event(self, seq: int) -> Event:
-        """The delta of that number, as it was."""
+        """Returns the delta with that number, as it was added."""
         at = bisect_left(self._seqs, seq)
         text = self._text[self._ends[at - 1] if at else 0 : self._ends[at]]
         made: Event = self._kind(seq=seq, time=self._times[at], **{self._name: text}, **self._common)

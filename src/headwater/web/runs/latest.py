@@ -1,6 +1,6 @@
-"""The last run of each conversation that a client keeps by an id of its own, and how long it waits for who has left.
+"""The last run of each conversation that a client names by its own id, and its grace period after a disconnect.
 
-Owns the bound on how many conversations are known. It holds ids and never a log: that is the manager's.
+Owns the limit on the number of conversations. It holds ids and must never hold a log: the manager owns those.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from headwater.web.runs.manager import Manager
 __all__ = ("GRACE", "PATIENCE", "Conversation", "Latest", "told_to_the_end")
 
 GRACE: Final = 30.0
-"""Seconds in which a page that was left, or lost its network, may come back to its run."""
+"""Seconds in which a page that was closed, or lost its network, can reconnect to its run."""
 
 PATIENCE: Final = WORK_SECONDS
-"""The same while a person is asked something and the client has ended its stream for that."""
+"""The same while the run waits for a person and the client has ended its stream for that."""
 
 Conversation: TypeAlias = tuple[str | None, ...]
-"""Whose it is, then what the client calls it."""
+"""The owner, then the client's id of the conversation."""
 
 
 class Latest:
-    """Which run is the last one of each conversation; of more than `most` the least recently used is forgotten."""
+    """The last run of each conversation; beyond `most`, the least recently used is dropped."""
 
     def __init__(self, manager: Manager, most: int) -> None:
         self._manager = manager
@@ -34,14 +34,14 @@ class Latest:
         self._known: OrderedDict[Conversation, str] = OrderedDict()
 
     def get(self, conversation: Conversation) -> LiveRun | None:
-        """The last run of the conversation, if it is still known."""
+        """Returns the last run of the conversation, if it is still known."""
         try:
             return self._manager.get(self._known.get(conversation, ""), conversation[0])
         except Problem:
             return None
 
     def put(self, conversation: Conversation, live: LiveRun) -> None:
-        """The run is now the last one of the conversation."""
+        """Makes the run the last one of the conversation."""
         self._known[conversation] = live.id
         self._known.move_to_end(conversation)
         while len(self._known) > self._most:
@@ -49,6 +49,6 @@ class Latest:
 
 
 def told_to_the_end(live: LiveRun) -> None:
-    """A stream was read to its end. If its run goes on, it waits for a person, who may take their time."""
+    """Called after a complete stream. If its run continues, it waits for a person, so the grace period is extended."""
     if not live.over and live.on_disconnect == GRACE:
         live.on_disconnect = PATIENCE

@@ -1,8 +1,8 @@
-"""A run that belongs to the server: pulled by a task of its own, whoever reads it, and read by any number of others.
+"""A run that belongs to the server: its own task pulls it, and any number of readers follow it.
 
-Owns the task, the log, the clock of the run's work, and what becomes of the run where its last reader has left. A
-reader is a position in the log and has no queue: it can only hold back itself. It must never let a reader see what is
-past `visible`, nor change what the run does for who looks at it.
+Owns the task, the log, the timeout of the run, and what happens when its last reader disconnects. A reader is a
+position in the log and has no queue, so a slow reader delays only itself. It must never show a reader events past
+`visible`, and readers must never change what the run does.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 __all__ = ("LiveRun", "OnDisconnect", "Reading", "State")
 
 OnDisconnect: TypeAlias = Literal["continue", "cancel"] | float
-"""What becomes of a run when its last reader has left: it goes on, is cancelled, or is cancelled after so many seconds
-in which nobody came back.
+"""What happens to a run when its last reader disconnects: it continues, is cancelled, or is cancelled after this many
+seconds without a reader.
 """
 
 EVENTS_AT_ONCE: Final = 1_000
-"""Events that a reader who comes late is shown before others have their turn: a few milliseconds' work."""
+"""Events that a late reader processes before it yields to other tasks: a few milliseconds of work."""
 
 State: TypeAlias = Literal["queued", "running", "waiting", "finished", "failed", "cancelled"]
 
 
 class LiveRun:
-    """One run, from its beginning until its log is forgotten.
+    """One run, from its start until its log is dropped.
 
-    `ended` is called once, when nothing more is appended. `led` says that its one reader pulls it, in the reader's own
-    task; once that one has left, a task brings it to its end. It must be made in a running event loop.
+    `ended` is called once, after the last event. With `led`, the run's only reader pulls it in the reader's own task;
+    after that reader disconnects, a separate task finishes the run. Create it in a running event loop.
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class LiveRun:
         self.started_at = time.time()
         """Unix seconds."""
         self.notes: dict[str, dict[str, Any]] = {}
-        """What a wire was asked and tells again, by the wire's name."""
+        """Request fields that a wire repeats in its responses, by the wire's name."""
         self.log = KeptLog()
         self.visible = 0
-        """How many events readers may see."""
+        """The number of events that readers may see."""
         self.over = False
-        """Whether nothing more is appended."""
+        """Whether the log is complete."""
         self.readings: set[Reading] = set()
         self._run: Run | None = run
         self._limits = limits
@@ -79,16 +79,16 @@ class LiveRun:
         self._clock: asyncio.TimerHandle | None = None
         self._work_left = limits.work_seconds
         self._waits = False
-        """Whether the run waited for people when it was looked at last."""
+        """Whether the run waited for people at the last check."""
         self.leader: Reading | None = None
-        """The reader whose own task pulls the run; it is the only one."""
+        """The reader whose task pulls the run; there are no others."""
         run.watch(self.log.append)
         self._run_clock(going=True)
         self.task: asyncio.Future[None] = self._loop.create_future() if led else self._begin_driving(run)
-        """Done with the run."""
+        """Done when the run is done."""
         self._led = led
         self._rest: asyncio.Task[None] | None = None
-        """What brings a run to its end whose leader has left."""
+        """The task that finishes a run whose leader has disconnected."""
 
     # --- the run
 
@@ -96,7 +96,7 @@ class LiveRun:
         return asyncio.create_task(self._drive(run), name=f"headwater run {run.id}")
 
     async def _drive(self, run: Run) -> None:
-        """Pull the run to its end. Nobody needs to read for this to go on."""
+        """Pulls the run to its end, with or without readers."""
         try:
             while await self._step(run):
                 pass
@@ -107,13 +107,13 @@ class LiveRun:
             self._finish()
 
     async def lead(self) -> None:
-        """Pull the run once, in the task of the reader that leads it: no task stands between it and the provider."""
+        """Pulls the run once, in the task of its leader, so that no task switch delays the provider's data."""
         run = self._run
         if run is not None and not await self._step(run):
             self._finish()
 
     async def _step(self, run: Run) -> bool:
-        """Take in what comes next; False where that was all."""
+        """Appends the next events. Returns False at the end of the run."""
         events = await run.pull()
         if not events:
             await run.settle()
@@ -143,7 +143,7 @@ class LiveRun:
             self.task.set_result(None)
 
     def _show(self) -> None:
-        """Let readers see what has been appended."""
+        """Makes the appended events visible to readers."""
         self.visible = len(self.log)
         waiting, self._waiting = self._waiting, set()
         for reader in waiting:
@@ -151,7 +151,7 @@ class LiveRun:
                 reader.set_result(None)
 
     def _run_clock(self, *, going: bool) -> None:
-        """The clock of the run's work goes on, or stands still while people are waited for."""
+        """Resumes the run's timeout, or pauses it while the run waits for people."""
         if self._clock is not None:
             self._work_left = max(0.0, self._clock.when() - self._loop.time())
             self._clock.cancel()
@@ -167,11 +167,11 @@ class LiveRun:
             self._run.task_failed(RunTimeout(error, hint="Ask for less at a time.", clock="work", seconds=seconds))
             self._drive_unled()
 
-    # --- what is known of it
+    # --- its state
 
     @property
     def state(self) -> State:
-        """How far it is."""
+        """The state of the run."""
         end = self.log.end
         if end is not None:
             return (
@@ -185,23 +185,23 @@ class LiveRun:
 
     @property
     def response(self) -> Response[Any] | Results | None:
-        """What the run has come to so far; None before its first event."""
+        """The result of the run so far; None before its first event."""
         if self._run is not None:
             return self._run.response() if self.log.started is not None else None
         return tree_response(self.log) if len(self.log) else None
 
     @property
     def pending(self) -> tuple[Question, ...]:
-        """What people are asked and have not answered."""
+        """Open questions to people."""
         return self._run.people.pending if self._run is not None else ()
 
     @property
     def run(self) -> Run | None:
-        """The run itself, to be spoken to; None once it is over."""
+        """The run itself, to send it messages; None once it is over."""
         return self._run
 
     def cancel(self, by: Literal["caller", "left", "shutdown"] = "caller") -> bool:
-        """Stop the run; False where it is over."""
+        """Cancels the run. Returns False if it is over."""
         if self._run is None:
             return False
         self._run.cancel(by)
@@ -209,18 +209,18 @@ class LiveRun:
         return True
 
     def _drive_unled(self) -> None:
-        """A run that its leader has not come to is brought to its end by a task."""
+        """Finishes the run in a task if its leader has not started to read."""
         if self._led and self.leader is None and self._rest is None and self._run is not None:
             self._rest = self._begin_driving(self._run)
 
     # --- readers
 
     def read(self, wire: Wire, position: int = 0) -> Reading:
-        """A reader from `position` on; it counts as one from now until it is closed."""
+        """Returns a reader that starts at `position`; it counts as a reader until it is closed."""
         return Reading(self, wire, position)
 
     def attach(self, reading: Reading) -> None:
-        """The reader has come."""
+        """Adds the reader."""
         self.readings.add(reading)
         if self._led and self.leader is None:
             self.leader = reading
@@ -229,19 +229,19 @@ class LiveRun:
             self._grace = None
 
     def leaving(self, reading: Reading) -> None:
-        """The reader is about to be cancelled where it waits: a run that it leads is told why."""
+        """Called before a waiting reader is cancelled: cancels the run that it leads, with the reason."""
         if self.leader is reading and self._run is not None:
             self._run.cancel("left")
 
     def detach(self, reading: Reading) -> None:
-        """The reader has left."""
+        """Removes the reader."""
         self.readings.discard(reading)
         key = reading.wire.key
         if not any(other.wire.key == key for other in self.readings):
             self._frames.pop(key, None)
         if self.leader is reading and self._run is not None:
             self._run.cancel("left")
-            self._rest = self._begin_driving(self._run)  # it goes on, or comes to its end, without a reader
+            self._rest = self._begin_driving(self._run)  # the run continues, or finishes, without a reader
         if self.readings or self._run is None or self.on_disconnect == "continue":
             return
         if self.on_disconnect == "cancel":
@@ -250,7 +250,7 @@ class LiveRun:
             self._grace = self._loop.call_later(self.on_disconnect, self.cancel, "left")
 
     def frames(self, wire: Wire) -> Frames | None:
-        """What the wire's readers share, up to date; None where nobody has caught up with a long run yet."""
+        """Returns the shared frames of the wire, up to date; None until a reader has caught up with a long run."""
         frames = self._frames.get(wire.key)
         if frames is None:
             if self.visible > EVENTS_AT_ONCE:
@@ -261,25 +261,25 @@ class LiveRun:
         return frames
 
     def share(self, wire: Wire, map: Map, first: int) -> Frames:
-        """From the position `first` on the wire's readers share what this map makes, which has seen all before."""
+        """Shares this map's frames with the wire's readers from position `first` on; it has seen all events before."""
         frames = self._frames[wire.key] = Frames(map, first)
         return frames
 
     def news(self) -> asyncio.Future[None]:
-        """Done when more is visible, or the run is over."""
+        """Returns a future that is done when more events are visible, or the run is over."""
         future = self._loop.create_future()
         self._waiting.add(future)
         return future
 
     def no_news(self, future: asyncio.Future[None]) -> None:
-        """Whoever waited does so no longer: a run that is silent for long must not keep all who ever came."""
+        """Drops a future of `news`, so that a long idle run does not accumulate those of former readers."""
         self._waiting.discard(future)
 
 
 class Reading(AsyncIterator[bytes]):
-    """One reader of a run on a wire: a position, and where the bytes from there on are.
+    """One reader of a run on a wire: a position, and a reference to the bytes that follow.
 
-    It goes through the run alone, with a map of its own, until it has come to what others share. Close it at the end.
+    It processes the log with its own map until it reaches the shared frames. Close it at the end.
     """
 
     __slots__ = (
@@ -303,30 +303,30 @@ class Reading(AsyncIterator[bytes]):
         self._live = live
         self._block: Block | None = None
         self._at = 0
-        """Where in the block."""
+        """Offset in the block."""
         self._map: Map | None = None
         self._position = position
-        """Of the next event, while it goes through the run alone."""
+        """Position of the next event, while the reader uses its own map."""
         self._skip = position
         """Frames of events before this position are not sent."""
         self._said = bytearray(wire.hello)
-        """What is to be sent before all else."""
+        """Bytes to send first."""
         self._nap: asyncio.Future[None] | None = None
         self.given = False
-        """Whether its bytes are on their way, and it has not come back for more."""
+        """Whether its last bytes are still being written: it has not asked for more."""
         self.since = live._loop.time()
-        """Since when that is so, or not so, on the loop's clock."""
+        """Start of the current write or silence, in the loop's time."""
         self.on_stall: Callable[[], None] | None = None
-        """Called where its bytes are not taken for too long."""
+        """Called when a write takes too long."""
         self.on_idle: Callable[[bytes], None] | None = None
-        """Called with a sign of life where the reader itself waits for the run that it leads."""
+        """Called with a heartbeat while a leader waits for its run."""
         live.attach(self)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        """The next bytes, as many as wait and WRITE_BYTES at most; a sign of life after a long silence."""
+        """Returns the pending bytes, at most WRITE_BYTES, or a heartbeat after a long silence."""
         live = self._live
         self.given = False
         while True:
@@ -335,7 +335,7 @@ class Reading(AsyncIterator[bytes]):
                 self.since = live._loop.time()
                 return data
             if self._block is None:
-                await asyncio.sleep(0)  # others are to have their turn while this one goes through what was before it
+                await asyncio.sleep(0)  # yield to other tasks while catching up
                 continue
             if live.over:
                 raise StopAsyncIteration
@@ -350,7 +350,7 @@ class Reading(AsyncIterator[bytes]):
                 self._nap = None
 
     def wake(self) -> bool:
-        """Send a sign of life, where nothing else is on its way; False where the reader is not at rest."""
+        """Sends a heartbeat if nothing else is being sent. Returns False if the reader is not idle."""
         if self._live.leader is self and self.on_idle is not None and self.wire.idle:
             self.since = self._live._loop.time()
             self.on_idle(self.wire.idle)
@@ -362,12 +362,12 @@ class Reading(AsyncIterator[bytes]):
         return True
 
     def cut_off(self) -> None:
-        """It has taken too long for what it was given."""
+        """Called when a write to the reader has timed out."""
         if self.on_stall is not None:
             self.on_stall()
 
     def close(self) -> None:
-        """The reader leaves."""
+        """Detaches the reader."""
         self._live.detach(self)
 
     def _take(self) -> bytes:
@@ -393,7 +393,7 @@ class Reading(AsyncIterator[bytes]):
         return data
 
     def _join(self, frames: Frames | None, position: int) -> bool:
-        """Go on where others are, if what begins at the position is there."""
+        """Switches to the shared frames, if they contain the position."""
         if frames is None or position < self._skip or (place := frames.find(position)) is None:
             return False
         self._block, self._at = place
@@ -401,7 +401,7 @@ class Reading(AsyncIterator[bytes]):
         return True
 
     def _alone(self) -> bytes:
-        """Bytes that nobody else has made; having seen all, this reader's map is the one for those who come."""
+        """Returns bytes from the reader's own map. Once it has caught up, the map becomes the shared one."""
         live, wire = self._live, self.wire
         if self._map is None:
             self._map = wire.make()

@@ -1,7 +1,7 @@
-"""All the runs of one server: begun, found again by their ids, bounded, kept for a while after their end, and stopped.
+"""All runs of one server: starts them, finds them by id, limits them, keeps them after their end, and stops them.
 
-Owns which runs there are and whose they are, the conversations that they go on from, and the one timer that looks after
-all their readers. What a run does is its own; how a run is asked for and shown is the routes'.
+Owns the set of runs and their owners, the conversations that they continue, and one timer for all readers. It must
+never handle what a run does, which is the run's, or how requests and output look, which is the routes'.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ from headwater.web.wires.wire import Wire
 __all__ = ("Manager", "checked_members", "checked_on_disconnect")
 
 _Conversation: TypeAlias = tuple[str | None, str, str]
-"""Whose it is, with which agent, and the id that they gave it."""
+"""The owner, the agent, and the owner's id of the conversation."""
 
 
 class Manager:
-    """The runs of a server, of whose `members` the first answers where no name is given.
+    """The runs of a server. The first of `members` is the default.
 
-    It belongs to the event loop in which the first run is begun. Raises ConfigurationError.
+    It belongs to the event loop in which the first run starts. Raises ConfigurationError.
     """
 
     def __init__(self, members: Iterable[Runnable], *, limits: Limits | None = None) -> None:
         self.members = checked_members(members)
         self.limits = limits or Limits()
         self.draining = False
-        """Whether nothing new is begun, because the server is to end."""
+        """Whether the server is shutting down and starts no new runs."""
         self.stopped = asyncio.Event()
-        """Set once all runs have ended because of that."""
+        """Set when all runs have ended during shutdown."""
         self._going: dict[str, LiveRun] = {}
         self._kept: OrderedDict[str, tuple[LiveRun, float]] = OrderedDict()
-        """Those that have ended, each with when that was on the loop's clock, the longest ago first."""
+        """Ended runs with the loop time of their end, oldest first."""
         self._kept_bytes = 0
         self._threads: OrderedDict[_Conversation, Thread] = OrderedDict()
-        """Conversations, the one that was used least recently first."""
+        """Conversations, least recently used first."""
         self._talking: dict[_Conversation, LiveRun] = {}
-        """Those that a run is going on in."""
+        """Conversations with an active run."""
         self._readings: set[Reading] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
 
-    # --- beginning
+    # --- starting
 
     def start(
         self,
@@ -74,11 +74,11 @@ class Manager:
         led: bool = False,
         **options: Any,
     ) -> LiveRun:
-        """Begin a run. `options` are the member's own, as `run_stream` takes them; `keep` says whether its log is kept
-        for a while after its end, `led` that its one reader pulls it: leaving ends it.
+        """Starts a run. `options` are passed to the member's `run_stream`. `keep` sets whether the log is kept for a
+        while after the end. With `led`, the run's only reader pulls it, and a disconnect ends it.
 
-        Raises Problem where it cannot be begun: unknown_agent, too_many_runs, shutting_down, thread_busy, bad_request
-        and not_configured.
+        Raises Problem if it cannot start: unknown_agent, too_many_runs, shutting_down, thread_busy, bad_request and
+        not_configured.
         """
         member = self.member(agent)
         self._check_room(owner)
@@ -112,7 +112,7 @@ class Manager:
         return live
 
     def member(self, name: str | None) -> Any:
-        """The member of that name, the first where none is given. Raises Problem."""
+        """Returns the member with that name; the first one without a name. Raises Problem."""
         if name is None:
             return next(iter(self.members.values()))
         if name not in self.members:
@@ -144,7 +144,7 @@ class Manager:
     # --- finding
 
     def get(self, id: str, owner: str | None = None) -> LiveRun:
-        """The run of that id, if it is the owner's. Raises Problem: another's run is as unknown as none."""
+        """Returns the owner's run with that id. Raises Problem, the same for another owner's run as for no run."""
         live = self._going.get(id)
         if live is None and id in self._kept:
             live = self._kept[id][0]
@@ -155,7 +155,7 @@ class Manager:
     def runs(
         self, owner: str | None = None, *, agent: str | None = None, state: State | None = None
     ) -> Iterator[LiveRun]:
-        """The owner's runs, the newest first."""
+        """Yields the owner's runs, newest first."""
         everyone = [*(live for live, _ in self._kept.values()), *self._going.values()]
         for live in sorted(everyone, key=lambda live: live.started_at, reverse=True):
             if live.owner == owner and agent in (None, live.agent) and state in (None, live.state):
@@ -164,13 +164,13 @@ class Manager:
     # --- readers
 
     def check_readers(self) -> None:
-        """Raises Problem where one reader more is too many."""
+        """Raises Problem if the server already has the maximum number of readers."""
         if len(self._readings) >= self.limits.readers:
             said = f"{len(self._readings)} readers are connected."
             raise Problem("too_many_readers", said, hint="Try again soon.", retry_after=5)
 
     def read(self, live: LiveRun, wire: Wire, position: int = 0) -> Reading:
-        """A reader of the run, looked after until it is given back with `leave`."""
+        """Returns a reader of the run, which the timer watches until `leave`."""
         reading = live.read(wire, position)
         self._readings.add(reading)
         if self._tick is None:
@@ -178,7 +178,7 @@ class Manager:
         return reading
 
     def leave(self, reading: Reading) -> None:
-        """The reader leaves."""
+        """Closes the reader."""
         self._readings.discard(reading)
         reading.close()
 
@@ -187,7 +187,7 @@ class Manager:
         self._tick = asyncio.get_running_loop().call_later(min(1.0, shortest / 10), self._look_after_readers)
 
     def _look_after_readers(self) -> None:
-        """Send signs of life where it was silent for long, and cut off who takes too long: one timer for all."""
+        """Sends heartbeats to idle readers and cuts off stalled ones: one timer for all."""
         self._tick = None
         now, limits = asyncio.get_running_loop().time(), self.limits
         for reading in [*self._readings]:
@@ -213,7 +213,7 @@ class Manager:
         self._forget()
 
     def _forget(self) -> None:
-        """Let go of what has ended long ago, and of the oldest where that is too much."""
+        """Drops runs that ended long ago, and the oldest ones above the limits."""
         limits, loop = self.limits, asyncio.get_running_loop()
         now = loop.time()
         while self._kept:
@@ -231,7 +231,7 @@ class Manager:
             self._expiry = loop.call_at(since + limits.ended_seconds, self._forget)
 
     async def shutdown(self) -> None:
-        """Begin nothing new; runs may go on for a while, then they are cancelled. Returns when all have ended."""
+        """Starts no new runs, and cancels active ones after a grace period. Returns when all have ended."""
         self.draining = True
         tasks = [live.task for live in self._going.values()]
         if tasks:
@@ -243,7 +243,7 @@ class Manager:
         self.stopped.set()
 
     def close(self) -> None:
-        """Let go of the timers: the loop is to end."""
+        """Cancels the timers, before the loop ends."""
         for timer in (self._tick, self._expiry):
             if timer is not None:
                 timer.cancel()
@@ -251,7 +251,7 @@ class Manager:
 
 
 def checked_members(members: Iterable[Runnable]) -> dict[str, Runnable]:
-    """The members by their names. Raises ConfigurationError where one cannot be run, or two share a name."""
+    """Returns the members by name. Raises ConfigurationError if one cannot be run, or two share a name."""
     named: dict[str, Runnable] = {}
     for member in members:
         name = getattr(member, "name", None)
@@ -268,7 +268,7 @@ def checked_members(members: Iterable[Runnable]) -> dict[str, Runnable]:
 
 
 def checked_on_disconnect(value: Any) -> OnDisconnect | None:
-    """What becomes of runs whose readers have left; None is the wire's own. Raises ConfigurationError."""
+    """Validates `on_disconnect`; None stands for the wire's default. Raises ConfigurationError."""
     if value is None or value in ("continue", "cancel"):
         return value  # type: ignore[no-any-return]
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
@@ -277,6 +277,6 @@ def checked_on_disconnect(value: Any) -> OnDisconnect | None:
 
 
 def _cannot_begin(error: HeadwaterError) -> Problem:
-    """Why a run could not be begun: what was asked for is wrong, or how the server was set up."""
+    """Returns why a run could not start: an invalid request, or an invalid configuration."""
     ours = not isinstance(error, UsageError) or isinstance(error, (MissingKey, ModelNotNamed, UnknownModel))
     return Problem("not_configured" if ours else "bad_request", error.message, hint=error.hint)

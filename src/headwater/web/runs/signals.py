@@ -1,8 +1,8 @@
-"""The signals by which a server is told to stop, heard by the runs too.
+"""Handles the signals that stop a server, so that its runs stop too.
 
-A server ends its connections before it ends its lifespan, and a router in another program has none: so the manager must
-hear of the signal itself, while whoever heard it before still does. Only the main thread can hear signals; elsewhere
-nothing is done.
+A server closes its connections before its lifespan ends, and a router in another program has no lifespan. So the
+manager handles the signal itself, and must always call the previous handler as well. Only the main thread can handle
+signals; in other threads this does nothing.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def hear(manager: Manager) -> None:
-    """Have the manager stop its runs where the process is told to stop. Call it in the manager's event loop."""
+    """Stops the manager's runs on a stop signal. Call it in the manager's event loop."""
     if threading.current_thread() is not threading.main_thread():
         return
     loop, known = asyncio.get_running_loop(), weakref.ref(manager)
     for number in SIGNALS:
         before = signal.getsignal(number)
         if before is None or before is signal.SIG_IGN:
-            continue  # it is heard by what is no Python, or by nobody, and that is to stay so
+            continue  # leave signals that are ignored or handled outside Python
         signal.signal(number, _handler(loop, known, before))
 
 
@@ -56,7 +56,7 @@ def _handler(
 
 
 def _stop(manager: Manager, then: Callable[[], None] | None) -> None:
-    """Begin to stop the runs; `then` ends the process, where nobody else heard the signal."""
+    """Starts to stop the runs; `then` ends the process if there was no other handler."""
     if manager.draining:
         if then is not None:
             then()
@@ -68,7 +68,7 @@ def _stop(manager: Manager, then: Callable[[], None] | None) -> None:
             then()
 
     stopping = asyncio.ensure_future(stop())
-    _stopping.add(stopping)  # the loop itself holds tasks weakly
+    _stopping.add(stopping)  # the loop keeps only weak references to tasks
     stopping.add_done_callback(_stopping.discard)
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a run to its end, as a reader who is told nothing in between: leaving is leaving here too."""
+"""Waits for the end of a run as a reader without output: a disconnect counts as for any reader."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SILENT: Final = Wire(key="silent", make=lambda: _nothing, media_type="", anywhe
 
 
 async def run_to_its_end(manager: Manager, live: LiveRun, request: Request) -> bool:
-    """Wait until the run has ended; False where whoever asked has left before."""
+    """Waits until the run has ended. Returns False if the client disconnects first."""
     reading = manager.read(live, _SILENT)
 
     async def listen() -> None:
