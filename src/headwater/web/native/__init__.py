@@ -1,1 +1,1 @@
-"""Our own wire: every event as it is, over server-sent events, lines of JSON or a WebSocket, and their routes."""
+"""The native wire: every event unchanged, as server-sent events, lines of JSON or over a WebSocket; and its routes."""

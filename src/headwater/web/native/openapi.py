@@ -1,6 +1,6 @@
-"""The routes as an OpenAPI document: what each takes, what it answers, how it refuses.
+"""The native routes as an OpenAPI document: requests, responses and errors.
 
-Owns the document's words; the bodies' shapes are read from the types that read them, so they cannot differ. Pure.
+Owns the texts of the document. Schemas of bodies come from the types that parse them, so they cannot differ. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ("OPERATIONS", "Operation", "document")
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """What can be done with a path: its method, what it is called, what it takes, what it answers."""
+    """An operation of a path: its method, name, request and response."""
 
     method: str
     path: str
@@ -28,19 +28,19 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     query: Mapping[str, Mapping[str, Any]] = {}
     headers: Mapping[str, Mapping[str, Any]] = {}
     answers: Mapping[str, str] = msgspec.field(default_factory=lambda: {"200": "As it is."})
-    """What is answered where all is well, by its status."""
+    """The successful responses, by status."""
     produces: str = "application/json"
     streams: bool = False
-    """Whether it can be a stream of events."""
+    """Whether the response can be a stream of events."""
     refused: tuple[str, ...] = ()
     leads_to: tuple[str, ...] = ()
-    """What can be done with what it has begun, by name."""
+    """Links to operations on the created run, by name."""
     example: Any = None
-    """A body as one may write it."""
+    """An example body."""
     public: bool = False
 
     def described(self) -> dict[str, Any]:
-        """It as OpenAPI has it."""
+        """Returns the operation in OpenAPI's format."""
         told: dict[str, Any] = {"operationId": self.name, "summary": self.summary, "responses": self._responses()}
         parameters = [
             *(
@@ -199,7 +199,7 @@ OPERATIONS: Final = (
     ),
     Operation(method="GET", path="/openapi.json", name="openapi", summary="This document."),
 )
-"""Our own routes, in the order in which they are told of."""
+"""The native routes, in the order of the document."""
 
 
 def _names(path: str) -> list[str]:
@@ -207,7 +207,7 @@ def _names(path: str) -> list[str]:
 
 
 def document(operations: Iterable[Operation], *, server: str = "", token: bool = False) -> dict[str, Any]:
-    """The OpenAPI document of these routes, which stand under the path `server`."""
+    """Returns the OpenAPI document of these routes, with `server` as their base path."""
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
         paths.setdefault(one.path, {})[one.method.lower()] = one.described()

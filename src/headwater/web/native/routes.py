@@ -1,6 +1,6 @@
-"""Our own routes: which agents there are; runs begun, found, read, spoken to, answered and stopped.
+"""The native routes: list agents; start, find, read, answer and stop runs, and send them messages.
 
-Owns the words of these routes. What a body may hold is `bodies`', what a run looks like `wires`'.
+Owns the responses of these routes. `bodies` owns the schemas of requests, `wires` the format of a run.
 """
 
 from __future__ import annotations
@@ -39,37 +39,37 @@ __all__ = ("NativeRoutes",)
 STATES: Final = ("queued", "running", "waiting", "finished", "failed", "cancelled")
 
 PAGE: Final = 50
-"""Runs that are listed where no number is asked for."""
+"""Default number of runs in a list."""
 
 MOST: Final = 500
 
 TITLE: Final = 120
-"""Characters of a task that stand in a list of runs."""
+"""Maximum number of characters of a task in a list of runs."""
 
 _WIRES: Final = {"text/event-stream": SSE, "application/x-ndjson": NDJSON, "text/plain": TEXT}
 
 
 class NativeRoutes:
-    """The handlers of our own routes; each is given the request and the caller's name."""
+    """The handlers of the native routes; each gets the request and the caller's name."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
         self.manager = site.manager
         self.actions = Actions(site.manager, site.on_disconnect)
 
-    # --- what there is
+    # --- agents and runs
 
     async def agents(self, request: Request, caller: str | None) -> Response:
-        """Which agents and workflows can be asked."""
+        """Lists the agents and workflows."""
         return json_answer({"agents": [described(member) for member in self.manager.members.values()]})
 
     async def health(self, request: Request, caller: str | None) -> Response:
-        """Whether runs can be begun here."""
+        """Reports whether the server accepts new runs."""
         draining = self.manager.draining
         return json_answer({"status": "draining" if draining else "ok"}, 503 if draining else 200)
 
     async def runs(self, request: Request, caller: str | None) -> Response:
-        """The caller's runs, the newest first."""
+        """Lists the caller's runs, newest first."""
         query = request.query_params
         state = query.get("state")
         if state is not None and state not in STATES:
@@ -82,10 +82,10 @@ class NativeRoutes:
             found = [live for live in found if live.started_at < since]
         return json_answer({"runs": [outline(live) for live in found[:limit]]})
 
-    # --- beginning and reading
+    # --- starting and reading
 
     async def start(self, request: Request, caller: str | None) -> Response:
-        """Begin a run; it is streamed at once where the Accept header asks for that."""
+        """Starts a run; streams it immediately if the Accept header asks for a stream."""
         asked = decoded(await self.site.body(request), Starting)
         wire = _accepted(request.headers.get("accept", ""))
         if wire is not None:
@@ -101,11 +101,11 @@ class NativeRoutes:
         return self.manager.get(request.path_params["id"], caller)
 
     async def run(self, request: Request, caller: str | None) -> Response:
-        """How far a run is, and what it has come to."""
+        """Returns the state and result of a run."""
         return json_answer(whole(self._run(request, caller)))
 
     async def events(self, request: Request, caller: str | None) -> Response:
-        """A run's events, from its beginning or after one of them, until it ends."""
+        """Streams a run's events until its end, from the start or after a given event."""
         live = self._run(request, caller)
         query = request.query_params
         at = position(request.headers.get("last-event-id", query.get("after")))
@@ -122,35 +122,35 @@ class NativeRoutes:
             if not lines:
                 wire = msgspec.structs.replace(wire, hello=wire.hello + RESET)
         elif live.over and at == live.visible:
-            return Response(status_code=204)  # anything else, and an EventSource comes again for ever
+            return Response(status_code=204)  # with any other response, an EventSource reconnects forever
         self.manager.check_readers()
         return StreamAnswer(self.manager, live, wire, at)
 
-    # --- speaking to it
+    # --- control
 
     async def cancel(self, request: Request, caller: str | None) -> Response:
-        """Stop a run."""
+        """Stops a run."""
         await self.site.body(request)
         live = self._run(request, caller)
         stopped = live.cancel()
         return json_answer({"run_id": live.id, "state": live.state}, 202 if stopped else 200)
 
     async def say(self, request: Request, caller: str | None) -> Response:
-        """Say something to a run while it works: it is heard before the model is asked again."""
+        """Sends messages to an active run, which are added before its next model request."""
         asked = decoded(await self.site.body(request), Saying)
         live = self._run(request, caller)
         self.actions.say(live, asked, caller)
         return json_answer({"run_id": live.id, "state": live.state}, 202)
 
     async def answer(self, request: Request, caller: str | None) -> Response:
-        """Answer what a tool has asked."""
+        """Answers a tool's question."""
         asked = decoded(await self.site.body(request), Answering)
         live = self._run(request, caller)
         self.actions.answer(live, asked, caller)
         return json_answer({"run_id": live.id, "state": live.state}, 202)
 
     async def approve(self, request: Request, caller: str | None) -> Response:
-        """Allow or refuse a call that waits for approval."""
+        """Approves or denies a call that waits for approval."""
         asked = decoded(await self.site.body(request), Approving)
         live = self._run(request, caller)
         self.actions.approve(live, asked, caller)
@@ -158,7 +158,7 @@ class NativeRoutes:
 
 
 def _accepted(accept: str) -> Wire | None:
-    """The first wire that an Accept header names; None: JSON will do."""
+    """Returns the first wire in an Accept header; None for plain JSON."""
     for one in accept.lower().split(","):
         name = one.partition(";")[0].strip()
         if name in _WIRES:
@@ -168,11 +168,11 @@ def _accepted(accept: str) -> Wire | None:
     return None
 
 
-# --- what there is, as JSON
+# --- JSON forms
 
 
 def described(member: Any) -> dict[str, Any]:
-    """An agent or a workflow, for whoever chooses one."""
+    """Describes an agent or a workflow."""
     below = getattr(member, "agents", ())
     return {
         "name": member.name,
@@ -183,7 +183,7 @@ def described(member: Any) -> dict[str, Any]:
 
 
 def outline(live: LiveRun) -> dict[str, Any]:
-    """A run in a list."""
+    """Describes a run in a list."""
     return {
         "run_id": live.id,
         "agent": live.agent,
@@ -196,13 +196,13 @@ def outline(live: LiveRun) -> dict[str, Any]:
 
 
 def _title(live: LiveRun) -> str:
-    """The beginning of what it was asked."""
+    """Returns the start of the run's input."""
     asked = live.log.started.input if live.log.started is not None else ()
     return " ".join(" ".join(message.text for message in asked)[: 4 * TITLE].split())[:TITLE]
 
 
 def whole(live: LiveRun) -> dict[str, Any]:
-    """A run, and what it has come to."""
+    """Describes a run and its result."""
     response = live.response
     told: dict[str, Any] = {
         **outline(live),
@@ -211,7 +211,7 @@ def whole(live: LiveRun) -> dict[str, Any]:
         "waiting": [msgspec.to_builtins(question) for question in live.pending],
     }
     if live.over and response is not None:
-        with contextlib.suppress(InvalidRecord):  # what has no JSON form stands in no answer
+        with contextlib.suppress(InvalidRecord):  # leave out what cannot be encoded as JSON
             if isinstance(response, Results):
                 told["response"] = {"members": {name: _json(one) for name, one in response.members.items()}}
             else:

@@ -1,8 +1,8 @@
-"""`/ws`: runs begun, read, spoken to and stopped over one WebSocket.
+"""`/ws`: start, read and stop runs, and send them messages, over one WebSocket.
 
-What is asked is `{"id", "op", …}`, with the fields that our routes take; it is answered by `{"id", "ok"}` or
-`{"id", "error"}`. Events of the runs that are attached come as `{"run", "event"}` in between. Owns these words;
-losing the socket is a disconnect of all runs that are attached.
+A request is `{"id", "op", …}`, with the same fields as the native routes; the response is `{"id", "ok"}` or
+`{"id", "error"}`. Events of attached runs arrive as `{"run", "event"}` in between. Owns these messages. Losing the
+socket counts as a disconnect from all attached runs.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from headwater.web.runs.live_run import LiveRun
 __all__ = ("GRACE", "Conversation")
 
 GRACE: Final = 30.0
-"""Seconds in which whoever lost their socket may come back to their runs."""
+"""Seconds in which a client that lost its socket can reconnect to its runs."""
 
 
 class Conversation(SocketTalk):
-    """What goes on over one socket."""
+    """One socket of `/ws`."""
 
     def __init__(self, site: Site, websocket: WebSocket, caller: str | None, *, actions: Actions) -> None:
         super().__init__(site, websocket, caller)
@@ -41,7 +41,7 @@ class Conversation(SocketTalk):
         await self.send(await self._answered(data))
 
     async def _answered(self, data: bytes) -> dict[str, Any]:
-        """What is answered to a message."""
+        """Returns the response to a message."""
         number: Any = None
         try:
             asked = parsed(data)
@@ -117,7 +117,7 @@ class Conversation(SocketTalk):
 
 
 class _Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """There is nothing more to say."""
+    """A request without further fields."""
 
 
 _OPS: Final[dict[str, Callable[[Conversation, dict[str, Any]], Awaitable[dict[str, Any]]]]] = {

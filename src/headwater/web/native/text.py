@@ -1,6 +1,6 @@
-"""The answer as plain text: what a terminal, a script or `curl` wants. What may be taken back waits.
+"""The answer as plain text, for a terminal, a script or `curl`. Text that may be retracted is held back.
 
-What ended the run before its time stands on a last line of its own, for a text has no other way to tell.
+If the run does not finish, a last line gives the reason, because plain text has no other way to report it.
 """
 
 from __future__ import annotations

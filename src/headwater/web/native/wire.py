@@ -1,7 +1,8 @@
-"""Our own wire: every event of the log as it is, as server-sent events or as lines of JSON.
+"""The native wire: every event of the log unchanged, as server-sent events or as lines of JSON.
 
-An event's `id:` is its seq, so a reader goes on from any of them. Of a selection that holds events back until it knows
-whether they are wanted, those that come together have one id, on the last: whoever was cut off among them is sent all.
+An event's `id:` is its seq, so a reader can resume after any event. A selection may hold events back until it knows
+whether they are selected; events released together have one id, on the last, so that a reader cut off among them gets
+all of them again.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ __all__ = (
 
 SSE_TYPE: Final = "text/event-stream; charset=utf-8"
 SSE_HELLO: Final = b": headwater\n\n"
-"""A comment at once, so that proxies and clients see that the answer has begun."""
+"""A comment sent immediately, so that proxies and clients see that the response has started."""
 
 SSE_IDLE: Final = b": keep-alive\n\n"
 RESET: Final = b'event: reset\ndata: {"reason":"The id is beyond the log, which is sent from its beginning."}\n\n'
-"""To whoever asks for what comes after an event that there is not: what was shown is not of this log."""
+"""Sent to a reader that resumes after an unknown event: what it has shown is not from this log."""
 
 
 def _json(event: Event) -> bytes:
     try:
         return encode(event, stamps=True)
-    except InvalidRecord as error:  # a wire goes on to its end, whatever someone has put into an event
+    except InvalidRecord as error:  # a wire must reach its end, whatever an event contains
         place = {"seq": event.seq, "time": event.time, "run": event.run, "path": event.path}
         return msgspec.json.encode({"v": VERSION, "type": event.type, **place, "unwritable": error.message})
 
@@ -54,12 +55,12 @@ def _name(event: Event) -> bytes:
 
 
 def sse_frame(event: Event) -> bytes:
-    """The event as a server-sent event."""
+    """Encodes the event as a server-sent event."""
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, _name(event), _json(event))
 
 
 def json_line(event: Event) -> bytes:
-    """The event as a line of JSON."""
+    """Encodes the event as a line of JSON."""
     return _json(event) + b"\n"
 
 
@@ -68,7 +69,7 @@ NDJSON: Final = Wire(key="ndjson", make=lambda: json_line, media_type="applicati
 
 
 def native(choice: Choice | None, *, lines: bool = False) -> Wire:
-    """The wire of a choice of events; None: of all. `lines`: as lines of JSON."""
+    """Returns the wire for a selection of events; None for all. `lines` selects lines of JSON."""
     whole = NDJSON if lines else SSE
     if choice is None:
         return whole
@@ -79,7 +80,7 @@ def native(choice: Choice | None, *, lines: bool = False) -> Wire:
 
 
 def socket_wire(run: str, choice: Choice | None) -> Wire:
-    """The events of a run, or those that were chosen, as the messages of a socket: a line each, which says whose."""
+    """Returns the wire for a socket: the selected events, each as a line that names its run."""
     before = b'{"run":%s,"event":' % msgspec.json.encode(run)
 
     def line(event: Event) -> bytes:

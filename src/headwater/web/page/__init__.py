@@ -1,1 +1,1 @@
-"""The page: its modules for the browser, how they become one script, the routes that serve it, a run as one file."""
+"""The page: its browser modules, the bundle of them, the routes that serve it, and runs saved as one file."""

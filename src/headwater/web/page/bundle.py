@@ -1,7 +1,7 @@
-"""The page's script and style as one text each, put together from the modules in `page/`.
+"""Bundles the page's script and style, each into one text, from the modules in `page/`.
 
-Owns how ES modules become one script: each is a function that returns what it exports, in the order in which they need
-each other. So a page is one request, and a saved run one file. It must never change what a vendored module says.
+Owns how ES modules become one script: each becomes a function that returns its exports, in order of dependencies. So a
+page needs one request, and a saved run is one file. It must never change the content of a vendored module.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _MAP: Final = re.compile(r"^//# sourceMappingURL=.*$", re.M)
 
 
 def text(path: str) -> str:
-    """A file of the page, by its path inside `page/`."""
+    """Returns a file of the page by its path in `page/`."""
     return (files("headwater.web") / "page").joinpath(*path.split("/")).read_text(encoding="utf-8")
 
 
 def index() -> str:
-    """The document that the server sends."""
+    """Returns the HTML document that the server sends."""
     return text("index.html")
 
 
 @cache
 def style() -> str:
-    """The style sheet, without comments and the space that only people need."""
+    """Returns the style sheet, without comments and unnecessary whitespace."""
     sheet = re.sub(r"/\*.*?\*/", "", text("style.css"), flags=re.S)
     return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", sheet)).replace(";}", "}").strip()
 
 
 @cache
 def script() -> str:
-    """All modules as one script: strict, and with no name outside."""
+    """Returns all modules as one strict script without global names."""
     order: list[str] = []
     _visit(_ENTRY, order, [])
     body = "".join(_as_function(path, order) for path in order)
@@ -72,7 +72,7 @@ def _resolve(path: str, wanted: str) -> str:
 
 
 def _as_function(path: str, order: list[str]) -> str:
-    """A module as a function: what it imports are constants, what it exports is what it returns."""
+    """Converts a module to a function: imports become constants, exports become the return value."""
     source = text(path)
     exported: dict[str, str] = {}
 

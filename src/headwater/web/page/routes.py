@@ -1,7 +1,7 @@
-"""The page's own routes: its document, its script and style, the cookie for a token, and a run as one file.
+"""The routes of the page: its document, script and style, the cookie for a token, and a run as one file.
 
-Owns the headers under which a browser shows them. The files are the same for everyone, so they need no token; all that
-they show is asked for through the other routes.
+Owns their browser security headers. The files are the same for everyone, so they need no token; the page gets all data
+through the other routes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headwater.web.page.saved import saved_page
 __all__ = ("PAGE_PATHS", "PageRoutes")
 
 PAGE_PATHS: Final = {"/": "GET", "/page/{name}": "GET", "/session": "POST", "/runs/{id}/page.html": "GET"}
-"""What stands where the page is, and its method."""
+"""The paths of the page, with their methods."""
 
 POLICY: Final = "; ".join(
     (
@@ -38,7 +38,7 @@ POLICY: Final = "; ".join(
         "trusted-types 'none'",
     )
 )
-"""What the page may do: run its own script, and ask its own server. https://www.w3.org/TR/CSP3/"""
+"""Lets the page run only its own script, and connect only to its own server. https://www.w3.org/TR/CSP3/"""
 
 _HEADERS: Final = {
     "content-security-policy": POLICY,
@@ -51,17 +51,17 @@ _HEADERS: Final = {
 }
 
 COOKIE_SECONDS: Final = 30 * 24 * 3600
-"""How long a browser keeps the cookie that it was given for a token."""
+"""How long a browser keeps the cookie for a token."""
 
 
 class PageRoutes:
-    """The handlers of the page's routes; each is given the request and the caller's name."""
+    """The handlers of the page's routes; each gets the request and the caller's name."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
 
     def endpoints(self) -> dict[str, Endpoint]:
-        """What answers at each of the page's paths."""
+        """Returns the handlers of the page by path."""
         return {
             "/": self.site.endpoint(self.index, public=True),
             "/page/{name}": self.site.endpoint(self.file, public=True),
@@ -70,15 +70,15 @@ class PageRoutes:
         }
 
     async def index(self, request: Request, caller: str | None) -> Response:
-        """The document."""
+        """Sends the document."""
         return _answer(request, "index.html")
 
     async def file(self, request: Request, caller: str | None) -> Response:
-        """The script, the style sheet or the icon."""
+        """Sends the script, the style sheet or the icon."""
         return _answer(request, request.path_params["name"])
 
     async def session(self, request: Request, caller: str | None) -> Response:
-        """Give a browser that has the token a cookie in its place, which no script can read."""
+        """Exchanges the token for a cookie that no script can read."""
         await self.site.body(request)
         answer = Response(status_code=204, headers={"cache-control": "no-store"})
         if self.site.guard.cookie:
@@ -94,12 +94,12 @@ class PageRoutes:
         return answer
 
     async def saved(self, request: Request, caller: str | None) -> Response:
-        """A run, as far as it is, as one page that plays without network."""
+        """Sends the run so far as one page that plays without a network."""
         live = self.site.manager.get(request.path_params["id"], caller)
         page = saved_page(live.log[at] for at in range(live.visible))
         headers = {
             "content-disposition": f'attachment; filename="{live.id}.html"',
-            "content-security-policy": "sandbox",  # nobody should look at it here, with this server's name
+            "content-security-policy": "sandbox",  # never open it in this server's origin
             "x-content-type-options": "nosniff",
             "cache-control": "no-store",
         }
@@ -108,7 +108,7 @@ class PageRoutes:
 
 @cache
 def _files() -> dict[str, tuple[bytes, bytes, str, str]]:
-    """Every file by its name: as it is, compressed, its type, and its tag."""
+    """Returns each file by name: raw, compressed, media type and ETag."""
     files = {
         "index.html": (bundle.index(), "text/html; charset=utf-8"),
         "page.js": (bundle.script(), "text/javascript; charset=utf-8"),

@@ -1,7 +1,7 @@
-"""A run as one page that plays: no network, no server, no second file.
+"""Saves a run as one page that plays it: no network, no server, no second file.
 
-Owns what stands in the file: the log as data, the page's own script and style, and a policy that allows just that
-script, by its hash. Whatever a model said stands there as JSON, which no browser runs or parses as HTML.
+Owns the content of the file: the log as data, the page's own script and style, and a policy that allows only that
+script, by its hash. A model's output is embedded as JSON, and must never be run or parsed as HTML by a browser.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ("saved_page",)
 
 
 def saved_page(log: Iterable[Event]) -> str:
-    """The HTML of a page that shows the run: its words, times and events, to be played or gone through.
+    """Returns the HTML of a page that shows the run: its text, times and events, to play or to step through.
 
-    `log` are the events of one tree of runs in their order, as `RunFile.events` has them.
+    `log` has the events of one tree of runs in order, as in `RunFile.events`.
     """
     events = list(log)
     first = events[0] if events else None
@@ -40,7 +40,7 @@ def saved_page(log: Iterable[Event]) -> str:
             "trusted-types 'none'",
         )
     )
-    # A log's "<" is escaped: in JSON it is the same character, in HTML it can end nothing and begin nothing.
+    # Each "<" in the log is escaped: JSON decodes it to the same character, and HTML sees no tag.
     inert = data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

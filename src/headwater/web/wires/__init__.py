@@ -1,1 +1,1 @@
-"""What every wire is made of: the map from a run's events to bytes, one voice for many agents, a client's own calls."""
+"""The parts of every wire: the map from events to bytes, many agents merged into one answer, calls of client tools."""

@@ -1,7 +1,7 @@
-"""Calls of the client's own tools: told whole once nothing takes them back, or piece by piece as a model writes them.
+"""Calls of the client's own tools: sent whole once they cannot be retracted, or streamed as a model writes them.
 
-An agent's calls are told whole, once their step has ended: a call that does not fit is mended by its run. A bare
-model's are told as they come, for whoever asked checks them. Pure.
+An agent's calls are sent whole after their step has ended, because the run corrects invalid calls. A bare model's are
+streamed, because its client validates them. Pure.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ __all__ = ("CallPiece", "ClientCalls", "StreamedCalls", "arguments_text")
 
 
 class CallPiece(NamedTuple):
-    """The next piece of a call's arguments."""
+    """The next piece of a call."""
 
     id: str
     name: str
-    """What is called, in the call's first piece; "" in the others."""
+    """The name of the tool in the call's first piece; "" in the others."""
     arguments: str
     whole: str | None = None
-    """All of the arguments, in the call's last piece."""
+    """The complete arguments, in the call's last piece."""
 
 
 class ClientCalls:
-    """Call it with every event of a log, after the `tree` was; each call that it returns is one piece."""
+    """Call it with every event of a log, after the `tree`; it returns each call as one piece."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._ready: dict[str, list[CallReady]] = {}
 
     def __call__(self, event: Event) -> Sequence[CallPiece]:
-        """The calls of the step that ends with the event."""
+        """Returns the calls of the step that ends with the event."""
         if isinstance(event, CallReady):
             if event.by == "client" and event.run in self._tree.speakers:
                 self._ready.setdefault(event.run, []).append(event)
@@ -58,9 +58,9 @@ class ClientCalls:
 
 
 class StreamedCalls:
-    """Call it with every event of a model's log: what the model writes of calls, as it comes.
+    """Call it with every event of a model's log; it returns the calls as the model writes them.
 
-    Calls that the provider runs are not told. Pieces that may be taken back wait for the end of their step.
+    Calls that the provider runs are left out. Pieces that may be retracted are held back until their step ends.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class StreamedCalls:
         self._written: dict[str, list[str]] = {}
 
     def __call__(self, event: Event) -> Sequence[CallPiece]:
-        """What may be told now."""
+        """Returns the pieces that can be sent now."""
         kind = event.__class__
         if kind is TextDelta:
             return ()
@@ -101,5 +101,5 @@ def _whole(one: CallReady) -> CallPiece:
 
 
 def arguments_text(arguments: dict[str, Any] | str) -> str:
-    """A call's arguments as the text in which they are told."""
+    """Encodes a call's arguments as text."""
     return arguments if isinstance(arguments, str) else msgspec.json.encode(arguments, enc_hook=str).decode()

@@ -1,4 +1,4 @@
-"""Values of a program's own, such as what a tool reports, as the JSON in which a wire tells them."""
+"""Converts a program's own values, such as a tool's progress, to JSON for a wire."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ("plain",)
 
 
 def plain(value: Any) -> Any:
-    """Return the value as JSON; one that has no JSON form as text."""
+    """Returns the value as JSON, or as text if it cannot be encoded."""
     try:
         return msgspec.to_builtins(value, str_keys=True)
     except (TypeError, ValueError, msgspec.MsgspecError):

@@ -1,8 +1,9 @@
-"""What a run says, as one voice: for wires that have one answer, no names in it, and no way to take anything back.
+"""Merges a run's text into one answer, for wires that have a single answer without names and without retractions.
 
-An agent is heard as it speaks, with those to whom it hands over; of a workflow those members whose answer is known to
-be its own: a sequence's last. Where nobody is (members that speak at once), the whole is said at the end. What may be
-taken back waits until it cannot be. Pure: the same events are always the same words.
+An agent's text is streamed, and that of the agents it hands over to. For a workflow, only members that are known to
+give its answer are streamed: the last one of a sequence. Without such a member (members in parallel), the answer is
+sent at the end. Text that may be retracted is held back until it is final. Pure: the same events always give the same
+text.
 """
 
 from __future__ import annotations
@@ -38,33 +39,33 @@ _APART: Final = "\n\n"
 
 
 class Said(NamedTuple):
-    """A piece of what is said."""
+    """A piece of the answer."""
 
     kind: Kind
     text: str
 
 
 class Voice:
-    """Call it with every event of a log; it returns what may be said now."""
+    """Call it with every event of a log; it returns the pieces that can be sent now."""
 
     __slots__ = ("_folds", "_heard", "_hold", "_leads", "_reasoned", "_reasoning", "_refusals", "spoke", "tree")
 
     def __init__(self) -> None:
         self.tree = Tree()
         self.spoke = False
-        """Whether anything of the answer was said."""
+        """Whether any part of the answer was sent."""
         self._hold: Hold[Said] = Hold()
         self._heard: dict[str, bool] = {}
         self._leads: dict[str, str] = {}
         self._refusals: set[tuple[str, int, int]] = set()
         self._reasoned: set[str] = set()
         self._reasoning: dict[str, str] = {}
-        """What parts the reasoning that begins from the one before it."""
+        """The separator between this reasoning and the previous one."""
         self._folds = False
-        """Whether all that is said is kept, because it may have to be said at the end."""
+        """Whether all text is kept, because it may have to be sent at the end."""
 
     def __call__(self, event: Event) -> Sequence[Said]:
-        """What may be said now, in order."""
+        """The pieces that can be sent now, in order."""
         if event.__class__ is TextDelta:
             if self._folds:
                 self._fold(event)
@@ -88,7 +89,7 @@ class Voice:
 
     @property
     def flows(self) -> bool:
-        """Whether nothing is held or kept: after a text that was said, the next of its part is said as it comes."""
+        """Whether nothing is held back: the next delta of a part that has started can be sent directly."""
         return not (self._folds or self._hold.held)
 
     def _held(self, event: Event, items: Sequence[Said]) -> Sequence[Said]:
@@ -104,7 +105,7 @@ class Voice:
         return Said("text", lead + event.text)
 
     def _hears(self, run: str) -> bool:
-        """Whether the run's words are the answer's."""
+        """Whether the run's text is part of the answer."""
         heard = self._heard.get(run)
         if heard is None:
             tree = self.tree
@@ -114,7 +115,7 @@ class Voice:
         return heard
 
     def _rest(self) -> Sequence[Said]:
-        """What the run came to, where that was not said as it came."""
+        """Returns the run's result, if it was not streamed."""
         root = self.tree.root
         if self.spoke or not self._folds or root is None:
             return ()
@@ -148,7 +149,7 @@ class Voice:
 
 
 def _one_at_a_time(shape: WorkflowShape | None) -> bool:
-    """Whether no two of a workflow's members give its answer; what is no workflow is one."""
+    """Whether at most one member of a workflow gives its answer; True for anything else."""
     return shape is None or shape.kind == "sequential" or len(shape.members) == 1
 
 

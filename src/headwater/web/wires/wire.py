@@ -1,7 +1,7 @@
-"""What a wire is: a map from the events of a run to bytes; and the bytes that its readers share.
+"""The definition of a wire: a map from the events of a run to bytes; and the bytes that its readers share.
 
-A wire's map is made once and called with each event in order; it knows nothing but those events, so that every reader
-of a run, also one who comes late, is sent the same bytes. Nothing here waits or sends.
+A map is called with each event in order and depends only on those events, so that every reader of a run gets the same
+bytes, even a late one. This module must never wait or send.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from headwater.web.runs.kept_log import KeptLog
 __all__ = ("Block", "Frames", "Map", "Wire")
 
 Map: TypeAlias = Callable[[Event], bytes]
-"""What an event is on a wire; b"" where it is nothing."""
+"""Encodes an event for a wire; returns b"" if the wire leaves it out."""
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True):
-    """A way of showing a run.
+    """A format for streaming a run.
 
-    `key` is equal for wires that send the same bytes. `make` gives a map that has seen no event; of an `anywhere` wire
-    that may begin with any event, for its frames tell of nothing before. `hello` is sent to each reader first, `idle`
-    after a long silence, each where it is not empty.
+    `key` is equal for wires that send the same bytes. `make` returns a new map. The map of an `anywhere` wire can start
+    at any event, because its frames do not depend on earlier ones. `hello` is sent first to each reader, `idle` after
+    a long silence, unless they are empty.
     """
 
     key: Hashable
@@ -38,13 +38,13 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     hello: bytes = b""
     idle: bytes = b""
     last: bytes = b""
-    """What ends a stream of the wire, be its run over or not."""
+    """The bytes that end a stream of the wire, whether or not its run is over."""
 
 
 class Block:
-    """Frames that stand together, from the event at the position `first` on; readers go from each to the `next`.
+    """Consecutive frames, starting with the event at position `first`; readers move from each block to the `next`.
 
-    Whoever has read a block lets go of it, so that what all have read is held by nobody.
+    A reader drops its reference to a block after reading it, so blocks that all have read are freed.
     """
 
     __slots__ = ("data", "ends", "first", "next")
@@ -53,18 +53,18 @@ class Block:
         self.first = first
         self.data = bytearray()
         self.ends = array("Q")
-        """Where each event's frame ends."""
+        """The end offset of each event's frame."""
         self.next: Block | None = None
 
     def offset(self, position: int) -> int:
-        """Where the frame of the event at `position` begins."""
+        """Returns the start offset of the frame of the event at `position`."""
         return self.ends[position - self.first - 1] if position > self.first else 0
 
 
 class Frames:
-    """What one run is on one wire, from some event on: made once, by whoever reads it first.
+    """The frames of one run on one wire from some event on, encoded once, by the first reader.
 
-    `map` has seen the events before `first`. Of what was made the newest part stays, for readers who come back.
+    `map` has seen the events before `first`. The newest frames are kept for readers that reconnect.
     """
 
     __slots__ = ("_blocks", "_held", "_map", "tail", "upto")
@@ -72,14 +72,14 @@ class Frames:
     def __init__(self, map: Map, first: int) -> None:
         self._map = map
         self.upto = first
-        """The position of the next event."""
+        """The position of the next event to encode."""
         self.tail = Block(first)
         self._blocks = [self.tail]
         self._held = 0
-        """Bytes in the blocks before the tail."""
+        """Total bytes of the blocks before the tail."""
 
     def catch_up(self, log: KeptLog, end: int) -> None:
-        """Make what is missing of the events before the position `end`."""
+        """Encodes the missing frames of events before position `end`."""
         block, position = self.tail, self.upto
         while position < end:
             block.data += self._map(log[position])
@@ -99,7 +99,7 @@ class Frames:
         return block
 
     def find(self, position: int) -> tuple[Block, int] | None:
-        """Where the frame of the event at `position` begins, or will; None where it is not here."""
+        """Returns where the frame of the event at `position` starts, or will start; None if it is not available."""
         if not self._blocks[0].first <= position <= self.upto:
             return None
         block = self._blocks[bisect_right(self._blocks, position, key=lambda block: block.first) - 1]
