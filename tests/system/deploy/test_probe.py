@@ -105,7 +105,7 @@ def test_nginx_that_heeds_what_the_server_says(server: Served, settings: str) ->
     assert told["headers"]["server"].startswith("nginx")
 
 
-@pytest.mark.parametrize("api", ["headwater", "openai"])
+@pytest.mark.parametrize("api", ["headwater", "chat"])
 @pytest.mark.parametrize("size", [2000, 10**6], ids=["lumps", "all of it"])
 def test_a_proxy_that_collects(server: Served, api: str, size: int) -> None:
     async def main() -> tuple[int, dict[str, Any]]:

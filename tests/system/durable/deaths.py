@@ -78,7 +78,7 @@ class Mortal(MemoryLog):
         self.before = False
         self.people: Correspondents | None = None
         self._dead: set[str] = set()
-        self.process: asyncio.Task[object] | None = None
+        self.died = asyncio.Event()
 
     async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
         """See RunLog."""
@@ -97,8 +97,7 @@ class Mortal(MemoryLog):
 
     async def _die(self, by: str) -> None:
         self._dead.add(by)
-        assert self.process is not None
-        self.process.cancel()
+        self.died.set()
         await asyncio.Event().wait()
 
 
@@ -106,14 +105,16 @@ async def one_process(log: Mortal, scenario: Scenario, *, first: bool) -> None:
     """Drive the run in a process of its own, until it ends, waits or dies."""
     make = scenario.make if first or scenario.later is None else scenario.later
     place = Place(log, make(), worker=f"w{time.monotonic_ns()}")
-    task = log.process = asyncio.ensure_future(drive(place, RUN))
-    await asyncio.wait([task])
-    for other in asyncio.all_tasks() - {asyncio.current_task()}:
-        while not other.done():  # a writer tries once more to store what it has
+    log.died = asyncio.Event()
+    task, death = asyncio.ensure_future(drive(place, RUN)), asyncio.ensure_future(log.died.wait())
+    await asyncio.wait([task, death], return_when=asyncio.FIRST_COMPLETED)
+    # The store does not answer a dead process, and a live one has nothing to wait for: all that is left ends here.
+    while left := asyncio.all_tasks() - {asyncio.current_task()}:
+        for other in left:
             other.cancel()
-            await asyncio.sleep(0)
-    if not task.cancelled() and (error := task.exception()) is not None:
-        raise error
+        await asyncio.sleep(0)
+    if not log.died.is_set():
+        await task
 
 
 async def to_the_end(scenario: Scenario, *, at: int | None = None, before: bool = False) -> list[Went]:
@@ -124,7 +125,7 @@ async def to_the_end(scenario: Scenario, *, at: int | None = None, before: bool 
     for number in range(ENOUGH):
         done.clear()
         await one_process(log, scenario, first=number == 0)
-        if log.process is not None and log.process.cancelled():
+        if log.died.is_set():
             log.at = None
         events = await stored(log, RUN)
         error = getattr(getattr(events[-1], "error", None), "type", "") if events else ""

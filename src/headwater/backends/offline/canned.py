@@ -120,7 +120,7 @@ _BEFORE_CALLS = ("Let me call", "I will call", "Before anything else I call")
 _NO_MODEL = (
     "I am headwater's offline model. I am not a language model: I stream fixed sentences.",
     "This is the offline model of headwater. It is not a language model: it streams sentences that never change.",
-    "There is no language model here. This is headwater's offline model, which streams fixed sentences.",
+    "There is not a language model here: this is headwater's offline model, which streams fixed sentences.",
 )
 _WHAT_A_MODEL_DOES = (
     "A real model would answer here; I can only show how its answer would arrive, one token after the other.",
