@@ -79,17 +79,18 @@ class GatewayRoutes(OpenAIRoutes):
 
     def begin(self, asked: Asked, caller: str | None, *, keep: bool) -> LiveRun:
         """See the base class: what a model said with its calls goes back to it."""
-        restored = self._memory.restored(caller, (*asked.history, *asked.task))
+        sent = (*asked.history, *asked.task)
+        restored = self._memory.restored(caller, sent)
         at = len(asked.history)
         live = super().begin(asked._replace(history=restored[:at], task=restored[at:]), caller, keep=keep)
-        live.task.add_done_callback(lambda _: self._over(live, caller))
+        live.task.add_done_callback(lambda _: self._over(live, caller, sent))
         return live
 
-    def _over(self, live: LiveRun, caller: str | None) -> None:
+    def _over(self, live: LiveRun, caller: str | None, sent: tuple[Message, ...]) -> None:
         end = live.log.end
         if isinstance(end, RunFinished):
             for message in _with_calls(live.log):
-                self._memory.keep(caller, message)
+                self._memory.keep(caller, sent, message)
         LOG.info("%s", _line(live))
 
     def streamed(self, live: LiveRun, wire: Wire) -> Response:
