@@ -43,7 +43,12 @@ async def probe_run(server: RemoteServer, *, agent: str | None, task: str, secon
     known = -1
     if address.run:
         measured = Measured(url=f"{address.run_url}/events", method="GET", kind="headwater")
-        known = await _known(server)
+        try:
+            async with asyncio.timeout(seconds):
+                known = await _known(server)
+        except TimeoutError:
+            measured.reads, measured.events = [], []
+            return measured
         path, body = RemoteLog(server).place("events"), None
     else:
         measured = Measured(url=f"{address.base}/runs", method="POST", kind="headwater")
