@@ -25,7 +25,7 @@ def test_a_run_that_waits_is_parked_and_gone_on_with(folder: Path, state: dict[s
     first = headwater("run", "Write.", "--agent", "cli_mail:pilot", cwd=folder, env=state)
     assert (first.returncode, first.stdout) == (3, "One moment. \n")
     assert first.stderr.startswith('headwater: the run waits for approval to run send(to="ann").\n')
-    told = shlex.split(first.stderr.splitlines()[1].partition("--no: ")[2])
+    told = shlex.split(first.stderr.splitlines()[1].partition("without a terminal): ")[2])
     assert told[:3] == ["headwater", "runs", "resume"]
     again = headwater(*told[1:], "--yes", cwd=folder, env=state)
     assert again.returncode == 3
