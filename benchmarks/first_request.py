@@ -94,7 +94,7 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
                 if turn >= 0:
                     known.append(told)
     if "openai" not in waits:
-        note = "OpenAI's package could not be installed: there is nothing to compare with."
+        note = "OpenAI's package could not be installed: there is nothing to compare headwater with."
         return [
             Table("first-request", "The first request of a process", ("from",), [(name,) for name in MOMENTS], note)
         ]
