@@ -1,6 +1,6 @@
-"""`headwater attach`: a run on another server, shown as one at home, from its beginning until it ends.
+"""`headwater attach`: shows a run on another server like a local one, from its start to its end.
 
-Leaving it, by Ctrl-C too, leaves the run to its server; --cancel stops it. What is drawn is the terminal's.
+Disconnecting, also with Ctrl-C, leaves the run on its server; --cancel stops it. `terminal` owns the output.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a line that begins with / does in a chat.
+"""The slash commands of a chat.
 
-Each command is a function of the chat and the words behind its name. What it tells goes to standard error, beside the
-answers; a mistake in one ends nothing.
+Each command is a function of the chat and the text after its name. Its output goes to standard error, apart from the
+answers. An error in a command must never end the chat.
 """
 
 from __future__ import annotations

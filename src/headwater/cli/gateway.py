@@ -1,7 +1,7 @@
-"""`headwater gateway`: models behind OpenAI's APIs, by the names in a file, for programs in any language.
+"""`headwater gateway`: serves models through OpenAI's APIs, under the names in a file, to programs in any language.
 
-Owns the process that serves, as `serve` does for agents: which file, on which address, who may ask. What is served is
-`web.gateway`'s.
+Owns the server process, as `serve` does for agents: its file, address and access control. `web.gateway` owns the
+routes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ HEADWATER_TOKEN, at least 32 characters. --token alone makes one, and prints it.
 PORT: Final = 8000
 
 MISUSED: Final = 2
-"""The exit code of a command that cannot be carried out as it was given."""
+"""The exit code of an invalid command."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,7 +85,7 @@ def execute(asked: argparse.Namespace) -> int:
     except ConfigurationError as error:
         if asked.debug:
             raise
-        tell(str(error))  # in the file's words, and not in those of options
+        tell(str(error))  # the message refers to the file, not to options
         return MISUSED
     app = make_app(models, asked, token)
     begin_logging()
@@ -105,7 +105,7 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 def make_app(models: list[ServedModel], asked: argparse.Namespace, token: str | None) -> Router:
-    """The router of these models, as it was asked for. Raises ConfigurationError."""
+    """Returns the router of these models, as configured by the options. Raises ConfigurationError."""
     from headwater.web.gateway.routing import LIMITS, gateway_router_of
     from headwater.web.http.guard import Guard
     from headwater.web.http.site import Site

@@ -22,7 +22,7 @@ __all__ = ("begin", "keep")
 
 NAME: Final = "last.json"
 MAX_BYTES: Final = 50_000_000
-"""A conversation that is larger, by the pictures in it, is not kept: each answer would write all of it again."""
+"""A larger conversation (with images) is not kept, because each answer would rewrite the whole file."""
 
 _WHO: Final = ("agent", "base_url", "name")
 """What says who answers; where the line says any of it, nothing of the last conversation's counts."""

@@ -1,7 +1,7 @@
-"""What the commands that serve have in common: where to listen, who may ask, and the log on standard error.
+"""Shared by the commands that start a server: the address, access control, and the log on standard error.
 
-Owns the options of that and their checks. It must never let other machines ask without a token, unless it was told in
-so many words, nor write a token anywhere but into the address that is printed.
+Owns these options and their checks. It must never allow other machines without a token unless an option explicitly says
+so, and must never write a token anywhere except in the printed URL.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ __all__ = (
 TOKEN_VARIABLE: Final = "HEADWATER_TOKEN"
 
 BACKLOG: Final = 2048
-"""Connections that may wait to be taken."""
+"""Maximum number of connections that wait to be accepted."""
 
 _MADE: Final = object()
-"""What stands for a token that is to be made."""
+"""The option value that asks for a generated token."""
 
 
 def add_address(parser: argparse.ArgumentParser, port: int) -> None:
@@ -67,7 +67,7 @@ def _port(text: str) -> int:
 
 
 def token_of(asked: argparse.Namespace) -> str | None:
-    """The token that everyone must send. Raises UsageError where others could ask without one."""
+    """Returns the required token. Raises UsageError if other machines would have access without one."""
     import secrets
 
     token = secrets.token_urlsafe(32) if asked.token is _MADE else asked.token
@@ -81,7 +81,7 @@ def token_of(asked: argparse.Namespace) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can ask at that address."""
+    """Whether the address is reachable only from this machine."""
     import ipaddress
 
     if host == "localhost":
@@ -93,7 +93,7 @@ def is_loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The socket that is listened on. Raises ConfigurationError where that cannot be."""
+    """Returns the listening socket. Raises ConfigurationError if it cannot be opened."""
     import socket
 
     try:
@@ -103,7 +103,7 @@ def listen(host: str, port: int) -> socket.socket:
             if os.name == "posix":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(BACKLOG)  # who comes before the server is ready waits
+            listener.listen(BACKLOG)  # early connections wait until the server is ready
         except OSError:
             listener.close()
             raise
@@ -115,19 +115,19 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def made_here(asked: argparse.Namespace) -> bool:
-    """Whether the token is one that nobody knows yet, and has to be told."""
+    """Whether the token was generated, and has to be printed."""
     return asked.token is _MADE
 
 
 def address_of(host: str, listener: socket.socket) -> str:
-    """Where a browser or a client reaches the listener: `http://localhost:8000`."""
+    """Returns the URL of the listener for browsers and clients: `http://localhost:8000`."""
     wildcard = host in ("0.0.0.0", "::", "")
     shown = "localhost" if wildcard else f"[{host}]" if ":" in host else host
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
 def begin_logging() -> None:
-    """What the server says of requests and faults goes to standard error, a line each."""
+    """Sends the server's log of requests and errors to standard error, one line each."""
     import logging
     import sys
 

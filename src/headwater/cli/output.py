@@ -1,7 +1,7 @@
-"""Where commands write: standard output, whose reader may leave at any time, and lines about the command itself.
+"""The output of commands: standard output, whose reader may close it at any time, and messages about the command.
 
-Owns the process's output streams. It must never end a run by an error of its own: it remembers the error, has the run
-cancelled, and raises it when asked.
+Owns the process's output streams. An output error must never propagate into a run: it is stored, the run is cancelled,
+and `check` raises it later.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ __all__ = (
 
 
 class OutputFailed(HeadwaterError):
-    """Standard output takes no more, for another reason than that its reader has left."""
+    """Standard output is not writable, for another reason than a closed pipe."""
 
 
 def tell(text: str) -> None:
-    """Say something about the command on standard error: one line, whatever `text` holds."""
+    """Prints a message about the command on standard error, always on one line."""
     from headwater.events.controls import one_line
 
     try:
         sys.stderr.write(f"headwater: {one_line(text)}\n")
         sys.stderr.flush()
     except OSError:
-        pass  # there is nowhere left to say it
+        pass  # there is nowhere left to report it
 
 
 class Outlet:
-    """Standard output, enough of a text file for a printer. After an error it takes everything and writes nothing.
+    """Standard output, with the part of the text file interface that printers use. After an error it discards writes.
 
-    `on_problem` is called once, when nothing more can be written: nobody sees what a run would still say.
+    `on_problem` is called once, when writing is no longer possible, because further output of a run would be lost.
     """
 
     def __init__(self) -> None:
@@ -59,19 +59,19 @@ class Outlet:
 
     @property
     def encoding(self) -> str:
-        """The file's encoding."""
+        """The encoding of the file."""
         return self._file.encoding
 
     def isatty(self) -> bool:
-        """Whether a person's terminal is behind it."""
+        """Whether it is a terminal."""
         return self._file.isatty()
 
     def fileno(self) -> int:
-        """The file's descriptor."""
+        """The file descriptor."""
         return self._file.fileno()
 
     def write(self, text: str) -> int:
-        """Write text; no error comes out of here."""
+        """Writes text; never raises."""
         if self._problem is None:
             try:
                 self._file.write(text)
@@ -80,7 +80,7 @@ class Outlet:
         return len(text)
 
     def flush(self) -> None:
-        """Hand over what is buffered; no error comes out of here."""
+        """Flushes the buffer; never raises."""
         if self._problem is None:
             try:
                 self._file.flush()
@@ -88,7 +88,7 @@ class Outlet:
                 self.give_up(error)
 
     def write_line(self, line: bytes) -> None:
-        """Write one line as it is, whatever the encoding of text is, and hand it over."""
+        """Writes one line of bytes, independent of the text encoding, and flushes."""
         if self._problem is None:
             try:
                 self._file.buffer.write(line + b"\n")
@@ -97,13 +97,13 @@ class Outlet:
                 self.give_up(error)
 
     def give_up(self, problem: Exception) -> None:
-        """Write no more, and have the run cancelled."""
+        """Stops writing, and has the run cancelled."""
         self._problem = problem
         if self.on_problem is not None:
             self.on_problem()
 
     def check(self) -> None:
-        """Raise what writing met: BrokenPipeError where the reader left, else OutputFailed."""
+        """Raises the stored error: BrokenPipeError if the reader closed the pipe, else OutputFailed."""
         problem = self._problem
         if isinstance(problem, OSError) and not isinstance(problem, BrokenPipeError):
             raise OutputFailed(
@@ -115,32 +115,32 @@ class Outlet:
 
 
 class Watching:
-    """What is told every event of a run, and `close`d after it."""
+    """Receives every event of a run, and is closed after it."""
 
     whole = False
-    """Whether it is the log, and may miss nothing."""
+    """Whether it writes the log, which must be complete."""
 
     def __call__(self, event: Event) -> None:
-        """Take the next event."""
+        """Handles the next event."""
 
     def pause(self) -> None:
-        """End the line that is open: something else is to be written, and more events come after it."""
+        """Ends the open line, before other output between events."""
 
     def close(self) -> None:
-        """No more events will come."""
+        """Called after the last event."""
 
     def ended(self, response: Any) -> None:
-        """The run has ended, and this is what it came to: a Response, or Results."""
+        """Called with the result of the run: a Response, or Results."""
 
     def failed(self, error: HeadwaterError) -> None:
-        """The run was ended by this, which is told by whoever carries out the command."""
+        """Called with the error that ended the run; the command reports it."""
 
 
 class Printer(Watching):
-    """Shows runs as text, one after the other.
+    """Shows runs as text, one after another.
 
-    What made one fail is left to whoever carries out the command: it is told on standard error, on terminals and pipes.
-    `look` are the switches of the terminal's `Look`.
+    The command reports why a run failed, on standard error, for terminals and pipes. `look` has the options of the
+    terminal's `Look`.
     """
 
     def __init__(self, name: str, out: Outlet, **look: bool) -> None:
@@ -153,20 +153,20 @@ class Printer(Watching):
         self._printer: LinePrinter = LinePrinter(name, file=cast(TextIO, out), look=shown)
 
     def __call__(self, event: Event) -> None:
-        """Show the event."""
+        """Shows the event."""
         self._printer(event)
 
     def pause(self) -> None:
-        """End what is open."""
+        """Ends the output."""
         self._printer.pause()
 
     def close(self) -> None:
-        """End the line that is open."""
+        """Ends the open line."""
         self._printer.close()
 
 
 class JSONLines(Watching):
-    """Writes a run's log: one event a line, as `headwater.events.codec` has them."""
+    """Writes a run's log: one event per line, in the format of `headwater.events.codec`."""
 
     whole = True
 
@@ -174,21 +174,21 @@ class JSONLines(Watching):
         self._out = out
 
     def __call__(self, event: Event) -> None:
-        """Write the event."""
+        """Writes the event."""
         from headwater.events.codec import encode
 
         try:
             line = encode(event, stamps=True)
         except HeadwaterError as error:
-            self._out.give_up(error)  # a log with a hole in it is none
+            self._out.give_up(error)  # a log must have no gaps
             return
         self._out.write_line(line)
 
 
 def leave_it_to_the_screen() -> None:
-    """Have what a terminal shows of tools and attempts that failed not said once more as a line of a log.
+    """Suppresses log lines about failed tools and attempts, which the terminal already shows.
 
-    Who has set up logging gets those lines all the same.
+    If logging is configured, these lines are still logged.
     """
     for name in ("headwater.tools", "headwater.models"):
         logger = logging.getLogger(name)
@@ -197,7 +197,7 @@ def leave_it_to_the_screen() -> None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person is at the other end."""
+    """Whether the stream is a terminal."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
@@ -205,6 +205,6 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 
 def takes_color() -> bool:
-    """Whether standard output shows colors and wants them."""
+    """Whether to use colors on standard output."""
     dumb = os.environ.get("TERM", "dumb") in ("", "dumb", "unknown") and os.name != "nt"
     return is_terminal(sys.stdout) and not dumb and not os.environ.get("NO_COLOR")

@@ -1,7 +1,7 @@
-"""Who answers what a run asks people, and where a run goes that waits for someone who is not here.
+"""Who answers a run's questions, and where a run is kept that waits for an absent person.
 
-At a terminal whoever sits there is asked. Elsewhere a task is parked: its log is kept in a file, and what to write to
-go on with it is told. Owns that choice and the folder of parked runs.
+At a terminal, the user is asked. Otherwise the run is parked: its log is kept in a file, and the command to resume it
+is printed. Owns that choice and the folder of parked runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ("FOLDER", "asker_for", "has_approver", "nobody_here", "parked_runs", 
 FOLDER: Final = "parked"
 
 MAX_PARKED: Final = 200
-"""Parked runs that are kept; the oldest go. Nobody has come back to one that so many others came after."""
+"""Maximum number of parked runs; the oldest are removed first."""
 
 
 def asker_for(runnable: Any, *, parks: bool = False) -> TerminalAsker | None:

@@ -19,25 +19,25 @@ __all__ = ("Finding", "Verdict", "findings", "verdict")
 Verdict = Literal["flows", "held", "broken", "unsure"]
 
 PERCEPTIBLE: Final = 0.25
-"""Seconds from which people see that words come in lumps."""
+"""Delay in seconds from which people notice that text arrives in bursts."""
 
 HELD_SHARE: Final = 0.2
-"""The share of late events from which a stream counts as held back: a single pause can be a busy machine's."""
+"""Share of late events from which a stream counts as buffered: a busy machine can cause a single pause."""
 
 LEAST_EVENTS: Final = 10
-"""Events that a verdict needs at least."""
+"""Minimum number of events for a verdict."""
 
 LEAST_SPAN: Final = 1.0
-"""Seconds that a stream must last to show whether it is held back."""
+"""Minimum duration in seconds of a stream for a verdict."""
 
 LUMP: Final = 4
-"""Events in one read, in the middle, from which a stream comes in lumps."""
+"""Median number of events per read from which a stream counts as arriving in bursts."""
 
 HEARTBEAT: Final = 20.0
-"""Seconds of silence that a headwater server never leaves: it sends a comment after 15."""
+"""Seconds of silence that a headwater server never reaches: it sends a comment after 15."""
 
 TIMEOUTS: Final = (30, 60, 75, 90, 100, 120, 180, 300, 600, 900, 3600)
-"""Seconds after which proxies cut what is silent, or whatever they pass on, unless they are told otherwise."""
+"""Default timeouts in seconds after which proxies close an idle connection, or any connection."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -59,7 +59,7 @@ _GZIP: Final = (
 
 
 def verdict(found: Sequence[Finding]) -> Verdict:
-    """The worst of what was found."""
+    """Returns the worst level of the findings."""
     levels = {one.level for one in found}
     for level in ("broken", "held", "unsure"):
         if level in levels:
@@ -68,7 +68,7 @@ def verdict(found: Sequence[Finding]) -> Verdict:
 
 
 def findings(measured: Measured) -> Sequence[Finding]:
-    """What the measurement shows."""
+    """Returns the findings of a measurement."""
     if not measured.status:
         return [Finding("broken", measured.problem or "No answer came in time.", "Check the address and the server.")]
     if measured.status // 100 != 2:
@@ -91,7 +91,7 @@ def _of_status(measured: Measured) -> str:
 
 
 def _compression(measured: Measured, flow: Verdict) -> Iterator[Finding]:
-    """Compressors collect before they send, unless they are flushed after every event, as a few are."""
+    """Checks for compression: compressors buffer their output unless they are flushed after every event."""
     coding = measured.headers.get("content-encoding", "identity")
     if coding == "identity":
         return

@@ -1,7 +1,7 @@
-"""`headwater serve`: agents and workflows behind HTTP, on this machine unless it is told otherwise.
+"""`headwater serve`: serves agents and workflows over HTTP, by default only to this machine.
 
-Owns the process that serves: which members, on which address, who may ask. What is served is `web`'s. It must never
-serve to other machines without a token, unless it was told in so many words.
+Owns the server process: its members, address and access control. `web` owns the routes. It must never serve other
+machines without a token, unless an option explicitly says so.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ the process list. --token alone generates one and prints the URL with it."""
 PORT: Final = 8000
 
 SETTINGS_VARIABLE: Final = "HEADWATER_SERVE"
-"""How the processes that --reload begins are told what to serve."""
+"""The environment variable that tells the processes of --reload what to serve."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +95,7 @@ def execute(asked: argparse.Namespace) -> int:
         raise UsageError("headwater serve needs uvicorn.", hint='pip install "headwater[web]".') from error
     settings = _settings(asked, token_of(asked))
     members = _members(settings["members"])
-    app = make_app(settings, members)  # also where other processes serve: a mistake is told here, once
+    app = make_app(settings, members)  # also with --reload, so that an error is reported here, once
     begin_logging()
     server = uvicorn.Server(_config(app, asked))
     with listen(asked.host, asked.port) as listener:
@@ -119,7 +119,7 @@ def _config(app: Any, asked: argparse.Namespace) -> uvicorn.Config:
 
 
 def _reload(server: uvicorn.Server, listener: socket.socket, settings: dict[str, Any]) -> None:
-    """Serve in a process of its own, which is begun again whenever a file of the working folder changes."""
+    """Serves in a separate process, which restarts when a file in the working folder changes."""
     import json
 
     from uvicorn.supervisors import ChangeReload
@@ -130,7 +130,7 @@ def _reload(server: uvicorn.Server, listener: socket.socket, settings: dict[str,
 
 
 def app_of_the_environment() -> Router:
-    """What a process serves that --reload has begun."""
+    """Returns the application for a process that --reload started."""
     import json
 
     begin_logging()
@@ -139,7 +139,7 @@ def app_of_the_environment() -> Router:
 
 
 def _settings(asked: argparse.Namespace, token: str | None) -> dict[str, Any]:
-    """What is served and to whom, as JSON."""
+    """Encodes the members and the access settings as JSON."""
     return {
         "members": asked.members,
         "on_disconnect": asked.on_disconnect,
@@ -152,7 +152,7 @@ def _settings(asked: argparse.Namespace, token: str | None) -> dict[str, Any]:
 
 
 def make_app(settings: dict[str, Any], members: Sequence[Runnable]) -> Router:
-    """The router of these members, as it was asked for. Raises ConfigurationError."""
+    """Returns the router of these members, as configured by the options. Raises ConfigurationError."""
     from headwater.web.http.guard import Guard
     from headwater.web.http.site import Site
     from headwater.web.limits import GRACE_SECONDS, Limits
@@ -172,7 +172,7 @@ def _members(places: Sequence[str]) -> list[Runnable]:
 
 
 class _Anew:
-    """The demo's workflow, whose words are a script: each run has one of its own."""
+    """The demo's scripted workflow; each run gets its own instance."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -190,7 +190,7 @@ class _Anew:
 def _told(
     asked: argparse.Namespace, settings: dict[str, Any], listener: socket.socket, names: Sequence[str]
 ) -> list[str]:
-    """What whoever has begun the server is told."""
+    """Returns the lines of the start message."""
     fragment = f"#token={settings['token']}" if settings["token"] and made_here(asked) else ""
     address = address_of(asked.host, listener)
     lines = [f"serving {', '.join(names)} on {address}/{fragment} (Ctrl-C ends it)"]

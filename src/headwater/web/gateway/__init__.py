@@ -1,1 +1,1 @@
-"""A gateway: bare models behind `/v1`, by names of one's own."""
+"""A gateway: bare models behind `/v1`, under names from its own file."""

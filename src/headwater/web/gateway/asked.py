@@ -1,7 +1,7 @@
-"""What a client of a gateway asks beside the conversation: settings, tools, the shape of the answer.
+"""Parses a gateway request besides the conversation: settings, tools, the format of the answer.
 
-Everything that changes the answer is passed on, under the name that every provider's request is written from; a field
-that is not known here is the provider's own, and goes to it as it is.
+Every field that affects the answer is passed on, under the library's own name for the setting; unknown fields are the
+provider's own, and are passed on unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from headwater.web.problems import Problem
 __all__ = ("ANY_OBJECT", "asked_of_model")
 
 ANY_OBJECT: Final = OutputSpec(name="json_object", schema={"type": "object"}, strict=False)
-"""The shape of an answer that is to be a JSON object, whichever."""
+"""The schema of an answer that may be any JSON object."""
 
 _SAME: Final = (
     "temperature",
@@ -33,7 +33,7 @@ _SAME: Final = (
     "user",
     "store",
 )
-"""Fields of a request that are a setting of the same name."""
+"""Request fields that map to a setting of the same name."""
 
 _CHAT: Final = {
     "max_tokens": "max_tokens",
@@ -42,7 +42,7 @@ _CHAT: Final = {
     "verbosity": "verbosity",
 }
 _RESPONSES: Final = {"max_output_tokens": "max_tokens"}
-"""The settings behind fields of another name."""
+"""Request fields that map to a setting of another name."""
 
 _NEUTRAL: Final[Mapping[str, Any]] = {
     "presence_penalty": (0,),
@@ -53,7 +53,7 @@ _NEUTRAL: Final[Mapping[str, Any]] = {
     "logit_bias": ({},),
     "stop": ([], ""),
 }
-"""Values that are what a model does anyway: many clients send them always, and not every API has a place for them."""
+"""Default values, which are dropped: many clients always send them, and not every API accepts them."""
 
 _READ: Final = frozenset(
     (
@@ -62,7 +62,7 @@ _READ: Final = frozenset(
         *("background", "previous_response_id", "include", "truncation"),
     )
 )
-"""Fields that are read elsewhere, or that ask for nothing of the model."""
+"""Fields that are parsed elsewhere, or do not concern the model."""
 
 _CANNOT: Final = {
     "functions": "Give tools instead.",
@@ -86,11 +86,11 @@ _TOLD: Final = (
     "truncation",
     "user",
 )
-"""Fields that a response repeats."""
+"""Fields that the response repeats."""
 
 
 def asked_of_model(body: Mapping[str, Any], *, responses: bool) -> Asked:
-    """What a request in either API asks of a bare model. Raises Problem."""
+    """Parses a request to a bare model in either API. Raises Problem."""
     for name, hint in _CANNOT.items():
         if body.get(name) is not None:
             raise Problem("bad_request", f"{name} cannot be had here.", hint=hint, param=name)
@@ -122,7 +122,7 @@ def _settings(body: Mapping[str, Any], *, responses: bool) -> dict[str, Any]:
     if responses:
         settings |= _inner(body, "reasoning", "effort", "reasoning") | _inner(body, "text", "verbosity", "verbosity")
     elif isinstance(given := body.get("reasoning"), Mapping):
-        extra["reasoning"] = given  # not OpenAI's in this API, but other servers' own
+        extra["reasoning"] = given  # not in OpenAI's version of this API, but in other servers'
     if extra:
         settings["extra"] = extra
     return settings
@@ -151,7 +151,7 @@ def _tool(one: Any, param: str, *, responses: bool) -> ToolSpec | ProviderTool:
     if not isinstance(kind, str) or kind == "custom":
         raise Problem("bad_request", f"{param} is no function.", hint='Give {"type": "function", …}.', param=param)
     if kind != "function":
-        return ProviderTool(dict(one))  # the provider's own, such as its web search
+        return ProviderTool(dict(one))  # a provider-side tool, such as web search
     told = one if responses else one.get("function")
     told = told if isinstance(told, Mapping) else {}
     name, parameters, strict = told.get("name"), told.get("parameters"), told.get("strict")
@@ -166,7 +166,7 @@ def _tool(one: Any, param: str, *, responses: bool) -> ToolSpec | ProviderTool:
 
 
 def _choice(given: Any) -> str | None:
-    """Which tool is to be called, as a setting."""
+    """Parses the tool choice as a setting."""
     if given is None or given == "auto":
         return None
     if given in ("none", "required"):
@@ -181,7 +181,7 @@ def _choice(given: Any) -> str | None:
 
 
 def _shape(body: Mapping[str, Any], *, responses: bool) -> OutputSpec | None:
-    """The shape that the answer is to have."""
+    """Parses the format of the answer."""
     outer = body.get("text") if responses else body
     field = "format" if responses else "response_format"
     given = outer.get(field) if isinstance(outer, Mapping) else None

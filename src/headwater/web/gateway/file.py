@@ -1,7 +1,7 @@
-"""A gateway's file: names, and the models that each stands for, in TOML.
+"""The configuration file of a gateway, in TOML: names, and the models behind each.
 
-Owns the file's grammar, and that a mistake in it is told by its key before anything is served. Keys of providers are
-read from the environment and never from the file, which is to be shared and kept in version control.
+Owns the file's schema, and reports every mistake by its key before the server starts. It must never read API keys from
+the file, which is meant for version control; they come from the environment.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NAME: Final = ("models", "retries", "timeouts", "on_interrupted")
 
 
 def read_file(path: str | os.PathLike[str], env: Mapping[str, str] = os.environ) -> list[ServedModel]:
-    """The names in the file at `path`. Raises ConfigurationError, which says where the mistake is."""
+    """Returns the names in the file at `path`. Raises ConfigurationError with the place of the mistake."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -49,7 +49,7 @@ def read_file(path: str | os.PathLike[str], env: Mapping[str, str] = os.environ)
 
 
 def read_text(text: str, path: str, env: Mapping[str, str] = os.environ) -> list[ServedModel]:
-    """The names in the text of the file at `path`. Raises ConfigurationError."""
+    """Returns the names in the text of the file at `path`. Raises ConfigurationError."""
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -60,7 +60,7 @@ def read_text(text: str, path: str, env: Mapping[str, str] = os.environ) -> list
 
 
 class _Entry:
-    """A name being read."""
+    """Parser of one name."""
 
     def __init__(self, path: str, name: str, env: Mapping[str, str]) -> None:
         self._path = path
@@ -170,7 +170,7 @@ class _Entry:
                 raise self.wrong(f"{key}.{one}", "there is no such key.", f"There are {', '.join(known)}.")
 
     def _told(self, key: str, error: HeadwaterError) -> ConfigurationError:
-        """The error with the place where it comes from, told once."""
+        """Returns the error with its place, added only once."""
         if error.message.startswith(f"{self._path}: "):
             return error if isinstance(error, ConfigurationError) else ConfigurationError(error.message)
         hint = error.hint.replace("or pass api_key=", 'or name another variable: api_key_env = "…"')

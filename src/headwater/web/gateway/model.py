@@ -1,6 +1,6 @@
-"""A name of a gateway, and the models that stand behind it: what a server runs, and no agent.
+"""A name of a gateway and the models behind it, which a server runs in place of an agent.
 
-Owns the chain: which model is asked first, and which after it. How a failure leads to the next is `backends.retry`'s.
+Owns the order of the models. `backends.retry` owns when a failure leads to the next one.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from headwater.web.problems import Problem
 __all__ = ("CHAIN_RETRIES", "ServedModel")
 
 CHAIN_RETRIES: Final = 0
-"""How often a model of a chain is tried again before the next is asked: there is somebody else to ask at once."""
+"""Retries of one model before the next: low, because the next one is available at once."""
 
 
 class ServedModel:
-    """Models behind one name, asked in order until one of them begins to answer; see `Runnable`.
+    """Models behind one name, tried in order until one of them starts to answer; see `Runnable`.
 
-    With `on_interrupted="restart"` the next is asked also where an answer breaks off: then nothing of a step is told
-    before it is whole.
+    With `on_interrupted="restart"` the next one is also tried when an answer is interrupted; then the output of a step
+    is held back until it is complete.
     """
 
     kind = "model"
@@ -48,7 +48,7 @@ class ServedModel:
         self._model = Model(first, timeouts=timeouts, retries=times, fallback=others, on_interrupted=on_interrupted)
 
     def check(self, settings: Iterable[str]) -> None:
-        """Raises Problem where one of the models cannot honour a setting: else it would depend on who answers."""
+        """Raises Problem if any of the models does not support a setting, so that it does not depend on who answers."""
         for setting in settings:
             for target in self.targets:
                 if not target.takes(setting):
@@ -66,5 +66,5 @@ class ServedModel:
         output: OutputSpec | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> AgentStream[str]:
-        """One request as a stream; `context` is nobody's here."""
+        """Returns one request as a stream; `context` is ignored."""
         return self._model.stream(task, tools=tools, output=output, **(settings or {}))

@@ -1,7 +1,7 @@
-"""`/v1` of a gateway: OpenAI's two APIs, answered by bare models under names of the gateway's own.
+"""`/v1` of a gateway: OpenAI's two APIs, answered by bare models under the gateway's names.
 
-Owns what differs from agents behind the same routes: a model that fails before it says anything is answered with its
-provider's status, and only then with a stream of its own; whoever answered is named in the head.
+Owns the differences from agents behind the same routes: a model that fails before its first output gives a response
+with the provider's status instead of a stream, and the headers name the model that answered.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from headwater.web.wires.wire import Wire
 __all__ = ("GatewayRoutes", "ModelAnswer")
 
 _LAST: Final = 4
-"""Among how many of the last events a step's end stands: its run's end comes right after it."""
+"""How many of the last events to search for the end of a step; the end of the run follows it directly."""
 
 _SAID: Final = (TextDelta, ReasoningDelta, CallStarted)
 
@@ -64,7 +64,7 @@ class GatewayRoutes(OpenAIRoutes):
         return asked
 
     async def model(self, request: Request, caller: str | None) -> Response:
-        """A name of the gateway."""
+        """Describes a name of the gateway."""
         name, known = request.path_params["id"], self.manager.members
         if name not in known:
             said = f"There is no model {name!r} here."
@@ -78,7 +78,7 @@ class GatewayRoutes(OpenAIRoutes):
         return dict(asked.options)
 
     def begin(self, asked: Asked, caller: str | None, *, keep: bool) -> LiveRun:
-        """See the base class: what a model said with its calls goes back to it."""
+        """See the base class. Restores the kept parts of messages with calls."""
         sent = (*asked.history, *asked.task)
         restored = self._memory.restored(caller, sent)
         at = len(asked.history)
@@ -106,19 +106,19 @@ class GatewayRoutes(OpenAIRoutes):
 
 
 class ModelAnswer(StreamAnswer):
-    """A model's answer as it comes: its head waits for the model's first word, for that may be a failure."""
+    """Streams a model's answer. The headers wait for the first output, which may be a failure."""
 
     _begun = False
 
     async def begin(self, send: Send) -> None:
-        """See the base class; the first time alone."""
+        """See the base class. Has an effect only on the first call."""
         if not self._begun:
             self._begun = True
             self.headers.update(_headers(self.live))
             await super().begin(send)
 
     async def tell_idle(self, data: bytes, send: Send) -> None:
-        """See the base class: from here on a failure stands in the stream."""
+        """See the base class. After this, failures are sent in the stream."""
         await self.begin(send)
         await super().tell_idle(data, send)
 
@@ -145,7 +145,7 @@ async def _nothing_comes() -> Any:
 
 
 def _with_calls(log: KeptLog) -> list[Message]:
-    """What the model said in its one step, where it called something."""
+    """Yields the model's message of its only step, if it has calls."""
     finished = [
         event.message for event in log.between(max(0, len(log) - _LAST), len(log)) if isinstance(event, StepFinished)
     ]
@@ -153,7 +153,7 @@ def _with_calls(log: KeptLog) -> list[Message]:
 
 
 def _failed_silently(log: KeptLog) -> bool:
-    """Whether the model failed, and nothing that it said stands."""
+    """Whether the model failed without output, or all of its output was retracted."""
     said = False
     if isinstance(log.end, RunFailed):
         for event in log:
@@ -166,7 +166,7 @@ def _failed_silently(log: KeptLog) -> bool:
 
 
 def _refused(live: LiveRun) -> Response:
-    """A failure as an HTTP error."""
+    """Returns a failure as an HTTP error."""
     end = live.log.end
     assert isinstance(end, RunFailed)
     headers = {**_headers(live), **failure_headers(end.error)}
@@ -174,13 +174,13 @@ def _refused(live: LiveRun) -> Response:
 
 
 def _headers(live: LiveRun) -> dict[str, str]:
-    """Who answers, as a head tells it."""
+    """Returns the headers that name the answering model."""
     asked = _last_attempt(live.log)
     return {"headwater-run": live.id, **({"headwater-model": asked} if asked.isascii() else {})}
 
 
 def _last_attempt(log: KeptLog) -> str:
-    """Who answers: the model of the attempt whose words cannot be taken back, or of the last one."""
+    """Returns the answering model: that of the attempt that cannot be retracted any more, or of the last attempt."""
     name, passing = "", False
     for event in log:
         if isinstance(event, AttemptStarted):
@@ -192,7 +192,7 @@ def _last_attempt(log: KeptLog) -> str:
 
 
 def _line(live: LiveRun) -> str:
-    """A request, once it is over, in a line: who answered, how long that took, what it cost."""
+    """Returns the log line of a finished request: the model, the duration, the cost."""
     log, end = live.log, live.log.end
     began = log.started.time if log.started is not None else 0.0
     first = next((event.time for event in log if isinstance(event, _SAID)), None)

@@ -1,6 +1,6 @@
-"""A gateway as an application: which paths it has, and what is said where there is none.
+"""A gateway as an application: its paths, and the errors for unknown ones.
 
-Owns the paths alone. It keeps no page and none of the agents' routes: a model is not a run to come back to.
+Owns only the paths. It must never serve the page or the agents' routes: nobody reconnects to a model request.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from headwater.web.routing import Served, by_method
 __all__ = ("LIMITS", "gateway_router", "gateway_router_of")
 
 LIMITS: Final = Limits(body_bytes=32_000_000, runs=1_000, runs_of_one=1_000)
-"""A request holds the whole conversation with its pictures, and nothing of it runs here but the waiting."""
+"""Larger than for agents: a request contains the whole conversation with its images, and the gateway only waits."""
 
 _HINT: Final = "There are POST /v1/chat/completions, POST /v1/responses and GET /v1/models."
 
@@ -38,7 +38,7 @@ def gateway_router(
     origins: Iterable[str] = (),
     guard: Guard | None = None,
 ) -> Router:
-    """Models behind HTTP, as a Starlette Router to be mounted in a program; takes what `router` takes.
+    """Returns a Starlette Router that serves models, to be mounted in a program. Accepts the arguments of `router`.
 
     Raises ConfigurationError.
     """
@@ -46,7 +46,7 @@ def gateway_router(
 
 
 def gateway_router_of(site: Site) -> Router:
-    """The router of a gateway's site."""
+    """Returns the router of a gateway's site."""
     paths = GatewayRoutes(site).handlers()
     paths["/v1/models/{id:path}"] = paths.pop("/v1/models/{id}")  # names may have a slash in them
     routes: list[BaseRoute] = []
@@ -68,12 +68,12 @@ def gateway_router_of(site: Site) -> Router:
 
 
 async def _not_found(request: Request, caller: str | None) -> Response:
-    """There is nothing at that path."""
+    """Handles unknown paths."""
     raise _nothing()
 
 
 def _refuse_unknown(problem: Problem) -> Response:
-    """Files and sounds are no JSON: that there is nothing for them here counts more."""
+    """Handles unknown paths with uploads: reports the unknown path rather than that the body is not JSON."""
     return refusal(_nothing() if problem.code == "not_json" else problem)
 
 

@@ -1,8 +1,8 @@
-"""One of the models that a name stands for, and how a request is fitted to it.
+"""One of the models behind a name, and how a request is adapted to it.
 
-Owns what is left out of a request for one model and not for another, so that a chain may be made of models at
-different providers. What changes the answer is left out only where the gateway's file says so (`drop`); a hint that
-changes nothing of it (`HINTS`) is left out wherever it is not taken.
+Owns what is left out of a request to this model, so that a chain may mix providers. A setting that affects the answer
+is left out only if the gateway's file says so (`drop`); a hint that does not affect it (`HINTS`) is left out whenever
+the model does not support it.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ if TYPE_CHECKING:
 __all__ = ("HINTS", "Target")
 
 HINTS: Final = frozenset({"store", "user", "service_tier"})
-"""Settings that say nothing of the answer."""
+"""Settings that do not affect the answer."""
 
 _OPENAIS_HINTS: Final = frozenset({"metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"})
-"""Fields of the same kind that OpenAI's own servers take, and most compatible ones refuse."""
+"""Fields of the same kind that OpenAI's own servers accept, and most compatible servers reject."""
 
 _OPENAIS: Final = frozenset({"openai", "azure"})
 
 
 class Target:
-    """A model of a chain: what a `Backend` is, asked with what it takes.
+    """A model of a chain: a `Backend` that receives only what its model supports.
 
-    `defaults` are settings for requests that do not say otherwise; `drop` are the names of settings, and of further
-    fields, that it is never given.
+    `defaults` are default settings. `drop` has the names of settings, and of other fields, that are never sent to it.
     """
 
     def __init__(self, backend: Backend, *, defaults: Settings | None = None, drop: Container[str] = ()) -> None:
@@ -53,16 +52,16 @@ class Target:
 
     @property
     def name(self) -> str:
-        """As it is written in a file: `provider/model`."""
+        """The name in the file: `provider/model`."""
         return f"{self.provider}/{self.model}" if self.provider else self.model
 
     def takes(self, setting: str) -> bool:
-        """Whether a request may have the setting, or it is left out without harm."""
+        """Whether a request may have the setting: it is supported, or can be left out."""
         return setting in HINTS or setting in self._drop or setting == "extra" or self._can(setting)
 
     def _can(self, setting: str) -> bool:
         if not isinstance(self._backend, HTTPBackend):
-            return True  # the offline model and recordings read none of them
+            return True  # the offline model and recordings ignore them all
         known = self._known.get(setting)
         if known is None:
             known = self._known[setting] = supports(self._backend, setting)
@@ -73,7 +72,7 @@ class Target:
         return self._backend.open(self.fitted(request), place)
 
     def fitted(self, request: Request) -> Request:
-        """The request as this model takes it."""
+        """Adapts the request to this model."""
         given = {**self._defaults, **request.settings.given()}
         settings = {
             name: value
@@ -93,13 +92,13 @@ class Target:
         return field not in self._drop and (field not in _OPENAIS_HINTS or self.provider in _OPENAIS)
 
     def _any_object(self, settings: Mapping[str, Any]) -> tuple[OutputSpec | None, Mapping[str, Any]]:
-        """A JSON object as this API is asked for one: a shape, or a field of its own."""
+        """Requests a JSON object in this API's way: with a schema, or with a field of its own."""
         if self.api == "openai-chat":
             return None, {"response_format": {"type": "json_object"}}
         if self.api == "openai-responses":
             more = {"verbosity": settings["verbosity"]} if "verbosity" in settings else {}
             return None, {"text": {"format": {"type": "json_object"}, **more}}
-        if self.api == "anthropic":  # whose shapes name each field
+        if self.api == "anthropic":  # its schemas must name each field
             return msgspec.structs.replace(ANY_OBJECT, in_words=True), {}
         return ANY_OBJECT, {}
 

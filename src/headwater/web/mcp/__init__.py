@@ -1,1 +1,1 @@
-"""MCP: every agent is a tool at `/mcp`. Needs the extra `mcp`."""
+"""MCP: serves every agent as a tool at `/mcp`. Needs the extra `mcp`."""

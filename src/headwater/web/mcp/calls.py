@@ -1,8 +1,9 @@
-"""The tools of MCP, as the `mcp` package's server asks for them: the list, and a call, which is a run.
+"""The MCP tools, as handlers for the server of the `mcp` package: the list, and a call, which is a run.
 
-Owns how a run's news and questions become the protocol's messages. A call is one reader of its run. Up to protocol
-2025-11-25 a question is a request to the client while the call waits; since 2026-07-28 the call ends with what is
-asked, and the client calls again with the answers. Imported when `/mcp` is first asked: it needs the `mcp` package.
+Owns how a run's output and questions become protocol messages. A call is one reader of its run. Up to protocol
+2025-11-25 a question is a request to the client while the call waits; since 2026-07-28 the call ends with the
+questions, and the client calls again with the answers. Imported at the first request to `/mcp`, because it needs the
+`mcp` package.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ from headwater.web.runs.live_run import LiveRun, Reading
 __all__ = ("ASKING", "Asking", "Calls", "server_of")
 
 ASKING: Final = "headwater.mcp"
-"""Where a request's scope has the `Asking`."""
+"""The key of the `Asking` in a request's scope."""
 
 RUN: Final = "headwater/run"
-"""The run's id, in the `_meta` of a result."""
+"""The key of the run's id in the `_meta` of a result."""
 
 Context = ServerRequestContext[Any, Any]
 Answered = types.CallToolResult | types.InputRequiredResult
 
 
 class Asking(NamedTuple):
-    """Who asks, and when they have left."""
+    """The caller, and an event for their disconnect."""
 
     caller: str | None
     gone: asyncio.Event
 
 
 def server_of(site: Site) -> Server[Any]:
-    """The protocol's server for a site's members."""
+    """Returns the protocol server for a site's members."""
     calls = Calls(site)
     return Server("headwater", version=__version__, on_list_tools=calls.list, on_call_tool=calls.call)
 
@@ -62,11 +63,11 @@ class Calls:
         self._tools = offered(site.manager.members.values())
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        """The members as tools."""
+        """Lists the members as tools."""
         return types.ListToolsResult(tools=[_tool(tool) for tool in self._tools.values()])
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Answered:
-        """Run a member, or go on with a run whose questions are answered."""
+        """Runs a member, or resumes a run with the answers to its questions."""
         tool = self._tools.get(params.name)
         if tool is None:
             known = ", ".join(self._tools)
@@ -80,7 +81,7 @@ class Calls:
         try:
             self._take_answers(live, params.input_responses or {}, asking.caller)
         except Problem as problem:
-            return _failed(elsewhere(live, _words(problem)), live)  # it waits on, as it did before
+            return _failed(elsewhere(live, _words(problem)), live)  # the run continues to wait
         live.on_disconnect = self._actions.then(None, "cancel")
         reading = self._manager.read(live, MCP, position)
         call = _Call(self._actions, ctx, live, reading, asking)
@@ -90,7 +91,7 @@ class Calls:
             return going.result() if going.done() else _failed("The client has left.")
         except asyncio.CancelledError:
             if not asking.gone.is_set():
-                live.cancel()  # the client said so
+                live.cancel()  # the client cancelled the call
             raise
         finally:
             going.cancel()
@@ -99,7 +100,7 @@ class Calls:
             self._manager.leave(reading)
 
     def _run(self, tool: Offered, params: types.CallToolRequestParams, caller: str | None) -> tuple[LiveRun, int]:
-        """The run of a call, and from which position on it is told. Raises Problem."""
+        """Returns the run of a call and the position from which to read it. Raises Problem."""
         self._manager.check_readers()
         if params.request_state is not None:
             live, position = self._asked_before(params.request_state, caller)
@@ -113,7 +114,7 @@ class Calls:
         return self._manager.start(tool.member, task, owner=caller), 0
 
     def _asked_before(self, state: str, caller: str | None) -> tuple[LiveRun, int]:
-        """The run that a call goes on with. It is looked up as the caller's own, so its id needs no signature."""
+        """Returns the run that a call resumes. Only the caller's own runs are found, so its id needs no signature."""
         run, _, position = state.partition(":")
         live = self._manager.get(run, caller)
         if not (position.isascii() and position.isdigit() and int(position[:15]) <= live.visible):
@@ -128,7 +129,7 @@ class Calls:
 
 
 class _Call:
-    """One call: its reader's notes, and what comes of them."""
+    """One call: handles the notes of its reader."""
 
     def __init__(self, actions: Actions, ctx: Context, live: LiveRun, reading: Reading, asking: Asking) -> None:
         self._actions = actions
@@ -140,15 +141,15 @@ class _Call:
         self._modern = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
         self._told = 0
         self._asking: dict[str, asyncio.Task[str]] = {}
-        """What the client is asked at the moment, by the question's id; each comes to what went wrong, or ""."""
+        """Open requests to the client by question id; each returns an error message, or ""."""
 
     async def go(self, tool: Offered) -> Answered:
-        """Follow the run until it has ended, or until the client must answer first."""
+        """Follows the run until it ends, or until the client must answer first."""
         live = self._live
         notes = _notes(self._reading)
         coming: asyncio.Task[Note | None] | None = None
         if self._modern and live.state == "waiting" and live.pending:
-            return self._ask_by_result(live.visible)  # nothing was answered, so no news comes of it
+            return self._ask_by_result(live.visible)  # nothing was answered, so the run makes no progress
         try:
             while True:
                 coming = coming or asyncio.create_task(anext(notes, None))
@@ -179,12 +180,12 @@ class _Call:
             await notes.aclose()
 
     def close(self) -> None:
-        """Ask the client no more."""
+        """Cancels the open requests to the client."""
         for task in self._asking.values():
             task.cancel()
 
     def _wrong(self) -> str:
-        """What went wrong with a question that the client was asked; "" if nothing."""
+        """Returns why a request to the client failed; "" if none did."""
         for name, task in [*self._asking.items()]:
             if task.done():
                 del self._asking[name]
@@ -198,7 +199,7 @@ class _Call:
                 self._asking[one.id] = asyncio.create_task(self._elicit(one))
 
     async def _elicit(self, question: Question) -> str:
-        """Ask the client; returns what went wrong, or ""."""
+        """Sends a question to the client. Returns an error message, or ""."""
         told, session, request = elicitation(question), self._ctx.session, self._ctx.request_id
         try:
             if told["mode"] == "url":
@@ -213,7 +214,7 @@ class _Call:
         return ""
 
     def _ask_by_result(self, position: int) -> Answered:
-        """End the call with what is asked: the client calls again with the answers."""
+        """Ends the call with the open questions: the client calls again with the answers."""
         asked = self._live.pending
         if not all(can_be_asked(one, self._modes) for one in asked):
             return self._elsewhere("The client cannot ask one.")
@@ -229,13 +230,13 @@ class _Call:
         return _failed(elsewhere(self._live, why), self._live)
 
     def _wait_for_people(self) -> None:
-        """The call ends before its run, which waits for a person, who may take their time."""
+        """Ends the call before its run, which continues to wait for a person."""
         if self._live.on_disconnect == "cancel":
             self._live.on_disconnect = PATIENCE
 
 
 async def _notes(reading: Reading) -> AsyncGenerator[Note]:
-    """The notes that a reader is sent; texts that came together are one."""
+    """Yields the notes of a reader; consecutive texts are merged."""
     rest = b""
     async for data in reading:
         *lines, rest = (rest + data).split(b"\n")
@@ -256,7 +257,7 @@ async def _notes(reading: Reading) -> AsyncGenerator[Note]:
 def _answer(
     actions: Actions, live: LiveRun, question: Question, answer: types.ElicitResult, caller: str | None
 ) -> None:
-    """Take an answer; one that comes too late changes nothing. Raises Problem where it does not fit."""
+    """Applies an answer; a late one has no effect. Raises Problem if it is invalid."""
     given = answer_of(question, answer.action, answer.content)
     try:
         if isinstance(given, Answering):
@@ -273,12 +274,12 @@ def _words(problem: Problem) -> str:
 
 
 def _modes(ctx: Context) -> frozenset[str]:
-    """How the client can ask its user: "form", "url"."""
+    """Returns the elicitation modes that the client supports: "form", "url"."""
     told = ctx.session.client_capabilities
     if told is None or told.elicitation is None:
         return frozenset()
     modes = {name for name in ("form", "url") if getattr(told.elicitation, name) is not None}
-    return frozenset(modes or {"form"})  # an empty object is a form, as clients before 2025-11-25 say it
+    return frozenset(modes or {"form"})  # clients before 2025-11-25 send an empty object for "form"
 
 
 def _tool(tool: Offered) -> types.Tool:

@@ -1,7 +1,7 @@
-"""What people are asked in a run, as MCP's elicitation, and what they answer. Pure: values in the protocol's JSON form.
+"""A run's questions to people as MCP elicitations, and their answers. Pure: values in the protocol's JSON format.
 
-A form of the protocol is flat: a question whose answer is nested is not asked there, nor one that the client cannot
-show. Such a run is answered over the other routes, which `elsewhere` tells.
+The protocol's forms are flat: a question with a nested answer, or in a mode that the client does not support, is not
+sent. It is answered through the other routes, as `elsewhere` explains to the client.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _APPROVAL: Final[dict[str, Any]] = {
     },
     "required": ["approved"],
 }
-"""What an approval is answered with."""
+"""The schema of the answer to an approval."""
 
 _FLAT: Final = ("string", "number", "integer", "boolean")
 
 
 def can_be_asked(question: Question, modes: Iterable[str]) -> bool:
-    """Whether a client that knows these modes ("form", "url") can ask it."""
+    """Whether a client that supports these modes ("form", "url") can ask it."""
     if question.kind == "approval":
         return "form" in modes
     if question.url:
@@ -40,7 +40,7 @@ def can_be_asked(question: Question, modes: Iterable[str]) -> bool:
 
 
 def elicitation(question: Question) -> dict[str, Any]:
-    """A question as the parameters of `elicitation/create`."""
+    """Returns a question as the parameters of `elicitation/create`."""
     if question.kind == "approval":
         arguments = json.dumps(question.arguments, ensure_ascii=False, default=str)
         why = f" {question.reason}" if question.reason else ""
@@ -54,7 +54,7 @@ def elicitation(question: Question) -> dict[str, Any]:
 
 
 def answer_of(question: Question, action: str, content: Mapping[str, Any] | None) -> Approving | Answering:
-    """What a person has answered, as our own routes take it. Whoever closes the form refuses an approval."""
+    """Converts an answer to the form of the native routes. Closing the form denies an approval."""
     if question.kind == "approval":
         given = content or {}
         if action != "accept":
@@ -67,7 +67,7 @@ def answer_of(question: Question, action: str, content: Mapping[str, Any] | None
 
 
 def elsewhere(live: LiveRun, why: str) -> str:
-    """What to do about a run that waits for people whom this client cannot ask."""
+    """Returns instructions for a run whose questions this client cannot ask."""
     asked = "; ".join(
         f"POST /runs/{live.id}/approve for {one.id}, a call of {one.tool}"
         if one.kind == "approval"

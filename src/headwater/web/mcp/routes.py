@@ -1,7 +1,7 @@
-"""`/mcp`: streamable HTTP, by the `mcp` package, which is imported when it is first asked.
+"""`/mcp`: streamable HTTP with the `mcp` package, which is imported at the first request.
 
-Owns the task in which the package's sessions live: the package wants a lifespan, which a router in another program does
-not have. What a tool is and a call does is `calls`'.
+Owns the task in which the package's sessions live: the package needs a lifespan, which a router in another program does
+not have. `calls` owns the tools and their calls.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INTERNAL_ERROR: Final = -32603
 
 
 def refusal(problem: Problem) -> Response:
-    """A refusal as JSON-RPC has it."""
+    """Returns a problem as a JSON-RPC error."""
     code = _PARSE_ERROR if problem.code == "bad_json" else _INVALID_REQUEST
     code = _INTERNAL_ERROR if problem.status >= 500 else code
     error = {"code": code, "message": f"{problem.message} {problem.hint}".strip()}
@@ -50,18 +50,18 @@ class MCPRoutes:
         self._begun = asyncio.Event()
 
     def handlers(self) -> dict[str, dict[str, Handler]]:
-        """Each path's handlers, by method."""
+        """Returns the handlers by path and method."""
         return {"/mcp": {"GET": self.serve, "POST": self.serve, "DELETE": self.serve}}
 
     async def serve(self, request: Request, caller: str | None) -> Response:
-        """Answer a message, open a session's own stream, or end a session."""
+        """Answers a message, opens the stream of a session, or ends a session."""
         body = await self._site.body(request) if request.method == "POST" else b""
         if request.method == "POST":
-            parsed(body)  # refused before the package reads it, with the bounds of all routes
+            parsed(body)  # reject it before the package reads it, with the limits of all routes
         return _Answer(self._site, await self._ready(), body, caller)
 
     async def _ready(self) -> StreamableHTTPSessionManager:
-        """The package's sessions, in a task of this event loop."""
+        """Returns the package's session manager, which runs in a task of this event loop."""
         try:
             await asyncio.to_thread(importlib.import_module, "headwater.web.mcp.calls")
             from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -83,14 +83,14 @@ class MCPRoutes:
         return self._sessions
 
     async def _keep(self, sessions: StreamableHTTPSessionManager, begun: asyncio.Event) -> None:
-        """Keep the sessions until the server has stopped, or the event loop ends."""
+        """Keeps the sessions until the server has stopped, or the event loop ends."""
         async with sessions.run():
             begun.set()
             await self._site.manager.stopped.wait()
 
 
 class _Answer(Response):
-    """What the package answers, with the headers of all answers here."""
+    """Sends the package's response with the headers of this server."""
 
     def __init__(self, site: Site, sessions: StreamableHTTPSessionManager, body: bytes, caller: str | None) -> None:
         self.status_code = 200
@@ -124,7 +124,7 @@ class _Answer(Response):
 
 
 class _Hears:
-    """What the package receives: the body, which was read before, and then that the client has left."""
+    """The package's `receive`: the body, which was read before, and then the client's disconnect."""
 
     def __init__(self, body: bytes, receive: Receive, asking: Asking, stopped: asyncio.Event) -> None:
         self._body: bytes | None = body
@@ -133,7 +133,7 @@ class _Hears:
         self._stopped = stopped
 
     async def __call__(self) -> MutableMapping[str, Any]:
-        """The next message."""
+        """Returns the next message."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
@@ -150,7 +150,7 @@ class _Hears:
 
 
 def _user(caller: str | None) -> dict[str, Any]:
-    """The caller in the package's form: nobody else may use a session that the caller began."""
+    """Returns the caller in the package's format: only the caller may use a session that they started."""
     if caller is None:
         return {}
     from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser

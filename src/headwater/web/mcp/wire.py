@@ -1,7 +1,7 @@
-"""A run as a tool call of MCP: its text as it comes, where it waits for people, and what it came to.
+"""A run as an MCP tool call: its text as a stream, its waits for people, and its result.
 
-A map from events to notes, JSON lines that `calls` sends on in the protocol's messages. Pure: the same log always gives
-the same notes and the same result.
+Maps events to notes, lines of JSON that `calls` converts to protocol messages. Pure: the same log always gives the same
+notes and the same result.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ INPUT: Final[dict[str, Any]] = {
     "required": ["input"],
     "additionalProperties": False,
 }
-"""What every tool takes."""
+"""The input schema of every tool."""
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
-    """News of a run: `text` to show; `waits`, the position after which it waits for people; or a question answered."""
+    """A note: `text` to show; `waits`, the position after which the run waits for people; or an answered question."""
 
     text: str = ""
     waits: int = 0
@@ -40,18 +40,18 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Offered(NamedTuple):
-    """A member as a tool. `output` is the schema of its structured content, None where its answer is text."""
+    """A member as a tool. `output` is the schema of its structured content; None if its answer is text."""
 
     name: str
     member: str
     description: str
     output: dict[str, Any] | None
     wrapped: bool
-    """Whether the structured content is `{"result": …}`, because the output type is no object."""
+    """Whether the structured content is `{"result": …}`, because the output type is not an object."""
 
 
 class Result(NamedTuple):
-    """What a call came to: `texts` for the model, and `value` as structured content."""
+    """The result of a call: `texts` for the model, and `value` as structured content."""
 
     texts: tuple[str, ...]
     value: dict[str, Any] | None = None
@@ -59,7 +59,7 @@ class Result(NamedTuple):
 
 
 def offered(members: Iterable[Runnable]) -> dict[str, Offered]:
-    """The members as tools, by the tools' names: letters, digits, _ and -, and no two alike."""
+    """Returns the members as tools by name: unique, of letters, digits, _ and -."""
     tools: dict[str, Offered] = {}
     for member in members:
         name = base = tool_name(member.name)
@@ -74,7 +74,7 @@ def offered(members: Iterable[Runnable]) -> dict[str, Offered]:
 
 
 def _output(member: Runnable) -> tuple[dict[str, Any] | None, bool]:
-    """The schema of a member's answers, and whether it wraps them."""
+    """Returns the schema of a member's answers, and whether it wraps them."""
     kind = getattr(member, "output_type", None)
     if kind is None or kind is str:
         return None, False
@@ -106,7 +106,7 @@ MCP: Final = Wire(key="mcp", make=_map, media_type="application/x-ndjson")
 
 
 def result_of(live: LiveRun, tool: Offered) -> Result:
-    """What a run that has ended came to."""
+    """Returns the result of an ended run."""
     end, response = live.log.end, live.response
     text = getattr(response, "text", None)
     said = str(response or "") if text is None else text

@@ -1,1 +1,1 @@
-"""OpenAI's two APIs for text: what their clients ask, and what a run looks like to them."""
+"""OpenAI's two text APIs: their requests, and runs in their response formats."""

@@ -1,8 +1,8 @@
-"""What OpenAI's clients ask, read: Chat Completions and Responses, as messages and the client's own tools.
+"""Parses requests of OpenAI clients, Chat Completions and Responses: messages and the client's own tools.
 
-For an agent, unknown fields and settings that sample are ignored, as every server of these APIs does; what cannot be
-given (several choices, log probabilities, formats, audio) is refused with the field's name, for a client would wait for
-it. What a `bare` model is asked beside the conversation is the gateway's to read. Pure.
+For an agent, unknown fields and sampling settings are ignored, as in every server of these APIs. Unsupported features
+(several choices, log probabilities, formats, audio) are rejected with the name of the field, because the client expects
+them. The gateway parses the other fields of requests to a `bare` model. Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ("Asked", "asked_of_chat", "asked_of_responses")
 
 
 class Asked(NamedTuple):
-    """What a run is asked in either API."""
+    """A request in either API."""
 
     model: str
     history: tuple[Message, ...]
@@ -28,18 +28,18 @@ class Asked(NamedTuple):
     tools: tuple[dict[str, Any], ...]
     stream: bool
     usage: bool = False
-    """Whether the usage is to stand in a chunk of its own at the end."""
+    """Whether to send the usage in a separate last chunk."""
     background: bool = False
     previous: str | None = None
-    """The response that this one goes on from."""
+    """The id of the previous response, which this one continues."""
     options: Mapping[str, Any] = {}
-    """What else a bare model is asked: its `stream`'s own keywords."""
+    """Further options of a bare model: keyword arguments of its `stream`."""
     told: Mapping[str, Any] = {}
-    """What of the request stands in its response again."""
+    """Fields of the request that the response repeats."""
 
 
 _CANNOT: Final[Mapping[str, Any]] = {"n": (1,), "logprobs": (False,), "top_logprobs": (0,)}
-"""Fields that are taken only where they ask for nothing."""
+"""Fields that are accepted only with values that have no effect."""
 
 
 def _refused(param: str, message: str, hint: str = "") -> Problem:
@@ -47,7 +47,7 @@ def _refused(param: str, message: str, hint: str = "") -> Problem:
 
 
 def _common(body: Mapping[str, Any]) -> tuple[str, bool]:
-    """The model and whether it is streamed. Raises Problem for what cannot be given."""
+    """Returns the model and whether to stream. Raises Problem for unsupported fields."""
     for name, fine in _CANNOT.items():
         if (given := body.get(name)) is not None and given not in fine:
             raise _refused(name, f"{name} cannot be had here.", "Leave it out.")
@@ -77,9 +77,9 @@ def _tool(name: Any, description: Any, parameters: Any, param: str) -> dict[str,
 
 
 def _parted(said: Sequence[Message], param: str, *, bare: bool) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
-    """What was said before, and what is new: what stands after the last words of an assistant.
+    """Splits messages into the history and the new ones, which follow the last assistant message.
 
-    A bare model may be given the beginning of its own answer.
+    A bare model may be given the start of its own answer.
     """
     if bare and said:
         return tuple(said[:-1]), tuple(said[-1:])
@@ -102,7 +102,7 @@ def _listed(body: Mapping[str, Any], name: str) -> Sequence[Any]:
 
 
 def asked_of_chat(body: Mapping[str, Any], *, bare: bool = False) -> Asked:
-    """What a request for a chat completion asks. Raises Problem."""
+    """Parses a request for a chat completion. Raises Problem."""
     model, stream = _common(body)
     _check_format("response_format", body.get("response_format"), bare=bare)
     said = [_chat_message(one, f"messages[{at}]") for at, one in enumerate(_listed(body, "messages"))]
@@ -167,7 +167,7 @@ def _text(given: Any) -> str:
 
 
 def _parts(content: Any, param: str, *, optional: bool = False) -> tuple[Any, ...]:
-    """The content of a message in either API: a text, or parts of which each is what its type says."""
+    """Parses the content of a message in either API: a string, or typed parts."""
     if isinstance(content, str):
         return (Text(text=content),) if content else ()
     if content is None and optional:
@@ -226,7 +226,7 @@ def _file(one: Mapping[str, Any], param: str) -> File:
 
 
 def _together(said: Sequence[Message]) -> list[Message]:
-    """Results that stand beside each other are one message, as they are here; each has the name of what was called."""
+    """Merges consecutive tool results into one message, each with the name of its tool."""
     messages: list[Message] = []
     names = {call.id: call.name for message in said for call in message.tool_calls}
     for given in said:
@@ -247,7 +247,7 @@ def _together(said: Sequence[Message]) -> list[Message]:
 
 
 def asked_of_responses(body: Mapping[str, Any], *, bare: bool = False) -> Asked:
-    """What a request for a response asks. Raises Problem."""
+    """Parses a request for a response. Raises Problem."""
     model, stream = _common(body)
     text = body.get("text")
     _check_format("text", text.get("format") if isinstance(text, Mapping) else None, bare=bare)
@@ -286,12 +286,12 @@ def _item(item: Any, param: str) -> Sequence[Message]:
             text = _joined(_parts(output, param)) if isinstance(output, (str, list)) else ""
             return (Message.tool(ToolResult(id=_text(item.get("call_id")), name="", content=text)),)
         case "reasoning" | "mcp_call" | "item_reference":
-            return ()  # what this server said of its own work, sent back: it knows
+            return ()  # this server's own tool calls, sent back by the client
     raise _refused(param, f"{param} is of a kind that is not taken: {kind!r}.")
 
 
 def _calls_together(said: Sequence[Message]) -> list[Message]:
-    """An assistant's words and its calls, which are items of their own in this API, are one message."""
+    """Merges an assistant's text and calls, which are separate items in this API, into one message."""
     messages: list[Message] = []
     for message in said:
         if message.role == "assistant" and messages and messages[-1].role == "assistant":

@@ -1,7 +1,7 @@
-"""Chat Completions: a run as the chunks that OpenAI's clients read, or as one completion.
+"""Chat Completions: a run as chunks for OpenAI clients, or as one completion.
 
-Only what the run says, thinks and refuses stands in it, and calls of the client's own tools; what the agent does by
-itself does not. No `id:` and no `retry:` is sent: with comments between, clients for Python up to 3.57 fail on them.
+Contains only the run's text, reasoning and refusals, and calls of the client's own tools, not the agent's own tool
+calls. It must never send `id:` or `retry:`: with comments in between, Python clients up to 3.57 fail on them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DONE: Final = b"data: [DONE]\n\n"
 _ENDS: Final = (RunFinished, RunFailed, RunCancelled)
 _MARK: Final = "\0"
 _MARKED: Final = b'"\\u0000"'
-"""What stands in for a piece of text, which no model and no name of one holds."""
+"""A placeholder for a piece of text, which no model's name contains."""
 
 _FIELDS: Final = {"text": "content", "reasoning": "reasoning_content", "refusal": "refusal"}
 _REASONS: Final = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_calls"}
@@ -35,14 +35,14 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def sse_data(value: Any) -> bytes:
-    """A value as a server-sent event without a name."""
+    """Encodes a value as a server-sent event without a name."""
     return b"data: %s\n\n" % msgspec.json.encode(value)
 
 
 def chat_wire(model: str, *, usage: bool, bare: bool = False) -> Wire:
-    """The wire of a run of `model`; `usage` asks for a last chunk with the usage.
+    """Returns the wire of a run of `model`; with `usage`, the last chunk has the usage.
 
-    Of a `bare` model nothing is sent before it says something, so that its failure can still be told by a status.
+    For a `bare` model nothing is sent before its first output, so that a failure can still set the HTTP status.
     """
     return Wire(
         key=("chat", model, usage, bare),
@@ -66,9 +66,9 @@ class _Chat:
         self._run = ""
         self._begun = False
         self._around: dict[str, tuple[bytes, bytes]] = {}
-        """By kind, what stands around each piece of what is said: only that differs from chunk to chunk."""
+        """The constant bytes around each piece of text, by kind: only the text differs between chunks."""
         self._flows: tuple[str, int, int] | None = None
-        """The run, step and part whose text is said as it comes."""
+        """The run, step and part whose text is sent directly."""
         self._at: dict[str, int] = {}
         """The index of each call."""
 
@@ -128,17 +128,17 @@ class _Chat:
 
 
 def head_of(event: Event, model: str, kind: str) -> dict[str, Any]:
-    """What stands in each chunk; the run's own id and time, so that it is the same for whoever reads it."""
+    """Returns the fields of every chunk. Id and time are the run's, so all readers get the same bytes."""
     return {"id": f"chatcmpl-{event.run}", "object": kind, "created": int(event.time), "model": model}
 
 
 def reason_of(end: RunFinished, *, called: bool) -> str:
-    """Why it stopped, in OpenAI's words; `called`: with calls of the client's tools, which some APIs do not say."""
+    """Returns OpenAI's finish reason; `called` means with calls of client tools, which some APIs do not report."""
     return _REASONS.get(end.finish_reason or "", "tool_calls" if called else "stop")
 
 
 def usage_of(usage: Usage) -> dict[str, Any]:
-    """What it cost, in OpenAI's words."""
+    """Returns the usage in OpenAI's format."""
     asked, said = usage.input_tokens or 0, usage.output_tokens or 0
     return {
         "prompt_tokens": asked,
@@ -150,7 +150,7 @@ def usage_of(usage: Usage) -> dict[str, Any]:
 
 
 def completion(log: Iterable[Event], model: str, *, bare: bool = False) -> dict[str, Any]:
-    """A run that has ended as one chat completion, or as an error where it did not finish."""
+    """Returns an ended run as one chat completion, or as an error if it did not finish."""
     voice = Voice()
     pieces = StreamedCalls() if bare else ClientCalls(voice.tree)
     said: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
-"""How a run that did not finish is told to OpenAI's clients: an error in their form, and the status that goes with it.
+"""Reports a run that did not finish to OpenAI clients: an error in their format, and its HTTP status.
 
-Owns which status and which word an error has. An agent's error is the server's own; a bare model's is told with the
-status of its provider, for whoever asked decides by that whether to try again. Pure.
+Owns the status and code of each error. An agent's error is a server error. A bare model's error keeps the provider's
+status, by which clients decide whether to retry. Pure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _STATUS: Final = {
     "ContextTooLong": 400,
     "ModelNotFound": 404,
 }
-"""The status of an error that the provider told without one, or that is none of its; else 500."""
+"""The status of an error that has none from the provider; 500 for others."""
 
 _CODES: Final = {
     "RateLimited": "rate_limit_exceeded",
@@ -47,16 +47,16 @@ _CODES: Final = {
     "ModelNotFound": "model_not_found",
     "AuthenticationFailed": "invalid_api_key",
 }
-"""OpenAI's own words, where there is one that clients know; else the error's class."""
+"""OpenAI's error codes that clients know; the error's class for others."""
 
 
 def kind_of(status: int) -> str:
-    """OpenAI's type of an error of that status."""
+    """Returns OpenAI's error type for the status."""
     return "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")
 
 
 def failure(end: Event | None) -> dict[str, Any]:
-    """How an agent's run that did not finish is told."""
+    """Returns the error for an agent's run that did not finish."""
     if isinstance(end, RunFailed):
         message, code = end.error.message, end.error.type
     else:
@@ -66,7 +66,7 @@ def failure(end: Event | None) -> dict[str, Any]:
 
 
 def model_failure(end: Event | None) -> dict[str, Any]:
-    """How a model's request that did not finish is told: in its provider's words, with what can be done."""
+    """Returns the error for a model request that did not finish, with the provider's message and a hint."""
     if not isinstance(end, RunFailed):
         return failure(end)
     error = end.error
@@ -76,12 +76,12 @@ def model_failure(end: Event | None) -> dict[str, Any]:
 
 
 def status_of(error: ErrorInfo) -> int:
-    """The provider's own status, where it is an error's; else the one that fits."""
+    """Returns the provider's status if it is an error status, else the one for the error's class."""
     if error.status is not None and 400 <= error.status < 600:
         return error.status
     return _STATUS.get(error.type, 500)
 
 
 def failure_headers(error: ErrorInfo) -> dict[str, str]:
-    """What is said of an error in headers: when to come back, in whole seconds."""
+    """Returns the headers of an error: when to retry, in whole seconds."""
     return {} if error.retry_after is None else {"retry-after": str(max(0, ceil(error.retry_after)))}

@@ -1,8 +1,8 @@
-"""Responses: a run as the events that OpenAI's clients read, or as one response.
+"""Responses: a run as events for OpenAI clients, or as one response.
 
-What the agent does by itself stands in it as `mcp_call` items, which clients show and never run; calls of the client's
-own tools are `function_call`s. Events are numbered without gaps, so whoever was cut off goes on after a number. What a
-client cannot do without is that each item is opened, filled and closed, and that the last event holds all of them.
+The agent's own tool calls are `mcp_call` items, which clients show and never run; calls of the client's own tools are
+`function_call` items. Events are numbered without gaps, so a client can resume after a number. Clients require that
+each item is opened, filled and closed, and that the last event contains all items.
 """
 
 from __future__ import annotations
@@ -38,23 +38,23 @@ _ENDS: Final = (RunFinished, RunFailed, RunCancelled)
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 _Told = Iterator[tuple[str, dict[str, Any]]]
-"""Events as their type and what else they hold."""
+"""Events as their type and their other fields."""
 
 
 def response_id(run: str) -> str:
-    """The id of a run's response."""
+    """Returns the id of a run's response."""
     return f"{_PREFIX}{run}"
 
 
 def run_id(response: str) -> str:
-    """The id of the run of a response, "" where that is none of ours."""
+    """Returns the id of a response's run, or "" if the response is not from this server."""
     return response.removeprefix(_PREFIX) if response.startswith(_PREFIX) else ""
 
 
 def responses_wire(model: str, *, after: int = -1, bare: bool = False, **asked: Any) -> Wire:
-    """The wire of a run of `model`, from after the event of that number on; `asked` is told as it was asked.
+    """Returns the wire of a run of `model`, after the event with that number. It repeats the fields in `asked`.
 
-    Of a `bare` model nothing is sent before it says something, so that its failure can still be told by a status.
+    For a `bare` model nothing is sent before its first output, so that a failure can still set the HTTP status.
     """
     return Wire(
         key=("responses", model, after, bare, msgspec.json.encode(asked)),
@@ -83,14 +83,14 @@ class Responses:
         self._open: _Open | None = None
         self._ready: dict[tuple[str, str], CallReady] = {}
         self._awaited: dict[tuple[str, str], str] = {}
-        """The calls that approvals are asked for."""
+        """The call of each approval."""
         self._client_at: dict[str, int] = {}
-        """Where the item of a call of the client's is."""
+        """The index of the item of each client tool call."""
         self._at: dict[tuple[str, str], int] = {}
-        """Where the item of a call of ours is."""
+        """The index of the item of each of our own tool calls."""
 
     def __call__(self, event: Event) -> bytes:
-        """The frames of the next event."""
+        """Returns the frames of the next event."""
         frames = []
         for kind, rest in self._events(event):
             if self._number > self._after:
@@ -120,7 +120,7 @@ class Responses:
         if event.run == self._run:
             yield from self._end(event)
 
-    # --- what is said
+    # --- text and reasoning
 
     def _say(self, one: Said) -> _Told:
         if self._open is not None and not self._open.takes(one.kind):
@@ -160,7 +160,7 @@ class Responses:
             yield "response.output_item.done", {"output_index": index, "item": done}
 
     def _own_call(self, event: Event) -> _Told:
-        """Of what the agents do by themselves: those who speak, and not those who work for them."""
+        """Handles the tool calls of agents that give the answer, not those of their subagents."""
         if event.run not in self._voice.tree.speakers:
             return
         match event:
@@ -238,7 +238,7 @@ class Responses:
         reason: str | None = None,
         error: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        """The response as it is by now."""
+        """Returns the response so far."""
         return {
             "id": response_id(self._run),
             "object": "response",
@@ -263,7 +263,7 @@ class Responses:
 
 
 class _Open:
-    """A message, or what was thought, that is being filled."""
+    """An open item: a message or reasoning."""
 
     def __init__(self, kind: str, run: str, index: int) -> None:
         self.kind = kind
@@ -274,11 +274,11 @@ class _Open:
         self._text: list[str] = []
 
     def takes(self, kind: str) -> bool:
-        """Whether words of that kind stand in the same item."""
+        """Whether text of that kind belongs to the same item."""
         return (kind == "reasoning") == self._thought
 
     def item(self, status: str) -> dict[str, Any]:
-        """It as it is by now."""
+        """Returns the item so far."""
         if self._thought:
             parts = [self._part("".join(self._text))] if self._text else []
             return {"id": self._id, "type": "reasoning", "summary": parts, "status": status}
@@ -302,7 +302,7 @@ class _Open:
         return {"reasoning": "reasoning_summary_text", "refusal": "refusal"}.get(self.kind, "output_text")
 
     def begin(self) -> _Told:
-        """It is opened."""
+        """Opens the item."""
         yield "response.output_item.added", {"output_index": self.index, "item": self.item("in_progress")}
         yield self._begin_part()
 
@@ -311,13 +311,13 @@ class _Open:
         return f"response.{kind}.added", {**self._place, "part": self._part("")}
 
     def next_part(self, kind: str) -> _Told:
-        """What follows is of another kind."""
+        """Switches to another kind of text."""
         yield from self._end_part()
         self.kind = kind
         yield self._begin_part()
 
     def say(self, text: str) -> tuple[str, dict[str, Any]]:
-        """More is said."""
+        """Adds text."""
         self._text.append(text)
         more: dict[str, Any] = {"logprobs": []} if self.kind == "text" else {}
         return f"response.{self._name}.delta", {**self._place, "delta": text, **more}
@@ -335,7 +335,7 @@ class _Open:
             self._text = []
 
     def end(self, status: str) -> _Told:
-        """It is closed."""
+        """Closes the item."""
         yield from self._end_part()
         yield "response.output_item.done", {"output_index": self.index, "item": self.item(status)}
 
@@ -356,7 +356,7 @@ def _usage_of(usage: Usage) -> dict[str, Any]:
 
 
 def response_of(log: Iterable[Event], model: str, *, bare: bool = False, **asked: Any) -> dict[str, Any] | None:
-    """A run as one response, as far as it is; None before its first event. Cancelled, it says so in its status."""
+    """Returns the run so far as one response; None before its first event. The status shows a cancelled run."""
     made = Responses(model, bare=bare, **asked)
     last: dict[str, Any] | None = None
     end: Event | None = None

@@ -1,7 +1,7 @@
-"""`/v1`: OpenAI's two APIs for text, so that whatever speaks to OpenAI can speak to agents; a model is an agent.
+"""`/v1`: OpenAI's two text APIs, so that every OpenAI client can use agents; each agent is a model.
 
-Owns which run a request is, and how it is refused in OpenAI's form. What a request asks is `asked`'s, what a run
-looks like `chat`'s and `responses`'.
+Owns which run answers a request, and errors in OpenAI's format. `asked` parses requests; `chat` and `responses` format
+runs.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = ("OpenAIRoutes", "refusal")
 
 _CODES: Final = {"unknown_agent": "model_not_found", "unauthorized": "invalid_api_key"}
 _FAILED: Final = {"RateLimited": 429, "Overloaded": 503}
-"""The status of a run that failed, where OpenAI's clients know one to try again at; else 500."""
+"""The status of a failed run, if OpenAI clients retry at one; 500 for others."""
 
 
 def refusal(problem: Problem) -> Response:
-    """A refusal in OpenAI's form."""
+    """Returns a problem in OpenAI's format."""
     said = f"{problem.message} {problem.hint}".strip()
     code = _CODES.get(problem.code, problem.code)
     error = {"message": said, "type": kind_of(problem.status), "param": problem.param, "code": code}
@@ -43,10 +43,10 @@ def refusal(problem: Problem) -> Response:
 
 
 class OpenAIRoutes:
-    """The handlers of `/v1`; what is answered by bare models differs in what it overrides."""
+    """The handlers of `/v1`; a subclass overrides what differs for bare models."""
 
     bare: ClassVar[bool] = False
-    """Whether bare models answer, and not agents."""
+    """Whether bare models answer rather than agents."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -54,7 +54,7 @@ class OpenAIRoutes:
         self._actions = Actions(site.manager, site.on_disconnect)
 
     def handlers(self) -> dict[str, dict[str, Handler]]:
-        """Each path's handlers, by method."""
+        """Returns the handlers by path and method."""
         return {
             "/v1/models": {"GET": self.models},
             "/v1/models/{id}": {"GET": self.model},
@@ -65,19 +65,19 @@ class OpenAIRoutes:
         }
 
     async def models(self, request: Request, caller: str | None) -> Response:
-        """The agents as models."""
+        """Lists the agents as models."""
         return json_answer({"object": "list", "data": [_model(name) for name in self.manager.members]})
 
     async def model(self, request: Request, caller: str | None) -> Response:
-        """An agent as a model."""
+        """Describes an agent as a model."""
         return json_answer(_model(self.manager.member(request.path_params["id"]).name))
 
     def asked(self, body: Any, *, responses: bool) -> Asked:
-        """What is asked in either API. Raises Problem."""
+        """Parses a request in either API. Raises Problem."""
         return asked_of_responses(body) if responses else asked_of_chat(body)
 
     def options(self, member: Any, asked: Asked) -> dict[str, Any]:
-        """What the member is given beside the conversation. Raises Problem."""
+        """Returns the member's options besides the conversation. Raises Problem."""
         if not asked.tools:
             return {}
         if not isinstance(member, Agent):
@@ -85,16 +85,16 @@ class OpenAIRoutes:
         return {"client_tools": asked.tools}
 
     def streamed(self, live: LiveRun, wire: Wire) -> Response:
-        """A run as it comes."""
+        """Streams a run."""
         return StreamAnswer(self.manager, live, wire)
 
     def whole(self, live: LiveRun, value: Any) -> Response:
-        """A run that has ended, as the completion or the response that it came to."""
-        headers = {"headwater-run": live.id, "x-should-retry": "false"}  # another try would be another run
+        """Returns an ended run as a completion or a response."""
+        headers = {"headwater-run": live.id, "x-should-retry": "false"}  # a retry would be another run
         return json_answer(value, _status(live) if value.get("object") != "response" else 200, headers)
 
     def begin(self, asked: Asked, caller: str | None, *, keep: bool) -> LiveRun:
-        """Begin a run; `keep`: its log is kept for a while after its end. Raises Problem."""
+        """Starts a run; with `keep`, its log is kept for a while after its end. Raises Problem."""
         member = self.manager.member(asked.model)
         if asked.stream:
             self.manager.check_readers()
@@ -112,7 +112,7 @@ class OpenAIRoutes:
     # --- Chat Completions
 
     async def chat(self, request: Request, caller: str | None) -> Response:
-        """A run as a chat completion, streamed where that is asked for."""
+        """Answers with a chat completion, streamed if requested."""
         asked = self.asked(parsed(await self._site.body(request)), responses=False)
         live = self.begin(asked, caller, keep=not self.bare)
         if asked.stream:
@@ -124,7 +124,7 @@ class OpenAIRoutes:
     # --- Responses
 
     async def responses(self, request: Request, caller: str | None) -> Response:
-        """A run as a response, streamed or in the background where that is asked for."""
+        """Answers with a response, streamed or in the background if requested."""
         asked = self.asked(parsed(await self._site.body(request)), responses=True)
         if asked.previous is not None:
             asked = asked._replace(history=(*self._said_before(asked.previous, caller), *asked.history))
@@ -156,11 +156,11 @@ class OpenAIRoutes:
     async def _so_far(self, live: LiveRun) -> Any:
         told = live.notes.get("responses", {})
         if not (len(live.log) or live.over):
-            await live.news()  # done with the first event, so it is not kept
+            await live.news()  # done at the first event, so no need to drop it
         return response_of(live.log, live.agent, bare=self.bare, **told)
 
     async def retrieve(self, request: Request, caller: str | None) -> Response:
-        """A response as it is by now, or its events after one of them."""
+        """Returns a response so far, or streams its events after a given one."""
         live = self._response(request.path_params["id"], caller)
         query = request.query_params
         if query.get("stream") != "true":
@@ -172,7 +172,7 @@ class OpenAIRoutes:
         return StreamAnswer(self.manager, live, wire)
 
     async def cancel(self, request: Request, caller: str | None) -> Response:
-        """Stop a response; it is told once it has stopped."""
+        """Stops a response; answers after it has stopped."""
         await self._site.body(request)
         live = self._response(request.path_params["id"], caller)
         live.cancel()
@@ -185,7 +185,7 @@ def _model(name: str) -> dict[str, Any]:
 
 
 def _told(asked: Asked) -> dict[str, Any]:
-    """What of a request stands in its response again."""
+    """Returns the fields of a request that its response repeats."""
     told: dict[str, Any] = {**asked.told}
     if asked.background:
         told["background"] = True
@@ -195,7 +195,7 @@ def _told(asked: Asked) -> dict[str, Any]:
 
 
 def _status(live: LiveRun) -> int:
-    """The status of a completion that was not streamed."""
+    """Returns the status of a completion that was not streamed."""
     end = live.log.end
     if isinstance(end, RunFailed):
         return _FAILED.get(end.error.type, 500)
