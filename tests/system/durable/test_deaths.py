@@ -8,12 +8,12 @@ from tests.support.effort import tries
 from tests.system.durable.deaths import check, events_of, whole
 from tests.system.resume.scenarios import SCENARIOS
 
-EVERY = tries(7, 1)
+EVERY = tries(7, 2)
 """A process dies at each so-many-th event."""
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)  # where all are tried
+@pytest.mark.timeout(1200)  # where every second event is tried
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_wherever_its_process_dies_a_run_comes_to_the_same_end(name: str) -> None:
     expected, size = whole(name), len(events_of(name))
