@@ -34,5 +34,5 @@ await assert.rejects(client.chat.completions.create({ model: "busy", messages, s
 await assert.rejects(client.embeddings.create({ model: "plain", input: "Hi" }), { status: 404 });
 await assert.rejects(async () => {
   for await (const _ of await client.chat.completions.create({ model: "cut", messages, stream: true }));
-}, /broke off/);
+}, /was interrupted/);
 console.log("openai for JavaScript reads all of it.");
