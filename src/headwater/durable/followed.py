@@ -8,24 +8,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 from headwater.durable.home import Home
 from headwater.durable.saying import say_answer, say_cancel, say_steer
 from headwater.errors import AlreadyAnswered, AnswerInvalid, JournalUnavailable, RunEnded, UnknownQuestion, UsageError
-from headwater.events import ApprovalAnswered, ApprovalAsked, Event, InputAnswered, InputAsked
+from headwater.events import Event
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.journal.run_log import Page
 from headwater.runtime.ending import CancelledBy
-from headwater.runtime.from_log import FromLog
+from headwater.runtime.from_log import DrivenElsewhere
 from headwater.runtime.people import People
 
 __all__ = ("Followed",)
 
 
-class Followed(FromLog):
+class Followed(DrivenElsewhere):
     """The run of that id."""
 
     def __init__(self, home: Home, id: str) -> None:
@@ -34,8 +34,6 @@ class Followed(FromLog):
         self._home = home
         self._pages: AsyncIterator[Page] | None = None
         self._people = StoredPeople(self, home)
-        self.answered: dict[str, str] = {}
-        """What was answered, by id: by whom."""
 
     async def _advance(self) -> list[Event]:
         if self._pages is None:
@@ -52,15 +50,6 @@ class Followed(FromLog):
             )
         return [*page.events()]
 
-    def append(self, event: Event) -> Awaitable[Any] | None:
-        """See FromLog."""
-        wait = super().append(event)
-        if isinstance(event, ApprovalAnswered):
-            self.answered[event.approval] = event.by
-        elif isinstance(event, InputAnswered):
-            self.answered[event.input] = event.by
-        return wait
-
     def _finished(self) -> None:
         pages, self._pages = self._pages, None
         close = getattr(pages, "aclose", None)
@@ -74,15 +63,6 @@ class Followed(FromLog):
     def people(self) -> People:
         """Who is asked in the run."""
         return self._people
-
-    @property
-    def open_questions(self) -> Iterator[Question]:
-        """What is asked anywhere in the tree and not answered, as far as the log has been read."""
-        found: list[ApprovalAsked | InputAsked] = []
-        for node in tuple(self._tree.nodes.values()):
-            if node.fold is not None:
-                found += node.fold.asked.open.values()
-        return (Question.of(event) for event in sorted(found, key=lambda event: event.seq))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stop the run, from any thread; its reader gets the end of the log."""

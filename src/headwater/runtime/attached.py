@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 import weakref
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -28,11 +28,11 @@ from headwater.errors import (
     UnknownQuestion,
     UsageError,
 )
-from headwater.events import ApprovalAnswered, ApprovalAsked, Event, InputAnswered, InputAsked
+from headwater.events import ApprovalAsked, Event, InputAsked
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.runtime.ending import CancelledBy
-from headwater.runtime.from_log import FromLog
+from headwater.runtime.from_log import DrivenElsewhere
 from headwater.runtime.people import Approver, People, answer_of
 
 __all__ = ("Attached", "Blocking")
@@ -63,7 +63,7 @@ class Blocking(Protocol):
         """Runs the coroutine to its end, on `loop` if it belongs to this thread and is idle."""
 
 
-class Attached(FromLog):
+class Attached(DrivenElsewhere):
     """The run whose log `remote` reads. `approver` answers its questions, unless someone else is faster."""
 
     def __init__(
@@ -73,8 +73,6 @@ class Attached(FromLog):
         self.id = remote.run
         self.wants_log = keep_log
         self.approver = approver
-        self.answered: dict[str, str] = {}
-        """Who answered, by question id."""
         self._remote = remote
         self._blocking = blocking
         self._people = RemotePeople(self)
@@ -106,10 +104,6 @@ class Attached(FromLog):
         wait = super().append(event)
         if isinstance(event, (ApprovalAsked, InputAsked)):
             self._to_ask.append(event.approval if isinstance(event, ApprovalAsked) else event.input)
-        elif isinstance(event, ApprovalAnswered):
-            self.answered[event.approval] = event.by
-        elif isinstance(event, InputAnswered):
-            self.answered[event.input] = event.by
         return wait
 
     def _release(self) -> None:
@@ -139,15 +133,6 @@ class Attached(FromLog):
     def people(self) -> People:
         """The people of the run."""
         return self._people
-
-    @property
-    def open_questions(self) -> Iterator[Question]:
-        """The open questions anywhere in the tree, as far as the log has been read."""
-        found: list[ApprovalAsked | InputAsked] = []
-        for node in tuple(self._tree.nodes.values()):
-            if node.fold is not None:
-                found += node.fold.asked.open.values()
-        return (Question.of(event) for event in sorted(found, key=lambda event: event.seq))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stops the run on its server, from any thread; its reader gets the end of the log.

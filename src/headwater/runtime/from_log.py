@@ -11,14 +11,24 @@ from typing import Any
 
 from headwater.backends.interrupt import running_loop
 from headwater.errors import Parked, UsageError
-from headwater.events import Event, RunFailed, RunStarted, TextDelta
+from headwater.events import (
+    ApprovalAnswered,
+    ApprovalAsked,
+    Event,
+    InputAnswered,
+    InputAsked,
+    RunFailed,
+    RunStarted,
+    TextDelta,
+)
 from headwater.events.fold import Fold
+from headwater.events.questions import Question
 from headwater.events.tree import Tree
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.place import Placed
 from headwater.runtime.run import Run
 
-__all__ = ("FromLog",)
+__all__ = ("DrivenElsewhere", "FromLog")
 
 
 class FromLog(Run):
@@ -115,3 +125,30 @@ class FromLog(Run):
             self.interrupt()
             self._let_go()
             self._finish()
+
+
+class DrivenElsewhere(FromLog):
+    """A run whose log grows while it is read: another process drives it, and its questions can be answered here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered: dict[str, str] = {}
+        """Who answered, by question id."""
+
+    def append(self, event: Event) -> Awaitable[Any] | None:
+        """See FromLog. Records who answered."""
+        wait = super().append(event)
+        if isinstance(event, ApprovalAnswered):
+            self.answered[event.approval] = event.by
+        elif isinstance(event, InputAnswered):
+            self.answered[event.input] = event.by
+        return wait
+
+    @property
+    def open_questions(self) -> Iterator[Question]:
+        """The open questions anywhere in the tree, as far as the log has been read."""
+        found: list[ApprovalAsked | InputAsked] = []
+        for node in tuple(self._tree.nodes.values()):
+            if node.fold is not None:
+                found += node.fold.asked.open.values()
+        return (Question.of(event) for event in sorted(found, key=lambda event: event.seq))
