@@ -60,9 +60,9 @@ _HOMES = {
     "Text": "events.messages",
     "Thread": "runtime.thread",
     "Timeouts": "backends.timeouts",
-    "Tool": "tools",
+    "Tool": "tools.declaration",
     "ToolCall": "events.messages",
-    "ToolContext": "tools",
+    "ToolContext": "tools.context",
     "ToolResult": "events.messages",
     "Usage": "events.messages",
     "attach": "agents.remote",
@@ -70,7 +70,7 @@ _HOMES = {
     "messages_from_json": "events.codec",
     "messages_to_json": "events.codec",
     "on_event": "readers.process_hook",
-    "tool": "tools",
+    "tool": "tools.declaration",
 }
 _MODULES = ("errors", "events", "testing", "web")
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from headwater.agents import question_form
 from headwater.agents.question_form import content_of, fields_of
-from headwater.schema import OutputType
+from headwater.schema.output import OutputType
 
 
 class Address(BaseModel):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.schema import read_docstring
+from headwater.schema.docstrings import read_docstring
 
 GOOGLE = """Search the web.
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from headwater.errors import ConfigurationError
-from headwater.schema import OutputType, ValidationFailed
+from headwater.schema.output import OutputType
+from headwater.schema.problems import ValidationFailed
 
 
 class Mood(enum.Enum):

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import Doc, TypedDict
 
-from headwater.schema import BadSignature, ValidationFailed
-from headwater.schema.parameters import parameters
+from headwater.schema.parameters import BadSignature, parameters
+from headwater.schema.problems import ValidationFailed
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -18,7 +18,7 @@ from pydantic import BaseModel, field_serializer
 
 from headwater.events.messages import Image
 from headwater.events.response import Response
-from headwater.schema import to_json, to_plain
+from headwater.schema.plain import to_json, to_plain
 
 
 class Color(enum.Enum):

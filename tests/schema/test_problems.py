@@ -5,8 +5,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from headwater.schema import ValidationFailed
-from headwater.schema.problems import validation_failed
+from headwater.schema.problems import ValidationFailed, validation_failed
 
 
 def _even(value: int) -> int:

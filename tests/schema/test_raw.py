@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from headwater.schema import RawParameters, ValidationFailed, mismatches
+from headwater.schema.problems import ValidationFailed
+from headwater.schema.raw import RawParameters, mismatches
 
 CITY = {
     "type": "object",

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from headwater.schema import strict, tidy
-from headwater.schema.shapes import nullable
+from headwater.schema.shapes import nullable, strict, tidy
 
 NODE: dict[str, Any] = {
     "title": "Node",

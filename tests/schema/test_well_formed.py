@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headwater import Message
 from headwater.events.messages import Text, ToolCall
-from headwater.schema import all_well_formed, well_formed
+from headwater.schema.well_formed import all_well_formed, well_formed
 
 HALF = "caf\udce9"
 WHOLE = "caf\ufffd"

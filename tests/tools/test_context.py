@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import Cancelled
-from headwater.tools import ToolContext
+from headwater.tools.context import ToolContext
 
 
 @dataclasses.dataclass

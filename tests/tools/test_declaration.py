@@ -16,8 +16,10 @@ from headwater import Agent
 from headwater.backends.offline import Call, ScriptedModel
 from headwater.errors import InvalidTool
 from headwater.providers.request import ToolSpec
-from headwater.schema import ValidationFailed
-from headwater.tools import Tool, ToolContext, as_tool, as_tools, declaration, tool
+from headwater.schema.problems import ValidationFailed
+from headwater.tools import declaration
+from headwater.tools.context import ToolContext
+from headwater.tools.declaration import Tool, as_tool, as_tools, tool
 
 
 @tool

@@ -14,7 +14,11 @@ import uvloop
 
 from headwater.errors import ToolFailed, ToolTimeout
 from headwater.events.messages import Image, Text
-from headwater.tools import ToolContext, ToolOutcome, pool, progress, run_tool, tool
+from headwater.tools import pool, progress
+from headwater.tools.context import ToolContext
+from headwater.tools.declaration import tool
+from headwater.tools.execution import run_tool
+from headwater.tools.outcome import ToolOutcome
 
 SOON = 30.0
 """Seconds after which a test has failed; none waits that long where all is well."""

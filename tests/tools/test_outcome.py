@@ -7,7 +7,8 @@ import pytest
 
 from headwater.events.messages import File, Image, Text
 from headwater.events.response import Response
-from headwater.tools import ToolOutcome, outcome
+from headwater.tools import outcome
+from headwater.tools.outcome import ToolOutcome
 
 PICTURE = Image(data=b"\x89PNG\r\n\x1a\n")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from headwater.providers.request import OutputSpec, ToolSpec
-from headwater.schema import to_json
+from headwater.schema.plain import to_json
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Plain, Work
 

@@ -40,7 +40,7 @@ from headwater.runtime.resume import Resumption
 from headwater.runtime.run import Run
 from headwater.runtime.thread import Thread
 from headwater.runtime.view import View
-from headwater.schema import all_well_formed, well_formed
+from headwater.schema.well_formed import all_well_formed, well_formed
 from headwater.tools.context_type import required
 from headwater.tools.work import Approval, Offered, ToolErrors
 

@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 
 from headwater.agents import validation
 from headwater.errors import ConfigurationError
-from headwater.schema import well_formed
+from headwater.schema.well_formed import well_formed
 
 __all__ = (
     "Instructions",

@@ -27,7 +27,7 @@ from headwater.readers.stream import AgentStream
 from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Origin
 from headwater.runtime.job import Job
-from headwater.schema import all_well_formed, well_formed
+from headwater.schema.well_formed import all_well_formed, well_formed
 
 if TYPE_CHECKING:
     from headwater.backends.replay import Recorder

@@ -32,7 +32,7 @@ class Output:
     """An output type as a run needs it; see `runtime.Output`."""
 
     def __init__(self, output_type: Any) -> None:
-        from headwater.schema import OutputType
+        from headwater.schema.output import OutputType
 
         self._type: OutputType[Any] = OutputType(output_type)
         self.parse = self._type.parse

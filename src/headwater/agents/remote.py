@@ -29,7 +29,7 @@ from headwater.readers.callbacks import event_watcher, token_watcher
 from headwater.readers.kept_loop import blocks_here, kept_loop_for, refuse_inside_loop
 from headwater.readers.stream import AgentStream
 from headwater.runtime.attached import Attached
-from headwater.schema import all_well_formed
+from headwater.schema.well_formed import all_well_formed
 
 if TYPE_CHECKING:
     from headwater.events.messages import Message

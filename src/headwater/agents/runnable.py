@@ -152,7 +152,7 @@ class RunnableTool(DeepCopied, Plain):
 
     def validate(self, arguments: Mapping[str, Any] | str) -> Mapping[str, Any]:
         """See `tools.work.Offered`."""
-        from headwater.schema import ValidationFailed
+        from headwater.schema.problems import ValidationFailed
 
         if not isinstance(arguments, Mapping):
             raise ValidationFailed("The arguments do not fit:", ["they are no JSON object"])
@@ -163,7 +163,7 @@ class RunnableTool(DeepCopied, Plain):
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `tools.work.Offered`."""
-        from headwater.schema import ValidationFailed
+        from headwater.schema.problems import ValidationFailed
         from headwater.tools.outcome import ToolOutcome
 
         try:

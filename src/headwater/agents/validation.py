@@ -19,7 +19,7 @@ from headwater.errors import ConfigurationError, UnsupportedSetting
 from headwater.events.messages import Message
 from headwater.events.response import Response
 from headwater.providers.request import Secret, Settings
-from headwater.schema import all_well_formed
+from headwater.schema.well_formed import all_well_formed
 
 __all__ = (
     "SETTINGS",

@@ -205,7 +205,7 @@ class _Cast:
 
     def skipper(self) -> Agent[Any, str]:
         from headwater.backends.offline import Call, Think
-        from headwater.tools import tool
+        from headwater.tools.declaration import tool
 
         return self._agent(
             "skipper",

@@ -14,7 +14,7 @@ from headwater.durable.inbox import answer_body, steer_body
 from headwater.events.messages import Message
 from headwater.events.questions import Answer
 from headwater.journal import run_log
-from headwater.schema import all_well_formed
+from headwater.schema.well_formed import all_well_formed
 
 __all__ = ("say_answer", "say_cancel", "say_steer")
 

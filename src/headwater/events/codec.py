@@ -22,7 +22,7 @@ from headwater.errors import InvalidRecord
 from headwater.events import types as _events
 from headwater.events.messages import Message
 from headwater.events.types import Event, Unknown
-from headwater.schema import all_well_formed, well_formed
+from headwater.schema.well_formed import all_well_formed, well_formed
 
 __all__ = (
     "EVENT_TYPES",

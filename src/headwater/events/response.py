@@ -299,7 +299,9 @@ def restored(record: ResponseRecord) -> Response[Any]:
 
 def _as_type(output_type: Any, response: Response[Any]) -> Any:
     """Returns the output as a value of a type, from its original text, else from its JSON. Raises InvalidRecord."""
-    from headwater.schema import OutputType, ValidationFailed, to_json
+    from headwater.schema.output import OutputType
+    from headwater.schema.plain import to_json
+    from headwater.schema.problems import ValidationFailed
 
     kind, stored = OutputType(output_type), response.output
     # A type cannot always read what it writes (aliases, hidden secrets), but it can read the model's text.

@@ -13,7 +13,7 @@ import msgspec
 
 from headwater import errors
 from headwater.events.messages import AnyPart, Message, Usage
-from headwater.schema import well_formed
+from headwater.schema.well_formed import well_formed
 
 __all__ = (
     "ApprovalAnswered",

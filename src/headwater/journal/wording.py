@@ -10,7 +10,7 @@ from typing import Final
 
 from headwater.errors import ConfigurationError, JournalMismatch, JournalUnavailable, RunEnded, ThreadBusy, UnknownRun
 from headwater.journal.run_log import Request
-from headwater.schema import well_formed
+from headwater.schema.well_formed import well_formed
 
 __all__ = (
     "busy",

@@ -13,7 +13,7 @@ import msgspec
 
 from headwater.events.messages import AnyPart, Message, Text, ToolCall, ToolResult
 from headwater.providers.request import HTTPRequest, Request
-from headwater.schema import all_well_formed, well_formed
+from headwater.schema.well_formed import all_well_formed, well_formed
 
 __all__ = (
     "INVALID",

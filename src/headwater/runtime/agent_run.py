@@ -37,7 +37,7 @@ from headwater.runtime.past import Past, Standing
 from headwater.runtime.pausing import wakes
 from headwater.runtime.shown import as_data, outlined, text_replaced
 from headwater.runtime.view import ViewInfo, seen_by
-from headwater.schema import all_well_formed
+from headwater.schema.well_formed import all_well_formed
 
 if TYPE_CHECKING:
     from headwater.runtime.tool_calls import ToolCalls

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from headwater.runtime.job import Job
-from headwater.schema import all_well_formed
+from headwater.schema.well_formed import all_well_formed
 
 __all__ = ("definition_hash", "hash_of_job")
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from headwater.errors import ConfigurationError
 from headwater.events import Event, MessageAdded, MessageReceived
 from headwater.events.messages import File, Image, Message, Text
-from headwater.schema import all_well_formed, well_formed
+from headwater.schema.well_formed import all_well_formed, well_formed
 
 __all__ = ("EAR", "Ear", "to_say")
 

@@ -19,7 +19,7 @@ from msgspec import structs
 from headwater.errors import AlreadyAnswered, AnswerInvalid, RunEnded, UnknownQuestion
 from headwater.events import ApprovalAnswered, Event, InputAnswered
 from headwater.events.questions import Answer, Question
-from headwater.schema import all_well_formed
+from headwater.schema.well_formed import all_well_formed
 from headwater.tools import pool
 
 __all__ = ("Answered", "Approver", "Check", "People", "Post", "Waiting", "answer_of", "answered", "decided", "unfit")

@@ -14,7 +14,7 @@ import msgspec
 
 from headwater.events import Event, Warned
 from headwater.providers.redaction import without_secrets
-from headwater.schema import all_well_formed
+from headwater.schema.well_formed import all_well_formed
 
 __all__ = ("as_data", "outlined", "text_replaced")
 
@@ -32,7 +32,7 @@ def as_data(value: Any) -> Any:
     try:
         return all_well_formed(value if isinstance(value, str) else msgspec.to_builtins(value, str_keys=True))
     except (TypeError, ValueError, RecursionError):
-        from headwater.schema import to_plain
+        from headwater.schema.plain import to_plain
 
         return to_plain(value)
 

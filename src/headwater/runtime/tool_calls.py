@@ -38,7 +38,8 @@ from headwater.runtime.context import current_run, others_cancel, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.people import Waiting, answered, decided
 from headwater.runtime.run import Run
-from headwater.schema import to_json, to_plain, well_formed
+from headwater.schema.plain import to_json, to_plain
+from headwater.schema.well_formed import well_formed
 from headwater.tools.clock import CallClock
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.work import Asked, Offered, OnUnknown

@@ -18,7 +18,7 @@ from typing_extensions import TypeVar
 
 from headwater.errors import AnswerInvalid, Cancelled, Declined, LoopMisuse
 from headwater.events.questions import Answer
-from headwater.schema import well_formed
+from headwater.schema.well_formed import well_formed
 from headwater.tools.work import Asked
 
 __all__ = ("Stoppable", "ToolContext", "current_call", "earliest")
@@ -93,7 +93,7 @@ class ToolContext(Generic[ContextT]):
         In a thread it waits if the run is far behind. After the call has ended it does nothing.
         """
         if self._emit is not None and not self._stopped.is_set():
-            from headwater.schema import to_plain
+            from headwater.schema.plain import to_plain
 
             self._emit(to_plain(data))
 
@@ -176,7 +176,8 @@ class ToolContext(Generic[ContextT]):
 
 def _question(message: str, type: Any, seconds: float | None) -> tuple[Asked, Callable[[Answer], Any]]:
     """Returns the question's schema, and the function that reads the answer."""
-    from headwater.schema import OutputType, to_json, to_plain
+    from headwater.schema.output import OutputType
+    from headwater.schema.plain import to_json, to_plain
 
     wanted: OutputType[Any] = OutputType(type)
     schema = wanted.schema or {"type": "object", "properties": {"result": {"type": "string"}}, "required": ["result"]}

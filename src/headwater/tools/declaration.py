@@ -18,8 +18,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, Ty
 
 from headwater.errors import InvalidTool
 from headwater.providers.request import ToolSpec
-from headwater.schema import BadSignature, Parameters, RawParameters, read_docstring
-from headwater.schema.parameters import parameters, written
+from headwater.schema.docstrings import read_docstring
+from headwater.schema.parameters import BadSignature, Parameters, parameters, written
+from headwater.schema.raw import RawParameters
 from headwater.tools.context import ToolContext
 from headwater.tools.context_type import held_by, is_context
 from headwater.tools.execution import run_tool

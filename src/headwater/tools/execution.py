@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from headwater.backends.interrupt import running_loop
 from headwater.errors import Cancelled, LoopMisuse, ToolFailed, ToolTimeout
 from headwater.events.questions import Answer
-from headwater.schema import ValidationFailed
+from headwater.schema.problems import ValidationFailed
 from headwater.tools import pool
 from headwater.tools.clock import CallClock
 from headwater.tools.context import ToolContext, current_call, earliest

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from headwater.events.messages import File, Image, Text
-from headwater.schema import all_well_formed, to_json, well_formed
+from headwater.schema.plain import to_json
+from headwater.schema.well_formed import all_well_formed, well_formed
 
 __all__ = ("MAX_RESULT_BYTES", "MAX_RESULT_CHARS", "Result", "ToolOutcome")
 

@@ -35,7 +35,7 @@ from headwater.runtime.context import Origin
 from headwater.runtime.definition import definition_hash
 from headwater.runtime.people import Approver
 from headwater.runtime.resume import OnChanged, Resumption
-from headwater.schema import all_well_formed, well_formed
+from headwater.schema.well_formed import all_well_formed, well_formed
 from headwater.tools.work import Approval, Offered
 from headwater.workflows.run import Member, OnError, WorkflowRun
 

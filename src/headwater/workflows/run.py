@@ -26,7 +26,7 @@ from headwater.runtime.log import GRAMMAR
 from headwater.runtime.past import Past
 from headwater.runtime.run import Run
 from headwater.runtime.shown import outlined, text_replaced
-from headwater.schema import well_formed
+from headwater.schema.well_formed import well_formed
 
 __all__ = (
     "Member",

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, assert_type
 
 import headwater
-from headwater.schema import OutputType
-from headwater.tools import Tool, ToolContext, as_tool, as_tools, tool
-from headwater.tools.declaration import ToolDecorator
+from headwater.schema.output import OutputType
+from headwater.tools.context import ToolContext
+from headwater.tools.declaration import Tool, ToolDecorator, as_tool, as_tools, tool
 
 
 @tool

@@ -31,7 +31,7 @@ from headwater.events.messages import (
 )
 from headwater.providers.failures import provider_error
 from headwater.providers.request import Request
-from headwater.schema import all_well_formed
+from headwater.schema.well_formed import all_well_formed
 
 __all__ = (
     "Act",

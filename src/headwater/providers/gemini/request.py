@@ -27,7 +27,7 @@ from headwater.events.messages import (
 )
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
 from headwater.providers.writing import arguments_object, posted, with_own_ids, with_words
-from headwater.schema import well_formed
+from headwater.schema.well_formed import well_formed
 
 __all__ = ("API", "NO_SIGNATURE", "encode")
 

@@ -14,7 +14,7 @@ import msgspec
 from headwater.agents.runnable import Runnable, tool_name
 from headwater.errors import ConfigurationError
 from headwater.events import ApprovalAnswered, Event, InputAnswered, RunCancelled, RunFailed, RunFinished
-from headwater.schema import OutputType
+from headwater.schema.output import OutputType
 from headwater.web.ag_ui.questions import Questions
 from headwater.web.runs.live_run import LiveRun
 from headwater.web.wires.voice import Voice
