@@ -18,7 +18,7 @@ import msgspec
 
 from headwater.events import Event
 from headwater.testing import sample_logs
-from headwater.web.ag_ui.questions import Questions
+from headwater.web.wires.questions import Questions
 from tests.support.ag_ui import HI, Client, streamed
 from tests.system.invariants.log_alone import played
 

@@ -38,8 +38,8 @@ from headwater.events import (
 from headwater.events.messages import Image, Usage
 from headwater.events.tree import Tree
 from headwater.testing import check_surface, sample_logs
-from headwater.web.ag_ui.questions import Questions
 from headwater.web.ag_ui.wire import Exchange, ag_ui_wire
+from headwater.web.wires.questions import Questions
 from tests.support.ag_ui import HI, Client, streamed
 from tests.support.effort import tries
 from tests.support.logs import stamped

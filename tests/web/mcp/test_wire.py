@@ -1,4 +1,4 @@
-"""The pure part: members as tools, and runs as notes; what clients make of them is tested in test_calls."""
+"""Runs as notes; what clients make of them is tested in test_calls."""
 
 from __future__ import annotations
 
@@ -10,27 +10,13 @@ import msgspec
 from headwater import tool
 from headwater.backends.offline import Call
 from headwater.events import ApprovalAsked
-from headwater.web.mcp.wire import MCP, Note, offered
+from headwater.web.mcp.wire import MCP, Note
 from tests.support.members import log_of, speaker
 
 
 def notes(events: list[Any]) -> list[Note]:
     shown = MCP.make()
     return [msgspec.json.decode(line, type=Note) for event in events for line in shown(event).splitlines()]
-
-
-def test_no_two_tools_have_one_name() -> None:
-    names = [speaker("a b"), speaker("a_b"), speaker("a?b"), speaker("x" * 80), speaker("x" * 81)]
-    tools = offered(names)
-    assert [*tools] == ["a_b", "a_b_2", "a_b_3", "x" * 64, "x" * 60 + "_2"]
-    assert [tool.member for tool in tools.values()] == [one.name for one in names]
-
-
-def test_a_schema_is_a_members_own() -> None:
-    tools = offered([speaker("a", output_type=dict[str, int]), speaker("b", output_type=int), speaker("c")])
-    assert [tool.wrapped for tool in tools.values()] == [False, True, False]
-    assert tools["a"].output is not None
-    assert tools["c"].output is None
 
 
 def test_the_text_and_the_waiting_are_noted() -> None:

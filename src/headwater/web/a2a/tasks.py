@@ -23,7 +23,7 @@ from headwater.events import (
     RunFinished,
     RunStarted,
 )
-from headwater.web.ag_ui.questions import Questions
+from headwater.web.wires.questions import Questions
 from headwater.web.wires.voice import Voice
 from headwater.web.wires.wire import Map, Wire
 

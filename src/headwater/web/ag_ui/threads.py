@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 
 from headwater.agents.agent import Agent
 from headwater.web.ag_ui.asked import Asked, Resumed, asked_of_client
-from headwater.web.ag_ui.questions import Questions, waits_before_answers
 from headwater.web.ag_ui.wire import Exchange
 from headwater.web.http.bodies import Answering, Approving, fitting
 from headwater.web.http.site import Site
@@ -22,6 +21,7 @@ from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
 from headwater.web.runs.latest import GRACE, Latest
 from headwater.web.runs.live_run import LiveRun
+from headwater.web.wires.questions import Questions, waits_before_answers
 
 __all__ = ("Answer", "Threads")
 

@@ -44,11 +44,12 @@ from headwater.events.tree import Tree
 from headwater.web.ag_ui.asked import HELPER
 from headwater.web.ag_ui.costs import Costs
 from headwater.web.ag_ui.document import Document
+from headwater.web.ag_ui.interrupts import interrupt_of
 from headwater.web.ag_ui.news import NEWS, content_of, custom, news
-from headwater.web.ag_ui.questions import Questions, interrupt_of
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.chat import sse_data
 from headwater.web.wires.client_calls import arguments_text
+from headwater.web.wires.questions import Questions
 from headwater.web.wires.values import plain
 from headwater.web.wires.wire import Wire
 
@@ -206,7 +207,8 @@ class _Stream:
                 own = [number for number, asked in self._questions.open.items() if asked.run == run]
                 outcome = {"type": "suspended", **({"interruptIds": own} if own else {})}
                 yield {"type": "SUBAGENT_FINISHED", "subagentRunId": run, "outcome": outcome}
-        interrupts = self._questions.interrupts(self._call_of)
+        asked = self._questions.open.values()
+        interrupts = [interrupt_of(one, self._root, self._call_of(one)) for one in asked]
         yield self._finished({"type": "interrupt", "interrupts": interrupts})
 
     def _end(self, event: Event) -> Iterator[_Out]:

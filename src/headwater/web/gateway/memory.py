@@ -34,8 +34,7 @@ class Memory:
         """Keep the answer to a conversation, as its client sent it, if there is more in it than text and calls."""
         if not message.tool_calls or not any(_more(part) for part in message.content):
             return
-        for _, digest in _digests((*conversation, message)):  # noqa: B007  # the last one
-            pass
+        *_, (_, digest) = _digests((*conversation, message))
         self._kept[caller, digest] = message
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)

@@ -23,7 +23,8 @@ from headwater.version import __version__
 from headwater.web.http.bodies import Answering
 from headwater.web.http.site import Site
 from headwater.web.mcp.questions import answer_of, can_be_asked, elicitation, elsewhere
-from headwater.web.mcp.wire import INPUT, MCP, Note, Offered, Result, offered, result_of
+from headwater.web.mcp.tools import INPUT, offered
+from headwater.web.mcp.wire import MCP, Note, Offered, Result, result_of
 from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
 from headwater.web.runs.latest import PATIENCE
@@ -81,7 +82,7 @@ class Calls:
         try:
             self._take_answers(live, params.input_responses or {}, asking.caller)
         except Problem as problem:
-            return _failed(elsewhere(live, _words(problem)), live)  # the run continues to wait
+            return _failed(elsewhere(live.id, live.pending, _words(problem)), live)  # the run continues to wait
         live.on_disconnect = self._actions.then(None, "cancel")
         reading = self._manager.read(live, MCP, position)
         call = _Call(self._actions, ctx, live, reading, asking)
@@ -160,7 +161,7 @@ class _Call:
                     continue
                 note, coming = coming.result(), None
                 if note is None:
-                    return _result(result_of(live, tool), live)
+                    return _result(result_of(live.id, live.log.end, live.response, tool), live)
                 if note.text:
                     self._told += len(note.text)
                     await self._ctx.session.report_progress(self._told, message=note.text)
@@ -227,7 +228,7 @@ class _Call:
 
     def _elsewhere(self, why: str) -> types.CallToolResult:
         self._wait_for_people()
-        return _failed(elsewhere(self._live, why), self._live)
+        return _failed(elsewhere(self._live.id, self._live.pending, why), self._live)
 
     def _wait_for_people(self) -> None:
         """Ends the call before its run, which continues to wait for a person."""

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from headwater.events.questions import Question
 from headwater.web.http.bodies import Answering, Approving
-from headwater.web.runs.live_run import LiveRun
 
 __all__ = ("answer_of", "can_be_asked", "elicitation", "elsewhere")
 
@@ -66,12 +65,12 @@ def answer_of(question: Question, action: str, content: Mapping[str, Any] | None
     return Answering(question.id, action, content if action == "accept" else None)  # type: ignore[arg-type]
 
 
-def elsewhere(live: LiveRun, why: str) -> str:
-    """Returns instructions for a run whose questions this client cannot ask."""
+def elsewhere(run: str, pending: Iterable[Question], why: str) -> str:
+    """Returns instructions for answering the open questions of a run, which this client cannot ask."""
     asked = "; ".join(
-        f"POST /runs/{live.id}/approve for {one.id}, a call of {one.tool}"
+        f"POST /runs/{run}/approve for {one.id}, a call of {one.tool}"
         if one.kind == "approval"
-        else f"POST /runs/{live.id}/answer for {one.id}: {one.message}"
-        for one in live.pending
+        else f"POST /runs/{run}/answer for {one.id}: {one.message}"
+        for one in pending
     )
-    return f"The run {live.id} waits for a person. {why} Answer it there: {asked}. Then read GET /runs/{live.id}."
+    return f"The run {run} waits for a person. {why} Answer it there: {asked}. Then read GET /runs/{run}."

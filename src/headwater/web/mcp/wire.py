@@ -6,29 +6,18 @@ notes and the same result.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from headwater.agents.runnable import Runnable, tool_name
-from headwater.errors import ConfigurationError
-from headwater.events import ApprovalAnswered, Event, InputAnswered, RunCancelled, RunFailed, RunFinished
-from headwater.schema.output import OutputType
-from headwater.web.ag_ui.questions import Questions
-from headwater.web.runs.live_run import LiveRun
+from headwater.events import ApprovalAnswered, End, Event, InputAnswered, RunCancelled, RunFailed, RunFinished
+from headwater.events.response import Response
+from headwater.events.results import Results
+from headwater.web.wires.questions import Questions
 from headwater.web.wires.voice import Voice
 from headwater.web.wires.wire import Map, Wire
 
-__all__ = ("MCP", "Note", "Offered", "Result", "offered", "result_of")
-
-INPUT: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {"input": {"type": "string", "description": "What is to be done, in full."}},
-    "required": ["input"],
-    "additionalProperties": False,
-}
-"""The input schema of every tool."""
+__all__ = ("MCP", "Note", "Offered", "Result", "result_of")
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,33 +47,6 @@ class Result(NamedTuple):
     failed: bool = False
 
 
-def offered(members: Iterable[Runnable]) -> dict[str, Offered]:
-    """Returns the members as tools by name: unique, of letters, digits, _ and -."""
-    tools: dict[str, Offered] = {}
-    for member in members:
-        name = base = tool_name(member.name)
-        number = 1
-        while name in tools:
-            number += 1
-            name = f"{base[:60]}_{number}"
-        description = getattr(member, "description", "") or f"Ask {member.name}, and get the answer."
-        output, wrapped = _output(member)
-        tools[name] = Offered(name, member.name, description, output, wrapped)
-    return tools
-
-
-def _output(member: Runnable) -> tuple[dict[str, Any] | None, bool]:
-    """Returns the schema of a member's answers, and whether it wraps them."""
-    kind = getattr(member, "output_type", None)
-    if kind is None or kind is str:
-        return None, False
-    try:
-        read: OutputType[Any] = OutputType(kind)
-    except ConfigurationError:
-        return None, False
-    return read.schema, read.wrapped
-
-
 def _map() -> Map:
     voice, questions = Voice(), Questions()
 
@@ -105,9 +67,8 @@ def _map() -> Map:
 MCP: Final = Wire(key="mcp", make=_map, media_type="application/x-ndjson")
 
 
-def result_of(live: LiveRun, tool: Offered) -> Result:
-    """Returns the result of an ended run."""
-    end, response = live.log.end, live.response
+def result_of(run: str, end: End | None, response: Response[Any] | Results | None, tool: Offered) -> Result:
+    """Returns the result of a run that has ended: `run` is its id, `end` its last event, `response` its answer."""
     text = getattr(response, "text", None)
     said = str(response or "") if text is None else text
     if isinstance(end, RunFinished):
@@ -119,4 +80,4 @@ def result_of(live: LiveRun, tool: Offered) -> Result:
         wrong = f"The run failed: {end.error.message}"
     else:
         wrong = f"The run was cancelled ({end.by})." if isinstance(end, RunCancelled) else "The run ended too early."
-    return Result((*((said,) if said else ()), f"{wrong} Its log is /runs/{live.id}."), failed=True)
+    return Result((*((said,) if said else ()), f"{wrong} Its log is /runs/{run}."), failed=True)

@@ -85,6 +85,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 _ALWAYS: Final = ("unauthorized", "bad_origin", "bad_host", "internal")
 _OF_A_BODY: Final = ("bad_json", "bad_request", "not_json", "too_large", "too_slow")
+_OF_AN_ANSWER: Final = ("unknown_question", "answered", "run_ended")
 _TEXT: Final = {"type": "string"}
 _SELECTION: Final[Mapping[str, Mapping[str, Any]]] = {
     "after": {"type": "integer", "minimum": 0, "description": "The last id that was seen."},
@@ -93,13 +94,29 @@ _SELECTION: Final[Mapping[str, Mapping[str, Any]]] = {
     "final_only": {"type": "boolean", "default": False},
 }
 
+
+def _get(path: str, name: str, summary: str, **more: Any) -> Operation:
+    return Operation(method="GET", path=path, name=name, summary=summary, **more)
+
+
+def _of_run(name: str, summary: str, *, at: str, refused: tuple[str, ...] = (), **more: Any) -> Operation:
+    """A GET of one of a run's resources; `at` is the path below the run's."""
+    return _get(f"/runs/{{id}}{at}", name, summary, refused=("unknown_run", *refused), **more)
+
+
+def _tell_run(name: str, summary: str, *, at: str, refused: tuple[str, ...] = (), **more: Any) -> Operation:
+    """A POST to a run, which acts on it later: the response only says that it was accepted."""
+    more = {"answers": {"202": "It is accepted."}, **more}
+    refused = ("unknown_run", *refused)
+    return Operation(method="POST", path=f"/runs/{{id}}{at}", name=name, summary=summary, refused=refused, **more)
+
+
 OPERATIONS: Final = (
-    Operation(method="GET", path="/agents", name="agents", summary="Which agents and workflows can be asked."),
-    Operation(
-        method="GET",
-        path="/runs",
-        name="runs",
-        summary="The caller's runs, the newest first.",
+    _get("/agents", "agents", "The agents and workflows of this server."),
+    _get(
+        "/runs",
+        "runs",
+        "The caller's runs, the newest first.",
         query={
             "agent": _TEXT,
             "state": {"enum": ["queued", "running", "waiting", "finished", "failed", "cancelled"]},
@@ -112,7 +129,7 @@ OPERATIONS: Final = (
         method="POST",
         path="/runs",
         name="start",
-        summary="Begin a run. It is streamed at once where Accept names a stream, as text where it names text/plain.",
+        summary="Start a run. It is streamed at once where Accept names a stream, as text where it names text/plain.",
         body=Starting,
         example={"input": "Explain tides."},
         leads_to=("run", "events", "cancel", "say", "answer", "approve", "page"),
@@ -128,76 +145,38 @@ OPERATIONS: Final = (
             "not_configured",
         ),
     ),
-    Operation(
-        method="GET",
-        path="/runs/{id}",
-        name="run",
-        summary="How far a run is, and what it has come to.",
-        refused=("unknown_run",),
-    ),
-    Operation(
-        method="GET",
-        path="/runs/{id}/events",
-        name="events",
-        summary="A run's events, from its beginning or after one of them, until it ends.",
+    _of_run("run", "The state of a run, and its result so far.", at=""),
+    _of_run(
+        "events",
+        "A run's events, from its beginning or after one of them, until it ends.",
+        at="/events",
         query=_SELECTION,
         headers={"Last-Event-ID": _TEXT, "Accept": _TEXT},
         answers={"200": "The events.", "204": "The run has ended, and nothing comes after that id."},
         streams=True,
-        refused=("bad_position", "bad_request", "unknown_run", "too_many_readers"),
+        refused=("bad_position", "bad_request", "too_many_readers"),
     ),
-    Operation(
-        method="POST",
-        path="/runs/{id}/cancel",
-        name="cancel",
-        summary="Stop a run.",
-        answers={"200": "It had ended.", "202": "It is being stopped."},
-        refused=("unknown_run",),
-    ),
-    Operation(
-        method="POST",
-        path="/runs/{id}/messages",
-        name="say",
-        summary="Say something to a run while it works.",
+    _tell_run("cancel", "Stop a run.", at="/cancel", answers={"200": "It had ended.", "202": "It is being stopped."}),
+    _tell_run(
+        "say",
+        "Send a message to a run while it works.",
+        at="/messages",
         body=Saying,
-        answers={"202": "It will be heard."},
-        refused=("unknown_run", "unknown_agent", "run_ended"),
+        refused=("unknown_agent", "run_ended"),
     ),
-    Operation(
-        method="POST",
-        path="/runs/{id}/answer",
-        name="answer",
-        summary="Answer what a tool has asked.",
-        body=Answering,
-        answers={"202": "It is answered."},
-        refused=("unknown_run", "unknown_question", "answered", "run_ended"),
+    _tell_run("answer", "Answer a tool's question.", at="/answer", body=Answering, refused=_OF_AN_ANSWER),
+    _tell_run(
+        "approve", "Allow or deny a call that waits for approval.", at="/approve", body=Approving, refused=_OF_AN_ANSWER
     ),
-    Operation(
-        method="POST",
-        path="/runs/{id}/approve",
-        name="approve",
-        summary="Allow or refuse a call that waits for approval.",
-        body=Approving,
-        answers={"202": "It is answered."},
-        refused=("unknown_run", "unknown_question", "answered", "run_ended"),
-    ),
-    Operation(
-        method="GET",
-        path="/runs/{id}/page.html",
-        name="page",
-        summary="A run as one file that plays, without a network.",
-        produces="text/html",
-        refused=("unknown_run",),
-    ),
-    Operation(
-        method="GET",
-        path="/health",
-        name="health",
-        summary="Whether runs can be begun here.",
+    _of_run("page", "A run as one file that plays, without a network.", at="/page.html", produces="text/html"),
+    _get(
+        "/health",
+        "health",
+        "Whether runs can be started here.",
         answers={"200": "They can.", "503": "The server is about to stop."},
         public=True,
     ),
-    Operation(method="GET", path="/openapi.json", name="openapi", summary="This document."),
+    _get("/openapi.json", "openapi", "This document."),
 )
 """The native routes, in the order of the document."""
 
