@@ -12,7 +12,7 @@ from typing import TextIO
 
 import pytest
 
-from headwater.terminal.live import SECONDS_BETWEEN_DRAWS, Live
+from headwater.terminal.live import PACE, Live
 from headwater.terminal.look import Look
 from headwater.terminal.page import Page
 from headwater.terminal.run_view import Act, Began, Ended, Said, Working
@@ -74,7 +74,7 @@ def test_drawing_is_paced_by_the_clock_and_not_by_words() -> None:
 
     draws, seconds = run_virtual(main())
     assert seconds == pytest.approx(2.0, abs=0.1)
-    assert draws <= 2.0 / SECONDS_BETWEEN_DRAWS + 3
+    assert draws <= 2.0 / PACE.between + 3
 
 
 def test_a_draw_writes_as_much_however_long_a_paragraph_has_become() -> None:
@@ -103,7 +103,7 @@ def test_the_first_word_is_shown_at_once() -> None:
             shown.take(BEGUN)
             await asyncio.sleep(1.0)
             shown.take((Working(), Said("Rivers")))
-            await asyncio.sleep(SECONDS_BETWEEN_DRAWS)
+            await asyncio.sleep(PACE.between)
             assert watched.look() == ["Rivers"]
 
     run_virtual(main())

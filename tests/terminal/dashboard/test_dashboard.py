@@ -110,7 +110,7 @@ def test_nothing_is_drawn_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
         frames, seconds = run_virtual(main(Dashboard("w", MEMBERS, file=file), watched))
     assert seconds == pytest.approx(1.0)
     assert max(frames) == 1
-    assert 6 <= sum(frames) <= 1 + 1.0 / dashboard.SECONDS_BETWEEN_DRAWS + 1
+    assert 6 <= sum(frames) <= 1 + 1.0 / dashboard.PACE.between + 1
 
 
 def test_where_nothing_happens_only_the_clock_is_drawn() -> None:
@@ -166,57 +166,6 @@ def test_a_log_read_without_a_loop_is_drawn_now_and_then(monkeypatch: pytest.Mon
         assert any("one two" in row for row in watched.look())
         tell(dashboard, WHOLE[-1:])
         dashboard.close()
-
-
-def test_a_slow_terminal_is_drawn_to_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-
-    class Slow(io.TextIOWrapper):
-        def write(self, text: str, /) -> int:
-            clock[0] += 0.1
-            return super().write(text)
-
-    async def main(dashboard: Dashboard, watched: log.Watched) -> int:
-        tell(dashboard, log.opened(), log.begun("ann"), log.said("ann", "x"))
-        for _ in range(100):
-            tell(dashboard, log.said("ann", "word ")[1:])
-            await asyncio.sleep(0.1)
-        watched.look()
-        dashboard.close()
-        return watched.raw.count("\x1b[?2026h")
-
-    with log.terminal() as (file, watched):
-        slow = Slow(open(file.fileno(), "wb", closefd=False), encoding="utf-8")  # noqa: SIM115 - closed with the file
-        with slow:
-            count, _ = run_virtual(main(Dashboard("w", MEMBERS, file=slow), watched))
-    assert count <= 1 + 10 / (0.1 / dashboard.SHARE_OF_TIME) + 1
-
-
-def test_what_is_dear_to_draw_is_drawn_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    used = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
-    monkeypatch.setattr(time, "thread_time", lambda: used[0])
-
-    class Dear(io.TextIOWrapper):
-        def write(self, text: str, /) -> int:
-            used[0] += 0.01
-            return super().write(text)
-
-    async def main(dashboard: Dashboard, watched: log.Watched) -> int:
-        tell(dashboard, log.opened(), log.begun("ann"), log.said("ann", "x"))
-        for _ in range(100):
-            tell(dashboard, log.said("ann", "word ")[1:])
-            await asyncio.sleep(0.1)
-        watched.look()
-        dashboard.close()
-        return watched.raw.count("\x1b[?2026h")
-
-    with log.terminal() as (file, watched):
-        dear = Dear(open(file.fileno(), "wb", closefd=False), encoding="utf-8")  # noqa: SIM115 - closed with the file
-        with dear:
-            count, _ = run_virtual(main(Dashboard("w", MEMBERS, file=dear), watched))
-    assert 5 <= count <= 1 + 10 / (0.01 / dashboard.SHARE_OF_CORE) + 1
 
 
 def test_a_resize_is_seen_by_the_next_draw(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,11 @@
 """The dashboard: shows a run of many agents live, on a terminal in place, elsewhere as lines of progress.
 
-Owns the clock of the drawing: an event costs a few entries on the board, and what is drawn is drawn a few times a
-second, whatever the tokens come to. It must never end or slow a run by an error of its own.
+Owns the terminal while a workflow is shown; `pacer` says when it is drawn: an event costs a few entries on the board,
+whatever the tokens come to. It must never end or slow a run by an error of its own.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import contextlib
 import logging
@@ -26,6 +25,7 @@ from headwater.terminal.device import (
     takes_escape_codes,
     wants_color,
 )
+from headwater.terminal.pacer import Pace, Pacer
 from headwater.terminal.progress_printer import Progress
 from headwater.terminal.render import ASCII, UNICODE
 
@@ -34,14 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ("Dashboard",)
 
-SECONDS_BETWEEN_DRAWS: Final = 0.125
-"""As often as words can be read while they come; more only costs."""
-
-SHARE_OF_TIME: Final = 0.04
-"""How much of the time drawing may take at most, the terminal's included: where that is slow it is done less often."""
-
-SHARE_OF_CORE: Final = 0.01
-"""How much of a core drawing may use at most: with hundreds of agents on a large screen it is done less often."""
+PACE: Final = Pace(between=0.125, longest=3.0, share_of_time=0.04, share_of_core=0.01)
+"""As often as words can be read while they come; less often on a slow terminal, or with hundreds of agents."""
 
 SECONDS_A_TICK: Final = 1.0
 """How often a clock that is shown moves on where nothing else does."""
@@ -138,20 +132,13 @@ class _Live:
         able = can_say("".join((*SIGNS.states.values(), *SIGNS[2:-2], *SIGNS.guides, *UNICODE, BARS)), file)
         self._board = board
         self._file = file
-        self._give_up = give_up
         self._layout = Layout(
             board, signs=SIGNS if able else PLAIN_SIGNS, color=wants_color(), many=knows_many_colors()
         )
-        self._screen = Screen(file, self._wanted)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._soon = False
-        """Whether the timer stands for the next draw rather than the next second."""
-        self._due = 0.0  # when the next draw may be, by the loop's clock
-        self._drawn = 0.0  # when the last one was, by time.monotonic
-        self._took = 0.0
-        self._used = 0.0  # of a core, by the last draw
+        self._pacer = Pacer(self._draw, self._rest, give_up, PACE)
+        self._screen = Screen(file, self._pacer.soon_from_any_thread)
         self._ahead: float | None = None  # of time.monotonic: the log's clock
+        self._last = False
 
     def open(self) -> bool:
         """Begin; False where another dashboard has the terminal."""
@@ -163,79 +150,33 @@ class _Live:
     def feed(self, event: Event) -> None:
         """Take in an event, and see to it that it is drawn."""
         self._board.feed(event)
-        if not self._soon:
-            self._draw_soon()
+        self._pacer.soon()
 
     def close(self) -> None:
         """Draw the last state, and let go of the terminal."""
+        self._last = True
         try:
-            self._draw(last=True)
+            self._pacer.draw()
         finally:
             self.let_go()
 
     def let_go(self) -> None:
         """Leave the terminal as it is, and give the program its streams back."""
         atexit.unregister(self.let_go)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._soon = True  # nothing more is to be drawn
+        self._pacer.stop()
         self._screen.close()
 
-    def _draw_soon(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            # A log that is read without a loop, or a run that ends in a finaliser: nobody else will draw.
-            if time.monotonic() >= self._drawn + self._pause:
-                self._draw()
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        left = self._due - loop.time() if loop is self._loop else 0.0
-        self._loop = loop
-        self._soon = True
-        self._timer = loop.call_later(max(left, 0.0), self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._soon = False
-        try:
-            self._draw()
-        except Exception as problem:
-            self._give_up(problem)
-            return
-        if self._loop is not None and self._board.end is None:
-            self._due = self._loop.time() + self._pause
-            self._timer = self._loop.call_later(SECONDS_A_TICK, self._tick)
-
-    @property
-    def _pause(self) -> float:
-        # Not by the time alone: a draw that had to wait for a busy machine is no reason to show less.
-        return max(SECONDS_BETWEEN_DRAWS, self._took / SHARE_OF_TIME, self._used / SHARE_OF_CORE)
-
-    def _draw(self, *, last: bool = False) -> None:
-        begun, used = time.monotonic(), time.thread_time()
+    def _draw(self, _: float) -> None:
         columns, lines = size_of(self._file)
-        self._screen.show(self._layout.rows(columns, lines, self._now(begun), last=last), columns, lines)
-        self._drawn = time.monotonic()
-        self._took = self._drawn - begun
-        self._used = time.thread_time() - used
+        self._screen.show(self._layout.rows(columns, lines, self._now(), last=self._last), columns, lines)
 
-    def _now(self, monotonic: float) -> float:
+    def _rest(self) -> float | None:
+        return SECONDS_A_TICK if self._board.end is None else None
+
+    def _now(self) -> float:
         """The time by the log's clock, which a change of the system's must not move."""
+        monotonic = time.monotonic()
         ahead = self._board.time - monotonic
         if self._ahead is None or ahead > self._ahead:
             self._ahead = ahead
         return monotonic + self._ahead
-
-    def _wanted(self) -> None:
-        """The program has printed something; in any thread."""
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # closed
-                loop.call_soon_threadsafe(self._draw_printed)
-
-    def _draw_printed(self) -> None:
-        if not self._soon:
-            self._draw_soon()
