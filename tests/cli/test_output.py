@@ -69,6 +69,18 @@ def test_nothing_is_told_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -
     tell("hello")
 
 
+def test_a_note_on_a_terminal_is_remembered_and_one_in_a_file_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for shown in (False, True):
+        file = io.StringIO()
+        monkeypatch.setattr(file, "isatty", lambda shown=shown: shown)
+        monkeypatch.setattr(sys, "stderr", file)
+        out = Outlet()
+        assert not out.noted
+        out.note("no key")
+        assert file.getvalue() == "headwater: no key\n"
+        assert out.noted is shown
+
+
 def show(events: list[Event]) -> None:
     out = Outlet()
     printer = Printer("writer", out)

@@ -87,6 +87,7 @@ def test_on_a_terminal_tools_are_shown_and_how_it_ended(folder: Path) -> None:
         assert shown.end() == 0
         lines = shown.text.splitlines()
     assert f"{lines[0]}\n" == STAND_IN
+    assert lines[1] == "" != lines[2], "one empty line is between the note and the answer"
     assert [line for line in lines if line.endswith('high_water(port="Brest")')]
     assert [line for line in lines if line.startswith("  └ 06:12 · ")]
     assert "".join(lines).count("high_water returned: 06:12") == 1

@@ -63,6 +63,18 @@ def test_of_two_who_speak_at_once_each_ones_words_stand_below_its_name() -> None
     assert on_screen(log) == "🤖 Agent: ann ann0 ann1 ann2 🤖 Agent: bob bob0 bob1 bob2"
 
 
+def test_the_first_section_is_parted_from_a_note_above_it() -> None:
+    log = logged(SequentialWorkflow([speaker("ann"), speaker("bob")]))
+    with crowds.terminal(80, 24) as (file, watched):
+        show = SectionPrinter(live=True, file=file, look=Look(footer=False), parted=True)
+        file.write("a note\n")
+        for event in log:
+            show(event)
+        rows = watched.look()
+    assert rows[:2] == ["a note", ""]
+    assert rows[2].startswith("🤖 Agent: ann")
+
+
 def test_who_has_not_ended_is_named_at_the_close() -> None:
     log = logged(ConcurrentWorkflow([paced("ann", 3), paced("bob", 3)]))
     ends = [at for at, event in enumerate(log) if isinstance(event, RunFinished)]

@@ -63,7 +63,7 @@ def execute(asked: argparse.Namespace) -> int:
 
     out = Outlet()
     if is_terminal(sys.stdout):
-        tell(f"a demo; its words are a script. Asked: {QUESTION}")
+        out.note(f"a demo; its words are a script. Asked: {QUESTION}")
         play_alone(out, asked.speed)
         time.sleep(SECONDS_BETWEEN / asked.speed)
         out.write("\n")

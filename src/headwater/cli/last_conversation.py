@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -38,10 +39,11 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     thread: dict[str, Any]
 
 
-def begin(asked: argparse.Namespace) -> Thread:
+def begin(asked: argparse.Namespace, note: Callable[[str], object] = tell) -> Thread:
     """A new conversation; with `--continue` the last one, and `asked` holds who was asked in it where it says nothing.
 
-    Raises UsageError where there is none, and InvalidRecord where its file is broken.
+    `note` is called with a message that says which one it is. Raises UsageError where there is none, and InvalidRecord
+    where its file is broken.
     """
     if not asked.go_on:
         return Thread()
@@ -53,7 +55,7 @@ def begin(asked: argparse.Namespace) -> Thread:
     if is_terminal(sys.stderr):
         first = " ".join(next((one.text for one in thread.messages if one.role == "user"), "").split())
         shown = first if len(first) <= 40 else f"{first[:39]}…"
-        tell(f"going on after “{shown}”, {_ago(time.time() - record.saved)}.")
+        note(f"going on after “{shown}”, {_ago(time.time() - record.saved)}.")
     return thread
 
 

@@ -54,8 +54,15 @@ class Outlet:
 
     def __init__(self) -> None:
         self.on_problem: Callable[[], None] | None = None
+        self.noted = False
+        """Whether a message stands on the terminal above what comes first."""
         self._file = sys.stdout
         self._problem: Exception | None = None
+
+    def note(self, text: str) -> None:
+        """Tells something before the first output; on a terminal an empty line separates the two."""
+        tell(text)
+        self.noted = self.noted or is_terminal(sys.stderr)
 
     @property
     def encoding(self) -> str:
@@ -150,7 +157,7 @@ class Printer(Watching):
         if out.isatty():
             leave_it_to_the_screen()
         shown = Look(**{"header": False, "errors": False, **look})
-        self._printer: LinePrinter = LinePrinter(name, file=cast(TextIO, out), look=shown)
+        self._printer: LinePrinter = LinePrinter(name, file=cast(TextIO, out), look=shown, parted=out.noted)
 
     def __call__(self, event: Event) -> None:
         """Shows the event."""

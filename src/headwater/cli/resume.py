@@ -45,7 +45,7 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
     """Go on with the run, and show what comes; the exit code. Raises as `run` does."""
     from headwater.cli.last_conversation import keep
     from headwater.cli.options import look_of, make_agent
-    from headwater.cli.output import Outlet, tell
+    from headwater.cli.output import Outlet
     from headwater.cli.people import asker_for, tell_of_parked
     from headwater.cli.run import WAITS, conduct
     from headwater.cli.watching import watching_for
@@ -56,7 +56,6 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
     notes: list[str] = []
     agent: Any = make_agent(asked, notes.append)
     out = Outlet()
-    watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None, **look_of(asked))
     approvals, answers = _answers(asked, file)
     asker = asker_for(agent, parks=True)
     more = {} if asker is None else {"approver": asker}
@@ -69,7 +68,8 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
         **more,
     )
     for note in notes:  # only now: the agent is the one that the log is of
-        tell(note)
+        out.note(note)
+    watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None, **look_of(asked))
     if not asked.json:
         watching(file.started)  # what is shown begins with it
     try:

@@ -65,9 +65,9 @@ def execute(asked: argparse.Namespace) -> int:
     from headwater.cli.watching import watching_for
 
     task = task_of(asked)
-    thread = begin(asked)
-    agent = make_agent(asked)
     out = Outlet()
+    thread = begin(asked, out.note)
+    agent = make_agent(asked, out.note)
     watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None, **look_of(asked))
     how: dict[str, Any] = {"thread": thread, "save": asked.save, "asker": asker_for(agent, parks=True)}
     try:

@@ -104,7 +104,7 @@ class Sections(Watching):
         from headwater.workflows.base import one_at_a_time
 
         look = Look(**{"errors": False, **self._look})
-        return SectionPrinter(live=one_at_a_time(self._runnable), file=file, look=look)
+        return SectionPrinter(live=one_at_a_time(self._runnable), file=file, look=look, parted=self._out.noted)
 
 
 class Replayed(Watching):

@@ -32,7 +32,7 @@ class SectionPrinter:
     """An observer of a run: a printer for each agent that speaks in it, made when it begins.
 
     The run is a workflow's, or an agent's that may hand the conversation on. `live` shows the words as they come.
-    `file` is standard output unless given; `look` and `past` are as the line printer has them.
+    `file` is standard output unless given; `look`, `past` and `parted` are as the line printer has them.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class SectionPrinter:
         file: TextIO | None = None,
         look: Look = Look(),  # noqa: B008  # frozen
         past: Iterable[Event] = (),
+        parted: bool = False,
     ) -> None:
         self._live = live
         self._file = file if file is not None else sys.stdout
@@ -53,7 +54,7 @@ class SectionPrinter:
         """What speakers have done who are shown when they have ended, by run."""
         self._past: dict[str, list[Event]] = {}
         """The events of each speaker that has not ended, before those to be shown."""
-        self._first = True
+        self._first = not parted
         for event in past:
             self._remember(event)
 
