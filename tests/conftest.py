@@ -7,11 +7,17 @@ import os
 import signal
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from headwater.backends import rate_limits
 from tests.support import bodies
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+    from tests.support.scheduling import UnitScheduling
 
 NOTHING_SKIPPED = os.environ.get("HEADWATER_NO_SKIPS", "") == "1"
 """A check that did not run proves nothing: in `.ci/run`, a skip is a failure. Elsewhere a machine without Node or
@@ -29,6 +35,13 @@ def pytest_configure() -> None:
     os.environ["HEADWATER_HISTORY"] = "off"  # no command in a test stores anything in the user's own folder
     if folder := os.environ.get(bodies.VARIABLE):
         bodies.keep_bodies(Path(folder))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> UnitScheduling | None:
+    """Deals tests out in units of several where they go to several processes by groups, as pyproject.toml asks."""
+    from tests.support.scheduling import UnitScheduling
+
+    return UnitScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_collection_finish() -> None:
