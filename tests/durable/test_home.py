@@ -13,6 +13,7 @@ import pytest
 from headwater.durable import home as homes
 from headwater.durable.asked import asked_of
 from headwater.durable.home import Home, home_of, journal_url
+from headwater.durable.run_ref import RunRef
 from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
 from headwater.journal.opening import open_journal
@@ -88,8 +89,6 @@ def test_a_run_whose_process_has_died_on_this_machine_is_taken_over_at_once(jour
     asyncio.run(left_behind())
     home.register(plain(journal))
     home.stay_alive()
-    from headwater.durable.run_ref import RunRef
-
     ref: RunRef[str] = RunRef(home, "run_left")
     assert ref.result_sync() == "Hello there."
     assert [event.type for event in ref.events()].count("run.resumed") == 1
@@ -148,3 +147,21 @@ def test_two_members_of_different_kinds_cannot_share_a_name(journal: str) -> Non
 def test_whether_a_process_runs() -> None:
     assert homes._runs(os.getpid())
     assert not homes._runs(ended_process())
+
+
+def test_runs_of_agents_that_nobody_here_knows_do_not_keep_others_waiting(journal: str) -> None:
+    home = home_of(journal)
+
+    async def left_behind() -> None:
+        log = await open_journal(journal)
+        body = asked_of([Message.user("Hi")], options={}).encode()
+        for number in range(120):
+            await log.create(f"run_{number}", Request(agent="stranger", body=body, not_before=1.0))
+        await log.create("run_left", Request(agent="plain", body=body, not_before=1.0))
+        await log.close()
+
+    asyncio.run(left_behind())
+    home.register(plain(journal))
+    home.stay_alive()
+    ref: RunRef[str] = RunRef(home, "run_left")
+    assert ref.result_sync() == "Hello there."

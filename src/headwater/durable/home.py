@@ -225,10 +225,8 @@ class Home:
         for worker in await log.workers():
             if worker.host == self.worker.host and worker.boot == self.worker.boot and not _runs(worker.pid):
                 await log.forget(worker.id)
-        for due in await log.due(dead_after=DEAD_AFTER):
-            info = await log.info(due.run)
-            if info.request.agent in self.members:
-                await self.submit(due.run, priority=due.priority)
+        for due in await log.due(agents=self.members, dead_after=DEAD_AFTER):
+            await self.submit(due.run, priority=due.priority)
 
 
 def _turned(station: Station) -> None:

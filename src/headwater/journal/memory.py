@@ -325,11 +325,16 @@ class MemoryLog(RunLog):
             aged = [msgspec.structs.replace(worker, age=now - beat) for worker, beat in self._workers.values()]
             return [worker for worker in aged if worker.age < DAY]
 
-    async def due(self, *, dead_after: float = 10.0, limit: int = 100) -> list[Due]:
+    async def due(
+        self, *, agents: Iterable[str] | None = None, dead_after: float = 10.0, limit: int = 100
+    ) -> list[Due]:
         """See RunLog."""
         with self._lock:
             now, found = self._clock(), list[Due]()
+            known = None if agents is None else frozenset(agents)
             for run in self._runs.values():
+                if known is not None and run.request.agent not in known:
+                    continue
                 why = None if run.over or self._ahead(run.request.thread, run.id) else self._why(run, now, dead_after)
                 if why is not None and len(found) < limit:
                     found.append(Due(run.id, run.request.queue, run.request.priority, why))

@@ -391,8 +391,10 @@ class RunLog(Protocol):
         """The workers that have beaten and were not forgotten, with how long ago. Those a day old are left out."""
         ...
 
-    async def due(self, *, dead_after: float = 10.0, limit: int = 100) -> list[Due]:
-        """The open runs that nobody drives and somebody should, oldest first.
+    async def due(
+        self, *, agents: Iterable[str] | None = None, dead_after: float = 10.0, limit: int = 100
+    ) -> list[Due]:
+        """The open runs that nobody drives and somebody should, oldest first; of these agents, or of any (None).
 
         That is: not begun `dead_after` seconds after it was created or its `not_before` came; waiting, and its
         `wake_at` has come or a letter that wakes; running, and its owner has not beaten for `dead_after` seconds. A

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -33,8 +34,18 @@ class LosesLabels(MemoryLog):
 
 
 class AllIsDue(MemoryLog):
-    async def due(self, *, dead_after: float = 10.0, limit: int = 100) -> list[Due]:
-        return await super().due(dead_after=0.0, limit=limit)
+    async def due(
+        self, *, agents: Iterable[str] | None = None, dead_after: float = 10.0, limit: int = 100
+    ) -> list[Due]:
+        return await super().due(agents=agents, dead_after=0.0, limit=limit)
+
+
+class LimitsFirst(MemoryLog):
+    async def due(
+        self, *, agents: Iterable[str] | None = None, dead_after: float = 10.0, limit: int = 100
+    ) -> list[Due]:
+        found = await super().due(dead_after=dead_after, limit=limit)
+        return [one for one in found if agents is None or self._runs[one.run].request.agent in agents]
 
 
 class LosesWakes(MemoryLog):
@@ -58,6 +69,7 @@ def test_each_finds_the_store_that_breaks_it() -> None:
     breaks(NeverBusy(), "a_thread_runs_one_at_a_time", "of_many_callers_on_one_thread_one_runs")
     breaks(LosesLabels(), "what_a_run_is_created_with_comes_back")
     breaks(AllIsDue(), "a_run_is_due_when_somebody_should_drive_it")
+    breaks(LimitsFirst(), "due_runs_are_those_of_the_agents_asked_for")
     breaks(LosesWakes(), "a_waiting_run_wakes_at_its_time_or_for_a_letter")
     breaks(OneWorker(), "workers_tell_that_they_live")
     breaks(MemoryLog(clock=lambda: 5.0), "its_time_goes_forward")

@@ -237,12 +237,13 @@ DUE: Final = """
             and w.beat + %(dead)s * interval '1 second' > clock_timestamp())
     end and not exists (select 1 from headwater.runs a where a.thread = r.thread and a.no < r.no
         and a.state in ('queued', 'running', 'waiting'))
+        and (%(agents)s::text[] is null or agent = any(%(agents)s))
     order by no limit %(limit)s"""
 
 
-async def due(db: Database, dead_after: float, limit: int) -> list[Due]:
+async def due(db: Database, agents: list[str] | None, dead_after: float, limit: int) -> list[Due]:
     """The open runs that somebody should drive."""
-    rows = await (await db.execute(DUE, {"dead": float(dead_after), "limit": limit})).fetchall()
+    rows = await (await db.execute(DUE, {"dead": float(dead_after), "agents": agents, "limit": limit})).fetchall()
     asked = [(root, _request.decode(request), why) for root, request, why in rows]
     return [Due(root, request.queue, request.priority, why) for root, request, why in asked]
 

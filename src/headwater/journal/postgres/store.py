@@ -211,9 +211,12 @@ class PostgresLog(RunLog):
         """See RunLog."""
         return await self._calls.do(reading.workers)
 
-    async def due(self, *, dead_after: float = 10.0, limit: int = 100) -> list[Due]:
+    async def due(
+        self, *, agents: Iterable[str] | None = None, dead_after: float = 10.0, limit: int = 100
+    ) -> list[Due]:
         """See RunLog."""
-        return await self._calls.do(lambda db: reading.due(db, dead_after, limit))
+        known = None if agents is None else [*agents]
+        return await self._calls.do(lambda db: reading.due(db, known, dead_after, limit))
 
     # --- what is kept, and how long
 

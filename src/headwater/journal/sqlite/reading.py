@@ -223,7 +223,7 @@ def workers(db: sqlite3.Connection, now: float) -> list[Worker]:
     ]
 
 
-def due(db: sqlite3.Connection, now: float, dead_after: float, limit: int) -> list[Due]:
+def due(db: sqlite3.Connection, now: float, agents: list[str] | None, dead_after: float, limit: int) -> list[Due]:
     """The open runs that somebody should drive."""
     rows = db.execute(
         """select root, request, case state when 'queued' then 'unclaimed' when 'waiting' then 'wake' else 'owner' end
@@ -233,8 +233,9 @@ def due(db: sqlite3.Connection, now: float, dead_after: float, limit: int) -> li
             else not exists (select 1 from workers w where w.id = r.owner and w.beat + :dead > :now)
         end and not exists (select 1 from runs a where a.thread = r.thread and a.no < r.no
             and a.state in ('queued', 'running', 'waiting'))
+            and (:agents is null or agent in (select value from json_each(:agents)))
         order by no limit :limit""",
-        {"now": now, "dead": dead_after, "limit": limit},
+        {"now": now, "dead": dead_after, "agents": None if agents is None else json.dumps(agents), "limit": limit},
     ).fetchall()
     asked = [(root, _request.decode(request), why) for root, request, why in rows]
     return [Due(root, request.queue, request.priority, why) for root, request, why in asked]

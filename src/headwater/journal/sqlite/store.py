@@ -239,9 +239,12 @@ class SqliteLog(RunLog):
         """See RunLog."""
         return await self._reader.do(lambda db: reading.workers(db, time.time()))
 
-    async def due(self, *, dead_after: float = 10.0, limit: int = 100) -> list[Due]:
+    async def due(
+        self, *, agents: Iterable[str] | None = None, dead_after: float = 10.0, limit: int = 100
+    ) -> list[Due]:
         """See RunLog."""
-        return await self._reader.do(lambda db: reading.due(db, time.time(), dead_after, limit))
+        known = None if agents is None else [*agents]
+        return await self._reader.do(lambda db: reading.due(db, time.time(), known, dead_after, limit))
 
     # --- what is kept, and how long
 

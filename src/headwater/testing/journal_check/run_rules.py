@@ -182,6 +182,22 @@ async def a_run_is_due_when_somebody_should_drive_it(s: Stores) -> None:
     s.same("due with an owner that never beat", await due(s, fresh, dead_after=600), [fresh])
 
 
+async def due_runs_are_those_of_the_agents_asked_for(s: Stores) -> None:
+    """`due` of some agents lists their runs, however many older ones of others are due; of no agents, none."""
+    names = [s.name("agent") for _ in range(3)]
+    made = [s.name() for _ in range(9)]
+    for at, run in enumerate(made):
+        await s.a.create(run, Request(agent=names[at // 3]))
+
+    async def of(*agents: str, limit: int = 100) -> list[str]:
+        return [one.run for one in await s.b.due(agents=agents, dead_after=0.0, limit=limit)]
+
+    s.same("due of the last agent", await of(names[2], limit=2), made[6:8])
+    s.same("due of two agents", await of(names[0], names[2]), [*made[:3], *made[6:]])
+    s.same("due of an agent without runs", await of(s.name("agent")), [])
+    s.same("due of no agent", await of(), [])
+
+
 async def a_waiting_run_wakes_at_its_time_or_for_a_letter(s: Stores) -> None:
     """`wake_at` and letters that wake make a waiting run due, also one that came while it began to wait."""
     now = await s.a.now()
@@ -245,6 +261,7 @@ RULES: Final[tuple[Rule, ...]] = (
     a_thread_runs_one_at_a_time,
     of_many_callers_on_one_thread_one_runs,
     a_run_is_due_when_somebody_should_drive_it,
+    due_runs_are_those_of_the_agents_asked_for,
     a_waiting_run_wakes_at_its_time_or_for_a_letter,
     workers_tell_that_they_live,
     its_time_goes_forward,
