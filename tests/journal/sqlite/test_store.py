@@ -229,3 +229,36 @@ def test_free_pages_go_back_to_the_disk(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert (tmp_path / "r.db").stat().st_size < 500_000
+
+
+def test_opening_it_again_keeps_the_locks_of_who_has_it_open(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    program = (
+        "import asyncio, sys\n"
+        "from headwater.journal.sqlite.store import SqliteLog\n"
+        "async def main():\n"
+        "    log = await SqliteLog.open(sys.argv[1])\n"
+        "    print((await log.info('r')).end)\n"
+        "    await log.close()\n"
+        "asyncio.run(main())\n"
+    )
+
+    def another_process() -> int:
+        done = subprocess.run([sys.executable, "-c", program, str(path)], check=True, capture_output=True)
+        return int(done.stdout)
+
+    async def main() -> None:
+        first = await opened(path)
+        again = await SqliteLog.open(str(path))
+        await first.append(batch(0))
+        wal = path.with_name("runs.db-wal")
+        before = wal.stat().st_ino
+        assert another_process() == 1
+        assert wal.stat().st_ino == before
+        await first.append(batch(1))
+        assert another_process() == 2
+        assert (await again.info("r")).end == 2
+        await first.close()
+        await again.close()
+
+    asyncio.run(main())

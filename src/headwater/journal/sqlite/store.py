@@ -8,8 +8,10 @@ has committed something. The statements are in `writing` and `reading`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -72,7 +74,7 @@ def _prepared(path: str, url: str, *, upgrade: bool) -> int:
             hint="Make the folder, or name another file: sqlite:///runs.db is in the working folder.",
         )
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # what was said is its owner's alone
+        _make_file(path)
     except OSError as error:
         raise ConfigurationError(
             f"The journal {url} cannot be opened: {error.strerror}.", hint="Name a file that can be written."
@@ -89,6 +91,25 @@ def _prepared(path: str, url: str, *, upgrade: bool) -> int:
         raise _unusable(url, error) from None
     finally:
         db.close()
+
+
+_making: Final = threading.Lock()
+
+
+def _make_file(path: str) -> None:
+    """Make the file for its owner alone, where it is not there. Raises OSError.
+
+    A file that is there is not opened: closing it would drop every lock that SQLite holds on it in this process, and
+    the next process that closes its journal would delete the write-ahead log that is in use here.
+    """
+    with _making:  # nobody connects to the file while it is open here
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if Path(path).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def _unusable(url: str, error: sqlite3.DatabaseError) -> Exception:
