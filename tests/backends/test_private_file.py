@@ -90,6 +90,25 @@ def test_a_growing_file_is_private_and_does_not_touch_the_old_one(tmp_path: Path
     assert sorted(one.name for one in tmp_path.iterdir()) == ["other name", "said.jsonl"]
 
 
+def test_a_growing_file_takes_the_place_once_it_has_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "said.jsonl", list[bytes]()
+    path.write_bytes(b"old")
+    replace = os.replace
+
+    def looking(*names: str) -> None:
+        seen.append(path.read_bytes())
+        replace(*names)
+        seen.append(path.read_bytes())
+
+    monkeypatch.setattr(os, "replace", looking)
+    with new_private(path, b"beginning, ") as file:
+        file.write(b"end")
+    assert seen == [b"old", b"beginning, "]
+    assert path.read_bytes() == b"beginning, end"
+
+
 def test_anything_but_a_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for write in (new_private, lambda path: write_private(path, b"one")):

@@ -177,7 +177,7 @@ def test_a_fork_goes_on_and_is_saved(folder: Path) -> None:
     [
         (("show", "nowhere.jsonl"), "cannot be read: No such file"),
         (("fork", "other.jsonl", "--step", "9"), "has no finished step 9"),
-        (("play", "other.jsonl", "--speed", "-1"), "speed must be 0 or more"),
+        (("play", "other.jsonl", "--speed", "-1"), "speed must be from 0 to 1e+09"),
     ],
 )
 def test_a_mistake_is_told_in_a_line(

@@ -48,6 +48,31 @@ def test_it_is_the_log_to_resume(path: Path) -> None:
     assert scripted("The moon ").resume(RunFile(path), on_changed="warn").result_sync() == "The moon "
 
 
+def test_a_process_that_resumes_a_file_and_dies_at_any_moment_loses_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that is resumed is replaced by one that has the whole log already."""
+    log, held, replace = saved(path), list[list[Event]](), os.replace
+
+    def looking(*names: Any) -> None:
+        held.append([*RunFile(path).events])
+        replace(*names)
+        held.append([*RunFile(path).events])
+
+    monkeypatch.setattr(os, "replace", looking)
+    stream = scripted("The moon ").resume(RunFile(path), save=path, on_changed="warn")
+    assert held == [log, log]
+    assert stream.result_sync() == "The moon "
+    assert RunFile(path).events == tuple(log)
+    assert not RunFile(path).cut
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"run.jsonl", [], "a\0b", "\ud800"])
+def test_anything_but_a_path_is_no_run_file(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="is not a path"):
+        RunFile(wrong)
+
+
 def test_repr(path: Path) -> None:
     log = saved(path)
     assert repr(RunFile(path)) == f"RunFile({str(path)!r}, {len(log)} events of {log[0].path[-1]!r})"
@@ -189,7 +214,7 @@ def test_a_log_without_an_end_is_replayed_to_its_last_event(path: Path) -> None:
         RunFile(path).play(speed=0).result_sync()
 
 
-@pytest.mark.parametrize("speed", [-1, float("nan"), "fast", True])
+@pytest.mark.parametrize("speed", [-1, float("nan"), "fast", True, 10**400, float("inf")])
 def test_an_invalid_speed(path: Path, speed: Any) -> None:
     saved(path)
     with pytest.raises(ConfigurationError, match="speed must be"):
@@ -231,12 +256,31 @@ def test_a_run_is_selected_by_its_name_or_its_path(path: Path, run: Any) -> None
         ({"at": True}, "There is no event True"),
         ({"at": 2, "step": 1}, "both say where to fork"),
         ({"run": ("team", "writer")}, "there is no step="),
+        ({"run": 3, "step": 1}, "run= is 3"),
+        ({"run": b"x", "step": 1}, "run= is b'x'"),
+        ({"step": True}, "no finished step True"),
+        ({"step": []}, r"no finished step \[\]"),
     ],
 )
 def test_a_place_that_does_not_exist(path: Path, place: dict[str, Any], says: str) -> None:
     saved(path)
     with pytest.raises(ConfigurationError, match=says):
         RunFile(path).fork(scripted("Hi."), **place)
+
+
+@pytest.mark.parametrize("agent", [None, 3, "headwater", object()])
+def test_only_an_agent_or_a_workflow_continues_a_fork(path: Path, agent: Any) -> None:
+    saved(path)
+    with pytest.raises(ConfigurationError, match="cannot continue a run"):
+        RunFile(path).fork(agent)
+
+
+def test_a_fork_of_a_whole_run_has_nobody_to_read_a_message(path: Path) -> None:
+    saved(path)
+    copy = path.with_name("fork.jsonl")
+    with pytest.raises(ConfigurationError, match="no model would read the message"):
+        RunFile(path).fork(scripted("Hi."), message="Shorter.", save=copy)
+    assert not copy.exists()
 
 
 def test_a_fork_asks_about_tools_that_had_started(path: Path) -> None:

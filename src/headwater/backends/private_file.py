@@ -35,14 +35,19 @@ def write_private(path: str | os.PathLike[str], data: bytes) -> None:
     _settle(os.path.dirname(place) or os.curdir)
 
 
-def new_private(path: str | os.PathLike[str]) -> BinaryIO:
-    """Returns an empty file, mode 0600, for incremental writing; it replaces any existing file.
+def new_private(path: str | os.PathLike[str], beginning: bytes = b"") -> BinaryIO:
+    """Returns a file that starts with `beginning`, mode 0600, for incremental writing; it replaces any existing file.
 
-    Programs that have the old file open, or another link to it, keep it unchanged; a symbolic link is replaced, not
-    followed. Raises the same errors as `write_private`.
+    A crash leaves either the complete old file or one with all of `beginning`. Programs that have the old file open, or
+    another link to it, keep it unchanged; a symbolic link is replaced, not followed. Raises the same errors as
+    `write_private`.
     """
     place, beside, file = _beside(path)
     try:
+        if beginning:
+            file.write(beginning)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(beside, place)
     except BaseException:
         file.close()

@@ -101,10 +101,7 @@ def _kept(parked: Parked, saved: str | None) -> str | None:
     others = parked_runs()
     for old in others[: max(0, len(others) - MAX_PARKED + 1)]:
         old.unlink(missing_ok=True)
-    writer = RunWriter(path, run)
-    for event in parked.log:
-        writer(event)
-    writer.close()
+    RunWriter(path, run, parked.log).close()
     return str(path)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -21,6 +21,7 @@ from headwater.backends.private_file import new_private
 from headwater.errors import ConfigurationError
 from headwater.events import (
     CallDelta,
+    End,
     Event,
     ReasoningDelta,
     RunStarted,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ("RunFile", "RunWriter", "run_files")
 
+MAX_SPEED: Final = 1e9
+"""The highest speed of a replay: a year of waiting in 30 milliseconds."""
+
 _SMALL: Final = (TextDelta, ReasoningDelta, CallDelta, ToolProgress)
 """Events that are not flushed on their own: they are frequent, and the next other event flushes them."""
 
@@ -47,22 +51,24 @@ class RunWriter:
     """Writes a run's events to a private file as they are appended; an existing file is replaced.
 
     `path` ends with .jsonl or .jsonl.gz, or is a folder for one file per run. The file is readable up to the last
-    written event, even if the process dies. Raises ConfigurationError if it cannot be written; that is checked before
-    the run starts.
+    written event, even if the process dies. `before` are the events of a resumed run: the file replaces another one,
+    such as the one that is resumed, only once it holds them all. Raises ConfigurationError if it cannot be written;
+    that is checked before the run starts.
     """
 
-    def __init__(self, path: str | os.PathLike[str], run: str) -> None:
+    def __init__(self, path: str | os.PathLike[str], run: str, before: Iterable[Event] = ()) -> None:
         self.path = _place(path, run)
-        self._file: BinaryIO | None = _new_file(self.path)
         self._packer = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
-        self._put(first_line(by=f"headwater {__version__}", saved=time.time()), press=True)
+        beginning = first_line(by=f"headwater {__version__}", saved=time.time()) + b"".join(map(line, before))
+        self._file: BinaryIO | None = _new_file(self.path, self._packed(beginning, press=True))
 
     @classmethod
     def attach(cls, path: str | os.PathLike[str], run: Run) -> None:
         """Writes the log of `run`, which has not started yet, to the file. Raises ConfigurationError."""
-        writer = cls(path, run.id)
-        for event in run.record.events if run.record is not None else ():
-            writer(event)
+        writer = cls(path, run.id, run.record.events if run.record is not None else ())
+        if run.over:  # its log has its end
+            writer.close()
+            return
         run.watch(writer)
         run.at_end = writer.close
 
@@ -73,11 +79,14 @@ class RunWriter:
     def _put(self, data: bytes, *, press: bool) -> None:
         if self._file is None:
             return
-        if self._packer is not None:
-            data = self._packer.compress(data) + (self._packer.flush(zlib.Z_SYNC_FLUSH) if press else b"")
-        self._file.write(data)
+        self._file.write(self._packed(data, press=press))
         if press:
             self._file.flush()
+
+    def _packed(self, data: bytes, *, press: bool) -> bytes:
+        if self._packer is None:
+            return data
+        return self._packer.compress(data) + (self._packer.flush(zlib.Z_SYNC_FLUSH) if press else b"")
 
     def close(self) -> None:
         """Closes the file; the run has ended or was parked."""
@@ -91,12 +100,19 @@ class RunWriter:
 class RunFile:
     """A saved run. `path` is a file of `save=`, plain or gzip; `cut` says that its last line is incomplete.
 
-    Raises InvalidRecord if it is not such a file, and FileNotFoundError.
+    Raises InvalidRecord if it is not such a file, OSError if it cannot be read (FileNotFoundError if there is none),
+    and ConfigurationError if it is not a path.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        self.events, self.cut = read_saved(self.path.read_bytes(), str(self.path))
+        try:
+            self.path = Path(path)
+            data = self.path.read_bytes()
+        except (TypeError, ValueError) as error:  # ValueError: a null byte in the name
+            raise ConfigurationError(
+                f"{path!r} is not a path: {error}.", hint='Pass the path of a saved run: RunFile("run.jsonl.gz").'
+            ) from None
+        self.events, self.cut = read_saved(data, str(self.path))
         """The log, as far as it was written."""
 
     def __repr__(self) -> str:
@@ -130,9 +146,9 @@ class RunFile:
         from headwater.readers.stream import AgentStream
         from headwater.runtime.played import Played
 
-        if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not speed >= 0:
+        if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not 0 <= speed <= MAX_SPEED:
             raise ConfigurationError(
-                f"speed must be 0 or more, not {speed!r}.",
+                f"speed must be from 0 to {MAX_SPEED:g}, not {speed!r}.",
                 hint="Use 0 for no waiting, 1 for the original times, 2 for twice as fast.",
             )
         return AgentStream(lambda: Played(self.events, speed=speed))
@@ -153,10 +169,15 @@ class RunFile:
         the last event instead. Without either, everything is copied. `message` is the next message to the model. The
         fork asks about tools that had started and not ended. `options` are those of `resume`.
 
-        Raises ConfigurationError if there is no such step or event.
+        Raises ConfigurationError if there is no such step or event, or if the copied part includes the end of the run,
+        so that no model would read the message.
         """
         from headwater.events.forked import end_of_step, forked
 
+        if not (callable(getattr(agent, "resume", None)) and isinstance(getattr(agent, "name", None), str)):
+            raise ConfigurationError(
+                f"{type(agent).__name__} cannot continue a run.", hint="Pass an agent or a workflow: file.fork(agent)."
+            )
         if at is not None:
             self._check_event(at, step)
         if run is not None and step is None:
@@ -165,15 +186,19 @@ class RunFile:
                 hint="Pass step= too; at= counts the events of all runs.",
             )
         if step is not None:
-            path = (run,) if isinstance(run, str) else tuple(run or self.started.path)
-            found = end_of_step(self.events, step, path)
-            if found is None:
+            path = _path_of(run) or self.started.path
+            at = None if isinstance(step, bool) else end_of_step(self.events, step, path)
+            if at is None:
                 raise ConfigurationError(
-                    f"{'/'.join(path)} has no finished step {step} here.",
+                    f"{'/'.join(path)} has no finished step {step!r} here.",
                     hint="headwater runs show FILE lists them.",
                 )
-            at = found
         taken = self.events if at is None else self.events[: at + 1]
+        if message is not None and any(isinstance(event, End) and event.run == self.run_id for event in taken):
+            raise ConfigurationError(
+                "The copied part includes the end of the run, so no model would read the message.",
+                hint="Name the last step to copy with step= (--step).",
+            )
         log = forked(taken, agent.name, lambda: f"run_{os.urandom(9).hex()}")
         stream: AgentStream[Any] = agent.resume(log, **{"on_changed": "warn", **options})
         if message is not None:
@@ -190,6 +215,16 @@ class RunFile:
             raise ConfigurationError(
                 f"There is no event {at!r} in {str(self.path)!r}.", hint=f"at= is an event's seq: 0 to {last}."
             )
+
+
+def _path_of(run: Any) -> tuple[str, ...]:
+    path = (run,) if isinstance(run, str) else run or ()
+    if not isinstance(path, (tuple, list)) or not all(isinstance(name, str) for name in path):
+        raise ConfigurationError(
+            f"run= is {run!r}.",
+            hint='Pass the path of a run: the names from the outermost run, such as ("lead", "ann").',
+        )
+    return tuple(path)
 
 
 def run_files(places: Iterator[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -217,10 +252,10 @@ def _place(given: str | os.PathLike[str], run: str) -> Path:
     return path
 
 
-def _new_file(path: Path) -> BinaryIO:
+def _new_file(path: Path, beginning: bytes) -> BinaryIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return new_private(path)
+        return new_private(path, beginning)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise _unwritable(path, error) from error
 
