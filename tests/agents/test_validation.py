@@ -9,6 +9,9 @@ from headwater import Agent, Message, Model, Response, Settings, Timeouts
 from headwater.agents import validation
 from headwater.errors import ConfigurationError, HeadwaterError, UnsupportedSetting
 from headwater.providers.request import Secret
+from headwater.workflows import SequentialWorkflow
+
+BAD: Any = 3
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,14 @@ from headwater.providers.request import Secret
         (lambda: validation.items("fallback", {"a": 1}, "…"), "fallback is {'a': 1}. Give a list: fallback=[…]."),
         (lambda: validation.items("fallback", 3, "…"), "fallback is 3. Give a list: fallback=[…]."),
         (lambda: validation.callback("on_event", "x" * 99), "on_event is of type str. Give the function itself"),
+        (lambda: validation.approval(3), "approval is 3. Give True, a reason, or a function of the call."),
+        (lambda: Agent(model="offline", approval=BAD), "approval is 3. Give True, a reason, or a function"),
+        (lambda: Agent(model="offline", approver=BAD), "approver is 3. Give the function itself"),
+        (lambda: Agent(model="offline", view=BAD), "view is 3. Give the function itself"),
+        (lambda: Agent(model="offline").as_tool(approval=BAD), "approval is 3. Give True"),
+        (lambda: Agent(model="offline").run("Hi", approver=BAD), "approver is 3. Give the function itself"),
+        (lambda: SequentialWorkflow([Agent(model="offline")], name="w", approver=BAD), "approver is 3."),
+        (lambda: SequentialWorkflow([Agent(model="offline")], name="w").run("Hi", approver=BAD), "approver is 3."),
         (lambda: validation.messages([None]), "history contains None, not only messages."),
         (lambda: validation.messages([["a"]]), "history contains a list, not only messages."),
         (lambda: validation.messages([1]), "history contains an int, not only messages."),

@@ -118,7 +118,7 @@ def test_timeouts_start_again_with_each_step() -> None:
     run_virtual(main())
 
 
-@pytest.mark.parametrize("seconds", [0, -1, True, "5"])
+@pytest.mark.parametrize("seconds", [0, -1, True, "5", 10**400, float("inf"), float("nan")])
 def test_invalid_timeouts(seconds: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"timeouts\.idle"):
         Timeouts(idle=seconds)

@@ -231,6 +231,43 @@ def test_a_compaction_replaces_the_messages_before_it() -> None:
     assert sent_messages([*said, whole]) == [whole]
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda bad: Message.user(bad),
+        lambda bad: Message.assistant("So.", bad),
+        lambda bad: Message.tool(bad),
+        lambda bad: Message.system(bad),
+        lambda bad: Message(role=bad),
+        lambda bad: Message(role="user", content=bad),
+        lambda bad: Message(role="user", content=(bad,)),
+        lambda bad: Text(text=bad),
+        lambda bad: Reasoning(text=bad),
+        lambda bad: Image(url=bad),
+        lambda bad: File(url=bad),
+        lambda bad: File(id=bad),
+        lambda bad: ToolCall(id=bad, name="t", arguments={}),
+        lambda bad: ToolCall(id="c", name=bad, arguments={}),
+        lambda bad: ToolCall(id="c", name="t", arguments=bad),
+        lambda bad: ToolResult(id=bad, name="t", content=""),
+        lambda bad: ToolResult(id="c", name=bad, content=""),
+        lambda bad: ToolResult(id="c", name="t", content=bad),
+        lambda bad: ToolResult(id="c", name="t", content=(bad,)),
+    ],
+)
+@pytest.mark.parametrize("bad", [3, None, b"x", ("x",), 1.5, object()])
+def test_what_a_log_could_not_hold_is_refused_where_it_is_created(make: Any, bad: Any) -> None:
+    with pytest.raises(TypeError, match=r"is a string|is a dict|contains parts|is one of|needs"):
+        make(bad)
+
+
+def test_lists_of_parts_become_tuples() -> None:
+    said, text = Message(role="user", content=[Text(text="Hi.")]), [Text(text="So.")]  # type: ignore[arg-type]
+    assert said == Message.user("Hi.")
+    result = ToolResult(id="c", name="t", content=text)  # type: ignore[arg-type]
+    assert result.content == (Text(text="So."),)
+
+
 @pytest.mark.parametrize("kind", [Image, File])
 def test_data_that_is_not_bytes_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match="is bytes: write"):

@@ -6,13 +6,14 @@ import gc
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
 from headwater import Agent, AgentStream, StreamChunk
 from headwater.backends.offline import Call, Fail, Say
-from headwater.errors import HeadwaterError, LoopMisuse
+from headwater.errors import ConfigurationError, HeadwaterError, LoopMisuse, UnknownQuestion
 from headwater.events import Event
 from headwater.readers.kept_loop import kept_loop
 from headwater.testing import check_log
@@ -295,6 +296,23 @@ def test_readers_of_other_shapes_of_the_same_stream_are_refused() -> None:
                 aiter(other)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("id", [None, 3, [], {}, b"x"])
+def test_the_id_of_a_question_is_text(id: Any) -> None:
+    stream = scripted("So.").run_stream("Go.")
+    for answer in (stream.approve, stream.deny, stream.decline, partial(stream.answer, content=1)):
+        with pytest.raises(UnknownQuestion, match="is text, not"):
+            answer(id)
+    assert stream.result_sync() == "So."
+
+
+@pytest.mark.parametrize("agent", [3, b"writer", ["writer"]])
+def test_who_is_steered_is_a_name(agent: Any) -> None:
+    stream = scripted("So.").run_stream("Go.")
+    with pytest.raises(ConfigurationError, match="agent is"):
+        stream.steer("Stop.", agent=agent)
+    assert stream.result_sync() == "So."
 
 
 def test_a_chunk_is_a_plain_value() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from headwater.errors import ConfigurationError
 from headwater.events import MessageAdded, MessageReceived
-from headwater.events.messages import Image, Message
+from headwater.events.messages import Image, Message, ToolCall
 from headwater.runtime.ear import Ear, to_say
 from tests.support.streams import scripted
 
@@ -96,6 +96,9 @@ def test_many_threads_may_send_messages_at_once() -> None:
     assert len(ear.heard()) == 800
 
 
+CALL = ToolCall(id="c", name="t", arguments={})
+
+
 @pytest.mark.parametrize(
     ("message", "says"),
     [
@@ -104,7 +107,7 @@ def test_many_threads_may_send_messages_at_once() -> None:
         (["stop"], "is of type list"),
         (Message.assistant("I have said so."), "has the role 'assistant'"),
         (Message.tool(), "has the role 'tool'"),
-        (Message.user(3), "contains an object of type int"),  # type: ignore[arg-type]
+        (Message(role="user", content=(CALL,)), "contains an object of type ToolCall"),
     ],
 )
 def test_what_cannot_be_said_is_refused_at_once_and_the_run_goes_on(message: Any, says: str) -> None:

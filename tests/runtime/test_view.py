@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headwater import Agent, Message, clip_tool_results, tool
 from headwater.backends.offline import Call, ScriptedModel
-from headwater.errors import HistoryInvalid
+from headwater.errors import ConfigurationError, HistoryInvalid
 from headwater.events.messages import Image, Text, ToolResult
 from headwater.providers.request import Request
 from headwater.runtime.view import ViewInfo, seen_by
@@ -75,15 +77,36 @@ def test_invalid_conversations_are_refused(returned: Any, says: str) -> None:
 
 
 def test_tool_results_are_clipped_except_the_last() -> None:
-    result = ToolResult(id="c", name="t", content="x" * 50)
-    parts = ToolResult(id="d", name="t", content=(Text(text="y" * 50), Image(data=b"1", media_type="image/png")))
+    result = ToolResult(id="c", name="t", content="x" * 60)
+    parts = ToolResult(id="d", name="t", content=(Text(text="y" * 60), Image(data=b"1", media_type="image/png")))
     view = clip_tool_results(10, keep_last=1)
     short = view((Message.tool(result, parts), Message.tool(result)), INFO)
     cut, other = short[0].content
-    assert cut.content == f"{'x' * 10}\n[Truncated: 50 characters in total.]"
+    assert cut.content == f"{'x' * 10}\n[Truncated: 60 characters in total.]"
     assert other.content[0].text.startswith("y" * 10 + "\n")
     assert other.content[1] == parts.content[1]
     assert short[1].content == (result,)
+
+
+@given(st.text(max_size=200), st.integers(0, 200))
+def test_a_clipped_text_is_a_beginning_with_a_note_and_shorter(text: str, chars: int) -> None:
+    result = ToolResult(id="c", name="t", content=text)
+    (message,) = clip_tool_results(chars, keep_last=0)((Message.tool(result),), INFO)
+    (clipped,) = message.content
+    said = clipped.content
+    if said != text:
+        beginning, _, note = said.rpartition("\n")
+        assert (beginning, note) == (text[:chars], f"[Truncated: {len(text):,} characters in total.]")
+        assert len(said) < len(text)
+    else:
+        assert len(text) <= chars + len(f"\n[Truncated: {len(text):,} characters in total.]")
+    said.encode()
+
+
+@pytest.mark.parametrize("wrong", [{"chars": None}, {"chars": -1}, {"chars": True}, {"chars": 1, "keep_last": 1.5}])
+def test_limits_of_clipping_are_whole_numbers(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="of clip_tool_results is"):
+        clip_tool_results(**wrong)
 
 
 def test_a_clipped_result_is_whole_in_the_log() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headwater.errors import Cancelled
+from headwater.errors import Cancelled, ConfigurationError
 from headwater.tools.context import ToolContext
 
 
@@ -65,3 +65,15 @@ def test_a_stop_wakes_a_waiting_thread() -> None:
     context.stop()
     thread.join(10)
     assert woken == [True]
+
+
+@pytest.mark.parametrize("message", [None, b"How many?", 3, ["How many?"]])
+def test_a_question_is_text(message: Any) -> None:
+    with pytest.raises(ConfigurationError, match="The question to a person is of type"):
+        ToolContext(None).ask_sync(message, int)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, True, "5", 10**400, float("inf"), float("nan")])
+def test_a_question_waits_a_number_of_seconds(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="seconds= of a question is"):
+        ToolContext(None).ask_sync("How many?", int, seconds=seconds)

@@ -359,7 +359,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             retries=retries,
             tool_errors=self.tool_errors,
             approval=self.approval,
-            approver=approver or self.approver,
+            approver=validation.callback("approver", approver) or self.approver,
             wants_log=(self.keep_log if keep_log is None else keep_log) or self._asks(offered, set()),
             context=context,
             quiet=self.print_on is False,
@@ -412,6 +412,9 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         validation.callback("streaming_callback", self.streaming_callback)
         validation.callback("on_event", self.on_event)
         validation.callback("on_retract", self.on_retract)
+        validation.approval(self.approval)
+        validation.callback("approver", self.approver)
+        validation.callback("view", self.view)
         validation.instructions(self.instructions)
 
     def _all_tools(self, offered: dict[str, Offered], output: Output | None) -> Mapping[str, Offered]:

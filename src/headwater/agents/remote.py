@@ -23,6 +23,7 @@ from headwater.agents.task import Task, as_messages
 from headwater.backends.remote.address import address_of
 from headwater.backends.remote.log import IDLE_SECONDS, RECONNECT_SECONDS, RemoteLog
 from headwater.backends.remote.server import RemoteServer
+from headwater.backends.timeouts import is_seconds
 from headwater.errors import ConfigurationError
 from headwater.events.response import Response
 from headwater.readers.callbacks import event_watcher, token_watcher
@@ -212,7 +213,7 @@ _PLAIN_CODE: Final = _PlainCode()
 def _stream(make: Callable[[], RemoteLog], options: ReadOptions) -> AgentStream[Any, Any]:
     if unknown := options.keys() - ReadOptions.__annotations__:
         raise validation.unknown(min(unknown), hint="It belongs to the agent, which is the server's.")
-    for name in ("streaming_callback", "on_event", "on_retract"):
+    for name in ("streaming_callback", "on_event", "on_retract", "approver"):
         validation.callback(name, options.get(name))
     return AgentStream(lambda: _begun(make(), **options))
 
@@ -250,7 +251,7 @@ def _begun(
 def _clocks(idle_timeout: float, reconnect_timeout: float) -> dict[str, float]:
     clocks = {"idle_timeout": idle_timeout, "reconnect_timeout": reconnect_timeout}
     for name, seconds in clocks.items():
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        if not is_seconds(seconds):
             raise ConfigurationError(f"{name} is {seconds!r}.", hint="Give seconds, more than 0.")
     return clocks
 

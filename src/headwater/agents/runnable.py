@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import TypeVar
 
+from headwater.agents import validation
 from headwater.agents.deep_copy import DeepCopied
 from headwater.errors import LoopMisuse
 from headwater.providers.request import ToolSpec
@@ -125,7 +126,7 @@ class RunnableTool(DeepCopied, Plain):
     ) -> None:
         self._begin = begin
         self.runnable = runnable
-        self.approval: Approval = approval
+        self.approval: Approval = validation.approval(approval)
         self.name = name or tool_name(runnable.name)
         self.spec = ToolSpec(
             name=self.name,

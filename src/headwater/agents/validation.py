@@ -20,10 +20,12 @@ from headwater.events.messages import Message
 from headwater.events.response import Response
 from headwater.providers.request import Secret, Settings
 from headwater.schema.well_formed import all_well_formed
+from headwater.tools.work import Approval, is_approval
 
 __all__ = (
     "SETTINGS",
     "address",
+    "approval",
     "callback",
     "choice",
     "fitting_settings",
@@ -99,6 +101,13 @@ def instructions(value: Any) -> Any:
     if value is not None and not isinstance(value, str) and not callable(value):
         raise wrong("instructions", value, "Give a string, or a function of the context.")
     return value
+
+
+def approval(value: Any) -> Approval:
+    """Whether a call needs approval. Raises ConfigurationError."""
+    if not is_approval(value):
+        raise wrong("approval", value, "Give True, a reason, or a function of the call.")
+    return value  # type: ignore[no-any-return]
 
 
 def timeouts(value: Any) -> Timeouts | None:

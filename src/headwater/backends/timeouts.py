@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from headwater.backends.base import Exchange
     from headwater.providers.decoder import Decoder
 
-__all__ = ("Timeouts",)
+__all__ = ("Timeouts", "is_seconds")
+
+MAX_SECONDS: Final = 1e9
+"""The longest time limit, about 30 years: timers and threads wait for as long on every system."""
+
+
+def is_seconds(value: object) -> bool:
+    """Whether it is a valid time limit: a number of seconds above 0."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +54,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
+            if value is not None and not is_seconds(value):
                 raise ConfigurationError(
                     f"timeouts.{name} is {value!r}.",
                     hint="Use a number of seconds greater than 0, or None to disable it.",

@@ -21,6 +21,7 @@ from headwater.readers.chunks import StreamChunk
 from headwater.readers.kept_loop import blocks_here
 from headwater.readers.stream import AgentStream
 from headwater.runtime.ear import to_say
+from headwater.runtime.people import question_id
 
 __all__ = ("RunRef", "attached", "either")
 
@@ -108,7 +109,7 @@ class RunRef(Generic[OutputT]):
 
         Raises RunEnded, UnknownRun, and ConfigurationError for anything but text or a message.
         """
-        said = to_say(message, by)
+        said = to_say(message, by, agent)
         return either(self._home, lambda: say_steer(self._home, self.id, said, agent=agent, by=by, now=now))
 
     def approve(
@@ -136,4 +137,4 @@ class RunRef(Generic[OutputT]):
         return self._say(id, Answer(action="decline", by=by), "input")
 
     def _say(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
-        return either(self._home, lambda: say_answer(self._home, self.id, id, answer, kind))
+        return either(self._home, lambda: say_answer(self._home, self.id, question_id(id), answer, kind))

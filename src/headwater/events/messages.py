@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from decimal import Context, Decimal
+from types import NoneType
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -36,8 +37,14 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "cancelled"]
 
 
+_ROLES: Final = ("system", "user", "assistant", "tool")
+
+
 class Part(msgspec.Struct, frozen=True, tag_field="type", kw_only=True, omit_defaults=True):
-    """One piece of a message's content. `signature` is opaque data that its provider expects back with it."""
+    """One piece of a message's content. `signature` is opaque data that its provider expects back with it.
+
+    A part that the log could not hold is refused where it is created: TypeError.
+    """
 
     signature: str | None = None
 
@@ -50,6 +57,10 @@ class Text(Part, frozen=True, tag="text"):
     cache: bool = False
     """A prompt-caching mark: the provider may cache everything up to here, if it supports such marks."""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise _wrong(self, "text", "a string")
+
 
 class Reasoning(Part, frozen=True, tag="reasoning"):
     """A model's reasoning. `redacted` is its encrypted form, for providers that send only that."""
@@ -57,6 +68,10 @@ class Reasoning(Part, frozen=True, tag="reasoning"):
     text: str = ""
     kind: Literal["summary", "full"] = "full"
     redacted: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise _wrong(self, "text", "a string")
 
 
 class Image(Part, frozen=True, tag="image"):
@@ -72,9 +87,19 @@ class Image(Part, frozen=True, tag="image"):
         if (self.data is None) == (self.url is None):
             raise TypeError("An Image needs either data= (bytes) or url=.")
         _check_bytes("Image", self.data)
+        if not isinstance(self.url, (str, NoneType)):
+            raise _wrong(self, "url", "a string")
         if self.data is not None and not self.media_type:
             # msgspec calls this once the fields are set; even a frozen value can be completed here.
             msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "image/png"))
+
+
+def _wrong(part: Part, field: str, wants: str) -> TypeError:
+    return TypeError(f"{type(part).__name__}.{field} is {wants}, not {type(getattr(part, field)).__name__}.")
+
+
+def _all_are(content: Any, kinds: type | tuple[type, ...]) -> bool:
+    return isinstance(content, tuple) and all(isinstance(part, kinds) for part in content)
 
 
 def _check_bytes(kind: str, data: Any) -> None:
@@ -97,6 +122,9 @@ class File(Part, frozen=True, tag="file"):
         if sum(x is not None for x in (self.data, self.url, self.id)) != 1:
             raise TypeError("A File needs one of data= (bytes), url= or id=.")
         _check_bytes("File", self.data)
+        for name in ("url", "id"):
+            if not isinstance(getattr(self, name), (str, NoneType)):
+                raise _wrong(self, name, "a string")
         if self.data is not None and not self.media_type:
             msgspec.structs.force_setattr(self, "media_type", sniff_media_type(self.data, "text/plain"))
 
@@ -117,6 +145,12 @@ class ToolCall(Part, frozen=True, tag="tool_call"):
     item_id: str | None = None
     """The provider's second id of the call, if it has one (OpenAI Responses items)."""
 
+    def __post_init__(self) -> None:
+        if not (isinstance(self.id, str) and isinstance(self.name, str)):
+            raise _wrong(self, "name" if isinstance(self.id, str) else "id", "a string")
+        if not isinstance(self.arguments, (dict, str)):
+            raise _wrong(self, "arguments", "a dict, or the raw string")
+
 
 class ToolResult(Part, frozen=True, tag="tool_result"):
     """A tool's result for the call `id`. `content` is text, or parts if it holds images or files."""
@@ -127,6 +161,15 @@ class ToolResult(Part, frozen=True, tag="tool_result"):
     error: bool = False
     custom: bool = False
     cache: bool = False
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.id, str) and isinstance(self.name, str)):
+            raise _wrong(self, "name" if isinstance(self.id, str) else "id", "a string")
+        content: Any = self.content
+        if isinstance(content, list):
+            msgspec.structs.force_setattr(self, "content", tuple(content))
+        if not isinstance(self.content, str) and not _all_are(self.content, (Text, Image, File)):
+            raise _wrong(self, "content", "a string, or a tuple of Text, Image and File")
 
 
 class ToolError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -170,6 +213,20 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str = ""
     replaces: int = 0
     """Marks a compaction: it is sent instead of that many messages from the start; the conversation keeps them."""
+
+    def __post_init__(self) -> None:
+        if self.role not in _ROLES:
+            raise TypeError(f"The role of a Message is one of {', '.join(_ROLES)}, not {self.role!r}.")
+        content: Any = self.content
+        if isinstance(content, list):
+            msgspec.structs.force_setattr(self, "content", tuple(content))
+        if not _all_are(self.content, Part):
+            whole = self.content if isinstance(self.content, tuple) else (self.content,)
+            strange = next(part for part in whole if not isinstance(part, Part))
+            raise TypeError(
+                f"A Message contains parts such as Text and Image, not {type(strange).__name__}."
+                ' Write Message.user("…") or Message.assistant("…") for text.'
+            )
 
     @property
     def text(self) -> str:

@@ -35,6 +35,7 @@ from headwater.readers.reading import (
 )
 from headwater.readers.selection import Choice
 from headwater.runtime.ear import to_say
+from headwater.runtime.people import question_id
 
 if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
@@ -280,7 +281,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     def _answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
         run = self._begun()
         try:
-            run.people.answer(id, answer, kind)
+            run.people.answer(question_id(id), answer, kind)
         except UnknownQuestion:
             if run.over:
                 raise RunEnded(f"The run is over, so {id!r} was not answered.", hint="Start another run.") from None
@@ -293,7 +294,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         current answer is cut off, but never a tool. A workflow needs `agent`, the name of a running member. Messages
         that no model saw are in `Response.unheard`. Raises ConfigurationError for anything but text or a message.
         """
-        said = to_say(message, by)
+        said = to_say(message, by, agent)
         return self._begun().steer(said, agent=agent, by=by, now=now)
 
     # --- leaving

@@ -23,11 +23,14 @@ EAR: Final = threading.RLock()
 """Held while a message is added, and while a run decides that it is over, so that no message is lost."""
 
 
-def to_say(message: Any, by: Any = "") -> Message:
+def to_say(message: Any, by: Any = "", agent: Any = None) -> Message:
     """Returns the message to a run, which may be given as text. Raises ConfigurationError.
 
-    It is checked where it is said: a run must not fail later because somebody said something invalid to it.
+    It is checked where it is said: a run must not fail later because somebody said something invalid to it. `by` is who
+    says it, `agent` the name of the agent that is meant.
     """
+    if agent is not None and not isinstance(agent, str):
+        raise ConfigurationError(f"agent is {agent!r}.", hint="Pass the name of a member that is running.")
     if not isinstance(by, str):
         raise ConfigurationError(f"by is {by!r}.", hint="Pass the name of the person as text.")
     if isinstance(message, str):

@@ -22,7 +22,19 @@ from headwater.events.questions import Answer, Question
 from headwater.schema.well_formed import all_well_formed
 from headwater.tools import pool
 
-__all__ = ("Answered", "Approver", "Check", "People", "Post", "Waiting", "answer_of", "answered", "decided", "unfit")
+__all__ = (
+    "Answered",
+    "Approver",
+    "Check",
+    "People",
+    "Post",
+    "Waiting",
+    "answer_of",
+    "answered",
+    "decided",
+    "question_id",
+    "unfit",
+)
 
 Approver: TypeAlias = Callable[[Question], Any]
 """Answers questions: returns a bool or an Answer, or an awaitable of one. A sync function runs in a thread."""
@@ -260,6 +272,15 @@ class People:
         self._answered[question.id] = _in_words(question.kind, answer)
         self._telling[question.id] = question.run
         return answer
+
+
+def question_id(id: Any) -> str:
+    """Returns the id of a question. Raises UnknownQuestion if it is not text."""
+    if not isinstance(id, str):
+        raise UnknownQuestion(
+            f"The id of a question is text, not {type(id).__name__}.", hint="Pass the id of one in stream.pending."
+        )
+    return id
 
 
 def unfit(question: Question, answer: Answer, problem: AnswerInvalid) -> Answer:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from headwater.errors import HistoryInvalid
+from headwater.errors import ConfigurationError, HistoryInvalid
 from headwater.events.history import strays, unanswered
 from headwater.events.messages import Message, Text, ToolResult
 
@@ -61,8 +61,14 @@ async def seen_by(view: View, messages: Sequence[Message], info: ViewInfo) -> tu
 def clip_tool_results(chars: int, *, keep_last: int = 2) -> View:
     """Returns a view that truncates the text of tool results to `chars` characters each, except in the last messages.
 
-    `keep_last` is the number of messages at the end that are not truncated. The log keeps everything.
+    A note says how long the text was. A text that would not get shorter with it stays whole.
+
+    `keep_last` is the number of messages at the end that are not truncated. The log keeps everything. Raises
+    ConfigurationError.
     """
+    for name, value in (("chars", chars), ("keep_last", keep_last)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise ConfigurationError(f"{name} of clip_tool_results is {value!r}.", hint="Pass a whole number from 0.")
 
     def view(messages: tuple[Message, ...], info: ViewInfo) -> list[Message]:
         whole = len(messages) - keep_last
@@ -85,4 +91,5 @@ def _clip_result(result: ToolResult, chars: int) -> ToolResult:
 
 
 def _cut(text: str, chars: int) -> str:
-    return text if len(text) <= chars else f"{text[:chars]}\n[Truncated: {len(text):,} characters in total.]"
+    short = f"{text[:chars]}\n[Truncated: {len(text):,} characters in total.]"
+    return short if len(short) < len(text) else text

@@ -31,7 +31,7 @@ def compile_type(type_: Any) -> tuple[TypeAdapter[Any], JSONSchema]:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         return adapter, adapter.json_schema(schema_generator=Quiet)
-    except (PydanticUserError, SchemaError, TypeError, NameError, SyntaxError) as error:
+    except (PydanticUserError, SchemaError, TypeError, ValueError, LookupError, NameError, SyntaxError) as error:
         said = str(error).partition("\n")[0]
         # pydantic's advice is for authors of pydantic models; `UnfitType.hint` replaces it.
         raise UnfitType(f"{said.partition('. Set `arbitrary_types_allowed')[0].rstrip('.')}.") from None

@@ -16,7 +16,8 @@ from typing import Any, Generic, Protocol, overload
 import msgspec
 from typing_extensions import TypeVar
 
-from headwater.errors import AnswerInvalid, Cancelled, Declined, LoopMisuse
+from headwater.backends.timeouts import is_seconds
+from headwater.errors import AnswerInvalid, Cancelled, ConfigurationError, Declined, LoopMisuse
 from headwater.events.questions import Answer
 from headwater.schema.well_formed import well_formed
 from headwater.tools.work import Asked
@@ -114,7 +115,7 @@ class ToolContext(Generic[ContextT]):
         timeouts of the tool and of the run pause meanwhile. `seconds` limits the wait for an answer.
 
         If the run is parked here and resumed, the tool starts again and this returns the earliest answer: so no side
-        effects belong before an `ask`. Raises Declined if the person does not answer.
+        effects belong before an `ask`. Raises Declined if the person does not answer, and ConfigurationError.
         """
         asked, read = _question(message, type, seconds)
         return read(await self._asker().here(asked))
@@ -175,10 +176,18 @@ class ToolContext(Generic[ContextT]):
 
 
 def _question(message: str, type: Any, seconds: float | None) -> tuple[Asked, Callable[[Answer], Any]]:
-    """Returns the question's schema, and the function that reads the answer."""
+    """Returns the question's schema, and the function that reads the answer. Raises ConfigurationError."""
     from headwater.schema.output import OutputType
     from headwater.schema.plain import to_json, to_plain
 
+    if not isinstance(message, str):
+        raise ConfigurationError(
+            f"The question to a person is of type {message.__class__.__name__}.", hint="Pass the question as text."
+        )
+    if seconds is not None and not is_seconds(seconds):
+        raise ConfigurationError(
+            f"seconds= of a question is {seconds!r}.", hint="Pass a number of seconds above 0, or None for no limit."
+        )
     wanted: OutputType[Any] = OutputType(type)
     schema = wanted.schema or {"type": "object", "properties": {"result": {"type": "string"}}, "required": ["result"]}
 

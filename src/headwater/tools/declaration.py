@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
+from headwater.backends.timeouts import is_seconds
 from headwater.errors import InvalidTool
 from headwater.providers.request import ToolSpec
 from headwater.schema.docstrings import read_docstring
@@ -25,7 +26,7 @@ from headwater.tools.context import ToolContext
 from headwater.tools.context_type import held_by, is_context
 from headwater.tools.execution import run_tool
 from headwater.tools.outcome import MAX_RESULT_CHARS, ToolOutcome
-from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work
+from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work, is_approval
 
 __all__ = ("Tool", "ToolLike", "as_tool", "as_tools", "tool")
 
@@ -405,7 +406,7 @@ def _by_schema(name: str, function: Any, schema: Mapping[str, Any], contexts: _C
 
 
 def _check_settings(made: Tool[..., Any]) -> None:
-    if made.timeout is not None and not (_is_number(made.timeout) and made.timeout > 0):
+    if made.timeout is not None and not is_seconds(made.timeout):
         raise InvalidTool(
             f"{made.name}: timeout is {made.timeout!r}.", hint="Use a number of seconds above 0, or None."
         )
@@ -416,8 +417,7 @@ def _check_settings(made: Tool[..., Any]) -> None:
     if made.on_unknown not in ("retry", "tell", "ask", "fail"):
         hint = 'Use "retry", "tell", "ask" or "fail".'
         raise InvalidTool(f"{made.name}: on_unknown is {made.on_unknown!r}.", hint=hint)
-    approval: Any = made.approval
-    if not isinstance(approval, (bool, str)) and not callable(approval):
+    if not is_approval(made.approval):
         hint = "Use True, a reason, or a function of the arguments."
         raise InvalidTool(f"{made.name}: approval is {made.approval!r}.", hint=hint)
     if made.on_error not in (None, "tell", "raise"):

@@ -14,7 +14,7 @@ from headwater.providers.request import ToolSpec
 if TYPE_CHECKING:
     from headwater.tools.outcome import ToolOutcome
 
-__all__ = ("Approval", "Asked", "Offered", "OnUnknown", "Plain", "ToolErrors", "Work")
+__all__ = ("Approval", "Asked", "Offered", "OnUnknown", "Plain", "ToolErrors", "Work", "is_approval")
 
 ToolErrors: TypeAlias = Literal["tell", "raise"]
 """What happens after an exception in a tool: the model is told and continues, or the run ends with it."""
@@ -26,6 +26,11 @@ outcome is unknown, a person is asked, or the run fails."""
 Approval: TypeAlias = bool | str | Callable[..., Any]
 """Whether a tool needs approval: True, the reason, or a function of the validated arguments and, if it has two
 parameters, the run's context, which returns one of these or an awaitable of one."""
+
+
+def is_approval(value: object) -> bool:
+    """Whether `approval=` may be this value."""
+    return isinstance(value, (bool, str)) or callable(value)
 
 
 class Asked(NamedTuple):

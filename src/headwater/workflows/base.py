@@ -129,7 +129,7 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
         self.max_concurrency = None if max_concurrency is None else validation.whole("max_concurrency", max_concurrency)
         self.timeouts = validation.timeouts(timeouts)
         self.stream = stream
-        self.approver = approver
+        self.approver = validation.callback("approver", approver)
         self.keep_log = keep_log
         self._keep_journal(journal, context_from, on_waiting)
 
@@ -318,7 +318,7 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
         run.slow_reader = validation.choice("slow_reader", slow_reader, SLOW_READERS) or "wait"
         if not run.wants_log:
             run.wants_log = self.wants_log(set())
-        if (answers := approver or self.approver) is not None:
+        if (answers := validation.callback("approver", approver) or self.approver) is not None:
             run.approver = answers
         if resumption is not None:
             resumption.apply(run)
