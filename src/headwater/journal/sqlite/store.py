@@ -147,7 +147,13 @@ class SqliteLog(RunLog):
             watch = await asyncio.to_thread(_connect, path, query_only=True)
         except sqlite3.Error as error:
             raise unavailable(url, error) from None
-        return cls(path, url, watch)
+        log = cls(path, url, watch)
+        try:
+            await log._reader.do(lambda db: None)  # opened now: on a disk that is full it could not be opened any more
+        except BaseException:
+            await log.close()
+            raise
+        return log
 
     def __repr__(self) -> str:
         return f"SqliteLog({self._path!r})"
