@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from headwater import Agent, SequentialWorkflow
+from headwater.durable.home import home_of
 from headwater.errors import ConfigurationError, ThreadBusy
 from headwater.testing import ScriptedModel
 from tests.support.journals import by_role, journal, payer, plain
@@ -18,6 +22,59 @@ def test_one_key_is_one_run(journal: str) -> None:
     again = plain(journal).start("Hi", key="monday")
     assert (again.id, again.new) == (first.id, False)
     assert plain(journal).start("Hi", key="tuesday").id != first.id
+
+
+def test_a_key_is_its_agents_own(journal: str) -> None:
+    first = plain(journal).start("Hi", key="monday")
+    other = Agent(name="other", model=by_role(user="I am another."), journal=journal).start("Hi", key="monday")
+    assert (other.new, other.result_sync().text) == (True, "I am another.")
+    assert first.result_sync() == "Hello there."
+
+
+def test_a_second_start_under_a_key_changes_nothing(journal: str) -> None:
+    agent = plain(journal)
+
+    async def main() -> None:
+        log = await home_of(journal).log()
+        later = await log.now() + 3600.0
+        first = await agent.start("Hi", key="monday", not_before=later, priority=1)
+        changed: list[dict[str, Any]] = [{}, {"not_before": later - 3600.0}, {"priority": 9, "labels": {"a": "b"}}]
+        for more in changed:
+            again = await agent.start("Hi", key="monday", **more)
+            assert (again.id, again.new) == (first.id, False)
+        engine = home_of(journal).station.engine
+        assert engine is not None
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not engine.driven
+        info = await log.info(first.id)
+        assert (info.state, info.end, info.request.priority, info.request.labels) == ("queued", 0, 1, {})
+
+    asyncio.run(main())
+
+
+def test_a_second_start_leaves_a_run_that_waits_alone(journal: str) -> None:
+    agent = payer(journal)
+
+    async def main() -> None:
+        log = await home_of(journal).log()
+        first = await agent.start("Pay", key="monday")
+        async for event in first.events():
+            if event.type == "run.waiting":
+                break
+        while (await log.info(first.id)).state != "waiting":  # noqa: ASYNC110  # no event of ours comes of it
+            await asyncio.sleep(0.001)
+        end = (await log.info(first.id)).end
+        again = await agent.start("Pay", key="monday")
+        engine = home_of(journal).station.engine
+        assert again.id == first.id
+        assert engine is not None
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert not engine.driven
+        assert (await log.info(first.id)).end == end
+
+    asyncio.run(main())
 
 
 def test_without_a_journal_there_is_nothing_to_start_it_in(monkeypatch: pytest.MonkeyPatch, journal: str) -> None:

@@ -70,9 +70,10 @@ class Journaled(Generic[OutputT]):
         """Start a run that goes on without a reader. It blocks in plain code; in an event loop, await it.
 
         The run is stored in the journal and driven in this process, until it ends or another process takes over.
-        `key` names it: a second start under the same key returns the run that there is. `context` is a JSON value.
-        `thread` is the name of a conversation in the journal, which takes one run at a time: a second one raises
-        ThreadBusy, or waits its turn with `when_busy="queue"`. `not_before` is in Unix seconds of the journal's clock.
+        `key` names it among the agent's runs: a second start under the same key returns the run that there is, and
+        changes nothing of it. `context` is a JSON value. `thread` is the name of a conversation in the journal, which
+        takes one run at a time: a second one raises ThreadBusy, or waits its turn with `when_busy="queue"`.
+        `not_before` is in Unix seconds of the journal's clock.
         `options` are those of `run_stream` that have a JSON form. Raises ConfigurationError, ThreadBusy.
         """
         from headwater.durable.start import started

@@ -1,6 +1,7 @@
 """Starting a run that goes on without a reader: it is stored, then driven here until another process takes over.
 
-Owns what a run may be started with. A run that was started twice under the same key is one run.
+Owns what a run may be started with. A run that was started twice under the same key is one run: the second start
+changes nothing of it, neither its request nor when it is driven.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def started(
 async def _start(home: Home, request: Request, key: str | None, when_busy: Literal["raise", "queue"]) -> RunRef[Any]:
     log = await home.log()
     created = await log.create(f"run_{os.urandom(9).hex()}", request, key=key, when_busy=when_busy)
-    if created.new or not (await log.info(created.run)).over:
-        await home.submit(created.run, not_before=request.not_before, priority=request.priority)
+    info = None if created.new else await log.info(created.run)
+    if info is None or info.state == "queued":  # a run that has begun is found by whoever looks for what is due
+        stands = request if info is None else info.request
+        await home.submit(created.run, not_before=stands.not_before, priority=stands.priority)
     return RunRef(home, created.run, new=created.new)

@@ -87,7 +87,8 @@ class MemoryLog(RunLog):
         self._clock = clock
         self._lock = threading.RLock()
         self._runs: dict[str, _Run] = {}
-        self._keys: dict[str, str] = {}
+        self._keys: dict[tuple[str, str | None], str] = {}
+        """Runs by their agent and key."""
         self._workers: dict[str, tuple[Worker, float]] = {}
         self._waiting: list[tuple[frozenset[str], asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._letters = 0
@@ -100,13 +101,14 @@ class MemoryLog(RunLog):
         """See RunLog."""
         check_request(run, request, key)
         with self._lock:
-            if run in self._runs or key in self._keys:
-                return Created(run if run in self._runs else self._keys[key or ""], new=False)
+            standing = run if run in self._runs else self._keys.get((request.agent, key))
+            if standing is not None:
+                return Created(standing, new=False)
             if when_busy == "raise" and (ahead := self._ahead(request.thread)) is not None:
                 raise busy(request.thread or "", ahead.id)
             self._runs[run] = _Run(run, request, key, self._clock(), wake_at=request.not_before)
             if key is not None:
-                self._keys[key] = run
+                self._keys[request.agent, key] = run
             return Created(run, new=True)
 
     async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
@@ -392,7 +394,7 @@ class MemoryLog(RunLog):
     def _delete(self, run: _Run) -> None:
         del self._runs[run.id]
         if run.key is not None:
-            del self._keys[run.key]
+            del self._keys[run.request.agent, run.key]
         self._ring(run.id)
 
     async def close(self) -> None:

@@ -293,7 +293,8 @@ class RunLog(Protocol):
     async def create(
         self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
     ) -> Created:
-        """Store a run that is to be driven. A known id, or a known key, creates nothing and tells which run stands.
+        """Store a run that is to be driven. A known id, or a key that a run of the agent has, creates nothing and
+        changes nothing: it tells which run stands. Two agents may have runs of the same key.
 
         Raises ThreadBusy where another run of the thread is open; with `when_busy="queue"` the run waits its turn.
         """

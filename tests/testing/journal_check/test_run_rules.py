@@ -20,6 +20,27 @@ class KeysAreNothing(MemoryLog):
         return await super().create(run, request, when_busy=when_busy)
 
 
+class KeysOfAnyone(MemoryLog):
+    """A key names one run, whoever the agent is."""
+
+    async def create(
+        self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
+    ) -> Created:
+        known = next((one.id for one in self._runs.values() if one.key == key), None)
+        if key is not None and known is not None:
+            return Created(known, new=False)
+        return await super().create(run, request, key=key, when_busy=when_busy)
+
+
+class TheLastRequestStands(MemoryLog):
+    async def create(
+        self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
+    ) -> Created:
+        created = await super().create(run, request, key=key, when_busy=when_busy)
+        self._runs[created.run].request = request
+        return created
+
+
 class NeverBusy(MemoryLog):
     async def create(
         self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
@@ -66,6 +87,8 @@ def test_they_hold_in_memory() -> None:
 
 def test_each_finds_the_store_that_breaks_it() -> None:
     breaks(KeysAreNothing(), "of_many_callers_with_one_key_one_creates", "what_a_run_is_created_with_comes_back")
+    breaks(KeysOfAnyone(), "a_key_names_one_run_of_its_agent")
+    breaks(TheLastRequestStands(), "a_key_names_one_run_of_its_agent", "an_id_is_created_once")
     breaks(NeverBusy(), "a_thread_runs_one_at_a_time", "of_many_callers_on_one_thread_one_runs")
     breaks(LosesLabels(), "what_a_run_is_created_with_comes_back")
     breaks(AllIsDue(), "a_run_is_due_when_somebody_should_drive_it")

@@ -24,7 +24,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             root text primary key,
             agent text not null,
             state text not null default 'queued',
-            key text unique,
+            key text,
             thread text,
             request bytea not null,
             labels jsonb not null,
@@ -39,6 +39,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             expires_at timestamptz,
             outcome text not null default ''
         ) with (fillfactor = 70)""",
+        "create unique index runs_key on headwater.runs(agent, key) where key is not null",
         "create index runs_open on headwater.runs(no) where state in ('queued', 'running', 'waiting')",
         "create index runs_unpacked on headwater.runs(ended_at) where ended_at is not null and not packed",
         "create index runs_expiring on headwater.runs(expires_at) where expires_at is not null",

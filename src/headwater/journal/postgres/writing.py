@@ -34,6 +34,9 @@ CREATE: Final = """
     insert into headwater.runs(root, agent, key, thread, request, labels, keep, wake_at)
     values (%s, %s, %s, %s, %s, %s, %s, to_timestamp(%s)) on conflict do nothing returning root"""
 
+STANDING: Final = """
+    select root from headwater.runs where root = %s or (agent = %s and key = %s) order by root = %s desc limit 1"""
+
 OPEN_ONE: Final = """
     select root from headwater.runs where thread = %s and not %s and state in ('queued', 'running', 'waiting')
     order by no limit 1"""
@@ -44,8 +47,8 @@ async def create(db: Database, run: str, request: Request, key: str | None, queu
     async with db.transaction():
         if request.thread is not None:  # of two that create a run of one thread, the second sees the first's
             await db.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (request.thread,))
-        standing = "select root from headwater.runs where root = %s or key = %s order by root = %s desc limit 1"
-        if (row := await (await db.execute(standing, (run, key, run))).fetchone()) is not None:
+        names = (run, request.agent, key, run)
+        if (row := await (await db.execute(STANDING, names)).fetchone()) is not None:
             return Created(row[0], new=False)
         ahead = await (await db.execute(OPEN_ONE, (request.thread, queue_up))).fetchone()
         if ahead is not None:
@@ -62,7 +65,7 @@ async def create(db: Database, run: str, request: Request, key: str | None, queu
         )
         if await (await db.execute(CREATE, values)).fetchone() is not None:
             return Created(run, new=True)
-        row = await (await db.execute(standing, (run, key, run))).fetchone()
+        row = await (await db.execute(STANDING, names)).fetchone()
         return Created(row[0] if row is not None else run, new=False)
 
 

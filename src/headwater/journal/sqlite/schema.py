@@ -21,7 +21,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             root text not null unique,
             agent text not null,
             state text not null default 'queued',
-            key text unique,
+            key text,
             thread text,
             request blob not null,
             labels text not null,
@@ -35,6 +35,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             expires_at real,
             outcome text not null default ''
         )""",
+        "create unique index runs_key on runs(agent, key) where key is not null",
         "create index runs_open on runs(no) where state in ('queued', 'running', 'waiting')",
         "create index runs_unpacked on runs(ended_at) where ended_at is not null and packed = 0",
         "create index runs_expiring on runs(expires_at) where expires_at is not null",

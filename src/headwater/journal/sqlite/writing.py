@@ -49,7 +49,8 @@ OF_A_RUN: Final = ("events", "packs", "inbox", "threads", "runs")
 def create(db: sqlite3.Connection, run: str, request: Request, key: str | None, queue_up: bool, now: float) -> Created:
     """See RunLog. Raises ThreadBusy."""
     row = db.execute(
-        "select root from runs where root = ? or key = ? order by root = ? desc", (run, key, run)
+        "select root from runs where root = ? or (agent = ? and key = ?) order by root = ? desc",
+        (run, request.agent, key, run),
     ).fetchone()
     if row is not None:
         return Created(row[0], new=False)

@@ -57,6 +57,23 @@ async def of_many_callers_with_one_key_one_creates(s: Stores) -> None:
         s.same("how many runs they were told", len({one.run for one in made}), 1)
 
 
+async def a_key_names_one_run_of_its_agent(s: Stores) -> None:
+    """Two agents may have runs of one key, and a second create under a key changes nothing of the run that stands."""
+    key, mine, other = s.name("key"), f"agent_{s.mark}", f"other_{s.mark}"
+    run, theirs = await s.new(key=key), s.name()
+    s.same("another agent's", await s.b.create(theirs, Request(agent=other), key=key), Created(theirs, new=True))
+    before = await s.b.info(run)
+    more = Request(agent=mine, not_before=before.created_at + 60.0, priority=7, labels={"a": "b"}, keep=1.0)
+    s.same("a second create", await s.b.create(s.name(), more, key=key), Created(run, new=False))
+    s.same("what it changed", await s.b.info(run), before)
+    for agent, its in ((mine, run), (other, theirs)):
+        again = await s.a.create(s.name(), Request(agent=agent), key=key)
+        s.same(f"the run of {agent}", again, Created(its, new=False))
+    await s.a.delete(run)
+    again = await s.a.create(s.name(), Request(agent=other), key=key)
+    s.same("the other's, once one is deleted", again, Created(theirs, new=False))
+
+
 async def names_are_data(s: Stores) -> None:
     """Quotes, wildcards and any script are fine in a name; NUL and unpaired surrogates are refused."""
     for name in ("a'b\"c", "%s %(x)s", "$1 ?1 :x", "船 🚢", "x" * 480, "a\\b\n\t"):
@@ -255,6 +272,7 @@ RULES: Final[tuple[Rule, ...]] = (
     what_a_run_is_created_with_comes_back,
     an_id_is_created_once,
     of_many_callers_with_one_key_one_creates,
+    a_key_names_one_run_of_its_agent,
     names_are_data,
     an_unknown_run_is_said_to_be_unknown,
     runs_are_found_by_what_they_are,
