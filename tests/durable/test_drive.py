@@ -329,6 +329,77 @@ def test_whoever_is_to_be_told_is_told_of_each_parked_question_once() -> None:
     assert told == ["How many nights in Oslo?"]
 
 
+def test_a_run_is_let_go_only_when_whoever_is_to_be_told_was() -> None:
+    told: list[str] = []
+
+    def tell(question: Any) -> None:
+        told.append(question.id)
+        if len(told) < 4:
+            raise ConnectionError("the office is closed")
+
+    async def main() -> None:
+        log = MemoryLog()
+        one = one_asked()
+        one.on_waiting = tell
+        await submitted(log, one)
+        driving = asyncio.ensure_future(drive(Place(log, one), "run_1"))
+        await asyncio.sleep(5.0)
+        assert len(told) == 3
+        assert (await log.info("run_1")).state == "running", "so that the run is due where this process dies"
+        await driving
+        assert len(told) == 4
+        assert (await log.info("run_1")).state == "waiting"
+        check_log(await stored(log), parked=True)
+
+    run_virtual(main())
+
+
+def test_the_next_process_tells_what_one_that_died_could_not() -> None:
+    told: list[str] = []
+
+    def closed(question: Any) -> None:
+        raise ConnectionError("the office is closed")
+
+    async def main() -> None:
+        log = MemoryLog()
+        one = one_asked()
+        one.on_waiting = closed
+        await submitted(log, one)
+        process = asyncio.ensure_future(drive(Place(log, one, worker="dead"), "run_1"))
+        await asyncio.sleep(5.0)
+        process.cancel()
+        await asyncio.wait([process])
+        assert [due.why for due in await log.due()] == ["owner"]
+        one.on_waiting = lambda question: told.append(question.id)
+        await drive(Place(log, one, worker="next"), "run_1")
+        assert len(told) == 1
+        assert (await log.info("run_1")).state == "waiting"
+        assert len(asyncio.all_tasks()) == 1
+
+    run_virtual(main())
+
+
+def test_an_answer_is_heard_while_somebody_is_still_to_be_told() -> None:
+    def closed(question: Any) -> None:
+        raise ConnectionError("the office is closed")
+
+    async def main() -> None:
+        log = MemoryLog()
+        one = one_asked()
+        one.on_waiting = closed
+        await submitted(log, one)
+        driving = asyncio.ensure_future(drive(Place(log, one), "run_1"))
+        await asyncio.sleep(5.0)
+        await allow(log, question(await stored(log)))
+        run = await driving
+        assert run is not None
+        assert run.error is None
+        assert (await log.info("run_1")).state == "finished"
+        assert len(asyncio.all_tasks()) == 1
+
+    run_virtual(main())
+
+
 # --- going on
 
 

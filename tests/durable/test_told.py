@@ -6,15 +6,16 @@ import asyncio
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from headwater import Question
-from headwater.durable.told import checked_on_waiting, tell_each
-from headwater.errors import ConfigurationError
+from headwater.durable.told import OnWaiting, Telling, checked_on_waiting
+from headwater.errors import ConfigurationError, JournalUnavailable
 from headwater.journal.memory import MemoryLog
-from headwater.journal.run_log import Request
+from headwater.journal.run_log import LetterKind, Posted, Request, RunLog
+from tests.support.virtual import run_virtual
 
 QUESTIONS = [Question(id="r/c1", kind="approval", tool="pay"), Question(id="r/c2", kind="input", message="How many?")]
 
@@ -23,6 +24,30 @@ async def store() -> MemoryLog:
     log = MemoryLog()
     await log.create("r", Request(agent="a"))
     return log
+
+
+async def nothing() -> None:
+    """Everything is stored."""
+
+
+async def tell_each(log: RunLog, questions: Sequence[Question], tell: OnWaiting) -> int:
+    """Tell of these until all were told. Returns how often that failed."""
+    letters, told, failed = await log.inbox("r"), asyncio.Event(), list[int]()
+    telling = Telling(
+        log,
+        "r",
+        tell,
+        letters,
+        pending=lambda: questions,
+        stored=nothing,
+        failed=lambda: failed.append(1),
+        told=told.set,
+    )
+    if telling.left:
+        telling.begin()
+        await told.wait()
+    await telling.close()
+    return len(failed)
 
 
 def test_a_function_is_told_of_each_question_once() -> None:
@@ -34,38 +59,82 @@ def test_a_function_is_told_of_each_question_once() -> None:
         async def later(question: Question) -> None:
             told.append(question.id)
 
-        await tell_each(log, "r", QUESTIONS[:1], lambda question: told.append(question.id))
-        await tell_each(log, "r", QUESTIONS, later)
+        await tell_each(log, QUESTIONS[:1], lambda question: told.append(question.id))
+        await tell_each(log, QUESTIONS, later)
 
-    asyncio.run(main())
+    run_virtual(main())
     assert told == ["r/c1", "r/c2"]
 
 
-def test_what_fails_is_logged_and_told_again(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[str] = []
+def test_what_fails_is_logged_and_told_again_after_growing_pauses(caplog: pytest.LogCaptureFixture) -> None:
+    tried: list[tuple[str, float]] = []
 
     async def main() -> None:
         log = await store()
+        begun = asyncio.get_running_loop().time()
 
         def broken(question: Question) -> None:
-            raise ValueError("no")
+            tried.append((question.id, asyncio.get_running_loop().time() - begun))
+            if question.id == "r/c1" and len(tried) < 6:
+                raise ValueError("no")
 
-        await tell_each(log, "r", QUESTIONS, broken)
-        await tell_each(log, "r", QUESTIONS, lambda question: told.append(question.id))
+        assert await tell_each(log, QUESTIONS, broken) == 4
+        assert await tell_each(log, QUESTIONS, broken) == 0
 
-    asyncio.run(main())
-    assert told == ["r/c1", "r/c2"]
+    run_virtual(main())
+    assert tried == [("r/c1", 0.0), ("r/c2", 0.0), ("r/c1", 1.0), ("r/c1", 3.0), ("r/c1", 7.0), ("r/c1", 15.0)]
     assert "ValueError: no" in caplog.text
+
+
+def test_what_is_asked_or_answered_meanwhile_counts() -> None:
+    told: list[str] = []
+    open_ = [QUESTIONS[0]]
+
+    def tell(question: Question) -> None:
+        told.append(question.id)
+        if question is QUESTIONS[0]:
+            open_[:] = [QUESTIONS[1]]
+            raise ValueError("somebody was faster")
+
+    async def main() -> None:
+        log, done = await store(), asyncio.Event()
+        telling = Telling(log, "r", tell, [], pending=lambda: open_, stored=nothing, failed=lambda: None, told=done.set)
+        telling.begin()
+        telling.begin()
+        await done.wait()
+        await telling.close()
+        assert [letter.key for letter in await log.inbox("r")] == ["r/c2/told"]
+
+    run_virtual(main())
+    assert told == ["r/c1", "r/c2"]
+
+
+def test_what_could_not_be_noted_is_not_told_again_by_the_same_process() -> None:
+    told: list[str] = []
+
+    class Down(MemoryLog):
+        async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
+            raise JournalUnavailable("Not now.")
+
+    async def main() -> None:
+        log = Down()
+        await log.create("r", Request(agent="a"))
+        await tell_each(log, QUESTIONS, lambda question: told.append(question.id))
+
+    run_virtual(main())
+    assert told == ["r/c1", "r/c2"]
 
 
 class _Hook(http.server.BaseHTTPRequestHandler):
     requests: list[tuple[str | None, dict[str, object]]]
-    status = 204
+    fails = 0
+    """How many of the next requests are answered with 500."""
 
     def do_POST(self) -> None:  # the name that the server looks for
         body = self.rfile.read(int(self.headers["Content-Length"]))
         type(self).requests.append((self.headers["Idempotency-Key"], json.loads(body)))
-        self.send_response(type(self).status)
+        type(self).fails -= 1
+        self.send_response(500 if type(self).fails >= 0 else 204)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -83,22 +152,25 @@ def hook() -> Iterator[tuple[str, type[_Hook]]]:
         thread.join()
 
 
-def test_a_webhook_is_told_with_a_key(hook: tuple[str, type[_Hook]]) -> None:
+def test_a_webhook_is_told_with_a_key(
+    hook: tuple[str, type[_Hook]], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, handler = hook
+    monkeypatch.setattr("headwater.durable.told.FIRST_PAUSE", 0.001)
 
     async def main() -> None:
         log = await store()
-        handler.status = 500
-        await tell_each(log, "r", QUESTIONS[:1], url)
-        handler.status = 204
-        await tell_each(log, "r", QUESTIONS[:1], url)
-        await tell_each(log, "r", QUESTIONS[:1], url)
+        handler.fails = 1
+        await tell_each(log, QUESTIONS[:1], f"{url}/sesame?token=geheim")
+        await tell_each(log, QUESTIONS[:1], url)
 
     asyncio.run(main())
     assert [key for key, _ in handler.requests] == ["r/c1", "r/c1"]
     body = handler.requests[0][1]
     assert body["run"] == "r"
     assert body["question"]["tool"] == "pay"  # type: ignore[index]
+    assert "answered 500" in caplog.text
+    assert not any(secret in caplog.text for secret in ("/hook", "sesame", "geheim"))
 
 
 def test_it_is_a_function_or_a_url() -> None:
@@ -107,3 +179,6 @@ def test_it_is_a_function_or_a_url() -> None:
     assert checked_on_waiting("https://example.org/hook") == "https://example.org/hook"
     with pytest.raises(ConfigurationError, match="webhook"):
         checked_on_waiting("example.org")
+    with pytest.raises(ConfigurationError) as raised:
+        checked_on_waiting("htps://example.org/services/sesame")
+    assert "sesame" not in str(raised.value)

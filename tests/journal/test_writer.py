@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import HeadwaterError, JournalUnavailable, RunLost, ThreadBusy
-from headwater.events import Event, RunFinished, RunStarted, TextDelta
+from headwater.events import Event, RunFinished, RunStarted, RunWaiting, TextDelta
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import Appended, Batch, Request, RunLog
 from headwater.journal.writer import MAX_UNSTORED, Writer, Writing
@@ -293,3 +293,41 @@ def test_a_loop_that_ends_does_not_wait_for_a_store_that_does_not_answer() -> No
 
     asyncio.run(main())
     assert isinstance(lost[0], RunLost)
+
+
+def test_what_is_held_back_is_stored_when_it_is_released_or_at_the_end() -> None:
+    async def main() -> None:
+        for stored_by in ("release", "end", "waits"):
+            store = MemoryLog()
+            log = await writing(store)
+            for event in (RunStarted(agent_name="a", run="r"), text(1), RunWaiting(seq=2, run="r"), text(3)):
+                log.put(event)
+            log.hold_back(RunWaiting)
+            log.whole()
+            await log.settle()
+            assert (await store.info("r")).end == 2
+            if stored_by == "release":
+                log.release()
+            else:
+                if stored_by == "waits":
+                    log.waits(None, 0)
+                log.end()
+            await log.settle()
+            info = await store.info("r")
+            assert (info.end, info.state) == (4, "waiting" if stored_by == "waits" else "running")
+
+    run_virtual(main())
+
+
+def test_what_is_stored_already_is_not_held_back() -> None:
+    async def main() -> None:
+        store = MemoryLog()
+        log = await writing(store)
+        put(log, [RunStarted(agent_name="a", run="r"), RunWaiting(seq=1, run="r")])
+        await log.settle()
+        log.hold_back(RunWaiting)
+        put(log, [text(2)])
+        await log.settle()
+        assert (await store.info("r")).end == 3
+
+    run_virtual(main())

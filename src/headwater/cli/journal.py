@@ -61,8 +61,8 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 async def _upgrade(url: str) -> str:
+    from headwater.journal.addresses import shown
     from headwater.journal.opening import schema_version, upgrade
-    from headwater.journal.wording import shown
 
     before, now = await upgrade(url), schema_version(url)
     if before == 0:

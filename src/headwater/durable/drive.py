@@ -2,8 +2,8 @@
 
 Theory of operation. The log is read whole and the run is made from it, by the same code as `agent.resume`. Its first
 event, `run.resumed`, is appended at the end that was read: where another process has appended meanwhile, the store
-refuses it, and this process lets go of the run without a word. A run whose only work is to wait for people is let go,
-and driven again when an answer comes or its time is up.
+refuses it, and this process lets go of the run without a word. A run whose only work is to wait for people is let go
+once they were told (`told`), and driven again when an answer comes or its time is up.
 
 Owns the order in which this happens. What a run does is `runtime`'s, what is stored `journal`'s.
 """
@@ -17,7 +17,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -28,13 +28,16 @@ from headwater.events import Event, RunResumed, RunStarted, RunWaiting, StepFini
 from headwater.events.codec import decode_message, encode_message
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
-from headwater.journal.run_log import RunInfo, RunLog
+from headwater.journal.run_log import Letter, RunInfo, RunLog
 from headwater.journal.writer import Writer, Writing
 from headwater.runtime.context import driven
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.people import Post
 from headwater.runtime.resume import Resumption
 from headwater.runtime.run import Run
+
+if TYPE_CHECKING:
+    from headwater.durable.told import OnWaiting, Telling
 
 __all__ = ("DEAD_AFTER", "MAX_FRUITLESS", "Drivable", "Place", "drive", "hear", "poster", "said_by", "whole_log")
 
@@ -108,12 +111,15 @@ async def drive(place: Place, id: str) -> Run | None:
     run.store(writing)
     inbox = Inbox(run, events)
     run.people.post = poster(log, id)
-    inbox.hear(await log.inbox(id))
+    letters = await log.inbox(id)
+    inbox.hear(letters)
     if fruitless(events) >= MAX_FRUITLESS:
         run.task_failed(_crash_loop(id))
-    await _carry_out(log, run, writing, inbox)
-    if isinstance(run.error, Parked):
-        await _tell_waiting(log, member, run)
+    on_waiting = getattr(member, "on_waiting", None)
+    telling = None if on_waiting is None else _telling(log, run, writing, inbox, on_waiting, letters)
+    await _carry_out(log, run, writing, inbox, telling)
+    if telling is not None and isinstance(run.error, Parked) and (await log.info(id)).state == "running":
+        return await drive(place, id)  # its waiting was stored before everyone was told: begin to wait anew
     return run
 
 
@@ -248,7 +254,7 @@ def said_by(run: Run) -> tuple[bytes, ...]:
 # --- carrying it out
 
 
-async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox) -> None:
+async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox, telling: Telling | None) -> None:
     """Read the run until it ends or is let go; its events go to the store as they come."""
     pull, append = run.pull, run.append
     run.lets_go = RunLost(f"This process lets go of {run.id}.", hint="Another one goes on with it.")
@@ -260,15 +266,26 @@ async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox) -> N
                     await wait
             if not inbox.silent:
                 inbox.say()
-            if run.waiting and run.people.unattended and not run.stopping:
-                _let_go(run, writing, inbox)
+            writing.release()
+            if _only_waits(run):
+                if telling is None or not telling.left:
+                    _let_go(run, writing, inbox)
+                else:
+                    writing.hold_back(RunWaiting)
+                    telling.begin()
     except BaseException:
         run.reader_cancelled()
         raise
     finally:
         hearing.cancel()
         await asyncio.wait([hearing])
+        if telling is not None:
+            await telling.close()
         await run.settle()
+
+
+def _only_waits(run: Run) -> bool:
+    return run.waiting and bool(run.people.unattended) and not run.stopping
 
 
 def _let_go(run: Run, writing: Writing, inbox: Inbox) -> None:
@@ -315,9 +332,22 @@ def poster(log: RunLog, id: str) -> Post:
     return post
 
 
-async def _tell_waiting(log: RunLog, member: Drivable, run: Run) -> None:
-    tell = getattr(member, "on_waiting", None)
-    if tell is not None:
-        from headwater.durable.told import tell_each
+def _telling(
+    log: RunLog, run: Run, writing: Writing, inbox: Inbox, tell: OnWaiting, letters: Sequence[Letter]
+) -> Telling:
+    from headwater.durable.told import Telling
 
-        await tell_each(log, run.id, run.error.pending if isinstance(run.error, Parked) else (), tell)
+    def told() -> None:
+        if _only_waits(run):
+            _let_go(run, writing, inbox)
+
+    return Telling(
+        log,
+        run.id,
+        tell,
+        letters,
+        pending=lambda: run.people.pending,
+        stored=writing.settle,
+        failed=writing.release,
+        told=told,
+    )

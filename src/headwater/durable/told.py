@@ -1,7 +1,9 @@
 """Telling someone that a run waits: a function or a webhook, once a question.
 
-A question that was told of leaves a note in the inbox, so that no later drive tells of it again. Where the process dies
-between the two it is told again, under the same key.
+Theory of operation. A run is let go only when its questions were told of. Until then a process drives it, which tries
+again, at growing intervals; where that one dies the run is due, and the next one tries. A question that was told of
+leaves a note in the inbox, so that no later drive tells of it again. Where the process dies between the two it is told
+again, under the same key.
 """
 
 from __future__ import annotations
@@ -9,23 +11,30 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events.questions import Question
-from headwater.journal.run_log import RunLog
+from headwater.journal.addresses import shown, without_address
+from headwater.journal.run_log import Letter, RunLog
 from headwater.providers.request import HTTPRequest
 
-__all__ = ("OnWaiting", "checked_on_waiting", "tell_each")
+__all__ = ("OnWaiting", "Telling", "checked_on_waiting")
 
 OnWaiting: TypeAlias = Callable[[Question], Any] | str
 """Told of each question for which a run waits: a function, plain or async, or the URL of a webhook."""
 
 WEBHOOK_SECONDS: Final = 30.0
 """How long a webhook may take."""
+
+FIRST_PAUSE: Final = 1.0
+"""Seconds until whoever could not be told is told again; twice as long each further time."""
+
+LONGEST_PAUSE: Final = 300.0
+"""The longest of these pauses, in seconds: a webhook that was down for a day is told within minutes."""
 
 _logger = logging.getLogger("headwater.journal")
 
@@ -37,26 +46,88 @@ def checked_on_waiting(value: Any) -> OnWaiting | None:
     if isinstance(value, str) and value.startswith(("http://", "https://")):
         return value
     raise ConfigurationError(
-        f"on_waiting is {value!r}.", hint="Give a function of the question, or the http URL of a webhook."
+        f"on_waiting is {shown(value) if isinstance(value, str) else value!r}.",
+        hint="Give a function of the question, or the http URL of a webhook.",
     )
 
 
-async def tell_each(log: RunLog, run: str, questions: Iterable[Question], tell: OnWaiting) -> None:
-    """Tell of each question that nobody was told of. What fails is logged, and told when the run waits again."""
-    told = {letter.key for letter in await log.inbox(run)}
-    for question in questions:
-        key = f"{question.id}/told"
-        if key in told:
-            continue
+class Telling:
+    """Tells of the questions of one run that is driven here, `pending` now. `letters` are those in its inbox.
+
+    `stored` waits until the log is stored that has them. `failed` is called each time that someone could not be told,
+    and `told` when there is nothing left to tell.
+    """
+
+    def __init__(
+        self,
+        log: RunLog,
+        run: str,
+        tell: OnWaiting,
+        letters: Iterable[Letter],
+        *,
+        pending: Callable[[], Iterable[Question]],
+        stored: Callable[[], Awaitable[None]],
+        failed: Callable[[], None],
+        told: Callable[[], None],
+    ) -> None:
+        self._log = log
+        self._run = run
+        self._tell = tell
+        self._pending = pending
+        self._stored = stored
+        self._failed = failed
+        self._told = told
+        self._noted = {letter.key for letter in letters if letter.kind == "note"}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def left(self) -> list[Question]:
+        """The questions that nobody was told of."""
+        return [question for question in self._pending() if _note(question) not in self._noted]
+
+    def begin(self) -> None:
+        """The run waits: tell of what nobody was told of, unless that is under way."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._work(), name=f"headwater telling {self._run}")
+
+    async def close(self) -> None:
+        """Stop telling: the run does not wait any more, or another process drives it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        await self._stored()
+        pause = FIRST_PAUSE
+        while left := self.left:
+            if not all([await self._tell_of(question) for question in left]) and self.left:
+                self._failed()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        self._told()
+
+    async def _tell_of(self, question: Question) -> bool:
         try:
-            await _tell(tell, run, question)
+            await _tell(self._tell, self._run, question)
         except Exception as error:
-            _logger.warning("Nobody could be told of %s: %s: %s", question.id, type(error).__name__, error)
-            continue
+            said = without_address(str(error), self._tell) if isinstance(self._tell, str) else str(error)
+            _logger.warning(
+                "on_waiting could not be told of %s, and is tried again: %s: %s",
+                question.id,
+                type(error).__name__,
+                said,
+            )
+            return False
+        self._noted.add(_note(question))
         try:
-            await log.post(run, "note", key, b"null")
+            await self._log.post(self._run, "note", _note(question), b"null")
         except HeadwaterError as error:  # at worst it is told again
             _logger.warning("%s was told of, which could not be noted: %s", question.id, error)
+        return True
+
+
+def _note(question: Question) -> str:
+    return f"{question.id}/told"
 
 
 async def _tell(tell: OnWaiting, run: str, question: Question) -> None:
@@ -79,4 +150,4 @@ async def _post(url: str, body: bytes, *, key: str) -> None:
         finally:
             reply.release()
     if not 200 <= reply.status < 300:
-        raise ConfigurationError(f"{url} answered {reply.status}.", hint="Its answer has to be 2xx.")
+        raise ConfigurationError(f"{shown(url)} answered {reply.status}.", hint="Its answer has to be 2xx.")

@@ -14,9 +14,9 @@ import urllib.parse
 from typing import Final
 
 from headwater.errors import ConfigurationError
+from headwater.journal.addresses import is_postgres_url, shown
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import RunLog
-from headwater.journal.wording import shown
 
 __all__ = ("check_url", "open_journal", "schema_version", "upgrade")
 
@@ -33,11 +33,13 @@ def check_url(url: str) -> str:
     scheme, colon, rest = url.partition(":")
     if not colon or len(scheme) < 2:  # one letter is a drive
         raise ConfigurationError(
-            f"The journal {url!r} is no URL.", hint=f"For a file write sqlite:///{url or 'runs.db'}. {_HOW}"
+            f"The journal {shown(url)!r} is no URL.", hint=f"For a file write sqlite:///{_file(url)}. {_HOW}"
         )
     if scheme == "memory":
         if rest:
-            raise ConfigurationError(f"The journal {url!r} has something after memory:.", hint="Write memory: alone.")
+            raise ConfigurationError(
+                f"The journal {shown(url)!r} has something after memory:.", hint="Write memory: alone."
+            )
     elif scheme == "sqlite":
         _sqlite_path(url)
     elif scheme in ("postgresql", "postgres"):
@@ -52,7 +54,7 @@ def _sqlite_path(url: str) -> str:
     path = urllib.parse.unquote(url.removeprefix("sqlite:///"))
     if not url.startswith("sqlite:///") or not path or path.endswith("/") or "\0" in path:
         raise ConfigurationError(
-            f"The journal {url!r} names no file.",
+            f"The journal {shown(url)!r} names no file.",
             hint="Write sqlite:///runs.db for a file in the working folder, sqlite:////var/lib/runs.db for any other.",
         )
     if path == ":memory:":
@@ -60,16 +62,16 @@ def _sqlite_path(url: str) -> str:
     return path
 
 
+def _file(name: str) -> str:
+    """The name as that of a file, where it may be one."""
+    return name if name and shown(name) == name else "runs.db"
+
+
 def _check_postgres(url: str) -> None:
-    try:
-        parts = urllib.parse.urlsplit(url)
-        good = url.startswith(f"{parts.scheme}://") and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good:
+    if not is_postgres_url(url):
         raise ConfigurationError(
             f"The journal {shown(url)!r} is no URL of PostgreSQL.",
-            hint="Write postgresql://user:password@host/database.",
+            hint="Write postgresql://user:password@host/database. In a password, / is %2F and @ is %40.",
         )
 
 

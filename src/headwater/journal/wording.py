@@ -5,10 +5,10 @@ Owns those checks and sentences; it must never touch a store.
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from headwater.errors import ConfigurationError, JournalMismatch, JournalUnavailable, RunEnded, ThreadBusy, UnknownRun
+from headwater.journal.addresses import shown, without_address
 from headwater.journal.run_log import Request
 from headwater.schema.well_formed import well_formed
 
@@ -20,7 +20,7 @@ __all__ = (
     "newer_schema",
     "older_schema",
     "plain",
-    "shown",
+    "reason",
     "unavailable",
     "unknown",
 )
@@ -80,11 +80,15 @@ def busy(thread: str, ahead: str) -> ThreadBusy:
 
 def unavailable(url: str, error: Exception) -> JournalUnavailable:
     """The store did not do what it was asked to."""
-    said = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
     return JournalUnavailable(
-        f"The journal {shown(url)} does not answer: {said}.",
+        f"The journal {shown(url)} does not answer: {reason(url, error)}.",
         hint="Check that it can be reached, is not full and is not locked, then try again.",
     )
+
+
+def reason(url: str, error: Exception) -> str:
+    """What the error says of the store, in one line without a full stop and without the secrets of the URL."""
+    return " ".join(without_address(str(error), url).split()).rstrip(".?") or type(error).__name__
 
 
 def newer_schema(url: str, found: int, known: int) -> JournalMismatch:
@@ -101,8 +105,3 @@ def older_schema(url: str, found: int, known: int) -> JournalMismatch:
         f"The journal {shown(url)} has schema version {found}, and this headwater needs version {known}.",
         hint=f"Stop the older workers and run: headwater journal upgrade {shown(url)}",
     )
-
-
-def shown(url: str) -> str:
-    """The URL as it may be shown: without its password."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", re.sub(r"(password=)[^&\s]*", r"\1***", url))

@@ -77,6 +77,8 @@ class Writing:
         self._events: list[Event] = []
         self._whole = 0
         """How many of those belong to batches that are whole."""
+        self._held = 0
+        """How many of those at the end are held back."""
         self._waits: tuple[float | None, int] | None = None
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         """Who waits until the log is stored to there."""
@@ -90,7 +92,7 @@ class Writing:
 
     def whole(self) -> Awaitable[None] | None:
         """See `Journal`."""
-        self._whole = len(self._events)
+        self._whole = max(self._whole, len(self._events) - self._held)
         if self._whole:
             self._writer.dirty(self)
         behind = self._at + self._whole - self.stored_until
@@ -100,8 +102,21 @@ class Writing:
         """See `Journal`."""
         return None if seq < self.stored_until or self.error is not None else self._until(seq + 1)
 
+    def hold_back(self, kind: type[Event]) -> None:
+        """Store what was said up to the last event of this kind, and that one only when it is released."""
+        at = next((at for at in range(len(self._events), 0, -1) if isinstance(self._events[at - 1], kind)), 0)
+        self._held = len(self._events) - at + 1 if at else 0
+        self.whole()
+
+    def release(self) -> None:
+        """Hold nothing back any more: what was held back is whole, and is stored."""
+        if self._held:
+            self._held = 0
+            self.whole()
+
     def end(self) -> None:
         """See `Journal`."""
+        self._held = 0
         self.whole()
         if self._ended is not None:
             self._ended()

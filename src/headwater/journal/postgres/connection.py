@@ -14,7 +14,8 @@ import psycopg
 from psycopg import AsyncConnection
 
 from headwater.errors import ConfigurationError, JournalUnavailable
-from headwater.journal.wording import shown, unavailable
+from headwater.journal.addresses import shown
+from headwater.journal.wording import reason, unavailable
 
 __all__ = ("Connection", "Database", "connect")
 
@@ -46,24 +47,23 @@ async def connect(url: str, *, patience: float = PATIENCE) -> Database:
             row = await (await db.execute("select pg_backend_pid()", prepare=False)).fetchone()
     except TimeoutError as error:
         raise unavailable(url, TimeoutError(f"no answer within {patience:g} seconds")) from error
-    except WRONG as error:
-        raise _wrong(url, error) from error
+    except (*WRONG, psycopg.ProgrammingError) as error:
+        raise _wrong(url, error) from None  # the driver quotes what it was given, with the password
     except psycopg.OperationalError as error:
         said = str(error)
         if "does not exist" in said or "authentication failed" in said or "no password supplied" in said:
-            raise _wrong(url, error) from error
-        raise unavailable(url, error) from error
+            raise _wrong(url, error) from None
+        raise unavailable(url, error) from None
     except (psycopg.Error, OSError) as error:
-        raise unavailable(url, error) from error
+        raise unavailable(url, error) from None
     if row is None or row[0] != db.info.backend_pid:
         db.prepare_threshold = None  # a pooler stands between: each statement may meet another server
     return db
 
 
 def _wrong(url: str, error: Exception) -> ConfigurationError:
-    said = " ".join(str(error).split()).rstrip(".")
     return ConfigurationError(
-        f"The journal {shown(url)} cannot be opened: {said}.",
+        f"The journal {shown(url)} cannot be opened: {reason(url, error)}.",
         hint="Check the user, the password and the database in the URL; create the database with createdb.",
     )
 

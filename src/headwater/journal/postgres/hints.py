@@ -21,8 +21,8 @@ import msgspec
 import psycopg
 
 from headwater.errors import HeadwaterError
+from headwater.journal.addresses import shown
 from headwater.journal.postgres.connection import Connection, Database, connect
-from headwater.journal.wording import shown
 
 __all__ = ("Hints",)
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
+from headwater.journal.addresses import shown
 from headwater.journal.following import Following, Looked, Wanted
 from headwater.journal.packing import pack
 from headwater.journal.postgres import reading, writing
@@ -31,7 +32,7 @@ from headwater.journal.run_log import (
     State,
     Worker,
 )
-from headwater.journal.wording import check_name, check_request, shown, unknown
+from headwater.journal.wording import check_name, check_request, unknown
 
 __all__ = ("PostgresLog", "upgrade_postgres")
 

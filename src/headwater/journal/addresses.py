@@ -1,0 +1,100 @@
+"""The address of a store or a webhook as it may be shown: in an error, a log line, a repr.
+
+An address carries secrets in more than its password: a webhook's path often is one, and PostgreSQL takes passwords as
+parameters too. So what is known to be harmless is shown, and everything else is left out.
+
+Owns that choice, for every address that durable runs are given; and that what a driver says of an address goes through
+`without_address`. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from headwater.providers.redaction import HIDDEN, scrubbed
+
+__all__ = ("is_postgres_url", "shown", "without_address")
+
+_HOST: Final = r"(?:[\w.%-]*|\[[\da-fA-F:.%]+\])(?::\d*)?"
+_POSTGRES: Final = re.compile(
+    r"(?P<scheme>postgres(?:ql)?)://"
+    r"(?:(?P<user>[^:@/?\#\s]*)(?P<password>:[^@/]*)?@)?"
+    rf"(?P<hosts>{_HOST}(?:,{_HOST})*)"
+    r"(?P<database>/[^@/?\#\s]*)?"
+    r"(?:\?(?P<parameters>[^\#]*))?"
+)
+"""A URL as libpq reads it: a slash or an at sign in a password has to be written as %2F or %40."""
+
+_HARMLESS: Final = re.compile(
+    r"(application_name|connect_timeout|dbname|host|hostaddr|port|sslmode|target_session_attrs|user)=[^@\s]*"
+)
+"""Parameters of PostgreSQL that are shown with their values."""
+
+_NAME: Final = re.compile(r"[a-z_]+(?==)")
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z\d+.-]+:")
+
+
+def is_postgres_url(url: str) -> bool:
+    """Whether it is a URL that PostgreSQL's client library reads as it is meant."""
+    return _POSTGRES.fullmatch(url) is not None
+
+
+def shown(address: str) -> str:
+    """The address without anything that may be secret.
+
+    A file is shown whole. Of PostgreSQL the user, the hosts, the database and harmless parameters are shown, of any
+    other URL the scheme and the host.
+    """
+    if (found := _POSTGRES.fullmatch(address)) is not None:
+        user = "" if found["user"] is None else f"{found['user']}{':***' if found['password'] else ''}@"
+        parameters = found["parameters"]
+        rest = "" if parameters is None else f"?{'&'.join(map(_parameter, parameters.split('&')))}"
+        return f"{found['scheme']}://{user}{found['hosts']}{found['database'] or ''}{rest}"
+    scheme = _SCHEME.match(address)
+    if scheme is None:  # the name of a file, or parameters of a database
+        return HIDDEN if "=" in address or "@" in address else address
+    if address.startswith("sqlite:///"):
+        return address
+    if scheme[0] in ("sqlite:", "memory:"):
+        return f"{scheme[0]}{HIDDEN}" if "=" in address or "@" in address else address
+    if scheme[0] in ("http:", "https:"):
+        try:
+            parts = urlsplit(address)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            host = port = None
+        if host:
+            return f"{parts.scheme}://{host}{f':{port}' if port else ''}{f'/{HIDDEN}' if parts.path[1:] else ''}"
+    return f"{scheme[0]}{'//' if address[scheme.end() :].startswith('//') else ''}{HIDDEN}"
+
+
+def _parameter(written: str) -> str:
+    if _HARMLESS.fullmatch(written):
+        return written
+    name = _NAME.match(written)
+    return f"{name[0]}=***" if name else "***"
+
+
+def without_address(said: str, address: str) -> str:
+    """What was said of an address, with the address as it may be shown and without the secrets in it."""
+    said = said.replace(address, shown(address))
+    secrets = {one for part in _hidden(address) for one in (part, unquote(part))} - {""}
+    for secret in secrets:  # drivers quote what they cannot read, however short it is
+        said = said.replace(f'"{secret}"', f'"{HIDDEN}"').replace(f"'{secret}'", f"'{HIDDEN}'")
+    return scrubbed(said, secrets)
+
+
+def _hidden(address: str) -> list[str]:
+    """The parts of an address that `shown` leaves out."""
+    if shown(address) == address:
+        return []
+    if (found := _POSTGRES.fullmatch(address)) is not None:
+        parameters = (found["parameters"] or "").split("&")
+        values = [one.partition("=")[2] or one for one in parameters if not _HARMLESS.fullmatch(one)]
+        return [(found["password"] or "")[1:], *values]
+    rest = address.partition("://")[2] or address
+    userinfo, _, rest = rest.rpartition("@")
+    path = rest.partition("/")[2]
+    return [userinfo, *userinfo.split(":"), path, *re.split(r"[/?&#=]", path)]
