@@ -1,6 +1,7 @@
 """Agents and whole workflows as tools of an agent."""
 
 from headwater import Agent, ConcurrentWorkflow
+from headwater.events import ChildFinished, ChildStarted
 
 team = ConcurrentWorkflow(
     [Agent(name="north", model="offline"), Agent(name="south", model="offline")],
@@ -11,8 +12,8 @@ skipper = Agent(name="skipper", model="offline", instructions="Decide.", tools=[
 
 stream = skipper.run_stream("Do we sail?")
 for event in stream.events():
-    if event.type in ("child.started", "child.finished"):
-        print("  " * len(event.path) + event.type, event.name)  # type: ignore[attr-defined]
+    if isinstance(event, ChildStarted | ChildFinished):
+        print("  " * len(event.path) + event.type, event.name)
 
 print(stream.response)
 print(f"{stream.response.usage.output_tokens} tokens, the team's included")

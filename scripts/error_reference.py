@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import inspect
 import io
 import itertools
@@ -98,15 +99,9 @@ def page(messages: Mapping[str, str]) -> str:
 
 
 def _classes() -> list[type[HeadwaterError]]:
-    """Every error class, each after its base class."""
-
-    def below(kind: type[HeadwaterError]) -> Iterator[type[HeadwaterError]]:
-        yield kind
-        for one in kind.__subclasses__():
-            if one.__module__ == errors.__name__:
-                yield from below(one)
-
-    return list(below(HeadwaterError))
+    """Every error class, each after its base class, in the order of the tree in the package's docstring."""
+    rows = re.findall(r"[├└]── ([A-Z]\w+(?:, [A-Z]\w+)*)", errors.__doc__ or "")
+    return [HeadwaterError, *(getattr(errors, name) for row in rows for name in row.split(", "))]
 
 
 def _index(messages: Mapping[str, str], elsewhere: list[Said]) -> Iterator[str]:
@@ -148,10 +143,16 @@ def _told(kind: type) -> list[str]:
     return [" ".join(paragraph.split()) for paragraph in inspect.cleandoc(kind.__doc__ or "").split("\n\n")]
 
 
+@functools.cache
+def _sources() -> dict[str, ast.ClassDef]:
+    """Every error class as it is written, by name."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in (SOURCE / "errors").glob("*.py"))
+    return {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
 def _fields(kind: type) -> dict[str, tuple[str, str]]:
     """The attributes that a class declares: the type and the meaning of each."""
-    (body,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(body, ast.ClassDef)
+    body = _sources()[kind.__name__]
     found: dict[str, tuple[str, str]] = {}
     for field, text in itertools.pairwise(body.body):
         if (

@@ -19,7 +19,19 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from headwater.events import ErrorInfo, Event, ForkedFrom, Unknown, WorkflowShape, checker, messages
+from headwater import events as package
+from headwater.events import (
+    ErrorInfo,
+    Event,
+    ForkedFrom,
+    Unknown,
+    WorkflowShape,
+    checker,
+    messages,
+    run_events,
+    step_events,
+    tool_events,
+)
 from headwater.events import types as events
 from headwater.events.checker import NEW_IN_GRAMMAR_2, RULES
 
@@ -93,6 +105,8 @@ PLAIN: dict[Any, str] = {
     Any: "any JSON",
 }
 
+FILES = (run_events, step_events, tool_events, events)
+
 COMMON = ("seq", "time", "run", "path")
 
 
@@ -112,11 +126,9 @@ def _common() -> Iterator[str]:
 
 
 def _events() -> Iterator[str]:
-    source = inspect.getsource(events).splitlines()
-    headings = {at: line[6:] for at, line in enumerate(source) if line.startswith("# --- ")}
-    for at, line in enumerate(source):
-        if at in headings:
-            yield f"## {headings[at][:1].upper()}{headings[at][1:]}\n"
+    for line in "".join(map(inspect.getsource, FILES)).splitlines():
+        if line.startswith("# --- "):
+            yield f"## {line[6].upper()}{line[7:]}\n"
         found = re.match(r"class (\w+)\(Event,", line)
         kind = getattr(events, found[1]) if found else None
         if kind is not None and kind is not Unknown:
@@ -213,7 +225,7 @@ def _docstrings(kind: type) -> tuple[str, dict[str, str]]:
     meanings: dict[str, str] = {}
     said = ""
     for one in reversed(kind.__mro__):
-        if one.__module__ not in (events.__name__, messages.__name__):
+        if not one.__module__.startswith(package.__name__):
             continue
         (body,) = ast.parse(inspect.getsource(one)).body
         assert isinstance(body, ast.ClassDef)

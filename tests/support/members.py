@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Response, Results, SequentialWorkflow
@@ -56,7 +56,7 @@ def members_of(result: Response[Any] | Results) -> Mapping[str, Response[Any]]:
 
 async def log_of(stream: AgentStream[Any, Any]) -> list[Event]:
     """Returns the whole log; asserts that it is valid and that no task is left."""
-    events = [event async for event in stream.events()]
+    events: list[Event] = [event async for event in stream.events()]
     checked(events)
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -68,7 +68,7 @@ def ends(events: Iterable[Event]) -> dict[str, Event]:
     return {"/".join(e.path): e for e in events if isinstance(e, RunFinished | RunFailed | RunCancelled)}
 
 
-def checked(events: list[Event]) -> None:
+def checked(events: Sequence[Event]) -> None:
     """Asserts that the log is valid; checks the most important rules independently of the checker."""
     check_log(events)
     assert [event.seq for event in events] == list(range(len(events)))

@@ -2,13 +2,15 @@
 
 This package exports the event types, `encode` and `decode` (between events and lines of JSON), and `tree_response` (the
 Response computed from a log). The other modules are imported by name. Bottom first:
-`pieces`, `messages`, `types`, `codec`, `response`; `growing`, `spending`, `closing`, `fold` (one run); `results`,
+`pieces`, `messages`; `event`, `error_info`, `run_events`, `step_events`, `tool_events`, `types` (the events); `codec`,
+`response`; `growing`, `spending`, `closing`, `fold` (one run); `results`,
 `tree`, `answers` (a tree of runs); `checker`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from headwater.events.types import (
+    AnyEvent,
     ApprovalAnswered,
     ApprovalAsked,
     AttemptAccepted,
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from headwater.events.codec import decode, encode
 
 __all__ = (
+    "AnyEvent",
     "ApprovalAnswered",
     "ApprovalAsked",
     "AttemptAccepted",

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Generic, Self, TypeAlias
+from typing import TYPE_CHECKING, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
 from headwater.errors import Cancelled, UsageError
-from headwater.events import Event, RunFinished, TextDelta
+from headwater.events import AnyEvent, Event, RunFinished, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
 from headwater.readers.kept_loop import KeptLoop
@@ -65,13 +65,14 @@ def as_chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
     return project
 
 
-def as_events(run: Run) -> Callable[[Event], Event | None]:
+def as_events(run: Run) -> Callable[[Event], AnyEvent | None]:
     """Each event of the log."""
     return _same
 
 
-def _same(event: Event) -> Event:
-    return event
+def _same(event: Event) -> AnyEvent:
+    """A log holds events of the union alone, which only type checkers do not know."""
+    return event  # type: ignore[return-value]
 
 
 def as_text(run: Run) -> Callable[[Event], str | None]:
@@ -108,10 +109,10 @@ def _selection(run: Run, choice: Choice) -> Callable[[Event], list[Event]]:
     return lambda event: [one for one in selection(event) if one.seq >= new]
 
 
-def chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[Event] | None]:
+def chosen_events(run: Run, choice: Choice) -> Callable[[Event], list[AnyEvent] | None]:
     """The events of the part of the tree that was chosen."""
     selection = _selection(run, choice)
-    return lambda event: selection(event) or None
+    return lambda event: cast("list[AnyEvent]", selection(event)) or None
 
 
 def chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChunk] | None]:

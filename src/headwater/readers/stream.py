@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, cast
 from typing_extensions import TypeVar
 
 from headwater.errors import LoopMisuse, RunEnded, UnknownQuestion, UsageError
-from headwater.events import Event
+from headwater.events import AnyEvent, Event
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.readers.chunks import StreamChunk
@@ -150,7 +150,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
 
     def events(
         self, *, final_only: bool = False, agent: str | Sequence[str] | None = None, depth: int | None = None
-    ) -> View[Event]:
+    ) -> View[AnyEvent]:
         """The typed log, each event as it is appended: `async for event in stream.events()`, or a sync `for`.
 
         It has the same choices as `select`; the end of the outermost run is always included, and with `final_only`

@@ -206,7 +206,7 @@ async def by_garbage_collection_of_a_cycle(reading: Reading) -> None:
 async def by_leaving_events(reading: Reading) -> None:
     async for event in reading.stream.events():
         if event.type == "text.delta":
-            reading.seen.append(event.text)  # type: ignore[attr-defined]
+            reading.seen.append(event.text)
             if len(reading.seen) == READ:
                 break
     reading.check_told()

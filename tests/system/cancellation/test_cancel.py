@@ -339,7 +339,7 @@ def test_leaving_an_agent_cancels_the_agent_that_is_its_tool(run: Run, server: P
         seen = []
         async for event in stream.events():
             if event.type == "text.delta" and event.agent == "inner":
-                seen.append(event.text)  # type: ignore[attr-defined]
+                seen.append(event.text)
                 if len(seen) == 2:
                     break
         server.next()

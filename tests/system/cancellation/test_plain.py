@@ -120,7 +120,7 @@ def by_closing_the_iterator(reading: Reading) -> None:
 
 def by_leaving_events(reading: Reading) -> None:
     for event in reading.stream.events():
-        if event.type == "text.delta" and reading.note(event.text):  # type: ignore[attr-defined]
+        if event.type == "text.delta" and reading.note(event.text):
             break
     reading.check_told()
 

@@ -13,6 +13,7 @@ import pytest
 import uvloop
 
 from headwater import AgentStream, Remote, attach
+from headwater.events import RunCancelled
 from headwater.readers.kept_loop import kept_loop
 from headwater.web import router
 from tests.support.members import paced
@@ -65,7 +66,8 @@ def stream(server: Served) -> AgentStream[Any, Any]:
 async def has_left(server: Served, left: AgentStream[Any, Any]) -> None:
     """The server has seen that nobody reads any more: it cancels the run."""
     events = [event async for event in attach(f"{server.url}/runs/{left.run_id}").events()]
-    assert (events[-1].type, events[-1].by) == ("run.cancelled", "left")  # type: ignore[attr-defined]
+    assert isinstance(events[-1], RunCancelled)
+    assert events[-1].by == "left"
 
 
 Leave = Callable[[AgentStream[Any, Any]], Awaitable[None]]

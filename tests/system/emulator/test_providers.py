@@ -244,7 +244,7 @@ def test_http_errors(model: Callable[..., Model], task: str, kind: type[errors.P
 def test_a_retry_heals(label: str, model: Callable[..., Model]) -> None:
     async def main() -> list[Event]:
         stream = model(retries=1).stream(f"try again, {label}.")
-        events = [event async for event in stream.events()]
+        events: list[Event] = [event async for event in stream.events()]
         assert await stream.result() == ANSWER
         return events
 

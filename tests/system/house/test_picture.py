@@ -40,12 +40,12 @@ def test_it_shows_every_module_and_package() -> None:
         assert name in shown or f"{name}/" in shown
 
 
-def test_errors_and_version_are_the_ground_and_the_commands_the_attic() -> None:
+def test_the_version_is_the_ground_and_the_commands_the_attic() -> None:
     floors = SCRIPT["floors"]()
     assert floors[0].name == "cli"
-    assert [room.name for room in floors[-1].rooms] == ["errors", "version"]
+    assert [room.name for room in floors[-1].rooms] == ["version"]
     below = {floor.name: at for at, floor in enumerate(floors)}
-    assert below["runtime"] < below["backends"] < below["providers"] < below["events"]
+    assert below["runtime"] < below["backends"] < below["providers"] < below["events"] < below["errors"]
 
 
 def test_every_room_is_as_wide_as_its_name_and_within_the_picture() -> None:
@@ -94,7 +94,7 @@ def test_a_module_that_is_named_pure_is_tinted_and_another_is_not() -> None:
         if "pure" in group.attrib["class"].split()
         for text in group.findall(f"{NAMESPACE}text")
     }
-    assert {"agent_loop", "errors", "registry"} <= tinted
+    assert {"agent_loop", "usage", "version", "registry"} <= tinted
     assert "transport" not in tinted
 
 

@@ -24,7 +24,7 @@ from headwater import (
     Usage,
     tool,
 )
-from headwater.events import Event
+from headwater.events import AnyEvent, Event
 from headwater.events.messages import ToolCall
 
 
@@ -125,7 +125,7 @@ def test_streams_give_chunks_events_text_and_a_result() -> None:
         assert_type(chunk.metadata, dict[str, Any] | None)
         assert_type(chunk.event, Event | None)
     for event in AGENT.run_stream("Hello").events():
-        assert_type(event, Event)
+        assert_type(event, AnyEvent)
         assert_type(event.seq, int)
     for text in AGENT.run_stream("Hello").text():
         assert_type(text, str)
@@ -145,7 +145,7 @@ def test_streams_can_be_read_in_async_code() -> None:
         assert_type(await stream.result(), Response[str])
         assert_type([chunk.content async for chunk in AGENT.run_stream("Hello")], list[str])
         async for event in AGENT.run_stream("Hello").events():
-            assert_type(event, Event)
+            assert_type(event, AnyEvent)
         async for text in AGENT.run_stream("Hello").text():
             assert_type(text, str)
         assert_type(await PERSONS.run_stream("Who?"), Response[Person])
