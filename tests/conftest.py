@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from headwater.backends import rate_limits
-from tests.support import bodies
+from tests.support import bodies, programs
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -52,6 +52,11 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Ends the processes that programs of the tests are forked from."""
+    programs.close()
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.support import programs
+
 PATIENCE = 60.0
 """Seconds until something that has to happen is given up on; nothing waits this long when all is well."""
 
@@ -31,6 +33,9 @@ EVERYWHERE = {
 
 OPENAI_LIST = json.dumps({"object": "list", "data": [{"id": "llama-3.1-8b", "object": "model"}, {"id": "qwen3"}]})
 """A list of models as servers that speak Chat Completions give it."""
+
+
+FLAGS = ("-W", "default")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -56,23 +61,15 @@ def without(folder: Path, module: str) -> dict[str, str]:
 
 def command(*arguments: str) -> list[str]:
     """The command line that runs `headwater` with `arguments`."""
-    return [sys.executable, "-W", "default", "-m", "headwater", *arguments]
+    return [sys.executable, *FLAGS, "-m", "headwater", *arguments]
 
 
 def headwater(
     *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it to the end on pipes. Without `stdin` there is nothing to read."""
-    return subprocess.run(
-        command(*arguments),
-        input=stdin or "",
-        env=environment(**(env or {})),
-        cwd=cwd,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=PATIENCE * 2,
-        check=False,
-    )
+    line, variables = ["-m", "headwater", *arguments], environment(**(env or {}))
+    return programs.run(line, stdin=stdin or "", env=variables, cwd=cwd, flags=FLAGS, timeout=PATIENCE * 2)
 
 
 def started(*arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
@@ -127,15 +124,27 @@ class Terminal:
         self._screen = Screen(columns, 50)
         self._stream = pyte.ByteStream(self._screen)
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _ON_ITS_OWN_TERMINAL, os.ttyname(theirs), *(program or command(*arguments))],
-            env=environment(**env),
+        self._process = self._begin(os.ttyname(theirs), arguments, program, cwd, environment(**env))
+        # Kept open until the child has it open too: the last one to close a terminal takes its output along.
+        self._theirs: int | None = theirs
+
+    def _begin(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        program: list[str] | None,
+        cwd: Path | None,
+        env: Mapping[str, str],
+    ) -> subprocess.Popen[bytes] | programs.Forked:
+        if program is None and programs.FORKS:
+            return programs.fork(["-m", "headwater", *arguments], env=env, cwd=cwd, flags=FLAGS, terminal=name)
+        return subprocess.Popen(
+            [sys.executable, "-c", _ON_ITS_OWN_TERMINAL, name, *(program or command(*arguments))],
+            env={**env},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        # Kept open until the child has it open too: the last one to close a terminal takes its output along.
-        self._theirs: int | None = theirs
 
     @property
     def text(self) -> str:

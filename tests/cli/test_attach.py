@@ -21,6 +21,8 @@ from tests.support.members import SHAPES, paced, speaker
 from tests.support.served import Served
 from tests.support.served_apart import served_apart
 
+pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+
 TOKEN = "a-token-that-nobody-guesses-0123456789"
 
 
@@ -45,8 +47,9 @@ def application() -> Any:
     return router_of(Site(members, guard=Guard(token=TOKEN)))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[Served]:
+    """A server for each test: a scripted model answers as often as its script says."""
     with served_apart(application) as served:
         yield served
 

@@ -74,6 +74,8 @@ def test_from_a_pipe_a_failed_answer_shows_in_the_exit_code() -> None:
 CREW = """
 from headwater import Agent, SequentialWorkflow
 
+pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+
 crew = SequentialWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline")], name="crew")
 """
 

@@ -12,6 +12,8 @@ from headwater.backends.offline import OfflineModel
 from headwater.cli.demo import RATE, _speed, make_agent
 from tests.cli.commands import headwater, terminal
 
+pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
 ASKED = "headwater: a demo; its words are a script. Asked: Can we sail from Brest today?"

@@ -14,6 +14,8 @@ from headwater.readers.run_file import RunFile
 from tests.cli.asking import MAIL
 from tests.cli.commands import headwater, terminal
 
+pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

@@ -131,6 +131,8 @@ def test_a_tool_that_goes_on_does_not_hold_up_ctrl_c(folder: Path) -> None:
 HARBOUR = """
 from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
 
+pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+
 pilot = Agent(name="pilot", model="offline")
 crew = SequentialWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline/poem")])
 all_hands = ConcurrentWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline")])

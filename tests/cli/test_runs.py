@@ -13,6 +13,8 @@ from headwater.cli import main
 from headwater.errors import ApprovalNeeded, HeadwaterError
 from tests.cli.commands import headwater, terminal
 
+pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+
 
 @tool
 async def look(what: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.support import programs
 
 NOISE = ("Traceback", "Unclosed", "never awaited", "was destroyed", "Warning:")
 
@@ -14,16 +14,7 @@ def run_program(source: str, *, base_url: str, folder: Path, name: str = "progra
     """What the program prints. Fails where it does, and where standard error says that something was left open."""
     path = folder / name
     path.write_text(source, encoding="utf-8")
-    process = subprocess.run(
-        [sys.executable, "-X", "dev", str(path)],
-        cwd=folder,
-        env=_environment(base_url),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    process = programs.run([str(path)], env=_environment(base_url), cwd=folder, flags=["-X", "dev"], timeout=50)
     assert process.returncode == 0, f"exit {process.returncode}\n{process.stdout}\n{process.stderr}"
     assert not [word for word in NOISE if word in process.stderr], process.stderr
     return process.stdout

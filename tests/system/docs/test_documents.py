@@ -50,12 +50,14 @@ def agents_url() -> Iterator[str]:
         yield server.url
 
 
+@pytest.mark.long  # there each program has an interpreter of its own
 @pytest.mark.parametrize("source", [pytest.param(source, id=place) for place, source in _blocks()])
 def test_every_example_runs(source: str, base_url: str, agents_url: str, tmp_path: Path) -> None:
     source = source.replace("http://localhost:8000", agents_url)
     run_program(source, base_url=base_url, folder=tmp_path)
 
 
+@pytest.mark.long  # there each program has an interpreter of its own
 @pytest.mark.parametrize("guide", ["from-swarms.md", "from-cogent.md"])
 def test_the_examples_from_elsewhere_run_with_their_own_model_too(guide: str, base_url: str, tmp_path: Path) -> None:
     sources = [source for place, source in _blocks() if place.startswith(f"docs/{guide}:")]
@@ -67,6 +69,7 @@ def test_the_examples_from_elsewhere_run_with_their_own_model_too(guide: str, ba
     assert "offline model" not in output
 
 
+@pytest.mark.long  # there each program has an interpreter of its own
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
 def test_every_program_in_examples_runs_and_says_something(path: Path, base_url: str, tmp_path: Path) -> None:
     assert run_program(path.read_text(encoding="utf-8"), base_url=base_url, folder=tmp_path, name=path.name).strip()
