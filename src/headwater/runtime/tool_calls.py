@@ -144,7 +144,9 @@ class ToolCalls:
 
     async def _decide(self, call: Call) -> list[Event]:
         tool = self.job.tools.get(call.call.name)
-        asked = self._asked_about(call)
+        asked, standing = self._asked_about(call), self.run.fold.asked.standing.get(call.call.name)
+        if asked is not None and call.started is None and standing is not None and _refused_before(standing, asked):
+            return self._refuse(call, asked, standing)  # its process ended between the two
         if asked is not None:
             return self._wait_for(call, asked)
         if call.refusal:  # its tool had started: it was refused to start again
@@ -157,7 +159,6 @@ class ToolCalls:
             return self._lost(call, tool, then)
         if tool is None or lost:
             return self._start(call)
-        standing = self.run.fold.asked.standing.get(tool.name)
         if standing is not None and standing.allowed:
             return self._start(call)
         reason = await self._wants_approval(tool, call.as_run())
@@ -166,9 +167,12 @@ class ToolCalls:
         asked = self._question(call, reason)
         if standing is None:
             return [asked, *self._wait_for(call, asked)]
-        # Refused for the whole run: the same answer, without asking.
+        return [asked, *self._refuse(call, asked, standing)]
+
+    def _refuse(self, call: Call, asked: ApprovalAsked, standing: ApprovalAnswered) -> list[Event]:
+        """Refused for the whole run: the same answer, without asking anyone."""
         self._at_work.discard(call.key)
-        return [asked, msgspec.structs.replace(standing, approval=asked.approval, seq=0, time=0.0, run="", path=())]
+        return [msgspec.structs.replace(standing, approval=asked.approval, seq=0, time=0.0, run="", path=())]
 
     def _asked_about(self, call: Call) -> ApprovalAsked | None:
         for event in self.run.fold.asked.open.values():
@@ -543,6 +547,11 @@ class _Work:
         if isinstance(run.fold.end, RunCancelled):
             return ToolOutcome.failed("It was cancelled.")
         return ToolOutcome(result=run.response().text)
+
+
+def _refused_before(standing: ApprovalAnswered, asked: ApprovalAsked) -> bool:
+    """Whether the tool was refused for the whole run before this question was asked."""
+    return not standing.allowed and standing.seq < asked.seq
 
 
 def _with_change(result: Any, call: ToolCall) -> Any:

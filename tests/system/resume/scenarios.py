@@ -380,6 +380,30 @@ def asking_heir() -> Any:
     return Agent(name="front", tools=[charge], handoffs=[heir], model=by_step(turns))
 
 
+def client_call_and_questions() -> Any:
+    pick = {"name": "pick", "description": "Pick a file.", "parameters": {"type": "object", "properties": {}}}
+    calls = [Call("charge", {"cents": 5}), Call("pick", {}), Call("book", {"city": "Oslo"}), Call("add", '{"a": 1')]
+    return asks(["All. ", *calls, Call("pick", {}), Call("add", {"a": 1, "b": 2})], client_tools=[pick])
+
+
+def charging_heirs() -> Any:
+    """Each is allowed to charge for the run, which ends with a handoff."""
+    last = asks(*[["(those before)"]] * 3, CHARGE_AND_ADD, ["The last is done."], name="last")
+    turns = ["(the one before)"], [Call("charge", {"cents": 2}), Call("transfer_to_last", {"note": "pay"})]
+    heir = Agent(name="heir", tools=[charge], handoffs=[last], model=by_step(*turns))
+    first = [Call("charge", {"cents": 1})], [Call("charge", {"cents": 1}), Call("transfer_to_heir", {"note": "pay"})]
+    return Agent(name="front", tools=[charge], handoffs=[heir], model=by_step(*first))
+
+
+def breaking() -> Any:
+    """Its first model breaks in the middle of every answer, so that the fallback gives it."""
+    spare = by_step(
+        ["fallback says ", Call("add", {"a": 5, "b": 6})], ["fallback ends."], model="other", provider="other"
+    )
+    model = always("A broken beginning", Cut())
+    return Agent(name="breaking", tools=[add], model=model, fallback=[spare], retries=1, on_interrupted="restart")
+
+
 def every_call_asked() -> Any:
     return asks(CHARGE_AND_ADD, ["Done."], approval=lambda call: "add" if call.name == "add" else False)
 
@@ -484,6 +508,10 @@ def _saying(*sayings: Saying) -> Callable[[], People]:
     return lambda: People(sayings=sayings)
 
 
+def _first_denied(cents: int) -> Answer:
+    return Answer(allowed=cents != 1, for_run=cents == 1)
+
+
 SENT: Final = ("It is on its way.",)
 """What is said whatever became of the letter: what is known of it, the model reads."""
 
@@ -515,6 +543,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "changed arguments": Scenario(one_asked, _one(Answer(arguments={"cents": 2}, by="ann"))),
     "allowed for the run": Scenario(charges_twice, _one(Answer(for_run=True))),
     "denied for the run": Scenario(charges_twice, _one(Answer(allowed=False, for_run=True))),
+    "denied for the run, and others would be allowed": Scenario(
+        charges_twice, lambda: People({"charge": lambda question: _first_denied(question.arguments["cents"])})
+    ),
     "two questions at once": Scenario(
         two_asked, lambda: People({"charge": lambda question: Answer(allowed=question.arguments["cents"] == 7)})
     ),
@@ -534,6 +565,9 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "asked in nested workflows": Scenario(asking_nested),
     "asked after a handoff": Scenario(asking_heir),
     "asked in a workflow that is a tool": Scenario(results_by_a_call),
+    "calls of the client beside questions": Scenario(client_call_and_questions, lambda: People({"book": _answers})),
+    "allowed for the run, before handoffs": Scenario(charging_heirs, _one(Answer(for_run=True))),
+    "a broken model and a fallback": Scenario(breaking),
     "unknown: retry": Scenario(lambda: _unsure("retry")),
     "unknown: tell": Scenario(lambda: _unsure("tell"), ends=SENT),
     "unknown: ask": Scenario(lambda: _unsure("ask"), ends=SENT),

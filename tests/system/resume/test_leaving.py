@@ -108,6 +108,30 @@ def test_a_gentle_park_lets_the_answer_be_finished() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("now", [True, False])
+def test_an_answer_after_parking_is_told_to_resume(now: bool) -> None:
+    """It is needed, and nobody is there to hear it: the log takes it."""
+
+    async def main() -> None:
+        stream = one_asked().run_stream("go")
+        question = ""
+
+        def park(event: Event) -> None:
+            nonlocal question
+            if isinstance(event, RunWaiting):
+                (question,) = event.ids
+                stream.park(now=now)
+
+        parked = await _left(stream, park)
+        with pytest.raises(RunEnded, match=r"was parked.*resume\(log, approvals=\{id: True\}\)"):
+            stream.approve(question)
+        with pytest.raises(RunEnded, match=r"was parked.*resume\(log, answers="):
+            stream.answer(question, 3)
+        assert await one_asked().resume(_saved(parked.log), approvals={question: True}) == "It is done."
+
+    run_virtual(main())
+
+
 def test_parked_at_once_it_is_left_in_the_middle() -> None:
     async def main() -> None:
         stream = _slow_agent().run_stream("Go.")

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from headwater import AgentStream
 from headwater.errors import InvalidRecord
 from headwater.events import (
+    ApprovalAsked,
+    AttemptFailed,
+    AttemptStarted,
     CallDelta,
     Custom,
     Event,
@@ -122,6 +125,41 @@ def test_who_is_answered_first(name: str, order: list[int], patient: bool) -> No
     )
     same(other, one)
     assert sorted(line.split(" ", 1)[1] for line in other.ran) == sorted(line.split(" ", 1)[1] for line in one.ran)
+
+
+# --- who is asked at all, and which model
+
+
+def test_an_answer_for_the_run_is_for_that_agents_run_alone() -> None:
+    """After a handoff another run has the conversation, so its person is asked again."""
+    scenario = SCENARIOS["allowed for the run, before handoffs"]
+    whole = undisturbed(scenario)
+    charged = sorted(line.split(" ")[0].split("/")[0] for line in whole.ran if " charge " in line)
+    asked = [event.run for event in whole.log if isinstance(event, ApprovalAsked)]
+    assert (len(charged), len(asked), len({*asked})) == (4, 3, 3)
+    assert {*charged} == {*asked}
+
+
+@pytest.mark.parametrize("step", [6, pytest.param(1, marks=pytest.mark.long)])
+def test_which_model_is_asked_and_how_often(step: int) -> None:
+    """Killed in any attempt of any model, the run goes on with that model, with the retries that are left."""
+    scenario = SCENARIOS["a broken model and a fallback"]
+    whole = undisturbed(scenario)
+    assert [model for _, model in _attempts(whole.log)] == ["offline", "offline", "other"] * 2
+    for at in range(1, len(whole.log), step):
+        went = Drive(scenario, saved(whole.log[:at])).go()
+        assert _attempts(went.log) == _attempts(whole.log), at
+
+
+def _attempts(log: Sequence[Event]) -> list[tuple[int, str]]:
+    """The steps and models of the attempts that no dead process has left unfinished."""
+    attempts: list[tuple[int, str]] = []
+    for event in log:
+        if isinstance(event, AttemptStarted):
+            attempts.append((event.step, event.model))
+        elif isinstance(event, AttemptFailed) and event.then == "resume":
+            attempts.pop()
+    return attempts
 
 
 # --- how the log was written
