@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import weakref
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 from headwater.durable.home import Home
 from headwater.durable.saying import say_answer, say_cancel, say_steer
-from headwater.errors import AlreadyAnswered, AnswerInvalid, JournalUnavailable, RunEnded, UnknownQuestion, UsageError
+from headwater.errors import JournalUnavailable, RunEnded, UsageError
 from headwater.events import Event
 from headwater.events.messages import Message
-from headwater.events.questions import Answer, Question
+from headwater.events.questions import Answer
 from headwater.journal.run_log import Page
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.from_log import DrivenElsewhere
-from headwater.runtime.people import People
 
 __all__ = ("Followed",)
 
@@ -33,7 +31,6 @@ class Followed(DrivenElsewhere):
         self.id = id
         self._home = home
         self._pages: AsyncIterator[Page] | None = None
-        self._people = StoredPeople(self, home)
 
     async def _advance(self) -> list[Event]:
         if self._pages is None:
@@ -59,10 +56,9 @@ class Followed(DrivenElsewhere):
 
     # --- speaking to it
 
-    @property
-    def people(self) -> People:
-        """Who is asked in the run."""
-        return self._people
+    def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+        """Puts the answer into the run's inbox. Raises AlreadyAnswered, RunEnded."""
+        self._home.ask(lambda: say_answer(self._home, self.id, id, answer, kind))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stop the run, from any thread; its reader gets the end of the log."""
@@ -81,46 +77,6 @@ class Followed(DrivenElsewhere):
     def park(self, *, now: bool = False) -> None:
         """Raises UsageError: the run is driven elsewhere."""
         raise UsageError("A run of a journal cannot be parked by whoever reads it.", hint="Leave it, or cancel it.")
-
-
-class StoredPeople(People):
-    """Who is asked in a run of a journal: what is open stands in its log, and its inbox takes the answers."""
-
-    __slots__ = ("_home", "_run")
-
-    def __init__(self, run: Followed, home: Home) -> None:
-        super().__init__()
-        self._run = weakref.ref(run)  # each would hold the other
-        self._home = home
-
-    @property
-    def pending(self) -> tuple[Question, ...]:
-        """The questions that wait for an answer, in the order in which they were asked."""
-        run = self._run()
-        return tuple(run.open_questions) if run is not None else ()
-
-    @property
-    def unattended(self) -> tuple[Question, ...]:
-        """None: whoever may answer is not known here."""
-        return ()
-
-    def answer(self, id: str, answer: Answer, kind: str) -> None:
-        """Answer the question of that id and kind; from any thread.
-
-        Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid where it is of another kind.
-        """
-        question = next((one for one in self.pending if one.id == id), None)
-        if question is not None and question.kind != kind:
-            wants = "approve or deny" if question.kind == "approval" else "answer or decline"
-            raise AnswerInvalid(f"{id} is a question of another kind.", hint=f"Use {wants}.")
-        run = self._run()
-        if run is None or question is None:
-            open_ = ", ".join(one.id for one in self.pending) or "none"
-            if run is not None and id in run.answered:
-                raise AlreadyAnswered(f"{id} was answered before.", hint="That answer stands.", by=run.answered[id])
-            raise UnknownQuestion(f"No question has the id {id!r}.", hint=f"Open are: {open_}.")
-        known: Any = kind
-        self._home.ask(lambda: say_answer(self._home, run.id, id, answer, known))
 
 
 async def _next(pages: AsyncIterator[Page]) -> Page:

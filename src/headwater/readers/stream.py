@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, cast
 
 from typing_extensions import TypeVar
 
-from headwater.errors import LoopMisuse, RunEnded, UnknownQuestion, UsageError
+from headwater.errors import LoopMisuse, Parked, RunEnded, UnknownQuestion, UsageError
 from headwater.events import AnyEvent, Event
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
@@ -282,7 +282,12 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         run = self._begun()
         try:
             run.people.answer(question_id(id), answer, kind)
-        except UnknownQuestion:
+        except (UnknownQuestion, RunEnded):
+            if isinstance(run.error, Parked):
+                which = "approvals={id: True}" if kind == "approval" else "answers={id: …}"
+                raise RunEnded(
+                    f"The run was parked, so {id!r} was not answered.", hint=f"Resume it: agent.resume(log, {which})."
+                ) from None
             if run.over:
                 raise RunEnded(f"The run is over, so {id!r} was not answered.", hint="Start another run.") from None
             raise

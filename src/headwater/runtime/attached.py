@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import weakref
 from collections.abc import Awaitable, Coroutine, Mapping
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -25,7 +24,6 @@ from headwater.errors import (
     ConfigurationError,
     HeadwaterError,
     RunEnded,
-    UnknownQuestion,
     UsageError,
 )
 from headwater.events import ApprovalAsked, Event, InputAsked
@@ -33,7 +31,7 @@ from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.from_log import DrivenElsewhere
-from headwater.runtime.people import Approver, People, answer_of
+from headwater.runtime.people import Approver, answer_of
 
 __all__ = ("Attached", "Blocking")
 
@@ -75,7 +73,6 @@ class Attached(DrivenElsewhere):
         self.approver = approver
         self._remote = remote
         self._blocking = blocking
-        self._people = RemotePeople(self)
         self._to_ask: list[str] = []
         self._given: set[str] = set()
         """The questions that were answered here, by a call of `answer`."""
@@ -129,11 +126,6 @@ class Attached(DrivenElsewhere):
 
     # --- requests to the run
 
-    @property
-    def people(self) -> People:
-        """The people of the run."""
-        return self._people
-
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stops the run on its server, from any thread; its reader gets the end of the log.
 
@@ -164,8 +156,8 @@ class Attached(DrivenElsewhere):
             return False
         return True
 
-    def answer(self, id: str, answer: Answer, kind: str) -> None:
-        """Answers a question, in its server's format."""
+    def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+        """Sends the answer to its server, in that one's format. In async code the reading raises a refusal."""
         self._say(*_in_words(id, answer, kind))
         self._given.add(id)
 
@@ -242,49 +234,6 @@ class Attached(DrivenElsewhere):
         except Exception as error:
             if not self.over:
                 self.task_failed(error)
-
-
-class RemotePeople(People):
-    """The people of a run on another server: its log has the open questions, and its server accepts the answers."""
-
-    __slots__ = ("_run",)
-
-    def __init__(self, run: Attached) -> None:
-        super().__init__()
-        self._run = weakref.ref(run)  # avoids a reference cycle
-
-    @property
-    def pending(self) -> tuple[Question, ...]:
-        """The open questions, in the order in which they were asked."""
-        run = self._run()
-        return tuple(run.open_questions) if run is not None else ()
-
-    @property
-    def unattended(self) -> tuple[Question, ...]:
-        """None: it is unknown who may answer, here or elsewhere."""
-        return ()
-
-    def answer(self, id: str, answer: Answer, kind: str) -> None:
-        """Answers the question of that id and kind, from any thread.
-
-        Raises UnknownQuestion, AlreadyAnswered, RunEnded, and AnswerInvalid if it is of another kind or, in sync code,
-        its server refuses the answer; in async code the reading raises that.
-        """
-        run = self._run()
-        if run is None:
-            raise RunEnded(f"The run that asked {id} is not being read any more.", hint="Attach to it again.")
-        question = next((one for one in run.open_questions if one.id == id), None)
-        if question is None:
-            if id in run.answered:
-                raise AlreadyAnswered(f"{id} was answered already.", hint="That answer counts.", by=run.answered[id])
-            there_are = ", ".join(one.id for one in run.open_questions) or "none"
-            raise UnknownQuestion(
-                f"There is no question with the id {id!r}.", hint=f"The open questions are: {there_are}."
-            )
-        if question.kind != kind:
-            wants = "approve or deny" if question.kind == "approval" else "answer or decline"
-            raise AnswerInvalid(f"{id} is a question of another kind.", hint=f"Use {wants}.")
-        run.answer(id, answer, kind)
 
 
 def _in_words(id: str, answer: Answer, kind: str) -> tuple[str, dict[str, Any]]:

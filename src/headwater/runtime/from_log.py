@@ -1,16 +1,18 @@
 """A run whose events come from an existing log, with their stamps: they are shown and folded, not created.
 
-Owns the handling of such events, and that leaving adds nothing to the log. A subclass provides the events.
+Owns the handling of such events, and that leaving adds nothing to the log. A subclass provides the events, and sends
+answers to the process that drives the run.
 """
 
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from headwater.backends.interrupt import running_loop
-from headwater.errors import Parked, UsageError
+from headwater.errors import AlreadyAnswered, Parked, RunEnded, UsageError
 from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -22,9 +24,10 @@ from headwater.events import (
     TextDelta,
 )
 from headwater.events.fold import Fold
-from headwater.events.questions import Question
+from headwater.events.questions import Answer, Question
 from headwater.events.tree import Tree
 from headwater.runtime.ending import CancelledBy
+from headwater.runtime.people import People, refuse_other_kind, unknown_question
 from headwater.runtime.place import Placed
 from headwater.runtime.run import Run
 
@@ -134,6 +137,16 @@ class DrivenElsewhere(FromLog):
         super().__init__()
         self.answered: dict[str, str] = {}
         """Who answered, by question id."""
+        self._people = PeopleElsewhere(self)
+
+    @property
+    def people(self) -> People:
+        """The people of the run."""
+        return self._people
+
+    def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+        """Sends the answer to an open question to the process that drives the run."""
+        raise NotImplementedError
 
     def append(self, event: Event) -> Awaitable[Any] | None:
         """See FromLog. Records who answered."""
@@ -152,3 +165,42 @@ class DrivenElsewhere(FromLog):
             if node.fold is not None:
                 found += node.fold.asked.open.values()
         return (Question.of(event) for event in sorted(found, key=lambda event: event.seq))
+
+
+class PeopleElsewhere(People):
+    """The people of a run that another process drives: it gets the answers to the open questions of the log."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: DrivenElsewhere) -> None:
+        super().__init__()
+        self._run = weakref.ref(run)  # avoids a reference cycle
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """The open questions, in the order in which they were asked."""
+        run = self._run()
+        return tuple(run.open_questions) if run is not None else ()
+
+    @property
+    def unattended(self) -> tuple[Question, ...]:
+        """None: it is unknown who may answer, here or elsewhere."""
+        return ()
+
+    def answer(self, id: str, answer: Answer, kind: str) -> None:
+        """Answers the question of that id and kind, from any thread.
+
+        Raises UnknownQuestion, AlreadyAnswered, RunEnded, AnswerInvalid if it is of another kind, and what the process
+        that drives the run says against the answer.
+        """
+        run = self._run()
+        if run is None:
+            raise RunEnded(f"The run that asked {id} is not being read any more.", hint="Read it again to answer.")
+        open_ = {question.id: question for question in run.open_questions}
+        if (question := open_.get(id)) is not None:
+            refuse_other_kind(question, kind)
+            run.answer(id, answer, question.kind)
+        elif id in run.answered:
+            raise AlreadyAnswered(f"{id} was answered already.", hint="That answer counts.", by=run.answered[id])
+        else:
+            raise unknown_question(id, open_)

@@ -239,7 +239,7 @@ class Pausing(Placed):
             self.ending.finish()
 
     _first: Sequence[Event] = ()
-    """Returns the first events of a resumed run."""
+    """The first events of a resumed run."""
 
     @property
     def definition_hash(self) -> str:

@@ -33,7 +33,9 @@ __all__ = (
     "answered",
     "decided",
     "question_id",
+    "refuse_other_kind",
     "unfit",
+    "unknown_question",
 )
 
 Approver: TypeAlias = Callable[[Question], Any]
@@ -123,9 +125,7 @@ class People:
             waiting = self._open.get(id)
             if waiting is None:
                 raise self._refused(id)
-        if waiting.question.kind != kind:
-            wants = "approve or deny" if waiting.question.kind == "approval" else "answer or decline"
-            raise AnswerInvalid(f"{id} is a question of another kind.", hint=f"Use {wants}.")
+        refuse_other_kind(waiting.question, kind)
         return waiting, waiting.check(answer)
 
     def deliver(self, id: str, answer: Answer, kind: str) -> None:
@@ -168,10 +168,7 @@ class People:
             return AlreadyAnswered(f"{id} was {how} already.", hint="That answer counts.", by=how.partition(" by ")[2])
         if id in self._void:
             return RunEnded(f"The run that asked {id} is over.", hint="The answer is not needed any more.")
-        there_are = ", ".join(self._open) or "none"
-        return UnknownQuestion(
-            f"There is no question with the id {id!r}.", hint=f"The open questions are: {there_are}."
-        )
+        return unknown_question(id, self._open)
 
     def void(self, run: str) -> None:
         """Voids the questions of the run of that id, which is over or was left."""
@@ -272,6 +269,19 @@ class People:
         self._answered[question.id] = _in_words(question.kind, answer)
         self._telling[question.id] = question.run
         return answer
+
+
+def refuse_other_kind(question: Question, kind: str) -> None:
+    """Raises AnswerInvalid if an answer of that kind does not belong to the question."""
+    if question.kind != kind:
+        wants = "approve or deny" if question.kind == "approval" else "answer or decline"
+        raise AnswerInvalid(f"{question.id} is a question of another kind.", hint=f"Use {wants}.")
+
+
+def unknown_question(id: str, open_ids: Iterable[str]) -> UnknownQuestion:
+    """Returns the error for an id that no question has."""
+    there_are = ", ".join(open_ids) or "none"
+    return UnknownQuestion(f"There is no question with the id {id!r}.", hint=f"The open questions are: {there_are}.")
 
 
 def question_id(id: Any) -> str:
