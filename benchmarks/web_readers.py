@@ -106,15 +106,15 @@ async def _measure(lab: Lab, kind: str, runs: int, readers: int, seconds: float)
     try:
         port = int(process.stdout.readline())
         if kind not in ("floor", "headwater"):  # what is imported with the first request is not a reader's
-            (await _reader(port, b"GET /warm HTTP/1.1\r\nhost: localhost\r\n\r\n", 0.5)).abort()
+            (await _reader(port, b"GET /warm HTTP/1.1\r\nhost: localhost\r\n\r\n", min(seconds, 0.5))).abort()
         requests = await _requests(kind, port, runs, readers)
-        await asyncio.sleep(1)
+        await asyncio.sleep(min(seconds, 1.0))
         _, before = _usage(process.pid)
         for number, request in enumerate(requests):
             made.append(await _reader(port, request))
             if number % 20 == 0:
                 await asyncio.sleep(0.01)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(min(seconds, 1.5))
         _, after = _usage(process.pid)
         _Counted.events = 0
         (began, _), since = _usage(process.pid), time.perf_counter()
@@ -142,7 +142,7 @@ def _kept_up(lab: Lab, kind: str, runs: int, readers: int, seconds: float) -> _F
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
     """By server and shape."""
-    shapes, seconds, rounds = (((1, 5), (3, 3)), 0.5, 1) if quick else (SHAPES, SECONDS, ROUNDS)
+    shapes, seconds, rounds = (((1, 5), (3, 3)), 0.25, 1) if quick else (SHAPES, SECONDS, ROUNDS)
     there = importlib.util.find_spec("fastapi") is not None and importlib.util.find_spec("sse_starlette") is not None
     kinds = KINDS if there else KINDS[:2]
     rows, bars = [], []

@@ -37,11 +37,22 @@ def pytest_configure() -> None:
         bodies.keep_bodies(Path(folder))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: tests that wait for a browser or a clock leave a core to others."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> UnitScheduling | None:
     """Deals tests out in units of several where they go to several processes by groups, as pyproject.toml asks."""
     from tests.support.scheduling import UnitScheduling
 
     return UnitScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks tests of hypothesis as `long`: with HEADWATER_LONG=1 they try more examples."""
+    if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+        item.add_marker(pytest.mark.long)
 
 
 def pytest_collection_finish() -> None:

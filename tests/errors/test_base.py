@@ -14,6 +14,7 @@ from headwater import errors
 from headwater.errors import HeadwaterError
 from headwater.errors.base import rebuilt
 from headwater.events.response import Response
+from tests.support.effort import tries
 
 CLASSES: dict[str, type[HeadwaterError]] = {
     name: value for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, HeadwaterError)
@@ -110,7 +111,7 @@ def test_pickling_keeps_every_attribute(kind: type[HeadwaterError]) -> None:
 
 
 @given(message=st.text(), hint=st.text())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(12, 150), deadline=None)
 def test_pickling_keeps_any_message(message: str, hint: str) -> None:
     error = HeadwaterError(message, hint=hint)
     again = pickle.loads(pickle.dumps(error))

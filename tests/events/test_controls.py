@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from headwater.events.controls import harmless, one_line
+from tests.support.effort import tries
 
 HOSTILE = "a\x1b[2Jb\x1b]0;title\x07c\x9b31md\be\rf\x00g\x7fh"
 
@@ -57,7 +58,7 @@ _TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 @given(st.text(max_size=60), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 def test_no_text_is_harmful_however_it_is_split(text: str, data: st.DataObject) -> None:
     text = HOSTILE + "\u202e" + text
     cut = data.draw(st.integers(0, len(text)))

@@ -521,7 +521,7 @@ def test_an_answering_calls_arguments_are_not_the_text_of_an_open_run() -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(30, 300), deadline=None)
+@settings(max_examples=tries(10, 300), deadline=None)
 @given(plays())
 def test_a_run_has_a_response_at_every_moment(play: Play) -> None:
     known: dict[str, Fold] = {}
@@ -537,7 +537,7 @@ def test_a_run_has_a_response_at_every_moment(play: Play) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(45, 450), deadline=None)
+@settings(max_examples=tries(15, 450), deadline=None)
 @given(plays(), st.data())
 def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log
@@ -552,7 +552,7 @@ def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) ->
 
 
 @pytest.mark.long
-@settings(max_examples=tries(25, 150), deadline=None)
+@settings(max_examples=tries(8, 150), deadline=None)
 @given(plays())
 def test_messages_alone_give_the_fold_of_the_whole_log(play: Play) -> None:
     """A finished step has its whole message, so the events that made it can be left out."""

@@ -24,6 +24,7 @@ from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel, Wait
 from headwater.errors import ConfigurationError, HeadwaterError
 from headwater.events import Event, Retracted, TextDelta, TextEnded, TextStarted
 from headwater.readers.selection import Choice
+from tests.support.effort import tries
 from tests.support.members import SHAPES, Shape, as_tool, nested, paced, speaker
 from tests.support.virtual import run_virtual
 
@@ -459,7 +460,7 @@ def grown(tree: Any, name: str) -> Any:
     return kind(members, max_loops=loops, name=name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(15, 180), deadline=None)
 @given(trees())
 def test_in_any_tree_the_answer_only_is_the_answer(tree: Any) -> None:
     async def main() -> None:

@@ -20,6 +20,7 @@ from headwater.events import (
     ToolProgress,
 )
 from headwater.runtime.backlog import EVENT_CHARS, Joined
+from tests.support.effort import tries
 
 
 def text(said: str, run: str = "a", part: int = 0, step: int = 1) -> TextDelta:
@@ -118,7 +119,7 @@ def _spelled(events: Iterable[Event], run: str) -> list[Any]:
     return spelled
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 @given(_events())
 def test_each_runs_log_keeps_its_content(events: list[Event]) -> None:
     taken = through(events)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from headwater import Message, Thread, messages_from_json, messages_to_json
 from headwater.errors import InvalidRecord, ThreadBusy, UsageError
+from tests.support.effort import tries
 from tests.support.streams import scripted
 from tests.support.values import any_message
 
@@ -69,7 +70,7 @@ def test_a_copy_goes_on_by_itself_also_while_a_run_goes_on(copied: Callable[[Any
 
 
 @given(messages=st.lists(any_message(), max_size=4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(12, 150), deadline=None)
 def test_a_thread_survives_a_round_trip(messages: list[Message]) -> None:
     thread = Thread(messages, agent="heir")
     text = thread.to_json()

@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from headwater.errors import ConfigurationError
 from headwater.schema.output import OutputType
 from headwater.schema.problems import ValidationFailed
+from tests.support.effort import tries
 
 
 class Mood(enum.Enum):
@@ -216,7 +217,7 @@ def test_an_unfit_type() -> None:
 
 
 @given(st.text() | st.text(alphabet='{}[]"`:,\n jsonreult1'))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 def test_any_text_is_a_value_or_a_problem(text: str) -> None:
     for type_ in (City, list[int], Mood, dict[str, Any]):
         with contextlib.suppress(ValidationFailed):

@@ -19,6 +19,7 @@ from pydantic import BaseModel, field_serializer
 from headwater.events.messages import Image
 from headwater.events.response import Response
 from headwater.schema.plain import to_json, to_plain
+from tests.support.effort import tries
 
 
 class Color(enum.Enum):
@@ -151,7 +152,7 @@ def test_parts_are_data() -> None:
         max_leaves=20,
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 def test_always_json_that_a_log_can_hold(value: Any) -> None:
     plain = json.loads(to_json(value))
     assert msgspec.json.decode(msgspec.json.encode(to_plain(value))) == msgspec.json.decode(msgspec.json.encode(plain))

@@ -1,6 +1,7 @@
 """The number of random examples: enough to find common errors, and far more with HEADWATER_LONG=1.
 
-A test that uses it is marked `long`: `HEADWATER_LONG=1 python -m pytest -m long` runs only those.
+A test that uses it is marked `long`, those of hypothesis by `tests/conftest.py`: `HEADWATER_LONG=1 python -m pytest -m
+long` runs only those.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.terminal.lines import CHARACTERS_A_LINE, Lines
+from tests.support.effort import tries
 
 
 def lines_of(*pieces: str) -> list[str]:
@@ -28,7 +29,7 @@ def test_a_line_is_finished_when_it_ends() -> None:
 
 
 @given(st.text("ab\n \t", max_size=60), st.randoms())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(25, 300), deadline=None)
 def test_however_it_comes(text: str, random: Random) -> None:
     at = random.randrange(len(text) + 1)
     assert lines_of(text[:at], text[at:]) == lines_of(*text) == lines_of(text)

@@ -25,6 +25,7 @@ from headwater.terminal.run_view import (
     Withdrawn,
     Working,
 )
+from tests.support.effort import tries
 
 HOSTILE = "a\x1b[2Jb\x1b]0;title\x07c\x9b31md\be\rf\x00g\x7fh\u202ei\u2066"
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -370,7 +371,7 @@ ITEMS = st.one_of(
 
 
 @given(st.lists(ITEMS, max_size=12), st.integers(20, 50), st.integers(5, 30))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(37, 450), deadline=None)
 def test_every_order_of_things_fits_and_has_one_empty_row_between_blocks(
     items: list[Item], columns: int, lines: int
 ) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.terminal.spans import Span, cut_row, folded, painted, plain, row_cells, wrapped
+from tests.support.effort import tries
 
 SPANS = st.lists(st.builds(Span, st.text("ab 潮\n", max_size=8), st.sampled_from(["", "strong", "code"])), max_size=8)
 
@@ -28,7 +29,7 @@ def test_a_word_in_two_styles_is_one_word() -> None:
 
 
 @given(SPANS, st.integers(2, 20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(25, 300), deadline=None)
 def test_wrapping_keeps_every_character_but_spaces(spans: list[Span], width: int) -> None:
     rows = wrapped(spans, width)
     assert all(row_cells(row) <= width for row in rows)
@@ -37,7 +38,7 @@ def test_wrapping_keeps_every_character_but_spaces(spans: list[Span], width: int
 
 
 @given(SPANS, st.integers(2, 20))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(25, 300), deadline=None)
 def test_folding_keeps_everything(spans: list[Span], width: int) -> None:
     row = tuple(Span(text.replace("\n", ""), style) for text, style in spans)
     rows = folded(row, width)

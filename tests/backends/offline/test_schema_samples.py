@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headwater.backends.offline import (
     sample,
 )
+from tests.support.effort import tries
 
 
 def valid(value: Any, schema: dict[str, Any]) -> None:
@@ -87,7 +88,7 @@ def compound(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 @given(schemas(), st.sampled_from(["", "Add 2 and 3.5", "the weather in Paris, 17 times", "ünïcode 🎉"]))
 def test_a_sample_is_valid(schema: dict[str, Any], task: str) -> None:
     value = sample(schema, task)

@@ -28,6 +28,7 @@ from headwater.events.messages import Message
 from headwater.events.response import Response
 from headwater.testing.handmade_logs import handmade_logs
 from tests.events.checker.edits import Log, numbered
+from tests.support.effort import tries
 from tests.support.logs import check_history, folds, full_log
 
 NAMES = [*handmade_logs(), "of grammar 1"]
@@ -222,7 +223,7 @@ def _is_of_the_client(message: Any, messages: Sequence[Any]) -> bool:
 
 
 @given(name=st.sampled_from(NAMES), data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(75, 900), deadline=None)
 def test_a_damaged_log_is_valid_or_refused(name: str, data: st.DataObject) -> None:
     log = log_of(name)
     for _ in range(data.draw(st.integers(1, 3))):

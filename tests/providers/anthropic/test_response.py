@@ -559,7 +559,7 @@ FRAMES = st.one_of(
 
 
 @pytest.mark.long
-@settings(max_examples=tries(60, 600), deadline=None)
+@settings(max_examples=tries(20, 600), deadline=None)
 @given(values=st.lists(FRAMES, max_size=12), seed=st.integers(0, 1000), end=st.booleans())
 def test_any_frames_give_a_valid_log(values: list[dict[str, Any]], seed: int, end: bool) -> None:
     body = stream(*values, *(ending() if end else ()))
@@ -572,7 +572,7 @@ def test_any_frames_give_a_valid_log(values: list[dict[str, Any]], seed: int, en
     message_of(events)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_raise_nothing(data: bytes) -> None:
     check_grammar(decode(Decoder(), [data, b"\n\ndata: ", data, b"\n\n"]))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from headwater.errors import LimitExceeded
 from headwater.providers.framing.jsonlines import JSONLinesDecoder
+from tests.support.effort import tries
 from tests.support.recordings import one_byte_at_a_time
 
 
@@ -19,7 +20,7 @@ def read(pieces: list[bytes]) -> list[bytes]:
     return lines + decoder.finish()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 @given(
     parts=st.lists(st.sampled_from([b'{"a": 1}', b"x", b"\n", b"\n", b"\r\n", b" ", b"\xc3\xa9"]), max_size=20),
     at=st.lists(st.integers(0, 100), max_size=6),

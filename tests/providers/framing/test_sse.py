@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from headwater.errors import LimitExceeded
 from headwater.providers.framing.sse import Frame, SSEDecoder
+from tests.support.effort import tries
 from tests.support.recordings import one_byte_at_a_time, recordings, shared_folder, splits
 
 
@@ -76,7 +77,7 @@ BODIES = st.tuples(
 ).map(lambda pair: pair[0] + b"".join(line + end for line, end in pair[1]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 @given(body=BODIES, at=st.lists(st.integers(0, 200), max_size=6))
 @example(body=b"data: a\r\n\r\ndata: b\r\n\r\n", at=[8, 9, 10])
 @example(body=b"data: a\r\rdata: b\r\r", at=[8, 9])
@@ -100,7 +101,7 @@ ODD = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 @given(
     head=HEADS,
     end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
@@ -124,7 +125,7 @@ def test_uniform_events_are_read_like_any_others(
     assert read([b"data: first\n\n", *cut(body, at)]) == [("", b"first"), *wanted]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(25, 300), deadline=None)
 @given(body=st.binary(max_size=60), at=st.lists(st.integers(0, 60), max_size=4))
 def test_any_bytes_are_accepted(body: bytes, at: list[int]) -> None:
     assert read(cut(body, at)) == naive(body)

@@ -26,6 +26,7 @@ from headwater.events import (
 )
 from headwater.providers.decoder import Place
 from headwater.providers.openai_chat.response import IGNORED, Decoder, read_usage
+from tests.support.effort import tries
 from tests.support.recordings import (
     Recording,
     Telling,
@@ -637,13 +638,13 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 DELTAS = VALUES.map(lambda value: {"choices": [{"index": 0, "delta": value}]})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 @given(values=st.lists(VALUES | DELTAS, max_size=5), done=st.booleans())
 def test_no_json_raises(values: list[Any], done: bool) -> None:
     read(body(*values, done=done))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(25, 300), deadline=None)
 @given(data=st.binary(max_size=80))
 def test_no_bytes_raise(data: bytes) -> None:
     read(body(chunk({"content": "a"}), b"data: " + data + b"\n\n"))

@@ -33,6 +33,7 @@ from tests.providers.openai_responses.frames import (
     warnings,
     without_id,
 )
+from tests.support.effort import tries
 from tests.support.recordings import (
     Recording,
     cases,
@@ -353,7 +354,7 @@ def test_a_rare_frame_is_read_despite_unknown_fields() -> None:
     assert warnings(events) == ["not_decoded"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(25, 300), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3),
@@ -442,7 +443,7 @@ def answers(draw: st.DrawFn) -> tuple[list[JSON], list[JSON]]:
     return items, [*frames, completed(*items)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(37, 450), deadline=None)
 @given(answers(), st.integers())
 def test_an_answer_is_sent_back_item_for_item(answer: tuple[list[JSON], list[JSON]], seed: int) -> None:
     items, frames = answer

@@ -20,7 +20,7 @@ def test_a_run_is_whole_whatever_becomes_of_it() -> None:
     run_state_machine_as_test(
         RunMachine,
         settings=settings(
-            max_examples=EXAMPLES or tries(30, 200),
+            max_examples=EXAMPLES or tries(10, 200),
             stateful_step_count=10,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

@@ -14,11 +14,11 @@ from tests.system.resume.processes import Processes
 from tests.system.resume.scenarios import SCENARIOS
 
 STOPS: Final[dict[Way, int]] = {
-    "killed": tries(12, 10_000),
-    "killed twice": tries(10, 400),
-    "parked": tries(6, 10_000),
-    "parked at once": tries(6, 10_000),
-    "kill -9": tries(3, 20),
+    "killed": tries(4, 10_000),
+    "killed twice": tries(3, 400),
+    "parked": tries(3, 10_000),
+    "parked at once": tries(3, 10_000),
+    "kill -9": tries(1, 20),
 }
 """How many stops of each scenario, in each way."""
 

@@ -43,7 +43,7 @@ SURE: Final = [name for name, scenario in SCENARIOS.items() if not scenario.ends
 ASKED: Final = [name for name in SURE if name.startswith(("asked", "two", "three", "a waiting", "allowed", "every"))]
 
 many: Final = settings(
-    max_examples=tries(25, 400),
+    max_examples=tries(8, 400),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -13,6 +13,7 @@ from headwater.events import ApprovalAsked, WorkflowShape
 from headwater.terminal.dashboard.panel import Layout, shares
 from headwater.terminal.dashboard.state import Board
 from headwater.terminal.wrap import cells
+from tests.support.effort import tries
 from tests.terminal import crowds as log
 from tests.terminal import logs
 from tests.terminal.panels import NAMES, at_work, board, drawn
@@ -260,7 +261,7 @@ PARTS = st.sampled_from(
     st.integers(1, 60),
     st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(50, 600), deadline=None)
 def test_rows_fit_the_screen_whatever_happens(
     count: int, happenings: list[tuple[int, object]], columns: int, lines: int, over: bool
 ) -> None:

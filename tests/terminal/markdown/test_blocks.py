@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headwater.terminal.markdown.blocks import CHARACTERS_A_BLOCK, CHARACTERS_A_LINE, Block, Blocks
 from headwater.terminal.markdown.layout import Layout, document_rows
 from headwater.terminal.spans import Row, painted, plain
+from tests.support.effort import tries
 from tests.support.markdown import NO_ANSWERS, NO_EXAMPLES, SAMPLE, answers, commonmark, cut
 
 WIDTH = 60
@@ -75,7 +76,7 @@ MARKS = st.sampled_from(
 
 
 @given(st.lists(MARKS, max_size=30), st.randoms())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(37, 450), deadline=None)
 def test_blocks_one_by_one_are_the_whole(marks: list[str], random: object) -> None:
     text = "".join(marks)
     expected = whole(text)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from headwater.terminal.markdown.layout import document_rows
 from headwater.terminal.markdown.table import Align, table_rows
 from headwater.terminal.spans import Span, plain, row_cells
+from tests.support.effort import tries
 
 TABLE = """\
 | way | latency | good for |
@@ -62,7 +63,7 @@ ALIGNS: st.SearchStrategy[Align] = st.sampled_from(("left", "right", "center"))
 
 
 @given(st.integers(1, 5), st.integers(10, 60), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(15, 180), deadline=None)
 def test_no_row_is_too_wide_and_no_character_lost(columns: int, width: int, data: st.DataObject) -> None:
     row = st.lists(CELLS, min_size=columns, max_size=columns)
     header, body = data.draw(row), data.draw(st.lists(row, max_size=4))

@@ -20,6 +20,7 @@ from headwater.events.messages import Usage
 from headwater.providers.failures import http_error
 from headwater.providers.registry import load_api
 from headwater.testing.wires import WIRES, Trouble, Unspeakable
+from tests.support.effort import tries
 from tests.support.recordings import check_grammar, decode, independent_reading, telling
 from tests.testing.wires.writing import APIS, body_of, written
 
@@ -47,7 +48,7 @@ _turns = st.tuples(
 
 @pytest.mark.parametrize("api", APIS)
 @given(acts=_turns)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(15, 180), deadline=None)
 def test_what_is_written_is_what_the_script_says(api: str, acts: list[Any]) -> None:
     body = body_of(written(api, acts))
     decoder = load_api(api).Decoder()
@@ -68,7 +69,7 @@ def test_what_is_written_is_what_the_script_says(api: str, acts: list[Any]) -> N
 
 @pytest.mark.parametrize("api", APIS)
 @given(acts=_turns)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(10, 90), deadline=None)
 def test_an_independent_reader_reads_the_same(api: str, acts: list[Any]) -> None:
     told = independent_reading(
         RECORDED_AS.get(api, api), "ndjson" if api == "ollama" else "sse", body_of(written(api, acts))

@@ -124,7 +124,7 @@ def test_every_log_is_what_clients_take(modern: bool) -> None:
         held_to_the_log(log, client)
 
 
-@settings(max_examples=tries(15, 500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(8, 500), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 10**6), st.booleans())
 def test_so_is_any_run(number: int, modern: bool) -> None:
     log = played(number).log

@@ -178,23 +178,23 @@ def test_settings_shapes_and_pictures_reach_the_provider() -> None:
 @pytest.mark.parametrize("path", [CHAT, "/v1/responses"])
 def test_a_refusal_has_its_providers_status(stream: bool, path: str) -> None:
     script: list[Any] = [
-        Fail(429, "slow down", retry_after=7),
         Fail(500, "broken"),
         Fail(401, "who?"),
         [Wait(0.01), Cut()],
+        Fail(429, "slow down", retry_after=7),  # the last: what comes after it waits for so long
     ]
     with ProviderSimulator(script) as provider:
 
         async def test(server: Served) -> None:
             ask = {"model": "fast", "stream": stream, "input": "Hi", **ASK}
+            assert told(await server.client.post(path, json=ask)) == (500, "server_error", "ServerError")
+            assert told(await server.client.post(path, json=ask)) == (401, "authentication_error", "invalid_api_key")
+            assert told(await server.client.post(path, json=ask)) == (502, "server_error", "IncompleteStream")
             answer = await server.client.post(path, json=ask)
             assert told(answer) == (429, "rate_limit_error", "rate_limit_exceeded")
             assert answer.headers["retry-after"] == "7"
             assert answer.headers["headwater-model"]
             assert "slow down" in answer.json()["error"]["message"]
-            assert told(await server.client.post(path, json=ask)) == (500, "server_error", "ServerError")
-            assert told(await server.client.post(path, json=ask)) == (401, "authentication_error", "invalid_api_key")
-            assert told(await server.client.post(path, json=ask)) == (502, "server_error", "IncompleteStream")
 
         against(name("fast", provider.model(), retries=0), test=test)
         assert not provider.problems

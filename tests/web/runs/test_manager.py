@@ -460,7 +460,7 @@ def test_each_reader_is_sent_exactly_what_comes_after_their_place() -> None:
     run_state_machine_as_test(
         Readers,
         settings=settings(
-            max_examples=tries(25, 1000),
+            max_examples=tries(8, 1000),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
