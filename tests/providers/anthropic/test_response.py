@@ -107,6 +107,7 @@ def of(kind: type[Any], events: Iterable[Event]) -> list[Any]:
 # --- recordings
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recording", cases(API))
 def test_recording(recording: Recording) -> None:
     check_decoding(recording, Decoder)

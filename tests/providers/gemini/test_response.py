@@ -58,6 +58,7 @@ ENDPOINT = Endpoint(
 # --- recordings
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recording", cases("gemini"))
 def test_recording(recording: Recording) -> None:
     check_decoding(recording, response.Decoder)

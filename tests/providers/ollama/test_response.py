@@ -33,6 +33,7 @@ from tests.support.recordings import (
 # --- recordings
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recording", cases("ollama-chat"))
 def test_recording(recording: Recording) -> None:
     check_decoding(recording, response.Decoder)

@@ -42,6 +42,7 @@ from tests.support.recordings import (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recording", cases("openai-chat"))
 def test_recording(recording: Recording) -> None:
     check_decoding(recording, Decoder)

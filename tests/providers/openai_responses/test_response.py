@@ -51,6 +51,7 @@ from tests.support.recordings import (
 # --- recordings
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recording", cases("openai-responses"))
 def test_recording(recording: Recording) -> None:
     check_decoding(recording, Decoder)
