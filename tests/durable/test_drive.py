@@ -11,9 +11,9 @@ import pytest
 
 from headwater import Agent, Message, SequentialWorkflow, Timeouts, tool
 from headwater.durable.asked import AskedFor
-from headwater.durable.drive import MAX_FRUITLESS, drive, fruitless
+from headwater.durable.drive import LAST_SECONDS, MAX_FRUITLESS, drive, fruitless
 from headwater.durable.inbox import answer_body, steer_body
-from headwater.errors import RunLost
+from headwater.errors import JournalUnavailable, RunLost
 from headwater.events import ApprovalAsked, Event, RunResumed, RunStarted, RunWaiting, StepFinished
 from headwater.events.codec import decode, decode_message, encode
 from headwater.events.questions import Answer
@@ -465,6 +465,38 @@ def test_a_process_that_is_told_to_stop_leaves_the_run_as_it_stands() -> None:
         await drive(Place(log, slow()), "run_1")
         check_log(await stored(log))
         assert (await log.info("run_1")).state == "finished"
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("answers", ["an error", "nothing"])
+def test_a_process_that_is_told_to_stop_does_not_wait_for_a_store_that_is_gone(answers: str) -> None:
+    class Gone(MemoryLog):
+        gone = False
+
+        async def append_many(self, batches: Sequence[Batch]) -> Any:
+            if self.gone and answers == "nothing":
+                await asyncio.sleep(3600.0)
+            if self.gone:
+                raise JournalUnavailable("It is gone.")
+            return await super().append_many(batches)
+
+    async def main() -> None:
+        log = Gone()
+        one = Agent(model=always("half ", Wait(60.0), "whole"))
+        await submitted(log, one)
+        process = asyncio.ensure_future(drive(Place(log, one), "run_1"))
+        await asyncio.sleep(5.0)
+        log.gone = True
+        await asyncio.sleep(120.0)
+        process.cancel()
+        begun = asyncio.get_running_loop().time()
+        await asyncio.wait([process])
+        assert process.cancelled()
+        assert asyncio.get_running_loop().time() - begun == pytest.approx(LAST_SECONDS, abs=1.0)
+        log.gone = False
+        await drive(Place(log, one, worker="next"), "run_1")
+        check_log(await stored(log))
 
     run_virtual(main())
 

@@ -44,6 +44,9 @@ __all__ = ("DEAD_AFTER", "MAX_FRUITLESS", "Drivable", "Place", "drive", "hear", 
 MAX_FRUITLESS: Final = 5
 """Drives in a row that finish no step and no tool, after which a run fails: what kills a process kills the next one."""
 
+LAST_SECONDS: Final = 5.0
+"""How long a drive that is cancelled waits until what was said is stored: what is not, the next drive says again."""
+
 _logger = logging.getLogger("headwater.journal")
 
 
@@ -259,6 +262,7 @@ async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox, tell
     pull, append = run.pull, run.append
     run.lets_go = RunLost(f"This process lets go of {run.id}.", hint="Another one goes on with it.")
     hearing = asyncio.get_running_loop().create_task(hear(log, run, inbox), name=f"headwater inbox {run.id}")
+    seconds: float | None = None
     try:
         while events := await pull():
             for event in events:
@@ -274,6 +278,7 @@ async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox, tell
                     writing.hold_back(RunWaiting)
                     telling.begin()
     except BaseException:
+        seconds = LAST_SECONDS
         run.reader_cancelled()
         raise
     finally:
@@ -281,7 +286,16 @@ async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox, tell
         await asyncio.wait([hearing])
         if telling is not None:
             await telling.close()
-        await run.settle()
+        await _settle(run, writing, seconds)
+
+
+async def _settle(run: Run, writing: Writing, seconds: float | None) -> None:
+    """Wait until all is stored that the run said, at most so many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            await run.settle()
+    except TimeoutError:
+        writing.refused(RunLost(f"The journal does not answer, so {run.id} is let go.", hint="It goes on elsewhere."))
 
 
 def _only_waits(run: Run) -> bool:
