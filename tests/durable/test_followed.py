@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 import pytest
 
 import headwater
-from headwater.errors import AlreadyAnswered, AnswerInvalid, UnknownQuestion, UsageError
+from headwater.errors import AlreadyAnswered, AnswerInvalid, IncompleteStream, UnknownQuestion, UsageError
+from headwater.events import Event
+from headwater.events.codec import decode, encode
+from headwater.journal.opening import open_journal
+from headwater.journal.run_log import Batch, Request, RunLog
+from headwater.testing import check_log
+from headwater.testing.journal_check.stores import sample as written
 from tests.support.journals import journal, payer, plain, slow
 
 __all__ = ("journal",)
+
+T = TypeVar("T")
 
 
 def test_it_has_every_face_of_a_stream(journal: str) -> None:
@@ -67,3 +78,95 @@ def test_it_is_cancelled_and_steered_and_never_parked(journal: str) -> None:
         elif event.type == "message.received":
             stream.cancel()
     assert types[-1] == "run.cancelled"
+
+
+# --- a log that is another by now
+
+
+def sample(run: str, *texts: str) -> list[Event]:
+    """A run that says these, and ends."""
+    lines = written(run, texts)
+    return [decode(line) for line in lines]
+
+
+async def write(log: RunLog, run: str, events: Sequence[Event], **more: Any) -> None:
+    """Append these events."""
+    lines = tuple(map(encode, events))
+    await log.append(Batch(run=run, first=events[0].seq, lines=lines, by="w#1", **more))
+
+
+def said(item: object) -> str:
+    """The text of an event, a chunk or a piece."""
+    return item if isinstance(item, str) else str(getattr(item, "text", ""))
+
+
+async def half_read(journal: str, read: Callable[[headwater.AgentStream[object]], AsyncGenerator[T, None]]) -> list[T]:
+    """What a reader is given that has read six events of a log when a shorter one takes its place."""
+    log, seen, restored = await open_journal(journal), list[T](), asyncio.Event()
+    first, second = sample("r", "one ", "two ", "three"), sample("r", "four")
+    await log.create("r", Request(agent="a"))
+    await write(log, "r", first[:6])
+    stream = headwater.attach("r", journal=journal)
+    async with aclosing(read(stream)) as items:
+        async for item in items:
+            seen.append(item)
+            if said(item) == "two ":
+                await log.delete("r")
+                await log.create("r", Request(agent="a"))
+                await write(log, "r", second[:5])
+                await asyncio.sleep(0)
+                restored.set()
+            if restored.is_set() and said(item) == "four":
+                await write(log, "r", second[5:], state="finished")
+    await log.close()
+    return seen
+
+
+def test_a_reader_of_a_log_that_was_restored_gets_it_from_its_beginning(journal: str) -> None:
+    async def events(stream: headwater.AgentStream[object]) -> AsyncGenerator[Event, None]:
+        async for event in stream.events():
+            yield event
+        assert stream.response == "four"
+
+    seen = asyncio.run(half_read(journal, events))
+    assert [event.seq for event in seen] == [*range(6), *range(len(sample("r", "four")))]
+    check_log(seen[6:])
+
+
+def test_chunks_of_a_restored_log_begin_with_one_that_says_so(journal: str) -> None:
+    async def chunks(stream: headwater.AgentStream[object]) -> AsyncGenerator[headwater.StreamChunk, None]:
+        async for chunk in stream:
+            yield chunk
+
+    seen = asyncio.run(half_read(journal, chunks))
+    told = [(chunk.content, chunk.finish_reason) for chunk in seen]
+    assert told == [("one ", None), ("two ", None), ("", "reset"), ("four", None), ("", None)]
+
+
+def test_text_cannot_be_taken_back_so_its_reader_is_told(journal: str) -> None:
+    async def text(stream: headwater.AgentStream[object]) -> AsyncGenerator[str, None]:
+        async for piece in stream.text():
+            yield piece
+
+    with pytest.raises(IncompleteStream, match="begins anew"):
+        asyncio.run(half_read(journal, text))
+
+
+def test_a_reader_that_stopped_inside_a_gap_gets_the_trimmed_log(journal: str) -> None:
+    async def main() -> None:
+        log = await open_journal(journal)
+        all_ = sample("r", "one ", "two ", "three")
+        await log.create("r", Request(agent="a", deltas=False))
+        await write(log, "r", all_[:6])
+        stream, seen = headwater.attach("r", journal=journal), list[Event]()
+        async for event in stream.events():
+            seen.append(event)
+            if event.seq == 5 and len(seen) == 6:
+                await write(log, "r", all_[6:], state="finished")
+                assert await log.pack(after=0.0) == 1
+        assert [event.seq for event in seen] == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 7, 8, 9]
+        check_log(seen[6:], trimmed=True)
+        assert stream.response == "one two three"
+        await log.close()
+
+    asyncio.run(main())

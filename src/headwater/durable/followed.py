@@ -1,6 +1,8 @@
 """A run of a journal, read from its stored log as it grows, whoever drives it.
 
-Leaving says nothing to the run; `cancel` stops it, wherever it is driven. What is said to it goes into its inbox.
+Leaving says nothing to the run; `cancel` stops it, wherever it is driven. What is said to it goes into its inbox. Where
+the store was restored from a backup, or has dropped deltas that the reader is in the middle of, the log is read again
+from its beginning (`FromLog.begin_anew`): nothing is spliced.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any, Literal
 
 from headwater.durable.home import Home
 from headwater.durable.saying import say_answer, say_cancel, say_steer
-from headwater.errors import JournalUnavailable, RunEnded, UsageError
+from headwater.errors import RunEnded, UsageError
 from headwater.events import Event
 from headwater.events.messages import Message
 from headwater.events.questions import Answer
@@ -41,10 +43,7 @@ class Followed(DrivenElsewhere):
         except _End:
             return self._ended()
         if page.reset and self.known:
-            raise JournalUnavailable(
-                f"The log of {self.id} is shorter than what was read of it: its store was restored from a backup.",
-                hint="Read it again from its beginning.",
-            )
+            self.begin_anew()
         return [*page.events()]
 
     def _finished(self) -> None:

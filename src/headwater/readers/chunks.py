@@ -22,6 +22,7 @@ from headwater.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunStarted,
     StepFinished,
     TextDelta,
     TextStarted,
@@ -45,8 +46,9 @@ class StreamChunk:
     is_final: bool = False
     """True only on the last chunk."""
     finish_reason: str | None = None
-    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; `retracted` retracts text, and
-    `waiting` is a question to a person, which is in `event`.
+    """Why it stopped: stop, length, tool_calls, content_filter, refusal, cancelled; `retracted` retracts text,
+    `waiting` is a question to a person, which is in `event`, and after `reset` all text comes again: the run's journal
+    has another log of it by now.
 
     A workflow's member that failed ends with error.
     """
@@ -69,10 +71,11 @@ class Chunks:
     Call it with every event of the log. `speakers` are the runs whose text is included; None: those whose text counts
     as the run's, derived from the events (`tree`): an agent itself, or a workflow's members. The end of a member is a
     chunk with its finish reason; only the run's own end is final. `fold` has read the run's own events before they come
-    here. `leads` says whether steps' texts are separated. `past` holds the earlier events of a resumed log.
+    here. `leads` says whether steps' texts are separated. `past` holds the earlier events of a resumed log. `anew` says
+    that the log comes again from its beginning.
     """
 
-    __slots__ = ("_fold", "_leads", "_old", "_refusals", "_run", "_with_leads", "plain", "speakers", "tree")
+    __slots__ = ("_anew", "_fold", "_leads", "_old", "_refusals", "_run", "_with_leads", "plain", "speakers", "tree")
 
     def __init__(
         self,
@@ -82,7 +85,9 @@ class Chunks:
         *,
         leads: bool = True,
         past: Iterable[Event] = (),
+        anew: bool = False,
     ) -> None:
+        self._anew = anew
         self.tree = Tree()
         self.speakers: Container[str] = self.tree.speakers if speakers is None else speakers
         """The ids of the runs whose text is included."""
@@ -133,6 +138,8 @@ class Chunks:
             return StreamChunk(finish_reason="tool_calls", agent=event.agent, event=event)
         elif isinstance(event, Retracted) and not self.is_old(event):
             return StreamChunk(finish_reason="retracted", agent=event.agent, event=event)
+        elif self._anew and isinstance(event, RunStarted) and event.run == self._run:
+            return StreamChunk(finish_reason="reset", agent=event.agent, event=event)
         elif isinstance(event, RunFailed):
             # The run's own failure is raised. A member's may be collected, and would not be visible otherwise.
             return (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
-from headwater.errors import Cancelled, UsageError
+from headwater.errors import Cancelled, IncompleteStream, UsageError
 from headwater.events import AnyEvent, Event, RunFinished, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
@@ -45,7 +45,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 def as_chunks(run: Run) -> Callable[[Event], StreamChunk | None]:
     """Chunks of text, with the state of the run."""
-    chunks = Chunks(run.id, None, run.fold, past=_past(run))
+    chunks = Chunks(run.id, None, run.fold, past=_past(run), anew=run.resets > 0)
     of, own, agent = chunks.of, run.id, run.path[-1]
     new, delta = object.__new__, TextDelta
 
@@ -76,7 +76,12 @@ def _same(event: Event) -> AnyEvent:
 
 
 def as_text(run: Run) -> Callable[[Event], str | None]:
-    """Only the text; text that may be retracted waits."""
+    """Only the text; text that may be retracted waits. Raises IncompleteStream where the log begins anew."""
+    if run.resets:
+        raise IncompleteStream(
+            f"The log of {run.id} begins anew: its journal was restored, or has dropped what was being read.",
+            hint="Text that was read cannot be taken back: read the run again, or read chunks or events.",
+        )
     chunks = Chunks(run.id, None, run.fold, past=_past(run))
     hold: Hold[str] = Hold(_past(run))
     speakers, held, text_of = chunks.speakers, hold.held, chunks.text_of
@@ -119,7 +124,7 @@ def chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChun
     """The text of the part of the tree that was chosen."""
     selection = _selection(run, choice)
     everyone = Everyone() if choice.by_place else None
-    chunks = Chunks(run.id, everyone, run.fold, leads=not choice.final_only, past=_past(run))
+    chunks = Chunks(run.id, everyone, run.fold, leads=not choice.final_only, past=_past(run), anew=run.resets > 0)
 
     def project(event: Event) -> list[StreamChunk] | None:
         chosen = selection(event)
@@ -132,15 +137,16 @@ def chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChun
 
 def _shape(run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> Callable[[Event], T | None]:
     """Returns the function from the run's events to items; created with the first event if only that identifies the
-    run."""
+    run, and again where its log begins anew."""
     if run.known:
         return project(run)
     made: Callable[[Event], T | None] | None = None
+    resets = 0
 
     def shape(event: Event) -> T | None:
-        nonlocal made
-        if made is None:
-            made = project(run)
+        nonlocal made, resets
+        if made is None or run.resets != resets:
+            made, resets = project(run), run.resets
         return made(event)
 
     return shape

@@ -58,6 +58,14 @@ class FromLog(Run):
         for one in begin:
             one()
 
+    def begin_anew(self) -> None:
+        """Forgets all that was read: the log is another by now, and comes again from its beginning."""
+        self._tree, self.fold, self._met = Tree(), Fold(), None
+        self.known = False
+        self.resets += 1
+        if self._log.kept is not None:
+            self._log.kept.clear()
+
     def once_known(self, begin: Callable[[], None]) -> None:
         """Calls `begin` once the run is identified, before watchers get its first event."""
         if self.known:
@@ -147,6 +155,11 @@ class DrivenElsewhere(FromLog):
     def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
         """Sends the answer to an open question to the process that drives the run."""
         raise NotImplementedError
+
+    def begin_anew(self) -> None:
+        """See FromLog."""
+        super().begin_anew()
+        self.answered.clear()
 
     def append(self, event: Event) -> Awaitable[Any] | None:
         """See FromLog. Records who answered."""

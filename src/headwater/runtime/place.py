@@ -44,6 +44,8 @@ class Placed:
 
     # Class attributes, not set in __init__, for values that most runs never have: an object with more than thirty
     # instance attributes takes 1.3 kB more.
+    resets = 0
+    """How often its log turned out to be another than what was read of it, and came again from its beginning."""
     known = True
     """Whether its id and path are known; for a run on another server they are in its first event."""
     parent: str | None = None

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Mapping
+
+import msgspec
+
 from headwater.journal.memory import MemoryLog
+from headwater.journal.run_log import Page
 from headwater.testing.journal_check import keeping_rules
 from tests.testing.journal_check.broken import breaks, holds
 
@@ -25,6 +30,14 @@ class KeepsTheKey(MemoryLog):
         return gone
 
 
+class Splices(MemoryLog):
+    """A tail goes on where it was, whatever was dropped."""
+
+    async def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
+        async for page in super().tail_many(runs):
+            yield msgspec.structs.replace(page, reset=False)
+
+
 class NeverExpires(MemoryLog):
     async def expire(self, *, limit: int = 100) -> int:
         return 0
@@ -38,4 +51,5 @@ def test_each_finds_the_store_that_breaks_it() -> None:
     breaks(PacksAtOnce(), "a_packed_log_reads_as_before")
     breaks(NeverPacks(), "a_packed_log_reads_as_before", "two_may_pack_and_expire_at_once")
     breaks(KeepsTheKey(), "a_deleted_run_is_gone")
+    breaks(Splices(), "a_tail_inside_a_gap_begins_anew")
     breaks(NeverExpires(), "what_was_kept_for_long_enough_goes")

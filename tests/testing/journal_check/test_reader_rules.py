@@ -33,6 +33,14 @@ class MissesTheLast(MemoryLog):
                 yield page
 
 
+class Splices(MemoryLog):
+    """A tail goes on where it was, whatever the log has become."""
+
+    async def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
+        async for page in super().tail_many(runs):
+            yield msgspec.structs.replace(page, reset=False)
+
+
 class Unlimited(MemoryLog):
     async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
         return await super().read(run, after, limit=1_000_000)
@@ -44,6 +52,7 @@ def test_they_hold_in_memory() -> None:
 
 def test_each_finds_the_store_that_breaks_it() -> None:
     breaks(NeverResets(), "a_number_past_the_end_resets")
+    breaks(Splices(), "a_tail_of_a_restored_log_begins_anew", "a_number_past_the_end_resets")
     breaks(FromTheBatch(), "a_log_is_read_from_every_number")
     breaks(MissesTheLast(), "a_tail_goes_on_from_every_number_to_the_end", "many_logs_are_followed_at_once")
     breaks(Unlimited(), "a_log_is_read_in_pages")

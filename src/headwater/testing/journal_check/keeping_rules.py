@@ -80,6 +80,23 @@ async def a_trimmed_log_keeps_its_numbers(s: Stores) -> None:
         s.same(f"after {after}", (page.reset, dict(page.lines()), page.done), (reset, rest, True))
 
 
+async def a_tail_inside_a_gap_begins_anew(s: Stores) -> None:
+    """A reader that follows a log, and whose place trimming drops meanwhile, is given what is left from its start."""
+    run = await s.new(deltas=False)
+    log = sample(run, ["one ", "two ", "three ", "four"])
+    await s.a.append(Batch(run=run, first=0, lines=log[:6], by="w#1"))
+    tail = s.b.tail(run)
+    async with aclosing(tail):
+        page: Page = await s.soon(anext(tail), "the first page")
+        s.same("the first page", [line for _, line in page.lines()], list(log[:6]))
+        await s.a.append(Batch(run=run, first=6, lines=log[6:], by="w#1", state="finished"))
+        await packed(s, run)
+        page = await s.soon(anext(tail), "the trimmed log")
+        s.same("whether it begins anew, and is all", (page.reset, page.done), (True, True))
+        check_log([decode(line) for _, line in page.lines()], trimmed=True)
+        s.same("the end", await s.soon(anext(tail, None), "the end of the tail"), None)
+
+
 async def a_deleted_run_is_gone(s: Stores) -> None:
     """`delete` takes the log, the inbox, what was said in the thread, and the key; a new run may have all of them."""
     thread, key = s.name("thread"), s.name("key")
@@ -90,7 +107,8 @@ async def a_deleted_run_is_gone(s: Stores) -> None:
     await s.refuses(UnknownRun, s.a.info(run), "info of a deleted run")
     await s.refuses(UnknownRun, s.a.append(batch(run, 1)), "an append to a deleted run")
     s.same("the thread", await s.a.thread(thread), [])
-    s.same("create", await s.a.create(run, Request(agent="a", thread=thread), key=key), Created(run, new=True))
+    again = Request(agent=f"agent_{s.mark}", thread=thread)
+    s.same("create", await s.a.create(run, again, key=key), Created(run, new=True))
     s.same("the new one", ((await s.a.info(run)).end, await s.a.inbox(run)), (0, []))
     await s.refuses(Conflict, s.a.append(batch(run, 1)), "an append where the deleted log ended")
     s.same("the end", await s.a.append(batch(run, 0)), 1)
@@ -141,6 +159,7 @@ RULES: Final[tuple[Rule, ...]] = (
     a_packed_log_reads_as_before,
     a_reader_goes_on_while_its_log_is_packed,
     a_trimmed_log_keeps_its_numbers,
+    a_tail_inside_a_gap_begins_anew,
     a_deleted_run_is_gone,
     what_was_kept_for_long_enough_goes,
     two_may_pack_and_expire_at_once,

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Final
 
 from headwater.errors import UnknownRun
-from headwater.journal.run_log import Page
+from headwater.journal.run_log import Page, Request
 from headwater.testing.journal_check.stores import Rule, Stores, batch, numbered
 
 __all__ = ("RULES",)
@@ -160,6 +160,21 @@ async def a_tail_of_a_deleted_run_says_so(s: Stores) -> None:
         await s.refuses(UnknownRun, waiting, "a tail of a deleted run")
 
 
+async def a_tail_of_a_restored_log_begins_anew(s: Stores) -> None:
+    """A reader whose log has become shorter meanwhile (a restored backup) is given it from its start, and goes on."""
+    run = await s.written(2, 3)
+    tail = s.b.tail(run)
+    async with aclosing(tail):
+        s.same("the first page", [*(await s.soon(anext(tail), "the first page")).lines()], numbered(run, 5))
+        await s.a.delete(run)
+        await s.a.create(run, Request(agent=f"agent_{s.mark}"))
+        await s.a.append(batch(run, 0, 2, said="other "))
+        page: Page = await s.soon(anext(tail), "a page of the restored log")
+        s.same("the restored log", (page.reset, [*page.lines()]), (True, numbered(run, 2, "other ")))
+        await s.a.append(batch(run, 2, said="other ", state="finished"))
+        s.same("what follows", await s.followed(tail), numbered(run, 3, "other ")[2:])
+
+
 RULES: Final[tuple[Rule, ...]] = (
     a_log_is_read_in_pages,
     a_log_is_read_from_every_number,
@@ -170,4 +185,5 @@ RULES: Final[tuple[Rule, ...]] = (
     a_slow_reader_holds_up_nobody,
     a_tail_that_is_left_leaves_nothing,
     a_tail_of_a_deleted_run_says_so,
+    a_tail_of_a_restored_log_begins_anew,
 )

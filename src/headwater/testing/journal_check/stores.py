@@ -182,4 +182,6 @@ def sample(run: str, deltas: Sequence[str]) -> tuple[bytes, ...]:
         StepFinished(step=1, message=Message(role="assistant", content=(Text("".join(deltas)),))),
         RunFinished(),
     ]
-    return tuple(encode(msgspec.structs.replace(event, seq=seq, run=run)) for seq, event in enumerate(events))
+    return tuple(
+        encode(msgspec.structs.replace(event, seq=seq, run=run, path=("a",))) for seq, event in enumerate(events)
+    )
