@@ -19,7 +19,7 @@ from headwater.providers.request import Request
 from headwater.web import Limits, router
 from headwater.web.server import config
 
-__all__ = ("app", "main", "serve")
+__all__ = ("app", "main", "members", "serve")
 
 
 async def search(query: str, ctx: ToolContext[Any]) -> str:
@@ -90,15 +90,15 @@ def once_more() -> Any:
     return answer
 
 
-def app() -> Any:
-    """All of them behind one router."""
+def members() -> list[Any]:
+    """All of them."""
     plain = [Think("Hm. Well."), Say(["Found ", "two."])]
     look = [Think("I look."), "I look. ", Call("search", {"query": "tides"})]
     slow = [one for number in range(2000) for one in (Say(f"w{number} "), Wait(0.02))]
     last = agent("last", lambda request: plain)
     researcher = agent("researcher", steps(look, plain), tools=[search], description="Looks things up.")
     heir = agent("heir", lambda request: ["I take over."])
-    members: list[Any] = [
+    return [
         agent("plain", lambda request: plain),
         agent("tools", steps(look, plain), tools=[search]),
         agent("broken", steps([Call("broken")], ["It broke."]), tools=[broken]),
@@ -117,7 +117,19 @@ def app() -> Any:
         SequentialWorkflow([agent("first", lambda request: ["One."]), last], name="sequence"),
         ConcurrentWorkflow([agent("a", lambda request: ["A."]), agent("b", lambda request: ["B."])], name="both"),
     ]
-    return router(*members, limits=Limits(grace_seconds=0.2))
+
+
+def app() -> Any:
+    """All of them behind one router."""
+    return router(*members(), limits=Limits(grace_seconds=0.2))
+
+
+def __getattr__(name: str) -> Any:
+    """Each by its name, for `headwater serve tests.system.clients.agents:slow`."""
+    found = next((one for one in members() if one.name == name), None)
+    if found is None:
+        raise AttributeError(name)
+    return found
 
 
 def serve(app: Any) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from headwater.events.questions import Question
-from headwater.web.a2a.failures import Refused
+from headwater.web.a2a.failures import Refused, no_push
 from headwater.web.http.bodies import Answering, Approving
 
 __all__ = ("Asked", "answers_of", "asked_of")
@@ -38,7 +38,7 @@ def asked_of(params: Any) -> Asked:
     if not isinstance(configuration, Mapping):
         raise Refused("invalid_params", "configuration is no object.")
     if configuration.get("taskPushNotificationConfig"):
-        raise Refused("no_push", "There are no push notifications here.", hint="Stream, or subscribe to the task.")
+        raise no_push()
     texts, data = _parts(message.get("parts"))
     ids = [message.get(name) or "" for name in ("taskId", "contextId")]
     if not all(isinstance(one, str) for one in ids):

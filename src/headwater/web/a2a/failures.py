@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from headwater.web.problems import Problem
 
-__all__ = ("Kind", "Refused", "http_error", "kind_of", "rpc_error")
+__all__ = ("Kind", "Refused", "http_error", "kind_of", "no_push", "rpc_error")
 
 
 class Kind(NamedTuple):
@@ -52,6 +52,12 @@ class Refused(Problem):
         super().__init__("bad_request", message, hint=hint)
         self.kind = KINDS[kind]
         self.status = self.kind.status
+
+
+def no_push() -> Refused:
+    """Returns the refusal of push notifications."""
+    hint = "Stream the task, or subscribe to it."
+    return Refused("no_push", "This server sends no push notifications.", hint=hint)
 
 
 def kind_of(problem: Problem) -> Kind | None:

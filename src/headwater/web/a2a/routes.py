@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import itertools
 import secrets
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from starlette.responses import Response
 from headwater.agents.agent import Agent
 from headwater.version import __version__
 from headwater.web.a2a.asked import Asked, answers_of, asked_of
-from headwater.web.a2a.failures import Refused, http_error, kind_of, rpc_error
+from headwater.web.a2a.failures import Refused, http_error, kind_of, no_push, rpc_error
 from headwater.web.a2a.tasks import STATES, task_of, task_wire
 from headwater.web.http.answers import StreamAnswer, json_answer, problem_headers
 from headwater.web.http.bodies import Answering, Saying, parsed
@@ -84,8 +85,11 @@ class A2ARoutes:
             f"{at}/message:stream": {"POST": self.stream},
             f"{at}/tasks/{{id}}:cancel": {"POST": self.cancel},
             f"{at}/tasks/{{id}}:subscribe": {"GET": self.subscribe, "POST": self.subscribe},
+            f"{at}/tasks/{{id}}/pushNotificationConfigs/{{config}}": {"GET": self.no_push, "DELETE": self.no_push},
+            f"{at}/tasks/{{id}}/pushNotificationConfigs": {"GET": self.no_push, "POST": self.no_push},
             f"{at}/tasks/{{id}}": {"GET": self.get},
             f"{at}/tasks": {"GET": self.list},
+            f"{at}/extendedAgentCard": {"GET": self.no_extended_card},
             at: {"POST": self.rpc},
         }
 
@@ -134,9 +138,9 @@ class A2ARoutes:
         elif method == "ListTasks":
             result = self._listed(request, params, caller)
         elif "PushNotificationConfig" in method:
-            raise Refused("no_push", "There are no push notifications here.", hint="Stream, or subscribe to the task.")
+            raise no_push()
         elif method == "GetExtendedAgentCard":
-            raise Refused("no_extended_card", "There is no other card than the one at the well-known place.")
+            raise _no_extended_card()
         else:
             hint = "A2A 1.0 has SendMessage, SendStreamingMessage, GetTask, ListTasks, CancelTask, SubscribeToTask."
             raise Refused("method", f"There is no method {method[:80]!r}.", hint=hint)
@@ -171,6 +175,14 @@ class A2ARoutes:
         """A task's updates from now on."""
         await self._site.body(request)
         return self._subscribed(self._task(request, request.path_params["id"], caller), None)
+
+    async def no_push(self, request: Request, caller: str | None) -> Response:
+        """The configurations of push notifications, which this server does not send."""
+        raise no_push()
+
+    async def no_extended_card(self, request: Request, caller: str | None) -> Response:
+        """A card for authenticated clients, which agents here do not have."""
+        raise _no_extended_card()
 
     # --- what both do
 
@@ -276,22 +288,32 @@ class A2ARoutes:
         member = self._member(request)
         size, first = _whole(params.get("pageSize"), 50), _whole(params.get("pageToken"), 0)
         size = min(max(size, 1), MOST)
-        context, state = params.get("contextId"), params.get("status")
-        wanted = {ours for ours, theirs in STATES.items() if state in (None, "", "TASK_STATE_UNSPECIFIED", theirs)}
+        context, wanted, since = (
+            params.get("contextId"),
+            _states(params.get("status")),
+            params.get("statusTimestampAfter"),
+        )
+        after = _moment(since) if since else None
         found = [
             live
             for live in self._manager.runs(caller, agent=member.name)
-            if live.state in wanted and (not context or self._context(live) == context)
+            if live.state in wanted
+            and (not context or self._context(live) == context)
+            and (after is None or self._changed(live) >= after)
         ]
         artifacts = params.get("includeArtifacts") in (True, "true")
         page = found[first : first + size]
-        after = first + size if first + size < len(found) else None
         return {
             "tasks": [self._told(live, artifacts=artifacts) for live in page],
-            "nextPageToken": "" if after is None else str(after),
+            "nextPageToken": str(first + size) if first + size < len(found) else "",
             "pageSize": size,
             "totalSize": len(found),
         }
+
+    def _changed(self, live: LiveRun) -> datetime.datetime:
+        """When a task's state last changed; a queued one has not changed yet."""
+        told = self._told(live, artifacts=False)["status"].get("timestamp")
+        return datetime.datetime.min.replace(tzinfo=datetime.UTC) if told is None else _moment(told)
 
     def _context(self, live: LiveRun) -> str:
         return str(live.notes.get("a2a", {}).get("context", live.id))
@@ -299,6 +321,10 @@ class A2ARoutes:
     def _told(self, live: LiveRun, *, artifacts: bool = True) -> dict[str, Any]:
         events = (live.log[position] for position in range(live.visible))
         return task_of(events, live.id, self._context(live), artifacts=artifacts)
+
+
+def _no_extended_card() -> Refused:
+    return Refused("no_extended_card", "This agent has no extended card.", hint=f"Get the one at {CARD}.")
 
 
 def _json(value: Any) -> str:
@@ -314,6 +340,26 @@ def _object(data: bytes) -> Mapping[str, Any]:
             raise Refused("invalid_request", problem.message, hint="Send one request at a time.") from None
         raise
     return body
+
+
+def _states(given: Any) -> set[str]:
+    """The states of runs that a state of the protocol selects: all where none is given. Raises Problem."""
+    if given in (None, "", "TASK_STATE_UNSPECIFIED"):
+        return {*STATES}
+    if given not in (known := {*STATES.values(), "TASK_STATE_REJECTED", "TASK_STATE_AUTH_REQUIRED"}):
+        hint = f"Send one of {', '.join(sorted(known))}."
+        raise Refused("invalid_params", f"There is no state {str(given)[:40]!r}.", hint=hint)
+    return {ours for ours, theirs in STATES.items() if theirs == given}
+
+
+def _moment(given: Any) -> datetime.datetime:
+    """A time in ISO 8601. Raises Problem."""
+    try:
+        moment = datetime.datetime.fromisoformat(given)
+    except (TypeError, ValueError):
+        hint = "Send it as in 2026-01-31T12:00:00Z."
+        raise Refused("invalid_params", f"{str(given)[:40]!r} is not a time.", hint=hint) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def _whole(given: Any, otherwise: int) -> int:
