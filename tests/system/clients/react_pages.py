@@ -37,7 +37,7 @@ def bundle(npm: Path, to: Path) -> None:
     shutil.copytree(Path(__file__).parent / "pages", npm / "pages", dirs_exist_ok=True)
     sources = [f"pages/{name}.jsx" for name in PAGES]
     options = ["--bundle", "--jsx=automatic", "--format=esm", '--define:process.env.NODE_ENV="production"']
-    command = [npm / "node_modules/.bin/esbuild", *sources, *options, f"--outdir={to}", "--log-level=error"]
+    command = [str(npm / "node_modules/.bin/esbuild"), *sources, *options, f"--outdir={to}", "--log-level=error"]
     subprocess.run(command, cwd=npm, check=True, timeout=120)
     for name in PAGES:
         shell = (

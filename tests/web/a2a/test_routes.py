@@ -225,6 +225,9 @@ def test_a_context_is_a_conversation_and_tasks_are_listed(binding: str) -> None:
             assert [text_of(MessageToDict(one)) for one in everything.tasks] == ["a says hi there."] * 3
             failed = pb.ListTasksRequest(status=pb.TASK_STATE_FAILED)
             assert not (await client.list_tasks(failed)).tasks
+            since = pb.ListTasksRequest()
+            since.status_timestamp_after.CopyFrom(everything.tasks[0].status.timestamp)  # the newest
+            assert [one.id for one in (await client.list_tasks(since)).tasks] == [other["id"]]
 
     asyncio.run(main())
 
@@ -304,6 +307,8 @@ def test_the_guard_and_the_owner_hold() -> None:
         ),
         ({"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": "x"}}, -32001),
         ({"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {"pageSize": "x"}}, -32602),
+        ({"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {"status": "DONE"}}, -32602),
+        ({"jsonrpc": "2.0", "id": 1, "method": "ListTasks", "params": {"statusTimestampAfter": "today"}}, -32602),
         ({"jsonrpc": "2.0", "id": 1, "method": "CreateTaskPushNotificationConfig"}, -32003),
         ({"jsonrpc": "2.0", "id": 1, "method": "GetExtendedAgentCard"}, -32007),
     ],
@@ -316,6 +321,32 @@ def test_what_is_wrong_is_told_in_the_protocols_codes(body: Any, code: int) -> N
             answer = await server.client.post("/a2a/a", content=content, headers=kind)
             assert answer.status_code == 200
             assert answer.json()["error"]["code"] == code
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "reason"),
+    [
+        ("POST", "tasks/x/pushNotificationConfigs", "PUSH_NOTIFICATION_NOT_SUPPORTED"),
+        ("GET", "tasks/x/pushNotificationConfigs", "PUSH_NOTIFICATION_NOT_SUPPORTED"),
+        ("GET", "tasks/x/pushNotificationConfigs/y", "PUSH_NOTIFICATION_NOT_SUPPORTED"),
+        ("DELETE", "tasks/x/pushNotificationConfigs/y", "PUSH_NOTIFICATION_NOT_SUPPORTED"),
+        ("GET", "extendedAgentCard", "EXTENDED_AGENT_CARD_NOT_CONFIGURED"),
+    ],
+)
+def test_what_is_not_offered_is_refused_by_name(method: str, path: str, reason: str) -> None:
+    async def main() -> None:
+        async with served(router(speaker("a"))) as server:
+            content = {"json": {}} if method == "POST" else {}
+            answer = await server.client.request(method, f"/a2a/a/{path}", **content)
+            assert (answer.status_code, answer.json()["error"]["details"][0]["reason"]) == (400, reason)
+            card = (await server.client.get("/a2a/a/.well-known/agent-card.json")).json()
+            assert card["capabilities"] == {
+                "streaming": True,
+                "pushNotifications": False,
+                "extendedAgentCard": False,
+            }
 
     asyncio.run(main())
 

@@ -214,6 +214,27 @@ def test_a_server_that_has_stopped_begins_nothing() -> None:
     asyncio.run(main())
 
 
+@each_age
+def test_a_call_is_answered_when_the_server_stops(mode: str) -> None:
+    async def main() -> None:
+        site = Site([paced("a", 10_000, 0.01)], limits=Limits(grace_seconds=0.0))
+        shown = asyncio.Event()
+
+        async def progress(done: float, total: float | None, message: str | None) -> None:
+            shown.set()
+
+        async with served(router_of(site)) as server, client(f"{server.url}/mcp", mode) as one:
+            call = asyncio.create_task(one.call_tool("a", {"input": "Hello."}, progress_callback=progress))
+            await shown.wait()
+            await site.manager.shutdown()
+            result = await call
+            assert isinstance(result, types.CallToolResult)
+            assert result.is_error
+            assert "The run was cancelled (shutdown)." in result.model_dump_json()
+
+    asyncio.run(main())
+
+
 def test_a_refusal_is_json_rpcs() -> None:
     answer = refusal(Problem("internal", "Something went wrong here."))
     assert json.loads(bytes(answer.body))["error"] == {"code": -32603, "message": "Something went wrong here."}

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from headwater.web.mcp.calls import Asking
 
-__all__ = ("MCPRoutes", "refusal")
+__all__ = ("ENDING_SECONDS", "MCPRoutes", "refusal")
+
+ENDING_SECONDS: Final = 5.0
+"""How long a server that stops waits for the results of calls, whose runs have ended, to be sent."""
 
 _INVALID_REQUEST: Final = -32600
 _PARSE_ERROR: Final = -32700
@@ -48,6 +51,8 @@ class MCPRoutes:
         self._sessions: StreamableHTTPSessionManager | None = None
         self._task: asyncio.Task[None] | None = None
         self._begun = asyncio.Event()
+        self._answering: set[asyncio.Task[Any]] = set()
+        """The tasks of the requests that still have to be answered."""
 
     def handlers(self) -> dict[str, dict[str, Handler]]:
         """Returns the handlers by path and method."""
@@ -58,7 +63,7 @@ class MCPRoutes:
         body = await self._site.body(request) if request.method == "POST" else b""
         if request.method == "POST":
             parsed(body)  # reject it before the package reads it, with the limits of all routes
-        return _Answer(self._site, await self._ready(), body, caller)
+        return _Answer(self._site, await self._ready(), body, caller, self._answering)
 
     async def _ready(self) -> StreamableHTTPSessionManager:
         """Returns the package's session manager, which runs in a task of this event loop."""
@@ -83,16 +88,25 @@ class MCPRoutes:
         return self._sessions
 
     async def _keep(self, sessions: StreamableHTTPSessionManager, begun: asyncio.Event) -> None:
-        """Keeps the sessions until the server has stopped, or the event loop ends."""
+        """Keeps the sessions until the server has stopped and its calls are answered, or the event loop ends."""
         async with sessions.run():
             begun.set()
             await self._site.manager.stopped.wait()
+            if self._answering:
+                await asyncio.wait({*self._answering}, timeout=ENDING_SECONDS)
 
 
 class _Answer(Response):
     """Sends the package's response with the headers of this server."""
 
-    def __init__(self, site: Site, sessions: StreamableHTTPSessionManager, body: bytes, caller: str | None) -> None:
+    def __init__(
+        self,
+        site: Site,
+        sessions: StreamableHTTPSessionManager,
+        body: bytes,
+        caller: str | None,
+        answering: set[asyncio.Task[Any]],
+    ) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers({"cache-control": "no-store", "x-accel-buffering": "no"})
@@ -101,13 +115,15 @@ class _Answer(Response):
         self._sessions = sessions
         self._body = body
         self._caller = caller
+        self._answering = answering
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the base class."""
         from headwater.web.mcp.calls import ASKING, Asking
 
         asking = Asking(self._caller, asyncio.Event())
-        hears = _Hears(self._body, receive, asking, self._site.manager.stopped)
+        ends = scope["method"] == "POST"  # once its run has ended; the stream of a session has no end of its own
+        hears = _Hears(self._body, receive, asking, None if ends else self._site.manager.stopped)
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -117,6 +133,10 @@ class _Answer(Response):
             await send(message)
 
         scope = {**scope, ASKING: asking, **_user(self._caller)}
+        task = asyncio.current_task()
+        if ends and task is not None:
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
         try:
             await self._sessions.handle_request(scope, hears, tell)
         finally:
@@ -124,9 +144,9 @@ class _Answer(Response):
 
 
 class _Hears:
-    """The package's `receive`: the body, which was read before, and then the client's disconnect."""
+    """The package's `receive`: the body, which was read before, and then a disconnect: the client's, or `stopped`."""
 
-    def __init__(self, body: bytes, receive: Receive, asking: Asking, stopped: asyncio.Event) -> None:
+    def __init__(self, body: bytes, receive: Receive, asking: Asking, stopped: asyncio.Event | None) -> None:
         self._body: bytes | None = body
         self._receive = receive
         self._asking = asking
@@ -137,16 +157,19 @@ class _Hears:
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
-        heard, stopping = asyncio.ensure_future(self._receive()), asyncio.create_task(self._stopped.wait())
-        try:
-            await asyncio.wait({heard, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            message = heard.result() if heard.done() else {"type": "http.disconnect"}
-        finally:
-            heard.cancel()
-            stopping.cancel()
+        message = await (self._receive() if self._stopped is None else self._until(self._stopped))
         if message["type"] == "http.disconnect":
             self._asking.gone.set()
         return message
+
+    async def _until(self, stopped: asyncio.Event) -> MutableMapping[str, Any]:
+        heard, stopping = asyncio.ensure_future(self._receive()), asyncio.create_task(stopped.wait())
+        try:
+            await asyncio.wait({heard, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return heard.result() if heard.done() else {"type": "http.disconnect"}
+        finally:
+            heard.cancel()
+            stopping.cancel()
 
 
 def _user(caller: str | None) -> dict[str, Any]:
