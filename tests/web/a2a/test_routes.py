@@ -338,8 +338,7 @@ def test_what_is_wrong_is_told_in_the_protocols_codes(body: Any, code: int) -> N
 def test_what_is_not_offered_is_refused_by_name(method: str, path: str, reason: str) -> None:
     async def main() -> None:
         async with served(router(speaker("a"))) as server:
-            content = {"json": {}} if method == "POST" else {}
-            answer = await server.client.request(method, f"/a2a/a/{path}", **content)
+            answer = await server.client.request(method, f"/a2a/a/{path}", json={} if method == "POST" else None)
             assert (answer.status_code, answer.json()["error"]["details"][0]["reason"]) == (400, reason)
             card = (await server.client.get("/a2a/a/.well-known/agent-card.json")).json()
             assert card["capabilities"] == {

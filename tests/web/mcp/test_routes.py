@@ -220,7 +220,7 @@ def test_a_call_is_answered_when_the_server_stops(mode: str) -> None:
         site = Site([paced("a", 10_000, 0.01)], limits=Limits(grace_seconds=0.0))
         shown = asyncio.Event()
 
-        async def progress(done: float, total: float | None, message: str | None) -> None:
+        async def progress(progress: float, total: float | None, message: str | None) -> None:
             shown.set()
 
         async with served(router_of(site)) as server, client(f"{server.url}/mcp", mode) as one:

@@ -29,12 +29,12 @@ class App extends Component {
   }
 
   run(state) {
-    return html`<div class=${state.composing ? "grid composing" : "grid"}>
+    return html`<main id="main" tabindex="-1" class=${state.composing ? "grid composing" : "grid"}>
       ${state.saved ? null : html`<${Runs} state=${state} />`}
       ${state.composing ? html`<${Welcome} state=${state} />` : html`<${Talk} state=${state} runId=${state.runId} />`}
       ${state.saved ? null : html`<${Composer} state=${state} />`}
       ${state.composing ? null : html`<${Timeline} state=${state} /><${Inspect} state=${state} /><${Scrub} state=${state} />`}
-    </div>`;
+    </main>`;
   }
 }
 

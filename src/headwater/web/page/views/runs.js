@@ -5,13 +5,13 @@ import { harmless, oneLine, seconds } from "../words.js";
 const LOOKS = { running: "live", queued: "queued", waiting: "asks", finished: "done", failed: "failed", cancelled: "stopped" };
 
 export function Runs({ state }) {
-  return html`<aside class="runs" aria-label="Runs">
+  return html`<nav class="runs" aria-label="Runs">
     <button type="button" class="new" onClick=${() => state.go(null)}>New run<kbd>N</kbd></button>
     ${state.pickingOther ? html`<p class="note">Choose the run to compare with. <button type="button" class="quiet small" onClick=${() => { state.pickingOther = false; state.changed(); }}>Never mind</button></p>` : null}
     ${state.runs.length ? null : html`<p class="muted note">No runs yet.</p>`}
     <ol>${state.runs.map((run) => html`<${Entry} key=${run.run_id} run=${run} state=${state} />`)}</ol>
     <p class="foot muted">${state.connection === "lost" ? "The connection is lost. Coming back …" : state.reattached !== null ? html`Reattached at <span class="num">#${state.reattached}</span>.<br />Nothing missed, nothing twice.` : null}</p>
-  </aside>`;
+  </nav>`;
 }
 
 function Entry({ run, state }) {

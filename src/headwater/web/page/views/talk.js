@@ -53,13 +53,13 @@ export class Talk extends Component {
     const { fold } = state.log;
     const { root } = fold;
     const shown = fold.rows().filter(({ run }) => run.role !== "tool" && !(run === root && run.isWorkflow));
-    return html`<main id="main" class="talk" tabindex="-1" ref=${(element) => (this.element = element)} onScroll=${this.scrolled}>
+    return html`<section class="talk" aria-label="Talk" ref=${(element) => (this.element = element)} onScroll=${this.scrolled}>
       ${root ? html`<${Task} root=${root} fold=${fold} state=${state} />` : html`<p class="muted waits"><span class="pulse"></span>opening the run</p>`}
       ${shown.length > MANY ? html`<${Overview} shown=${shown} state=${state} />` : null}
       ${shown.map(({ run }) => html`<${Section} key=${run.id} run=${run} state=${state} watch=${this.watch} tick=${busy(run) ? Math.floor(state.now() * 10) : 0} />`)}
       ${root?.isWorkflow && root.state === "failed" ? root.items.filter((item) => item.kind === "error").map((item) => html`<div class="error" role="alert"><b>${item.error.type}</b> <span>${harmless(item.error.message)}</span></div>`) : null}
       <i class="end"></i>
-    </main>`;
+    </section>`;
   }
 }
 

@@ -4,12 +4,12 @@ import { html } from "../html.js";
 import { harmless, many } from "../words.js";
 
 export function Welcome({ state }) {
-  return html`<main id="main" class="talk welcome" tabindex="-1">
+  return html`<section class="talk welcome" aria-label="Talk">
     <h1>What shall be done?</h1>
     <div class="cards" role="group" aria-label="Agents">${state.agents.map((one) => html`<button type="button" key=${one.name} class="card" aria-pressed=${String(one.name === state.agent)} onClick=${() => { state.agent = one.name; state.changed(); document.getElementById("say")?.focus(); }}>
       <b>${harmless(one.name)}</b><span class="muted">${one.kind && one.kind !== "agent" ? `${one.kind} workflow${one.members?.length ? `, ${many(one.members.length, "agent")}` : ""}` : "agent"}</span>
       ${one.description ? html`<span>${harmless(one.description)}</span>` : null}
       ${one.members?.length ? html`<span class="members">${one.members.slice(0, 8).map((name, at) => html`<span><i class=${`sw s${at % HUES}`}></i>${harmless(typeof name === "string" ? name : name.name)}</span>`)}${one.members.length > 8 ? html`<span class="muted">and ${one.members.length - 8} more</span>` : null}</span>` : null}
     </button>`)}</div>
-  </main>`;
+  </section>`;
 }
