@@ -49,6 +49,16 @@ const ASKED = {
       return plain(last.flat().filter((one) => one != null)) !== plain(new Blocks().read(text).flat().filter((one) => one != null));
     });
   },
+  // What each text shows while it is being written: its words, and the kinds of elements they are in.
+  async writing({ texts }) {
+    const { Blocks } = await load("markdown.js");
+    const words = (node) => (Array.isArray(node) ? node.map(words).join("") : typeof node === "string" ? node : node?.props ? words(node.props.children ?? node.props.text) : "");
+    const kinds = (node) => (Array.isArray(node) ? node.flatMap(kinds) : node?.props ? [typeof node.type === "string" ? node.type : "", ...kinds(node.props.children)] : []);
+    return texts.map((text) => {
+      const made = new Blocks().read(text, true);
+      return [words(made), kinds(made)];
+    });
+  },
   // Whether the elements of a hostile text hold a link or a picture that does something.
   async links({ texts }) {
     const { Blocks } = await load("markdown.js");

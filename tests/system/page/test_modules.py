@@ -99,6 +99,21 @@ def test_text_that_grows_gives_the_elements_of_the_whole(seed: int) -> None:
     assert ask("blocks", texts=texts) == []
 
 
+def test_no_mark_is_shown_that_vanishes_when_its_end_comes() -> None:
+    text = "Now **bold, `code` and *both*** ~~gone~~ _so_ [a link](https://example.org/x) end."
+    shapes = (text, f"# {text}", f"- one\n- {text}", f"> {text}", f"| a |\n|---|\n| {text} |")
+    texts = [shape[: len(shape) - at] for shape in shapes for at in range(len(text))]
+    shown = ask("writing", texts=texts)
+    assert not [words for words, _ in shown if {*"*`~_"} & {*words} or "](" in words]
+    assert ask("writing", texts=["Now **bo", "Now **bold *bo", "Now `co"]) == [
+        ["Now bo", ["p", "strong"]],
+        ["Now bold bo", ["p", "strong", "em"]],
+        ["Now co", ["p", "code"]],
+    ]
+    literal = ["2 * 3 = 6", "a_name and b", "```\n**x", "5 \\*", "f(**"]
+    assert [words for words, _ in ask("writing", texts=literal)] == ["2 * 3 = 6", "a_name and b", "**x", "5 *", "f("]
+
+
 def test_nothing_in_a_text_becomes_anything_that_acts() -> None:
     hostile = [
         "[x](javascript:alert(1)) [y](data:text/html,<script>alert(1)</script>) [z](vbscript:x)",

@@ -3,6 +3,7 @@
 import { Component } from "./vendor/preact.mjs";
 import { lexer } from "./vendor/marked.mjs";
 import { html } from "./html.js";
+import { close } from "./unclosed.js";
 import { harmless } from "./words.js";
 
 const OPEN_BLOCKS = 2; // how many blocks at the end may still change their kind: a table's head is a paragraph first
@@ -13,17 +14,18 @@ const LINKS = /^(https?:|mailto:)/i;
 const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: "\u00a0" };
 
 // The blocks of a growing text. `read` may be called with any longer text; what it returns equals reading it at once.
+// While the text is being written (`open`), marks that have no end yet are drawn as if they had.
 export class Blocks {
   constructor() {
     this.closed = []; // elements of whole blocks
     this.length = 0; // how much of the text they are
   }
 
-  read(text) {
+  read(text, open = false) {
     // A definition changes blocks that stand before it. Texts with one are rare: those are read as a whole each time.
-    if (DEFINES.test(text)) return lexer(text).map(block);
+    if (DEFINES.test(text)) return read(text, open).map(block);
     const rest = text.slice(this.length);
-    const tokens = lexer(rest);
+    const tokens = read(rest, open);
     let closing = tokens.length;
     for (let kept = 0; closing > 0 && kept < OPEN_BLOCKS; ) {
       closing -= 1;
@@ -53,8 +55,14 @@ export class Prose extends Component {
 
   render({ text, open }) {
     if (text.length < this.blocks.length) this.blocks = new Blocks();
-    return html`<div class=${open ? "prose cursor" : "prose"} dir="auto">${this.blocks.read(harmless(text))}</div>`;
+    return html`<div class=${open ? "prose cursor" : "prose"} dir="auto">${this.blocks.read(harmless(text), open)}</div>`;
   }
+}
+
+function read(text, open) {
+  const tokens = lexer(text);
+  if (open) close(tokens.at(-1));
+  return tokens;
 }
 
 // --- tokens to elements
