@@ -75,8 +75,10 @@ def of_the_client(request: Request) -> Any:
     results = [part for message in request.messages if message.role == "tool" for part in message.content]
     if results:
         return [f"You said {getattr(results[-1], 'content', '')}."]
-    mine = [one for one in request.tools if one.name == "pick"]
-    return ["Pick one. ", Call("pick", {"among": ["a", "b"]})] if mine else ["There is nothing to pick with."]
+    names = {one.name for one in request.tools}
+    if "pick" in names:
+        return ["Pick one. ", Call("pick", {"among": ["a", "b"]})]
+    return [Call("plain", {"input": "Hi"})] if "plain" in names else ["There is nothing to pick with."]
 
 
 def once_more() -> Any:
