@@ -320,7 +320,7 @@ def _tables(
     rows = []
     for one in gateways:
         costs, found, (number, lag) = cpu[one.name], firsts[one.name], held[one.name]
-        ratio = median(cost / mine for cost, mine in zip(costs, cpu[ours], strict=True))
+        ratio = median(cost / mine if mine else 0.0 for cost, mine in zip(costs, cpu[ours], strict=True))
         fast = median(cost / mine if mine else 0 for cost, mine in zip(blasts[one.name], blasts[ours], strict=True))
         added = median((its - direct) * 1e3 for its, direct in zip(found, bare, strict=True))
         rows.append(

@@ -13,6 +13,8 @@ from tests.cli.commands import headwater, terminal, without
 from tests.cli.test_options import STAND_IN
 from tests.system.docs.fake_openai import ANSWER, fake_openai
 
+pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
 PROMPT = "\u276f"
@@ -73,8 +75,6 @@ def test_from_a_pipe_a_failed_answer_shows_in_the_exit_code() -> None:
 
 CREW = """
 from headwater import Agent, SequentialWorkflow
-
-pytestmark = pytest.mark.long  # there each command has an interpreter of its own
 
 crew = SequentialWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline")], name="crew")
 """

@@ -15,6 +15,8 @@ from tests.cli.commands import headwater, terminal
 from tests.cli.test_options import STAND_IN
 from tests.system.docs.fake_openai import ANSWER, fake_openai
 
+pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 
 TIDES = '''
@@ -130,8 +132,6 @@ def test_a_tool_that_goes_on_does_not_hold_up_ctrl_c(folder: Path) -> None:
 
 HARBOUR = """
 from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
-
-pytestmark = pytest.mark.long  # there each command has an interpreter of its own
 
 pilot = Agent(name="pilot", model="offline")
 crew = SequentialWorkflow([Agent(name="ann", model="offline"), Agent(name="bob", model="offline/poem")])
