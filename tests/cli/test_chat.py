@@ -38,6 +38,12 @@ def test_a_message_may_have_several_lines() -> None:
     assert "all answers: 2 tokens in, 3 tokens out" in done.stderr
 
 
+def test_lines_may_end_as_on_windows() -> None:
+    done = headwater("chat", *SHORT, stdin="one \\\r\ntwo\r\n/usage\r\n")
+    assert done.stdout == "I am headwater\n"
+    assert "all answers: 2 tokens in, 3 tokens out" in done.stderr
+
+
 def test_what_no_further_message_would_mend_ends_it(folder: Path) -> None:
     (folder / "cli_chatting.py").write_text("from headwater import Agent\nbob = Agent(name='bob', model='x/y/z')")
     done = headwater("chat", "--agent", "cli_chatting:bob", stdin="one\ntwo\n", cwd=folder)

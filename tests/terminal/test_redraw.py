@@ -6,6 +6,7 @@ import inspect
 import io
 import logging
 import re
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -384,3 +385,55 @@ def test_rows_that_went_off_the_top_are_taken_along_when_they_come_back(monkeypa
         shown.screen.show(["row"] * 4, 20, 8)  # three come back
         shown.look()
         assert re.findall("\x1b\\[([0-9]+)A", shown.watched.last)[0] == "7"
+
+
+# --- Ctrl-Z and fg
+
+
+@on_a_terminal
+def test_after_a_stop_the_rows_are_drawn_below_what_the_shell_wrote(shown: Panel) -> None:
+    shown.show(ROWS)
+    shown.file.write("[1]+  Stopped\r\n$ fg\r\n")
+    shown.file.flush()
+    signal.raise_signal(signal.SIGCONT)
+    assert shown.woken == 1
+    assert shown.show(["│ a │", "│ c │"]) == [*ROWS, "[1]+  Stopped", "$ fg", "│ a │", "│ c │"]
+    assert at_rest(shown)
+    assert shown.show(["│ a │", "│ d │"])[-2:] == ["│ a │", "│ d │"]
+
+
+@on_a_terminal
+def test_a_handler_of_the_programs_own_stays(shown: Panel) -> None:
+    assert signal.getsignal(signal.SIGCONT) == shown.screen._continued
+    shown.screen.close()
+    assert signal.getsignal(signal.SIGCONT) is signal.SIG_DFL
+    called: list[int] = []
+    signal.signal(signal.SIGCONT, lambda number, _: called.append(number))
+    try:
+        assert shown.screen.open()
+        signal.raise_signal(signal.SIGCONT)
+        shown.screen.close()
+        signal.raise_signal(signal.SIGCONT)
+    finally:
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)
+    assert called == [signal.SIGCONT] * 2
+
+
+def test_in_another_thread_no_handler_is_installed() -> None:
+    def show() -> None:
+        with panel() as shown:
+            shown.show(ROWS)
+            assert signal.getsignal(signal.SIGCONT) is signal.SIG_DFL
+
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            show()
+        except BaseException as problem:
+            failed.append(problem)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert not failed

@@ -1,20 +1,22 @@
 """Rows that are redrawn in place at the bottom of what a terminal shows, and text that goes above them.
 
-Owns every escape code that moves the cursor, and `input` while a panel stands there; `streams` leads what the program
-prints here. Between two calls the cursor is visible, at the beginning of the line under the last row: whatever ends the
-process leaves the terminal as it was.
+Owns every escape code that moves the cursor, and `input` and SIGCONT while a panel stands there; `streams` leads what
+the program prints here. Between two calls the cursor is visible, at the beginning of the line under the last row:
+whatever ends the process leaves the terminal as it was.
 """
 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import math
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from headwater.terminal.device import put, size_of
 from headwater.terminal.streams import Streams
@@ -63,6 +65,10 @@ class Screen:
         self._streams = Streams(file, lambda text, _: self.above(text))
         self._reflows = "XTERM_VERSION" not in os.environ and os.environ.get("TERM") != "linux"
         """Whether the terminal breaks long rows anew when it becomes narrower; most do."""
+        self._stopped = False
+        """Whether the process was stopped (Ctrl-Z) since the last draw: a shell has written under the rows."""
+        self._watching: Any = None
+        """The handler of SIGCONT that was there before ours; None where ours is not installed."""
 
     def open(self) -> bool:
         """Take the bottom of the terminal, and the standard streams that lead there; False where another has it."""
@@ -71,6 +77,7 @@ class Screen:
         self._open = True
         self._input = builtins.input
         builtins.input = self._asked
+        self._watch_for_stops()
         return True
 
     def show(self, rows: Sequence[str], columns: int, lines: int, above: str = "") -> None:
@@ -84,6 +91,9 @@ class Screen:
                 self._kept += above
                 self._panel = list(rows)
                 return
+            if self._stopped:
+                self._stopped = False
+                self._columns, self._rows, self._lost = 0, [], 0
             printed = self._take_printed()
             if above := self._kept + above:
                 if self._begun_line:
@@ -126,9 +136,30 @@ class Screen:
             if builtins.input == self._asked:
                 builtins.input = self._input
             self._streams.release()
+            self._stop_watching()
             last = "\r\x1b[J" if self._rows else ""  # what was typed meanwhile
             put(self._file, last + self._kept + "".join(self._pending))
             self._pending.clear()
+
+    # --- the shell, between Ctrl-Z and fg
+
+    def _watch_for_stops(self) -> None:
+        """Learn of it when the process goes on, in the main thread, unless the program handles that itself."""
+        if (number := getattr(signal, "SIGCONT", None)) is None:
+            return
+        with contextlib.suppress(ValueError):  # not the main thread
+            if signal.getsignal(number) is signal.SIG_DFL:
+                self._watching = signal.signal(number, self._continued)
+
+    def _stop_watching(self) -> None:
+        before, self._watching = self._watching, None
+        if before is not None and signal.getsignal(signal.SIGCONT) == self._continued:
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGCONT, before)
+
+    def _continued(self, *_: object) -> None:
+        self._stopped = True  # no more than that: it may come in the middle of a draw
+        self._wake()
 
     # --- what the program prints, and asks
 
