@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from headwater.terminal.run_view import (
     Working,
 )
 from tests.support.effort import tries
+from tests.support.markdown import SAMPLE, cut
 
 HOSTILE = "a\x1b[2Jb\x1b]0;title\x07c\x9b31md\be\rf\x00g\x7fh\u202ei\u2066"
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -387,3 +390,66 @@ def test_every_order_of_things_fits_and_has_one_empty_row_between_blocks(
     fences = any("`" in item.text for item in items if isinstance(item, Said))
     if not voices and not fences:
         assert not any(first == second == "" for first, second in pairwise(rows)), rows
+
+
+# --- what must change nothing: how the words come, and when and on which screen they are drawn
+
+
+def left(text: str, screens: Sequence[tuple[int, int]], look: Look, *, seed: int | None) -> list[str]:
+    """All rows of an answer in pieces, after which these screens are drawn or not; without a seed in one go."""
+    shown = Shown(*BEGUN, look=look, columns=screens[0][0], lines=screens[0][1])
+    dice = Random(seed)
+    for number, piece in enumerate([text] if seed is None else cut(text, seed, 40)):
+        shown.now += 0.1
+        shown.page.take((Said(piece),), shown.now)
+        if dice.random() < 0.5:
+            shown.size = screens[number % len(screens)]
+            shown.draw()
+    shown.size = screens[0]
+    shown.take(Ended("finished"))
+    assert shown.open == []
+    return shown.done
+
+
+TEXT = SAMPLE + "\nAnd **more** of 潮汐 and `words`, " + "for a paragraph that is higher than a low screen. " * 30
+LOOKS = st.builds(Look, header=st.just(False), footer=st.just(False), markdown=st.booleans())
+
+
+@given(st.integers(0, 999), st.lists(st.tuples(st.integers(100, 300), st.integers(1, 60)), min_size=1), LOOKS)
+@settings(max_examples=40, deadline=None)
+def test_screens_that_are_wide_enough_are_left_with_the_same_rows(
+    seed: int, screens: list[tuple[int, int]], look: Look
+) -> None:
+    assert left(TEXT, screens, look, seed=seed) == left(TEXT, [(100, 200)], look, seed=None)
+
+
+PROSE = re.sub(r"^(?:\||```|---)[^\n]*$", "", TEXT, flags=re.MULTILINE)
+
+
+def letters(rows: Sequence[str]) -> str:
+    return "".join("".join(rows).replace("▎", "").split())  # the bar of a quote stands on each of its rows
+
+
+@given(st.integers(0, 999), st.lists(st.tuples(st.integers(1, 130), st.integers(1, 60)), min_size=1), LOOKS)
+@settings(max_examples=40, deadline=None)
+def test_any_resize_between_any_two_words_loses_and_repeats_none(
+    seed: int, screens: list[tuple[int, int]], look: Look
+) -> None:
+    whole = left(PROSE, [(100, 200)], look, seed=None)
+    assert letters(left(PROSE, screens, look, seed=seed)) == letters(whole)
+
+
+@given(st.integers(0, len(SAMPLE)), st.text("ab *`_~#>|-\n潮[](", min_size=1, max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_words_that_are_taken_back_while_they_are_open_were_never_said(at: int, taken: str) -> None:
+    look = Look(header=False, footer=False)
+    spoken, silent = (Page(look, color=False) for _ in range(2))
+    for page in (spoken, silent):
+        page.take((*BEGUN, Said(SAMPLE[:at])) if at else BEGUN, 0.0)
+    rows = [page.draw(100, 60, 0.0) for page in (spoken, silent)]
+    spoken.take((Said(taken),), 0.1)
+    spoken.take((Withdrawn(len(taken), text=taken),), 0.2)
+    silent.take((waiting(),), 0.2)
+    again = [page.draw(100, 60, 0.2) for page in (spoken, silent)]
+    assert rows[0] == rows[1]
+    assert again[0] == again[1]

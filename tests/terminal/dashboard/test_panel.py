@@ -277,6 +277,30 @@ def test_rows_fit_the_screen_whatever_happens(
             assert log.plain(row).isprintable()
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 3), PARTS), max_size=30),
+    st.integers(1, 40),
+    st.lists(st.tuples(st.integers(1, 200), st.integers(12, 60)), min_size=1, max_size=5),
+)
+@settings(max_examples=60, deadline=None)
+def test_how_words_came_and_what_was_drawn_before_changes_nothing(
+    happenings: list[tuple[int, object]], longest: int, screens: list[tuple[int, int]]
+) -> None:
+    """Where all have a row: on a lower screen it is remembered who had one."""
+    names = ("ann", "bob", "cid", "dan")
+    parts = [part(names[number]) for number, part in happenings]  # type: ignore[operator]
+    whole = board(*parts, members=names)
+    pieces = Board("market-analysis", names)
+    layout = Layout(pieces)
+    for number, event in enumerate([*log.opened(), *logs.joined(*parts)]):
+        text = getattr(event, "text", "")
+        for at in range(0, len(text), longest) or (0,):
+            pieces.feed(msgspec.structs.replace(event, text=text[at : at + longest]) if text else event)
+            layout.rows(*screens[number % len(screens)], 10.0)
+    for columns, lines in screens:
+        assert layout.rows(columns, lines, 10.0) == Layout(whole).rows(columns, lines, 10.0)
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (120, 40), (40, 12), (200, 60)])
 @pytest.mark.parametrize("count", [1, 3, 12, 200])
 def test_a_frame_is_closed_on_every_row(columns: int, lines: int, count: int) -> None:
