@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.asking import MAIL
-from tests.cli.commands import headwater, terminal, without
+from tests.cli.commands import command, headwater, terminal, without
 from tests.cli.test_options import STAND_IN
 from tests.system.docs.fake_openai import ANSWER, fake_openai
 
@@ -42,6 +44,28 @@ def test_lines_may_end_as_on_windows() -> None:
     done = headwater("chat", *SHORT, stdin="one \\\r\ntwo\r\n/usage\r\n")
     assert done.stdout == "I am headwater\n"
     assert "all answers: 2 tokens in, 3 tokens out" in done.stderr
+
+
+@posix
+@pytest.mark.skipif(shutil.which("bash") is None, reason="job control is a shell's: install bash")
+def test_ctrl_z_stops_it_and_fg_goes_on_with_what_was_typed() -> None:
+    shell = ["bash", "--noprofile", "--norc", "-i"]
+    with terminal(program=shell, env={"PS1": "$ "}) as shown:
+        shown.type(f"{shlex.join(command('chat', *SHORT))}\n")
+        shown.wait_for(f"\n{PROMPT}")
+        shown.type("half")
+        shown.wait_for("half")
+        shown.type("\x1a")
+        shown.wait_for("Stopped")
+        shown.type("fg\n")
+        shown.wait_for(lambda text: text.rstrip().endswith(f"{PROMPT} half"))
+        shown.type(" and half\n")
+        shown.wait_for("I am headwater\n")
+        assert f"{PROMPT} half and half" in shown.text
+        shown.type("\x04")
+        shown.wait_for(lambda text: text.endswith("\n$"))
+        shown.type("exit\n")
+        assert shown.end() == 0
 
 
 def test_what_no_further_message_would_mend_ends_it(folder: Path) -> None:

@@ -140,6 +140,7 @@ class Editor:
             complete_while_typing=False,
             complete_style=CompleteStyle.READLINE_LIKE,  # the others keep rows free below the prompt
             enable_open_in_editor=True,
+            enable_suspend=True,
         )
 
     def read(self) -> str | None:
