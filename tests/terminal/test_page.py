@@ -416,7 +416,7 @@ LOOKS = st.builds(Look, header=st.just(False), footer=st.just(False), markdown=s
 
 
 @given(st.integers(0, 999), st.lists(st.tuples(st.integers(100, 300), st.integers(1, 60)), min_size=1), LOOKS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(10, 300), deadline=None)
 def test_screens_that_are_wide_enough_are_left_with_the_same_rows(
     seed: int, screens: list[tuple[int, int]], look: Look
 ) -> None:
@@ -431,7 +431,7 @@ def letters(rows: Sequence[str]) -> str:
 
 
 @given(st.integers(0, 999), st.lists(st.tuples(st.integers(1, 130), st.integers(1, 60)), min_size=1), LOOKS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(10, 300), deadline=None)
 def test_any_resize_between_any_two_words_loses_and_repeats_none(
     seed: int, screens: list[tuple[int, int]], look: Look
 ) -> None:
@@ -440,7 +440,7 @@ def test_any_resize_between_any_two_words_loses_and_repeats_none(
 
 
 @given(st.integers(0, len(SAMPLE)), st.text("ab *`_~#>|-\n潮[](", min_size=1, max_size=30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(25, 600), deadline=None)
 def test_words_that_are_taken_back_while_they_are_open_were_never_said(at: int, taken: str) -> None:
     look = Look(header=False, footer=False)
     spoken, silent = (Page(look, color=False) for _ in range(2))

@@ -282,7 +282,7 @@ def test_rows_fit_the_screen_whatever_happens(
     st.integers(1, 40),
     st.lists(st.tuples(st.integers(1, 200), st.integers(12, 60)), min_size=1, max_size=5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(15, 600), deadline=None)
 def test_how_words_came_and_what_was_drawn_before_changes_nothing(
     happenings: list[tuple[int, object]], longest: int, screens: list[tuple[int, int]]
 ) -> None:
