@@ -152,7 +152,7 @@ def test_under_a_prefix_with_a_token_and_headers() -> None:
             assert await attach(place, token=TOKEN).result() == stream.response
             assert await attach(f"{base}#run={stream.run_id}&token={TOKEN}").result() == stream.response
             for reading in (attach(place), Remote(base).run_stream("Go.")):
-                with pytest.raises(AuthenticationFailed, match="wants a token"):
+                with pytest.raises(AuthenticationFailed, match="requires a token"):
                     await reading.result()
             with pytest.raises(AuthenticationFailed, match="refuses the token") as caught:
                 await attach(place, token=TOKEN[::-1]).result()

@@ -156,9 +156,9 @@ def test_a_run_that_fails(server: Served) -> None:
         (["http://127.0.0.1:9/runs/x"], 1, "Connection refused"),
         (["SERVER/runs/nonesuch"], 2, "no such run"),
         (["SERVER"], 2, "not of a run"),
-        (["run_x"], 2, "not an http address"),
+        (["run_x"], 2, "not an http URL"),
         (["SERVER/runs/x", "--header", "nothing"], 2, "--header"),
-        (["SERVER/runs/x", "--header", "Accept: x"], 2, "cannot be given"),
+        (["SERVER/runs/x", "--header", "Accept: x"], 2, "cannot be passed"),
     ],
 )
 def test_mistakes(server: Served, arguments: list[str], code: int, said: str) -> None:
@@ -171,6 +171,6 @@ def test_mistakes(server: Served, arguments: list[str], code: int, said: str) ->
 def test_without_the_token(server: Served) -> None:
     done = headwater("attach", begun(server, "a"))
     assert done.returncode == 1
-    assert "wants a token" in done.stderr
+    assert "requires a token" in done.stderr
     other = headwater("attach", begun(server, "a"), "--header", f"Authorization: Bearer {TOKEN}")
     assert other.returncode == 0

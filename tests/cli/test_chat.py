@@ -77,7 +77,7 @@ def test_what_no_further_message_would_mend_ends_it(folder: Path) -> None:
 def test_commands_are_told_beside_the_answers() -> None:
     done = headwater("chat", *SHORT, stdin="/help\n/nonsense now\n")
     assert (done.returncode, done.stdout) == (0, "")
-    assert "  /clear          forget what was said, and begin again\n" in done.stderr
+    assert "  /clear          forget the conversation, and start again\n" in done.stderr
     assert done.stderr.endswith(
         "there is no command /nonsense; /help lists them. A space before it makes it a message.\n"
     )
@@ -133,16 +133,16 @@ def ready(text: str) -> bool:
 def test_a_conversation_on_a_terminal_over_two_sessions(editor: bool, folder: Path, state: dict[str, str]) -> None:
     env = state if editor else {**state, **without(folder, "prompt_toolkit")}
     with terminal("chat", "--name", "pilot", *SHORT, env=env) as shown:
-        assert "offline listens. /help lists commands, Ctrl-D leaves." in shown.wait_for(ready)
+        assert "offline is ready. /help lists commands, Ctrl-D quits." in shown.wait_for(ready)
         shown.type("Explain tides\\\rto me\r")
         shown.wait_for(lambda text: "I am headwater" in text and ready(text))
         assert f"{PROMPT} Explain tides" in shown.text
         shown.type("\x04")
         assert shown.end() == 0
     with terminal("chat", "--continue", *SHORT, env=env) as shown:
-        assert "going on after “Explain tides to me”, just now." in shown.wait_for(ready)
+        assert "continuing after “Explain tides to me”, just now." in shown.wait_for(ready)
         shown.type("/usage\r")
-        shown.wait_for(lambda text: "nothing has been answered yet." in text and ready(text))
+        shown.wait_for(lambda text: "there are no answers yet." in text and ready(text))
         shown.type("\x1b[A\x1b[A")  # what was typed in the session before
         shown.wait_for(lambda text: text.count("Explain tides") == 2)
         shown.type("\r")
@@ -167,7 +167,7 @@ def test_ctrl_c_stops_the_answer_and_twice_at_the_prompt_leaves() -> None:
         shown.type("And the moon?\x03")  # thrown away
         shown.wait_for(lambda text: "And the moon?" in text and ready(text))
         shown.type("\x03")
-        shown.wait_for(lambda text: "(Ctrl-D leaves; so does Ctrl-C once more.)" in text and ready(text))
+        shown.wait_for(lambda text: "(Ctrl-D quits; so does Ctrl-C once more.)" in text and ready(text))
         shown.type("\x03")
         assert shown.end() == 130
 

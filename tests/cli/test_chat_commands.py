@@ -66,11 +66,11 @@ def test_it_ends(line: str) -> None:
 
 def test_the_model_is_shown_and_changed(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     chat = conversation(Agent(model="offline"))
-    assert told(capsys, "/model", chat) == "headwater: offline answers. /model NAME asks another one.\n"
-    assert told(capsys, "/model offline/poem", chat) == "headwater: offline/poem answers from here on.\n"
+    assert told(capsys, "/model", chat) == "headwater: offline is the model. /model NAME switches to another one.\n"
+    assert told(capsys, "/model offline/poem", chat) == "headwater: offline/poem is the model from now on.\n"
     assert "No key for openai" in told(capsys, "/model openai/gpt-5.4", chat)
-    assert told(capsys, "/model", chat).startswith("headwater: offline/poem answers.")
-    assert "is no single agent" in told(capsys, "/model x", conversation(SequentialWorkflow([pilot()])))
+    assert told(capsys, "/model", chat).startswith("headwater: offline/poem is the model.")
+    assert "is a workflow" in told(capsys, "/model x", conversation(SequentialWorkflow([pilot()])))
 
 
 def test_the_conversation_is_saved_to_be_read_or_loaded(
@@ -78,9 +78,9 @@ def test_the_conversation_is_saved_to_be_read_or_loaded(
 ) -> None:
     bare.chdir(tmp_path)
     chat = conversation(pilot(Call("high_water", {"port": "Brest"}), "At 17:05.", "Aye.", tools=[high_water]))
-    assert told(capsys, "/save x.md", chat) == "headwater: Nothing has been said.\n"
+    assert told(capsys, "/save x.md", chat) == "headwater: The conversation is empty.\n"
     chat.answer("When?")
-    assert told(capsys, "/save x.md", chat) == "headwater: 4 messages are in x.md.\n"
+    assert told(capsys, "/save x.md", chat) == "headwater: 4 messages were written to x.md.\n"
     written = Path("x.md").read_text("utf-8")
     assert written.startswith("# pilot, 20")
     assert written.endswith(
@@ -90,9 +90,11 @@ def test_the_conversation_is_saved_to_be_read_or_loaded(
     told(capsys, "/save x.json", chat)
     assert Thread.load("x.json").messages == chat.thread.messages
     chat.answer("Thanks.")
-    assert told(capsys, "/save x.md", chat) == "headwater: 6 messages are in x.md.\n", "its own is written again"
+    assert told(capsys, "/save x.md", chat) == "headwater: 6 messages were written to x.md.\n", (
+        "its own is written again"
+    )
     Path("y.md").touch()
-    assert told(capsys, "/save y.md", chat) == "headwater: y.md is there already. Name another file.\n"
+    assert told(capsys, "/save y.md", chat) == "headwater: y.md exists already. Name another file.\n"
     assert told(capsys, "/save", chat).startswith("headwater: Where to?")
     assert told(capsys, "/save no/x.md", chat) == "headwater: no/x.md cannot be written: No such file or directory.\n"
 
@@ -100,7 +102,7 @@ def test_the_conversation_is_saved_to_be_read_or_loaded(
 def test_the_last_message_is_asked_again(capsys: pytest.CaptureFixture[str]) -> None:
     model = ScriptedModel(["1", "2", "3"])
     chat = conversation(Agent(model=model))
-    assert told(capsys, "/retry", chat) == "headwater: Nothing has been asked.\n"
+    assert told(capsys, "/retry", chat) == "headwater: There is no message to ask again.\n"
     chat.answer("one")
     chat.answer("two")
     told(capsys, "/retry", chat)
@@ -112,7 +114,7 @@ def test_the_last_message_is_asked_again(capsys: pytest.CaptureFixture[str]) -> 
 def test_what_was_said_is_forgotten(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     chat = conversation(pilot())
     chat.answer("one")
-    assert told(capsys, line, chat) == "headwater: what was said is forgotten.\n"
+    assert told(capsys, line, chat) == "headwater: the conversation was forgotten.\n"
     assert (chat.thread.messages, chat.before_last) == ((), None)
 
 
@@ -128,7 +130,7 @@ def test_tools_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_it_has_cost(capsys: pytest.CaptureFixture[str]) -> None:
     chat = conversation(pilot("1", "2"))
-    assert told(capsys, "/usage", chat) == "headwater: nothing has been answered yet.\n"
+    assert told(capsys, "/usage", chat) == "headwater: there are no answers yet.\n"
     chat.answer("one")
     chat.usage = Usage(input_tokens=1234, cost=Decimal("0.1234"))
     assert told(capsys, "/usage", chat).splitlines()[1] == (

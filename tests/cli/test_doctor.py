@@ -152,8 +152,10 @@ def test_a_proxy_is_told_without_its_password(bare: pytest.MonkeyPatch, capsys: 
     told = {text: (level, advice) for level, text, advice in by_subject["proxy"]}
     assert told["https addresses through http://proxy.example:3128"] == ("ok", "")
     assert told["http addresses through proxy.example:3128"] == ("ok", "")
-    assert told["all addresses through socks5://proxy.example:1080, a socks5 proxy, which is not spoken"][0] == "fail"
-    assert told["servers on this machine are asked through the proxy too"][1].startswith("Add localhost,127.0.0.1")
+    assert (
+        told["all addresses through socks5://proxy.example:1080, a socks5 proxy, which is not supported"][0] == "fail"
+    )
+    assert told["requests to servers on this machine go through the proxy too"][1].startswith("Add localhost,127.0.0.1")
     assert code == 1
     assert "secret" not in str(by_subject)
 

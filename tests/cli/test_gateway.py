@@ -67,7 +67,7 @@ def test_a_mistake_in_the_file_is_told_by_its_key(tmp_path: Path, capsys: pytest
     file = tmp_path / "models.toml"
     file.write_text('[fast]\nmodel = "offline"\nbase-url = "x"\n')
     assert main(["gateway", str(file)]) == 2
-    assert "fast.base-url: there is no such key. There are model, base_url," in capsys.readouterr().err
+    assert "fast.base-url: this setting is unknown. The settings are model, base_url," in capsys.readouterr().err
     assert main(["gateway", str(tmp_path / "none.toml")]) == 2
     assert "none.toml cannot be read" in capsys.readouterr().err
 

@@ -61,7 +61,7 @@ def test_tidy_packs_and_deletes(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ("arguments", "said"),
     [
         (["upgrade"], "No journal was named. Pass a URL such as sqlite:///runs.db, or set HEADWATER_JOURNAL."),
-        (["upgrade", "redis://u:secret@h"], "does not know"),
+        (["upgrade", "redis://u:secret@h"], "unknown scheme"),
         (["tidy", "postgresql://u:secret@127.0.0.1:1/x"], "does not answer"),
         (["away", "memory:"], "See headwater journal --help"),
     ],

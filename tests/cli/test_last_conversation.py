@@ -72,7 +72,7 @@ def test_nothing_is_kept_where_that_is_off_or_nothing_was_said(folder: Path, bar
     bare.setenv("HEADWATER_HISTORY", "off")
     keep(Thread(SAID), asked())
     assert not folder.exists()
-    with pytest.raises(UsageError, match=r"There is no conversation to go on from\. HEADWATER_HISTORY is off"):
+    with pytest.raises(UsageError, match=r"There is no conversation to continue\. HEADWATER_HISTORY is off"):
         begin(asked("-c"))
 
 
@@ -82,12 +82,12 @@ def test_what_cannot_be_kept_is_told_and_ends_nothing(
     folder.write_text("no folder")
     keep(Thread(SAID), asked())
     told = capsys.readouterr().err
-    assert told.startswith("headwater: the conversation is not kept for --continue: ")
-    assert told.endswith(" HEADWATER_HISTORY=off keeps none.\n")
+    assert told.startswith("headwater: the conversation is not saved for --continue: ")
+    assert told.endswith(" HEADWATER_HISTORY=off turns saving off.\n")
     folder.unlink()
     bare.setattr(module, "MAX_BYTES", 100)
     keep(Thread((Message.user("Look", Image(data=b"\x89PNG" * 50)),)), asked())
-    assert "too large to be kept" in capsys.readouterr().err
+    assert "too large to save" in capsys.readouterr().err
     assert not (folder / "last.json").exists()
 
 
@@ -114,4 +114,6 @@ def test_a_person_is_told_what_is_gone_on_with(
     assert capsys.readouterr().err == "", "a program is not"
     bare.setattr(sys.stderr, "isatty", lambda: True)
     begin(asked("-c"))
-    assert capsys.readouterr().err == f"headwater: going on after “Explain tides to a child, who has never…”, {told}.\n"
+    assert (
+        capsys.readouterr().err == f"headwater: continuing after “Explain tides to a child, who has never…”, {told}.\n"
+    )

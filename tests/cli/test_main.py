@@ -154,7 +154,7 @@ def test_a_full_disk_is_told_of() -> None:
             )
         assert done.returncode == 1
         last = done.stderr.splitlines()[-1]
-        assert last.startswith("headwater: Standard output takes no more: No space left on device.")
+        assert last.startswith("headwater: Standard output cannot be written: No space left on device.")
 
 
 @posix

@@ -160,12 +160,16 @@ def test_an_agent_without_a_model_is_answered_by_the_stand_in(
 @pytest.mark.parametrize(
     ("place", "line", "told"),
     [
-        ("pilot", ["--name", "x"], "--name does not go with --agent cli_options_harbour:pilot: pilot has its own."),
-        ("pilot", ["--base-url", "http://x"], "--base-url does not go with"),
-        ("crew", ["--model", "offline"], "--model does not go with --agent cli_options_harbour:crew"),
-        ("crew", ["--max-tokens", "3"], "--max-tokens does not go with"),
-        ("crew", ["--tool", "os.path:basename"], "--tool does not go with"),
-        ("crew", ["--schema", SCHEMA], "--schema does not go with"),
+        (
+            "pilot",
+            ["--name", "x"],
+            "--name cannot be combined with --agent cli_options_harbour:pilot: pilot has its own.",
+        ),
+        ("pilot", ["--base-url", "http://x"], "--base-url cannot be combined with"),
+        ("crew", ["--model", "offline"], "--model cannot be combined with --agent cli_options_harbour:crew"),
+        ("crew", ["--max-tokens", "3"], "--max-tokens cannot be combined with"),
+        ("crew", ["--tool", "os.path:basename"], "--tool cannot be combined with"),
+        ("crew", ["--schema", SCHEMA], "--schema cannot be combined with"),
     ],
 )
 def test_what_does_not_go_with_it_is_a_mistake(

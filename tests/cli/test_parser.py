@@ -36,9 +36,9 @@ def test_help_has_examples_and_fits_a_narrow_terminal(name: str, capsys: pytest.
     [
         ("rnu hello", "There is no command 'rnu'. Did you mean run? See headwater --help."),
         ("haiku", f"There is no command 'haiku'. There are {', '.join(COMMANDS)}. See headwater --help."),
-        ("run hello --max-tokens x", "Argument --max-tokens: 'x' is no whole number. See headwater run --help."),
+        ("run hello --max-tokens x", "Argument --max-tokens: 'x' is not an integer. See headwater run --help."),
         ("run hello --max-tokens 0", "Argument --max-tokens: '0' is less than 1. See headwater run --help."),
-        ("run hello --temperature nan", "Argument --temperature: 'nan' is no number. See headwater run --help."),
+        ("run hello --temperature nan", "Argument --temperature: 'nan' is not a number. See headwater run --help."),
         ("run hello --timeout -1", "Argument --timeout: '-1' is not above 0. See headwater run --help."),
         ("run hello --nonsense", "Unrecognized arguments: --nonsense. See headwater --help."),
         ("run hello --mod offline", "Unrecognized arguments: --mod offline. See headwater --help."),
@@ -52,4 +52,4 @@ def test_a_mistake_is_one_line(line: str, told: str, capsys: pytest.CaptureFixtu
 
 def test_reasoning_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "hello", "--reasoning", "hard"]) == 2
-    assert "'hard' is none of none, minimal, low, medium, high, xhigh, on, off" in capsys.readouterr().err
+    assert "'hard' is not none, minimal, low, medium, high, xhigh, on, off" in capsys.readouterr().err

@@ -77,7 +77,7 @@ def test_at_a_terminal_its_person_is_asked_unless_the_agent_knows_better(monkeyp
 def test_where_nobody_is_here_a_conversation_goes_on() -> None:
     assert pilot(approver=nobody_here).run("Write.") == "Done."
     refused = nobody_here(Question(id="q", kind="approval"))
-    assert (refused.allowed, refused.note) == (False, "Nobody is here to answer.")
+    assert (refused.allowed, refused.note) == (False, "There is no terminal to answer at.")
     assert nobody_here(Question(id="q", kind="input")).action == "decline"
 
 
@@ -114,11 +114,11 @@ def test_what_is_not_kept_is_told(folder: Path, bare: pytest.MonkeyPatch, capsys
     folder.parent.mkdir()
     folder.touch()
     tell_of_parked(parked(), asked(), None)
-    assert "the run is not kept, for that failed: " in capsys.readouterr().err
+    assert "the run could not be saved: " in capsys.readouterr().err
     bare.setenv("HEADWATER_HISTORY", "off")
     tell_of_parked(parked(), asked(), None)
     assert capsys.readouterr().err.endswith(
-        "the run is not kept: HEADWATER_HISTORY is off. Save it with --save FILE.\n"
+        "the run is not saved: HEADWATER_HISTORY is off. Save it with --save FILE.\n"
     )
 
 

@@ -41,7 +41,7 @@ def test_what_is_printed(server: Served) -> None:
     assert any(line.startswith("  end ") and line.endswith("run.finished") for line in lines)
     assert "  gaps between reads" in lines
     assert any(line.strip().startswith("< 250 ms") and line.endswith("#") for line in lines)
-    assert lines[-1] == "Nothing holds the stream back."
+    assert lines[-1] == "Nothing delays the stream."
     assert "\x1b" not in done.stdout
 
 
@@ -55,7 +55,7 @@ def test_as_json(server: Served) -> None:
 def test_an_answer_that_is_too_short(server: Served) -> None:
     done = headwater("probe", server.url, env=ENV)
     assert done.returncode == 0
-    assert "There was too little to tell." in done.stdout
+    assert "There was too little data to tell." in done.stdout
     assert "--task" in done.stdout
 
 
@@ -66,7 +66,7 @@ def test_an_api_with_its_key(server: Served) -> None:
     assert "[DONE]" in done.stdout
     refused = headwater(*arguments, env={"MY_KEY": TOKEN[::-1]})
     assert refused.returncode == 1
-    assert "The stream does not arrive whole." in refused.stdout
+    assert "The stream does not arrive complete." in refused.stdout
     assert "HTTP 401" in refused.stdout
     assert TOKEN[::-1] not in refused.stdout
 
@@ -74,7 +74,7 @@ def test_an_api_with_its_key(server: Served) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["localhost"], "not an http address"),
+        (["localhost"], "not an http URL"),
         (["http://localhost/v1", "--model", "m", "--key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY is not set"),
         (["http://localhost/v1", "--key-env", "NO_SUCH_KEY"], "--model"),
         (["http://localhost/v1", "--model", "m", "--agent", "a"], "--agent"),

@@ -115,8 +115,8 @@ def test_a_stream_that_goes_on() -> None:
         ({"status": 401, "problem": "Who?"}, "--token"),
         ({"status": 404}, "ends in /v1"),
         ({"status": 502}, "HTTP 502"),
-        ({"headers": {"content-type": "text/html; charset=utf-8"}}, "no event stream but text/html"),
-        ({"headers": {}}, "of no type"),
+        ({"headers": {"content-type": "text/html; charset=utf-8"}}, "not an event stream: text/html"),
+        ({"headers": {}}, "no content type"),
     ],
 )
 def test_no_stream_at_all(more: dict[str, Any], said: str) -> None:

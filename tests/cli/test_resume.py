@@ -50,7 +50,9 @@ def test_a_run_that_waits_is_parked_and_gone_on_with(folder: Path, state: dict[s
     done = headwater(*told[1:], "--answer", "3", cwd=folder, env=state)
     assert done.returncode == 0
     none = headwater("runs", "list", "--parked", cwd=folder, env=state)
-    assert (none.stdout, none.stderr) == ("", "headwater: no run waits for people.\n"), "nobody had chosen to have it"
+    assert (none.stdout, none.stderr) == ("", "headwater: no run is waiting for people.\n"), (
+        "nobody had chosen to have it"
+    )
     gone = headwater(*told[1:], cwd=folder, env=state)
     assert gone.returncode == 2
     assert "Name a file of a saved run, or the id of a parked one" in gone.stderr

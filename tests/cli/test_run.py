@@ -205,7 +205,7 @@ def test_a_schema_makes_the_answer_json_alone() -> None:
 def test_an_answer_that_does_not_fit_is_no_output(bare: pytest.MonkeyPatch) -> None:
     done = headwater("run", "Name a port.", "--schema", SCHEMA, "--model", "offline", "--max-tokens", "1")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "headwater: it said: " in done.stderr
+    assert "headwater: the answer: " in done.stderr
 
 
 def test_a_model_that_is_recorded_is_one_agents(harbour: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_conversation_with_a_workflow_is_its_next_task(harbour: Path, state: d
 def test_there_has_to_be_a_conversation_to_go_on_from(state: dict[str, str]) -> None:
     done = headwater("run", "--continue", "Why?", env=state)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("headwater: There is no conversation to go on from. Have one first:")
+    assert done.stderr.startswith("headwater: There is no conversation to continue. Start one:")
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ def test_it_is_the_text_or_what_stands_in_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ("{port}", "--schema is no JSON: Expecting property name"),
-        ('{"name": "string"}', "--schema is no JSON Schema: it holds 'name'. Write {"),
-        ("{}", "--schema is no JSON Schema: it holds nothing."),
+        ("{port}", "--schema is not valid JSON: Expecting property name"),
+        ('{"name": "string"}', "--schema is not a JSON Schema: it has 'name'. Write {"),
+        ("{}", "--schema is not a JSON Schema: it has nothing."),
         ("nowhere.json", "--schema nowhere.json cannot be read: No such file or directory."),
-        ("list.json", "--schema list.json is list, and no object."),
-        ("bytes.json", "--schema bytes.json cannot be read: it is no text."),
+        ("list.json", "--schema list.json is a JSON list, not an object."),
+        ("bytes.json", "--schema bytes.json cannot be read: it is not text."),
     ],
 )
 def test_what_is_none_is_told(given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

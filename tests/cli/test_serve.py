@@ -59,7 +59,7 @@ def serving(*options: str, cwd: Path | None = None, **env: str) -> Iterator[tupl
 
 def test_the_demo_is_served_and_each_run_of_it_is_whole() -> None:
     with serving() as (client, told, process):
-        assert told == [f"headwater: serving {make_workflow().name} on {client.base_url}/ (Ctrl-C ends it)"]
+        assert told == [f"headwater: serving {make_workflow().name} on {client.base_url}/ (Ctrl-C stops it)"]
         (member,) = client.get("/agents").json()["agents"]
         demo = make_workflow()
         assert (member["name"], member["kind"]) == (demo.name, demo.kind)
@@ -94,7 +94,7 @@ def test_it_goes_by_its_own_names_alone(tmp_path: Path) -> None:
 
 def test_a_token_is_made_and_asked_of_everyone() -> None:
     with serving("--token", "--host", "0.0.0.0") as (client, told, _):
-        found = re.fullmatch(r".* on http://localhost:\d+/#token=([\w-]{43}) \(Ctrl-C ends it\)", told[-1])
+        found = re.fullmatch(r".* on http://localhost:\d+/#token=([\w-]{43}) \(Ctrl-C stops it\)", told[-1])
         assert found is not None
         assert client.get("/agents").status_code == 401
         headers = {"authorization": f"Bearer {found[1]}"}
@@ -120,16 +120,16 @@ def test_a_token_of_the_environment_is_told_nowhere() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--host", "0.0.0.0"], "reached from other machines, and no token is set"),
-        (["--token", "short"], "32 are the least"),
-        (["--origin", "friend.example"], "no origin"),
+        (["--host", "0.0.0.0"], "reachable from other machines, and no token is set"),
+        (["--token", "short"], "at least 32 are required"),
+        (["--origin", "friend.example"], "not an origin"),
         (["--on-disconnect", "sleep"], "not continue, cancel or seconds"),
         (["--on-disconnect", "-1"], "not continue, cancel or seconds"),
-        (["--port", "x"], "no port"),
-        (["--port", "70000"], "no port"),
+        (["--port", "x"], "not a port"),
+        (["--port", "70000"], "not a port"),
         (["nothing_here:agent"], "there is no module 'nothing_here'"),
         (["nothing_here"], "names no agent or workflow"),
-        (["--host", "256.1.1.1", "--insecure"], "cannot be listened on"),
+        (["--host", "256.1.1.1", "--insecure"], "cannot be used"),
     ],
 )
 def test_what_cannot_be_served_is_told_in_a_line(arguments: list[str], said: str, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_port_that_is_taken_is_told() -> None:
         taken.listen()
         done = headwater("serve", "--port", str(taken.getsockname()[1]), env=environment())
     assert done.returncode == 2
-    assert "cannot be listened on" in done.stderr
+    assert "cannot be used" in done.stderr
 
 
 def test_without_a_token_for_others_only_where_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,7 +164,7 @@ def test_what_is_told_to_whoever_begins_it(monkeypatch: pytest.MonkeyPatch) -> N
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         first, open_to_all, alone = serve._told(asked, {"token": None}, listener, ["a", "b"])
-    assert first == f"serving a, b on http://localhost:{port}/ (Ctrl-C ends it)"
+    assert first == f"serving a, b on http://localhost:{port}/ (Ctrl-C stops it)"
     assert "no token" in open_to_all
     assert "WEB_CONCURRENCY" in alone
 

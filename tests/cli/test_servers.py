@@ -67,7 +67,7 @@ def test_what_listens_and_says_nothing_is_given_up_on(closed: str, bare: pytest.
     bare.setattr("headwater.cli.servers.ANSWER_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         found = servers(closed, LMSTUDIO_BASE_URL=f"http://127.0.0.1:{silent.getsockname()[1]}/v1")["lmstudio"]
-    assert (found.reachable, found.problem) == (False, "something listens, and does not answer")
+    assert (found.reachable, found.problem) == (False, "the port is open, but nothing answers")
 
 
 def test_what_listens_and_speaks_something_else_is_told(closed: str, bare: pytest.MonkeyPatch) -> None:

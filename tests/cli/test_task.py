@@ -102,10 +102,10 @@ def test_standard_input_may_be_what_is_attached(monkeypatch: pytest.MonkeyPatch)
     [
         (["--image", "nowhere.png"], "--image nowhere.png cannot be read: No such file or directory."),
         (["--file", "."], "--file . cannot be read: Is a directory."),
-        (["--image", "notes.txt"], "--image notes.txt is no picture but text/plain. Attach it: --file notes.txt."),
+        (["--image", "notes.txt"], "--image notes.txt is not an image, but text/plain. Attach it: --file notes.txt."),
         (["--file", "empty"], "--file empty is empty."),
-        (["--file", "large"], "--file large is larger than 0 MB. No model reads so much at once."),
-        (["-", "--file", "-"], "Standard input can be read once. Write - in one place."),
+        (["--file", "large"], "--file large is larger than 0 MB. No model accepts that much at once."),
+        (["-", "--file", "-"], "Standard input can be read once. Use - only once."),
         (["-", "-"], "Standard input can be read once."),
     ],
 )
@@ -125,7 +125,7 @@ def test_what_cannot_be_attached_is_told(
 
 def test_a_picture_or_too_much_on_standard_input_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, "\0\0")
-    with pytest.raises(UsageError, match=r"Standard input is no text\. Attach it: --image - or --file -"):
+    with pytest.raises(UsageError, match=r"Standard input is not text\. Attach it: --image - or --file -"):
         asked()
     monkeypatch.setattr(module, "MAX_BYTES", 3)
     typed(monkeypatch, "tides")

@@ -91,7 +91,7 @@ def test_of_an_answer_that_is_no_value_the_text_is_told(capsys: pytest.CaptureFi
     watching, out = watch(agent, value=True)
     with pytest.raises(HeadwaterError):
         ask(agent, "Go.", out, watching, thread=Thread())
-    assert capsys.readouterr() == ("", "headwater: it said: none\n")
+    assert capsys.readouterr() == ("", "headwater: the answer: none\n")
 
 
 def test_a_value_on_a_terminal_and_json_are_shown_as_they_come(bare: pytest.MonkeyPatch) -> None:

@@ -21,19 +21,19 @@ from tests.support.postgres import running_postgres
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("", "no URL"),
-        ("runs.db", "no URL"),
-        ("C:\\runs.db", "no URL"),
-        (None, "no URL"),
-        ("redis://u:secret@h/0", "does not know"),
+        ("", "not a URL"),
+        ("runs.db", "not a URL"),
+        ("C:\\runs.db", "not a URL"),
+        (None, "not a URL"),
+        ("redis://u:secret@h/0", "unknown scheme"),
         ("sqlite://runs.db", "names no file"),
         ("sqlite:runs.db", "names no file"),
         ("sqlite:///", "names no file"),
         ("sqlite:///folder/", "names no file"),
         ("sqlite:///:memory:", "is a file"),
         ("memory://x", "something after"),
-        ("postgresql:runs", "no URL of PostgreSQL"),
-        ("postgresql://u:secret@h:port/x", "no URL of PostgreSQL"),
+        ("postgresql:runs", "not a PostgreSQL URL"),
+        ("postgresql://u:secret@h:port/x", "not a PostgreSQL URL"),
     ],
 )
 def test_any_other_url_is_refused_and_says_what_to_write(url: Any, said: str) -> None:

@@ -31,7 +31,7 @@ def test_a_duration_is_seconds(written: Any, seconds: float | None) -> None:
     "wrong", ["", "30", "d", "-1d", "1y", "30 days", -1, float("nan"), float("inf"), True, [], "1d2h"]
 )
 def test_anything_else_is_refused_and_says_what_to_write(wrong: Any) -> None:
-    with pytest.raises(ConfigurationError, match="no duration"):
+    with pytest.raises(ConfigurationError, match="not a duration"):
         seconds_of(wrong)
 
 

@@ -77,11 +77,11 @@ def _misfit_of_class(value: Any, kind: type, where: str) -> str:
             value = value.upper() if value.upper() in values else value.lower()  # Google's
         return "" if value in values else f"{where} is {value!r}"
     if issubclass(kind, float):
-        return "" if isinstance(value, (int, float)) and not isinstance(value, bool) else f"{where} is no number"
+        return "" if isinstance(value, (int, float)) and not isinstance(value, bool) else f"{where} is not a number"
     if kind is bool:
         return "" if isinstance(value, bool) else f"{where} is {value!r}"
     if issubclass(kind, int):
-        return "" if isinstance(value, int) and not isinstance(value, bool) else f"{where} is no whole number"
+        return "" if isinstance(value, int) and not isinstance(value, bool) else f"{where} is not an integer"
     if kind in (str, bytes):  # bytes are base64 on the wire
         return "" if isinstance(value, str) else f"{where} is {value!r}"
     if hasattr(kind, "model_fields"):

@@ -133,7 +133,7 @@ class RunnableTool(DeepCopied, Plain):
             description=description or f"Ask {runnable.name}, and get the answer.",
             parameters={
                 "type": "object",
-                "properties": {"task": {"type": "string", "description": "What is to be done, in full."}},
+                "properties": {"task": {"type": "string", "description": "The task, with all details."}},
                 "required": ["task"],
                 "additionalProperties": False,
             },

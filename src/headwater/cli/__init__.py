@@ -1,15 +1,15 @@
 """The command line: `headwater run`, `chat`, `runs`, `serve`, `gateway`, `models`, `doctor` and `demo`.
 
-Owns what a process is: its arguments, its standard streams, its exit code. What is said and done comes from the
-library; nothing here may be needed by a program that uses it. Commands stand in a file each and import what is heavy
-when they are carried out, so that `--version` and `--help` cost no more than Python itself.
+Owns the process: its arguments, standard streams and exit code. The library does the work, and must never depend on
+this package. Each command is one file and imports heavy modules only when it runs, so that `--version` and `--help`
+cost no more than Python itself.
 
     exit code 0     done
-              1     the run failed, or `doctor` found a fault
-              2     the command cannot be carried out as it was given, nothing was asked of anyone
-              3     the run waits for people, and was left as it stands: `headwater runs resume` goes on with it
+              1     the run failed, or `doctor` found a problem
+              2     the command line is invalid; no request was sent
+              3     the run waits for people and was parked: `headwater runs resume` continues it
               130   stopped by Ctrl-C
-              141   whoever read the output had left
+              141   the reader of the output closed it
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ __all__ = ("main",)
 DONE: Final = 0
 FAILED: Final = 1
 MISUSED: Final = 2
-INTERRUPTED: Final = 130  # what shells make of SIGINT
-READER_LEFT: Final = 141  # what shells make of SIGPIPE
+INTERRUPTED: Final = 130  # the exit code that shells use for SIGINT
+READER_LEFT: Final = 141  # the exit code that shells use for SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line (None: the process's own) and give its exit code; nothing is raised for a mistake."""
+    """Runs a command line (None: the process's own) and returns its exit code; never raises for an invalid one."""
     _open_streams()
     try:
         code = _carry_out(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # one more, while Python closes, ends it without a word
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # another Ctrl-C while Python exits ends it silently
         code = INTERRUPTED
     return _flush() or code
 
@@ -51,7 +51,7 @@ def _carry_out(arguments: list[str]) -> int:
     try:
         asked = make_parser().parse_args(arguments)
         return int(asked.execute(asked))
-    except SystemExit as done:  # how argparse ends after --help and after a mistake
+    except SystemExit as done:  # argparse exits after --help and after an error
         return done.code if isinstance(done.code, int) else MISUSED
     except BrokenPipeError:
         return READER_LEFT
@@ -64,7 +64,7 @@ def _carry_out(arguments: list[str]) -> int:
 
 
 def _tell(error: HeadwaterError, asked: argparse.Namespace) -> int:
-    """Say what went wrong in one line; with --debug, where."""
+    """Prints the error in one line; with --debug, with a traceback."""
     from headwater.cli.output import tell
     from headwater.cli.wording import for_the_command_line
     from headwater.errors import UsageError
@@ -80,9 +80,9 @@ def _tell(error: HeadwaterError, asked: argparse.Namespace) -> int:
 
 
 def _open_streams() -> None:
-    """Make the standard streams take every character, and be there at all."""
+    """Makes the standard streams exist and accept every character."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started us, or a program without a console
+        if getattr(sys, name) is None:  # closed by the parent process, or a program without a console
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
     if hasattr(sys.stdin, "reconfigure"):
         sys.stdin.reconfigure(errors="replace", newline=None)  # a line may end as on Windows, on any system
@@ -91,19 +91,19 @@ def _open_streams() -> None:
 
 
 def _flush() -> int:
-    """Hand over what is still buffered; READER_LEFT where nobody takes it, else 0."""
+    """Flushes the buffers. Returns READER_LEFT if the reader closed the pipe, else 0."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
         return READER_LEFT
     except OSError:
-        _drop_stdout()  # told already by whoever wrote
+        _drop_stdout()  # already reported where it was written
     return 0
 
 
 def _drop_stdout() -> None:
-    """Let what cannot be written go nowhere: Python would complain of it when it exits."""
+    """Discards unwritable output: otherwise Python reports an error when it exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take what a request to a server is sent with."""
+    """Adds the options for access to a server."""
     parser.add_argument("--token", metavar="TOKEN", help=f"the server's token (default: {TOKEN_VARIABLE})")
     parser.add_argument(
         "--header", action="append", default=[], metavar="NAME:VALUE", help="a header to send; may be repeated"
@@ -56,12 +56,12 @@ def add_access_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def token_of(asked: argparse.Namespace) -> str | None:
-    """The token to send."""
+    """Returns the token to send."""
     return asked.token or os.environ.get(TOKEN_VARIABLE) or None
 
 
 def headers_of(asked: argparse.Namespace) -> dict[str, str]:
-    """The headers to send. Raises UsageError."""
+    """Returns the headers to send. Raises UsageError."""
     from headwater.errors import UsageError
 
     headers: dict[str, str] = {}
@@ -81,7 +81,7 @@ def execute(asked: argparse.Namespace) -> int:
     from headwater.cli.following import Following
     from headwater.cli.output import JSONLines, Outlet, tell
 
-    address_of(asked.url)  # a bare id would be looked for in a journal
+    address_of(asked.url)  # `attach` would look for a bare id in a journal
     out = Outlet()
     look = {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
     watching: Watching = JSONLines(out) if asked.json else Following(out, dashboard=asked.dashboard, **look)
@@ -109,7 +109,7 @@ def _show(stream: AgentStream[Any, Any], out: Any, watching: Watching, asker: Te
 
 
 def _tell_what_is_asked(event: Event) -> None:
-    """Say on standard error that the run waits: nobody can be asked here, and others may answer."""
+    """Reports on standard error that the run waits: there is no terminal here, and others may answer."""
     from headwater.cli.output import tell
     from headwater.events import ApprovalAsked, InputAsked
     from headwater.terminal.notes import call_phrase
@@ -121,7 +121,7 @@ def _tell_what_is_asked(event: Event) -> None:
 
 
 def _stop(asked: argparse.Namespace, stream: AgentStream[Any, Any]) -> None:
-    """Stop the run on its server, now that nobody reads it here."""
+    """Stops the run on its server after Ctrl-C."""
     from headwater.agents.remote import attach
     from headwater.cli.output import tell
     from headwater.errors import HeadwaterError

@@ -1,4 +1,4 @@
-"""`headwater chat`: a conversation, until the person leaves."""
+"""`headwater chat`: a conversation with an agent, until the user quits."""
 
 from __future__ import annotations
 
@@ -57,10 +57,13 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 def hold(chat: Conversation, reader: Reader) -> None:
-    """Read and answer, to the end. Raises KeyboardInterrupt for a second Ctrl-C, and where nobody types."""
+    """Reads and answers messages until the end of input.
+
+    Raises KeyboardInterrupt for a second Ctrl-C, and for any Ctrl-C without a terminal.
+    """
     if chat.shown:
         _greet(chat)
-    idle = False  # whether Ctrl-C was pressed with nothing to stop, and nothing was typed since
+    idle = False  # whether the last input was a Ctrl-C with nothing to stop
     while True:
         try:
             message = reader.read()
@@ -68,7 +71,7 @@ def hold(chat: Conversation, reader: Reader) -> None:
             if idle or not chat.at_terminal:
                 raise
             idle = True
-            sys.stderr.write("(Ctrl-D leaves; so does Ctrl-C once more.)\n")
+            sys.stderr.write("(Ctrl-D quits; so does Ctrl-C once more.)\n")
             continue
         if message is None or not _take(chat, message):
             return
@@ -76,7 +79,7 @@ def hold(chat: Conversation, reader: Reader) -> None:
 
 
 def _take(chat: Conversation, message: str) -> bool:
-    """Have a message answered, or carry out the command that it is; False where it ends the chat."""
+    """Answers a message or runs a slash command. Returns False if it ends the chat."""
     from headwater.cli.chat_commands import carry_out
 
     word = message.strip()
@@ -96,6 +99,6 @@ def _greet(chat: Conversation) -> None:
 
     model = getattr(getattr(chat.agent, "llm", None), "name", None)
     name = chat.agent.name if model is None else str(model)
-    chat.out.write(f"{one_line(name)} listens. /help lists commands, Ctrl-D leaves.\n\n")
+    chat.out.write(f"{one_line(name)} is ready. /help lists commands, Ctrl-D quits.\n\n")
     chat.out.flush()
     chat.out.check()

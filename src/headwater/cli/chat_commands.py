@@ -24,7 +24,7 @@ __all__ = ("COMMANDS", "carry_out")
 
 
 class Command(NamedTuple):
-    """A command: what is written behind its name, what it does in a few words, and who does it."""
+    """A command: its arguments, a short description, and its function."""
 
     takes: str
     told: str
@@ -32,7 +32,7 @@ class Command(NamedTuple):
 
 
 def carry_out(line: str, chat: Conversation) -> bool:
-    """Carry out a line that begins with /; False where it ends the chat."""
+    """Runs a line that starts with /. Returns False if it ends the chat."""
     from headwater.cli.wording import for_the_command_line
 
     name, _, rest = line[1:].partition(" ")
@@ -56,9 +56,9 @@ def _help(chat: Conversation, rest: str) -> None:
     shown = [(f"/{name} {command.takes}".rstrip(), command.told) for name, command in COMMANDS.items()]
     _write(
         *(f"  {what:<16}{told}" for what, told in shown),
-        "  Enter sends; Alt-Enter, or \\ at the end of a line, begins another line.",
-        "  Ctrl-C stops an answer, Ctrl-D leaves.",
-        "  A line that begins with a space is always a message.",
+        "  Enter sends; Alt-Enter, or \\ at the end of a line, starts another line.",
+        "  Ctrl-C stops an answer, Ctrl-D quits.",
+        "  A line that starts with a space is always a message.",
     )
 
 
@@ -68,18 +68,18 @@ def _model(chat: Conversation, rest: str) -> None:
 
     agent = chat.agent
     if not isinstance(agent, Agent):
-        raise UsageError(f"{agent.name} is no single agent: its members have their models.")
+        raise UsageError(f"{agent.name} is a workflow: each member has its own model.")
     if not rest:
-        tell(f"{agent.llm.name} answers. /model NAME asks another one.")
+        tell(f"{agent.llm.name} is the model. /model NAME switches to another one.")
         return
     before = agent.model
     try:
         agent.model = model_named(rest)
-        _ = agent.llm.backends  # now rather than when it is asked
+        _ = agent.llm.backends  # fails now rather than with the next message
     except HeadwaterError:
         agent.model = before
         raise
-    tell(f"{agent.llm.name} answers from here on.")
+    tell(f"{agent.llm.name} is the model from now on.")
 
 
 def _save(chat: Conversation, rest: str) -> None:
@@ -88,10 +88,10 @@ def _save(chat: Conversation, rest: str) -> None:
     if not rest:
         raise UsageError("Where to?", hint="Write /save tides.md, or tides.json to load it in a program.")
     if not chat.thread.messages:
-        raise UsageError("Nothing has been said.")
+        raise UsageError("The conversation is empty.")
     path = os.path.expanduser(rest)
     if os.path.lexists(path) and os.path.abspath(path) not in chat.saved:
-        raise UsageError(f"{rest} is there already.", hint="Name another file.")
+        raise UsageError(f"{rest} exists already.", hint="Name another file.")
     try:
         if path.endswith(".json"):
             chat.thread.save(path)
@@ -100,11 +100,11 @@ def _save(chat: Conversation, rest: str) -> None:
     except OSError as error:
         raise UsageError(f"{rest} cannot be written: {error.strerror}.") from None
     chat.saved.add(os.path.abspath(path))
-    tell(f"{len(chat.thread.messages)} messages are in {rest}.")
+    tell(f"{len(chat.thread.messages)} messages were written to {rest}.")
 
 
 def _markdown(chat: Conversation) -> Iterator[str]:
-    """The conversation to be read."""
+    """Returns the conversation as Markdown."""
     yield f"# {chat.agent.name}, {time.strftime('%Y-%m-%d %H:%M')}\n"
     for message in chat.thread.messages:
         if message.role in ("user", "assistant"):
@@ -127,7 +127,7 @@ def _parts(message: Message) -> Iterator[str]:
 
 def _retry(chat: Conversation, rest: str) -> None:
     if chat.before_last is None:
-        raise UsageError("Nothing has been asked.")
+        raise UsageError("There is no message to ask again.")
     message, messages, agent = chat.before_last
     chat.thread.messages, chat.thread.agent = messages, agent
     chat.answer(message)
@@ -137,7 +137,7 @@ def _clear(chat: Conversation, rest: str) -> None:
     from headwater.runtime.thread import Thread
 
     chat.thread, chat.before_last = Thread(), None
-    tell("what was said is forgotten.")
+    tell("the conversation was forgotten.")
 
 
 def _tools(chat: Conversation, rest: str) -> None:
@@ -146,15 +146,15 @@ def _tools(chat: Conversation, rest: str) -> None:
         names = ", ".join(one.name for one in getattr(chat.agent, "agents", ()))
         tell(f"{chat.agent.name} is no single agent." + (f" Its members are {names}." if names else ""))
     elif not tools:
-        tell("no tools. Begin with --tool module:function to offer one.")
+        tell("no tools. Start with --tool module:function to add one.")
     else:
         _write(*(f"  {name}{told}" for name, told in map(_tool, tools)))
 
 
 def _tool(tool: Any) -> tuple[str, str]:
-    """A tool's name, and the first line of what the model is told of it."""
+    """Returns a tool's name and the first line of its description."""
     spec = tool.spec
-    if isinstance(spec, dict):  # one that the provider runs
+    if isinstance(spec, dict):  # a tool that the provider runs
         return str(spec.get("type") or next(iter(spec))), ": run by the provider"
     first = spec.description.strip().partition("\n")[0]
     return spec.name, f": {first}" if first else ""
@@ -163,7 +163,7 @@ def _tool(tool: Any) -> tuple[str, str]:
 def _usage(chat: Conversation, rest: str) -> None:
     last = chat.last_answer
     if last is None:
-        tell("nothing has been answered yet.")
+        tell("there are no answers yet.")
         return
     tell(f"the last answer: {_tokens(last.usage)} in {last.duration:.1f} s.")
     tell(f"all answers: {_tokens(chat.usage)}.")
@@ -178,18 +178,18 @@ def _tokens(usage: Usage) -> str:
 
 
 def _exit(chat: Conversation, rest: str) -> None:
-    raise AssertionError("whoever carries out commands ends the chat")
+    raise AssertionError("the caller ends the chat")
 
 
 COMMANDS: Final[dict[str, Command]] = {
     "help": Command("", "this list", _help),
     "model": Command("[NAME]", "show the model, or switch to another", _model),
     "retry": Command("", "ask the last message again", _retry),
-    "clear": Command("", "forget what was said, and begin again", _clear),
+    "clear": Command("", "forget the conversation, and start again", _clear),
     "save": Command("FILE", "write the conversation: Markdown, or JSON as FILE.json", _save),
-    "tools": Command("", "what the model may call", _tools),
-    "usage": Command("", "what the answers have cost", _usage),
-    "exit": Command("", "leave; so do exit, quit and Ctrl-D", _exit),
+    "tools": Command("", "list the model's tools", _tools),
+    "usage": Command("", "show the tokens that were used", _usage),
+    "exit": Command("", "quit; so do exit, quit and Ctrl-D", _exit),
 }
 
 _OTHER_NAMES: Final = {"new": "clear", "quit": "exit"}

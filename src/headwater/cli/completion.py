@@ -1,7 +1,6 @@
-"""`headwater completion SHELL`: a script by which bash, zsh or fish complete the command line.
+"""`headwater completion SHELL`: a completion script for bash, zsh or fish.
 
-The script is written from the parser itself, once, and holds all there is to complete: a shell that is asked for a
-word starts no Python.
+The script is generated from the parser and contains all completions, so completing a word never starts Python.
 """
 
 from __future__ import annotations
@@ -28,32 +27,32 @@ examples:
 SHELLS: Final = ("bash", "zsh", "fish")
 
 FILES: Final = ("FILE", "FILE|JSON", "PLACE")
-"""What stands for a file among the names of values."""
+"""The value names that are completed as files."""
 
 
 class Option(NamedTuple):
-    """An option: its spellings, what is said of it, and its value's name; "" where it takes none."""
+    """An option: its spellings, its help, and the name of its value; "" without a value."""
 
     flags: tuple[str, ...]
     told: str
     value: str
     words: tuple[str, ...] = ()
-    """What the value may be, where that is known."""
+    """The possible values, if they are known."""
 
 
 class Level(NamedTuple):
-    """What may be written at one place: after `headwater`, after a command, or after an action of one."""
+    """The completions of one place: after `headwater`, after a command, or after an action of a command."""
 
     path: tuple[str, ...]
     options: tuple[Option, ...]
     below: dict[str, str]
-    """The commands or actions that may follow, and what is said of each."""
+    """The commands or actions that may follow, with their help."""
     files: bool
     """Whether a file may follow."""
 
     @property
     def name(self) -> str:
-        """The words that lead here."""
+        """The words before this place."""
         return " ".join(self.path)
 
 
@@ -69,11 +68,11 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 def script_for(shell: str, parser: argparse.ArgumentParser) -> str:
-    """The script for one of `SHELLS`."""
+    """Returns the script for one of `SHELLS`."""
     return _WRITERS[shell]([*_levels(parser, ())])
 
 
-# --- what there is
+# --- levels and options
 
 
 def _levels(parser: argparse.ArgumentParser, path: tuple[str, ...]) -> Iterator[Level]:
@@ -108,7 +107,7 @@ def _option(action: argparse.Action) -> Option:
 
 
 def _models() -> tuple[str, ...]:
-    """How the names of models begin: which ones a provider has is not known here."""
+    """Returns the prefixes of model names; the models of a provider are not known here."""
     from headwater.providers.catalog import PROVIDERS
 
     return ("offline", *(f"{name}/" for name in sorted(PROVIDERS) if name != "offline"))
@@ -211,7 +210,7 @@ def _zsh_function(level: Level) -> str:
     elif level.files:
         specs.append("'*:file:_files'")
     else:
-        specs.append("'*:text:( )'")  # anything; a message in this place would keep options from being completed
+        specs.append("'*:text:( )'")  # any text; a message here would prevent the completion of options
     arguments = " \\\n        ".join(("_arguments -C", *specs))
     state = "    local state line\n    typeset -A opt_args\n" if body else ""
     return "\n".join((f"{name}() {{", f"{state}    {arguments}", *body, "}", ""))
@@ -286,7 +285,7 @@ def _fish_quoted(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A word of a shell."""
+    """Returns the text as one word of a shell."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 

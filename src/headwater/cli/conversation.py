@@ -1,6 +1,6 @@
-"""A conversation with an agent or a workflow: what was said, what it has cost, and how a message is answered.
+"""A conversation with an agent or a workflow: its messages, its usage, and how a message is answered.
 
-Owns what is between two answers. How a message is typed is `prompt`'s, how it is answered `run`'s.
+Owns the state between two answers. `prompt` owns the input, `run` the answering of one message.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ("Conversation",)
 
 
 class Conversation:
-    """Who answers, what was said, and what it has cost.
+    """An agent, the messages so far, and their usage.
 
-    `at_terminal`: whether a person types, so that an error or Ctrl-C ends an answer and not the conversation.
+    `at_terminal`: whether input is a terminal, so that an error or Ctrl-C ends an answer and not the conversation.
     """
 
     def __init__(
@@ -30,25 +30,25 @@ class Conversation:
         self.agent = agent
         self.thread = thread
         self.usage = Usage()
-        """What all answers have cost."""
+        """The usage of all answers."""
         self.last_answer: Any = None
-        """The last answer, a Response or Results, where there is one."""
+        """The last answer, a Response or Results; None before the first."""
         self.after_answer: Callable[[], None] = lambda: None
-        """Called when an answer has ended, in whatever way."""
+        """Called after every answer, also a failed one."""
         self.before_last: tuple[str, tuple[Any, ...], str] | None = None
-        """The last message; what was said before it, and who had answered last."""
+        """The last message, the conversation before it, and the agent that had answered last."""
         self.saved: set[str] = set()
-        """The files that /save has written here, which it may write again."""
+        """The files that /save has written, which it may overwrite."""
         self.out = out
         self.at_terminal = at_terminal
         self.shown = at_terminal and out.isatty()
-        """Whether a person types and reads on one terminal."""
+        """Whether input and output are a terminal."""
         self.failed = False
         """Whether an answer has failed."""
         self._watching = watching
 
     def answer(self, message: str) -> None:
-        """Ask, and show the answer. Raises UsageError, KeyboardInterrupt where nobody types, what writing met."""
+        """Asks, and shows the answer. Raises UsageError, KeyboardInterrupt without a terminal, and output errors."""
         from headwater.cli.output import tell
         from headwater.cli.people import asker_for, has_approver, nobody_here
         from headwater.cli.run import ask
@@ -68,7 +68,7 @@ class Conversation:
             if not self.at_terminal:
                 raise
         except UsageError:
-            raise  # no further message would fare better
+            raise  # further messages would fail in the same way
         except HeadwaterError as error:
             self._count(error.response)
             self.out.check()
@@ -78,7 +78,7 @@ class Conversation:
             self.after_answer()
 
     def leave_room(self) -> None:
-        """Leave an empty line before the next prompt. Raises what writing met."""
+        """Writes an empty line before the next prompt. Raises output errors."""
         if self.shown:
             self.out.write("\n")
             self.out.flush()

@@ -1,7 +1,8 @@
 """`headwater demo`: agents at work in the dashboard, without key or network.
 
-The words are a script and say so; everything else (the runs, the tools, the dropped connection that is healed, the call
-that waits for a person, the terminal) is what a program gets from `GraphWorkflow(show_dashboard=True)`.
+The text is a script, and the output says so. Everything else (the runs, the tools, the recovery from a dropped
+connection, the call that waits for a person, the terminal) is what a program gets from
+`GraphWorkflow(show_dashboard=True)`.
 """
 
 from __future__ import annotations
@@ -35,21 +36,21 @@ examples:
   headwater demo | cat            output for a pipe: one line per event"""
 
 QUESTION: Final = "When is high water?"
-"""What the agent alone is asked, where a person sees it."""
+"""The task of the single agent."""
 
 TASK: Final = "Can we sail from Brest today?"
 
 SECONDS_BETWEEN: Final = 1.5
-"""What a person takes to read the end of one answer before the next ones begin."""
+"""Pause in seconds for reading the end of an answer before the next ones start."""
 
 RATE: Final = 32.0
-"""Tokens a second of each agent: slow enough to be read while three speak at once."""
+"""Tokens per second of each agent: slow enough to read three at once."""
 
 FASTEST: Final = 100.0
-"""Times as fast: beyond that nothing would be seen of it."""
+"""Maximum speed factor: faster, the demo would be over before anything is visible."""
 
 SECONDS_TO_ALLOW: Final = 2.0
-"""What a person might take to read what is asked."""
+"""Seconds before the demo approves the call, as a reader would need."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,11 +79,11 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 def play(out: Outlet, speed: float) -> None:
-    """Show the agents at work on `out`, to the end. Raises KeyboardInterrupt, and what writing met."""
+    """Shows the workflow on `out` until it ends. Raises KeyboardInterrupt and output errors."""
     from headwater.terminal.dashboard.dashboard import Dashboard
 
     workflow = make_workflow(speed)
-    # What `show_dashboard=True` does in a program; here it must stop as well where nobody reads the output any more.
+    # Like `show_dashboard=True` in a program, but it also stops when the reader closes the output.
     dashboard = Dashboard(workflow.name, [agent.name for agent in workflow.agents], file=cast(TextIO, out))
     stream = workflow.run_stream(TASK, on_event=dashboard)
     out.on_problem = stream.cancel
@@ -95,7 +96,7 @@ def play(out: Outlet, speed: float) -> None:
 
 
 def play_alone(out: Outlet, speed: float) -> None:
-    """Show one agent at work on `out`, to the end. Raises as `play` does."""
+    """Shows one agent on `out` until it ends. Raises like `play`."""
     from headwater.cli.output import Printer
 
     agent = make_agent(speed)
@@ -111,12 +112,12 @@ def play_alone(out: Outlet, speed: float) -> None:
 
 
 def make_agent(speed: float = 1.0) -> Agent[Any, str]:
-    """An agent whose words are written down, on the tide."""
+    """Returns a scripted agent that knows the tide."""
     return _Cast(speed).almanac()
 
 
 def make_workflow(speed: float = 1.0) -> GraphWorkflow:
-    """Three agents whose words are written down, on the tide, the weather and the way, and one who hears them all."""
+    """Returns a workflow of scripted agents: tide, weather and route, and one that reads all three."""
     from headwater.workflows import GraphWorkflow
 
     cast = _Cast(speed)
@@ -127,7 +128,7 @@ def make_workflow(speed: float = 1.0) -> GraphWorkflow:
 
 
 class _Cast:
-    """The agents and their tools; everything takes a `speed`th of the time that it is written to take."""
+    """The agents and their tools; all times are divided by `speed`."""
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
@@ -225,7 +226,7 @@ class _Cast:
         return Agent(name=name, model=model, tools=tools, on_interrupted="restart")
 
     async def allow(self, question: Question) -> bool:
-        """Stand in for the person who is asked."""
+        """Answers in place of a person."""
         await self._take(SECONDS_TO_ALLOW)
         return True
 
@@ -265,11 +266,11 @@ def book_berth(harbour: str) -> str:
 
 
 def _speed(text: str) -> float:
-    """A speed, as argparse takes it: the message completes "argument --speed: "."""
+    """Parses a speed for argparse; the message completes "argument --speed: "."""
     try:
         speed = float(text)
     except ValueError:
         speed = math.nan
     if not 0 < speed <= FASTEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0, up to {FASTEST:g}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0 and up to {FASTEST:g}")
     return speed

@@ -1,6 +1,6 @@
-"""`headwater doctor`: what is in order here, what is not, and what to do about it.
+"""`headwater doctor`: checks the environment of a run, and says what to do about problems.
 
-Each check is a function that gives findings; it changes nothing, and never shows a key or a password. Without
+Each check is a function that yields findings. It must never change anything, nor show a key or a password. Without
 `--network` nothing leaves this machine.
 """
 
@@ -37,7 +37,7 @@ Environment: TypeAlias = Mapping[str, str]
 
 
 class Finding(NamedTuple):
-    """What a check came to; `advice` says what to do about it."""
+    """The result of a check; `advice` says what to do about it."""
 
     level: Level
     subject: str
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(asked: argparse.Namespace) -> int:
-    """See `Command`: 1 where something fails."""
+    """See `Command`: 1 if a check fails."""
     from headwater.cli.output import Outlet
 
     out = Outlet()
@@ -89,7 +89,7 @@ _COLORS: Final[dict[Level, str]] = {"ok": "32", "warn": "33", "fail": "31"}
 
 
 def _shower(out: Outlet) -> Callable[[Finding], None]:
-    """Writes a finding as it is made, and under it the advice; lines fit a terminal, and are whole on a pipe."""
+    """Writes each finding at once, with its advice below it; wraps lines on a terminal, not on a pipe."""
     import textwrap
 
     from headwater.cli.output import takes_color
@@ -120,7 +120,7 @@ def _columns() -> int:
     return shutil.get_terminal_size().columns
 
 
-# --- what is installed
+# --- installed packages
 
 
 def _python() -> Iterator[Finding]:
@@ -158,7 +158,7 @@ def _packages() -> Iterator[Finding]:
 
 
 _REQUIREMENT: Final = re.compile(r"(?P<name>[\w.-]+)\s*>=\s*(?P<least>[\d.]+)\s*$")
-"""What headwater itself needs; an extra's requirement goes on after the version and is none of it."""
+"""A requirement of headwater itself; the requirement of an extra has more text after the version."""
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -188,7 +188,7 @@ def _default_model(env: Environment) -> Iterator[Finding]:
 
 
 def _keys(env: Environment, endpoints: list[Endpoint]) -> Iterator[Finding]:
-    """A finding for each provider that a variable names; the endpoints that can be asked are added to `endpoints`."""
+    """Yields a finding for each provider with a set variable; adds reachable endpoints to `endpoints`."""
     from headwater.cli.wording import for_the_command_line
     from headwater.errors import HeadwaterError
     from headwater.providers.catalog import PROVIDERS
@@ -214,7 +214,7 @@ def _keys(env: Environment, endpoints: list[Endpoint]) -> Iterator[Finding]:
         yield _place(provider.name, key, endpoint, provider.base_url)
     if not found:
         advice = "Set OPENAI_API_KEY or another that `headwater models` lists."
-        yield Finding("warn", "keys", "none is set: where no model is named, the offline one answers", advice)
+        yield Finding("warn", "keys", "none is set: without a named model, the offline model answers", advice)
 
 
 def _place(name: str, key: str, endpoint: Endpoint, usual: str) -> Finding:
@@ -233,7 +233,7 @@ def _is_here(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-# --- the way out
+# --- TLS, proxy and network
 
 
 def _tls(env: Environment) -> Iterator[Finding]:
@@ -243,7 +243,7 @@ def _tls(env: Environment) -> Iterator[Finding]:
         path = env.get(variable, "")
         if path and not os.path.exists(path):
             advice = f"Correct {variable}, or unset it."
-            yield Finding("fail", "tls", f"{variable} names {path!r}, which is not there", advice)
+            yield Finding("fail", "tls", f"{variable} names {path!r}, which does not exist", advice)
             return
     try:
         import truststore  # type: ignore[import-not-found, unused-ignore]
@@ -276,13 +276,13 @@ def _proxy(env: Environment) -> Iterator[Finding]:
         kind = proxy.partition("://")[0] if "://" in proxy else "http"
         text = f"{scheme} addresses through {_without_password(proxy)}"
         if kind not in ("http", "https"):
-            advice = "Name an http:// proxy, or except the provider's host with NO_PROXY."
-            yield Finding("fail", "proxy", f"{text}, a {kind} proxy, which is not spoken", advice)
+            advice = "Use an http:// proxy, or exclude the provider's host with NO_PROXY."
+            yield Finding("fail", "proxy", f"{text}, a {kind} proxy, which is not supported", advice)
         else:
             yield Finding("ok", "proxy", text)
     if ("http" in proxies or "all" in proxies) and not proxy_bypass("127.0.0.1"):
         advice = "Add localhost,127.0.0.1 to NO_PROXY."
-        yield Finding("warn", "proxy", "servers on this machine are asked through the proxy too", advice)
+        yield Finding("warn", "proxy", "requests to servers on this machine go through the proxy too", advice)
 
 
 def _without_password(proxy: str) -> str:
@@ -330,13 +330,13 @@ def _terminal(env: Environment) -> Iterator[Finding]:
     encoding = (sys.stdout.encoding or "ascii").lower()
     if encoding.replace("-", "") != "utf8":
         advice = "Set PYTHONUTF8=1, or a UTF-8 locale in LANG."
-        yield Finding("warn", "terminal", f"output is {encoding}: what it cannot say becomes ?", advice)
+        yield Finding("warn", "terminal", f"output is {encoding}: characters that it lacks become ?", advice)
     if not is_terminal(sys.stdout):
-        yield Finding("ok", "terminal", "output is no terminal: answers are plain text")
+        yield Finding("ok", "terminal", "output is not a terminal: answers are plain text")
         return
     term = env.get("TERM", "")
     if term in ("", "dumb", "unknown") and os.name != "nt":
-        advice = "Set TERM to what the terminal is, such as xterm-256color."
+        advice = "Set TERM to the terminal's type, such as xterm-256color."
         yield Finding("warn", "terminal", f"TERM is {term or 'not set'}: answers are plain text", advice)
         return
     columns = _columns()

@@ -1,6 +1,6 @@
-"""Who shows a run whose agents are elsewhere: all that is known of them is what the log has said so far.
+"""Shows a run of another process: all that is known about its agents is in the log so far.
 
-Owns the choice, and the change where the log shows that the choice was wrong. How an answer is drawn is the terminal's.
+Owns the choice of a printer, and its change when the log shows that the choice was wrong. `terminal` owns the output.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ("Following",)
 
 
 class Following(Watching):
-    """Shows a run from its log: an agent's answer as it comes, several agents in a section each.
+    """Shows a run from its log: the answer of one agent as it streams, or several agents in one section each.
 
-    Sections are shown as they come while one agent speaks at a time, else when they are whole. `dashboard` shows a
-    workflow on a terminal as a dashboard. `look` has the switches of the terminal's `Look`.
+    Sections stream while one agent writes at a time, else each is shown when it is complete. `dashboard` shows a
+    workflow on a terminal as a dashboard. `look` has the options of the terminal's `Look`.
     """
 
     def __init__(self, out: Outlet, *, dashboard: bool = False, **look: bool) -> None:
@@ -33,16 +33,16 @@ class Following(Watching):
         self._show: Callable[[Event], Any] | None = None
         self._live = True
         self._one = False
-        """Whether the run is an agent's that has not handed over."""
+        """Whether the run is a single agent's without a handoff so far."""
 
     def __call__(self, event: Event) -> None:
-        """Show the event."""
+        """Shows the event."""
         if self._show is None:
             self._begin(event)
         elif isinstance(event, RunStarted) and event.workflow is not None and self._several_at_once(event):
             self._in_sections(live=False)
         if self._dashboard and isinstance(event, RunFailed) and event.run == self._past[0].run:
-            event = RunFinished(run=event.run, path=event.path)  # over; why is told by whoever carries out the command
+            event = RunFinished(run=event.run, path=event.path)  # the run has ended; the command reports why
         if self._show is not None:
             self._show(event)
         self._past.append(event)
@@ -51,24 +51,24 @@ class Following(Watching):
             self._in_sections(live=True)
 
     def pause(self) -> None:
-        """End what is open."""
+        """Ends the open output."""
         if (end := getattr(self._show, "pause", None) or getattr(self._show, "close", None)) is not None:
             end()
 
     def close(self) -> None:
-        """End what is open; nothing more comes."""
+        """Ends the output after the last event."""
         if (close := getattr(self._show, "close", None)) is not None:
             close()
 
     def ended(self, response: Any) -> None:
-        """Write the answer, where it was not shown as it came."""
+        """Writes the answer if it was not streamed."""
         if isinstance(self._show, Whole):
             self._show.ended(response)
         elif self._dashboard:
             Whole(self._out).ended(response)
 
     def failed(self, error: HeadwaterError) -> None:
-        """Write what was said, where it was not shown as it came."""
+        """Writes the partial answer if it was not streamed."""
         if isinstance(self._show, Whole):
             self._show.failed(error)
 

@@ -34,8 +34,8 @@ SUMMARY = "models behind OpenAI's APIs, by names of your own"
 USAGE = "gateway [OPTIONS] FILE"
 DESCRIPTION = """\
 Serve models of any provider over OpenAI's Chat Completions and Responses, so
-that programs in any language get the same clocks, retries, fallbacks and honest
-ends. The file says which names there are, and which models each stands for."""
+that programs in any language get the same timeouts, retries, fallbacks and
+errors. The file maps names to models."""
 EXAMPLES = """\
 examples:
   headwater gateway models.toml                on localhost:8000/v1
@@ -76,7 +76,7 @@ def execute(asked: argparse.Namespace) -> int:
     except ImportError as error:
         raise UsageError("headwater gateway needs uvicorn.", hint='pip install "headwater[web]".') from error
     if asked.file is None:
-        tell("headwater gateway needs a file. Write names into it, and the models that each stands for:")
+        tell("headwater gateway needs a file with names and their models:")
         sys.stderr.write(f"\n{EXAMPLE}\n")
         return MISUSED
     token = token_of(asked)
@@ -91,13 +91,13 @@ def execute(asked: argparse.Namespace) -> int:
     begin_logging()
     server = uvicorn.Server(config(app, host=asked.host, port=asked.port, log_level="warning"))
     with listen(asked.host, asked.port) as listener:
-        tell(f"serving {len(models)} names on {address_of(asked.host, listener)}/v1 (Ctrl-C ends it)")
+        tell(f"serving {len(models)} names on {address_of(asked.host, listener)}/v1 (Ctrl-C stops it)")
         for model in models:
             tell(f"  {model.name}: {model.description}")
         if token is not None and made_here(asked):
-            tell(f"  everyone sends this token as their API key: {token}")
+            tell(f"  clients send this token as their API key: {token}")
         if token is None and not is_loopback(asked.host):
-            tell("anyone who reaches this machine can use it: there is no token.")
+            tell("anyone who can reach this machine can use it: there is no token.")
         if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
             tell("one process serves: WEB_CONCURRENCY is not used.")
         server.run(sockets=[listener])

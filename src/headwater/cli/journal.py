@@ -1,6 +1,6 @@
-"""`headwater journal`: set a journal up, bring it to this version's schema, and tidy it.
+"""`headwater journal`: sets up, upgrades and tidies a journal.
 
-A journal's password is never shown.
+It must never show a journal's password.
 """
 
 from __future__ import annotations

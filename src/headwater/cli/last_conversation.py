@@ -1,6 +1,6 @@
-"""The last conversation of this user, which `--continue` goes on with: what was said, and to whom.
+"""The last conversation of this user, which `--continue` continues: its messages and its agent.
 
-Owns the file. It holds what was said and the options that say who answers; never a key, which no option takes.
+Owns the file. It contains the messages and the options that select the agent, never a key, because no option takes one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_BYTES: Final = 50_000_000
 """A larger conversation (with images) is not kept, because each answer would rewrite the whole file."""
 
 _WHO: Final = ("agent", "base_url", "name")
-"""What says who answers; where the line says any of it, nothing of the last conversation's counts."""
+"""The options that select the agent; if the command line has one of them, those of the file are not used."""
 
 _HOW: Final = ("model", "instructions", "tool")
 
@@ -40,10 +40,10 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 def begin(asked: argparse.Namespace, note: Callable[[str], object] = tell) -> Thread:
-    """A new conversation; with `--continue` the last one, and `asked` holds who was asked in it where it says nothing.
+    """Returns a new conversation, or with `--continue` the last one.
 
-    `note` is called with a message that says which one it is. Raises UsageError where there is none, and InvalidRecord
-    where its file is broken.
+    If `asked` does not select an agent, it gets the options of the last conversation. `note` is called with a message
+    that says which conversation it is. Raises UsageError if there is none, and InvalidRecord if its file is broken.
     """
     if not asked.go_on:
         return Thread()
@@ -55,12 +55,12 @@ def begin(asked: argparse.Namespace, note: Callable[[str], object] = tell) -> Th
     if is_terminal(sys.stderr):
         first = " ".join(next((one.text for one in thread.messages if one.role == "user"), "").split())
         shown = first if len(first) <= 40 else f"{first[:39]}…"
-        note(f"going on after “{shown}”, {_ago(time.time() - record.saved)}.")
+        note(f"continuing after “{shown}”, {_ago(time.time() - record.saved)}.")
     return thread
 
 
 def keep(thread: Thread, asked: argparse.Namespace) -> None:
-    """Keep the conversation as the last one. What stands in the way is told, and ends nothing."""
+    """Saves the conversation as the last one. An error is reported and not raised."""
     from headwater.backends.private_file import write_private
     from headwater.events.codec import write_record
     from headwater.providers.registry import MODEL_VARIABLE
@@ -76,12 +76,12 @@ def keep(thread: Thread, asked: argparse.Namespace) -> None:
         thread_json = msgspec.json.decode(thread.to_json(), type=dict)
         data = write_record(_Record(saved=time.time(), asked=named, thread=thread_json), "conversation") + b"\n"
         if len(data) > MAX_BYTES:
-            tell("the conversation is too large to be kept for --continue.")
+            tell("the conversation is too large to save for --continue.")
             return
         write_private(state_path(NAME), data)
     except (OSError, HeadwaterError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        tell(f"the conversation is not kept for --continue: {why}. {SWITCH}=off keeps none.")
+        tell(f"the conversation is not saved for --continue: {why}. {SWITCH}=off turns saving off.")
 
 
 def _read() -> tuple[_Record, Thread]:
@@ -91,15 +91,15 @@ def _read() -> tuple[_Record, Thread]:
         path = state_folder() / NAME
         data = path.read_bytes()
     except FileNotFoundError:
-        why = f"{SWITCH} is off." if not keeps() else 'Have one first: headwater run "Explain tides".'
-        raise UsageError("There is no conversation to go on from.", hint=why) from None
+        why = f"{SWITCH} is off." if not keeps() else 'Start one: headwater run "Explain tides".'
+        raise UsageError("There is no conversation to continue.", hint=why) from None
     except OSError as error:
         raise UsageError(f"The last conversation cannot be read: {error.strerror}.") from None
     try:
         record = read_record(data, _Record, "conversation")
         return record, Thread.from_json(record.thread)
     except InvalidRecord as error:
-        raise InvalidRecord(f"{path}: {error.message}", hint=error.hint or "Begin a new conversation.") from None
+        raise InvalidRecord(f"{path}: {error.message}", hint=error.hint or "Start a new conversation.") from None
 
 
 def _ago(seconds: float) -> str:

@@ -36,16 +36,20 @@ _MADE: Final = object()
 
 
 def add_address(parser: argparse.ArgumentParser, port: int) -> None:
-    """The options of where to listen; `port` is the usual one."""
+    """Adds the address options; `port` is the default."""
     parser.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     parser.add_argument("--port", metavar="N", type=_port, default=port, help=f"0 for any free one (default: {port})")
 
 
 def add_who_may_ask(parser: argparse.ArgumentParser) -> None:
-    """The options of who may ask."""
+    """Adds the access control options."""
     who = parser.add_argument_group("access")
     who.add_argument(
-        "--token", metavar="TOKEN", nargs="?", const=_MADE, help=f"what everyone must send; else {TOKEN_VARIABLE}"
+        "--token",
+        metavar="TOKEN",
+        nargs="?",
+        const=_MADE,
+        help=f"the token that clients must send; else {TOKEN_VARIABLE}",
     )
     who.add_argument(
         "--origin",
@@ -63,7 +67,7 @@ def add_who_may_ask(parser: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) < 65536:
         return int(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a port")
 
 
 def token_of(asked: argparse.Namespace) -> str | None:
@@ -74,7 +78,7 @@ def token_of(asked: argparse.Namespace) -> str | None:
     token = token or os.environ.get(TOKEN_VARIABLE) or None
     if token is None and not asked.insecure and not is_loopback(asked.host):
         raise UsageError(
-            f"{asked.host} is reached from other machines, and no token is set.",
+            f"{asked.host} is reachable from other machines, and no token is set.",
             hint=f"Add --token, or set {TOKEN_VARIABLE}; --insecure serves without one.",
         )
     return token
@@ -109,7 +113,8 @@ def listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}.", hint="Take another: --port 0 is any."
+            f"{host}:{port} cannot be used: {error.strerror or error}.",
+            hint="Use another port: --port 0 picks a free one.",
         ) from error
     return listener
 

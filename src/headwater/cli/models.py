@@ -1,6 +1,6 @@
-"""`headwater models`: which providers there are, whose keys are set, which servers run on this machine.
+"""`headwater models`: lists the providers, whose keys are set, and the servers that run on this machine.
 
-It names variables and never shows what they hold.
+It names variables and must never show their values.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ examples:
   headwater models --json | jq '.providers[] | select(.key) | .name'"""
 
 NAMES_SHOWN: Final = 4
-"""Models of a server that are named; --json has them all."""
+"""Number of models to list per server; --json lists all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 def served(models: tuple[str, ...]) -> str:
-    """What a server offers, in a few words."""
+    """Returns a short description of a server's models."""
     if not models:
         return "running, without a model"
     more = f" and {len(models) - NAMES_SHOWN} more" if len(models) > NAMES_SHOWN else ""
@@ -66,7 +66,7 @@ def served(models: tuple[str, ...]) -> str:
 
 
 def _found(provider: Provider, env: Mapping[str, str]) -> str | None:
-    """The variable that the provider's key is taken from, if one is set."""
+    """Returns the set variable that has the provider's key; "" without one."""
     variables = (*provider.key_variables, *provider.token_variables)
     return next((variable for variable in variables if env.get(variable, "").strip()), None)
 

@@ -1,6 +1,6 @@
-"""`module:name` on the command line: the function, agent or workflow that it stands for.
+"""Loads the function, agent or workflow of a `module:name` on the command line.
 
-Importing runs the module's code, which is the caller's own; what goes wrong in it is told as theirs, in one line.
+Importing runs the user's code; an error in it is reported as theirs, in one line.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ("load_agent", "load_tool")
 
 
 class _Wanted(NamedTuple):
-    """What a name is to stand for."""
+    """The kind of object that an option expects."""
 
     option: str
     noun: str
@@ -32,20 +32,20 @@ class _Wanted(NamedTuple):
 
 
 def load_tool(place: str) -> Any:
-    """The function, or agent, that `module:name` names; the working folder's modules are found too.
+    """Returns the function or agent `module:name`, also from modules in the working folder.
 
     Raises InvalidTool.
     """
     found = _load(place, _TOOL)
     if not _is_tool(found):
-        raise InvalidTool(f"--tool {place} is no function but {_kind(found)}.")
+        raise InvalidTool(f"--tool {place} is not a function, but {_kind(found)}.")
     return found
 
 
 def load_agent(place: str, option: str = "--agent") -> Runnable:
-    """The agent or workflow that `module:name` names, or that the function of that name returns.
+    """Returns the agent or workflow `module:name`, or the one that a function of that name returns.
 
-    The working folder's modules are found too. `option` is what the name was given to. Raises ConfigurationError.
+    Modules in the working folder are found too. `option` is used in messages. Raises ConfigurationError.
     """
     wanted = _AGENT._replace(option=option)
     found = _load(place, wanted)
@@ -54,7 +54,7 @@ def load_agent(place: str, option: str = "--agent") -> Runnable:
     if not _is_agent(found):
         module, _, _ = place.rpartition(":")
         raise ConfigurationError(
-            f"{option} {place} is no agent or workflow but {_kind(found)}.",
+            f"{option} {place} is not an agent or a workflow, but {_kind(found)}.",
             hint=_nearest(_module(module, wanted), "", wanted),
         )
     runnable: Runnable = found
@@ -62,15 +62,16 @@ def load_agent(place: str, option: str = "--agent") -> Runnable:
 
 
 def _made(place: str, function: Callable[[], Any], option: str) -> Any:
-    """What a function of no arguments returns, which is to be an agent."""
+    """Calls a function without arguments, which should return an agent."""
     if inspect.iscoroutinefunction(function):
         raise ConfigurationError(
-            f"{option} {place} is an async function.", hint="Name a plain one, or the agent itself."
+            f"{option} {place} is an async function.", hint="Name a plain function, or the agent itself."
         )
     parameters = inspect.signature(function).parameters.values()
     if any(one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
         raise ConfigurationError(
-            f"{option} {place} is a function that takes arguments.", hint="Name one without any, or the agent itself."
+            f"{option} {place} is a function that takes arguments.",
+            hint="Name a function without arguments, or the agent itself.",
         )
     try:
         return function()
@@ -105,14 +106,14 @@ def _load(place: str, wanted: _Wanted) -> Any:
 
 def _module(name: str, wanted: _Wanted) -> Any:
     if "" not in sys.path and sys.path[:1] != [here := os.getcwd()]:
-        sys.path.insert(0, here)  # as `python -m` does
+        sys.path.insert(0, here)  # like `python -m`
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise wanted.error(
                 f"{wanted.option}: there is no module {error.name!r}.",
-                hint="It is looked for in this folder and among the installed packages.",
+                hint="Modules are searched in this folder and in the installed packages.",
             ) from error
         raise _failed(name, error, wanted) from error
     except (Exception, SystemExit) as error:
@@ -149,11 +150,11 @@ def _kind(thing: Any) -> str:
 
 
 def _nearest(holder: Any, name: str, wanted: _Wanted) -> str:
-    """What was probably meant, or what there is; where nothing fits, what is to be written."""
+    """Returns a hint: the name that was probably meant, the available names, or an example."""
     found = {one: getattr(holder, one, None) for one in dir(holder) if not one.startswith("_")}
     named = [one for one, thing in found.items() if wanted.fits(thing)]
     own = [one for one in named if getattr(found[one], "__module__", None) == getattr(holder, "__name__", None)]
-    named = own or named  # what it has imported comes second
+    named = own or named  # imported names come second
     near = difflib.get_close_matches(name, named, 1) or named
     if not near:
         return f"No {wanted.noun} is in it; write one as in {wanted.example}."

@@ -1,7 +1,7 @@
-"""The options that say who answers, shared by the commands that ask; and the agent that they come to.
+"""The options that select an agent, shared by several commands, and the agent made from them.
 
-Where no model is named and no key is set, the offline model answers, and says so first. It must never stand in for a
-model that was named, nor hide that a key is missing.
+Without a named model and any key, the offline model answers, after a notice. It must never replace a model that was
+named, nor hide that a key is missing.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ __all__ = (
 )
 
 OFFLINE_RATE: Final = 50.0
-"""Tokens a second of the offline model: about what a hosted model gives, and slow enough to be seen."""
+"""Tokens per second of the offline model: like a hosted model, and slow enough to see it stream."""
 
 NO_KEY: Final = "no model named, no key set: using offline, a built-in fake model."
 
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh")
 _SWITCHES: Final = {"on": True, "off": False}
 REASONING: Final = (*_EFFORTS, *_SWITCHES)
-"""The words that --reasoning takes."""
+"""The values of --reasoning."""
 
 _SETTINGS: Final = ("max_tokens", "temperature", "top_p", "seed", "stop", "reasoning")
 
 
 def add_agent_options(parser: argparse.ArgumentParser) -> None:
-    """Take the options that `make_agent` reads."""
+    """Adds the options that `make_agent` reads."""
     who = parser.add_argument_group("model and agent")
     who.add_argument("-m", "--model", metavar="NAME", help="provider/model; else HEADWATER_MODEL")
     who.add_argument("-a", "--agent", metavar="MODULE:NAME", help="your own agent or workflow")
@@ -83,24 +83,24 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_continue_option(parser: argparse.ArgumentParser) -> None:
-    """Take `--continue`, which `last_conversation` carries out."""
+    """Adds `--continue`, which `last_conversation` implements."""
     parser.add_argument("-c", "--continue", action="store_true", dest="go_on", help="continue the last conversation")
 
 
 def add_schema_option(parser: argparse.ArgumentParser) -> None:
-    """Take `--schema`, which `make_agent` reads."""
+    """Adds `--schema`, which `make_agent` reads."""
     parser.add_argument("--schema", metavar="FILE|JSON", help="answer in JSON that matches this JSON Schema")
 
 
 def look_of(asked: argparse.Namespace) -> dict[str, bool]:
-    """How a terminal is to show the answers, as switches of its `Look`."""
+    """Returns the options of the terminal's `Look`."""
     return {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
 
 
 def make_agent(asked: argparse.Namespace, note: Callable[[str], object] = tell) -> Runnable:
-    """The agent that the options describe, or the agent or workflow that --agent names with the options laid over it.
+    """Returns the agent of the options, or the agent or workflow of --agent with the options applied to it.
 
-    A model is looked up now rather than after a first question. `note` is told where the offline model stands in.
+    A model is looked up now rather than with the first message. `note` is called if the offline model is used.
     Raises ModelNotNamed, UnknownModel, MissingKey, ConfigurationError, InvalidTool.
     """
     from headwater.agents.agent import Agent
@@ -111,7 +111,7 @@ def make_agent(asked: argparse.Namespace, note: Callable[[str], object] = tell) 
     schema = schema_of(asked.schema) if getattr(asked, "schema", None) is not None else None
     found = load_agent(asked.agent) if asked.agent is not None else None
     if found is not None and not isinstance(found, Agent):
-        _refuse(asked, (*_OF_AGENTS, *_OF_A_NEW_ONE), f"{found.name} is no single agent.")
+        _refuse(asked, (*_OF_AGENTS, *_OF_A_NEW_ONE), f"{found.name} is a workflow.")
         return found
     settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := getattr(asked, name)) is not None}
     tools = [load_tool(place) for place in asked.tool]
@@ -139,18 +139,20 @@ AGENT_OPTIONS: Final = (
     *("agent", "model", "base_url", "instructions", "tool", "name", "schema"),
     *("timeout", *_SETTINGS),
 )
-"""What says who answers and how, by its names in the arguments."""
+"""The options that select and configure the agent, by their names in the arguments."""
 
 _OF_AGENTS: Final = ("model", "instructions", "tool", "schema", "timeout", *_SETTINGS)
 _OF_A_NEW_ONE: Final = ("name", "base_url")
 
 
 def _refuse(asked: argparse.Namespace, options: Iterable[str], why: str) -> None:
-    """Raise ConfigurationError where one of these was given."""
+    """Raises ConfigurationError if one of these options is set."""
     for name in options:
         if getattr(asked, name, None) not in (None, []):
             option = f"--{name.replace('_', '-')}"
-            raise ConfigurationError(f"{option} does not go with --agent {asked.agent}: {why}", hint="Leave it out.")
+            raise ConfigurationError(
+                f"{option} cannot be combined with --agent {asked.agent}: {why}", hint="Leave it out."
+            )
 
 
 def _laid_over(
@@ -160,7 +162,7 @@ def _laid_over(
     settings: dict[str, Any],
     note: Callable[[str], object],
 ) -> Agent[Any, Any]:
-    """A copy of the agent with what the options say in place of its own; tools are added to its own."""
+    """Returns a copy of the agent with the options applied; tools are added to its own."""
     from msgspec.structs import replace
 
     from headwater.agents.model import merged
@@ -188,28 +190,28 @@ def _model(
         return name or None
     if not name:
         if any(key.found for key in known_keys(env)):
-            return None  # the error names the keys that were found
+            return None  # the error lists the keys that were found
         note(NO_KEY)
         name = "offline"
     return model_named(name)
 
 
 def model_named(name: str) -> ModelLike:
-    """The model of that name; the offline one at a speed that can be seen. Raises UnknownModel."""
+    """Returns the model of that name; the offline one at a readable speed. Raises UnknownModel."""
     from headwater.backends.offline import from_name
     from headwater.providers.registry import is_offline
 
     return from_name(name, rate=OFFLINE_RATE) if is_offline(name) else name
 
 
-# --- values, as argparse takes them: the message completes "argument --x: "
+# --- parsers of values for argparse: the message completes "argument --x: "
 
 
 def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from None
 
 
 def _count(text: str) -> int:
@@ -225,7 +227,7 @@ def _number(text: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
     return number
 
 
@@ -244,4 +246,4 @@ def _reasoning(text: str) -> str | int | bool:
         return _SWITCHES[word]
     if word.isascii() and word.isdigit():
         return int(word)
-    raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(_EFFORTS)}, on, off, or a number of tokens")
+    raise argparse.ArgumentTypeError(f"{text!r} is not {', '.join(_EFFORTS)}, on, off, or a number of tokens")

@@ -114,8 +114,8 @@ class Outlet:
         problem = self._problem
         if isinstance(problem, OSError) and not isinstance(problem, BrokenPipeError):
             raise OutputFailed(
-                f"Standard output takes no more: {problem.strerror or problem}.",
-                hint="What had been said until then is written.",
+                f"Standard output cannot be written: {problem.strerror or problem}.",
+                hint="Everything before the error was written.",
             ) from problem
         if problem is not None:
             raise problem

@@ -1,7 +1,7 @@
-"""The grammar of the command line: which commands there are, and how help and mistakes are worded.
+"""The grammar of the command line: its commands, help and error messages.
 
-Help must come out the same in every version of Python, since docs/cli.md shows it; a mistake is told in one line. What
-a command takes and does is its own file's.
+Help must be the same in every version of Python, because docs/cli.md shows it; an error is one line. The file of each
+command owns its arguments.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ exit codes:
 
 
 class Command(Protocol):
-    """What a command's module has."""
+    """The interface of a command's module."""
 
     SUMMARY: str
-    """In the list of commands, a few words."""
+    """A short description in the list of commands."""
     USAGE: str
-    """What stands behind `headwater`, whole."""
+    """The usage line after `headwater`."""
     DESCRIPTION: str
     EXAMPLES: str
 
     @property
     def add_arguments(self) -> Callable[[argparse.ArgumentParser], None]:
-        """Say what the command takes."""
+        """Adds the command's arguments."""
 
     @property
     def execute(self) -> Callable[[argparse.Namespace], int]:
-        """Carry it out and give the exit code. Raises HeadwaterError, OSError where its output is not taken."""
+        """Runs the command and returns its exit code. Raises HeadwaterError, and OSError for failed output."""
 
 
 COMMANDS: dict[str, Command] = {
@@ -78,15 +78,15 @@ COMMANDS: dict[str, Command] = {
 
 
 class Parser(argparse.ArgumentParser):
-    """One whose mistakes fit on a line."""
+    """An argument parser with one-line errors."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where to read on; exit code 2."""
+        """Prints the error and a pointer to the help; exits with code 2."""
         self.exit(2, f"headwater: {_mended(message)} See {self.prog} --help.\n")
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
-    """Options as `-m, --model NAME`, which newer versions of Python write by themselves."""
+    """Formats options as `-m, --model NAME`, as newer versions of Python do."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=26, width=80)
@@ -99,7 +99,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line; what it gives has `execute`, `debug`, and a command's `parser`."""
+    """Returns the parser of the command line; its result has `execute`, `debug`, and the command's `parser`."""
     parser = Parser(
         prog="headwater",
         usage="headwater COMMAND [...]",
@@ -134,7 +134,7 @@ def _no_command(parser: argparse.ArgumentParser) -> int:
 
 
 def _mended(message: str) -> str:
-    """argparse's words for a mistake as a sentence, with what was probably meant."""
+    """Rewrites an argparse error as a sentence, with a suggestion."""
     _, said, wrong = message.partition("invalid choice: ")
     if said and message.startswith("argument COMMAND"):
         word = wrong.split("'")[1] if wrong.count("'") > 1 else ""

@@ -28,9 +28,9 @@ MAX_PARKED: Final = 200
 
 
 def asker_for(runnable: Any, *, parks: bool = False) -> TerminalAsker | None:
-    """Who asks at the terminal; None where nobody sits there, or the agent has someone else to ask.
+    """Returns the function that asks at the terminal; None without a terminal, or if the agent asks someone else.
 
-    `parks`: whether the person may decide later.
+    `parks`: whether the user may decide later.
     """
     from headwater.agents.terminal_asking import TerminalAsker, can_ask
 
@@ -38,21 +38,23 @@ def asker_for(runnable: Any, *, parks: bool = False) -> TerminalAsker | None:
 
 
 def has_approver(runnable: Any) -> bool:
-    """Whether it answers its questions itself, or takes no one who could: only our agents and workflows do."""
+    """Whether it answers its own questions, or accepts no asker: only our agents and workflows do."""
     return getattr(runnable, "approver", ...) is not None
 
 
 def nobody_here(question: Question) -> Answer:
-    """The answer where a conversation goes on though nobody can be asked."""
+    """Declines every question, so that a conversation without a terminal continues."""
     from headwater.events.questions import Answer
 
     return Answer(
-        allowed=False, action="decline", note="Nobody is here to answer." if question.kind == "approval" else ""
+        allowed=False,
+        action="decline",
+        note="There is no terminal to answer at." if question.kind == "approval" else "",
     )
 
 
 def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None) -> None:
-    """Keep a run that was left as it stands, unless it is in a file already, and tell how to go on with it."""
+    """Saves a parked run, unless it is in a file already, and prints how to continue it."""
     from headwater.terminal.notes import call_phrase
 
     for question in parked.pending:
@@ -63,10 +65,10 @@ def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None)
     try:
         place = _kept(parked, saved)
     except OSError as error:
-        tell(f"the run is not kept, for that failed: {error.strerror}. Save it with --save FILE.")
+        tell(f"the run could not be saved: {error.strerror}. Save it with --save FILE.")
         return
     if place is None:
-        tell(f"the run is not kept: {SWITCH} is off. Save it with --save FILE.")
+        tell(f"the run is not saved: {SWITCH} is off. Save it with --save FILE.")
         return
     named = Path(place)
     name = named.name.partition(".")[0]
@@ -75,7 +77,7 @@ def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None)
 
 
 def parked_runs() -> list[Path]:
-    """The files of all parked runs, the oldest first."""
+    """Returns the files of all parked runs, oldest first."""
     try:
         found = [*(state_folder() / FOLDER).glob("*.jsonl.gz")]
     except OSError:
@@ -84,12 +86,12 @@ def parked_runs() -> list[Path]:
 
 
 def parked_under(name: str) -> Path | None:
-    """The file of the parked run with this id."""
+    """Returns the file of the parked run with this id."""
     return next((path for path in parked_runs() if path.name == f"{name}.jsonl.gz"), None)
 
 
 def _kept(parked: Parked, saved: str | None) -> str | None:
-    """The file in which the run stands."""
+    """Returns the file of the run."""
     from headwater.readers.run_file import RunWriter
 
     run = parked.log[0].run
@@ -106,7 +108,7 @@ def _kept(parked: Parked, saved: str | None) -> str | None:
 
 
 def _options(asked: argparse.Namespace) -> list[str]:
-    """The options that say who answers and how, as they are to be written again: the same agent has to go on."""
+    """Returns the options that select the agent, for the command that continues the run with the same agent."""
     from headwater.cli.options import AGENT_OPTIONS
 
     line: list[str] = []

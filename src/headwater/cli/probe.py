@@ -1,6 +1,6 @@
-"""`headwater probe`: whether something between here and a server holds its streams back, and what to do about it.
+"""`headwater probe`: measures whether something on the way to a server delays its streams, and says what to do.
 
-Owns how a measurement is printed. What it means is `probe_findings`'.
+Owns the printing of a measurement. `probe_findings` owns its interpretation.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
-SUMMARY = "find out what holds a stream back on its way"
+SUMMARY = "find out what delays a stream on its way"
 USAGE = "probe [OPTIONS] URL"
 DESCRIPTION = """\
 Read a stream and measure how it arrives: time to the first byte, gaps, lumps,
 heartbeats, the end marker, and what proxies have put into the headers. Then
-say whether something holds it back, and what to do.
+say whether something delays it, and what to do.
 
 URL is a headwater server (a run is started there), a run on one, or with
 --model the base URL of any API like OpenAI's. Models may cost money."""
@@ -37,11 +37,11 @@ examples:
   headwater probe http://localhost:11434/v1 --model llama3.2 --json
 
 exit codes:
-  0    nothing holds the stream back, as far as can be told
-  1    something holds it back, or cuts it, or no stream came"""
+  0    nothing delays the stream, as far as the probe can tell
+  1    something delays it, or cuts it, or no stream came"""
 
 TASK: Final = "Count from 1 to 60 in words."
-"""What is asked: an answer of some length, the same from every model."""
+"""The default task: a long answer, the same from every model."""
 
 BAR: Final = 40
 """Characters of the longest bar."""
@@ -86,7 +86,7 @@ async def _measured(asked: argparse.Namespace) -> Measured:
     from headwater.errors import UsageError
 
     if not asked.seconds > 0:
-        raise UsageError("--seconds is more than 0.")
+        raise UsageError("--seconds must be more than 0.")
     if asked.model is None:
         if asked.key_env is not None:
             raise UsageError("--key-env is for an API.", hint="Add --model NAME; a headwater server takes --token.")
@@ -131,10 +131,10 @@ def _lines(measured: Measured, found: Sequence[Finding], said: str) -> Iterator[
 
 
 _VERDICTS: Final = {
-    "flows": "Nothing holds the stream back.",
-    "held": "Something holds the stream back.",
-    "broken": "The stream does not arrive whole.",
-    "unsure": "There was too little to tell.",
+    "flows": "Nothing delays the stream.",
+    "held": "Something delays the stream.",
+    "broken": "The stream does not arrive complete.",
+    "unsure": "There was too little data to tell.",
 }
 _MARKS: Final = {"held": "!", "broken": "!", "unsure": "?", "note": "-"}
 

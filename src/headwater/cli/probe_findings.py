@@ -1,6 +1,6 @@
-"""What a measured stream means: whether something holds it back, by which signs, and what to do about it.
+"""The interpretation of a measured stream: whether something delays it, the evidence, and what to do.
 
-Pure: from a measurement to findings in words. The bounds are named constants with their reasons.
+Pure: maps a measurement to findings. The bounds are named constants with their reasons.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TIMEOUTS: Final = (30, 60, 75, 90, 100, 120, 180, 300, 600, 900, 3600)
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """Something that was found: `level` is what it makes of the verdict, "note" nothing; `do` may be empty."""
+    """One finding. `level` is its effect on the verdict, "note" has none; `do` may be empty."""
 
     level: Literal["held", "broken", "unsure", "note"]
     what: str
@@ -75,7 +75,7 @@ def findings(measured: Measured) -> Sequence[Finding]:
         return [Finding("broken", f"HTTP {measured.status}: {measured.problem}", _of_status(measured))]
     kind = measured.headers.get("content-type", "")
     if not kind.startswith("text/event-stream"):
-        what = f"The answer is no event stream but {kind.partition(';')[0] or 'of no type'}."
+        what = f"The response is not an event stream: {kind.partition(';')[0] or 'no content type'}."
         return [Finding("broken", what, "Check the address: a login page or a proxy may answer there.")]
     flow = [*_flow(measured), *_silence(measured)]
     return [*_compression(measured, verdict(flow)), *flow, *_end(measured), *_headers(measured)]
@@ -84,7 +84,7 @@ def findings(measured: Measured) -> Sequence[Finding]:
 def _of_status(measured: Measured) -> str:
     return {
         401: "Send the server's token: --token, or the API's key: --key-env.",
-        403: "The server, or something before it, does not let this request through.",
+        403: "The server, or a proxy in front of it, rejects the request.",
         404: "Check the address: a headwater server's with its prefix, or an API's base URL, which ends in /v1.",
         429: "Too many requests: try again later.",
     }.get(measured.status, "")
@@ -98,16 +98,16 @@ def _compression(measured: Measured, flow: Verdict) -> Iterator[Finding]:
     if flow == "flows":
         yield Finding("note", f"The stream is compressed ({coding}), and flushed in time.")
     else:
-        yield Finding(flow, f"The stream is compressed ({coding}): a compressor collects before it sends.", _GZIP)
+        yield Finding(flow, f"The stream is compressed ({coding}): a compressor buffers before it sends.", _GZIP)
 
 
 def _headers(measured: Measured) -> Iterator[Finding]:
     headers = measured.headers
     if "content-length" in headers:
-        yield Finding("held", "The stream has a Content-Length: someone collected all of it before sending.", _NGINX)
+        yield Finding("held", "The stream has a Content-Length: something buffered all of it before sending.", _NGINX)
     if "no-transform" not in headers.get("cache-control", "") and measured.kind == "headwater":
         what = "The header Cache-Control: no-transform is gone, or changed."
-        yield Finding("note", what, "Let the proxy pass the server's headers on.")
+        yield Finding("note", what, "Let the proxy forward the server's headers.")
     if measured.kind == "headwater" and "x-accel-buffering" not in headers:
         yield Finding("note", "X-Accel-Buffering did not arrive: nginx, which removes it, is on the way.")
     for name, meaning in _SIGNS.items():
@@ -132,13 +132,13 @@ def _flow(measured: Measured) -> Iterator[Finding]:
         late = [one for one in delays if one >= PERCEPTIBLE]
         if len(late) >= HELD_SHARE * len(delays):
             what = (
-                f"Events are held back: {len(late)} of {len(delays)} came {PERCEPTIBLE:g} s or more after others,"
+                f"Events are delayed: {len(late)} of {len(delays)} came {PERCEPTIBLE:g} s or more after others,"
                 f" {max(delays):.1f} s at most, in {len(lumps)} lumps."
             )
             yield Finding("held", what, _NGINX)
         return
     if delays:
-        what = f"The run says too little to tell: {len(delays)} live events within {measured.span:.1f} s."
+        what = f"The run has too little output to tell: {len(delays)} live events within {measured.span:.1f} s."
         yield Finding("unsure", what, "Ask for more: --task 'Count from 1 to 100 in words.'")
         return
     if events < LEAST_EVENTS:
@@ -152,16 +152,16 @@ def _flow(measured: Measured) -> Iterator[Finding]:
     pause = median(later.at - earlier.at for earlier, later in pairwise(lumps)) if lumps[1:] else 0
     if median(read.events for read in lumps) >= LUMP and pause >= PERCEPTIBLE:
         what = f"Events come in lumps: {events} events in {len(lumps)} reads, {pause:.2f} s apart."
-        do = f"Ask the API directly, past every proxy: if it sends lumps by itself, nothing holds them. Else {_NGINX}"
+        do = f"Ask the API directly, without a proxy: if it sends lumps by itself, no proxy delays them. Else {_NGINX}"
         yield Finding("held", what, do)
     elif len(lumps) <= 2:
-        yield Finding("unsure", "The stream was over too soon to tell.", "Ask for more, with --task.")
+        yield Finding("unsure", "The stream ended too soon to tell.", "Ask for more, with --task.")
 
 
 def _silence(measured: Measured) -> Iterator[Finding]:
     longest = measured.longest_silence
     if measured.kind == "headwater" and longest >= HEARTBEAT:
-        what = f"Nothing came for {longest:.0f} s: the comments that the server sends every 15 s are held back."
+        what = f"Nothing came for {longest:.0f} s: the comments that the server sends every 15 s are delayed."
         yield Finding("held", what, _NGINX)
 
 
@@ -169,7 +169,7 @@ def _end(measured: Measured) -> Iterator[Finding]:
     if measured.problem and not measured.end:
         yield Finding("broken", measured.problem, "")
     if measured.ended_at is None and not measured.problem:
-        yield Finding("note", "The stream was still going on when the time was up (--seconds).")
+        yield Finding("note", "The stream had not ended when the time was up (--seconds).")
     elif not measured.end:
         at = measured.ended_at if measured.ended_at is not None else measured.reads[-1].at if measured.reads else 0.0
         near = next((limit for limit in TIMEOUTS if abs(at - limit) <= 1.5), None)

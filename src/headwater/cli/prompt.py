@@ -1,7 +1,7 @@
-"""Reading a person's next message: with editing and history where prompt_toolkit is, plainly where it is not.
+"""Reads the user's next message: with editing and history if prompt_toolkit is installed, else plainly.
 
-Owns standard input while a message is written. A message may have several lines: Alt-Enter begins another one, and so
-does a \\ at the end of a line. What a message means is `chat`'s.
+Owns standard input while a message is typed. A message may have several lines: Alt-Enter starts another one, and so
+does a \\ at the end of a line. `chat` owns the meaning of a message.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
 __all__ = ("Editor", "Lines", "Plain", "Reader", "reader_for")
 
 ACCENT: Final = "36"
-"""The colour of the prompt, as an SGR code: cyan, as the marks of an answer have it."""
+"""The color of the prompt as an SGR code: cyan, like the marks of an answer."""
 
 SIGN: Final = "\u276f"
-"""What the prompt is: a heavy angle."""
+"""The prompt: a heavy angle."""
 
 CONTINUED: Final = "  "
-"""What stands before the further lines of a message."""
+"""The prompt of the further lines of a message."""
 
 
 class Reader(Protocol):
-    """Reads message after message."""
+    """Reads messages, one at a time."""
 
     def read(self) -> str | None:
-        """The next message; None at the end. Raises KeyboardInterrupt, after which it may be called again."""
+        """Returns the next message; None at the end. May be called again after it raised KeyboardInterrupt."""
 
 
 def reader_for(out: Outlet, *, at_terminal: bool, words: Sequence[str]) -> Reader:
-    """What reads this process's messages; `words` are completed by Tab where they begin a message.
+    """Returns the reader of this process's messages; Tab completes `words` at the start of a message.
 
-    `at_terminal`: whether standard input is a person's terminal.
+    `at_terminal`: whether standard input is a terminal.
     """
     from headwater.terminal.device import can_say, takes_escape_codes
 
     if not at_terminal:
         return Lines()
-    if not out.isatty():  # the answers go elsewhere, and the prompt must not go with them
+    if not out.isatty():  # the output is redirected, and must not contain the prompt
         return Lines(lambda prompt: _show(prompt))
     sign = f"{SIGN} " if can_say(SIGN, sys.stdout) else "> "
     if takes_escape_codes():
@@ -62,7 +62,7 @@ def _show(prompt: str) -> None:
 
 
 class Lines:
-    """Messages as lines of standard input, which is no terminal, or whose answers go elsewhere."""
+    """Messages as lines of standard input, if input or output is not a terminal."""
 
     def __init__(self, show: Callable[[str], None] = lambda prompt: None) -> None:
         self._show = show
@@ -80,7 +80,7 @@ class Lines:
 
 
 class Plain:
-    """A terminal where prompt_toolkit is not installed: Python's own line editing, where it has one."""
+    """A terminal without prompt_toolkit: uses Python's own line editing, if available."""
 
     def __init__(self, sign: str) -> None:
         from headwater.terminal.device import takes_escape_codes, wants_color
@@ -93,7 +93,7 @@ class Plain:
 
             readline.set_auto_history(False)
             self._remember = readline.add_history
-            # What has no width stands between these, or the line would be thought to be longer than it is.
+            # These enclose text without width; otherwise readline overestimates the width of the line.
             before, after = (f"\x01{code}\x02" if code else "" for code in (before, after))
             for entry in self._typed.entries:
                 readline.add_history(entry)
@@ -118,7 +118,7 @@ class Plain:
 
 
 class Editor:
-    """A terminal with prompt_toolkit. Raises ImportError where that is not installed."""
+    """A terminal with prompt_toolkit. Raises ImportError if it is not installed."""
 
     def __init__(self, sign: str, words: Sequence[str]) -> None:
         from prompt_toolkit import PromptSession
@@ -138,7 +138,7 @@ class Editor:
             key_bindings=_keys(),
             completer=WordCompleter(list(words), sentence=True),
             complete_while_typing=False,
-            complete_style=CompleteStyle.READLINE_LIKE,  # the others keep rows free below the prompt
+            complete_style=CompleteStyle.READLINE_LIKE,  # the other styles reserve rows below the prompt
             enable_open_in_editor=True,
             enable_suspend=True,
         )
@@ -151,14 +151,14 @@ class Editor:
             return None
         except KeyboardInterrupt:
             if self._session.default_buffer.text:
-                return ""  # it was for what had been typed
+                return ""  # the Ctrl-C discarded the typed text
             raise
         self._typed.add(message)
         return message
 
 
 def _keys() -> KeyBindings:
-    """Enter sends, unless a \\ stands at the end; Alt-Enter begins another line."""
+    """Enter sends, unless the line ends with a \\; Alt-Enter starts another line."""
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
     keys = KeyBindings()
@@ -180,7 +180,7 @@ def _keys() -> KeyBindings:
 
 
 def joined(line: Callable[[bool], str | None]) -> str | None:
-    """Lines read by `line`, told whether it is the first, up to one that does not end with \\; None where none came."""
+    """Joins the lines of `line` up to one without a final \\; None without input."""
     lines: list[str] = []
     while (said := line(not lines)) is not None:
         if not said.endswith("\\"):

@@ -1,6 +1,6 @@
-"""`headwater runs resume`: going on with a run that was parked, or whose process died, from its file.
+"""`headwater runs resume`: continues a run that was parked or whose process died, from its file.
 
-Owns what people answer on the line instead of at the terminal. The file that is gone on with is written on.
+Owns the answers that are given as options instead of at the terminal. New events are appended to the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ("add_resume_arguments", "resume")
 
 
 def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take the arguments that `resume` reads."""
+    """Adds the arguments that `resume` reads."""
     from headwater.cli.options import add_agent_options, add_schema_option
 
     parser.add_argument("file", metavar="FILE")
@@ -42,7 +42,7 @@ def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def resume(asked: argparse.Namespace, file: RunFile) -> int:
-    """Go on with the run, and show what comes; the exit code. Raises as `run` does."""
+    """Continues the run and shows it. Returns the exit code. Raises like `run`."""
     from headwater.cli.last_conversation import keep
     from headwater.cli.options import look_of, make_agent
     from headwater.cli.output import Outlet
@@ -67,11 +67,11 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
         save=asked.save or str(file.path),
         **more,
     )
-    for note in notes:  # only now: the agent is the one that the log is of
+    for note in notes:  # only now: checked that the agent matches the log
         out.note(note)
     watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None, **look_of(asked))
     if not asked.json:
-        watching(file.started)  # what is shown begins with it
+        watching(file.started)  # the output starts with it
     try:
         response = conduct(stream, out, watching, asker)
     except Parked as parked:
@@ -85,7 +85,7 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
 
 
 def _answers(asked: argparse.Namespace, file: RunFile) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the line says to the open questions, by their ids. Raises UsageError where it says more than was asked."""
+    """Returns the answers of the options, by question id. Raises UsageError for surplus answers."""
     from headwater.agents.terminal_asking import BY
     from headwater.events import ApprovalAsked
     from headwater.events.questions import Answer
@@ -115,7 +115,7 @@ def _value(text: str) -> Any:
 
 
 def _let_go(path: str) -> None:
-    """Remove the file of a run that was parked by a command and has ended: nobody chose to have it."""
+    """Removes the file of an ended run that a command had parked, because the user did not name it."""
     from headwater.cli.people import FOLDER
     from headwater.cli.state import state_folder
 

@@ -1,4 +1,4 @@
-"""`headwater run`: one task, its answer streamed to standard output."""
+"""`headwater run`: runs one task and streams its answer to standard output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ examples:
   headwater run "Explain tides" --model replay:tides.jsonl"""
 
 WAITS: Final = 3
-"""The exit code of a run that was left as it stands, because it waits for people."""
+"""The exit code of a run that was parked because it waits for people."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,13 +84,15 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 def _record(path: str, agent: Runnable, *how: Any, **options: Any) -> None:
-    """Ask, and keep what the agent's model answers. Raises UsageError where it is no single agent."""
+    """Asks, and records the answers of the agent's model. Raises UsageError for a workflow."""
     from headwater.agents.agent import Agent
     from headwater.backends.replay import Recorder
     from headwater.errors import UsageError
 
     if not isinstance(agent, Agent):
-        raise UsageError(f"--record is for one agent, and {agent.name} is none.", hint="--save FILE keeps its run.")
+        raise UsageError(
+            f"--record is for one agent, and {agent.name} is a workflow.", hint="--save FILE keeps its run."
+        )
     with Recorder(path) as recorder:
         agent.llm = agent.llm.recorded(recorder)
         ask(agent, *how, **options)
@@ -106,12 +108,11 @@ def ask(
     asker: TerminalAsker | None = None,
     **options: Any,
 ) -> Any:
-    """Run the task with `watching` told of every event, to the end or until nobody reads `out` any more.
+    """Runs the task, and passes every event to `watching`, until the run ends or the reader of `out` closes it.
 
-    It goes on from `thread`, which has what was said in the end. `asker` asks people what the run asks; `options` are
-    `run_stream`'s. Returns a Response, or Results.
-    Raises what ended the run, Parked where it waits for people who are not here, KeyboardInterrupt, and what writing
-    met.
+    The run continues `thread`, and adds its messages to it. `asker` asks people the run's questions; `options` are
+    those of `run_stream`. Returns a Response, or Results.
+    Raises the error that ended the run, Parked if it waits for absent people, KeyboardInterrupt, and output errors.
     """
     from headwater.agents.agent import Agent
     from headwater.agents.task import as_messages
@@ -122,7 +123,7 @@ def ask(
     if isinstance(agent, Agent):
         given["thread"] = thread
     else:
-        task = said = (*thread.messages, *said)  # a workflow keeps no conversation: all of it is its task
+        task = said = (*thread.messages, *said)  # a workflow has no thread: its task is the whole conversation
     if asker is not None:
         given["approver"] = asker
     response = conduct(agent.run_stream(task, **given), out, watching, asker)
@@ -140,10 +141,10 @@ def conduct(
     run: Run | None = None,
     leave: Callable[[], None] | None = None,
 ) -> Any:
-    """Read a stream to its end, as `ask` does; what it came to.
+    """Reads a stream to its end, like `ask`, and returns its result.
 
-    `run` is the stream's, where it was claimed before. `leave` is what is done when nobody reads `out` any more, in
-    place of cancelling the run.
+    `run` is the stream's run, if it was already claimed. `leave` is called when the reader of `out` closes it, instead
+    of cancelling the run.
     """
     from headwater.readers.kept_loop import kept_loop
     from headwater.readers.reading import drain_blocking
@@ -173,7 +174,7 @@ def conduct(
 
 
 def tell_of_the_end(response: Any) -> None:
-    """Say on standard error why an answer that went to a pipe or a file is not all there; a terminal shows it."""
+    """Reports on standard error why an answer on a pipe or in a file is incomplete; a terminal shows it."""
     from headwater.cli.output import tell
     from headwater.terminal.notes import CUT_SHORT
 

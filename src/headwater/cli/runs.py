@@ -1,6 +1,6 @@
-"""`headwater runs`: saved runs, listed, shown, played again, compared, and gone on with from the middle.
+"""`headwater runs`: lists, shows, replays, compares, forks and resumes saved runs.
 
-Reads files of `save=`; asks a model only to fork and to resume. What is drawn while a run is played is the terminal's.
+Reads files of `save=`; calls a model only to fork and to resume. `terminal` owns the output of a replay.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ examples:
   headwater runs list --parked             list parked runs"""
 
 WIDTH: Final = 100
-"""Where a line of a listing is cut, in characters."""
+"""Maximum length of a line in a listing, in characters."""
 
 SHOWN: Final = 4
-"""Lines of an answer or a result that `show` prints; --all prints the rest."""
+"""Maximum number of lines that `show` prints of an answer or a result without --all."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +84,7 @@ def execute(asked: argparse.Namespace) -> int:
 
 
 def _open(path: str) -> RunFile:
-    """The file of that name, else the parked run with that id."""
+    """Opens the file of that name, else the parked run with that id."""
     from headwater.cli.people import parked_under
     from headwater.errors import UsageError
     from headwater.readers.run_file import RunFile
@@ -126,7 +126,9 @@ def _list(asked: argparse.Namespace) -> int:
             tell(str(error))
     if not rows:
         here = (
-            "no run waits for people." if asked.parked else "no saved runs here: headwater run --save FILE writes one."
+            "no run is waiting for people."
+            if asked.parked
+            else "no saved runs here: headwater run --save FILE writes one."
         )
         tell(here if asked.parked or not parked else f"{here} {len(parked)} parked: headwater runs list --parked.")
         return 1 if bad else 0
@@ -170,7 +172,7 @@ def _ended(file: RunFile) -> str | None:
 
 
 def _waited_for(file: RunFile) -> list[str]:
-    """What people are asked where the file ends, in words; nothing where the run cannot be gone on with."""
+    """Describes the open questions at the end of the file; empty if the run cannot be continued."""
     from headwater.errors import InvalidRecord
     from headwater.events import ApprovalAsked
     from headwater.runtime.past import past_of

@@ -1,4 +1,4 @@
-"""`--schema`: what an answer must be, as a JSON Schema that is written on the command line or stands in a file."""
+"""`--schema`: the JSON Schema of the answer, from the command line or a file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ("schema_of",)
 _WORDS: Final = frozenset(
     ("type", "properties", "items", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "required", "prefixItems")
 )
-"""What a schema that says anything has one of."""
+"""A useful schema has at least one of these."""
 
 
 def schema_of(text: str) -> dict[str, Any]:
-    """The schema that `text` is, where it begins with a brace, or that stands in the file of that name.
+    """Returns the schema in `text` if it starts with a brace, else the one in the file of that name.
 
     Raises UsageError.
     """
@@ -29,12 +29,12 @@ def schema_of(text: str) -> dict[str, Any]:
     try:
         schema = json.loads(given)
     except ValueError as error:
-        raise UsageError(f"{where} is no JSON: {error}.") from None
+        raise UsageError(f"{where} is not valid JSON: {error}.") from None
     if not isinstance(schema, dict):
-        raise UsageError(f"{where} is {type(schema).__name__}, and no object.", hint=_HINT)
+        raise UsageError(f"{where} is a JSON {type(schema).__name__}, not an object.", hint=_HINT)
     if not _WORDS & schema.keys():
         names = ", ".join(map(repr, list(schema)[:3])) or "nothing"
-        raise UsageError(f"{where} is no JSON Schema: it holds {names}.", hint=_HINT)
+        raise UsageError(f"{where} is not a JSON Schema: it has {names}.", hint=_HINT)
     return schema
 
 
@@ -46,5 +46,5 @@ def _read(name: str) -> str:
         with open(os.path.expanduser(name), encoding="utf-8") as file:
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"--schema {name} cannot be read: {why}.", hint="Name a file, or write the schema.") from None

@@ -180,7 +180,7 @@ class _Anew:
         self.name: str = workflow.name
         self.kind: str = workflow.kind
         self.agents = workflow.agents
-        self.description = "Agents at work, from a script: no key, no network."
+        self.description = "Agents that play a script: no key, no network."
 
     def run_stream(self, task: Any, /, *, context: Any = None) -> Any:
         """See `Runnable`."""
@@ -193,9 +193,9 @@ def _told(
     """Returns the lines of the start message."""
     fragment = f"#token={settings['token']}" if settings["token"] and made_here(asked) else ""
     address = address_of(asked.host, listener)
-    lines = [f"serving {', '.join(names)} on {address}/{fragment} (Ctrl-C ends it)"]
+    lines = [f"serving {', '.join(names)} on {address}/{fragment} (Ctrl-C stops it)"]
     if settings["token"] is None and not is_loopback(asked.host):
-        lines.append("anyone who reaches this machine can use it: there is no token.")
+        lines.append("anyone who can reach this machine can use it: there is no token.")
     if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
         lines.append("one process serves, because runs are kept in its memory: WEB_CONCURRENCY is not used.")
     return lines

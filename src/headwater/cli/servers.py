@@ -1,7 +1,7 @@
-"""Which servers run on this machine, and what they serve; and whether a provider can be reached at all.
+"""Finds the servers that run on this machine and their models, and checks whether a provider is reachable.
 
-Asks through the library's own transport, so that proxies, trust and addresses are those of a run. No key goes to a
-server that was not told of it: what is sent is what a run would send.
+Uses the library's own transport, so that proxies, certificates and addresses are the same as in a run. It must never
+send a key that a run would not send.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 __all__ = ("Server", "local_servers", "reach")
 
 CONNECT_SECONDS: Final = 1.0
-"""A server on this machine answers within milliseconds; one in the same house within this."""
+"""Timeout of a connection: a server on this machine answers within milliseconds."""
 
 ANSWER_SECONDS: Final = 3.0
-"""A list of models, from the first byte to the last."""
+"""Timeout of a list of models, from the first byte to the last."""
 
 REACH_SECONDS: Final = 10.0
-"""Name, TCP, proxy and TLS of a provider; what a run allows too."""
+"""Timeout of DNS, TCP, proxy and TLS of a provider, as in a run."""
 
 MAX_LIST_BYTES: Final = 4 * 1024 * 1024
-"""A list of models: thousands of them fit."""
+"""Maximum size of a list of models: enough for thousands."""
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that may run here; `problem` says why it was not `reachable`, or what is odd about its answer."""
+    """A server that may run here; `problem` says why it is not `reachable`, or what is wrong with its answer."""
 
     name: str
     base_url: str
@@ -51,12 +51,12 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def local_servers(env: Mapping[str, str]) -> list[Server]:
-    """Every kind of server that the registry knows as local, all asked at once."""
+    """Asks every kind of local server in the registry, concurrently."""
     return asyncio.run(_all_local(env))
 
 
 def reach(endpoints: list[Endpoint]) -> list[str]:
-    """For each endpoint, why it cannot be reached; "" where anything at all answered. No key is sent."""
+    """Returns for each endpoint why it cannot be reached; "" if anything answered. Sends no key."""
     return asyncio.run(_reach_all(endpoints))
 
 
@@ -83,7 +83,7 @@ async def _local(name: str, example: str, usual: str, env: Mapping[str, str]) ->
         problem = error.message if await _listens(base_url) else "not running"
         return Server(name=name, base_url=base_url, problem=problem)
     except TimeoutError:
-        return Server(name=name, base_url=base_url, problem="something listens, and does not answer")
+        return Server(name=name, base_url=base_url, problem="the port is open, but nothing answers")
     if status != 200:
         said = "the key is not accepted" if status in (401, 403) else f"something else answers there (HTTP {status})"
         return Server(name=name, base_url=base_url, reachable=status in (401, 403), problem=said)
@@ -94,12 +94,12 @@ async def _local(name: str, example: str, usual: str, env: Mapping[str, str]) ->
 
 
 async def _listens(base_url: str) -> bool:
-    """Whether anything takes connections there: that nobody does is the likeliest, and needs no long words."""
+    """Whether the port accepts connections: usually it does not, and that needs no long message."""
     parts = urlsplit(base_url)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
-    except (OSError, TimeoutError, UnicodeError):  # the last one for a host that can be no name
+    except (OSError, TimeoutError, UnicodeError):  # UnicodeError for an invalid host name
         return False
     writer.close()
     return True
@@ -134,6 +134,6 @@ async def _reach(endpoint: Endpoint) -> str:
         Scrubber(lambda: secrets_of(request)).error(error)
         return str(error)
     except TimeoutError:
-        return f"Connected, and nothing came back within {REACH_SECONDS:g} s."
-    reply.abort()  # any status will do: name, route, proxy and TLS are in order
+        return f"Connected, but nothing came back within {REACH_SECONDS:g} s."
+    reply.abort()  # any status: DNS, route, proxy and TLS work
     return ""

@@ -1,6 +1,6 @@
-"""Where the commands keep what outlives them, for its owner alone: the last conversation, what was typed, parked runs.
+"""The folder for state between commands, private to the user: the last conversation, typed messages, parked runs.
 
-Owns the folder and whether anything is kept at all. What stands in a file is its writer's.
+Owns the folder and whether anything is stored at all. The writer of a file owns its content.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typing import Final
 __all__ = ("SWITCH", "keeps", "state_folder", "state_path")
 
 SWITCH: Final = "HEADWATER_HISTORY"
-"""The variable that turns it off."""
+"""The variable that turns storing off."""
 
 _OFF: Final = ("off", "0", "no", "false")
 
 
 def keeps(env: Mapping[str, str] = os.environ) -> bool:
-    """Whether what was said and typed is kept."""
+    """Whether conversations and typed messages are stored."""
     return env.get(SWITCH, "").strip().lower() not in _OFF
 
 
 def state_folder(env: Mapping[str, str] = os.environ) -> Path:
-    """The folder, which may not be there: below XDG_STATE_HOME where that is set, as the XDG specification has it.
+    """Returns the folder, which may not exist: in XDG_STATE_HOME if that is set, as XDG specifies.
 
-    Raises OSError where there is no home.
+    Raises OSError without a home folder.
     """
     if os.name == "nt" and (local := env.get("LOCALAPPDATA")):
         return Path(local) / "headwater"
     said = env.get("XDG_STATE_HOME", "")
-    if os.path.isabs(said):  # a relative one is to be ignored
+    if os.path.isabs(said):  # the specification says to ignore a relative path
         return Path(said) / "headwater"
     try:
         return Path.home() / ".local" / "state" / "headwater"
@@ -40,7 +40,7 @@ def state_folder(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def state_path(name: str) -> Path:
-    """The path of a file there, its folder made, for its owner alone. Raises OSError."""
+    """Returns the path of a file in the folder, and creates the folder with private permissions. Raises OSError."""
     path = state_folder() / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path

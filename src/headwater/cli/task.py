@@ -1,6 +1,6 @@
-"""What a command is to ask: the words of its line, standard input, and the files that are attached.
+"""The task of a command: its arguments, standard input, and attached files.
 
-Owns the reading of standard input and of attached files, each bounded. What is asked of whom is `options`' and `run`'s.
+Owns the bounded reading of standard input and of attached files.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 __all__ = ("add_task_arguments", "task_of")
 
 MAX_BYTES: Final = 100_000_000
-"""What is read of standard input or of one attached file: more than any provider takes in a request."""
+"""Maximum size of standard input or of an attached file: more than any provider accepts in a request."""
 
 PATIENCE: Final = 3.0
-"""Seconds without anything on standard input, after which is said what is waited for."""
+"""Seconds without input on standard input before a notice is printed."""
 
 _STDIN: Final = "-"
 
 
 def add_task_arguments(parser: argparse.ArgumentParser) -> None:
-    """Take the arguments that `task_of` reads."""
-    parser.add_argument("task", nargs="*", metavar="TASK", help="the task; - stands for standard input")
-    _add_attached(parser, "image", "a picture to look at: a file, a URL, or -; again for more")
-    _add_attached(parser, "file", "a document to read: a file, a URL, or -; again for more")
+    """Adds the arguments that `task_of` reads."""
+    parser.add_argument("task", nargs="*", metavar="TASK", help="the task; - reads standard input")
+    _add_attached(parser, "image", "an image to attach: a file, a URL, or -; may be repeated")
+    _add_attached(parser, "file", "a document to attach: a file, a URL, or -; may be repeated")
 
 
 def _add_attached(parser: argparse.ArgumentParser, kind: str, told: str) -> None:
@@ -46,15 +46,15 @@ def _add_attached(parser: argparse.ArgumentParser, kind: str, told: str) -> None
 
 
 def task_of(asked: argparse.Namespace) -> Task:
-    """The words in a row, standard input after them or where a "-" stands, then what is attached.
+    """Joins the words, standard input (after them, or in place of a "-"), and the attachments.
 
-    Raises UsageError where that is nothing, or something of it cannot be read.
+    Raises UsageError if the result is empty, or a part of it cannot be read.
     """
     words: list[str] = asked.task
     attached: list[tuple[str, str]] = asked.attached
     spent = sum(name == _STDIN for _, name in attached) + words.count(_STDIN)
     if spent > 1:
-        raise UsageError("Standard input can be read once.", hint="Write - in one place.")
+        raise UsageError("Standard input can be read once.", hint="Use - only once.")
     if spent == 0 and not _is_terminal():
         words = [*words, _STDIN]
     text = _text(words)
@@ -88,7 +88,7 @@ def _is_terminal() -> bool:
 
 
 def _standard_input(*, waited_for: bool) -> str:
-    """All of standard input as text, without blank lines around it. Raises UsageError."""
+    """Returns standard input as text, without surrounding blank lines. Raises UsageError."""
     if sys.stdin is None:
         return ""
     if waited_for:
@@ -100,20 +100,20 @@ def _standard_input(*, waited_for: bool) -> str:
     if len(text) > MAX_BYTES:
         raise _too_large("Standard input")
     if "\0" in text:
-        raise UsageError("Standard input is no text.", hint="Attach it: --image - or --file -.")
+        raise UsageError("Standard input is not text.", hint="Attach it: --image - or --file -.")
     return text.strip()
 
 
 def _say_what_is_waited_for() -> None:
-    """Say so where nothing comes: a program that keeps standard input open would hold the command up without a word."""
+    """Prints a notice if no input arrives: a program that keeps standard input open blocks the command."""
     from headwater.cli.output import tell
 
     try:
         ready, _, _ = select.select([sys.stdin], [], [], PATIENCE)
-    except (OSError, ValueError):  # no file that can be waited for
+    except (OSError, ValueError):  # not a file that supports select
         return
     if not ready:
-        tell("waiting for standard input to end; write < /dev/null where there is nothing to read.")
+        tell("waiting for standard input to end; write < /dev/null if there is nothing to read.")
 
 
 def _standard_bytes() -> bytes:
@@ -121,11 +121,11 @@ def _standard_bytes() -> bytes:
     return b"" if buffer is None else buffer.read(MAX_BYTES + 1)
 
 
-# --- what is attached
+# --- attachments
 
 
 def _read(kind: str, name: str) -> Image | File:
-    """The picture or document. Raises UsageError where it cannot be read or is none."""
+    """Returns the image or document. Raises UsageError if it cannot be read or has the wrong type."""
     import mimetypes
 
     from headwater.events.messages import File, Image
@@ -139,7 +139,7 @@ def _read(kind: str, name: str) -> Image | File:
     if kind == "image":
         media_type = _media_type(data, name)
         if not media_type.startswith("image/"):
-            raise UsageError(f"{option} {name} is no picture but {media_type}.", hint=f"Attach it: --file {name}.")
+            raise UsageError(f"{option} {name} is not an image, but {media_type}.", hint=f"Attach it: --file {name}.")
         return Image(data=data, media_type=media_type)
     called = "" if name == _STDIN else Path(name).name
     return File(data=data, name=called, media_type=_media_type(data, name))
@@ -164,7 +164,7 @@ def _bytes(option: str, name: str) -> bytes:
 
 
 def _media_type(data: bytes, name: str) -> str:
-    """What the bytes show; of those that show nothing, what the name says, where they are no text."""
+    """Detects the media type from the content, else from the name unless the content is text."""
     import mimetypes
 
     from headwater.events.messages import sniff_media_type
@@ -173,11 +173,11 @@ def _media_type(data: bytes, name: str) -> str:
         return found
     try:
         if "\0" not in data.decode():
-            return "text/plain"  # also of source code: it is what every provider takes
+            return "text/plain"  # also for source code: every provider accepts it
     except UnicodeDecodeError:
         pass
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def _too_large(what: str) -> UsageError:
-    return UsageError(f"{what} is larger than {MAX_BYTES // 1_000_000} MB.", hint="No model reads so much at once.")
+    return UsageError(f"{what} is larger than {MAX_BYTES // 1_000_000} MB.", hint="No model accepts that much at once.")

@@ -1,7 +1,7 @@
-"""What was typed at the prompt of a chat, in this session and those before.
+"""The history of messages typed at the chat prompt, in this session and earlier ones.
 
-Owns the file: an entry a line, as JSON, for its owner alone, never more than MAX_ENTRIES for long. Where nothing is to
-be kept, or nothing can be, the entries of this session are all there are.
+Owns the file: one JSON entry per line, private to the user, trimmed to MAX_ENTRIES. If storing is off or fails, the
+history has only the entries of this session.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ("MAX_ENTRIES", "Typed")
 NAME: Final = "typed.jsonl"
 
 MAX_ENTRIES: Final = 1000
-"""How many are kept: more than anyone goes back to, and read in a millisecond."""
+"""Maximum number of entries: more than anyone scrolls back, and read in a millisecond."""
 
 MAX_CHARS: Final = 10_000
-"""A longer entry is not kept: it was pasted, and nobody looks for it here."""
+"""Maximum length of an entry: a longer one was pasted, and is not stored."""
 
 
 class Typed:
-    """Entries, the oldest first."""
+    """Entries, oldest first."""
 
     def __init__(self) -> None:
         self.entries: list[str] = []
@@ -38,12 +38,12 @@ class Typed:
                     self._shorten()
 
     def add(self, entry: str) -> bool:
-        """Remember an entry, unless it is empty or the one before again; whether it is new."""
+        """Adds an entry, unless it is empty or repeats the last one. Returns whether it was added."""
         if not entry.strip() or self.entries[-1:] == [entry]:
             return False
         self.entries.append(entry)
         if self._path is not None and len(entry) <= MAX_CHARS:
-            # One write at the end of the file, so that two sessions at once lose nothing of each other.
+            # A single append, so that concurrent sessions do not overwrite each other's entries.
             with contextlib.suppress(OSError):
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
                 with os.fdopen(os.open(self._path, flags, 0o600), "wb") as file:
@@ -62,7 +62,7 @@ def _read(path: str) -> list[str]:
     entries: list[str] = []
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
-            with contextlib.suppress(ValueError):  # one that was cut
+            with contextlib.suppress(ValueError):  # a truncated entry
                 entry = json.loads(line)
                 if isinstance(entry, str):
                     entries.append(entry)

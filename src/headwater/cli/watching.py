@@ -1,6 +1,6 @@
-"""Which of a run is shown where: as it comes, as events, or the whole answer at its end.
+"""Chooses how a run is shown: streamed, as events, or as the complete answer at its end.
 
-Owns the choice alone. How an answer is drawn is the terminal's; how standard output fails is `output`'s.
+Owns only this choice. `terminal` owns the rendering, `output` the errors of standard output.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ("Replayed", "Value", "Whole", "watching_for", "watching_for_log")
 
 
 def watching_for(runnable: Runnable, out: Outlet, *, json: bool = False, value: bool = False, **look: bool) -> Watching:
-    """Who shows the runs of an agent or a workflow on `out`.
+    """Returns what shows the runs of an agent or a workflow on `out`.
 
-    `json`: its events. `value`: the answer is to be JSON. A terminal is shown what is said as it comes, each agent's
-    words under its name where there are several; elsewhere a workflow's answer and a value are written when they are
-    whole. `look` are the switches of the terminal's `Look`.
+    `json` writes the events. `value`: the answer is JSON. On a terminal the text is streamed, in one section per agent
+    if there are several; elsewhere the answer of a workflow and a value are written when they are complete. `look` has
+    the options of the terminal's `Look`.
     """
     from headwater.agents.agent import Agent
 
@@ -39,7 +39,7 @@ def watching_for(runnable: Runnable, out: Outlet, *, json: bool = False, value: 
 
 
 def watching_for_log(events: Sequence[Event], out: Outlet) -> Watching:
-    """Who shows a run again whose log there is, as `watching_for` shows it the first time."""
+    """Returns what shows a saved run from its log, in the same way as `watching_for`."""
     first = events[0]
     assert isinstance(first, RunStarted)
     if first.workflow is None and not any(isinstance(event, Handoff) for event in events):
@@ -54,7 +54,7 @@ def _shapes(events: Sequence[Event]) -> Iterator[WorkflowShape]:
 
 
 class Sections(Watching):
-    """Shows runs in which several speak: in a section each, or in the dashboard where the workflow has one."""
+    """Shows runs of several agents: in one section each, or in the workflow's dashboard."""
 
     def __init__(self, out: Outlet, runnable: Any, **look: bool) -> None:
         self._out = out
@@ -62,34 +62,34 @@ class Sections(Watching):
         self._look = look
         if out.isatty():
             leave_it_to_the_screen()
-        # Nobody can be asked anything below a dashboard: it stands at the bottom of the screen.
+        # A prompt does not fit below a dashboard, which is at the bottom of the screen.
         asks = hasattr(runnable, "wants_log") and runnable.wants_log(set())
         self._dashboard = bool(getattr(runnable, "show_dashboard", False)) and out.isatty() and not asks
         self._show: Callable[[Event], Any] | None = None
         self._outermost = ""
 
     def __call__(self, event: Event) -> None:
-        """Show the event."""
+        """Shows the event."""
         if self._show is None:
             self._show = self._begin()
             self._outermost = event.run
         if self._dashboard and isinstance(event, RunFailed) and event.run == self._outermost:
-            event = RunFinished(run=event.run, path=event.path)  # over, and nothing more about it here
+            event = RunFinished(run=event.run, path=event.path)  # the run has ended
         self._show(event)
 
     def pause(self) -> None:
-        """End what is open."""
+        """Ends the open output."""
         if (end := getattr(self._show, "pause", None) or getattr(self._show, "close", None)) is not None:
             end()
 
     def close(self) -> None:
-        """End what is open; what comes next is another run."""
+        """Ends the open output; the next event is of another run."""
         if (close := getattr(self._show, "close", None)) is not None:
             close()
         self._show = None
 
     def ended(self, response: Any) -> None:
-        """Write the answer below the dashboard."""
+        """Writes the answer below the dashboard."""
         if self._dashboard:
             _write(self._out, response.text)
 
@@ -108,7 +108,7 @@ class Sections(Watching):
 
 
 class Replayed(Watching):
-    """Shows a saved run in which several spoke, in a section each; the agents themselves are not needed."""
+    """Shows a saved run of several agents, in one section each; does not need the agents."""
 
     def __init__(self, out: Outlet, *, live: bool) -> None:
         from headwater.terminal.look import Look
@@ -117,44 +117,44 @@ class Replayed(Watching):
         self._show = SectionPrinter(live=live, file=cast(TextIO, out), look=Look(errors=False))
 
     def __call__(self, event: Event) -> None:
-        """Show the event."""
+        """Shows the event."""
         self._show(event)
 
     def close(self) -> None:
-        """End what is open."""
+        """Ends the open output."""
         self._show.close()
 
 
 class Whole(Watching):
-    """Writes a run's answer when it is whole; of one that failed, what there is of it."""
+    """Writes a run's answer when it is complete; after a failure, the partial answer."""
 
     def __init__(self, out: Outlet) -> None:
         self._out = out
 
     def ended(self, response: Any) -> None:
-        """Write the answer."""
+        """Writes the answer."""
         _write(self._out, response.text)
 
     def failed(self, error: HeadwaterError) -> None:
-        """Write what was said."""
+        """Writes the partial answer."""
         _write(self._out, getattr(error.response, "text", ""))
 
 
 class Value(Watching):
-    """Writes the value that an answer is, as JSON in one line; of one that is none, the text on standard error."""
+    """Writes the value of the answer as one line of JSON; without a value, the text on standard error."""
 
     def __init__(self, out: Outlet) -> None:
         self._out = out
 
     def ended(self, response: Any) -> None:
-        """Write the value."""
+        """Writes the value."""
         plain = self._out.encoding.lower().replace("-", "") not in ("utf8", "utf16", "utf32")
         _write(self._out, json.dumps(response.output, ensure_ascii=plain))
 
     def failed(self, error: HeadwaterError) -> None:
-        """Tell what was said instead."""
+        """Reports the text on standard error."""
         if text := getattr(error.response, "text", ""):
-            tell(f"it said: {text}")
+            tell(f"the answer: {text}")
 
 
 def _write(out: Outlet, text: str) -> None:

@@ -1,6 +1,6 @@
-"""The library's words for programmers, as words for who typed a command.
+"""Rewrites the library's error messages for users of the command line.
 
-Errors say what to write in Python; here the same advice names options, and what no option does is left out. Nothing but
+Errors advise what to write in Python; here the same advice names options, or is left out without such an option. Only
 the advice is changed.
 """
 
@@ -45,7 +45,7 @@ _REPLACED: Final = tuple(
 
 
 def for_the_command_line(text: str) -> str:
-    """`text` with options where it names keyword arguments."""
+    """Returns `text` with options in place of keyword arguments."""
     for pattern, replacement in _REPLACED:
         text = pattern.sub(replacement, text)
     return text

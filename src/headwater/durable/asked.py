@@ -130,5 +130,5 @@ def context_of(asked_for: AskedFor, context_from: Callable[[AskedFor], Any] | No
     except Exception as error:
         raise ConfigurationError(
             f"context_from of {asked_for.agent!r} raised {type(error).__name__}: {error}",
-            hint="It is called in every process that drives the run, with what the run was started with.",
+            hint="It is called in every process that drives the run, with the values that the run was started with.",
         ) from error

@@ -241,8 +241,8 @@ def fruitless(events: Sequence[Event]) -> int:
 
 def _crash_loop(id: str) -> CrashLoop:
     return CrashLoop(
-        f"{MAX_FRUITLESS} processes in a row went on with {id}, and none finished a step or a tool of it.",
-        hint="Look at what it does next: a tool may end the process, or take more memory than there is.",
+        f"{MAX_FRUITLESS} processes in a row continued {id}, and none finished a step or a tool of it.",
+        hint="Check what it does next: a tool may end the process, or use more memory than is available.",
     )
 
 
@@ -260,7 +260,7 @@ def said_by(run: Run) -> tuple[bytes, ...]:
 async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox, telling: Telling | None) -> None:
     """Read the run until it ends or is let go; its events go to the store as they come."""
     pull, append = run.pull, run.append
-    run.lets_go = RunLost(f"This process lets go of {run.id}.", hint="Another one goes on with it.")
+    run.lets_go = RunLost(f"This process stops driving {run.id}.", hint="Another process continues it.")
     hearing = asyncio.get_running_loop().create_task(hear(log, run, inbox), name=f"headwater inbox {run.id}")
     seconds: float | None = None
     try:

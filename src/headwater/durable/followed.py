@@ -75,7 +75,7 @@ class Followed(DrivenElsewhere):
 
     def park(self, *, now: bool = False) -> None:
         """Raises UsageError: the run is driven elsewhere."""
-        raise UsageError("A run of a journal cannot be parked by whoever reads it.", hint="Leave it, or cancel it.")
+        raise UsageError("A run of a journal cannot be parked by a reader.", hint="Stop reading, or cancel it.")
 
 
 async def _next(pages: AsyncIterator[Page]) -> Page:

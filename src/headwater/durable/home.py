@@ -103,7 +103,7 @@ class Home:
         if known is not None and known is not member and type(known) is not type(member):
             raise ConfigurationError(
                 f"Two members are named {member.name!r}, and a run is stored by its agent's name alone.",
-                hint="Give each a name of its own: name=….",
+                hint="Give each a unique name: name=….",
             )
         self.members[member.name] = member
 
@@ -217,7 +217,7 @@ class Home:
                 except JournalUnavailable:
                     pass  # the beat says so
                 except HeadwaterError as error:
-                    _logger.error("Nobody can look for runs that are to be driven: %s", error.message)
+                    _logger.error("Looking for runs to drive failed: %s", error.message)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _submit_due(self) -> None:

@@ -64,8 +64,8 @@ class Recording:
             if close is not None:
                 close()
             raise ConfigurationError(
-                f"context_from of {self._agent!r} is a coroutine function, which a run that is read here cannot await.",
-                hint="Make it a plain function, or begin the run with agent.start(…).",
+                f"context_from of {self._agent!r} is a coroutine function, which cannot be awaited here.",
+                hint="Make it a plain function, or start the run with agent.start(…).",
             )
         return context
 

@@ -44,8 +44,8 @@ def attached(id: str, journal: str | None = None) -> AgentStream[Any, Any]:
     url = journal_url(journal)
     if url is None:
         raise ConfigurationError(
-            f"No journal is named in which the run {id!r} could be.",
-            hint='Name it: attach(id, journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
+            f"No journal is named to read the run {id!r} from.",
+            hint='Pass it: attach(id, journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
         )
     home = home_of(url)
     return AgentStream(lambda: Followed(home, id))

@@ -45,7 +45,7 @@ def started(
     if url is None:
         raise ConfigurationError(
             f"{member.name!r} has no journal, so a run of it cannot be started without a reader.",
-            hint='Name one: Agent(journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
+            hint='Set one: Agent(journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
         )
     asked = asked_of(task, history=history, context=context, options=options)
     asked.run_options()

@@ -113,7 +113,9 @@ class Station:
         """Let go of every run: the store does not hear of this process any more, and others take over."""
         for run, _ in self._writing.values():
             if not run.over:
-                run.abandon(RunLost(f"The journal cannot be reached, so {run.id} is let go.", hint=_ATTACH))
+                run.abandon(
+                    RunLost(f"The journal cannot be reached, so this process stops driving {run.id}.", hint=_ATTACH)
+                )
         if self.engine is not None:
             self.engine.let_go()
 
@@ -129,4 +131,4 @@ class Station:
                 await (await opening).close()
 
 
-_ATTACH = "Another process goes on with it: read it with headwater.attach(id)."
+_ATTACH = "Another process continues it: read it with headwater.attach(id)."

@@ -47,7 +47,7 @@ def checked_on_waiting(value: Any) -> OnWaiting | None:
         return value
     raise ConfigurationError(
         f"on_waiting is {shown(value) if isinstance(value, str) else value!r}.",
-        hint="Give a function of the question, or the http URL of a webhook.",
+        hint="Pass a function of the question, or the http URL of a webhook.",
     )
 
 
@@ -122,7 +122,7 @@ class Telling:
         try:
             await self._log.post(self._run, "note", _note(question), b"null")
         except HeadwaterError as error:  # at worst it is told again
-            _logger.warning("%s was told of, which could not be noted: %s", question.id, error)
+            _logger.warning("The notification about %s could not be recorded: %s", question.id, error)
         return True
 
 
@@ -150,4 +150,6 @@ async def _post(url: str, body: bytes, *, key: str) -> None:
         finally:
             reply.release()
     if not 200 <= reply.status < 300:
-        raise ConfigurationError(f"{shown(url)} answered {reply.status}.", hint="Its answer has to be 2xx.")
+        raise ConfigurationError(
+            f"{shown(url)} answered {reply.status}.", hint="The webhook must answer with a 2xx status."
+        )

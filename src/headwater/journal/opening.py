@@ -29,16 +29,17 @@ _one = threading.Lock()
 def check_url(url: str) -> str:
     """The store that the URL names: memory, sqlite or postgresql. Raises ConfigurationError where it names no store."""
     if not isinstance(url, str):
-        raise ConfigurationError(f"The journal is {url!r}, which is no URL.", hint=_HOW)
+        raise ConfigurationError(f"The journal is {url!r}, which is not a URL.", hint=_HOW)
     scheme, colon, rest = url.partition(":")
     if not colon or len(scheme) < 2:  # one letter is a drive
         raise ConfigurationError(
-            f"The journal {shown(url)!r} is no URL.", hint=f"For a file write sqlite:///{_file(url)}. {_HOW}"
+            f"The journal {shown(url)!r} is not a URL.", hint=f"For a file write sqlite:///{_file(url)}. {_HOW}"
         )
     if scheme == "memory":
         if rest:
             raise ConfigurationError(
-                f"The journal {shown(url)!r} has something after memory:.", hint="Write memory: alone."
+                f"The journal {shown(url)!r} has something after memory:.",
+                hint="Use memory: without anything after it.",
             )
     elif scheme == "sqlite":
         _sqlite_path(url)
@@ -46,7 +47,7 @@ def check_url(url: str) -> str:
         _check_postgres(url)
         return "postgresql"
     else:
-        raise ConfigurationError(f"The journal {shown(url)!r} is of a kind that headwater does not know.", hint=_HOW)
+        raise ConfigurationError(f"The journal {shown(url)!r} has an unknown scheme.", hint=_HOW)
     return scheme
 
 
@@ -58,7 +59,7 @@ def _sqlite_path(url: str) -> str:
             hint="Write sqlite:///runs.db for a file in the working folder, sqlite:////var/lib/runs.db for any other.",
         )
     if path == ":memory:":
-        raise ConfigurationError("A journal in SQLite is a file.", hint="For one that is not kept write memory:.")
+        raise ConfigurationError("A journal in SQLite is a file.", hint="For one that is not stored write memory:.")
     return path
 
 
@@ -70,7 +71,7 @@ def _file(name: str) -> str:
 def _check_postgres(url: str) -> None:
     if not is_postgres_url(url):
         raise ConfigurationError(
-            f"The journal {shown(url)!r} is no URL of PostgreSQL.",
+            f"The journal {shown(url)!r} is not a PostgreSQL URL.",
             hint="Write postgresql://user:password@host/database. In a password, / is %2F and @ is %40.",
         )
 

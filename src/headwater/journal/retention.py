@@ -34,7 +34,7 @@ def seconds_of(duration: Duration) -> float | None:
     if isinstance(duration, (int, float)) and not isinstance(duration, bool) and 0 <= duration < float("inf"):
         return float(duration)
     raise ConfigurationError(
-        f"keep is {duration!r}, which is no duration.",
+        f"keep is {duration!r}, which is not a duration.",
         hint='Write "30d", "12h", "90m", "45s" or "2w", a number of seconds, or None for ever.',
     )
 

@@ -144,7 +144,7 @@ class Closed(Exception):
     """The append was refused: the run is over. Nothing was stored."""
 
     def __init__(self, run: str, state: State) -> None:
-        super().__init__(f"{run} is {state}: nothing is appended to its log any more.")
+        super().__init__(f"{run} is {state}: its log accepts no more events.")
         self.run = run
         self.state = state
 
@@ -440,7 +440,7 @@ async def answer(log: RunLog, run: str, question: str, body: Mapping[str, Any]) 
         said = None
     by = str(said.get("by", "")) if isinstance(said, dict) else ""
     raise AlreadyAnswered(
-        f"The question {question} was answered before{f', by {by}' if by else ''}.",
-        hint="The first answer stands; read it from the run.",
+        f"The question {question} was already answered{f', by {by}' if by else ''}.",
+        hint="The first answer is used; read it from the run.",
         by=by,
     )

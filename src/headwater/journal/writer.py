@@ -301,7 +301,7 @@ class Writer:
                 taken[run].refused(_refused(outcome))
 
 
-_RESUMED: Final = "Its log is whole: read it with headwater.attach(id)."
+_RESUMED: Final = "Its log is complete: read it with headwater.attach(id)."
 
 
 async def _alone(log: RunLog, batch: Batch) -> Appended | UnknownRun:
@@ -317,7 +317,7 @@ def _refused(why: Conflict | Closed | UnknownRun) -> RunLost:
     if isinstance(why, Closed):
         return RunLost(f"The run {why.run} is {why.state} already.", hint=_RESUMED)
     by = f" by {why.by}" if why.by else ""
-    return RunLost(f"The run {why.run} is driven elsewhere by now{by}.", hint=_RESUMED)
+    return RunLost(f"The run {why.run} is now driven by another process{by}.", hint=_RESUMED)
 
 
 def _broken(error: BaseException) -> RunLost:

@@ -275,7 +275,7 @@ def refuse_other_kind(question: Question, kind: str) -> None:
     """Raises AnswerInvalid if an answer of that kind does not belong to the question."""
     if question.kind != kind:
         wants = "approve or deny" if question.kind == "approval" else "answer or decline"
-        raise AnswerInvalid(f"{question.id} is a question of another kind.", hint=f"Use {wants}.")
+        raise AnswerInvalid(f"{question.id} is another kind of question.", hint=f"Use {wants}.")
 
 
 def unknown_question(id: str, open_ids: Iterable[str]) -> UnknownQuestion:

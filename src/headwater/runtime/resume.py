@@ -103,4 +103,4 @@ def _check_ids(record: Record, approvals: Iterable[str], answers: Iterable[str])
                 )
             wants = "approvals" if isinstance(asked, ApprovalAsked) else "answers"
             if wants != kind:
-                raise AnswerInvalid(f"{name} is a question of another kind.", hint=f"Pass it in {wants}=.")
+                raise AnswerInvalid(f"{name} is another kind of question.", hint=f"Pass it in {wants}=.")

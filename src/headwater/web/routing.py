@@ -200,7 +200,7 @@ def by_method(site: Site, methods: dict[str, Endpoint], *, refuse: Refusal = pro
     allowed = ", ".join(methods)
 
     async def unknown(request: Request, caller: str | None) -> Response:
-        raise Problem("method_not_allowed", f"Here there is {allowed}.")
+        raise Problem("method_not_allowed", f"The allowed methods here: {allowed}.")
 
     refused = site.endpoint(unknown, refuse=refuse)
 
@@ -215,4 +215,4 @@ def by_method(site: Site, methods: dict[str, Endpoint], *, refuse: Refusal = pro
 
 async def _not_found(request: Request, caller: str | None) -> Response:
     """Handles unknown paths."""
-    raise Problem("not_found", "There is nothing here.", hint="GET /openapi.json tells what there is.")
+    raise Problem("not_found", "There is no such route.", hint="GET /openapi.json lists the routes.")

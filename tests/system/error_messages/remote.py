@@ -20,10 +20,10 @@ def unknown_run(here: Here) -> None:
     attach(refuses(here.server, 404, "unknown_run", "There is no such run.")).result_sync()
 
 
-@case("The server wants a token")
+@case("The server requires a token")
 def no_token(here: Here) -> None:
     """`attach(url, token=…)`; on the command line set `HEADWATER_TOKEN`."""
-    attach(refuses(here.server, 401, "unauthorized", "A token is needed.")).result_sync()
+    attach(refuses(here.server, 401, "unauthorized", "A token is required.")).result_sync()
 
 
 @case("The address of a server where a run's is wanted")

@@ -185,7 +185,7 @@ def test_a_token_in_the_address_is_traded_for_a_cookie(chromium: Browser) -> Non
     with serving(agent("writer", "offline/writer", 400, ["Hello."]), token=token) as url:
         stranger = chromium.page()
         stranger.go(url)
-        stranger.until("document.body.innerText.includes('A token is needed.')")
+        stranger.until("document.body.innerText.includes('A token is required.')")
         page = chromium.page()
         page.go(f"{url}#token={token}")
         page.until("document.querySelector('.card') !== null")

@@ -68,7 +68,7 @@ def test_an_answer_is_what_our_own_routes_take(part: Any, pending: list[Question
     ("part", "pending", "words"),
     [
         ({"text": "Perhaps."}, [approval], "neither yes nor no"),
-        ({"data": {"approved": "yes"}}, [approval], "not said whether"),
+        ({"data": {"approved": "yes"}}, [approval], "does not say whether"),
         ({"text": "Yes."}, [approval, nights], "Several questions are open: p, n"),
         ({"text": "three"}, [nights], "does not fit"),
         ({"text": "Ulm"}, [place], "several fields"),

@@ -141,7 +141,7 @@ def test_a_run_that_waits_for_a_person_is_not_left() -> None:
         again = await server.client.post("/ag-ui", json=ask(messages=held, resume=resume))  # the answer was lost
         assert events(again.text) == events(answer.text)
         late = await server.client.post("/ag-ui", json=ask(resume=[{**resume[0], "interruptId": "another"}]))
-        assert (late.status_code, late.text) == (409, "The run that asked is over. Send a message to begin another.")
+        assert (late.status_code, late.text) == (409, "The run that asked has ended. Send a message to start another.")
 
     against(router_of(site), test)
 

@@ -129,10 +129,10 @@ async def test_it_goes_on_where_people_have_answered(threads: Threads) -> None:
     assert second.id != first.id
     assert part_of(await threads.answer(None, said("t", yes(first.id)), None)) == (1, 2)  # sent again: told again
     strange = await threads.answer(None, said("t", yes("nobody")), None)
-    assert (part_of(strange), strange.exchange.warnings) == ((2, 2), ("Nothing is asked under nobody.",))
+    assert (part_of(strange), strange.exchange.warnings) == ((2, 2), ("No open interrupt has the id nobody.",))
     edited = yes(second.id, editedArgs={"to": "eve"}, reason="Not Bob.", forRun=True)
     both = await threads.answer(None, said("t", edited, yes("nobody")), None)
-    assert (part_of(both), both.exchange.warnings) == ((2, 3), ("Nothing is asked under nobody.",))
+    assert (part_of(both), both.exchange.warnings) == ((2, 3), ("No open interrupt has the id nobody.",))
     await live.task
     answers = [event for event in live.log if event.type == "approval.answered"]
     assert [(one.arguments, one.note, one.for_run) for one in answers] == [  # type: ignore[attr-defined]

@@ -109,6 +109,6 @@ def test_a_run_that_waits_for_a_person_is_not_left() -> None:
         assert "tool-output-available" in [one["type"] for one in rest]
         assert live.on_disconnect == GRACE
         late = await server.client.post("/ai-sdk/chat?v=6", json=answered)
-        assert (late.status_code, late.text) == (409, "The run that asked is over. Ask again.")
+        assert (late.status_code, late.text) == (409, "The run that asked has ended. Ask again.")
 
     against(router_of(site), test)

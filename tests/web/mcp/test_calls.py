@@ -384,8 +384,8 @@ def test_a_call_goes_on_only_with_a_run_of_its_own() -> None:
             for name, state, wrong in (
                 ("a", first.request_state, f"The run {run} is not one of a."),
                 ("sender", "run_0:1", "There is no such run."),
-                ("sender", f"{run}:x", "The requestState is none of this server."),
-                ("sender", f"{run}:999999", "The requestState is none of this server."),
+                ("sender", f"{run}:x", "The requestState is not from this server."),
+                ("sender", f"{run}:999999", "The requestState is not from this server."),
             ):
                 again = await client.session.call_tool(name, {"input": "Go."}, request_state=state)
                 assert again.is_error

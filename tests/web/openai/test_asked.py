@@ -170,7 +170,7 @@ def test_sounds_and_the_detail_of_pictures_are_read() -> None:
     )
     for wrong in ({"format": "wav"}, {"data": "?", "format": "wav"}, None):
         part = {"type": "input_audio", "input_audio": wrong}
-        with pytest.raises(Problem, match="sound"):
+        with pytest.raises(Problem, match="audio"):
             asked_of_chat({"model": "a", "messages": [{"role": "user", "content": [part]}]})
 
 

@@ -45,16 +45,16 @@ def address_of(url: str) -> Address:
     Raises ConfigurationError where it is no http address.
     """
     if not isinstance(url, str) or not url.strip():
-        raise ConfigurationError(f"The address is {url!r}.", hint=_HINT)
+        raise ConfigurationError(f"The URL is {url!r}.", hint=_HINT)
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port  # the port raises ValueError where it is none
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https"):
-        raise ConfigurationError(f"{_shown(url)!r} is not an http address.", hint=_HINT)
+        raise ConfigurationError(f"{_shown(url)!r} is not an http URL.", hint=_HINT)
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("The address holds a user name or a password.", hint="Give a token: token=….")
+        raise ConfigurationError("The URL contains a user name or a password.", hint="Pass a token: token=….")
     path = parts.path.rstrip("/")
     found = _RUN.match(path)
     named = {name: values[-1] for name, values in parse_qs(parts.fragment).items()}

@@ -164,7 +164,7 @@ class RemoteLog:
             error: HeadwaterError = self._silent()
         except ConnectionFailed as failed:
             error = failed
-        error.hint = f"{error.hint} If the request arrived, the run goes on: GET /runs lists it."
+        error.hint = f"{error.hint} If the request arrived, the run continues: GET /runs lists it."
         raise error
 
     def _refused(self, error: HeadwaterError) -> HeadwaterError:
@@ -191,15 +191,15 @@ class RemoteLog:
 
     def _give_up(self, error: HeadwaterError) -> NoReturn:
         raise ConnectionFailed(
-            f"Reconnecting to the run {self.run} has failed for {self._patience:g} s. The last try: {error.message}",
-            hint="The run may go on without this reader: attach to it again. To see what holds a stream back, try:"
+            f"Reconnecting to the run {self.run} failed for {self._patience:g} s. The last attempt: {error.message}",
+            hint="The run may continue without this reader: attach to it again. To find out what delays the stream:"
             " headwater probe URL",
         ) from None
 
     def _silent(self) -> IdleTimeout:
         return IdleTimeout(
             f"Nothing came from {self.server.host} for {self._idle:g} s; a server sends a comment every 15 s.",
-            hint="See what holds the stream back: headwater probe URL.",
+            hint="Find out what delays the stream: headwater probe URL.",
             clock="idle",
             seconds=self._idle,
         )
@@ -244,10 +244,10 @@ class RemoteLog:
         try:
             event = _event(data)
         except InvalidRecord:
-            raise self._broken("holds what is no event") from None
+            raise self._broken("contains something that is not an event") from None
         place, times = event.seq, self._times
         if place > len(times):
-            raise self._broken(f"goes on with event {place} where {len(times)} is due")
+            raise self._broken(f"continues with event {place} instead of {len(times)}")
         if place < len(times):
             if times[place] != event.time:
                 raise self._replaced(place)
@@ -261,14 +261,14 @@ class RemoteLog:
 
     def _broken(self, what: str) -> ConnectionFailed:
         return ConnectionFailed(
-            f"The stream from {self.server.host} {what}.", hint="Something on the way changes it, or leaves out parts."
+            f"The stream from {self.server.host} {what}.", hint="A proxy changes it, or leaves out parts."
         )
 
     def _replaced(self, place: int) -> MalformedResponse:
         return MalformedResponse(
             f"{self.server.host} now has another log of the run {self.run}: its event {place} is not the one that was"
             " read.",
-            hint="What was read so far is not part of that log. Attach again to read it from its beginning.",
+            hint="What was read so far is not part of that log. Attach again to read it from its start.",
             provider=self.server.host,
         )
 

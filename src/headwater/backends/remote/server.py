@@ -153,7 +153,7 @@ class RemoteServer:
             where = reply.headers.get("location", "").partition("?")[0]
             return ConfigurationError(
                 f"{self.host} answers with a redirect (HTTP {status}) to {where!r}.",
-                hint="Redirects are not followed, for they would take the token along: write that address.",
+                hint="Redirects are not followed, because they would forward the token: use that URL.",
             )
         if status == 407:
             return proxy_refused(self.host, status)
@@ -161,8 +161,10 @@ class RemoteServer:
         hint = told.hint if told is not None else ""
         if status == 401:
             return AuthenticationFailed(
-                f"{self.host} wants a token: {said}" if not self._token else f"{self.host} refuses the token: {said}",
-                hint="Give the one that the server was started with: token=….",
+                f"{self.host} requires a token: {said}"
+                if not self._token
+                else f"{self.host} refuses the token: {said}",
+                hint="Pass the one that the server was started with: token=….",
                 provider=self.host,
                 status=status,
             )
@@ -181,9 +183,9 @@ class RemoteServer:
 
     def no_headwater(self, reply: Reply) -> ProviderError:
         """What answers at the address is no headwater server, or not its router's address."""
-        kind = reply.headers.get("content-type", "").partition(";")[0] or "nothing that can be read"
+        kind = reply.headers.get("content-type", "").partition(";")[0] or "nothing readable"
         return MalformedResponse(
-            f"{self.host} does not answer as a headwater server does: HTTP {reply.status}, {kind}.",
+            f"{self.host} does not answer like a headwater server: HTTP {reply.status}, {kind}.",
             hint="Check the address, and the prefix under which the router is mounted.",
             provider=self.host,
             status=reply.status,
@@ -221,17 +223,21 @@ def _seconds(text: str | None) -> float | None:
 
 def _checked_token(token: str | None) -> str | None:
     if token is not None and not (isinstance(token, str) and token.isascii() and token.isprintable() and token):
-        raise ConfigurationError("The token holds characters that no header takes.", hint="Give it as it was made.")
+        raise ConfigurationError(
+            "The token has characters that are not allowed in a header.", hint="Pass it exactly as it was generated."
+        )
     return token
 
 
 def _checked_headers(headers: Mapping[str, str], *, has_token: bool) -> dict[str, str]:
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)) or not name or not (name + value).isprintable():
-            raise ConfigurationError(f"headers[{name!r}] is no header.", hint="Give names and values as text.")
+            raise ConfigurationError(
+                f"headers[{name!r}] is not a valid header.", hint="Pass names and values as strings."
+            )
         if name.lower() in _FORBIDDEN_HEADERS and not (name.lower() == "authorization" and not has_token):
             raise ConfigurationError(
-                f"The header {name!r} is set here, and cannot be given.",
-                hint="Give token=… instead." if name.lower() == "authorization" else "Leave it out.",
+                f"The header {name!r} is set by headwater, and cannot be passed.",
+                hint="Pass token=… instead." if name.lower() == "authorization" else "Leave it out.",
             )
     return dict(headers)

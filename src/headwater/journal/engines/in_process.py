@@ -124,4 +124,4 @@ async def _driving(drive: Drive, run: str) -> None:
     try:
         await drive(run)
     except Exception:  # one run is no reason to stop serving the others; it is found again in the journal
-        _logger.exception("Driving %s failed; it is tried again once nobody drives it.", run)
+        _logger.exception("Driving %s failed; it is tried again when no process drives it.", run)

@@ -71,7 +71,7 @@ def _prepared(path: str, url: str, *, upgrade: bool) -> int:
     if not Path(path).parent.is_dir():
         raise ConfigurationError(
             f"The journal {url} cannot be opened: there is no folder {str(Path(path).parent)!r}.",
-            hint="Make the folder, or name another file: sqlite:///runs.db is in the working folder.",
+            hint="Create the folder, or name another file: sqlite:///runs.db is in the working folder.",
         )
     try:
         _make_file(path)

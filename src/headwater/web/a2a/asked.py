@@ -36,13 +36,13 @@ def asked_of(params: Any) -> Asked:
         raise Refused("invalid_params", "There is no message.", hint='Send {"message": {"role", "parts", …}}.')
     configuration = params.get("configuration") or {}
     if not isinstance(configuration, Mapping):
-        raise Refused("invalid_params", "configuration is no object.")
+        raise Refused("invalid_params", "configuration is not an object.")
     if configuration.get("taskPushNotificationConfig"):
         raise no_push()
     texts, data = _parts(message.get("parts"))
     ids = [message.get(name) or "" for name in ("taskId", "contextId")]
     if not all(isinstance(one, str) for one in ids):
-        raise Refused("invalid_params", "taskId and contextId are strings.")
+        raise Refused("invalid_params", "taskId and contextId must be strings.")
     return Asked("\n".join(texts), tuple(data), ids[0], ids[1], configuration.get("returnImmediately") is True)
 
 
@@ -58,7 +58,7 @@ def _parts(parts: Any) -> tuple[list[str], list[Mapping[str, Any]]]:
             value = part["data"]
             data.append(value if isinstance(value, Mapping) else {"result": value})
         else:
-            raise Refused("content_type", "A part is text or data here.", hint="Files and links are not read.")
+            raise Refused("content_type", "Only text and data parts are supported.", hint="Leave out files and URLs.")
     return texts, data
 
 
@@ -89,7 +89,7 @@ def _answer(question: Question, given: dict[str, Any]) -> Approving | Answering:
     if question.kind == "input":
         return Answering(question.id, "accept", given)
     if not isinstance(given.get("approved"), bool):
-        raise Refused("invalid_params", "It is not said whether the call is approved.", hint=_HOW)
+        raise Refused("invalid_params", "The answer does not say whether the call is approved.", hint=_HOW)
     return Approving(question.id, given["approved"], note=str(given.get("note") or ""))
 
 
@@ -97,7 +97,7 @@ def _in_words(text: str, question: Question) -> Approving | Answering:
     if question.kind == "approval":
         allowed = _WORDS.get(text.strip().strip(".!").lower())
         if allowed is None:
-            raise Refused("invalid_params", "Those words are neither yes nor no.", hint=_HOW)
+            raise Refused("invalid_params", "The text is neither yes nor no.", hint=_HOW)
         return Approving(question.id, allowed)
     fields = question.schema.get("properties", {})
     if len(fields) != 1:

@@ -109,11 +109,11 @@ class A2ARoutes:
         try:
             body = _object(await self._site.body(request))
             if body.get("jsonrpc") != "2.0" or not isinstance(body.get("method"), str):
-                raise Refused("invalid_request", "This is no request of JSON-RPC 2.0.", hint="Send one at a time.")
+                raise Refused("invalid_request", "This is not a JSON-RPC 2.0 request.", hint="Send one at a time.")
             number = body.get("id")
             if number is not None and (isinstance(number, bool) or not isinstance(number, (str, int))):
                 number = None
-                raise Refused("invalid_request", "The id is a string or a number.")
+                raise Refused("invalid_request", "The id must be a string or a number.")
             return await self._call(request, body["method"], body.get("params") or {}, caller, (number,))
         except Problem as problem:
             if kind_of(problem) is None:
@@ -122,7 +122,7 @@ class A2ARoutes:
 
     async def _call(self, request: Request, method: str, params: Any, caller: str | None, rpc: tuple[Any]) -> Response:
         if not isinstance(params, Mapping):
-            raise Refused("invalid_params", "params is no object.")
+            raise Refused("invalid_params", "params is not an object.")
         if method == "SendStreamingMessage":
             return self._streamed(*self._begun(request, params, caller), rpc)
         if method == "SubscribeToTask":
@@ -189,7 +189,7 @@ class A2ARoutes:
     def _check_version(self, request: Request) -> None:
         asked = request.headers.get("a2a-version") or request.query_params.get("A2A-Version") or VERSION
         if asked.split(".")[:2] != VERSION.split("."):
-            raise Refused("version", f"A2A {asked[:20]} is not spoken here.", hint=f"Ask for {VERSION}.")
+            raise Refused("version", f"A2A {asked[:20]} is not supported.", hint=f"Ask for {VERSION}.")
 
     def _member(self, request: Request) -> Any:
         self._check_version(request)
@@ -208,7 +208,7 @@ class A2ARoutes:
         if asked.task:
             live = self._task(request, asked.task, caller)
             if asked.context and asked.context != self._context(live):
-                raise Refused("invalid_params", "The task is not of that context.", hint="Leave out contextId.")
+                raise Refused("invalid_params", "The task belongs to another context.", hint="Leave out contextId.")
             position = live.visible
             self._go_on(live, asked, caller)
             return live, position
@@ -275,7 +275,7 @@ class A2ARoutes:
 
     def _subscribed(self, live: LiveRun, rpc: tuple[Any] | None) -> Response:
         if live.over:
-            raise Refused("unsupported", "The task has ended.", hint="Get it: nothing more comes of it.")
+            raise Refused("unsupported", "The task has ended.", hint="Read it with GetTask.")
         return self._streamed(live, live.visible, rpc)
 
     async def _cancelled(self, live: LiveRun) -> dict[str, Any]:
@@ -368,5 +368,5 @@ def _whole(given: Any, otherwise: int) -> int:
         return otherwise
     text = str(given)
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise Refused("invalid_params", f"{text[:40]!r} is no whole number.")
+        raise Refused("invalid_params", f"{text[:40]!r} is not an integer.")
     return int(text)

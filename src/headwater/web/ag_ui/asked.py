@@ -70,7 +70,7 @@ def asked_of_client(body: Mapping[str, Any]) -> Asked:
 def _text(body: Mapping[str, Any], name: str) -> str:
     given = body.get(name)
     if not isinstance(given, str) or not given:
-        raise Problem("bad_request", f"{name} is missing.", hint=f'Send "{name}": a text.', param=name)
+        raise Problem("bad_request", f"{name} is missing.", hint=f'Send "{name}" as a string.', param=name)
     return given
 
 
@@ -109,7 +109,7 @@ def _resumed(one: Any, param: str) -> Resumed:
     number = one.get("interruptId") if isinstance(one, Mapping) else None
     if status not in ("resolved", "cancelled") or not isinstance(number, str):
         hint = 'Send {"interruptId": "…", "status": "resolved" or "cancelled", "payload": …}.'
-        raise Problem("bad_request", f"{param} is no answer to an interrupt.", hint=hint, param=param)
+        raise Problem("bad_request", f"{param} is not an answer to an interrupt.", hint=hint, param=param)
     return Resumed(number, status == "resolved", one.get("payload"))
 
 
@@ -127,7 +127,7 @@ def _tool(one: Any, param: str) -> dict[str, Any]:
     name = one.get("name") if isinstance(one, Mapping) else None
     parameters = one.get("parameters") if isinstance(one, Mapping) else None
     if not isinstance(name, str) or not name or not isinstance(parameters, (Mapping, type(None))):
-        raise Problem("bad_request", f"{param} is no tool.", hint="A tool has a name and parameters.", param=param)
+        raise Problem("bad_request", f"{param} is not a tool.", hint="A tool needs a name and parameters.", param=param)
     empty: dict[str, Any] = {"type": "object", "properties": {}}
     return {"name": name, "description": str(one.get("description") or ""), "parameters": dict(parameters or empty)}
 
@@ -141,7 +141,7 @@ def _conversation(given: Sequence[Any]) -> tuple[Message, ...]:
     for at, one in enumerate(given):
         role = one.get("role") if isinstance(one, Mapping) else None
         if not isinstance(role, str) or role not in _ROLES:
-            raise Problem("bad_request", f"messages[{at}] has no role that is known.", param=f"messages[{at}]")
+            raise Problem("bad_request", f"messages[{at}] has an unknown role.", param=f"messages[{at}]")
         if role in ("system", "developer"):
             messages.append(Message.system(_joined(one.get("content"))))
         elif role == "user":

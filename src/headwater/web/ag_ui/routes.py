@@ -56,5 +56,5 @@ def knows_subagents(version: str | None) -> bool:
         return True
     if (read := _VERSION.fullmatch(version)) is None:
         hint = "Name the version of @ag-ui/client, as in v=0.0.58, or leave it out."
-        raise Problem("bad_request", f"v={version} is no version.", hint=hint, param="v")
+        raise Problem("bad_request", f"v={version} is not a version number.", hint=hint, param="v")
     return tuple(int(number or 0) for number in read.groups()) >= _SUBAGENTS_SINCE

@@ -75,7 +75,7 @@ class Threads:
     def _resumed(self, live: LiveRun | None, asked: Asked, caller: str | None) -> Answer:
         before = None if live is None else waits_before_answers(live.log, (one.id for one in asked.resume))
         if live is None or (live.over and before is None):
-            raise Problem("run_ended", "The run that asked is over.", hint="Send a message to begin another.")
+            raise Problem("run_ended", "The run that asked has ended.", hint="Send a message to start another.")
         pending = {question.id: question.kind for question in live.pending}
         answers = [_answer_of(one, pending[one.id]) for one in asked.resume if one.id in pending]
         waits = _waits(live)
@@ -86,7 +86,7 @@ class Threads:
                 self._actions.answer(live, answer, caller)
         if not answers and before is None:
             strangers = ", ".join(one.id for one in asked.resume)
-            return _says_again(live, asked, f"Nothing is asked under {strangers}.")
+            return _says_again(live, asked, f"No open interrupt has the id {strangers}.")
         live.on_disconnect = self._actions.then(None, GRACE)
         begin = waits if before is None else before
         waiting = not answers and live.state == "waiting"
@@ -104,7 +104,7 @@ def _unknown(live: LiveRun, asked: Asked, pending: Mapping[str, str]) -> tuple[s
     strangers = [
         one.id for one in asked.resume if one.id not in pending and waits_before_answers(live.log, (one.id,)) is None
     ]
-    return (f"Nothing is asked under {', '.join(strangers)}.",) if strangers else ()
+    return (f"No open interrupt has the id {', '.join(strangers)}.",) if strangers else ()
 
 
 def _exchange(asked: Asked, skip: int = 0, stop: int = 1, warnings: tuple[str, ...] = ()) -> Exchange:

@@ -61,7 +61,7 @@ END: Final = b": end\n\n"
 """A comment after the last event, by which the sender of a stream detects its end."""
 
 _PROGRESS: Final = "headwater.progress"
-_RETRACTED: Final = "This was taken back."
+_RETRACTED: Final = "This text was retracted."
 
 _Out: TypeAlias = dict[str, Any]
 
@@ -218,7 +218,12 @@ class _Stream:
             yield from self._close(run)
             yield from self._settle(run)
             if run in self._announced:
-                yield {"type": "SUBAGENT_ERROR", "subagentRunId": run, "message": "It was left.", "code": "cancelled"}
+                yield {
+                    "type": "SUBAGENT_ERROR",
+                    "subagentRunId": run,
+                    "message": "The subagent was abandoned.",
+                    "code": "cancelled",
+                }
         yield from self._close(self._root)
         yield from self._settle(self._root)
         if isinstance(event, RunFinished):
@@ -463,11 +468,11 @@ class _Stream:
         if event.outcome == "finished":
             yield {**ended, "type": "SUBAGENT_FINISHED", "outcome": {"type": "success"}}
         elif event.outcome == "cancelled":
-            yield {**ended, "message": "It was cancelled.", "code": "cancelled"}
+            yield {**ended, "message": "The subagent was cancelled.", "code": "cancelled"}
         elif error is not None:
             yield {**ended, "message": error.message, "code": error.type}
         else:
-            yield {**ended, "message": "It failed."}
+            yield {**ended, "message": "The subagent failed."}
 
     def _run_ended(self, run: str) -> Iterator[_Out]:
         yield from self._close(run)

@@ -35,9 +35,9 @@ def asked_of_chat(body: Mapping[str, Any]) -> Chat:
     """Parses a chat request. Raises Problem."""
     number, given = body.get("id"), body.get("messages")
     if not isinstance(number, str) or not number:
-        raise Problem("bad_request", "id: a chat's id is expected.", param="id")
+        raise Problem("bad_request", "id must be the chat's id.", param="id")
     if not isinstance(given, list) or not given:
-        raise Problem("bad_request", "messages: a list is expected.", param="messages")
+        raise Problem("bad_request", "messages must be a list.", param="messages")
     if approved := _approved(given[-1]):
         return Chat(number, (), (), approved)
     said = [message for at, one in enumerate(given) for message in _messages(one, f"messages[{at}]")]
@@ -84,7 +84,7 @@ def _messages(message: Any, param: str) -> list[Message]:
         return [Message.system("".join(str(part.get("text", "")) for part in parts if part.get("type") == "text"))]
     if role == "assistant":
         return _steps(parts)
-    raise Problem("bad_request", f"{param} has no role that is known.", param=param)
+    raise Problem("bad_request", f"{param} has an unknown role.", param=param)
 
 
 def _shown(part: Mapping[str, Any], param: str) -> Text | Image | File | None:

@@ -53,7 +53,7 @@ class Chats:
 
     def _goes_on(self, live: LiveRun | None, chat: Chat, caller: str | None) -> Answer:
         if live is None or live.over:
-            raise Problem("run_ended", "The run that asked is over.", hint="Ask again.")
+            raise Problem("run_ended", "The run that asked has ended.", hint="Ask again.")
         waited = _waits(live)
         still_open = {question.id for question in live.pending}
         for one in chat.approved:

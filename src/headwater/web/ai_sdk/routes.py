@@ -74,4 +74,4 @@ def version_of(given: str | None, otherwise: Version = 5) -> Version:
     for version in VERSIONS:
         if (given or str(otherwise)) == str(version):
             return version
-    raise Problem("bad_request", f"v={given} is not spoken here.", hint="There are 5, 6 and 7.", param="v")
+    raise Problem("bad_request", f"v={given} is not supported.", hint="Use 5, 6 or 7.", param="v")

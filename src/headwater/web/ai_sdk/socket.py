@@ -41,7 +41,7 @@ class ChatTalk(SocketTalk):
             number = asked.get("requestId")
             if not isinstance(number, str) or not number:
                 number = ""
-                raise Problem("bad_request", "There is no requestId.")
+                raise Problem("bad_request", "requestId is missing.")
             await self._heard(number, asked)
         except Problem as problem:
             await self._error(number, f"{problem.message} {problem.hint}".strip())
@@ -69,11 +69,11 @@ class ChatTalk(SocketTalk):
                 body = asked.get("body")
                 agent = body.get("agent") if isinstance(body, dict) else None
                 if agent is not None and not isinstance(agent, str):
-                    raise Problem("bad_request", "body.agent is the name of an agent.")
+                    raise Problem("bad_request", "body.agent must be the name of an agent.")
                 self.check_room()
                 await self._begin(number, self._chats.answer(agent, asked, self.caller))
             case _:
-                raise Problem("bad_request", "There is no such type.", hint="There are send, resume and abort.")
+                raise Problem("bad_request", "The type is unknown.", hint="Use send, resume or abort.")
 
     async def _begin(self, number: str, answer: Answer) -> None:
         self.check_room()

@@ -65,8 +65,8 @@ _READ: Final = frozenset(
 """Fields that are parsed elsewhere, or do not concern the model."""
 
 _CANNOT: Final = {
-    "functions": "Give tools instead.",
-    "function_call": "Give tool_choice instead.",
+    "functions": "Use tools instead.",
+    "function_call": "Use tool_choice instead.",
     "conversation": "Send the conversation in input, or previous_response_id.",
     "prompt": "Send what the prompt says in instructions and input.",
 }
@@ -93,7 +93,7 @@ def asked_of_model(body: Mapping[str, Any], *, responses: bool) -> Asked:
     """Parses a request to a bare model in either API. Raises Problem."""
     for name, hint in _CANNOT.items():
         if body.get(name) is not None:
-            raise Problem("bad_request", f"{name} cannot be had here.", hint=hint, param=name)
+            raise Problem("bad_request", f"{name} is not supported.", hint=hint, param=name)
     asked = asked_of_responses(body, bare=True) if responses else asked_of_chat(body, bare=True)
     tools = [_tool(one, f"tools[{at}]", responses=responses) for at, one in enumerate(body.get("tools") or ())]
     settings = _settings(body, responses=responses)
@@ -149,14 +149,14 @@ def _checked(setting: str, value: Any, field: str) -> Any:
 def _tool(one: Any, param: str, *, responses: bool) -> ToolSpec | ProviderTool:
     kind = one.get("type") if isinstance(one, Mapping) else None
     if not isinstance(kind, str) or kind == "custom":
-        raise Problem("bad_request", f"{param} is no function.", hint='Give {"type": "function", …}.', param=param)
+        raise Problem("bad_request", f"{param} is not a function.", hint='Give {"type": "function", …}.', param=param)
     if kind != "function":
         return ProviderTool(dict(one))  # a provider-side tool, such as web search
     told = one if responses else one.get("function")
     told = told if isinstance(told, Mapping) else {}
     name, parameters, strict = told.get("name"), told.get("parameters"), told.get("strict")
     if not isinstance(name, str) or not name or not isinstance(parameters, (Mapping, type(None))):
-        raise Problem("bad_request", f"{param}: a function has a name and parameters.", param=param)
+        raise Problem("bad_request", f"{param}: a function needs a name and parameters.", param=param)
     return ToolSpec(
         name=name,
         description=str(told.get("description") or ""),
@@ -176,8 +176,8 @@ def _choice(given: Any) -> str | None:
         name = inner.get("name") if isinstance(inner, Mapping) else given.get("name")
         if isinstance(name, str) and name:
             return name
-    hint = 'There are "auto", "none", "required", and one function by its name.'
-    raise Problem("bad_request", "That tool_choice cannot be had here.", hint=hint, param="tool_choice")
+    hint = 'Use "auto", "none", "required", or one function by its name.'
+    raise Problem("bad_request", "That tool_choice is not supported.", hint=hint, param="tool_choice")
 
 
 def _shape(body: Mapping[str, Any], *, responses: bool) -> OutputSpec | None:
@@ -196,8 +196,8 @@ def _shape(body: Mapping[str, Any], *, responses: bool) -> OutputSpec | None:
     told = given if responses else given.get("json_schema") if isinstance(given, Mapping) else None
     schema = told.get("schema") if isinstance(told, Mapping) else None
     if kind != "json_schema" or not isinstance(told, Mapping) or not isinstance(schema, Mapping):
-        hint = "There are text, json_object, and json_schema with a name and a schema."
-        raise Problem("bad_request", f"That {param} cannot be had here.", hint=hint, param=param)
+        hint = "Use text, json_object, or json_schema with a name and a schema."
+        raise Problem("bad_request", f"That {param} is not supported.", hint=hint, param=param)
     return OutputSpec(
         name=str(told.get("name") or "answer"),
         schema=dict(schema),

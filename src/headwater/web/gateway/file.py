@@ -23,7 +23,7 @@ from headwater.web.gateway.target import Target
 __all__ = ("EXAMPLE", "read_file", "read_text")
 
 EXAMPLE: Final = """\
-# Each name stands for a model, or for models that are asked in order until one of them begins to answer.
+# Each name is one model, or a list of models to try in order until one starts to answer.
 smart = "anthropic/claude-sonnet-5"
 fast = ["groq/openai/gpt-oss-120b", "openai/gpt-5.4-mini"]
 
@@ -53,7 +53,7 @@ def read_text(text: str, path: str, env: Mapping[str, str] = os.environ) -> list
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}.", hint="A text stands in quotes.") from None
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.", hint="Write strings in quotes.") from None
     if not given:
         raise ConfigurationError(f"{path} names no model.", hint='Write one: fast = "groq/openai/gpt-oss-120b".')
     return [_Entry(path, name, env).read(value) for name, value in given.items()]
@@ -76,11 +76,13 @@ class _Entry:
             return ServedModel(name, self._chain(value, name))
         self._check_keys(value, (*_TARGET, *_NAME), name)
         if ("model" in value) is ("models" in value):
-            raise self.wrong(name, "there is no model, or there are two ways to it.", "Give model or models.")
+            raise self.wrong(name, "it needs a model or models, and not both.", "Give model or models.")
         if "models" in value:
             if alone := [key for key in _TARGET if key in value]:
                 hint = "Write it in the model's own table: models = [{ model = …, … }, …]."
-                raise self.wrong(f"{name}.{alone[0]}", "it is one model's, and there are several.", hint)
+                raise self.wrong(
+                    f"{name}.{alone[0]}", "this setting applies to one model, and the list has several.", hint
+                )
             targets = self._chain(value["models"], f"{name}.models")
         else:
             targets = self._target({key: value[key] for key in _TARGET if key in value}, name)
@@ -105,7 +107,7 @@ class _Entry:
         known = ("connect", "first_token", "idle", "step", "run")
         key = f"{self._name}.timeouts"
         if not isinstance(given, Mapping):
-            raise self.wrong(key, "it is no table.", "Write timeouts = { first_token = 20 }.")
+            raise self.wrong(key, "it must be a table.", "Write timeouts = { first_token = 20 }.")
         self._check_keys(given, known, key)
         return Timeouts(**given)
 
@@ -113,7 +115,7 @@ class _Entry:
         if isinstance(value, str):
             return self._target({"model": value}, key)
         if not isinstance(value, list) or not value:
-            raise self.wrong(key, "it is no model.", 'Write "provider/model", or a list of such names.')
+            raise self.wrong(key, "it is not the name of a model.", 'Write "provider/model", or a list of such names.')
         targets: list[Target] = []
         for number, one in enumerate(value):
             place = f"{key}[{number}]"
@@ -123,13 +125,15 @@ class _Entry:
             elif isinstance(one, str):
                 targets += self._target({"model": one}, place)
             else:
-                raise self.wrong(place, "it is no model.", 'Write "provider/model".')
+                raise self.wrong(place, "it is not the name of a model.", 'Write "provider/model".')
         return targets
 
     def _target(self, given: Mapping[str, Any], key: str) -> list[Target]:
         name = given.get("model")
         if not isinstance(name, str) or not name.strip():
-            raise self.wrong(f"{key}.model" if "model" in given else key, "there is no model.", "Name one.")
+            raise self.wrong(
+                f"{key}.model" if "model" in given else key, "the model is missing.", 'Add model = "provider/model".'
+            )
         try:
             model = Model(name, base_url=given.get("base_url"), api_key=self._key(given.get("api_key_env"), key))
             settings = self._settings(given.get("settings"), key)
@@ -142,7 +146,9 @@ class _Entry:
         if variable is None:
             return None
         if not isinstance(variable, str) or not variable:
-            raise self.wrong(f"{key}.api_key_env", "it is no variable.", "Give the name of the variable with the key.")
+            raise self.wrong(
+                f"{key}.api_key_env", "it is not the name of a variable.", "Give the name of the variable with the key."
+            )
         if not (value := self._env.get(variable)):
             raise self.wrong(f"{key}.api_key_env", f"{variable} is not set.", f"Set it: export {variable}=…")
         return value
@@ -151,23 +157,23 @@ class _Entry:
         if given is None:
             return None
         if not isinstance(given, Mapping):
-            raise self.wrong(f"{key}.settings", "it is no table.", "Write settings = { temperature = 0.2 }.")
+            raise self.wrong(f"{key}.settings", "it must be a table.", "Write settings = { temperature = 0.2 }.")
         return merged(Settings(), given)
 
     def _drop(self, given: Any, key: str) -> frozenset[str]:
         if given is None:
             return frozenset()
         if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-            raise self.wrong(f"{key}.drop", "it is no list of names.", 'Write drop = ["seed"].')
+            raise self.wrong(f"{key}.drop", "it must be a list of names.", 'Write drop = ["seed"].')
         return frozenset(given)
 
     def _check_keys(self, given: Mapping[str, Any], known: tuple[str, ...], key: str) -> None:
         for one in given:
             if one in ("api_key", "key", "token"):
-                hint = "Put it into a variable, and name that: api_key_env = …"
-                raise self.wrong(f"{key}.{one}", "keys do not stand in this file.", hint)
+                hint = "Put it into an environment variable and name the variable: api_key_env = …"
+                raise self.wrong(f"{key}.{one}", "this file must not contain keys.", hint)
             if one not in known:
-                raise self.wrong(f"{key}.{one}", "there is no such key.", f"There are {', '.join(known)}.")
+                raise self.wrong(f"{key}.{one}", "this setting is unknown.", f"The settings are {', '.join(known)}.")
 
     def _told(self, key: str, error: HeadwaterError) -> ConfigurationError:
         """Returns the error with its place, added only once."""

@@ -89,9 +89,11 @@ def parsed(data: bytes) -> Any:
     try:
         value = _json.decode(data or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem("bad_json", f"The body is no JSON: {_said(error)}.", hint="Send one JSON object.") from None
+        raise Problem(
+            "bad_json", f"The body is not valid JSON: {_said(error)}.", hint="Send one JSON object."
+        ) from None
     if not isinstance(value, dict):
-        raise Problem("bad_request", "The body is no JSON object.", hint="Send one JSON object.")
+        raise Problem("bad_request", "The body is not a JSON object.", hint="Send one JSON object.")
     _check_depth(value)
     return value
 
@@ -107,7 +109,7 @@ def fitting(value: Any, kind: type[T]) -> T:
 
 
 def _said(error: BaseException) -> str:
-    return "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
 def _check_depth(value: Any) -> None:
@@ -122,7 +124,11 @@ def _check_depth(value: Any) -> None:
         ]
         if not level:
             return
-    raise Problem("bad_request", f"The body is nested more than {MAX_BODY_DEPTH} deep.", hint="Send it flatter.")
+    raise Problem(
+        "bad_request",
+        f"The body has more than {MAX_BODY_DEPTH} levels of nesting.",
+        hint="Use fewer levels of nesting.",
+    )
 
 
 # --- messages
@@ -141,7 +147,7 @@ def _message(one: Any, at: int) -> Any:
         return {"role": "user", "content": [{"type": "text", "text": one}]}
     if not isinstance(one, Mapping) or "role" not in one:
         hint = 'Write {"role": "user", "content": "…"}.'
-        raise Problem("bad_request", f"input[{at}] is no message.", hint=hint, param="input")
+        raise Problem("bad_request", f"input[{at}] is not a message.", hint=hint, param="input")
     content = one.get("content", ())
     return {**one, "content": [{"type": "text", "text": content}] if isinstance(content, str) else content}
 
@@ -167,7 +173,9 @@ def position(text: str | None) -> int:
         return 0
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST):
-        raise Problem("bad_position", "The id of an event is a number.", hint="Send the last id that you have seen.")
+        raise Problem(
+            "bad_position", "The id of an event must be a number.", hint="Send the last id that you received."
+        )
     return int(text) + 1
 
 
@@ -176,5 +184,5 @@ def number(name: str, text: str | None, default: int | None, *, least: int = 0, 
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST and least <= int(text) <= most):
-        raise Problem("bad_request", f"{name} is a number from {least} to {most}.", param=name)
+        raise Problem("bad_request", f"{name} must be a number from {least} to {most}.", param=name)
     return int(text)

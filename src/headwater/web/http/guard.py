@@ -68,7 +68,7 @@ class Guard:
     ) -> None:
         if token is not None and len(token) < MIN_TOKEN:
             raise ConfigurationError(
-                f"The token has {len(token)} characters, and {MIN_TOKEN} are the least.",
+                f"The token has {len(token)} characters; at least {MIN_TOKEN} are required.",
                 hint='Make one: python -c "import secrets; print(secrets.token_urlsafe(32))".',
             )
         self._hosts = None if hosts is None else frozenset(host.lower().rstrip(".") for host in hosts)
@@ -85,12 +85,14 @@ class Guard:
             raise _foreign("a page of another site")
         if not (asked.public or self._token is None or self._knows(asked)):
             raise Problem(
-                "unauthorized", "A token is needed.", hint="Send it: Authorization: Bearer …, or open the printed URL."
+                "unauthorized",
+                "A token is required.",
+                hint="Send it: Authorization: Bearer …, or open the printed URL.",
             )
         if asked.method == "POST" and not _is_empty(asked.headers):
             kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != _JSON:
-                raise Problem("not_json", f"A POST is {_JSON} here.", hint=f"Send Content-Type: {_JSON}.")
+                raise Problem("not_json", f"The body of a POST must be {_JSON}.", hint=f"Send Content-Type: {_JSON}.")
 
     def _check_host(self, asked: Asked) -> None:
         if self._hosts is None:
@@ -98,7 +100,9 @@ class Guard:
         name = _host_name(asked.headers.get("host", ""))
         known = name is not None and (name in self._hosts or name == asked.address.lower() or _is_loopback(name))
         if not known or "host" in asked.doubled:
-            raise Problem("bad_host", "This server does not go by that name.", hint="Allow it: --allow-host NAME.")
+            raise Problem(
+                "bad_host", "This server does not accept this host name.", hint="Allow it with --allow-host NAME."
+            )
 
     def _check_origin(self, asked: Asked) -> bool:
         """Whether an allowed site sent the request. Raises Problem if another site did."""
@@ -139,7 +143,11 @@ def _is_empty(headers: Mapping[str, str]) -> bool:
 
 
 def _foreign(who: str) -> Problem:
-    return Problem("bad_origin", f"This server does not answer {who}.", hint="Allow it: --origin, or origins=[…].")
+    return Problem(
+        "bad_origin",
+        f"This server does not accept requests from {who}.",
+        hint="Allow it with --origin, or origins=[…].",
+    )
 
 
 def _text(data: bytes) -> str:
@@ -174,7 +182,7 @@ def checked_origin(origin: str) -> str:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
-        raise ConfigurationError(f"{origin!r} is no origin.", hint="Write https://app.example, without a path.")
+        raise ConfigurationError(f"{origin!r} is not an origin.", hint="Write https://app.example, without a path.")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + ("" if port in (None, _PORTS[parts.scheme]) else f":{port}")
 

@@ -138,7 +138,11 @@ class Site:
         """Handles an unexpected error: the client gets an id, the log gets the details."""
         number = secrets.token_hex(4)
         LOG.exception("%s went wrong (%s).", one_line(connection.url.path), number)
-        return Problem("internal", f"Something went wrong here ({number}).", hint="The server's log has more.")
+        return Problem(
+            "internal",
+            f"The server failed to handle the request ({number}).",
+            hint="See this number in the server's log.",
+        )
 
     def _allow(self, request: Request, answer: Response) -> None:
         """Adds the CORS headers for an allowed site; without them, browsers hide the response from other sites."""
@@ -151,7 +155,7 @@ class Site:
     async def preflight(self, request: Request, caller: str | None) -> Response:
         """Answers a CORS preflight request; only allowed sites pass."""
         if request.headers.get("origin") not in self.guard.origins:
-            raise Problem("method_not_allowed", "Nothing is to be had by OPTIONS here.")
+            raise Problem("method_not_allowed", "OPTIONS is not supported here.")
         allowed = {
             "access-control-allow-methods": "GET, POST, DELETE",
             "access-control-allow-headers": f"authorization, content-type, last-event-id, {_OF_MCP}",
@@ -173,7 +177,7 @@ class Site:
                     if len(data) > bound:
                         raise _too_large(bound)
         except TimeoutError:
-            raise Problem("too_slow", f"The body did not come within {BODY_SECONDS:g} s.") from None
+            raise Problem("too_slow", f"The body did not arrive within {BODY_SECONDS:g} s.") from None
         return bytes(data)
 
 
@@ -186,4 +190,4 @@ def _ip_address(server: Any) -> str:
 
 
 def _too_large(bound: int) -> Problem:
-    return Problem("too_large", f"The body is longer than {bound} bytes.", hint="Send less at once.")
+    return Problem("too_large", f"The body is longer than {bound} bytes.", hint="Send a shorter body.")

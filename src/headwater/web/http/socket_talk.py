@@ -95,7 +95,9 @@ class SocketTalk:
         """Raises Problem if the socket already streams the maximum number of runs."""
         self.manager.check_readers()
         if len(self.telling) >= MAX_TOLD:
-            raise Problem("too_many_readers", f"{MAX_TOLD} runs are told here.", hint="Detach some.", retry_after=5)
+            raise Problem(
+                "too_many_readers", f"{MAX_TOLD} runs are attached to this socket.", hint="Detach some.", retry_after=5
+            )
 
     def tell(self, name: str, reading: Reading) -> None:
         """Starts streaming a run under that name, line by line."""

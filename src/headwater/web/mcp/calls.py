@@ -89,7 +89,7 @@ class Calls:
         going, leaving = asyncio.create_task(call.go(tool)), asyncio.create_task(asking.gone.wait())
         try:
             await asyncio.wait({going, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            return going.result() if going.done() else _failed("The client has left.")
+            return going.result() if going.done() else _failed("The client disconnected.")
         except asyncio.CancelledError:
             if not asking.gone.is_set():
                 live.cancel()  # the client cancelled the call
@@ -119,7 +119,7 @@ class Calls:
         run, _, position = state.partition(":")
         live = self._manager.get(run, caller)
         if not (position.isascii() and position.isdigit() and int(position[:15]) <= live.visible):
-            raise Problem("bad_position", "The requestState is none of this server.", hint="Send it back as it came.")
+            raise Problem("bad_position", "The requestState is not from this server.", hint="Send it back unchanged.")
         return live, int(position[:15])
 
     def _take_answers(self, live: LiveRun, given: dict[str, Any], caller: str | None) -> None:
@@ -170,7 +170,7 @@ class _Call:
                         task.cancel()
                 elif live.pending:
                     if not all(can_be_asked(one, self._modes) for one in live.pending):
-                        return self._elsewhere("The client cannot ask one.")
+                        return self._elsewhere("The client cannot ask a person.")
                     if self._modern:
                         return self._ask_by_result(note.waits)
                     self._ask()
@@ -218,7 +218,7 @@ class _Call:
         """Ends the call with the open questions: the client calls again with the answers."""
         asked = self._live.pending
         if not all(can_be_asked(one, self._modes) for one in asked):
-            return self._elsewhere("The client cannot ask one.")
+            return self._elsewhere("The client cannot ask a person.")
         self._wait_for_people()
         requests: dict[str, types.InputRequest] = {
             one.id: types.ElicitRequest.model_validate({"method": "elicitation/create", "params": elicitation(one)})

@@ -76,7 +76,7 @@ class MCPRoutes:
             said = f"MCP needs the package mcp, 2.3 or later ({error})."
             raise Problem("not_configured", said, hint='Install it: pip install "headwater[mcp]".') from error
         if self._site.manager.stopped.is_set():
-            raise Problem("shutting_down", "The server is about to stop.", hint="Try again soon.", retry_after=5)
+            raise Problem("shutting_down", "The server is shutting down.", hint="Try again soon.", retry_after=5)
         if self._sessions is None or self._task is None or self._task.done():
             limits = self._site.limits
             self._sessions = sessions = StreamableHTTPSessionManager(

@@ -14,7 +14,7 @@ __all__ = ("INPUT", "offered")
 
 INPUT: Final[dict[str, Any]] = {
     "type": "object",
-    "properties": {"input": {"type": "string", "description": "What is to be done, in full."}},
+    "properties": {"input": {"type": "string", "description": "The task, with all details."}},
     "required": ["input"],
     "additionalProperties": False,
 }

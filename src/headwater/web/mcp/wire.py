@@ -79,5 +79,5 @@ def result_of(run: str, end: End | None, response: Response[Any] | Results | Non
     if isinstance(end, RunFailed):
         wrong = f"The run failed: {end.error.message}"
     else:
-        wrong = f"The run was cancelled ({end.by})." if isinstance(end, RunCancelled) else "The run ended too early."
+        wrong = f"The run was cancelled ({end.by})." if isinstance(end, RunCancelled) else "The run was interrupted."
     return Result((*((said,) if said else ()), f"{wrong} Its log is /runs/{run}."), failed=True)

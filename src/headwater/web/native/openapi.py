@@ -27,7 +27,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: type[msgspec.Struct] | None = None
     query: Mapping[str, Mapping[str, Any]] = {}
     headers: Mapping[str, Mapping[str, Any]] = {}
-    answers: Mapping[str, str] = msgspec.field(default_factory=lambda: {"200": "As it is."})
+    answers: Mapping[str, str] = msgspec.field(default_factory=lambda: {"200": "The result."})
     """The successful responses, by status."""
     produces: str = "application/json"
     streams: bool = False
@@ -88,8 +88,8 @@ _OF_A_BODY: Final = ("bad_json", "bad_request", "not_json", "too_large", "too_sl
 _OF_AN_ANSWER: Final = ("unknown_question", "answered", "run_ended")
 _TEXT: Final = {"type": "string"}
 _SELECTION: Final[Mapping[str, Mapping[str, Any]]] = {
-    "after": {"type": "integer", "minimum": 0, "description": "The last id that was seen."},
-    "agent": {"type": "string", "description": "A name, or several: the end of a path."},
+    "after": {"type": "integer", "minimum": 0, "description": "The last id that was received."},
+    "agent": {"type": "string", "description": "The name of an agent, or the end of a path."},
     "depth": {"type": "integer", "minimum": 0},
     "final_only": {"type": "boolean", "default": False},
 }
@@ -120,7 +120,7 @@ OPERATIONS: Final = (
         query={
             "agent": _TEXT,
             "state": {"enum": ["queued", "running", "waiting", "finished", "failed", "cancelled"]},
-            "before": {"type": "string", "description": "A run: only those begun before it."},
+            "before": {"type": "string", "description": "The id of a run: only runs that started before it."},
             "limit": {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
         },
         refused=("bad_request", "unknown_run"),
@@ -134,7 +134,7 @@ OPERATIONS: Final = (
         example={"input": "Explain tides."},
         leads_to=("run", "events", "cancel", "say", "answer", "approve", "page"),
         headers={"Accept": _TEXT},
-        answers={"200": "The run as it happens.", "201": "The run has begun."},
+        answers={"200": "The run, streamed.", "201": "The run has started."},
         streams=True,
         refused=(
             "unknown_agent",
@@ -148,15 +148,17 @@ OPERATIONS: Final = (
     _of_run("run", "The state of a run, and its result so far.", at=""),
     _of_run(
         "events",
-        "A run's events, from its beginning or after one of them, until it ends.",
+        "The events of a run, from its start or after a given one, until it ends.",
         at="/events",
         query=_SELECTION,
         headers={"Last-Event-ID": _TEXT, "Accept": _TEXT},
-        answers={"200": "The events.", "204": "The run has ended, and nothing comes after that id."},
+        answers={"200": "The events.", "204": "The run has ended, and there are no events after that id."},
         streams=True,
         refused=("bad_position", "bad_request", "too_many_readers"),
     ),
-    _tell_run("cancel", "Stop a run.", at="/cancel", answers={"200": "It had ended.", "202": "It is being stopped."}),
+    _tell_run(
+        "cancel", "Stop a run.", at="/cancel", answers={"200": "The run had ended.", "202": "The run is being stopped."}
+    ),
     _tell_run(
         "say",
         "Send a message to a run while it works.",
@@ -168,12 +170,12 @@ OPERATIONS: Final = (
     _tell_run(
         "approve", "Allow or deny a call that waits for approval.", at="/approve", body=Approving, refused=_OF_AN_ANSWER
     ),
-    _of_run("page", "A run as one file that plays, without a network.", at="/page.html", produces="text/html"),
+    _of_run("page", "A run as one HTML file that plays it, also offline.", at="/page.html", produces="text/html"),
     _get(
         "/health",
         "health",
         "Whether runs can be started here.",
-        answers={"200": "They can.", "503": "The server is about to stop."},
+        answers={"200": "It does.", "503": "The server is shutting down."},
         public=True,
     ),
     _get("/openapi.json", "openapi", "This document."),

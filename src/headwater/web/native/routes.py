@@ -73,7 +73,7 @@ class NativeRoutes:
         query = request.query_params
         state = query.get("state")
         if state is not None and state not in STATES:
-            raise Problem("bad_request", f"state is one of {', '.join(STATES)}.", param="state")
+            raise Problem("bad_request", f"state must be one of {', '.join(STATES)}.", param="state")
         limit = number("limit", query.get("limit"), PAGE, least=1, most=MOST) or PAGE
         agent, before = query.get("agent"), query.get("before")
         found = [*self.manager.runs(caller, agent=agent, state=state)]  # type: ignore[arg-type]
@@ -113,7 +113,7 @@ class NativeRoutes:
         depth = number("depth", query.get("depth"), None, most=1000)
         final = query.get("final_only", "false")
         if final not in ("true", "false", "1", "0"):
-            raise Problem("bad_request", "final_only is true or false.", param="final_only")
+            raise Problem("bad_request", "final_only must be true or false.", param="final_only")
         choice = choice_of(agent, depth, final in ("true", "1"))
         lines = _accepted(request.headers.get("accept", "")) is NDJSON
         wire = native(choice, lines=lines)

@@ -48,10 +48,10 @@ class Conversation(SocketTalk):
             number = asked.pop("id", None)
             if not isinstance(number, (str, int)):
                 number = None
-                raise Problem("bad_request", "There is no id.", hint='Send {"id": …, "op": …}.', param="id")
+                raise Problem("bad_request", "id is missing.", hint='Send {"id": …, "op": …}.', param="id")
             op = asked.pop("op", None)
             if not isinstance(op, str) or op not in _OPS:
-                raise Problem("bad_request", "There is no such op.", hint=f"There are {', '.join(_OPS)}.", param="op")
+                raise Problem("bad_request", "The op is unknown.", hint=f"There are {', '.join(_OPS)}.", param="op")
             return {"id": number, "ok": await _OPS[op](self, asked)}
         except Problem as problem:
             return {"id": number, **problem.body()}
@@ -61,7 +61,7 @@ class Conversation(SocketTalk):
     def _run(self, asked: dict[str, Any]) -> LiveRun:
         run = asked.pop("run", None)
         if not isinstance(run, str):
-            raise Problem("bad_request", "There is no run.", hint='Send {"run": its id}.', param="run")
+            raise Problem("bad_request", "run is missing.", hint='Send {"run": its id}.', param="run")
         return self.manager.get(run, self.caller)
 
     async def _start(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Conversation(SocketTalk):
         live = self._run(asked)
         wanted = fitting(asked, Attaching)
         if live.id in self.telling:
-            raise Problem("bad_request", "That run is attached.", hint="Detach it first.", param="run")
+            raise Problem("bad_request", "The run is already attached.", hint="Detach it first.", param="run")
         self.check_room()
         reset = wanted.after is not None and wanted.after >= live.visible
         self._attach(live, msgspec.structs.replace(wanted, after=None) if reset else wanted)

@@ -50,14 +50,14 @@ def _common(body: Mapping[str, Any]) -> tuple[str, bool]:
     """Returns the model and whether to stream. Raises Problem for unsupported fields."""
     for name, fine in _CANNOT.items():
         if (given := body.get(name)) is not None and given not in fine:
-            raise _refused(name, f"{name} cannot be had here.", "Leave it out.")
+            raise _refused(name, f"{name} is not supported.", "Leave it out.")
     if body.get("modalities") not in (None, [], ["text"]) or body.get("audio") is not None:
-        raise _refused("modalities", "Answers are text here.", "Leave out modalities and audio.")
+        raise _refused("modalities", "Only text answers are supported.", "Leave out modalities and audio.")
     model, stream = body.get("model"), body.get("stream")
     if not isinstance(model, str) or not model:
         raise _refused("model", "There is no model.", "Name an agent.")
     if stream not in (None, True, False):
-        raise _refused("stream", "stream is true or false.")
+        raise _refused("stream", "stream must be true or false.")
     return model, bool(stream)
 
 
@@ -66,12 +66,12 @@ def _check_format(param: str, given: Any, *, bare: bool) -> None:
         return
     kind = given.get("type") if isinstance(given, Mapping) else None
     if given is not None and kind != "text":
-        raise _refused(param, "The agent decides what form its answer has.", f"Leave out {param}.")
+        raise _refused(param, "The agent determines the format of its answer.", f"Leave out {param}.")
 
 
 def _tool(name: Any, description: Any, parameters: Any, param: str) -> dict[str, Any]:
     if not isinstance(name, str) or not name or not isinstance(parameters, (Mapping, type(None))):
-        raise _refused(param, "A function has a name and parameters.")
+        raise _refused(param, "A function needs a name and parameters.")
     empty: dict[str, Any] = {"type": "object", "properties": {}}
     return {"name": name, "description": str(description or ""), "parameters": dict(parameters or empty)}
 
@@ -94,7 +94,7 @@ def _listed(body: Mapping[str, Any], name: str) -> Sequence[Any]:
     if given is None:
         return ()
     if not isinstance(given, list):
-        raise _refused(name, f"{name} is a list.")
+        raise _refused(name, f"{name} must be a list.")
     return given
 
 
@@ -139,13 +139,13 @@ def _chat_message(one: Any, param: str) -> Message:
         text = _joined(_parts(one.get("content"), param, optional=True))
         number = _text(one.get("tool_call_id")) or _text(one.get("name"))
         return Message.tool(ToolResult(id=number, name=_text(one.get("name")), content=text))
-    raise _refused(param, f"{param} has no role that is known.", "There are system, user, assistant and tool.")
+    raise _refused(param, f"{param} has an unknown role.", "Use system, user, assistant or tool.")
 
 
 def _call(call: Any, param: str) -> ToolCall:
     inner = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(inner, Mapping) or not isinstance(call.get("id"), str) or not isinstance(inner.get("name"), str):
-        raise _refused(param, f"{param} has a tool call that is none.")
+        raise _refused(param, f"{param} has an invalid tool call.")
     return ToolCall(id=call["id"], name=inner["name"], arguments=_arguments(inner.get("arguments")), by="client")
 
 
@@ -173,7 +173,7 @@ def _parts(content: Any, param: str, *, optional: bool = False) -> tuple[Any, ..
     if content is None and optional:
         return ()
     if not isinstance(content, list):
-        raise _refused(param, f"{param} has no content.", "Content is a text or a list of parts.")
+        raise _refused(param, f"{param} has no content.", "Content must be a string or a list of parts.")
     return tuple(part for one in content if (part := _part(one, param)) is not None)
 
 
@@ -193,7 +193,7 @@ def _part(one: Any, param: str) -> Any:
         case "file" | "input_file":
             inner = one.get("file")
             return _file(inner if isinstance(inner, Mapping) else one, param)
-    raise _refused(param, f"{param} has a part of a kind that is not taken: {kind!r}.")
+    raise _refused(param, f"{param} has a part of an unsupported type: {kind!r}.")
 
 
 def _image(told: Mapping[str, Any], param: str) -> Image:
@@ -211,9 +211,7 @@ def _sound(given: Any, param: str) -> File:
         data = base64.b64decode(given["data"], validate=True)
         return File(data=data, media_type=f"audio/{given['format']}")
     except (TypeError, KeyError, ValueError):
-        raise _refused(
-            param, f"{param} has a sound without its data.", "Send its data in base64, and format."
-        ) from None
+        raise _refused(param, f"{param} has audio without its data.", "Send its data in base64, and format.") from None
 
 
 def _file(one: Mapping[str, Any], param: str) -> File:
@@ -263,7 +261,7 @@ def asked_of_responses(body: Mapping[str, Any], *, bare: bool = False) -> Asked:
     ]
     previous = body.get("previous_response_id")
     if previous is not None and not isinstance(previous, str):
-        raise _refused("previous_response_id", "previous_response_id is a response's id.")
+        raise _refused("previous_response_id", "previous_response_id must be a response's id.")
     history, task = _parted(_calls_together(_together(said)), "input", bare=bare)
     if isinstance(told := body.get("instructions"), str) and told:
         history = (Message.system(told), *history)
@@ -273,7 +271,7 @@ def asked_of_responses(body: Mapping[str, Any], *, bare: bool = False) -> Asked:
 
 def _item(item: Any, param: str) -> Sequence[Message]:
     if not isinstance(item, Mapping):
-        raise _refused(param, f"{param} is no item.")
+        raise _refused(param, f"{param} is not an item.")
     kind = item.get("type") or ("message" if "role" in item else None)
     match kind:
         case "message":
@@ -287,7 +285,7 @@ def _item(item: Any, param: str) -> Sequence[Message]:
             return (Message.tool(ToolResult(id=_text(item.get("call_id")), name="", content=text)),)
         case "reasoning" | "mcp_call" | "item_reference":
             return ()  # this server's own tool calls, sent back by the client
-    raise _refused(param, f"{param} is of a kind that is not taken: {kind!r}.")
+    raise _refused(param, f"{param} has an unsupported type: {kind!r}.")
 
 
 def _calls_together(said: Sequence[Message]) -> list[Message]:

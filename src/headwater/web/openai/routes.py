@@ -81,7 +81,9 @@ class OpenAIRoutes:
         if not asked.tools:
             return {}
         if not isinstance(member, Agent):
-            raise Problem("bad_request", f"{member.name!r} takes no tools.", hint="Leave out tools.", param="tools")
+            raise Problem(
+                "bad_request", f"{member.name!r} does not accept tools.", hint="Leave out tools.", param="tools"
+            )
         return {"client_tools": asked.tools}
 
     def streamed(self, live: LiveRun, wire: Wire) -> Response:
@@ -140,7 +142,7 @@ class OpenAIRoutes:
     def _said_before(self, previous: str, caller: str | None) -> tuple[Any, ...]:
         live = self._response(previous, caller, param="previous_response_id")
         if not live.over:
-            said = f"The response {previous} is still at work."
+            said = f"The response {previous} is still in progress."
             raise Problem("bad_request", said, hint="Wait for it.", param="previous_response_id")
         response = live.response
         return () if response is None else tuple(getattr(response, "messages", ()))
@@ -150,7 +152,7 @@ class OpenAIRoutes:
             return self.manager.get(run_id(response), caller)
         except Problem:
             said = f"There is no response {response!r}."
-            hint = "One that has ended is kept for a while only."
+            hint = "Responses are kept for a limited time after they end."
             raise Problem("unknown_run", said, hint=hint, param=param) from None
 
     async def _so_far(self, live: LiveRun) -> Any:

@@ -60,7 +60,7 @@ class Actions:
         """Sends messages to an active run, which are added before its next model request."""
         said = messages(asked.input)
         if any(message.role != "user" for message in said):
-            raise Problem("bad_request", "What is said to a run is the user's.", param="input")
+            raise Problem("bad_request", "A message to a run must have the role user.", param="input")
         run = live.run
         if run is None:
             raise _over(live)
@@ -71,7 +71,7 @@ class Actions:
             raise Problem("bad_request", error.message, hint=hint, param="agent") from None
         if not all(heard):
             if asked.agent is not None and not run.stopping:
-                raise Problem("unknown_agent", f"Nobody named {asked.agent!r} is listening.", param="agent")
+                raise Problem("unknown_agent", f"No agent named {asked.agent!r} is running.", param="agent")
             raise _over(live)
 
     def answer(self, live: LiveRun, asked: Answering, caller: str | None) -> None:
@@ -100,7 +100,7 @@ def choice_of(agent: list[str], depth: int | None, final_only: bool) -> Choice |
 
 
 def _over(live: LiveRun) -> Problem:
-    return Problem("run_ended", f"The run has ended: {live.state}.", hint="Begin another one.")
+    return Problem("run_ended", f"The run has ended: {live.state}.", hint="Start another run.")
 
 
 _CODES: dict[type[Exception], str] = {

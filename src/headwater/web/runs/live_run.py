@@ -162,9 +162,9 @@ class LiveRun:
     def _worked_too_long(self) -> None:
         self._clock = None
         seconds = self._limits.work_seconds
-        error = f"The run worked for longer than the {seconds:g} s that this server gives one."
+        error = f"The run took longer than the {seconds:g} s that this server allows."
         if self._run is not None:
-            self._run.task_failed(RunTimeout(error, hint="Ask for less at a time.", clock="work", seconds=seconds))
+            self._run.task_failed(RunTimeout(error, hint="Ask for less in one run.", clock="work", seconds=seconds))
             self._drive_unled()
 
     # --- its state
@@ -426,8 +426,8 @@ class Reading(AsyncIterator[bytes]):
 
 def _too_long(bytes: int) -> LimitExceeded:
     return LimitExceeded(
-        f"The run's log is longer than the {bytes} bytes that this server keeps of one.",
-        hint="Ask for less at a time, or raise Limits(log_bytes=…).",
+        f"The run's log is longer than the {bytes} bytes that this server keeps per run.",
+        hint="Ask for less in one run, or raise Limits(log_bytes=…).",
         limit="log_bytes",
         size=bytes,
     )

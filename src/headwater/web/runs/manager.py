@@ -90,7 +90,7 @@ class Manager:
             elif history:
                 options["history"] = tuple(history)
         elif thread is not None:
-            raise Problem("bad_request", f"{member.name!r} keeps no conversation.", hint="Leave out thread.")
+            raise Problem("bad_request", f"{member.name!r} does not keep conversations.", hint="Leave out thread.")
         elif history:
             task = (*history, *([Message.user(task)] if isinstance(task, str) else task))
         try:
@@ -122,18 +122,18 @@ class Manager:
 
     def _check_room(self, owner: str | None) -> None:
         if self.draining:
-            raise Problem("shutting_down", "The server is about to stop.", hint="Try again soon.", retry_after=5)
+            raise Problem("shutting_down", "The server is shutting down.", hint="Try again soon.", retry_after=5)
         limits = self.limits
         if len(self._going) >= limits.runs:
-            raise Problem("too_many_runs", f"{limits.runs} runs are at work.", hint="Try again soon.", retry_after=5)
+            raise Problem("too_many_runs", f"{limits.runs} runs are active.", hint="Try again soon.", retry_after=5)
         if owner is not None and sum(live.owner == owner for live in self._going.values()) >= limits.runs_of_one:
-            said = f"{limits.runs_of_one} of your runs are at work."
+            said = f"{limits.runs_of_one} of your runs are active."
             raise Problem("too_many_runs", said, hint="Wait for one to end, or cancel one.", retry_after=5)
 
     def _thread(self, conversation: _Conversation) -> Thread:
         if conversation in self._talking:
-            said = f"The thread {conversation[-1]!r} has a run going on."
-            raise Problem("thread_busy", said, hint="Wait for it to end, cancel it, or take another thread.")
+            said = f"The thread {conversation[-1]!r} has an active run."
+            raise Problem("thread_busy", said, hint="Wait for it to end, cancel it, or use another thread.")
         thread = self._threads.setdefault(conversation, Thread())
         self._threads.move_to_end(conversation)
         for other in [*self._threads][: max(0, len(self._threads) - self.limits.threads)]:
@@ -149,7 +149,9 @@ class Manager:
         if live is None and id in self._kept:
             live = self._kept[id][0]
         if live is None or live.owner != owner:
-            raise Problem("unknown_run", "There is no such run.", hint="A run that has ended is kept for a while only.")
+            raise Problem(
+                "unknown_run", "There is no such run.", hint="Runs are kept for a limited time after they end."
+            )
         return live
 
     def runs(
@@ -260,7 +262,7 @@ def checked_members(members: Iterable[Runnable]) -> dict[str, Runnable]:
                 f"{member!r} cannot be served.", hint="Give agents and workflows: router(agent, workflow)."
             )
         if name in named:
-            raise ConfigurationError(f"Two members are named {name!r}.", hint="Give each a name of its own: name=…")
+            raise ConfigurationError(f"Two members are named {name!r}.", hint="Give each a unique name: name=…")
         named[name] = member
     if not named:
         raise ConfigurationError("There is nothing to serve.", hint="Give agents or workflows: router(agent).")
