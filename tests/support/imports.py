@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 __all__ = ("circles", "import_graph")
 
 
-def import_graph(root: Path) -> dict[str, set[str]]:
+@cache
+def import_graph(root: Path) -> Mapping[str, frozenset[str]]:
     """The modules under `root`, and those of them that each imports."""
     files = {_name(path, root): path for path in root.rglob("*.py")}
-    return {
-        name: {target for target in _imported(path) if target in files and target != name}
-        | {
-            f"{base}.{alias}" if f"{base}.{alias}" in files else base
-            for base, alias in _imported_from(path)
-            if base in files and base != name
-        }
-        for name, path in files.items()
-    }
+    return {name: frozenset(_imported(path, name, files)) for name, path in files.items()}
 
 
 def _name(path: Path, root: Path) -> str:
@@ -28,20 +22,19 @@ def _name(path: Path, root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def _imported(path: Path) -> Iterator[str]:
+def _imported(path: Path, name: str, known: Container[str]) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-
-
-def _imported_from(path: Path) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names if alias.name in known and alias.name != name)
+        elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"a relative import in {path}"
-            yield from ((node.module or "", alias.name) for alias in node.names)
+            base = node.module or ""
+            if base in known and base != name:
+                targets = (f"{base}.{alias.name}" for alias in node.names)
+                yield from (target if target in known else base for target in targets)
 
 
-def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+def circles(graph: Mapping[str, Collection[str]]) -> list[list[str]]:
     """The import cycles (Tarjan's strongly connected components)."""
     order: dict[str, int] = {}
     lowest: dict[str, int] = {}

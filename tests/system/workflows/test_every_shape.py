@@ -11,6 +11,7 @@ import pytest
 
 from headwater import AgentStream, Response, Results
 from headwater.events import Event, TextDelta
+from tests.support.effort import tries
 from tests.support.members import SHAPES, Shape, checked, log_of, members_of, said
 from tests.support.virtual import run_virtual
 
@@ -128,11 +129,15 @@ async def by_a_callback(stream: AgentStream[Any], at: int) -> None:
 LEAVES: list[Leave] = [by_break, by_cancel, by_raising, by_the_readers_task, by_a_callback]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("leave", LEAVES, ids=lambda leave: leave.__name__)
 def test_it_can_be_left_at_every_event(shape: Shape, leave: Leave) -> None:
+    """Usually at every third event, others for each way of leaving, and at the last one."""
+    every = tries(3, 1)
+
     async def main() -> None:
         whole = await log_of(shape().run_stream("Go."))
-        for at in range(len(whole)):
+        for at in sorted({*range(LEAVES.index(leave) % every, len(whole), every), len(whole) - 1}):
             log: list[Event] = []
             stream = shape().run_stream("Go.", on_event=log.append)
             await leave(stream, at)
