@@ -68,7 +68,7 @@ def test_quotas_are_limited_and_the_earliest_end_is_dropped() -> None:
     assert rate_limits.wait(3, now=0, jitter=0) == 997
 
 
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0.01, 60), st.floats(0, 10)), max_size=20))
 def test_no_request_is_sent_before_the_latest_end(asked: list[tuple[str, float, float]]) -> None:
     rate_limits._pauses.clear()

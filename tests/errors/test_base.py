@@ -111,7 +111,7 @@ def test_pickling_keeps_every_attribute(kind: type[HeadwaterError]) -> None:
 
 
 @given(message=st.text(), hint=st.text())
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 def test_pickling_keeps_any_message(message: str, hint: str) -> None:
     error = HeadwaterError(message, hint=hint)
     again = pickle.loads(pickle.dumps(error))

@@ -85,7 +85,7 @@ def test_with_stamps_the_common_fields_are_written_even_with_defaults() -> None:
 
 
 @given(event=any_event(), newer=st.none() | st.dictionaries(st.text(min_size=1).map("x-{}".format), any_json()))
-@settings(max_examples=tries(25, 300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(25, 100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_with_stamps_the_event_is_the_same(event: Event, newer: dict[str, Any] | None) -> None:
     event = msgspec.structs.replace(event, extra=newer or None)
     line = encode(event, stamps=True)
@@ -106,7 +106,7 @@ def test_with_stamps_an_unknown_event_has_the_common_fields() -> None:
 
 @pytest.mark.parametrize("name", EVENT_TYPES)
 @given(data=st.data())
-@settings(max_examples=tries(12, 150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(12, 50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_event_survives_a_round_trip(name: str, data: st.DataObject) -> None:
     event = data.draw(event_of(EVENT_TYPES[name]))
     line = encode(event)
@@ -121,7 +121,7 @@ def test_every_event_survives_a_round_trip(name: str, data: st.DataObject) -> No
 
 
 @given(event=any_event(), newer=st.dictionaries(st.text(min_size=1).map("x-{}".format), any_json(), min_size=1))
-@settings(max_examples=tries(25, 300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(25, 100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_fields_of_a_newer_writer_survive(event: Event, newer: dict[str, Any]) -> None:
     body = {**written(event), **newer}
     read = decode(json.dumps(body))
@@ -135,7 +135,7 @@ def test_fields_of_a_newer_writer_survive(event: Event, newer: dict[str, Any]) -
     body=st.dictionaries(st.text(), any_json()),
     version=st.integers(1, 9),
 )
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_an_event_of_an_unknown_type_survives_unchanged(name: str, body: dict[str, Any], version: int) -> None:
     body = {"v": version, **body, "type": name}
     body["v"] = version
@@ -298,7 +298,7 @@ def test_invalid_json_raises_invalid_record() -> None:
 
 
 @given(data=st.binary(max_size=40))
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_any_bytes_are_an_event_or_raise_invalid_record(data: bytes) -> None:
     for line in (data, b'{"type":"raw",' + data, b'{"type":"text.delta","step":1,"part":0,"text":"' + data + b'"}'):
         try:
@@ -399,7 +399,7 @@ def test_a_lone_surrogate_does_not_break_a_log() -> None:
 
 
 @given(message=any_message())
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_a_message_survives_a_round_trip(message: Message) -> None:
     line = codec.encode_message(message)
     assert json.loads(line)["v"] == 1
@@ -408,7 +408,7 @@ def test_a_message_survives_a_round_trip(message: Message) -> None:
 
 
 @given(history=st.lists(any_message(), max_size=4))
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 def test_a_history_survives_a_round_trip(history: list[Message]) -> None:
     line = codec.encode_messages(iter(history))
     assert json.loads(line)["v"] == 1

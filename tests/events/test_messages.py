@@ -69,7 +69,7 @@ def test_a_messages_tool_calls_are_in_order() -> None:
 
 
 @given(message=any_message())
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 def test_messages_are_values(message: Message) -> None:
     assert pickle.loads(pickle.dumps(message)) == message
     assert copy.deepcopy(message) == message
@@ -117,7 +117,7 @@ def test_media_types_are_detected_from_the_first_bytes(data: bytes, media_type: 
 
 
 @given(data=st.binary())
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 def test_a_data_url_holds_its_data(data: bytes) -> None:
     head, _, body = data_url(data, "image/png").partition(",")
     assert head == "data:image/png;base64"
@@ -125,7 +125,7 @@ def test_a_data_url_holds_its_data(data: bytes) -> None:
 
 
 @given(data=st.binary(), media_type=st.sampled_from(["image/png", "text/html;charset=utf-8"]))
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 def test_a_data_url_survives_a_round_trip(data: bytes, media_type: str) -> None:
     assert read_data_url(data_url(data, media_type)) == (data, media_type.partition(";")[0])
 
@@ -178,7 +178,7 @@ def test_the_total_needs_both_sides() -> None:
 
 
 @given(one=value_of(Usage), other=value_of(Usage), third=value_of(Usage))
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_usages_add_up(one: Usage, other: Usage, third: Usage) -> None:
     total = one + other
     for name in COUNTS:

@@ -9,7 +9,7 @@ from headwater.events.pieces import MANY_PIECES, Pieces
 from tests.support.effort import tries
 
 
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2 * MANY_PIECES), st.booleans()), max_size=6))
 def test_the_text_is_what_was_appended(reads: list[tuple[int, bool]]) -> None:
     pieces = Pieces()

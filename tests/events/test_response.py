@@ -74,7 +74,7 @@ def test_responses_share_no_state() -> None:
 
 
 @given(response=any_response())
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 def test_a_response_pickles_and_copies(response: Response[Any]) -> None:
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         again = pickle.loads(pickle.dumps(response, protocol))
@@ -87,7 +87,7 @@ def test_a_response_pickles_and_copies(response: Response[Any]) -> None:
 
 
 @given(response=any_response())
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 def test_a_response_as_a_dict_is_json(response: Response[Any]) -> None:
     said = json.loads(json.dumps(response.to_dict()))
     assert said["text"] == response.text
@@ -153,7 +153,7 @@ TIDE = '{"port": "Brest", "on": "2026-01-05"}'
 
 
 @given(response=any_response())
-@settings(max_examples=tries(12, 150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(12, 50), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_response_survives_a_round_trip(response: Response[Any]) -> None:
     text = response.to_json()
     read = Response.from_json(text)

@@ -80,7 +80,7 @@ def test_its_type_is_a_literal_to_type_checkers(kind: type[Event]) -> None:
 
 
 @given(event=any_event())
-@settings(max_examples=tries(25, 300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(25, 100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_events_are_values(event: Event) -> None:
     assert pickle.loads(pickle.dumps(event)) == event
     assert copy.deepcopy(event) == event

@@ -46,7 +46,7 @@ def test_a_short_key_is_removed_only_as_a_whole() -> None:
 
 
 @given(key=KEYS, before=st.text(max_size=40), after=st.text(max_size=40), cut=st.data())
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_no_piece_of_a_key_is_left(key: str, before: str, after: str, cut: st.DataObject) -> None:
     start = cut.draw(st.integers(0, len(key) - PIECE))
     end = cut.draw(st.integers(start + PIECE, len(key)))
@@ -55,7 +55,7 @@ def test_no_piece_of_a_key_is_left(key: str, before: str, after: str, cut: st.Da
 
 
 @given(text=st.text(max_size=200), key=KEYS)
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_text_without_a_key_is_unchanged(text: str, key: str) -> None:
     if not any(letter in text for letter in "*.…•xX") and not any(
         key[at : at + PIECE] in text for at in range(len(key) - PIECE + 1)
@@ -177,7 +177,7 @@ def test_all_texts_of_an_error_are_clean() -> None:
     pieces=st.lists(st.one_of(st.text(max_size=20), st.sampled_from(["***", "...", "…", "xxxx", "-", "key"]))),
     data=st.data(),
 )
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_clean_text_stays_unchanged(key: str, pieces: list[str], data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(0, 4))):
         start, length = data.draw(st.integers(0, len(key) - 1)), data.draw(st.integers(1, len(key)))

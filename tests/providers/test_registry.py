@@ -415,7 +415,7 @@ def test_with_a_base_url_a_provider_or_api_prefix_is_removed(name: str, api: str
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() == text))
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_with_a_base_url_any_other_name_is_unchanged(name: str) -> None:
     if re.split("[/:]", name)[0].lower() not in {*API_MODULES, *BY_ANY_NAME}:
         assert find(name, base_url="http://localhost/v1").model == name
@@ -590,7 +590,7 @@ def test_a_host_may_contain_an_apis_path() -> None:
         st.text(max_size=20),
     ),
 )
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_any_input_is_resolved_or_a_usage_error(
     name: str, base_url: str | None, api_key: str | None, env: dict[str, str]
 ) -> None:

@@ -460,7 +460,7 @@ def grown(tree: Any, name: str) -> Any:
     return kind(members, max_loops=loops, name=name)
 
 
-@settings(max_examples=tries(15, 180), deadline=None)
+@settings(max_examples=tries(15, 60), deadline=None)
 @given(trees())
 def test_in_any_tree_the_answer_only_is_the_answer(tree: Any) -> None:
     async def main() -> None:

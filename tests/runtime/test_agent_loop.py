@@ -165,7 +165,7 @@ def test_the_clients_turn_comes_first_whatever_became_of_an_answer_by_a_call(sig
     assert loop.take(signal) is Command.FINISH
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(_limits, st.lists(_steps, max_size=60))
 def test_no_run_exceeds_its_limits(limits: Limits, said: list[tuple[Signal, bool]]) -> None:
     loop, steered = Loop(limits), 0

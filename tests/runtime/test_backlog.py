@@ -119,7 +119,7 @@ def _spelled(events: Iterable[Event], run: str) -> list[Any]:
     return spelled
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(_events())
 def test_each_runs_log_keeps_its_content(events: list[Event]) -> None:
     taken = through(events)

@@ -70,7 +70,7 @@ def test_a_copy_goes_on_by_itself_also_while_a_run_goes_on(copied: Callable[[Any
 
 
 @given(messages=st.lists(any_message(), max_size=4))
-@settings(max_examples=tries(12, 150), deadline=None)
+@settings(max_examples=tries(12, 50), deadline=None)
 def test_a_thread_survives_a_round_trip(messages: list[Message]) -> None:
     thread = Thread(messages, agent="heir")
     text = thread.to_json()

@@ -111,7 +111,7 @@ def test_generics_and_brackets_in_a_type() -> None:
 
 
 @given(st.text(alphabet="Args:\n- xParmetsRu():*,", max_size=200))
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_any_text_is_parsed(text: str) -> None:
     said = read_docstring(text)
     assert all("\n" not in words for words in said.arguments.values())

@@ -217,7 +217,7 @@ def test_an_unfit_type() -> None:
 
 
 @given(st.text() | st.text(alphabet='{}[]"`:,\n jsonreult1'))
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_any_text_is_a_value_or_a_problem(text: str) -> None:
     for type_ in (City, list[int], Mood, dict[str, Any]):
         with contextlib.suppress(ValidationFailed):

@@ -376,7 +376,7 @@ ANY_JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["place", "color", "limit", "span", "x"]), ANY_JSON, max_size=5))
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_any_arguments_are_values_or_problems(arguments: dict[str, Any]) -> None:
     def f(place: Place, span: Span, color: Color = Color.RED, limit: int | list[str] = 3) -> None:
         pass

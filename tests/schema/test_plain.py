@@ -152,7 +152,7 @@ def test_parts_are_data() -> None:
         max_leaves=20,
     )
 )
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_always_json_that_a_log_can_hold(value: Any) -> None:
     plain = json.loads(to_json(value))
     assert msgspec.json.decode(msgspec.json.encode(to_plain(value))) == msgspec.json.decode(msgspec.json.encode(plain))

@@ -29,7 +29,7 @@ def test_a_line_is_finished_when_it_ends() -> None:
 
 
 @given(st.text("ab\n \t", max_size=60), st.randoms())
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_however_it_comes(text: str, random: Random) -> None:
     at = random.randrange(len(text) + 1)
     assert lines_of(text[:at], text[at:]) == lines_of(*text) == lines_of(text)

@@ -374,7 +374,7 @@ ITEMS = st.one_of(
 
 
 @given(st.lists(ITEMS, max_size=12), st.integers(20, 50), st.integers(5, 30))
-@settings(max_examples=tries(37, 450), deadline=None)
+@settings(max_examples=tries(37, 150), deadline=None)
 def test_every_order_of_things_fits_and_has_one_empty_row_between_blocks(
     items: list[Item], columns: int, lines: int
 ) -> None:

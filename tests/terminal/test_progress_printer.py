@@ -126,7 +126,7 @@ def test_going_round_is_told() -> None:
 
 
 @given(st.lists(st.text(max_size=30), max_size=20))
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_every_line_says_whose_it_is_and_none_steers(pieces: list[str]) -> None:
     spoken = log.said("ann", *(piece for piece in pieces if piece))
     for line in "".join(

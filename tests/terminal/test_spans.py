@@ -29,7 +29,7 @@ def test_a_word_in_two_styles_is_one_word() -> None:
 
 
 @given(SPANS, st.integers(2, 20))
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_wrapping_keeps_every_character_but_spaces(spans: list[Span], width: int) -> None:
     rows = wrapped(spans, width)
     assert all(row_cells(row) <= width for row in rows)
@@ -38,7 +38,7 @@ def test_wrapping_keeps_every_character_but_spaces(spans: list[Span], width: int
 
 
 @given(SPANS, st.integers(2, 20))
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_folding_keeps_everything(spans: list[Span], width: int) -> None:
     row = tuple(Span(text.replace("\n", ""), style) for text, style in spans)
     rows = folded(row, width)

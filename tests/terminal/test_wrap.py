@@ -30,7 +30,7 @@ def rows(*pieces: str, width: int = 10) -> list[str]:
 
 
 @given(PIECES, st.integers(2, 30), st.randoms())
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_rows_do_not_depend_on_how_the_text_comes(pieces: list[str], width: int, random: Random) -> None:
     text = "".join(pieces)
     cuts = sorted(random.randrange(len(text) + 1) for _ in range(5))
@@ -41,7 +41,7 @@ def test_rows_do_not_depend_on_how_the_text_comes(pieces: list[str], width: int,
 
 
 @given(PIECES, st.integers(2, 30))
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_no_row_is_wider_than_the_width_and_none_steers(pieces: list[str], width: int) -> None:
     for row in rows("".join(pieces), width=width):
         assert cells(row) <= width
@@ -49,7 +49,7 @@ def test_no_row_is_wider_than_the_width_and_none_steers(pieces: list[str], width
 
 
 @given(PIECES, st.integers(2, 30))
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_no_character_is_lost_but_space(pieces: list[str], width: int) -> None:
     text = "".join(pieces)
     assert "".join("".join(rows(text, width=width)).split()) == "".join(settled(text).split())
@@ -137,7 +137,7 @@ def test_where_a_line_is_broken(line: str, expected: list[str]) -> None:
 
 
 @given(st.text("abé 潮", max_size=60), st.integers(2, 20))
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_a_broken_line_has_every_word_whole_where_it_fits(line: str, width: int) -> None:
     rows = [line[start:end] for start, end in breaks(line, width)]
     assert all(cells(row) <= width for row in rows)

@@ -46,7 +46,7 @@ def clamped(at: int, whole: bytes) -> int:
 
 
 @given(body=_bodies, sizes=st.one_of(st.integers(1, 9), st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)))
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_a_split_keeps_the_bytes_and_has_the_sizes(body: list[bytes], sizes: int | tuple[int, ...]) -> None:
     done = steps(body, Split(sizes))
     assert joined(done) == b"".join(body)
@@ -71,14 +71,14 @@ def test_a_split_into_nothing_is_refused() -> None:
 
 
 @given(body=_bodies, at=_places)
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_a_truncated_body_ends_there(body: list[bytes], at: int) -> None:
     whole = b"".join(body)
     assert joined(steps(body, Truncate(at))) == whole[: clamped(at, whole)]
 
 
 @given(body=_bodies, at=_places, kind=st.sampled_from([Reset, HangUp]))
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_a_broken_connection_comes_after_what_was_said_before(
     body: list[bytes], at: int, kind: type[Reset] | type[HangUp]
 ) -> None:
@@ -89,7 +89,7 @@ def test_a_broken_connection_comes_after_what_was_said_before(
 
 
 @given(body=_bodies, at=_places)
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_a_stall_stands_at_its_byte_and_loses_none(body: list[bytes], at: int) -> None:
     whole = b"".join(body)
     done = steps(body, Stall(at, 3.0))
@@ -99,7 +99,7 @@ def test_a_stall_stands_at_its_byte_and_loses_none(body: list[bytes], at: int) -
 
 
 @given(body=_bodies, at=_places, data=st.binary(min_size=1, max_size=9))
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_garbage_stands_in_between(body: list[bytes], at: int, data: bytes) -> None:
     whole = b"".join(body)
     place = clamped(at, whole)
@@ -107,7 +107,7 @@ def test_garbage_stands_in_between(body: list[bytes], at: int, data: bytes) -> N
 
 
 @given(body=_bodies, at=_places)
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 def test_one_byte_is_flipped(body: list[bytes], at: int) -> None:
     whole = b"".join(body)
     done = joined(steps(body, Flip(at, 0x20)))

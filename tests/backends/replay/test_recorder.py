@@ -91,7 +91,7 @@ def test_no_key_is_written_from_anywhere(api: str, tmp_path: Path) -> None:
     text=st.lists(st.sampled_from(["abcdef", "abc", "xyzxyz", "x", "-"]), max_size=12).map("".join),
     cuts=st.lists(st.integers(1, 7), min_size=1, max_size=30),
 )
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_keys_are_removed_across_any_pieces(text: str, cuts: list[int]) -> None:
     blot = _Blot(("abcdef", "xyzxyz"))
     data, pieces, at = text.encode(), [], 0

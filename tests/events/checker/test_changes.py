@@ -223,7 +223,7 @@ def _is_of_the_client(message: Any, messages: Sequence[Any]) -> bool:
 
 
 @given(name=st.sampled_from(NAMES), data=st.data())
-@settings(max_examples=tries(75, 900), deadline=None)
+@settings(max_examples=tries(75, 300), deadline=None)
 def test_a_damaged_log_is_valid_or_refused(name: str, data: st.DataObject) -> None:
     log = log_of(name)
     for _ in range(data.draw(st.integers(1, 3))):

@@ -573,7 +573,7 @@ def test_any_frames_give_a_valid_log(values: list[dict[str, Any]], seed: int, en
     message_of(events)
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_raise_nothing(data: bytes) -> None:
     check_grammar(decode(Decoder(), [data, b"\n\ndata: ", data, b"\n\n"]))

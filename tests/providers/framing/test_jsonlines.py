@@ -20,7 +20,7 @@ def read(pieces: list[bytes]) -> list[bytes]:
     return lines + decoder.finish()
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(
     parts=st.lists(st.sampled_from([b'{"a": 1}', b"x", b"\n", b"\n", b"\r\n", b" ", b"\xc3\xa9"]), max_size=20),
     at=st.lists(st.integers(0, 100), max_size=6),

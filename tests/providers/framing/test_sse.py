@@ -77,7 +77,7 @@ BODIES = st.tuples(
 ).map(lambda pair: pair[0] + b"".join(line + end for line, end in pair[1]))
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(body=BODIES, at=st.lists(st.integers(0, 200), max_size=6))
 @example(body=b"data: a\r\n\r\ndata: b\r\n\r\n", at=[8, 9, 10])
 @example(body=b"data: a\r\rdata: b\r\r", at=[8, 9])
@@ -101,7 +101,7 @@ ODD = st.sampled_from(
 )
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(
     head=HEADS,
     end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
@@ -125,7 +125,7 @@ def test_uniform_events_are_read_like_any_others(
     assert read([b"data: first\n\n", *cut(body, at)]) == [("", b"first"), *wanted]
 
 
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 @given(body=st.binary(max_size=60), at=st.lists(st.integers(0, 60), max_size=4))
 def test_any_bytes_are_accepted(body: bytes, at: list[int]) -> None:
     assert read(cut(body, at)) == naive(body)

@@ -328,7 +328,7 @@ def test_usage_and_an_open_call_survive_an_error() -> None:
     assert reports == [(3, None), (3, 4)]
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -384,7 +384,7 @@ def test_no_json_raises(value: Any, data: st.DataObject) -> None:
 # --- text and signatures
 
 
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.text(max_size=5)), max_size=8), st.integers())
 def test_texts_are_joined_in_order(pieces: list[tuple[bool, str]], seed: int) -> None:
     body = sse(*(chunk({"text": text, "thought": thought}) for thought, text in pieces), STOP)
@@ -470,7 +470,7 @@ def in_pieces(value: Any, path: str, data: st.DataObject) -> list[dict[str, Any]
             return [{"jsonPath": path, "numberValue": value}]
 
 
-@settings(max_examples=tries(37, 450), deadline=None)
+@settings(max_examples=tries(37, 150), deadline=None)
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,5}", fullmatch=True), JSON, max_size=3), st.data())
 def test_streamed_arguments_are_joined(arguments: dict[str, Any], data: st.DataObject) -> None:
     pieces = [{"partialArgs": [piece], "willContinue": True} for piece in in_pieces(arguments, "$", data)]
@@ -676,7 +676,7 @@ def test_a_chunk_over_the_limit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> 
     assert telling(events).text == "a"
 
 
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 @given(st.binary(max_size=60), st.sampled_from([b"", b"data: ", b"[", b"{", b'data: {"candidates": [']), st.integers())
 def test_no_bytes_raise(noise: bytes, before: bytes, seed: int) -> None:
     whole, pieces = response.Decoder(), response.Decoder()

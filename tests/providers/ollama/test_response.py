@@ -165,7 +165,7 @@ def test_usage_as_reported() -> None:
     assert decoder.usage == Usage(output_tokens=4, raw={"eval_count": 4})
 
 
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=4), st.text(max_size=4)), max_size=8), st.integers())
 def test_texts_are_joined_in_order(pieces: list[tuple[str, str]], seed: int) -> None:
     body = lines(*(said(text, thinking=thought) for thought, text in pieces), DONE)
@@ -217,7 +217,7 @@ def test_another_apis_response_is_an_error(line: bytes) -> None:
     assert isinstance(decoder.error, errors.MalformedResponse)
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=3),

@@ -639,13 +639,13 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 DELTAS = VALUES.map(lambda value: {"choices": [{"index": 0, "delta": value}]})
 
 
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 @given(values=st.lists(VALUES | DELTAS, max_size=5), done=st.booleans())
 def test_no_json_raises(values: list[Any], done: bool) -> None:
     read(body(*values, done=done))
 
 
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 @given(data=st.binary(max_size=80))
 def test_no_bytes_raise(data: bytes) -> None:
     read(body(chunk({"content": "a"}), b"data: " + data + b"\n\n"))

@@ -355,7 +355,7 @@ def test_a_rare_frame_is_read_despite_unknown_fields() -> None:
     assert warnings(events) == ["not_decoded"]
 
 
-@settings(max_examples=tries(25, 300), deadline=None)
+@settings(max_examples=tries(25, 100), deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3),
@@ -444,7 +444,7 @@ def answers(draw: st.DrawFn) -> tuple[list[JSON], list[JSON]]:
     return items, [*frames, completed(*items)]
 
 
-@settings(max_examples=tries(37, 450), deadline=None)
+@settings(max_examples=tries(37, 150), deadline=None)
 @given(answers(), st.integers())
 def test_an_answer_is_sent_back_item_for_item(answer: tuple[list[JSON], list[JSON]], seed: int) -> None:
     items, frames = answer

@@ -261,7 +261,7 @@ PARTS = st.sampled_from(
     st.integers(1, 60),
     st.booleans(),
 )
-@settings(max_examples=tries(50, 600), deadline=None)
+@settings(max_examples=tries(50, 200), deadline=None)
 def test_rows_fit_the_screen_whatever_happens(
     count: int, happenings: list[tuple[int, object]], columns: int, lines: int, over: bool
 ) -> None:

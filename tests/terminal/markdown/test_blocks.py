@@ -76,7 +76,7 @@ MARKS = st.sampled_from(
 
 
 @given(st.lists(MARKS, max_size=30), st.randoms())
-@settings(max_examples=tries(37, 450), deadline=None)
+@settings(max_examples=tries(37, 150), deadline=None)
 def test_blocks_one_by_one_are_the_whole(marks: list[str], random: object) -> None:
     text = "".join(marks)
     expected = whole(text)

@@ -78,7 +78,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(WORDS, min_size=8, max_size=60), st.integers(0, 99), st.integers(1, 9))
-@settings(max_examples=tries(10, 120), deadline=None)
+@settings(max_examples=tries(10, 40), deadline=None)
 def test_rows_that_scrolled_away_are_those_of_the_whole(words: list[str], seed: int, most: int) -> None:
     text = "Now " + " ".join(words)
     assume(not UNDERLINE.search(text))

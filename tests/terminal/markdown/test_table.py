@@ -63,7 +63,7 @@ ALIGNS: st.SearchStrategy[Align] = st.sampled_from(("left", "right", "center"))
 
 
 @given(st.integers(1, 5), st.integers(10, 60), st.data())
-@settings(max_examples=tries(15, 180), deadline=None)
+@settings(max_examples=tries(15, 60), deadline=None)
 def test_no_row_is_too_wide_and_no_character_lost(columns: int, width: int, data: st.DataObject) -> None:
     row = st.lists(CELLS, min_size=columns, max_size=columns)
     header, body = data.draw(row), data.draw(st.lists(row, max_size=4))

@@ -48,7 +48,7 @@ _turns = st.tuples(
 
 @pytest.mark.parametrize("api", APIS)
 @given(acts=_turns)
-@settings(max_examples=tries(15, 180), deadline=None)
+@settings(max_examples=tries(15, 60), deadline=None)
 def test_what_is_written_is_what_the_script_says(api: str, acts: list[Any]) -> None:
     body = body_of(written(api, acts))
     decoder = load_api(api).Decoder()
@@ -69,7 +69,7 @@ def test_what_is_written_is_what_the_script_says(api: str, acts: list[Any]) -> N
 
 @pytest.mark.parametrize("api", APIS)
 @given(acts=_turns)
-@settings(max_examples=tries(10, 90), deadline=None)
+@settings(max_examples=tries(10, 30), deadline=None)
 def test_an_independent_reader_reads_the_same(api: str, acts: list[Any]) -> None:
     told = independent_reading(
         RECORDED_AS.get(api, api), "ndjson" if api == "ollama" else "sse", body_of(written(api, acts))
