@@ -31,6 +31,7 @@ ALSO: Final = ("aiohttp", "pydantic", "rich.console", "rich.live", "rich.markdow
 def main() -> None:
     """Returns only in a program, which has ended then."""
     channel = socket.socket(fileno=int(sys.argv[1]))
+    atexit.register(_end)  # what is registered first is called last: what is imported from here on comes before
     for module in pkgutil.walk_packages(headwater.__path__, "headwater."):
         if not module.name.startswith(SLOW):
             importlib.import_module(module.name)
@@ -104,12 +105,18 @@ def _stream(now: Any, number: int, mode: str) -> Any:
     )
 
 
+class _Program(types.ModuleType):
+    """The module that is run."""
+
+    code = 0
+    """What the process is to end with."""
+
+
 def _run(command: list[str], folder: str) -> None:
     """Runs a module or a file as `__main__`."""
     for name in [name for name in sys.modules if name.split(".")[0] == "tests"]:
         del sys.modules[name]
-    program = types.ModuleType("__main__")
-    sys.modules["__main__"] = program
+    program = sys.modules["__main__"] = _Program("__main__")
     sys.path[0] = folder if command[0] == "-m" else os.path.dirname(command[0])
     if command[0] == "-m":
         module = importlib.util.find_spec(command[1])
@@ -126,30 +133,30 @@ def _run(command: list[str], folder: str) -> None:
         with open(path, "rb") as file:
             code = compile(file.read(), path, "exec")
     program.__file__, sys.argv = path, [path, *command[1:]]
-    ended = [0]
-    atexit.register(_end, program, ended)  # the first that is registered is called last
     try:
         exec(code, program.__dict__)
     except SystemExit as end:
-        ended[0] = end.code if isinstance(end.code, int) else int(end.code is not None)
+        _Program.code = end.code if isinstance(end.code, int) else int(end.code is not None)
         raise
     except KeyboardInterrupt:
-        ended[0] = -signal.SIGINT
+        _Program.code = -signal.SIGINT
         raise
     except BaseException:
-        ended[0] = 1
+        _Program.code = 1
         raise
 
 
-def _end(program: types.ModuleType, ended: list[int]) -> None:
+def _end() -> None:
     """Ends the process once the program's threads and its own functions at exit are done.
 
     The interpreter would now take all modules apart, which takes ten times as long as everything else here. Only the
     program's own is: what it left open says so.
     """
-    code = ended[0]
-    program.__dict__.clear()
+    code = _Program.code
+    sys.modules["__main__"].__dict__.clear()
     gc.collect()
+    if "coverage" in sys.modules:  # began with the interpreter, before anything else was registered
+        _save_coverage()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -159,6 +166,14 @@ def _end(program: types.ModuleType, ended: list[int]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(code & 0xFF)
+
+
+def _save_coverage() -> None:
+    import coverage
+
+    if (measured := coverage.Coverage.current()) is not None:
+        measured.stop()
+        measured.save()
 
 
 if __name__ == "__main__":
