@@ -11,7 +11,7 @@ export function TopBar({ state }) {
   const { root } = fold;
   const agents = fold.agents();
   const atWork = agents.filter((run) => !run.over && run.state !== "queued").length;
-  return html`<header class="bar">
+  return html`<header class="bar"><h1 class="hide">${document.title}</h1>
     <a class="brand" href="#" aria-label="headwater: new run" onClick=${(event) => { event.preventDefault(); state.go(null); }}>
       <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M2 9c3 0 3-3 6-3s3 3 6 3 3-3 6-3" /><path d="M2 15c3 0 3-3 6-3s3 3 6 3 3-3 6-3" /></svg><span>headwater</span></a>
     ${state.composing ? html`<${Picker} state=${state} />` : html`<span class="who"><b>${harmless(root?.agent ?? "")}</b><span class="muted wide">${root ? (root.isWorkflow ? `workflow, ${many(root.members.length, "agent")}` : harmless(root.model)) : ""}</span></span>`}

@@ -13,7 +13,7 @@ export function Compare({ state }) {
   const diff = difference(a.text, b.text);
   const same = messageText(sides[0].root.input[0] ?? {}) === messageText(sides[1].root.input[0] ?? {});
   return html`<main class="compare" id="main" tabindex="-1">
-    <header class="head"><button type="button" class="quiet" onClick=${() => state.go(state.runId)}>← Back to the run</button><h1>${same ? "Two runs of the same task" : "Two runs"}</h1><span class="muted">aligned at their first event</span></header>
+    <header class="head"><button type="button" class="quiet" onClick=${() => state.go(state.runId)}>← Back to the run</button><h2 class="title">${same ? "Two runs of the same task" : "Two runs"}</h2><span class="muted">aligned at their first event</span></header>
     <div class="two">
       <div><table class="figures"><thead><tr><th scope="col"><span class="hide">Figure</span></th><th scope="col"><i class="sw s0"></i> A · ${harmless(a.name)}</th><th scope="col"><i class="sw s4"></i> B · ${harmless(b.name)}</th><th scope="col">B against A</th></tr></thead>
         <tbody>${ROWS.map(([name, read, write, better]) => html`<${Figure} name=${name} a=${read(a)} b=${read(b)} write=${write} better=${better} />`)}</tbody></table></div>

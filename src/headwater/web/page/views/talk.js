@@ -71,7 +71,7 @@ function Task({ root, state, fold }) {
   const text = root.input.map(messageText).join("\n");
   return html`<article class="task">
     ${root.history.filter((message) => message.role === "user" || message.role === "assistant").map((message) => html`<${Earlier} message=${message} />`)}
-    <h1 dir="auto">${harmless(text.length > 600 ? `${text.slice(0, 600)} …` : text)}</h1>
+    <h2 class="title" dir="auto">${harmless(text.length > 600 ? `${text.slice(0, 600)} …` : text)}</h2>
     ${text.length > 600 ? html`<details class="more"><summary>The whole task</summary><pre tabindex="0">${harmless(text)}</pre></details>` : null}
     <p class="meta"><span>You</span><span class="num">${clock(root.started)}</span><span class="num">${root.id}</span>
       ${root.isWorkflow ? html`<span>${root.kind} workflow, ${many(root.members.length, "member")}</span>` : null}

@@ -105,8 +105,10 @@ function drawRun(context, run, x, middle, now, hue, colours, width) {
   const failed = run.state === "failed";
   const text = failed ? "failed" : seconds(run.ended - run.started);
   context.font = `11px ${colours.sans}`;
-  const at = x(run.ended) + 5;
-  if (at + context.measureText(text).width > width) return;
+  const long = context.measureText(text).width;
+  let at = x(run.ended) + 5;
+  if (at - 3 < x(now) && x(now) < at + long + 3) at = x(now) + 5; // beside the playhead, not under it
+  if (at + long > width) return;
   context.textAlign = "left";
   context.fillStyle = failed ? colours.bad : colours["ink-2"];
   context.fillText(text, at, middle + 4);
