@@ -1,1 +1,1 @@
-"""The terminal: a reader of events that shows a person what happens. It changes nothing of the run it shows."""
+"""The terminal: readers of events that show a run to a person. They must never change the run."""

@@ -1,6 +1,6 @@
-"""What the file at the other end is: a person's screen or not, how large, what it can show; and writing to it.
+"""The capabilities of an output file: whether it is a terminal, its size and features; and writing to it.
 
-Owns the environment variables that say such things. It never decides what is written.
+Owns the environment variables for these. It must never decide what is written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = (
 
 
 def is_screen(file: TextIO | None) -> bool:
-    """Whether a person's terminal is behind the file."""
+    """Whether the file is a terminal."""
     try:
         return file is not None and file.isatty()
     except (AttributeError, ValueError):  # no method of that name, or closed
@@ -29,15 +29,15 @@ def is_screen(file: TextIO | None) -> bool:
 
 
 def takes_escape_codes() -> bool:
-    """Whether the terminal understands more than text."""
+    """Whether the terminal supports escape codes."""
     if os.name == "nt":
-        # The old console shows escape codes as rubbish unless it was told not to; the new one names itself.
+        # The old Windows console prints escape codes unless they are enabled; the new one sets a variable.
         return "WT_SESSION" in os.environ or "TERM" in os.environ
     return os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
 
 
 def wants_color() -> bool:
-    """Whether the person wants colors: see no-color.org."""
+    """Whether the user wants colors: see no-color.org."""
     return not os.environ.get("NO_COLOR")
 
 
@@ -78,7 +78,7 @@ def put(file: TextIO, text: str) -> None:
 
 
 def drop_unsent(file: TextIO) -> None:
-    """Let go of what a broken pipe left in the file's buffer: Python would complain of it when it exits.
+    """Discards the buffer after a broken pipe: otherwise Python reports an error when it exits.
 
     The descriptor itself stays broken, so that the program's own next print fails as it would have without us.
     """

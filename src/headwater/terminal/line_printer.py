@@ -1,7 +1,7 @@
-"""The line printer: shows a run on a file, as it goes.
+"""The line printer: shows a run on a file while it happens.
 
-Owns the file and what may go wrong with it. It must never end or slow a run by an error of its own, and never write
-where nobody asked: who makes a printer wants it to print.
+Owns the file and its errors. An error here must never end or slow down a run, and it must never write unless the
+program asked for a printer.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class LinePrinter:
         self._hold: Hold[Item] | None = Hold(past) if live and not screen else None
 
     def __call__(self, event: Event) -> None:
-        """Show `event`. Never raises: what cannot be shown is not."""
+        """Shows `event`. Never raises."""
         if self._broken:
             return
         try:
@@ -77,7 +77,7 @@ class LinePrinter:
             self._give_up(problem)
 
     def pause(self) -> None:
-        """End what is open: something else is to be written, and more events come after it."""
+        """Ends the open output, before other output between events."""
         if self._broken:
             return
         try:
@@ -86,7 +86,7 @@ class LinePrinter:
             self._give_up(problem)
 
     def close(self) -> None:
-        """End the line that is open. May be called twice, and whether or not the run had come to its end."""
+        """Ends the open line. May be called twice, and before the run has ended."""
         if self._broken:
             return
         try:
@@ -110,7 +110,7 @@ class LinePrinter:
                 self._streams.take()
 
     def _printed(self, text: str, stream: TextIO) -> None:
-        """The program prints on a dumb terminal, in any thread: never within a line of the answer."""
+        """Called when the program prints on a dumb terminal, in any thread: ends the line of the answer first."""
         with self._lock:
             put(stream, self._plain.end_line() + text)
 

@@ -1,6 +1,6 @@
-"""A page on a person's terminal: drawn as it changes, and a few times a second where it waits.
+"""A page on a terminal: drawn when it changes, and a few times per second while it waits.
 
-Owns the terminal while a run is shown; `pacer` says when it is drawn. A word costs an entry on the page.
+Owns the terminal while a run is shown; `pacer` owns the timing. A token only updates the page.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from headwater.terminal.run_view import Item
 __all__ = ("Live",)
 
 PACE: Final = Pace(between=0.05, longest=0.5, share_of_time=0.05)
-"""Twenty times a second words seem to flow; less often where a block is long or the terminal slow."""
+"""Twenty times per second text appears to flow; less often with a long block or a slow terminal."""
 
 SECONDS_A_TICK: Final = 0.1
-"""How often a line that shows a wait moves."""
+"""Interval of the animation of a waiting line."""
 
 
 class Live:
     """Shows a page on the terminal behind `file`. `problem` is called with what went wrong outside of a call.
 
-    Where another has the bottom of the terminal already, what is done is written, and nothing is drawn again.
+    If the bottom of the terminal is already in use, only finished rows are written.
     """
 
     def __init__(self, page: Page, file: TextIO, problem: Callable[[Exception], None]) -> None:
@@ -38,7 +38,7 @@ class Live:
         self._ready = False
 
     def take(self, items: Sequence[Item]) -> None:
-        """Take in what has happened, and see to it that it is drawn."""
+        """Handles an item, and schedules a draw."""
         running = self._page.running
         self._page.take(items, self._pacer.now())
         if self._page.running:
@@ -49,14 +49,14 @@ class Live:
             self.close()
 
     def close(self) -> None:
-        """Draw what is left, and let go of the terminal, until there is something to show again."""
+        """Draws the rest, and releases the terminal until there is something to show again."""
         try:
             self._pacer.draw()
         finally:
             self.let_go()
 
     def let_go(self) -> None:
-        """Leave the terminal as it is, and give the program its streams back."""
+        """Releases the terminal as it is, and restores the program's streams."""
         atexit.unregister(self.let_go)
         self._pacer.stop()
         screen, self._screen = self._screen, None
@@ -81,6 +81,6 @@ class Live:
         if not self._page.running or self._screen is None:
             return None
         if not self._ready:
-            self._ready = True  # while the model is waited for, nobody waits for this
+            self._ready = True  # imported now, while the model is awaited
             self._page.get_ready()
         return SECONDS_A_TICK if self._page.waits(self._pacer.now()) else SECONDS_OF_SILENCE

@@ -1,7 +1,7 @@
-"""What is said about a run rather than by it: the words of every note, and of a call.
+"""The text of notes about a run, and of calls.
 
-Owns the words alone: which of them are shown, where, and in what style, is for those who show them. Pure. Words of a
-model or a tool pass through as they are, hostile or not: `render` makes them harmless.
+Owns only the text: the views decide which notes are shown, where, and in what style. Pure. Text of a model or a tool
+passes unchanged, also hostile text: `render` removes control characters.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ __all__ = (
 )
 
 PHRASE_VALUE: Final = 40
-"""Characters of one argument or one progress value that are shown: enough to tell two calls apart at a glance."""
+"""Maximum characters of one argument or progress value: enough to distinguish two calls."""
 
 CUT_SHORT: Final = {
     "length": "The answer was cut: the token limit was reached.",
@@ -96,19 +96,19 @@ _THEN: Final[Mapping[str, str]] = {
 
 
 def attempt_failed(event: AttemptFailed) -> str:
-    """What broke, and what is done about it."""
+    """Describes what failed, and what happens next."""
     when = f" in {event.wait:.1f} s" if event.wait >= 0.05 else ""
     message = event.error.message.removesuffix(".")
     return f"{event.error.type}: {message} ({_THEN.get(event.then, 'trying again')}{when})"
 
 
 def retry_reason(error: ErrorInfo) -> str:
-    """What broke, in the fewest words."""
+    """Describes in the fewest words what failed."""
     return str(error.status) if error.status else _BROKE.get(error.type, error.type)
 
 
 def failed(event: RunFailed) -> str:
-    """What ended the run."""
+    """Describes the error that ended the run."""
     return f"{event.error.type}: {_sentence(event.error.message, event.error.hint)}"
 
 
@@ -123,41 +123,41 @@ def warned(event: Warned) -> str:
 
 
 def file_made(event: FileMade) -> str:
-    """That there is a file, and which."""
+    """Describes a new file."""
     named = event.name or event.url or event.ref or ""
     return f"A file was made: {f'{named} ' if named else ''}({event.media_type or 'unknown type'})"
 
 
 def approval_asked(event: ApprovalAsked) -> str:
-    """What waits for a person to allow it, and why they are asked."""
+    """Describes a call that waits for approval, and the reason."""
     reason = f": {event.reason}" if event.reason else ""
     return f"Waiting for approval to run {call_phrase(event.name, event.arguments)}{reason}"
 
 
 def approval_answered(event: ApprovalAnswered) -> str:
-    """What the person said."""
+    """Describes the person's decision."""
     return "Allowed" if event.allowed else "Not allowed" + (f": {event.note}" if event.note else "")
 
 
 def input_asked(event: InputAsked) -> str:
-    """What a tool wants to know of a person."""
+    """Describes a tool's question to a person."""
     return f"{event.name} asks: {event.message or event.url}"
 
 
 def input_answered(event: InputAnswered) -> str:
-    """What the person said, or that they would not."""
+    """Describes the person's answer, or that they declined."""
     if event.action != "accept":
         return "Not answered" + (" (declined)" if event.action == "decline" else "")
     return f"Answered: {brief(event.content, bare=True)}" if event.content is not None else "Answered"
 
 
 def waiting(event: RunWaiting) -> str:
-    """What the run waits for."""
+    """Describes what the run waits for."""
     return f"Waiting for {event.on}"
 
 
 def handed_over(event: Handoff) -> str:
-    """Who has the conversation now."""
+    """Names the agent that has the conversation now."""
     return f"Handed to {event.to}" + (f": {event.note}" if event.note else "")
 
 
@@ -170,7 +170,7 @@ def result_text(result: str | tuple[AnyPart, ...]) -> str:
 
 
 def call_rejected(event: CallRejected) -> str:
-    """Why a call was not run."""
+    """Describes why a call was not run."""
     return f"{event.name} was not run: {event.error}"
 
 
@@ -185,7 +185,7 @@ def tried(phrase: str, number: int) -> str:
 
 
 def call_phrase(name: str, arguments: dict[str, Any] | str) -> str:
-    """A call in a few words: `search(query="tides", limit=3)`."""
+    """Returns a short form of a call: `search(query="tides", limit=3)`."""
     if isinstance(arguments, str):
         return f"{name}({brief(arguments)})"
     return f"{name}({', '.join(f'{key}={brief(value)}' for key, value in arguments.items())})"

@@ -1,7 +1,7 @@
-"""When something on a terminal is drawn: soon after a change, and by itself while a clock on it moves.
+"""The timing of draws on a terminal: soon after a change, and on a timer while a clock is shown.
 
-Owns the timer, and how often is too often: a change costs one comparison, and where drawing takes long it is done less
-often. It must never know what is drawn. No timer runs after `stop`, and none while nothing changes by itself.
+Owns the timer and the maximum rate: a change costs one comparison, and slow draws are done less often. It must never
+know what is drawn. There is no timer after `stop`, nor while nothing changes by itself.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _NEVER: Final = float("-inf")
 
 
 class Pace(NamedTuple):
-    """How often something may be drawn."""
+    """The limits on the rate of draws."""
 
     between: float
-    """Seconds between two draws, at least."""
+    """Minimum seconds between two draws."""
     longest: float
-    """Seconds that slow drawing may put between two draws, at most: someone is watching."""
+    """Maximum seconds between two slow draws."""
     share_of_time: float
-    """How much of the time drawing may take, the terminal's own part included."""
+    """Maximum share of time for drawing, including the terminal's."""
     share_of_core: float = 1.0
-    """How much of a core drawing may use."""
+    """Maximum share of a core for drawing."""
 
 
 class Pacer:
@@ -51,7 +51,7 @@ class Pacer:
         self._pace = pace
         self._on = False
         self._soon = False
-        """Whether the timer waits for the next draw, rather than for what moves by itself."""
+        """Whether the timer is for the next draw rather than for an animation."""
         self._clock: asyncio.AbstractEventLoop | None = None
         """The loop whose clock was read last; two clocks differ, so no time of one is compared with the other's."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,7 +90,7 @@ class Pacer:
         self._timer = loop.call_later(max(due - now, 0.0), self._tick)
 
     def soon_from_any_thread(self) -> None:
-        """As `soon`, in the loop that ran last; nothing after `stop`, or if that loop is closed."""
+        """Like `soon`, in the loop that ran last; does nothing after `stop`, or if that loop is closed."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # closed
                 self._loop.call_soon_threadsafe(self._soon_if_on)
@@ -104,7 +104,7 @@ class Pacer:
         self._used = time.thread_time() - used
 
     def stop(self) -> None:
-        """Draws nothing more, until `soon` is called again."""
+        """Stops drawing until `soon` is called again."""
         self._on = False
         self._cancel()
 
@@ -125,7 +125,7 @@ class Pacer:
             self._timer = self._loop.call_later(self._pause(rest), self._tick)
 
     def _pause(self, least: float) -> float:
-        # Not by the time alone: a draw that had to wait for a busy machine is no reason to show less. Not without an
+        # Not only by time: a draw that waited for a busy machine is not a reason to draw less often. Not without an
         # end: a terminal that was halted with Ctrl-S, or a process with Ctrl-Z, has made one draw take minutes.
         pace = self._pace
         slow = max(self._took / pace.share_of_time, self._used / pace.share_of_core)

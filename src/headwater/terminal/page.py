@@ -1,7 +1,7 @@
-"""A run as lines on a terminal: what is done, which scrolls away for good, and what is open, which is drawn again.
+"""A run as lines on a terminal: finished lines, which scroll away, and open ones, which are redrawn.
 
-Owns how each thing looks and the space between two. Pure: time and width are handed to it; it writes nothing. No words
-of a model or a tool may steer the terminal.
+Owns the look of each item and the space between items. Pure: time and width are parameters; no output. Text of a
+model or a tool must never control the terminal.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from headwater.terminal.wrap import cells, settled
 __all__ = ("ASCII_SIGNS", "SIGNS", "Page", "Signs")
 
 MOST_COLUMNS: Final = 100
-"""Cells that text takes at most: longer lines are hard to read."""
+"""Maximum width of text: longer lines are hard to read."""
 
 MOST_LIVE_LINES: Final = 5
-"""Tools that have a line each while they run; the others are counted."""
+"""Maximum number of running tools with their own line; the others are counted."""
 
 SECONDS_OF_SILENCE: Final = 0.25
-"""After so long without a word it is said who is waited for."""
+"""Seconds without text before a line says what the run waits for."""
 
 LINES_OF_A_RESULT: Final = 10
-"""Of a tool's result, where more than its first line is shown."""
+"""Maximum lines of a tool's result if more than its first line is shown."""
 
 ROOM_SHARE: Final = 8
 """What is open scrolls away once this part of the screen would hold more of it: each time it is read anew."""
 
 WORDS_QUOTED: Final = 6
-"""Of text that is taken back and cannot be wiped away: enough to find it."""
+"""Number of quoted words of retracted text that cannot be erased: enough to find it."""
 
 _MARKS: Final = re.compile(r"[#*_`>|~]")
 """Of Markdown, which are not to be seen in what is shown."""
@@ -59,7 +59,7 @@ _VOICES: Final = {"refusal": ("warning", "Refused: "), "reasoning": ("dim", "")}
 
 
 class Signs(NamedTuple):
-    """The signs used, in one repertoire of characters."""
+    """The symbols, in one character set."""
 
     header: str
     line: str
@@ -81,7 +81,7 @@ ASCII_SIGNS: Final = Signs("", "-", "-", "|/-\\", "*", "\\_", ", ", "-", "x", "<
 
 
 class Page:
-    """Takes what happens, and says what stands on the terminal: `take` items, then `draw`."""
+    """Collects items and returns the rows of the terminal: `take` items, then `draw`."""
 
     def __init__(self, look: Look, *, signs: Signs = SIGNS, color: bool = True, parted: bool = False) -> None:
         self._look = look
@@ -90,20 +90,20 @@ class Page:
         self._width = MOST_COLUMNS
         self._columns = MOST_COLUMNS
         self._record: list[Row] = []
-        """Rows that are done and were not drawn yet."""
+        """Finished rows that were not drawn yet."""
         self._last = "another" if parted else ""
         """What kind of thing the last done row belongs to; "" where there is none."""
         self._words: Words | None = None
         self._voice = ""
         self._acts: tuple[Act, ...] = ()
         self._since: dict[str, float] = {}
-        """When each act began."""
+        """The start time of each activity."""
         self._thinks = False
         self._spoke = 0.0
-        """When the last word came."""
+        """The time of the last text."""
         self._model = ""
         self.running = False
-        """Whether a run is under way, so that a wait is to be shown."""
+        """Whether a run is active, so that waiting is shown."""
         self._open: tuple[int, list[Drawn]] | None = None
         """What is open, for which width; None where it has changed."""
 

@@ -1,6 +1,6 @@
-"""Which printer shows a run on the terminal: the one place where that is chosen.
+"""Chooses the printer that shows a run on the terminal.
 
-Owns the choice alone, and imports a printer when it is chosen.
+Owns only this choice, and imports a printer when it is chosen.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def printer(
     past: Iterable[Event] = (),
     **look: bool,
 ) -> Watcher:
-    """What shows a run as lines. `live`: the words as they come; else each answer whole, at its end.
+    """Returns a printer that shows a run as lines. `live`: streams the text; else each answer at its end.
 
-    `several`: more than one agent may speak, and each gets a header of its own. `loops` is told in the header. `past`
-    are the events before those to be shown, where a log is gone on with. `look` are the switches of `Look`.
+    `several`: more than one agent may write, and each gets its own header. `loops` is shown in the header. `past` are
+    the earlier events of a resumed run. `look` are the options of `Look`.
     """
     from headwater.terminal.look import Look
 
@@ -41,9 +41,9 @@ def printer(
 
 
 def dashboard(name: str, members: Sequence[str], *, past: Iterable[Event] = ()) -> Watcher:
-    """What shows a workflow in a panel that is titled with its name, a section a member.
+    """Returns a dashboard that shows a workflow under its name, with one section per member.
 
-    `past` is what its log has told before, where the run goes on from there.
+    `past` are the earlier events of a resumed run.
     """
     from headwater.terminal.dashboard.dashboard import Dashboard
 

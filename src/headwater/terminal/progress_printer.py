@@ -1,7 +1,7 @@
-"""A workflow's progress as plain lines, for a pipe, a file or a dumb terminal: each says whose it is.
+"""A workflow's progress as plain lines, for a pipe, a file or a dumb terminal: each line has its agent's name.
 
-Pure: events in, whole lines out, as things happen. Words come line by line, long lines in pieces, so that agents who
-speak at once stay readable; nothing is said twice.
+Pure: events in, complete lines out. Text comes line by line, long lines in pieces, so that parallel agents stay
+readable; nothing is repeated.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from headwater.terminal.render import Marks, seconds
 __all__ = ("Progress",)
 
 CHARACTERS_A_LINE: Final = 100
-"""Where a long line of words is broken: what a terminal beside a name has room for, mostly."""
+"""Maximum length of a line of text: usually fits a terminal next to a name."""
 
 
 class Progress:
-    """Tells of a board: `feed` it the events, each gives the lines to write, perhaps none."""
+    """Describes a board in lines: `feed` returns the lines to write for an event, possibly none."""
 
     def __init__(self, board: Board, marks: Marks) -> None:
         self._board = board
         self._marks = marks
         self._words: dict[AgentView, str] = {}
-        """Of each agent, the words that are not a line yet."""
+        """The unfinished line of each agent."""
         self._notes: dict[AgentView, Note] = {}
-        """The last note that was told of each."""
+        """The last printed note of each."""
         self._rounds: dict[AgentView, int] = {}
         self._healed: dict[AgentView, int] = {}
 
     def feed(self, event: Event) -> str:
-        """The lines that `event` gives."""
+        """Returns the lines for `event`."""
         view = self._board.feed(event)
         if isinstance(event, TextDelta):
             return self._said(view, event.text) if view is not None else ""
@@ -103,7 +103,7 @@ class Progress:
         return self._line(view, f"{mark} {view.phrase(event.call) or event.name}  {seconds(event.duration)}{error}")
 
     def _note(self, view: AgentView) -> str:
-        """The note that an event has left, once."""
+        """Returns the note of an event, once."""
         note = view.last_note
         if note is None or self._notes.get(view) is note:
             return ""
@@ -112,7 +112,7 @@ class Progress:
         return self._rest(view) + self._line(view, f"{mark} {note.text}")
 
     def _whole(self, event: Event) -> str:
-        """Of the workflow itself: its beginning and its end."""
+        """Returns the lines of the workflow itself: its start and its end."""
         board = self._board
         title = one_line(board.title)
         count = len(board.agents)
@@ -138,7 +138,7 @@ def _account(state: str, elapsed: float, tokens: tuple[int, bool]) -> str:
 
 
 def _broken(words: str) -> list[str]:
-    """Words as lines of at most CHARACTERS_A_LINE, broken at a space where there is one; the last may still grow."""
+    """Splits text into lines of at most CHARACTERS_A_LINE, at spaces if possible; the last may still grow."""
     lines, at = [], 0
     while len(words) - at > CHARACTERS_A_LINE:
         end = words.rfind(" ", at, at + CHARACTERS_A_LINE) + 1 or at + CHARACTERS_A_LINE

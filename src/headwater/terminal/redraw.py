@@ -24,20 +24,20 @@ from headwater.terminal.wrap import cells, cut, settled
 
 __all__ = ("Screen",)
 
-_BEGIN: Final = "\x1b[?2026h\x1b[?25l\x1b[?7l"  # show all at once, where that is known; no cursor; no wrapping
+_BEGIN: Final = "\x1b[?2026h\x1b[?25l\x1b[?7l"  # synchronized output, if supported; no cursor; no wrapping
 _ESC: Final = "\x1b"
 _RESET: Final = "\x1b[0m"
 _END: Final = "\x1b[?7h\x1b[?25h\x1b[?2026l"
 _ESCAPE: Final = re.compile("\x1b(?:\\[[0-9;:?]*[ -/]*[@-~]|[@-Z\\\\-_]|\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?)")
 
 SECONDS_BETWEEN_PRINTS: Final = 0.05
-"""What a program prints within this time of its last line is shown together: each time the rows are written again."""
+"""Lines that a program prints within this time are shown together, because each time the rows are redrawn."""
 
 
 class Screen:
     """The rows at the bottom of a terminal. `open` it first, and `close` it; `show` and `above` may be called between.
 
-    `wake` is called, from any thread, when something waits to be shown by `flush`.
+    `wake` is called, from any thread, when `flush` has something to show.
     """
 
     def __init__(self, file: TextIO, wake: Callable[[], None]) -> None:
@@ -46,32 +46,32 @@ class Screen:
         self._lock = threading.RLock()
         self._open = False
         self._panel: list[str] = []
-        """The rows that were last given to show."""
+        """The rows of the last `show`."""
         self._rows: list[str] = []
-        """Those that stand there: the panel, and above it what the program has begun to print."""
+        """The rows on the screen: the panel, and above it the program's unfinished line."""
         self._columns = 0
         self._lines = 0
         self._lost = 0
-        """Rows of ours that went off the top when the screen became smaller, and come back when it grows."""
+        """Rows that scrolled off the top when the screen became smaller, and return when it grows."""
         self._pending: list[str] = []
         self._begun_line = ""
-        """What the program has printed of a line that it has not ended."""
+        """The program's unfinished line."""
         self._asking = 0
-        """How many calls of `input` the terminal is left to."""
+        """Number of active calls of `input`."""
         self._kept = ""
-        """What is to go above the rows when they are through."""
+        """Text to show above the rows after them."""
         self._last_print = 0.0
         self._woken = False
         self._streams = Streams(file, lambda text, _: self.above(text))
         self._reflows = "XTERM_VERSION" not in os.environ and os.environ.get("TERM") != "linux"
-        """Whether the terminal breaks long rows anew when it becomes narrower; most do."""
+        """Whether the terminal rewraps long rows when it becomes narrower; most do."""
         self._stopped = False
         """Whether the process was stopped (Ctrl-Z) since the last draw: a shell has written under the rows."""
         self._watching: Any = None
         """The handler of SIGCONT that was there before ours; None where ours is not installed."""
 
     def open(self) -> bool:
-        """Take the bottom of the terminal, and the standard streams that lead there; False where another has it."""
+        """Takes the bottom of the terminal and the standard streams. Returns False if it is in use."""
         if not self._streams.take():
             return False
         self._open = True
@@ -81,9 +81,9 @@ class Screen:
         return True
 
     def show(self, rows: Sequence[str], columns: int, lines: int, above: str = "") -> None:
-        """Show these rows on a terminal of this size, in place of those before.
+        """Shows these rows on a terminal of this size, in place of the previous ones.
 
-        `above` are whole lines of ours that go above them for good, under what the program has printed until now.
+        `above` are complete lines that go above them permanently, below the program's output so far.
         """
         with self._lock:
             self._woken = False
@@ -107,7 +107,7 @@ class Screen:
                 put(self._file, _BEGIN + text + _END)
 
     def above(self, text: str) -> None:
-        """What the program prints: shown above the rows, soon."""
+        """Adds output of the program, which is shown above the rows soon."""
         with self._lock:
             if self._asking:
                 put(self._file, text)
@@ -121,14 +121,14 @@ class Screen:
                 self._wake()
 
     def flush(self) -> None:
-        """Show what has been printed above the rows as they are; rows for another size are for `show` to bring."""
+        """Shows the program's output above the current rows; only `show` adapts rows to a new size."""
         with self._lock:
             if self._pending and (self._columns, self._lines) == size_of(self._file):
                 self.show(self._panel, self._columns, self._lines)
                 self._last_print = time.monotonic()
 
     def close(self) -> None:
-        """Leave the rows as they stand, and give the streams back. May be called twice."""
+        """Keeps the rows on the screen, and restores the streams. May be called twice."""
         with self._lock:
             if not self._open:
                 return
@@ -137,7 +137,7 @@ class Screen:
                 builtins.input = self._input
             self._streams.release()
             self._stop_watching()
-            last = "\r\x1b[J" if self._rows else ""  # what was typed meanwhile
+            last = "\r\x1b[J" if self._rows else ""  # the keys typed meanwhile
             put(self._file, last + self._kept + "".join(self._pending))
             self._pending.clear()
 
@@ -161,10 +161,10 @@ class Screen:
         self._stopped = True  # no more than that: it may come in the middle of a draw
         self._wake()
 
-    # --- what the program prints, and asks
+    # --- the program's output and input
 
     def _asked(self, prompt: object = "", /) -> str:
-        """`input`, with the terminal to itself: the rows are gone for as long as someone types."""
+        """Runs `input` without the rows on the terminal."""
         with self._lock:
             begun = "" if self._asking else self._make_room()
             self._asking += 1
@@ -178,7 +178,7 @@ class Screen:
             self._wake()
 
     def _make_room(self) -> str:
-        """Wipe the rows away, and give the streams back: the line that the program has begun."""
+        """Erases the rows, and restores the streams and the program's unfinished line."""
         if self._columns:
             self.show([], self._columns, self._lines)
         else:
@@ -186,12 +186,12 @@ class Screen:
         begun, self._begun_line = self._begun_line, ""
         if begun and self._columns:
             self.show([], self._columns, self._lines)
-        self._columns = 0  # what stands on the terminal afterwards is not known
+        self._columns = 0  # the content of the terminal is unknown afterwards
         self._streams.lend()
         return begun
 
     def _take_printed(self) -> str:
-        """Lines that the program has ended since the last time."""
+        """Returns the lines that the program has ended since the last call."""
         if not self._pending:
             return ""
         text = self._begun_line + "".join(self._pending)
@@ -200,7 +200,7 @@ class Screen:
         return whole + newline
 
     def _unfinished(self, columns: int) -> list[str]:
-        """The row that shows what stands of the program's unfinished line: its end, where it is too long."""
+        """Returns the row of the program's unfinished line: only its end if it is too long."""
         if not self._begun_line:
             return []
         line = settled(_ESCAPE.sub("", self._begun_line.rstrip("\r").rpartition("\r")[2]))
@@ -212,24 +212,24 @@ class Screen:
     # --- drawing
 
     def _anew(self, printed: str, rows: list[str], columns: int, lines: int) -> str:
-        """Everything again, over what stands there now."""
+        """Redraws everything over the current content."""
         if not self._columns:
             # A line that the program has begun must stay: a row of spaces goes to the next line from anywhere but the
             # beginning of one.
             start = "" if os.name == "nt" else f"\x1b[?7h{' ' * columns}\r\x1b[K\x1b[?7l"
         else:
-            # Line by line: some terminals keep what is erased in one go, and have the rows once more when scrolled up.
+            # Line by line: some terminals keep erased screens in the scrollback, which would duplicate the rows.
             up = self._height(columns, lines)
-            erased = "\x1b[2K\x1b[B" * up + "\x1b[2K"  # with what was typed meanwhile, under the rows
+            erased = "\x1b[2K\x1b[B" * up + "\x1b[2K"  # with the keys typed meanwhile, below the rows
             start = f"\x1b[{up}A\r{erased}\x1b[{up}A\r" if up else f"\r{erased}"
         if printed:
-            self._lost = 0  # what went off the top is no longer right above us
-            # The program's own lines may be longer than a row: they wrap, as they would without us.
+            self._lost = 0  # the rows that scrolled off are no longer directly above
+            # The program's own lines may be longer than a row: they wrap as usual.
             printed = f"\x1b[?7h{printed}{_RESET if _ESC in printed else ''}\x1b[?7l"
         return start + printed + "".join(f"{row}\r\n" for row in rows) + "\x1b[J"
 
     def _height(self, columns: int, lines: int) -> int:
-        """How many lines above the cursor the first row stands, on a screen that may have changed its size."""
+        """Returns the number of lines from the first row to the cursor, on a screen that may have changed its size."""
         height = len(self._rows)
         if self._reflows and columns < self._columns:
             height = sum(max(1, math.ceil(cells(_ESCAPE.sub("", row)) / columns)) for row in self._rows)
@@ -243,11 +243,11 @@ class Screen:
         return height
 
     def _changed(self, rows: list[str]) -> str:
-        """The rows that are not as they were."""
+        """Returns the changed rows."""
         old = self._rows
         if rows == old:
             return ""
-        text, at = "", len(old)  # the cursor stands before row `at`
+        text, at = "", len(old)  # the cursor is before row `at`
         for index, row in enumerate(rows):
             if index < len(old) and old[index] == row:
                 continue

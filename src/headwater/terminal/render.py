@@ -1,6 +1,6 @@
-"""An answer as plain text, for a pipe, a file or a dumb terminal; and signs and durations for whoever shows a run.
+"""An answer as plain text for a pipe, a file or a dumb terminal; and symbols and durations for all views.
 
-Pure. It must never let a model's own words steer a person's terminal.
+Pure. The text of a model must never control the terminal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ("ASCII", "UNICODE", "Marks", "Plain", "fit", "seconds")
 
 
 class Marks(NamedTuple):
-    """The signs used, in one repertoire of characters."""
+    """The symbols, in one character set."""
 
     header: str
     rule: str
@@ -47,7 +47,7 @@ class Plain:
         if isinstance(item, Said):
             return self._said(item)
         if isinstance(item, Withdrawn):
-            # Words that are out cannot be called back, and silence would join two attempts into one answer.
+            # Written text cannot be erased, and without a note two attempts would look like one answer.
             return f"{self.end_line()}[{_withdrawal(item)}]\n"
         if isinstance(item, Ended) and item.outcome not in ("waiting", "handed over"):
             self._voice = "answer"
@@ -58,7 +58,7 @@ class Plain:
         if item.voice == "reasoning":
             return ""
         text = harmless(item.text) if self._screen else item.text
-        before = item.lead if self._begun else ""  # where nothing stands above there is nothing to part from
+        before = item.lead if self._begun else ""  # without text above there is nothing to separate from
         self._begun = True
         if item.voice != self._voice:
             self._voice = item.voice
@@ -68,7 +68,7 @@ class Plain:
         return before + text
 
     def end_line(self) -> str:
-        """What ends the line that is open."""
+        """Returns the end of the open line."""
         open_, self._line_open = self._line_open, False
         return "\n" if open_ else ""
 
@@ -79,7 +79,7 @@ def fit(line: str, cells: int, cut: str = "…") -> str:
         room = cells - len(cut)
         shown = line if len(line) <= cells else line[: max(room, 0)] + cut
     else:
-        # rich is there for the dashboard anyway and knows emoji and combining characters; only such lines load it.
+        # rich handles emoji and combining characters; only lines with these import it.
         from rich.cells import cell_len, set_cell_size
 
         room = cells - cell_len(cut)

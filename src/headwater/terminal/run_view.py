@@ -1,8 +1,8 @@
-"""Events of one run to what there is to show of it: which words, which tools, which notes, in which order.
+"""Converts the events of one run to items to show: text, tools and notes, in order.
 
-Pure: it decides what is said and never how it looks; the words of notes are `notes`, widths, colours and escape codes
-belong to `render`, files to `line_printer`. Words of a model or a tool pass through as they are, hostile or not:
-`render` makes them harmless.
+Pure: it decides what is shown and never how. `notes` owns the text of notes, `render` widths, colors and escape codes,
+`line_printer` files. Text of a model or a tool passes unchanged, also hostile text: `render` removes control
+characters.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 
 class Began(Item, frozen=True, gc=False):
-    """The first run begins."""
+    """The first run starts."""
 
     name: str
     loops: int
 
 
 class Said(Item, frozen=True, gc=False):
-    """The next words. `lead` is what parts them from the step before, where nothing else does."""
+    """The next text. `lead` separates it from the previous step, if nothing else does."""
 
     text: str
     voice: Voice = "answer"
@@ -91,25 +91,25 @@ class Said(Item, frozen=True, gc=False):
 
 
 class Act(msgspec.Struct, frozen=True, gc=False):
-    """Something that is under way: `key` stays the same for as long as it is the same."""
+    """An activity: `key` identifies it while it lasts."""
 
     key: str
     kind: Literal["wait", "think", "tool", "retry"]
     phrase: str
     told: str = ""
-    """What it says of how far it is."""
+    """Its progress, as text."""
     wait: float = 0.0
-    """Of a retry: after how many seconds it comes."""
+    """Of a retry: seconds until it starts."""
 
 
 class Working(Item, frozen=True, gc=False):
-    """What is under way from now on; it is true until the next one. Empty: nothing that is not seen."""
+    """The current activities, until the next such item. Empty: none that needs a line."""
 
     acts: tuple[Act, ...] = ()
 
 
 class ToolEnded(Item, frozen=True, gc=False):
-    """A tool is done, after `duration` seconds; `error` says why it failed, where it did."""
+    """A tool has ended, after `duration` seconds; `error` is the reason of a failure."""
 
     phrase: str
     duration: float
@@ -118,7 +118,7 @@ class ToolEnded(Item, frozen=True, gc=False):
 
 
 class LoopBegan(Item, frozen=True, gc=False):
-    """The agent goes over its task once more: for the time `number` of at most `of`."""
+    """The agent starts loop `number` of at most `of`."""
 
     number: int
     of: int
@@ -132,7 +132,7 @@ class HandedOver(Item, frozen=True, gc=False):
 
 
 class Withdrawn(Item, frozen=True, gc=False):
-    """The last `chars` characters said are taken back: `text`, where it is known."""
+    """The last `chars` characters are retracted: `text`, if it is known."""
 
     chars: int
     cause: str = ""
@@ -140,20 +140,20 @@ class Withdrawn(Item, frozen=True, gc=False):
 
 
 class Noted(Item, frozen=True, gc=False):
-    """A line about the run rather than of it."""
+    """A line about the run, not from a model."""
 
     text: str
     level: Level = "note"
 
 
 class Ended(Item, frozen=True, gc=False):
-    """The run is over, or stands still: in which way, and what it took."""
+    """The run has ended or is parked: how, and what it took."""
 
     outcome: Literal["finished", "failed", "cancelled", "waiting", "handed over", ""] = ""
     reason: str = ""
-    """The finish reason, where it finished."""
+    """The finish reason, if it finished."""
     kept: int = 0
-    """Characters that were said and stay."""
+    """Characters of text that were not retracted."""
     tokens: int | None = None
     first_token: float | None = None
     """Seconds."""
@@ -167,7 +167,7 @@ class Ended(Item, frozen=True, gc=False):
 _NOTHING: Final[tuple[Item, ...]] = ()
 
 LEAD: Final = "\n\n"
-"""What parts an answer that a call gives from the text before it."""
+"""Separates an answer that is a call's arguments from the text before it."""
 
 
 class RunView:
@@ -205,7 +205,7 @@ class RunView:
             self.feed(event)
 
     def feed(self, event: Event) -> tuple[Item, ...]:
-        """What `event` gives to show, in order."""
+        """Returns the items to show for `event`, in order."""
         if event.run != self._run:
             if self._run is not None or not isinstance(event, RunStarted):
                 return _NOTHING  # a run inside this one, or what is left of one that is over
@@ -249,7 +249,7 @@ class RunView:
         self._lead = ""
         self._step.clear()
 
-    # --- what a model says
+    # --- text of a model
 
     def _attempt_started(self, event: AttemptStarted) -> tuple[Item, ...]:
         self._model = event.model or self._model
@@ -295,7 +295,7 @@ class RunView:
     def _attempt_failed(self, event: AttemptFailed) -> tuple[Item, ...]:
         self._account.paused()
         if event.then == "raise":
-            return _NOTHING  # the run's own end says it
+            return _NOTHING  # the end of the run reports it
         self._acts.clear()
         if event.then != "retry":
             self._broken = Noted(notes.attempt_failed(event), "warning")
@@ -316,7 +316,7 @@ class RunView:
         return _NOTHING if broken is None else (broken,)
 
     def _waits(self, what: str = "") -> tuple[Item, ...]:
-        """The model is waited for."""
+        """Shows that the run waits for the model."""
         return self._quiet("wait", f"wait {what}", self._model)
 
     def _quiet(self, kind: Literal["wait", "think"] | None = None, key: str = "", phrase: str = "") -> tuple[Item, ...]:
@@ -443,9 +443,9 @@ class _Account:
         self.begun = begun
         self.first: float | None = None
         self.since: float | None = None
-        """When the open attempt began to speak."""
+        """When the open attempt started to stream."""
         self.last = begun
-        """When the last of the answer came."""
+        """When the last part of the answer arrived."""
         self.spoken = 0.0
         """Seconds from the first to the last of each step that is over; tools and people are not waited for in them."""
         self.step_spoken = 0.0
@@ -465,22 +465,22 @@ class _Account:
         self.last = event.time
 
     def said(self, event: Event, characters: int) -> None:
-        """Text has come."""
+        """Counts text."""
         self.last = event.time
         self.step += characters
 
     def withdrawn(self, characters: int) -> None:
-        """Text is taken back."""
+        """Discounts retracted text."""
         self.step = max(self.step - characters, 0)
 
     def paused(self) -> None:
-        """The attempt is over."""
+        """Ends the attempt."""
         if self.since is not None:
             self.step_spoken += max(self.last - self.since, 0.0)
             self.since = None
 
     def settle(self, usage: Usage | None = None) -> None:
-        """The step is over: what it said stays."""
+        """Ends the step: its text is final."""
         self.paused()
         if usage is not None and not self.step_spoken:
             self.at_once += usage.output_tokens or 0

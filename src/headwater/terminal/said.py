@@ -1,6 +1,6 @@
-"""What one voice says, as rows: Markdown in blocks, or plain lines in one style.
+"""Text of one kind as rows: Markdown in blocks, or plain lines in one style.
 
-Pure, but for what draws the Markdown, which is imported when there is some.
+Pure, except for the Markdown renderer, which is imported on first use.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ __all__ = ("Drawn", "Markdown", "Plain", "Words")
 
 
 class Drawn(NamedTuple):
-    """Rows that belong together; `apart` says whether an empty one stands before them, where anything does."""
+    """Rows that belong together; `apart`: whether an empty row comes before them, unless they are the first."""
 
     rows: Sequence[Row]
     apart: bool
 
 
 class Words(Protocol):
-    """Words that come in pieces."""
+    """Text that streams in pieces."""
 
     def add(self, text: str) -> None:
-        """They go on."""
+        """Appends text."""
 
     def take(self) -> list[Drawn]:
-        """What is finished, and was not taken before."""
+        """Returns the finished rows that were not taken before."""
 
     def finish(self) -> list[Drawn]:
-        """All that is left."""
+        """Returns the rest."""
 
     def open(self) -> list[Drawn]:
-        """What is not finished, as it looks now."""
+        """Returns the current rows of the open part."""
 
     def settle(self, most: int) -> list[Drawn]:
         """Finish what is open as far as it can no longer change: at most so many rows, which it then has no more."""

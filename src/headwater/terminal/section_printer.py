@@ -1,7 +1,7 @@
-"""A run of several agents on the terminal without a dashboard: each one's words under its own header.
+"""A run of several agents on the terminal without a dashboard: each one's text under its own header.
 
-Where one speaks at a time its words are shown as they come, else whole when it has ended: two voices in one line can be
-read by nobody. Who speaks is worked out from the log (`events.tree`).
+If one agent writes at a time, its text is streamed; else it is shown complete when the agent has ended, because two
+streams in one line are unreadable. The current agent is computed from the log (`events.tree`).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class _Kept(NamedTuple):
 
 
 class SectionPrinter:
-    """An observer of a run: a printer for each agent that speaks in it, made when it begins.
+    """An observer of a run: a printer for each agent in it, created when the agent starts.
 
-    The run is a workflow's, or an agent's that may hand the conversation on. `live` shows the words as they come.
+    The run is a workflow's, or an agent's that may hand over. `live` streams the text.
     `file` is standard output unless given; `look`, `past` and `parted` are as the line printer has them.
     """
 
@@ -59,7 +59,7 @@ class SectionPrinter:
             self._remember(event)
 
     def __call__(self, event: Event) -> None:
-        """Show `event`. Never raises."""
+        """Shows `event`. Never raises."""
         if event.__class__ is not TextDelta:
             self._tree.add(event)
         ended = isinstance(event, Handoff | RunFinished | RunFailed | RunCancelled)
@@ -83,14 +83,14 @@ class SectionPrinter:
             del self._printers[event.run]
 
     def pause(self) -> None:
-        """End what is open: something else is to be written, and more events come after it."""
+        """Ends the open output, before other output between events."""
         for printer in self._printers.values():
             printer.pause()
 
     def close(self) -> None:
         """Name who has not ended, with what they did so far, and end what is open. May be called twice."""
         for run in [*self._kept]:
-            self._tell(self._kept.pop(run)).close()  # before the next one: two cannot be open at once
+            self._tell(self._kept.pop(run)).close()  # before the next one, because only one can be open
         for printer in self._printers.values():
             printer.close()
 
@@ -113,7 +113,7 @@ class SectionPrinter:
         )
 
     def _remember(self, event: Event) -> None:
-        """Take in an event that has been shown."""
+        """Stores an event that has been shown."""
         self._tree.add(event)
         if isinstance(event, RunStarted) and event.model and event.run in self._tree.speakers:
             self._past[event.run] = []

@@ -1,7 +1,7 @@
-"""Pieces of text with a style, and rows of them: wrapped between words, cut to a width, painted with escape codes.
+"""Styled pieces of text, and rows of them: wrapped between words, cut to a width, rendered with escape codes.
 
-Owns what each style looks like, with colors and without. Text passes through as it is: `settled` makes it harmless
-where it enters.
+Owns the look of each style, with colors and without. Text passes unchanged: `settled` removes control characters where
+it enters.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def plain(row: Iterable[Span]) -> str:
 
 
 def row_cells(row: Iterable[Span]) -> int:
-    """How many cells the row takes."""
+    """Returns the width of the row in cells."""
     return sum(cells(span.text) for span in row)
 
 

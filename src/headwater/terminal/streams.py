@@ -1,6 +1,6 @@
-"""The program's standard streams, and the log handlers that hold them, led elsewhere while something of ours is open.
+"""Redirects the program's standard streams, and the log handlers that use them, while a display is open.
 
-Owns `sys.stdout` and `sys.stderr` between `take` and `release`. It writes nothing itself.
+Owns `sys.stdout` and `sys.stderr` between `take` and `release`. Writes nothing itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headwater.terminal.device import is_screen
 __all__ = ("Streams",)
 
 _TAKEN: Final = threading.Lock()
-"""Held by the one that has the streams: two panels cannot stand at the bottom of one terminal."""
+"""Held by the owner of the streams: two panels cannot share the bottom of one terminal."""
 
 
 class Streams:
@@ -31,7 +31,7 @@ class Streams:
         self._handlers: list[tuple[logging.StreamHandler[Any], Any]] = []
 
     def take(self) -> bool:
-        """Have the streams from now on; False where another has them. May be called twice."""
+        """Takes the streams. Returns False if they are in use. May be called twice."""
         if self._taken:
             return True
         if not _TAKEN.acquire(blocking=False):
@@ -47,19 +47,19 @@ class Streams:
         return True
 
     def lend(self) -> None:
-        """Give the streams back for a while: someone types."""
+        """Returns the streams temporarily, for input."""
         for name, stream, led in self._led:
             if getattr(sys, name) is led:
                 setattr(sys, name, stream)
 
     def take_back(self) -> None:
-        """Have them again."""
+        """Takes them again."""
         for name, stream, led in self._led:
             if getattr(sys, name) is stream:
                 setattr(sys, name, led)
 
     def release(self) -> None:
-        """Give the streams back for good. May be called twice."""
+        """Returns the streams. May be called twice."""
         if not self._taken:
             return
         self._taken = False
@@ -93,7 +93,7 @@ class _Led:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Hand the text on."""
+        """Passes the text on."""
         if self._write is None:
             return self._stream.write(text)
         if not isinstance(text, str):
@@ -103,16 +103,16 @@ class _Led:
         return len(text)
 
     def writelines(self, lines: Sequence[str]) -> None:
-        """Hand the lines on."""
+        """Passes the lines on."""
         self.write("".join(lines))
 
     def flush(self) -> None:
-        """Nothing waits here for longer than a moment."""
+        """Does nothing: text is not buffered for long."""
         if self._write is None:
             self._stream.flush()
 
     def release(self) -> None:
-        """Write to the stream itself from now on."""
+        """Writes to the stream itself from now on."""
         self._write = None
 
     def __getattr__(self, name: str) -> Any:

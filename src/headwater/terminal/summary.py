@@ -1,4 +1,4 @@
-"""The line under an answer: how it ended, what it took, what was kept; and figures in words.
+"""The line below an answer: how it ended, what it took, what was kept; and formatted figures.
 
 Pure.
 """
@@ -20,7 +20,7 @@ _CUT = {
 
 
 def footer(ended: Ended, dot: str = " · ") -> list[Span]:
-    """The line's spans, as one; none for a run that only stands still."""
+    """Returns the line as one span; none for a parked run."""
     if ended.outcome in ("", "waiting", "handed over"):
         return []
     told = []

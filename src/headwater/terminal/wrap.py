@@ -1,7 +1,7 @@
-"""Text wrapped to a width in terminal cells as it comes, each character looked at once.
+"""Wraps streaming text to a width in terminal cells, reading each character once.
 
-Pure. What it gives is one line of known width a row, without a character that could steer a terminal or whose width
-terminals do not agree on.
+Pure. Each resulting row has a known width, without characters that could control a terminal or whose width differs
+between terminals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headwater.events.controls import harmless
 __all__ = ("Wrapped", "breaks", "cells", "cut", "settled")
 
 ROWS_KEPT: Final = 500
-"""Rows that are kept of a text: more than any screen has."""
+"""Maximum number of rows kept of a text: more than any screen has."""
 
 TAB: Final = "    "
 
@@ -28,7 +28,7 @@ _WIDE: Final = (
 _CLOSING: Final = "、。，．！？：；）」』】》〉〕…"  # noqa: RUF001 - what must not begin a row
 _PIECES: Final = re.compile(f" +|[^ {_WIDE}]+|[{_WIDE}][{_CLOSING}]*")
 
-# Characters that turn the direction of writing or join what stands beside them (a family of emoji, a flag's colours,
+# Characters that change the direction of writing or join their neighbors (a family of emoji, a flag's colours,
 # the emoji form of a sign): terminals differ in what they make of them, and a row whose width nobody knows breaks the
 # frame around it. Without them each character stands for itself, and as wide as everyone's tables say.
 _UNSETTLED: Final = dict.fromkeys(
@@ -47,7 +47,7 @@ _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 def settled(text: str) -> str:
-    """`text` without what could steer a terminal, tabs made spaces, and only characters of a known width."""
+    """Returns `text` without control characters, with tabs as spaces, and only with characters of a known width."""
     text = harmless(text)
     if "\t" in text:
         text = text.replace("\t", TAB)
@@ -57,7 +57,7 @@ def settled(text: str) -> str:
 
 
 def cells(text: str) -> int:
-    """How many cells `text` takes."""
+    """Returns the width of `text` in cells."""
     return len(text) if text.isascii() else sum(map(get_character_cell_size, text))
 
 
@@ -113,7 +113,7 @@ def breaks(text: str, width: int) -> list[tuple[int, int]]:
 
 
 class Wrapped:
-    """A text that grows, in rows of at most `width` cells, broken between words where it can be.
+    """Streaming text in rows of at most `width` cells, wrapped between words if possible.
 
     However the text comes in pieces, the rows are the same. Several empty rows become one.
     """
@@ -126,7 +126,7 @@ class Wrapped:
         """Whether the open row goes on from a break between words, and so does not begin with spaces."""
 
     def add(self, text: str) -> None:
-        """The text goes on."""
+        """Appends text."""
         first, *rest = settled(text).split("\n")
         self._fill(self._open + first)
         for line in rest:
@@ -135,7 +135,7 @@ class Wrapped:
             self._fill(line)
 
     def last(self, count: int) -> list[str]:
-        """The last rows, at most `count`, without empty ones at their end."""
+        """Returns the last rows, at most `count`, without trailing empty ones."""
         if count <= 0:
             return []
         rows = [self._open.rstrip()] if self._open.strip() else []
@@ -184,7 +184,7 @@ class Wrapped:
         self._open = row
 
     def _break(self, row: str) -> None:
-        """End a row within a line."""
+        """Ends a row within a line."""
         if row := row.rstrip():
             self._rows.append(row)
         self._broken = True

@@ -1,7 +1,7 @@
-"""What there is to show of one agent: its state, its words, its tools, what it has cost.
+"""The display state of one agent: its state, text, tools and usage.
 
-Pure, and bounded however long the run is: the end of its text, its last tools and its last notes are kept. An event
-costs the same whatever came before it.
+Pure, and bounded for any length of a run: the end of its text, its last tools and its last notes are kept. The cost of
+an event does not depend on earlier ones.
 """
 
 from __future__ import annotations
@@ -64,22 +64,22 @@ State: TypeAlias = Literal[
     "failed",
     "cancelled",
 ]
-"""waiting: has not begun. calling: writes a call. tool: runs one. asking: waits for a person. resting: for a time, or
-for other runs."""
+"""waiting: has not started. calling: writes a call. tool: runs one. asking: waits for a person. resting: waits
+for a time or for other runs."""
 
 Standing: TypeAlias = State | Literal["healed"]
-"""How an agent stands, as it is shown: one that is done although something had broken on the way is healed."""
+"""The displayed state: an agent that finished after a recovered failure is healed."""
 
 BLOCKS_KEPT: Final = 64
-"""Stretches of words, tools and notes that are kept of an agent: more than the rows of most screens."""
+"""Maximum number of blocks (text, tools, notes) kept per agent: more than the rows of most screens."""
 
 _ENDED: Final = ("done", "failed", "cancelled")
 
 
 class AgentView:
-    """What there is to show of one agent, as of the last event.
+    """The display state of one agent after the last event.
 
-    `path` is where it stands, below the outermost run; `hue` counts the agents, and is what they are told apart by.
+    `path` is its path below the outermost run; `hue` is its number, which selects its color.
     """
 
     __slots__ = (
@@ -114,17 +114,17 @@ class AgentView:
         self.handed_to: list[str] = []
         self.state: State = "waiting"
         self.version = 0
-        """Grows whenever anything here changes."""
+        """Incremented with every change."""
         self.started: float | None = None
         self.ended: float | None = None
         self.rounds = 0
-        """How often it has begun: more than once where a workflow goes round."""
+        """How often it has started: more than once in a workflow with cycles."""
         self.blocks: deque[Block] = deque(maxlen=BLOCKS_KEPT)
         self.tools: dict[str, ToolLine] = {}
-        """Those at work, by call."""
+        """Running tools, by call."""
         self.retry_at: float | None = None
         self.healed = 0
-        """Broken attempts that a later one has made good."""
+        """Failed attempts from which a later one recovered."""
         self.last_note: Note | None = None
         self._run = ""
         self._before = 0.0  # seconds of earlier rounds
@@ -133,35 +133,35 @@ class AgentView:
         self._refusals: set[int] = set()
         self._calls: dict[str, str] = {}  # the calls that the model is writing, by their keys
         self._phrases: dict[str, str] = {}
-        self._questions: dict[str, Literal["approval", "input"]] = {}  # those that are open, by their ids
+        self._questions: dict[str, Literal["approval", "input"]] = {}  # the open ones, by their ids
         self._healing: Note | None = None
         self._count = TokenCount()
 
-    # --- what it comes to
+    # --- summary
 
     @property
     def name(self) -> str:
-        """What it goes by: its path, and to whom it gave the conversation."""
+        """The displayed name: its path, and the agents that it handed over to."""
         return " -> ".join(("/".join(self.path), *self.handed_to))
 
     @property
     def short_name(self) -> str:
-        """The same without those that it is part of."""
+        """The name without its parents."""
         return " -> ".join((self.path[-1], *self.handed_to))
 
     @property
     def active(self) -> bool:
-        """Whether it has begun and not ended."""
+        """Whether it has started and not ended."""
         return self.state != "waiting" and self.state not in _ENDED
 
     @property
     def standing(self) -> Standing:
-        """The state, and whether the end is one that had to be healed."""
+        """The state; "healed" if it finished after a recovered failure."""
         return "healed" if self.state == "done" and self.healed else self.state
 
     @property
     def doing(self) -> str:
-        """The state in a word or two, the tool with its name."""
+        """The state in one or two words, with the name of the tool."""
         if self.state == "tool":
             count = len(self.tools)
             return (
@@ -174,7 +174,7 @@ class AgentView:
         return self.state
 
     def elapsed(self, now: float) -> float:
-        """Seconds at work until `now` (Unix seconds), or until it ended."""
+        """Active seconds until `now` (Unix seconds), or until it ended."""
         if self.started is None:
             return 0.0
         until = self.ended if self.ended is not None else now
@@ -187,32 +187,32 @@ class AgentView:
 
     @property
     def input_tokens(self) -> int:
-        """Tokens read, as far as it was reported."""
+        """Input tokens, as far as reported."""
         return self._count.input_tokens
 
     @property
     def rate(self) -> float | None:
-        """Tokens a second while it spoke; None where that was too short to tell."""
+        """Tokens per second while it streamed; None if that was too short to measure."""
         return self._count.rate
 
     def pulse(self, now: float) -> list[int]:
-        """What it wrote in each of the last whole seconds until `now` (Unix seconds), or until it ended, in bytes."""
+        """Bytes written in each of the last full seconds until `now` (Unix seconds), or until it ended."""
         if self.ended is not None:
             return self._count.pulse.last(self.ended)
-        return self._count.pulse.last(now)[:-1]  # the second that has just begun would look like a stall
+        return self._count.pulse.last(now)[:-1]  # the current second would look like a stall
 
     def phrase(self, call: str) -> str:
-        """A call of this step in a few words; empty where it is not known."""
+        """A short description of a call of this step; empty if it is unknown."""
         return self._phrases.get(call, "")
 
     def spend(self, usage: Usage) -> None:
-        """Count what an agent that was called as a tool has cost."""
+        """Adds the usage of an agent that was called as a tool."""
         self._count.spend(usage)
 
     # --- the run
 
     def begin(self, event: RunStarted) -> None:
-        """It begins, perhaps not for the first time."""
+        """Starts a round."""
         self.state = "thinking"
         if self.started is not None:
             self._before = self.elapsed(self.ended or event.time)
@@ -224,7 +224,7 @@ class AgentView:
         self._words = None
 
     def take_up(self, time: float, before: float) -> None:
-        """The log is taken up again at `time`, where it had stopped at `before`: what was at work then is no more."""
+        """Handles a resumed log: it stopped at `before` and continues at `time`, and earlier work has ended."""
         if self.started is not None:
             self._before += max(0.0, before - self.started)
             self.started = time
@@ -270,7 +270,7 @@ class AgentView:
 
     def _waiting(self, event: RunWaiting) -> None:
         if event.on in ("approval", "input"):
-            self.state = "asking"  # what is asked has been told
+            self.state = "asking"  # the question has been shown
         else:
             self.state = "resting"
             self._note(notes.waiting(event), "note")
@@ -298,7 +298,7 @@ class AgentView:
         self._count.settle()
         self._calls.clear()
         if event.then == "raise":
-            return  # the run's own end says it
+            return  # the end of the run reports it
         self.state = "retrying"
         self.retry_at = event.time + event.wait
         self._healing = self._note(notes.attempt_failed(event), "warning")
@@ -318,7 +318,7 @@ class AgentView:
         if event.usage:
             self._count.report(event.usage)
 
-    # --- what it says
+    # --- text
 
     def _reasoning_started(self, event: ReasoningStarted) -> None:
         self._heal()
@@ -354,7 +354,7 @@ class AgentView:
         return words
 
     def _heal(self) -> None:
-        """It speaks again: what broke before is made good."""
+        """Handles new text: the earlier failure is recovered."""
         if self._healing is not None:
             self._healing.text = f"Healed: {self._healing.text.rpartition(' (')[0]}"
             self._healing.level = "healed"
@@ -483,4 +483,4 @@ HANDLERS: Final[dict[type[Event], Callable[[AgentView, Any], None]]] = {
     InputAnswered: AgentView._input_answered,
     Handoff: AgentView._handoff,
 }
-"""What an event of its run does to a view; others leave it as it is."""
+"""The handler of each event of its run; other events do not change a view."""

@@ -1,6 +1,6 @@
-"""What an agent's section is made of: words in one voice, tools, notes.
+"""The blocks of an agent's section: text of one kind, tools, notes.
 
-Pure, and bounded: of a long text its end is kept.
+Pure, and bounded: only the end of a long text is kept.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ __all__ = ("TEXT_KEPT", "Block", "Level", "Note", "ToolLine", "Words")
 Level: TypeAlias = Literal["note", "question", "warning", "healed", "error", "cancelled"]
 
 TEXT_KEPT: Final = 16_384
-"""Characters of an agent's words that are kept at least: what fills the largest screens."""
+"""Minimum number of characters kept of an agent's text: enough for the largest screens."""
 
 
 class Words:
-    """The end of what was said in one voice: at least the last `TEXT_KEPT` characters, at most twice as many."""
+    """The end of a text of one kind: at least the last `TEXT_KEPT` characters, at most twice as many."""
 
     __slots__ = ("_pieces", "_size", "start", "voice")
 
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
         self.start = 0
-        """Characters that came before those that are kept."""
+        """Number of characters before the kept ones."""
         self._pieces: list[str] = []
         self._size = 0
 
     def add(self, text: str) -> None:
-        """Say more."""
+        """Appends text."""
         self._pieces.append(text)
         self._size += len(text)
         if self._size > 2 * TEXT_KEPT:
@@ -41,18 +41,18 @@ class Words:
 
     @property
     def end(self) -> int:
-        """Characters said so far."""
+        """Total number of characters so far."""
         return self.start + self._size
 
     def since(self, position: int) -> str:
-        """What was said after the first `position` characters, as far as it is kept."""
+        """Returns the text after the first `position` characters, as far as it is kept."""
         if len(self._pieces) > 1:
             self._pieces = ["".join(self._pieces)]
         return self._pieces[0][max(position - self.start, 0) :] if self._pieces else ""
 
 
 class ToolLine:
-    """A tool at work, or what became of it; an agent called as a tool is one too."""
+    """A running or ended tool; also an agent called as a tool."""
 
     __slots__ = ("duration", "error", "phrase", "progress", "started", "stopped")
 
@@ -67,12 +67,12 @@ class ToolLine:
 
     @property
     def running(self) -> bool:
-        """Whether it is at work."""
+        """Whether it is running."""
         return self.duration is None and not self.stopped
 
 
 class Note:
-    """A line about the run rather than of it."""
+    """A line about the run, not from a model."""
 
     __slots__ = ("level", "text")
 

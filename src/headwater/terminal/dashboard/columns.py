@@ -1,6 +1,6 @@
-"""The figures of a panel: how long, how many tokens, how fast, how many agents in which state.
+"""The figures of a panel: duration, tokens, rate, number of agents per state.
 
-Pure: numbers in, strings out, in columns as wide as there is room for.
+Pure: numbers in, strings out, in columns as wide as fit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = (
 
 
 class Columns(NamedTuple):
-    """Which figures stand behind a name, and how wide; 0 where there is no room for one."""
+    """The widths of the figures after a name; 0 for one that does not fit."""
 
     name: int
     state: int
@@ -35,14 +35,14 @@ class Columns(NamedTuple):
     tokens: int
     rate: int
     unit: Literal["tokens", "tok", ""]
-    """Whether units are written out."""
+    """How units are written."""
     tail: int = 0
     bars: int = 0
-    """Of the row of bars after the figures, which says how fast it was in each of the last seconds."""
+    """Width of the row of bars after the figures, which shows the rate of the last seconds."""
 
     @property
     def figures(self) -> int:
-        """Cells that state, time, tokens, rate and bars take, with the space before each."""
+        """Total width of state, time, tokens, rate and bars, with the space before each."""
         return sum(size + 2 for size in (self.state, self.time, self.tokens, self.rate, self.bars) if size)
 
 
@@ -58,7 +58,7 @@ _FIGURES: Final[tuple[tuple[int, int, int, int, Literal["tokens", "tok"]], ...]]
     (10, 5, 0, 0, "tok"),
     (9, 0, 0, 0, "tok"),
 )
-"""State, time, tokens, rate and their unit in a section's head: from the most to the least, until it fits."""
+"""Layouts of state, time, tokens, rate and unit in a section's head, from the widest to the narrowest."""
 
 _CAPTION: Final = ("agent", "state", "time", "tokens", "tok/s")
 
@@ -71,17 +71,17 @@ _LINE_FIGURES: Final = (
     (10, 5, 0, 0, 0),
     (9, 0, 0, 0, -1000),
 )
-"""State, time, tokens, rate, and how many cells must be left for words."""
+"""State, time, tokens, rate, and the minimum number of cells for text."""
 
 
 INNER_WITH_BARS: Final = 115
-"""Cells of a row in which the bars have room: those of a screen of 120 columns."""
+"""Minimum width of a row with bars: that of a screen of 120 columns."""
 
 LOOSE: Final = Columns(0, 0, 1, 1, 1, "tokens")
-"""Figures one after the other."""
+"""Figures without columns."""
 
 _FIGURES_LINE: Final = 30
-"""Cells in which the figures have a line of their own; with fewer they are cut instead."""
+"""Minimum width of a separate line of figures; in less they are cut instead."""
 
 _TOLD: Final[dict[Standing, str]] = {
     "asking": "waiting for you",
@@ -101,7 +101,7 @@ _AT_WORK: Final = ("streaming", "tool", "calling", "thinking", "retrying")
 
 
 def beside_a_name(longest: int, inner: int, mark: int, *, bars: bool = False) -> Columns:
-    """The figures of a section's head: those that fit beside a name of `longest` cells and a mark of `mark`."""
+    """Returns the figures of a section's head that fit next to a name of `longest` cells and a mark of `mark`."""
     wide = SECONDS_KEPT if bars and inner >= INNER_WITH_BARS else 0
     for state, time, tokens, rate, unit in _FIGURES:
         columns = Columns(inner - mark, state, time, tokens, rate, unit, bars=wide)
@@ -112,7 +112,7 @@ def beside_a_name(longest: int, inner: int, mark: int, *, bars: bool = False) ->
 
 
 def in_a_line(longest: int, inner: int, mark: int, *, bars: bool = False) -> Columns:
-    """The figures of an agent that has one line for everything, its words included."""
+    """Returns the figures of an agent that has a single line, including its text."""
     wide = SECONDS_KEPT if bars and inner >= INNER_WITH_BARS else 0
     name = max(min(longest, max(inner // 4, 12)), len(_CAPTION[0]))
     for state, time, tokens, rate, least in _LINE_FIGURES:
@@ -124,7 +124,7 @@ def in_a_line(longest: int, inner: int, mark: int, *, bars: bool = False) -> Col
 
 
 def caption(columns: Columns, mark: int) -> str:
-    """What the columns of `in_a_line` are called."""
+    """Returns the caption of the columns of `in_a_line`."""
     agent, state, *figures = _CAPTION
     told = f"{'':{mark}}{agent:{columns.name}}  {state:{columns.state}}"
     for title, size in zip(figures, (columns.time, columns.tokens, columns.rate), strict=True):
@@ -133,19 +133,19 @@ def caption(columns: Columns, mark: int) -> str:
 
 
 def wants_own_line(columns: Columns, inner: int) -> bool:
-    """Whether the figures that fit beside the names are so few that a line of their own tells more."""
+    """Whether a separate line shows more figures than fit next to the names."""
     return columns.state < _FIGURES[1][0] and inner >= _FIGURES_LINE
 
 
 def spent(count: int, estimated: bool, rate: float | None) -> tuple[str, str]:
-    """Tokens and tokens a second as figures; empty where there is nothing to tell."""
+    """Formats tokens and tokens per second; empty without any."""
     if not count:
         return "", ""
     return f"{'~' if estimated else ''}{count:,}", f"{rate:,.0f}" if rate is not None else ""
 
 
 def in_columns(time: str, spent: tuple[str, str], columns: Columns) -> str:
-    """Time, tokens and tokens a second, each in its column."""
+    """Formats time, tokens and tokens per second in columns."""
     tokens, rate = spent
     unit = columns.unit
     if unit:
@@ -160,7 +160,7 @@ def in_columns(time: str, spent: tuple[str, str], columns: Columns) -> str:
 
 
 def tally(views: Sequence[AgentView], *, short: bool = False) -> str:
-    """How many agents are in which state: `2 streaming, 1 in tools, 1 done`; in short `3 at work, 1 done`."""
+    """Returns the number of agents per state: `2 streaming, 1 in tools, 1 done`; in short `3 at work, 1 done`."""
     states = Counter(view.standing for view in views)
     told: dict[str, int] = {}
     for state, name in _TOLD.items():
@@ -171,7 +171,7 @@ def tally(views: Sequence[AgentView], *, short: bool = False) -> str:
 
 
 def clock(duration: float, exact: bool) -> str:
-    """A duration as it runs, `12 s` or `2:05`; `exact` once it has ended: `12.3 s`."""
+    """Formats a running duration, `12 s` or `2:05`; `exact` once it has ended: `12.3 s`."""
     if duration < 60:
         return f"{duration:.1f} s" if exact else f"{int(duration)} s"
     minutes, rest = divmod(int(duration), 60)

@@ -1,7 +1,7 @@
-"""The dashboard: shows a run of many agents live, on a terminal in place, elsewhere as lines of progress.
+"""The dashboard: shows a run of many agents live, in place on a terminal, elsewhere as lines of progress.
 
-Owns the terminal while a workflow is shown; `pacer` says when it is drawn: an event costs a few entries on the board,
-whatever the tokens come to. It must never end or slow a run by an error of its own.
+Owns the terminal while a workflow is shown; `pacer` owns the timing. An event only updates the board, for any number of
+tokens. An error here must never end or slow down a run.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 __all__ = ("Dashboard",)
 
 PACE: Final = Pace(between=0.125, longest=3.0, share_of_time=0.04, share_of_core=0.01)
-"""As often as words can be read while they come; less often on a slow terminal, or with hundreds of agents."""
+"""Streaming text is readable at this rate; draws are rarer on a slow terminal, or with hundreds of agents."""
 
 SECONDS_A_TICK: Final = 1.0
-"""How often a clock that is shown moves on where nothing else does."""
+"""Interval of the displayed clocks without other changes."""
 
 _log = logging.getLogger("headwater")
 
@@ -46,21 +46,23 @@ _log = logging.getLogger("headwater")
 class Dashboard:
     """An observer that shows a workflow's run: call it with each event as it is appended.
 
-    `title` stands over it; `members` are shown from the start, in this order. `file` is standard output unless given.
-    It draws itself by the running loop's clock; the last state stays when the outermost run ends, or when it is closed
-    before. What the program prints meanwhile appears above. NO_COLOR is respected. On a pipe, in a file and on a dumb
-    terminal it tells in plain lines what happens.
+    `title` is shown above it; `members` are shown from the start, in this order. `file` defaults to standard output.
+    It draws itself on timers of the running loop; the last state stays when the outermost run ends, or when it is
+    closed before. Output of the program appears above. NO_COLOR is respected. On a pipe, in a file and on a dumb
+    terminal it prints plain lines of progress.
     """
 
     def __init__(self, title: str, members: Sequence[str], *, file: TextIO | None = None) -> None:
-        self._file = file  # standard output is looked up when the run begins: it may lead above another's rows by then
+        self._file = (
+            file  # standard output is looked up when the run starts: it may be redirected above other rows by then
+        )
         self._board = Board(title, members)
         self._live: _Live | None = None
         self._feed: Callable[[Event], object] = self._begin
         self._over = False
 
     def __call__(self, event: Event) -> None:
-        """Show `event`. Never raises: what cannot be shown is not."""
+        """Shows `event`. Never raises."""
         if self._over:
             return
         try:
@@ -71,12 +73,12 @@ class Dashboard:
             self._give_up(problem)
 
     def prime(self, past: Iterable[Event]) -> None:
-        """Know what the log has told so far, of a run that goes on from there; before the first call."""
+        """Reads the earlier events of a resumed run; call it before the first event."""
         for event in past:
             self._board.feed(event)
 
     def close(self) -> None:
-        """Leave the last state as it stands. May be called twice, and whether or not the run had come to its end."""
+        """Keeps the last state on the screen. May be called twice, and before the run has ended."""
         if self._over:
             return
         self._over = True
@@ -87,7 +89,7 @@ class Dashboard:
             self._give_up(problem)
 
     def _begin(self, event: Event) -> None:
-        """The first event: find out what can be shown."""
+        """Handles the first event: chooses how to show the run."""
         file = self._file = self._file if self._file is not None else sys.stdout
         if file is None:  # a program without a console
             self._over = True
@@ -120,10 +122,10 @@ class Dashboard:
 
 
 class _Live:
-    """A board on a terminal, drawn when something has changed or a second has passed."""
+    """A board on a terminal, drawn after a change or a second."""
 
     def __init__(self, board: Board, file: TextIO, give_up: Callable[[Exception], None]) -> None:
-        # Only here is rich needed, for the width of characters.
+        # Only this needs rich, for the width of characters.
         from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS
         from headwater.terminal.dashboard.panel import Layout
         from headwater.terminal.dashboard.pulse import BARS
@@ -141,19 +143,19 @@ class _Live:
         self._last = False
 
     def open(self) -> bool:
-        """Begin; False where another dashboard has the terminal."""
+        """Starts; returns False if another dashboard uses the terminal."""
         if not self._screen.open():
             return False
         atexit.register(self.let_go)
         return True
 
     def feed(self, event: Event) -> None:
-        """Take in an event, and see to it that it is drawn."""
+        """Handles an event, and schedules a draw."""
         self._board.feed(event)
         self._pacer.soon()
 
     def close(self) -> None:
-        """Draw the last state, and let go of the terminal."""
+        """Draws the last state, and releases the terminal."""
         self._last = True
         try:
             self._pacer.draw()
@@ -161,7 +163,7 @@ class _Live:
             self.let_go()
 
     def let_go(self) -> None:
-        """Leave the terminal as it is, and give the program its streams back."""
+        """Releases the terminal as it is, and restores the program's streams."""
         atexit.unregister(self.let_go)
         self._pacer.stop()
         self._screen.close()
@@ -174,7 +176,7 @@ class _Live:
         return SECONDS_A_TICK if self._board.end is None else None
 
     def _now(self) -> float:
-        """The time by the log's clock, which a change of the system's must not move."""
+        """The time by the log's clock, independent of changes of the system clock."""
         monotonic = time.monotonic()
         ahead = self._board.time - monotonic
         if self._ahead is None or ahead > self._ahead:

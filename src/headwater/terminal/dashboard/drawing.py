@@ -1,6 +1,6 @@
-"""What a panel is drawn with: signs, styles, and rows of an exact width.
+"""Primitives of a panel: symbols, styles, and rows of an exact width.
 
-Pure. It knows strings and cells, and nothing of agents.
+Pure. Knows strings and cells, not agents.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ("PLAIN_SIGNS", "SIGNS", "STATE_STYLES", "Pen", "Signs", "Style", "hue
 
 
 class Signs(NamedTuple):
-    """What a panel is drawn with, in one repertoire of characters."""
+    """The symbols of a panel, in one character set."""
 
     marks: Marks
     states: Mapping[Standing, str]
@@ -32,7 +32,7 @@ class Signs(NamedTuple):
     healed: str
     asks: str
     guides: tuple[str, str, str, str]
-    """Before who stands below another: one of several, the last one; under those."""
+    """Tree guides before a child: one of several, the last one; and below those."""
     bars: bool
     """Whether there are characters for bars of different heights."""
 
@@ -129,7 +129,7 @@ def hue_style(number: int) -> Style:
 
 
 class Pen:
-    """Fits strings into cells, and styles them where `color` says so; `many`: in one of 256 colors."""
+    """Fits strings into cells, and styles them if `color` is set; `many`: in one of 256 colors."""
 
     __slots__ = ("_codes", "color", "many", "signs")
 
@@ -140,19 +140,19 @@ class Pen:
         self._codes: dict[Style, str] = {}
 
     def fit(self, text: str, room: int) -> str:
-        """`text` in at most `room` cells, with a sign where something is missing."""
+        """Returns `text` in at most `room` cells, with a mark where it is cut."""
         if cells(text) <= room:
             return text
         sign = self.signs.marks.cut
         return text[: cut(text, max(room - len(sign), 0))] + sign if room > len(sign) else text[: cut(text, room)]
 
     def padded(self, text: str, room: int) -> str:
-        """`text` in exactly `room` cells."""
+        """Returns `text` in exactly `room` cells."""
         text = self.fit(text, room)
         return text + " " * (room - cells(text))
 
     def row(self, spans: Iterable[Span], width: int) -> str:
-        """Spans side by side, cut and filled to `width` cells."""
+        """Joins spans, cut and padded to `width` cells."""
         row, left = "", width
         for text, style in spans:
             size = cells(text)
@@ -164,7 +164,7 @@ class Pen:
         return row + " " * left
 
     def styled(self, style: Style, text: str) -> str:
-        """`text` in a style, where there is one and colors are wanted."""
+        """Returns `text` in a style, if there is one and colors are on."""
         if not style or not self.color:
             return text
         if (code := self._codes.get(style)) is None:

@@ -1,7 +1,7 @@
-"""Marks of Markdown inside a line, in text that is not whole: closed, so that a parser reads them, or made styles.
+"""Inline Markdown marks in incomplete text: closes them for a parser, or converts them to styles.
 
-Pure. What streams is styled from its first word on and not only when the closing mark has come; of what is cut out of
-the middle no mark is left that stands for nothing. Blocks, and whole text, are `terminal.markdown`'s.
+Pure. Streaming text is styled from its first word on, before its closing mark arrives; a part from the middle has no
+unmatched marks left. `terminal.markdown` handles blocks and complete text.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Mark(NamedTuple):
 
 
 def closed(text: str) -> str:
-    """`text` with the marks closed that are open at its end, and a link that has begun as its words alone."""
+    """Returns `text` with the marks closed that are open at its end, and an unfinished link as its text only."""
     text = _LINK_BEGUN.sub(r"\1", text).rstrip(" ")
     open_: list[_Mark] = []
     done = 0
@@ -117,6 +117,6 @@ def _marks(text: str, *, part: bool = False) -> Iterator[_Mark]:
 
 
 def _ends(text: str, start: int, end: int) -> bool:
-    """Whether a mark stands as one does at the end of what it marks."""
+    """Whether the mark can be a closing one."""
     before, after = text[start - 1 : start] if start else "", text[end : end + 1]
     return not before.isspace() and not after.isalnum() and (bool(before) or bool(after)) and before != "("

@@ -1,7 +1,7 @@
-"""Who stands where in a workflow: its agents as a tree, and who waits for whom.
+"""The tree of a workflow's agents, and which agent waits for which.
 
-Pure, and of names alone. Below a node of a graph stand those to which every way leads through it; in a chain each
-stands under the one before it at the same depth.
+Pure, and based on names only. The parent of a node in a graph is its dominator; in a chain all agents have the same
+depth, in order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ("Place", "laid_out", "needs_of")
 
 
 class Place(NamedTuple):
-    """A member's place among the others: its name, how deep it stands, and whether more stand there below it.
+    """A member's place in the tree: its name, its depth, and whether siblings follow.
 
     `on` says that for each depth above its own, from the outside in.
     """
@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 
 def needs_of(shape: WorkflowShape) -> dict[str, tuple[str, ...]]:
-    """For each member, those whose answers lead to it, in the order of the members."""
+    """Returns for each member the members that it needs, in the order of the members."""
     needs: dict[str, list[str]] = {name: [] for name in shape.members}
     ways = shape.edges
     if shape.kind == "sequential":
@@ -40,7 +40,7 @@ def needs_of(shape: WorkflowShape) -> dict[str, tuple[str, ...]]:
 
 
 def laid_out(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> list[Place]:
-    """Each name's place: in the order in which they can begin, as far as one can be told, else as they were given."""
+    """Returns each name's place: in the order in which they can start, as far as known, else in the given order."""
     above = _dominators(names, needs)
     below: dict[str | None, list[str]] = {}
     for name in names:
@@ -64,7 +64,7 @@ def laid_out(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> list[P
 
 
 def _dominators(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> dict[str, str | None]:
-    """For each name the nearest one through which every way to it leads; None where it is a start's business."""
+    """Returns the immediate dominator of each name; None for a start."""
     order = _in_reach(names, needs)
     rank = {name: at for at, name in enumerate(order)}
     found: dict[str, str | None] = {name: None for name in order if not needs.get(name)}
@@ -87,7 +87,7 @@ def _dominators(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> dic
 def _meeting(
     one: str | None, other: str | None, above: Mapping[str, str | None], rank: Mapping[str, int]
 ) -> str | None:
-    """The nearest that stands above both, or is one of them."""
+    """Returns their nearest common ancestor."""
     while one != other:
         if one is None or other is None:
             return None
@@ -99,7 +99,7 @@ def _meeting(
 
 
 def _in_reach(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
-    """Those that can be reached from a start, each after one of its sources: in the order of a search in depth."""
+    """Returns the names that are reachable from a start, in depth-first order."""
     leads: dict[str, list[str]] = {}
     for name in names:
         for source in needs.get(name, ()):

@@ -1,7 +1,7 @@
-"""The hues by which agents are told apart, and which agent has which.
+"""The hues of agents, and their assignment.
 
-Pure. They are six of the 256 colors that terminals agree on: far enough from each other for people who do not see red,
-green or blue as others do, and readable on a dark ground and on a light one. `tests/terminal/dashboard/test_palette.py`
+Pure. They are six of the 256 standard terminal colors: distinguishable with every kind of color blindness, and readable
+on a dark and on a light background. `tests/terminal/dashboard/test_palette.py`
 measures both.
 """
 
@@ -15,9 +15,9 @@ HUES: Final = (105, 136, 30, 198, 62, 94)
 """Periwinkle, amber, teal, pink, indigo, brown: colors of a terminal with 256 of them, in the order of their use."""
 
 BASIC_HUES: Final = (6, 5, 3, 4, 2)
-"""What stands for them on a terminal with sixteen colors, whose look is the theme's affair."""
+"""Their replacements on a terminal with sixteen colors, which the theme defines."""
 
 
 def hue(number: int, *, many: bool) -> str:
-    """The escape code's parameters for the agent that was the `number`-th to be known; `many`: there are 256 colors."""
+    """Returns the escape code parameters for agent `number`, in order of appearance; `many`: there are 256 colors."""
     return f"38;5;{HUES[number % len(HUES)]}" if many else f"3{BASIC_HUES[number % len(BASIC_HUES)]}"

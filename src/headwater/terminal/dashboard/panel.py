@@ -1,7 +1,7 @@
-"""How a board looks: its state to the rows of a panel that fits a given screen.
+"""Draws a board: from its state to the rows of a panel for a given screen.
 
-Pure: a screen's size and the time come in, rows come out, each no wider than the screen. It remembers who was on the
-screen, so that what stands there stays where it is; what was made of an agent is remembered by its `section`.
+Pure: a screen's size and the time in, rows out, none wider than the screen. It remembers which agents were on the
+screen, so that they keep their places; `section` caches the drawing of an agent.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from headwater.terminal.wrap import cells, settled
 __all__ = ("Layout",)
 
 SECTIONS_WITHOUT_RULES: Final = 6
-"""Up to so many sections can be told apart without rules between them; more are clearer as a line each."""
+"""Maximum number of sections without rules between them; more are clearer as one line each."""
 
 LINES_BELOW: Final = 2
-"""What the last state leaves free under it: an empty one, and one for the prompt that comes next."""
+"""Free lines below the last state: an empty one, and one for the next prompt."""
 
 LINES_WITH_AIR: Final = 16
-"""From so many lines on, one is left empty under the title."""
+"""Minimum number of lines for an empty line below the title."""
 
 PANEL_COLUMNS: Final = 24
 PANEL_LINES: Final = 7
-"""The smallest screen that a frame is drawn around: on a smaller one it would take what the words need."""
+"""Minimum number of lines for a frame: on a smaller screen the text needs the space."""
 
 _URGENCY: Final[dict[str, int]] = {"asking": -1, "failed": 1, "cancelled": 2, "waiting": 3, "done": 4}
 """Who gives up a row last: after those at work, and before them who waits for a person."""
@@ -88,7 +88,7 @@ class Layout:
         return sheet
 
     def _longest(self, views: Sequence[AgentView]) -> int:
-        """Cells of the longest of the agents' names."""
+        """Width of the longest agent name."""
         return max((self._sheet(view).name_cells for view in views), default=0)
 
     @property
@@ -113,7 +113,7 @@ class Layout:
         edge = self._pen.styled("dim", self._pen.signs.vertical)
         if row.isascii():
             return f"{edge} {row} {edge}"
-        # Terminals differ in how wide they think some characters are: the edge is put where it belongs.
+        # Terminals differ in the width of some characters: the edge is placed by column.
         return f"{edge} {row}\x1b[{inner + 3}G {edge}"
 
     def _without_frame(self, width: int, height: int) -> list[str]:
@@ -138,7 +138,7 @@ class Layout:
         return groups
 
     def _unplaced(self, views: Sequence[AgentView]) -> None:
-        """Of so many agents that not all have a row, each stands for itself."""
+        """Removes the tree if there are more agents than rows."""
         for view in views:
             sheet = self._sheet(view)
             sheet.lead = sheet.below = ""
@@ -150,7 +150,7 @@ class Layout:
         sheet.waits = settled(one_line(f"waits for {', '.join(waits)}")) if waits else ""
 
     def _guides(self, entry: Entry) -> tuple[str, str]:
-        """What stands before an entry's first row, and before its others."""
+        """Returns the prefix of an entry's first row, and of its other rows."""
         if not entry.depth:
             return "", ""
         one, last, under, nothing = self._pen.signs.guides
@@ -173,13 +173,13 @@ class Layout:
         told = ", ".join(filter(None, (settled(one_line(kind)), tally(inside))))
         return self._pen.row([Span(lead, "dim"), Span(name, "bold"), Span(f"  {told}", "dim")], inner)
 
-    # --- a section an agent
+    # --- one section per agent
 
     def _sections(self, inner: int, room: int) -> list[str]:
-        """Every agent's head, rule and words; nothing where they do not fit."""
+        """Returns every agent's head, rule and text; nothing if they do not fit."""
         agents = self._board.agents
         count = len(agents)
-        if count * 2 > room:  # a head and a row each
+        if count * 2 > room:  # a head and a row per agent
             return []
         groups = self._placed()
         totals = self._totals(inner)
@@ -203,7 +203,7 @@ class Layout:
         pen = self._pen
         rows: list[str] = []
         parts = iter(zip(sheets, bodies, shares(needs, spare), strict=True))
-        headed = False  # whether a group's row stands right above
+        headed = False  # whether a group's row is directly above
         for entry in self._board.tree:
             if rows and gap and not headed:
                 rows.append(self._between(entry, inner))
@@ -224,7 +224,7 @@ class Layout:
             rows.append(self._between(None, inner))
         return rows + totals
 
-    # --- a line an agent
+    # --- one line per agent
 
     def _lines(self, inner: int, room: int) -> list[str]:
         agents, pen = self._board.agents, self._pen
@@ -253,12 +253,12 @@ class Layout:
         return rows + totals
 
     def _choose(self, room: int) -> list[AgentView]:
-        """Who has a row, in the order of the rows: nobody moves who need not."""
+        """Chooses which agents have a row, in the order of the rows, with as few moves as possible."""
         agents = self._board.agents
         if len(agents) <= room:
             self._slots = []
             return agents
-        room = max(room - 1, 0)  # one row tells of the others
+        room = max(room - 1, 0)  # one row summarizes the others
         if self._board.end is not None:
             order = {"failed": 0, "cancelled": 1, "done": 2}
             return sorted(agents, key=lambda view: order.get(view.state, 3))[:room]
@@ -283,7 +283,7 @@ class Layout:
         self._slots = slots
         return slots
 
-    # --- what all come to
+    # --- totals
 
     def _totals(self, inner: int, columns: Columns | None = None) -> list[str]:
         """How many are in which state, and what all have cost; nothing for one agent, whose own head says it.
@@ -323,7 +323,7 @@ class Layout:
 
 
 def shares(needs: Sequence[int], room: int) -> list[int]:
-    """`room` rows divided evenly, but to nobody more than needed: what one leaves goes to the others."""
+    """Divides `room` rows evenly, but none gets more than it needs: the rest goes to the others."""
     given = [0] * len(needs)
     open_ = [at for at, need in enumerate(needs) if need]
     while room >= len(open_) > 0:

@@ -1,7 +1,7 @@
-"""An agent's words as rows of a width, while they grow: Markdown, drawn as a single agent's answer is.
+"""An agent's growing text as rows of a width: Markdown, drawn like a single agent's answer.
 
-Pure, but for what the parser imports. A block that is finished is drawn once; the open one is drawn when it is looked
-at, with the marks closed that have not ended yet.
+Pure, except for the parser's imports. A finished block is drawn once; the open one is drawn on demand, with its open
+marks closed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from headwater.terminal.wrap import cells, cut, settled
 __all__ = ("Prose", "end_of", "restyled")
 
 ROWS_KEPT: Final = 500
-"""Rows that are kept of a text: more than any screen has."""
+"""Maximum number of rows kept of a text: more than any screen has."""
 
 _BLOCK_MARK: Final = re.compile(r"^\s*(?:#{1,6}\s+|>\s?|(?:```|~~~).*|[-*_|:\s]+$|[-*+]\s+)", re.MULTILINE)
 """What a line begins with that says which block it is, and what a line is that says nothing else."""
 
 _MARKED: Final = re.compile(r"[*_`\[\]\\~#>|<&]|^\s*[-+]\s", re.MULTILINE)
-"""What text has in it that may be more than text."""
+"""Characters that may be Markdown."""
 
 
 class Prose:
@@ -42,10 +42,10 @@ class Prose:
         self._bar = f"{signs.quote} "
         self._rows: deque[Row] = deque(maxlen=ROWS_KEPT)
         self._open: list[Row] | None = []
-        """Those of what is not finished; None where more has come since."""
+        """The rows of the open block; None if text was added since."""
 
     def add(self, text: str) -> None:
-        """The text goes on."""
+        """Appends text."""
         self._blocks.add(settled(text))
         for block in self._blocks.take():
             rows = self._rows_of(block, self._layout.finished(block))
@@ -55,7 +55,7 @@ class Prose:
         self._open = None
 
     def last(self, count: int) -> list[Row]:
-        """The last rows, at most `count`, without empty ones at their end."""
+        """Returns the last rows, at most `count`, without trailing empty ones."""
         if self._open is None:
             self._open = self._drawn()
         rows = [*self._rows, *self._open] if len(self._open) < count else self._open

@@ -1,6 +1,6 @@
-"""How much was written in each of the last seconds, and that as a row of bars.
+"""The amount written in each of the last seconds, and its display as a row of bars.
 
-Pure, and a few numbers however long the run is.
+Pure, and of constant size for any length of a run.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 __all__ = ("BARS", "SECONDS_KEPT", "Pulse", "bars")
 
 SECONDS_KEPT: Final = 16
-"""As far back as the bars go: long enough to see a stall, short enough to fit beside the figures."""
+"""Number of bars: enough to see a stall, and short enough to fit next to the figures."""
 
 BARS: Final = "▁▂▃▄▅▆▇"
-"""Lowest first. The full block is none of them: it would touch the row above."""
+"""Lowest first, without the full block, which would touch the row above."""
 
 
 class Pulse:
@@ -34,7 +34,7 @@ class Pulse:
         self.until = 0.0
 
     def wrote(self, count: int, time: float) -> None:
-        """So much was written at `time`, in Unix seconds."""
+        """Adds an amount written at `time`, in Unix seconds."""
         if time < self.until:
             self.count += count
             return

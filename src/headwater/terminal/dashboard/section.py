@@ -1,7 +1,6 @@
-"""One agent on a panel: its head, its figures, the last rows of what it said and did.
+"""One agent on a panel: its head, figures, and the last rows of its text, tools and notes.
 
-Pure: sizes and the time come in, rows come out. What was made is kept, to be used again where nothing changed, and each
-block of a text is drawn once however long that is.
+Pure: sizes and the time in, rows out. Results are cached while nothing changes, and each block of a text is drawn once.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ _NOTE_STYLES: Final[dict[str, Style]] = {
 }
 
 ROWS_A_NOTE: Final = 3
-"""Rows that one note may take: an error's message in full, mostly."""
+"""Maximum rows of a note: usually enough for the full message of an error."""
 
 TAIL_MARKS: Final = 48
 """Characters that a tail is looked for in beside those that fill its row: marks take some, and so does a link."""
 
 DENSE_ROWS: Final = 6
-"""Where an agent's words have no more rows than this, empty ones among them are left out."""
+"""Up to this many rows, empty rows in an agent's text are left out."""
 
 
 class Sheet:
@@ -65,19 +64,19 @@ class Sheet:
         self._view = view
         self._pen = pen
         self.drawn: dict[Words, tuple[Prose, int]] = {}
-        """How far each of its texts is drawn, in characters said."""
+        """How far each of its texts is drawn, in characters."""
         self.head = ""
-        """The last head, or line, that was made."""
+        """The last head or line that was drawn."""
         self._head_key: tuple[object, ...] = ()
         self._body: list[Row] = []
         self._firsts: list[bool] = []
         self._body_key: tuple[object, ...] = ()
         self.lead = self.below = ""
-        """What stands before its first row, and before the others: its place in the tree."""
+        """The prefixes of its first row and of the others: its place in the tree."""
         self.short = False
-        """Whether its name alone is told, for who it is part of stands above it."""
+        """Whether only its own name is shown, because its parent is shown above it."""
         self.waits = ""
-        """What is said of whom it waits for."""
+        """The text about the agents that it waits for."""
         self._name = ("", 0)
         self._name_key: tuple[object, ...] = ()
 
@@ -95,12 +94,12 @@ class Sheet:
 
     @property
     def name(self) -> str:
-        """What it goes by, made harmless."""
+        """Its name without control characters."""
         return self._named()[0]
 
     @property
     def name_cells(self) -> int:
-        """How wide that is, what stands before it included."""
+        """The width of the name, including its prefix."""
         return cells(self.lead) + self._named()[1]
 
     def _named(self) -> tuple[str, int]:
@@ -148,7 +147,7 @@ class Sheet:
         return self.head
 
     def tall_head(self, inner: int, now: float) -> list[str]:
-        """Two rows in place of a head and a rule, where the name leaves the figures no room."""
+        """Returns two rows in place of a head and a rule, if the figures do not fit next to the name."""
         figures = self._figures(LOOSE if inner >= 44 else LOOSE._replace(unit="tok"), now)
         pen = self._pen
         return [
@@ -157,7 +156,7 @@ class Sheet:
         ]
 
     def line(self, columns: Columns, inner: int, now: float, *, over: bool) -> str:
-        """All of it on one row. `over`: the run that it is part of has ended."""
+        """Returns the agent on one row. `over`: its parent run has ended."""
         view, pen = self._view, self._pen
         key = (view.version, int(view.elapsed(now)), columns, inner, over, self.lead, self.short, self.waits)
         if self._head_key != key:
@@ -185,14 +184,14 @@ class Sheet:
         return in_columns(time, spent(*view.tokens, view.rate), columns)
 
     def _bars(self, columns: Columns, now: float) -> list[Span]:
-        """How fast it wrote in each of the last seconds."""
+        """Returns the bars: the rate of the last seconds."""
         if not columns.bars:
             return []
         told = bars(self._view.pulse(now))
         return [Span("  "), Span(told, self.hue), Span(" " * (columns.bars - len(told)))]
 
     def _state(self, room: int, now: float) -> str:
-        """The state in a word or two."""
+        """Returns the state in one or two words."""
         view = self._view
         if view.state == "retrying" and view.retry_at is not None and view.retry_at - now >= 1:
             return f"retrying in {view.retry_at - now:.0f} s"
@@ -202,7 +201,7 @@ class Sheet:
             return "needs you"
         return self._pen.fit(settled(one_line(view.doing)), room)
 
-    # --- words, tools, notes
+    # --- text, tools, notes
 
     def body(self, inner: int, count: int, now: float) -> list[Row]:
         """The last rows of what it said and did, at most `count`, in what its place in the tree leaves of `inner`."""
@@ -246,7 +245,7 @@ class Sheet:
             return body[:share]
         last = self._view.blocks[-1]
         if isinstance(last, Note) and len(note := self._note(last, inner - cells(self.below), share)) == share:
-            return note  # its beginning says more than its end
+            return note  # its start is more informative than its end
         told = [(row, first) for row, first in zip(body, self._firsts, strict=True) if row or share > DENSE_ROWS]
         told = told[max(len(told) - share, 0) :]
         while told and not told[0][1]:

@@ -1,7 +1,7 @@
-"""Events of a tree of runs to the agents in it, each with its state: what a dashboard has to show.
+"""The model of a dashboard: from the events of a tree of runs to its agents and their states.
 
-Pure. It decides who is shown, in which order, and whose an event is; what there is to show of one is `agent_state`'s,
-how it looks is `panel`'s.
+Pure. Owns which agents are shown, their order, and which agent an event belongs to. `agent_state` owns the state of one
+agent, `panel` the drawing.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Board:
         self.title = title
         self.agents = [AgentView((name,), hue) for hue, name in enumerate(members)]
         self.time = 0.0
-        """Of the last event, in Unix seconds."""
+        """The time of the last event, in Unix seconds."""
         self.started: float | None = None
         self.end: RunFinished | RunFailed | RunCancelled | None = None
-        """How the outermost run ended."""
+        """The end event of the outermost run."""
         self._known = len(self.agents)
         self._rested = 0.0  # seconds between the ends of the log and its being taken up again
         self._run: str | None = None
@@ -72,7 +72,7 @@ class Board:
         self._called: set[str] = set()  # the runs that answer a call, and those below them
 
     def feed(self, event: Event) -> AgentView | None:
-        """Take in an event; gives whose it is, where it is an agent's that is shown."""
+        """Handles an event. Returns its agent, if it is one that is shown."""
         before = self.time
         if event.time > before:
             self.time = event.time
@@ -101,13 +101,13 @@ class Board:
 
     @property
     def tokens(self) -> tuple[int, bool]:
-        """Tokens that all have written, and whether that is an estimate."""
+        """Total output tokens, and whether that is an estimate."""
         spent = [view.tokens for view in self.agents]
         return sum(count for count, _ in spent), any(estimated for _, estimated in spent)
 
     @property
     def tree(self) -> list[Entry]:
-        """The agents and groups as they stand below each other."""
+        """The tree of agents and groups."""
         if self._tree is None:
             self._tree = []
             self._lay_out((), 0, ())
@@ -140,7 +140,7 @@ class Board:
         return None
 
     def _taken_up(self, event: Event, before: float) -> None:
-        """The log goes on, perhaps long after: nobody was at work meanwhile."""
+        """Handles a resumed log: there was no activity since it stopped."""
         if self.started is not None:
             self._rested += max(0.0, event.time - before)
         for view in self.agents:
@@ -163,7 +163,7 @@ class Board:
             if not event.model:
                 self._learn((), event)
                 return None
-            path = event.path[:1]  # an agent alone, which is its own only member
+            path = event.path[:1]  # a single agent, which is its own only member
         elif event.run in self._called:
             return None
         elif group := self._groups.get(path):
@@ -179,7 +179,7 @@ class Board:
         return view
 
     def _add(self, path: tuple[str, ...]) -> AgentView:
-        """A view for an agent that nobody had announced, after those who stand nearest to it."""
+        """Adds a view for an unannounced agent, after its nearest relatives."""
         view = self._at[path] = AgentView(path, self._known)
         self._known += 1
         self._tree = None
@@ -188,13 +188,13 @@ class Board:
         return view
 
     def _child(self, view: AgentView, event: ChildStarted) -> None:
-        """A run begins below one that has a view."""
+        """Handles the start of a run below one with a view."""
         if event.call is not None:
             self._called.add(event.child)
         elif view.handed_to:
-            self._views[event.child] = view  # who was handed the conversation goes on in its place
+            self._views[event.child] = view  # the agent after a handoff takes its place
         else:
-            # It is a workflow: its members are shown, the first of them where it stood.
+            # It is a workflow: its members are shown, the first one in its place.
             path = (*view.path, event.name)
             self._groups[view.path] = Group(view.path, "")
             self._tree = None
@@ -206,7 +206,7 @@ class Board:
     # --- the tree
 
     def _learn(self, path: tuple[str, ...], event: RunStarted) -> None:
-        """A workflow tells of its members, and of who leads to whom."""
+        """Handles a workflow's description of its members and edges."""
         shape = event.workflow
         if shape is None:
             return

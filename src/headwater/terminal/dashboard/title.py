@@ -1,6 +1,6 @@
-"""What stands over a panel: a workflow's name as people write titles.
+"""The title of a panel: a workflow's name in title case.
 
-Pure. Only a name that is a slug is rewritten: whoever wrote capitals or spaces meant them.
+Pure. Only a slug is rewritten: capitals or spaces are intentional.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ _SMALL: Final = frozenset(
     ("a", "an", "and", "as", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with")
 )
 _LETTERS: Final = frozenset(("ai", "api", "faq", "hr", "llm", "ml", "nlp", "pdf", "qa", "rag", "seo", "sql", "ui"))
-"""What is said letter by letter in the names of workflows."""
+"""Abbreviations that are written in capitals in titles."""
 
 
 def titled(name: str) -> str:
-    """`market-analysis-workflow` as "Market Analysis Workflow"; any name that is no slug as it is."""
+    """`market-analysis-workflow` as "Market Analysis Workflow"; other names unchanged."""
     if not _SLUG.fullmatch(name):
         return name
     words = re.split("[-_]", name)

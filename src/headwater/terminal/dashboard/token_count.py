@@ -1,6 +1,6 @@
-"""How many tokens an agent has written, and how fast: an estimate until its provider says.
+"""An agent's output tokens and rate: an estimate until the provider reports them.
 
-Pure, and a few numbers however long the run is.
+Pure, and of constant size for any length of a run.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from headwater.terminal.dashboard.pulse import Pulse
 __all__ = ("TokenCount",)
 
 BYTES_A_TOKEN: Final = 4
-"""What a token comes to on average in the vendors' tokenizers, for the estimate while nothing was reported."""
+"""Average bytes per token in the vendors' tokenizers, for estimates before a report."""
 
 SECONDS_FOR_A_RATE: Final = 0.2
-"""How long an agent must have spoken before a rate means anything."""
+"""Minimum seconds of streaming before a rate is meaningful."""
 
 
 class TokenCount:
@@ -37,13 +37,13 @@ class TokenCount:
     def __init__(self) -> None:
         self.input_tokens = 0
         self.pulse = Pulse()
-        self._settled = 0  # tokens of attempts that are over
+        self._settled = 0  # tokens of ended attempts
         self._approximate = False
-        self._bytes = 0  # said in this attempt
+        self._bytes = 0  # written in this attempt
         self._reported: Usage | None = None  # of this attempt
-        self._first: float | None = None  # when this attempt began to speak, and when it last did
+        self._first: float | None = None  # when this attempt started to stream, and when it last did
         self._last = 0.0
-        self._spoke = 0.0  # seconds in which earlier attempts spoke
+        self._spoke = 0.0  # seconds in which earlier attempts streamed
 
     @property
     def tokens(self) -> tuple[int, bool]:
@@ -55,12 +55,12 @@ class TokenCount:
 
     @property
     def rate(self) -> float | None:
-        """Tokens a second while it spoke; None where that was too short to tell."""
+        """Tokens per second while it streamed; None if that was too short to measure."""
         spoke = self._spoke + (self._last - self._first if self._first is not None else 0.0)
         return self.tokens[0] / spoke if spoke >= SECONDS_FOR_A_RATE else None
 
     def wrote(self, text: str, time: float) -> None:
-        """More was written, at `time` in Unix seconds."""
+        """Adds text written at `time`, in Unix seconds."""
         size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
         self._bytes += size
         pulse = self.pulse
@@ -73,11 +73,11 @@ class TokenCount:
         self._last = time
 
     def report(self, usage: Usage) -> None:
-        """The provider has told what this attempt has cost so far."""
+        """Handles the provider's usage report of this attempt so far."""
         self._reported = usage
 
     def settle(self) -> None:
-        """This attempt is over: what was reported of it counts."""
+        """Ends the attempt: its report counts."""
         reported = self._reported
         if reported is not None and reported.output_tokens is not None:
             self._settled += reported.output_tokens

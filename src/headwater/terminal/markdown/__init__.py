@@ -1,1 +1,1 @@
-"""Markdown on a terminal: text that grows, in blocks; a block, in rows. It knows no event and writes nothing."""
+"""Markdown on a terminal: splits streaming text into blocks, and blocks into rows. Knows no events, writes nothing."""

@@ -1,8 +1,8 @@
-"""Markdown text that grows, in blocks: which part of it is finished and can be shown for good, and which is open.
+"""Streaming Markdown in blocks: which part is finished and final, and which is open.
 
-Where a block ends is the parser's to say (markdown-it-py); that it is asked as the text comes is ours. The law: however
-the text is cut into pieces, the blocks are the same, and their rows one below the other are those of the whole. Only
-whole lines count, for a line that goes on may still become something else.
+The parser (markdown-it-py) decides where a block ends; this module calls it while the text streams. The invariant: for
+any cut of the text into pieces, the blocks are the same, and their rows together are those of the complete text. Only
+complete lines are parsed, because an open line may still become something else.
 
 Pure, but for what the parser imports.
 """
@@ -22,17 +22,17 @@ __all__ = ("Block", "Blocks")
 Kind: TypeAlias = Literal["block", "item", "fence", "code", "end"]
 
 CHARACTERS_A_BLOCK: Final = 12_000
-"""A longer one is cut at the end of a line: parsing it costs more with every line."""
+"""Maximum length of a block, because each line parses it again; a longer one is cut at the end of a line."""
 
 CHARACTERS_A_LINE: Final = 4_000
-"""A longer one is cut at a space, for the same reason."""
+"""Maximum length of a line, for the same reason; a longer one is cut at a space."""
 
 MARKS: Final = "#*_->`~|+=: \t"
-"""A line that has begun with these alone may become anything."""
+"""A line of only these may still become anything."""
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A part of the text that is shown by itself.
+    """A part of the text that is shown separately.
 
     A block of code has one each for its opening fence (`source` is the language), each line, and its end. Of a list
     each item is a block.
@@ -43,15 +43,15 @@ class Block(msgspec.Struct, frozen=True):
     number: int | None = None
     """Of an item of an ordered list: its number, which need not be the one that stands in the source."""
     apart: bool = True
-    """Whether an empty line stands before it, where anything does."""
+    """Whether there is an empty line before it, unless it is the first."""
 
 
 class Blocks:
-    """Takes text in pieces and gives it in blocks: `add` pieces, `take` what is finished, and `finish` at the end."""
+    """Splits streaming text into blocks: `add` pieces, `take` finished blocks, and `finish` at the end."""
 
     def __init__(self) -> None:
         self._source = ""
-        """What is in no block yet."""
+        """The text after the last block."""
         self._seen = 0
         """Characters of it that have been looked at: whole lines in which no block ends."""
         self._return = False
@@ -62,7 +62,7 @@ class Blocks:
         of what was cut."""
 
     def add(self, text: str) -> None:
-        """The text goes on."""
+        """Appends text."""
         if self._return or "\r" in text:
             text = self._line_ends(text)
         self._source += settled(text)
@@ -70,7 +70,7 @@ class Blocks:
             self._cut_lines()
 
     def take(self) -> list[Block]:
-        """The blocks that are finished, and were not taken before."""
+        """Returns the finished blocks that were not taken before."""
         taken: list[Block] = []
         while (whole := self._source.rfind("\n") + 1) > self._seen:
             if self._fence is not None:
@@ -80,10 +80,10 @@ class Blocks:
         return taken
 
     def finish(self) -> list[Block]:
-        """All that is left: no more text will come, or what comes is another text."""
+        """Returns the rest: the text has ended."""
         whole = self._source.rfind("\n") + 1
         if not self._source[whole:].strip(" \t"):
-            self._source = self._source[:whole]  # spaces alone are no last line
+            self._source = self._source[:whole]  # only spaces do not count as a last line
         else:
             self._source += "\n"
         taken = self.take()
@@ -96,7 +96,7 @@ class Blocks:
 
     @property
     def source(self) -> str:
-        """What is in no finished block: the end of the text."""
+        """The end of the text, after the last finished block."""
         return self._source
 
     def open(self) -> list[Block]:
@@ -124,7 +124,7 @@ class Blocks:
         return bool(last) and not last.strip(MARKS)
 
     def cut(self, characters: int) -> None:
-        """Let go of so many characters of the first block that is open: they are shown for good. The rest goes on."""
+        """Removes so many characters of the first open block, which are final on the screen. The rest stays open."""
         piece = self._split(self._source)[0]
         self._drop(piece.begin + characters, first=Block("", apart=False))
 
@@ -138,7 +138,7 @@ class Blocks:
         return text.replace("\r\n", "\n").replace("\r", "\n")
 
     def _cut_lines(self) -> None:
-        """End lines that are too long."""
+        """Ends lines that are too long."""
         begin = self._source.rfind("\n", 0, self._seen) + 1
         cut: list[str] = []
         for line in self._source[begin:].split("\n"):
@@ -193,7 +193,7 @@ class Blocks:
                 self._seen = whole - begin
                 return taken
             taken.append(block)
-        self._drop(whole, self._first)  # empty lines alone
+        self._drop(whole, self._first)  # only empty lines
         return taken
 
     def _split(self, source: str) -> list[_Piece]:

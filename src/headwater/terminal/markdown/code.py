@@ -1,7 +1,7 @@
-"""Lines of code with the colors of their language, one at a time: what is shown of a line does not wait for the next.
+"""Syntax highlighting, one line at a time: a line does not wait for the next one.
 
-pygments reads the code. Its lexers cannot be halted and gone on with, so the lines just before are read again with each
-new one; how many those are does not grow with the code.
+Uses pygments. Its lexers cannot be paused and continued, so a bounded number of earlier lines is lexed again with each
+new one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ LINES_AT_MOST: Final = 96
 """So many are read again at most: a longer string or comment may lose its color in its middle."""
 
 CHARACTERS_A_LINE: Final = 1_000
-"""A longer line is data rather than code, and has no colors."""
+"""Maximum length of a highlighted line: a longer one is data rather than code."""
 
 
 class Code:
-    """The lines of one block of code: `line` gives each as a row."""
+    """The lines of one block of code: `line` returns each as a row."""
 
     def __init__(self, language: str) -> None:
         self._lexer = _lexer(language)
@@ -110,7 +110,7 @@ def _style(kind: str) -> str:
 
 
 def _lexer(language: str) -> Lexer | None:
-    """What reads the language; None where nobody knows it."""
+    """Returns the lexer of the language; None if it is unknown."""
     name = language.split(maxsplit=1)[0].strip("{}.,:").lower() if language.strip() else ""
     if not name:
         return None

@@ -1,6 +1,6 @@
-"""What stands inside a block of Markdown, as spans: bold, italics, code, links.
+"""The inline content of a Markdown block as spans: bold, italics, code, links.
 
-Pure, but for what the parser imports.
+Pure, except for the parser's imports.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _gather(node: SyntaxTreeNode, style: str, found: list[Span]) -> None:
 
 
 def _link(node: SyntaxTreeNode, address: str, style: str, found: list[Span]) -> None:
-    """The words of a link, then its address where they do not say it themselves."""
+    """Returns the text of a link, then its address unless the text contains it."""
     at = len(found)
     for child in node.children:
         _gather(child, _both(style, "link"), found)

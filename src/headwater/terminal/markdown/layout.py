@@ -1,6 +1,6 @@
-"""Blocks of Markdown as rows for a width: what a paragraph, a list, a table, a quote, a block of code looks like.
+"""Markdown blocks as rows of a width: paragraphs, lists, tables, quotes, code.
 
-Owns the looks of each kind of block and the space between two. Pure, but for what the parsers import.
+Owns the look of each kind of block and the space between blocks. Pure, except for the parsers' imports.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from headwater.terminal.wrap import cells, settled
 __all__ = ("ASCII_SIGNS", "SIGNS", "Layout", "Signs", "document_rows")
 
 LEAST_WIDTH: Final = 8
-"""Cells that text keeps, however deep it is indented."""
+"""Minimum width of text at any indent."""
 
 
 class Signs(NamedTuple):
-    """What lists, quotes and lines are drawn with."""
+    """The symbols of lists, quotes and lines."""
 
     bullets: str
     """One for each depth of a list, again from the first below those."""
@@ -102,7 +102,7 @@ class Layout:
                 return self._table(node, width)
             case "hr":
                 return [(Span(self._signs.rule * width, "dim"),)]
-            case _:  # HTML, which is shown as it is
+            case _:  # HTML, which is shown unchanged
                 return wrapped([Span(node.content.rstrip("\n"))], width)
 
     def _children(
@@ -156,7 +156,7 @@ class Layout:
 
 
 def document_rows(text: str, width: int, signs: Signs = SIGNS) -> list[Row]:
-    """A whole text as rows, read in one go: what the rows of its blocks come to."""
+    """Returns a complete text as rows, parsed at once: the same rows as those of its blocks."""
     layout = Layout(lambda: width, signs)
     source = settled(text.replace("\r\n", "\n").replace("\r", "\n"))
     lines = source.split("\n")

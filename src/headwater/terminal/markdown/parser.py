@@ -74,7 +74,7 @@ def outline(source: str) -> list[Top]:
 
 
 def is_empty(line: str) -> bool:
-    """Whether nothing stands in a line, but for the marks of quotes around it."""
+    """Whether a line is empty except for quote marks."""
     return not line.strip(" \t\n>")
 
 

@@ -1,6 +1,6 @@
-"""Which rows of a paragraph that is still growing can no longer change, so that they may scroll away.
+"""Finds the rows of a growing paragraph that can no longer change, so that they may scroll away.
 
-Pure, but for what the parsers import.
+Pure, except for the parsers' imports.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headwater.terminal.spans import Row, Span, wrapped
 __all__ = ("paragraph_rows", "settled_rows")
 
 _OPENS: Final = re.compile(r"\*(?!\s|$)|(?<![^\W_])_(?!\s|$)|~~|`|\[|<[A-Za-z/!?]")
-"""What may be the first half of a pair whose second half is still to come."""
+"""A mark whose closing mark may still come."""
 
 _WORD: Final = re.compile(r"(?<=[ \n])(?=[^\W\d_][^\s*_~`\[\]<>&\\]*\s)")
 """Where a whole word without marks begins, with a letter: a line that begins so is more of a paragraph, and the row

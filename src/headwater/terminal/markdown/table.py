@@ -1,4 +1,4 @@
-"""A table of Markdown as rows: its columns aligned, narrower where the terminal is, else told row by row.
+"""A Markdown table as rows: with aligned columns, narrowed to the terminal, else one record per row.
 
 Pure: cells as spans in, rows out.
 """
@@ -46,7 +46,7 @@ def table_rows(
 
 
 def _natural(cell: Cell) -> int:
-    """How wide a cell is where nothing has to be broken."""
+    """Returns the width of a cell without wrapping."""
     return max((cells(line) for line in plain(cell).split("\n")), default=0)
 
 
