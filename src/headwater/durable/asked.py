@@ -1,4 +1,4 @@
-"""What a run was asked, as JSON: stored with the run, and read by whichever process drives it.
+"""The request of a run as JSON: stored with the run, and read by the process that drives it.
 
 Owns the JSON form, and the rule that everything in it can be written and read back unchanged. It must never open a
 store.
@@ -20,30 +20,30 @@ from headwater.providers.request import Settings
 __all__ = ("Asked", "AskedFor", "asked_of", "plain_context")
 
 _WATCHING: Final = frozenset({"streaming_callback", "on_event", "on_retract", "save", "keep_log", "approver"})
-"""Options of the process that reads the run: a process that goes on with it does without."""
+"""Options of the process that reads the run: a process that continues it does not need them."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one run was given: the task, what was said before, the context, and the options that have a JSON form."""
+    """The input of one run: the task, the history, the context, and the options that have a JSON form."""
 
     task: tuple[Message, ...]
     history: tuple[Message, ...] = ()
     context: Any = None
     options: dict[str, Any] = {}
     missing: tuple[str, ...] = ()
-    """Options that have no JSON form. Only the process that was given them can carry out the run."""
+    """Options that have no JSON form. Only the process that received them can run it."""
 
     def encode(self) -> msgspec.Raw:
-        """The body of a `Request`. Raises InvalidRecord where a message has no JSON form."""
+        """Returns the body of a `Request`. Raises InvalidRecord if a message has no JSON form."""
         return msgspec.Raw(write_record(self, "request"))
 
     @classmethod
     def decode(cls, body: bytes) -> Asked:
-        """Read what `encode` wrote. Raises InvalidRecord."""
+        """Reads the output of `encode`. Raises InvalidRecord."""
         return read_record(body, cls, "request")
 
     def run_options(self) -> dict[str, Any]:
-        """The options as `run_stream` takes them. Raises ConfigurationError where some were not stored."""
+        """Returns the options for `run_stream`. Raises ConfigurationError if some were not stored."""
         if self.missing:
             raise ConfigurationError(
                 f"This run was given {', '.join(f'{name}=' for name in self.missing)}, which its journal cannot hold.",
@@ -58,7 +58,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AskedFor(msgspec.Struct, frozen=True, kw_only=True):
-    """What `context_from` is given: which run wants a context, and what it was started with."""
+    """The argument of `context_from`: the run that needs a context, and its input."""
 
     run: str
     agent: str
@@ -72,7 +72,7 @@ class AskedFor(msgspec.Struct, frozen=True, kw_only=True):
 def asked_of(
     task: Sequence[Message], *, history: Sequence[Message] = (), context: Any = None, options: Mapping[str, Any]
 ) -> Asked:
-    """The request of a run that is given this. Raises ConfigurationError where the context is no JSON value."""
+    """Returns the request of a run with this input. Raises ConfigurationError if the context is not a JSON value."""
     kept: dict[str, Any] = {}
     missing: list[str] = []
     for name, value in options.items():
@@ -100,7 +100,7 @@ def _as_json(value: Any) -> Any:
 
 
 def plain_context(context: Any) -> Any:
-    """The context as every process reads it. Raises ConfigurationError where it is no plain JSON value."""
+    """Returns the context as every process reads it. Raises ConfigurationError if it is not a plain JSON value."""
     try:
         plain = as_json(context)
     except InvalidRecord:
@@ -120,7 +120,7 @@ def _same(plain: Any, given: Any) -> bool:
 
 
 def context_of(asked_for: AskedFor, context_from: Callable[[AskedFor], Any] | None) -> Any:
-    """The context that the run works with: what `context_from` builds, or the stored value."""
+    """Returns the run's context: the result of `context_from`, or the stored value."""
     if context_from is None:
         return asked_for.context
     try:

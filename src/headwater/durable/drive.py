@@ -1,11 +1,11 @@
-"""One drive of one run: from where its log ends, until the run ends, waits for people, or is another process's.
+"""One drive of one run: from the end of its log until the run ends, waits for people, or belongs to another process.
 
-Theory of operation. The log is read whole and the run is made from it, by the same code as `agent.resume`. Its first
-event, `run.resumed`, is appended at the end that was read: where another process has appended meanwhile, the store
-refuses it, and this process lets go of the run without a word. A run whose only work is to wait for people is let go
-once they were told (`told`), and driven again when an answer comes or its time is up.
+Theory of operation. The complete log is read and the run is built from it, by the same code as `agent.resume`. Its
+first event, `run.resumed`, is appended at the end that was read: if another process has appended meanwhile, the store
+refuses it, and this process silently stops driving the run. A run that only waits for people is released after they
+were notified (`told`), and driven again after an answer or at its deadline.
 
-Owns the order in which this happens. What a run does is `runtime`'s, what is stored `journal`'s.
+Owns the order of these steps. `runtime` owns what a run does, `journal` what is stored.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 __all__ = ("DEAD_AFTER", "MAX_FRUITLESS", "Drivable", "Place", "drive", "hear", "poster", "said_by", "whole_log")
 
 MAX_FRUITLESS: Final = 5
-"""Drives in a row that finish no step and no tool, after which a run fails: what kills a process kills the next one."""
+"""Drives in a row without a finished step or tool after which a run fails: it would crash the next process too."""
 
 LAST_SECONDS: Final = 5.0
-"""How long a drive that is cancelled waits until what was said is stored: what is not, the next drive says again."""
+"""Seconds that a cancelled drive waits until its events are stored; the next drive repeats the others."""
 
 _logger = logging.getLogger("headwater.journal")
 
@@ -55,7 +55,7 @@ class Drivable(Protocol):
 
     @property
     def name(self) -> str:
-        """The name under which runs are stored."""
+        """The name under which its runs are stored."""
 
     @property
     def run_stream(self) -> Callable[..., Any]:
@@ -71,7 +71,7 @@ class Place(Protocol):
 
     @property
     def writer(self) -> Writer:
-        """What stores the events."""
+        """The writer of the events."""
 
     @property
     def worker(self) -> str:
@@ -79,16 +79,16 @@ class Place(Protocol):
 
     @property
     def members(self) -> Mapping[str, Drivable]:
-        """Who can be driven here, by name."""
+        """The agents and workflows that can be driven here, by name."""
 
     async def log(self) -> RunLog:
         """The store, opened in this loop."""
 
 
 async def drive(place: Place, id: str) -> Run | None:
-    """Drive the run as far as it goes now. Returns None where nothing was to be done here.
+    """Drives the run as far as possible now. Returns None if there was nothing to do here.
 
-    Raises JournalUnavailable, and UnknownRun where it was deleted.
+    Raises JournalUnavailable, and UnknownRun if it was deleted.
     """
     log = await place.log()
     info = await log.info(id)
@@ -122,12 +122,12 @@ async def drive(place: Place, id: str) -> Run | None:
     telling = None if on_waiting is None else _telling(log, run, writing, inbox, on_waiting, letters)
     await _carry_out(log, run, writing, inbox, telling)
     if telling is not None and isinstance(run.error, Parked) and (await log.info(id)).state == "running":
-        return await drive(place, id)  # its waiting was stored before everyone was told: begin to wait anew
+        return await drive(place, id)  # the waiting was stored before all notifications: start to wait again
     return run
 
 
 async def whole_log(log: RunLog, id: str) -> list[Event]:
-    """All events of an open run."""
+    """Returns all events of an open run."""
     events: list[Event] = []
     while True:
         page = await log.read(id, len(events) - 1)
@@ -142,14 +142,14 @@ async def _is_alive(log: RunLog, worker: str | None) -> bool:
 
 
 DEAD_AFTER: Final = 10.0
-"""Seconds without a sign of life after which a process is taken for dead."""
+"""Seconds without a heartbeat after which a process counts as dead."""
 
 
-# --- making the run
+# --- building the run
 
 
 async def _made(log: RunLog, member: Drivable, info: RunInfo, events: Sequence[Event]) -> Run:
-    """The run, not yet begun, as it stands at the end of its log; one that fails where it cannot be made."""
+    """Builds the unstarted run from its log; if that fails, a run that fails with the reason."""
     try:
         asked = Asked.decode(bytes(info.request.body))
         context = await _context(member, info, asked)
@@ -166,7 +166,7 @@ async def _made(log: RunLog, member: Drivable, info: RunInfo, events: Sequence[E
 
 
 async def _said(log: RunLog, info: RunInfo, events: Sequence[Event]) -> tuple[Message, ...]:
-    """What the earlier runs of its thread said; a run that has begun has it in its log."""
+    """Returns the messages of the earlier runs of its thread; a started run has them in its log."""
     return () if events else tuple([decode_message(line) for line in await log.history(info.run)])
 
 
@@ -208,7 +208,7 @@ async def _context(member: Drivable, info: RunInfo, asked: Asked) -> Any:
 
 
 class _Unable(Run):
-    """A run that cannot be carried out as it was asked for: it fails, and its log says why."""
+    """A run whose request cannot be run: it fails, and its log says why."""
 
     def __init__(self, info: RunInfo, events: Sequence[Event], error: HeadwaterError) -> None:
         super().__init__(info.request.agent)
@@ -230,7 +230,7 @@ class _Unable(Run):
 
 
 def fruitless(events: Sequence[Event]) -> int:
-    """How many drives in a row, up to the log's end, finished no step and no tool and did not end by waiting."""
+    """Counts the last drives in a row that finished no step or tool and did not end by waiting."""
     drives = 0
     for event in reversed(events):
         if isinstance(event, (StepFinished, ToolFinished)) or (isinstance(event, RunWaiting) and len(event.path) == 1):
@@ -247,18 +247,18 @@ def _crash_loop(id: str) -> CrashLoop:
 
 
 def said_by(run: Run) -> tuple[bytes, ...]:
-    """What the run adds to its thread: its messages after those that it went on from."""
+    """Returns the messages that the run adds to its thread."""
     if run.fold.end is None or run.fold.started is None:
         return ()
     before = len(run.fold.started.history)
     return tuple(encode_message(message) for message in run.response().messages[before:])
 
 
-# --- carrying it out
+# --- running it
 
 
 async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox, telling: Telling | None) -> None:
-    """Read the run until it ends or is let go; its events go to the store as they come."""
+    """Reads the run until it ends or is released; stores its events as they come."""
     pull, append = run.pull, run.append
     run.lets_go = RunLost(f"This process stops driving {run.id}.", hint="Another process continues it.")
     hearing = asyncio.get_running_loop().create_task(hear(log, run, inbox), name=f"headwater inbox {run.id}")
@@ -290,7 +290,7 @@ async def _carry_out(log: RunLog, run: Run, writing: Writing, inbox: Inbox, tell
 
 
 async def _settle(run: Run, writing: Writing, seconds: float | None) -> None:
-    """Wait until all is stored that the run said, at most so many seconds."""
+    """Waits until all events of the run are stored, at most so many seconds."""
     try:
         async with asyncio.timeout(seconds):
             await run.settle()
@@ -306,14 +306,14 @@ def _let_go(run: Run, writing: Writing, inbox: Inbox) -> None:
     pending, now = run.people.pending, run.people.now()
     untils = [question.until for question in pending if question.until is not None]
     if untils and min(untils) <= now:
-        return  # it lapses at once, and the run goes on
+        return  # it lapses at once, and the run continues
     writing.waits(min(untils) if untils else None, inbox.heard)
     waits = ", ".join(f"{one.tool} ({one.id})" for one in pending)
     run.leave(Parked(f"The run waits for people: {waits}.", hint="Answer with headwater.attach(id)."))
 
 
 async def hear(log: RunLog, run: Run, inbox: Inbox) -> None:
-    """Give the run what is said to it while it is driven."""
+    """Delivers the messages to the run while it is driven."""
     pause = 0.05
     while not run.over:
         try:
@@ -326,7 +326,7 @@ async def hear(log: RunLog, run: Run, inbox: Inbox) -> None:
 
 
 def poster(log: RunLog, id: str) -> Post:
-    """What stores the answers of approvers, and that questions lapse; see `People.post`."""
+    """Returns the function that stores the answers of approvers and expired questions; see `People.post`."""
 
     async def post(question: Question, answer: Answer) -> Answer:
         body = msgspec.json.encode(answer_body(answer, question.kind))

@@ -1,4 +1,4 @@
-"""A run of a journal, read from its stored log as it grows, whoever drives it.
+"""A run of a journal, read from its growing stored log, for any driver.
 
 Leaving says nothing to the run; `cancel` stops it, wherever it is driven. What is said to it goes into its inbox. Where
 the store was restored from a backup, or has dropped deltas that the reader is in the middle of, the log is read again
@@ -26,7 +26,7 @@ __all__ = ("Followed",)
 
 
 class Followed(DrivenElsewhere):
-    """The run of that id."""
+    """The run with that id."""
 
     def __init__(self, home: Home, id: str) -> None:
         super().__init__()
@@ -53,20 +53,20 @@ class Followed(DrivenElsewhere):
             with contextlib.suppress(RuntimeError):
                 asyncio.get_running_loop().create_task(_closed(close))
 
-    # --- speaking to it
+    # --- messages to the run
 
     def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
         """Puts the answer into the run's inbox. Raises AlreadyAnswered, RunEnded."""
         self._home.ask(lambda: say_answer(self._home, self.id, id, answer, kind))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
-        """Stop the run, from any thread; its reader gets the end of the log."""
+        """Stops the run, from any thread; its reader gets the end of the log."""
         if not self.over:
             with contextlib.suppress(RunEnded):
                 self._home.ask(lambda: say_cancel(self._home, self.id))
 
     def steer(self, message: Message, *, agent: str | None, by: str, now: bool, key: str = "") -> bool:
-        """Say something to the run, or to the one below that goes by the name `agent`. False: it is over."""
+        """Sends a message to the run, or to the child run of `agent`. Returns False if it has ended."""
         try:
             self._home.ask(lambda: say_steer(self._home, self.id, message, agent=agent, by=by, now=now, key=key))
         except RunEnded:

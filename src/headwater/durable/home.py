@@ -1,11 +1,11 @@
-"""This process's end of one journal: its name there, who can be driven in it, and a thread that says it is alive.
+"""This process's part of one journal: its id, its agents, and a thread that sends heartbeats.
 
-Theory of operation. The thread has an event loop of its own and the store opened on it. Every few seconds it beats for
-the process, as long as the loops turn on which runs are at work, and it submits the runs that nobody drives and that
-can be driven here. Where it cannot beat for as long as others wait before they take over, the runs of this process are
-let go. Plain code waits on this thread for what it asks of the store, and what plain code starts is driven on it.
+Theory of operation. The thread has its own event loop and store. Every few seconds it sends a heartbeat for the
+process, as long as the loops with active runs respond, and submits runs without a driver that can be driven here. If it
+cannot send heartbeats for as long as others wait before they take over, this process stops driving its runs. Sync code
+waits on this thread for the store, and runs that sync code starts are driven on it.
 
-Owns the thread, and which loop drives what. What a drive does is `drive`'s.
+Owns the thread, and which loop drives which run. `drive` owns a drive.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ __all__ = ("Home", "home_of", "journal_url")
 T = TypeVar("T")
 
 BEAT_SECONDS: Final = 3.0
-"""Between two signs of life: three of them fit into the time after which a process is taken for dead."""
+"""Seconds between two heartbeats: three of them fit into the time after which a process counts as dead."""
 
 LOOK_SECONDS: Final = 1.5
-"""Between two looks for runs that nobody drives."""
+"""Seconds between two searches for runs without a driver."""
 
 LAST_SECONDS: Final = 5.0
-"""How long the end of the process waits until its name is taken off the journal."""
+"""Seconds that the exit of the process waits until it is removed from the journal."""
 
 _logger = logging.getLogger("headwater.journal")
 
 
 def journal_url(given: str | None) -> str | None:
-    """The journal that is meant: what is given, or HEADWATER_JOURNAL; None for none. Raises ConfigurationError."""
+    """Returns the given journal, or HEADWATER_JOURNAL; None without one. Raises ConfigurationError."""
     url = given if given is not None else os.environ.get("HEADWATER_JOURNAL") or None
     if url is not None:
         check_url(url)
@@ -61,7 +61,7 @@ class Home:
     def __init__(self, url: str) -> None:
         self.url = url
         self.members: dict[str, Drivable] = {}
-        """Who can be driven in this process, by name."""
+        """The agents and workflows that can be driven in this process, by name."""
         self.process = os.getpid()
         host = socket.gethostname()
         self.worker = Worker(
@@ -74,13 +74,13 @@ class Home:
         self._stopping: asyncio.Event | None = None
         self._beaten = time.monotonic()
         self._driving_on: Station | None = None
-        """Where runs are driven that are submitted from elsewhere."""
+        """Where runs are driven that other loops submit."""
 
     # --- the loops
 
     @property
     def station(self) -> Station:
-        """That of the running loop; the thread is started with the first."""
+        """Returns the station of the running loop; the first one starts the thread."""
         loop = asyncio.get_running_loop()
         with self._lock:
             station = self._stations.get(loop)
@@ -94,11 +94,11 @@ class Home:
         return await open_journal(self.url)
 
     async def log(self) -> RunLog:
-        """The store as it is open on the running loop."""
+        """Returns the store that is open on the running loop."""
         return await self.station.log()
 
     def register(self, member: Drivable) -> None:
-        """Have runs of the member driven in this process, from now on also those that others have left."""
+        """Drives runs of the member in this process, from now on also abandoned ones."""
         known = self.members.get(member.name)
         if known is not None and known is not member and type(known) is not type(member):
             raise ConfigurationError(
@@ -108,7 +108,7 @@ class Home:
         self.members[member.name] = member
 
     async def submit(self, run: str, *, not_before: float | None = None, priority: int = 0) -> None:
-        """Have the run driven in this process, on the loop that drives already, or else on the running one."""
+        """Drives the run in this process, on the loop that already drives runs, or else on the running one."""
         station = self._driving_on
         if station is None or station.loop.is_closed() or not station.loop.is_running():
             station = self._driving_on = self.station
@@ -119,13 +119,13 @@ class Home:
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, station.loop))
 
     def drive_here(self) -> None:
-        """Have what is submitted driven on the running loop."""
+        """Drives submitted runs on the running loop."""
         self._driving_on = self.station
 
-    # --- plain code
+    # --- sync code
 
     def ask(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What the coroutine returns, which runs on the thread's loop; from any other thread, which waits."""
+        """Runs the coroutine on the thread's loop and returns its result; blocks the calling thread."""
         self.stay_alive()
         assert self._loop is not None
         waiting: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(make(), self._loop)
@@ -138,7 +138,7 @@ class Home:
     # --- the thread
 
     def stay_alive(self) -> None:
-        """Start the thread, where it does not run."""
+        """Starts the thread, unless it runs."""
         if self._thread is not None:
             return
         with self._lock:
@@ -165,7 +165,7 @@ class Home:
         asyncio.run(main())
 
     def stop(self) -> None:
-        """End the thread: the process is at its end, and what it drove may be taken over at once."""
+        """Ends the thread at process exit: others may take over its runs at once."""
         thread, loop, stopping = self._thread, self._loop, self._stopping
         if thread is None or loop is None or stopping is None or self.process != os.getpid():
             return
@@ -190,7 +190,7 @@ class Home:
             await asyncio.sleep(BEAT_SECONDS)
 
     def _turning(self) -> bool:
-        """Whether every loop turns on which a run is at work. One that stands between two reads of plain code does."""
+        """Whether every loop with an active run responds. A loop paused between two reads of sync code counts."""
         turning = True
         for loop, station in [*self._stations.items()]:
             if loop is running_loop() or loop.is_closed() or not loop.is_running():
@@ -209,13 +209,13 @@ class Home:
         self._beaten = time.monotonic()
 
     async def _look(self) -> None:
-        """Submit the runs that nobody drives and that can be driven here."""
+        """Submits runs without a driver that can be driven here."""
         while True:
             if self.members:
                 try:
                     await self._submit_due()
                 except JournalUnavailable:
-                    pass  # the beat says so
+                    pass  # the heartbeat reports it
                 except HeadwaterError as error:
                     _logger.error("Looking for runs to drive failed: %s", error.message)
             await asyncio.sleep(LOOK_SECONDS)
@@ -234,7 +234,7 @@ def _turned(station: Station) -> None:
 
 
 def _boot() -> str:
-    """What tells one start of the machine from another; empty where that cannot be told."""
+    """Returns the boot id of the machine; empty if it is unknown."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -242,9 +242,9 @@ def _boot() -> str:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process of this machine goes by that number."""
+    """Whether a process of this machine has that pid."""
     if not Path("/proc/self").exists():
-        return True  # nothing is known: the time without a sign of life decides
+        return True  # unknown: the time without a heartbeat decides
     return Path(f"/proc/{pid}").exists()
 
 
@@ -253,7 +253,7 @@ _making: Final = threading.Lock()
 
 
 def home_of(url: str) -> Home:
-    """This process's end of the journal with that URL."""
+    """Returns this process's part of the journal with that URL."""
     with _making:
         home = _homes.get(url)
         if home is None or home.process != os.getpid():

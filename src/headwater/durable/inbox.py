@@ -1,6 +1,6 @@
-"""What others say to a run while a process drives it: read from the inbox, and given to the run once.
+"""Messages to a run while a process drives it: read from the inbox, and delivered once.
 
-Owns which letters the run has been given. A letter whose key stands in the log was given by an earlier drive. Answers
+Owns which letters were delivered. A letter whose key is in the log was delivered by an earlier drive. Answers
 go to `people`, steering to the run that is named, a cancel to the outermost run.
 """
 
@@ -37,13 +37,13 @@ _decoder: Final = msgspec.json.Decoder(Said)
 
 
 def answer_body(answer: Answer, kind: Literal["approval", "input"]) -> dict[str, Any]:
-    """The body of a letter that answers a question of that kind."""
+    """Returns the body of a letter that answers a question of that kind."""
     body: dict[str, Any] = msgspec.to_builtins(Said(answer=answer, kind=kind, by=answer.by))
     return body
 
 
 def steer_body(message: Message, *, agent: str | None = None, now: bool = False, by: str = "") -> bytes:
-    """The body of a letter that says something to the run."""
+    """Returns the body of a letter that steers the run."""
     return msgspec.json.encode(Said(message=message, agent=agent, now=now, by=by))
 
 
@@ -52,18 +52,18 @@ class Inbox:
 
     def __init__(self, run: Run, events: Iterable[Event] = ()) -> None:
         self.heard = 0
-        """How many letters that wake a run were read."""
+        """Number of read letters that wake a run."""
         self._run = run
         self._known = {key for event in events if (key := _key(event)) is not None}
         self._steering: list[Letter] = []
-        """What nobody could be told yet: the agent that is named is not at work."""
+        """Undelivered steering: the named agent is not active."""
 
     def before(self, letters: Sequence[Letter]) -> None:
-        """Give the run what was said before this drive, ahead of its first event."""
+        """Delivers the letters from before this drive, before the first event."""
         self.hear(letters)
 
     def hear(self, letters: Sequence[Letter]) -> None:
-        """Give the run what it was not given. `letters` are all there are, in order of their ids."""
+        """Delivers the new letters. `letters` is the complete inbox, in order of ids."""
         for letter in letters:
             if letter.key in self._known:
                 continue
@@ -78,13 +78,13 @@ class Inbox:
         self.say()
 
     def say(self) -> None:
-        """Say to the run what could not be said before."""
+        """Delivers the steering that could not be delivered before."""
         if self._steering:
             self._steering = [letter for letter in self._steering if not self._steer(letter)]
 
     @property
     def silent(self) -> bool:
-        """Whether nothing waits to be said."""
+        """Whether there are no undelivered messages."""
         return not self._steering
 
     def _answer(self, letter: Letter) -> None:
@@ -129,7 +129,7 @@ def _read(letter: Letter) -> Said:
 
 
 def asked_in(events: Iterable[Event]) -> dict[str, ApprovalAsked | InputAsked]:
-    """The questions of a log that stand open, by id."""
+    """Returns the open questions of a log, by id."""
     open_: dict[str, ApprovalAsked | InputAsked] = {}
     for event in events:
         if isinstance(event, ApprovalAsked):

@@ -1,7 +1,7 @@
-"""How a run that somebody reads in this process gets into its journal, and hears what others say to it.
+"""Stores a run that is read in this process in its journal, and delivers messages from other processes.
 
-Owns the request that is stored for it, and the two ways in which its people's answers reach the store. The run is
-attached when it is first read, where it turns out to be the outermost of its tree.
+Owns the stored request, and the two ways in which answers reach the store. The run is recorded from its first read, if
+it is the outermost of its tree.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Recording:
         self._hearing: asyncio.Task[None] | None = None
 
     def context(self, context_from: Callable[[AskedFor], Any]) -> Any:
-        """The context that the run works with. Raises ConfigurationError."""
+        """Returns the run's context. Raises ConfigurationError."""
         asked_for = AskedFor(
             run="",
             agent=self._agent,
@@ -70,13 +70,13 @@ class Recording:
         return context
 
     def attach(self, run: Run) -> None:
-        """Have the run stored where it turns out to be the outermost of its tree, once it is read."""
+        """Stores the run from its first read, if it is the outermost of its tree."""
         run.journaling = self._begin
         if self._thread is not None:
             run.said_before = self.history  # type: ignore[attr-defined]  # a thread is an agent's alone
 
     def _begin(self, run: Run) -> None:
-        """The run is about to be read. Raises ConfigurationError where its context is no JSON value."""
+        """Called before the first read. Raises ConfigurationError if the context is not a JSON value."""
         station, options = self._home.station, self._options
         given = {name: value for name, value in options.items() if name not in ("context", "history")}
         body = asked_of(
@@ -107,7 +107,7 @@ class Recording:
         self._home.ask(lambda: say_answer(self._home, run, question.id, answer, kind))
 
     async def history(self, run: Run) -> tuple[Message, ...]:
-        """What the earlier runs of the thread said. The run is created first. Raises ThreadBusy."""
+        """Creates the run, and returns the messages of the earlier runs of its thread. Raises ThreadBusy."""
         log = await self._home.log()
         writing = self._home.station.writing_of(run.id)
         if writing is not None and writing.begin is not None:

@@ -1,6 +1,6 @@
-"""A reference to a run of a journal, as `agent.start` returns it. It holds the id, and reads the run anew each time.
+"""A reference to a run of a journal, as returned by `agent.start`. It has only the id, and reads the run every time.
 
-Methods that speak to the run block in plain code and return an awaitable inside a running event loop, as `run` does.
+Methods that send to the run block in sync code and return an awaitable inside a running event loop, like `run`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ T = TypeVar("T")
 
 
 def either(home: Home, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """What the coroutine returns: at once in plain code, to be awaited inside a running event loop."""
+    """Returns the coroutine's result in sync code, and an awaitable inside a running event loop."""
     if blocks_here():
         return home.ask(make)
     return cast("T", make())
 
 
 def attached(id: str, journal: str | None = None) -> AgentStream[Any, Any]:
-    """The run of that id as a stream. `journal` is its store's URL; None means HEADWATER_JOURNAL.
+    """Returns the run with that id as a stream. `journal` is its store's URL; None means HEADWATER_JOURNAL.
 
     Raises ConfigurationError.
     """
@@ -52,12 +52,12 @@ def attached(id: str, journal: str | None = None) -> AgentStream[Any, Any]:
 
 
 class RunRef(Generic[OutputT]):
-    """A run that goes on without a reader. Its `id` is enough to read it from anywhere: `headwater.attach(id)`."""
+    """A run that needs no reader. Its `id` is enough to read it from anywhere: `headwater.attach(id)`."""
 
     def __init__(self, home: Home, id: str, *, new: bool = True) -> None:
         self.id = id
         self.new = new
-        """Whether this call has created the run; False where one of the same key was there."""
+        """Whether this call created the run; False if a run with the same key existed."""
         self._home = home
 
     def __repr__(self) -> str:
@@ -66,7 +66,7 @@ class RunRef(Generic[OutputT]):
     # --- reading it
 
     def stream(self) -> AgentStream[OutputT]:
-        """The run from its beginning, as a stream with every face that a stream has. Leaving it cancels nothing."""
+        """Returns the run from its start, as a stream with all its views. Leaving it does not cancel the run."""
         return AgentStream(lambda: Followed(self._home, self.id))
 
     def __aiter__(self) -> AsyncIterator[StreamChunk]:
@@ -76,36 +76,36 @@ class RunRef(Generic[OutputT]):
         return iter(self.stream())
 
     def events(self) -> Any:
-        """The typed log, from its beginning: `async for event in ref.events()`, or plain `for`."""
+        """Returns the typed log from its start: `async for event in ref.events()`, or plain `for`."""
         return self.stream().events()
 
     async def result(self) -> Any:
-        """The Response, once the run has ended. Raises what ended it, where an error did."""
+        """Returns the Response when the run has ended. Raises the error that ended it."""
         return await self.stream().result()
 
     def result_sync(self) -> Any:
-        """`result()` for plain code."""
+        """`result()` for sync code."""
         return self.stream().result_sync()
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self.result().__await__()
 
     def info(self) -> RunInfo:
-        """What the journal knows of the run: its state, who drives it, its request. Raises UnknownRun."""
+        """Returns the journal's information about the run: its state, driver and request. Raises UnknownRun."""
 
         async def ask() -> RunInfo:
             return await (await self._home.log()).info(self.id)
 
         return either(self._home, ask)
 
-    # --- speaking to it
+    # --- messages to the run
 
     def cancel(self) -> None:
-        """Cancel the run, wherever it is driven. Raises RunEnded, UnknownRun."""
+        """Cancels the run, in any process. Raises RunEnded, UnknownRun."""
         return either(self._home, lambda: say_cancel(self._home, self.id))
 
     def steer(self, message: str | Message, *, agent: str | None = None, now: bool = False, by: str = "") -> None:
-        """Say something to the run. The model hears it before it is asked next; a run that waits, when it goes on.
+        """Sends a message to the run. The model gets it with its next request; a waiting run, when it continues.
 
         Raises RunEnded, UnknownRun, and ConfigurationError for anything but text or a message.
         """
@@ -121,19 +121,19 @@ class RunRef(Generic[OutputT]):
         by: str = "",
         for_run: bool = False,
     ) -> None:
-        """Allow the call that is asked about. Raises AlreadyAnswered, RunEnded, UnknownRun."""
+        """Approves the call. Raises AlreadyAnswered, RunEnded, UnknownRun."""
         return self._say(id, Answer(arguments=arguments, note=note, by=by, for_run=for_run), "approval")
 
     def deny(self, id: str, *, note: str = "", by: str = "", for_run: bool = False) -> None:
-        """Refuse the call that is asked about. Raises as `approve` does."""
+        """Denies the call. Raises like `approve`."""
         return self._say(id, Answer(allowed=False, note=note, by=by, for_run=for_run), "approval")
 
     def answer(self, id: str, content: Any, *, by: str = "") -> None:
-        """Give a tool what it asks for. Raises as `approve` does."""
+        """Answers a tool's question. Raises like `approve`."""
         return self._say(id, Answer(content=content, by=by), "input")
 
     def decline(self, id: str, *, by: str = "") -> None:
-        """Do not answer what a tool asks. Raises as `approve` does."""
+        """Declines a tool's question. Raises like `approve`."""
         return self._say(id, Answer(action="decline", by=by), "input")
 
     def _say(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:

@@ -1,7 +1,7 @@
-"""What is said to a run of a journal, from whatever process: an answer, a steer, a cancel.
+"""Messages to a run of a journal from any process: an answer, steering, a cancellation.
 
-Each is a letter in the run's inbox. Where the run can be driven in this process it is submitted, so that it hears at
-once; else the process that drives it does, or takes it up.
+Each is a letter in the run's inbox. If the run can be driven in this process it is submitted, for delivery at once;
+else its driver delivers it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ("say_answer", "say_cancel", "say_steer")
 
 
 async def say_answer(home: Home, run: str, question: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
-    """Answer a question. Raises AlreadyAnswered, RunEnded, UnknownRun."""
+    """Answers a question. Raises AlreadyAnswered, RunEnded, UnknownRun."""
     log = await home.log()
     await run_log.answer(log, run, question, answer_body(all_well_formed(answer), kind))
     await _wake(home, run)
@@ -29,14 +29,14 @@ async def say_answer(home: Home, run: str, question: str, answer: Answer, kind: 
 async def say_steer(
     home: Home, run: str, message: Message, *, agent: str | None, by: str, now: bool, key: str = ""
 ) -> None:
-    """Say something to the run, which it hears before its model is asked next. Raises RunEnded, UnknownRun."""
+    """Sends a message to the run, for its next request to the model. Raises RunEnded, UnknownRun."""
     log = await home.log()
     body = steer_body(all_well_formed(message), agent=agent, now=now, by=by)
     await log.post(run, "steer", key or f"{run}/said-{os.urandom(4).hex()}", body)
 
 
 async def say_cancel(home: Home, run: str) -> None:
-    """Cancel the run. Raises RunEnded, UnknownRun."""
+    """Cancels the run. Raises RunEnded, UnknownRun."""
     log = await home.log()
     await log.post(run, "cancel", f"{run}/cancel", b"null")
     await _wake(home, run)

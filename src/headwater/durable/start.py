@@ -1,7 +1,7 @@
-"""Starting a run that goes on without a reader: it is stored, then driven here until another process takes over.
+"""Starts a run that needs no reader: it is stored, then driven here until another process takes over.
 
-Owns what a run may be started with. A run that was started twice under the same key is one run: the second start
-changes nothing of it, neither its request nor when it is driven.
+Owns the options of a start. Two starts with the same key are one run: the second changes neither its request nor when
+it is driven.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ async def _start(home: Home, request: Request, key: str | None, when_busy: Liter
     log = await home.log()
     created = await log.create(f"run_{os.urandom(9).hex()}", request, key=key, when_busy=when_busy)
     info = None if created.new else await log.info(created.run)
-    if info is None or info.state == "queued":  # a run that has begun is found by whoever looks for what is due
+    if info is None or info.state == "queued":  # a started run is found by the search for due runs
         stands = request if info is None else info.request
         await home.submit(created.run, not_before=stands.not_before, priority=stands.priority)
     return RunRef(home, created.run, new=created.new)

@@ -1,6 +1,6 @@
-"""One event loop's end of a journal: the store as it is opened there, what writes to it, and the runs driven there.
+"""One event loop's part of a journal: its store, its writer, and the runs driven on it.
 
-Owns the opening and the closing, which comes before the loop ends. Who is alive is `home`'s.
+Owns opening and closing, which happens before the loop ends. `home` owns the heartbeat.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Station:
         self.writer = Writer(self.log)
         self.engine: InProcess | None = None
         self.turned = True
-        """Whether the loop has turned since somebody looked."""
+        """Whether the loop has responded since the last check."""
         self.ahead = 0.0
         """Seconds by which the store's clock is ahead of this machine's, as it was when the store was opened."""
         self._open = open
@@ -42,7 +42,7 @@ class Station:
         before_end(self.loop, self.close, what="journal")
 
     async def log(self) -> RunLog:
-        """The store, opened when it is first needed. Raises as `open_journal` does."""
+        """Returns the store, opened on first use. Raises like `open_journal`."""
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
             self._opening = self.loop.create_task(self._opened(), name="headwater journal")
         return await asyncio.shield(self._opening)
@@ -52,7 +52,7 @@ class Station:
         self.ahead = await log.now() - time.time()
         return log
 
-    # --- runs that somebody reads here
+    # --- runs that are read here
 
     def record(
         self,
@@ -76,7 +76,7 @@ class Station:
         self._writing[run.id] = run, writing
 
     def writing_of(self, run: str) -> Writing | None:
-        """What stores the run of that id, which is read here."""
+        """Returns the writer of the run with that id, which is read here."""
         found = self._writing.get(run)
         return found[1] if found is not None else None
 
@@ -110,7 +110,7 @@ class Station:
         return bool(self._writing) or (self.engine is not None and bool(self.engine.driven))
 
     def abandon(self) -> None:
-        """Let go of every run: the store does not hear of this process any more, and others take over."""
+        """Stops driving all runs: the store is unreachable, and others take over."""
         for run, _ in self._writing.values():
             if not run.over:
                 run.abandon(
@@ -120,7 +120,7 @@ class Station:
             self.engine.let_go()
 
     async def close(self) -> None:
-        """Leave what is driven as it stands, store what was said, and close the store."""
+        """Stops driving, stores the remaining events, and closes the store."""
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.wait([self._serving])

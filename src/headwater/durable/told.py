@@ -1,4 +1,4 @@
-"""Telling someone that a run waits: a function or a webhook, once a question.
+"""Notifies about a waiting run: calls a function or a webhook, once per question.
 
 Theory of operation. A run is let go only when its questions were told of. Until then a process drives it, which tries
 again, at growing intervals; where that one dies the run is due, and the next one tries. A question that was told of
@@ -28,7 +28,7 @@ OnWaiting: TypeAlias = Callable[[Question], Any] | str
 """Told of each question for which a run waits: a function, plain or async, or the URL of a webhook."""
 
 WEBHOOK_SECONDS: Final = 30.0
-"""How long a webhook may take."""
+"""Timeout in seconds of a webhook."""
 
 FIRST_PAUSE: Final = 1.0
 """Seconds until whoever could not be told is told again; twice as long each further time."""
@@ -40,7 +40,7 @@ _logger = logging.getLogger("headwater.journal")
 
 
 def checked_on_waiting(value: Any) -> OnWaiting | None:
-    """Raises ConfigurationError where it is neither a function nor an http URL."""
+    """Raises ConfigurationError if it is neither a function nor an http URL."""
     if value is None or callable(value):
         return value  # type: ignore[no-any-return]
     if isinstance(value, str) and value.startswith(("http://", "https://")):
@@ -121,7 +121,7 @@ class Telling:
         self._noted.add(_note(question))
         try:
             await self._log.post(self._run, "note", _note(question), b"null")
-        except HeadwaterError as error:  # at worst it is told again
+        except HeadwaterError as error:  # at worst the notification is repeated
             _logger.warning("The notification about %s could not be recorded: %s", question.id, error)
         return True
 

@@ -1,7 +1,7 @@
-"""Where runs are stored so that they outlive their process: one log a tree of runs, and one process that drives it.
+"""Stores of runs that outlive their process: one log per tree of runs, and one process that drives it.
 
-This package's own name is the public home of `open_journal`, of `upgrade`, `export` and `Retention`, and of all that a
-store of your own needs: the protocol `RunLog` and its values. `headwater.testing.check_journal` tries a store.
+This package's own name is the public home of `open_journal`, of `upgrade`, `export` and `Retention`, and of everything
+that your own store needs: the protocol `RunLog` and its values. `headwater.testing.check_journal` tests a store.
 
 Owns the protocol that every store keeps (`run_log`), the stores (`memory`, `sqlite`, `postgres`), and how one is opened
 by its URL (`opening`). It must never decide what a run does next, and it reads an event only where it packs a log.

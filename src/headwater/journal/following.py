@@ -1,4 +1,4 @@
-"""Readers that follow runs: one look at the store for all of them, whenever something may have changed.
+"""Readers that follow runs: one query to the store for all of them, when something may have changed.
 
 Owns who waits for which logs and inboxes, and when the store is looked at. How the store is looked at, and how it is
 known that something has changed, is the store's.

@@ -1,6 +1,6 @@
-"""Runs stored in this process alone, for as long as it lives: for tests, and where `headwater serve` needs no more.
+"""Runs stored in the memory of this process: for tests, and for `headwater serve` without a database.
 
-Owns the plainest store that keeps every rule of `run_log`; it must never touch a file. It may be used from several
+Owns the simplest store that follows every rule of `run_log`; it must never touch a file. It may be used from several
 event loops and threads at once.
 """
 
@@ -302,7 +302,7 @@ class MemoryLog(RunLog):
             else:
                 await waiter
 
-    # --- who is alive, and what is to be driven
+    # --- workers and due runs
 
     async def now(self) -> float:
         """See RunLog."""
@@ -351,7 +351,7 @@ class MemoryLog(RunLog):
         beat = self._workers.get(run.owner or "")
         return "owner" if beat is None or beat[1] + dead_after <= now else None
 
-    # --- what is kept, and how long
+    # --- retention
 
     async def pack(self, *, after: float = 3600.0, limit: int = 100) -> int:
         """See RunLog."""

@@ -1,10 +1,10 @@
 """A store by its URL.
 
-    memory:                     in this process alone
+memory:                     in this process only
     sqlite:///runs.db           a file in the working folder; four slashes for a whole path
     postgresql://user@host/db   a database of PostgreSQL, for any number of machines
 
-Owns what a URL may look like; what is behind it is the store's. A store's module is imported when it is first opened.
+Owns the format of URLs. A store's module is imported when it is first opened.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _one = threading.Lock()
 
 
 def check_url(url: str) -> str:
-    """The store that the URL names: memory, sqlite or postgresql. Raises ConfigurationError where it names no store."""
+    """Returns the store of the URL: memory, sqlite or postgresql. Raises ConfigurationError for an invalid URL."""
     if not isinstance(url, str):
         raise ConfigurationError(f"The journal is {url!r}, which is not a URL.", hint=_HOW)
     scheme, colon, rest = url.partition(":")
@@ -87,7 +87,7 @@ def _import_psycopg(url: str) -> None:
 
 
 async def open_journal(url: str) -> RunLog:
-    """Open the store; one that is not there yet is set up. Close it with `close`.
+    """Opens the store, and sets up a new one. Close it with `close`.
 
     Of `memory:` there is one in a process. Raises ConfigurationError for a URL that names no store, for a file or a
     database that cannot be opened and where psycopg is missing, JournalMismatch where another version of headwater
@@ -110,9 +110,9 @@ async def open_journal(url: str) -> RunLog:
 
 
 async def upgrade(url: str) -> int:
-    """Set the store up, or bring it to this library's schema. Returns the version that it had, 0 where it was new.
+    """Sets up the store, or upgrades it to this library's schema. Returns its earlier version, 0 for a new one.
 
-    Twice does nothing, and of two processes at once one does it. Raises as `open_journal` does.
+    A second call does nothing; of two concurrent processes one does it. Raises like `open_journal`.
     """
     store = check_url(url)
     if store == "memory":

@@ -1,4 +1,4 @@
-"""A log that is over, as one row: its events in one piece, compressed, with or without its deltas.
+"""An ended log as one row: its events compressed together, with or without deltas.
 
 Owns the form of such a row, and what trimming drops. Pure: it is given lines and gives bytes.
 

@@ -1,4 +1,4 @@
-"""How long a run is kept after its end: by default, by its agent's name, by its labels.
+"""The retention of a run after its end: by default, by its agent's name, by its labels.
 
     Retention("30d", agents={"helper": "1d"}, labels={"team=support": "52w"})
 
@@ -26,7 +26,7 @@ _WRITTEN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
 
 def seconds_of(duration: Duration) -> float | None:
-    """A duration in seconds; None for ever. Raises ConfigurationError."""
+    """Returns a duration in seconds; None for ever. Raises ConfigurationError."""
     if duration is None:
         return None
     if isinstance(duration, str) and (found := _WRITTEN.fullmatch(duration.strip())):

@@ -1,19 +1,19 @@
-"""The protocol of a store: what a durable run needs of it, and the values that go in and out.
+"""The protocol of a store for durable runs, and its values.
 
 Theory of operation. A tree of runs is one log, named by its outermost run, and one process drives it at a time. That
 process numbers the events; the store never does. The one write is a conditional append: `append` stores a batch at
-`first` only where `first` is the log's end. This alone keeps two drivers apart: a new driver's first act is to append
-`run.resumed` at the end that it read, so the old one and the new one contend for one place, and one of them is refused.
+`first` only where `first` is the log's end. This alone excludes two drivers: a new driver first appends `run.resumed`
+at the end that it read, so the old one and the new one append at the same place, and one of them is refused.
 
-* An append that raised `JournalUnavailable` may have been stored or not. Append the same batch again: where it stands
-  already, under the same `by`, the answer is as if it had been stored now.
-* What others say to a run (answers, steering, cancel) goes into its inbox, never into its log.
-* `owner` and `workers` are for liveness alone: they tell which runs to submit again. Two drivers at once are wasteful
-  and never wrong.
-* All times are the store's: `now()`. Nobody compares one of them with a clock of its own.
+* An append that raised `JournalUnavailable` may have been stored or not. Append the same batch again: if it is already
+  stored, under the same `by`, the result is as if it were stored now.
+* Messages to a run (answers, steering, cancellation) go into its inbox, never into its log.
+* `owner` and `workers` are only for liveness: they say which runs to submit again. Two drivers at once are wasteful but
+  never wrong.
+* All times are the store's: `now()`. They are never compared with another clock.
 
-A store stores bytes: an event is a line of JSON (`events.codec.encode`), and only packing looks into it.
-`headwater.testing.check_journal` tries every rule of this file on a store. This file owns the protocol; it must never
+A store stores bytes: an event is a line of JSON (`events.codec.encode`), and only packing reads it.
+`headwater.testing.check_journal` tests every rule of this file. This file owns the protocol; it must never
 open a file or a socket.
 """
 
@@ -52,23 +52,23 @@ __all__ = (
 )
 
 State: TypeAlias = Literal["queued", "running", "waiting", "finished", "failed", "cancelled"]
-"""Where a run stands: created and not begun, being driven, waiting with nobody driving it, or over."""
+"""The state of a run: created and not started, being driven, waiting without a driver, or ended."""
 
 OPEN: Final[tuple[State, ...]] = ("queued", "running", "waiting")
 ENDED: Final[tuple[State, ...]] = ("finished", "failed", "cancelled")
 
 LetterKind: TypeAlias = Literal["answer", "steer", "cancel", "note"]
-"""A note is for whoever drives the run next: it is not said to the run."""
+"""A note is for the next driver and is not delivered to the run."""
 
 WAKING: Final[tuple[LetterKind, ...]] = ("answer", "cancel")
 """The letters for which a waiting run is driven again; steering waits until it is."""
 
 
-# --- what goes in
+# --- input
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a run is to do, written once and given to whoever drives it."""
+    """The request of a run: written once, and read by its drivers."""
 
     agent: str
     """The name under which a worker finds the agent."""
@@ -88,7 +88,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Events of one log, stored whole or not at all. What one `pull` gave, and the end of a run, are one batch each."""
+    """Events of one log, stored completely or not at all. The result of a `pull`, or the end of a run, is one batch."""
 
     run: str
     """The outermost run's id: the log."""
@@ -97,39 +97,39 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[bytes, ...]
     """The events, encoded, each without a line end; at least one."""
     by: str
-    """Who appends: worker, process and drive in one word that no other drive has."""
+    """The writer: an id of worker, process and drive that no other drive has."""
     owner: str | None = None
-    """Given with the first batch of a drive: the worker that drives from here on. The run is `running` then."""
+    """With the first batch of a drive: the worker that drives from now on. Sets the state `running`."""
     state: State | None = None
-    """Where the run stands from this batch on; None leaves it."""
+    """The new state of the run; None keeps it."""
     wake_at: float | None = None
-    """With `state="waiting"`: when the run is driven again though nobody answers."""
+    """With `state="waiting"`: when the run is driven again without an answer."""
     heard: int = 0
     """With `state="waiting"`: how many letters that wake (`WAKING`) the driver had read. Where there are more by now,
     the run is due at once."""
     outcome: str = ""
-    """With an end: what it came to, in a word or a line."""
+    """With an end: the outcome, in a word or a line."""
     said: tuple[bytes, ...] = ()
     """Messages, encoded, that are appended to the run's thread together with the batch."""
 
     @property
     def end(self) -> int:
-        """The log's end once the batch is stored."""
+        """The log's end after the batch."""
         return self.first + len(self.lines)
 
     def data(self) -> bytes:
-        """The lines as they are stored. Raises ValueError where one is empty or holds a line end."""
+        """The stored lines. Raises ValueError if one is empty or contains a line end."""
         data = b"\n".join(self.lines)
         if not self.lines or data.count(b"\n") != len(self.lines) - 1 or not all(self.lines):
             raise ValueError("A batch is at least one event, each one line of JSON without a line end.")
         return data
 
 
-# --- what comes out
+# --- received events out
 
 
 class Conflict(Exception):
-    """The append was refused: the log's end is not where the batch begins. Nothing was stored."""
+    """The append was refused: the batch does not start at the log's end. Nothing was stored."""
 
     def __init__(self, run: str, end: int, by: str = "") -> None:
         super().__init__(f"The log of {run} ends at {end}{f', where {by} appended' if by else ''}.")
@@ -137,11 +137,11 @@ class Conflict(Exception):
         self.end = end
         """Where the log ends."""
         self.by = by
-        """Who appended what stands at the batch's place; empty where nothing stands there."""
+        """The writer of the events at the batch's place; empty if there are none."""
 
 
 class Closed(Exception):
-    """The append was refused: the run is over. Nothing was stored."""
+    """The append was refused: the run has ended. Nothing was stored."""
 
     def __init__(self, run: str, state: State) -> None:
         super().__init__(f"{run} is {state}: its log accepts no more events.")
@@ -150,18 +150,18 @@ class Closed(Exception):
 
 
 Appended: TypeAlias = int | Conflict | Closed
-"""What became of one batch: the log's new end, or why it was refused."""
+"""The result of one batch: the log's new end, or why it was refused."""
 
 
 class Created(msgspec.Struct, frozen=True):
-    """What `create` came to: the run that stands under the id or the key, and whether it is new."""
+    """The result of `create`: the run with the id or key, and whether it is new."""
 
     run: str
     new: bool
 
 
 class Span(msgspec.Struct, frozen=True):
-    """Events that follow on one another: `lines[i]` has the number `first + i`."""
+    """Consecutive events: `lines[i]` has the number `first + i`."""
 
     first: int
     lines: tuple[bytes, ...]
@@ -177,12 +177,12 @@ class Page(msgspec.Struct, frozen=True):
 
     run: str
     spans: tuple[Span, ...]
-    """More than one only where the log was trimmed."""
+    """More than one only if the log was trimmed."""
     end: int
     """Where the log ended when it was read."""
     state: State
     after: int
-    """What to read after next time."""
+    """The position for the next read."""
     reset: bool = False
     """Whether the reader has to forget what it holds: the page begins with the log's first event.
 
@@ -192,7 +192,7 @@ class Page(msgspec.Struct, frozen=True):
 
     @property
     def done(self) -> bool:
-        """Whether the run is over and this is all."""
+        """Whether the run has ended and this is its last page."""
         return self.state in ENDED and self.after >= self.end - 1
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
@@ -207,20 +207,20 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a run besides its log. Times are Unix seconds of the store's clock."""
+    """Information about a run besides its log. Times are Unix seconds of the store's clock."""
 
     run: str
     request: Request
     state: State
     key: str | None
     end: int
-    """How many events its log has: the number of the next one."""
+    """The number of events in its log, which is the number of the next one."""
     owner: str | None
     """The worker that drives it, or drove it last."""
     drives: int
-    """How often a drive of it has begun."""
+    """How often a drive has started."""
     ahead: str | None
-    """The run of the same thread that is to end before this one is driven."""
+    """The run of the same thread that must end before this one is driven."""
     wake_at: float | None
     created_at: float
     ended_at: float | None
@@ -237,55 +237,55 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """What someone said to a run."""
+    """A message to a run."""
 
     id: int
     """The order in which letters were accepted; one with a lower id may show up later."""
     kind: LetterKind
     key: str
-    """What makes it one of its kind: for an answer, the question's id."""
+    """Its unique key: for an answer, the question's id."""
     body: bytes
     """JSON."""
 
 
 class Posted(msgspec.Struct, frozen=True):
-    """What `post` came to: the letter that stands under the key, and whether it is the one that was posted."""
+    """The result of `post`: the stored letter with the key, and whether it is the posted one."""
 
     letter: Letter
     ours: bool
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
-    """A process that drives runs, as it tells of itself each time that it beats."""
+    """A process that drives runs, as reported in its heartbeat."""
 
     id: str
     host: str
     boot: str
-    """What tells one start of the machine from another, so that a pid can be looked for."""
+    """The boot id of the machine, which makes a pid meaningful."""
     pid: int
     about: dict[str, str] = {}
     """For people: version, queues, how much it drives."""
     age: float = 0.0
-    """Seconds since it last beat; the store fills it in."""
+    """Seconds since its last heartbeat; set by the store."""
 
 
 class Due(msgspec.Struct, frozen=True):
-    """A run that is to be submitted."""
+    """A run to submit."""
 
     run: str
     queue: str
     priority: int
     why: Literal["unclaimed", "wake", "owner"]
-    """Nobody has begun it; its time has come, or a letter has; its owner does not beat any more."""
+    """Not started; its time has come or it got a letter; its owner sends no heartbeat."""
 
 
 # --- the protocol
 
 
 class RunLog(Protocol):
-    """A store of runs. Every method but `close` raises JournalUnavailable where the store does not answer.
+    """A store of runs. Every method except `close` raises JournalUnavailable if the store does not answer.
 
-    Subclass it: `append` and `tail` come with it. One object belongs to the event loop that opened it.
+    Subclass it: `append` and `tail` are inherited. One object belongs to the event loop that opened it.
     """
 
     # the log
@@ -309,7 +309,7 @@ class RunLog(Protocol):
         ...
 
     async def append(self, batch: Batch) -> int:
-        """Append one batch and tell the log's new end. Raises Conflict, Closed, UnknownRun."""
+        """Appends one batch and returns the log's new end. Raises Conflict, Closed, UnknownRun."""
         done = (await self.append_many([batch]))[0]
         if isinstance(done, int):
             return done
@@ -332,7 +332,7 @@ class RunLog(Protocol):
         ...
 
     async def info(self, run: str) -> RunInfo:
-        """What is known of the run. Raises UnknownRun."""
+        """Returns information about the run. Raises UnknownRun."""
         ...
 
     async def runs(
@@ -346,15 +346,15 @@ class RunLog(Protocol):
         before: str | None = None,
         limit: int = 100,
     ) -> list[RunInfo]:
-        """The runs that fit all that is given, newest first; `before` is the last run of the page before."""
+        """Returns the runs that match all filters, newest first; `before` is the last run of the previous page."""
         ...
 
     async def history(self, run: str) -> list[bytes]:
-        """What the earlier runs of its thread said (`Batch.said`), in order. Raises UnknownRun."""
+        """Returns the messages of the earlier runs of its thread (`Batch.said`), in order. Raises UnknownRun."""
         ...
 
     async def thread(self, thread: str) -> list[bytes]:
-        """All that a thread's runs said, in order; empty for one that is not there."""
+        """Returns all messages of a thread's runs, in order; empty for an unknown thread."""
         ...
 
     # the inbox
@@ -374,22 +374,22 @@ class RunLog(Protocol):
         """The whole inbox, and again each time that it has grown, until the run is over or deleted."""
         ...
 
-    # who is alive, and what is to be driven
+    # workers and due runs
 
     async def now(self) -> float:
         """The store's time, in Unix seconds."""
         ...
 
     async def beat(self, worker: Worker) -> float:
-        """The worker is alive. Returns the store's time."""
+        """Records a heartbeat. Returns the store's time."""
         ...
 
     async def forget(self, worker: str) -> None:
-        """The worker is gone: its open runs are due at once."""
+        """Removes the worker: its open runs are due at once."""
         ...
 
     async def workers(self) -> list[Worker]:
-        """The workers that have beaten and were not forgotten, with how long ago. Those a day old are left out."""
+        """Returns the workers and the ages of their heartbeats, up to one day."""
         ...
 
     async def due(
@@ -403,7 +403,7 @@ class RunLog(Protocol):
         """
         ...
 
-    # what is kept, and how long
+    # retention
 
     async def pack(self, *, after: float = 3600.0, limit: int = 100) -> int:
         """Make one compressed row of each log that ended `after` seconds ago. Returns how many were packed."""
@@ -422,12 +422,12 @@ class RunLog(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of files and connections. What is under way ends first; again does nothing."""
+        """Closes files and connections after active calls; a second call does nothing."""
         ...
 
 
 async def answer(log: RunLog, run: str, question: str, body: Mapping[str, Any]) -> Letter:
-    """Post the answer to a question; `body["by"]` says who answers.
+    """Posts the answer to a question; `body["by"]` says who answers.
 
     Raises AlreadyAnswered where another answer stands, RunEnded, UnknownRun.
     """

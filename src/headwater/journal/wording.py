@@ -1,6 +1,6 @@
-"""What every store accepts as a name, and the errors that every store raises, worded once.
+"""Checks of names for all stores, and the errors of all stores.
 
-Owns those checks and sentences; it must never touch a store.
+Owns these checks and messages; it must never touch a store.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def unknown(run: str) -> UnknownRun:
 
 
 def ended(run: str, state: str) -> RunEnded:
-    """A letter was posted to a run that is over."""
+    """A letter was posted to a run that has ended."""
     return RunEnded(f"The run {run} is {state}, so it accepts no more messages.", hint="Start another run.")
 
 

@@ -63,7 +63,7 @@ class Writing:
         self.run = run
         self.begin = begin
         self.error: HeadwaterError | None = None
-        """Why nothing more is stored."""
+        """The reason why nothing more is stored."""
         self.stored_until = first
         """The log's end as the store has it."""
         self._said = said
@@ -81,9 +81,9 @@ class Writing:
         """How many of those at the end are held back."""
         self._waits: tuple[float | None, int] | None = None
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-        """Who waits until the log is stored to there."""
+        """Waiters for the storing of the log up to a number."""
 
-    # --- what the run says
+    # --- called by the run
 
     def put(self, event: Event) -> None:
         """See `Journal`."""
@@ -143,7 +143,7 @@ class Writing:
         self._waiting.append((end, future))
         return future
 
-    # --- what the writer does with it
+    # --- called by the writer
 
     def take(self) -> Batch | None:
         """The batch that is appended next; None where there is none. Raises InvalidRecord."""
@@ -169,7 +169,7 @@ class Writing:
             self._wake()
 
     def refused(self, error: HeadwaterError) -> None:
-        """Nothing more of the run is stored."""
+        """Stores nothing more of the run."""
         if self.error is None:
             self.error = error
             self._events, self._whole = [], 0
@@ -197,7 +197,7 @@ def _outcome(end: Event) -> str:
 
 
 class Writer:
-    """Appends to one store what the runs of one event loop say. `open` returns the store, and is awaited once."""
+    """Appends the events of one event loop's runs to one store. `open` returns the store, and is awaited once."""
 
     def __init__(self, open: Callable[[], Awaitable[RunLog]]) -> None:
         self._open = open
@@ -206,7 +206,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
 
     def dirty(self, writing: Writing) -> None:
-        """It has something to be stored."""
+        """Marks it as having events to store."""
         self._dirty[writing.run] = writing
         if self._task is None:
             # In plain code a run is left while its loop stands idle, which turns again to settle it.

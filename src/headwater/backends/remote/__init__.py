@@ -1,4 +1,4 @@
-"""A headwater server that someone else runs: its address, what it is asked over HTTP, and a run's log as it comes.
+"""The client of a headwater server: its address, its HTTP requests, and the streamed log of a run.
 
-What is read there becomes a run in `runtime.attached`; nothing here knows a run.
+`runtime.attached` makes a run of that log; this package must never know runs.
 """

@@ -1,6 +1,6 @@
 """The address of a headwater server, or of a run on one, as users write it.
 
-Pure: from a text to its parts. It must never keep a token in an address that is shown.
+Pure: from a text to its parts. It must never show a token in an address.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _TOKEN: Final = re.compile(r"^[\x21-\x7e]+$")
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a server is, and which run is meant.
+    """The address of a server, and optionally a run.
 
-    `base` is the server's URL with its prefix, without a slash at the end. `run` is the id, empty where the address
-    names none. `token` is what stood in the fragment: `headwater serve` prints such an address.
+    `base` is the server's URL with its prefix, without a trailing slash. `run` is the run's id, or empty. `token` is
+    the token in the fragment: `headwater serve` prints such an address.
     """
 
     base: str
@@ -32,7 +32,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def run_url(self) -> str:
-        """The run's own address."""
+        """The URL of the run."""
         return f"{self.base}/runs/{quote(self.run, safe='')}"
 
     def __repr__(self) -> str:
@@ -40,15 +40,15 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def address_of(url: str) -> Address:
-    """The parts of an address: of a server, of a run, of a run's events or page, or of the page that shows a run.
+    """Parses the address of a server, of a run, of a run's events or page, or of the page that shows a run.
 
-    Raises ConfigurationError where it is no http address.
+    Raises ConfigurationError if it is not an http URL.
     """
     if not isinstance(url, str) or not url.strip():
         raise ConfigurationError(f"The URL is {url!r}.", hint=_HINT)
     try:
         parts = urlsplit(url.strip())
-        host, _ = parts.hostname, parts.port  # the port raises ValueError where it is none
+        host, _ = parts.hostname, parts.port  # an invalid port raises ValueError
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https"):
@@ -71,5 +71,5 @@ _HINT: Final = "Write http://HOST/runs/ID for a run, http://HOST for a server."
 
 
 def _shown(url: str) -> str:
-    """An address as it may be shown: a token or a password may stand in what is cut off."""
+    """Returns an address for messages, without the parts that may contain a token or a password."""
     return url.partition("#")[0].partition("?")[0].rpartition("@")[2][:200]

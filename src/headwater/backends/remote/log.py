@@ -1,9 +1,9 @@
 """The log of a run on another server, read over server-sent events to the run's end, over any number of connections.
 
-Theory of operation. An event's id is its number in the log. A connection that breaks is replaced by one that asks for
-the events after the last one that came. An event that comes twice is dropped; a gap in the numbers is a broken stream,
-and the rest is asked for again. So `pull` returns the log, each event once and in order, or raises.
-Owns the connection, the idle clock and the limit on reconnecting. It must never make up an event.
+Theory of operation. An event's id is its number in the log. A broken connection is replaced by one that requests
+the events after the last one received. Duplicate events are dropped; a gap in the numbers is a broken stream, and the
+rest is requested again. So `pull` returns the log, each event once and in order, or raises.
+Owns the connection, the idle clock and the limit on reconnecting. It must never invent an event.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ IDLE_SECONDS: Final = 45.0
 """Silence after which a connection counts as dead: a server sends a comment every 15 seconds."""
 
 RECONNECT_SECONDS: Final = 120.0
-"""How long reconnecting is tried before the reading fails: long enough for a server to be replaced."""
+"""Seconds of reconnecting before reading fails: enough for the restart of a server."""
 
 FIRST_DELAY: Final = 0.25
 """Seconds before the first new connection; each one after that waits twice as long."""
 
 MAX_DELAY: Final = 8.0
-"""The longest pause between two connections, so that a server that is back is found soon."""
+"""The longest pause between two connections, so that a restarted server is found soon."""
 
 MAX_RETRY_AFTER: Final = 30.0
 """The longest pause that a server can ask for with Retry-After."""
@@ -51,7 +51,7 @@ _STREAM: Final = {"Accept": "text/event-stream"}
 
 
 class RemoteLog:
-    """The log of one run. `start` is the body of the request that begins the run; None: the address names it.
+    """The log of one run. `start` is the body of the request that starts the run; None: the address has its id.
 
     `idle_timeout` is how long a connection may be silent, `reconnect_timeout` how long reconnecting may take; seconds.
     """
@@ -66,36 +66,36 @@ class RemoteLog:
     ) -> None:
         self.server = server
         self.run = server.address.run
-        """The run's id; empty until the server has said it."""
+        """The run's id; empty until the server has sent it."""
         self.over = False
-        """Whether nothing more comes."""
+        """Whether the log has ended."""
         self.connections = 0
-        """How many connections it has taken so far."""
+        """Number of connections so far."""
         self._start = start
         self._idle = idle_timeout
         self._patience = reconnect_timeout
         self._reply: Reply | None = None
         self._decoder = SSEDecoder()
         self._times = array("d")
-        """The time of each event, by its number: it tells an event that comes twice from one of another log."""
+        """The time of each event, by its number: distinguishes a duplicate from an event of another log."""
         self._root = ""
         self._fresh = True
-        """Whether nothing has come on this connection but its first bytes, which any proxy can send."""
+        """Whether this connection has only received its first bytes, which any proxy can send."""
         self._connected = False
         self._tries = 0
         self._good_at = 0.0
-        """When the last sign of life came, in the loop's time."""
+        """The time of the last data, by the loop's clock."""
 
     def place(self, action: str) -> str:
-        """Where the run is asked to do something, below the server's address; the run's id must be known."""
+        """Returns the path of an action on the run, below the server's address; requires the run's id."""
         address = msgspec.structs.replace(self.server.address, run=self.run)
         return f"{address.run_url.removeprefix(address.base)}/{action}"
 
     async def pull(self) -> list[Event]:
-        """The next events, waiting until there are some; [] once the run has ended, or its log stops for good.
+        """Waits for the next events and returns them; [] after the end of the log.
 
-        Raises UnknownRun where the server has no such run, AuthenticationFailed, and ConnectionFailed where the server
-        was not to be reached for too long.
+        Raises UnknownRun if the server has no such run, AuthenticationFailed, and ConnectionFailed if the server was
+        not reachable for too long.
         """
         while not self.over:
             try:
@@ -108,12 +108,12 @@ class RemoteLog:
         return []
 
     def abort(self) -> None:
-        """Leave the log: the connection is closed when this returns. Never waits; may be called twice."""
+        """Stops reading: the connection is closed when this returns. Never waits; may be called twice."""
         self.over = True
         self._let_go()
 
     def shut(self) -> None:
-        """Have the connection closed, from any thread, while the loop is idle; `abort` follows later."""
+        """Closes the connection, from any thread, while the loop is idle; `abort` follows later."""
         if self._reply is not None:
             self._reply.shut()
 
@@ -128,7 +128,7 @@ class RemoteLog:
             return
         if reply.status == 204:
             reply.release()
-            self.over = True  # the run is over, and we have seen all that its log holds
+            self.over = True  # the run has ended, and its whole log was read
             return
         if reply.status // 100 != 2:
             raise self._refused(await self.server.refused(reply))
@@ -155,7 +155,7 @@ class RemoteLog:
             raise self._silent() from None
 
     async def _begin(self) -> Reply:
-        """Begin the run. It is asked for once: a second request would be a second run."""
+        """Starts the run. Sent once: a second request would start a second run."""
         start, self._start = self._start, None
         try:
             async with asyncio.timeout(self._idle):
@@ -169,11 +169,11 @@ class RemoteLog:
 
     def _refused(self, error: HeadwaterError) -> HeadwaterError:
         if self._connected and isinstance(error, MalformedResponse):
-            error.retryable = True  # it was a headwater server: a proxy answers while that is replaced
+            error.retryable = True  # it was a headwater server: a proxy answers during its restart
         return error
 
     async def _lost(self, error: HeadwaterError) -> None:
-        """Wait until the next connection is due. Raises where there is no hope of one, or it was tried for too long."""
+        """Waits until the next connection is due. Raises if it cannot succeed, or was tried for too long."""
         self._let_go()
         if self.over:
             return
@@ -209,7 +209,7 @@ class RemoteLog:
         if reply is not None:
             reply.abort()
 
-    # --- what comes
+    # --- received events
 
     async def _read(self, reply: Reply) -> list[Event]:
         try:
@@ -230,17 +230,17 @@ class RemoteLog:
         except ConnectionFailed:
             if not events:
                 raise
-            self._let_go()  # what came before is whole, and the rest is asked for again
+            self._let_go()  # earlier events are complete, and the rest is requested again
         if events or not self._fresh:
             self._good_at, self._tries = asyncio.get_running_loop().time(), 0
         self._fresh = False
         return events
 
     def _take(self, frame: Frame, events: list[Event]) -> None:
-        """Take in one server-sent event: the next of the log, one that came before, or `reset`."""
+        """Handles one server-sent event: the next of the log, a duplicate, or `reset`."""
         name, data = frame
         if name == "reset":
-            return  # the log from its beginning follows: what came before is told from another log by its times
+            return  # the log from its start follows: the times distinguish duplicates from another log
         try:
             event = _event(data)
         except InvalidRecord:
@@ -277,10 +277,10 @@ class RemoteLog:
 
 
 def _event(data: bytes) -> Event:
-    """The event in a frame. Raises InvalidRecord."""
+    """Returns the event in a frame. Raises InvalidRecord."""
     if b'"unwritable"' not in data:
         return decode(data)
-    body = msgspec.json.decode(data)  # what the server could not write: the event's place, and why
+    body = msgspec.json.decode(data)  # an event that the server could not encode: its number, and why
     if not (isinstance(body, dict) and "unwritable" in body and isinstance(body.get("type"), str)):
         return decode(data)
     told = {name: body.get(name, otherwise) for name, otherwise in (("seq", 0), ("time", 0.0), ("run", ""))}

@@ -1,7 +1,6 @@
-"""What a headwater server is asked over HTTP, and what its refusals mean as errors of ours.
+"""Requests to a headwater server over HTTP, and its refusals as exceptions.
 
-Owns the requests, their headers and the words for what went wrong. It keeps nothing of a run. The token is sent and
-never shown.
+Owns the requests, their headers and the error messages. It keeps no state of a run, and must never show the token.
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ from headwater.providers.request import HTTPRequest, Secret
 __all__ = ("ASK_SECONDS", "CONNECT_SECONDS", "RemoteServer")
 
 CONNECT_SECONDS: Final = 10.0
-"""How long a connection may take: name, TCP, proxy and TLS together."""
+"""Timeout in seconds of a connection: DNS, TCP, proxy and TLS together."""
 
 ASK_SECONDS: Final = 30.0
-"""How long an answer that is no stream may take: a server answers these at once, a network may not."""
+"""Timeout in seconds of a response that is not a stream."""
 
 _FORBIDDEN_HEADERS: Final = ("accept", "accept-encoding", "authorization", "content-length", "content-type", "host")
 
@@ -57,11 +56,11 @@ _KINDS: Final[Mapping[str, type[HeadwaterError]]] = {
     "run_ended": RunEnded,
     "thread_busy": ThreadBusy,
 }
-"""What a server's word for a refusal is here."""
+"""The exception for each error code of a server."""
 
 
 class RemoteServer:
-    """A server and how it is asked: `headers` are sent with each request, `token` as `Authorization: Bearer …`.
+    """A server and its access: `headers` are sent with each request, `token` as `Authorization: Bearer …`.
 
     Raises ConfigurationError.
     """
@@ -81,7 +80,7 @@ class RemoteServer:
         self._post = post
 
     def at(self, address: Address) -> RemoteServer:
-        """The same server, asked in the same way, with another address of its."""
+        """Returns the same server and access with another of its addresses."""
         other = RemoteServer(address, headers=self._headers, post=self._post)
         other._token = self._token
         return other
@@ -96,9 +95,9 @@ class RemoteServer:
         return HTTPRequest(method=method, url=url, headers=sent, body=body, start_hint=hint)
 
     async def open(self, method: str, path: str, *, headers: Mapping[str, str], body: Any = None) -> Reply:
-        """Send a request below the server's address; returns the reply when its head has come, whatever its status.
+        """Sends a request below the server's address. Returns the reply after its head, with any status.
 
-        Raises as `transport.post` does.
+        Raises like `transport.post`.
         """
         data = b"" if body is None else msgspec.json.encode(body)
         request = self._request(method, f"{self.address.base}{path}", headers, data)
@@ -109,9 +108,9 @@ class RemoteServer:
             raise
 
     async def ask(self, path: str, body: Any, *, means: Mapping[str, type[HeadwaterError]] = _KINDS) -> Any:
-        """POST a JSON body, and return the JSON that is answered. Raises what the refusal means.
+        """POSTs a JSON body, and returns the JSON of the response. Raises the exception of a refusal.
 
-        `means` says so for the server's words where that differs from what they mean elsewhere.
+        `means` has the exceptions for error codes that differ from the default.
         """
         try:
             async with asyncio.timeout(ASK_SECONDS):
@@ -134,7 +133,7 @@ class RemoteServer:
     # --- refusals
 
     async def refused(self, reply: Reply, means: Mapping[str, type[HeadwaterError]] = _KINDS) -> HeadwaterError:
-        """What a status other than 2xx means, as an error; the reply has been read and let go of."""
+        """Returns the exception for a status other than 2xx; the reply has been read and released."""
         try:
             body = await reply.read_error()
         finally:
@@ -182,7 +181,7 @@ class RemoteServer:
         )
 
     def no_headwater(self, reply: Reply) -> ProviderError:
-        """What answers at the address is no headwater server, or not its router's address."""
+        """Returns the exception for a response that is not a headwater server's."""
         kind = reply.headers.get("content-type", "").partition(";")[0] or "nothing readable"
         return MalformedResponse(
             f"{self.host} does not answer like a headwater server: HTTP {reply.status}, {kind}.",
@@ -210,7 +209,7 @@ class _Refused(msgspec.Struct, frozen=True):
 
 
 def _told(body: bytes) -> _Refusal | None:
-    """What a server of ours says of a refusal; None where it is not one of ours that answers."""
+    """Returns the error in a response of a headwater server; None if it is another server's."""
     try:
         return msgspec.json.decode(body, type=_Refused).error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

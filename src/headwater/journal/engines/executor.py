@@ -12,12 +12,12 @@ Drive: TypeAlias = Callable[[str], Awaitable[None]]
 
 
 class Executor(Protocol):
-    """Calls `drive` at least once for each run that is submitted, in a living worker."""
+    """Calls `drive` at least once for each submitted run, in a live worker."""
 
     async def submit(
         self, run: str, *, queue: str = "default", not_before: float | None = None, priority: int = 0
     ) -> None:
-        """Have the run driven. Submitting it again does no harm.
+        """Submits a run. Submitting it again is harmless.
 
         A run that is submitted while it is driven is driven once more afterwards, so that no wake-up is lost.
         `not_before` is in Unix seconds; of two runs that wait, the one with the higher priority goes first.
@@ -26,7 +26,7 @@ class Executor(Protocol):
     async def serve(
         self, drive: Drive, *, queues: Sequence[str] = ("default",), concurrency: int = 100, name: str = ""
     ) -> None:
-        """Drive what is submitted to these queues, `concurrency` runs at once, until `drain` or a cancellation."""
+        """Drives the runs submitted to these queues, `concurrency` at once, until `drain` or a cancellation."""
 
     async def drain(self, seconds: float) -> None:
-        """Begin nothing more; wait so many `seconds` for what is driven, then cancel it. `serve` returns."""
+        """Starts no more runs; waits so many `seconds` for the active ones, then cancels them. `serve` returns."""

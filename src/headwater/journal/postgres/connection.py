@@ -34,7 +34,7 @@ WRONG: Final = (
     psycopg.errors.InvalidCatalogName,
     psycopg.errors.InsufficientPrivilege,
 )
-"""What trying again does not mend."""
+"""Errors that a retry does not fix."""
 
 
 async def connect(url: str, *, patience: float = PATIENCE) -> Database:
@@ -69,7 +69,7 @@ def _wrong(url: str, error: Exception) -> ConfigurationError:
 
 
 class Connection:
-    """A connection that mends itself."""
+    """A connection that reconnects."""
 
     def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
         self._url = url
@@ -134,7 +134,7 @@ class Connection:
             await db.close()
 
     async def close(self) -> None:
-        """Let what is under way end, and close."""
+        """Waits for the active job, and closes."""
         self._closed = True
         while self._jobs:
             await asyncio.wait(self._jobs)

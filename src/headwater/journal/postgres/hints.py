@@ -1,4 +1,4 @@
-"""Hints between processes: who follows which run, so that whoever appends to it can say so at once.
+"""Hints between processes: which process follows which run, so that a writer can notify it at once.
 
 Owns the NOTIFY traffic. A hint wakes a reader sooner and carries nothing: whatever is lost, readers look anyway.
 
@@ -73,7 +73,7 @@ class Hints:
         """Set once this process has heard itself."""
 
     def start(self) -> None:
-        """Begin to listen; nothing waits for it."""
+        """Starts to listen, without waiting."""
         for work in (self._listen, self._announce):
             self._begin(work())
 
@@ -84,11 +84,11 @@ class Hints:
         return task
 
     def follow(self) -> None:
-        """Somebody has begun to follow a run."""
+        """Called when a reader starts to follow a run."""
         self._announcer.set()
 
     def appended(self, runs: Iterable[str]) -> None:
-        """Something was stored for these runs: tell whoever follows them."""
+        """Notifies the followers of these runs about new events."""
         now = asyncio.get_running_loop().time()
         for run in runs:
             for channel, until in self._followers.get(run, {}).items():
@@ -192,7 +192,7 @@ class Hints:
                 del self._followers[run]
 
     async def close(self) -> None:
-        """Stop listening and telling."""
+        """Stops listening and notifying."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

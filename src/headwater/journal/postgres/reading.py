@@ -1,6 +1,6 @@
-"""What is read from a journal in PostgreSQL: jobs for a connection, each one statement, so that it is of one moment.
+"""Reads a journal in PostgreSQL: jobs for a connection, each one statement, for a consistent snapshot.
 
-Owns the statements that read; it must never write.
+Owns the SELECT statements; it must never write.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def _info(row: tuple[Any, ...]) -> RunInfo:
 
 
 async def info(db: Database, run: str) -> RunInfo:
-    """What is known of the run. Raises UnknownRun."""
+    """Returns information about the run. Raises UnknownRun."""
     row = await (await db.execute(INFO + " where r.root = %s", (run,))).fetchone()
     if row is None:
         raise unknown(run)

@@ -194,7 +194,7 @@ class PostgresLog(RunLog):
         self._follow()
         return self._following.letters(run)
 
-    # --- who is alive, and what is to be driven
+    # --- workers and due runs
 
     async def now(self) -> float:
         """See RunLog. It is the server's."""
@@ -219,7 +219,7 @@ class PostgresLog(RunLog):
         known = None if agents is None else [*agents]
         return await self._calls.do(lambda db: reading.due(db, known, dead_after, limit))
 
-    # --- what is kept, and how long
+    # --- retention
 
     async def pack(self, *, after: float = 3600.0, limit: int = 100) -> int:
         """See RunLog."""

@@ -1,6 +1,6 @@
-"""What is written to a journal in PostgreSQL: jobs for a connection, each one statement or one transaction.
+"""Writes to a journal in PostgreSQL: jobs for a connection, each one statement or one transaction.
 
-Owns the statements that write. Each may be done twice: the second time finds what the first has done.
+Owns the statements that write. Each may run twice: the second time finds the result of the first.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Runs stored in one SQLite file: for one machine, and any number of processes on it."""
+"""Runs stored in one SQLite file: for one machine with any number of processes."""

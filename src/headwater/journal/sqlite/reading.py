@@ -1,6 +1,6 @@
-"""What is read from a journal in SQLite: functions of a connection, each within one transaction of its caller.
+"""Reads a journal in SQLite: functions of a connection, each within a transaction of its caller.
 
-Owns the statements that read; it must never write.
+Owns the SELECT statements; it must never write.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _info(db: sqlite3.Connection, row: tuple[Any, ...]) -> RunInfo:
 
 
 def info(db: sqlite3.Connection, run: str) -> RunInfo:
-    """What is known of the run. Raises UnknownRun."""
+    """Returns information about the run. Raises UnknownRun."""
     row = db.execute(f"{INFO} where root = ?", (run,)).fetchone()
     if row is None:
         raise unknown(run)

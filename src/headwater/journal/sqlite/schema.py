@@ -97,12 +97,12 @@ def set_up(db: sqlite3.Connection, url: str) -> int:
 
 @contextlib.contextmanager
 def transaction(db: sqlite3.Connection, begin: str = "begin immediate") -> Iterator[None]:
-    """All that is done inside is stored, or nothing of it."""
+    """Runs the block in a transaction."""
     db.execute(begin)
     try:
         yield
         db.execute("commit")
     except BaseException:
-        if db.in_transaction:  # a full disk has rolled it back already
+        if db.in_transaction:  # a full disk has already rolled it back
             db.execute("rollback")
         raise

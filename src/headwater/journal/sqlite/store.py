@@ -246,7 +246,7 @@ class SqliteLog(RunLog):
         """See RunLog."""
         return self._following.letters(run)
 
-    # --- who is alive, and what is to be driven
+    # --- workers and due runs
 
     async def now(self) -> float:
         """See RunLog. All processes are on one machine, so its clock is the store's."""
@@ -273,7 +273,7 @@ class SqliteLog(RunLog):
         known = None if agents is None else [*agents]
         return await self._reader.do(lambda db: reading.due(db, time.time(), known, dead_after, limit))
 
-    # --- what is kept, and how long
+    # --- retention
 
     async def pack(self, *, after: float = 3600.0, limit: int = 100) -> int:
         """See RunLog."""

@@ -55,13 +55,13 @@ class DatabaseThread:
         return await future
 
     def stop(self) -> None:
-        """Do what was given before, and then end."""
+        """Finishes the earlier jobs, and then ends."""
         if not self._stopped:
             self._stopped = True
             self._jobs.put(None)
 
     async def stopped(self) -> None:
-        """Wait until the thread has ended."""
+        """Waits until the thread has ended."""
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     def _work(self) -> None:
@@ -117,7 +117,7 @@ class DatabaseThread:
 
 
 class _Raised:
-    """What a job has raised."""
+    """The exception of a job."""
 
     __slots__ = ("error",)
 

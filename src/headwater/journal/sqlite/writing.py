@@ -1,6 +1,6 @@
-"""What is written to a journal in SQLite: functions of a connection, each within one transaction of its caller.
+"""Writes to a journal in SQLite: functions of a connection, each within a transaction of its caller.
 
-Owns the statements that write. Whatever it refuses it refuses before it writes.
+Owns the statements that write. It must refuse before it writes.
 """
 
 from __future__ import annotations
