@@ -110,7 +110,7 @@ class Inbox:
         try:
             return self._run.steer(said.message, agent=said.agent, by=said.by, now=said.now, key=letter.key)
         except ConfigurationError:
-            return True  # a workflow, and no agent is named: whoever steers is told so before it is posted
+            return True  # a workflow without a named agent: rejected before it is posted
 
 
 def _key(event: Event) -> str | None:

@@ -83,7 +83,7 @@ class Station:
     # --- runs that are driven here
 
     async def submit(self, run: str, *, not_before: float | None = None, priority: int = 0) -> None:
-        """Have the run driven on this loop; see `Executor`. In a process a run goes by its agent, not by its queue."""
+        """Drives the run on this loop; see `Executor`. In a process the agent of a run counts, not its queue."""
         if self.engine is None:
             self.engine = InProcess(now=lambda: time.time() + self.ahead)
             self._serving = self.loop.create_task(self.engine.serve(self._drive), name="headwater engine")

@@ -31,10 +31,10 @@ WEBHOOK_SECONDS: Final = 30.0
 """Timeout in seconds of a webhook."""
 
 FIRST_PAUSE: Final = 1.0
-"""Seconds until whoever could not be told is told again; twice as long each further time."""
+"""Seconds before a failed notification is retried; doubled with each retry."""
 
 LONGEST_PAUSE: Final = 300.0
-"""The longest of these pauses, in seconds: a webhook that was down for a day is told within minutes."""
+"""The longest of these pauses, in seconds: a webhook that was down for a day is called within minutes."""
 
 _logger = logging.getLogger("headwater.journal")
 
@@ -82,16 +82,16 @@ class Telling:
 
     @property
     def left(self) -> list[Question]:
-        """The questions that nobody was told of."""
+        """The questions without a notification."""
         return [question for question in self._pending() if _note(question) not in self._noted]
 
     def begin(self) -> None:
-        """The run waits: tell of what nobody was told of, unless that is under way."""
+        """Called when the run waits: sends the missing notifications, unless that is in progress."""
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._work(), name=f"headwater telling {self._run}")
 
     async def close(self) -> None:
-        """Stop telling: the run does not wait any more, or another process drives it."""
+        """Stops: the run no longer waits, or another process drives it."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -57,7 +57,7 @@ class _Follower:
 
 
 class Following:
-    """Who follows in one event loop.
+    """The followers in one event loop.
 
     `look` looks at the store for all that is wanted; while somebody waits, `changed` is asked every `interval()`
     seconds whether something may have changed.
@@ -81,7 +81,7 @@ class Following:
 
     @property
     def followed(self) -> set[str]:
-        """The runs that somebody waits for at the moment."""
+        """The runs that readers currently wait for."""
         return {run for one in self._waiting for run, _ in one.pages | one.letters}
 
     def bump(self) -> None:
@@ -127,7 +127,7 @@ class Following:
                     return
 
     def close(self) -> None:
-        """Whoever waits is told that the store was closed."""
+        """Raises in all waiting readers that the store was closed."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -177,7 +177,7 @@ class Following:
                 except JournalUnavailable:
                     await asyncio.sleep(RETRY)
                     continue
-                except Exception as error:  # whoever reads is told, not a task that nobody looks at
+                except Exception as error:  # raised in the readers, not in an unobserved task
                     for one in todo:
                         if one.future is not None and not one.future.done():
                             one.future.set_exception(error)

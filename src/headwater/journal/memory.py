@@ -408,7 +408,7 @@ class MemoryLog(RunLog):
         return found
 
     def _ahead(self, thread: str | None, run: str | None = None) -> _Run | None:
-        """The oldest open run of the thread, where it is older than `run`."""
+        """Returns the oldest open run of the thread, if it is older than `run`."""
         if thread is None:
             return None
         for other in self._runs.values():

@@ -92,7 +92,7 @@ class Page:
         self._record: list[Row] = []
         """Finished rows that were not drawn yet."""
         self._last = "another" if parted else ""
-        """What kind of thing the last done row belongs to; "" where there is none."""
+        """The kind of the last finished row; "" without one."""
         self._words: Words | None = None
         self._voice = ""
         self._acts: tuple[Act, ...] = ()
@@ -105,7 +105,7 @@ class Page:
         self.running = False
         """Whether a run is active, so that waiting is shown."""
         self._open: tuple[int, list[Drawn]] | None = None
-        """What is open, for which width; None where it has changed."""
+        """The open rows and their width; None after a change."""
 
     def get_ready(self) -> None:
         """Import now what an answer is drawn with, which takes a moment."""
@@ -230,12 +230,12 @@ class Page:
             self._add("footer", _kept_together(told, self._signs.dot, self._width))
         elif (cut := CUT_SHORT.get(item.reason)) is not None and not self._look.footer:
             self._note(cut, "warning")
-        self._last = "another" if item.outcome == "waiting" else ""  # what is asked meanwhile stands between
+        self._last = "another" if item.outcome == "waiting" else ""  # a question came in between
 
     # --- rows that are done
 
     def _add(self, kind: str, rows: Sequence[Row]) -> None:
-        """Rows that are done: an empty one before them where another kind of thing stands above."""
+        """Adds finished rows, after an empty one if the kind changes."""
         self._finish()
         self._put(kind, rows, apart=kind != self._last)
 

@@ -193,13 +193,13 @@ class RunView:
         self._answers: dict[str, str] = {}
         """The calls of this step by which the answer may be given, as JSON."""
         self._worded = False
-        """Whether text has begun that an answer would follow."""
+        """Whether there is text before an answer."""
         self._model = ""
         self._loop = 1
         self._step: list[str] = []
         """The words of the open step, as they came: what may be taken back."""
         self._broken: Noted | None = None
-        """What broke the attempt: it is told once it is known whether what it said is taken back."""
+        """The failure of the attempt, which is shown when it is known whether its text is retracted."""
         self._account = _Account()
         for event in past:
             self.feed(event)
@@ -320,7 +320,7 @@ class RunView:
         return self._quiet("wait", f"wait {what}", self._model)
 
     def _quiet(self, kind: Literal["wait", "think"] | None = None, key: str = "", phrase: str = "") -> tuple[Item, ...]:
-        """What the model does where it says nothing; nothing to tell where it speaks."""
+        """Shows the model's activity without text; nothing while text streams."""
         self._drop("model")
         if kind is not None:
             self._acts["model"] = Act(key, kind, phrase)
@@ -349,7 +349,7 @@ class RunView:
     def _call_rejected(self, event: CallRejected) -> tuple[Item, ...]:
         self._drop(event.call)
         if event.cut:
-            return self._working()  # what cut it ends the step too, and is told there
+            return self._working()  # the cause also ends the step, and is shown there
         return (*self._working(), Noted(notes.call_rejected(event), "warning"))
 
     def _tool_started(self, event: ToolStarted) -> tuple[Item, ...]:

@@ -59,7 +59,7 @@ def row_cells(row: Iterable[Span]) -> int:
 
 
 def codes(style: str, *, color: bool = True) -> str:
-    """The parameters of the escape code for a style; empty where it looks like any text."""
+    """Returns the escape code parameters of a style; empty for plain text."""
     return ";".join(code for name in style.split() if (code := _LOOKS[name][not color]))
 
 

@@ -73,7 +73,7 @@ class Streams:
         _TAKEN.release()
 
     def _lead_handlers(self, stream: Any, led: _Led) -> None:
-        """Have log handlers that hold a stream write where it leads."""
+        """Redirects log handlers that use a stream."""
         known: list[Any] = [logging.root, *logging.root.manager.loggerDict.values()]
         for logger in known:
             for handler in getattr(logger, "handlers", ()):

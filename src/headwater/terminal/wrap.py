@@ -82,7 +82,7 @@ def breaks(text: str, width: int) -> list[tuple[int, int]]:
     if len(text) <= width and text.isascii():
         return [(0, len(text.rstrip(" ")))]
     rows: list[tuple[int, int]] = []
-    start = used = at = 0  # where the open row begins, its cells, and what is in no row yet
+    start = used = at = 0  # the start of the open row, its width, and the text after the last row
     worded = False  # whether the open row has more than spaces
     for piece in _PIECES.findall(text):
         size, end = cells(piece), at + len(piece)
@@ -175,7 +175,7 @@ class Wrapped:
             if piece[0] == " ":
                 continue
             while size > width - used:
-                at = cut(piece, width - used)  # 0 where only an indent stands before it
+                at = cut(piece, width - used)  # 0 after an indent only
                 self._break(row + piece[:at])
                 row, used, piece = "", 0, piece[at:]
                 size = cells(piece)

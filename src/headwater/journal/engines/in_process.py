@@ -123,5 +123,5 @@ class InProcess(Executor):
 async def _driving(drive: Drive, run: str) -> None:
     try:
         await drive(run)
-    except Exception:  # one run is no reason to stop serving the others; it is found again in the journal
+    except Exception:  # a failure of one run must not stop the others; the journal still has it
         _logger.exception("Driving %s failed; it is tried again when no process drives it.", run)

@@ -23,7 +23,7 @@ _STYLES: Final = {"*": ("emphasis", "strong", "strong emphasis"), "_": ("emphasi
 
 
 class _Mark(NamedTuple):
-    """A mark outside of code: where it stands, and what it may do there."""
+    """A mark outside of code: its position, and whether it may open or close."""
 
     start: int
     end: int

@@ -47,7 +47,7 @@ PANEL_LINES: Final = 7
 """Minimum number of lines for a frame: on a smaller screen the text needs the space."""
 
 _URGENCY: Final[dict[str, int]] = {"asking": -1, "failed": 1, "cancelled": 2, "waiting": 3, "done": 4}
-"""Who gives up a row last: after those at work, and before them who waits for a person."""
+"""The priority of rows: agents that wait for a person first, then active ones, then the others."""
 
 
 class Layout:
@@ -125,7 +125,7 @@ class Layout:
     # --- the tree
 
     def _placed(self) -> list[Group]:
-        """Put each agent's sheet where it stands in the tree; the groups, which have a row each."""
+        """Places each agent's sheet in the tree. Returns the groups, which have one row each."""
         groups = []
         for entry in self._board.tree:
             if isinstance(entry.of, Group):

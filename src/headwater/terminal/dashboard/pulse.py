@@ -45,7 +45,7 @@ class Pulse:
         self._second, self.count, self.until = second, count, second + 1.0
 
     def last(self, until: float) -> list[int]:
-        """The counts of the seconds up to the one of `until`; fewer where it began later, none where it never did."""
+        """Returns the counts of the seconds until `until`; fewer if it started later, none without a start."""
         if self._second < 0:
             return []
         quiet = min(max(int(until) - self._second, 0), SECONDS_KEPT)

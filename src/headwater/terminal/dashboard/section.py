@@ -240,7 +240,7 @@ class Sheet:
         return rows
 
     def cut_to(self, body: list[Row], inner: int, share: int) -> list[Row]:
-        """What of the last rows is shown where there is room for `share`."""
+        """Returns the last rows that fit into `share`."""
         if share >= len(body) or not self._view.blocks:
             return body[:share]
         last = self._view.blocks[-1]

@@ -37,7 +37,7 @@ class Group:
 
 
 class Entry(NamedTuple):
-    """A row of the tree: an agent or a group, where it stands, and for whom it waits."""
+    """A row of the tree: an agent or a group, its place, and the agents that it waits for."""
 
     of: AgentView | Group
     depth: int = 0
@@ -228,7 +228,7 @@ class Board:
         self._learn(path, event)
 
     def _places(self, above: tuple[str, ...]) -> list[Place]:
-        """Who stands directly below, agents and groups, each in its place."""
+        """Returns the direct children, agents and groups, in order."""
         names = dict.fromkeys(
             view.path[len(above)] for view in self.agents if view.path[: len(above)] == above and view.path != above
         )
@@ -239,7 +239,7 @@ class Board:
         with_more = {view.path[:end] for view in self.agents for end in range(len(above) + 1, len(view.path))}
         for place in self._places(above):
             path, here = (*above, place.name), depth + place.depth
-            place_on = (*on, *place.on) if depth else place.on[1:]  # nothing stands before those at the very top
+            place_on = (*on, *place.on) if depth else place.on[1:]  # top-level entries have no prefix
             if (shown := self._at.get(path) or self._groups.get(path)) is not None:
                 self._tree.append(Entry(shown, here, place.last, place_on))
             if path in with_more:

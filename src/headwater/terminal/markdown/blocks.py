@@ -41,7 +41,7 @@ class Block(msgspec.Struct, frozen=True):
     source: str
     kind: Kind = "block"
     number: int | None = None
-    """Of an item of an ordered list: its number, which need not be the one that stands in the source."""
+    """Of an item of an ordered list: its number, which may differ from the one in the source."""
     apart: bool = True
     """Whether there is an empty line before it, unless it is the first."""
 
@@ -119,7 +119,7 @@ class Blocks:
 
     @property
     def undecided(self) -> bool:
-        """Whether the last line may still become anything, also of what stands above it."""
+        """Whether the last line may still change its meaning, or that of the lines above it."""
         last = self._source[self._source.rfind("\n") + 1 :]
         return bool(last) and not last.strip(MARKS)
 
@@ -229,7 +229,7 @@ class Blocks:
 
 
 class _Piece(NamedTuple):
-    """A block, and where it stands in the source: up to the beginning of the one after it."""
+    """A block, and its range in the source: up to the start of the next one."""
 
     block: Block
     begin: int

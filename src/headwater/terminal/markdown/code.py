@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ("Code",)
 
 LINES_READ_AGAIN: Final = 32
-"""After so many lines the first half is let go of, where the second means the same without it."""
+"""After so many lines the first half is dropped, if the second is highlighted in the same way without it."""
 
 LINES_AT_MOST: Final = 96
 """So many are read again at most: a longer string or comment may lose its color in its middle."""

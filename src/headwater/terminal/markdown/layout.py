@@ -108,7 +108,7 @@ class Layout:
     def _children(
         self, node: SyntaxTreeNode, width: int, lines: Sequence[str], depth: int, *, parted: bool
     ) -> Iterator[Row]:
-        """The rows of what stands in a block, with an empty row where the source has one, or always (`parted`)."""
+        """Returns the rows of a block's children, separated by an empty row as in the source, or always (`parted`)."""
         for number, child in enumerate(node.children):
             if number and (parted or _after_empty(child, lines)):
                 yield BLANK

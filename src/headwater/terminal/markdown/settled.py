@@ -28,7 +28,7 @@ ATTEMPTS: Final = 4
 
 
 def paragraph_rows(source: str, width: int) -> list[Row] | None:
-    """The rows of a paragraph; None where the source is something else."""
+    """Returns the rows of a paragraph; None if the source is something else."""
     children = tree(source).children
     if len(children) != 1 or children[0].type != "paragraph":
         return None

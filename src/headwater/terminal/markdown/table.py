@@ -20,7 +20,7 @@ GAP: Final = 2
 """Cells between two columns."""
 
 LEAST_WIDTH: Final = 8
-"""Cells that a column keeps where the terminal is narrow: about a word."""
+"""Minimum width of a column on a narrow terminal: about a word."""
 
 
 def table_rows(
