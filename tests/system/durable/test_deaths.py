@@ -8,7 +8,7 @@ from tests.support.effort import tries
 from tests.system.durable.deaths import check, events_of, whole
 from tests.system.resume.scenarios import SCENARIOS
 
-EVERY = tries(7, 2)
+EVERY = tries(19, 2)
 """A process dies at each so-many-th event."""
 
 
