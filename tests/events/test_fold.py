@@ -521,7 +521,7 @@ def test_an_answering_calls_arguments_are_not_the_text_of_an_open_run() -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(10, 300), deadline=None)
+@settings(max_examples=tries(10, 100), deadline=None)
 @given(plays())
 def test_a_run_has_a_response_at_every_moment(play: Play) -> None:
     known: dict[str, Fold] = {}
@@ -537,7 +537,7 @@ def test_a_run_has_a_response_at_every_moment(play: Play) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(15, 450), deadline=None)
+@settings(max_examples=tries(15, 150), deadline=None)
 @given(plays(), st.data())
 def test_any_run_can_be_closed_at_any_moment(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log

@@ -415,7 +415,7 @@ def _changed(log: Log, data: st.DataObject) -> tuple[str, Log]:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(15, 450), deadline=None)
+@settings(max_examples=tries(15, 150), deadline=None)
 @given(plays(), st.data())
 def test_a_change_that_is_accepted_keeps_the_meaning(play: Play, data: st.DataObject) -> None:
     log = carried_out(play).log

@@ -26,7 +26,7 @@ from tests.system.invariants import late_reader
 from tests.system.invariants.late_reader import known
 from tests.system.invariants.log_alone import Report, live, played
 
-PLAYS = tries(50, 1500)
+PLAYS = tries(50, 750)
 PARTS = 10
 
 

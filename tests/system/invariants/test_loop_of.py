@@ -52,8 +52,8 @@ from tests.support.virtual import run_virtual
 from tests.system.invariants.trees import RandomTree
 
 PARTS: Final = 6
-RUNS: Final = tries(90, 3000)
-WALKS: Final = tries(400, 30_000)
+RUNS: Final = tries(90, 1500)
+WALKS: Final = tries(400, 15_000)
 
 IN_A_STEP: Final = (
     *(StepStarted, AttemptStarted, AttemptFailed, Retracted),

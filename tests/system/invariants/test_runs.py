@@ -34,7 +34,7 @@ def _call(name: str) -> Call:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(20, 600), deadline=None)
+@settings(max_examples=tries(20, 200), deadline=None)
 @given(plays())
 def test_every_log_obeys_the_grammar(play: Play) -> None:
     outcome = carried_out(play)
@@ -46,7 +46,7 @@ def test_every_log_obeys_the_grammar(play: Play) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(10, 300), deadline=None)
+@settings(max_examples=tries(10, 100), deadline=None)
 @given(plays("chunks"))
 def test_chunks_joined_are_the_transcript(play: Play) -> None:
     outcome = carried_out(play)
@@ -59,7 +59,7 @@ def test_chunks_joined_are_the_transcript(play: Play) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(10, 300), deadline=None)
+@settings(max_examples=tries(10, 100), deadline=None)
 @given(plays("chunks"))
 def test_the_last_chunk_is_final_and_no_other(play: Play) -> None:
     outcome = carried_out(play)
@@ -77,7 +77,7 @@ def test_the_last_chunk_is_final_and_no_other(play: Play) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(10, 300), deadline=None)
+@settings(max_examples=tries(10, 100), deadline=None)
 @given(plays())
 def test_tokens_told_to_a_callback_are_the_transcript(play: Play) -> None:
     outcome = carried_out(play)
@@ -89,7 +89,7 @@ def test_tokens_told_to_a_callback_are_the_transcript(play: Play) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(10, 300), deadline=None)
+@settings(max_examples=tries(10, 100), deadline=None)
 @given(plays("text"))
 def test_text_is_the_transcript(play: Play) -> None:
     outcome = carried_out(play)
@@ -150,7 +150,7 @@ def test_members_that_fail_at_once_leave_nothing_for_the_event_loop_to_complain_
 
 
 @pytest.mark.long
-@settings(max_examples=tries(15, 450), deadline=None)
+@settings(max_examples=tries(15, 150), deadline=None)
 @given(plays())
 def test_the_response_is_what_the_events_come_to(play: Play) -> None:
     outcome = carried_out(play)
@@ -166,7 +166,7 @@ def test_the_response_is_what_the_events_come_to(play: Play) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(10, 300), deadline=None)
+@settings(max_examples=tries(10, 100), deadline=None)
 @given(plays())
 def test_usage_is_the_last_report_of_each_attempt(play: Play) -> None:
     outcome = carried_out(play)
@@ -178,7 +178,7 @@ def test_usage_is_the_last_report_of_each_attempt(play: Play) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=tries(10, 300), deadline=None)
+@settings(max_examples=tries(10, 100), deadline=None)
 @given(plays())
 def test_every_event_is_the_same_as_json_and_back(play: Play) -> None:
     for event in carried_out(play).log:

@@ -27,7 +27,7 @@ from tests.support.served import served
 from tests.system.invariants.late_reader import Asked, known, shaped
 from tests.system.invariants.log_alone import played
 
-FEW: Final = tries(12, 400)
+FEW: Final = tries(12, 150)
 
 WAYS: Final[tuple[Asked, ...]] = (
     Asked("events"),

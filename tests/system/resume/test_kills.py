@@ -15,10 +15,10 @@ from tests.system.resume.scenarios import SCENARIOS
 
 STOPS: Final[dict[Way, int]] = {
     "killed": tries(4, 10_000),
-    "killed twice": tries(3, 400),
+    "killed twice": tries(3, 120),
     "parked": tries(3, 10_000),
     "parked at once": tries(3, 10_000),
-    "kill -9": tries(1, 20),
+    "kill -9": tries(1, 8),
 }
 """How many stops of each scenario, in each way."""
 

@@ -71,7 +71,7 @@ def _stops(name: str, size: int, count: int) -> list[int]:
 def test_chunks_are_those_of_the_whole_log_that_are_new(name: str) -> None:
     scenario = SCENARIOS[name]
     whole = undisturbed(scenario)
-    for first in _stops(name, len(whole.log), tries(2, 60)):
+    for first in _stops(name, len(whole.log), tries(2, 30)):
         for choice in CHOICES:
             before = saved(whole.log[:first])
             (chunks, log), _ = run_virtual(_resumed(scenario, before, choice))
@@ -84,7 +84,7 @@ def test_chunks_are_those_of_the_whole_log_that_are_new(name: str) -> None:
 def test_callbacks_are_told_what_is_new_and_take_back_only_that(name: str) -> None:
     scenario = SCENARIOS[name]
     whole = undisturbed(scenario)
-    for first in _stops(name, len(whole.log), tries(2, 60)):
+    for first in _stops(name, len(whole.log), tries(2, 30)):
         tokens: dict[str, str] = {}
         held: dict[str, str] = {}
         events: list[Event] = []
