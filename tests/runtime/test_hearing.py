@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, field_validator
 
 from headwater import Agent, AgentStream, Message
 from headwater.backends.offline import Call, ScriptedModel, Wait
@@ -84,6 +85,32 @@ def test_what_comes_during_the_last_answer_makes_the_run_go_on_and_uses_no_loop(
         assert causes == ["steer", "loop"]
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_what_another_thread_says_while_the_answer_is_validated_is_heard(fits: bool) -> None:
+    """A user's validator takes its time, and may wait for others: nobody has to wait for it."""
+    said: list[bool] = []
+
+    class Sum(BaseModel):
+        value: int
+
+        @field_validator("value")
+        @classmethod
+        def _slow(cls, value: int) -> int:
+            if not said:
+                thread = threading.Thread(target=lambda: said.append(stream.steer("double it")))
+                thread.start()
+                thread.join(10)
+                assert not thread.is_alive(), "it has to wait"
+                if not fits:
+                    raise ValueError("too small")
+            return value
+
+    stream = scripted(['{"value": 3}'], ['{"value": 6}']).run_stream("Go.", output_type=Sum)
+    log = run_virtual(_told(stream, lambda event: None))[0]
+    assert (said, stream.response.output) == ([True], Sum(value=6))
+    assert [event.cause for event in log if isinstance(event, MessageAdded)] == ["steer"]
 
 
 def test_messages_from_any_thread() -> None:

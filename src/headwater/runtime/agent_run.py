@@ -371,25 +371,14 @@ class AgentRun(Hearing):
         return []
 
     async def _look_at_answer(self) -> list[Event]:
-        """Checks the answer; new messages come first."""
+        """Checks the answer; new messages come first, also those that arrive during the check."""
+        verdict, value = (Signal.STEERED, UNSET) if self._ear else _judged(self)
         with EAR:
-            return self._do(Signal.STEERED) if self._ear else self._judge()
-
-    def _judge(self) -> list[Event]:
-        output, fold = self.job.output, self.fold
-        if output is None:
-            return self._do(Signal.VALID)
-        if fold.finish_reason in ("length", "content_filter", "refusal"):
-            raise OutputInvalid(
-                f"The answer is not a valid {output.spec.name}: it ended with {fold.finish_reason!r}.",
-                hint="Raise max_tokens." if fold.finish_reason == "length" else "",
-            )
-        try:
-            self.node.output = output.parse(fold.text)
-        except ValueError as problem:
-            self._problem = str(problem)
-            return self._do(Signal.INVALID)
-        return self._do(Signal.VALID)
+            if self._ear:
+                return self._do(Signal.STEERED)
+            if value is not UNSET:
+                self.node.output = value
+            return self._do(verdict)
 
     def _conclude(self) -> list[Event]:
         self._next = AgentRun._end
@@ -459,6 +448,23 @@ def _kind_of_answer(run: AgentRun) -> Signal:
         called = {call.name for call in (*rejected, *(call for _, call in run._ours))}
         return Signal.GIVES if run.job.answer_tool in called else Signal.CALLED
     return Signal.OFFERED if loop.client_calls else Signal.ANSWERED
+
+
+def _judged(run: AgentRun) -> tuple[Signal, Any]:
+    """Returns whether the answer is valid, and its value. It calls the user's validators, so nothing is locked."""
+    output, fold = run.job.output, run.fold
+    if output is None:
+        return Signal.VALID, UNSET
+    if fold.finish_reason in ("length", "content_filter", "refusal"):
+        raise OutputInvalid(
+            f"The answer is not a valid {output.spec.name}: it ended with {fold.finish_reason!r}.",
+            hint="Raise max_tokens." if fold.finish_reason == "length" else "",
+        )
+    try:
+        return Signal.VALID, output.parse(fold.text)
+    except ValueError as problem:
+        run._problem = str(problem)
+        return Signal.INVALID, UNSET
 
 
 def _tool_calls(run: AgentRun, finished: Sequence[ToolFinished] | None = None, *, changed: bool = False) -> ToolCalls:
