@@ -66,6 +66,7 @@ def test_what_the_registry_advises(name: str | None, env: dict[str, str], told: 
             "openai takes no file by its URL. Download it, and attach the file.",
         ),
         ("save='x' is not a valid file name for a run.", "--save 'x' is not a valid file name for a run."),
+        ("Pass step=, the last step to copy.", "Pass --step, the last step to copy."),
         (
             'If it does not support a JSON Schema for the answer, use output_mode="tool", or "prompted".',
             "If it does not support a JSON Schema for the answer, ask for JSON in words, without --schema.",

@@ -35,6 +35,7 @@ _REPLACED: Final = tuple(
         (r"\b(?:Give|Pass) the file's bytes: File\(data=…\)", "Download it, and attach the file"),
         (r"\b(?:Load|Download) it and pass data=", "Download it, and attach the file"),
         (r"""\bsave=(?=["'])""", "--save "),
+        (r"\bPass step=(?=, the last step)", "Pass --step"),
         (r'\buse output_mode="tool", or "prompted"', "ask for JSON in words, without --schema"),
         (r"\bPass it: agent\.run\(task, context=…\)\. To make it optional,", "Run it in a program, or"),
         (r"\b(?:Go on with|Use) the same declaration;", "Give the options that it was run with, as --agent or --tool;"),

@@ -197,7 +197,7 @@ class RunFile:
         if message is not None and any(isinstance(event, End) and event.run == self.run_id for event in taken):
             raise ConfigurationError(
                 "The copied part includes the end of the run, so no model would read the message.",
-                hint="Name the last step to copy with step= (--step).",
+                hint="Pass step=, the last step to copy.",
             )
         log = forked(taken, agent.name, lambda: f"run_{os.urandom(9).hex()}")
         stream: AgentStream[Any] = agent.resume(log, **{"on_changed": "warn", **options})
