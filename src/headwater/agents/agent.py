@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from headwater.agents.client_tools import ClientTool
     from headwater.agents.instructions import Instructions
     from headwater.agents.model import ModelLike
-    from headwater.agents.options import ContextFrom, OnWaiting
+    from headwater.agents.options import ContextFrom, Keep, OnWaiting
     from headwater.agents.output import OutputMode
     from headwater.backends.timeouts import Timeouts
     from headwater.providers.request import Settings
@@ -65,7 +65,8 @@ class Agent(Declaration[ContextT, OutputT]):
     are described to the model and run by the client. `view` is a function of the conversation that returns the messages
     to send to the model. `keep_log` keeps each run's events, so that it can be parked and resumed. `journal` is the URL
     of the store of its runs (docs/durable.md), `context_from` builds the context in each process that drives one, and
-    `on_waiting` (a function or the URL of a webhook) is told what people are asked.
+    `on_waiting` (a function or the URL of a webhook) is told what people are asked. `keep` says how long they are kept
+    there after their end: "30d", None for ever, or a Retention.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` prints at all (None: only with
     `streaming_on`). With a callback `run` prints nothing. `stream=True` passes details (dicts) to the callback instead
@@ -130,6 +131,7 @@ class Agent(Declaration[ContextT, OutputT]):
             journal: str | None = None,
             context_from: ContextFrom | None = None,
             on_waiting: OnWaiting | None = None,
+            keep: Keep = None,
             **more: Unpack[Options],
         ) -> None: ...
         @overload

@@ -21,7 +21,7 @@ from headwater.agents.instructions import Instructions, context_of, instructions
 from headwater.agents.journaled import Journaled
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
 from headwater.agents.needed_context import Needed, contexts_below, first_argument, refuse_without
-from headwater.agents.options import OTHER_SPELLINGS, RUN_ARGUMENTS, ContextFrom, OnWaiting, Options, respell
+from headwater.agents.options import OTHER_SPELLINGS, RUN_ARGUMENTS, ContextFrom, Keep, OnWaiting, Options, respell
 from headwater.agents.output import MODES, Output, OutputMode, output_of
 from headwater.agents.task import Task, as_messages
 from headwater.backends.lookup import same_provider
@@ -103,6 +103,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         journal: str | None = None,
         context_from: ContextFrom | None = None,
         on_waiting: OnWaiting | None = None,
+        keep: Keep = None,
         **more: Unpack[Options],
     ) -> None:
         others = cast("dict[str, Any]", more)
@@ -149,7 +150,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         self.output_mode: OutputMode = output_mode
         self.context_type: Any = context_type
         self.sticky = sticky
-        self._keep_journal(journal, context_from, on_waiting)
+        self._keep_journal(journal, context_from, on_waiting, keep)
         self._check()
         self.settings = merged(_settings_of(settings), others, _ARGUMENTS)
         self._base_url = validation.address(given["base_url"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 from typing_extensions import TypeVar
 
 from headwater.agents import validation
-from headwater.agents.options import NO_TASK, ContextFrom, OnWaiting, task_of
+from headwater.agents.options import NO_TASK, ContextFrom, Keep, OnWaiting, task_of
 from headwater.agents.task import Task, as_messages
 from headwater.errors import UsageError
 from headwater.runtime.context import driven
@@ -36,9 +36,11 @@ class Journaled(Generic[OutputT]):
     """The URL of the store of its runs; None: HEADWATER_JOURNAL, if that is set."""
     context_from: ContextFrom | None = None
     on_waiting: OnWaiting | None = None
+    keep: Keep = None
+    """How long its runs are kept in the journal after their end: "30d", seconds, None for ever, or rules."""
 
     def _keep_journal(
-        self, journal: str | None, context_from: ContextFrom | None, on_waiting: OnWaiting | None
+        self, journal: str | None, context_from: ContextFrom | None, on_waiting: OnWaiting | None, keep: Keep
     ) -> None:
         if journal is not None:
             from headwater.journal.opening import check_url
@@ -50,7 +52,11 @@ class Journaled(Generic[OutputT]):
             from headwater.durable.told import checked_on_waiting
 
             checked_on_waiting(on_waiting)
-        self.journal, self.context_from, self.on_waiting = journal, context_from, on_waiting
+        if keep is not None:
+            from headwater.journal.retention import retention_of
+
+            retention_of(keep)
+        self.journal, self.context_from, self.on_waiting, self.keep = journal, context_from, on_waiting, keep
 
     def start(
         self,
@@ -61,10 +67,10 @@ class Journaled(Generic[OutputT]):
         history: Sequence[Message] = (),
         thread: str | None = None,
         when_busy: Literal["raise", "queue"] = "raise",
-        queue: str = "default",
         priority: int = 0,
         not_before: float | None = None,
         labels: Mapping[str, str] | None = None,
+        keep: Keep | Literal["as declared"] = "as declared",
         **options: Any,
     ) -> RunRef[OutputT]:
         """Start a run that goes on without a reader. It blocks in plain code; in an event loop, await it.
@@ -73,7 +79,8 @@ class Journaled(Generic[OutputT]):
         `key` names it among the agent's runs: a second start under the same key returns the run that there is, and
         changes nothing of it. `context` is a JSON value. `thread` is the name of a conversation in the journal, which
         takes one run at a time: a second one raises ThreadBusy, or waits its turn with `when_busy="queue"`.
-        `not_before` is in Unix seconds of the journal's clock.
+        `not_before` is in Unix seconds of the journal's clock. `keep` says how long the run is kept after its end,
+        instead of the agent's own.
         `options` are those of `run_stream` that have a JSON form. Raises ConfigurationError, ThreadBusy.
         """
         from headwater.durable.start import started
@@ -87,10 +94,10 @@ class Journaled(Generic[OutputT]):
             history=history,
             thread=thread,
             when_busy=when_busy,
-            queue=queue,
             priority=priority,
             not_before=not_before,
             labels=labels,
+            keep=self.keep if keep == "as declared" else keep,
             options=options,
         )
 
@@ -113,7 +120,7 @@ class Journaled(Generic[OutputT]):
             )
         from headwater.durable.recording import Recording
 
-        recording = Recording(url, self.name, as_messages(task), options, thread=thread)
+        recording = Recording(url, self.name, as_messages(task), options, thread=thread, keep=self.keep)
         if self.context_from is not None:
             options["context"] = recording.context(self.context_from)
         return recording.attach

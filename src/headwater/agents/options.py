@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Generic, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias
 
 from msgspec import UNSET
 from typing_extensions import TypeVar
@@ -28,12 +28,16 @@ from headwater.runtime.thread import Thread
 from headwater.runtime.view import View
 from headwater.tools.work import Approval, ToolErrors
 
+if TYPE_CHECKING:
+    from headwater.journal.retention import Duration, Retention
+
 __all__ = (
     "NO_TASK",
     "OTHER_SPELLINGS",
     "RUN_ARGUMENTS",
     "Arguments",
     "ContextFrom",
+    "Keep",
     "OnWaiting",
     "Options",
     "ResumeOptions",
@@ -48,6 +52,9 @@ ContextT = TypeVar("ContextT", default=Any)
 
 ContextFrom: TypeAlias = Callable[[Any], Any]
 """Builds the context of a run under a journal, plain or async, in each process that drives it."""
+
+Keep: TypeAlias = "Duration | Retention"
+"""How long the runs of an agent are kept in its journal after their end; see `journal.retention`."""
 
 OnWaiting: TypeAlias = Callable[[Any], Any] | str
 """Told of each question for which a parked run waits: a function, or the URL of a webhook."""
@@ -110,6 +117,7 @@ class Arguments(Options, Generic[ContextT], total=False):
     journal: str | None
     context_from: ContextFrom | None
     on_waiting: OnWaiting | None
+    keep: Keep
 
 
 class ResumeOptions(SettingsOptions, total=False):

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
 
 from headwater.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from headwater.journal.run_log import RunLog
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
@@ -73,23 +69,15 @@ async def _upgrade(url: str) -> str:
 
 
 async def _tidy(url: str) -> str:
+    from headwater.durable.tidying import tidy
     from headwater.journal.opening import open_journal
 
     log = await open_journal(url)
     try:
-        packed, gone = await _all(log)
+        packed, gone = await tidy(log)
     finally:
         await log.close()
     return f"Packed {packed} {_runs(packed)}, deleted {gone} {_runs(gone)}."
-
-
-async def _all(log: RunLog) -> tuple[int, int]:
-    packed = gone = 0
-    while some := await log.pack():
-        packed += some
-    while some := await log.expire():
-        gone += some
-    return packed, gone
 
 
 def _runs(many: int) -> str:

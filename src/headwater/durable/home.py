@@ -27,6 +27,7 @@ from typing import Any, Final, TypeVar
 from headwater.backends.interrupt import running_loop
 from headwater.durable.drive import DEAD_AFTER, Drivable
 from headwater.durable.station import Station
+from headwater.durable.tidying import keep_tidy
 from headwater.errors import ConfigurationError, HeadwaterError, JournalUnavailable
 from headwater.journal.opening import check_url, open_journal
 from headwater.journal.run_log import RunLog, Worker
@@ -154,6 +155,7 @@ class Home:
             self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
             ready.set()
             tasks = [asyncio.ensure_future(self._beat()), asyncio.ensure_future(self._look())]
+            tasks.append(asyncio.ensure_future(keep_tidy(self.log)))
             await self._stopping.wait()
             for task in tasks:
                 task.cancel()

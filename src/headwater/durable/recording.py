@@ -22,6 +22,7 @@ from headwater.events.codec import decode_message, encode
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.journal.opening import check_url
+from headwater.journal.retention import Duration, Retention, retention_of
 from headwater.journal.run_log import Batch, Request, RunLog
 from headwater.runtime.run import Run
 
@@ -39,6 +40,7 @@ class Recording:
         options: Mapping[str, Any],
         *,
         thread: str | None = None,
+        keep: Duration | Retention = None,
     ) -> None:
         check_url(url)
         self._home = home_of(url)
@@ -46,6 +48,7 @@ class Recording:
         self._task = tuple(task)
         self._options = dict(options)
         self._thread = thread
+        self._retention = retention_of(keep)
         self._created: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
 
@@ -82,7 +85,7 @@ class Recording:
         body = asked_of(
             self._task, history=options.get("history") or (), context=options.get("context"), options=given
         ).encode()
-        request = Request(agent=self._agent, body=body, thread=self._thread)
+        request = self._retention.applied(Request(agent=self._agent, body=body, thread=self._thread))
         past = run.record.events if run.record is not None else ()
         run.use_clock(station.ahead)
 

@@ -16,6 +16,7 @@ from headwater.durable.home import Home, home_of, journal_url
 from headwater.durable.run_ref import RunRef, either
 from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
+from headwater.journal.retention import Duration, Retention, retention_of
 from headwater.journal.run_log import Request
 
 __all__ = ("started",)
@@ -31,10 +32,10 @@ def started(
     history: Sequence[Message] = (),
     thread: str | None = None,
     when_busy: Literal["raise", "queue"] = "raise",
-    queue: str = "default",
     priority: int = 0,
     not_before: float | None = None,
     labels: Mapping[str, str] | None = None,
+    keep: Duration | Retention = None,
     options: Mapping[str, Any],
 ) -> RunRef[Any]:
     """Store the run and have it driven; see `Agent.start`. In an event loop what is returned is to be awaited.
@@ -55,11 +56,11 @@ def started(
         agent=member.name,
         body=asked.encode(),
         thread=thread,
-        queue=queue,
         priority=priority,
         not_before=not_before,
         labels=dict(labels or {}),
     )
+    request = retention_of(keep).applied(request)
     return either(home, lambda: _start(home, request, key, when_busy))
 
 

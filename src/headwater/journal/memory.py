@@ -373,6 +373,7 @@ class MemoryLog(RunLog):
             old = [run for run in old if run.request.thread not in threads][:limit]
             for run in old:
                 self._delete(run)
+            self._workers = {name: one for name, one in self._workers.items() if one[1] + DAY > now}
         return len(old)
 
     async def delete(self, run: str) -> bool:

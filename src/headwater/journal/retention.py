@@ -16,7 +16,7 @@ import msgspec
 from headwater.errors import ConfigurationError
 from headwater.journal.run_log import Request
 
-__all__ = ("Duration", "Retention", "seconds_of")
+__all__ = ("Duration", "Retention", "retention_of", "seconds_of")
 
 Duration: TypeAlias = str | float | None
 """As "30d", "12h", "90m", "45s" or "2w", in seconds, or None for ever."""
@@ -42,7 +42,8 @@ def seconds_of(duration: Duration) -> float | None:
 class Retention:
     """How long runs are kept: what one of its labels says (the longest of these), else its agent, else the default.
 
-    `labels` are written name=value, or name for any value. Raises ConfigurationError where one is no duration.
+    `labels` are written name=value, or name for any value. With `deltas=False` packed logs have no deltas.
+    Raises ConfigurationError where one is no duration.
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class Retention:
         *,
         agents: Mapping[str, Duration] | None = None,
         labels: Mapping[str, Duration] | None = None,
+        deltas: bool = True,
     ) -> None:
+        self.deltas = deltas
         self.default = seconds_of(default)
         self.agents = {name: seconds_of(duration) for name, duration in (agents or {}).items()}
         self.labels = {label: seconds_of(duration) for label, duration in (labels or {}).items()}
@@ -67,4 +70,9 @@ class Retention:
 
     def applied(self, request: Request) -> Request:
         """The request as it is created."""
-        return msgspec.structs.replace(request, keep=self.keep(request))
+        return msgspec.structs.replace(request, keep=self.keep(request), deltas=request.deltas and self.deltas)
+
+
+def retention_of(keep: Duration | Retention) -> Retention:
+    """The rules that `keep` stands for: a duration for all runs, or rules. Raises ConfigurationError."""
+    return keep if isinstance(keep, Retention) else Retention(keep)

@@ -410,7 +410,10 @@ class RunLog(Protocol):
         ...
 
     async def expire(self, *, limit: int = 100) -> int:
-        """Delete what has been kept for long enough (`Request.keep`); a thread goes as a whole. Returns how many."""
+        """Delete what has been kept for long enough (`Request.keep`); a thread goes as a whole. Returns how many.
+
+        Workers that have not beaten for a day are forgotten.
+        """
         ...
 
     async def delete(self, run: str) -> bool:

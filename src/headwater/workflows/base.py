@@ -18,7 +18,7 @@ from headwater.agents import validation
 from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.journaled import Journaled
 from headwater.agents.needed_context import Needed, contexts_below, refuse_without
-from headwater.agents.options import NO_TASK, ContextFrom, OnWaiting, refuse_said_before, task_of
+from headwater.agents.options import NO_TASK, ContextFrom, Keep, OnWaiting, refuse_said_before, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
 from headwater.backends.timeouts import Timeouts
@@ -81,6 +81,7 @@ class WorkflowOptions(TypedDict, total=False):
     journal: str | None
     context_from: ContextFrom | None
     on_waiting: OnWaiting | None
+    keep: Keep
 
 
 class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
@@ -113,6 +114,7 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
         journal: str | None = None,
         context_from: ContextFrom | None = None,
         on_waiting: OnWaiting | None = None,
+        keep: Keep = None,
         **more: Any,
     ) -> None:
         for unknown in more:
@@ -131,7 +133,7 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
         self.stream = stream
         self.approver = validation.callback("approver", approver)
         self.keep_log = keep_log
-        self._keep_journal(journal, context_from, on_waiting)
+        self._keep_journal(journal, context_from, on_waiting, keep)
 
     # --- for subclasses
 

@@ -7,7 +7,7 @@ import asyncio
 import psycopg
 import pytest
 
-from headwater.journal.run_log import Batch, Request
+from headwater.journal.run_log import Batch, Request, Worker
 from tests.journal.postgres.databases import batch, execute, opened, someone_waits_for_a_lock
 from tests.support.postgres import running_postgres
 
@@ -45,6 +45,20 @@ def test_a_place_that_was_taken_and_given_up_again_is_free() -> None:
             await someone_waits_for_a_lock(url)
             await other.rollback()
             assert await mine == 1
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_workers_that_are_gone_for_a_day_leave_the_database() -> None:
+    async def main() -> None:
+        url = running_postgres().database()
+        log = await opened(url, hints=False)
+        for name in ("old", "new"):
+            await log.beat(Worker(id=name, host="h", boot="b", pid=1))
+        await execute(url, "update headwater.workers set beat = beat - interval '2 days' where id = 'old'")
+        await log.expire()
+        assert await execute(url, "select id from headwater.workers") == [("new",)]
         await log.close()
 
     asyncio.run(main())

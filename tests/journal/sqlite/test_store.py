@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from headwater.errors import ConfigurationError, JournalMismatch, JournalUnavailable
-from headwater.journal.run_log import Batch, Request
+from headwater.journal.run_log import Batch, Request, Worker
 from headwater.journal.sqlite.schema import MIGRATIONS
 from headwater.journal.sqlite.store import SqliteLog, upgrade_sqlite
 from headwater.testing import JOURNAL_RULES, check_journal
@@ -288,5 +288,21 @@ def test_opening_it_again_keeps_the_locks_of_who_has_it_open(tmp_path: Path) -> 
         assert (await again.info("r")).end == 2
         await first.close()
         await again.close()
+
+    asyncio.run(main())
+
+
+def test_workers_that_are_gone_for_a_day_leave_the_file(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = await opened(tmp_path / "r.db")
+        for name in ("old", "new"):
+            await log.beat(Worker(id=name, host="h", boot="b", pid=1))
+        with sqlite3.connect(tmp_path / "r.db") as db:
+            db.execute("update workers set beat = beat - 90000 where id = 'old'")
+        await log.expire()
+        with sqlite3.connect(tmp_path / "r.db") as db:
+            assert db.execute("select id from workers").fetchall() == [("new",)]
+        db.close()
+        await log.close()
 
     asyncio.run(main())

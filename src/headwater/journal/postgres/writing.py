@@ -264,6 +264,7 @@ async def _delete(db: Database, which: str, *values: Any) -> int:
 
 async def expire(db: Database, limit: int) -> int:
     """See RunLog."""
+    await db.execute("delete from headwater.workers where beat <= clock_timestamp() - interval '1 day'")
     return await _delete(db, EXPIRED, limit)
 
 

@@ -27,7 +27,7 @@ from headwater.journal.run_log import (
     State,
     Worker,
 )
-from headwater.journal.sqlite.reading import end_of
+from headwater.journal.sqlite.reading import DAY, end_of
 from headwater.journal.wording import busy, ended, plain, unknown
 
 __all__ = (
@@ -179,6 +179,7 @@ def expire(db: sqlite3.Connection, now: float, limit: int) -> int:
     ).fetchall()
     for (no,) in rows:
         _delete(db, no)
+    db.execute("delete from workers where beat <= ?", (now - DAY,))
     return len(rows)
 
 
