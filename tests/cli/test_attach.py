@@ -13,6 +13,7 @@ import pytest
 
 from headwater import Agent, RunFile, tool
 from headwater.backends.offline import Call, Fail, Say
+from headwater.providers.request import Request
 from headwater.web.http.guard import Guard
 from headwater.web.http.site import Site
 from headwater.web.routing import router_of
@@ -33,7 +34,10 @@ async def send(to: str) -> str:
 
 
 def sender() -> Agent[Any, Any]:
-    return speaker("sender", [Say("I send it. "), Call("send", {"to": "ann"})], "Done.", tools=[send])
+    def turn(request: Request) -> Any:
+        return "Done." if request.messages[-1].role == "tool" else [Say("I send it. "), Call("send", {"to": "ann"})]
+
+    return speaker("sender", *[turn] * 8, tools=[send])  # the tests share a server, and so its script
 
 
 def application() -> Any:

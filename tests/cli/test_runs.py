@@ -169,6 +169,7 @@ def test_a_fork_goes_on_and_is_saved(folder: Path) -> None:
     done = headwater("runs", "fork", "other.jsonl", *line, cwd=folder)
     assert done.returncode == 0
     assert "I am headwater's offline model" in done.stdout
+    assert done.stdout == done.stdout.lstrip()
     fork = RunFile(folder / "fork.jsonl.gz")
     assert fork.started.forked_from is not None
     assert fork.started.forked_from.run == RunFile(folder / "other.jsonl").run_id
@@ -192,4 +193,11 @@ def test_a_mistake_is_told_in_a_line(
 def test_run_saves(folder: Path) -> None:
     done = headwater("run", "Hi", "--save", "hi.jsonl", cwd=folder, env={"HEADWATER_MODEL": "offline"})
     assert done.returncode == 0
-    assert RunFile(folder / "hi.jsonl").events[-1].type == "run.finished"
+    first = RunFile(folder / "hi.jsonl")
+    assert first.events[-1].type == "run.finished"
+    again = headwater("run", "Hi", "--save", "hi.jsonl", cwd=folder, env={"HEADWATER_MODEL": "offline"})
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "hi.jsonl exists and holds a saved run." in again.stderr
+    line = ("--save", "hi.jsonl", "--overwrite")
+    assert headwater("run", "Hi", *line, cwd=folder, env={"HEADWATER_MODEL": "offline"}).returncode == 0
+    assert RunFile(folder / "hi.jsonl").run_id != first.run_id

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from headwater import Agent, RunFile
+from headwater import Agent, RunFile, tool
 from headwater.backends.offline import Call, Cut, ScriptedModel, Wait
-from headwater.errors import ConfigurationError, IncompleteStream, InvalidRecord, Parked
+from headwater.errors import ApprovalNeeded, ConfigurationError, IncompleteStream, InvalidRecord, Parked
 from headwater.events import ApprovalAsked, Event, decode, encode
 from headwater.providers.request import Request
 from headwater.readers.run_file import run_files
@@ -80,7 +80,7 @@ def test_repr(path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
 def test_it_is_private_also_when_it_replaces_a_file(path: Path) -> None:
-    path.write_text("open to all")
+    saved(path)
     path.chmod(0o644)
     saved(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -312,3 +312,89 @@ def test_a_fork_asks_about_tools_that_had_started(path: Path) -> None:
         assert ran == ["slow"]
 
     run_virtual(main())
+
+
+# --- what waits
+
+
+@tool(approval=True)
+async def send(to: str) -> str:
+    """Send a mail."""
+    return f"sent to {to}"
+
+
+def clerk() -> Agent[Any, Any]:
+    turns: Any = {"user": Call("send", {"to": "ann"}), "tool": "Sent."}
+    return Agent(name="clerk", model=ScriptedModel(lambda request: turns[request.messages[-1].role]), tools=[send])
+
+
+def waiting(path: Path) -> RunFile:
+    with pytest.raises(ApprovalNeeded):
+        clerk().run("Write to Ann.", save=path)
+    return RunFile(path)
+
+
+def test_what_waits_in_a_file_is_answered_and_the_run_goes_on_in_it(path: Path) -> None:
+    file = waiting(path)
+    assert file.end is None
+    (question,) = file.pending
+    assert (question.kind, question.tool, question.arguments, question.agent) == (
+        "approval",
+        "send",
+        {"to": "ann"},
+        "clerk",
+    )
+    assert file.resume(clerk(), approvals={question.id: True}).result_sync() == "Sent."
+    after = RunFile(path)
+    assert (after.run_id, after.pending) == (file.run_id, ())
+    assert after.end is not None
+    assert after.end.type == "run.finished"
+
+
+def test_a_run_goes_on_in_another_file_or_in_none(path: Path) -> None:
+    file, before = waiting(path), path.read_bytes()
+    answer = {file.pending[0].id: False}
+    other = path.with_name("other.jsonl")
+    assert file.resume(clerk(), approvals=answer, save=other).result_sync() == "Sent."
+    assert file.resume(clerk(), approvals=answer, save=None).result_sync() == "Sent."
+    assert path.read_bytes() == before
+    assert RunFile(other).run_id == file.run_id
+
+
+def test_questions_of_a_tree_are_in_the_order_in_which_they_were_asked(path: Path) -> None:
+    with pytest.raises(ApprovalNeeded) as needed:
+        ConcurrentWorkflow([clerk(), *(Agent(name=f"a{n}", model=clerk().llm, tools=[send]) for n in range(3))]).run(
+            "Write.", save=path
+        )
+    assert RunFile(path).pending == needed.value.pending
+    assert len(RunFile(path).pending) == 4
+
+
+def test_a_run_that_waits_is_not_replaced(path: Path) -> None:
+    file, before = waiting(path), path.read_bytes()
+    with pytest.raises(ConfigurationError, match=f"can be resumed, so it is not replaced: {file.run_id}"):
+        saved(path)
+    with pytest.raises(ConfigurationError, match="can be resumed"):
+        file.fork(clerk(), save=path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_run_is_not_replaced_and_an_empty_one_is(path: Path) -> None:
+    path.write_text('{"port": "Brest"}\n')
+    with pytest.raises(ConfigurationError, match="exists and is not a saved run, so it is not replaced"):
+        saved(path)
+    assert path.read_text() == '{"port": "Brest"}\n'
+    path.write_text("")
+    assert tuple(saved(path)) == RunFile(path).events
+
+
+def test_a_run_that_has_ended_is_replaced(path: Path) -> None:
+    first, second = saved(path), saved(path)
+    assert RunFile(path).run_id == second[0].run != first[0].run
+
+
+@pytest.mark.parametrize("agent", [None, 3, "headwater", object()])
+def test_only_an_agent_or_a_workflow_resumes(path: Path, agent: Any) -> None:
+    saved(path)
+    with pytest.raises(ConfigurationError, match=r"cannot continue a run.*file\.resume\(agent\)"):
+        RunFile(path).resume(agent)

@@ -9,6 +9,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from headwater.cli.saving import add_save_options, place_to_save
+
 if TYPE_CHECKING:
     from headwater.agents.terminal_asking import TerminalAsker
     from headwater.cli.output import Watching
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="http://HOST/runs/ID, or the page that shows the run")
     add_access_arguments(parser)
     parser.add_argument("--cancel", action="store_true", help="let Ctrl-C stop the run")
-    parser.add_argument("--save", metavar="FILE", help="save the run, for headwater runs")
+    add_save_options(parser)
     parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object per line")
     parser.add_argument("--dashboard", action="store_true", help="show a workflow as a dashboard")
     parser.add_argument("--raw", action="store_true", help="show the plain text, without rendering Markdown")
@@ -87,7 +89,8 @@ def execute(asked: argparse.Namespace) -> int:
     watching: Watching = JSONLines(out) if asked.json else Following(out, dashboard=asked.dashboard, **look)
     asker = TerminalAsker() if can_ask() and not asked.dashboard else None
     given: dict[str, Any] = {} if asker is None else {"approver": asker}
-    stream = attach(asked.url, token=token_of(asked), headers=headers_of(asked), save=asked.save, **given)
+    access: dict[str, Any] = {"token": token_of(asked), "headers": headers_of(asked)}
+    stream = attach(asked.url, **access, save=place_to_save(asked), **given)
     try:
         _show(stream, out, watching, asker)
     except KeyboardInterrupt:

@@ -21,6 +21,7 @@ __all__ = ("add_resume_arguments", "resume")
 def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that `resume` reads."""
     from headwater.cli.options import add_agent_options, add_schema_option
+    from headwater.cli.saving import add_save_options
 
     parser.add_argument("file", metavar="FILE")
     said = parser.add_mutually_exclusive_group()
@@ -35,7 +36,7 @@ def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
         help="the answer to a tool's question; may be repeated",
     )
     parser.add_argument("--anyway", action="store_true", help="continue although the agent has changed")
-    parser.add_argument("--save", metavar="FILE", help="where to save the run (default: FILE itself)")
+    add_save_options(parser, help="where to save the run (default: FILE itself)")
     parser.add_argument("--json", action="store_true", help="write the new events, one JSON object per line")
     add_schema_option(parser)
     add_agent_options(parser)
@@ -48,6 +49,7 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
     from headwater.cli.output import Outlet
     from headwater.cli.people import asker_for, tell_of_parked
     from headwater.cli.run import WAITS, conduct
+    from headwater.cli.saving import place_to_save
     from headwater.cli.watching import watching_for
     from headwater.runtime.thread import Thread
 
@@ -59,12 +61,13 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
     approvals, answers = _answers(asked, file)
     asker = asker_for(agent, parks=True)
     more = {} if asker is None else {"approver": asker}
+    save = str(file.path) if asked.save in (None, str(file.path)) else place_to_save(asked)
     stream = agent.resume(
         file.events,
         approvals=approvals,
         answers=answers,
         on_changed="warn" if asked.anyway else "raise",
-        save=asked.save or str(file.path),
+        save=save,
         **more,
     )
     for note in notes:  # only now: checked that the agent matches the log
@@ -75,7 +78,7 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
     try:
         response = conduct(stream, out, watching, asker)
     except Parked as parked:
-        tell_of_parked(parked, asked, asked.save or str(file.path))
+        tell_of_parked(parked, asked, save)
         return WAITS
     if hasattr(response, "messages"):
         keep(Thread(response.messages, agent=response.agent), asked)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.cli.options import add_agent_options, add_continue_option, add_schema_option, look_of, make_agent
+from headwater.cli.saving import add_save_options, place_to_save
 from headwater.cli.task import add_task_arguments, task_of
 from headwater.errors import HeadwaterError, Parked
 
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_schema_option(parser)
     parser.add_argument("--json", action="store_true", help="write the run's events, one JSON object per line")
     parser.add_argument("--record", metavar="FILE", help="record the provider's answers, for --model replay:FILE")
-    parser.add_argument("--save", metavar="FILE", help="save the run, for headwater runs")
+    add_save_options(parser)
     add_agent_options(parser)
 
 
@@ -69,7 +70,8 @@ def execute(asked: argparse.Namespace) -> int:
     thread = begin(asked, out.note)
     agent = make_agent(asked, out.note)
     watching = watching_for(agent, out, json=asked.json, value=asked.schema is not None, **look_of(asked))
-    how: dict[str, Any] = {"thread": thread, "save": asked.save, "asker": asker_for(agent, parks=True)}
+    save = place_to_save(asked)
+    how: dict[str, Any] = {"thread": thread, "save": save, "asker": asker_for(agent, parks=True)}
     try:
         if asked.record is None:
             ask(agent, task, out, watching, **how)

@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     from headwater.cli.options import add_agent_options
     from headwater.cli.resume import add_resume_arguments
+    from headwater.cli.saving import add_save_options
 
     actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True, prog=parser.prog)
     listing = actions.add_parser("list", help="list the runs in files and folders, one per line")
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fork.add_argument("file", metavar="FILE")
     fork.add_argument("--step", type=int, metavar="N", help="the last step to copy (default: all)")
     fork.add_argument("--message", metavar="TEXT", help="the next message to the model")
-    fork.add_argument("--save", metavar="FILE", help="where to save the fork")
+    add_save_options(fork, help="where to save the fork")
     add_agent_options(fork)
     add_resume_arguments(actions.add_parser("resume", help="continue a run that waits or was interrupted"))
 
@@ -155,40 +156,27 @@ def _row(file: RunFile) -> tuple[str, ...]:
 
 
 def _end_of(file: RunFile) -> str:
-    if (ended := _ended(file)) is not None:
-        return ended
+    if (end := file.end) is not None:
+        return end.type.removeprefix("run.")
     if file.cut:
         return "cut"
     return "waits" if _waited_for(file) else "open"
 
 
-def _ended(file: RunFile) -> str | None:
-    from headwater.events import RunCancelled, RunFailed, RunFinished
-
-    for event in reversed(file.events):
-        if event.run == file.run_id and isinstance(event, (RunFinished, RunFailed, RunCancelled)):
-            return event.type.removeprefix("run.")
-    return None
-
-
 def _waited_for(file: RunFile) -> list[str]:
     """Describes the open questions at the end of the file; empty if the run cannot be continued."""
     from headwater.errors import InvalidRecord
-    from headwater.events import ApprovalAsked
-    from headwater.runtime.past import past_of
     from headwater.terminal.notes import call_phrase
 
-    if _ended(file) is not None:
-        return []
     try:
-        open_ = past_of(file.events).questions()
+        pending = file.pending
     except InvalidRecord:
         return []
     return [
-        f"approval to run {call_phrase(asked.name, asked.arguments)}"
-        if isinstance(asked, ApprovalAsked)
-        else f"an answer to {asked.name}: {asked.message}"
-        for asked in open_.values()
+        f"approval to run {call_phrase(asked.tool, asked.arguments)}"
+        if asked.kind == "approval"
+        else f"an answer to {asked.tool}: {asked.message}"
+        for asked in pending
     ]
 
 
@@ -368,6 +356,7 @@ def _said(part: tuple[Any, ...]) -> str:
 def _fork(asked: argparse.Namespace) -> int:
     from headwater.cli.options import make_agent
     from headwater.cli.output import Outlet
+    from headwater.cli.saving import place_to_save
     from headwater.events.controls import harmless
 
     file = _open(asked.file)
@@ -375,9 +364,12 @@ def _fork(asked: argparse.Namespace) -> int:
         asked.name = file.started.agent_name
     agent = make_agent(asked)
     out = Outlet()
-    stream = file.fork(agent, step=asked.step, message=asked.message, save=asked.save)
+    stream = file.fork(agent, step=asked.step, message=asked.message, save=place_to_save(asked))
+    begun = False
     for text in stream.text():
-        out.write(harmless(text))
+        shown = text if begun else text.lstrip("\n")  # what separates it from the step before, which is not shown
+        begun = begun or bool(shown)
+        out.write(harmless(shown))
         out.flush()
         out.check()
     out.write("\n")

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from headwater.backends.private_file import new_private
-from headwater.errors import ConfigurationError
+from headwater.errors import ConfigurationError, InvalidRecord
 from headwater.events import (
     CallDelta,
     End,
     Event,
     ReasoningDelta,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
     RunStarted,
     TextDelta,
     ToolProgress,
@@ -33,6 +36,7 @@ from headwater.events.saved import SUFFIXES, first_line, line, read_saved
 from headwater.version import __version__
 
 if TYPE_CHECKING:
+    from headwater.events.questions import Question
     from headwater.events.response import Response
     from headwater.events.results import Results
     from headwater.readers.stream import AgentStream
@@ -48,16 +52,17 @@ _SMALL: Final = (TextDelta, ReasoningDelta, CallDelta, ToolProgress)
 
 
 class RunWriter:
-    """Writes a run's events to a private file as they are appended; an existing file is replaced.
+    """Writes a run's events to a private file as they are appended; the file of a run that has ended is replaced.
 
     `path` ends with .jsonl or .jsonl.gz, or is a folder for one file per run. The file is readable up to the last
     written event, even if the process dies. `before` are the events of a resumed run: the file replaces another one,
-    such as the one that is resumed, only once it holds them all. Raises ConfigurationError if it cannot be written;
-    that is checked before the run starts.
+    such as the one that is resumed, only once it holds them all. Raises ConfigurationError if it cannot be written,
+    or if the file holds another run that can be resumed, or no run at all; that is checked before the run starts.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str, before: Iterable[Event] = ()) -> None:
         self.path = _place(path, run)
+        _check_replaceable(self.path, run)
         self._packer = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
         beginning = first_line(by=f"headwater {__version__}", saved=time.time()) + b"".join(map(line, before))
         self._file: BinaryIO | None = _new_file(self.path, self._packed(beginning, press=True))
@@ -134,6 +139,26 @@ class RunFile:
         return self.started.run
 
     @property
+    def end(self) -> RunFinished | RunFailed | RunCancelled | None:
+        """The event that ended the run; None if the run waits or was interrupted, so that it can be resumed."""
+        ends = (event for event in reversed(self.events) if event.run == self.run_id and isinstance(event, End))
+        return next(ends, None)
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """The open questions of the whole tree, in the order in which they were asked; empty if the run has ended.
+
+        Raises InvalidRecord if the log was written by headwater 0.1.
+        """
+        from headwater.events.questions import Question
+        from headwater.runtime.past import past_of
+
+        if self.end is not None:
+            return ()
+        asked = past_of(self.events).questions().values()
+        return tuple(Question.of(event) for event in sorted(asked, key=lambda event: event.seq))
+
+    @property
     def response(self) -> Response[Any] | Results:
         """The run's result, or the partial one at the end of the file."""
         return tree_response(self.events)
@@ -152,6 +177,16 @@ class RunFile:
                 hint="Use 0 for no waiting, 1 for the original times, 2 for twice as fast.",
             )
         return AgentStream(lambda: Played(self.events, speed=speed))
+
+    def resume(self, agent: Any, **options: Any) -> AgentStream[Any]:
+        """Continues the run with `agent`, the agent or workflow that it was started with, and writes to this file.
+
+        `options` are those of the agent's `resume`, such as `approvals={id: True}` and `answers={id: value}`; pass
+        another path as `save=` to keep this file as it is. Raises what the agent's `resume` raises.
+        """
+        _check_agent(agent, "resume")
+        stream: AgentStream[Any] = agent.resume(self.events, **{"save": self.path, **options})
+        return stream
 
     def fork(
         self,
@@ -174,10 +209,7 @@ class RunFile:
         """
         from headwater.events.forked import end_of_step, forked
 
-        if not (callable(getattr(agent, "resume", None)) and isinstance(getattr(agent, "name", None), str)):
-            raise ConfigurationError(
-                f"{type(agent).__name__} cannot continue a run.", hint="Pass an agent or a workflow: file.fork(agent)."
-            )
+        _check_agent(agent, "fork")
         if at is not None:
             self._check_event(at, step)
         if run is not None and step is None:
@@ -234,6 +266,33 @@ def run_files(places: Iterator[str | os.PathLike[str]]) -> Iterator[Path]:
             yield from sorted(one for one in place.iterdir() if one.name.endswith(SUFFIXES))
         else:
             yield place
+
+
+def _check_agent(agent: Any, method: str) -> None:
+    if not (callable(getattr(agent, "resume", None)) and isinstance(getattr(agent, "name", None), str)):
+        raise ConfigurationError(
+            f"{type(agent).__name__} cannot continue a run.", hint=f"Pass an agent or a workflow: file.{method}(agent)."
+        )
+
+
+def _check_replaceable(path: Path, run: str) -> None:
+    """Raises ConfigurationError if the file at `path` holds something that cannot be had again."""
+    try:
+        if path.is_symlink() or not path.is_file() or not path.stat().st_size:
+            return
+        file = RunFile(path)
+    except InvalidRecord:
+        raise ConfigurationError(
+            f"{str(path)!r} exists and is not a saved run, so it is not replaced.",
+            hint="Save the run to another file.",
+        ) from None
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if file.end is None and file.run_id != run:
+        raise ConfigurationError(
+            f"{str(path)!r} holds a run that can be resumed, so it is not replaced: {file.run_id}.",
+            hint="Resume that run or delete its file, or save this run to another file.",
+        )
 
 
 def _place(given: str | os.PathLike[str], run: str) -> Path:
