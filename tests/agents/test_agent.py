@@ -158,3 +158,23 @@ def test_what_editors_show_of_a_run_names_the_task_and_the_context(verb: str) ->
     assert list(shown)[:2] == ["task", "context"]
     assert shown["context"].kind is inspect.Parameter.KEYWORD_ONLY
     assert shown["context"].default is None
+
+
+def test_a_cancelled_run_has_its_partial_answer_on_the_exception() -> None:
+    async def main() -> None:
+        agent = scripted(["Half of ", Wait(5.0), "it."])
+        task = asyncio.ensure_future(agent.arun("go"))
+        await asyncio.sleep(1.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+        left: Any = cancelled.value
+        assert (str(left.response), left.response.partial) == ("Half of ", True)
+
+        with pytest.raises(TimeoutError) as late:
+            async with asyncio.timeout(1.0):
+                await scripted(["Half of ", Wait(5.0), "it."]).arun("go")
+        cause: Any = late.value.__cause__
+        assert str(cause.response) == "Half of "
+
+    run_virtual(main())

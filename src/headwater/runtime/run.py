@@ -229,7 +229,8 @@ class Run(Pausing):
     async def drain(self, *, alone: bool = False) -> None:
         """Reads to the end without a reader except the watchers. Raises the error that ended the run.
 
-        `alone`: only an approver can answer questions, so a run that waits for other people is parked.
+        `alone`: only an approver can answer questions, so a run that waits for other people is parked. A CancelledError
+        that ends the reading has the partial Response as `response`.
         """
         pull, append = self.pull, self.append
         try:
@@ -239,8 +240,10 @@ class Run(Pausing):
                         await wait
                 if alone and self.waiting and self.people.unattended:
                     self.leave(nobody_answers(self.people.unattended))
-        except BaseException:
+        except BaseException as error:
             self.abort("caller")
+            if isinstance(error, asyncio.CancelledError):
+                error.__dict__["response"] = self.response()
             raise
         self.raise_error()
 

@@ -69,8 +69,8 @@ def test_a_script_ignores_settings() -> None:
 
 def test_repr() -> None:
     assert repr(OfflineModel()) == "OfflineModel(model='offline')"
-    assert repr(ScriptedModel(["a", "b"])) == "OfflineModel(<2 turns>, model='offline')"
-    assert repr(ScriptedModel(lambda request: "a")) == "OfflineModel(<function>, model='offline')"
+    assert repr(ScriptedModel(["a", "b"])) == "ScriptedModel(<2 turns>, model='offline')"
+    assert repr(ScriptedModel(lambda request: "a")) == "ScriptedModel(<function>, model='offline')"
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])

@@ -114,3 +114,8 @@ def test_a_broken_connection(before: tuple[str, ...], kind: type[errors.Connecti
 def test_only_headwater_errors_fail_in_band() -> None:
     with pytest.raises(TypeError, match="in band"):
         Fail(ValueError("x"), in_band=True)
+
+
+def test_a_script_is_named_as_such_in_a_message() -> None:
+    assert "offline" not in str(say(Fail(503, "no luck")).error)
+    assert str(say(Fail(503, "no luck")).error).startswith("The script answered (HTTP 503): no luck.")

@@ -112,7 +112,7 @@ class OfflineModel:
         if number >= len(self._script):
             had = f"{len(self._script)} turn{'' if len(self._script) == 1 else 's'}"
             raise UsageError(
-                f"The script of {self.model!r} has {had}, but request number {number + 1} arrived.",
+                f"The script has {had}, but request number {number + 1} arrived.",
                 hint="Add a turn, or pass a function of the request, which answers any number of them.",
             )
         return read_turn(self._script[number], request)
@@ -121,7 +121,7 @@ class OfflineModel:
         if self._script is None:
             return f"OfflineModel(model={self.model!r})"
         turns = "function" if callable(self._script) else f"{len(self._script)} turns"
-        return f"OfflineModel(<{turns}>, model={self.model!r})"
+        return f"ScriptedModel(<{turns}>, model={self.model!r})"
 
 
 ScriptedModel = OfflineModel

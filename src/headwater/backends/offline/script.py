@@ -115,7 +115,10 @@ class Fail(msgspec.Struct, frozen=True):
             return self.what
         status, code = (self.what, None) if isinstance(self.what, int) else (None, self.what)
         message = self.message or "the script says so"
-        return provider_error(provider, message, status=status, code=code, retry_after=self.retry_after)
+        named = "The script" if provider == "offline" else provider
+        error = provider_error(named, message, status=status, code=code, retry_after=self.retry_after)
+        error.provider = provider
+        return error
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -156,26 +159,30 @@ reported at its place, instead of the default counts at the end."""
 Turn: TypeAlias = Item | Message | Sequence[Item] | Callable[[Request], "Turn"]
 """The answer to one request: an item, several in order, an assistant message, or a function of the request."""
 
-Script: TypeAlias = Sequence[Turn] | Callable[[Request], Turn]
-"""Turns, used in the order of the requests; or one function that answers every request."""
+Script: TypeAlias = Sequence[Turn | Sequence[object]] | Callable[[Request], object]
+"""Turns, used in the order of the requests; or one function that answers every request with a Turn.
+
+To mypy, the type of a list in one case and a string in another is `Sequence[object]` or `object`, so both are taken:
+`read_turn` checks what a function returns.
+"""
 
 Act: TypeAlias = Say | Think | Call | Wait | Fail | Cut | Finish | Usage | Source | File | Image | ProviderItem
 """The acts of a turn after reading."""
 
 
-def check_script(script: Script) -> tuple[Turn, ...] | Callable[[Request], Turn]:
+def check_script(script: Script) -> tuple[object, ...] | Callable[[Request], object]:
     """Returns the script with its turns in a tuple; a bare string is one turn. Raises TypeError for an invalid
     script."""
     if callable(script):
         return script
-    turns: tuple[Turn, ...] = (script,) if isinstance(script, str) else tuple(script)
+    turns: tuple[object, ...] = (script,) if isinstance(script, str) else tuple(script)
     for turn in turns:
         if not callable(turn):
             _acts(turn)
     return turns
 
 
-def read_turn(turn: Turn, request: Request) -> tuple[Act, ...]:
+def read_turn(turn: object, request: Request) -> tuple[Act, ...]:
     """Returns the acts that answer `request`, calling functions. Raises TypeError for an invalid turn."""
     while callable(turn):
         turn = turn(request)
