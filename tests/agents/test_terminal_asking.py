@@ -74,11 +74,11 @@ LETTER = Call("send", {"to": "ann"})
     [
         ([(ALLOW, "y\n")], "1 to ann"),
         ([(ALLOW, "YES, gladly\n")], "1 to ann"),
-        ([(ALLOW, "n\n"), ("Why not?", "\n")], "Refused by the user."),
-        ([(ALLOW, "no\n"), ("Why not?", "not before Monday\n")], "Refused by the user: not before Monday"),
-        ([(ALLOW, "n: not to Ann\n")], "Refused by the user: not to Ann"),
+        ([(ALLOW, "n\n"), ("Why not?", "\n")], "Denied by the user."),
+        ([(ALLOW, "no\n"), ("Why not?", "not before Monday\n")], "Denied by the user: not before Monday"),
+        ([(ALLOW, "n: not to Ann\n")], "Denied by the user: not to Ann"),
         ([(ALLOW, "\n"), (ALLOW, "perhaps\n"), ("told to the model", ""), (ALLOW, "y\n")], "1 to ann"),
-        ([(ALLOW, "\x04")], "Refused by the user: Nobody has decided."),
+        ([(ALLOW, "\x04")], "Denied by the user: Nobody has decided."),
     ],
 )
 def test_a_call_is_allowed_or_refused(
@@ -146,7 +146,7 @@ def test_deciding_later_leaves_the_run_as_it_stands(monkeypatch: pytest.MonkeyPa
 
 def test_a_question_that_lapses_is_asked_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     text, seen, _ = ask(monkeypatch, writer(LETTER, timeouts=Timeouts(answer=0.05)), (ALLOW, ""))
-    assert (text, seen[-1]) == ("Refused by timeout.", "\n")
+    assert (text, seen[-1]) == ("Denied by timeout.", "\n")
 
 
 def test_what_shows_the_run_waits_while_someone_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

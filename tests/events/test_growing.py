@@ -30,11 +30,11 @@ def result_of(known: Fold, call: str) -> ToolResult:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (ApprovalAnswered(approval="a", allowed=False), "Refused."),
-        (ApprovalAnswered(approval="a", allowed=False, by="ann"), "Refused by ann."),
-        (ApprovalAnswered(approval="a", allowed=False, by="timeout"), "Refused by timeout."),
-        (ApprovalAnswered(approval="a", allowed=False, note="Not now."), "Refused: Not now."),
-        (ApprovalAnswered(approval="a", allowed=False, by="ann", note="Not now."), "Refused by ann: Not now."),
+        (ApprovalAnswered(approval="a", allowed=False), "Denied."),
+        (ApprovalAnswered(approval="a", allowed=False, by="ann"), "Denied by ann."),
+        (ApprovalAnswered(approval="a", allowed=False, by="timeout"), "Denied by timeout."),
+        (ApprovalAnswered(approval="a", allowed=False, note="Not now."), "Denied: Not now."),
+        (ApprovalAnswered(approval="a", allowed=False, by="ann", note="Not now."), "Denied by ann: Not now."),
     ],
 )
 def test_the_model_is_told_who_refused_and_why(answer: ApprovalAnswered, said: str) -> None:
@@ -47,7 +47,7 @@ def test_a_refusal_is_the_calls_result() -> None:
     assert [key for key, _ in known.calls_to_run()] == ["c1"]
     whole = fold(handmade_logs()["refused by a person"])
     assert result_of(whole, "c2") == ToolResult(
-        id="c2", name="send_mail", content="Refused by ann: Not today.", error=True
+        id="c2", name="send_mail", content="Denied by ann: Not today.", error=True
     )
     assert [part.id for part in whole.messages[2].content if isinstance(part, ToolResult)] == ["c1", "c2"]
 
@@ -106,7 +106,7 @@ def test_a_call_refused_after_its_start_is_answered_by_its_tools_end() -> None:
     assert known.calls_to_run() == (), "it never runs again"
     assert known.messages[-1].role == "assistant", "and its result is still to come"
     known = until(name, ToolFinished, 1)
-    assert result_of(known, "c2").content == "Refused by ann: It has arrived."
+    assert result_of(known, "c2").content == "Denied by ann: It has arrived."
     assert known.messages[-1].role == "tool"
 
 

@@ -28,7 +28,7 @@ OURS = {name: path for name, path in FILES.items() if path.stem in RUNS}
 """Those that can be gone on with: they were written by grammar 2."""
 
 DIGESTS: Final = {
-    "runs_0_2": "c4135cd1a98c820a384bf5f0db968a8249e8db8c87e7e017ef1c0a36f519b17e",
+    "runs_0_2": "8f23442cd258f1f0aa3a0c6ac882d8036aaa3b5ce9b0fe0af26e76fad6bdf188",
 }
 """Of all the files of a version, names and bytes: so that none is edited, lost or made anew by accident."""
 

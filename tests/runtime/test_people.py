@@ -60,7 +60,7 @@ def test_only_an_open_question_of_that_kind_is_answered_and_once() -> None:
         with pytest.raises(AnswerInvalid, match="approve or deny"):
             people.answer("q", Answer(), "input")
         people.answer("q", Answer(allowed=False, by="bob"), "approval")
-        with pytest.raises(AlreadyAnswered, match="refused by bob") as caught:
+        with pytest.raises(AlreadyAnswered, match="denied by bob") as caught:
             people.answer("q", Answer(), "approval")
         assert caught.value.by == "bob"
 
@@ -315,7 +315,7 @@ def test_what_was_answered_before_it_is_asked_again_is_its_answer() -> None:
         people.give({"q": Answer(by="given")})
         waiting = _open(people)
         assert [*people.pending, *people.unattended] == []
-        with pytest.raises(AlreadyAnswered, match="allowed by given"):
+        with pytest.raises(AlreadyAnswered, match="approved by given"):
             people.answer("q", Answer(allowed=False), "approval")
         assert not people.settled("r")
         assert (await people.wait(waiting)).by == "given"
@@ -338,7 +338,7 @@ def test_what_the_log_tells_of_was_answered() -> None:
             InputAnswered(input="j", action="cancel", by="bob"),
         ]
     )
-    for name, how in (("q", "allowed by ann"), ("i", "declined already"), ("j", "dismissed by bob")):
+    for name, how in (("q", "approved by ann"), ("i", "declined already"), ("j", "dismissed by bob")):
         with pytest.raises(AlreadyAnswered, match=how):
             people.answer(name, Answer(), "approval")
 

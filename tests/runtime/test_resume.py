@@ -139,7 +139,7 @@ def test_what_was_answered_before_stays_answered() -> None:
             if event.type == "approval.answered":
                 break
         again = one_asked().resume(log)
-        with pytest.raises(AlreadyAnswered, match="allowed by ann"):
+        with pytest.raises(AlreadyAnswered, match="approved by ann"):
             again.deny(log[-1].approval)  # type: ignore[attr-defined]
         assert await again.result() == "It is done."
         with pytest.raises(RunEnded):

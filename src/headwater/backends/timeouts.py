@@ -39,7 +39,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
     `connect`, `first_token`, `idle` and `step` count only time spent waiting for the provider, never the reader's time;
     `run` is wall time; `tool` applies to each call of a tool without its own timeout. `run` and `tool` pause while the
-    run waits for people, for at most `answer`: after that, a call that waits for approval is refused. Raises
+    run waits for people, for at most `answer`: after that, a call that waits for approval is denied. Raises
     ConfigurationError.
     """
 

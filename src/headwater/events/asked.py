@@ -44,7 +44,7 @@ class Asked:
             before[before.index((asked, None))] = (asked, event)
 
     def decide(self, event: ApprovalAnswered) -> ApprovalAsked | InputAsked | None:
-        """Records that a call was allowed or refused; returns the question if one was open."""
+        """Records that a call was approved or denied; returns the question if one was open."""
         asked = self.open.pop(event.approval, None)
         if asked is not None and event.for_run:
             self.standing[asked.name] = event

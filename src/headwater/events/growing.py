@@ -90,7 +90,7 @@ class Call:
         self.allowed = False
         """Whether a person approved it and it has to start."""
         self.refusal = ""
-        """The text that the model gets if a person refused it."""
+        """The text that the model gets if a person denied it."""
         self.started: ToolStarted | None = None
         """Its tool's last start."""
         self.answered = False
@@ -134,7 +134,7 @@ class Call:
             self.arguments = event.arguments
 
     def refuse(self, event: ApprovalAnswered) -> None:
-        """A person refused it. That answers the call, unless its tool had started and still has to end."""
+        """A person denied it. That answers the call, unless its tool had started and still has to end."""
         self.refusal = refusal_text(event)
         if self.started is None:
             self._answer(self.refusal, error=True)
@@ -324,9 +324,9 @@ def not_run(call: ToolCall, why: str = NOT_RUN) -> ToolResult:
 
 
 def refusal_text(event: ApprovalAnswered) -> str:
-    """Returns the text that the model gets when a person refused a call: who did, and why."""
+    """Returns the text that the model gets when a person denied a call: who did, and why."""
     by = f" by {event.by}" if event.by else ""
-    return f"Refused{by}: {event.note}" if event.note else f"Refused{by}."
+    return f"Denied{by}: {event.note}" if event.note else f"Denied{by}."
 
 
 def as_part(event: FileMade) -> Image | File:

@@ -37,7 +37,7 @@ class StepSummary(msgspec.Struct, kw_only=True):
     results: list[tuple[str, str, bool]] = []
     """For each tool that ended: its name, its result, and whether that is an error."""
     refused: int = 0
-    """How many calls were refused by people."""
+    """How many calls were denied by people."""
     finish_reason: str | None = None
     attempts: int = 0
     usage: Usage = Usage()

@@ -77,7 +77,7 @@ class ApprovalAsked(Event, frozen=True, gc=False, tag="approval.asked"):
 
 
 class ApprovalAnswered(Event, frozen=True, gc=False, tag="approval.answered"):
-    """A person approved or refused it."""
+    """A person approved or denied it."""
 
     type: ClassVar[Literal["approval.answered"]]
     approval: str

@@ -266,7 +266,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     def deny(self, id: str, *, note: str = "", by: str = "", for_run: bool = False) -> None:
         """Refuses a call, from any thread. It never runs, and the model is told by whom and why.
 
-        `for_run` refuses every further call of the tool in its run. Raises the same errors as `approve`.
+        `for_run` denies every further call of the tool in its run. Raises the same errors as `approve`.
         """
         self._answer(id, Answer(allowed=False, note=note, by=by, for_run=for_run), "approval")
 

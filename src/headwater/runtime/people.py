@@ -347,7 +347,7 @@ def _is_async(function: Callable[..., Any]) -> bool:
 def _in_words(kind: str, answer: Answer) -> str:
     by = f" by {answer.by}" if answer.by else ""
     if kind == "approval":
-        return f"{'allowed' if answer.allowed else 'refused'}{by}"
+        return f"{'approved' if answer.allowed else 'denied'}{by}"
     return f"{ {'accept': 'answered', 'decline': 'declined', 'cancel': 'dismissed'}[answer.action] }{by}"
 
 

@@ -170,7 +170,7 @@ class ToolCalls:
         return [asked, *self._refuse(call, asked, standing)]
 
     def _refuse(self, call: Call, asked: ApprovalAsked, standing: ApprovalAnswered) -> list[Event]:
-        """Refused for the whole run: the same answer, without asking anyone."""
+        """Denied for the whole run: the same answer, without asking anyone."""
         self._at_work.discard(call.key)
         return [msgspec.structs.replace(standing, approval=asked.approval, seq=0, time=0.0, run="", path=())]
 

@@ -275,7 +275,7 @@ def _resumed_in_a_tool_that_is_asked_about(log: LogWriter) -> None:
     top.ask_approval("c2", "send_mail", {**MAIL, "text": "Warm."}, "again-c2")
     _wait(top, "again-c2")
     top.approve("c2", allowed=False, question="again-c2", note="It has arrived.")
-    top.end_tool("c2", "send_mail", "Refused by ann: It has arrived.", failed=True)
+    top.end_tool("c2", "send_mail", "Denied by ann: It has arrived.", failed=True)
     top.answer("Bob knows.")
     top.finish()
 

@@ -131,7 +131,7 @@ def case(title: str) -> Callable[[Trigger], Trigger]:
 
 
 def provoke(case: Case) -> tuple[str, BaseException | None]:
-    """Returns the end of the traceback, with fixed addresses, and the exception."""
+    """Returns the end of the traceback, with fixed addresses and ids, and the exception."""
     with Here() as here:
         try:
             text, error = case.trigger(here), None
@@ -141,6 +141,7 @@ def provoke(case: Case) -> tuple[str, BaseException | None]:
         for server in here.servers:
             text = text.replace(server.address, "127.0.0.1:8000")
     text = re.sub(r"127\.0\.0\.1:\d{4,5}(?<!:11434)(?<!:8000)", "127.0.0.1:8000", text)
+    text = re.sub(r"\brun_[0-9a-f]{18}\b", "run_2f6c", text)
     return text.replace("127.0.0.2", "127.0.0.1"), error
 
 

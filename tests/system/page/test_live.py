@@ -69,7 +69,7 @@ def test_a_call_is_refused_with_a_note_and_one_with_other_arguments_is_allowed(c
         page.type("Too early.")
         page.click(".ask .row button:nth-child(3)")
         page.until("document.querySelector('.how.done') !== null")
-        assert "refused" in page.text()
+        assert "denied" in page.text()
         assert "Too early." in page.text()
         page.press("Escape")
         page.press("n")

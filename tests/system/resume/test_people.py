@@ -184,7 +184,7 @@ def test_a_question_is_answered_once_and_by_its_kind() -> None:
                 stream.answer(question.id, "yes")
             stream.approve(question.id, by="ann")
             for again in (stream.approve, stream.deny):
-                with pytest.raises(AlreadyAnswered, match="allowed by ann") as caught:
+                with pytest.raises(AlreadyAnswered, match="approved by ann") as caught:
                     again(question.id)
                 assert caught.value.by == "ann"
 

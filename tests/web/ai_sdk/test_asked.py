@@ -91,7 +91,7 @@ def test_an_assistants_message_is_the_steps_that_it_was_made_of() -> None:
     results = [
         ToolResult(id="c1", name="search", content='{"hits":2}'),
         ToolResult(id="c2", name="find", content="no luck", error=True),
-        ToolResult(id="c4", name="search", content="It was refused.", error=True),
+        ToolResult(id="c4", name="search", content="It was denied.", error=True),
     ]
     assert chat.history == (
         Message.user("Hi"),

@@ -225,12 +225,12 @@ def test_a_message_goes_on_in_the_next_stream_where_people_were_asked(version: V
 def test_version_5_is_asked_in_data_and_its_stream_stays_open() -> None:
     log = approved(False)
     told = chunks(log, 5, skip=1, stop=2)
-    asked, refused = [chunk for chunk in told if chunk["type"] == "data-approval"]
-    assert asked["id"] == refused["id"]
+    asked, denied = [chunk for chunk in told if chunk["type"] == "data-approval"]
+    assert asked["id"] == denied["id"]
     assert asked["data"]["state"] == "asked"
     assert asked["data"]["reason"] == "It is sent at once."
-    assert refused["data"]["state"] == "refused"
-    assert next(chunk for chunk in told if chunk["type"] == "tool-output-error")["errorText"] == "Refused."
+    assert denied["data"]["state"] == "denied"
+    assert next(chunk for chunk in told if chunk["type"] == "tool-output-error")["errorText"] == "Denied."
     assert read(log, 5).over
 
 

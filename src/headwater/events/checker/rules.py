@@ -50,10 +50,10 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "tool": "a tool runs once for a ready call, after its step; each started tool is finished once",
         "idempotency": "tool.started has the key of its call: run/call",
         "settled": "a step's tools have ended before anything is added to the conversation and before the run ends; "
-        "since grammar 2 each agent's call in a complete answer was run or refused by then, unless the run fails or "
+        "since grammar 2 each agent's call in a complete answer was run or denied by then, unless the run fails or "
         "is cancelled, or its only step is finished and nothing was run",
         "approval": "approval is requested once for a call that waits for its tool, and answered at most once; an "
-        "approved call starts, a refused one never does",
+        "approved call starts, a denied one never does",
         "input": "a person is asked while the tool that asks is running, and answers at most once, before it finishes",
         "waiting": "a run waits while nothing in it is running, and names everything that it waits for, or until when",
         "heard": "a message is received once, under a key, and added once at most: there, or in a run that was handed "

@@ -84,7 +84,7 @@ class Tools:
         # A request to a model without an agent may have tools, but runs none of them.
         untouched = isinstance(event, RunFinished) and self._steps.number == 1 and len(left) == len(ours)
         if left and not untouched:
-            raise LogError("settled", f"a call of {left[0].name!r} was neither run nor refused", event)
+            raise LogError("settled", f"a call of {left[0].name!r} was neither run nor denied", event)
 
     # --- tools
 

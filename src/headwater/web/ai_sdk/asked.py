@@ -151,5 +151,5 @@ def _result(part: Mapping[str, Any]) -> ToolResult | None:
         case "output-error":
             return ToolResult(id=number, name=name, content=str(part.get("errorText", "")), error=True)
         case "output-denied":
-            return ToolResult(id=number, name=name, content="It was refused.", error=True)
+            return ToolResult(id=number, name=name, content="It was denied.", error=True)
     return None

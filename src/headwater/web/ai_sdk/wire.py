@@ -318,9 +318,9 @@ class _Stream:
             case ApprovalAnswered():
                 call = self._asked.get(event.approval)
                 if self._version == 5:
-                    yield self._question("data-approval", event.approval, "allowed" if event.allowed else "refused")
+                    yield self._question("data-approval", event.approval, "approved" if event.allowed else "denied")
                 if not event.allowed and call is not None:
-                    note = f"Refused{f': {event.note}' if event.note else ''}."
+                    note = f"Denied{f': {event.note}' if event.note else ''}."
                     if self._version == 5:
                         yield {"type": "tool-output-error", "toolCallId": call, "errorText": note}
                     else:

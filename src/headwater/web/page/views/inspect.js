@@ -71,7 +71,7 @@ export function describe(event, fold) {
     case "approval.asked":
       return [["what", `May ${event.name} run?`], ["with", argumentsLine(event.arguments)], ...(event.reason ? [["why", event.reason]] : [])];
     case "approval.answered":
-      return [["what", `${event.allowed ? "Allowed" : "Refused"}${event.by ? ` by ${event.by}` : ""}.`], ...(event.note ? [["note", event.note]] : [])];
+      return [["what", `${event.allowed ? "Approved" : "Denied"}${event.by ? ` by ${event.by}` : ""}.`], ...(event.note ? [["note", event.note]] : [])];
     case "child.started":
       return [["what", `${event.name} begins as a ${event.role ?? "member"}.`], ...(event.after?.length ? [["after", event.after.map((id) => fold.child(id)?.name ?? id).join(", ")]] : [])];
     case "child.finished":

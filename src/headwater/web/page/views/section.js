@@ -147,7 +147,7 @@ function Lost({ item }) {
 }
 
 const MARKS = { writing: "live", ready: "live", running: "live", asks: "asks", done: "good", failed: "bad", rejected: "bad", refused: "off", cut: "off", void: "off", offered: "live" };
-const TOLD = { rejected: "not run", refused: "refused", cut: "cut off", void: "no answer came", offered: "for you to run" };
+const TOLD = { rejected: "not run", refused: "denied", cut: "cut off", void: "no answer came", offered: "for you to run" };
 
 function Call({ call, run, state, now }) {
   const child = call.child ? state.log.fold.child(call.child) : null;
