@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from headwater.backends import rate_limits
 from tests.support import bodies, programs
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 NOTHING_SKIPPED = os.environ.get("HEADWATER_NO_SKIPS", "") == "1"
 """A check that did not run proves nothing: in `.ci/run`, a skip is a failure. Elsewhere a machine without Node or
 without the recordings tests what it can, and reports what it skipped."""
+
+settings.register_profile("headwater", deadline=None)  # a loaded machine is slow, which is no failure
+settings.load_profile("headwater")
 
 
 def pytest_configure() -> None:
