@@ -15,7 +15,7 @@ from headwater.testing import ScriptedModel
 def test_what_is_wrong_is_said_where_it_is_declared() -> None:
     with pytest.raises(ConfigurationError, match="webhook"):
         Agent(on_waiting="nowhere")
-    with pytest.raises(ConfigurationError, match="kind"):
+    with pytest.raises(ConfigurationError, match="unknown scheme"):
         Agent(journal="redis://localhost")
     with pytest.raises(ConfigurationError, match="context_from"):
         Agent(context_from=3)  # type: ignore[call-overload]
