@@ -637,3 +637,34 @@ def test_the_stored_log_is_what_the_codec_writes() -> None:
 def test_what_context_from_is_given_says_which_run_it_is() -> None:
     asked = AskedFor(run="r", agent="a", task=(Message.user("go"),), context=None)
     assert (asked.run, asked.thread, asked.labels) == ("r", None, {})
+
+
+def broken_context(asked: AskedFor) -> Any:
+    async def build() -> Any:
+        raise LookupError("no such user")
+
+    return build()
+
+
+def cancelled_context(asked: AskedFor) -> Any:
+    async def build() -> Any:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        return await future
+
+    return build()
+
+
+@pytest.mark.parametrize(("build", "said"), [(broken_context, "no such user"), (cancelled_context, "cancelled")])
+def test_an_async_context_from_that_raises_fails_the_run(build: Any, said: str) -> None:
+    async def main() -> None:
+        log, one = MemoryLog(), agent()
+        one.context_from = build
+        await submitted(log, one)
+        await drive(Place(log, one), "run_1")
+        events = await stored(log)
+        check_log(events)
+        assert said in events[-1].error.message  # type: ignore[attr-defined]
+        assert (await log.info("run_1")).state == "failed"
+
+    run_virtual(main())

@@ -17,7 +17,7 @@ from headwater.events.codec import as_json, read_record, write_record
 from headwater.events.messages import Message
 from headwater.providers.request import Settings
 
-__all__ = ("Asked", "AskedFor", "asked_of", "plain_context")
+__all__ = ("Asked", "AskedFor", "asked_of", "context_of", "plain_context", "refused_by")
 
 _WATCHING: Final = frozenset({"streaming_callback", "on_event", "on_retract", "save", "keep_log", "approver"})
 """Options of the process that reads the run: a process that continues it does not need them."""
@@ -128,7 +128,12 @@ def context_of(asked_for: AskedFor, context_from: Callable[[AskedFor], Any] | No
     except HeadwaterError:
         raise
     except Exception as error:
-        raise ConfigurationError(
-            f"context_from of {asked_for.agent!r} raised {type(error).__name__}: {error}",
-            hint="It is called in every process that drives the run, with the values that the run was started with.",
-        ) from error
+        raise refused_by(asked_for, error) from error
+
+
+def refused_by(asked_for: AskedFor, error: Exception) -> ConfigurationError:
+    """The error of a run whose `context_from` raised that one."""
+    return ConfigurationError(
+        f"context_from of {asked_for.agent!r} raised {type(error).__name__}: {error}",
+        hint="It is called in every process that drives the run, with the values that the run was started with.",
+    )

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
-from headwater.durable.asked import Asked, AskedFor, context_of
+from headwater.durable.asked import Asked, AskedFor, context_of, refused_by
 from headwater.durable.inbox import Inbox, answer_body
 from headwater.errors import CrashLoop, HeadwaterError, JournalUnavailable, Parked, RunEnded, RunLost
 from headwater.events import Event, RunResumed, RunStarted, RunWaiting, StepFinished, ToolFinished
@@ -30,7 +30,7 @@ from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.journal.run_log import Letter, RunInfo, RunLog
 from headwater.journal.writer import Writer, Writing
-from headwater.runtime.context import driven
+from headwater.runtime.context import driven, others_cancel
 from headwater.runtime.log import GRAMMAR
 from headwater.runtime.people import Post
 from headwater.runtime.resume import Resumption
@@ -150,18 +150,22 @@ DEAD_AFTER: Final = 10.0
 
 async def _made(log: RunLog, member: Drivable, info: RunInfo, events: Sequence[Event]) -> Run:
     """Builds the unstarted run from its log; if that fails, a run that fails with the reason."""
+    said = await _said(log, info, events)
     try:
         asked = Asked.decode(bytes(info.request.body))
         context = await _context(member, info, asked)
         options = asked.run_options()
         token = driven.set(True)
         try:
-            return _begun(member, info, events, context, options, asked.history or await _said(log, info, events))
+            return _begun(member, info, events, context, options, asked.history or said)
         finally:
             driven.reset(token)
-    except JournalUnavailable:
-        raise
-    except HeadwaterError as error:
+    except asyncio.CancelledError as error:
+        if (failure := others_cancel()) is None:
+            raise
+        failure.__cause__ = error
+        return _Unable(info, events, failure)
+    except Exception as error:  # whatever a declaration raises, the run fails with it and is not tried again
         return _Unable(info, events, error)
 
 
@@ -204,13 +208,20 @@ async def _context(member: Drivable, info: RunInfo, asked: Asked) -> Any:
         labels=request.labels,
     )
     context = context_of(asked_for, getattr(member, "context_from", None))
-    return await context if inspect.isawaitable(context) else context
+    if not inspect.isawaitable(context):
+        return context
+    try:
+        return await context
+    except HeadwaterError:
+        raise
+    except Exception as error:
+        raise refused_by(asked_for, error) from error
 
 
 class _Unable(Run):
     """A run whose request cannot be run: it fails, and its log says why."""
 
-    def __init__(self, info: RunInfo, events: Sequence[Event], error: HeadwaterError) -> None:
+    def __init__(self, info: RunInfo, events: Sequence[Event], error: Exception) -> None:
         super().__init__(info.request.agent)
         self._error = error
         self._input: tuple[Message, ...] = ()
