@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from headwater.journal.engines.executor import aside
 from headwater.journal.engines.in_process import InProcess
 from tests.support.virtual import run_virtual
 
@@ -151,3 +153,51 @@ def test_whoever_cancels_serve_leaves_nothing_behind() -> None:
         assert len(asyncio.all_tasks()) == 1
 
     run_virtual(main())
+
+
+def test_runs_that_wait_for_runs_that_they_submitted_do_not_hold_every_slot() -> None:
+    ended: list[str] = []
+
+    async def main() -> None:
+        engine, done = InProcess(), dict[str, asyncio.Event]()
+
+        async def drive(run: str) -> None:
+            if len(run) < 3:
+                done[f"{run}1"] = asyncio.Event()
+                await engine.submit(f"{run}1")
+                with aside():
+                    await done[f"{run}1"].wait()
+            ended.append(run)
+            if run in done:
+                done[run].set()
+
+        serving = asyncio.ensure_future(engine.serve(drive, concurrency=2))
+        for run in ("a", "b", "c"):
+            await engine.submit(run)
+        await asyncio.sleep(5.0)
+        await engine.drain(1.0)
+        await serving
+
+    run_virtual(main())
+    assert sorted(ended) == ["a", "a1", "a11", "b", "b1", "b11", "c", "c1", "c11"]
+
+
+def test_a_drive_knows_nothing_of_the_code_that_submitted_the_run() -> None:
+    seen: list[str] = []
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nothing")
+
+    async def main() -> None:
+        engine = InProcess()
+
+        async def drive(run: str) -> None:
+            seen.append(variable.get())
+
+        variable.set("something")
+        serving = asyncio.ensure_future(engine.serve(drive))
+        await engine.submit("a")
+        await asyncio.sleep(1.0)
+        await engine.drain(1.0)
+        await serving
+
+    run_virtual(main())
+    assert seen == ["nothing"]

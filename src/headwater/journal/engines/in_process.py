@@ -7,13 +7,16 @@ Everything happens in the loop's own thread; `submit` may be called before `serv
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import heapq
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 
-from headwater.journal.engines.executor import Drive, Executor
+from headwater.journal.engines.executor import Drive, Executor, enter
 
 __all__ = ("InProcess",)
 
@@ -33,8 +36,14 @@ class InProcess(Executor):
         self._later: dict[str, asyncio.TimerHandle] = {}
         self._driven: dict[str, asyncio.Task[None]] = {}
         self._order = itertools.count()
+        self._aside = 0
+        """How many of the driven runs wait for other runs."""
         self._news = asyncio.Event()
         self._draining = False
+
+    def __contains__(self, run: str) -> bool:
+        """Whether the run is driven, or is going to be; from any thread."""
+        return run in self._driven or run in self._queued or run in self._later
 
     @property
     def driven(self) -> frozenset[str]:
@@ -45,6 +54,10 @@ class InProcess(Executor):
         self, run: str, *, queue: str = "default", not_before: float | None = None, priority: int = 0
     ) -> None:
         """See Executor."""
+        self.put(run, queue=queue, not_before=not_before, priority=priority)
+
+    def put(self, run: str, *, queue: str = "default", not_before: float | None = None, priority: int = 0) -> None:
+        """`submit` as a plain function."""
         if (timer := self._later.pop(run, None)) is not None:
             timer.cancel()
         if not_before is not None and (delay := not_before - self._now()) > 0:
@@ -69,7 +82,7 @@ class InProcess(Executor):
         try:
             while not self._draining:
                 self._news.clear()
-                while len(self._driven) < concurrency and (run := self._next(queues)) is not None:
+                while len(self._driven) - self._aside < concurrency and (run := self._next(queues)) is not None:
                     self._begin(run, drive)
                 await self._news.wait()
             if self._driven:
@@ -86,7 +99,11 @@ class InProcess(Executor):
         return run
 
     def _begin(self, run: str, drive: Drive) -> None:
-        task = asyncio.get_running_loop().create_task(_driving(drive, run), name=f"headwater drive {run}")
+        # In a context of its own: a run that was submitted in a tool is no part of the run that called the tool.
+        variables = contextvars.Context()
+        variables.run(enter, _Slot(self, asyncio.get_running_loop()))
+        work = _driving(drive, run)
+        task = asyncio.get_running_loop().create_task(work, name=f"headwater drive {run}", context=variables)
         self._driven[run] = task
         task.add_done_callback(lambda _: self._ended(run))
 
@@ -95,6 +112,10 @@ class InProcess(Executor):
         self._news.set()
         if (again := self._again.pop(run, None)) is not None:
             self._put(run, *again)
+
+    def _stepped(self, change: int) -> None:
+        self._aside += change
+        self._news.set()
 
     def let_go(self) -> None:
         """Cancel what is driven, and go on serving."""
@@ -118,6 +139,34 @@ class InProcess(Executor):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+class _Slot:
+    """The slot of one driven run; see `Slot`. The run may wait for several others at once."""
+
+    def __init__(self, engine: InProcess, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._waits = 0
+
+    def leave(self) -> None:
+        """See Slot."""
+        with self._lock:
+            self._waits += 1
+            if self._waits == 1:
+                self._tell(1)
+
+    def take_back(self) -> None:
+        """See Slot."""
+        with self._lock:
+            self._waits -= 1
+            if self._waits == 0:
+                self._tell(-1)
+
+    def _tell(self, change: int) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._engine._stepped, change)
 
 
 async def _driving(drive: Drive, run: str) -> None:
