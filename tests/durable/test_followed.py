@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -10,14 +11,16 @@ from typing import Any, TypeVar
 import pytest
 
 import headwater
+from headwater import Agent, tool
 from headwater.errors import AlreadyAnswered, AnswerInvalid, IncompleteStream, UnknownQuestion, UsageError
 from headwater.events import Event
 from headwater.events.codec import decode, encode
+from headwater.journal.engines.executor import enter
 from headwater.journal.opening import open_journal
 from headwater.journal.run_log import Batch, Request, RunLog
-from headwater.testing import check_log
+from headwater.testing import Call, check_log
 from headwater.testing.journal_check.stores import sample as written
-from tests.support.journals import journal, payer, plain, slow
+from tests.support.journals import by_role, journal, payer, plain, slow
 
 __all__ = ("journal",)
 
@@ -78,6 +81,60 @@ def test_it_is_cancelled_and_steered_and_never_parked(journal: str) -> None:
         elif event.type == "message.received":
             stream.cancel()
     assert types[-1] == "run.cancelled"
+
+
+def canceller(journal: str, name: str, other: list[str]) -> Agent[Any, Any]:
+    """Cancels another run in an async tool."""
+
+    @tool
+    async def stop() -> str:
+        """Stop the other run."""
+        headwater.attach(other[0], journal=journal).cancel()
+        return "stopped"
+
+    return Agent(name=name, model=by_role(user=[Call("stop", {})], tool="Done."), tools=[stop], journal=journal)
+
+
+def test_an_async_tool_cancels_another_run_and_blocks_nothing(journal: str) -> None:
+    other = [slow(journal).start("Think").id]
+    assert canceller(journal, "canceller", other).start("Go").result_sync() == "Done."
+    events = [*headwater.attach(other[0], journal=journal).events()]
+    assert events[-1].type == "run.cancelled"
+
+
+def test_in_async_code_the_log_shows_who_answered_first(journal: str) -> None:
+    async def main() -> None:
+        ref = await payer(journal).start("Pay")
+        stream = headwater.attach(ref.id, journal=journal)
+        async for event in stream.events():
+            if event.type == "run.waiting":
+                stream.approve(stream.pending[0].id, by="ann")
+                stream.deny(stream.pending[0].id, by="bob")
+        assert stream.response == "It is done."
+        assert stream._begun().settled
+
+    asyncio.run(main())
+
+
+def test_a_run_that_waits_for_another_leaves_its_slot(journal: str) -> None:
+    changes: list[str] = []
+
+    class Slot:
+        def leave(self) -> None:
+            changes.append("leave")
+
+        def take_back(self) -> None:
+            changes.append("take back")
+
+    ref = plain(journal).start("Hi")
+
+    def driven() -> None:
+        enter(Slot())
+        ref.result_sync()
+
+    contextvars.copy_context().run(driven)
+    assert changes[:2] == ["leave", "take back"]
+    assert changes.count("leave") == changes.count("take back")
 
 
 # --- a log that is another by now

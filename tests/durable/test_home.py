@@ -7,18 +7,23 @@ import os
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
+from headwater import Agent, tool
 from headwater.durable import home as homes
 from headwater.durable.asked import asked_of
-from headwater.durable.home import Home, home_of, journal_url
+from headwater.durable.home import home_of, journal_url
 from headwater.durable.run_ref import RunRef
-from headwater.errors import ConfigurationError
+from headwater.durable.station import Station
+from headwater.errors import ConfigurationError, JournalUnavailable
 from headwater.events.messages import Message
 from headwater.journal.opening import open_journal
 from headwater.journal.run_log import Batch, Request, Worker
-from tests.support.journals import journal, payer, plain
+from headwater.testing import Call
+from tests.support.journals import by_role, journal, payer, plain, slow
+from tests.support.virtual import run_virtual
 
 __all__ = ("journal",)
 
@@ -48,7 +53,7 @@ def test_it_beats_and_takes_its_name_off_at_the_end(journal: str) -> None:
         if found:
             break
     (me,) = found
-    assert (me.id, me.pid) == (home.worker.id, os.getpid())
+    assert me.pid == os.getpid()
     home.stop()
 
     async def again() -> list[Worker]:
@@ -75,8 +80,7 @@ def test_a_run_whose_process_has_died_on_this_machine_is_taken_over_at_once(jour
         log = await open_journal(journal)
         body = asked_of([Message.user("Hi")], options={}).encode()
         await log.create("run_left", Request(agent="plain", body=body))
-        me = home.worker
-        await log.beat(Worker(id="dead", host=me.host, boot=me.boot, pid=ended_process()))
+        await log.beat(Worker(id="dead", host=home._host, boot=home._boot, pid=ended_process()))
         from headwater.events import RunStarted
         from headwater.events.codec import encode
 
@@ -87,12 +91,12 @@ def test_a_run_whose_process_has_died_on_this_machine_is_taken_over_at_once(jour
         await log.close()
 
     asyncio.run(left_behind())
-    home.register(plain(journal))
+    home.members.add(plain(journal))
     home.stay_alive()
     ref: RunRef[str] = RunRef(home, "run_left")
     assert ref.result_sync() == "Hello there."
     assert [event.type for event in ref.events()].count("run.resumed") == 1
-    assert ref.info().owner == home.worker.id
+    assert ref.info().owner in [station.worker for station in home._stations.values()]
 
 
 def test_an_answer_from_another_process_wakes_a_run_that_waits(journal: str) -> None:
@@ -112,38 +116,6 @@ def test_an_answer_from_another_process_wakes_a_run_that_waits(journal: str) -> 
     assert ref.result_sync() == "It is done."
 
 
-def test_a_loop_that_does_not_turn_is_not_alive(journal: str) -> None:
-    home = Home(journal)
-    hold, held = threading.Event(), threading.Event()
-
-    async def main() -> None:
-        station = home.station
-        run = payer(journal).run_stream("Pay").claim()
-        station._writing["x"] = (run, None)  # type: ignore[assignment]
-        held.set()
-        hold.wait(20)  # it stands still
-
-    thread = threading.Thread(target=asyncio.run, args=(main(),))
-    thread.start()
-    held.wait(20)
-    home._turning()
-    assert not home._turning()
-    hold.set()
-    thread.join()
-    assert home._turning()
-    home.stop()
-
-
-def test_two_members_of_different_kinds_cannot_share_a_name(journal: str) -> None:
-    from headwater import SequentialWorkflow
-
-    home = home_of(journal)
-    home.register(plain(journal))
-    home.register(plain(journal))
-    with pytest.raises(ConfigurationError, match="Two members"):
-        home.register(SequentialWorkflow([payer(journal)], name="plain"))
-
-
 def test_whether_a_process_runs() -> None:
     assert homes._runs(os.getpid())
     assert not homes._runs(ended_process())
@@ -161,7 +133,178 @@ def test_runs_of_agents_that_nobody_here_knows_do_not_keep_others_waiting(journa
         await log.close()
 
     asyncio.run(left_behind())
-    home.register(plain(journal))
+    home.members.add(plain(journal))
     home.stay_alive()
     ref: RunRef[str] = RunRef(home, "run_left")
     assert ref.result_sync() == "Hello there."
+
+
+# --- the loops
+
+
+class Where:
+    """An agent's instructions, which note on which thread and loop each drive happens."""
+
+    def __init__(self) -> None:
+        self.threads: list[str] = []
+        self.loops: list[asyncio.AbstractEventLoop] = []
+
+    def __call__(self, context: Any) -> str:
+        self.threads.append(threading.current_thread().name)
+        self.loops.append(asyncio.get_running_loop())
+        return "Go."
+
+
+def test_a_run_is_driven_on_the_loop_that_starts_it_and_from_plain_code_on_a_thread(journal: str) -> None:
+    where = Where()
+    agent = plain(journal, instructions=where)
+    agent.start("Hi").result_sync()
+    assert where.threads == ["headwater runs"]
+
+    async def main() -> None:
+        await (await agent.start("Hi"))
+        assert where.loops[-1] is asyncio.get_running_loop()
+        ref = await asyncio.to_thread(agent.start, "Hi")
+        await ref
+        assert where.loops[-1] is asyncio.get_running_loop()
+
+    for _ in range(2):  # the second loop drives what it starts, whatever drove before
+        asyncio.run(main())
+    agent.start("Hi").result_sync()
+    assert where.threads[-1] == "headwater runs"
+
+
+def test_what_is_started_below_plain_code_is_driven_on_the_thread(journal: str) -> None:
+    where = Where()
+    inner, refs = plain(journal, instructions=where), list[RunRef[Any]]()
+
+    @tool
+    async def begin() -> str:
+        """Start a run and leave it."""
+        refs.append(await inner.start("Hi"))
+        return "begun"
+
+    outer = Agent(name="outer", model=by_role(user=[Call("begin", {})], tool="Begun."), tools=[begin])
+    outer.run("Go")
+    assert refs[0].result_sync() == "Hello there."
+    assert where.threads == ["headwater runs"]
+
+
+class Held:
+    """An agent whose tool hangs on the first loop that calls it."""
+
+    def __init__(self, journal: str) -> None:
+        self.begun = threading.Event()
+        self.loops: list[asyncio.AbstractEventLoop] = []
+
+        @tool
+        async def hang() -> str:
+            """Hang."""
+            self.loops.append(asyncio.get_running_loop())
+            self.begun.set()
+            if len(self.loops) == 1:
+                await asyncio.Event().wait()
+            return "done"
+
+        model = by_role(user=[Call("hang", {})], tool="It is done.")
+        self.agent = Agent(name="held", model=model, tools=[hang], journal=journal)
+
+
+def test_a_loop_that_ends_gives_its_runs_back(journal: str) -> None:
+    held = Held(journal)
+
+    async def main() -> str:
+        ref: RunRef[str] = await held.agent.start("Go")
+        await asyncio.to_thread(held.begun.wait, 20)
+        return ref.id
+
+    ref: RunRef[str] = RunRef(home_of(journal), asyncio.run(main()))
+    assert ref.result_sync() == "It is done."
+    assert len(held.loops) == 2
+    assert [event.type for event in ref.events()].count("run.resumed") == 1
+
+
+def test_a_loop_that_drives_and_stands_idle_is_not_alive(journal: str) -> None:
+    held, loop = Held(journal), asyncio.new_event_loop()
+
+    async def main() -> Station:
+        await held.agent.start("Go")
+        await asyncio.to_thread(held.begun.wait, 20)
+        return home_of(journal).station
+
+    station = loop.run_until_complete(main())
+    assert (station.claims, homes._turns(station)) == (True, False)
+    loop.close()
+
+
+def test_a_loop_that_only_reads_may_stand_idle(journal: str) -> None:
+    stream = slow(journal).run_stream("Think")
+    for event in stream.events():
+        if event.type == "text.delta":
+            (station,) = [one for one in home_of(journal)._stations.values() if one.driving]
+            assert homes._turns(station)
+            break
+    stream.close()
+
+
+def test_a_loop_that_is_blocked_is_not_alive_until_it_turns(journal: str) -> None:
+    hold, held = threading.Event(), threading.Event()
+    stations: list[Station] = []
+
+    async def main() -> None:
+        station = home_of(journal).station
+        station._writing["x"] = (payer(journal).run_stream("Pay").claim(), None)  # type: ignore[assignment]
+        stations.append(station)
+        held.set()
+        hold.wait(20)  # it stands still
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    held.wait(20)
+    homes._turns(stations[0])
+    assert not homes._turns(stations[0])
+    hold.set()
+    thread.join()
+
+
+def test_handing_a_run_to_a_loop_that_is_blocked_waits_for_nothing(journal: str) -> None:
+    home, agent = home_of(journal), plain(journal)
+    hold, held = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        await (await agent.start("Hi"))
+        held.set()
+        hold.wait(20)
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    held.wait(20)
+    home.submit("run_nobody_knows", "plain")
+    hold.set()
+    thread.join()
+
+
+def test_the_thread_goes_on_whatever_a_step_raises(caplog: pytest.LogCaptureFixture) -> None:
+    taken: list[str] = []
+
+    async def step() -> None:
+        taken.append("step")
+        if len(taken) == 1:
+            raise ValueError("a bug")
+        if len(taken) == 2:
+            raise JournalUnavailable("Away.")
+        if len(taken) == 3:
+            other = asyncio.get_running_loop().create_future()
+            other.cancel()
+            await other  # what another loop, which ends, leaves to whoever waits on it
+
+    async def main() -> None:
+        task = asyncio.ensure_future(homes._every(1.0, step))
+        await asyncio.sleep(4.5)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    run_virtual(main())
+    assert len(taken) == 5
+    assert "a bug" in caplog.text

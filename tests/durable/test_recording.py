@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import pytest
 
 import headwater
 from headwater import Agent, SequentialWorkflow
-from headwater.errors import AlreadyAnswered, ConfigurationError, ThreadBusy, UsageError
+from headwater.durable import home as homes
+from headwater.errors import AlreadyAnswered, ConfigurationError, JournalUnavailable, ThreadBusy, UsageError
 from headwater.events import Event
+from headwater.journal.memory import MemoryLog
+from headwater.journal.run_log import Appended, Batch, Created
 from headwater.testing import ScriptedModel, check_log
 from tests.support.journals import by_role, journal, payer, plain, slow
 
 __all__ = ("journal",)
+
+T = TypeVar("T")
 
 
 def stored(run: str, journal: str) -> list[Event]:
@@ -132,3 +138,48 @@ def test_a_log_is_gone_on_with_in_its_journal(journal: str) -> None:
     again = payer("memory:").resume(log, approvals={log[-2].approval: True})  # type: ignore[attr-defined]
     assert again.result_sync() == "It is done."
     check_log(stored(stream.run_id, "memory:"))
+
+
+class Hiccups(MemoryLog):
+    """Loses the answer to its first call of each kind, before or after it has done what it was asked for."""
+
+    def __init__(self, *, after: bool) -> None:
+        super().__init__()
+        self.after = after
+        self._asked: set[str] = set()
+
+    async def create(self, *given: Any, **more: Any) -> Created:
+        return await self._once("create", lambda: super(Hiccups, self).create(*given, **more))
+
+    async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
+        return await self._once("append", lambda: super(Hiccups, self).append_many(batches))
+
+    async def _once(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+        if what in self._asked:
+            return await call()
+        self._asked.add(what)
+        if self.after:
+            await call()
+        raise JournalUnavailable("It hiccups.")
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_store_that_hiccups_loses_no_run_that_is_resumed(
+    journal: str, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = payer("memory:", keep_log=True).run_stream("Pay")
+    for event in stream.events():
+        if event.type == "run.waiting":
+            break
+    log = [event for event in stream.log if event.type != "run.cancelled"]
+    store = Hiccups(after=after)
+
+    async def open_journal(url: str) -> MemoryLog:
+        return store
+
+    monkeypatch.setattr(homes, "open_journal", open_journal)
+    again = payer(journal).resume(log, approvals={log[-2].approval: True})  # type: ignore[attr-defined]
+    assert again.result_sync() == "It is done."
+    events = stored(stream.run_id, journal)
+    check_log(events)
+    assert events[: len(log)] == log

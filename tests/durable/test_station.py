@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from headwater.durable.station import Station
 from headwater.errors import JournalUnavailable, RunLost
 from headwater.journal.memory import MemoryLog
-from headwater.journal.run_log import RunLog
+from headwater.journal.run_log import RunLog, Worker
 from tests.support.places import stored, submitted
 from tests.support.virtual import run_virtual
 from tests.system.resume.scenarios import one_asked
+
+
+def station(open: Callable[[], Awaitable[RunLog]], *members: Any) -> Station:
+    return Station(
+        open,
+        about=Worker(id="w", host="h", boot="b", pid=1),
+        members={member.name: member for member in members},
+        submit=lambda info: None,
+    )
 
 
 class Counted(MemoryLog):
@@ -31,8 +42,8 @@ def test_the_store_is_opened_once_and_closed_with_the_loop() -> None:
         return log
 
     async def main() -> None:
-        station = Station(opening, worker="w", members={})
-        assert {id(one) for one in await asyncio.gather(station.log(), station.log())} == {id(log)}
+        here = station(opening)
+        assert {id(one) for one in await asyncio.gather(here.log(), here.log())} == {id(log)}
 
     asyncio.run(main())
     assert (len(opened), log.closed) == (1, 1)
@@ -48,10 +59,10 @@ def test_one_that_could_not_be_opened_is_tried_again() -> None:
         return log
 
     async def main() -> None:
-        station = Station(opening, worker="w", members={})
+        here = station(opening)
         with pytest.raises(JournalUnavailable):
-            await station.log()
-        assert await station.log() is log
+            await here.log()
+        assert await here.log() is log
 
     asyncio.run(main())
 
@@ -66,17 +77,17 @@ def test_what_is_submitted_is_driven_and_what_is_abandoned_is_left_as_it_stands(
         one = one_asked()
         one.approver = lambda question: asyncio.sleep(60.0)
         await submitted(log, one)
-        station = Station(opening, worker="w", members={one.name: one})
-        await station.submit("run_1")
+        here = station(opening, one)
+        here.submit("run_1")
         await asyncio.sleep(5.0)
-        driving = [station.driving]
-        station.abandon()
+        driving = [here.driving]
+        here.abandon()
         await asyncio.sleep(1.0)
-        driving.append(station.driving)
+        driving.append(here.driving)
         assert driving == [True, False]
         assert (await stored(log))[-1].type == "run.waiting"
         assert (await log.info("run_1")).state == "running"
-        await station.close()
+        await here.close()
 
     run_virtual(main())
 
@@ -91,17 +102,17 @@ def test_a_run_that_is_read_is_let_go_with_an_error() -> None:
         async def begin(log: RunLog) -> None:
             await submitted(log, one_asked(), run.id)
 
-        station = Station(opening, worker="w", members={})
+        here = station(opening)
         run = one_asked().run_stream("go").claim()
-        station.record(run, first=0, begin=begin)
-        assert station.writing_of(run.id) is not None
-        assert station.writing_of("another") is None
+        here.record(run, first=0, begin=begin)
+        assert here.writing_of(run.id) is not None
+        assert here.writing_of("another") is None
         while events := await run.pull():
             for event in events:
                 run.append(event)
                 if event.type == "run.waiting":
-                    asyncio.get_running_loop().call_soon(station.abandon)
+                    asyncio.get_running_loop().call_soon(here.abandon)
         assert isinstance(run.error, RunLost)
-        await station.close()
+        await here.close()
 
     run_virtual(main())

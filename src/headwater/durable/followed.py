@@ -18,6 +18,7 @@ from headwater.errors import RunEnded, UsageError
 from headwater.events import Event
 from headwater.events.messages import Message
 from headwater.events.questions import Answer
+from headwater.journal.engines.executor import aside
 from headwater.journal.run_log import Page
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.from_log import DrivenElsewhere
@@ -29,7 +30,7 @@ class Followed(DrivenElsewhere):
     """The run with that id."""
 
     def __init__(self, home: Home, id: str) -> None:
-        super().__init__()
+        super().__init__(home)
         self.id = id
         self._home = home
         self._pages: AsyncIterator[Page] | None = None
@@ -39,7 +40,8 @@ class Followed(DrivenElsewhere):
             log = await self._interruptible.wait(self._home.log())
             self._pages = log.tail(self.id)
         try:
-            page = await self._interruptible.wait(_next(self._pages))
+            with aside():
+                page = await self._interruptible.wait(_next(self._pages))
         except _End:
             return self._ended()
         if page.reset and self.known:
@@ -56,19 +58,19 @@ class Followed(DrivenElsewhere):
     # --- messages to the run
 
     def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
-        """Puts the answer into the run's inbox. Raises AlreadyAnswered, RunEnded."""
-        self._home.ask(lambda: say_answer(self._home, self.id, id, answer, kind))
+        """Puts the answer into the run's inbox. Raises AlreadyAnswered and RunEnded in sync code; see `_send`."""
+        self._send(lambda: say_answer(self._home, self.id, id, answer, kind))
 
     def cancel(self, by: CancelledBy = "caller") -> None:
-        """Stops the run, from any thread; its reader gets the end of the log."""
+        """Stops the run, from any thread; its reader gets the end of the log. For errors see `_send`."""
         if not self.over:
             with contextlib.suppress(RunEnded):
-                self._home.ask(lambda: say_cancel(self._home, self.id))
+                self._send(lambda: say_cancel(self._home, self.id))
 
     def steer(self, message: Message, *, agent: str | None, by: str, now: bool, key: str = "") -> bool:
         """Sends a message to the run, or to the child run of `agent`. Returns False if it has ended."""
         try:
-            self._home.ask(lambda: say_steer(self._home, self.id, message, agent=agent, by=by, now=now, key=key))
+            self._send(lambda: say_steer(self._home, self.id, message, agent=agent, by=by, now=now, key=key))
         except RunEnded:
             return False
         return True

@@ -1,11 +1,16 @@
-"""This process's part of one journal: its id, its agents, and a thread that sends heartbeats.
+"""This process's part of one journal: its agents, the event loops that drive runs, and a thread that sends heartbeats.
 
-Theory of operation. The thread has its own event loop and store. Every few seconds it sends a heartbeat for the
-process, as long as the loops with active runs respond, and submits runs without a driver that can be driven here. If it
-cannot send heartbeats for as long as others wait before they take over, this process stops driving its runs. Sync code
-waits on this thread for the store, and runs that sync code starts are driven on it.
+Theory of operation. Each event loop that uses the journal has a `Station` with its own store, and is one worker of the
+journal. The journal's thread never runs users' code: sync code waits on it for the store, every few seconds it sends a
+heartbeat for each station whose loop responds, and it submits runs without a driver that can be driven here. Others
+take over the runs of a station without heartbeats; if the store does not answer for that long, all stations stop
+driving.
 
-Owns the thread, and which loop drives which run. `drive` owns a drive.
+A run started in async code is driven on that event loop. Any other (started in sync code, answered, abandoned) is
+driven on the loop in which its agent was last started from async code, and if that does not respond, on a second
+thread.
+
+Owns the threads, and which loop drives which run. `drive` owns a drive.
 """
 
 from __future__ import annotations
@@ -19,31 +24,34 @@ import os
 import socket
 import threading
 import time
-import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from headwater.backends.interrupt import running_loop
-from headwater.durable.drive import DEAD_AFTER, Drivable
+from headwater.durable.drive import DEAD_AFTER
+from headwater.durable.loop_thread import LoopThread
+from headwater.durable.members import Members
 from headwater.durable.station import Station
 from headwater.durable.tidying import keep_tidy
-from headwater.errors import ConfigurationError, HeadwaterError, JournalUnavailable
+from headwater.errors import HeadwaterError, JournalUnavailable
 from headwater.journal.opening import check_url, open_journal
-from headwater.journal.run_log import RunLog, Worker
+from headwater.journal.run_log import RunInfo, RunLog, Worker
+from headwater.readers.kept_loop import blocks_here
+from headwater.runtime.context import others_cancel
 
 __all__ = ("Home", "home_of", "journal_url")
 
 T = TypeVar("T")
 
 BEAT_SECONDS: Final = 3.0
-"""Seconds between two heartbeats: three of them fit into the time after which a process counts as dead."""
+"""Seconds between two heartbeats: three of them fit into the time after which a worker counts as dead."""
 
 LOOK_SECONDS: Final = 1.5
 """Seconds between two searches for runs without a driver."""
 
 LAST_SECONDS: Final = 5.0
-"""Seconds that the exit of the process waits until it is removed from the journal."""
+"""Seconds that the exit of the process waits until its workers are removed from the journal."""
 
 _logger = logging.getLogger("headwater.journal")
 
@@ -61,34 +69,36 @@ class Home:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.members: dict[str, Drivable] = {}
-        """The agents and workflows that can be driven in this process, by name."""
+        self.members = Members()
         self.process = os.getpid()
-        host = socket.gethostname()
-        self.worker = Worker(
-            id=f"{host}-{self.process}-{os.urandom(4).hex()}", host=host, boot=_boot(), pid=self.process
-        )
-        self._stations: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Station] = weakref.WeakKeyDictionary()
-        self._lock = threading.RLock()
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-        self._beaten = time.monotonic()
-        self._driving_on: Station | None = None
-        """Where runs are driven that other loops submit."""
+        self._host = socket.gethostname()
+        self._boot = _boot()
+        self._stations: dict[asyncio.AbstractEventLoop, Station] = {}
+        self._lock = threading.Lock()
+        """Guards the stations."""
+        self._starting = threading.Lock()
+        """Guards the threads."""
+        self._journal_thread: LoopThread | None = None
+        self._runs_thread: LoopThread | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     # --- the loops
 
     @property
     def station(self) -> Station:
         """Returns the station of the running loop; the first one starts the thread."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            station = self._stations.get(loop)
-            if station is None:
-                station = Station(self._open, worker=self.worker.id, members=self.members)
-                self._stations[loop] = station
         self.stay_alive()
+        return self._station_here()
+
+    def _station_here(self) -> Station:
+        loop = asyncio.get_running_loop()
+        station = self._stations.get(loop)
+        if station is None:
+            name = f"{self._host}-{self.process}-{os.urandom(4).hex()}"
+            about = Worker(id=name, host=self._host, boot=self._boot, pid=self.process)
+            station = Station(self._open, about=about, members=self.members, submit=self._submit_next)
+            with self._lock:
+                self._stations[loop] = station
         return station
 
     async def _open(self) -> RunLog:
@@ -98,137 +108,186 @@ class Home:
         """Returns the store that is open on the running loop."""
         return await self.station.log()
 
-    def register(self, member: Drivable) -> None:
-        """Drives runs of the member in this process, from now on also abandoned ones."""
-        known = self.members.get(member.name)
-        if known is not None and known is not member and type(known) is not type(member):
-            raise ConfigurationError(
-                f"Two members are named {member.name!r}, and a run is stored by its agent's name alone.",
-                hint="Give each a unique name: name=….",
-            )
-        self.members[member.name] = member
+    def submit(
+        self,
+        run: str,
+        agent: str,
+        *,
+        on: asyncio.AbstractEventLoop | None = None,
+        not_before: float | None = None,
+        priority: int = 0,
+    ) -> None:
+        """Drives a run of that agent in this process: on the loop `on`, or as the module says. Call it from any thread.
 
-    async def submit(self, run: str, *, not_before: float | None = None, priority: int = 0) -> None:
-        """Drives the run in this process, on the loop that already drives runs, or else on the running one."""
-        station = self._driving_on
-        if station is None or station.loop.is_closed() or not station.loop.is_running():
-            station = self._driving_on = self.station
-        if station.loop is asyncio.get_running_loop():
-            await station.submit(run, not_before=not_before, priority=priority)
+        Returns at once. A run that cannot be passed on stays in the journal, where it is found again.
+        """
+        station = self._station_for(run, on or self.members.loop(agent))
+        if station.loop is running_loop():
+            station.submit(run, not_before=not_before, priority=priority)
             return
-        work = station.submit(run, not_before=not_before, priority=priority)
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, station.loop))
+        give = lambda: station.submit(run, not_before=not_before, priority=priority)  # noqa: E731
+        with contextlib.suppress(RuntimeError):  # the loop has ended just now
+            station.loop.call_soon_threadsafe(give)
 
-    def drive_here(self) -> None:
-        """Drives submitted runs on the running loop."""
-        self._driving_on = self.station
+    def _submit_next(self, info: RunInfo) -> None:
+        request = info.request
+        if request.agent in self.members:
+            self.submit(info.run, request.agent, not_before=request.not_before, priority=request.priority)
 
-    # --- sync code
+    def _station_for(self, run: str, loop: asyncio.AbstractEventLoop | None) -> Station:
+        """Returns the station that has the run already, else that of the loop, else that of the second thread."""
+        with self._lock:
+            able = {one.loop: one for one in self._stations.values() if one.loop.is_running() and not one.stuck}
+        has = next((one for one in able.values() if one.has(run)), None)
+        if has is not None:
+            return has
+        if loop is not None and loop is running_loop():
+            return self.station
+        if loop in able:
+            return able[loop]
+        return self._stations[self._runs_loop()]
+
+    # --- sync code: see `runtime.sending.Blocking`
+
+    def blocks(self) -> bool:
+        """Whether the caller is sync code, which may be blocked."""
+        return blocks_here()
+
+    def wait(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
+        """Runs the coroutine on the journal's thread and returns its result; see `ask`."""
+        return self.ask(lambda: coroutine)
 
     def ask(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Runs the coroutine on the thread's loop and returns its result; blocks the calling thread."""
-        self.stay_alive()
-        assert self._loop is not None
-        waiting: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(make(), self._loop)
+        """Runs the coroutine on the journal's thread and returns its result; blocks the calling thread."""
+        loop = self.stay_alive()
+        waiting: concurrent.futures.Future[T] = asyncio.run_coroutine_threadsafe(make(), loop)
         try:
             return waiting.result()
         except BaseException:
             waiting.cancel()
             raise
 
-    # --- the thread
+    # --- the threads
 
-    def stay_alive(self) -> None:
-        """Starts the thread, unless it runs."""
-        if self._thread is not None:
-            return
-        with self._lock:
-            if self._loop is not None:
-                return
-            ready = threading.Event()
-            self._thread = threading.Thread(target=self._work, args=(ready,), name="headwater journal", daemon=True)
-            self._thread.start()
-            ready.wait()
+    def stay_alive(self) -> asyncio.AbstractEventLoop:
+        """Starts the journal's thread, unless it runs. Returns its loop."""
+        thread = self._journal_thread
+        if thread is None:
+            with self._starting:
+                thread = self._journal_thread
+                if thread is None:
+                    thread = LoopThread("headwater journal", begin=self._begin, end=self._end)
+                    self._journal_thread = thread
+        return thread.loop
 
-    def _work(self, ready: threading.Event) -> None:
-        async def main() -> None:
-            self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-            ready.set()
-            tasks = [asyncio.ensure_future(self._beat()), asyncio.ensure_future(self._look())]
-            tasks.append(asyncio.ensure_future(keep_tidy(self.log)))
-            await self._stopping.wait()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            with contextlib.suppress(HeadwaterError, TimeoutError):
-                async with asyncio.timeout(LAST_SECONDS):
-                    await (await self.log()).forget(self.worker.id)
+    def _begin(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(_every(BEAT_SECONDS, self._beat), name="headwater beat"),
+            loop.create_task(_every(LOOK_SECONDS, self._submit_due), name="headwater look"),
+            loop.create_task(keep_tidy(self.log), name="headwater tidy"),
+        ]
 
-        asyncio.run(main())
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        with contextlib.suppress(HeadwaterError, TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                for station in [*self._stations.values()]:
+                    if station.claims:
+                        await (await self.log()).forget(station.worker)
+
+    def _runs_loop(self) -> asyncio.AbstractEventLoop:
+        """Returns the loop of the second thread, which is started on first use."""
+        self.stay_alive()
+        with self._starting:
+            if self._runs_thread is None:
+                self._runs_thread = LoopThread("headwater runs", begin=self._station_here)
+            return self._runs_thread.loop
 
     def stop(self) -> None:
-        """Ends the thread at process exit: others may take over its runs at once."""
-        thread, loop, stopping = self._thread, self._loop, self._stopping
-        if thread is None or loop is None or stopping is None or self.process != os.getpid():
+        """Ends the threads at process exit: others may take over its runs at once."""
+        if self.process != os.getpid():
             return
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(stopping.set)
-        thread.join(2 * LAST_SECONDS)
-        self._thread = None
+        for thread in (self._runs_thread, self._journal_thread):
+            if thread is not None:
+                thread.stop(2 * LAST_SECONDS)
+        self._runs_thread = self._journal_thread = None
+
+    # --- who is alive
 
     async def _beat(self) -> None:
-        self._beaten = time.monotonic()
-        while True:
-            try:
-                if self._turning():
-                    await (await self.log()).beat(self.worker)
-                    self._beaten = time.monotonic()
-            except JournalUnavailable as error:
-                _logger.warning("The journal does not answer: %s", error.message)
-            except HeadwaterError as error:
-                _logger.error("The journal cannot be used: %s", error.message)
-            if time.monotonic() - self._beaten > DEAD_AFTER:
-                self._let_go()
-            await asyncio.sleep(BEAT_SECONDS)
+        """Sends the heartbeats; stations that got none for too long stop driving."""
+        claiming = [station for station in await self._present() if station.claims]
+        try:
+            for station in claiming:
+                if not station.stuck:
+                    await (await self.log()).beat(station.about)
+                    station.told = time.monotonic()
+        finally:
+            for station in claiming:
+                if time.monotonic() - station.told > DEAD_AFTER:
+                    station.told = time.monotonic()
+                    with contextlib.suppress(RuntimeError):
+                        station.loop.call_soon_threadsafe(station.abandon)
 
-    def _turning(self) -> bool:
-        """Whether every loop with an active run responds. A loop paused between two reads of sync code counts."""
-        turning = True
-        for loop, station in [*self._stations.items()]:
-            if loop is running_loop() or loop.is_closed() or not loop.is_running():
+    async def _present(self) -> list[Station]:
+        """Returns the stations whose loops are open, after checking whether each is stuck."""
+        with self._lock:
+            stations = [*self._stations.values()]
+        for station in stations:
+            if not station.loop.is_closed():
+                station.stuck = not _turns(station)
                 continue
-            if not station.turned and station.driving:
-                turning = False
-            station.turned = False
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_turned, station)
-        return turning
-
-    def _let_go(self) -> None:
-        for loop, station in [*self._stations.items()]:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(station.abandon)
-        self._beaten = time.monotonic()
-
-    async def _look(self) -> None:
-        """Submits runs without a driver that can be driven here."""
-        while True:
-            if self.members:
-                try:
-                    await self._submit_due()
-                except JournalUnavailable:
-                    pass  # the heartbeat reports it
-                except HeadwaterError as error:
-                    _logger.error("Looking for runs to drive failed: %s", error.message)
-            await asyncio.sleep(LOOK_SECONDS)
+            with self._lock:
+                self._stations.pop(station.loop, None)
+            if station.claims and not station.closed:
+                await (await self.log()).forget(station.worker)
+        return [station for station in stations if not station.loop.is_closed()]
 
     async def _submit_due(self) -> None:
-        log = await self.log()
-        for worker in await log.workers():
-            if worker.host == self.worker.host and worker.boot == self.worker.boot and not _runs(worker.pid):
-                await log.forget(worker.id)
-        for due in await log.due(agents=self.members, dead_after=DEAD_AFTER):
-            await self.submit(due.run, priority=due.priority)
+        """Submits runs without a driver that can be driven here."""
+        if not self.members:
+            return
+        with contextlib.suppress(JournalUnavailable):  # the beat says so
+            log = await self.log()
+            for worker in await log.workers():
+                if (worker.host, worker.boot) == (self._host, self._boot) and not _runs(worker.pid):
+                    await log.forget(worker.id)
+            for due in await log.due(agents=self.members, dead_after=DEAD_AFTER):
+                self.submit(due.run, due.agent, priority=due.priority)
+
+
+async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+    """Repeats the step, whatever it raises: without it others would take over all runs of this process."""
+    while True:
+        try:
+            await step()
+        except JournalUnavailable as error:
+            _logger.warning("The journal does not answer: %s", error.message)
+        except HeadwaterError as error:
+            _logger.error("The journal cannot be used: %s", error.message)
+        except asyncio.CancelledError:
+            if others_cancel() is None:
+                raise
+        except Exception:
+            _logger.exception("The journal's thread continues after an error.")
+        await asyncio.sleep(seconds)
+
+
+def _turns(station: Station) -> bool:
+    """Whether the station's loop responds, or does not have to: sync code may pause between two reads of a run."""
+    loop = station.loop
+    if loop is running_loop():
+        return True
+    if not loop.is_running():
+        return not station.engaged
+    turns = station.turned or not station.driving
+    station.turned = False
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_turned, station)
+    return turns
 
 
 def _turned(station: Station) -> None:

@@ -7,26 +7,35 @@ it is the outermost of its tree.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import logging
+import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final
 
 from headwater.durable.asked import AskedFor, asked_of, context_of, plain_context
 from headwater.durable.drive import hear, poster, said_by
 from headwater.durable.home import home_of
 from headwater.durable.inbox import Inbox
 from headwater.durable.saying import say_answer
-from headwater.errors import ConfigurationError, HeadwaterError
+from headwater.errors import AlreadyAnswered, ConfigurationError, HeadwaterError, JournalUnavailable, RunLost
+from headwater.events import Event
 from headwater.events.codec import decode_message, encode
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.journal.opening import check_url
 from headwater.journal.retention import Duration, Retention, retention_of
-from headwater.journal.run_log import Batch, Request, RunLog
+from headwater.journal.run_log import Batch, Closed, Conflict, Request, RunLog
+from headwater.journal.writer import LONGEST_PAUSE
 from headwater.runtime.run import Run
+from headwater.runtime.sending import Sending
 
 __all__ = ("Recording",)
+
+_logger: Final = logging.getLogger("headwater.journal")
 
 
 class Recording:
@@ -49,8 +58,8 @@ class Recording:
         self._options = dict(options)
         self._thread = thread
         self._retention = retention_of(keep)
-        self._created: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
+        self._sending = Sending(self._home)
 
     def context(self, context_from: Callable[[AskedFor], Any]) -> Any:
         """Returns the run's context. Raises ConfigurationError."""
@@ -90,10 +99,9 @@ class Recording:
         run.use_clock(station.ahead)
 
         async def create(log: RunLog) -> None:
-            created = await log.create(run.id, request)
-            if created.new and past:
-                by = f"{self._home.worker.id}/past"
-                await log.append(Batch(run=run.id, first=0, lines=tuple(map(encode, past)), by=by))
+            await log.create(run.id, request)
+            if past:
+                await _copy(log, run.id, past, by=f"{station.worker}/past")
             run.people.post = poster(log, run.id)
             self._hearing = asyncio.ensure_future(hear(log, run, Inbox(run, past)))
 
@@ -103,11 +111,32 @@ class Recording:
 
         said = partial(said_by, run) if self._thread is not None else None
         station.record(run, first=len(past), begin=create, said=said, ended=end)
-        run.people.posted = partial(self._posted, run.id)
+        run.people.posted = partial(self._posted, weakref.ref(run), station.loop, threading.get_ident())
 
-    def _posted(self, run: str, question: Question, answer: Answer) -> None:
-        kind: Literal["approval", "input"] = question.kind
-        self._home.ask(lambda: say_answer(self._home, run, question.id, answer, kind))
+    def _posted(
+        self,
+        known: weakref.ref[Run],
+        loop: asyncio.AbstractEventLoop,
+        thread: int,
+        question: Question,
+        answer: Answer,
+    ) -> None:
+        """Store the answer, then give it to the run; see `Sending`."""
+
+        async def store() -> None:
+            if (run := known()) is None:
+                return
+            await say_answer(self._home, run.id, question.id, answer, question.kind)
+            with contextlib.suppress(AlreadyAnswered):  # by this same answer: the inbox was faster
+                run.people.deliver(question.id, answer, question.kind)
+
+        def failed(error: HeadwaterError) -> None:
+            if isinstance(error, JournalUnavailable):
+                loop.call_later(LONGEST_PAUSE, self._sending.meanwhile, store, failed)
+            else:
+                _logger.error("The answer to %s could not be stored: %s", question.id, error.message)
+
+        self._sending.say(store, failed=failed, loop=loop, thread=thread)
 
     async def history(self, run: Run) -> tuple[Message, ...]:
         """Creates the run, and returns the messages of the earlier runs of its thread. Raises ThreadBusy."""
@@ -121,3 +150,17 @@ class Recording:
                 raise
             writing.begin = None
         return tuple([decode_message(line) for line in await log.history(run.id)])
+
+
+async def _copy(log: RunLog, run: str, past: Sequence[Event], *, by: str) -> None:
+    """Store the log that the run is resumed from, where its own is still empty.
+
+    It may be called again, after an error: what was stored before is not stored twice. Raises JournalUnavailable, and
+    RunLost if another process has begun the run.
+    """
+    if (await log.info(run)).end:
+        return
+    try:
+        await log.append(Batch(run=run, first=0, lines=tuple(map(encode, past)), by=by))
+    except (Conflict, Closed) as refused:
+        raise RunLost(f"{run} is driven elsewhere. {refused}", hint="Read it with headwater.attach(id).") from None

@@ -18,7 +18,6 @@ from headwater.events.messages import Message
 from headwater.events.questions import Answer
 from headwater.journal.run_log import RunInfo
 from headwater.readers.chunks import StreamChunk
-from headwater.readers.kept_loop import blocks_here
 from headwater.readers.stream import AgentStream
 from headwater.runtime.ear import to_say
 from headwater.runtime.people import question_id
@@ -31,7 +30,7 @@ T = TypeVar("T")
 
 def either(home: Home, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Returns the coroutine's result in sync code, and an awaitable inside a running event loop."""
-    if blocks_here():
+    if home.blocks():
         return home.ask(make)
     return cast("T", make())
 

@@ -6,6 +6,7 @@ it is driven.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from headwater.durable.asked import asked_of
 from headwater.durable.drive import Drivable
 from headwater.durable.home import Home, home_of, journal_url
+from headwater.durable.members import driving_loop
 from headwater.durable.run_ref import RunRef, either
 from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
@@ -51,7 +53,8 @@ def started(
     asked = asked_of(task, history=history, context=context, options=options)
     asked.run_options()
     home = home_of(url)
-    home.register(member)
+    home.members.add(member)
+    loop = driving_loop()
     request = Request(
         agent=member.name,
         body=asked.encode(),
@@ -61,14 +64,20 @@ def started(
         labels=dict(labels or {}),
     )
     request = retention_of(keep).applied(request)
-    return either(home, lambda: _start(home, request, key, when_busy))
+    return either(home, lambda: _start(home, request, key, when_busy, loop))
 
 
-async def _start(home: Home, request: Request, key: str | None, when_busy: Literal["raise", "queue"]) -> RunRef[Any]:
+async def _start(
+    home: Home,
+    request: Request,
+    key: str | None,
+    when_busy: Literal["raise", "queue"],
+    loop: asyncio.AbstractEventLoop | None,
+) -> RunRef[Any]:
     log = await home.log()
     created = await log.create(f"run_{os.urandom(9).hex()}", request, key=key, when_busy=when_busy)
     info = None if created.new else await log.info(created.run)
     if info is None or info.state == "queued":  # a started run is found by the search for due runs
         stands = request if info is None else info.request
-        await home.submit(created.run, not_before=stands.not_before, priority=stands.priority)
+        home.submit(created.run, stands.agent, on=loop, not_before=stands.not_before, priority=stands.priority)
     return RunRef(home, created.run, new=created.new)

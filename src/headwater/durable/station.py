@@ -1,6 +1,9 @@
 """One event loop's part of a journal: its store, its writer, and the runs driven on it.
 
-Owns opening and closing, which happens before the loop ends. `home` owns the heartbeat.
+A station is one worker of the journal. It sends a heartbeat before it claims its first run, and removes itself when its
+loop ends, so that other stations, in this process or another, continue its runs at once.
+
+Owns opening and closing, which happens before the loop ends. `home` sends its later heartbeats.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from headwater.backends.loop_end import before_end
 from headwater.durable.drive import Drivable, drive
 from headwater.errors import HeadwaterError, RunLost
 from headwater.journal.engines.in_process import InProcess
-from headwater.journal.run_log import RunLog
+from headwater.journal.run_log import RunInfo, RunLog, Worker
 from headwater.journal.writer import Begin, Writer, Writing
 from headwater.runtime.run import Run
 
@@ -23,19 +26,38 @@ __all__ = ("Station",)
 
 
 class Station:
-    """See `drive.Place`. `open` returns the store; `worker` is this process, `members` who can be driven in it."""
+    """See `drive.Place`. `open` returns the store, `members` are those that can be driven in this process.
 
-    def __init__(self, open: Callable[[], Awaitable[RunLog]], *, worker: str, members: Mapping[str, Drivable]) -> None:
+    `about` is the worker that the station is in the journal. `submit` has another run driven in this process.
+    """
+
+    def __init__(
+        self,
+        open: Callable[[], Awaitable[RunLog]],
+        *,
+        about: Worker,
+        members: Mapping[str, Drivable],
+        submit: Callable[[RunInfo], None],
+    ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.worker = worker
+        self.about = about
+        self.worker = about.id
         self.members = members
         self.writer = Writer(self.log)
         self.engine: InProcess | None = None
         self.turned = True
         """Whether the loop has responded since the last check."""
+        self.closed = False
+        self.stuck = False
+        """Whether its loop did not respond at the last check: no more runs are submitted to it."""
+        self.claims = False
+        """Whether it has claimed runs, so that it needs heartbeats."""
+        self.told = 0.0
+        """The time of the last heartbeat, on the monotonic clock."""
         self.ahead = 0.0
         """Seconds by which the store's clock is ahead of this machine's, as it was when the store was opened."""
         self._open = open
+        self._submit = submit
         self._opening: asyncio.Task[RunLog] | None = None
         self._serving: asyncio.Task[None] | None = None
         self._writing: dict[str, tuple[Run, Writing]] = {}
@@ -43,14 +65,21 @@ class Station:
 
     async def log(self) -> RunLog:
         """Returns the store, opened on first use. Raises like `open_journal`."""
-        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+        opening = self._opening
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception() is not None)):
             self._opening = self.loop.create_task(self._opened(), name="headwater journal")
-        return await asyncio.shield(self._opening)
+        return await asyncio.shield(self._opening)  # type: ignore[arg-type]  # it was made above
 
     async def _opened(self) -> RunLog:
         log = await self._open()
         self.ahead = await log.now() - time.time()
         return log
+
+    async def claim(self, log: RunLog) -> None:
+        """Sends a heartbeat before the first run is claimed. Raises JournalUnavailable."""
+        if not self.claims:
+            await log.beat(self.about)
+            self.claims, self.told = True, time.monotonic()
 
     # --- runs that are read here
 
@@ -68,9 +97,20 @@ class Station:
         def lost(error: HeadwaterError) -> None:
             run.abandon(error)
 
-        by = f"{self.worker}/{os.urandom(4).hex()}"
+        async def claimed(log: RunLog) -> None:
+            await self.claim(log)
+            await begin(log)
+
         writing = Writing(
-            self.writer, run.id, first=first, by=by, owner=self.worker, lost=lost, begin=begin, said=said, ended=ended
+            self.writer,
+            run.id,
+            first=first,
+            by=f"{self.worker}/{os.urandom(4).hex()}",
+            owner=self.worker,
+            lost=lost,
+            begin=claimed,
+            said=said,
+            ended=ended,
         )
         run.store(writing)
         self._writing[run.id] = run, writing
@@ -82,14 +122,21 @@ class Station:
 
     # --- runs that are driven here
 
-    async def submit(self, run: str, *, not_before: float | None = None, priority: int = 0) -> None:
-        """Drives the run on this loop; see `Executor`. In a process the agent of a run counts, not its queue."""
+    def submit(self, run: str, *, not_before: float | None = None, priority: int = 0) -> None:
+        """Drives the run on this loop; call it in the loop's own thread. A run's agent counts here, not its queue."""
+        if self.closed:
+            return  # it is found in the journal
         if self.engine is None:
             self.engine = InProcess(now=lambda: time.time() + self.ahead)
             self._serving = self.loop.create_task(self.engine.serve(self._drive), name="headwater engine")
-        await self.engine.submit(run, not_before=not_before, priority=priority)
+        self.engine.put(run, not_before=not_before, priority=priority)
+
+    def has(self, run: str) -> bool:
+        """Whether the run is driven here, or is going to be; from any thread."""
+        return self.engine is not None and run in self.engine
 
     async def _drive(self, run: str) -> None:
+        await self.claim(await self.log())
         done = await drive(self, run)
         if done is not None and done.fold.end is not None:
             await self._next_of_thread(run)
@@ -101,13 +148,18 @@ class Station:
         if thread is not None:
             queued = [one for one in await log.runs(states=("queued",), thread=thread) if one.ahead is None]
             for one in queued[-1:]:
-                await self.submit(one.run, not_before=one.request.not_before, priority=one.request.priority)
+                self._submit(one)
 
     @property
     def driving(self) -> bool:
         """Whether a run is driven or read here."""
         self._writing = {run: one for run, one in self._writing.items() if not one[0].over}
-        return bool(self._writing) or (self.engine is not None and bool(self.engine.driven))
+        return bool(self._writing) or self.engaged
+
+    @property
+    def engaged(self) -> bool:
+        """Whether a run is driven here, which needs no reader."""
+        return self.engine is not None and bool(self.engine.driven)
 
     def abandon(self) -> None:
         """Stops driving all runs: the store is unreachable, and others take over."""
@@ -120,7 +172,8 @@ class Station:
             self.engine.let_go()
 
     async def close(self) -> None:
-        """Stops driving, stores the remaining events, and closes the store."""
+        """Stops driving, stores the remaining events, gives the runs back, and closes the store."""
+        self.closed = True
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.wait([self._serving])
@@ -128,7 +181,12 @@ class Station:
         if self._opening is not None:
             opening, self._opening = self._opening, None
             with contextlib.suppress(HeadwaterError, asyncio.CancelledError):
-                await (await opening).close()
+                log = await opening
+                try:
+                    if self.claims:
+                        await log.forget(self.worker)
+                finally:
+                    await log.close()
 
 
 _ATTACH = "Another process continues it: read it with headwater.attach(id)."

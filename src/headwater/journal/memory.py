@@ -339,7 +339,7 @@ class MemoryLog(RunLog):
                     continue
                 why = None if run.over or self._ahead(run.request.thread, run.id) else self._why(run, now, dead_after)
                 if why is not None and len(found) < limit:
-                    found.append(Due(run.id, run.request.queue, run.request.priority, why))
+                    found.append(Due(run.id, run.request.queue, run.request.priority, why, run.request.agent))
             return found
 
     def _why(self, run: _Run, now: float, dead_after: float) -> Literal["unclaimed", "wake", "owner"] | None:

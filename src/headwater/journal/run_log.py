@@ -277,6 +277,7 @@ class Due(msgspec.Struct, frozen=True):
     priority: int
     why: Literal["unclaimed", "wake", "owner"]
     """Not started; its time has come or it got a letter; its owner sends no heartbeat."""
+    agent: str
 
 
 # --- the protocol

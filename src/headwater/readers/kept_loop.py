@@ -24,7 +24,7 @@ from headwater.backends.interrupt import running_loop
 from headwater.backends.loop_end import resume, suspend
 from headwater.errors import LoopMisuse
 
-__all__ = ("KeptLoop", "blocks_here", "in_loop", "kept_loop", "kept_loop_for", "refuse_inside_loop")
+__all__ = ("KeptLoop", "blocks_here", "in_loop", "is_kept", "kept_loop", "kept_loop_for", "refuse_inside_loop")
 
 T = TypeVar("T")
 
@@ -52,6 +52,11 @@ def blocks_here() -> bool:
     """
     running = running_loop()
     return running is None or (running in _kept_loops and not _in_async_code()) or _in_notebook_cell()
+
+
+def is_kept(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the loop is kept for sync code, so that it runs only while a caller waits."""
+    return loop in _kept_loops
 
 
 def _in_async_code() -> bool:

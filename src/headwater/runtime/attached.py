@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Awaitable, Coroutine, Mapping
-from typing import Any, Final, Literal, Protocol, TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
-from headwater.backends.interrupt import running_loop
 from headwater.backends.remote.log import RemoteLog
 from headwater.errors import (
     AlreadyAnswered,
@@ -32,15 +30,11 @@ from headwater.events.questions import Answer, Question
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.from_log import DrivenElsewhere
 from headwater.runtime.people import Approver, answer_of
+from headwater.runtime.sending import Blocking
 
-__all__ = ("Attached", "Blocking")
-
-T = TypeVar("T")
+__all__ = ("Attached",)
 
 _logger = logging.getLogger("headwater.remote")
-
-ARRIVAL_SECONDS: Final = 60.0
-"""How long a thread waits for its request to arrive: longer than the request's own timeout."""
 
 _MEANS: Final[Mapping[str, Mapping[str, type[HeadwaterError]]]] = {
     "cancel": {},
@@ -51,34 +45,21 @@ _MEANS: Final[Mapping[str, Mapping[str, type[HeadwaterError]]]] = {
 """The requests to a run, and the errors for a server's refusals, the same as for a local run."""
 
 
-class Blocking(Protocol):
-    """How sync code waits for a coroutine: this layer has no loop for that."""
-
-    def blocks(self) -> bool:
-        """Whether the caller is sync code, which may be blocked."""
-
-    def wait(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop | None) -> T:
-        """Runs the coroutine to its end, on `loop` if it belongs to this thread and is idle."""
-
-
 class Attached(DrivenElsewhere):
     """The run whose log `remote` reads. `approver` answers its questions, unless someone else is faster."""
 
     def __init__(
         self, remote: RemoteLog, *, blocking: Blocking, approver: Approver | None = None, keep_log: bool = False
     ) -> None:
-        super().__init__()
+        super().__init__(blocking)
         self.id = remote.run
         self.wants_log = keep_log
         self.approver = approver
         self._remote = remote
-        self._blocking = blocking
         self._to_ask: list[str] = []
         self._given: set[str] = set()
         """The questions that were answered here, by a call of `answer`."""
         self._asking: dict[str, asyncio.Task[None]] = {}
-        self._saying: set[asyncio.Task[None]] = set()
-        self._turn = asyncio.Lock()
         self._cancelled = self._cancel_told = False
 
     # --- reading
@@ -93,7 +74,7 @@ class Attached(DrivenElsewhere):
         self.id = self._remote.run
         if self._cancelled and not self._cancel_told:
             self._cancel_told = True
-            self._say_meanwhile("cancel", {})
+            self._sending.meanwhile(lambda: self._post("cancel", {}), self._unsaid)
         return events
 
     def append(self, event: Event) -> Awaitable[Any] | None:
@@ -117,11 +98,12 @@ class Attached(DrivenElsewhere):
     @property
     def settled(self) -> bool:
         """Whether nothing is left on its loop: all requests have arrived, no approver is running."""
-        return all(task.done() for task in (*self._saying, *self._asking.values()))
+        return super().settled and all(task.done() for task in self._asking.values())
 
     async def settle(self) -> None:
         """Waits until that is the case."""
-        while left := [task for task in (*self._saying, *self._asking.values()) if not task.done()]:
+        await super().settle()
+        while left := [task for task in self._asking.values() if not task.done()]:
             await asyncio.wait(left)
 
     # --- requests to the run
@@ -173,35 +155,8 @@ class Attached(DrivenElsewhere):
         )
 
     def _say(self, action: str, body: Any) -> None:
-        """Sends a POST request to the run: in sync code it has arrived when this returns; in async code it is under
-        way."""
-        loop = self._event_loop
-        if not self._blocking.blocks():
-            loop = loop if loop is not None else asyncio.get_running_loop()
-            if loop is running_loop():
-                self._say_meanwhile(action, body)
-            else:
-                loop.call_soon_threadsafe(self._say_meanwhile, action, body)
-        elif loop is not None and loop.is_running() and threading.get_ident() != self._thread:
-            asyncio.run_coroutine_threadsafe(self._post(action, body), loop).result(ARRIVAL_SECONDS)
-        else:
-            self._blocking.wait(self._post(action, body), loop)
-
-    def _say_meanwhile(self, action: str, body: Any) -> None:
-        task = asyncio.ensure_future(self._in_turn(action, body))
-        self._saying.add(task)
-        task.add_done_callback(self._saying.discard)
-
-    async def _in_turn(self, action: str, body: Any) -> None:
-        """Sends it after earlier requests. The reading raises a refusal, unless others were faster."""
-        try:
-            async with self._turn:
-                await self._post(action, body)
-        except (AlreadyAnswered, RunEnded) as late:
-            _logger.info("%s", late.message)  # the log shows who was first
-        except HeadwaterError as error:
-            if not self.over:
-                self.task_failed(error)
+        """Sends a POST request to the run; see `Sending`."""
+        self._send(lambda: self._post(action, body))
 
     async def _post(self, action: str, body: Any) -> None:
         await self._remote.server.ask(self._remote.place(action), body, means=_MEANS[action])

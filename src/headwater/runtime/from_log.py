@@ -6,13 +6,14 @@ answers to the process that drives the run.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Literal
 
 from headwater.backends.interrupt import running_loop
-from headwater.errors import AlreadyAnswered, Parked, RunEnded, UsageError
+from headwater.errors import AlreadyAnswered, HeadwaterError, Parked, RunEnded, UsageError
 from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -30,6 +31,7 @@ from headwater.runtime.ending import CancelledBy
 from headwater.runtime.people import People, refuse_other_kind, unknown_question
 from headwater.runtime.place import Placed
 from headwater.runtime.run import Run
+from headwater.runtime.sending import Blocking, Sending
 
 __all__ = ("DrivenElsewhere", "FromLog")
 
@@ -141,10 +143,11 @@ class FromLog(Run):
 class DrivenElsewhere(FromLog):
     """A run whose log grows while it is read: another process drives it, and its questions can be answered here."""
 
-    def __init__(self) -> None:
+    def __init__(self, blocking: Blocking) -> None:
         super().__init__()
         self.answered: dict[str, str] = {}
         """Who answered, by question id."""
+        self._sending = Sending(blocking)
         self._people = PeopleElsewhere(self)
 
     @property
@@ -160,6 +163,26 @@ class DrivenElsewhere(FromLog):
         """See FromLog."""
         super().begin_anew()
         self.answered.clear()
+
+    def _send(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Says something to the run: in sync code it has arrived when this returns; in async code it is under way, and
+        the reading raises what was refused.
+        """
+        self._sending.say(make, failed=self._unsaid, loop=self._event_loop, thread=self._thread)
+
+    def _unsaid(self, error: HeadwaterError) -> None:
+        if not self.over:
+            self.task_failed(error)
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that was said has arrived."""
+        return not self._sending.under_way
+
+    async def settle(self) -> None:
+        """Waits until that is the case."""
+        while left := self._sending.under_way:
+            await asyncio.wait(left)
 
     def append(self, event: Event) -> Awaitable[Any] | None:
         """See FromLog. Records who answered."""

@@ -7,7 +7,6 @@ here writes to the log, runs a tool or knows an agent.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import threading
 import time
@@ -79,7 +78,8 @@ class People:
         self.post: Post | None = None
         """Stores an approver's answer or an expiry; returns the valid answer."""
         self.posted: Callable[[Question, Answer], None] | None = None
-        """Stores an answer from outside the loop, in any thread. Raises AlreadyAnswered."""
+        """Stores an answer and delivers it, from any thread. Raises AlreadyAnswered in plain code; in async code it is
+        stored meanwhile."""
         self._lock = threading.Lock()
         self._open: dict[str, Waiting] = {}
         self._answered: dict[str, str] = {}
@@ -115,8 +115,6 @@ class People:
         if self.posted is not None:
             waiting, answer = self._checked(id, answer, kind)
             self.posted(waiting.question, answer)
-            with contextlib.suppress(AlreadyAnswered):  # by this same answer: the inbox was faster
-                self.deliver(id, answer, kind)
             return
         self.deliver(id, answer, kind)
 

@@ -245,7 +245,7 @@ async def due(db: Database, agents: list[str] | None, dead_after: float, limit: 
     """The open runs that somebody should drive."""
     rows = await (await db.execute(DUE, {"dead": float(dead_after), "agents": agents, "limit": limit})).fetchall()
     asked = [(root, _request.decode(request), why) for root, request, why in rows]
-    return [Due(root, request.queue, request.priority, why) for root, request, why in asked]
+    return [Due(root, request.queue, request.priority, why, request.agent) for root, request, why in asked]
 
 
 async def unpacked(db: Database, after: float, limit: int) -> list[int]:

@@ -238,7 +238,7 @@ def due(db: sqlite3.Connection, now: float, agents: list[str] | None, dead_after
         {"now": now, "dead": dead_after, "agents": None if agents is None else json.dumps(agents), "limit": limit},
     ).fetchall()
     asked = [(root, _request.decode(request), why) for root, request, why in rows]
-    return [Due(root, request.queue, request.priority, why) for root, request, why in asked]
+    return [Due(root, request.queue, request.priority, why, request.agent) for root, request, why in asked]
 
 
 def unpacked(db: sqlite3.Connection, before: float, limit: int) -> list[int]:

@@ -184,6 +184,7 @@ async def a_run_is_due_when_somebody_should_drive_it(s: Stores) -> None:
     s.same("due in an hour", await due(s, fresh, later, over, past, dead_after=3600), [])
     one = next(one for one in await s.b.due(dead_after=0.0, limit=100_000) if one.run == fresh)
     s.same("what it says", (one.queue, one.priority, one.why), ("q", 5, "unclaimed"))
+    s.same("whose it is", one.agent, f"agent_{s.mark}")
 
     worker = Worker(id=s.name("worker"), host="h", boot="b", pid=1)
     await s.a.beat(worker)
