@@ -207,3 +207,48 @@ def test_a_forked_child_has_its_own_threads() -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "7"
+
+
+def test_a_thread_that_waits_for_another_job_lets_one_more_run() -> None:
+    crew = Pool(1)
+    inner, done = threading.Event(), threading.Event()
+
+    def outer() -> None:
+        with crew.stretched():
+            crew.submit(inner.set)
+            assert inner.wait(SOON)
+        done.set()
+
+    crew.submit(outer)
+    assert done.wait(SOON)
+
+
+def test_a_job_that_waits_already_is_begun_when_a_thread_steps_aside() -> None:
+    crew = Pool(1)
+    inner, queued, done = threading.Event(), threading.Event(), threading.Event()
+
+    def outer() -> None:
+        assert queued.wait(SOON)
+        with crew.stretched():
+            assert inner.wait(SOON)
+        done.set()
+
+    crew.submit(outer)
+    crew.submit(inner.set)
+    queued.set()
+    assert done.wait(SOON)
+
+
+def test_a_tool_thread_knows_the_pool_that_it_steps_aside_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    crew, done = Pool(1), threading.Event()
+    monkeypatch.setattr(pool, "_pools", {0: crew})
+
+    def outer() -> None:
+        with pool.aside():
+            contextvars.Context().run(pool.submit, done.set)
+            assert done.wait(SOON)
+
+    pool.submit(outer)
+    assert done.wait(SOON)
+    with pool.aside():
+        pass

@@ -22,6 +22,7 @@ from headwater.journal.engines.executor import aside
 from headwater.journal.run_log import Page
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.from_log import DrivenElsewhere
+from headwater.tools import pool
 
 __all__ = ("Followed",)
 
@@ -40,7 +41,7 @@ class Followed(DrivenElsewhere):
             log = await self._interruptible.wait(self._home.log())
             self._pages = log.tail(self.id)
         try:
-            with aside():
+            with aside(), pool.aside():
                 page = await self._interruptible.wait(_next(self._pages))
         except _End:
             return self._ended()

@@ -7,15 +7,16 @@ a hanging tool must not keep the program from ending. Owns only threads; it does
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-__all__ = ("MAX_TOOL_THREADS", "Pool", "call", "submit")
+__all__ = ("MAX_TOOL_THREADS", "Pool", "aside", "call", "submit")
 
 T = TypeVar("T")
 
@@ -72,6 +73,19 @@ class Pool:
                 self._jobs.remove(job)
                 raise
 
+    @contextlib.contextmanager
+    def stretched(self) -> Iterator[None]:
+        """One more thread may run meanwhile: one of them waits for what another job does."""
+        with self._changed:
+            self._limit += 1
+            if self._jobs and self._threads < self._limit:
+                self._start(self._jobs[0])
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._limit -= 1
+
     def _take_back(self, job: Callable[[], None]) -> bool:
         with self._changed:
             try:
@@ -103,6 +117,7 @@ class Pool:
 # A sync tool may run an agent with sync tools, and wait for them. With one shared limit, that many waiting tools would
 # leave no thread for those they wait for; so each depth has its own pool.
 _depth: contextvars.ContextVar[int] = contextvars.ContextVar("headwater_tool_depth", default=0)
+_inside: contextvars.ContextVar[Pool | None] = contextvars.ContextVar("headwater_tool_pool", default=None)
 _pools: dict[int, Pool] = {}
 _lock = threading.Lock()
 
@@ -116,7 +131,19 @@ def submit(job: Callable[[], None]) -> Callable[[], bool]:
             pool = _pools[depth] = Pool()
     variables = contextvars.copy_context()
     variables.run(_depth.set, depth + 1)
+    variables.run(_inside.set, pool)
     return pool.submit(lambda: variables.run(job))
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """Around waiting for a run that is driven elsewhere, whose tools may need threads of the same pool.
+
+    In a tool thread, which waits, one more thread may run meanwhile.
+    """
+    pool = _inside.get()
+    with contextlib.nullcontext() if pool is None else pool.stretched():
+        yield
 
 
 async def call(function: Callable[[], T]) -> T:
