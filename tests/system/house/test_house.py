@@ -33,7 +33,6 @@ MAX_CLASS_LINES: Final = 400
 WITHOUT_TEST: Final[Mapping[str, str]] = {
     "__main__.py": "starts the command and nothing else: tests/cli/test_run.py runs it",
     "backends/base.py": "protocols alone",
-    "journal/engines/executor.py": "a protocol alone",
     "runtime/job.py": "a record and protocols: every test of runtime/agent_run makes one",
     "tools/work.py": "protocols alone",
     "version.py": "one constant",
