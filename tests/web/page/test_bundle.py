@@ -80,6 +80,19 @@ def test_every_kind_of_export_is_returned(monkeypatch: pytest.MonkeyPatch) -> No
     assert "sourceMapping" not in script
 
 
+def test_comments_are_left_out_and_strings_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (
+        '// a note\nconst said = "; // said"; // a note\nswitch (said) { // a note\n'
+        '  default: // a note\n}\nconst where = "http://here";\n'
+    )
+    monkeypatch.setattr(bundle, "text", {"app.js": source}.__getitem__)
+    bundle.script.cache_clear()
+    script = bundle.script()
+    bundle.script.cache_clear()
+    assert "a note" not in script
+    assert 'const said = "; // said";\nswitch (said) {\ndefault:\n}\nconst where = "http://here";\n' in script
+
+
 @pytest.mark.parametrize("name", ["preact", "htm", "marked"])
 def test_vendored_modules_are_listed_with_their_licence(name: str) -> None:
     assert f"{name}.mjs" in NOTICE.read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ _IMPORT: Final = re.compile(
 _DECLARED: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (?P<name>\w+))", re.M)
 _LISTED: Final = re.compile(r"export\s*\{(?P<names>[^}]*)\};?")
 _DEFAULT: Final = re.compile(r"export default ")
-_COMMENT: Final = re.compile(r"^\s*//.*\n|^\s+", re.M)
+_COMMENT: Final = re.compile(r"^\s*//.*\n|^\s+|(?<=[;:,{}\])]) +// [^\"'`\n]*$", re.M)
 _MAP: Final = re.compile(r"^//# sourceMappingURL=.*$", re.M)
 
 
@@ -39,7 +39,7 @@ def index() -> str:
 def style() -> str:
     """Returns the style sheet, without comments and unnecessary whitespace."""
     sheet = re.sub(r"/\*.*?\*/", "", text("style.css"), flags=re.S)
-    return re.sub(r"\s*([{};,>])\s*", r"\1", re.sub(r"\s+", " ", sheet)).replace(";}", "}").strip()
+    return re.sub(r"\s*([{};,>])\s*|(?<=:)\s+", r"\1", re.sub(r"\s+", " ", sheet)).replace(";}", "}").strip()
 
 
 @cache
