@@ -101,7 +101,7 @@ async function assistantUi() {
   }
   const fails = await said("fails");
   assert.deepEqual([text(fails), /gone/.test(fails.errors[0])], ["Half ", true]);
-  for (const [approved, result] of [[true, "sent to ann"], [false, "Refused: No."]]) {
+  for (const [approved, result] of [[true, "sent to ann"], [false, "Denied: No."]]) {
     const one = await said("approval");
     await one.core.respondToToolApproval({ approvalId: call(one).approval.id, approved, reason: "No." });
     while (one.core.isRunning() || !text(one)) await pause(20);

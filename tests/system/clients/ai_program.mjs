@@ -148,7 +148,7 @@ async function approvals(ai, version) {
       body: JSON.stringify({ approval: id, allowed: true }),
     });
     await sending;
-    assert.deepEqual([one.seen.errors, text(one), asked().data.state], [[], "Done.", "allowed"]);
+    assert.deepEqual([one.seen.errors, text(one), asked().data.state], [[], "Done.", "approved"]);
     return;
   }
   for (const approved of [true, false]) {
