@@ -9,6 +9,7 @@ Owns the format of URLs. A store's module is imported when it is first opened.
 
 from __future__ import annotations
 
+import importlib
 import threading
 import urllib.parse
 from typing import Final
@@ -18,7 +19,7 @@ from headwater.journal.addresses import is_postgres_url, shown
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import RunLog
 
-__all__ = ("check_url", "open_journal", "schema_version", "upgrade")
+__all__ = ("check_url", "need", "open_journal", "schema_version", "upgrade")
 
 _HOW: Final = "Write sqlite:///runs.db, postgresql://user@host/database or memory:."
 
@@ -76,14 +77,15 @@ def _check_postgres(url: str) -> None:
         )
 
 
-def _import_psycopg(url: str) -> None:
-    """Raises ConfigurationError where it is not installed."""
-    try:
-        import psycopg  # noqa: F401
-    except ImportError as error:
-        raise ConfigurationError(
-            f"The journal {shown(url)} needs psycopg: {error}.", hint='Run: pip install "headwater[postgres]"'
-        ) from None
+def need(url: str, *packages: str) -> None:
+    """Imports what the store in PostgreSQL is used with. Raises ConfigurationError if it is not installed."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise ConfigurationError(
+                f"The journal {shown(url)} needs {package}: {error}.", hint='Run: pip install "headwater[postgres]"'
+            ) from None
 
 
 async def open_journal(url: str) -> RunLog:
@@ -100,7 +102,7 @@ async def open_journal(url: str) -> RunLog:
             _memory = _memory or MemoryLog()
             return _memory
     if store == "postgresql":
-        _import_psycopg(url)
+        need(url, "psycopg")
         from headwater.journal.postgres.store import PostgresLog
 
         return await PostgresLog.open(url)
@@ -118,7 +120,7 @@ async def upgrade(url: str) -> int:
     if store == "memory":
         return 0
     if store == "postgresql":
-        _import_psycopg(url)
+        need(url, "psycopg", "procrastinate")
         from headwater.journal.postgres.store import upgrade_postgres
 
         return await upgrade_postgres(url)
@@ -133,7 +135,7 @@ def schema_version(url: str) -> int:
     if store == "memory":
         return 0
     if store == "postgresql":
-        _import_psycopg(url)
+        need(url, "psycopg")
         from headwater.journal.postgres import schema as postgres
 
         return len(postgres.MIGRATIONS)

@@ -39,6 +39,8 @@ class InProcess(Executor):
         self._aside = 0
         """How many of the driven runs wait for other runs."""
         self._news = asyncio.Event()
+        self.freed = asyncio.Event()
+        """Set when fewer runs are busy."""
         self._draining = False
 
     def __contains__(self, run: str) -> bool:
@@ -49,6 +51,11 @@ class InProcess(Executor):
     def driven(self) -> frozenset[str]:
         """The runs that are being driven."""
         return frozenset(self._driven)
+
+    @property
+    def busy(self) -> int:
+        """The number of runs that are driven and wait for no other run, or are about to be driven."""
+        return len(self._driven) - self._aside + len(self._queued)
 
     async def submit(
         self, run: str, *, queue: str = "default", not_before: float | None = None, priority: int = 0
@@ -110,12 +117,14 @@ class InProcess(Executor):
     def _ended(self, run: str) -> None:
         del self._driven[run]
         self._news.set()
+        self.freed.set()
         if (again := self._again.pop(run, None)) is not None:
             self._put(run, *again)
 
     def _stepped(self, change: int) -> None:
         self._aside += change
         self._news.set()
+        self.freed.set()
 
     def let_go(self) -> None:
         """Cancel what is driven, and go on serving."""

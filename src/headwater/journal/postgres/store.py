@@ -47,10 +47,17 @@ OF_LATE: Final = 2.0
 
 
 async def upgrade_postgres(url: str) -> int:
-    """Make or update the tables. Returns the version that was there before. Raises as `PostgresLog.open` does."""
+    """Make or update the tables, the queue's too. Returns the version that was there before.
+
+    Raises as `PostgresLog.open` does.
+    """
+    from headwater.journal.engines.queue_tables import set_up_queue
+
     db = await connect(url)
     try:
-        return await set_up(db, url)
+        before = await set_up(db, url)
+        await set_up_queue(db, url)
+        return before
     finally:
         await db.close()
 

@@ -1,0 +1,202 @@
+"""The engine of many machines: the ids of submitted runs wait in procrastinate's tables, in the journal's PostgreSQL.
+
+Theory of operation. A submitted run is one job, whose queueing lock is the run's id: it waits once, however often it is
+submitted. A worker with room takes jobs out and deletes them in the same transaction, and drives the runs as tasks of
+its event loop. So a job is never in progress, and nothing is ever retried: from then on the run's owner in the journal
+counts, and the search for due runs finds what a dead worker had taken.
+
+Notifications wake a worker sooner; behind a pooler in transaction mode there are none, and it polls more often.
+
+Owns the jobs; `in_process` owns the driven runs. It belongs to the event loop that it is used in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import psycopg
+from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager, get_channel_for_queues
+
+from headwater.errors import HeadwaterError
+from headwater.journal.engines.executor import Drive, Executor
+from headwater.journal.engines.in_process import InProcess
+from headwater.journal.engines.queue_tables import check_queue_version, queue_tables, set_up_queue
+from headwater.journal.postgres.connection import Connection, Database, connect
+
+__all__ = ("Procrastinate",)
+
+TASK: Final = "headwater.drive"
+
+QUIET: Final = 2.0
+"""Seconds between two looks into the queue; a notification comes sooner."""
+
+BLIND: Final = 0.25
+"""Seconds between two looks if there are no notifications."""
+
+AT_ONCE: Final = 8
+"""Jobs in one transaction: few, so that workers share a burst."""
+
+_logger = logging.getLogger("headwater.journal")
+
+
+class Procrastinate(Executor):
+    """Opens the queue of the journal with that URL on first use. `now` is the clock of `not_before`, the store's."""
+
+    def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
+        self.here = InProcess(now=now)
+        """The runs that are driven in this process."""
+        self._url = url
+        self._now = now
+        self._connection = Connection(url)
+        self._checked = False
+        self._news = asyncio.Event()
+        self._draining = False
+        self._interval = BLIND
+
+    # --- submitting
+
+    async def submit(
+        self, run: str, *, queue: str = "default", not_before: float | None = None, priority: int = 0
+    ) -> None:
+        """See Executor. Raises JournalUnavailable, and JournalMismatch if another version has set up the queue."""
+        later = not_before is not None and not_before > self._now()
+        job = Job(
+            queue=queue,
+            lock=None,
+            queueing_lock=run,
+            task_name=TASK,
+            task_kwargs={"run": run},
+            priority=priority,
+            scheduled_at=datetime.fromtimestamp(not_before, UTC) if later and not_before is not None else None,
+        )
+        await self._check()
+        if not await self._connection.do(lambda db: _defer(db, job)) and not later:
+            await self._connection.do(lambda db: _hasten(db, job))
+
+    async def _check(self) -> None:
+        """Sets up a new queue. Raises JournalMismatch."""
+        if not self._checked:
+            db = await connect(self._url)
+            try:
+                if not await check_queue_version(db, self._url):
+                    await set_up_queue(db, self._url)
+            finally:
+                await db.close()
+            self._checked = True
+
+    # --- serving
+
+    async def serve(
+        self, drive: Drive, *, queues: Sequence[str] = ("default",), concurrency: int = 100, name: str = ""
+    ) -> None:
+        """See Executor. While the queue does not answer, it tries again; driven runs continue."""
+        await self._check()
+        loop = asyncio.get_running_loop()
+        others = [
+            loop.create_task(self._listen(queues), name="headwater queue listener"),
+            loop.create_task(self._take_all(queues, concurrency), name="headwater queue"),
+        ]
+        try:
+            await self.here.serve(drive, concurrency=concurrency)
+        finally:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others)
+
+    async def _take_all(self, queues: Sequence[str], concurrency: int) -> None:
+        """Takes jobs whenever there is room for more runs."""
+        here = self.here
+        while not self._draining:
+            here.freed.clear()
+            self._news.clear()
+            room = min(concurrency - here.busy, AT_ONCE)
+            if room <= 0:
+                await here.freed.wait()
+                continue
+            try:
+                taken = await self._connection.do(lambda db: _take(db, queues, room))  # noqa: B023 - done at once
+            except HeadwaterError as error:
+                _logger.warning("The queue cannot be read: %s", error.message)
+                taken = []
+            for run, priority in taken:
+                here.put(run, priority=priority)
+            if len(taken) < room:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._interval):
+                        await self._news.wait()
+
+    async def _listen(self, queues: Sequence[str]) -> None:
+        """Waits for procrastinate's notifications, for ever, or until a pooler shows that there are none."""
+        while True:
+            try:
+                db = await connect(self._url)
+            except HeadwaterError:
+                await asyncio.sleep(QUIET)
+                continue
+            try:
+                if db.prepare_threshold is None:  # see `connect`: a pooler, which delivers no notifications
+                    return
+                for channel in get_channel_for_queues(queues):
+                    await db.execute(psycopg.sql.SQL("listen {}").format(psycopg.sql.Identifier(channel)))
+                self._interval = QUIET
+                self._news.set()
+                async for _ in db.notifies():
+                    self._news.set()
+            except (psycopg.Error, OSError):
+                pass
+            finally:
+                self._interval = BLIND
+                await db.close()
+            await asyncio.sleep(1.0)
+
+    async def drain(self, seconds: float) -> None:
+        """See Executor."""
+        self._draining = True
+        await self.here.drain(seconds)
+
+    async def close(self) -> None:
+        """Closes the connection to the queue."""
+        await self._connection.close()
+
+
+async def _defer(db: Database, job: Job) -> bool:
+    """Returns False if the run waits already."""
+    try:
+        async with queue_tables(db) as jobs:
+            await jobs.defer_job_async(job)
+    except AlreadyEnqueued:
+        return False
+    return True
+
+
+async def _hasten(db: Database, job: Job) -> None:
+    """Replaces the job of the run that waits for its time."""
+    with contextlib.suppress(AlreadyEnqueued):
+        async with queue_tables(db) as jobs:
+            for waiting in await jobs.list_jobs_async(queueing_lock=job.queueing_lock, status=Status.TODO.value):
+                if waiting.scheduled_at is not None and waiting.id is not None:
+                    await jobs.cancel_job_by_id_async(waiting.id, delete_job=True)
+                    await jobs.defer_job_async(job)
+
+
+async def _take(db: Database, queues: Sequence[str], room: int) -> list[tuple[str, int]]:
+    """Takes at most that many jobs out of the queue. Returns their runs and priorities."""
+    taken: list[tuple[str, int]] = []
+    async with queue_tables(db) as jobs:
+        while len(taken) < room and (job := await _next(jobs, queues)) is not None:
+            await jobs.finish_job(job, status=Status.SUCCEEDED, delete_job=True)
+            taken.append((str(job.task_kwargs["run"]), job.priority))
+    return taken
+
+
+async def _next(jobs: JobManager, queues: Sequence[str]) -> Job | None:
+    # No worker is registered with procrastinate: the job is deleted before anyone else can see that it was taken.
+    return await jobs.fetch_job(queues=[*queues], worker_id=None)  # type: ignore[arg-type]
