@@ -214,6 +214,31 @@ def test_a_server_that_has_stopped_begins_nothing() -> None:
     asyncio.run(main())
 
 
+def test_a_request_that_is_accepted_as_the_server_stops_is_refused() -> None:
+    async def main() -> None:
+        site = Site([speaker("a")])
+        body = json.dumps(opening()).encode()
+        headers = [(name.encode(), value.encode()) for name, value in JSON.items()]
+        scope = {"type": "http", "method": "POST", "path": "/mcp", "query_string": b"", "headers": headers}
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        answer = await MCPRoutes(site).serve(Request(scope, receive), None)
+        await site.manager.shutdown()
+        for _ in range(10):
+            await asyncio.sleep(0)  # the sessions end
+        await answer(scope, receive, send)
+        assert sent[0]["status"] == 503
+        assert b"shutting down" in sent[1]["body"]
+
+    asyncio.run(main())
+
+
 @each_age
 def test_a_call_is_answered_when_the_server_stops(mode: str) -> None:
     async def main() -> None:

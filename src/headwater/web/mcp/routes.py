@@ -76,7 +76,7 @@ class MCPRoutes:
             said = f"MCP needs the package mcp, 2.3 or later ({error})."
             raise Problem("not_configured", said, hint='Install it: pip install "headwater[mcp]".') from error
         if self._site.manager.stopped.is_set():
-            raise Problem("shutting_down", "The server is shutting down.", hint="Try again soon.", retry_after=5)
+            raise _stopped()
         if self._sessions is None or self._task is None or self._task.done():
             limits = self._site.limits
             self._sessions = sessions = StreamableHTTPSessionManager(
@@ -119,6 +119,9 @@ class _Answer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the base class."""
+        if self._site.manager.stopped.is_set():  # since the request was accepted: the sessions have ended
+            await refusal(_stopped())(scope, receive, send)
+            return
         from headwater.web.mcp.calls import ASKING, Asking
 
         asking = Asking(self._caller, asyncio.Event())
@@ -170,6 +173,10 @@ class _Hears:
         finally:
             heard.cancel()
             stopping.cancel()
+
+
+def _stopped() -> Problem:
+    return Problem("shutting_down", "The server is shutting down.", hint="Try again soon.", retry_after=5)
 
 
 def _user(caller: str | None) -> dict[str, Any]:
