@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from headwater.runtime.view import clip_tool_results
     from headwater.tools.context import ToolContext
     from headwater.tools.declaration import Tool, tool
+    from headwater.tools.mcp.declaration import MCP
     from headwater.workflows import ConcurrentWorkflow, Edge, GraphWorkflow, Results, SequentialWorkflow
 
 _HOMES = {
@@ -46,6 +47,7 @@ _HOMES = {
     "HeadwaterError": "errors",
     "Image": "events.messages",
     "IncompleteStream": "errors",
+    "MCP": "tools.mcp.declaration",
     "Message": "events.messages",
     "Model": "agents.model",
     "ProviderTool": "providers.request",
@@ -85,6 +87,7 @@ __all__ = (
     "HeadwaterError",
     "Image",
     "IncompleteStream",
+    "MCP",
     "Message",
     "Model",
     "ProviderTool",

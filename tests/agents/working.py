@@ -23,6 +23,9 @@ class Working:
     def emit(self, data: Any) -> None:
         raise AssertionError
 
+    def asked_before(self) -> tuple[Any, ...]:
+        return ()
+
     async def ask(self, asked: Any) -> Any:
         raise AssertionError
 

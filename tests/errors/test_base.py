@@ -40,6 +40,7 @@ def arguments_of(kind: type[HeadwaterError]) -> dict[str, Any]:
         "action": "cancel",
         "log": (1, 2),
         "pending": (3,),
+        "server": "files",
         **BESIDES,
     }
     return {name: values[name] for name in inspect.signature(kind).parameters}

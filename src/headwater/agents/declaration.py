@@ -42,7 +42,7 @@ from headwater.runtime.thread import Thread
 from headwater.runtime.view import View
 from headwater.schema.well_formed import all_well_formed, well_formed
 from headwater.tools.context_type import required
-from headwater.tools.work import Approval, Offered, ToolErrors
+from headwater.tools.work import Approval, Offered, Toolbox, ToolErrors
 
 __all__ = ("Declaration",)
 
@@ -157,6 +157,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         self._fallback = models("fallback", given["fallback"])
         self._tools: dict[str, Offered] = {}
         self._provider_tools: tuple[ProviderTool, ...] = ()
+        self._toolboxes: tuple[Toolbox, ...] = ()
         self.handoffs: tuple[Declaration[Any, Any], ...] = validation.items("handoffs", handoffs, "agent, …")
         for other in self.handoffs:
             if not isinstance(other, Declaration):
@@ -198,11 +199,11 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
     @property
     def tools(self) -> tuple[Any, ...]:
         """The agent's tools."""
-        return (*self._tools.values(), *self._provider_tools)
+        return (*self._tools.values(), *self._provider_tools, *self._toolboxes)
 
     @tools.setter
     def tools(self, tools: Iterable[Any] | None) -> None:
-        self._tools, self._provider_tools = _offered(tools)
+        self._tools, self._provider_tools, self._toolboxes = _offered(tools)
 
     @property
     def output_type(self) -> Any:
@@ -322,7 +323,8 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         asked = self._model if model is None else model
         llm = self.llm if model is None else self._model_of(model)
         said = self.instructions if instructions is None else validation.instructions(instructions)
-        offered, theirs = (self._tools, self._provider_tools) if tools is None else _offered(tools)
+        own = (self._tools, self._provider_tools, self._toolboxes)
+        offered, theirs, toolboxes = own if tools is None else _offered(tools)
         output = self._output if output_type is None else output_of(output_type)
         if output is not None:
             output = output.asked(validation.choice("output_mode", output_mode or self.output_mode, MODES) or "native")
@@ -350,6 +352,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             offers=offered_to_clients(
                 self.client_tools if client_tools is None else client_specs(client_tools), all_tools
             ),
+            toolboxes=toolboxes,
             view=self.view,
             provider_tools=theirs,
             output=output,
@@ -361,7 +364,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             tool_errors=self.tool_errors,
             approval=self.approval,
             approver=validation.callback("approver", approver) or self.approver,
-            wants_log=(self.keep_log if keep_log is None else keep_log) or self._asks(offered, set()),
+            wants_log=(self.keep_log if keep_log is None else keep_log) or self._asks(offered, toolboxes, set()),
             context=context,
             quiet=self.print_on is False,
         )
@@ -370,9 +373,11 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         """Whether a run of this agent may wait for people, so that its log is kept. `seen` are the agents visited."""
         if id(self) in seen:
             return False
-        return self._asks(self._tools, seen)
+        return self._asks(self._tools, self._toolboxes, seen)
 
-    def _asks(self, offered: Mapping[str, Offered], seen: set[int]) -> bool:
+    def _asks(self, offered: Mapping[str, Offered], toolboxes: tuple[Toolbox, ...], seen: set[int]) -> bool:
+        if toolboxes:
+            return True  # any server may ask people
         if not (self.approval or offered or self.handoffs):
             return False
         seen.add(id(self))
@@ -440,20 +445,26 @@ Declaration.__init__.__qualname__ = "Agent.__init__"  # the name in Python's err
 _ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"more"} | OTHER_SPELLINGS
 
 
-def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[ProviderTool, ...]]:
-    """`tools` that run locally, by name, and those that the provider runs. Raises InvalidTool."""
+def _offered(
+    tools: Iterable[Any] | None,
+) -> tuple[dict[str, Offered], tuple[ProviderTool, ...], tuple[Toolbox, ...]]:
+    """`tools` that run locally, by name, those that the provider runs, and servers. Raises InvalidTool."""
     from headwater.errors import InvalidTool
 
     if tools is None:
-        return {}, ()
+        return {}, (), ()
     if isinstance(tools, (str, bytes, Mapping)) or callable(tools) or not isinstance(tools, Iterable):
         what = f"the function {tools.__name__}" if hasattr(tools, "__name__") else f"of type {type(tools).__name__}"
         raise InvalidTool(f"tools is {what}, not a list.", hint="Give a list of tools: tools=[…].")
     offered: dict[str, Offered] = {}
     theirs: list[ProviderTool] = []
+    toolboxes: list[Toolbox] = []
     for item in tools:
         if isinstance(item, ProviderTool):
             theirs.append(item)
+            continue
+        if isinstance(item, Toolbox):
+            toolboxes.append(item)
             continue
         made: Offered = _as_tool(item)
         if made.name in offered:
@@ -461,7 +472,7 @@ def _offered(tools: Iterable[Any] | None) -> tuple[dict[str, Offered], tuple[Pro
                 f"Two tools have the name {made.name!r}.", hint="Rename one: @tool(name=…), or rename the agent."
             )
         offered[made.name] = made
-    return offered, tuple(theirs)
+    return offered, tuple(theirs), tuple(dict.fromkeys(toolboxes))
 
 
 def _handoff(agent: Declaration[Any, Any]) -> Offered:

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from headwater.backends.interrupt import running_loop
 
-__all__ = ("Suspended", "before_end", "resume", "suspend")
+__all__ = ("Suspended", "at_last", "before_end", "end", "resume", "suspend")
 
 LAST_SECONDS: Final = 1.0
 """How long the end of a loop waits for its resources: longer than closing a socket takes, too short to look like a
@@ -39,6 +39,12 @@ def before_end(loop: asyncio.AbstractEventLoop, finish: Finish, *, what: str = "
         with contextlib.suppress(AttributeError, TypeError):  # one without attributes closes as before
             _watch_close(loop)
     _endings.setdefault(loop, {})[what] = _Ending(finish)
+
+
+def end(loop: asyncio.AbstractEventLoop) -> None:
+    """Runs what is registered for a loop that is about to be closed, and not running."""
+    for ending in [*reversed(_endings.get(loop, {}).values())]:
+        ending(loop)
 
 
 class _Ending:
@@ -82,8 +88,7 @@ def _watch_close(loop: asyncio.AbstractEventLoop) -> None:
         loop = known()
         if loop is None:
             return
-        for ending in [*reversed(_endings.get(loop, {}).values())]:
-            ending(loop)
+        end(loop)
         if not loop.is_running() and vars(loop).get("close") is close:
             del vars(loop)["close"]
             _endings.pop(loop, None)
@@ -98,12 +103,22 @@ async def _in_time(finish: Coroutine[Any, Any, None]) -> None:
             await finish
 
 
+_last: list[Callable[[], None]] = []
+
+
+def at_last(finish: Callable[[], None]) -> None:
+    """Runs `finish` when the program ends, after all loops have ended."""
+    _last.append(finish)
+
+
 @atexit.register
 def _end_all() -> None:
     for loop, endings in [*_endings.items()]:
         for ending in [*reversed(endings.values())]:
             if not ending.is_anothers:
                 ending(loop)
+    for finish in _last:
+        finish()
 
 
 # --- one loop inside another

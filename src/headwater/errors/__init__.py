@@ -34,6 +34,7 @@
     ├── ConnectionFailed            the network: DNS, route, TLS, refused; retryable
     │   └── IncompleteStream        it stopped before its end marker; retryable
     ├── JournalUnavailable          the journal's store does not answer; retryable
+    ├── MCPUnavailable              an MCP server cannot be started or reached; retryable
     ├── TimedOut                    a timeout expired: .clock .seconds
     │   ├── ConnectTimeout, FirstTokenTimeout, IdleTimeout, StepTimeout    retryable
     │   └── RunTimeout, ToolTimeout
@@ -87,6 +88,7 @@ from headwater.errors.run import (
     MaxDepthReached,
     MaxHandoffsReached,
     MaxStepsReached,
+    MCPUnavailable,
     ModelMisbehaved,
     OutputInvalid,
     Parked,
@@ -146,6 +148,7 @@ __all__ = (
     "LimitExceeded",
     "LogNotKept",
     "LoopMisuse",
+    "MCPUnavailable",
     "MalformedResponse",
     "MaxDepthReached",
     "MaxHandoffsReached",

@@ -16,6 +16,7 @@ __all__ = (
     "IdleTimeout",
     "JournalUnavailable",
     "LimitExceeded",
+    "MCPUnavailable",
     "MaxDepthReached",
     "MaxHandoffsReached",
     "MaxStepsReached",
@@ -39,6 +40,21 @@ class JournalUnavailable(HeadwaterError):
     """
 
     retryable = True
+
+
+class MCPUnavailable(HeadwaterError):
+    """An MCP server could not be started or reached.
+
+    Check its command or URL. With `MCP(…, required=False)` runs continue without its tools.
+    """
+
+    retryable = True
+    server: str
+    """The server's name."""
+
+    def __init__(self, message: str, *, hint: str = "", response: Any = None, server: str = "") -> None:
+        super().__init__(message, hint=hint, response=response)
+        self.server = server
 
 
 class TimedOut(HeadwaterError):

@@ -21,7 +21,7 @@ from types import FrameType, GeneratorType
 from typing import Any, Final, TypeVar
 
 from headwater.backends.interrupt import running_loop
-from headwater.backends.loop_end import resume, suspend
+from headwater.backends.loop_end import end, resume, suspend
 from headwater.errors import LoopMisuse
 
 __all__ = ("KeptLoop", "blocks_here", "in_loop", "is_kept", "kept_loop", "kept_loop_for", "refuse_inside_loop")
@@ -158,6 +158,7 @@ class KeptLoop:
         for reader in tuple(self.readers):
             with contextlib.suppress(ValueError):  # it is running, and ends on its own
                 reader.close()
+        end(self.loop)  # tasks that hold asynchronous generators, which must be closed where they were opened
         outer = suspend()
         try:
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())

@@ -40,6 +40,7 @@ from headwater.runtime.view import ViewInfo, seen_by
 from headwater.schema.well_formed import all_well_formed
 
 if TYPE_CHECKING:
+    from headwater.runtime.offering import Offering
     from headwater.runtime.tool_calls import ToolCalls
 
 __all__ = ("AgentRun",)
@@ -73,6 +74,8 @@ class AgentRun(Hearing):
     _ours: tuple[tuple[str, ToolCall], ...] = ()
     """The calls of the last step to run here, each with its key."""
     _calls: ToolCalls | None = None
+    _offering: Offering | None = None
+    """The tools of its servers, where it has any."""
     _problem = ""
     """What is wrong with the last answer."""
     _told_problem = False
@@ -154,8 +157,9 @@ class AgentRun(Hearing):
             return self._do(Signal.BEGIN)
         if standing.failure is not None:
             raise standing.failure.exception()
+        listed = await self._list_tools() if self.job.toolboxes and loop.state is not State.FOLLOWING else []
         if loop.state is State.ASKING:
-            return self._ask_again(standing)
+            return [*listed, *self._ask_again(standing)]
         if loop.state is State.FOLLOWING:
             assert standing.handoff is not None
             return self._give_to(self.job.heir(standing.handoff.to), standing.handoff.note, told=True)
@@ -163,9 +167,9 @@ class AgentRun(Hearing):
             loop.take(Signal.HEARD)  # whether it still waits for people is determined again
         if not standing.decided:
             loop.look_again()
-            return await self._sort()
+            return [*listed, *await self._sort()]
         self._calls = _tool_calls(self, standing.finished, changed=self.changed)
-        return await self._open_calls()
+        return [*listed, *await self._open_calls()]
 
     def _ask_again(self, standing: Standing) -> list[Event]:
         """The step was decided on or started: retract its partial answer, and ask the model again."""
@@ -186,9 +190,18 @@ class AgentRun(Hearing):
     async def _start_step(self) -> list[Event]:
         if self.parking:
             await self.rest()
+        listed = await self._list_tools() if self.job.toolboxes else ()
         self._next = AgentRun._open
         heard = self._ear.heard() if self._ear is not None else ()
-        return [*heard, StepStarted(step=self.loop.steps)]
+        return [*listed, *heard, StepStarted(step=self.loop.steps)]
+
+    async def _list_tools(self) -> list[Event]:
+        """Brings the tools of its servers up to date; returns warnings."""
+        if self._offering is None:
+            from headwater.runtime.offering import Offering
+
+            self._offering = Offering(self.job)
+        return await self._interruptible.wait(self._offering.refresh(self.fold.messages))
 
     def _go_on(self) -> list[Event]:
         return [MessageAdded(message=Message.user(GO_ON), cause="loop"), *self._ask()]
@@ -215,7 +228,7 @@ class AgentRun(Hearing):
         self._standing = None
         self._asking = Asking(
             job.backends,
-            job.request((*system, *sent)),
+            (job if self._offering is None else self._offering.job).request((*system, *sent)),
             Place(
                 step=step,
                 lead=LEAD if fold.has_text else self.lead,
@@ -471,7 +484,8 @@ def _tool_calls(run: AgentRun, finished: Sequence[ToolFinished] | None = None, *
     """Returns the calls of the finished step; the module that runs them is imported on first use."""
     from headwater.runtime.tool_calls import ToolCalls
 
-    return ToolCalls(run, run.job, run.loop.steps, run._bad_calls, finished, changed=changed)
+    job = run.job if run._offering is None else run._offering.job
+    return ToolCalls(run, job, run.loop.steps, run._bad_calls, finished, changed=changed)
 
 
 async def _instructions(run: AgentRun) -> str | None:

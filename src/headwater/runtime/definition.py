@@ -1,7 +1,8 @@
 """A short hash of a run's declaration, to detect changes when a log is resumed.
 
 Owns what counts: names, literal instructions, models, tool descriptions, the output schema, limits, members and their
-connections. Code does not count: the code of a tool, a condition or dynamic instructions may change.
+connections. Code does not count: the code of a tool, a condition or dynamic instructions may change. Nor do the tools
+that a server lists: it is declared, and they are its own.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def hash_of_job(job: Job) -> str:
         job.offers,
         job.output.spec if job.output is not None else None,
         job.limits,
+        *([box.definition for box in job.toolboxes],) * bool(job.toolboxes),  # without any, as before there were any
     )
 
 

@@ -19,7 +19,7 @@ from headwater.runtime.log import GRAMMAR
 from headwater.runtime.people import Approver
 from headwater.runtime.run import Run
 from headwater.runtime.view import View
-from headwater.tools.work import Approval, Offered, ToolErrors
+from headwater.tools.work import Approval, Offered, Toolbox, ToolErrors
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
@@ -71,6 +71,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     thread: Thread | None = None
     instructions: str | Callable[..., Any] | None = None
     tools: Mapping[str, Offered] = {}
+    toolboxes: tuple[Toolbox, ...] = ()
+    """Sources of further tools, listed before each step; see `offering`."""
     run_tools: bool = True
     offers: tuple[ToolSpec, ...] = ()
     """Additional tools that the client runs."""
@@ -149,7 +151,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     def surely_answers(self, step: int) -> bool:
         """Whether the step's text is the answer: without tools and an output type, each loop is one step."""
-        return self.output is None and not (self.run_tools and self.tools) and step >= self.limits.max_loops
+        return (
+            self.output is None
+            and not (self.run_tools and (self.tools or self.toolboxes))
+            and step >= self.limits.max_loops
+        )
 
     def heir(self, name: str) -> HandoffTool:
         """Returns the tool that hands over to the agent of that name. Raises ConfigurationError."""

@@ -474,6 +474,9 @@ class _Work:
     def emit(self, data: Any) -> None:
         self._calls.say(self.call_id, self._name, data)
 
+    def asked_before(self) -> Sequence[InputAsked]:
+        return tuple(event for event, _ in self._calls.run.fold.asked.by(self.call_id))
+
     async def ask(self, asked: Asked) -> Answer:
         calls, run = self._calls, self._calls.run
         number, self._asked = self._asked, self._asked + 1

@@ -129,6 +129,10 @@ class ToolContext(Generic[ContextT]):
         asked, read = _question(message, type, seconds)
         return read(self._asker().in_thread(asked, self._stopped))
 
+    async def put(self, asked: Asked) -> Answer:
+        """`ask` with a schema of its own, or a URL: returns the answer as it was given."""
+        return await self._asker().here(asked)
+
     def _asker(self) -> Asker:
         if self._ask is None:
             raise LoopMisuse("There is no run that could ask anyone.", hint="Call the tool from an agent's run.")

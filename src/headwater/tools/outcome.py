@@ -43,7 +43,12 @@ class ToolOutcome:
 
     @classmethod
     def of(cls, value: Any, *, max_chars: int = MAX_RESULT_CHARS) -> ToolOutcome:
-        """The outcome of a tool that returned `value`: strings and parts are unchanged, other values become JSON."""
+        """The outcome of a tool that returned `value`: strings and parts are unchanged, other values become JSON.
+
+        An outcome stays itself.
+        """
+        if isinstance(value, ToolOutcome):
+            return value
         parts = _parts(value)
         if parts is None:
             text = well_formed(str.__str__(value)) if isinstance(value, str) else to_json(value)

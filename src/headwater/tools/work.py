@@ -5,16 +5,18 @@ Owns only the protocols. `runtime.tool_calls` runs a step's calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from headwater.events.questions import Answer
 from headwater.providers.request import ToolSpec
 
 if TYPE_CHECKING:
+    from headwater.events import InputAsked
+    from headwater.events.messages import Message
     from headwater.tools.outcome import ToolOutcome
 
-__all__ = ("Approval", "Asked", "Offered", "OnUnknown", "Plain", "ToolErrors", "Work", "is_approval")
+__all__ = ("Approval", "Asked", "Offered", "OnUnknown", "Plain", "ToolErrors", "Toolbox", "Work", "is_approval")
 
 ToolErrors: TypeAlias = Literal["tell", "raise"]
 """What happens after an exception in a tool: the model is told and continues, or the run ends with it."""
@@ -82,6 +84,9 @@ class Work(Protocol):
 
     async def ask(self, asked: Asked) -> Answer:
         """Asks a person and returns the answer; on a retry of the call, the earlier answer."""
+
+    def asked_before(self) -> Sequence[InputAsked]:
+        """The questions of earlier tries of the call, in order."""
 
     async def conduct(self, run: Any) -> ToolOutcome:
         """Runs another run that answers the call: its events go into the same log, its text is the result."""
@@ -153,3 +158,31 @@ class Offered(Protocol):
 
         Raises errors that end the run.
         """
+
+
+class Toolbox:
+    """A source of tools that are known only during a run, such as a server; accepted in `tools=`.
+
+    `name` is shown in errors and used as a prefix, `required` says whether a run fails without it.
+    """
+
+    name: str
+    required: bool
+
+    @property
+    def definition(self) -> Any:
+        """What is declared of it, as plain values without keys: it counts in a run's definition hash."""
+        raise NotImplementedError
+
+    async def listing(self) -> Sequence[Any]:
+        """Returns its tools as it knows them, connected if need be. Raises MCPUnavailable."""
+        raise NotImplementedError
+
+    def offered(
+        self, listing: Sequence[Any], taken: Collection[str], said: Sequence[Message]
+    ) -> tuple[Mapping[str, Offered], Collection[str]]:
+        """Returns the tools to offer by name, and the names of all of them, none of which is in `taken`.
+
+        `said` is the conversation, which may say what has been searched for.
+        """
+        raise NotImplementedError
