@@ -71,7 +71,7 @@ asyncio.run(main())
 
 PROGRAMS = {"headwater": HEADWATER, "headwater, plain for": PLAIN, "openai": OPENAI}
 
-MOMENTS = ("the start of the process", "making the agent", "asking")
+MOMENTS = ("the start of the process", "creating the agent", "the request")
 
 Waits = tuple[float, float, float]
 """Seconds to the first token from each moment."""

@@ -52,7 +52,7 @@ def measure(lab: Lab, *, quick: bool = False, api: str = "openai-chat") -> list[
                 f"{cpu:.0f}",
             )
         )
-    columns = ("client", "asking, µs", "answer, µs", "in all, µs", "÷ aiohttp", "CPU a request, µs")
+    columns = ("client", "request, µs", "answer, µs", "total, µs", "÷ aiohttp", "CPU a request, µs")
     note = f"The server's own part, {own * 1e6:.0f} µs of each, is subtracted before dividing."
     return [
         Table("first-token", "First token, warm", columns, rows, note, bars, unit="µs to the first token"),

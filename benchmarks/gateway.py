@@ -340,10 +340,10 @@ def _tables(
         "gateway",
         "µs of CPU a token",
         "÷ headwater",
-        "the same, as fast as it comes",
+        "the same, at full speed",
         "÷ headwater",
         "first token, ms",
-        "of that its own, ms",
+        "its own share, ms",
         "streams a core (p99 lag)",
         "MB",
     )

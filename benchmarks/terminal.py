@@ -71,7 +71,7 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
         ]
         rows.append((f"{length:,}", *(f"{share:.1%}" for share in shares)))
     title = f"A terminal: headwater draws an answer at {TOKENS_A_SECOND} tokens a second"
-    columns = ("tokens in all", "Markdown", "one paragraph", "as it came")
+    columns = ("tokens", "Markdown", "one paragraph", "unrendered")
     return [Table("terminal", title, columns, rows)]
 
 

@@ -69,7 +69,7 @@ class Worker:
         return found
 
     def blast(self, client: str, face: str, api: str, url: str) -> Result:
-        """Read one stream as fast as it comes."""
+        """Read one stream at full speed."""
         if face == "for":
             plain = self._readers.setdefault((client, face, api, url), clients.plain_for(APIS[api], url))
             gc.collect()

@@ -29,7 +29,7 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
 def _merged(lab: Lab, quick: bool) -> Table:
     agents, tokens, rounds = (4, 20, 1) if quick else (AGENTS, TOKENS, ROUNDS)
     url = lab.url("blast", "openai-chat", tokens)
-    wanted = (("bare", "floor, so many sockets at once"), ("headwater", "one merged stream"))
+    wanted = (("bare", "floor, the same number of sockets"), ("headwater", "one merged stream"))
     costs: dict[str, list[float]] = {client: [] for client, _ in wanted}
     for turn in range(-1, rounds):
         for client, _ in wanted:

@@ -42,7 +42,7 @@ def probes_table() -> tuple[str, bool]:
 
 
 def sweep_table(full: bool) -> tuple[str, bool]:
-    """Every recording, hurt in every way."""
+    """Every recording with every kind of fault."""
     found = list(sweep(full, lambda api: print(f"sweeping {api}", file=sys.stderr)))
     for api, row in found:
         for breach in row.breaches[:5]:
@@ -51,8 +51,8 @@ def sweep_table(full: bool) -> tuple[str, bool]:
 
 
 def bounds_table() -> tuple[str, bool]:
-    """What is too large, what is said of it, and the memory it takes."""
-    lines = ["| what comes | what is said | peak memory |", "|---|---|---:|"]
+    """Inputs that are too large, the error for each, and the memory it takes."""
+    lines = ["| input | result | peak memory |", "|---|---|---:|"]
     good = True
     for bound in bounds.BOUNDS:
         measured = bounds.measure(bound)

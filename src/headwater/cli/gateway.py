@@ -45,11 +45,11 @@ a file:
   smart = "anthropic/claude-sonnet-5"
   fast = ["groq/openai/gpt-oss-120b", "openai/gpt-5.4-mini"]
 
-Models in a list are asked in order, until one of them begins to answer. The
-providers' keys are read from their own variables (OPENAI_API_KEY, ...) and
-never leave this process; whoever asks sends the gateway's own token, if there
-is one. Where other machines can reach it there must be: give it in
-HEADWATER_TOKEN, at least 32 characters. --token alone makes one, and prints it."""
+Models in a list are tried in order until one of them starts to answer. The
+providers' keys are read from their usual variables (OPENAI_API_KEY, ...) and
+never leave this process. Clients send the gateway's own token, if it has one.
+It needs one if other machines can reach it: set HEADWATER_TOKEN to at least 32
+characters, or use --token without a value to generate and print one."""
 
 PORT: Final = 8000
 

@@ -1,4 +1,4 @@
-"""Things without end, or far too large: what is said of each, and how much memory it takes.
+"""Inputs without end, or far too large: the error for each, and how much memory it takes.
 
     python -m tests.system.faults.bounds
 
@@ -57,7 +57,7 @@ class Bound(msgspec.Struct, frozen=True):
     serve: Callable[[], ServedTurn]
     ask: Callable[[Model], Coroutine[Any, Any, str]]
     promised: str
-    """A word of what is said."""
+    """A word of the message."""
     megabytes: float
     """At most."""
     api: str = "openai-chat"
@@ -226,7 +226,7 @@ def main() -> int:
         sys.stdout.buffer.write(msgspec.json.encode(_child(sys.argv[1], int(sys.argv[2]))))
         return 0
     good = True
-    print("| what | what is said | peak memory | time |\n|---|---|---:|---:|")
+    print("| input | result | peak memory | time |\n|---|---|---:|---:|")
     for bound in BOUNDS:
         measured = measure(bound)
         print(

@@ -98,7 +98,7 @@ async def cancelling() -> Found:
         holds = kept and gone and len(ends) == 1 and isinstance(ends[0], RunCancelled) and str(went_on) == "Indeed."
         holds = holds and sent <= 9 and [message["role"] for message in asked] == ["user", "assistant", "user"]
         usage = f"usage {reported[-1]}" if reported else "no usage"
-        return Found(f"**partial text kept**, upstream closed after {sent} chunks, one end, {usage}; goes on", holds)
+        return Found(f"**partial text kept**, upstream closed after {sent} chunks, one end, {usage}; continues", holds)
 
 
 async def fast_tool() -> Found:
@@ -150,14 +150,12 @@ async def fallback_after_tokens() -> Found:
         async for chunk in stream:
             screen = "" if chunk.finish_reason == "retracted" else screen + chunk.content
         restarted = screen == str(stream.response) == "F0 F1 "
-    said = (
-        'raises with the partial, no fallback (default); with `on_interrupted="restart"` **"P0 P1 " is taken back**, '
-    )
+    said = 'raises with the partial, no fallback (default); with `on_interrupted="restart"` **"P0 P1 " is retracted**, '
     return Found(f"{said}user sees {screen!r}", raised and restarted)
 
 
 async def eager_tool() -> Found:
-    """Call A is whole while the model goes on streaming for 1.5 s: when A starts."""
+    """Call A is complete while the model continues to stream for 1.5 s: when A starts."""
 
     @tool
     def note() -> str:
@@ -169,12 +167,12 @@ async def eager_tool() -> Found:
         async for event in Agent(model=provider.model(), tools=[note]).run_stream("Go").events():
             if isinstance(event, ToolStarted):
                 seen = time.monotonic() - begun
-                return Found(f"{seen:.2f} s: what a model said is on record before anything is done", seen >= 1.5)
+                return Found(f"{seen:.2f} s: the model's output is logged before anything acts on it", seen >= 1.5)
     return Found("never", False)
 
 
 async def stall() -> Found:
-    """The server falls silent in the middle, for ever."""
+    """The server stops sending in the middle, forever."""
     clocks = Timeouts(idle=0.5)
     with ProviderSimulator([Faulty(Say(TOKENS[:9]), Stall(900))]) as provider:
         begun = time.monotonic()
@@ -247,12 +245,12 @@ PROBES: Final = (
         fallback_after_tokens,
     ),
     Probe(
-        "call A is whole, the model streams on for 1.5 s: A starts at",
+        "call A is complete, the model continues to stream for 1.5 s: A starts at",
         ("1.59 s", "2.15 s", "1.66 s", "1.69 s", "1.67 s", "1.63 s"),
         eager_tool,
     ),
     Probe(
-        "server stalls for ever in the middle",
+        "server stalls forever in the middle",
         ("no idle timeout", "nothing in 20 s; its client's 600 s", "-", "-", "-", "`chunkMs`, if set"),
         stall,
     ),

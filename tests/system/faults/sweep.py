@@ -107,7 +107,7 @@ def decoding(api: str, recording: Recording, *, cuts: int | None, flips: int) ->
 
 def stalling(api: str, recording: Recording, *, points: int) -> list[Row]:
     """Silence at random places, under a virtual clock: for ever, or shorter than the clocks allow."""
-    for_ever, for_a_while = Row("stalled for ever"), Row("stalled for a while")
+    for_ever, for_a_while = Row("stalled forever"), Row("stalled for a while")
     dice = random.Random(_seed(recording))
 
     def answer() -> Answer:
@@ -216,7 +216,7 @@ def table(found: Sequence[tuple[str, Row]]) -> str:
     for _, row in found:
         rows.setdefault(row.hurt, Row(row.hurt)).add(row)
     lines = [
-        "| hurt | tried | complete and equal | cut short, and said so | an error | whole, and altered | breaches |",
+        "| fault | tried | complete and equal | incomplete, reported | an error | complete, but altered | breaches |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows.values():
