@@ -67,6 +67,7 @@ class Journaled(Generic[OutputT]):
         history: Sequence[Message] = (),
         thread: str | None = None,
         when_busy: Literal["raise", "queue"] = "raise",
+        queue: str = "default",
         priority: int = 0,
         not_before: float | None = None,
         labels: Mapping[str, str] | None = None,
@@ -79,6 +80,7 @@ class Journaled(Generic[OutputT]):
         `key` names it among the agent's runs: a second start under the same key returns the run that there is, and
         changes nothing of it. `context` is a JSON value. `thread` is the name of a conversation in the journal, which
         takes one run at a time: a second one raises ThreadBusy, or waits its turn with `when_busy="queue"`.
+        `queue` names the workers that drive it, where there are some (`headwater worker --queue`).
         `not_before` is in Unix seconds of the journal's clock. `keep` says how long the run is kept after its end,
         instead of the agent's own.
         `options` are those of `run_stream` that have a JSON form. Raises ConfigurationError, ThreadBusy.
@@ -94,6 +96,7 @@ class Journaled(Generic[OutputT]):
             history=history,
             thread=thread,
             when_busy=when_busy,
+            queue=queue,
             priority=priority,
             not_before=not_before,
             labels=labels,

@@ -131,12 +131,12 @@ def address_of(host: str, listener: socket.socket) -> str:
     return f"http://{shown}:{listener.getsockname()[1]}"
 
 
-def begin_logging() -> None:
-    """Sends the server's log of requests and errors to standard error, one line each."""
+def begin_logging(name: str = "headwater.web") -> None:
+    """Sends that log to standard error, one line each: the server's requests and errors, or a worker's."""
     import logging
     import sys
 
-    logger = logging.getLogger("headwater.web")
+    logger = logging.getLogger(name)
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))

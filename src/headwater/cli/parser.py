@@ -11,7 +11,22 @@ import difflib
 from collections.abc import Callable
 from typing import NoReturn, Protocol
 
-from headwater.cli import attach, chat, completion, demo, doctor, gateway, journal, models, probe, run, runs, serve
+from headwater.cli import (
+    attach,
+    chat,
+    completion,
+    demo,
+    doctor,
+    gateway,
+    journal,
+    models,
+    probe,
+    run,
+    runs,
+    serve,
+    worker,
+    workers,
+)
 from headwater.version import __version__
 
 __all__ = ("COMMANDS", "Command", "make_parser")
@@ -68,6 +83,8 @@ COMMANDS: dict[str, Command] = {
     "serve": serve,
     "attach": attach,
     "gateway": gateway,
+    "worker": worker,
+    "workers": workers,
     "journal": journal,
     "demo": demo,
     "models": models,

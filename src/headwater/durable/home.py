@@ -32,6 +32,7 @@ from headwater.backends.interrupt import running_loop
 from headwater.durable.drive import DEAD_AFTER
 from headwater.durable.loop_thread import LoopThread
 from headwater.durable.members import Members
+from headwater.durable.queue import Queue
 from headwater.durable.station import Station
 from headwater.durable.tidying import keep_tidy
 from headwater.errors import HeadwaterError, JournalUnavailable
@@ -81,6 +82,8 @@ class Home:
         self._journal_thread: LoopThread | None = None
         self._runs_thread: LoopThread | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._queue: Queue | None = None
+        """Where runs are submitted; None: they are driven in this process."""
 
     # --- the loops
 
@@ -108,19 +111,29 @@ class Home:
         """Returns the store that is open on the running loop."""
         return await self.station.log()
 
+    def use_queue(self) -> None:
+        """Submits runs to the journal's queue from now on, so that a worker drives them; `headwater worker`."""
+        if self._queue is None:
+            self._queue = Queue(self.url, loop=self.stay_alive, now=lambda: time.time() + self._station_here().ahead)
+
     def submit(
         self,
         run: str,
         agent: str,
         *,
+        queue: str = "default",
         on: asyncio.AbstractEventLoop | None = None,
         not_before: float | None = None,
         priority: int = 0,
     ) -> None:
         """Drives a run of that agent in this process: on the loop `on`, or as the module says. Call it from any thread.
 
-        Returns at once. A run that cannot be passed on stays in the journal, where it is found again.
+        With `use_queue` the run is submitted to that queue instead. Returns at once. A run that cannot be passed on
+        stays in the journal, where it is found again.
         """
+        if self._queue is not None:
+            self._queue.put(run, queue=queue, not_before=not_before, priority=priority)
+            return
         station = self._station_for(run, on or self.members.loop(agent))
         if station.loop is running_loop():
             station.submit(run, not_before=not_before, priority=priority)
@@ -132,7 +145,13 @@ class Home:
     def _submit_next(self, info: RunInfo) -> None:
         request = info.request
         if request.agent in self.members:
-            self.submit(info.run, request.agent, not_before=request.not_before, priority=request.priority)
+            self.submit(
+                info.run,
+                request.agent,
+                queue=request.queue,
+                not_before=request.not_before,
+                priority=request.priority,
+            )
 
     def _station_for(self, run: str, loop: asyncio.AbstractEventLoop | None) -> Station:
         """Returns the station that has the run already, else that of the loop, else that of the second thread."""
@@ -194,9 +213,13 @@ class Home:
         await asyncio.wait(self._tasks)
         with contextlib.suppress(HeadwaterError, TimeoutError):
             async with asyncio.timeout(LAST_SECONDS):
+                if self._queue is not None:
+                    await self._queue.close()
                 for station in [*self._stations.values()]:
                     if station.claims:
                         await (await self.log()).forget(station.worker)
+                if (own := self._stations.get(asyncio.get_running_loop())) is not None:
+                    await own.close()  # after its active calls, which the end of the loop would break off
 
     def _runs_loop(self) -> asyncio.AbstractEventLoop:
         """Returns the loop of the second thread, which is started on first use."""
@@ -255,7 +278,11 @@ class Home:
             for worker in await log.workers():
                 if (worker.host, worker.boot) == (self._host, self._boot) and not _runs(worker.pid):
                     await log.forget(worker.id)
-            for due in await log.due(agents=self.members, dead_after=DEAD_AFTER):
+            found = await log.due(agents=self.members, dead_after=DEAD_AFTER)
+            if self._queue is not None:
+                await self._queue.put_due(found)
+                return
+            for due in found:
                 self.submit(due.run, due.agent, priority=due.priority)
 
 

@@ -46,4 +46,4 @@ async def _wake(home: Home, run: str) -> None:
     log = await home.log()
     info = await log.info(run)
     if info.request.agent in home.members and info.state in ("waiting", "queued"):
-        home.submit(run, info.request.agent, priority=info.request.priority)
+        home.submit(run, info.request.agent, queue=info.request.queue, priority=info.request.priority)

@@ -34,6 +34,7 @@ def started(
     history: Sequence[Message] = (),
     thread: str | None = None,
     when_busy: Literal["raise", "queue"] = "raise",
+    queue: str = "default",
     priority: int = 0,
     not_before: float | None = None,
     labels: Mapping[str, str] | None = None,
@@ -59,6 +60,7 @@ def started(
         agent=member.name,
         body=asked.encode(),
         thread=thread,
+        queue=queue,
         priority=priority,
         not_before=not_before,
         labels=dict(labels or {}),
@@ -79,5 +81,12 @@ async def _start(
     info = None if created.new else await log.info(created.run)
     if info is None or info.state == "queued":  # a started run is found by the search for due runs
         stands = request if info is None else info.request
-        home.submit(created.run, stands.agent, on=loop, not_before=stands.not_before, priority=stands.priority)
+        home.submit(
+            created.run,
+            stands.agent,
+            queue=stands.queue,
+            on=loop,
+            not_before=stands.not_before,
+            priority=stands.priority,
+        )
     return RunRef(home, created.run, new=created.new)

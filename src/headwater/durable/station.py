@@ -12,7 +12,8 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from headwater.backends.loop_end import before_end
 from headwater.durable.drive import Drivable, drive
@@ -21,6 +22,9 @@ from headwater.journal.engines.in_process import InProcess
 from headwater.journal.run_log import RunInfo, RunLog, Worker
 from headwater.journal.writer import Begin, Writer, Writing
 from headwater.runtime.run import Run
+
+if TYPE_CHECKING:
+    from headwater.journal.engines.procrastinate import Procrastinate
 
 __all__ = ("Station",)
 
@@ -130,6 +134,12 @@ class Station:
             self.engine = InProcess(now=lambda: time.time() + self.ahead)
             self._serving = self.loop.create_task(self.engine.serve(self._drive), name="headwater engine")
         self.engine.put(run, not_before=not_before, priority=priority)
+
+    async def serve(self, queue: Procrastinate, *, queues: Sequence[str], concurrency: int) -> None:
+        """Drives the runs of these queues, until the queue is drained. The worker is alive from now on."""
+        self.engine = queue.here
+        await self.claim(await self.log())
+        await queue.serve(self._drive, queues=queues, concurrency=concurrency)
 
     def has(self, run: str) -> bool:
         """Whether the run is driven here, or is going to be; from any thread."""

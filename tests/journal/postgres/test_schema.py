@@ -10,7 +10,7 @@ import pytest
 from headwater.errors import JournalMismatch
 from headwater.journal.postgres.schema import MIGRATIONS, set_up, version_of
 from headwater.journal.postgres.store import PostgresLog, upgrade_postgres
-from tests.journal.postgres.databases import execute
+from tests.journal.postgres.databases import execute, someone_waits_for_a_lock
 from tests.support.postgres import running_postgres
 
 pytestmark = pytest.mark.xdist_group("postgres")
@@ -32,6 +32,23 @@ def test_another_version_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
             with pytest.raises(JournalMismatch, match="Upgrade headwater on this machine"):
                 await doing(url)
         assert await execute(url, "select version from headwater.meta") == [(2,)]
+
+    asyncio.run(main())
+
+
+def test_who_waited_for_another_set_up_sees_what_that_made() -> None:
+    url = running_postgres().database()
+
+    async def main() -> None:
+        one, other = [await psycopg.AsyncConnection.connect(url, autocommit=True) for _ in range(2)]
+        assert [await version_of(one), await version_of(other)] == [0, 0]
+        async with one.transaction():
+            assert await set_up(one, url) == 0
+            waiting = asyncio.ensure_future(set_up(other, url))
+            await someone_waits_for_a_lock(url)
+        assert await waiting == len(MIGRATIONS)
+        for db in (one, other):
+            await db.close()
 
     asyncio.run(main())
 

@@ -28,7 +28,7 @@ from procrastinate.manager import JobManager, get_channel_for_queues
 from headwater.errors import HeadwaterError
 from headwater.journal.engines.executor import Drive, Executor
 from headwater.journal.engines.in_process import InProcess
-from headwater.journal.engines.queue_tables import check_queue_version, queue_tables, set_up_queue
+from headwater.journal.engines.queue_tables import SCHEMA, check_queue_version, queue_tables, set_up_queue
 from headwater.journal.postgres.connection import Connection, Database, connect
 
 __all__ = ("Procrastinate",)
@@ -80,6 +80,13 @@ class Procrastinate(Executor):
         await self._check()
         if not await self._connection.do(lambda db: _defer(db, job)) and not later:
             await self._connection.do(lambda db: _hasten(db, job))
+
+    async def waiting(self, runs: Sequence[str]) -> set[str]:
+        """Returns those of the runs that wait in the queue now, not for their time. Raises like `submit`."""
+        if not runs:
+            return set()
+        await self._check()
+        return await self._connection.do(lambda db: _waiting(db, runs))
 
     async def _check(self) -> None:
         """Sets up a new queue. Raises JournalMismatch."""
@@ -175,6 +182,15 @@ async def _defer(db: Database, job: Job) -> bool:
     except AlreadyEnqueued:
         return False
     return True
+
+
+async def _waiting(db: Database, runs: Sequence[str]) -> set[str]:
+    found = await db.execute(
+        f"select queueing_lock from {SCHEMA}.procrastinate_jobs"
+        " where status = 'todo' and queueing_lock = any(%s) and (scheduled_at is null or scheduled_at <= now())",
+        ([*runs],),
+    )
+    return {str(run) for (run,) in await found.fetchall()}
 
 
 async def _hasten(db: Database, job: Job) -> None:

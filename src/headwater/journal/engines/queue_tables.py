@@ -28,7 +28,7 @@ from headwater.journal.addresses import shown
 from headwater.journal.postgres.connection import Database
 from headwater.journal.postgres.schema import LOCK
 
-__all__ = ("check_queue_version", "queue_tables", "set_up_queue")
+__all__ = ("SCHEMA", "check_queue_version", "queue_tables", "set_up_queue")
 
 SCHEMA: Final = "headwater_queue"
 

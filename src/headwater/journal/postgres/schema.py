@@ -67,10 +67,14 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 add another."""
 
 
+_THERE: Final = "select 1 from pg_catalog.pg_tables where schemaname = 'headwater' and tablename = 'meta'"
+
+
 async def version_of(db: AsyncConnection[Any]) -> int:
     """The version of the tables; 0 where there are none."""
-    there = await (await db.execute("select to_regclass('headwater.meta') is not null")).fetchone()
-    if there is None or not there[0]:
+    # Not to_regclass: it answers from the session's cache, which may not have what was made while this one waited.
+    there = await (await db.execute(_THERE)).fetchone()
+    if there is None:
         return 0
     row = await (await db.execute("select version from headwater.meta")).fetchone()
     return 0 if row is None else int(row[0])

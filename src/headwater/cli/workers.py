@@ -1,0 +1,89 @@
+"""`headwater workers`: lists the processes that drive runs of a journal.
+
+It shows what the journal has: each worker's last heartbeat, and the runs that it owns.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from headwater.cli.named_journal import add_journal, journal_of
+
+__all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
+
+SUMMARY = "list the processes that drive durable runs"
+USAGE = "workers [OPTIONS]"
+DESCRIPTION = """\
+List the processes that drive runs of a journal, one per line: the workers, and
+programs that drive runs themselves. A process is dead if it has sent no
+heartbeat for 10 seconds; others have then continued its runs."""
+EXAMPLES = """\
+examples:
+  headwater workers --journal postgresql://headwater@db/runs
+  headwater workers --json | jq -r .id"""
+
+MOST = 10_000
+"""Runs that are counted."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """See `Command`."""
+    add_journal(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+
+
+def execute(asked: argparse.Namespace) -> int:
+    """See `Command`."""
+    import asyncio
+    from collections import Counter
+
+    import msgspec
+
+    from headwater.cli.output import Outlet, tell
+    from headwater.durable.drive import DEAD_AFTER
+    from headwater.events.controls import one_line
+    from headwater.journal.opening import open_journal
+    from headwater.journal.run_log import RunInfo, Worker
+
+    async def ask() -> tuple[list[Worker], list[RunInfo]]:
+        log = await open_journal(url)
+        try:
+            return await log.workers(), await log.runs(states=("running",), limit=MOST)
+        finally:
+            await log.close()
+
+    url = journal_of(asked)
+    workers, running = asyncio.run(ask())
+    drives = Counter(run.owner for run in running)
+    out = Outlet()
+    if asked.json:
+        for worker in workers:
+            told = {**msgspec.to_builtins(worker), "runs": drives[worker.id], "alive": worker.age < DEAD_AFTER}
+            out.write(msgspec.json.encode(told).decode() + "\n")
+    elif not workers:
+        tell("no process drives runs of this journal: start one with headwater worker.")
+    else:
+        rows = [("WORKER", "HOST", "PID", "STATE", "BEAT", "RUNS", "QUEUES", "AGENTS")]
+        for worker in sorted(workers, key=lambda one: (one.age >= DEAD_AFTER, one.host, one.id)):
+            state = "alive" if worker.age < DEAD_AFTER else "dead"
+            about = worker.about
+            beat, runs = f"{worker.age:.0f} s ago", str(drives[worker.id])
+            rows.append(
+                (
+                    worker.id,
+                    worker.host,
+                    str(worker.pid),
+                    state,
+                    beat,
+                    runs,
+                    about.get("queues", "-"),
+                    about.get("agents", "-"),
+                )
+            )
+        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+        for row in rows:
+            cells = (one_line(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
+            out.write("  ".join(cells).rstrip() + "\n")
+    out.flush()
+    out.check()
+    return 0

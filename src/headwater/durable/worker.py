@@ -1,0 +1,101 @@
+"""A worker: this process drives the runs of a journal's queues, until it is told to stop.
+
+Owns the order of starting and stopping. Stopping cancels no run: the active ones have a grace period to end in, the
+rest is abandoned and submitted again, for another worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from headwater.durable.drive import Drivable
+from headwater.durable.home import home_of
+from headwater.errors import ConfigurationError
+from headwater.journal.addresses import shown
+from headwater.journal.opening import check_url, need
+from headwater.version import __version__
+
+if TYPE_CHECKING:
+    from headwater.journal.engines.procrastinate import Procrastinate
+
+__all__ = ("check_queue", "work")
+
+
+def check_queue(url: str) -> None:
+    """Raises ConfigurationError if the journal has no queue for workers."""
+    if check_url(url) != "postgresql":
+        raise ConfigurationError(
+            f"The journal {shown(url)} has no queue: that needs PostgreSQL.",
+            hint="In a file or in memory, the process that starts a run drives it. Write postgresql://user@host/database.",
+        )
+    need(url, "psycopg", "procrastinate")
+
+
+async def work(
+    url: str,
+    members: Sequence[Drivable],
+    *,
+    queues: Sequence[str] = ("default",),
+    concurrency: int = 100,
+    grace: float,
+    stopping: asyncio.Event,
+    hurry: asyncio.Event,
+    started: Callable[[str], None],
+) -> int:
+    """Drives runs until `stopping` is set, and then for at most `grace` seconds, or until `hurry` is set.
+
+    `started` is called with the worker's id. Returns how many runs were abandoned. Raises ConfigurationError,
+    JournalMismatch, and JournalUnavailable if the journal does not answer at the start.
+    """
+    from headwater.journal.engines.procrastinate import Procrastinate
+
+    check_queue(url)
+    home = home_of(url)
+    for member in members:
+        home.members.add(member)
+    home.use_queue()
+    station = home.station
+    log = await station.log()
+    about = {
+        "version": __version__,
+        "agents": ", ".join(member.name for member in members),
+        "queues": ", ".join(queues),
+        "concurrency": str(concurrency),
+    }
+    station.about = msgspec.structs.replace(station.about, about=about)
+    queue = Procrastinate(url, now=lambda: time.time() + station.ahead)
+    serving = asyncio.ensure_future(station.serve(queue, queues=queues, concurrency=concurrency))
+    told = asyncio.ensure_future(stopping.wait())
+    try:
+        started(station.worker)
+        await asyncio.wait([serving, told], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        await _drained(queue, grace, hurry)
+        await serving
+        await station.writer.settle()
+        left = await log.runs(states=("running",), owner=station.worker, limit=1000)
+        station.claims = False  # it sends no more heartbeats
+        await log.forget(station.worker)
+        for run in left:
+            await queue.submit(run.run, queue=run.request.queue, priority=run.request.priority)
+        return len(left)
+    finally:
+        told.cancel()
+        serving.cancel()
+        await asyncio.wait([told, serving])
+        await queue.close()
+
+
+async def _drained(queue: Procrastinate, grace: float, hurry: asyncio.Event) -> None:
+    draining, hurried = asyncio.ensure_future(queue.drain(grace)), asyncio.ensure_future(hurry.wait())
+    await asyncio.wait([draining, hurried], return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        await queue.drain(0.0)
+    hurried.cancel()
+    await draining

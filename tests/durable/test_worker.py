@@ -1,0 +1,126 @@
+"""A worker: it drives what is submitted, and stopping it cancels no run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from headwater.durable import home as homes
+from headwater.durable.home import home_of
+from headwater.durable.run_ref import RunRef
+from headwater.durable.start import started
+from headwater.durable.worker import check_queue, work
+from headwater.errors import ConfigurationError
+from headwater.events import RunCancelled, RunFailed
+from headwater.events.messages import Message
+from headwater.journal.postgres.store import upgrade_postgres
+from tests.journal.postgres.databases import execute, until
+from tests.support.crew import sleeper
+from tests.support.places import stored
+from tests.support.postgres import running_postgres
+
+pytestmark = pytest.mark.xdist_group("postgres")
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A new journal in PostgreSQL; this process leaves it at the end."""
+    url = running_postgres().database()
+    asyncio.run(upgrade_postgres(url))
+    yield url
+    made = homes._homes.pop(url, None)
+    if made is not None:
+        made.stop()
+
+
+class Working:
+    """A worker on the running loop."""
+
+    def __init__(self, url: str, *, grace: float = 10.0, **options: Any) -> None:
+        self.stopping, self.hurry, ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.ready = ready
+        self.task = asyncio.ensure_future(
+            work(
+                url,
+                [sleeper],
+                grace=grace,
+                stopping=self.stopping,
+                hurry=self.hurry,
+                started=lambda _: ready.set(),
+                **options,
+            )
+        )
+
+
+async def submit(url: str, task: str, **options: Any) -> RunRef[Any]:
+    made: Any = started(sleeper, url, [Message.user(task)], options={}, **options)
+    ref: RunRef[Any] = await made
+    return ref
+
+
+async def runs(url: str, ref: RunRef[Any]) -> None:
+    """Wait until its tool runs."""
+    log = await home_of(url).log()
+
+    async def holds() -> bool:
+        return any(event.type == "tool.started" for event in await stored(log, ref.id))
+
+    await until(holds)
+
+
+def test_it_drives_what_is_submitted_and_is_listed(url: str) -> None:
+    async def main() -> None:
+        worker = Working(url, queues=("night",), concurrency=7)
+        await worker.ready.wait()
+        ref = await submit(url, "0", queue="night")
+        assert (await ref.result()).text == "Rested."
+        (me,) = await (await home_of(url).log()).workers()
+        assert (me.about["queues"], me.about["concurrency"], me.about["agents"]) == ("night", "7", "sleeper")
+        worker.stopping.set()
+        assert await worker.task == 0
+        assert await (await home_of(url).log()).workers() == []
+
+    asyncio.run(main())
+
+
+def test_stopping_waits_for_active_runs(url: str) -> None:
+    async def main() -> None:
+        worker = Working(url)
+        await worker.ready.wait()
+        ref = await submit(url, "0.3")
+        await runs(url, ref)
+        worker.stopping.set()
+        assert await worker.task == 0
+        assert (await (await home_of(url).log()).info(ref.id)).state == "finished"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["grace", "hurry"])
+def test_what_takes_too_long_is_passed_on_and_not_cancelled(url: str, how: str) -> None:
+    async def main() -> None:
+        worker = Working(url, grace=0.0 if how == "grace" else 1000.0)
+        await worker.ready.wait()
+        ref = await submit(url, "1000")
+        await runs(url, ref)
+        worker.stopping.set()
+        if how == "hurry":
+            await asyncio.sleep(0)
+            worker.hurry.set()
+        assert await worker.task == 1
+        log = await home_of(url).log()
+        assert (await log.info(ref.id)).state == "running"
+        assert not any(isinstance(event, RunCancelled | RunFailed) for event in await stored(log, ref.id))
+        waiting = "select queueing_lock from headwater_queue.procrastinate_jobs"
+        assert await execute(url, waiting) == [(ref.id,)]
+
+    asyncio.run(main())
+
+
+def test_it_needs_a_journal_with_a_queue() -> None:
+    for url in ("sqlite:///runs.db", "memory:"):
+        with pytest.raises(ConfigurationError, match="has no queue: that needs PostgreSQL"):
+            check_queue(url)
